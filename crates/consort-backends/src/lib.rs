@@ -1,0 +1,1 @@
+//! The protocols of the router, one folder each

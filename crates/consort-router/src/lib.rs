@@ -1,0 +1,1 @@
+//! The router: configuration, channels, mappings, the event loop and the Backend trait

@@ -1,0 +1,1 @@
+//! SuperCollider servers: boot, connect, nodes, buses, buffers, SynthDefs and scores, blocking and async

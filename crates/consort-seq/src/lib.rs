@@ -1,0 +1,1 @@
+//! The ALSA sequencer without libasound: clients, ports, queues and events, on the kernel or embedded
