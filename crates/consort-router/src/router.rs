@@ -1,6 +1,6 @@
 //! The event loop.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,14 +97,15 @@ impl Handle {
 pub struct Router {
     shared: Shared,
     poll: Poll,
+    events: Events,
     instances: Vec<Box<dyn Instance>>,
     routes: Routes,
     /// Deliveries that wait for each instance, and which instances have any.
     batches: Vec<Vec<Event>>,
     dirty: Vec<u32>,
     wave: Vec<Event>,
-    /// The root that last passed each channel; only kept for channels on a loop.
-    visited: Vec<u32>,
+    /// Channels on a loop and the roots that have passed them while routing.
+    visited: HashSet<(u32, u32)>,
     loop_reports: Vec<u64>,
     called: Vec<(InstanceId, u32)>,
     handle: Handle,
@@ -170,11 +171,12 @@ impl Router {
         Ok(Router {
             shared,
             poll,
+            events: Events::with_capacity(256),
             instances,
             batches: vec![Vec::new(); count],
             dirty: Vec::with_capacity(count),
             wave: Vec::with_capacity(1_024),
-            visited: vec![0; routes.channel_count()],
+            visited: HashSet::new(),
             loop_reports: vec![0; routes.loop_count as usize + 1],
             routes,
             called: Vec::with_capacity(count),
@@ -200,36 +202,41 @@ impl Router {
     /// Only when the operating system refuses to wait for events.
     pub fn run(&mut self) -> Result<(), RunError> {
         self.start();
-        let mut events = Events::with_capacity(256);
-        while !self.handle.mailbox.stop.load(Ordering::Acquire) {
-            self.turn(&mut events, None)?;
+        while !self.is_stop_asked() {
+            self.step(None)?;
         }
-        self.finish(&mut events)?;
-        self.handle.live.running.store(false, Ordering::Release);
-        Ok(())
+        self.finish()
     }
 
-    /// Starts every instance and routes what they say at once.
-    fn start(&mut self) {
+    /// Whether [`Handle::stop`] was called.
+    pub fn is_stop_asked(&self) -> bool {
+        self.handle.mailbox.stop.load(Ordering::Acquire)
+    }
+
+    /// Starts every instance and routes what they say at once. For programs with a loop of
+    /// their own, which call [`Router::step`] and [`Router::finish`] after it.
+    pub fn start(&mut self) {
         self.shared.now = Instant::now();
         for at in 0..self.instances.len() {
             self.call(at, |instance, context| instance.start(context));
         }
     }
 
-    /// One turn of the loop: wait, read, route.
-    fn turn(&mut self, events: &mut Events, limit: Option<Instant>) -> Result<(), RunError> {
+    /// One turn of the loop: waits until something is ready (or a timer is due, or `limit`
+    /// has passed; none: without limit), reads it, routes it.
+    ///
+    /// # Errors
+    /// When the operating system refuses to wait for events.
+    pub fn step(&mut self, limit: Option<Duration>) -> Result<(), RunError> {
         let busy = !self.shared.again.is_empty() || !self.shared.deferred.is_empty();
-        let wake = match (self.shared.earliest, limit) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
         let timeout = if busy {
             Some(Duration::ZERO)
         } else {
-            wake.map(|time| time.saturating_duration_since(Instant::now()))
+            let due = self.shared.earliest;
+            let due = due.map(|time| time.saturating_duration_since(Instant::now()));
+            due.into_iter().chain(limit).min()
         };
-        match self.poll.poll(events, timeout) {
+        match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(source) => return Err(RunError::Poll { operation: "wait", source }),
@@ -238,7 +245,8 @@ impl Router {
         self.route_deferred();
 
         std::mem::swap(&mut self.called, &mut self.shared.again);
-        for event in events.iter() {
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
             if event.token() == WAKER {
                 self.take_commands();
                 continue;
@@ -252,6 +260,7 @@ impl Router {
             self.called.retain(|call| *call != (instance, key));
             self.call(instance.index(), |it, context| it.ready(key, readiness, context));
         }
+        self.events = events;
         let again = Readiness { readable: true, writable: false, again: true };
         for at in 0..self.called.len() {
             let (instance, key) = self.called[at];
@@ -318,10 +327,7 @@ impl Router {
             self.wave.clear();
         }
         self.shared.delivering = false;
-        if self.shared.next_root > u32::MAX / 2 && self.shared.deferred.is_empty() {
-            self.shared.next_root = 1;
-            self.visited.fill(0);
-        }
+        self.visited.clear();
     }
 
     /// Sorts events of the wave from `next` on into the batches of their targets, until there
@@ -334,12 +340,9 @@ impl Router {
             next += 1;
             let at = event.channel as usize;
             live.channels[at].record(event.value);
-            if self.routes.loops[at] != 0 {
-                if self.visited[at] == event.root {
-                    report_feedback(&self.routes, live, at, &mut self.loop_reports);
-                    continue;
-                }
-                self.visited[at] = event.root;
+            if self.routes.loops[at] != 0 && !self.visited.insert((event.channel, event.root)) {
+                report_feedback(&self.routes, live, at, &mut self.loop_reports);
+                continue;
             }
             let targets = self.routes.targets(event.channel);
             count += targets.len();
@@ -372,7 +375,10 @@ impl Router {
     }
 
     /// Stops every instance; routing goes on until all are done or the time is up.
-    fn finish(&mut self, events: &mut Events) -> Result<(), RunError> {
+    ///
+    /// # Errors
+    /// When the operating system refuses to wait for events.
+    pub fn finish(&mut self) -> Result<(), RunError> {
         self.shared.stopping = true;
         self.shared.now = Instant::now();
         let limit = self.shared.now + STOP_LIMIT;
@@ -381,25 +387,30 @@ impl Router {
         }
         loop {
             let waiting = self.instances.iter().any(|instance| !instance.is_stopped());
-            let quiet = self.shared.deferred.is_empty();
-            if !waiting && quiet {
+            if !waiting && self.shared.deferred.is_empty() {
                 break;
             }
-            if Instant::now() >= limit {
-                for (at, instance) in self.instances.iter().enumerate() {
-                    if !instance.is_stopped() {
-                        let name = &self.shared.live.instances[at].name;
-                        tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
-                    }
-                }
+            let left = limit.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.report_unstopped();
                 break;
             }
-            self.turn(events, Some(limit))?;
+            self.step(Some(left))?;
         }
         for at in 0..self.instances.len() {
             self.shared.live.set_state(InstanceId(at as u32), State::Stopped);
         }
+        self.handle.live.running.store(false, Ordering::Release);
         Ok(())
+    }
+
+    fn report_unstopped(&self) {
+        for (at, instance) in self.instances.iter().enumerate() {
+            if !instance.is_stopped() {
+                let name = &self.shared.live.instances[at].name;
+                tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
+            }
+        }
     }
 }
 
