@@ -129,7 +129,7 @@ fn bundle<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Re
 #[inline]
 fn message<'a>(bytes: &'a [u8], base: usize, limits: &Limits) -> Result<Message<'a>> {
     let fail = |kind, at| Err(Error::new(kind, base + at));
-    if bytes.len() % 4 != 0 {
+    if !bytes.len().is_multiple_of(4) {
         return fail(ErrorKind::UnalignedSize(bytes.len()), 0);
     }
     let Some(address_end) = zero(bytes) else {
