@@ -173,9 +173,7 @@ impl<'a> Argument<'a> {
             Self::Bool(value) => OscValue::Bool(value),
             Self::Nil => OscValue::Nil,
             Self::Impulse => OscValue::Impulse,
-            Self::Array(array) => {
-                OscValue::Array(array.iter().map(|item| item.to_value()).collect())
-            }
+            Self::Array(array) => OscValue::Array(crate::owned::values(array.iter())),
         }
     }
 }

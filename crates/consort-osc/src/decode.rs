@@ -163,7 +163,7 @@ fn message<'a>(bytes: &'a [u8], base: usize, limits: &Limits) -> Result<Message<
 #[inline]
 fn arguments(
     tags: &[u8],
-    mut data: &[u8],
+    data: &[u8],
     tags_at: usize,
     data_at: usize,
     base: usize,
@@ -173,73 +173,73 @@ fn arguments(
         let kind = ErrorKind::TooManyArguments { limit: limits.arguments };
         return Err(Error::new(kind, base + tags_at + limits.arguments));
     }
-    let whole = data.len();
+    let mut at = 0usize;
     let mut depth = 0usize;
     for (index, &tag) in tags.iter().enumerate() {
-        let here = base + data_at + (whole - data.len());
         let needed = match tag {
             b'i' | b'f' | b'r' | b'm' => 4,
             b'h' | b'd' | b't' => 8,
             b'T' | b'F' | b'N' | b'I' => 0,
-            b's' | b'S' => {
-                let Some(end) = zero(data) else {
-                    return Err(Error::new(ErrorKind::UnterminatedString, here));
-                };
-                if std::str::from_utf8(&data[..end]).is_err() {
-                    return Err(Error::new(ErrorKind::NotUtf8, here));
-                }
-                padded(end + 1)
-            }
-            b'b' => match data.first_chunk::<4>() {
-                Some(size) => {
-                    let size = i32::from_be_bytes(*size);
-                    match usize::try_from(size) {
-                        Ok(size) => padded(size).saturating_add(4),
-                        Err(_) => return Err(Error::new(ErrorKind::NegativeSize(size), here)),
-                    }
-                }
-                None => 4,
-            },
-            b'c' => {
-                if let Some(code) = data.first_chunk::<4>() {
-                    let code = u32::from_be_bytes(*code);
-                    if char::from_u32(code).is_none() {
-                        return Err(Error::new(ErrorKind::InvalidCharacter(code), here));
-                    }
-                }
-                4
-            }
-            b'[' => {
-                let limit = limits.array_depth.min(Limits::MAX_DEPTH);
-                if depth >= limit {
-                    let kind = ErrorKind::TooDeep { limit };
-                    return Err(Error::new(kind, base + tags_at + index));
-                }
-                depth += 1;
-                0
-            }
-            b']' => {
-                let Some(outer) = depth.checked_sub(1) else {
-                    return Err(Error::new(ErrorKind::UnbalancedArray, base + tags_at + index));
-                };
-                depth = outer;
-                0
+            b's' | b'S' | b'b' | b'c' => {
+                sized(tag, &data[at..]).map_err(|kind| Error::new(kind, base + data_at + at))?
             }
             tag => {
-                let kind = ErrorKind::UnknownTypeTag(tag);
-                return Err(Error::new(kind, base + tags_at + index));
+                bracket(tag, &mut depth, limits)
+                    .map_err(|kind| Error::new(kind, base + tags_at + index))?;
+                0
             }
         };
-        let Some(rest) = data.get(needed..) else {
-            let kind = ErrorKind::Truncated { needed, available: data.len() };
-            return Err(Error::new(kind, here));
-        };
-        data = rest;
+        let available = data.len() - at;
+        if needed > available {
+            let kind = ErrorKind::Truncated { needed, available };
+            return Err(Error::new(kind, base + data_at + at));
+        }
+        at += needed;
     }
     if depth != 0 {
         return Err(Error::new(ErrorKind::UnbalancedArray, base + tags_at + tags.len()));
     }
-    Ok(data.len())
+    Ok(data.len() - at)
+}
+
+/// The padded size of an argument that must be looked at: strings, blobs and characters.
+fn sized(tag: u8, data: &[u8]) -> Result<usize, ErrorKind> {
+    match tag {
+        b'b' => match data.first_chunk::<4>() {
+            Some(size) => {
+                let size = i32::from_be_bytes(*size);
+                let size = usize::try_from(size).map_err(|_| ErrorKind::NegativeSize(size))?;
+                Ok(padded(size).saturating_add(4))
+            }
+            None => Ok(4),
+        },
+        b'c' => match data.first_chunk::<4>().map(|code| u32::from_be_bytes(*code)) {
+            Some(code) if char::from_u32(code).is_none() => Err(ErrorKind::InvalidCharacter(code)),
+            _ => Ok(4),
+        },
+        _ => {
+            let end = zero(data).ok_or(ErrorKind::UnterminatedString)?;
+            std::str::from_utf8(&data[..end]).map_err(|_| ErrorKind::NotUtf8)?;
+            Ok(padded(end + 1))
+        }
+    }
+}
+
+/// `[` and `]`; any other tag is unknown.
+fn bracket(tag: u8, depth: &mut usize, limits: &Limits) -> Result<(), ErrorKind> {
+    let limit = limits.array_depth.min(Limits::MAX_DEPTH);
+    match tag {
+        b'[' if *depth >= limit => Err(ErrorKind::TooDeep { limit }),
+        b'[' => {
+            *depth += 1;
+            Ok(())
+        }
+        b']' => {
+            *depth = depth.checked_sub(1).ok_or(ErrorKind::UnbalancedArray)?;
+            Ok(())
+        }
+        tag => Err(ErrorKind::UnknownTypeTag(tag)),
+    }
 }
 
 /// A message: an address and its arguments.

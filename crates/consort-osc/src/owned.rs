@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::text::{write_blob, write_value};
 use crate::{
-    Argument, Bundle, BundleBuilder, Color, Error, Limits, Message, MessageBuilder, MidiMessage,
-    Packet, Result, Sink, TimeTag,
+    Argument, Arguments, Bundle, BundleBuilder, Color, Error, Limits, Message, MessageBuilder,
+    MidiMessage, Packet, Result, Sink, TimeTag,
 };
 
 /// One argument that owns its content. `From` makes one from most Rust values.
@@ -215,12 +215,21 @@ impl OscMessage {
     }
 }
 
+/// Owned copies, in a vector that is right from the start if there are no arrays inside. (With
+/// arrays inside, the tags of a small packet nested deeply would ask for memory at every level.)
+pub(crate) fn values(arguments: Arguments<'_>) -> Vec<OscValue> {
+    let tags = arguments.type_tags();
+    let mut values = match tags.contains(&b'[') {
+        true => Vec::new(),
+        false => Vec::with_capacity(tags.len()),
+    };
+    values.extend(arguments.map(|argument| argument.to_value()));
+    values
+}
+
 impl From<Message<'_>> for OscMessage {
     fn from(message: Message<'_>) -> Self {
-        Self {
-            address: message.address().to_owned(),
-            arguments: message.arguments().map(OscValue::from).collect(),
-        }
+        Self { address: message.address().to_owned(), arguments: values(message.arguments()) }
     }
 }
 
