@@ -305,7 +305,7 @@ impl<'r, 's> Collector<'r, 's> {
 }
 
 /// What to say of the name of a backend that there is not.
-pub(super) fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnostic {
+pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnostic {
     let names = || registry.iter().map(|descriptor| descriptor.name);
     if MIDIMONSTER_BACKENDS.contains(&name) {
         let message = format!("MIDIMonster has a backend `{name}`, consort does not yet");

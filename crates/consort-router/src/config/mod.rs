@@ -24,7 +24,7 @@ pub mod syntax;
 use std::path::Path;
 
 use self::collect::Collector;
-pub use self::collect::{INCLUDE_DEPTH, INCLUDE_LIMIT};
+pub use self::collect::{INCLUDE_DEPTH, INCLUDE_LIMIT, unknown_backend};
 use self::diagnostic::Sink;
 pub use self::diagnostic::{DIAGNOSTIC_LIMIT, Diagnostic, Label, Severity};
 pub use self::expression::{EXPRESSION_LIMIT, Expression, ExpressionError};
