@@ -1,1 +1,11 @@
-//! The ALSA sequencer without libasound: clients, ports, queues and events, on the kernel or embedded
+#![doc = include_str!("../README.md")]
+
+pub mod event;
+pub mod midi;
+
+pub use event::{
+    Address, AddressError, Bounce, ChannelValue, Connection, Control, Event, EventError,
+    EventFlags, EventResult, EventTime, EventType, Key, Note, Payload, QUEUE_DIRECT, RealTime,
+    RealTimeError,
+};
+pub use midi::{MidiCoder, MidiDecoder, MidiEncoder};
