@@ -6,15 +6,15 @@ use super::{Address, EventFlags, EventType, RealTime};
 /// machine's byte order. Variable data is not part of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C, align(4))]
-pub struct Cell(pub(crate) [u8; Cell::SIZE]);
+pub(crate) struct Cell(pub(crate) [u8; Cell::SIZE]);
 
 impl Cell {
     /// Bytes of a cell.
-    pub const SIZE: usize = 28;
+    pub(crate) const SIZE: usize = 28;
 
     /// An event of `event_type` with nothing set: direct, to all subscribers, at tick 0.
     #[must_use]
-    pub const fn new(event_type: EventType) -> Self {
+    pub(crate) const fn new(event_type: EventType) -> Self {
         let mut bytes = [0; Self::SIZE];
         bytes[0] = event_type.0;
         bytes[3] = super::QUEUE_DIRECT;
@@ -23,46 +23,34 @@ impl Cell {
         Self(bytes)
     }
 
-    /// The cell with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
-        Self(bytes)
-    }
-
-    /// The cell's bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::SIZE] {
-        &self.0
-    }
-
     /// The event's type.
     #[must_use]
-    pub const fn event_type(&self) -> EventType {
+    pub(crate) const fn event_type(&self) -> EventType {
         EventType(self.0[0])
     }
 
     /// The flag bits.
     #[must_use]
-    pub const fn flags(&self) -> EventFlags {
+    pub(crate) const fn flags(&self) -> EventFlags {
         EventFlags::from_bits_retain(self.0[1])
     }
 
     /// Whether the flag bits say that variable data follows.
     #[must_use]
-    pub const fn is_variable(&self) -> bool {
+    pub(crate) const fn is_variable(&self) -> bool {
         self.0[1] & EventFlags::LENGTH_MASK.bits() == EventFlags::LENGTH_VARIABLE.bits()
     }
 
     /// The length in bytes that a variable event states.
     #[must_use]
-    pub const fn stated_length(&self) -> usize {
+    pub(crate) const fn stated_length(&self) -> usize {
         // The two top bits are the kernel's own marks (chained cells, user memory).
         (self.word(16) & 0x3fff_ffff) as usize
     }
 
     /// The 12 bytes of data.
     #[must_use]
-    pub fn data(&self) -> [u8; 12] {
+    pub(crate) fn data(&self) -> [u8; 12] {
         let mut data = [0; 12];
         data.copy_from_slice(&self.0[16..]);
         data

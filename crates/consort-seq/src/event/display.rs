@@ -119,7 +119,7 @@ impl fmt::Display for Payload<'_> {
                     formatter,
                     "Bounce errno={} of {}",
                     bounce.errno,
-                    Payload::read(&bounce.cell, bounce.variable)
+                    Payload::read(&Cell(bounce.event.to_bytes()), bounce.variable)
                 ),
                 None => write!(formatter, "Bounce {}", Hex(data)),
             },
@@ -181,7 +181,7 @@ impl fmt::Debug for Bounce<'_> {
         formatter
             .debug_struct("Bounce")
             .field("errno", &self.errno)
-            .field("event", &self.cell)
+            .field("event", &self.event)
             .field("variable", &self.variable)
             .finish()
     }

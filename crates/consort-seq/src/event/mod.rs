@@ -26,10 +26,12 @@ mod real_time;
 
 pub use address::{Address, AddressError};
 pub use build::EventError;
-pub use cell::Cell;
+pub(crate) use cell::Cell;
 pub use event_type::{EventFlags, EventType};
 pub use payload::{Bounce, ChannelValue, Connection, Control, EventResult, Key, Note, Payload};
 pub use real_time::{RealTime, RealTimeError};
+
+use crate::raw;
 
 /// The queue number that means: deliver at once (`SNDRV_SEQ_QUEUE_DIRECT`).
 pub const QUEUE_DIRECT: u8 = 253;
@@ -70,7 +72,7 @@ impl Event {
     }
 
     /// An event of any type with any 12 bytes of data, unchecked. For a type of variable length
-    /// use [`Event::from_parts`].
+    /// use [`Event::from_raw`].
     #[must_use]
     pub fn with_data(event_type: EventType, data: [u8; 12]) -> Self {
         let mut cell = Cell::new(event_type);
@@ -78,12 +80,16 @@ impl Event {
         Self { cell, variable: Vec::new() }
     }
 
-    /// The event with exactly this cell and, if the cell's flags say variable length, this
-    /// variable data; otherwise `variable` is dropped. Lossless: [`Event::cell`] and
-    /// [`Event::variable`] give the same back, but for the length and the pointer that a
-    /// variable event's cell states, which follow the data.
+    /// The event with exactly this cell of the kernel's and, if its flags say variable length,
+    /// this variable data; otherwise `variable` is dropped. Lossless: [`Event::to_raw`] and
+    /// [`Event::variable`] give the same back, but for the pointer that a variable event's cell
+    /// holds, which means nothing outside the kernel.
     #[must_use]
-    pub fn from_parts(cell: Cell, variable: Vec<u8>) -> Self {
+    pub fn from_raw(raw: raw::Event, variable: Vec<u8>) -> Self {
+        Self::from_cell(Cell(raw.to_bytes()), variable)
+    }
+
+    pub(crate) fn from_cell(cell: Cell, variable: Vec<u8>) -> Self {
         let mut event = Self { cell, variable };
         if cell.is_variable() {
             event.cell.set_data([0; 12]);
@@ -93,11 +99,10 @@ impl Event {
         event
     }
 
-    /// The kernel's cell. Of a variable event the stated length and pointer are 0 here; they
-    /// are filled in when it is written.
+    /// The kernel's cell, as it is written: the length of variable data is filled in.
     #[must_use]
-    pub const fn cell(&self) -> &Cell {
-        &self.cell
+    pub fn to_raw(&self) -> raw::Event {
+        raw::Event::from_bytes(&self.cell_to_write().0)
     }
 
     /// The variable data; empty for events of fixed size.
@@ -279,5 +284,29 @@ impl Event {
             cell.set_word(16, self.variable.len() as u32);
         }
         cell
+    }
+}
+
+impl From<raw::Address> for Address {
+    fn from(raw: raw::Address) -> Self {
+        Self::new(raw.client, raw.port)
+    }
+}
+
+impl From<Address> for raw::Address {
+    fn from(address: Address) -> Self {
+        Self::new(address.client, address.port)
+    }
+}
+
+impl From<raw::RealTime> for RealTime {
+    fn from(raw: raw::RealTime) -> Self {
+        Self::new(raw.seconds, raw.nanoseconds)
+    }
+}
+
+impl From<RealTime> for raw::RealTime {
+    fn from(time: RealTime) -> Self {
+        Self { seconds: time.seconds(), nanoseconds: time.nanoseconds() }
     }
 }

@@ -1,5 +1,7 @@
 //! What an event carries, typed.
 
+use crate::raw;
+
 use super::{Address, Cell, EventFlags, EventType, RealTime};
 
 /// A key of a keyboard: note on, note off and key pressure.
@@ -457,7 +459,7 @@ pub struct Bounce<'a> {
     /// The errno, as a positive number.
     pub errno: i32,
     /// The event that failed.
-    pub cell: Cell,
+    pub event: raw::Event,
     /// Its variable data.
     pub variable: &'a [u8],
 }
@@ -467,7 +469,7 @@ impl<'a> Bounce<'a> {
     #[must_use]
     pub fn parse(data: &'a [u8]) -> Option<Self> {
         let errno = i32::from_ne_bytes(data.get(..4)?.try_into().ok()?);
-        let cell = Cell(data.get(4..4 + Cell::SIZE)?.try_into().ok()?);
-        Some(Self { errno: errno.wrapping_abs(), cell, variable: &data[4 + Cell::SIZE..] })
+        let event = raw::Event::from_bytes(data.get(4..4 + Cell::SIZE)?.try_into().ok()?);
+        Some(Self { errno: errno.wrapping_abs(), event, variable: &data[4 + Cell::SIZE..] })
     }
 }
