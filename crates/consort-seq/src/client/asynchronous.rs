@@ -11,7 +11,7 @@ use super::core::{BACK_OFF, Direction, deadline};
 use super::error::Result;
 use super::reactor::Reactor;
 #[cfg(feature = "tokio")]
-use super::reactor::with_tokio::TokioReactor;
+use super::reactor_tokio::TokioReactor;
 use super::routing::Routing;
 use super::watch::AsyncWatch;
 use crate::event::Event;

@@ -19,6 +19,8 @@ mod port;
 mod queue;
 mod queues;
 mod reactor;
+#[cfg(feature = "tokio")]
+mod reactor_tokio;
 mod routing;
 mod subscriptions;
 mod watch;
