@@ -15,7 +15,7 @@ pub use client::{
     SequencerClient, SequencerType, SubscribeOptions, SubscriptionQuery, SubscriptionQueryType,
     SystemInfo, TimerId, Watch,
 };
-pub use engine::{Engine, Errno, OpenMode};
+pub use engine::{ClockKind, Embedded, Engine, Errno, OpenMode};
 pub use event::{
     Address, AddressError, Bounce, ChannelValue, Connection, Control, Event, EventError,
     EventFlags, EventResult, EventTime, EventType, Key, Note, Payload, QUEUE_DIRECT, RealTime,

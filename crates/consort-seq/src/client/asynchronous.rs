@@ -193,7 +193,15 @@ impl AsyncSequencerClient {
         if timeout == Some(Duration::ZERO) {
             return Ok(None);
         }
-        self.run(Direction::Read, deadline(timeout), || self.core.try_input(operation)).await
+        self.run(Direction::Read, deadline(timeout), || {
+            let event = self.core.try_input(operation)?;
+            if event.is_none() {
+                // Another task was quicker, or the event is longer than the buffer.
+                self.core.input().grow();
+            }
+            Ok(event)
+        })
+        .await
     }
 
     /// Like [`event_input`](Self::event_input), and adds the MIDI bytes of events that have any.

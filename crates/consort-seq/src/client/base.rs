@@ -11,7 +11,7 @@ use super::info::{
 };
 use super::routing::Routing;
 use super::{AsyncSequencerClient, SequencerClient};
-use crate::engine::{Engine, OpenMode, ProtocolVersion, Request};
+use crate::engine::{Embedded, Engine, OpenMode, ProtocolVersion, Request};
 use crate::event::{Address, Event, EventType};
 use crate::raw;
 
@@ -80,7 +80,7 @@ impl ClientBuilder {
     fn open_base(self, may_block: bool) -> Result<ClientBase> {
         let engine = match self.engine {
             Some(engine) => engine,
-            None => Engine::kernel(),
+            None => Engine::from_environment().map_err(Error::open)?,
         };
         let connection = engine.open(self.mode).map_err(Error::open)?;
         let base = ClientBase {
@@ -310,8 +310,9 @@ impl ClientBase {
     pub fn set_client_pool(&self, pool: &ClientPool) -> Result<()> {
         let mut raw = pool.to_raw();
         raw.client = i32::from(self.core.client_id);
-        self.core
-            .ioctl("set_client_pool", Request::SetClientPool(&mut raw), || self.core.subject())?;
+        let request = Request::SetClientPool(&mut raw);
+        self.core.ioctl("set_client_pool", request, || self.core.subject())?;
+        self.core.input().fit_pool(pool.input_pool);
         Ok(())
     }
 
@@ -366,8 +367,8 @@ impl ClientBase {
         Ok(())
     }
 
-    /// Size of the input buffer in bytes; 14000 (500 cells) at first. It grows by itself for an
-    /// event that is longer.
+    /// Size of the input buffer in bytes; 14000 (500 cells) at first. An event that is
+    /// longer is read nevertheless.
     #[must_use]
     pub fn get_input_buffer_size(&self) -> usize {
         self.core.input().size()
@@ -586,5 +587,11 @@ impl fmt::Debug for ClientBase {
             .field("engine", &self.core.engine_name)
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
+    }
+}
+
+impl From<Embedded> for Engine {
+    fn from(embedded: Embedded) -> Self {
+        Self::Embedded(embedded)
     }
 }

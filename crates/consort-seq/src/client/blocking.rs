@@ -105,6 +105,8 @@ impl SequencerClient {
             if woken == Woken::TimedOut {
                 return Ok(None);
             }
+            // Another thread was quicker, or the event is longer than the buffer.
+            self.core.input().grow();
         }
     }
 

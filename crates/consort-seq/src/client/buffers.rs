@@ -51,6 +51,8 @@ pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
 #[derive(Debug)]
 pub(crate) struct InputBuffer {
     bytes: Vec<u8>,
+    /// The size that was asked for; `bytes` may be longer, so that every event fits.
+    size: usize,
     start: usize,
     end: usize,
     /// A loss that the sequencer reported after events which had to be handed out first.
@@ -59,7 +61,7 @@ pub(crate) struct InputBuffer {
 
 impl InputBuffer {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; INPUT_SIZE], start: 0, end: 0, overrun: false }
+        Self { bytes: vec![0; INPUT_SIZE], size: INPUT_SIZE, start: 0, end: 0, overrun: false }
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
@@ -67,14 +69,31 @@ impl InputBuffer {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 
     pub(crate) fn set_size(&mut self, size: usize) {
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        self.bytes.resize(size.max(self.end), 0);
+        self.size = size;
+        self.reserve(size);
+    }
+
+    /// Sees to it that an event which fills an input pool of `cells` cells can be read. (A read
+    /// into a buffer that is too short says "try again", as if there were nothing.)
+    pub(crate) fn fit_pool(&mut self, cells: u32) {
+        self.reserve((cells as usize + 1) * Cell::SIZE);
+    }
+
+    /// Makes room for a longer event, where the sequencer says there is something to read, and
+    /// reading says there is nothing.
+    pub(crate) fn grow(&mut self) {
+        self.reserve(self.bytes.len() * 2);
+    }
+
+    fn reserve(&mut self, size: usize) {
+        let size = size.min(INPUT_LIMIT);
+        if self.bytes.len() < size {
+            self.bytes.resize(size, 0);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -126,11 +145,7 @@ impl InputBuffer {
                     self.end = read.min(self.bytes.len());
                     return Ok(());
                 }
-                // The first event is longer than the buffer.
-                Err(Errno::NO_MEMORY) if self.bytes.len() < INPUT_LIMIT => {
-                    let size = (self.bytes.len() * 2).clamp(Cell::SIZE, INPUT_LIMIT);
-                    self.bytes.resize(size, 0);
-                }
+                Err(Errno::NO_MEMORY) if self.bytes.len() < INPUT_LIMIT => self.grow(),
                 Err(errno) => return Err(errno),
             }
         }

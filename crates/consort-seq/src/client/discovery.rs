@@ -50,7 +50,7 @@ pub struct ListPorts {
     /// How to sort.
     pub sort: PortSort,
     /// Ports too that can neither be read nor written.
-    any_capability: bool,
+    pub any_capability: bool,
 }
 
 impl Default for ListPorts {
