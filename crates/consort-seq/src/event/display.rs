@@ -123,6 +123,16 @@ impl fmt::Display for Payload<'_> {
                 ),
                 None => write!(formatter, "Bounce {}", Hex(data)),
             },
+            Payload::KernelError(quote) => {
+                write!(formatter, "Not delivered to {}: errno {}", quote.dest, quote.errno)
+            }
+            Payload::KernelQuote(quote) => write!(formatter, "Quote of an event to {}", quote.dest),
+            Payload::UmpEndpointChange(notice) => {
+                write!(formatter, "UMP endpoint change {}", notice.client)
+            }
+            Payload::UmpBlockChange(notice) => {
+                write!(formatter, "UMP block change {} block={}", notice.client, notice.block)
+            }
             Payload::UserVariable(number, data) => {
                 write!(formatter, "User variable {number} {}", Hex(data))
             }

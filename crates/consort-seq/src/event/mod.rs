@@ -28,7 +28,9 @@ pub use address::{Address, AddressError};
 pub use build::EventError;
 pub(crate) use cell::Cell;
 pub use event_type::{EventFlags, EventType};
-pub use payload::{Bounce, ChannelValue, Connection, Control, EventResult, Key, Note, Payload};
+pub use payload::{
+    Bounce, ChannelValue, Connection, Control, EventResult, Key, Note, Payload, Quote, UmpNotice,
+};
 pub use real_time::{RealTime, RealTimeError};
 
 use crate::raw;

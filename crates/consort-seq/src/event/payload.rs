@@ -69,6 +69,27 @@ pub struct Connection {
     pub dest: Address,
 }
 
+/// Notice that a queued event could not be delivered (`struct snd_seq_ev_quote`). Only clients
+/// with the bounce filter on get it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Quote {
+    /// Where the event was to go.
+    pub dest: Address,
+    /// Why it could not: an errno, positive.
+    pub errno: u16,
+    /// Address of the event inside the kernel, or 0; it means nothing outside.
+    pub kernel: [u8; 8],
+}
+
+/// UMP information that has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct UmpNotice {
+    /// The client.
+    pub client: u8,
+    /// The block, where it is one.
+    pub block: u8,
+}
+
 /// An event's payload, typed. Fixed-size payloads are copied, variable data is borrowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -197,12 +218,21 @@ pub enum Payload<'a> {
     PortSubscribed(Connection),
     /// Two ports were disconnected.
     PortUnsubscribed(Connection),
+    /// UMP endpoint information has changed.
+    UmpEndpointChange(UmpNotice),
+    /// UMP block information has changed.
+    UmpBlockChange(UmpNotice),
     /// User-defined event 0 to 9 with any 12 bytes.
     User(u8, [u8; 12]),
     /// System exclusive message, or a part of a long one.
     SystemExclusive(&'a [u8]),
-    /// An event that could not be delivered: see [`Bounce::parse`].
+    /// An event that could not be delivered, quoted in full: see [`Bounce::parse`]. Linux sends
+    /// [`KernelError`](Self::KernelError) instead.
     Bounce(&'a [u8]),
+    /// A queued event could not be delivered.
+    KernelError(Quote),
+    /// A quoted event, inside the kernel only.
+    KernelQuote(Quote),
     /// User-defined event 0 to 4 with data of any length.
     UserVariable(u8, &'a [u8]),
     /// Nothing.
@@ -265,6 +295,10 @@ impl<'a> Payload<'a> {
             Payload::PortChange(_) => EventType::PORT_CHANGE,
             Payload::PortSubscribed(_) => EventType::PORT_SUBSCRIBED,
             Payload::PortUnsubscribed(_) => EventType::PORT_UNSUBSCRIBED,
+            Payload::UmpEndpointChange(_) => EventType::UMP_ENDPOINT_CHANGE,
+            Payload::UmpBlockChange(_) => EventType::UMP_BLOCK_CHANGE,
+            Payload::KernelError(_) => EventType::KERNEL_ERROR,
+            Payload::KernelQuote(_) => EventType::KERNEL_QUOTE,
             Payload::User(number, _) => EventType(EventType::USER_0.0 + number.min(9)),
             Payload::SystemExclusive(_) => EventType::SYSTEM_EXCLUSIVE,
             Payload::Bounce(_) => EventType::BOUNCE,
@@ -286,6 +320,13 @@ impl<'a> Payload<'a> {
         let result = || EventResult { event: cell.word(16) as i32, result: cell.word(20) as i32 };
         let connection = || Connection { sender: cell.address(16), dest: cell.address(18) };
         let queue = bytes[16];
+        let notice = || UmpNotice { client: bytes[16], block: bytes[17] };
+        let quote = || {
+            let mut kernel = [0; 8];
+            kernel.copy_from_slice(&bytes[20..28]);
+            let errno = u16::from_ne_bytes([bytes[18], bytes[19]]);
+            Quote { dest: cell.address(16), errno, kernel }
+        };
         let event_type = cell.event_type();
         match event_type {
             EventType::SYSTEM => Payload::System(result()),
@@ -339,6 +380,10 @@ impl<'a> Payload<'a> {
             EventType::PORT_CHANGE => Payload::PortChange(cell.address(16)),
             EventType::PORT_SUBSCRIBED => Payload::PortSubscribed(connection()),
             EventType::PORT_UNSUBSCRIBED => Payload::PortUnsubscribed(connection()),
+            EventType::UMP_ENDPOINT_CHANGE => Payload::UmpEndpointChange(notice()),
+            EventType::UMP_BLOCK_CHANGE => Payload::UmpBlockChange(notice()),
+            EventType::KERNEL_ERROR => Payload::KernelError(quote()),
+            EventType::KERNEL_QUOTE => Payload::KernelQuote(quote()),
             EventType(number @ 90..=99) => Payload::User(number - 90, cell.data()),
             EventType::SYSTEM_EXCLUSIVE => Payload::SystemExclusive(variable),
             EventType::BOUNCE => Payload::Bounce(variable),
@@ -431,6 +476,15 @@ impl<'a> Payload<'a> {
                 cell.set_address(16, connection.sender);
                 cell.set_address(18, connection.dest);
             }
+            Payload::UmpEndpointChange(notice) | Payload::UmpBlockChange(notice) => {
+                cell.0[16] = notice.client;
+                cell.0[17] = notice.block;
+            }
+            Payload::KernelError(quote) | Payload::KernelQuote(quote) => {
+                cell.set_address(16, quote.dest);
+                cell.0[18..20].copy_from_slice(&quote.errno.to_ne_bytes());
+                cell.0[20..28].copy_from_slice(&quote.kernel);
+            }
             Payload::SystemExclusive(data)
             | Payload::Bounce(data)
             | Payload::UserVariable(_, data) => {
@@ -452,8 +506,9 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// An event that came back because it could not be delivered (`struct snd_seq_event_bounce`).
-/// Only clients with the bounce filter on get such events, and only for queued events.
+/// An event that came back in full because it could not be delivered
+/// (`struct snd_seq_event_bounce`). Linux itself sends [`Payload::KernelError`] instead; other
+/// clients may send these.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bounce<'a> {
     /// The errno, as a positive number.

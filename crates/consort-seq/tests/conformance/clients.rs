@@ -46,7 +46,10 @@ facts! {
         pair.receiver.set_client_event_filter(EventType::NOTE_OFF).unwrap();
         let filter = pair.receiver.get_client_info().unwrap().event_filter.unwrap();
         assert_eq!(filter.iter().collect::<Vec<_>>(), [EventType::NOTE_OFF]);
-        pair.send(&[note(60), consort_seq::Event::note_off(0, 61, 0).unwrap()]);
+        // The sender is told that nobody has taken it.
+        let refused = pair.sender.event_output_direct(&note(60), &pair.out);
+        assert_eq!(crate::support::errno(refused), consort_seq::Errno::NOT_FOUND);
+        pair.send(&[consort_seq::Event::note_off(0, 61, 0).unwrap()]);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [61]);
         nothing(&pair.receiver);
         pair.receiver.set_client_event_filter(EventType::NOTE_ON).unwrap();
