@@ -153,7 +153,7 @@ event_types! {
     USER_VARIABLE_3 = 138, "USR_VAR3";
     /// User-defined event of any length 4.
     USER_VARIABLE_4 = 139, "USR_VAR4";
-    /// A queued event could not be delivered: what clients with the bounce filter get.
+    /// An error, inside the kernel only.
     KERNEL_ERROR = 150, "KERNEL_ERROR";
     /// A quoted event, inside the kernel only (obsolete).
     KERNEL_QUOTE = 151, "KERNEL_QUOTE";

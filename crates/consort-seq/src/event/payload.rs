@@ -69,8 +69,7 @@ pub struct Connection {
     pub dest: Address,
 }
 
-/// Notice that a queued event could not be delivered (`struct snd_seq_ev_quote`). Only clients
-/// with the bounce filter on get it.
+/// An event that the kernel quotes to itself (`struct snd_seq_ev_quote`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Quote {
     /// Where the event was to go.
@@ -226,10 +225,9 @@ pub enum Payload<'a> {
     User(u8, [u8; 12]),
     /// System exclusive message, or a part of a long one.
     SystemExclusive(&'a [u8]),
-    /// An event that could not be delivered, quoted in full: see [`Bounce::parse`]. Linux sends
-    /// [`KernelError`](Self::KernelError) instead.
+    /// An event that could not be delivered: see [`Bounce::parse`].
     Bounce(&'a [u8]),
-    /// A queued event could not be delivered.
+    /// An error, inside the kernel only.
     KernelError(Quote),
     /// A quoted event, inside the kernel only.
     KernelQuote(Quote),
@@ -506,25 +504,34 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// An event that came back in full because it could not be delivered
-/// (`struct snd_seq_event_bounce`). Linux itself sends [`Payload::KernelError`] instead; other
-/// clients may send these.
+/// An event that came back because it could not be delivered: only clients with the bounce filter
+/// on get such events, and only for events that went through a queue.
+///
+/// Linux (6.1 to 7.2 at least) sends the event's cell alone. The header describes a longer form,
+/// `struct snd_seq_event_bounce` with errno and variable data, which is read as well.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bounce<'a> {
-    /// The errno, as a positive number.
-    pub errno: i32,
+    /// The errno, positive, where it is told.
+    pub errno: Option<i32>,
     /// The event that failed.
     pub event: raw::Event,
-    /// Its variable data.
+    /// Its variable data, where it is told.
     pub variable: &'a [u8],
 }
 
 impl<'a> Bounce<'a> {
-    /// Reads the data of a bounce event; `None` if it is too short for one.
+    /// Reads the data of a bounce event; `None` if it is no event.
     #[must_use]
     pub fn parse(data: &'a [u8]) -> Option<Self> {
-        let errno = i32::from_ne_bytes(data.get(..4)?.try_into().ok()?);
-        let event = raw::Event::from_bytes(data.get(4..4 + Cell::SIZE)?.try_into().ok()?);
-        Some(Self { errno: errno.wrapping_abs(), event, variable: &data[4 + Cell::SIZE..] })
+        if let Ok(cell) = data.try_into() {
+            return Some(Self { errno: None, event: raw::Event::from_bytes(cell), variable: &[] });
+        }
+        let (errno, rest) = data.split_first_chunk()?;
+        let (cell, variable) = rest.split_first_chunk()?;
+        Some(Self {
+            errno: Some(i32::from_ne_bytes(*errno).wrapping_abs()),
+            event: raw::Event::from_bytes(cell),
+            variable,
+        })
     }
 }

@@ -10,7 +10,9 @@ facts! {
         let info = client.get_client_info().unwrap();
         assert_eq!((info.client_id, info.name.as_str()), (client.client_id(), "Zoë’s client"));
         assert_eq!((info.client_type, info.num_ports, info.event_lost), (ClientType::User, 0, 0));
-        assert_eq!(info.pid, Some(std::process::id() as i32));
+        // The kernel names the thread that opened it.
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        assert_eq!(info.pid, Some(thread));
         assert_eq!((info.card_id, info.event_filter), (None, None));
         assert_eq!((info.broadcast_filter, info.error_bounce), (false, false));
         assert_eq!(info.midi_version, MidiVersion::Legacy);

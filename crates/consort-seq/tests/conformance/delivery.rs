@@ -1,7 +1,9 @@
 //! How events get from port to port.
 
 use consort_seq::client::WRITE_PORT;
-use consort_seq::{Address, Errno, Event, EventType, Payload, PortOptions, QUEUE_DIRECT, Routing};
+use consort_seq::{
+    Address, Bounce, Errno, Event, EventType, Payload, PortOptions, QUEUE_DIRECT, Routing,
+};
 
 use crate::support::{errno, note, notes, nothing};
 
@@ -77,7 +79,7 @@ facts! {
         }
         assert_eq!(pair.sender.event_output_pending(), 56);
         let extracted = pair.sender.extract_output().unwrap().unwrap();
-        assert_eq!((notes(&[extracted.clone()]), extracted.dest()), (vec![1], Address::new(190, 0)));
+        assert_eq!((notes(std::slice::from_ref(&extracted)), extracted.dest()), (vec![1], Address::new(190, 0)));
         assert_eq!(pair.sender.drain_output().unwrap(), 0);
         assert_eq!(notes(&rig.receive_count(&pair.receiver, 2)), [0, 2]);
         assert_eq!(pair.sender.extract_output().unwrap(), None);
@@ -103,9 +105,10 @@ facts! {
         let after = queue.get_status().unwrap().tick_time + 5;
         sender.event_output_direct(&queued.at_tick(after), ()).unwrap();
         let back = rig.receive(&sender);
-        let Payload::KernelError(quote) = back.payload() else { panic!("{back}") };
-        assert_eq!(quote.errno, Errno::NOT_FOUND.raw() as u16);
-        assert_eq!(quote.dest, Address::new(190, 0));
+        let Payload::Bounce(data) = back.payload() else { panic!("{back}") };
+        let bounce = Bounce::parse(data).unwrap();
+        assert_eq!((bounce.event.kind, bounce.event.tag), (EventType::NOTE_ON.0, 5));
+        assert_eq!(bounce.event.dest, consort_seq::raw::Address::new(190, 0));
         assert_eq!(back.dest(), port.address());
     }
 

@@ -18,7 +18,12 @@ fn can_run(rig: &Rig, program: &str) -> bool {
         eprintln!("SKIPPED: {program} reaches the kernel's sequencer only");
         return false;
     }
-    let there = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+    let there = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
     if !there {
         eprintln!("SKIPPED: {program} is not installed (alsa-utils)");
         assert!(std::env::var_os("CI").is_none(), "{program} must be there in CI");
@@ -230,11 +235,10 @@ facts! {
         run("aconnect", &["patched:0", &into.address().to_string()]);
         let subscribers = out.list_subscribers(None).unwrap();
         assert_eq!(subscribers.iter().map(|query| query.addr).collect::<Vec<_>>(), [into.address()]);
-        // Both ports of ours are told of it.
-        for _ in 0..2 {
-            let event = rig.receive(&client);
-            assert!(matches!(event.payload(), Payload::PortSubscribed(_)), "{event}");
-        }
+        // Of our two ports the one that can be written to is told of it.
+        let event = rig.receive(&client);
+        assert!(matches!(event.payload(), Payload::PortSubscribed(_)), "{event}");
+        assert_eq!(event.dest(), into.address());
         assert!(run("aconnect", &["-l"]).contains("Connecting To"));
         run("aconnect", &["-d", &out.address().to_string(), &into.address().to_string()]);
         assert_eq!(out.list_subscribers(None).unwrap(), []);

@@ -105,6 +105,6 @@ facts! {
         port.connect_from((14, 0)).unwrap();
         client.event_output_direct(&note(60), &port).unwrap();
         let event = rig.receive(&client);
-        assert_eq!((event.source(), notes(&[event.clone()])), (Address::new(14, 0), vec![60]));
+        assert_eq!((event.source(), notes(std::slice::from_ref(&event))), (Address::new(14, 0), vec![60]));
     }
 }
