@@ -18,6 +18,9 @@ use super::address::for_family;
 /// How many datagrams one system call moves at most.
 const BATCH: usize = 32;
 
+/// How many one asks for while little comes in.
+const SMALLEST_BATCH: usize = 2;
+
 /// The largest datagram that UDP can carry.
 const LARGEST: usize = 65_536;
 
@@ -29,6 +32,9 @@ pub struct DatagramSocket {
     socket: UdpSocket,
     is_v6: bool,
     connected: Option<SocketAddr>,
+    /// How many datagrams the next call asks for: few while few come, since each place in a
+    /// batch has to be prepared.
+    batch: usize,
     buffers: Vec<u8>,
     addresses: Vec<libc::sockaddr_storage>,
 }
@@ -81,6 +87,7 @@ impl DatagramSocket {
             socket: UdpSocket::from_std(socket.into()),
             is_v6,
             connected: None,
+            batch: SMALLEST_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
         }
@@ -123,7 +130,8 @@ impl DatagramSocket {
         }
         let mut parts = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
-        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).enumerate() {
+        let batch = self.batch;
+        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).take(batch).enumerate() {
             parts[at].write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: LARGEST });
             // SAFETY: a header of zeros is a valid one.
             let header = headers[at].write(unsafe { zeroed() });
@@ -132,13 +140,13 @@ impl DatagramSocket {
             header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: all headers are initialised; each points to a part and an address of its own,
+        // SAFETY: the first `batch` headers are initialised; each points to a part and an address of its own,
         // each part to a buffer of its own, and all outlive the call.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
                 headers.as_mut_ptr().cast(),
-                BATCH as libc::c_uint,
+                batch as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
@@ -160,7 +168,12 @@ impl DatagramSocket {
             take(bytes, Peer { storage: &self.addresses[at] });
         }
         // Fewer than asked for: the queue was empty, and the next datagram makes a new edge.
-        Ok(Received { count, more: count == BATCH })
+        self.batch = if count == batch {
+            (batch * 4).min(BATCH)
+        } else {
+            (count * 2).clamp(SMALLEST_BATCH, batch)
+        };
+        Ok(Received { count, more: count == batch })
     }
 
     /// Sends what is waiting, in order.
