@@ -60,6 +60,12 @@ struct Refusals {
     count: u64,
 }
 
+impl Refusals {
+    fn or(self, other: Refusals) -> Refusals {
+        if self.count > 0 { self } else { other }
+    }
+}
+
 struct Unknown {
     diagnostic: Diagnostic,
     more: u64,
@@ -126,7 +132,12 @@ impl<'m> Mapper<'m> {
             self.expand(&left, &right, count, &mut of_left, &mut of_right);
         }
         // What was refused in one direction is not said again for the other.
-        if mapping.arrow != Arrow::Right {
+        if mapping.arrow == Arrow::Both {
+            let (mut again_left, mut again_right) = (Refusals::default(), Refusals::default());
+            self.expand(&right, &left, count, &mut again_right, &mut again_left);
+            of_left = of_left.or(again_left);
+            of_right = of_right.or(again_right);
+        } else if mapping.arrow == Arrow::Left {
             self.expand(&right, &left, count, &mut of_right, &mut of_left);
         }
         self.report(&left, of_left);
@@ -250,7 +261,8 @@ impl<'m> Mapper<'m> {
                     }
                 };
                 let diagnostic = Diagnostic::error("too-many-channels", message);
-                self.sink.push(diagnostic.at(side.span, "reached here"));
+                let limit = format!("a show has at most {} mappings", grouped(MAPPING_LIMIT));
+                self.sink.push(diagnostic.at(side.span, "reached here").hint(limit));
             }
             return None;
         }
