@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::syntax::{Mode, Statement, parse};
-use super::{Files, Loaded, Override, Severity, Sources, Span, load_from};
+use super::{Files, Loaded, Override, Severity, Sources, Span, load_within};
 use crate::backend::{Backend, BackendDescriptor, ChannelError, Instance, InstanceConfig, Usage};
 use crate::context::Context;
 use crate::event::Event;
@@ -90,7 +90,8 @@ pub fn config(bytes: &[u8], registry: &[&BackendDescriptor]) {
         });
     }
     let files = Files::Memory(files.into());
-    inspect(&load_from(&files, std::path::Path::new("show.cfg"), &overrides, registry));
+    let path = std::path::Path::new("show.cfg");
+    inspect(&load_within(1_000, &files, path, &overrides, registry));
 }
 
 /// Looks at everything that a diagnostic points to.

@@ -73,6 +73,8 @@ struct Unknown {
 
 /// Collects the mappings of a show.
 pub(super) struct Mapper<'m> {
+    /// How many mappings there may be.
+    limit: u64,
     ends: Ends<'m>,
     made: &'m mut [Made],
     sources: &'m Sources,
@@ -93,9 +95,11 @@ impl<'m> Mapper<'m> {
         made: &'m mut [Made],
         sources: &'m Sources,
         sink: &'m mut Sink,
+        limit: u64,
     ) -> Self {
         Mapper {
             ends,
+            limit,
             made,
             sources,
             sink,
@@ -235,12 +239,12 @@ impl<'m> Mapper<'m> {
         }
         let (count, side) = if a >= b { (a, left) } else { (b, right) };
         let ways = if arrow == Arrow::Both { 2 } else { 1 };
-        if count > MAPPING_LIMIT {
+        if count > self.limit {
             let message = format!("this stands for {}", counted(count, "channel"));
             self.sink.push(
                 Diagnostic::error("too-many-channels", message)
                     .at(side.span, "too many")
-                    .hint(format!("a show has at most {} mappings", grouped(MAPPING_LIMIT))),
+                    .hint(format!("a show has at most {} mappings", grouped(self.limit))),
             );
             return None;
         }
@@ -250,19 +254,19 @@ impl<'m> Mapper<'m> {
         };
         self.mapped += count * ways;
         self.written = self.written.saturating_add(bytes(left)).saturating_add(bytes(right));
-        if self.mapped > MAPPING_LIMIT || self.written > EXPANSION_LIMIT {
+        if self.mapped > self.limit || self.written > EXPANSION_LIMIT {
             if !self.is_full {
                 self.is_full = true;
-                let message = match self.mapped > MAPPING_LIMIT {
-                    true => format!("more than {} mappings", grouped(MAPPING_LIMIT)),
+                let message = match self.mapped > self.limit {
+                    true => format!("a show has at most {} mappings", grouped(self.limit)),
                     false => {
                         let limit = counted(EXPANSION_LIMIT / (1024 * 1024), "mebibyte");
                         format!("expressions stand for more than {limit} of text")
                     }
                 };
                 let diagnostic = Diagnostic::error("too-many-channels", message);
-                let limit = format!("a show has at most {} mappings", grouped(MAPPING_LIMIT));
-                self.sink.push(diagnostic.at(side.span, "reached here").hint(limit));
+                let hint = "split the show, or write shorter names";
+                self.sink.push(diagnostic.at(side.span, "reached here").hint(hint));
             }
             return None;
         }
