@@ -119,8 +119,8 @@ fn output(engine: &Engine, peers: &mut Peers) {
             for _ in 0..ROUNDS {
                 line.subjects[0]
                     .push(time(count, || write_raw(&*connection, &cells, count / every)));
-                let before = ALLOCATIONS.load(Ordering::Relaxed);
                 line.subjects[1].push(time(count, || {
+                    let before = ALLOCATIONS.load(Ordering::Relaxed);
                     for number in 1..=count {
                         if reused {
                             client.event_output(&event, ()).expect("output");
@@ -131,8 +131,8 @@ fn output(engine: &Engine, peers: &mut Peers) {
                             client.drain_output().expect("output");
                         }
                     }
+                    allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
                 }));
-                allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
                 if let Some(nanoseconds) = peers.alsa_output(count, every, reused) {
                     line.subjects[2].push(nanoseconds);
                 }
@@ -191,18 +191,20 @@ fn input(engine: &Engine, peers: &mut Peers) {
         one.subjects[0].push(floor);
         batch.subjects[0].push(floor);
         fill();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
         one.subjects[1].push(time(count, || {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
             for _ in 0..count {
                 black_box(receiver.event_input(None).expect("input"));
             }
+            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
         }));
         fill();
         events.clear();
         batch.subjects[1].push(time(count, || {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
             assert_eq!(receiver.event_input_batch(&mut events, count).expect("input"), count);
+            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
         }));
-        allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
         if let Some(nanoseconds) = peers.alsa_input(count) {
             one.subjects[2].push(nanoseconds);
         }
