@@ -4,6 +4,8 @@
 
 #[cfg(feature = "loopback")]
 pub mod loopback;
+#[cfg(feature = "python")]
+pub mod python;
 
 use consort_router::BackendDescriptor;
 
@@ -11,4 +13,6 @@ use consort_router::BackendDescriptor;
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
+    #[cfg(feature = "python")]
+    &python::DESCRIPTOR,
 ];
