@@ -32,8 +32,8 @@ const HELLO_LIMIT: Duration = Duration::from_secs(10);
 /// After this long a word is said about an import, or a handler, that does not end.
 const IMPORT_NOTICE: Duration = Duration::from_secs(10);
 const BUSY_NOTICE: Duration = Duration::from_secs(5);
-/// How often a worker that gets values is asked whether it is there.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after a value a worker is asked whether it is there.
+const PING_DELAY: Duration = Duration::from_secs(1);
 /// How long clean-up handlers have.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often a dead worker is asked how it died.
@@ -64,9 +64,10 @@ struct Link {
     noticed: bool,
     /// Errors by the numbers that this worker gives them.
     errors: HashMap<u32, usize>,
-    /// When a ping without answer left, and when the last one left.
+    /// When the first value since the last ping was delivered.
+    fed: Option<Instant>,
+    /// When a ping without answer left.
     asked: Option<Instant>,
-    last_asked: Instant,
     busy: bool,
 }
 
@@ -174,8 +175,8 @@ impl PythonInstance {
             ready: false,
             noticed: false,
             errors: HashMap::new(),
+            fed: None,
             asked: None,
-            last_asked: now,
             busy: false,
         })
     }
@@ -250,8 +251,11 @@ impl PythonInstance {
             Phase::Linked(link) if !link.ready && !link.noticed => {
                 Some(link.started + IMPORT_NOTICE)
             }
-            Phase::Linked(link) if !link.busy => link.asked.map(|asked| asked + BUSY_NOTICE),
-            Phase::Linked(_) => None,
+            Phase::Linked(link) => match link.asked {
+                Some(asked) if !link.busy => Some(asked + BUSY_NOTICE),
+                Some(_) => None,
+                None => link.fed.map(|fed| fed + PING_DELAY),
+            },
         };
         context.wake_at(match (time, self.stopping) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -312,15 +316,13 @@ impl PythonInstance {
         }
     }
 
-    /// Now and then asks a worker that gets values whether it is there.
+    /// Asks a worker that got values whether it is there.
     fn ask(&mut self, context: &mut Context<'_>) {
         let Phase::Linked(link) = &mut self.phase else { return };
-        let now = context.now();
-        if link.ready && link.asked.is_none() && now - link.last_asked >= PING_INTERVAL {
-            (link.asked, link.last_asked) = (Some(now), now);
-            push_order(&mut link.staged, Order::Ping);
-            self.wake(context);
-        }
+        link.fed = None;
+        link.asked = Some(context.now());
+        push_order(&mut link.staged, Order::Ping);
+        self.write(context);
     }
 
     // ---- from the worker -----------------------------------------------------------------
@@ -583,7 +585,9 @@ impl Instance for PythonInstance {
                 }
             }
             Phase::Linked(link) => {
-                if !link.busy && link.asked.is_some_and(|asked| now >= asked + BUSY_NOTICE) {
+                if link.asked.is_none() && link.fed.is_some_and(|fed| now >= fed + PING_DELAY) {
+                    self.ask(context);
+                } else if !link.busy && link.asked.is_some_and(|asked| now >= asked + BUSY_NOTICE) {
                     link.busy = true;
                     tracing::warn!(
                         instance = context.name(),
@@ -614,7 +618,15 @@ impl Instance for PythonInstance {
             }
             self.replaced += replaced;
         }
-        self.ask(context);
+        if let Phase::Linked(link) = &mut self.phase
+            && link.ready
+            && link.fed.is_none()
+        {
+            link.fed = Some(context.now());
+            if link.asked.is_none() {
+                self.wake(context);
+            }
+        }
         self.write(context);
     }
 

@@ -1,12 +1,16 @@
 //! Worker processes: started on a thread of their own, so that the core never waits, and ended
 //! with everything they have started.
 //!
-//! Three things see to it that nothing is left behind however the core dies. Each worker leads
-//! a process group. It holds the read end of a pipe, the *lifeline*, whose write end only the
-//! core has: when that closes, for whatever reason, the kernel itself sends SIGKILL to the whole
-//! group (`F_SETOWN` with a process group, `F_SETSIG`, `O_ASYNC`; fcntl(2)), which needs no
-//! cooperation of the interpreter. And the worker gets SIGKILL when the thread that started it
-//! ends (`PR_SET_PDEATHSIG`).
+//! Nothing is left behind however the core dies. Each worker leads a process group and holds
+//! the read end of a pipe, the *lifeline*, whose write end only the core has: when that closes,
+//! for whatever reason, the kernel itself sends SIGKILL to the whole group (`F_SETOWN` with a
+//! process group, `F_SETSIG`, `O_ASYNC`; fcntl(2)), which needs no cooperation of the
+//! interpreter. Besides, a worker that finds the end of its socket kills its own group.
+//!
+//! `PR_SET_PDEATHSIG` is only set where the lifeline cannot be: it reaches the worker alone, and
+//! it comes when the thread that started the worker ends, which can be before the core's
+//! descriptors close; with the worker gone nobody would hold the lifeline, and the processes
+//! that the script has started would live on.
 
 // `CommandExt::pre_exec` is unsafe: between fork and exec only async-signal-safe calls are
 // allowed. The one closure here makes nothing but system calls.
@@ -60,8 +64,7 @@ enum Task {
     Reap(Child, Arc<Mutex<Slot>>),
 }
 
-/// Starts and reaps workers. Cheap to clone; its thread ends with the last clone, and with it
-/// all workers.
+/// Starts and reaps workers. Cheap to clone; its thread ends with the last clone.
 #[derive(Clone)]
 pub(crate) struct Spawner {
     tasks: Sender<Task>,
@@ -235,12 +238,14 @@ fn prepare(lifeline: RawFd, memory: u64) -> io::Result<()> {
     // SAFETY: system calls on descriptors of this process, without pointers but to a constant
     // string and to a structure on this stack.
     unsafe {
-        libc::fcntl(lifeline, libc::F_SETOWN, -libc::getpid());
-        libc::fcntl(lifeline, F_SETSIG, libc::SIGKILL);
-        libc::fcntl(lifeline, libc::F_SETFL, libc::O_ASYNC);
-        // Stays open in the interpreter: a closed one would not be watched.
-        libc::fcntl(lifeline, libc::F_SETFD, 0);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let tied = libc::fcntl(lifeline, libc::F_SETOWN, -libc::getpid()) == 0
+            && libc::fcntl(lifeline, F_SETSIG, libc::SIGKILL) == 0
+            && libc::fcntl(lifeline, libc::F_SETFL, libc::O_ASYNC) == 0
+            // Stays open in the interpreter: a closed one would not be watched.
+            && libc::fcntl(lifeline, libc::F_SETFD, 0) == 0;
+        if !tied {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        }
         libc::signal(libc::SIGINT, libc::SIG_IGN);
         // When memory runs out, the script goes first and not the show.
         let adjust =

@@ -32,8 +32,9 @@ pub fn interpreter() -> String {
 pub struct Seen {
     /// Values that came to the probe: channel, value, when.
     pub values: Vec<(String, f64, Instant)>,
-    /// What scripts printed.
+    /// What scripts printed, the first megabyte of it, and how much it was in all.
     pub printed: String,
+    pub printed_bytes: usize,
     /// What was logged: level, instance, message.
     pub log: Vec<String>,
 }
@@ -89,7 +90,12 @@ impl Witness {
 
 impl Write for Witness {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.note(|seen| seen.printed.push_str(&String::from_utf8_lossy(bytes)));
+        self.note(|seen| {
+            seen.printed_bytes += bytes.len();
+            if seen.printed.len() < 1 << 20 {
+                seen.printed.push_str(&String::from_utf8_lossy(bytes));
+            }
+        });
         Ok(bytes.len())
     }
 
