@@ -4,6 +4,9 @@
 
 #[cfg(feature = "loopback")]
 pub mod loopback;
+pub mod net;
+#[cfg(feature = "osc")]
+pub mod osc;
 #[cfg(feature = "python")]
 pub mod python;
 
@@ -13,6 +16,8 @@ use consort_router::BackendDescriptor;
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
+    #[cfg(feature = "osc")]
+    &osc::DESCRIPTOR,
     #[cfg(feature = "python")]
     &python::DESCRIPTOR,
 ];
