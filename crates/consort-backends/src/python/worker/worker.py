@@ -25,8 +25,8 @@ READY, ERROR, REPEAT, WARNING, EXIT, BYE, PONG, WAKE_ME = 2, 3, 4, 5, 6, 7, 8, 9
 # How much is read at once, and how much output may wait while handlers run.
 BATCH = 12 * 512
 FLUSH_SIZE = 12 * 4096
-# How long output waits for a handler that takes its time.
-FLUSH_DELAY = 0.003
+# How long output waits at most for a handler that takes its time.
+FLUSH_DELAY = 0.01
 DISTINCT_ERRORS = 256
 TEXT_LIMIT = 16_000
 OWN_FILES = ("<consort>", "<string>", "<frozen importlib")
@@ -94,27 +94,24 @@ def flush():
 
 
 def on_alarm(_number, _frame):
-    """A handler takes its time: what it has put out so far leaves now."""
+    """A handler may be taking its time: what it has put out so far leaves now."""
     global armed
     armed = False
-    if send_lock.acquire(False):
+    if pending and send_lock.acquire(False):
         send_lock.release()
         flush()
 
 
 def arm():
-    """Has `on_alarm` called soon, unless the script uses that signal itself."""
+    """Has `on_alarm` called soon, unless the script uses that signal itself.
+
+    The timer is not stopped when the handlers are done: starting one costs more than a batch
+    of values, so one that runs serves all batches of its time.
+    """
     global armed
     if getsignal(SIGALRM) is on_alarm:
         armed = True
         setitimer(ITIMER_REAL, FLUSH_DELAY)
-
-
-def disarm():
-    global armed
-    armed = False
-    if getsignal(SIGALRM) is on_alarm:
-        setitimer(ITIMER_REAL, 0)
 
 
 def send(kind, payload=b""):
@@ -647,8 +644,6 @@ def run():
                 tick(now)
         if is_child:
             leave_child()
-        if armed:
-            disarm()
         if pending:
             flush()
         busy = 0
