@@ -26,8 +26,8 @@ use consort_backends::{osc, python};
 use consort_router::config::{ChannelRef, Show, ShowInstance};
 use consort_router::testing::Stage;
 use consort_router::{
-    ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems,
-    Router, State, Usage,
+    ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems, Router,
+    State, Usage,
 };
 use floor::{Latencies, Ports, Shape, Subject, Throughput, load, median};
 
@@ -418,8 +418,7 @@ fn others(folder: &str, quick: bool) -> io::Result<()> {
     }
     println!("\nOSC → OSC at 1,000/s beside a script: median of {rounds} rounds of {seconds} s");
     let mut before = 0.0;
-    for (name, figures) in
-        ["idle script", "sleeping handler", "killed worker"].iter().zip(&mut all)
+    for (name, figures) in ["idle script", "sleeping handler", "killed worker"].iter().zip(&mut all)
     {
         let mut percentile = |part| median(figures.iter_mut().map(|it| it.percentile(part)));
         let (p50, p99) = (percentile(0.5), percentile(0.99));
@@ -456,9 +455,7 @@ fn start_of_sixteen(folder: &str) -> io::Result<()> {
         }
         let start = Instant::now();
         let mut show = stage.start();
-        show.until("all are up", |show| {
-            names.iter().all(|name| show.state(name) == State::Up)
-        });
+        show.until("all are up", |show| names.iter().all(|name| show.state(name) == State::Up));
         let took = start.elapsed();
         let memories: Vec<(u64, u64)> =
             workers(std::process::id()).into_iter().filter_map(|it| memory(it).ok()).collect();

@@ -107,7 +107,14 @@ fn tokens<'a>(source: &'a str, take: &mut impl FnMut(&Line<'a>)) -> bool {
                 }
             }
             b'#' => at += bytes[at..].iter().position(|&b| b == b'\n').unwrap_or(bytes.len() - at),
-            b'\\' => at += if bytes[at + 1..].starts_with(b"\r\n") { 3 } else { 2 },
+            // Joins lines; before anything else it is an error, which is not ours to report.
+            b'\\' => {
+                at += match bytes[at + 1..] {
+                    [b'\r', b'\n', ..] => 3,
+                    [b'\n' | b'\r', ..] => 2,
+                    _ => 1,
+                }
+            }
             b'"' | b'\'' => match string(bytes, at) {
                 Some(end) => {
                     at = end;
