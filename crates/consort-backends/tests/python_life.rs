@@ -308,7 +308,7 @@ def ask(value):
     for number in 0..total {
         running.send(if number % 2 == 0 { "a" } else { "b" }, number as f64 / total as f64);
     }
-    running.wait_state("py", |_| live.counters(py).outgoing >= total as u64 + 1);
+    running.wait_state("py", |_| live.counters(py).outgoing > total as u64);
     let dropped = live.counters(py).dropped;
     assert!(dropped > 10_000, "{dropped}");
     std::fs::write(running.rig.path().join("go"), "").unwrap();

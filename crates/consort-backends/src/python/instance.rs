@@ -191,7 +191,7 @@ impl PythonInstance {
             worker.kill();
         }
         if self.stopping.is_some() {
-            return;
+            return self.end(context);
         }
         let lived = context.now() - started;
         self.phase = Phase::Dead { worker, greeted, lived, reason };
@@ -239,6 +239,19 @@ impl PythonInstance {
         while self.queue.pop().is_some() {}
         context.set_state(State::Failed(reason));
         context.wake_at(None);
+    }
+
+    /// The show is over for it: the worker goes, and the counts of errors are told.
+    fn end(&mut self, context: &mut Context<'_>) {
+        if let Phase::Linked(mut link) = std::mem::replace(&mut self.phase, Phase::Idle) {
+            let _ = context.deregister(&mut link.stream);
+        }
+        context.wake_at(None);
+        for kind in &mut self.errors {
+            if kind.count > kind.reported.max(1) {
+                kind.repeat(context.name());
+            }
+        }
     }
 
     /// Asks for the next call of `timer`.
@@ -392,10 +405,7 @@ impl PythonInstance {
                     ),
                 );
             }
-            Message::Bye => {
-                let _ = context.deregister(&mut link.stream);
-                self.phase = Phase::Idle;
-            }
+            Message::Bye => self.end(context),
             Message::Pong => {
                 if link.busy {
                     let name = context.name();
@@ -549,16 +559,13 @@ impl Instance for PythonInstance {
     fn timer(&mut self, context: &mut Context<'_>) {
         let now = context.now();
         if self.stopping.is_some_and(|limit| now >= limit) {
-            if let Phase::Linked(link) = &mut self.phase {
-                let name = context.name();
+            if matches!(self.phase, Phase::Linked(_)) {
                 tracing::warn!(
-                    instance = name,
+                    instance = context.name(),
                     "the script did not clean up within {STOP_LIMIT:?} and was ended"
                 );
-                let _ = context.deregister(&mut link.stream);
             }
-            self.phase = Phase::Idle;
-            return;
+            return self.end(context);
         }
         match &mut self.phase {
             Phase::Idle => return,
@@ -631,11 +638,6 @@ impl Instance for PythonInstance {
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
-        for kind in &mut self.errors {
-            if kind.count > kind.reported.max(1) {
-                kind.repeat(context.name());
-            }
-        }
         self.stopping = Some(context.now() + STOP_LIMIT);
         match &self.phase {
             Phase::Linked(link) if link.greeted => {
@@ -643,8 +645,7 @@ impl Instance for PythonInstance {
                 self.wake(context);
             }
             // No script is running yet, or none any more.
-            Phase::Linked(_) => self.bury(context, None),
-            _ => self.phase = Phase::Idle,
+            _ => self.end(context),
         }
     }
 
