@@ -4,10 +4,11 @@
 
 #[cfg(feature = "loopback")]
 pub mod loopback;
-
 pub mod net;
 #[cfg(feature = "osc")]
 pub mod osc;
+#[cfg(feature = "python")]
+pub mod python;
 
 use consort_router::BackendDescriptor;
 
@@ -17,4 +18,6 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &loopback::DESCRIPTOR,
     #[cfg(feature = "osc")]
     &osc::DESCRIPTOR,
+    #[cfg(feature = "python")]
+    &python::DESCRIPTOR,
 ];
