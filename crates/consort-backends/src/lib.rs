@@ -2,6 +2,10 @@
 //!
 //! [`BACKENDS`] is the registry: one line and one cargo feature for each backend.
 
+#[cfg(feature = "artnet")]
+pub mod artnet;
+#[cfg(any(feature = "artnet", feature = "sacn"))]
+mod dmx;
 #[cfg(feature = "loopback")]
 pub mod loopback;
 
@@ -13,6 +17,8 @@ use consort_router::BackendDescriptor;
 
 /// Every backend that this build has, by name.
 pub const BACKENDS: &[&BackendDescriptor] = &[
+    #[cfg(feature = "artnet")]
+    &artnet::DESCRIPTOR,
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
     #[cfg(feature = "osc")]
