@@ -12,6 +12,8 @@ pub mod loopback;
 pub mod net;
 #[cfg(feature = "osc")]
 pub mod osc;
+#[cfg(feature = "sacn")]
+pub mod sacn;
 
 use consort_router::BackendDescriptor;
 
@@ -23,4 +25,6 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &loopback::DESCRIPTOR,
     #[cfg(feature = "osc")]
     &osc::DESCRIPTOR,
+    #[cfg(feature = "sacn")]
+    &sacn::DESCRIPTOR,
 ];

@@ -22,8 +22,8 @@ use consort_router::{
 
 use self::codec::{Dmx, Packet, PollReply};
 use crate::dmx::{
-    Detect, DmxInstance, Frame, Incoming, Interface, Node, Policy, Protocol, SLOTS, Universe,
-    UniverseConfig,
+    Detect, DmxInstance, Frame, Incoming, Interface, Node, Policy, Protocol, SLOTS, Sending,
+    Universe, UniverseConfig, check_outputs, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -248,7 +248,7 @@ impl Protocol for ArtNetPackets {
 struct ArtNet {
     node: Rc<RefCell<Node<ArtNetPackets>>>,
     net: u16,
-    outputs: Vec<config::Sending>,
+    outputs: Vec<Sending>,
 }
 
 impl Default for ArtNet {
@@ -262,7 +262,7 @@ impl Backend for ArtNet {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         let mut node = self.node.borrow_mut();
         node.detect = Detect::read(options.text("detect"));
-        node.interfaces = config::read_interfaces(options, problems);
+        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_words);
         self.net = options.integer("net").unwrap_or(0) as u16;
     }
 
@@ -273,9 +273,7 @@ impl Backend for ArtNet {
     ) -> Option<Box<dyn Instance>> {
         let count = self.node.borrow().interfaces.len();
         let config = config::read_instance(&instance, self.net, count, problems)?;
-        if let Some(sending) = config::Sending::of(&config, &instance.options) {
-            self.outputs.push(sending);
-        }
+        self.outputs.extend(Sending::of(&config));
         Some(Box::new(DmxInstance::new(
             Rc::clone(&self.node),
             config,
@@ -284,6 +282,6 @@ impl Backend for ArtNet {
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
-        config::check_outputs(&self.outputs, report);
+        check_outputs(&self.outputs, report);
     }
 }

@@ -338,6 +338,57 @@ fn names_of_any_length_fit_a_reply() {
 }
 
 #[test]
+fn what_we_write_the_artnet_protocol_crate_reads_and_the_other_way_round() {
+    use artnet_protocol::ArtCommand;
+    let bytes = dmx(0x1234, 77, &[1, 2, 3, 4]);
+    match ArtCommand::from_buffer(&bytes).expect("Art-Net") {
+        ArtCommand::Output(output) => {
+            let address: u16 = output.port_address.into();
+            assert_eq!((address, output.sequence), (0x1234, 77));
+            assert_eq!(output.data.as_ref(), &vec![1, 2, 3, 4]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let theirs = artnet_protocol::Output {
+        port_address: 0x0345.try_into().expect("in range"),
+        sequence: 9,
+        data: vec![5, 6].into(),
+        ..Default::default()
+    };
+    let bytes = ArtCommand::Output(theirs).write_to_buffer().expect("written");
+    let expected = Dmx { sequence: 9, physical: 0, port_address: 0x345, data: &[5, 6] };
+    assert_eq!(Packet::decode(&bytes), Ok(Packet::Dmx(expected)));
+    let mut poll = Vec::new();
+    encode_poll(&mut poll);
+    assert!(matches!(ArtCommand::from_buffer(&poll), Ok(ArtCommand::Poll(_))));
+    let poll = ArtCommand::Poll(artnet_protocol::Poll::default()).write_to_buffer();
+    let poll = poll.expect("written");
+    assert_eq!(Packet::decode(&poll), Ok(Packet::Poll { first: 0, last: 0x7FFF }));
+    let reply = PollReply {
+        address: [1, 2, 3, 4].into(),
+        port: 6454,
+        port_address: 0x0123,
+        bind_index: 3,
+        short_name: "desk",
+        long_name: "the desk",
+        takes: Some(true),
+        is_merging: false,
+        is_latest: false,
+        gives: None,
+    };
+    let mut bytes = Vec::new();
+    reply.encode(&mut bytes);
+    match ArtCommand::from_buffer(&bytes).expect("Art-Net") {
+        ArtCommand::PollReply(reply) => {
+            assert_eq!((reply.address, reply.port), ([1, 2, 3, 4].into(), 6454));
+            assert_eq!((reply.port_address, reply.bind_index), ([1, 2], 3));
+            assert_eq!(&reply.short_name[..5], b"desk\0");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn the_committed_corpus_is_survived() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/artnet_packet");
     let mut count = 0;

@@ -1,6 +1,109 @@
 //! Addresses as the options of these backends write them.
 
+use std::net::Ipv4Addr;
+
+use consort_router::{Options, Problems};
+
+use super::interface::Interface;
+use super::node::{INTERFACE_LIMIT, UniverseConfig};
 use crate::net::HostPort;
+
+/// What the words behind `bind = HOST PORT` say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BindWords {
+    /// The address to announce instead of the bound one.
+    pub(crate) announce: Option<Ipv4Addr>,
+    /// Whether what is sent to groups comes back to programs on this machine.
+    pub(crate) loops_back: bool,
+}
+
+/// Reads the `bind` options of a backend, or their default.
+pub(crate) fn read_interfaces(
+    options: &Options,
+    problems: &mut Problems,
+    default_port: u16,
+    read_words: fn(&[String]) -> Result<BindWords, String>,
+) -> Vec<Interface> {
+    let mut interfaces = Vec::new();
+    let mut add = |text: &str, at: Option<usize>| {
+        let read =
+            parse_bind(text, default_port).and_then(|bind| Ok((read_words(&bind.words)?, bind)));
+        match read {
+            Ok((words, bind)) => {
+                interfaces.push(Interface::new(&bind, words.announce, words.loops_back));
+            }
+            Err(message) => {
+                problems.error(at, message);
+            }
+        }
+    };
+    for (at, entry) in options.all("bind").take(INTERFACE_LIMIT) {
+        add(&entry.value, Some(at));
+    }
+    if !options.is_set("bind")
+        && let Some(text) = options.text("bind")
+    {
+        add(text, None);
+    }
+    interfaces
+}
+
+/// Reads `interface`, the number of a `bind` option.
+pub(crate) fn read_interface(
+    options: &Options,
+    count: usize,
+    backend: &str,
+    problems: &mut Problems,
+) -> Option<usize> {
+    let interface = options.integer("interface").unwrap_or(0) as usize;
+    if interface < count {
+        return Some(interface);
+    }
+    problems
+        .error(
+            options.position("interface"),
+            format!("there is no interface {interface}: there are {count}"),
+        )
+        .hint(format!(
+            "interfaces are counted from 0, in the order of `bind` in [backend {backend}]"
+        ));
+    None
+}
+
+/// Who sends which universe where, to find those that would contradict each other.
+pub(crate) struct Sending {
+    name: String,
+    number: u16,
+    interface: usize,
+    destination: Option<HostPort>,
+}
+
+impl Sending {
+    pub(crate) fn of(config: &UniverseConfig) -> Option<Self> {
+        config.is_output.then(|| Sending {
+            name: config.name.clone(),
+            number: config.number,
+            interface: config.interface,
+            destination: config.destination.clone(),
+        })
+    }
+}
+
+/// Reports instances that send one universe to one place.
+pub(crate) fn check_outputs(outputs: &[Sending], report: &mut dyn FnMut(&str, Problems)) {
+    let mut first = std::collections::HashMap::new();
+    for it in outputs {
+        let place = (it.number, it.interface, &it.destination);
+        let Some(other) = first.insert(place, &it.name) else { continue };
+        let mut problems = Problems::new();
+        problems
+            .warning(None, format!("instance `{other}` sends the same universe to the same place"))
+            .hint(
+                "map everything to one of them: receivers see one source that contradicts itself",
+            );
+        report(&it.name, problems);
+    }
+}
 
 /// `bind = HOST [PORT] [OPTION…]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,11 +13,14 @@ mod node;
 mod output;
 mod slots;
 
-pub(crate) use config::{Bind, parse_bind, parse_destination};
+pub(crate) use config::{
+    Bind, BindWords, Sending, check_outputs, parse_bind, parse_destination, read_interface,
+    read_interfaces,
+};
 pub(crate) use instance::DmxInstance;
 pub(crate) use interface::Interface;
 pub(crate) use merge::{Frame, Policy, SourceId};
-pub(crate) use node::{Detect, INTERFACE_LIMIT, Node, Universe, UniverseConfig};
+pub(crate) use node::{Detect, Node, Universe, UniverseConfig};
 pub(crate) use slots::SLOTS;
 
 use std::net::{Ipv4Addr, SocketAddr};
