@@ -8,6 +8,8 @@ pub mod artnet;
 mod dmx;
 #[cfg(feature = "loopback")]
 pub mod loopback;
+#[cfg(feature = "lua")]
+pub mod lua;
 
 pub mod net;
 #[cfg(feature = "osc")]
@@ -23,6 +25,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &artnet::DESCRIPTOR,
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
+    #[cfg(feature = "lua")]
+    &lua::DESCRIPTOR,
     #[cfg(feature = "osc")]
     &osc::DESCRIPTOR,
     #[cfg(feature = "sacn")]

@@ -134,7 +134,7 @@ fn more_groups_than_one_socket_can_join() {
 fn priorities_preview_termination_and_filters() {
     let (mut show, to) = show(&[], &[("net.1", "probe.a")]);
     let sender = peer();
-    let mut send = |data: Data<'_>| {
+    let send = |data: Data<'_>| {
         sender.send_to(&packet(&data), to).expect("sent");
     };
     send(template(&[10]));
