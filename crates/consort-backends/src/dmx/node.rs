@@ -234,7 +234,8 @@ impl<P: Protocol> Node<P> {
             interface.look(context);
         }
         let universe = &mut self.universes[place];
-        let mut next = Vec::with_capacity(6);
+        let mut next: Option<Instant> = None;
+        let mut soon = |time: Option<Instant>| next = next.into_iter().chain(time).min();
         if let Some(lookup) = &mut universe.destination
             && lookup.address().is_none()
         {
@@ -243,7 +244,7 @@ impl<P: Protocol> Node<P> {
                 // The end of the look-up calls again; after a failure this does.
                 Ok(()) => {
                     universe.trouble.get_or_insert_with(|| format!("looking up {target}"));
-                    next.push(now + Duration::from_secs(2));
+                    soon(Some(now + Duration::from_secs(2)));
                 }
                 Err(reason) => universe.trouble = Some(reason),
             }
@@ -257,18 +258,18 @@ impl<P: Protocol> Node<P> {
 
         let interface = &self.interfaces[number];
         let universe = &self.universes[place];
-        next.extend(universe.merger.deadline());
-        next.extend(interface.look_at);
+        soon(universe.merger.deadline());
+        soon(interface.look_at);
         if !interface.is_open() {
             // Whoever comes first tries; the others look from time to time.
-            next.push(interface.retry_at.unwrap_or(now + Duration::from_millis(250)));
+            soon(Some(interface.retry_at.unwrap_or(now + Duration::from_millis(250))));
         } else if universe.target().is_some() {
             if let Some(output) = &universe.output {
-                next.extend(output.due(now));
-                next.extend(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
+                soon(output.due(now));
+                soon(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
             }
         }
-        context.wake_at(next.into_iter().min());
+        context.wake_at(next);
     }
 
     /// A socket has something to read, or room.

@@ -28,6 +28,7 @@ const OUTGOING_LIMIT: usize = 1 << 20;
 pub struct DatagramSocket {
     socket: UdpSocket,
     is_v6: bool,
+    connected: Option<SocketAddr>,
     buffers: Vec<u8>,
     addresses: Vec<libc::sockaddr_storage>,
 }
@@ -79,6 +80,7 @@ impl DatagramSocket {
         DatagramSocket {
             socket: UdpSocket::from_std(socket.into()),
             is_v6,
+            connected: None,
             buffers: Vec::new(),
             addresses: Vec::new(),
         }
@@ -87,6 +89,17 @@ impl DatagramSocket {
     /// For registering with the router.
     pub fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
+    }
+
+    /// Ties the socket to one destination: sending there saves the kernel a look-up of the way
+    /// for each datagram, and nothing from elsewhere is received any more.
+    ///
+    /// # Errors
+    /// What `connect(2)` says.
+    pub fn connect(&mut self, to: SocketAddr) -> io::Result<()> {
+        self.socket.connect(for_family(to, self.is_v6).unwrap_or(to))?;
+        self.connected = Some(to);
+        Ok(())
     }
 
     /// The address it is bound to.
@@ -146,7 +159,9 @@ impl DatagramSocket {
             let error = io::Error::last_os_error();
             return match error.kind() {
                 io::ErrorKind::WouldBlock => Ok(Received { count: 0, more: false }),
-                io::ErrorKind::Interrupted => Ok(Received { count: 0, more: true }),
+                io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {
+                    Ok(Received { count: 0, more: true })
+                }
                 _ => Err(error),
             };
         };
@@ -175,23 +190,26 @@ impl DatagramSocket {
             let mut last: Option<(SocketAddr, usize)> = None;
             for (at, datagram) in batch.iter().enumerate() {
                 let name_at = match last {
-                    Some((to, name_at)) if to == datagram.to => name_at,
+                    _ if self.connected == Some(datagram.to) => None,
+                    Some((to, name_at)) if to == datagram.to => Some(name_at),
                     _ => {
                         let to = for_family(datagram.to, self.is_v6).unwrap_or(datagram.to);
                         names[at].write(SockAddr::from(to));
                         last = Some((datagram.to, at));
-                        at
+                        Some(at)
                     }
                 };
                 let bytes = &outgoing.bytes[datagram.start..datagram.end];
                 let base = bytes.as_ptr().cast_mut().cast();
                 parts[at].write(libc::iovec { iov_base: base, iov_len: bytes.len() });
-                // SAFETY: `name_at` was written in this round of the loop or an earlier one.
-                let name = unsafe { names[name_at].assume_init_ref() };
                 // SAFETY: a header of zeros is a valid one.
                 let header = headers[at].write(unsafe { zeroed() });
-                header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-                header.msg_hdr.msg_namelen = name.len();
+                if let Some(name_at) = name_at {
+                    // SAFETY: it was written in this round of the loop or an earlier one.
+                    let name = unsafe { names[name_at].assume_init_ref() };
+                    header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+                    header.msg_hdr.msg_namelen = name.len();
+                }
                 header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
                 header.msg_hdr.msg_iovlen = 1;
             }
@@ -210,7 +228,9 @@ impl DatagramSocket {
                 Err(_) => {
                     let error = io::Error::last_os_error();
                     match error.kind() {
-                        io::ErrorKind::Interrupted => {}
+                        // The latter: nobody listened to an earlier datagram. This one was not
+                        // tried yet.
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
                         _ => {
                             outgoing.refused = batch[0].mark;
