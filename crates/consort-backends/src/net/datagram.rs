@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use mio::net::UdpSocket;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::for_family;
 
@@ -115,6 +115,18 @@ impl DatagramSocket {
     /// What `getsockname(2)` says.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// Joins a multicast group on the interface that has an address; being a member already is
+    /// no error.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says: no such interface, too many groups.
+    pub fn join(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        match SockRef::from(&self.socket).join_multicast_v4(&group, &interface) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
+            other => other,
+        }
     }
 
     /// Gives up to 32 waiting datagrams to `take`, with where they came from.
@@ -234,6 +246,7 @@ impl DatagramSocket {
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
                         _ => {
+                            outgoing.refused = batch[0].mark;
                             outgoing.first += 1;
                             outgoing.clear_if_done();
                             return Err(error);
@@ -282,6 +295,7 @@ struct Outgoing {
     start: usize,
     end: usize,
     to: SocketAddr,
+    mark: u32,
 }
 
 /// Datagrams that wait to be sent, in order, 1 MiB of them at most.
@@ -290,19 +304,35 @@ pub struct OutgoingDatagrams {
     bytes: Vec<u8>,
     list: Vec<Outgoing>,
     first: usize,
+    refused: u32,
 }
 
 impl OutgoingDatagrams {
     /// Adds a datagram that `write` appends to the buffer it is given. Returns false, and adds
     /// nothing, when too many bytes wait already.
     pub fn push(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        self.push_marked(to, 0, write)
+    }
+
+    /// The same with a mark, by which the sender knows the datagram again if it is refused.
+    pub fn push_marked(
+        &mut self,
+        to: SocketAddr,
+        mark: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
         if self.bytes.len() > OUTGOING_LIMIT {
             return false;
         }
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.list.push(Outgoing { start, end: self.bytes.len(), to });
+        self.list.push(Outgoing { start, end: self.bytes.len(), to, mark });
         true
+    }
+
+    /// The mark of the datagram that [`DatagramSocket::send`] dropped last.
+    pub fn refused(&self) -> u32 {
+        self.refused
     }
 
     /// Whether nothing waits.
