@@ -1,1 +1,4 @@
 //! SuperCollider servers: boot, connect, nodes, buses, buffers, SynthDefs and scores, blocking and async
+
+pub mod synthdef;
+pub mod ugens;
