@@ -1,1 +1,33 @@
-//! The router: configuration, channels, mappings, the event loop and the Backend trait
+//! The router: configuration, channels, mappings, the event loop and the [`Backend`] trait.
+//!
+//! A *show* is a set of *instances* (each belonging to a backend: a protocol, a script
+//! interpreter, …) whose *channels* are mapped onto each other. The router moves values
+//! between 0.0 and 1.0 from channel to channel. It knows no protocol: everything that touches
+//! the world is an [`Instance`].
+//!
+//! ```text
+//!  bytes → Instance::ready → Context::emit → routes → Instance::deliver → bytes
+//! ```
+//!
+//! Everything here runs on one thread, the one that calls [`Router::run`]; nothing on it may
+//! block. Other threads talk to a running show through [`Handle`] and look at it through
+//! [`Live`].
+
+pub mod backend;
+pub mod config;
+pub mod context;
+mod event;
+pub mod live;
+pub mod options;
+mod router;
+mod routes;
+
+pub use backend::{
+    Backend, BackendDescriptor, ChannelError, ChannelSyntax, Instance, InstanceConfig, Readiness,
+    Usage,
+};
+pub use context::Context;
+pub use event::{Event, InstanceId};
+pub use live::{Live, State};
+pub use options::{OptionFamily, OptionKind, OptionSpec, Options, Problem, Problems};
+pub use router::{Handle, Router, RunError};

@@ -1,0 +1,213 @@
+//! Load: messages in flight or at a rate, and what they tell about the subject.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use consort_osc::{BundleBuilder, Message, MessageBuilder, TimeTag};
+
+use super::Subject;
+use super::messages::{BATCH, Batch, send};
+
+/// Sequence numbers that are told apart: every message carries its own as a float, exactly.
+const SEQUENCES: u64 = 65_535;
+
+/// What a datagram to the subject looks like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Shape {
+    /// `/x ,f`
+    Float,
+    /// `/x ,ff`
+    TwoFloats,
+    /// `/path/0 ,f` and so on, in turn.
+    Paths(u64),
+    /// A bundle of so many `/path/0 ,f` and so on.
+    Bundle(u64),
+}
+
+impl Shape {
+    /// Messages a datagram.
+    pub(crate) fn messages(self) -> u64 {
+        match self {
+            Self::Bundle(messages) => messages,
+            _ => 1,
+        }
+    }
+
+    /// Writes the datagram whose first message has the number `sequence`. Never 0.0, and never
+    /// twice the same on one path: some programs send changes only.
+    pub(crate) fn write(self, sequence: u64, datagram: &mut Vec<u8>) {
+        datagram.clear();
+        let value = |sequence: u64| (sequence % SEQUENCES + 1) as f32 / 65_536.0;
+        let written = match self {
+            Self::Float => MessageBuilder::new(datagram, "/x").float(value(sequence)).finish(),
+            Self::TwoFloats => MessageBuilder::new(datagram, "/x")
+                .float(value(sequence))
+                .float(1.0 - value(sequence))
+                .finish(),
+            Self::Paths(paths) => {
+                let path = format!("/path/{}", sequence % paths);
+                MessageBuilder::new(datagram, &path).float(value(sequence)).finish()
+            }
+            Self::Bundle(messages) => {
+                let mut bundle = BundleBuilder::new(datagram, TimeTag::IMMEDIATE);
+                for index in 0..messages {
+                    let path = format!("/path/{index}");
+                    let mut message = bundle.message(&path);
+                    message.float(value(sequence + index)).finish().expect("a vector grows");
+                }
+                bundle.finish()
+            }
+        };
+        written.expect("a vector grows");
+    }
+
+    /// The number that a message carries, modulo [`SEQUENCES`].
+    fn sequence(bytes: &[u8]) -> Option<usize> {
+        let value = Message::decode(bytes).ok()?.arguments().next()?.as_f64()?;
+        let sequence = (value * 65_536.0).round() - 1.0;
+        (0.0..SEQUENCES as f64).contains(&sequence).then_some(sequence as usize)
+    }
+}
+
+/// What a run with messages in flight told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Throughput {
+    /// CPU time of the subject for each message that came out of it, in microseconds.
+    pub(crate) cpu: f64,
+    /// Messages that came out of it a second.
+    pub(crate) rate: f64,
+    /// Messages that never came out.
+    pub(crate) lost: u64,
+}
+
+/// Keeps `in_flight` messages on their way until `messages` have come out or are lost.
+pub(crate) fn in_flight(
+    subject: &mut Subject,
+    shape: Shape,
+    messages: u64,
+    in_flight: u64,
+) -> io::Result<Throughput> {
+    let each = shape.messages();
+    let mut batch = Batch::new();
+    let mut datagrams: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(2048)).collect();
+    let (mut sent, mut received, mut lost) = (0u64, 0u64, 0u64);
+    subject.drain()?;
+    let cpu = subject.cpu_time()?;
+    let start = Instant::now();
+    while received + lost < messages {
+        let room = in_flight.saturating_sub(sent - received - lost) / each;
+        let count = room.min(BATCH as u64) as usize;
+        if count > 0 {
+            for datagram in &mut datagrams[..count] {
+                shape.write(sent, datagram);
+                sent += each;
+            }
+            let slices: Vec<&[u8]> = datagrams[..count].iter().map(Vec::as_slice).collect();
+            send(subject.input(), &slices)?;
+        }
+        match batch.receive(subject.output()) {
+            Ok(count) => received += count as u64,
+            // Nothing for a second: what is on its way is lost.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => lost = sent - received,
+            Err(error) => return Err(error),
+        }
+    }
+    let elapsed = start.elapsed();
+    let used = subject.cpu_time()?.saturating_sub(cpu);
+    assert!(received > 0, "{} forwarded nothing", subject.name);
+    Ok(Throughput {
+        cpu: used.as_secs_f64() * 1e6 / received as f64,
+        rate: received as f64 / elapsed.as_secs_f64(),
+        lost,
+    })
+}
+
+/// What a run at a fixed rate told; latencies in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latencies {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+    /// CPU time of the subject for each message, in microseconds.
+    pub(crate) cpu: f64,
+    pub(crate) lost: u64,
+}
+
+/// Sends `datagrams` at `rate` a second, whatever comes back, and measures how long each
+/// message takes from just before it is sent until just after it is received.
+pub(crate) fn at_rate(
+    subject: &mut Subject,
+    shape: Shape,
+    datagrams: u64,
+    rate: u64,
+) -> io::Result<Latencies> {
+    subject.drain()?;
+    let departures: Vec<AtomicU64> = (0..SEQUENCES).map(|_| AtomicU64::new(0)).collect();
+    let done = AtomicBool::new(false);
+    let total = datagrams * shape.messages();
+    let mut latencies = Vec::with_capacity(total as usize);
+    let cpu = subject.cpu_time()?;
+    let epoch = Instant::now();
+    let nanoseconds = || epoch.elapsed().as_nanos() as u64;
+    let subject_input = subject.input();
+    let output = subject.output();
+    std::thread::scope(|scope| -> io::Result<()> {
+        let sender = scope.spawn(|| -> io::Result<()> {
+            let mut datagram = Vec::with_capacity(2048);
+            let mut result = Ok(());
+            for index in 0..datagrams {
+                let sequence = index * shape.messages();
+                shape.write(sequence, &mut datagram);
+                let due = Duration::from_nanos(index * 1_000_000_000 / rate);
+                if let Some(wait) = due.checked_sub(epoch.elapsed()) {
+                    std::thread::sleep(wait);
+                }
+                let now = nanoseconds();
+                for message in sequence..sequence + shape.messages() {
+                    departures[(message % SEQUENCES) as usize].store(now, Ordering::Release);
+                }
+                result = subject_input.send(&datagram).map(drop);
+                if result.is_err() {
+                    break;
+                }
+            }
+            done.store(true, Ordering::Release);
+            result
+        });
+        let mut buffer = [0; 2048];
+        while (latencies.len() as u64) < total {
+            match output.recv(&mut buffer) {
+                Ok(length) => {
+                    let now = nanoseconds();
+                    if let Some(sequence) = Shape::sequence(&buffer[..length]) {
+                        let departure = departures[sequence].load(Ordering::Acquire);
+                        latencies.push(now.saturating_sub(departure) as f64 / 1e3);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if done.load(Ordering::Acquire) {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        sender.join().unwrap_or_else(|_| Err(io::Error::other("the sender panicked")))
+    })?;
+    let used = subject.cpu_time()?.saturating_sub(cpu);
+    if latencies.is_empty() {
+        return Err(io::Error::other(format!("{} forwarded nothing", subject.name)));
+    }
+    latencies.sort_by(f64::total_cmp);
+    let percentile = |part: f64| latencies[((latencies.len() - 1) as f64 * part).round() as usize];
+    Ok(Latencies {
+        p50: percentile(0.5),
+        p99: percentile(0.99),
+        p999: percentile(0.999),
+        max: percentile(1.0),
+        cpu: used.as_secs_f64() * 1e6 / latencies.len() as f64,
+        lost: total - latencies.len() as u64,
+    })
+}

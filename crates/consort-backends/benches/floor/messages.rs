@@ -1,0 +1,171 @@
+//! Batches of datagrams, CPU clocks and processors: the system calls of the floor.
+//!
+//! `unsafe` because `recvmmsg`, `sendmmsg` and the CPU clock of another process have no safe
+//! wrapper in the standard library, and the floor should have nothing between it and them.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+/// Datagrams a system call.
+pub(crate) const BATCH: usize = 64;
+/// Bytes a datagram.
+const SIZE: usize = 2048;
+
+/// Buffers for a batch of datagrams.
+pub(crate) struct Batch {
+    buffers: Vec<[u8; SIZE]>,
+    lengths: [usize; BATCH],
+}
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        Self { buffers: vec![[0; SIZE]; BATCH], lengths: [0; BATCH] }
+    }
+
+    /// Waits for at least one datagram and takes what is there.
+    pub(crate) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        let mut vectors = [const { empty_vector() }; BATCH];
+        let mut headers = [const { empty_header() }; BATCH];
+        for ((buffer, vector), header) in
+            self.buffers.iter_mut().zip(&mut vectors).zip(&mut headers)
+        {
+            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: SIZE };
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: every header points to one vector, and every vector to a buffer of SIZE bytes;
+        // all of them outlive the call, and none is referred to otherwise meanwhile.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_WAITFORONE,
+                std::ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (length, header) in self.lengths.iter_mut().zip(&headers).take(count) {
+            *length = header.msg_len as usize;
+        }
+        Ok(count)
+    }
+
+    /// The bytes of a datagram that was received.
+    pub(crate) fn bytes(&self, index: usize) -> &[u8] {
+        &self.buffers[index][..self.lengths[index]]
+    }
+
+    /// Sends parts of received datagrams, given as index, offset and length.
+    pub(crate) fn send_parts(
+        &self,
+        socket: &UdpSocket,
+        parts: &[(usize, usize, usize)],
+    ) -> io::Result<()> {
+        for parts in parts.chunks(BATCH) {
+            let mut slices = [&[][..]; BATCH];
+            for (slice, &(index, offset, length)) in slices.iter_mut().zip(parts) {
+                *slice = &self.buffers[index][offset..offset + length];
+            }
+            send(socket, &slices[..parts.len()])?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends at most [`BATCH`] datagrams over a connected socket, all of them.
+pub(crate) fn send(socket: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<()> {
+    assert!(datagrams.len() <= BATCH);
+    let mut vectors = [const { empty_vector() }; BATCH];
+    let mut headers = [const { empty_header() }; BATCH];
+    for ((bytes, vector), header) in datagrams.iter().zip(&mut vectors).zip(&mut headers) {
+        // The kernel only reads what is sent, whatever the pointer's type says.
+        *vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        header.msg_hdr.msg_iov = vector;
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    let mut sent = 0;
+    while sent < datagrams.len() {
+        let rest = &mut headers[sent..datagrams.len()];
+        // SAFETY: every header points to one vector, and every vector to a datagram of its
+        // length; all of them outlive the call.
+        let count = unsafe {
+            libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as libc::c_uint, 0)
+        };
+        match usize::try_from(count) {
+            Ok(count) => sent += count,
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                // Nobody listens at the other end; what was sent before told us. Go on.
+                if error.kind() != io::ErrorKind::ConnectionRefused {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+const fn empty_vector() -> libc::iovec {
+    libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }
+}
+
+const fn empty_header() -> libc::mmsghdr {
+    // SAFETY: a header of zeros is valid: no address, no vectors, no control data.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Asks for a larger receive buffer; the kernel may give less.
+pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) {
+    // SAFETY: the option's value is an int that outlives the call.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUF,
+            (&raw const bytes).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
+/// CPU time that all threads of a process have used, to the nanosecond.
+pub(crate) fn cpu_time(process: u32) -> io::Result<Duration> {
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both calls write to the variables given, which outlive them.
+    let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: as above.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Keeps a process (0: this thread) to the last processor, or off it, if there are two or more.
+pub(crate) fn pin(process: u32, last: bool) {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if processors < 2 {
+        return;
+    }
+    // SAFETY: a set of zeros is the empty set; the macros and the call get valid indices and a
+    // set that outlives them.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        let chosen = if last { processors - 1..processors } else { 0..processors - 1 };
+        for processor in chosen {
+            libc::CPU_SET(processor, &mut set);
+        }
+        libc::sched_setaffinity(
+            process as libc::pid_t,
+            size_of::<libc::cpu_set_t>(),
+            &raw const set,
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! OSC in → OSC out: any program beside the bare forwarder of `floor`, in interleaved rounds.
+//!
+//! ```text
+//! cargo bench -p consort-backends --bench osc_forward -- [--quick] [--only SHAPE]
+//!     [--subject NAME=COMMAND …]
+//! ```
+//!
+//! Without `--subject`, the subject is `consort run`, of the same target folder or named by
+//! `CONSORT_BIN`; `MIDIMONSTER_BIN` adds a MIDIMonster, which reads the same configuration. In a
+//! `--subject` command `{input}` and `{output}` stand for the ports, and `{config}` for the
+//! configuration. The command is split at spaces.
+
+#![allow(clippy::print_stdout)] // A benchmark prints its figures.
+
+mod floor;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use floor::{Latencies, Ports, Shape, Subject, Throughput, load, median};
+
+const ROUNDS: usize = 5;
+const IN_FLIGHT: u64 = 64;
+
+/// Programs to measure, each as a name and the words of its command.
+type Subjects = Vec<(String, Vec<String>)>;
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let (mut subjects, mut quick, mut only) = (Subjects::new(), false, None);
+    while let Some(argument) = arguments.next() {
+        let mut next = |what: &str| {
+            arguments.next().ok_or_else(|| io::Error::other(format!("{argument} needs {what}")))
+        };
+        match argument.as_str() {
+            "--forward" => {
+                let port = |text: String| text.parse().map_err(io::Error::other);
+                return floor::forward(port(next("two ports")?)?, port(next("two ports")?)?);
+            }
+            "--subject" => {
+                let subject = next("NAME=COMMAND")?;
+                let (name, command) = subject
+                    .split_once('=')
+                    .ok_or_else(|| io::Error::other("--subject needs NAME=COMMAND"))?;
+                let words = command.split(' ').map(str::to_owned).collect();
+                subjects.push((name.to_owned(), words));
+            }
+            "--only" => only = Some(next("the name of a shape")?),
+            "--quick" => quick = true,
+            "--bench" => {}
+            other => return Err(io::Error::other(format!("unknown argument {other}"))),
+        }
+    }
+    if subjects.is_empty() {
+        subjects = default_subjects();
+    }
+    let forwarder = std::env::current_exe()?.to_string_lossy().into_owned();
+    let words = [&forwarder, "--forward", "{input}", "{output}"].map(str::to_owned);
+    subjects.insert(0, ("forwarder".to_owned(), words.to_vec()));
+
+    // The load stays off the processor that the subjects are kept to.
+    floor::messages::pin(0, false);
+    let folder = Folder::new()?;
+    for (name, shape) in [
+        ("one path", Shape::Float),
+        ("two arguments", Shape::TwoFloats),
+        ("1,000 paths", Shape::Paths(1_000)),
+        ("bundles of 20", Shape::Bundle(20)),
+    ] {
+        if only.as_ref().is_none_or(|only| only == name) {
+            measure(name, shape, &subjects, quick, &folder.0)?;
+        }
+    }
+    Ok(())
+}
+
+/// `consort run` and, if it is named, MIDIMonster.
+fn default_subjects() -> Subjects {
+    let mut subjects = Subjects::new();
+    let beside = std::env::current_exe().ok().and_then(|path| {
+        // target/release/deps/osc_forward-… → target/release/consort
+        Some(path.parent()?.parent()?.join("consort"))
+    });
+    let consort = std::env::var_os("CONSORT_BIN").map(PathBuf::from).or(beside);
+    match consort.filter(|path| path.is_file()) {
+        Some(path) => {
+            let words = [&path.to_string_lossy(), "run", "{config}"].map(str::to_owned);
+            subjects.push(("consort".to_owned(), words.to_vec()));
+        }
+        None => println!(
+            "SKIPPED: consort, which is not built: cargo build --release -p consort, or set CONSORT_BIN"
+        ),
+    }
+    if let Ok(path) = std::env::var("MIDIMONSTER_BIN") {
+        subjects.push(("midimonster".to_owned(), vec![path, "{config}".to_owned()]));
+    }
+    subjects
+}
+
+/// The configuration that forwards a shape, for consort and MIDIMonster alike.
+fn configuration(shape: Shape, ports: Ports) -> String {
+    let Ports { input, output, source } = ports;
+    let (paths, types, arguments): (Vec<String>, _, _) = match shape {
+        Shape::Float => (vec!["/x".to_owned()], "f 0.0 1.0", 1),
+        Shape::TwoFloats => (vec!["/x".to_owned()], "ff 0.0 1.0 0.0 1.0", 2),
+        Shape::Paths(count) | Shape::Bundle(count) => {
+            ((0..count).map(|path| format!("/path/{path}")).collect(), "f 0.0 1.0", 1)
+        }
+    };
+    let mut text = format!("[osc in]\nbind = 127.0.0.1 {input}\n");
+    let mut patterns = String::new();
+    for path in &paths {
+        let _ = writeln!(patterns, "{path} = {types}");
+    }
+    let _ = write!(text, "{patterns}\n[osc out]\nbind = 127.0.0.1 {source}\n");
+    let _ = write!(text, "destination = 127.0.0.1 {output}\n{patterns}\n[map]\n");
+    for path in &paths {
+        for argument in 0..arguments {
+            let _ = writeln!(text, "in.{path}:{argument} > out.{path}:{argument}");
+        }
+    }
+    text
+}
+
+/// A folder for configurations that goes when the program ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("consort-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn start(name: &str, words: &[String], shape: Shape, folder: &Path) -> io::Result<Subject> {
+    Subject::start(name, shape, |ports| {
+        let config = folder.join("bench.cfg");
+        std::fs::write(&config, configuration(shape, ports))?;
+        let mut words = words.iter().map(|word| {
+            word.replace("{input}", &ports.input.to_string())
+                .replace("{output}", &ports.output.to_string())
+                .replace("{config}", &config.to_string_lossy())
+        });
+        let program = words.next().ok_or_else(|| io::Error::other("an empty command"))?;
+        let mut command = Command::new(program);
+        command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command)
+    })
+}
+
+/// All figures of one subject.
+#[derive(Default)]
+struct Figures {
+    throughput: Vec<Throughput>,
+    latencies: Vec<Latencies>,
+}
+
+impl Figures {
+    fn cpu(&self) -> f64 {
+        median(self.throughput.iter().map(|round| round.cpu))
+    }
+
+    fn latency(&self, figure: impl Fn(&Latencies) -> f64) -> f64 {
+        median(self.latencies.iter().map(figure))
+    }
+
+    fn lost(&self) -> u64 {
+        self.throughput.iter().map(|round| round.lost).sum::<u64>()
+            + self.latencies.iter().map(|round| round.lost).sum::<u64>()
+    }
+}
+
+fn measure(
+    name: &str,
+    shape: Shape,
+    subjects: &Subjects,
+    quick: bool,
+    folder: &Path,
+) -> io::Result<()> {
+    let (messages, seconds) = if quick { (20_000, 1) } else { (200_000, 3) };
+    // The rate is one of messages.
+    let rate = (1_000 / shape.messages()).max(1);
+    let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
+    for _ in 0..ROUNDS {
+        for ((name, words), figures) in subjects.iter().zip(&mut figures) {
+            let mut subject = start(name, words, shape, folder)?;
+            // Once to warm up, once in earnest.
+            load::in_flight(&mut subject, shape, messages / 10, IN_FLIGHT)?;
+            let throughput = load::in_flight(&mut subject, shape, messages, IN_FLIGHT)?;
+            figures.throughput.push(throughput);
+            load::at_rate(&mut subject, shape, rate / 5, rate)?;
+            figures.latencies.push(load::at_rate(&mut subject, shape, rate * seconds, rate)?);
+        }
+    }
+
+    println!(
+        "\nOSC in → OSC out, {name}: median of {ROUNDS} interleaved rounds; {IN_FLIGHT} in flight, \
+         {messages} messages; then 1000 messages/s for {seconds} s"
+    );
+    println!(
+        "{:<12} {:>9} {:>7} {:>11} | {:>8} {:>7} {:>8} {:>7} {:>9} {:>9} {:>9} {:>6}",
+        "",
+        "CPU µs",
+        "ratio",
+        "messages/s",
+        "p50 µs",
+        "ratio",
+        "p99 µs",
+        "ratio",
+        "p99.9 µs",
+        "max µs",
+        "CPU µs",
+        "lost"
+    );
+    let floor = &figures[0];
+    for ((name, _), figures) in subjects.iter().zip(&figures) {
+        let (p50, p99) = (figures.latency(|l| l.p50), figures.latency(|l| l.p99));
+        println!(
+            "{name:<12} {:>9.2} {:>7.2} {:>11.0} | {:>8.1} {:>7.2} {:>8.1} {:>7.2} {:>9.1} {:>9.1} {:>9.2} {:>6}",
+            figures.cpu(),
+            figures.cpu() / floor.cpu(),
+            median(figures.throughput.iter().map(|round| round.rate)),
+            p50,
+            p50 / floor.latency(|l| l.p50),
+            p99,
+            p99 / floor.latency(|l| l.p99),
+            figures.latency(|l| l.p999),
+            figures.latency(|l| l.max),
+            figures.latency(|l| l.cpu),
+            figures.lost(),
+        );
+    }
+    Ok(())
+}

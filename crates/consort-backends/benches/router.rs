@@ -1,0 +1,129 @@
+//! The router alone: loopback to loopback and fan-out, one thread, with the allocations of the
+//! steady state counted. The floor is the same work as a bare loop over arrays.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use consort_backends::loopback;
+use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::{
+    ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems,
+    Readiness, Router, Usage,
+};
+use support::{allocations, median};
+
+#[global_allocator]
+static ALLOCATOR: support::Counting = support::Counting;
+
+const CHANNELS: u32 = 1_000;
+
+/// Emits a budget's worth of values on its channels in turn, whenever it is called.
+struct Source {
+    next: u32,
+    channels: u32,
+}
+
+impl Instance for Source {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made by hand"))
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.call_again(0);
+    }
+
+    fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
+        for _ in 0..context.budget() {
+            context.emit(self.next, 0.5);
+            self.next = (self.next + 1) % self.channels;
+        }
+        context.call_again(key);
+    }
+
+    fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}
+}
+
+fn bay() -> Box<dyn Instance> {
+    let mut backend = (loopback::DESCRIPTOR.create)();
+    let config =
+        InstanceConfig { name: "bay".into(), options: Options::default(), directory: ".".into() };
+    backend.instance(config, &mut Problems::new()).expect("loopback takes no options")
+}
+
+fn entry(name: &str, instance: Box<dyn Instance>, channels: u32) -> ShowInstance {
+    let channels = (0..channels).map(|channel| channel.to_string()).collect();
+    ShowInstance { name: name.into(), backend: "bench", instance, channels }
+}
+
+fn end(instance: u32, channel: u32) -> ChannelRef {
+    ChannelRef { instance: InstanceId(instance), channel }
+}
+
+/// `fan` targets in a second loopback instance for each channel of a first one.
+fn show(fan: u32) -> Show {
+    let sources = if fan == 1 { CHANNELS } else { 10 };
+    let mut show = Show::default();
+    let source = Source { next: 0, channels: sources };
+    show.instances.push(entry("source", Box::new(source), sources));
+    show.instances.push(entry("a", bay(), sources));
+    show.instances.push(entry("b", bay(), sources * fan));
+    for channel in 0..sources {
+        show.mappings.push((end(0, channel), end(1, channel)));
+        for nth in 0..fan {
+            show.mappings.push((end(1, channel), end(2, channel * fan + nth)));
+        }
+    }
+    show
+}
+
+/// Deliveries to the second loopback instance a second, and allocations meanwhile.
+fn round(router: &mut Router, length: Duration) -> (f64, u64) {
+    let live = router.handle().live().clone();
+    let count = || live.counters(InstanceId(2)).outgoing;
+    let (before, allocated, started) = (count(), allocations(), Instant::now());
+    while started.elapsed() < length {
+        for _ in 0..64 {
+            router.step(None).expect("a turn");
+        }
+    }
+    let rate = (count() - before) as f64 / started.elapsed().as_secs_f64();
+    (rate, allocations() - allocated)
+}
+
+/// The floor: the same events through two arrays of targets, without a router.
+fn floor(fan: usize, length: Duration) -> f64 {
+    let channels = if fan == 1 { CHANNELS as usize } else { 10 };
+    let mut values = vec![0.0_f64; channels * fan];
+    let (mut count, started) = (0_u64, Instant::now());
+    while started.elapsed() < length {
+        for _ in 0..64 {
+            for channel in 0..channels {
+                for nth in 0..fan {
+                    values[channel * fan + nth] = std::hint::black_box(0.5);
+                }
+            }
+            std::hint::black_box(&mut values);
+            count += (channels * fan) as u64;
+        }
+    }
+    count as f64 / started.elapsed().as_secs_f64()
+}
+
+fn main() {
+    let length = Duration::from_millis(400);
+    println!("router, one thread, median of 5 rounds of {length:?}");
+    for (fan, budget) in [(1, 20.0), (100, 50.0)] {
+        let mut router = Router::new(show(fan)).expect("an event loop");
+        router.start();
+        round(&mut router, length);
+        let rounds: Vec<(f64, u64)> = (0..5).map(|_| round(&mut router, length)).collect();
+        let rate = median(rounds.iter().map(|it| it.0).collect()) / 1e6;
+        let allocated: u64 = rounds.iter().map(|it| it.1).sum();
+        let bare = floor(fan as usize, length) / 1e6;
+        println!(
+            "  loopback to loopback, 1 to {fan:3}: {rate:7.1} million deliveries/s \
+             (budget {budget}; bare stores {bare:.0}), {allocated} allocations"
+        );
+    }
+}

@@ -1,0 +1,441 @@
+//! The event loop.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Waker};
+
+use crate::backend::{Backend, Instance, Readiness};
+use crate::config::Show;
+use crate::context::{Context, Observer, Shared, WAKER, untoken};
+use crate::event::{Event, InstanceId};
+use crate::live::{Live, LiveChannel, LiveCounters, LiveInstance, State, add};
+use crate::routes::Routes;
+
+/// How long instances may go on talking after the show was stopped.
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// How many deliveries are collected before they are handed over.
+const DELIVERY_CHUNK: usize = 8_192;
+
+/// How many commands of other threads wait at most.
+const COMMAND_LIMIT: usize = 4_096;
+
+/// Why a show could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The operating system gives no descriptor to wait on.
+    #[error("the event loop cannot {operation}: {source}")]
+    Poll {
+        /// What was tried.
+        operation: &'static str,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+enum Command {
+    Inject { instance: InstanceId, channel: u32, value: f64 },
+}
+
+struct Mailbox {
+    waker: Waker,
+    stop: AtomicBool,
+    commands: Mutex<VecDeque<Command>>,
+}
+
+/// Talks to a running show from any thread.
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: Arc<Mailbox>,
+    live: Arc<Live>,
+}
+
+impl Handle {
+    /// Ends the show: every instance is stopped, what they still say is routed, and
+    /// [`Router::run`] returns. Does not block.
+    pub fn stop(&self) {
+        self.mailbox.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Puts a value into the router as if it had come in on that channel. Does not block.
+    /// Returns false when there is no such channel or 4,096 values are waiting already.
+    pub fn inject(&self, instance: InstanceId, channel: u32, value: f64) -> bool {
+        let known = self
+            .live
+            .instances
+            .get(instance.index())
+            .is_some_and(|instance| (channel as usize) < instance.channels.len());
+        let mut commands = self.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known || commands.len() >= COMMAND_LIMIT {
+            return false;
+        }
+        commands.push_back(Command::Inject { instance, channel, value: value.clamp(0.0, 1.0) });
+        drop(commands);
+        self.wake();
+        true
+    }
+
+    /// The show as other threads see it.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.mailbox.waker.wake() {
+            tracing::error!("the event loop cannot be woken: {error}");
+        }
+    }
+}
+
+/// A show that can run. Everything happens on the thread that calls [`Router::run`].
+pub struct Router {
+    shared: Shared,
+    poll: Poll,
+    events: Events,
+    instances: Vec<Box<dyn Instance>>,
+    routes: Routes,
+    /// Deliveries that wait for each instance, and which instances have any.
+    batches: Vec<Vec<Event>>,
+    dirty: Vec<u32>,
+    wave: Vec<Event>,
+    /// Channels on a loop and the roots that have passed them while routing.
+    visited: HashSet<(u32, u32)>,
+    loop_reports: Vec<u64>,
+    called: Vec<(InstanceId, u32)>,
+    handle: Handle,
+    // Dropped after the instances, whose shared state they may hold.
+    _backends: Vec<Box<dyn Backend>>,
+}
+
+fn poll_error(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::Poll { operation, source }
+}
+
+impl Router {
+    /// Takes a show; nothing is started yet.
+    ///
+    /// # Errors
+    /// When the operating system gives no descriptors to wait on.
+    pub fn new(show: Show) -> Result<Self, RunError> {
+        let poll = Poll::new().map_err(poll_error("be made"))?;
+        let registry = poll.registry().try_clone().map_err(poll_error("be shared"))?;
+        let waker = Waker::new(&registry, WAKER).map_err(poll_error("be woken"))?;
+        let routes = Routes::new(&show);
+        let count = show.instances.len();
+        let mut instances = Vec::with_capacity(count);
+        let mut live_instances = Vec::with_capacity(count);
+        for (at, entry) in show.instances.into_iter().enumerate() {
+            instances.push(entry.instance);
+            live_instances.push(LiveInstance {
+                name: entry.name,
+                backend: entry.backend,
+                base: routes.bases[at] as usize,
+                channels: entry.channels,
+                counters: LiveCounters::default(),
+                state: Mutex::new(State::Starting),
+            });
+        }
+        let mut channels = Vec::new();
+        channels.resize_with(routes.channel_count(), LiveChannel::default);
+        let live =
+            Arc::new(Live { instances: live_instances, channels, running: AtomicBool::new(true) });
+        let now = Instant::now();
+        let shared = Shared {
+            registry,
+            live: Arc::clone(&live),
+            bases: routes.bases.clone(),
+            started: now,
+            now,
+            arrived: Vec::with_capacity(1_024),
+            deferred: Vec::with_capacity(1_024),
+            deferred_of: vec![0; count],
+            delivering: false,
+            next_root: 1,
+            deadlines: vec![None; count],
+            earliest: None,
+            again: Vec::with_capacity(count),
+            observer: None,
+            stopping: false,
+        };
+        let mailbox = Arc::new(Mailbox {
+            waker,
+            stop: AtomicBool::new(false),
+            commands: Mutex::new(VecDeque::new()),
+        });
+        Ok(Router {
+            shared,
+            poll,
+            events: Events::with_capacity(256),
+            instances,
+            batches: vec![Vec::new(); count],
+            dirty: Vec::with_capacity(count),
+            wave: Vec::with_capacity(1_024),
+            visited: HashSet::new(),
+            loop_reports: vec![0; routes.loop_count as usize + 1],
+            routes,
+            called: Vec::with_capacity(count),
+            handle: Handle { mailbox, live },
+            _backends: show.backends,
+        })
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Has `observer` called, on the router's thread, for input that no mapping uses.
+    pub fn observe_unmapped(&mut self, observer: Observer) {
+        self.shared.observer = Some(observer);
+    }
+
+    /// Starts every instance, routes until [`Handle::stop`], and stops every instance.
+    /// Blocks for as long as the show runs.
+    ///
+    /// # Errors
+    /// Only when the operating system refuses to wait for events.
+    pub fn run(&mut self) -> Result<(), RunError> {
+        self.start();
+        while !self.is_stop_asked() {
+            self.step(None)?;
+        }
+        self.finish()
+    }
+
+    /// Whether [`Handle::stop`] was called.
+    pub fn is_stop_asked(&self) -> bool {
+        self.handle.mailbox.stop.load(Ordering::Acquire)
+    }
+
+    /// Starts every instance and routes what they say at once. For programs with a loop of
+    /// their own, which call [`Router::step`] and [`Router::finish`] after it.
+    pub fn start(&mut self) {
+        self.shared.now = Instant::now();
+        for at in 0..self.instances.len() {
+            self.call(at, |instance, context| instance.start(context));
+        }
+    }
+
+    /// One turn of the loop: waits until something is ready (or a timer is due, or `limit`
+    /// has passed; none: without limit), reads it, routes it.
+    ///
+    /// # Errors
+    /// When the operating system refuses to wait for events.
+    pub fn step(&mut self, limit: Option<Duration>) -> Result<(), RunError> {
+        let busy = !self.shared.again.is_empty() || !self.shared.deferred.is_empty();
+        let timeout = if busy {
+            Some(Duration::ZERO)
+        } else {
+            let due = self.shared.earliest;
+            let due = due.map(|time| time.saturating_duration_since(Instant::now()));
+            due.into_iter().chain(limit).min()
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(source) => return Err(RunError::Poll { operation: "wait", source }),
+        }
+        self.shared.now = Instant::now();
+        self.route_deferred();
+
+        std::mem::swap(&mut self.called, &mut self.shared.again);
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            if event.token() == WAKER {
+                self.take_commands();
+                continue;
+            }
+            let (instance, key) = untoken(event.token());
+            let readiness = Readiness {
+                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+                again: false,
+            };
+            self.called.retain(|call| *call != (instance, key));
+            self.call(instance.index(), |it, context| it.ready(key, readiness, context));
+        }
+        self.events = events;
+        let again = Readiness { readable: true, writable: false, again: true };
+        for at in 0..self.called.len() {
+            let (instance, key) = self.called[at];
+            self.call(instance.index(), |it, context| it.ready(key, again, context));
+        }
+        self.called.clear();
+        self.run_timers();
+        Ok(())
+    }
+
+    /// Calls an instance and routes what came in.
+    fn call(&mut self, at: usize, method: impl FnOnce(&mut dyn Instance, &mut Context<'_>)) {
+        let id = InstanceId(at as u32);
+        method(&mut *self.instances[at], &mut Context::new(&mut self.shared, id));
+        if !self.shared.arrived.is_empty() {
+            self.route();
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.shared.now;
+        if self.shared.earliest.is_none_or(|time| time > now) {
+            return;
+        }
+        for at in 0..self.instances.len() {
+            if self.shared.deadlines[at].is_some_and(|time| time <= now) {
+                self.shared.deadlines[at] = None;
+                self.call(at, |instance, context| instance.timer(context));
+            }
+        }
+        self.shared.earliest = self.shared.deadlines.iter().flatten().min().copied();
+    }
+
+    fn take_commands(&mut self) {
+        let mut commands =
+            self.handle.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::mem::take(&mut *commands);
+        drop(commands);
+        for Command::Inject { instance, channel, value } in taken {
+            Context::new(&mut self.shared, instance).emit(channel, value);
+        }
+        self.route();
+    }
+
+    fn route_deferred(&mut self) {
+        if self.shared.deferred.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut self.shared.arrived, &mut self.shared.deferred);
+        self.shared.deferred_of.fill(0);
+        self.route();
+    }
+
+    /// Routes all that has arrived, and what instances pass on, until nothing is left.
+    fn route(&mut self) {
+        self.shared.delivering = true;
+        while !self.shared.arrived.is_empty() {
+            std::mem::swap(&mut self.wave, &mut self.shared.arrived);
+            let mut next = 0;
+            while next < self.wave.len() {
+                next = self.collect(next);
+                self.deliver();
+            }
+            self.wave.clear();
+        }
+        self.shared.delivering = false;
+        self.visited.clear();
+    }
+
+    /// Sorts events of the wave from `next` on into the batches of their targets, until there
+    /// are enough; returns where it stopped.
+    fn collect(&mut self, mut next: usize) -> usize {
+        let live = &*self.shared.live;
+        let mut count = 0;
+        while next < self.wave.len() && count < DELIVERY_CHUNK {
+            let event = self.wave[next];
+            next += 1;
+            let at = event.channel as usize;
+            live.channels[at].record(event.value);
+            if self.routes.loops[at] != 0 && !self.visited.insert((event.channel, event.root)) {
+                report_feedback(&self.routes, live, at, &mut self.loop_reports);
+                continue;
+            }
+            let targets = self.routes.targets(event.channel);
+            count += targets.len();
+            for target in targets {
+                let batch = &mut self.batches[target.instance as usize];
+                if batch.is_empty() {
+                    self.dirty.push(target.instance);
+                }
+                batch.push(Event { channel: target.channel, ..event });
+                if !target.echoes {
+                    live.channels[target.global as usize].record(event.value);
+                }
+            }
+        }
+        next
+    }
+
+    fn deliver(&mut self) {
+        for at in 0..self.dirty.len() {
+            let instance = self.dirty[at] as usize;
+            let mut batch = std::mem::take(&mut self.batches[instance]);
+            let id = InstanceId(self.dirty[at]);
+            add(&self.shared.live.instances[instance].counters.outgoing, batch.len() as u64);
+            let mut context = Context::new(&mut self.shared, id);
+            self.instances[instance].deliver(&batch, &mut context);
+            batch.clear();
+            self.batches[instance] = batch;
+        }
+        self.dirty.clear();
+    }
+
+    /// Stops every instance; routing goes on until all are done or the time is up.
+    ///
+    /// # Errors
+    /// When the operating system refuses to wait for events.
+    pub fn finish(&mut self) -> Result<(), RunError> {
+        self.shared.stopping = true;
+        self.shared.now = Instant::now();
+        let limit = self.shared.now + STOP_LIMIT;
+        for at in 0..self.instances.len() {
+            self.call(at, |instance, context| instance.stop(context));
+        }
+        loop {
+            let waiting = self.instances.iter().any(|instance| !instance.is_stopped());
+            if !waiting && self.shared.deferred.is_empty() {
+                break;
+            }
+            let left = limit.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.report_unstopped();
+                break;
+            }
+            self.step(Some(left))?;
+        }
+        for at in 0..self.instances.len() {
+            self.shared.live.set_state(InstanceId(at as u32), State::Stopped);
+        }
+        self.handle.live.running.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn report_unstopped(&self) {
+        for (at, instance) in self.instances.iter().enumerate() {
+            if !instance.is_stopped() {
+                let name = &self.shared.live.instances[at].name;
+                tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
+            }
+        }
+    }
+}
+
+/// Says once for each loop which channels feed each other.
+#[cold]
+fn report_feedback(routes: &Routes, live: &Live, at: usize, reports: &mut [u64]) {
+    let number = routes.loops[at];
+    let count = &mut reports[number as usize];
+    *count += 1;
+    let owner = routes.bases.partition_point(|&base| base as usize <= at) - 1;
+    add(&live.instances[owner].counters.dropped, 1);
+    if *count > 1 {
+        return;
+    }
+    let names: Vec<String> = (0..routes.loops.len())
+        .filter(|&channel| routes.loops[channel] == number)
+        .take(8)
+        .map(|channel| {
+            let owner = routes.bases.partition_point(|&base| base as usize <= channel) - 1;
+            let instance = &live.instances[owner];
+            format!("{}.{}", instance.name, instance.channels[channel - instance.base])
+        })
+        .collect();
+    tracing::warn!(
+        "feedback: these channels are mapped in a circle, values stop where they started: {}",
+        names.join(", ")
+    );
+}

@@ -1,0 +1,148 @@
+//! Who gets what: flat arrays from channel numbers to targets, and the loops among them.
+
+use crate::config::Show;
+
+/// Where a channel's values go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) instance: u32,
+    /// The target instance's own number of the channel.
+    pub(crate) channel: u32,
+    /// The channel's number in the show.
+    pub(crate) global: u32,
+    /// Whether the target's instance passes events on unchanged.
+    pub(crate) echoes: bool,
+}
+
+/// All mappings of a show. Channels are numbered through the show, instance by instance.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    /// The first channel number of each instance, and the number of channels at the end.
+    pub(crate) bases: Vec<u32>,
+    starts: Vec<u32>,
+    targets: Vec<Target>,
+    /// For each channel the loop it lies on, 0 for none.
+    pub(crate) loops: Vec<u32>,
+    pub(crate) loop_count: u32,
+}
+
+impl Routes {
+    pub(crate) fn new(show: &Show) -> Self {
+        let mut bases = Vec::with_capacity(show.instances.len() + 1);
+        let mut count = 0_u32;
+        for instance in &show.instances {
+            bases.push(count);
+            count += u32::try_from(instance.channels.len()).expect("channels fit 32 bits");
+        }
+        bases.push(count);
+        let global = |end: &crate::config::ChannelRef| bases[end.instance.index()] + end.channel;
+
+        let mut starts = vec![0_u32; count as usize + 1];
+        for (source, _) in &show.mappings {
+            starts[global(source) as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let echoes: Vec<bool> =
+            show.instances.iter().map(|instance| instance.instance.echoes()).collect();
+        let nowhere = Target { instance: 0, channel: 0, global: 0, echoes: false };
+        let mut targets = vec![nowhere; show.mappings.len()];
+        for (source, target) in &show.mappings {
+            let slot = &mut next[global(source) as usize];
+            targets[*slot as usize] = Target {
+                instance: target.instance.0,
+                channel: target.channel,
+                global: global(target),
+                echoes: echoes[target.instance.index()],
+            };
+            *slot += 1;
+        }
+        let mut routes = Routes { bases, starts, targets, loops: Vec::new(), loop_count: 0 };
+        routes.find_loops();
+        routes
+    }
+
+    pub(crate) fn channel_count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    #[inline]
+    pub(crate) fn targets(&self, channel: u32) -> &[Target] {
+        let at = channel as usize;
+        &self.targets[self.starts[at] as usize..self.starts[at + 1] as usize]
+    }
+
+    /// Numbers the loops that values can run in: strongly connected channels, counting only
+    /// steps into instances that pass events on unchanged. Tarjan's algorithm, without
+    /// recursion.
+    fn find_loops(&mut self) {
+        const UNSEEN: u32 = u32::MAX;
+        let count = self.channel_count();
+        self.loops = vec![0; count];
+        let steps = |routes: &Routes, channel: u32, nth: usize| -> Option<Option<u32>> {
+            let target = routes.targets(channel).get(nth)?;
+            Some(target.echoes.then_some(target.global))
+        };
+        let (mut order, mut low) = (vec![UNSEEN; count], vec![0_u32; count]);
+        let mut on_stack = vec![false; count];
+        let (mut stack, mut calls) = (Vec::new(), Vec::<(u32, usize)>::new());
+        let mut seen = 0;
+        for root in 0..count as u32 {
+            if order[root as usize] != UNSEEN || self.targets(root).is_empty() {
+                continue;
+            }
+            calls.push((root, 0));
+            while let Some((channel, nth)) = calls.last_mut() {
+                let at = *channel as usize;
+                if *nth == 0 {
+                    (order[at], low[at]) = (seen, seen);
+                    seen += 1;
+                    stack.push(*channel);
+                    on_stack[at] = true;
+                }
+                let step = steps(self, *channel, *nth);
+                *nth += 1;
+                match step {
+                    Some(None) => {}
+                    Some(Some(next)) => {
+                        let to = next as usize;
+                        if order[to] == UNSEEN {
+                            calls.push((next, 0));
+                        } else if on_stack[to] {
+                            low[at] = low[at].min(order[to]);
+                        }
+                    }
+                    None => {
+                        calls.pop();
+                        if let Some((parent, _)) = calls.last() {
+                            let parent = *parent as usize;
+                            low[parent] = low[parent].min(low[at]);
+                        }
+                        if low[at] == order[at] {
+                            self.close_component(at as u32, &mut stack, &mut on_stack);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn close_component(&mut self, root: u32, stack: &mut Vec<u32>, on_stack: &mut [bool]) {
+        let start = stack.iter().rposition(|&channel| channel == root).unwrap_or(0);
+        let members = stack.split_off(start);
+        for &member in &members {
+            on_stack[member as usize] = false;
+        }
+        let feeds_itself = |channel: u32| {
+            self.targets(channel).iter().any(|target| target.global == channel && target.echoes)
+        };
+        if members.len() > 1 || feeds_itself(root) {
+            self.loop_count += 1;
+            for member in members {
+                self.loops[member as usize] = self.loop_count;
+            }
+        }
+    }
+}
