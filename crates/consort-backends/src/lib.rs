@@ -5,6 +5,8 @@
 #[cfg(feature = "loopback")]
 pub mod loopback;
 
+pub mod net;
+
 use consort_router::BackendDescriptor;
 
 /// Every backend that this build has, by name.

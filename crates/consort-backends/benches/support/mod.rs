@@ -1,5 +1,5 @@
 //! What the benchmark programs share: a counting allocator, percentiles, a source of events.
-#![allow(dead_code, unsafe_code)]
+#![allow(dead_code, unsafe_code, unreachable_pub)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

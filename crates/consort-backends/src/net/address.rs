@@ -1,0 +1,141 @@
+//! `HOST PORT`, as configurations write it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// A host and a port.
+///
+/// Written `HOST PORT` (`127.0.0.1 8000`, `:: 8000`, `desk.local 9000`), `HOST:PORT`,
+/// `[::1]:8000`, or only `PORT` for the address `::`, which means every interface, IPv6 and
+/// IPv4.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// A name, an IPv4 or an IPv6 address.
+    pub host: String,
+    /// The port, 1 to 65535 (0 where any free port will do).
+    pub port: u16,
+}
+
+impl HostPort {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Says what was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (host, port) = match text.split_once(char::is_whitespace) {
+            Some((host, port)) => (host, port.trim_start()),
+            None if text.chars().all(|c| c.is_ascii_digit()) && !text.is_empty() => ("::", text),
+            None => match text.rsplit_once(':') {
+                Some((host, port)) if host.starts_with('[') && host.ends_with(']') => {
+                    (&host[1..host.len() - 1], port)
+                }
+                Some((host, port)) if !host.contains(':') && !host.is_empty() => (host, port),
+                _ => return Err("expected a host and a port, such as `127.0.0.1 8000`".into()),
+            },
+        };
+        let port = port
+            .parse()
+            .map_err(|_| format!("`{port}` is no port: expected a number from 1 to 65535"))?;
+        let host = if host == "*" { "::" } else { host };
+        let strange = |c: char| !(c.is_ascii_alphanumeric() || ".:-_%".contains(c));
+        if host.len() > 253 || host.contains(strange) {
+            return Err(format!("`{host}` is no host name and no address"));
+        }
+        if host.parse::<IpAddr>().is_err() && host.contains(':') && !host.contains('%') {
+            return Err(format!("`{host}` is no IPv6 address"));
+        }
+        Ok(HostPort { host: host.to_owned(), port })
+    }
+
+    /// For the tables of options.
+    ///
+    /// # Errors
+    /// See [`HostPort::parse`].
+    pub fn check(text: &str) -> Result<(), String> {
+        HostPort::parse(text).map(drop)
+    }
+
+    /// The socket address, if the host is an address and no name.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        let address: IpAddr = self.host.parse().ok()?;
+        Some(SocketAddr::new(address, self.port))
+    }
+
+    /// Whether sockets bound to both would meet on one port.
+    pub fn overlaps(&self, other: &HostPort) -> bool {
+        let everywhere =
+            |it: &HostPort| it.literal().is_some_and(|address| address.ip().is_unspecified());
+        self.port == other.port
+            && self.port != 0
+            && (self.host == other.host || everywhere(self) || everywhere(other))
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// The address as a socket of that family can send to it: IPv4 in IPv6's mapped form where the
+/// socket is an IPv6 one. None where the socket cannot.
+pub(crate) fn for_family(address: SocketAddr, socket_is_v6: bool) -> Option<SocketAddr> {
+    match (address.ip(), socket_is_v6) {
+        (IpAddr::V4(ip), true) => Some(SocketAddr::new(ip.to_ipv6_mapped().into(), address.port())),
+        (IpAddr::V6(ip), false) => {
+            Some(SocketAddr::new(ip.to_ipv4_mapped()?.into(), address.port()))
+        }
+        _ => Some(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_form() {
+        for (text, host, port) in [
+            ("127.0.0.1 8000", "127.0.0.1", 8000),
+            (":: 8000", "::", 8000),
+            ("::1\t 9", "::1", 9),
+            ("desk.local 9000", "desk.local", 9000),
+            ("desk.local:9000", "desk.local", 9000),
+            ("[::1]:8000", "::1", 8000),
+            ("8000", "::", 8000),
+            ("* 8000", "::", 8000),
+            ("fe80::1%eth0 8000", "fe80::1%eth0", 8000),
+        ] {
+            let expected = HostPort { host: host.into(), port };
+            assert_eq!(HostPort::parse(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "desk",
+            "desk port",
+            "1.2.3.4 65536",
+            "1.2.3.4 -1",
+            "::1",
+            "a b c",
+            "x:y:z 1",
+            "bad host! 1",
+        ] {
+            assert!(HostPort::parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn ports_meet_when_addresses_do() {
+        let at = |text| HostPort::parse(text).expect("an address");
+        assert!(at("8000").overlaps(&at("127.0.0.1 8000")));
+        assert!(at("127.0.0.1 8000").overlaps(&at("0.0.0.0 8000")));
+        assert!(!at("127.0.0.1 8000").overlaps(&at("127.0.0.2 8000")));
+        assert!(!at("8000").overlaps(&at("8001")));
+        assert!(!at("0").overlaps(&at("0")));
+    }
+}
