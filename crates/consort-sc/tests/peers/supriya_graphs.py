@@ -97,6 +97,19 @@ def build_binary(step, results):
     return _compute_binary_op(left=left, right=right, special_index=operator)
 
 
+def single(signal):
+    """The output of a UGen that has one.
+
+    Sums and MulAdd come back as the UGen itself; inside a list the peer would take that for a list
+    of its own and spread the reader over several UGens.
+    """
+    if isinstance(signal, peer.UGen) and len(signal) == 1:
+        return signal[0]
+    if isinstance(signal, peer.UGenVector):
+        return peer.UGenVector(*(single(item) for item in signal))
+    return signal
+
+
 def build_step(step, results):
     kind = step["step"]
     if kind == "ugen":
@@ -162,7 +175,7 @@ def build(description):
         )
     with builder:
         for step in description["steps"]:
-            results.append(build_step(step, results))
+            results.append(single(build_step(step, results)))
     return builder.build(
         name=description["name"], optimize=description["optimize"]
     ).compile()
