@@ -518,7 +518,8 @@ impl Graph {
                 0..0
             };
             for position in first {
-                if rate_of(inputs[position]) != Rate::Audio {
+                // A signal that is none at all is reported below.
+                if rate_of(inputs[position]) != Rate::Audio && inputs[position] != Signal::INVALID {
                     let found = match inputs[position].0 {
                         Repr::Constant(value) => format!("the number {value}"),
                         _ => format!("at {}", rate_of(inputs[position])),

@@ -25,7 +25,8 @@
 //!
 //! Compiled graphs equal those of Supriya byte for byte, with these deliberate exceptions: a unary
 //! operator on channels of different rates gives each channel its own rate, numbers are computed
-//! in advance also inside lists, and a UGen that cannot read its input's rate is an error.
+//! in advance also inside lists, a sum inside a list of outputs stays one channel of it, and a UGen
+//! that cannot read its input's rate is an error.
 
 mod builder;
 mod compile;

@@ -40,7 +40,7 @@ ugen_table! {
     Dswitch(index, sequence) [dr] (1) [] None { index: required, sequence: list }
     /// Demand-rate choice among sources, one value at a time.
     Dswitch1(index, sequence) [dr] (1) [] None { index: required, sequence: list }
-    /// Gives the same demand-rate values to several readers.
+    /// Gives the same demand-rate values to several readers; not in every server.
     Dunique(source) [dr] (1) [] None { source: required, max_buffer_size: 1024.0, protected: 1.0 }
     /// Demand-rate values, each held for a demand-rate duration.
     Duty() [ar kr] (1) [asks] None { duration: 1.0, reset: 0.0, done_action: 0.0, level: 1.0 }
