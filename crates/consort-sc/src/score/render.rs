@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::error::{ScoreError, ScoreErrorKind as Kind};
@@ -210,6 +210,9 @@ pub struct RenderReport {
 
 const MAXIMUM_FAILURES: usize = 100;
 const MAXIMUM_LINE: u64 = 4096;
+const MAXIMUM_ERRORS: u64 = 1 << 16;
+/// Time between two reports of progress.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Renders a score file that is on disk already; see [`Score::render`](super::Score::render).
 ///
@@ -305,7 +308,7 @@ fn command(
         .arg(settings.block_size.to_string())
         .arg("-m")
         .arg(settings.memory_size.to_string())
-        .args(["-D", "0", "-R", "0", "-l", "1"])
+        .args(["-D", "0", "-R", "0", "-l", "1", "-V", "-1"])
         .args(&settings.arguments)
         .arg("-N")
         .arg(commands)
@@ -315,7 +318,6 @@ fn command(
         .arg(header_format.name())
         .arg(settings.sample_format.name())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }
@@ -330,25 +332,38 @@ impl Drop for Process {
     }
 }
 
-/// Hands on what the server prints, line by line, and ends when it closes the stream.
-fn read_lines(stream: impl Read, lines: &SyncSender<String>) {
-    let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match reader.by_ref().take(MAXIMUM_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+/// What the server said that is worth repeating.
+///
+/// Its standard output goes to a file: it prints a line for every entry of the score, and a reader
+/// that is woken by each of them costs more than all the rest of this module.
+fn complaints(log: &Path, errors: &str) -> Vec<String> {
+    let lines = |stream: &mut dyn BufRead| {
+        let mut found = Vec::new();
+        let mut line = Vec::new();
+        while found.len() < MAXIMUM_FAILURES {
+            line.clear();
+            match stream.take(MAXIMUM_LINE).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end();
+            let usual = text.is_empty()
+                || text.starts_with("nextOSCPacket")
+                || text.starts_with("start time");
+            if !usual {
+                found.push(text.to_owned());
+            }
         }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        // These lines tell what the progress tells better.
-        let usual =
-            text.is_empty() || text.starts_with("nextOSCPacket") || text.starts_with("start time");
-        if !usual && lines.send(text.to_owned()).is_err() {
-            return;
-        }
-    }
+        found
+    };
+    let mut all = match std::fs::File::open(log) {
+        Ok(file) => lines(&mut BufReader::new(file)),
+        Err(_) => Vec::new(),
+    };
+    all.extend(lines(&mut errors.as_bytes()));
+    all.truncate(MAXIMUM_FAILURES);
+    all
 }
 
 pub(crate) fn run(
@@ -368,7 +383,12 @@ pub(crate) fn run(
         _ => {}
     }
     let started = Instant::now();
+    let folder = Folder::new()?;
+    let log = folder.path().join("server.log");
+    let log_file =
+        std::fs::File::create(&log).map_err(|error| ScoreError::io("write", &log, error))?;
     let mut command = command(commands, output, settings, header_format);
+    command.stdout(log_file);
     let child = command.spawn().map_err(|error| {
         ScoreError::new(
             Kind::CannotStart,
@@ -380,19 +400,17 @@ pub(crate) fn run(
         .because(error)
     })?;
     let mut process = Process(child);
-    let (sender, lines) = sync_channel(256);
-    let readers = [
-        process.0.stdout.take().map(|stream| {
-            let sender = sender.clone();
-            std::thread::spawn(move || read_lines(stream, &sender))
-        }),
-        process.0.stderr.take().map(|stream| {
-            let sender = sender.clone();
-            std::thread::spawn(move || read_lines(stream, &sender))
-        }),
-    ];
-    drop(sender);
-    let mut failures = Vec::new();
+    // Standard error is closed when the server ends, which wakes this thread at once.
+    let (sender, ended) = channel();
+    let stderr = process.0.stderr.take();
+    let reader = std::thread::spawn(move || {
+        let mut errors = Vec::new();
+        if let Some(mut stream) = stderr {
+            let _ = stream.by_ref().take(MAXIMUM_ERRORS).read_to_end(&mut errors);
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+        let _ = sender.send(String::from_utf8_lossy(&errors).into_owned());
+    });
     let frame = u64::from(settings.output_channels)
         * settings.sample_format.bytes()
         * u64::from(settings.sample_rate);
@@ -401,20 +419,25 @@ pub(crate) fn run(
         let seconds = size.saturating_sub(header_format.header_size()) as f64 / frame as f64;
         progress(&Progress { seconds: seconds.min(duration), duration, elapsed: started.elapsed() })
     };
-    let finished = watch(&lines, &mut failures, &mut report);
-    if !finished {
-        return Err(ScoreError::new(
-            Kind::Stopped,
-            format!("the rendering of {} was stopped", output.display()),
-        ));
-    }
-    for reader in readers.into_iter().flatten() {
-        let _ = reader.join();
-    }
+    let errors = loop {
+        match ended.recv_timeout(INTERVAL) {
+            Ok(errors) => break errors,
+            Err(RecvTimeoutError::Disconnected) => break String::new(),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if !report() {
+            return Err(ScoreError::new(
+                Kind::Stopped,
+                format!("the rendering of {} was stopped", output.display()),
+            ));
+        }
+    };
+    let _ = reader.join();
     let status = process
         .0
         .wait()
         .map_err(|error| ScoreError::new(Kind::ServerFailed, error.to_string()).because(error))?;
+    let failures = complaints(&log, &errors);
     if !status.success() || !output.exists() {
         return Err(ScoreError::new(
             Kind::ServerFailed,
@@ -427,28 +450,4 @@ pub(crate) fn run(
     }
     report();
     Ok(RenderReport { path: output.to_owned(), duration, elapsed: started.elapsed(), failures })
-}
-
-/// Waits until the server has closed its streams; `false` if the caller does not want to wait.
-fn watch(
-    lines: &Receiver<String>,
-    failures: &mut Vec<String>,
-    report: &mut impl FnMut() -> bool,
-) -> bool {
-    const INTERVAL: Duration = Duration::from_millis(100);
-    let mut next = Instant::now() + INTERVAL;
-    loop {
-        match lines.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            Ok(line) if failures.len() < MAXIMUM_FAILURES => failures.push(line),
-            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return true,
-        }
-        // Also while the server prints without a pause.
-        if Instant::now() >= next {
-            if !report() {
-                return false;
-            }
-            next = Instant::now() + INTERVAL;
-        }
-    }
 }
