@@ -25,9 +25,7 @@ def small():
 def voice():
     with SynthDefBuilder(frequency=440, amplitude=0.1, out=0, gate=1) as builder:
         saws = Saw.ar(frequency=[builder["frequency"] * x for x in (0.99, 1.0, 1.01, 2.0)])
-        envelope = EnvGen.kr(
-            envelope=Envelope.adsr(), gate=builder["gate"], done_action=2
-        )
+        envelope = EnvGen.kr(envelope=Envelope.adsr(), gate=builder["gate"], done_action=2)
         source = LPF.ar(source=Mix.new(saws), frequency=builder["frequency"] * 4)
         Out.ar(
             bus=builder["out"],

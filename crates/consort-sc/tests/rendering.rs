@@ -1,5 +1,7 @@
 //! Six instruments, rendered by the real server and measured.
 
+#![allow(clippy::print_stdout)]
+
 #[path = "../examples/instruments/instruments.rs"]
 mod instruments;
 

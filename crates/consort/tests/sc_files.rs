@@ -1,5 +1,7 @@
 //! `consort sc synthdef` and `consort sc render`, by their functions.
 
+#![allow(clippy::print_stdout)]
+
 #[path = "../src/sc_files.rs"]
 mod sc_files;
 

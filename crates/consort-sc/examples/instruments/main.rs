@@ -1,6 +1,8 @@
 //! Prints six instruments and renders a bar of music with them:
 //! `cargo run -p consort-sc --example instruments -- out.wav`.
 
+#![allow(clippy::print_stdout)]
+
 mod instruments;
 
 use consort_osc::{OscMessage, OscValue};

@@ -95,7 +95,8 @@ impl Score {
     /// As [`send`](Score::send).
     pub fn send_encoded(&mut self, seconds: f64, packet: &[u8]) -> Result<(), ScoreError> {
         let tag = time_tag(seconds)?;
-        if packet.len() > MAXIMUM_ENTRY - 20 || packet.is_empty() || packet.len() % 4 != 0 {
+        if packet.len() > MAXIMUM_ENTRY - 20 || packet.is_empty() || !packet.len().is_multiple_of(4)
+        {
             return Err(ScoreError::new(
                 ScoreErrorKind::InvalidPacket,
                 format!(
@@ -206,7 +207,7 @@ impl Score {
             };
             let length = u32::from_be_bytes(*length) as usize;
             offset += 4;
-            if length > MAXIMUM_ENTRY || length > rest.len() || length % 4 != 0 {
+            if length > MAXIMUM_ENTRY || length > rest.len() || !length.is_multiple_of(4) {
                 return malformed(
                     start,
                     format!(

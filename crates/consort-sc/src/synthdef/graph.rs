@@ -496,18 +496,18 @@ impl Graph {
         outputs: u16,
         inputs: &[Signal],
     ) -> Signal {
-        if rate != Rate::Demand && !spec.flags.contains(UGenFlags::ASKS) {
-            if let Some(position) = inputs.iter().position(|input| rate_of(*input) == Rate::Demand)
-            {
-                return self.fail_with(
-                    Kind::WrongRate,
-                    format!(
-                        "input {position} of {}.{rate} is a demand-rate signal; only Demand, \
-                         Duty, DemandEnvGen and demand-rate UGens can read those",
-                        spec.name
-                    ),
-                );
-            }
+        if rate != Rate::Demand
+            && !spec.flags.contains(UGenFlags::ASKS)
+            && let Some(position) = inputs.iter().position(|input| rate_of(*input) == Rate::Demand)
+        {
+            return self.fail_with(
+                Kind::WrongRate,
+                format!(
+                    "input {position} of {}.{rate} is a demand-rate signal; only Demand, Duty, \
+                     DemandEnvGen and demand-rate UGens can read those",
+                    spec.name
+                ),
+            );
         }
         if rate == Rate::Audio {
             let first = if spec.flags.contains(UGenFlags::OUTPUT) {

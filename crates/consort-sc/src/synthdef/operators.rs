@@ -479,7 +479,7 @@ pub trait Operations: IntoSignal {
     }
 
     /// The integer part.
-    fn as_integer(self) -> Signal {
+    fn integer_part(self) -> Signal {
         unary(UnaryOperator::AsInteger, self.into_signal())
     }
 

@@ -129,9 +129,7 @@ def build_step(step, results):
     if kind == "muladd":
         return peer.MulAdd.new(source=inputs[0], multiplier=inputs[1], addend=inputs[2])
     if kind == "sum3":
-        return peer.Sum3.new(
-            input_one=inputs[0], input_two=inputs[1], input_three=inputs[2]
-        )
+        return peer.Sum3.new(input_one=inputs[0], input_two=inputs[1], input_three=inputs[2])
     if kind == "sum4":
         return peer.Sum4.new(
             input_one=inputs[0],
@@ -176,9 +174,7 @@ def build(description):
     with builder:
         for step in description["steps"]:
             results.append(single(build_step(step, results)))
-    return builder.build(
-        name=description["name"], optimize=description["optimize"]
-    ).compile()
+    return builder.build(name=description["name"], optimize=description["optimize"]).compile()
 
 
 def main():

@@ -2,6 +2,8 @@
 //!
 //! `CONSORT_VENV` names the virtual environment with the peer.
 
+#![allow(clippy::print_stdout)]
+
 mod plan;
 mod random;
 
