@@ -58,6 +58,12 @@ pub(crate) fn enter(
                 }
             }
         }
+        Hook::StepperReset => {
+            // Back to the lowest value, unless said otherwise.
+            if filled[5].is_none() {
+                filled[5] = filled[2];
+            }
+        }
         Hook::LeakDc => {
             if filled[1].is_none() {
                 filled[1] = Some(number(if rate == Rate::Audio { 0.995 } else { 0.9 }));

@@ -12,6 +12,7 @@ mod delays;
 mod demand;
 mod envelopes;
 mod filters;
+mod further;
 mod noise;
 mod oscillators;
 mod panning;
@@ -27,6 +28,7 @@ pub use delays::*;
 pub use demand::*;
 pub use envelopes::*;
 pub use filters::*;
+pub use further::*;
 pub use noise::*;
 pub use oscillators::*;
 pub use panning::*;
@@ -43,6 +45,7 @@ const FAMILIES: &[&[&UGenSpec]] = &[
     demand::TABLE,
     envelopes::TABLE,
     filters::TABLE,
+    further::TABLE,
     noise::TABLE,
     oscillators::TABLE,
     panning::TABLE,

@@ -105,6 +105,7 @@ pub(crate) enum Hook {
     SendReply,
     SendPeakRms,
     Dwrand,
+    StepperReset,
     Sum,
     Control,
     Operator,

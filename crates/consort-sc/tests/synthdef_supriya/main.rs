@@ -105,6 +105,40 @@ fn compare(python: &PathBuf, cases: &[Case]) -> usize {
     identical
 }
 
+/// UGens of the table that the peer does not list.
+pub(crate) const UNKNOWN_TO_PEER: &[&str] = &[
+    "DetectIndex",
+    "FoldIndex",
+    "Formant",
+    "FreeVerb2",
+    "GVerb",
+    "GrainFM",
+    "GrainSin",
+    "IEnvGen",
+    "IndexInBetween",
+    "IndexL",
+    "InTrig",
+    "Klang",
+    "LagIn",
+    "LinPan2",
+    "LinXFade2",
+    "Osc",
+    "OscN",
+    "PartConv",
+    "PulseCount",
+    "PulseDivider",
+    "Resonz",
+    "SetResetFF",
+    "Shaper",
+    "SinOscFB",
+    "Stepper",
+    "T2A",
+    "T2K",
+    "TDuty",
+    "TGrains",
+    "Timer",
+];
+
 /// Something for every input that has no default.
 fn required_inputs(plan: &mut Plan, spec: &ugens::UGenSpec, rate: Rate) -> Vec<(usize, Value)> {
     let source_rate = if rate == Rate::Audio { Rate::Audio } else { Rate::Control };
@@ -133,7 +167,10 @@ fn required_inputs(plan: &mut Plan, spec: &ugens::UGenSpec, rate: Rate) -> Vec<(
 fn every_ugen_at_every_rate_with_its_defaults() {
     let Some(python) = peer() else { return };
     let mut cases = Vec::new();
-    for spec in ugens::all().filter(|spec| !spec.name.ends_with("Control")) {
+    let known = |spec: &&ugens::UGenSpec| {
+        !spec.name.ends_with("Control") && !UNKNOWN_TO_PEER.contains(&spec.name)
+    };
+    for spec in ugens::all().filter(known) {
         // The peer drops a MaxLocalBufs that was not made by its compiler, and so do we.
         for &rate in spec.rates.iter().filter(|_| spec.name != "MaxLocalBufs") {
             let mut counts = vec![None];
@@ -269,6 +306,12 @@ fn the_table_has_no_gap() {
         abstract_classes.len(),
         ugens::all().count()
     );
+    let unknown: Vec<&str> = ugens::all()
+        .map(|spec| spec.name)
+        .filter(|name| !names.lines().any(|theirs| theirs == *name))
+        .collect();
+    println!("beyond the peer's list: {unknown:?}");
+    assert_eq!(unknown, UNKNOWN_TO_PEER);
     assert!(names.lines().count() > 300, "the peer's list is too short to be true: {names}");
     assert!(missing.is_empty(), "missing in the table: {missing:?}");
 }

@@ -84,7 +84,7 @@ impl Plan {
 
     fn resolve(&self, value: &Value) -> Signal {
         match value {
-            Value::Number(number) => number.into_signal_copy(),
+            Value::Number(number) => (*number).into_signal(),
             Value::Node(node) => self.results[*node],
             Value::Channel(node, channel) => self.results[*node].channel(*channel),
             Value::List(items) => {
@@ -244,15 +244,5 @@ impl Plan {
         };
         let inputs: Json = inputs.iter().map(Value::json).collect();
         self.push(json!({ "step": kind, "rate": rate.token(), "inputs": inputs }), signal)
-    }
-}
-
-trait Copied {
-    fn into_signal_copy(&self) -> Signal;
-}
-
-impl Copied for f64 {
-    fn into_signal_copy(&self) -> Signal {
-        (*self).into_signal()
     }
 }

@@ -223,6 +223,7 @@ impl<'a> Generator<'a> {
                     && !spec.rates.contains(&Rate::Demand)
                     && !spec.flags.intersects(UGenFlags::PV_CHAIN | UGenFlags::OUTPUT)
                     && !LEFT_OUT.contains(&spec.name)
+                    && !super::UNKNOWN_TO_PEER.contains(&spec.name)
                     && spec.position("pv_chain").is_none()
                     && !spec.name.ends_with("Control")
             })
