@@ -143,7 +143,7 @@ impl Drop for Folder {
 
 fn start(name: &str, words: &[String], shape: Shape, folder: &Path) -> io::Result<Subject> {
     Subject::start(name, shape, |ports| {
-        let config = folder.join("bench.cfg");
+        let config = folder.join(format!("{name}.cfg"));
         std::fs::write(&config, configuration(shape, ports))?;
         let mut words = words.iter().map(|word| {
             word.replace("{input}", &ports.input.to_string())
@@ -157,7 +157,7 @@ fn start(name: &str, words: &[String], shape: Shape, folder: &Path) -> io::Resul
     })
 }
 
-/// All figures of one subject.
+/// All figures of one subject, one of each a round.
 #[derive(Default)]
 struct Figures {
     throughput: Vec<Throughput>,
@@ -166,11 +166,11 @@ struct Figures {
 
 impl Figures {
     fn cpu(&self) -> f64 {
-        median(self.throughput.iter().map(|round| round.cpu))
+        median(self.throughput.iter().map(Throughput::cpu))
     }
 
-    fn latency(&self, figure: impl Fn(&Latencies) -> f64) -> f64 {
-        median(self.latencies.iter().map(figure))
+    fn percentile(&mut self, part: f64) -> f64 {
+        median(self.latencies.iter_mut().map(|round| round.percentile(part)))
     }
 
     fn lost(&self) -> u64 {
@@ -179,6 +179,8 @@ impl Figures {
     }
 }
 
+/// In every round all subjects are started anew and take turns in short slices, so that what
+/// the machine does meanwhile befalls them alike.
 fn measure(
     name: &str,
     shape: Shape,
@@ -186,25 +188,42 @@ fn measure(
     quick: bool,
     folder: &Path,
 ) -> io::Result<()> {
-    let (messages, seconds) = if quick { (20_000, 1) } else { (200_000, 3) };
-    // The rate is one of messages.
+    let (slices, messages) = if quick { (4, 5_000) } else { (12, 20_000) };
+    // The rate is one of messages; a slice of it takes a quarter of a second.
     let rate = (1_000 / shape.messages()).max(1);
     let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
     for _ in 0..ROUNDS {
-        for ((name, words), figures) in subjects.iter().zip(&mut figures) {
+        let mut running = Vec::new();
+        for (name, words) in subjects {
             let mut subject = start(name, words, shape, folder)?;
-            // Once to warm up, once in earnest.
-            load::in_flight(&mut subject, shape, messages / 10, IN_FLIGHT)?;
-            let throughput = load::in_flight(&mut subject, shape, messages, IN_FLIGHT)?;
+            // To warm up.
+            load::in_flight(&mut subject, shape, messages, IN_FLIGHT, &mut Throughput::default())?;
+            running.push((subject, Throughput::default(), Latencies::default()));
+        }
+        for _ in 0..slices {
+            for (subject, throughput, _) in &mut running {
+                load::in_flight(subject, shape, messages, IN_FLIGHT, throughput)?;
+            }
+            running.reverse();
+        }
+        for _ in 0..slices {
+            for (subject, _, latencies) in &mut running {
+                load::at_rate(subject, shape, rate / 4, rate, latencies)?;
+            }
+            running.reverse();
+        }
+        // `slices` is even, so the order is the first one again.
+        for ((_, throughput, latencies), figures) in running.into_iter().zip(&mut figures) {
             figures.throughput.push(throughput);
-            load::at_rate(&mut subject, shape, rate / 5, rate)?;
-            figures.latencies.push(load::at_rate(&mut subject, shape, rate * seconds, rate)?);
+            figures.latencies.push(latencies);
         }
     }
 
     println!(
-        "\nOSC in → OSC out, {name}: median of {ROUNDS} interleaved rounds; {IN_FLIGHT} in flight, \
-         {messages} messages; then 1000 messages/s for {seconds} s"
+        "\nOSC in → OSC out, {name}: median of {ROUNDS} rounds, in turns of a slice; {IN_FLIGHT} in \
+         flight, {} messages a round; then 1000 messages/s, {} s a round",
+        slices * messages,
+        f64::from(slices as u32) / 4.0
     );
     println!(
         "{:<12} {:>9} {:>7} {:>11} | {:>8} {:>7} {:>8} {:>7} {:>9} {:>9} {:>9} {:>6}",
@@ -221,21 +240,23 @@ fn measure(
         "CPU µs",
         "lost"
     );
-    let floor = &figures[0];
-    for ((name, _), figures) in subjects.iter().zip(&figures) {
-        let (p50, p99) = (figures.latency(|l| l.p50), figures.latency(|l| l.p99));
+    let floor = &mut figures[0];
+    let (floor_cpu, floor_p50, floor_p99) =
+        (floor.cpu(), floor.percentile(0.5), floor.percentile(0.99));
+    for ((name, _), figures) in subjects.iter().zip(&mut figures) {
+        let (p50, p99) = (figures.percentile(0.5), figures.percentile(0.99));
         println!(
             "{name:<12} {:>9.2} {:>7.2} {:>11.0} | {:>8.1} {:>7.2} {:>8.1} {:>7.2} {:>9.1} {:>9.1} {:>9.2} {:>6}",
             figures.cpu(),
-            figures.cpu() / floor.cpu(),
-            median(figures.throughput.iter().map(|round| round.rate)),
+            figures.cpu() / floor_cpu,
+            median(figures.throughput.iter().map(Throughput::rate)),
             p50,
-            p50 / floor.latency(|l| l.p50),
+            p50 / floor_p50,
             p99,
-            p99 / floor.latency(|l| l.p99),
-            figures.latency(|l| l.p999),
-            figures.latency(|l| l.max),
-            figures.latency(|l| l.cpu),
+            p99 / floor_p99,
+            figures.percentile(0.999),
+            figures.percentile(1.0),
+            median(figures.latencies.iter().map(Latencies::cpu)),
             figures.lost(),
         );
     }

@@ -1,6 +1,8 @@
 //! The router alone: loopback to loopback and fan-out, one thread, with the allocations of the
 //! steady state counted. The floor is the same work as a bare loop over arrays.
 
+#![allow(clippy::print_stdout)] // the figures are what it is for
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -6,6 +6,8 @@
 pub mod loopback;
 
 pub mod net;
+#[cfg(feature = "osc")]
+pub mod osc;
 
 use consort_router::BackendDescriptor;
 
@@ -13,4 +15,6 @@ use consort_router::BackendDescriptor;
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
+    #[cfg(feature = "osc")]
+    &osc::DESCRIPTOR,
 ];

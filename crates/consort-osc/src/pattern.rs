@@ -21,7 +21,7 @@ pub const MAX_MATCHED_ADDRESS: usize = 4_095;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step<'p> {
     /// These very bytes.
-    Literal(&'p str),
+    Literal(&'p [u8]),
     /// `?`: one character of a name.
     One,
     /// `*`: any characters of a name, also none.
@@ -29,7 +29,7 @@ enum Step<'p> {
     /// `[…]` and `[!…]`: one character in the list, or not in it.
     Class { list: &'p str, negated: bool },
     /// `{…}`: one of the texts between commas.
-    Alternatives(&'p str),
+    Alternatives(&'p [u8]),
     /// `//`: a slash, or one with any levels before and after it up to another.
     Descend,
 }
@@ -86,7 +86,7 @@ impl<'p> Steps<'p> {
         let start = self.at + 1;
         let list = self.inside('{', '}')?;
         forbid(list, start, |character| "/[]{*?# ".contains(character))?;
-        Ok(Step::Alternatives(list))
+        Ok(Step::Alternatives(list.as_bytes()))
     }
 
     fn slash(&mut self) -> Result<Step<'p>> {
@@ -96,7 +96,7 @@ impl<'p> Steps<'p> {
             return Err(Error::new(ErrorKind::EmptyName, self.at + slashes.min(2)));
         }
         self.at += slashes;
-        Ok(if slashes == 2 { Step::Descend } else { Step::Literal("/") })
+        Ok(if slashes == 2 { Step::Descend } else { Step::Literal(&rest[..1]) })
     }
 
     fn literal(&mut self) -> Result<Step<'p>> {
@@ -122,7 +122,7 @@ impl<'p> Steps<'p> {
             }
             self.at = start + offset + character.len_utf8();
         }
-        Ok(Step::Literal(&self.pattern[start..self.at]))
+        Ok(Step::Literal(&self.pattern.as_bytes()[start..self.at]))
     }
 }
 
@@ -223,11 +223,15 @@ fn advance<const WORDS: usize>(
 ) -> Offsets<WORDS> {
     let bytes = address.as_bytes();
     let mut to = Offsets::EMPTY;
-    let character = |offset: usize| address[offset..].chars().next().filter(|&c| c != '/');
+    let character = |offset: usize| match *bytes.get(offset)? {
+        b'/' => None,
+        byte if byte.is_ascii() => Some(char::from(byte)),
+        _ => address[offset..].chars().next(),
+    };
     match step {
         Step::Literal(text) => {
             for offset in from.iter() {
-                if bytes[offset..].starts_with(text.as_bytes()) {
+                if bytes[offset..].starts_with(text) {
                     to.insert(offset + text.len());
                 }
             }
@@ -250,8 +254,8 @@ fn advance<const WORDS: usize>(
         }
         Step::Alternatives(list) => {
             for offset in from.iter() {
-                for text in list.split(',') {
-                    if bytes[offset..].starts_with(text.as_bytes()) {
+                for text in list.split(|&byte| byte == b',') {
+                    if bytes[offset..].starts_with(text) {
                         to.insert(offset + text.len());
                     }
                 }
@@ -373,7 +377,7 @@ impl Pattern {
     /// brackets and braces that are not closed or opened, empty or reversed classes, characters
     /// that have no place where they stand, and more than [`MAX_PATTERN`] bytes.
     pub fn new(pattern: &str) -> Result<Self> {
-        let place = |text: &str| {
+        let place = |text: &[u8]| {
             // Offsets fit: a pattern is at most MAX_PATTERN bytes.
             let start = text.as_ptr() as usize - pattern.as_ptr() as usize;
             (start as u16, (start + text.len()) as u16)
@@ -387,7 +391,7 @@ impl Pattern {
                 Step::One => Stored::One,
                 Step::Any => Stored::Any,
                 Step::Class { list, negated } => {
-                    let (start, end) = place(list);
+                    let (start, end) = place(list.as_bytes());
                     Stored::Class { start, end, negated }
                 }
                 Step::Alternatives(list) => {
@@ -417,9 +421,10 @@ impl Pattern {
         }
         // The first step is a literal unless the pattern begins with `//`: most addresses of a
         // stranger are turned away by it.
-        let text = |start: u16, end: u16| &self.text[usize::from(start)..usize::from(end)];
+        let text =
+            |start: u16, end: u16| &self.text.as_bytes()[usize::from(start)..usize::from(end)];
         if let Some(&Stored::Literal(start, end)) = self.steps.first()
-            && !address.starts_with(text(start, end))
+            && !address.as_bytes().starts_with(text(start, end))
         {
             return false;
         }
@@ -429,7 +434,8 @@ impl Pattern {
                 Stored::One => Step::One,
                 Stored::Any => Step::Any,
                 Stored::Class { start, end, negated } => {
-                    Step::Class { list: text(start, end), negated }
+                    let list = &self.text[usize::from(start)..usize::from(end)];
+                    Step::Class { list, negated }
                 }
                 Stored::Alternatives(start, end) => Step::Alternatives(text(start, end)),
                 Stored::Descend => Step::Descend,

@@ -21,6 +21,8 @@ pub mod live;
 pub mod options;
 mod router;
 mod routes;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use backend::{
     Backend, BackendDescriptor, ChannelError, ChannelSyntax, Instance, InstanceConfig, Readiness,

@@ -70,15 +70,26 @@ impl Shape {
     }
 }
 
-/// What a run with messages in flight told.
-#[derive(Debug, Clone, Copy)]
+/// What runs with messages in flight told, added up.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Throughput {
-    /// CPU time of the subject for each message that came out of it, in microseconds.
-    pub(crate) cpu: f64,
-    /// Messages that came out of it a second.
-    pub(crate) rate: f64,
+    cpu: Duration,
+    elapsed: Duration,
+    received: u64,
     /// Messages that never came out.
     pub(crate) lost: u64,
+}
+
+impl Throughput {
+    /// CPU time of the subject for each message that came out of it, in microseconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.received as f64
+    }
+
+    /// Messages that came out of it a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.received as f64 / self.elapsed.as_secs_f64()
+    }
 }
 
 /// Keeps `in_flight` messages on their way until `messages` have come out or are lost.
@@ -87,7 +98,8 @@ pub(crate) fn in_flight(
     shape: Shape,
     messages: u64,
     in_flight: u64,
-) -> io::Result<Throughput> {
+    sum: &mut Throughput,
+) -> io::Result<()> {
     let each = shape.messages();
     let mut batch = Batch::new();
     let mut datagrams: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(2048)).collect();
@@ -113,26 +125,34 @@ pub(crate) fn in_flight(
             Err(error) => return Err(error),
         }
     }
-    let elapsed = start.elapsed();
-    let used = subject.cpu_time()?.saturating_sub(cpu);
+    sum.elapsed += start.elapsed();
+    sum.cpu += subject.cpu_time()?.saturating_sub(cpu);
+    sum.received += received;
+    sum.lost += lost;
     assert!(received > 0, "{} forwarded nothing", subject.name);
-    Ok(Throughput {
-        cpu: used.as_secs_f64() * 1e6 / received as f64,
-        rate: received as f64 / elapsed.as_secs_f64(),
-        lost,
-    })
+    Ok(())
 }
 
-/// What a run at a fixed rate told; latencies in microseconds.
-#[derive(Debug, Clone, Copy)]
+/// What runs at a fixed rate told, taken together.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Latencies {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
-    pub(crate) p999: f64,
-    pub(crate) max: f64,
-    /// CPU time of the subject for each message, in microseconds.
-    pub(crate) cpu: f64,
+    /// In microseconds.
+    samples: Vec<f64>,
+    cpu: Duration,
     pub(crate) lost: u64,
+}
+
+impl Latencies {
+    /// The latency in microseconds that this part of the messages kept.
+    pub(crate) fn percentile(&mut self, part: f64) -> f64 {
+        self.samples.sort_by(f64::total_cmp);
+        self.samples[((self.samples.len() - 1) as f64 * part).round() as usize]
+    }
+
+    /// CPU time of the subject for each message, in microseconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.samples.len() as f64
+    }
 }
 
 /// Sends `datagrams` at `rate` a second, whatever comes back, and measures how long each
@@ -142,12 +162,14 @@ pub(crate) fn at_rate(
     shape: Shape,
     datagrams: u64,
     rate: u64,
-) -> io::Result<Latencies> {
+    sum: &mut Latencies,
+) -> io::Result<()> {
     subject.drain()?;
     let departures: Vec<AtomicU64> = (0..SEQUENCES).map(|_| AtomicU64::new(0)).collect();
     let done = AtomicBool::new(false);
     let total = datagrams * shape.messages();
-    let mut latencies = Vec::with_capacity(total as usize);
+    let mut received = 0;
+    let samples = &mut sum.samples;
     let cpu = subject.cpu_time()?;
     let epoch = Instant::now();
     let nanoseconds = || epoch.elapsed().as_nanos() as u64;
@@ -177,13 +199,14 @@ pub(crate) fn at_rate(
             result
         });
         let mut buffer = [0; 2048];
-        while (latencies.len() as u64) < total {
+        while received < total {
             match output.recv(&mut buffer) {
                 Ok(length) => {
                     let now = nanoseconds();
+                    received += 1;
                     if let Some(sequence) = Shape::sequence(&buffer[..length]) {
                         let departure = departures[sequence].load(Ordering::Acquire);
-                        latencies.push(now.saturating_sub(departure) as f64 / 1e3);
+                        samples.push(now.saturating_sub(departure) as f64 / 1e3);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -196,18 +219,8 @@ pub(crate) fn at_rate(
         }
         sender.join().unwrap_or_else(|_| Err(io::Error::other("the sender panicked")))
     })?;
-    let used = subject.cpu_time()?.saturating_sub(cpu);
-    if latencies.is_empty() {
-        return Err(io::Error::other(format!("{} forwarded nothing", subject.name)));
-    }
-    latencies.sort_by(f64::total_cmp);
-    let percentile = |part: f64| latencies[((latencies.len() - 1) as f64 * part).round() as usize];
-    Ok(Latencies {
-        p50: percentile(0.5),
-        p99: percentile(0.99),
-        p999: percentile(0.999),
-        max: percentile(1.0),
-        cpu: used.as_secs_f64() * 1e6 / latencies.len() as f64,
-        lost: total - latencies.len() as u64,
-    })
+    sum.cpu += subject.cpu_time()?.saturating_sub(cpu);
+    sum.lost += total - received;
+    assert!(received > 0, "{} forwarded nothing", subject.name);
+    Ok(())
 }

@@ -7,7 +7,7 @@ mod resolve;
 
 pub use address::HostPort;
 pub use datagram::{DatagramSocket, OutgoingDatagrams, Received};
-pub use resolve::Resolution;
+pub use resolve::Lookup;
 
 use std::time::Duration;
 

@@ -1,0 +1,151 @@
+//! An instance: the router's side of it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use consort_osc::{Limits, Message, Packet};
+use consort_router::{ChannelError, Context, Event, Instance, Readiness, Usage};
+
+use super::config::{Config, Transport};
+use super::datagram::Datagrams;
+use super::paths::Paths;
+use super::stream::Streams;
+
+/// How many values one packet may have; a pattern that reaches thousands of channels, thousands
+/// of times in a bundle, stops there.
+const VALUES_PER_PACKET: usize = 65_536;
+
+/// What a packet may be: no message is longer than a datagram.
+pub(super) const LIMITS: Limits = Limits::DEFAULT.with_size(1 << 16);
+
+pub(super) struct OscInstance {
+    receiver: Receiver,
+    transport: Box<dyn Carrier>,
+}
+
+/// What moves packets: datagrams or streams.
+pub(super) trait Carrier {
+    fn start(&mut self, context: &mut Context<'_>);
+    fn ready(
+        &mut self,
+        key: u32,
+        readiness: Readiness,
+        receiver: &mut Receiver,
+        context: &mut Context<'_>,
+    );
+    fn timer(&mut self, context: &mut Context<'_>);
+    /// Whether there is anyone to send to.
+    fn can_send(&self) -> bool;
+    /// Takes a packet to be sent; false when too much is waiting already.
+    fn push(&mut self, packet: &[u8]) -> bool;
+    /// Sends what was pushed.
+    fn flush(&mut self, context: &mut Context<'_>);
+}
+
+/// From packets to values.
+pub(super) struct Receiver {
+    pub(super) paths: Paths,
+    detect: Rc<Cell<bool>>,
+    complained: bool,
+}
+
+impl Receiver {
+    /// Reads one packet and emits its values. Returns how many.
+    pub(super) fn receive(&mut self, packet: &[u8], context: &mut Context<'_>) -> usize {
+        if packet.is_empty() {
+            return 0;
+        }
+        let mut count = 0;
+        match Packet::decode_with(packet, &LIMITS) {
+            // The usual case, without the iterator over nested bundles.
+            Ok(Packet::Message(message)) => self.message(&message, &mut count, context),
+            Ok(packet) => {
+                for message in packet.messages() {
+                    self.message(&message, &mut count, context);
+                }
+            }
+            Err(error) => {
+                context.count_errors(1);
+                if !self.complained {
+                    self.complained = true;
+                    tracing::warn!(
+                        instance = context.name(),
+                        "a packet of {} bytes is no OSC: {error}; further ones are only counted",
+                        packet.len()
+                    );
+                }
+            }
+        }
+        if count > VALUES_PER_PACKET {
+            context.count_dropped((count - VALUES_PER_PACKET) as u64);
+        }
+        count.min(VALUES_PER_PACKET)
+    }
+
+    #[inline]
+    fn message(&self, message: &Message<'_>, count: &mut usize, context: &mut Context<'_>) {
+        let known = self.paths.values(message, |channel, value| {
+            *count += 1;
+            if *count <= VALUES_PER_PACKET {
+                context.emit(channel, value);
+            }
+        });
+        if !known {
+            self.paths.unmapped(message, |specification, value| {
+                context.unmapped(value, || specification);
+            });
+        }
+        if self.detect.get() && self.paths.is_ours(message.address_bytes()) {
+            tracing::info!(instance = context.name(), "detected {}", message.to_owned());
+        }
+    }
+}
+
+impl OscInstance {
+    pub(super) fn new(config: Config, detect: Rc<Cell<bool>>) -> Self {
+        let transport: Box<dyn Carrier> = match config.transport {
+            Transport::Datagrams => Box::new(Datagrams::new(config.bind, config.destination)),
+            framing => Box::new(Streams::new(config.bind, config.destination, framing)),
+        };
+        let paths = Paths::new(config.root, config.patterns);
+        OscInstance { receiver: Receiver { paths, detect, complained: false }, transport }
+    }
+}
+
+impl Instance for OscInstance {
+    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
+        self.receiver.paths.channel(specification, usage)
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        self.receiver.paths.prepare();
+        self.transport.start(context);
+    }
+
+    fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
+        self.transport.ready(key, readiness, &mut self.receiver, context);
+    }
+
+    fn timer(&mut self, context: &mut Context<'_>) {
+        self.transport.timer(context);
+    }
+
+    fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
+        if !self.transport.can_send() {
+            context.count_dropped(events.len() as u64);
+            return;
+        }
+        let mut refused = 0;
+        let transport = &mut *self.transport;
+        let mut send = |packet: &[u8]| refused += u64::from(!transport.push(packet));
+        let paths = &mut self.receiver.paths;
+        for event in events {
+            paths.set(event, |paths| paths.flush(&mut send));
+        }
+        paths.flush(send);
+        if refused > 0 {
+            context.count_dropped(refused);
+        }
+        self.transport.flush(context);
+    }
+}

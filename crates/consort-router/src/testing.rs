@@ -1,0 +1,257 @@
+//! A small stage for tests of backends: shows made in code, with a *probe* that sends values
+//! into them and records what comes out. Nothing sleeps: tests wait for a condition with a
+//! deadline.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::backend::{Backend, BackendDescriptor, ChannelError, Instance, InstanceConfig, Usage};
+use crate::config::{ChannelRef, Show, ShowInstance};
+use crate::context::Context;
+use crate::event::{Event, InstanceId};
+use crate::live::State;
+use crate::options::{OptionEntry, Options, Problem, Problems};
+use crate::router::Router;
+
+/// How long a test waits for a condition before it fails.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+type Log = Rc<RefCell<Vec<(String, f64)>>>;
+
+/// A show in the making. The probe is its first instance, with the name `probe`; every channel
+/// name will do.
+pub struct Stage {
+    show: Show,
+    backends: HashMap<&'static str, usize>,
+    log: Log,
+    /// Where relative paths of options start from.
+    pub directory: PathBuf,
+}
+
+#[derive(Default)]
+struct Probe {
+    names: Vec<String>,
+    log: Log,
+}
+
+impl Instance for Probe {
+    fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
+        if let Some(at) = self.names.iter().position(|name| name == specification) {
+            return Ok(at as u32);
+        }
+        self.names.push(specification.to_owned());
+        Ok(self.names.len() as u32 - 1)
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.set_state(State::Up);
+    }
+
+    fn deliver(&mut self, events: &[Event], _: &mut Context<'_>) {
+        let entry = |event: &Event| (self.names[event.channel as usize].clone(), event.value);
+        self.log.borrow_mut().extend(events.iter().map(entry));
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stage {
+    /// A stage with nothing but the probe.
+    pub fn new() -> Self {
+        let log = Log::default();
+        let mut show = Show::default();
+        show.instances.push(ShowInstance {
+            name: "probe".into(),
+            backend: "probe",
+            instance: Box::new(Probe { log: Rc::clone(&log), ..Probe::default() }),
+            channels: Vec::new(),
+        });
+        Stage { show, backends: HashMap::new(), log, directory: PathBuf::from(".") }
+    }
+
+    fn options(&self, specs: &'static [crate::OptionSpec], pairs: &[(&str, &str)]) -> Options {
+        let entry = |(name, value): &(&str, &str)| OptionEntry {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+            directory: self.directory.clone(),
+        };
+        Options::new(specs, pairs.iter().map(entry).collect())
+    }
+
+    /// The options of a backend; before its first instance.
+    pub fn backend(&mut self, descriptor: &BackendDescriptor, options: &[(&str, &str)]) {
+        let mut backend = (descriptor.create)();
+        let mut problems = Problems::new();
+        backend.configure(&self.options(descriptor.options, options), &mut problems);
+        assert!(problems.is_ok(), "{:?}", problems.into_vec());
+        self.backends.insert(descriptor.name, self.show.backends.len());
+        self.show.backends.push(backend);
+    }
+
+    /// Adds an instance.
+    ///
+    /// # Errors
+    /// What the backend reports about its options.
+    pub fn try_instance(
+        &mut self,
+        descriptor: &BackendDescriptor,
+        name: &str,
+        options: &[(&str, &str)],
+    ) -> Result<(), Vec<Problem>> {
+        if !self.backends.contains_key(descriptor.name) {
+            self.backend(descriptor, &[]);
+        }
+        let config = InstanceConfig {
+            name: name.to_owned(),
+            options: self.options(descriptor.instance_options, options),
+            directory: self.directory.clone(),
+        };
+        let mut problems = Problems::new();
+        let backend: &mut dyn Backend = &mut *self.show.backends[self.backends[descriptor.name]];
+        let made = backend.instance(config, &mut problems);
+        let instance = match made {
+            Some(instance) if problems.is_ok() => instance,
+            _ => return Err(problems.into_vec()),
+        };
+        let backend = descriptor.name;
+        let name = name.to_owned();
+        self.show.instances.push(ShowInstance { name, backend, instance, channels: Vec::new() });
+        Ok(())
+    }
+
+    /// Adds an instance whose options are right.
+    pub fn instance(
+        &mut self,
+        descriptor: &BackendDescriptor,
+        name: &str,
+        options: &[(&str, &str)],
+    ) {
+        if let Err(problems) = self.try_instance(descriptor, name, options) {
+            panic!("{name}: {problems:?}");
+        }
+    }
+
+    /// Finds or makes a channel, written `instance.channel`.
+    ///
+    /// # Errors
+    /// What the instance says about the specification.
+    pub fn channel(&mut self, end: &str, usage: Usage) -> Result<ChannelRef, ChannelError> {
+        let (name, specification) = end.split_once('.').expect("instance.channel");
+        let at = self.show.instances.iter().position(|it| it.name == name);
+        let at = at.unwrap_or_else(|| panic!("no instance {name}"));
+        let entry = &mut self.show.instances[at];
+        let channel = entry.instance.channel(specification, usage)?;
+        if channel as usize == entry.channels.len() {
+            entry.channels.push(specification.to_owned());
+        }
+        Ok(ChannelRef { instance: InstanceId(at as u32), channel })
+    }
+
+    /// Maps one channel onto another, both written `instance.channel`.
+    pub fn map(&mut self, source: &str, target: &str) {
+        let mut end = |text: &str, usage| {
+            self.channel(text, usage).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+        };
+        let mapping = (end(source, Usage::Source), end(target, Usage::Target));
+        self.show.mappings.push(mapping);
+    }
+
+    /// What [`Instance::check`] reports of an instance.
+    pub fn check(&self, name: &str) -> Vec<Problem> {
+        let mut problems = Problems::new();
+        for entry in self.show.instances.iter().filter(|it| it.name == name) {
+            entry.instance.check(&mut problems);
+        }
+        problems.into_vec()
+    }
+
+    /// Starts the show.
+    pub fn start(self) -> Performance {
+        let mut router = Router::new(self.show).expect("an event loop");
+        router.start();
+        Performance { router, log: self.log }
+    }
+}
+
+/// A running show, moved on by the test that holds it.
+pub struct Performance {
+    /// The router.
+    pub router: Router,
+    log: Log,
+}
+
+impl Performance {
+    /// Turns until a condition holds.
+    ///
+    /// # Panics
+    /// When it does not within [`DEADLINE`].
+    pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "waited {DEADLINE:?} for: {what}");
+            self.router.step(Some(Duration::from_millis(5))).expect("a turn");
+        }
+    }
+
+    /// Turns until an instance is in a state, by [`State::word`].
+    pub fn until_state(&mut self, instance: &str, word: &str) {
+        self.until(&format!("{instance} to be {word}"), |show| show.state(instance).word() == word);
+    }
+
+    /// What an instance is doing.
+    pub fn state(&self, instance: &str) -> State {
+        self.router.handle().live().state(self.id(instance))
+    }
+
+    /// The number of an instance.
+    pub fn id(&self, instance: &str) -> InstanceId {
+        let handle = self.router.handle();
+        handle.live().find_instance(instance).unwrap_or_else(|| panic!("no instance {instance}"))
+    }
+
+    /// An instance's counters.
+    pub fn counters(&self, instance: &str) -> crate::live::Counters {
+        self.router.handle().live().counters(self.id(instance))
+    }
+
+    /// Sends a value from one of the probe's channels, and turns once.
+    pub fn send(&mut self, channel: &str, value: f64) {
+        self.send_all(&[(channel, value)]);
+    }
+
+    /// Sends values from the probe's channels in one turn.
+    pub fn send_all(&mut self, values: &[(&str, f64)]) {
+        let handle = self.router.handle();
+        let names = handle.live().channel_names(InstanceId(0));
+        for (channel, value) in values {
+            let at = names.iter().position(|name| name == channel);
+            let at = at.unwrap_or_else(|| panic!("the probe has no channel {channel}"));
+            assert!(handle.inject(InstanceId(0), at as u32, *value), "the router is full");
+        }
+        self.router.step(Some(Duration::ZERO)).expect("a turn");
+    }
+
+    /// What the probe has received so far.
+    pub fn received(&self) -> Vec<(String, f64)> {
+        self.log.borrow().clone()
+    }
+
+    /// Turns until the probe has received that many values, and takes them.
+    pub fn receive(&mut self, count: usize) -> Vec<(String, f64)> {
+        let log = Rc::clone(&self.log);
+        self.until(&format!("{count} values"), |_| log.borrow().len() >= count);
+        std::mem::take(&mut *self.log.borrow_mut())
+    }
+
+    /// Stops the show; what instances still say is routed.
+    pub fn finish(&mut self) {
+        self.router.finish().expect("a clean stop");
+    }
+}
