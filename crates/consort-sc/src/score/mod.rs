@@ -1,5 +1,8 @@
 //! Scores: what a server shall do at which second, rendered to a sound file without a sound card.
 //!
+//! [`Nonrealtime`] has the operations of a server, so that the same code plays and renders;
+//! [`Score`] is the list itself, for raw messages and for files of others:
+//!
 //! ```no_run
 //! use consort_osc::{OscMessage, OscValue};
 //! use consort_sc::score::{RenderSettings, Score};
@@ -19,6 +22,7 @@
 //! ```
 
 mod error;
+mod nonrealtime;
 mod render;
 
 use std::collections::BTreeMap;
@@ -29,6 +33,7 @@ use consort_osc::{Limits, OscMessage, OscPacket, OscValue, Packet, TimeTag};
 use crate::synthdef::SynthDef;
 
 pub use error::{ScoreError, ScoreErrorKind};
+pub use nonrealtime::Nonrealtime;
 pub use render::{HeaderFormat, Progress, RenderReport, RenderSettings, SampleFormat, render_file};
 
 /// Largest entry that is written or read, in bytes. The server itself stops at 2^30.

@@ -1,6 +1,5 @@
 //! Rendering: `scsynth -N`, watched.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::error::{ScoreError, ScoreErrorKind as Kind};
+use crate::options::Options;
 
 /// Kind of sound file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,7 +135,8 @@ by_name!(SampleFormat: Int8, Int16, Int24, Int32, Float, Double);
 /// How a score is rendered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenderSettings {
-    /// Program of the server; without it `scsynth`, looked up in `CONSORT_SCSYNTH` and `PATH`.
+    /// Program of the server; without it what
+    /// [`find_executable`](crate::find_executable) finds.
     pub executable: Option<PathBuf>,
     /// Sample rate in hertz.
     pub sample_rate: u32,
@@ -153,7 +154,7 @@ pub struct RenderSettings {
     pub block_size: u32,
     /// Memory for delays and local buffers, in kilobytes.
     pub memory_size: u32,
-    /// Further arguments of the server, before `-N`.
+    /// Further arguments of the server; those of the other fields come behind them and count.
     pub arguments: Vec<String>,
 }
 
@@ -171,6 +172,24 @@ impl Default for RenderSettings {
             block_size: 64,
             memory_size: 65_536,
             arguments: Vec::new(),
+        }
+    }
+}
+
+impl RenderSettings {
+    /// Settings for a server of these options: its program, channels, block size, memory and all
+    /// further flags. The sample rate is 48 kHz unless the options say one.
+    pub fn from_options(options: &Options) -> Self {
+        let channels = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
+        Self {
+            executable: options.executable.clone(),
+            sample_rate: options.sample_rate.unwrap_or(48_000),
+            output_channels: channels(options.output_bus_channel_count),
+            input_channels: channels(options.input_bus_channel_count),
+            block_size: options.block_size,
+            memory_size: options.memory_size,
+            arguments: options.arguments(),
+            ..Self::default()
         }
     }
 }
@@ -283,21 +302,17 @@ fn check(settings: &RenderSettings) -> Result<(), ScoreError> {
 }
 
 fn command(
+    executable: &Path,
     commands: &Path,
     output: &Path,
     settings: &RenderSettings,
     header_format: HeaderFormat,
 ) -> Command {
-    let executable = settings
-        .executable
-        .clone()
-        .map(OsString::from)
-        .or_else(|| std::env::var_os("CONSORT_SCSYNTH"))
-        .unwrap_or_else(|| "scsynth".into());
     let mut command = Command::new(executable);
     // All buses of the files, and the server's usual private ones.
     let buses = 1024 + u32::from(settings.output_channels) + u32::from(settings.input_channels);
     command
+        .args(&settings.arguments)
         .arg("-o")
         .arg(settings.output_channels.to_string())
         .arg("-i")
@@ -309,7 +324,6 @@ fn command(
         .arg("-m")
         .arg(settings.memory_size.to_string())
         .args(["-D", "0", "-R", "0", "-l", "1", "-V", "-1"])
-        .args(&settings.arguments)
         .arg("-N")
         .arg(commands)
         .arg(settings.input.as_deref().unwrap_or(Path::new("_")))
@@ -387,7 +401,9 @@ pub(crate) fn run(
     let log = folder.path().join("server.log");
     let log_file =
         std::fs::File::create(&log).map_err(|error| ScoreError::io("write", &log, error))?;
-    let mut command = command(commands, output, settings, header_format);
+    let executable = crate::find_executable(settings.executable.as_deref())
+        .map_err(|error| ScoreError::new(Kind::CannotStart, error.to_string()).because(error))?;
+    let mut command = command(&executable, commands, output, settings, header_format);
     command.stdout(log_file);
     let child = command.spawn().map_err(|error| {
         ScoreError::new(

@@ -11,6 +11,7 @@ use super::error::{SynthDefError, SynthDefErrorKind as Kind};
 use super::graph;
 use super::rate::{ControlRate, Rate};
 use super::reader;
+use crate::synthdef_file::{SynthDefFile, SynthDefReference};
 
 /// An instrument for the server: a graph of UGens and its controls, compiled.
 ///
@@ -25,6 +26,7 @@ struct Inner {
     anonymous_name: OnceLock<String>,
     body: Vec<u8>,
     controls: Vec<Control>,
+    file: OnceLock<SynthDefFile>,
 }
 
 /// A control of a SynthDef: what `/s_new` and `/n_set` set by name or index.
@@ -129,7 +131,8 @@ impl SynthDef {
     }
 
     pub(crate) fn from_parts(name: Option<String>, body: Vec<u8>, controls: Vec<Control>) -> Self {
-        let inner = Inner { name, anonymous_name: OnceLock::new(), body, controls };
+        let inner =
+            Inner { name, anonymous_name: OnceLock::new(), body, controls, file: OnceLock::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -193,6 +196,13 @@ impl SynthDef {
         Self::compile_all([self])
     }
 
+    /// What [`Context::add_synthdefs`](crate::Context::add_synthdefs) takes; made once.
+    pub fn file(&self) -> &SynthDefFile {
+        self.inner.file.get_or_init(|| {
+            SynthDefFile::new(self.compile()).expect("a compiled SynthDef is a sound file")
+        })
+    }
+
     /// The file, or the argument of `/d_recv`, that holds these SynthDefs (`SCgf`, version 2).
     ///
     /// A file holds at most 65,535 SynthDefs; those beyond are left out.
@@ -231,6 +241,13 @@ pub(crate) fn check_name(name: &str) -> Result<(), SynthDefError> {
         ));
     }
     Ok(())
+}
+
+/// For [`Context::add_synth`](crate::Context::add_synth), which then knows the controls.
+impl From<&SynthDef> for SynthDefReference {
+    fn from(synthdef: &SynthDef) -> Self {
+        synthdef.file().into()
+    }
 }
 
 impl PartialEq for SynthDef {

@@ -221,9 +221,10 @@ fn every_ugen_at_every_rate_with_its_defaults() {
 #[test]
 fn a_thousand_random_graphs() {
     let Some(python) = peer() else { return };
-    let first_seed: u64 =
-        std::env::var("CONSORT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let count = 1000;
+    let number =
+        |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let first_seed = number("CONSORT_SEED").unwrap_or(1);
+    let count = number("CONSORT_GRAPHS").unwrap_or(1000).max(1);
     let mut cases = Vec::new();
     let mut all = Vec::new();
     for seed in first_seed..first_seed + count {
@@ -234,12 +235,12 @@ fn a_thousand_random_graphs() {
         all.push(features);
         cases.push(Case { label: format!("seed {seed}"), ours, description });
     }
-    let number = |what: fn(&Features) -> bool| all.iter().filter(|features| what(features)).count();
+    let share = |what: fn(&Features) -> bool| all.iter().filter(|features| what(features)).count();
     let shares = [
-        ("spectra", number(|features| features.chains)),
-        ("local buffers", number(|features| features.local_buffers)),
-        ("demand UGens", number(|features| features.demand)),
-        ("lagged array controls", number(|features| features.lagged_arrays)),
+        ("spectra", share(|features| features.chains)),
+        ("local buffers", share(|features| features.local_buffers)),
+        ("demand UGens", share(|features| features.demand)),
+        ("lagged array controls", share(|features| features.lagged_arrays)),
     ];
     println!("seeds {first_seed} to {}: {shares:?}", first_seed + count - 1);
     for (what, share) in shares {
