@@ -210,6 +210,40 @@ fn contradictions_tell_their_offset() {
     assert!(text.contains("has index 5 of 1 values"), "{text}");
 }
 
+/// Files that are small for what they seem to ask for: neither memory nor time grows with the
+/// square of their size.
+#[test]
+fn hostile_files_are_bounded() {
+    let count = 60_000;
+    let mut names = File::new(2, 1).text("x").long(0).long(count);
+    names = names.raw(&vec![0; 4 * count as usize]).long(count);
+    for _ in 0..count {
+        names = names.text("a").long(0);
+    }
+    let read = SynthDef::read_all(&names.long(0).short(0).0).expect("a sound file");
+    let values: usize = read[0].controls().iter().map(|control| control.values.len()).sum();
+    assert_eq!(values, 2 * count as usize - 1);
+
+    // The older version, whose constants are looked up again when it is written as the newer.
+    let count = 30_000_i16;
+    let mut inputs = File::new(1, 1).text("x").short(count);
+    for constant in 0..count {
+        inputs = inputs.float(f32::from(constant));
+    }
+    inputs = inputs.short(0).short(0).short(20);
+    for _ in 0..20 {
+        inputs = inputs.text("Foo").raw(&[2]).short(count).short(0).short(0);
+        for constant in 0..count {
+            inputs = inputs.short(-1).short(constant);
+        }
+    }
+    let read = SynthDef::read_all(&inputs.short(0).0).expect("a sound file");
+    assert_eq!(
+        read[0].ugens()[19].inputs[29_999],
+        consort_sc::synthdef::CompiledInput::Constant(29_999.0)
+    );
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

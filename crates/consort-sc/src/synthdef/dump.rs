@@ -113,9 +113,11 @@ fn control_of(controls: &[Control], source: &CompiledUGen, output: u32) -> Optio
         return None;
     }
     let index = u32::from(source.special_index as u16) + output;
-    let control = controls.iter().rev().find(|control| {
-        (control.index..control.index + control.values.len() as u32).contains(&index)
-    })?;
+    let before = controls.partition_point(|control| control.index <= index);
+    let control = &controls[before.checked_sub(1)?];
+    if index - control.index >= control.values.len() as u32 {
+        return None;
+    }
     Some(match control.values.len() {
         1 => control.name.clone(),
         _ => format!("{}[{}]", control.name, index - control.index),

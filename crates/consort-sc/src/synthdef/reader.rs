@@ -1,5 +1,7 @@
 //! Reading `SCgf` files, versions 1 and 2.
 
+use std::collections::HashMap;
+
 use super::error::{SynthDefError, SynthDefErrorKind as Kind};
 use super::model::{CompiledInput, CompiledUGen, Control, SynthDef};
 use super::rate::{ControlRate, Rate};
@@ -211,7 +213,7 @@ fn parse(cursor: &mut Cursor<'_>) -> Result<Parsed, SynthDefError> {
             .collect::<Result<Vec<_>, _>>()?;
         variants.push((name, values));
     }
-    let controls = controls(&names, &values, &constants, &ugens);
+    let controls = controls(&names, &values, &ugens);
     Ok(Parsed { constants, values, controls, names, ugens, variants })
 }
 
@@ -276,61 +278,50 @@ fn parse_ugen(
 
 /// Controls from names, values and the UGens that read them. An array goes on to the next name; a
 /// name's rate and lag are those of the control UGen that holds its first value.
-fn controls(
-    names: &[(String, u32)],
-    values: &[f32],
-    constants: &[f32],
-    ugens: &[CompiledUGen],
-) -> Vec<Control> {
-    let _ = constants;
+///
+/// Of several names with the same index, all but the last have one value: so that a small file
+/// cannot ask for large memory.
+fn controls(names: &[(String, u32)], values: &[f32], ugens: &[CompiledUGen]) -> Vec<Control> {
     let mut sorted: Vec<&(String, u32)> = names.iter().collect();
     sorted.sort_by_key(|(_, index)| *index);
-    let ranges: Vec<(u32, &CompiledUGen)> = ugens
+    let mut holders: Vec<(u32, &CompiledUGen)> = ugens
         .iter()
         .filter(|ugen| {
             ["Control", "TrigControl", "AudioControl", "LagControl"].contains(&ugen.name.as_str())
         })
         .map(|ugen| (u32::from(ugen.special_index as u16), ugen))
         .collect();
-    sorted
-        .iter()
-        .enumerate()
-        .map(|(place, (name, index))| {
-            let end = sorted[place + 1..]
-                .iter()
-                .map(|(_, next)| *next as usize)
-                .find(|next| *next > *index as usize)
-                .unwrap_or(values.len());
-            let holder = ranges
-                .iter()
-                .find(|(first, ugen)| (*first..first + ugen.outputs.len() as u32).contains(index));
-            let mut rate = ControlRate::Control;
-            let mut lag = 0.0;
+    holders.sort_by_key(|(first, _)| *first);
+    let mut controls = Vec::with_capacity(sorted.len());
+    for (place, (name, index)) in sorted.iter().enumerate() {
+        let mut end = match sorted.get(place + 1) {
+            Some((_, next)) => (*next).max(index + 1) as usize,
+            None => values.len(),
+        };
+        let mut rate = ControlRate::Control;
+        let mut lag = 0.0;
+        let before = holders.partition_point(|(first, _)| first <= index);
+        let holder = before.checked_sub(1).map(|last| holders[last]);
+        if let Some((first, ugen)) = holder
+            && ((index - first) as usize) < ugen.outputs.len()
+        {
             // An array ends at the latest with the UGen that holds it.
-            let mut last = end;
-            if let Some((first, ugen)) = holder {
-                last = last.min(*first as usize + ugen.outputs.len());
-                rate = match (ugen.name.as_str(), ugen.rate) {
-                    ("TrigControl", _) => ControlRate::Trigger,
-                    (_, Rate::Scalar) => ControlRate::Scalar,
-                    (_, Rate::Audio) => ControlRate::Audio,
-                    _ => ControlRate::Control,
-                };
-                if let Some(CompiledInput::Constant(value)) =
-                    ugen.inputs.get((index - first) as usize)
-                {
-                    lag = *value;
-                }
+            end = end.min(first as usize + ugen.outputs.len());
+            rate = match (ugen.name.as_str(), ugen.rate) {
+                ("TrigControl", _) => ControlRate::Trigger,
+                (_, Rate::Scalar) => ControlRate::Scalar,
+                (_, Rate::Audio) => ControlRate::Audio,
+                _ => ControlRate::Control,
+            };
+            if let Some(CompiledInput::Constant(value)) = ugen.inputs.get((index - first) as usize)
+            {
+                lag = *value;
             }
-            Control {
-                name: name.clone(),
-                index: *index,
-                values: values[*index as usize..last.min(values.len())].to_vec(),
-                rate,
-                lag,
-            }
-        })
-        .collect()
+        }
+        let values = values[*index as usize..end.min(values.len())].to_vec();
+        controls.push(Control { name: name.clone(), index: *index, values, rate, lag });
+    }
+    controls
 }
 
 impl Parsed {
@@ -347,6 +338,10 @@ impl Parsed {
         let floats = |body: &mut Vec<u8>, floats: &[f32]| {
             floats.iter().for_each(|value| body.extend_from_slice(&value.to_be_bytes()));
         };
+        let mut places = HashMap::with_capacity(self.constants.len());
+        for (place, constant) in self.constants.iter().enumerate() {
+            places.entry(constant.to_bits()).or_insert(place);
+        }
         long(&mut body, self.constants.len());
         floats(&mut body, &self.constants);
         long(&mut body, self.values.len());
@@ -366,12 +361,8 @@ impl Parsed {
             for input in &ugen.inputs {
                 match *input {
                     CompiledInput::Constant(value) => {
-                        let index = self
-                            .constants
-                            .iter()
-                            .position(|constant| constant.to_bits() == value.to_bits());
                         body.extend_from_slice(&u32::MAX.to_be_bytes());
-                        long(&mut body, index.unwrap_or(0));
+                        long(&mut body, places.get(&value.to_bits()).copied().unwrap_or(0));
                     }
                     CompiledInput::Output { ugen, output } => {
                         long(&mut body, ugen as usize);
