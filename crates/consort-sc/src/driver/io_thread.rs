@@ -238,6 +238,9 @@ impl Loop<'_> {
                 true
             });
             drop(console);
+            if shared.event_count.load(Ordering::Relaxed) > 0 {
+                shared.publish(&Event::ProcessOutput(line.to_owned()));
+            }
             shared.core().process_line(line, shared.now());
         });
     }
