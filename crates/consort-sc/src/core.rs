@@ -39,6 +39,10 @@ pub(crate) enum Action {
     Event(LifecycleEvent),
     /// Tell everybody of a failure that nobody waits for.
     Fail(FailInfo),
+    /// Tell everybody of something that will probably be a problem.
+    Warn(String),
+    /// Tell the caller of a command how it went; after the events that led there.
+    Complete(Outcome, Result<()>),
 }
 
 /// Sync ids of the handshake are negative, those of callers are not.
@@ -132,6 +136,7 @@ pub(crate) struct Core {
     output: VecDeque<String>,
     starting: Option<Outcome>,
     start_error: Option<Error>,
+    start_outcome: Option<(Outcome, Error)>,
     ending: Option<Outcome>,
     status: Option<StatusInfo>,
     client_id: u32,
@@ -161,6 +166,7 @@ impl Core {
             output: VecDeque::new(),
             starting: None,
             start_error: None,
+            start_outcome: None,
             ending: None,
             status: None,
             client_id: 0,
@@ -171,7 +177,11 @@ impl Core {
     }
 
     pub(crate) fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.actions.pop_front().or_else(|| {
+            // A start that failed is told of last, when everything is as it was before.
+            let (outcome, error) = self.start_outcome.take()?;
+            Some(Action::Complete(outcome, Err(error)))
+        })
     }
 
     pub(crate) fn timeouts(&self) -> Timeouts {
@@ -426,7 +436,7 @@ impl Core {
                 self.go_offline("the server process ended");
                 self.event(LifecycleEvent::Quit);
                 if let Some(ending) = self.ending.take() {
-                    ending.fill(Ok(()));
+                    self.actions.push_back(Action::Complete(ending, Ok(())));
                 }
             }
             Phase::Quitting { .. } => {
@@ -440,7 +450,10 @@ impl Core {
 
     fn boot_hint(&self) -> String {
         let text: String = self.output.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
-        if text.contains("already in use") || text.contains("unable to bind") {
+        if text.contains("already in use")
+            || text.contains("address in use")
+            || text.contains("unable to bind")
+        {
             format!(" Port {} is in use; choose another or end what holds it.", self.options.port)
         } else if text.contains("JackDriver") && text.contains("could not") {
             " No JACK server answers; start one (for example `jackd -d dummy`).".to_owned()
@@ -458,7 +471,7 @@ impl Core {
             self.event(LifecycleEvent::Quit);
         }
         if let Some(ending) = self.ending.take() {
-            ending.fill(Ok(()));
+            self.actions.push_back(Action::Complete(ending, Ok(())));
         }
     }
 
@@ -539,7 +552,7 @@ impl Core {
         self.owned = false;
         self.status = None;
         if let (Some(starting), Some(error)) = (self.starting.take(), self.start_error.take()) {
-            starting.fill(Err(error));
+            self.start_outcome = Some((starting, error));
         }
     }
 
@@ -599,7 +612,7 @@ impl Core {
                     self.event(LifecycleEvent::Quit);
                 }
                 if let Some(ending) = self.ending.take() {
-                    ending.fill(Ok(()));
+                    self.actions.push_back(Action::Complete(ending, Ok(())));
                 }
             }
             After::Quit => {}
@@ -731,6 +744,14 @@ impl Core {
             if fail.reason.contains("already registered") {
                 // This very socket is logged in: an answer was lost and the request repeated.
                 let client_id = fail.other.first().and_then(consort_osc::OscValue::as_i32);
+                if self.options.protocol == Protocol::Tcp {
+                    self.actions.push_back(Action::Warn(
+                        "the server cannot tell its TCP clients apart (scsynth 3.13 cannot): this \
+                         client shares the login, the ids and the notifications of another; use \
+                         UDP for several clients"
+                            .to_owned(),
+                    ));
+                }
                 return self.logged_in(client_id.unwrap_or(0), None, now);
             }
             let error = Error::new(
@@ -810,7 +831,7 @@ impl Core {
             self.event(LifecycleEvent::Booted);
         }
         if let Some(starting) = self.starting.take() {
-            starting.fill(Ok(()));
+            self.actions.push_back(Action::Complete(starting, Ok(())));
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Event {
     Message(OscMessage),
     /// The server refused a request that nobody waits for.
     Fail(FailInfo),
+    /// The server's process, which this client started, printed a line.
+    ProcessOutput(String),
     /// Something is probably a mistake, such as the name of a control.
     Warning(String),
 }
@@ -31,12 +33,14 @@ pub struct EventFilter {
     pub addresses: Vec<String>,
     /// Every message is wanted.
     pub all_messages: bool,
+    /// What the process prints is wanted.
+    pub process_output: bool,
 }
 
 impl EventFilter {
     /// Messages of these addresses.
     pub fn addresses<S: Into<String>>(addresses: impl IntoIterator<Item = S>) -> Self {
-        Self { addresses: addresses.into_iter().map(Into::into).collect(), all_messages: false }
+        Self { addresses: addresses.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 }
 
@@ -62,6 +66,7 @@ impl EventQueue {
             Event::Message(message) => {
                 self.filter.all_messages || self.filter.addresses.contains(&message.address)
             }
+            Event::ProcessOutput(_) => self.filter.process_output,
             _ => true,
         }
     }

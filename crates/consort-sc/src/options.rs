@@ -97,7 +97,8 @@ pub struct Options {
     pub output_stream_mask: String,
     /// Threads of supernova (`-T`); scsynth has none.
     pub threads: Option<u32>,
-    /// How much the server prints, -2 (little) to 4 (`-V`, 0).
+    /// How much the server prints, -2 (little) to 4 (`-V`, 0). Below 0 the server would not even
+    /// say when it is ready, so that it is started with 0; its output is only ever logged.
     pub verbosity: i32,
     /// Name or path of the executable; else `CONSORT_SCSYNTH`, then `scsynth` on `PATH`, then
     /// the standard folders.
@@ -312,7 +313,7 @@ impl Options {
         if let Some(threads) = self.threads {
             add("-T", vec![threads.to_string()]);
         }
-        if self.verbosity != 0 {
+        if self.verbosity > 0 {
             // Not `-v`: that prints the version and exits.
             add("-V", vec![self.verbosity.to_string()]);
         }

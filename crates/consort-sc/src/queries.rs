@@ -110,6 +110,8 @@ pub struct NodeInfo {
     pub id: i32,
     /// The group it is in; `None` for the root node.
     pub parent_id: Option<i32>,
+    /// Whether its group keeps no order among its nodes (supernova's parallel groups).
+    pub is_unordered: bool,
     /// The node before it.
     pub previous_id: Option<i32>,
     /// The node after it.
@@ -133,6 +135,7 @@ impl NodeInfo {
         Ok(Self {
             id: message.int(0)?,
             parent_id: id_at(1)?,
+            is_unordered: message.int(2)? == -2,
             previous_id: id_at(2)?,
             next_id: id_at(3)?,
             is_group,

@@ -261,12 +261,7 @@ impl Session {
         let plain = if include_controls { self.try_tree(id, false).await? } else { None };
         let mut tree = match plain {
             Some(tree) => tree,
-            None => self.context.shared().lock().mirror.tree(id).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::RequestFailed,
-                    format!("the server did not answer for the tree of group {id}"),
-                )
-            })?,
+            None => self.walk_tree(id).await?,
         };
         if include_controls {
             self.add_controls(&mut tree).await?;
@@ -284,7 +279,89 @@ impl Session {
         moment.send()?;
         synced.await?;
         // Answered in order: what is not there now will not come.
-        futures_lite::future::poll_once(tree).await.transpose()
+        match futures_lite::future::poll_once(tree).await {
+            Some(Err(error))
+                if error.kind() == ErrorKind::RequestFailed
+                    && error.to_string().contains("overflow") =>
+            {
+                Ok(None)
+            }
+            answer => answer.transpose(),
+        }
+    }
+
+    /// The tree from `/n_query`, node by node: for trees whose bare ids are too many for one
+    /// answer. Names come from the mirror; what the mirror missed has none.
+    async fn walk_tree(&self, id: i32) -> Result<QueryTreeGroup> {
+        use std::collections::HashMap;
+        let known = self.context.shared().lock().mirror.tree(id);
+        let mut ask: Vec<i32> = vec![id];
+        ask.extend(known.iter().flat_map(|tree| tree.walk()).map(|(_, node)| node.id()));
+        let mut infos: HashMap<i32, Option<NodeInfo>> = HashMap::new();
+        while !ask.is_empty() {
+            ask.sort_unstable();
+            ask.dedup();
+            ask.retain(|id| !infos.contains_key(id));
+            let batch: Vec<i32> = ask.drain(..ask.len().min(AT_ONCE)).collect();
+            let mut waiting = Vec::new();
+            for node in batch {
+                waiting.push((node, self.context.ask_node(node)?));
+            }
+            for (node, answer) in waiting {
+                let info = match answer.await {
+                    Ok(info) => Some(info),
+                    Err(error) if error.kind() == ErrorKind::RequestFailed && node != id => None,
+                    Err(error) => return Err(error),
+                };
+                if let Some(info) = &info {
+                    let siblings =
+                        if node == id { [None, None] } else { [info.previous_id, info.next_id] };
+                    ask.extend(siblings.into_iter().chain([info.head_id, info.tail_id]).flatten());
+                }
+                infos.insert(node, info);
+            }
+        }
+        let notes: Vec<NodeInfo> = {
+            // In order: each group from its head along the nodes' next.
+            let mut order = Vec::new();
+            let mut stack = vec![id];
+            while let Some(at) = stack.pop() {
+                let Some(Some(info)) = infos.remove(&at) else { continue };
+                if at != id {
+                    order.push(info);
+                    stack.extend(info.next_id);
+                }
+                stack.extend(info.head_id);
+            }
+            order
+        };
+        let mut mirror = crate::tree::Mirror::default();
+        if id != 0 {
+            let group = NodeInfo {
+                id,
+                parent_id: Some(0),
+                is_unordered: false,
+                previous_id: None,
+                next_id: None,
+                is_group: true,
+                head_id: None,
+                tail_id: None,
+            };
+            mirror.go(&group);
+        }
+        {
+            let state = self.context.shared().lock();
+            for info in notes {
+                if let Some(name) = state.mirror.synthdef(info.id) {
+                    mirror.expect_synth(info.id, &name);
+                }
+                // Each comes last in its group, since the group is walked in order.
+                mirror.go(&NodeInfo { is_unordered: true, ..info });
+            }
+        }
+        mirror.tree(id).ok_or_else(|| {
+            Error::new(ErrorKind::RequestFailed, format!("group {id} has gone meanwhile"))
+        })
     }
 
     async fn add_controls(&self, tree: &mut QueryTreeGroup) -> Result<()> {
@@ -360,11 +437,11 @@ impl Session {
         };
         shared.console.lock().unwrap_or_else(PoisonError::into_inner).push(tap);
         shared.wake_up();
-        self.context.at_once(None, |moment| {
-            moment.submit(request)?;
-            // No server knows this command, and each says so in its output.
-            moment.send_message(OscMessage::new(marker.clone(), []))
-        })?;
+        self.context.submit(request)?;
+        // A trace is printed when the node is computed: after the requests of its period.
+        self.sync(None, None).await?;
+        // No server knows this command, and each says so in its output.
+        self.context.send_message(OscMessage::new(marker, []))?;
         SlotFuture(slot).await.map(Some)
     }
 

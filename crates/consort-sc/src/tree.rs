@@ -189,7 +189,11 @@ impl QueryTreeGroup {
                     close(&mut stack);
                 }
                 let Some((parent, _)) = stack.last_mut() else { return Err(bad(line)) };
-                if name == "group" {
+                if name == "group" || name == "parallel group" {
+                    // supernova prints the root a second time.
+                    if stack.len() == 1 && stack[0].0.id == id && stack[0].0.children.is_empty() {
+                        continue;
+                    }
                     if stack.len() >= MAXIMUM_DEPTH {
                         return Err(bad(line));
                     }
@@ -418,6 +422,10 @@ impl Mirror {
             self.stale = true;
             return Vec::new();
         };
+        if info.is_unordered {
+            siblings.push(info.id);
+            return Vec::new();
+        }
         let position = |id: i32| siblings.iter().rposition(|sibling| *sibling == id);
         let at = match info.previous_id {
             None => Some(0),
@@ -578,6 +586,7 @@ mod tests {
             previous_id: some(previous),
             next_id: some(next),
             is_group,
+            is_unordered: false,
             head_id: None,
             tail_id: None,
         }

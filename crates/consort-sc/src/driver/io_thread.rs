@@ -92,6 +92,8 @@ impl Loop<'_> {
                     }
                 }
                 Action::Event(event) => self.event(event),
+                Action::Complete(outcome, result) => outcome.fill(result),
+                Action::Warn(warning) => crate::context::Host::warn(self.shared, &warning),
                 Action::Fail(fail) => {
                     if fail.command.starts_with("/consort_end_") {
                         continue;
@@ -236,6 +238,9 @@ impl Loop<'_> {
                 true
             });
             drop(console);
+            if shared.event_count.load(Ordering::Relaxed) > 0 {
+                shared.publish(&Event::ProcessOutput(line.to_owned()));
+            }
             shared.core().process_line(line, shared.now());
         });
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use consort_sc::{Options, Server, SynthDefFile, find_executable};
 
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 enum Jack {
     Unknown,
@@ -25,12 +25,12 @@ fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 /// The name of this run's JACK server, so that it meets no other.
-pub fn jack_name() -> String {
+pub(crate) fn jack_name() -> String {
     format!("consort{}", std::process::id())
 }
 
 /// Starts the JACK server, once.
-pub fn jack() -> Result<(), String> {
+pub(crate) fn jack() -> Result<(), String> {
     let mut jack = JACK.lock().unwrap();
     if let Jack::Unknown = *jack {
         *jack = match start_jack() {
@@ -87,7 +87,7 @@ fn start_jack() -> Result<Child, String> {
     }
 }
 
-pub fn stop_jack() {
+pub(crate) fn stop_jack() {
     if let Jack::Running(child) = &mut *JACK.lock().unwrap() {
         let _ = child.kill();
         let _ = child.wait();
@@ -95,7 +95,7 @@ pub fn stop_jack() {
 }
 
 /// A port that is free for UDP and TCP.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = udp.local_addr().unwrap().port();
@@ -106,7 +106,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Options of a server on this run's JACK server and on a free port.
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         port: free_port(),
         environment: vec![
@@ -119,25 +119,25 @@ pub fn options() -> Options {
     }
 }
 
-pub fn booted() -> Server {
+pub(crate) fn booted() -> Server {
     booted_with(options())
 }
 
-pub fn booted_with(options: Options) -> Server {
+pub(crate) fn booted_with(options: Options) -> Server {
     let server = Server::new(options).unwrap();
     server.boot().unwrap();
     server
 }
 
 /// Another client of the same server.
-pub fn connected(server: &Server) -> Server {
+pub(crate) fn connected(server: &Server) -> Server {
     let client = Server::new(server.options()).unwrap();
     client.connect().unwrap();
     client
 }
 
 /// Waits until `condition` holds; fails loudly when it does not.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never happened: {what}");
@@ -147,11 +147,11 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A sine with `out`, `amplitude`, `frequency` and `gate`: `Out.ar(out, SinOsc.ar(frequency) * amplitude)`,
 /// written from the description of the file format. `gate` is read by nobody.
-pub fn tone() -> SynthDefFile {
+pub(crate) fn tone() -> SynthDefFile {
     named_tone("tone", true)
 }
 
-pub fn named_tone(name: &str, gate: bool) -> SynthDefFile {
+pub(crate) fn named_tone(name: &str, gate: bool) -> SynthDefFile {
     let mut bytes = b"SCgf\0\0\0\x02\0\x01".to_vec();
     let string = |bytes: &mut Vec<u8>, text: &str| {
         bytes.push(text.len() as u8);
@@ -196,11 +196,11 @@ pub fn named_tone(name: &str, gate: bool) -> SynthDefFile {
     SynthDefFile::new(bytes).unwrap()
 }
 
-pub fn stop(process: u32) {
+pub(crate) fn stop(process: u32) {
     signal(process, "STOP");
 }
 
-pub fn kill(process: u32) {
+pub(crate) fn kill(process: u32) {
     signal(process, "KILL");
 }
 
@@ -211,12 +211,12 @@ fn signal(process: u32, name: &str) {
 }
 
 /// Whether the process exists and is no zombie.
-pub fn lives(process: u32) -> bool {
+pub(crate) fn lives(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
 /// Whether the process exists in any state, also as a zombie.
-pub fn exists(process: u32) -> bool {
+pub(crate) fn exists(process: u32) -> bool {
     std::path::Path::new(&format!("/proc/{process}")).exists()
 }
