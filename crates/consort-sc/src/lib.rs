@@ -11,6 +11,8 @@ mod driver;
 mod entities;
 mod error;
 mod events;
+#[doc(hidden)]
+pub mod fuzz;
 mod lifecycle;
 mod moment;
 mod options;
@@ -19,11 +21,14 @@ mod process;
 mod queries;
 mod realtime;
 pub mod requests;
+pub mod score;
 mod server;
 mod session;
 mod shared_memory;
+pub mod synthdef;
 mod synthdef_file;
 mod tree;
+pub mod ugens;
 mod values;
 mod wire;
 
