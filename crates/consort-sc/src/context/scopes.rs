@@ -48,7 +48,7 @@ impl Context {
     /// [`ErrorKind::Allocation`] if none is left.
     pub fn add_scope_buffer(&self) -> Result<ScopeBuffer> {
         let id = self.shared().lock().scope_buffers.allocate(1)?;
-        self.effect_if_dropped(Effect::FreeScopeBuffer(id))?;
+        self.effect_if_dropped(Effect::ScopeBuffer(id))?;
         Ok(ScopeBuffer { context: self.immediate(), id })
     }
 
@@ -58,6 +58,6 @@ impl Context {
     /// [`ErrorKind::MomentClosed`].
     pub fn free_scope_buffer(&self, buffer: &ScopeBuffer) -> Result<()> {
         self.check_own(&buffer.context, "scope buffer")?;
-        self.effect_if_sent(Effect::FreeScopeBuffer(buffer.id))
+        self.effect_if_sent(Effect::ScopeBuffer(buffer.id))
     }
 }
