@@ -172,13 +172,9 @@ impl BlockAllocator {
 
     /// Whether `id` is given out.
     pub fn is_allocated(&self, id: u32) -> bool {
-        id >= self.first
-            && id - self.first < self.count
-            && !self
-                .free
-                .range(..=id)
-                .next_back()
-                .is_some_and(|(start, length)| id - start < *length)
+        let hole = self.free.range(..=id).next_back();
+        let is_free = hole.is_some_and(|(start, length)| id - start < *length);
+        id >= self.first && id - self.first < self.count && !is_free
     }
 
     /// First id and count of the range.

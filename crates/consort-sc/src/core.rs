@@ -929,3 +929,7 @@ impl Core {
         self.send(&[QueryStatus.into()]);
     }
 }
+
+#[cfg(test)]
+#[path = "core_tests.rs"]
+mod tests;

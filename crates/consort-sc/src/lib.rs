@@ -39,7 +39,7 @@ pub use capture::{Capture, CapturedPacket, Direction};
 pub use consort_osc::{OscMessage, OscValue};
 pub use context::{
     BufferContent, BufferRead, BufferWrite, Context, Host, NodeKind, NodeReference, Outgoing,
-    Placement, ScopeBuffer,
+    Placement, Scope, ScopeBuffer,
 };
 pub use entities::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
 pub use error::{Error, ErrorKind, Result};

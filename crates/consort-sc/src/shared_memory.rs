@@ -408,7 +408,7 @@ pub fn example_segment(name: &str) -> Vec<u8> {
     let mut bytes = vec![0; 0x500];
     put(&mut bytes, HEADER_STATE, &STATE_INITIALIZED.to_le_bytes());
     put(&mut bytes, NAMED_COUNT, &1u64.to_le_bytes());
-    put(&mut bytes, TREE_HEADER, &(node as i64 - TREE_HEADER as i64 | 2).to_le_bytes());
+    put(&mut bytes, TREE_HEADER, &((node as i64 - TREE_HEADER as i64) | 2).to_le_bytes());
     put(&mut bytes, block, &VALUE_BYTES.to_le_bytes());
     put(&mut bytes, block + 8, &(name.len() as u16).to_le_bytes());
     put(&mut bytes, value + VALUE_BYTES as usize, name.as_bytes());

@@ -26,3 +26,13 @@ fn scsyndef() {
 fn score() {
     replay("score", consort_sc::fuzz::score);
 }
+
+#[test]
+fn sc_reply() {
+    replay("sc_reply", consort_sc::fuzz::sc_reply);
+}
+
+#[test]
+fn sc_shared_memory() {
+    replay("sc_shared_memory", consort_sc::fuzz::sc_shared_memory);
+}

@@ -139,7 +139,7 @@ impl Context {
         }
         let id = self.shared().lock().buffers.allocate(1)?;
         let buffer = Buffer::new(self.immediate(), id);
-        let undo = Effect::FreeBuffers(id, 1);
+        let undo = Effect::Buffers(id, 1);
         let request = self
             .completion(|context| then(context, &buffer))
             .and_then(|completion| self.buffer_request(id, content, completion));
@@ -206,10 +206,10 @@ impl Context {
                 channel_count,
                 completion: CompletionRequests::default(),
             };
-            let undo = Effect::FreeBuffers(id, 1);
+            let undo = Effect::Buffers(id, 1);
             if let Err(error) = self.submit_with(request.into(), None, None, Some(undo)) {
                 // Those that were not asked for come back at once.
-                self.shared().apply([Effect::FreeBuffers(id + 1, first + count - id - 1)]);
+                self.shared().apply([Effect::Buffers(id + 1, first + count - id - 1)]);
                 return Err(error);
             }
         }

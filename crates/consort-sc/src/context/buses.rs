@@ -26,7 +26,7 @@ impl Context {
     /// [`ErrorKind::Allocation`] if none is left.
     pub fn add_bus(&self, rate: CalculationRate) -> Result<Bus> {
         let id = self.shared().lock().buses(rate).allocate(1)?;
-        self.effect_if_dropped(Effect::FreeBuses(rate, id, 1))?;
+        self.effect_if_dropped(Effect::Buses(rate, id, 1))?;
         Ok(Bus::new(self.immediate(), rate, id))
     }
 
@@ -36,7 +36,7 @@ impl Context {
     /// [`ErrorKind::Allocation`] if no such hole is left.
     pub fn add_bus_group(&self, rate: CalculationRate, count: u32) -> Result<BusGroup> {
         let id = self.shared().lock().buses(rate).allocate(count)?;
-        self.effect_if_dropped(Effect::FreeBuses(rate, id, count))?;
+        self.effect_if_dropped(Effect::Buses(rate, id, count))?;
         Ok(BusGroup::new(self.immediate(), rate, id, count))
     }
 
@@ -46,7 +46,7 @@ impl Context {
     /// [`ErrorKind::MomentClosed`].
     pub fn free_bus(&self, bus: &Bus) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
-        self.effect_if_sent(Effect::FreeBuses(bus.calculation_rate(), bus.id(), 1))
+        self.effect_if_sent(Effect::Buses(bus.calculation_rate(), bus.id(), 1))
     }
 
     /// Gives neighbouring buses back.
@@ -55,7 +55,7 @@ impl Context {
     /// [`ErrorKind::MomentClosed`].
     pub fn free_bus_group(&self, group: &BusGroup) -> Result<()> {
         self.check_own(group.context(), "bus group")?;
-        self.effect_if_sent(Effect::FreeBuses(group.calculation_rate(), group.id(), group.len()))
+        self.effect_if_sent(Effect::Buses(group.calculation_rate(), group.id(), group.len()))
     }
 
     /// Sets a control bus. `/c_set`

@@ -10,7 +10,7 @@ mod synthdefs;
 
 pub use buffers::{BufferContent, BufferRead, BufferWrite};
 pub use nodes::{NodeKind, NodeReference, Placement};
-pub use scopes::ScopeBuffer;
+pub use scopes::{Scope, ScopeBuffer};
 pub(crate) use state::{ContextShared, Effect};
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -172,7 +172,7 @@ impl Context {
         let (id, target_id) = self.place(&placement)?;
         let group = NewGroup { id, add_action: placement.add_action, target_id };
         let request = NewGroups { parallel, groups: vec![group] };
-        self.submit_with(request.into(), None, None, Some(Effect::FreeNode(id)))?;
+        self.submit_with(request.into(), None, None, Some(Effect::Node(id)))?;
         Ok(Group::new(self.immediate(), id))
     }
 
@@ -215,7 +215,7 @@ impl Context {
         self.shared().lock().mirror.expect_synth(id, &name);
         let request =
             NewSynth { synthdef: name, id, add_action: placement.add_action, target_id, settings };
-        self.submit_with(request.into(), None, None, Some(Effect::FreeNode(id)))?;
+        self.submit_with(request.into(), None, None, Some(Effect::Node(id)))?;
         Ok(Synth::new(self.immediate(), id, info))
     }
 

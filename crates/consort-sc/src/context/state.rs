@@ -35,17 +35,17 @@ pub(crate) struct ContextState {
     next_sync_id: i32,
 }
 
-/// Something that happens to the ids of a context when a request is sent, or never is.
+/// Ids that come back to a context when a request is sent, or never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// A node id comes back.
-    FreeNode(i32),
+    Node(i32),
     /// Buses come back.
-    FreeBuses(CalculationRate, u32, u32),
+    Buses(CalculationRate, u32, u32),
     /// Buffer ids come back.
-    FreeBuffers(u32, u32),
+    Buffers(u32, u32),
     /// A scope buffer comes back.
-    FreeScopeBuffer(u32),
+    ScopeBuffer(u32),
 }
 
 impl ContextState {
@@ -206,10 +206,10 @@ impl ContextShared {
         let mut state = self.lock();
         for effect in effects {
             match effect {
-                Effect::FreeNode(id) => state.nodes.free(id),
-                Effect::FreeBuses(rate, start, count) => state.buses(rate).free(start, count),
-                Effect::FreeBuffers(start, count) => state.buffers.free(start, count),
-                Effect::FreeScopeBuffer(id) => state.scope_buffers.free(id, 1),
+                Effect::Node(id) => state.nodes.free(id),
+                Effect::Buses(rate, start, count) => state.buses(rate).free(start, count),
+                Effect::Buffers(start, count) => state.buffers.free(start, count),
+                Effect::ScopeBuffer(id) => state.scope_buffers.free(id, 1),
             }
         }
     }

@@ -31,8 +31,11 @@ impl Command for SetControlBuses {
     }
 }
 
+/// First ids, each with the values for it and for those that follow.
+type Ranges = Vec<(u32, Vec<f32>)>;
+
 /// Splits the only range, or the list of ranges.
-pub(super) fn cut_ranges(ranges: &[(u32, Vec<f32>)]) -> Option<[Vec<(u32, Vec<f32>)>; 2]> {
+pub(super) fn cut_ranges(ranges: &[(u32, Vec<f32>)]) -> Option<[Ranges; 2]> {
     if let [(start, values)] = ranges {
         let (first, second) = cut(values)?;
         let middle = start + first.len() as u32;

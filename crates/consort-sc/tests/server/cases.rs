@@ -25,6 +25,7 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("cases::async_server", async_server),
     ("cases::two_clients", two_clients),
     ("cases::callbacks_and_events", callbacks_and_events),
+    ("cases::scopes", scopes),
     ("cases::supernova", supernova),
 ];
 
@@ -678,6 +679,38 @@ fn callbacks_and_events() {
     });
     server.free_node(1000, false).unwrap();
     assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), (Some(1000), true));
+}
+
+fn scopes() {
+    let server = booted();
+    let tone = tone();
+    server.add_synthdefs([&tone]).unwrap();
+    server.sync().unwrap();
+    server.add_synth(&tone, AddAction::ToHead, [("amplitude", 0.5)]).unwrap();
+    let scope = server.add_amplitude_scope(&server.audio_output_bus_group()).unwrap();
+    server.sync().unwrap();
+    let mut peak = 0f32;
+    eventually("the scope shows the tone", || {
+        if let Some(frames) = scope.read().unwrap() {
+            assert_eq!(frames.channels.len(), 8);
+            assert!(frames.channels[1].iter().all(|sample| *sample == 0.0));
+            peak = frames.channels[0].iter().fold(peak, |peak, sample| peak.max(sample.abs()));
+        }
+        peak > 0.45
+    });
+    assert!(peak < 0.51, "a tone of 0.5 peaks at {peak}");
+    scope.stop().unwrap();
+    let output = server.audio_output_bus_group().get(0).unwrap();
+    let axis = synthdef::system::FrequencyAxis::Linear;
+    let scope = server.add_frequency_scope(&output, axis, 1024, 4).unwrap();
+    server.sync().unwrap();
+    eventually("the scope shows a spectrum", || {
+        scope.read().unwrap().is_some_and(|frames| frames.channels[0].iter().any(|bin| *bin != 0.0))
+    });
+    scope.stop().unwrap();
+    let control = server.add_bus(CalculationRate::Control).unwrap();
+    let error = server.add_frequency_scope(&control, axis, 1024, 4).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidCalculationRate);
 }
 
 fn supernova() {

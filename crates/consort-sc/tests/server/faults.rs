@@ -256,7 +256,12 @@ fn contains() {
         control_bus_channel_count: 4096,
         ..options()
     });
-    let other = Server::new(server.options()).unwrap();
+    let timeouts = Timeouts::default();
+    let other = Server::with_timeouts(server.options(), Some("other".into()), timeouts).unwrap();
+    assert_eq!(other.name().as_deref(), Some("other"));
+    let (outputs, inputs) = (server.audio_output_bus_group(), server.audio_input_bus_group());
+    assert_eq!((outputs.to_string(), outputs.len()), ("a0".into(), 8));
+    assert_eq!((inputs.to_string(), inputs.len()), ("a8".into(), 8));
     let control = server.add_bus_group(CalculationRate::Control, 4096).unwrap();
     let audio = server.add_bus_group(CalculationRate::Audio, 16).unwrap();
     // Beyond 32 audio buses, and a control bus all the same.

@@ -220,6 +220,7 @@ fn no_orphans_no_zombies() {
     let file = folder.path().join("process");
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .arg("lifecycle::no_orphans_no_zombies")
+        .env(JACK_VARIABLE, jack_name())
         .env("CONSORT_TEST_ORPHAN", free_port().to_string())
         .env("CONSORT_TEST_ORPHAN_FILE", &file)
         .stdout(std::process::Stdio::null())

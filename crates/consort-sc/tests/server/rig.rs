@@ -10,6 +10,9 @@ use consort_sc::{Options, Server, SynthDefFile, find_executable};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Names the JACK server of the program that started this one.
+pub(crate) const JACK_VARIABLE: &str = "CONSORT_TEST_JACK";
+
 enum Jack {
     Unknown,
     Running(Child),
@@ -26,11 +29,18 @@ fn on_path(program: &str) -> Option<PathBuf> {
 
 /// The name of this run's JACK server, so that it meets no other.
 pub(crate) fn jack_name() -> String {
+    // A child of this program uses its parent's.
+    if let Ok(name) = std::env::var(JACK_VARIABLE) {
+        return name;
+    }
     format!("consort{}", std::process::id())
 }
 
 /// Starts the JACK server, once.
 pub(crate) fn jack() -> Result<(), String> {
+    if std::env::var_os(JACK_VARIABLE).is_some() {
+        return Ok(());
+    }
     let mut jack = JACK.lock().unwrap();
     if let Jack::Unknown = *jack {
         *jack = match start_jack() {
