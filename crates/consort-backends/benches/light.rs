@@ -309,16 +309,7 @@ fn main() {
     );
     println!(
         "{:<22} {:>7} {:>6} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
-        "",
-        "CPU %",
-        "lost",
-        "extra",
-        "late p50",
-        "p99",
-        "max µs",
-        "jitter p50",
-        "p99",
-        "max µs"
+        "", "CPU %", "lost", "extra", "late p50", "p99", "max µs", "jitter p50", "p99", "max µs"
     );
     for (shape, is_burst) in [("all at once", true), ("evenly", false)] {
         for (name, body) in [("floor", floor as Body), ("consort", router)] {
