@@ -263,11 +263,11 @@ impl<P: Protocol> Node<P> {
         if !interface.is_open() {
             // Whoever comes first tries; the others look from time to time.
             soon(Some(interface.retry_at.unwrap_or(now + Duration::from_millis(250))));
-        } else if universe.target().is_some() {
-            if let Some(output) = &universe.output {
-                soon(output.due(now));
-                soon(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
-            }
+        } else if universe.target().is_some()
+            && let Some(output) = &universe.output
+        {
+            soon(output.due(now));
+            soon(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
         }
         context.wake_at(next);
     }
