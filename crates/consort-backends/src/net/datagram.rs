@@ -11,12 +11,15 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use mio::net::UdpSocket;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::for_family;
 
 /// How many datagrams one system call moves at most.
 const BATCH: usize = 32;
+
+/// How many one asks for while little comes in.
+const SMALLEST_BATCH: usize = 2;
 
 /// The largest datagram that UDP can carry.
 const LARGEST: usize = 65_536;
@@ -29,6 +32,9 @@ pub struct DatagramSocket {
     socket: UdpSocket,
     is_v6: bool,
     connected: Option<SocketAddr>,
+    /// How many datagrams the next call asks for: few while few come, since each place in a
+    /// batch has to be prepared.
+    batch: usize,
     buffers: Vec<u8>,
     addresses: Vec<libc::sockaddr_storage>,
 }
@@ -81,6 +87,7 @@ impl DatagramSocket {
             socket: UdpSocket::from_std(socket.into()),
             is_v6,
             connected: None,
+            batch: SMALLEST_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
         }
@@ -110,6 +117,18 @@ impl DatagramSocket {
         self.socket.local_addr()
     }
 
+    /// Joins a multicast group on the interface that has an address; being a member already is
+    /// no error.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says: no such interface, too many groups.
+    pub fn join(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        match SockRef::from(&self.socket).join_multicast_v4(&group, &interface) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
+            other => other,
+        }
+    }
+
     /// Gives up to 32 waiting datagrams to `take`, with where they came from.
     ///
     /// # Errors
@@ -123,7 +142,8 @@ impl DatagramSocket {
         }
         let mut parts = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
-        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).enumerate() {
+        let batch = self.batch;
+        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).take(batch).enumerate() {
             parts[at].write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: LARGEST });
             // SAFETY: a header of zeros is a valid one.
             let header = headers[at].write(unsafe { zeroed() });
@@ -132,13 +152,13 @@ impl DatagramSocket {
             header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: all headers are initialised; each points to a part and an address of its own,
+        // SAFETY: the first `batch` headers are initialised; each points to a part and an address of its own,
         // each part to a buffer of its own, and all outlive the call.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
                 headers.as_mut_ptr().cast(),
-                BATCH as libc::c_uint,
+                batch as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
@@ -160,7 +180,12 @@ impl DatagramSocket {
             take(bytes, Peer { storage: &self.addresses[at] });
         }
         // Fewer than asked for: the queue was empty, and the next datagram makes a new edge.
-        Ok(Received { count, more: count == BATCH })
+        self.batch = if count == batch {
+            (batch * 4).min(BATCH)
+        } else {
+            (count * 2).clamp(SMALLEST_BATCH, batch)
+        };
+        Ok(Received { count, more: count == batch })
     }
 
     /// Sends what is waiting, in order.
@@ -221,6 +246,7 @@ impl DatagramSocket {
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
                         _ => {
+                            outgoing.refused = batch[0].mark;
                             outgoing.first += 1;
                             outgoing.clear_if_done();
                             return Err(error);
@@ -269,6 +295,7 @@ struct Outgoing {
     start: usize,
     end: usize,
     to: SocketAddr,
+    mark: u32,
 }
 
 /// Datagrams that wait to be sent, in order, 1 MiB of them at most.
@@ -277,19 +304,35 @@ pub struct OutgoingDatagrams {
     bytes: Vec<u8>,
     list: Vec<Outgoing>,
     first: usize,
+    refused: u32,
 }
 
 impl OutgoingDatagrams {
     /// Adds a datagram that `write` appends to the buffer it is given. Returns false, and adds
     /// nothing, when too many bytes wait already.
     pub fn push(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        self.push_marked(to, 0, write)
+    }
+
+    /// The same with a mark, by which the sender knows the datagram again if it is refused.
+    pub fn push_marked(
+        &mut self,
+        to: SocketAddr,
+        mark: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
         if self.bytes.len() > OUTGOING_LIMIT {
             return false;
         }
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.list.push(Outgoing { start, end: self.bytes.len(), to });
+        self.list.push(Outgoing { start, end: self.bytes.len(), to, mark });
         true
+    }
+
+    /// The mark of the datagram that [`DatagramSocket::send`] dropped last.
+    pub fn refused(&self) -> u32 {
+        self.refused
     }
 
     /// Whether nothing waits.
