@@ -339,6 +339,15 @@ impl SharedMemory {
     }
 }
 
+/// Removes the file of a server that has ended without doing so, unless another server at the
+/// same port has made it anew.
+pub(crate) fn remove_stale(port: u16) {
+    let path = Path::new("/dev/shm").join(format!("SuperColliderServer_{port}"));
+    if path.exists() && !is_mapped_elsewhere(&path) {
+        let _ = std::fs::remove_file(&path);
+    }
+}
+
 /// Whether another process that this one may look at has the file mapped.
 fn is_mapped_elsewhere(path: &Path) -> bool {
     let Ok(metadata) = path.metadata() else { return false };
