@@ -113,7 +113,7 @@ fn parse(size: usize, name: &str, read: ReadAt<'_>) -> Result<Layout> {
     }
     let scope_buffer_count = scope_buffer_count as usize;
     let scope_buffers = if scope_buffer_count == 0 { 0 } else { pointer_at(read, value + 48)? };
-    inside(scope_buffers, scope_buffer_count * SCOPE_BUFFER_BYTES, "the scope buffers")?;
+    inside(scope_buffers, scope_buffer_count * 8, "the scope buffers")?;
     if !scope_buffers.is_multiple_of(8) {
         return Err(broken("the scope buffers are not aligned"));
     }
@@ -247,7 +247,14 @@ impl SharedMemory {
                 ),
             ));
         }
-        Ok(self.layout.scope_buffers + index as usize * SCOPE_BUFFER_BYTES)
+        // The vector holds pointers, and the server may write them: each is checked anew.
+        let pointer = self.layout.scope_buffers + index as usize * 8;
+        let base = follow(pointer, self.long(pointer))?;
+        let end = base.checked_add(SCOPE_BUFFER_BYTES);
+        if !base.is_multiple_of(8) || end.is_none_or(|end| end > self.map.len()) {
+            return Err(broken(format!("scope buffer {index} lies outside of the segment")));
+        }
+        Ok(base)
     }
 
     fn long(&self, offset: usize) -> u64 {
@@ -339,6 +346,15 @@ impl SharedMemory {
     }
 }
 
+/// Removes the file of a server that has ended without doing so, unless another server at the
+/// same port has made it anew.
+pub(crate) fn remove_stale(port: u16) {
+    let path = Path::new("/dev/shm").join(format!("SuperColliderServer_{port}"));
+    if path.exists() && !is_mapped_elsewhere(&path) {
+        let _ = std::fs::remove_file(&path);
+    }
+}
+
 /// Whether another process that this one may look at has the file mapped.
 fn is_mapped_elsewhere(path: &Path) -> bool {
     let Ok(metadata) = path.metadata() else { return false };
@@ -416,8 +432,10 @@ pub fn example_segment(name: &str) -> Vec<u8> {
     put(&mut bytes, value + 48, &relative(value + 48, scopes));
     put(&mut bytes, value + 56, &2u64.to_le_bytes());
     put(&mut bytes, buses + 8, &0.25f32.to_le_bytes());
+    put(&mut bytes, scopes, &relative(scopes, scopes + 16));
+    put(&mut bytes, scopes + 8, &relative(scopes + 8, scopes + 16 + SCOPE_BUFFER_BYTES));
     // Scope buffer 1: live, 4 frames of 2 channels, state 1 staged and changed.
-    let scope = scopes + SCOPE_BUFFER_BYTES;
+    let scope = scopes + 16 + SCOPE_BUFFER_BYTES;
     put(&mut bytes, scope, &1u32.to_le_bytes());
     put(&mut bytes, scope + 4, &4u32.to_le_bytes());
     put(&mut bytes, scope + 8, &2u32.to_le_bytes());

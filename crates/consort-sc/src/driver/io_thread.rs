@@ -251,6 +251,7 @@ impl Loop<'_> {
         let Some(how) = process.try_wait() else { return };
         self.process = None;
         self.shared.process_id.store(0, Ordering::Relaxed);
+        crate::shared_memory::remove_stale(self.options.port);
         self.shared.core().process_exited(&how);
     }
 

@@ -241,7 +241,7 @@ fn no_orphans_no_zombies() {
     let process = server.process_id().unwrap();
     kill(process);
     eventually("the dead process is taken", || !exists(process));
-    assert_eq!(server.boot_status(), BootStatus::Offline);
+    eventually("and the server is offline", || server.boot_status() == BootStatus::Offline);
 }
 
 fn dropping_ends_or_leaves() {

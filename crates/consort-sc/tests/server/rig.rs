@@ -66,7 +66,7 @@ fn start_jack() -> Result<Child, String> {
     let mut command = match on_path("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL"]).arg(jackd);
+            command.args(["--pdeathsig", "TERM"]).arg(jackd);
             command
         }
         None => Command::new(jackd),
@@ -88,8 +88,7 @@ fn start_jack() -> Result<Child, String> {
                 return Ok(child);
             }
             Err(error) if Instant::now() > deadline => {
-                let _ = child.kill();
-                let _ = child.wait();
+                end(&mut child);
                 return Err(format!("no server boots: {error}"));
             }
             Err(_) => {}
@@ -97,10 +96,21 @@ fn start_jack() -> Result<Child, String> {
     }
 }
 
+/// Asks first: a killed jackd leaves its entry in a registry of eight for ever.
+fn end(child: &mut Child) {
+    signal(child.id(), "TERM");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().is_ok_and(|status| status.is_none()) {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 pub(crate) fn stop_jack() {
     if let Jack::Running(child) = &mut *JACK.lock().unwrap() {
-        let _ = child.kill();
-        let _ = child.wait();
+        end(child);
     }
 }
 
