@@ -138,6 +138,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether somebody listens to what [`Context::unmapped`] reports.
+    pub fn is_observed(&self) -> bool {
+        self.shared.observer.is_some()
+    }
+
     /// Asks for another call of [`Instance::ready`](crate::Instance::ready) with `key` in the
     /// next turn, after everyone else had theirs.
     pub fn call_again(&mut self, key: u32) {

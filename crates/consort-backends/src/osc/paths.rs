@@ -43,6 +43,7 @@ pub(super) struct Paths {
     by_address: HashMap<Box<[u8]>, u32>,
     /// Path and argument of each channel.
     channels: Vec<(u32, u8)>,
+    has_sources: bool,
     /// Paths with changed arguments, in the order in which they changed.
     pending: Vec<u32>,
 }
@@ -55,6 +56,7 @@ impl Paths {
             list: Vec::new(),
             by_address: HashMap::new(),
             channels: Vec::new(),
+            has_sources: false,
             pending: Vec::new(),
         }
     }
@@ -109,6 +111,7 @@ impl Paths {
             .with_hint("arguments are counted from 0"));
         }
         path.is_target |= usage == Usage::Target;
+        self.has_sources |= usage == Usage::Source;
         if path.channels.len() <= argument {
             path.channels.resize(argument + 1, UNMAPPED);
         }
@@ -118,6 +121,11 @@ impl Paths {
             self.channels.push((at, argument as u8));
         }
         Ok(*channel)
+    }
+
+    /// Whether any channel is the source of a mapping.
+    pub(super) fn has_sources(&self) -> bool {
+        self.has_sources
     }
 
     /// Prepares the messages of all targets; called once, when all channels are known.

@@ -33,11 +33,13 @@ pub(super) struct Parts<'p> {
     pub(super) names: &'p HashMap<String, Named>,
     pub(super) mappings: &'p [Mapping],
     pub(super) hidden: &'p [Hidden],
+    /// How many mappings there may be.
+    pub(super) limit: u64,
 }
 
 /// Makes a show of what the files say; none when there is an error among what they say.
 pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Option<Show> {
-    let &Parts { sections, instances, names, mappings, hidden } = parts;
+    let &Parts { sections, instances, names, mappings, hidden, limit } = parts;
     let mut backends: Vec<MadeBackend> = Vec::new();
     for section in sections {
         if !backends.iter().any(|made| made.name == section.descriptor.name) {
@@ -59,7 +61,7 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     let of_section: HashMap<usize, usize> =
         instances.iter().enumerate().map(|(number, &section)| (section, number)).collect();
     let ends = Ends { names, of_section: &of_section, sections, hidden };
-    let mut mapper = Mapper::new(ends, &mut made, sources, sink);
+    let mut mapper = Mapper::new(ends, &mut made, sources, sink, limit);
     for mapping in mappings {
         mapper.add(mapping);
     }

@@ -216,6 +216,11 @@ impl<'r, 's> Collector<'r, 's> {
                     self.sections[at].add(name, value, self.sources, self.sink);
                 }
             }
+            Statement::NotAnOption => {
+                if let Current::Section(at) = self.current {
+                    self.sections[at].is_broken = true;
+                }
+            }
             Statement::Mapping { left, arrow, right } => {
                 self.mappings.push(Mapping { left, arrow, right });
             }
@@ -282,7 +287,7 @@ impl<'r, 's> Collector<'r, 's> {
         if before.is_none() {
             self.instances.extend(section);
             // A name that is refused as a whole is not refused once more by its first part.
-            let first = text.split(['.', '<', '>']).next().unwrap_or_default().trim_ascii();
+            let first = text.split(['.', '<', '>']).next().unwrap_or_default();
             if first != text && !self.names.contains_key(first) {
                 self.names.insert(first.to_owned(), Named { span: name, section: None });
             }

@@ -60,6 +60,12 @@ struct Refusals {
     count: u64,
 }
 
+impl Refusals {
+    fn or(self, other: Refusals) -> Refusals {
+        if self.count > 0 { self } else { other }
+    }
+}
+
 struct Unknown {
     diagnostic: Diagnostic,
     more: u64,
@@ -67,6 +73,8 @@ struct Unknown {
 
 /// Collects the mappings of a show.
 pub(super) struct Mapper<'m> {
+    /// How many mappings there may be.
+    limit: u64,
     ends: Ends<'m>,
     made: &'m mut [Made],
     sources: &'m Sources,
@@ -87,9 +95,11 @@ impl<'m> Mapper<'m> {
         made: &'m mut [Made],
         sources: &'m Sources,
         sink: &'m mut Sink,
+        limit: u64,
     ) -> Self {
         Mapper {
             ends,
+            limit,
             made,
             sources,
             sink,
@@ -126,7 +136,12 @@ impl<'m> Mapper<'m> {
             self.expand(&left, &right, count, &mut of_left, &mut of_right);
         }
         // What was refused in one direction is not said again for the other.
-        if mapping.arrow != Arrow::Right {
+        if mapping.arrow == Arrow::Both {
+            let (mut again_left, mut again_right) = (Refusals::default(), Refusals::default());
+            self.expand(&right, &left, count, &mut again_right, &mut again_left);
+            of_left = of_left.or(again_left);
+            of_right = of_right.or(again_right);
+        } else if mapping.arrow == Arrow::Left {
             self.expand(&right, &left, count, &mut of_right, &mut of_left);
         }
         self.report(&left, of_left);
@@ -224,12 +239,12 @@ impl<'m> Mapper<'m> {
         }
         let (count, side) = if a >= b { (a, left) } else { (b, right) };
         let ways = if arrow == Arrow::Both { 2 } else { 1 };
-        if count > MAPPING_LIMIT {
+        if count > self.limit {
             let message = format!("this stands for {}", counted(count, "channel"));
             self.sink.push(
                 Diagnostic::error("too-many-channels", message)
                     .at(side.span, "too many")
-                    .hint(format!("a show has at most {} mappings", grouped(MAPPING_LIMIT))),
+                    .hint(format!("a show has at most {} mappings", grouped(self.limit))),
             );
             return None;
         }
@@ -239,18 +254,19 @@ impl<'m> Mapper<'m> {
         };
         self.mapped += count * ways;
         self.written = self.written.saturating_add(bytes(left)).saturating_add(bytes(right));
-        if self.mapped > MAPPING_LIMIT || self.written > EXPANSION_LIMIT {
+        if self.mapped > self.limit || self.written > EXPANSION_LIMIT {
             if !self.is_full {
                 self.is_full = true;
-                let message = match self.mapped > MAPPING_LIMIT {
-                    true => format!("more than {} mappings", grouped(MAPPING_LIMIT)),
+                let message = match self.mapped > self.limit {
+                    true => format!("a show has at most {} mappings", grouped(self.limit)),
                     false => {
                         let limit = counted(EXPANSION_LIMIT / (1024 * 1024), "mebibyte");
                         format!("expressions stand for more than {limit} of text")
                     }
                 };
                 let diagnostic = Diagnostic::error("too-many-channels", message);
-                self.sink.push(diagnostic.at(side.span, "reached here"));
+                let hint = "split the show, or write shorter names";
+                self.sink.push(diagnostic.at(side.span, "reached here").hint(hint));
             }
             return None;
         }

@@ -105,6 +105,18 @@ pub fn load_from(
     overrides: &[Override],
     registry: &[&BackendDescriptor],
 ) -> Loaded {
+    load_within(MAPPING_LIMIT, files, path, overrides, registry)
+}
+
+/// [`load_from`] with fewer mappings, for the fuzz target: so that it need not make a million
+/// of them again and again.
+fn load_within(
+    limit: u64,
+    files: &Files,
+    path: &Path,
+    overrides: &[Override],
+    registry: &[&BackendDescriptor],
+) -> Loaded {
     let (mut sources, mut sink) = (Sources::default(), Sink::default());
     let mut collector = Collector::new(registry, files, &mut sources, &mut sink);
     collector.file(path, None);
@@ -120,6 +132,7 @@ pub fn load_from(
             names: &names,
             mappings: &mappings,
             hidden: &hidden,
+            limit,
         };
         build::build(&parts, &sources, &mut sink)
     };

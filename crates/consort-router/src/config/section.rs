@@ -1,7 +1,7 @@
 //! A section's options, held against the backend's table.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Sink, quoted};
 use super::nearest::{did_you_mean, nearest};
@@ -86,14 +86,14 @@ impl<'r> Section<'r> {
     pub(super) fn replace(
         &mut self,
         options: &[(Span, Span)],
-        directory: &PathBuf,
+        directory: &Path,
         sources: &Sources,
         sink: &mut Sink,
     ) {
         self.seen.clear();
         let mut replaced: Vec<String> = Vec::new();
         for &(name, value) in options {
-            let Some(entry) = self.check(name, value, directory.clone(), sources, sink) else {
+            let Some(entry) = self.check(name, value, directory.to_owned(), sources, sink) else {
                 continue;
             };
             let is_it = |other: &Entry| other.entry.name == entry.entry.name;

@@ -68,6 +68,8 @@ pub enum Statement {
         /// All of it.
         header: Span,
     },
+    /// A line of a section that is no assignment.
+    NotAnOption,
     /// `NAME = VALUE`
     Option {
         /// `NAME`.
@@ -153,6 +155,11 @@ struct Parser<'t> {
 impl Parser<'_> {
     fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.source, start, end)
+    }
+
+    fn trimmed(&self, start: usize, end: usize) -> Span {
+        let (start, end) = trim(self.text, start, end);
+        self.span(start, end)
     }
 
     fn say(&mut self, diagnostic: Diagnostic) {
@@ -252,7 +259,6 @@ impl Parser<'_> {
         };
         let (word, rest) = (&inside[..space], &inside[space + 1..]);
         let (rest_start, rest_end) = (first + space + 1, end - 1);
-        let name = self.span(rest_start, rest_end);
         if word.is_empty() {
             let diagnostic = bad("a section header begins with a space")
                 .at(self.span(first, first + 1), "remove this")
@@ -267,15 +273,21 @@ impl Parser<'_> {
                     let message = "the path of an include is not trimmed";
                     let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
                     self.say(diagnostic);
-                    return;
                 }
-                self.tree.statements.push(Statement::Include { path: name, header });
+                // What was meant is clear; so nothing that it includes is missed.
+                let path = self.trimmed(rest_start, rest_end);
+                if !path.is_empty() {
+                    self.tree.statements.push(Statement::Include { path, header });
+                }
             }
             "backend" => {
                 if rest.contains(' ') || rest.is_empty() {
                     let message = "the name of a backend has no spaces";
                     let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
                     self.say(diagnostic);
+                }
+                let name = self.trimmed(rest_start, rest_end);
+                if name.is_empty() {
                     self.unreadable(start, end);
                     return;
                 }
@@ -284,6 +296,7 @@ impl Parser<'_> {
             }
             _ => {
                 let backend = self.span(first, first + space);
+                let name = self.trimmed(rest_start, rest_end);
                 self.mode = Mode::Options;
                 self.tree.statements.push(Statement::Instance { backend, name, header });
                 if rest.is_empty() || rest.contains(' ') {
@@ -348,6 +361,7 @@ impl Parser<'_> {
                 false => diagnostic,
             };
             self.say(diagnostic);
+            self.tree.statements.push(Statement::NotAnOption);
             return;
         };
         let name = trim(self.text, start, start + equals);
@@ -357,6 +371,7 @@ impl Parser<'_> {
             let diagnostic = Diagnostic::error("not-an-option", "an option has no name")
                 .at(self.span(start, end), "the name belongs before the `=`");
             self.say(diagnostic);
+            self.tree.statements.push(Statement::NotAnOption);
             return;
         }
         if self.mode == Mode::Outside {

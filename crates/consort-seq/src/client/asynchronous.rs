@@ -225,14 +225,14 @@ impl AsyncSequencerClient {
     /// [`drain_output`](Self::drain_output) reports.
     pub async fn event_output(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let operation = "event_output";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
+        let routing = routing.into();
         let used = self
             .run_output(None, || {
                 loop {
-                    if let Some(used) = self.core.buffer(operation, &cell, event)? {
+                    if let Some(used) = self.core.buffer(operation, event, &routing)? {
                         return Ok(Attempt::Done(used));
                     }
-                    if self.core.flush(operation)? == Flush::Blocked {
+                    if self.core.flush(operation)?.0 == Flush::Blocked {
                         return Ok(Attempt::Blocked(self.core.output().removed()));
                     }
                 }
@@ -306,13 +306,11 @@ impl AsyncSequencerClient {
         let target = self.core.output().appended();
         let drained = self
             .run_output(deadline(timeout), || {
-                let flush = self.core.flush(operation)?;
-                let output = self.core.output();
+                let (flush, used) = self.core.flush(operation)?;
+                let removed = self.core.output().removed();
                 Ok(match flush {
-                    Flush::Blocked if output.removed() < target => {
-                        Attempt::Blocked(output.removed())
-                    }
-                    _ => Attempt::Done(output.used()),
+                    Flush::Blocked if removed < target => Attempt::Blocked(removed),
+                    _ => Attempt::Done(used),
                 })
             })
             .await?;

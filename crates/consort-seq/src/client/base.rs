@@ -402,10 +402,10 @@ impl ClientBase {
     ///
     /// # Errors
     /// `EAGAIN` if the buffer is full; `EINVAL` if the event is larger than the buffer.
+    #[inline]
     pub fn event_output_buffer(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let operation = "event_output_buffer";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
-        match self.core.buffer(operation, &cell, event)? {
+        match self.core.buffer(operation, event, &routing.into())? {
             Some(used) => Ok(used),
             None => Err(Error::system(operation, Subject::event(event), crate::Errno::WOULD_BLOCK)),
         }
@@ -419,8 +419,7 @@ impl ClientBase {
     /// later drain fails likewise, until [`extract_output`](Self::extract_output) or
     /// [`drop_output_buffer`](Self::drop_output_buffer) takes it.
     pub fn try_drain_output(&self) -> Result<usize> {
-        self.core.flush("drain_output")?;
-        Ok(self.core.output().used())
+        Ok(self.core.flush("drain_output")?.1)
     }
 
     /// Takes the first event out of the output buffer; `None` if it is empty.
@@ -508,6 +507,7 @@ impl ClientBase {
     ///
     /// # Errors
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost.
+    #[inline]
     pub fn try_event_input(&self) -> Result<Option<Event>> {
         self.core.try_input("event_input")
     }
@@ -528,13 +528,15 @@ impl ClientBase {
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost.
     pub fn event_input_pending(&self, fetch_sequencer: bool) -> Result<usize> {
         let operation = "event_input_pending";
-        let connection = self.core.connection(operation)?;
         let mut input = self.core.input();
+        if input.connection.is_none() {
+            return Err(Error::closed(operation));
+        }
         let pending = input.pending_bytes();
         if pending > 0 || !fetch_sequencer {
             return Ok(pending);
         }
-        match input.fill(&*connection) {
+        match input.fill() {
             Ok(()) => Ok(input.count()),
             Err(crate::Errno::WOULD_BLOCK) => Ok(0),
             Err(errno) => Err(Error::system(operation, self.core.subject(), errno)),
@@ -565,9 +567,8 @@ impl ClientBase {
     /// Puts an event into the output buffer as a port or queue does on its own: a blocking
     /// client waits for room, an asynchronous one fails with `EAGAIN`.
     pub(crate) fn output_from(core: &Core, operation: &'static str, event: &Event) -> Result<()> {
-        let cell = core.prepare(operation, event, &Routing::new())?;
-        while core.buffer(operation, &cell, event)?.is_none() {
-            if core.flush(operation)? == super::buffers::Flush::Blocked {
+        while core.buffer(operation, event, &Routing::new())?.is_none() {
+            if core.flush(operation)?.0 == super::buffers::Flush::Blocked {
                 if !core.may_block {
                     let subject = Subject::event(event);
                     return Err(Error::system(operation, subject, crate::Errno::WOULD_BLOCK));
