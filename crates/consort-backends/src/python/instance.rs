@@ -34,6 +34,14 @@ const IMPORT_NOTICE: Duration = Duration::from_secs(10);
 const BUSY_NOTICE: Duration = Duration::from_secs(5);
 /// How long after a value a worker is asked whether it is there.
 const PING_DELAY: Duration = Duration::from_secs(1);
+/// How long the loop waits awake for what a handler puts out. A handler that is called and
+/// answers takes some ten microseconds; waking the loop's thread can take as long again.
+const ANSWER: Duration = Duration::from_micros(200);
+/// How many answers that did not come in that time end the waiting, until this many values
+/// later.
+const PATIENCE: u32 = 4;
+const RETRY: u32 = 256;
+
 /// How long clean-up handlers have.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often a dead worker is asked how it died.
@@ -55,6 +63,9 @@ struct Link {
     staged: Vec<u8>,
     sent: usize,
     blocked: bool,
+    /// How many times it is still worth waiting for an answer, and writes since it was not.
+    patience: u32,
+    unwatched: u32,
     /// Bytes from the worker, and which of them are not decoded yet.
     received: Vec<u8>,
     first: usize,
@@ -168,6 +179,8 @@ impl PythonInstance {
             staged: Vec::with_capacity(STAGE * protocol::RECORD),
             sent: 0,
             blocked: false,
+            patience: 0,
+            unwatched: 0,
             received: vec![0; READ],
             first: 0,
             end: 0,
@@ -338,10 +351,35 @@ impl PythonInstance {
         self.write(context);
     }
 
+    /// Has the loop wait awake for the answer to what was written, if this script is one that
+    /// answers at once.
+    fn expect(&mut self, context: &mut Context<'_>) {
+        let Phase::Linked(link) = &mut self.phase else { return };
+        if !link.ready || link.blocked {
+            return;
+        }
+        if link.patience == 0 {
+            link.unwatched += 1;
+            if link.unwatched < RETRY {
+                return;
+            }
+            link.unwatched = 0;
+            link.patience = 1;
+        }
+        link.patience -= 1;
+        context.expect_answer(Some(ANSWER));
+    }
+
     // ---- from the worker -----------------------------------------------------------------
 
     fn read(&mut self, context: &mut Context<'_>) {
         let mut budget = context.budget();
+        if context.is_expecting() {
+            context.expect_answer(None);
+            if let Phase::Linked(link) = &mut self.phase {
+                link.patience = PATIENCE;
+            }
+        }
         loop {
             let Phase::Linked(link) = &mut self.phase else { return };
             if budget == 0 {
@@ -635,6 +673,7 @@ impl Instance for PythonInstance {
             }
         }
         self.write(context);
+        self.expect(context);
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
