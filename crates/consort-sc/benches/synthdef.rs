@@ -77,7 +77,7 @@ fn synthdefs() {
     if peer.is_none() {
         println!("SKIPPED: CONSORT_VENV names no virtual environment with supriya");
     }
-    let ours: [(&str, fn() -> Vec<u8>); 2] = [("small", small), ("voice", voice)];
+    let ours: [(&str, Build); 2] = [("small", small), ("voice", voice)];
     for (name, function) in ours {
         let nanoseconds = time(function).as_nanos();
         print!("build and compile {name:>5} ({} bytes): {nanoseconds} ns", function().len());
@@ -173,6 +173,8 @@ fn rendering() {
         (ours.as_secs_f64() / bare.as_secs_f64() - 1.0) * 100.0
     );
 }
+
+type Build = fn() -> Vec<u8>;
 
 fn main() {
     // `cargo test --benches` asks for a look only.

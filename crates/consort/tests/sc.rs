@@ -111,7 +111,9 @@ impl Fake {
 impl Drop for Fake {
     fn drop(&mut self) {
         self.1.store(true, Ordering::Relaxed);
-        self.2.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = self.2.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
