@@ -143,6 +143,20 @@ fn output(engine: &Engine, peers: &mut Peers) {
         }
     }
 
+    let batch = vec![event.clone(); 500];
+    let cells = event.to_raw().to_bytes().repeat(500);
+    let mut line = Line::default();
+    for _ in 0..ROUNDS {
+        line.subjects[0].push(time(count, || write_raw(&*connection, &cells, count / 500)));
+        line.subjects[1].push(time(count, || {
+            for _ in 0..count / 500 {
+                client.event_output_batch(&batch, ()).expect("output");
+                client.drain_output().expect("output");
+            }
+        }));
+    }
+    line.print("output in batches of 500");
+
     let data = [&[0xf0][..], &[1; 1022], &[0xf7]].concat();
     let message = Event::system_exclusive(&data).from_port(port.port_id());
     let mut cells = Vec::new();

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
+use crate::sc::ScCommand;
+use crate::sc_files::{RenderArguments, SynthDefArguments};
+
 /// The control bus for live music and shows.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -23,8 +26,22 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain what can be connected, and the options of each backend
     Backends(BackendsArgs),
+    /// SuperCollider: servers, SynthDefs and scores
+    #[command(subcommand)]
+    Sc(ScCommands),
     /// See a show that is alive, on a machine that has nothing but this program
     Demo(DemoArgs),
+}
+
+/// What `consort sc` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScCommands {
+    #[command(flatten)]
+    Server(ScCommand),
+    /// Print what is in SynthDef files
+    Synthdef(SynthDefArguments),
+    /// Render a score to a sound file
+    Render(RenderArguments),
 }
 
 /// Options of the command line that replace those of the configuration.

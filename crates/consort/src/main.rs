@@ -8,13 +8,15 @@ mod json;
 mod log;
 mod reference;
 mod run;
+mod sc;
+mod sc_files;
 mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ScCommands};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -24,9 +26,23 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments),
         Command::Backends(arguments) => reference::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Sc(command) => supercollider(command),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        ScCommands::Server(command) => sc::run(command, &signals::flag_on_signals()?, &mut out),
+        ScCommands::Synthdef(arguments) => {
+            sc_files::synthdef(arguments, &mut out).map(|()| ExitCode::SUCCESS)
+        }
+        ScCommands::Render(arguments) => {
+            sc_files::render(arguments, &mut out).map(|()| ExitCode::SUCCESS)
+        }
+    }
 }

@@ -167,7 +167,7 @@ impl<'a> Packet<'a> {
 impl Dmx<'_> {
     /// Appends the packet. `data` is 2 to 512 slots, an even number.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        debug_assert!(self.data.len() % 2 == 0 && (2..=512).contains(&self.data.len()));
+        debug_assert!(self.data.len().is_multiple_of(2) && (2..=512).contains(&self.data.len()));
         bytes.extend_from_slice(ID);
         bytes.extend(OP_DMX.to_le_bytes());
         bytes.extend(VERSION.to_be_bytes());

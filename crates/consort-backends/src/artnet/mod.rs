@@ -174,6 +174,7 @@ impl Protocol for ArtNetPackets {
     const REPEATS: u8 = 0;
     const SKIPS_ZERO: bool = true;
     const ANNOUNCE: Option<Duration> = None;
+    const FAREWELLS: u8 = 0;
 
     fn read<'a>(&self, bytes: &'a [u8], from: SocketAddr) -> Result<Incoming<'a>, String> {
         Ok(match Packet::decode(bytes).map_err(|error| error.to_string())? {

@@ -51,6 +51,8 @@ pub(crate) trait Protocol: 'static {
     const SKIPS_ZERO: bool;
     /// How often [`Protocol::announce`] is called; none: never.
     const ANNOUNCE: Option<Duration>;
+    /// How often it is said that a universe ends.
+    const FAREWELLS: u8;
 
     /// Reads a datagram.
     ///
@@ -91,9 +93,14 @@ pub(crate) trait Protocol: 'static {
         let _ = (universes, port, outgoing);
     }
 
-    /// Writes that a universe ends; returns how often to send it.
-    fn farewell(&self, universe: &UniverseConfig, sequence: u8, bytes: &mut Vec<u8>) -> u8 {
-        let _ = (universe, sequence, bytes);
-        0
+    /// Writes that a universe ends.
+    fn farewell(
+        &self,
+        universe: &UniverseConfig,
+        sequence: u8,
+        data: &[u8; SLOTS],
+        bytes: &mut Vec<u8>,
+    ) {
+        let _ = (universe, sequence, data, bytes);
     }
 }

@@ -263,11 +263,11 @@ impl<P: Protocol> Node<P> {
         if !interface.is_open() {
             // Whoever comes first tries; the others look from time to time.
             soon(Some(interface.retry_at.unwrap_or(now + Duration::from_millis(250))));
-        } else if universe.target().is_some() {
-            if let Some(output) = &universe.output {
-                soon(output.due(now));
-                soon(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
-            }
+        } else if universe.target().is_some()
+            && let Some(output) = &universe.output
+        {
+            soon(output.due(now));
+            soon(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
         }
         context.wake_at(next);
     }
@@ -523,17 +523,12 @@ impl<P: Protocol> Node<P> {
             self.push(place, now);
             let universe = &mut self.universes[place];
             if let (Some(to), Some(output)) = (universe.target(), &mut universe.output) {
-                let mut packet = Vec::new();
-                let (_, sequence) = output.take(now, P::SKIPS_ZERO);
-                let times = self.protocol.farewell(&universe.config, sequence, &mut packet);
-                for nth in 0..times {
-                    if nth > 0 {
-                        let (_, sequence) = output.take(now, P::SKIPS_ZERO);
-                        packet.clear();
-                        self.protocol.farewell(&universe.config, sequence, &mut packet);
-                    }
-                    let outgoing = &mut self.interfaces[number].outgoing;
-                    outgoing.push_marked(to, place as u32, |bytes| bytes.extend(&packet));
+                for _ in 0..P::FAREWELLS {
+                    let (data, sequence) = output.take(now, P::SKIPS_ZERO);
+                    let (protocol, config) = (&self.protocol, &universe.config);
+                    self.interfaces[number].outgoing.push_marked(to, place as u32, |bytes| {
+                        protocol.farewell(config, sequence, data, bytes);
+                    });
                 }
             }
         }

@@ -1,17 +1,16 @@
 //! An instance: the router's side of it.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{ChannelError, Context, Event, Instance, Options, Problems, State, Usage};
 
 use super::functions::Shared;
-use super::interpreter::{Interpreter, check};
+use super::interpreter::{Interpreter, Script};
 
 pub(super) struct LuaInstance {
-    scripts: Vec<PathBuf>,
+    scripts: Vec<Script>,
     /// The number of each script's option.
     places: Vec<usize>,
     default_handler: Option<String>,
@@ -23,9 +22,18 @@ pub(super) struct LuaInstance {
 impl LuaInstance {
     pub(super) fn new(options: &Options) -> Self {
         let limit = options.integer("time-limit").and_then(|it| u64::try_from(it).ok());
+        let (mut scripts, mut places) = (Vec::new(), Vec::new());
+        for (at, entry) in options.entries().iter().enumerate() {
+            scripts.push(match entry.name.as_str() {
+                "script" => Script::File(entry.directory.join(&entry.value)),
+                "code" => Script::Code(entry.value.clone()),
+                _ => continue,
+            });
+            places.push(at);
+        }
         LuaInstance {
-            scripts: options.all("script").map(|(_, it)| it.directory.join(&it.value)).collect(),
-            places: options.all("script").map(|(at, _)| at).collect(),
+            scripts,
+            places,
             default_handler: options.text("default-handler").map(str::to_owned),
             limit: Duration::from_millis(limit.unwrap_or(200)),
             shared: Rc::default(),
@@ -75,8 +83,8 @@ impl Instance for LuaInstance {
     }
 
     fn check(&self, problems: &mut Problems) {
-        for (path, &place) in self.scripts.iter().zip(&self.places) {
-            if let Err(message) = check(path) {
+        for (script, &place) in self.scripts.iter().zip(&self.places) {
+            if let Err(message) = script.check() {
                 problems.error(Some(place), message);
             }
         }

@@ -70,26 +70,52 @@ impl Guard {
     }
 }
 
-/// Reads a script.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let explain = |error| format!("cannot read {}: {error}", path.display());
-    let length = fs::metadata(path).map_err(explain)?.len();
-    if length > SCRIPT_LIMIT {
-        return Err(format!("{} is larger than {} MiB", path.display(), SCRIPT_LIMIT >> 20));
+/// Where Lua comes from.
+pub(super) enum Script {
+    File(PathBuf),
+    Code(String),
+}
+
+impl Script {
+    fn name(&self) -> String {
+        match self {
+            Script::File(path) => path.display().to_string(),
+            Script::Code(_) => "code".to_owned(),
+        }
     }
-    fs::read(path).map_err(explain)
+
+    fn source(&self) -> Result<Vec<u8>, String> {
+        let path = match self {
+            Script::Code(text) => return Ok(text.clone().into_bytes()),
+            Script::File(path) => path,
+        };
+        let explain = |error| format!("cannot read {}: {error}", path.display());
+        let length = fs::metadata(path).map_err(explain)?.len();
+        if length > SCRIPT_LIMIT {
+            return Err(format!("{} is larger than {} MiB", path.display(), SCRIPT_LIMIT >> 20));
+        }
+        fs::read(path).map_err(explain)
+    }
+
+    /// The script as Lua knows it: text, never byte code, which could do anything.
+    fn chunk<'a>(&self, lua: &'a Lua, source: &'a [u8]) -> mlua::chunk::Chunk<'a> {
+        let name = match self {
+            Script::File(_) => format!("@{}", self.name()),
+            Script::Code(_) => "=code".to_owned(),
+        };
+        lua.load(source).set_name(name).set_mode(mlua::chunk::ChunkMode::Text)
+    }
+
+    /// What is wrong that can be seen without running it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (lua, source) = (Lua::new(), self.source()?);
+        self.chunk(&lua, &source).into_function().map(drop).map_err(|error| error.to_string())
+    }
 }
 
-fn chunk_name(path: &Path) -> String {
-    format!("@{}", path.display())
-}
-
-/// What is wrong with a script that can be seen without running it.
-pub(super) fn check(path: &Path) -> Result<(), String> {
-    let source = read(path)?;
-    let lua = Lua::new();
-    let chunk = lua.load(source).set_name(chunk_name(path)).set_mode(mlua::chunk::ChunkMode::Text);
-    chunk.into_function().map(drop).map_err(|error| error.to_string())
+/// For the table of options.
+pub(super) fn check_code(text: &str) -> Result<(), String> {
+    Script::Code(text.to_owned()).check()
 }
 
 impl Interpreter {
@@ -104,11 +130,18 @@ impl Interpreter {
     }
 
     /// Lets `require` find modules beside the scripts.
-    fn extend_path(&self, scripts: &[PathBuf]) -> mlua::Result<()> {
+    fn extend_path(&self, scripts: &[Script]) -> mlua::Result<()> {
         let package: mlua::Table = self.lua.globals().get("package")?;
         let mut path: String = package.get("path")?;
-        let mut folders: Vec<&Path> = scripts.iter().filter_map(|it| it.parent()).collect();
-        folders.dedup();
+        let mut folders: Vec<&Path> = Vec::new();
+        for script in scripts {
+            if let Script::File(file) = script
+                && let Some(folder) = file.parent()
+                && !folders.contains(&folder)
+            {
+                folders.push(folder);
+            }
+        }
         for folder in folders.into_iter().rev() {
             let folder = folder.display();
             path = format!("{folder}/?.lua;{folder}/?/init.lua;{path}");
@@ -119,17 +152,16 @@ impl Interpreter {
     /// Runs the scripts, one after the other, and finds the handlers of the channels.
     pub(super) fn load(
         &mut self,
-        scripts: &[PathBuf],
+        scripts: &[Script],
         default_handler: Option<&str>,
     ) -> Result<(), String> {
         self.extend_path(scripts).map_err(|error| error.to_string())?;
         self.shared.borrow_mut().is_loading = true;
-        let loaded = scripts.iter().try_for_each(|path| {
-            let source = read(path)?;
+        let loaded = scripts.iter().try_for_each(|script| {
+            let source = script.source()?;
             self.guard.begin(&self.lua).map_err(|error| error.to_string())?;
-            let chunk = self.lua.load(source).set_name(chunk_name(path));
-            let run = chunk.set_mode(mlua::chunk::ChunkMode::Text).exec();
-            run.map_err(|error| format!("{} cannot be loaded: {error}", path.display()))
+            let run = script.chunk(&self.lua, &source).exec();
+            run.map_err(|error| format!("{} cannot be loaded: {error}", script.name()))
         });
         self.shared.borrow_mut().is_loading = false;
         loaded?;

@@ -57,11 +57,19 @@ not there; `require` also looks in the folders of the scripts.",
         OptionSpec {
             name: "script",
             kind: OptionKind::Path,
-            required: true,
             repeatable: true,
             example: "chase.lua",
             documentation: "A Lua source file, relative to the configuration. May be given more \
 than once; all are read, in order, by one interpreter.",
+            ..OptionSpec::EMPTY
+        },
+        OptionSpec {
+            name: "code",
+            kind: OptionKind::Checked(interpreter::check_code),
+            repeatable: true,
+            example: "function fader(value) output(\"lamp\", 1 - value) end",
+            documentation: "A line of Lua, for what needs no file of its own. May be given more \
+than once, before and behind `script`.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -85,7 +93,13 @@ than once; all are read, in order, by one interpreter.",
         example: "fader",
         documentation: "Any name; values to it call the global function of that name.",
     }],
-    example: "[lua script]\nscript = script.lua\n\n[map]\nscript.fader > script.lamp\n",
+    example: "\
+[lua script]
+code = function fader(value) output(\"lamp\", 1 - value) end
+
+[map]
+script.lamp > script.fader
+",
     create: || Box::new(Lua),
 };
 
@@ -97,9 +111,8 @@ impl Backend for Lua {
         config: InstanceConfig,
         problems: &mut Problems,
     ) -> Option<Box<dyn Instance>> {
-        if !config.options.is_set("script") {
-            problems.error(None, "`script` is missing").hint("add `script = FILE.lua`");
-            return None;
+        if !config.options.is_set("script") && !config.options.is_set("code") {
+            problems.warning(None, "there is no script").hint("add `script = FILE.lua`");
         }
         Some(Box::new(LuaInstance::new(&config.options)))
     }

@@ -41,8 +41,8 @@ to 16 sources, those of the highest priority count; among equals, with `merge = 
 value of a channel, with `merge = ltp` the one that changed last. A source is forgotten when it \
 says that it ends, or after 2.5 seconds of silence while others send; what the last one said \
 holds. Frames that arrive later than their successors are dropped (their sequence numbers tell). \
-Preview frames are left out unless `preview` is on, start codes other than 0 always. Values are \
-routed as they arrive: synchronisation packets are not waited for.
+Preview frames are left out unless `preview` is on; start codes other than 0, and what this source \
+itself sends, always. Values are routed as they arrive: synchronisation packets are not waited for.
 
 **Out.** Frames of 512 channels leave at most 44 times a second, with the newest values; values \
 that were replaced before they could leave are counted as dropped. With `realtime = on` every \
@@ -228,9 +228,12 @@ impl Protocol for SacnPackets {
     const REPEATS: u8 = 3;
     const SKIPS_ZERO: bool = false;
     const ANNOUNCE: Option<Duration> = Some(Duration::from_secs(10));
+    const FAREWELLS: u8 = 3;
 
     fn read<'a>(&self, bytes: &'a [u8], _: SocketAddr) -> Result<Incoming<'a>, String> {
         Ok(match Packet::decode(bytes).map_err(|error| error.to_string())? {
+            // With `local`, what is sent to a group comes back.
+            Packet::Data(data) if data.cid == self.cid => Incoming::Other,
             Packet::Data(data) if data.is_terminated => {
                 Incoming::Terminated { universe: data.universe, source: data.cid }
             }
@@ -269,10 +272,14 @@ impl Protocol for SacnPackets {
         });
     }
 
-    fn farewell(&self, universe: &UniverseConfig, sequence: u8, bytes: &mut Vec<u8>) -> u8 {
-        let data = self.data(universe, sequence, &[]);
-        Data { is_terminated: true, ..data }.encode(bytes);
-        3
+    fn farewell(
+        &self,
+        universe: &UniverseConfig,
+        sequence: u8,
+        data: &[u8; SLOTS],
+        bytes: &mut Vec<u8>,
+    ) {
+        Data { is_terminated: true, ..self.data(universe, sequence, data) }.encode(bytes);
     }
 }
 

@@ -241,6 +241,29 @@ impl AsyncSequencerClient {
         Ok(used.unwrap_or(0))
     }
 
+    /// Puts many events into the output buffer, in order: the same as
+    /// [`event_output`](Self::event_output) for each, at less cost.
+    ///
+    /// # Errors
+    /// As [`event_output`](Self::event_output); the events before the failing one have gone in.
+    pub async fn event_output_batch(
+        &self,
+        events: &[Event],
+        routing: impl Into<Routing>,
+    ) -> Result<()> {
+        let routing = routing.into();
+        let mut rest = events;
+        while let Some(first) = rest.first() {
+            let gone = self.core.buffer_many("event_output_batch", rest, &routing)?;
+            rest = &rest[gone..];
+            if gone == 0 {
+                self.event_output(first, routing).await?;
+                rest = &rest[1..];
+            }
+        }
+        Ok(())
+    }
+
     /// Writes an event to the sequencer at once, past the output buffer and whatever waits
     /// there; waits for room if need be. Gives the bytes written.
     ///

@@ -411,6 +411,20 @@ impl ClientBase {
         }
     }
 
+    /// Puts events into the output buffer, in order and under one lock, without ever waiting or
+    /// writing; returns how many have gone in, which is less than all if the buffer is full.
+    ///
+    /// # Errors
+    /// As [`event_output_buffer`](Self::event_output_buffer) for the first event; `EAGAIN` is no
+    /// error here, but 0. An event further on that fails ends the batch before it.
+    pub fn event_output_buffer_batch(
+        &self,
+        events: &[Event],
+        routing: impl Into<Routing>,
+    ) -> Result<usize> {
+        self.core.buffer_many("event_output_buffer_batch", events, &routing.into())
+    }
+
     /// Writes as much of the output buffer as the sequencer takes now, without waiting; returns
     /// the bytes that remain.
     ///

@@ -126,6 +126,25 @@ impl InputBuffer {
         Some(Event { cell, variable: Vec::new() })
     }
 
+    /// Appends up to `limit` events of fixed size that have been read, up to the first of
+    /// variable size.
+    pub(crate) fn take_fixed_many(&mut self, events: &mut Vec<Event>, limit: usize) -> usize {
+        let (cells, _) = self.bytes[self.start..self.end].as_chunks::<{ Cell::SIZE }>();
+        let cells = &cells[..cells.len().min(limit)];
+        events.reserve(cells.len());
+        let before = events.len();
+        for cell in cells {
+            let cell = Cell(*cell);
+            if cell.is_variable() {
+                break;
+            }
+            events.push(Event { cell, variable: Vec::new() });
+        }
+        let count = events.len() - before;
+        self.start += count * Cell::SIZE;
+        count
+    }
+
     /// The next event that has been read, if any.
     pub(crate) fn take(&mut self) -> Option<Result<Event, Corrupt>> {
         if self.start == self.end {

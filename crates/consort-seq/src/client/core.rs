@@ -227,6 +227,29 @@ impl Core {
         refused(&output, operation, event)
     }
 
+    /// Puts events into the buffer up to the first that has no room; how many.
+    pub(crate) fn buffer_many(
+        &self,
+        operation: &'static str,
+        events: &[Event],
+        routing: &Routing,
+    ) -> Result<usize> {
+        let mut output = self.output();
+        for (index, event) in events.iter().enumerate() {
+            let fits = output.connection.is_some()
+                && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+                && output.append(event, routing, self.client_id);
+            if !fits {
+                // Those before have gone in; only a first one that never fits is an error.
+                return match refused(&output, operation, event) {
+                    Err(error) if index == 0 => Err(error),
+                    _ => Ok(index),
+                };
+            }
+        }
+        Ok(events.len())
+    }
+
     /// Writes as much of the buffer as the sequencer takes now.
     pub(crate) fn flush(&self, operation: &'static str) -> Result<(Flush, usize)> {
         let mut output = self.output();
@@ -312,9 +335,9 @@ impl Core {
         }
         let mut count = 0;
         while count < limit {
-            if let Some(event) = input.take_fixed() {
-                events.push(event);
-                count += 1;
+            let taken = input.take_fixed_many(events, limit - count);
+            if taken > 0 {
+                count += taken;
                 continue;
             }
             match input.take() {

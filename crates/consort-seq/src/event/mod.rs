@@ -67,9 +67,11 @@ impl Event {
     /// An event with `payload`, unchecked: direct, to all subscribers, at tick 0. The builders
     /// check their arguments, this does not, as the kernel takes any value.
     #[must_use]
+    #[inline]
     pub fn new(payload: Payload<'_>) -> Self {
         let mut cell = Cell::new(EventType::NONE);
-        let variable = payload.write(&mut cell).to_vec();
+        let variable = payload.write(&mut cell);
+        let variable = if variable.is_empty() { Vec::new() } else { variable.to_vec() };
         Self { cell, variable }
     }
 

@@ -250,6 +250,7 @@ impl<'a> Payload<'a> {
     /// The type of an event with this payload. A user-defined number that is too large counts
     /// as the largest.
     #[must_use]
+    #[inline]
     pub fn event_type(&self) -> EventType {
         match *self {
             Payload::System(_) => EventType::SYSTEM,
@@ -393,6 +394,7 @@ impl<'a> Payload<'a> {
 
     /// Writes the payload into `cell` (type, data and length bits) and returns its variable
     /// data. Bytes that the payload does not use are left at 0.
+    #[inline]
     pub(crate) fn write(&self, cell: &mut Cell) -> &'a [u8] {
         cell.0[0] = self.event_type().0;
         cell.set_data([0; 12]);

@@ -73,6 +73,25 @@ facts! {
         assert_eq!(rig.receive(&pair.receiver).variable(), [9; 3000]);
     }
 
+    fn batches_of_output(rig) {
+        let pair = rig.pair();
+        pair.sender.set_client_pool_output(2000).unwrap();
+        pair.receiver.set_client_pool_input(2000).unwrap();
+        let events: Vec<Event> = (0..900).map(|number| note((number % 128) as u8)).collect();
+        // 585 fit 16 KiB; the rest makes the buffer be written out in between.
+        assert_eq!(pair.sender.event_output_buffer_batch(&events, &pair.out).unwrap(), 585);
+        assert_eq!(pair.sender.event_output_buffer_batch(&events, &pair.out).unwrap(), 0);
+        pair.sender.drop_output_buffer().unwrap();
+        pair.sender.event_output_batch(&events, &pair.out).unwrap();
+        pair.sender.drain_output().unwrap();
+        let mut got = Vec::new();
+        assert_eq!(pair.receiver.event_input_batch(&mut got, 2000).unwrap(), 900);
+        assert_eq!(notes(&got), notes(&events));
+        let large = [note(1), Event::system_exclusive(&[0; 20_000])];
+        assert_eq!(errno(pair.sender.event_output_batch(&large, &pair.out)), Errno::INVALID);
+        assert_eq!(pair.sender.event_output_pending(), 28);
+    }
+
     fn pending_input(rig) {
         let pair = rig.pair();
         assert_eq!(pair.receiver.event_input_pending(true).unwrap(), 0);
