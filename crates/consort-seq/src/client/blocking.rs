@@ -89,21 +89,23 @@ impl SequencerClient {
     /// [`Closed`](crate::ErrorKind::Closed) if the client is closed meanwhile.
     #[inline]
     pub fn event_input(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
+        match self.core.quick_input() {
+            Some(event) => Ok(Some(event)),
+            None => self.input_when_ready(timeout),
+        }
+    }
+
+    /// The rest of [`event_input`](Self::event_input), where the sequencer must be asked.
+    #[inline(never)]
+    fn input_when_ready(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
         let operation = "event_input";
         // The clock is not asked where an event is there already.
-        if let Some(event) = self.core.try_input(operation)? {
+        if let Some(event) = self.core.fetch(operation)? {
             return Ok(Some(event));
         }
         if timeout == Some(Duration::ZERO) {
             return Ok(None);
         }
-        self.input_when_ready(timeout)
-    }
-
-    /// The rest of [`event_input`](Self::event_input), where there is nothing to read yet.
-    #[inline(never)]
-    fn input_when_ready(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let operation = "event_input";
         let until = deadline(timeout);
         loop {
             let woken = self.core.wait(operation, Direction::Read, until)?;

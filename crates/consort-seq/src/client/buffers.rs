@@ -114,16 +114,16 @@ impl InputBuffer {
         self.overrun = false;
     }
 
-    /// The next event that has been read, if it has fixed size: the quick way.
+    /// The cell of the next event that has been read, if it has fixed size: the quick way.
     #[inline]
-    pub(crate) fn take_fixed(&mut self) -> Option<Event> {
+    pub(crate) fn take_fixed(&mut self) -> Option<Cell> {
         let cell = self.bytes.get(self.start..self.end)?.first_chunk::<{ Cell::SIZE }>()?;
         let cell = Cell(*cell);
         if cell.is_variable() {
             return None;
         }
         self.start += Cell::SIZE;
-        Some(Event { cell, variable: Vec::new() })
+        Some(cell)
     }
 
     /// Appends up to `limit` events of fixed size that have been read, up to the first of

@@ -51,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) queues: Mutex<HashMap<u8, Weak<QueueInner>>>,
 }
 
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -87,10 +88,12 @@ impl Core {
         })
     }
 
+    #[inline]
     pub(crate) fn input(&self) -> MutexGuard<'_, InputBuffer> {
         lock(&self.input)
     }
 
+    #[inline]
     pub(crate) fn output(&self) -> MutexGuard<'_, OutputBuffer> {
         lock(&self.output)
     }
@@ -293,19 +296,27 @@ impl Core {
 
     // ---- input ----
 
+    /// The next event, if it has been read and has fixed size. Only the cell is copied under
+    /// the lock, so that the event is made where the caller wants it.
+    #[inline]
+    pub(crate) fn quick_input(&self) -> Option<Event> {
+        let cell = self.input().take_fixed()?;
+        Some(Event { cell, variable: Vec::new() })
+    }
+
     /// The next event, without waiting.
     #[inline]
     pub(crate) fn try_input(&self, operation: &'static str) -> Result<Option<Event>> {
-        let mut input = self.input();
-        match input.take_fixed() {
+        match self.quick_input() {
             Some(event) => Ok(Some(event)),
-            None => self.fetch(&mut input, operation),
+            None => self.fetch(operation),
         }
     }
 
     /// The next event, which has variable size or must be read first.
     #[inline(never)]
-    fn fetch(&self, input: &mut InputBuffer, operation: &'static str) -> Result<Option<Event>> {
+    pub(crate) fn fetch(&self, operation: &'static str) -> Result<Option<Event>> {
+        let mut input = self.input();
         if input.connection.is_none() {
             return Err(Error::closed(operation));
         }

@@ -155,8 +155,9 @@ impl ListPorts {
         }
     }
 
-    /// Ports are listed by address; sorting by this keeps that order among equals.
-    fn rank(&self, info: &PortInfo) -> (bool, usize) {
+    /// Ports are listed by address; sorting by this keeps that order among equals. `through`:
+    /// the port is Midi Through's.
+    fn rank(&self, port_type: PortType, through: bool) -> (bool, usize) {
         let generic = PortType::MIDI_GENERIC;
         let preferred: &[PortType] = if self.output && !self.input {
             &[
@@ -168,9 +169,12 @@ impl ListPorts {
         } else {
             &[generic]
         };
-        let rank = preferred.iter().position(|bits| info.port_type.contains(*bits));
-        let through = info.client_name.as_deref() == Some(MIDI_THROUGH);
+        let rank = preferred.iter().position(|bits| port_type.contains(*bits));
         (through, rank.unwrap_or(preferred.len()))
+    }
+
+    fn rank_of(&self, info: &PortInfo) -> (bool, usize) {
+        self.rank(info.port_type, info.client_name.as_deref() == Some(MIDI_THROUGH))
     }
 }
 
@@ -219,6 +223,9 @@ impl ClientBase {
         let connection = self.core.connection(operation)?;
         let failed = |errno| Error::system(operation, Subject::None, errno);
         let mut ports = Vec::new();
+        // Most lists come in the right order by themselves, and then nothing has to be moved.
+        let mut last = (false, 0);
+        let mut sorted = true;
         let mut client = raw::ClientInfo { client: -1, ..raw::ClientInfo::default() };
         loop {
             match connection.ioctl(Request::QueryNextClient(&mut client)) {
@@ -230,7 +237,8 @@ impl ClientBase {
                 continue;
             }
             let client_name = raw::name(&client.name);
-            if !options.include_midi_through && client_name == MIDI_THROUGH {
+            let through = client_name == MIDI_THROUGH;
+            if !options.include_midi_through && through {
                 continue;
             }
             ports.reserve(usize::try_from(client.port_count).unwrap_or(0));
@@ -243,15 +251,17 @@ impl ClientBase {
                     Err(errno) => return Err(failed(errno)),
                 }
                 let capability = PortCaps::from_bits_retain(port.capability);
-                if options.wants(capability, PortType::from_bits_retain(port.kind)) {
-                    let mut info = PortInfo::from_raw(&port);
-                    info.client_name = Some(client_name.clone().into_owned());
-                    ports.push(info);
+                let port_type = PortType::from_bits_retain(port.kind);
+                if options.wants(capability, port_type) {
+                    let rank = options.rank(port_type, through);
+                    sorted &= last <= rank;
+                    last = rank;
+                    ports.push(PortInfo::with_client_name(&port, Some((*client_name).to_owned())));
                 }
             }
         }
-        if options.sort == PortSort::Usefulness {
-            ports.sort_by_key(|info| options.rank(info));
+        if options.sort == PortSort::Usefulness && !sorted {
+            ports.sort_by_key(|info| options.rank_of(info));
         }
         Ok(ports)
     }
@@ -350,7 +360,7 @@ mod tests {
         ];
         let order = |options: ListPorts, ports: &mut [PortInfo]| {
             ports.sort_by_key(PortInfo::address);
-            ports.sort_by_key(|info| options.rank(info));
+            ports.sort_by_key(|info| options.rank_of(info));
             ports.iter().map(|info| info.client_id).collect::<Vec<_>>()
         };
         assert_eq!(order(ListPorts::writable(), &mut ports), [128, 129, 20, 130, 14]);

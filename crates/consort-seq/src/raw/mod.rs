@@ -101,5 +101,8 @@ pub fn set_name(field: &mut [u8], text: &str) {
 #[must_use]
 pub fn name(field: &[u8]) -> std::borrow::Cow<'_, str> {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(&field[..end])
+    match std::str::from_utf8(&field[..end]) {
+        Ok(text) => std::borrow::Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(&field[..end]),
+    }
 }

@@ -136,11 +136,16 @@ impl PortInfo {
     /// From the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::PortInfo) -> Self {
+        Self::with_client_name(raw, None)
+    }
+
+    #[inline]
+    pub(crate) fn with_client_name(raw: &raw::PortInfo, client_name: Option<String>) -> Self {
         Self {
             client_id: raw.address.client,
             port_id: raw.address.port,
             name: raw::name(&raw.name).into_owned(),
-            client_name: None,
+            client_name,
             capability: PortCaps::from_bits_retain(raw.capability),
             port_type: PortType::from_bits_retain(raw.kind),
             midi_channels: raw.midi_channels.max(0) as u32,
