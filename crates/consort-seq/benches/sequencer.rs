@@ -170,6 +170,9 @@ fn output(engine: &Engine, peers: &mut Peers) {
                 client.drain_output().expect("output");
             }
         }));
+        if let Some(nanoseconds) = peers.alsa_sysex(2000, &data) {
+            line.subjects[2].push(nanoseconds);
+        }
     }
     line.subjects[3].extend(peers.python("SysEx 1 KiB, drain every 1"));
     line.print("SysEx 1 KiB, drain every 1");
@@ -258,6 +261,9 @@ fn list_ports(engine: &Engine, peers: &mut Peers) {
                 assert!(listed.len() >= ports.len());
             }
         }));
+        if let Some(nanoseconds) = peers.alsa_list(repeat, ports.len()) {
+            line.subjects[2].push(nanoseconds);
+        }
     }
     line.subjects[3].extend(peers.python("list_ports, 60 ports"));
     line.print("list_ports, 60 ports");
@@ -332,7 +338,7 @@ fn echo(raw_side: bool, address: &str) {
     }
 }
 
-fn latency(engine: &Engine) {
+fn latency(engine: &Engine, peers: &Peers) {
     if !matches!(engine, Engine::Kernel { .. }) {
         println!("round trip between two processes: on the kernel only");
         return;
@@ -345,13 +351,24 @@ fn latency(engine: &Engine) {
             p50.subjects[subject].push(times[times.len() / 2]);
             p99.subjects[subject].push(times[times.len() * 99 / 100]);
         }
+        #[cfg(feature = "peer-alsa")]
+        {
+            let mut times = alsa_crate::round_trips(1000);
+            times.sort_by(f64::total_cmp);
+            p50.subjects[2].push(times[times.len() / 2]);
+            p99.subjects[2].push(times[times.len() * 99 / 100]);
+        }
     }
-    p50.print("round trip, two processes, p50");
-    p99.print("round trip, two processes, p99");
+    for (mut line, what) in
+        [(p50, "round trip, two processes, p50"), (p99, "round trip, two processes, p99")]
+    {
+        line.subjects[3].extend(peers.python(what));
+        line.print(what);
+    }
 }
 
 /// How late scheduled events arrive: by the receiver's clock, against the even spacing.
-fn jitter(engine: &Engine) {
+fn jitter(engine: &Engine, peers: &Peers) {
     let (sender, receiver) = (client(engine, "sender"), client(engine, "receiver"));
     let out = sender.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
     let into = receiver.create_port(PortOptions::new("in").caps(WRITE_PORT)).expect("a port");
@@ -386,6 +403,12 @@ fn jitter(engine: &Engine) {
         late[late.len() * 99 / 100],
         late[late.len() - 1]
     );
+    for part in ["p50", "p99"] {
+        let times = peers.python(&format!("jitter, {part}"));
+        if !times.is_empty() {
+            println!("    python-alsa-midi {part}, each run: {times:.0?} ns");
+        }
+    }
 }
 
 fn idle(engine: &Engine) {
@@ -459,6 +482,28 @@ impl Peers {
     }
 
     #[cfg(feature = "peer-alsa")]
+    fn alsa_sysex(&mut self, count: usize, data: &[u8]) -> Option<f64> {
+        self.alsa.as_ref().map(|peer| time(count, || peer.sysex(count, data)))
+    }
+
+    #[cfg(not(feature = "peer-alsa"))]
+    fn alsa_sysex(&mut self, _count: usize, _data: &[u8]) -> Option<f64> {
+        None
+    }
+
+    #[cfg(feature = "peer-alsa")]
+    fn alsa_list(&mut self, repeat: usize, least: usize) -> Option<f64> {
+        self.alsa.as_ref().map(|peer| {
+            time(repeat, || (0..repeat).for_each(|_| assert!(peer.list_ports() >= least)))
+        })
+    }
+
+    #[cfg(not(feature = "peer-alsa"))]
+    fn alsa_list(&mut self, _repeat: usize, _least: usize) -> Option<f64> {
+        None
+    }
+
+    #[cfg(feature = "peer-alsa")]
     fn alsa_input(&mut self, count: usize) -> Option<f64> {
         self.alsa.as_ref().map(|peer| {
             peer.fill(count);
@@ -475,8 +520,12 @@ impl Peers {
 #[cfg(feature = "peer-alsa")]
 mod alsa_crate {
     use std::hint::black_box;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
 
-    use alsa::seq::{Addr, EvNote, Event, EventType, PortCap, PortSubscribe, PortType, Seq};
+    use alsa::seq::{
+        Addr, ClientIter, EvNote, Event, EventType, PortCap, PortIter, PortSubscribe, PortType, Seq,
+    };
 
     pub(super) struct Peer {
         sender: Seq,
@@ -492,6 +541,65 @@ mod alsa_crate {
         event.set_subs();
         event.set_direct();
         event
+    }
+
+    /// A client with one port for both directions.
+    fn both_ways(name: &std::ffi::CStr) -> (Seq, i32) {
+        let seq = Seq::open(None, None, false).expect("libasound");
+        seq.set_client_name(name).expect("a name");
+        let caps = PortCap::READ | PortCap::SUBS_READ | PortCap::WRITE | PortCap::SUBS_WRITE;
+        let port = seq.create_simple_port(name, caps, PortType::MIDI_GENERIC).expect("a port");
+        (seq, port)
+    }
+
+    /// Nanoseconds of each of `count` round trips to a process that echoes with this crate. The
+    /// first event is the echo's own, sent when it is connected.
+    pub(super) fn round_trips(count: usize) -> Vec<f64> {
+        let (seq, port) = both_ways(c"alsa round trip");
+        let address = format!("{}:{port}", seq.client_id().expect("a number"));
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--echo-alsa", &address])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the echo");
+        let mut input = seq.input();
+        while input.event_input().expect("input").get_type() != EventType::Noteon {}
+        let mut event = note(port);
+        let times = (0..count)
+            .map(|_| {
+                let start = Instant::now();
+                seq.event_output(&mut event).expect("output");
+                seq.drain_output().expect("output");
+                input.event_input().expect("input");
+                start.elapsed().as_nanos() as f64
+            })
+            .collect();
+        let _ = child.kill();
+        let _ = child.wait();
+        times
+    }
+
+    pub(super) fn echo(address: &str) {
+        let (seq, port) = both_ways(c"alsa echo");
+        let own = Addr { client: seq.client_id().expect("a number"), port };
+        let (client, other) = address.split_once(':').expect("an address");
+        let other = Addr {
+            client: client.parse().expect("a number"),
+            port: other.parse().expect("a number"),
+        };
+        for (sender, dest) in [(other, own), (own, other)] {
+            let subscription = PortSubscribe::empty().expect("memory");
+            subscription.set_sender(sender);
+            subscription.set_dest(dest);
+            seq.subscribe_port(&subscription).expect("connected");
+        }
+        let mut event = note(port);
+        let mut input = seq.input();
+        loop {
+            seq.event_output(&mut event).expect("output");
+            seq.drain_output().expect("output");
+            while input.event_input().expect("input").get_type() != EventType::Noteon {}
+        }
     }
 
     impl Peer {
@@ -532,6 +640,36 @@ mod alsa_crate {
             }
         }
 
+        pub(super) fn sysex(&self, count: usize, data: &[u8]) {
+            let mut event = Event::new_ext(EventType::Sysex, data);
+            event.set_source(self.silent);
+            event.set_subs();
+            event.set_direct();
+            for _ in 0..count {
+                self.sender.event_output(&mut event).expect("output");
+                self.sender.drain_output().expect("output");
+            }
+        }
+
+        /// Addresses and names of all ports that are generic MIDI, as `list_ports` has them.
+        pub(super) fn list_ports(&self) -> usize {
+            let mut ports = Vec::new();
+            for client in ClientIter::new(&self.sender) {
+                let number = client.get_client();
+                if number == 0 {
+                    continue;
+                }
+                let name = client.get_name().expect("a name");
+                for port in PortIter::new(&self.sender, number) {
+                    if port.get_type().contains(PortType::MIDI_GENERIC) {
+                        let text = port.get_name().expect("a name").to_owned();
+                        ports.push((port.addr(), port.get_capability(), name.to_owned(), text));
+                    }
+                }
+            }
+            black_box(ports).len()
+        }
+
         pub(super) fn fill(&self, count: usize) {
             for _ in 0..count {
                 self.sender.event_output(&mut note(self.out)).expect("output");
@@ -553,6 +691,8 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "--echo", address] => return echo(false, address),
         [_, "--echo-raw", address] => return echo(true, address),
+        #[cfg(feature = "peer-alsa")]
+        [_, "--echo-alsa", address] => return alsa_crate::echo(address),
         _ => {}
     }
     let engine = engine();
@@ -564,7 +704,7 @@ fn main() {
     output(&engine, &mut peers);
     input(&engine, &mut peers);
     list_ports(&engine, &mut peers);
-    latency(&engine);
-    jitter(&engine);
+    latency(&engine, &peers);
+    jitter(&engine, &peers);
     idle(&engine);
 }
