@@ -1,1 +1,25 @@
-//! The ALSA sequencer without libasound: clients, ports, queues and events, on the kernel or embedded
+#![doc = include_str!("../README.md")]
+
+pub mod client;
+pub mod engine;
+pub mod event;
+pub mod midi;
+pub mod raw;
+mod tempo;
+
+pub use client::{
+    Announcement, AsyncSequencerClient, AsyncWatch, BytesOrEvent, ClientBase, ClientBuilder,
+    ClientInfo, ClientPool, ClientType, Error, ErrorKind, EventFilter, ListPorts, MidiVersion,
+    Port, PortCaps, PortInfo, PortOptions, PortSort, PortType, Queue, QueueInfo, QueueStatus,
+    QueueTempo, QueueTimer, QueueTimerType, RemoveCondition, RemoveEvents, Result, Routing,
+    SequencerClient, SequencerType, SubscribeOptions, SubscriptionQuery, SubscriptionQueryType,
+    SystemInfo, TimerId, Watch,
+};
+pub use engine::{Engine, Errno, OpenMode};
+pub use event::{
+    Address, AddressError, Bounce, ChannelValue, Connection, Control, Event, EventError,
+    EventFlags, EventResult, EventTime, EventType, Key, Note, Payload, QUEUE_DIRECT, RealTime,
+    RealTimeError,
+};
+pub use midi::{MidiCoder, MidiDecoder, MidiEncoder, NotMidi};
+pub use tempo::{TempoMap, TempoMapError};

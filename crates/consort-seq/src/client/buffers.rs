@@ -1,0 +1,289 @@
+//! The client's own buffers of cells on their way in and out.
+
+use crate::engine::{Connection, Errno};
+use crate::event::{Cell, Event};
+use crate::raw::VARIABLE_LENGTH_LIMIT;
+
+/// Bytes of the output buffer, unless set otherwise.
+pub(crate) const OUTPUT_SIZE: usize = 16 * 1024;
+/// Bytes of the input buffer, unless set otherwise: 500 cells.
+pub(crate) const INPUT_SIZE: usize = 500 * Cell::SIZE;
+/// The input buffer grows up to here for an event that is longer.
+const INPUT_LIMIT: usize = VARIABLE_LENGTH_LIMIT + Cell::SIZE;
+
+/// An event that came in, with its MIDI bytes where it has any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BytesOrEvent {
+    /// The event.
+    pub event: Event,
+    /// Its MIDI bytes; `None` for an event that has none, such as an announcement.
+    pub midi_bytes: Option<Vec<u8>>,
+}
+
+/// Why buffered cells make no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Corrupt {
+    pub(crate) stated: usize,
+    pub(crate) available: usize,
+}
+
+/// Takes the first event off `bytes`: the event and the bytes that it took, padding included.
+#[inline]
+pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
+    let Some(cell) = bytes.first_chunk::<{ Cell::SIZE }>() else {
+        return Err(Corrupt { stated: Cell::SIZE, available: bytes.len() });
+    };
+    let cell = Cell(*cell);
+    if !cell.is_variable() {
+        return Ok((Event { cell, variable: Vec::new() }, Cell::SIZE));
+    }
+    let length = cell.stated_length();
+    let available = bytes.len() - Cell::SIZE;
+    if length > available {
+        return Err(Corrupt { stated: length, available });
+    }
+    let data = bytes[Cell::SIZE..Cell::SIZE + length].to_vec();
+    let taken = Cell::SIZE + length.next_multiple_of(Cell::SIZE);
+    Ok((Event::from_cell(cell, data), taken.min(bytes.len())))
+}
+
+/// Cells that have been read and not yet taken.
+#[derive(Debug)]
+pub(crate) struct InputBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// A loss that the sequencer reported after events which had to be handed out first.
+    overrun: bool,
+}
+
+impl InputBuffer {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; INPUT_SIZE], start: 0, end: 0, overrun: false }
+    }
+
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn set_size(&mut self, size: usize) {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        self.bytes.resize(size.max(self.end), 0);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+        self.overrun = false;
+    }
+
+    /// The next event that has been read, if any.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Result<Event, Corrupt>> {
+        if self.start == self.end {
+            return None;
+        }
+        match parse_cell(&self.bytes[self.start..self.end]) {
+            Ok((event, taken)) => {
+                self.start += taken;
+                Some(Ok(event))
+            }
+            Err(corrupt) => {
+                self.clear();
+                Some(Err(corrupt))
+            }
+        }
+    }
+
+    /// Events that have been read.
+    pub(crate) fn count(&self) -> usize {
+        let mut rest = &self.bytes[self.start..self.end];
+        let mut count = 0;
+        while let Ok((_, taken)) = parse_cell(rest) {
+            rest = &rest[taken..];
+            count += 1;
+        }
+        count
+    }
+
+    /// Reads once into the buffer, which must be empty.
+    pub(crate) fn fill(&mut self, connection: &dyn Connection) -> Result<(), Errno> {
+        debug_assert_eq!(self.start, self.end);
+        if std::mem::take(&mut self.overrun) {
+            return Err(Errno::OVERRUN);
+        }
+        loop {
+            match connection.read(&mut self.bytes) {
+                Ok(0) => return Err(Errno::WOULD_BLOCK),
+                Ok(read) => {
+                    self.start = 0;
+                    self.end = read.min(self.bytes.len());
+                    return Ok(());
+                }
+                // The first event is longer than the buffer.
+                Err(Errno::NO_MEMORY) if self.bytes.len() < INPUT_LIMIT => {
+                    let size = (self.bytes.len() * 2).clamp(Cell::SIZE, INPUT_LIMIT);
+                    self.bytes.resize(size, 0);
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Keeps a loss for the next call, because this one has events to hand out.
+    pub(crate) fn remember_overrun(&mut self) {
+        self.overrun = true;
+    }
+}
+
+/// Cells that are to be written.
+#[derive(Debug)]
+pub(crate) struct OutputBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+    capacity: usize,
+    /// Bytes that ever went in, and out; they tell a drain when it is done, though others add.
+    appended: u64,
+    removed: u64,
+}
+
+/// What became of an attempt to write the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flush {
+    /// Everything is written.
+    Done,
+    /// The sequencer has no room at present.
+    Blocked,
+}
+
+impl OutputBuffer {
+    pub(crate) fn new() -> Self {
+        let bytes = Vec::with_capacity(OUTPUT_SIZE);
+        Self { bytes, start: 0, capacity: OUTPUT_SIZE, appended: 0, removed: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn used(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// `false` if more is waiting than `capacity`.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) -> bool {
+        if self.used() > capacity {
+            return false;
+        }
+        self.capacity = capacity;
+        self.compact();
+        self.bytes.reserve(capacity.saturating_sub(self.bytes.len()));
+        true
+    }
+
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    fn compact(&mut self) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+    }
+
+    fn remove_front(&mut self, length: usize) {
+        self.start += length;
+        self.removed += length as u64;
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Appends an event; `false` if there is no room. The caller has checked that it fits an
+    /// empty buffer.
+    #[inline]
+    pub(crate) fn append(&mut self, cell: &Cell, variable: &[u8]) -> bool {
+        let length = Cell::SIZE + variable.len();
+        if self.capacity - self.used() < length {
+            return false;
+        }
+        if self.bytes.len() + length > self.capacity {
+            self.compact();
+        }
+        self.bytes.extend_from_slice(&cell.0);
+        self.bytes.extend_from_slice(variable);
+        self.appended += length as u64;
+        true
+    }
+
+    /// Writes as much as the sequencer takes. An event that fails stays at the head.
+    pub(crate) fn flush(&mut self, connection: &dyn Connection) -> Result<Flush, Errno> {
+        while self.used() > 0 {
+            match connection.write(&self.bytes[self.start..]) {
+                Ok(0) | Err(Errno::WOULD_BLOCK) => return Ok(Flush::Blocked),
+                Ok(written) => self.remove_front(written.min(self.used())),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(Flush::Done)
+    }
+
+    fn head_length(&self, at: usize) -> usize {
+        let mut cell = Cell([0; Cell::SIZE]);
+        cell.0.copy_from_slice(&self.bytes[at..at + Cell::SIZE]);
+        if cell.is_variable() { Cell::SIZE + cell.stated_length() } else { Cell::SIZE }
+    }
+
+    fn event_at(&self, at: usize) -> Event {
+        let mut cell = Cell([0; Cell::SIZE]);
+        cell.0.copy_from_slice(&self.bytes[at..at + Cell::SIZE]);
+        let length = self.head_length(at);
+        Event::from_cell(cell, self.bytes[at + Cell::SIZE..at + length].to_vec())
+    }
+
+    /// The first event, left where it is.
+    pub(crate) fn head(&self) -> Option<Event> {
+        (self.used() > 0).then(|| self.event_at(self.start))
+    }
+
+    /// Takes the first event out.
+    pub(crate) fn extract(&mut self) -> Option<Event> {
+        let event = self.head()?;
+        self.remove_front(event.length());
+        Some(event)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.removed += self.used() as u64;
+        self.bytes.clear();
+        self.start = 0;
+    }
+
+    /// Takes out every event for which `gone` holds.
+    pub(crate) fn remove_if(&mut self, gone: impl Fn(&Event) -> bool) {
+        let mut kept = Vec::with_capacity(self.capacity);
+        let mut at = self.start;
+        while at < self.bytes.len() {
+            let length = self.head_length(at);
+            if gone(&self.event_at(at)) {
+                self.removed += length as u64;
+            } else {
+                kept.extend_from_slice(&self.bytes[at..at + length]);
+            }
+            at += length;
+        }
+        self.bytes = kept;
+        self.start = 0;
+    }
+}

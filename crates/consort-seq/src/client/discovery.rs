@@ -1,0 +1,377 @@
+//! Which ports there are, and which one a name means.
+
+use std::fmt;
+
+use super::base::ClientBase;
+use super::error::{Error, ErrorKind, Result, Subject};
+use super::info::{PortCaps, PortInfo, PortType, READ_PORT, WRITE_PORT};
+use crate::engine::{Errno, Request};
+use crate::event::Address;
+use crate::raw;
+
+/// The name of the kernel's loop-back client.
+const MIDI_THROUGH: &str = "Midi Through";
+
+/// How a list of ports is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PortSort {
+    /// The port that is likely to be the most useful first: Midi Through last, then by type
+    /// (synthesizers first where ports to write to are wanted), then by address.
+    #[default]
+    Usefulness,
+    /// By client and port number.
+    Address,
+}
+
+/// Which ports to list. The default: every port of type generic MIDI that can be connected in
+/// one direction at least, without the system's own.
+///
+/// ```
+/// use consort_seq::ListPorts;
+///
+/// let synthesizers = ListPorts::writable().without_midi_through();
+/// ```
+#[derive(Clone)]
+pub struct ListPorts {
+    /// Ports to read from.
+    pub input: bool,
+    /// Ports to write to.
+    pub output: bool,
+    /// Only ports that have all these bits of type.
+    pub port_type: PortType,
+    /// The system's ports too.
+    pub include_system: bool,
+    /// Midi Through too.
+    pub include_midi_through: bool,
+    /// Ports too that are not to be exported.
+    pub include_no_export: bool,
+    /// Only ports that others may connect to.
+    pub only_connectable: bool,
+    /// How to sort.
+    pub sort: PortSort,
+    /// Ports too that can neither be read nor written.
+    any_capability: bool,
+}
+
+impl Default for ListPorts {
+    fn default() -> Self {
+        Self {
+            input: false,
+            output: false,
+            port_type: PortType::MIDI_GENERIC,
+            include_system: false,
+            include_midi_through: true,
+            include_no_export: true,
+            only_connectable: true,
+            sort: PortSort::Usefulness,
+            any_capability: false,
+        }
+    }
+}
+
+impl ListPorts {
+    /// The default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything that there is, by address.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            port_type: PortType::ANY,
+            include_system: true,
+            only_connectable: false,
+            sort: PortSort::Address,
+            any_capability: true,
+            ..Self::default()
+        }
+    }
+
+    /// Ports to read from: where events come from.
+    #[must_use]
+    pub fn readable() -> Self {
+        Self { input: true, ..Self::default() }
+    }
+
+    /// Ports to write to: where events can be sent.
+    #[must_use]
+    pub fn writable() -> Self {
+        Self { output: true, ..Self::default() }
+    }
+
+    /// Only ports that have all these bits of type.
+    #[must_use]
+    pub fn port_type(mut self, port_type: PortType) -> Self {
+        self.port_type = port_type;
+        self
+    }
+
+    /// Not Midi Through.
+    #[must_use]
+    pub fn without_midi_through(mut self) -> Self {
+        self.include_midi_through = false;
+        self
+    }
+
+    /// Not ports that are not to be exported.
+    #[must_use]
+    pub fn without_no_export(mut self) -> Self {
+        self.include_no_export = false;
+        self
+    }
+
+    /// The system's ports too.
+    #[must_use]
+    pub fn with_system(mut self) -> Self {
+        self.include_system = true;
+        self
+    }
+
+    /// By client and port number.
+    #[must_use]
+    pub fn by_address(mut self) -> Self {
+        self.sort = PortSort::Address;
+        self
+    }
+
+    fn wants(&self, capability: PortCaps, port_type: PortType) -> bool {
+        if !port_type.contains(self.port_type)
+            || !self.include_no_export && capability.contains(PortCaps::NO_EXPORT)
+        {
+            return false;
+        }
+        let (read, write) = if self.only_connectable {
+            (READ_PORT, WRITE_PORT)
+        } else {
+            (PortCaps::READ, PortCaps::WRITE)
+        };
+        let (can_read, can_write) = (capability.contains(read), capability.contains(write));
+        match (self.input, self.output) {
+            (false, false) if self.any_capability => true,
+            (false, false) => can_read || can_write,
+            (input, output) => (!input || can_read) && (!output || can_write),
+        }
+    }
+
+    fn key(&self, info: &PortInfo) -> (bool, usize, Address) {
+        let generic = PortType::MIDI_GENERIC;
+        let preferred: &[PortType] = if self.output && !self.input {
+            &[
+                generic.union(PortType::MIDI_GM).union(PortType::SYNTHESIZER),
+                generic.union(PortType::SYNTHESIZER),
+                generic.union(PortType::MIDI_GM),
+                generic,
+            ]
+        } else {
+            &[generic]
+        };
+        let rank = preferred.iter().position(|bits| info.port_type.contains(*bits));
+        let through = info.client_name.as_deref() == Some(MIDI_THROUGH);
+        (through, rank.unwrap_or(preferred.len()), info.address())
+    }
+}
+
+impl fmt::Debug for ListPorts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ListPorts")
+            .field("input", &self.input)
+            .field("output", &self.output)
+            .field("port_type", &self.port_type)
+            .field("sort", &self.sort)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientBase {
+    /// The port of `client` after `previous` in the order of numbers, or the first
+    /// (`SNDRV_SEQ_IOCTL_QUERY_NEXT_PORT`); `None` after the last.
+    ///
+    /// # Errors
+    /// `ENXIO` if there is no such client.
+    pub fn query_next_port(&self, client: u8, previous: Option<u8>) -> Result<Option<PortInfo>> {
+        // The sequencer looks from the number that follows, and 255 is followed by 0.
+        let port = previous.unwrap_or(255);
+        if previous == Some(255) {
+            return Ok(None);
+        }
+        let address = raw::Address { client, port };
+        let mut raw = raw::PortInfo { address, ..raw::PortInfo::default() };
+        let subject = || Subject::Client(i32::from(client));
+        match self.core.ioctl("query_next_port", Request::QueryNextPort(&mut raw), subject) {
+            Ok(_) => Ok(Some(PortInfo::from_raw(&raw))),
+            Err(error) if error.errno() == Some(Errno::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The ports that `options` ask for, with the names of their clients.
+    ///
+    /// A client that goes while the list is made is left out.
+    ///
+    /// # Errors
+    /// If the client is closed.
+    pub fn list_ports(&self, options: &ListPorts) -> Result<Vec<PortInfo>> {
+        let operation = "list_ports";
+        let connection = self.core.connection(operation)?;
+        let failed = |errno| Error::system(operation, Subject::None, errno);
+        let mut ports = Vec::new();
+        let mut client = raw::ClientInfo { client: -1, ..raw::ClientInfo::default() };
+        loop {
+            match connection.ioctl(Request::QueryNextClient(&mut client)) {
+                Ok(_) => {}
+                Err(Errno::NOT_FOUND) => break,
+                Err(errno) => return Err(failed(errno)),
+            }
+            if client.client == 0 && !options.include_system || client.port_count == 0 {
+                continue;
+            }
+            let client_name = raw::name(&client.name);
+            if !options.include_midi_through && client_name == MIDI_THROUGH {
+                continue;
+            }
+            let address = raw::Address { client: client.client as u8, port: 255 };
+            let mut port = raw::PortInfo { address, ..raw::PortInfo::default() };
+            for _ in 0..client.port_count {
+                match connection.ioctl(Request::QueryNextPort(&mut port)) {
+                    Ok(_) => {}
+                    Err(Errno::NOT_FOUND | Errno::NO_SUCH_ADDRESS) => break,
+                    Err(errno) => return Err(failed(errno)),
+                }
+                let capability = PortCaps::from_bits_retain(port.capability);
+                if options.wants(capability, PortType::from_bits_retain(port.kind)) {
+                    let mut info = PortInfo::from_raw(&port);
+                    info.client_name = Some(client_name.clone().into_owned());
+                    ports.push(info);
+                }
+            }
+        }
+        if options.sort == PortSort::Usefulness {
+            ports.sort_by_cached_key(|info| options.key(info));
+        }
+        Ok(ports)
+    }
+
+    /// The port that `text` means, tried in this order:
+    ///
+    /// 1. an address in numbers (`128:0`, `128` for its port 0),
+    /// 2. the full name `client:port c:p` as MIDO writes it,
+    /// 3. `client:port` in names, or a client's name and a port's number (`Midi Through:0`),
+    /// 4. a client's name (its first port),
+    /// 5. a port's name,
+    /// 6. the beginning of one of these, if it fits one port only.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) or [`Ambiguous`](ErrorKind::Ambiguous), with the
+    /// candidates.
+    pub fn find_port(&self, text: &str) -> Result<PortInfo> {
+        let operation = "find_port";
+        let all = self.list_ports(&ListPorts::everything())?;
+        if let Ok(address) = text.parse::<Address>() {
+            let found = all.into_iter().find(|info| info.address() == address);
+            return found.ok_or_else(|| {
+                let note = format!("there is no port {address}");
+                Error::name(operation, text, ErrorKind::NotFound, note)
+            });
+        }
+        let names = |info: &PortInfo| {
+            let client = info.client_name.clone().unwrap_or_default();
+            let pair = format!("{client}:{}", info.name);
+            let numbered = format!("{client}:{}", info.port_id);
+            let full = format!("{pair} {}", info.address());
+            [full, pair, numbered, client, info.name.clone()]
+        };
+        let named: Vec<_> = all.iter().map(|info| (names(info), info)).collect();
+        for form in 0..5 {
+            if let Some((_, info)) = named.iter().find(|(names, _)| names[form] == text) {
+                return Ok((*info).clone());
+            }
+        }
+        let fits = |names: &[String; 5]| {
+            !text.is_empty() && names.iter().any(|name| name.starts_with(text))
+        };
+        let found: Vec<_> = named.iter().filter(|(names, _)| fits(names)).collect();
+        let list = |ports: &mut dyn Iterator<Item = &PortInfo>| {
+            let texts: Vec<String> = ports.take(12).map(|info| format!("'{info}'")).collect();
+            texts.join(", ")
+        };
+        match found.as_slice() {
+            [(_, info)] => Ok((*info).clone()),
+            [] => {
+                let note = format!(
+                    "no port has this address or name; there are {}",
+                    list(&mut all.iter().filter(|info| info.client_id != 0))
+                );
+                Err(Error::name(operation, text, ErrorKind::NotFound, note))
+            }
+            several => {
+                let note = format!("it fits {}", list(&mut several.iter().map(|(_, info)| *info)));
+                Err(Error::name(operation, text, ErrorKind::Ambiguous, note))
+            }
+        }
+    }
+
+    /// The address that `text` means: in numbers without asking the sequencer, else as
+    /// [`find_port`](Self::find_port).
+    ///
+    /// # Errors
+    /// As [`find_port`](Self::find_port).
+    pub fn parse_address(&self, text: &str) -> Result<Address> {
+        match text.parse() {
+            Ok(address) => Ok(address),
+            Err(_) => Ok(self.find_port(text)?.address()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(client: u8, name: &str, capability: PortCaps, port_type: PortType) -> PortInfo {
+        let client_name = Some(name.to_owned());
+        PortInfo { client_id: client, client_name, capability, port_type, ..PortInfo::default() }
+    }
+
+    #[test]
+    fn synthesizers_come_first_and_midi_through_last() {
+        let generic = PortType::MIDI_GENERIC;
+        let both = READ_PORT | WRITE_PORT;
+        let mut ports = [
+            port(14, MIDI_THROUGH, both, generic | PortType::SYNTHESIZER),
+            port(20, "plain", both, generic),
+            port(128, "synth", both, generic | PortType::SYNTHESIZER | PortType::MIDI_GM),
+            port(129, "gm", both, generic | PortType::MIDI_GM),
+            port(130, "odd", both, PortType::SPECIFIC),
+        ];
+        let order = |options: ListPorts, ports: &mut [PortInfo]| {
+            ports.sort_by_cached_key(|info| options.key(info));
+            ports.iter().map(|info| info.client_id).collect::<Vec<_>>()
+        };
+        assert_eq!(order(ListPorts::writable(), &mut ports), [128, 129, 20, 130, 14]);
+        assert_eq!(order(ListPorts::readable(), &mut ports), [20, 128, 129, 130, 14]);
+    }
+
+    #[test]
+    fn capabilities_and_types_select() {
+        let generic = PortType::MIDI_GENERIC;
+        let only_read = ListPorts::readable();
+        assert!(only_read.wants(READ_PORT, generic | PortType::HARDWARE));
+        assert!(!only_read.wants(PortCaps::READ, generic));
+        assert!(!only_read.wants(WRITE_PORT, generic));
+        assert!(!only_read.wants(READ_PORT, PortType::SPECIFIC));
+        assert!(
+            ListPorts { only_connectable: false, ..ListPorts::readable() }
+                .wants(PortCaps::READ, generic)
+        );
+        assert!(ListPorts::new().wants(WRITE_PORT, generic));
+        assert!(!ListPorts::new().wants(PortCaps::READ | PortCaps::SUBS_WRITE, generic));
+        let hidden = READ_PORT | PortCaps::NO_EXPORT;
+        assert!(ListPorts::readable().wants(hidden, generic));
+        assert!(!ListPorts::readable().without_no_export().wants(hidden, generic));
+        let both = ListPorts { output: true, ..ListPorts::readable() };
+        assert!(!both.wants(READ_PORT, generic) && both.wants(READ_PORT | WRITE_PORT, generic));
+    }
+}

@@ -1,0 +1,267 @@
+//! Queues: information, status, tempo and timer.
+
+use crate::event::RealTime;
+use crate::raw::{self, timer_type};
+
+/// A queue (`struct snd_seq_queue_info`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QueueInfo {
+    /// Its number, 0 to 31.
+    pub queue_id: u8,
+    /// Its name, at most 63 bytes; empty for none.
+    pub name: String,
+    /// The client that owns it.
+    pub owner: u8,
+    /// Whether only the owner may control it.
+    pub locked: bool,
+    /// Flags of the kernel's.
+    pub flags: u32,
+}
+
+impl QueueInfo {
+    /// The description of a queue to create: named, and locked as queues are by default.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), locked: true, ..Self::default() }
+    }
+
+    /// From the kernel's structure.
+    #[must_use]
+    pub fn from_raw(raw: &raw::QueueInfo) -> Self {
+        Self {
+            queue_id: raw.queue as u8,
+            name: raw::name(&raw.name).into_owned(),
+            owner: raw.owner as u8,
+            locked: raw.locked(),
+            flags: raw.flags,
+        }
+    }
+
+    /// The kernel's structure.
+    #[must_use]
+    pub fn to_raw(&self) -> raw::QueueInfo {
+        let mut raw = raw::QueueInfo {
+            queue: i32::from(self.queue_id),
+            owner: i32::from(self.owner),
+            flags: self.flags,
+            ..raw::QueueInfo::default()
+        };
+        raw.set_locked(self.locked);
+        raw::set_name(&mut raw.name, &self.name);
+        raw
+    }
+}
+
+/// What a queue is doing (`struct snd_seq_queue_status`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QueueStatus {
+    /// The queue.
+    pub queue_id: u8,
+    /// Events that wait in it.
+    pub events: u32,
+    /// Its time in ticks.
+    pub tick_time: u32,
+    /// Its real time.
+    pub real_time: RealTime,
+    /// The kernel's state word; not 0 while the queue runs.
+    pub status: u32,
+    /// Flags of the kernel's.
+    pub flags: u32,
+}
+
+impl QueueStatus {
+    /// Whether the queue runs.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.status != 0
+    }
+
+    /// From the kernel's structure.
+    #[must_use]
+    pub fn from_raw(raw: &raw::QueueStatus) -> Self {
+        Self {
+            queue_id: raw.queue as u8,
+            events: raw.events.max(0) as u32,
+            tick_time: raw.tick,
+            real_time: raw.time.into(),
+            status: raw.running as u32,
+            flags: raw.flags as u32,
+        }
+    }
+}
+
+/// Tempo and resolution of a queue (`struct snd_seq_queue_tempo`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueTempo {
+    /// Microseconds per quarter note (or what `tempo_base` says), 1 or more.
+    pub tempo: u32,
+    /// Ticks per quarter note, 1 or more.
+    pub ppq: u32,
+    /// Skew: the queue runs at `skew / skew_base` of its speed; 0 leaves it as it is.
+    pub skew: u32,
+    /// Base of the skew: 0x10000, the only one that the kernel takes.
+    pub skew_base: u32,
+    /// Unit of `tempo` in nanoseconds: 1000, or 10 with Linux 6.11 and later. 0 means 1000.
+    pub tempo_base: u16,
+}
+
+impl Default for QueueTempo {
+    /// That of a new queue: 120 beats per minute, 96 ticks per quarter note, no skew.
+    fn default() -> Self {
+        Self { tempo: 500_000, ppq: 96, skew: 0, skew_base: 0, tempo_base: 0 }
+    }
+}
+
+impl QueueTempo {
+    /// `tempo` microseconds per quarter note with `ppq` ticks, no skew.
+    #[must_use]
+    pub fn new(tempo: u32, ppq: u32) -> Self {
+        Self { tempo, ppq, ..Self::default() }
+    }
+
+    /// `bpm` quarter notes per minute with `ppq` ticks, no skew. Rounded down to whole
+    /// microseconds per quarter note.
+    #[must_use]
+    pub fn from_bpm(bpm: f64, ppq: u32) -> Self {
+        Self::new((60e6 / bpm) as u32, ppq)
+    }
+
+    /// Quarter notes per minute.
+    #[must_use]
+    pub fn bpm(&self) -> f64 {
+        let unit = f64::from(if self.tempo_base == 0 { 1000 } else { self.tempo_base });
+        60e9 / (f64::from(self.tempo) * unit)
+    }
+
+    /// With a skew of `skew / 0x10000`.
+    #[must_use]
+    pub const fn with_skew(mut self, skew: u32) -> Self {
+        self.skew = skew;
+        self.skew_base = 0x10000;
+        self
+    }
+
+    /// From the kernel's structure.
+    #[must_use]
+    pub fn from_raw(raw: &raw::QueueTempo) -> Self {
+        Self {
+            tempo: raw.tempo,
+            ppq: raw.ppq as u32,
+            skew: raw.skew_value,
+            skew_base: raw.skew_base,
+            tempo_base: raw.tempo_base,
+        }
+    }
+
+    /// The kernel's structure for `queue`.
+    #[must_use]
+    pub fn to_raw(&self, queue: u8) -> raw::QueueTempo {
+        raw::QueueTempo {
+            queue: i32::from(queue),
+            tempo: self.tempo,
+            ppq: self.ppq as i32,
+            skew_value: self.skew,
+            skew_base: self.skew_base,
+            tempo_base: self.tempo_base,
+            ..raw::QueueTempo::default()
+        }
+    }
+}
+
+/// What drives a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum QueueTimerType {
+    /// A timer of ALSA's.
+    #[default]
+    Alsa,
+    /// MIDI clock events.
+    MidiClock,
+    /// MIDI tick events.
+    MidiTick,
+    /// Another number of the kernel's.
+    Other(i32),
+}
+
+impl QueueTimerType {
+    /// From the kernel's number.
+    #[must_use]
+    pub const fn from_raw(number: i32) -> Self {
+        match number {
+            timer_type::ALSA => Self::Alsa,
+            timer_type::MIDI_CLOCK => Self::MidiClock,
+            timer_type::MIDI_TICK => Self::MidiTick,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The kernel's number.
+    #[must_use]
+    pub const fn raw(self) -> i32 {
+        match self {
+            Self::Alsa => timer_type::ALSA,
+            Self::MidiClock => timer_type::MIDI_CLOCK,
+            Self::MidiTick => timer_type::MIDI_TICK,
+            Self::Other(other) => other,
+        }
+    }
+}
+
+/// A timer of ALSA's (`struct snd_timer_id`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TimerId {
+    /// Device class.
+    pub dev_class: i32,
+    /// Slave class.
+    pub dev_sclass: i32,
+    /// Sound card, or −1.
+    pub card: i32,
+    /// Device.
+    pub device: i32,
+    /// Subdevice.
+    pub subdevice: i32,
+}
+
+/// What drives a queue, and how fast (`struct snd_seq_queue_timer`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QueueTimer {
+    /// The queue.
+    pub queue_id: u8,
+    /// What drives it.
+    pub timer_type: QueueTimerType,
+    /// The timer.
+    pub id: TimerId,
+    /// Resolution in Hz, 10 to 6250; 0 for the default of 1000.
+    pub resolution: u32,
+}
+
+impl QueueTimer {
+    /// From the kernel's structure.
+    #[must_use]
+    pub fn from_raw(raw: &raw::QueueTimer) -> Self {
+        let raw::TimerId { class, slave_class, card, device, subdevice } = raw.id;
+        Self {
+            queue_id: raw.queue as u8,
+            timer_type: QueueTimerType::from_raw(raw.kind),
+            id: TimerId { dev_class: class, dev_sclass: slave_class, card, device, subdevice },
+            resolution: raw.resolution,
+        }
+    }
+
+    /// The kernel's structure.
+    #[must_use]
+    pub fn to_raw(&self) -> raw::QueueTimer {
+        let TimerId { dev_class, dev_sclass, card, device, subdevice } = self.id;
+        raw::QueueTimer {
+            queue: i32::from(self.queue_id),
+            kind: self.timer_type.raw(),
+            id: raw::TimerId { class: dev_class, slave_class: dev_sclass, card, device, subdevice },
+            resolution: self.resolution,
+            ..raw::QueueTimer::default()
+        }
+    }
+}

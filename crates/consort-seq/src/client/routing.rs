@@ -1,0 +1,67 @@
+//! Where an event goes, where it differs from what the event itself says.
+
+use crate::event::{Address, Cell};
+
+/// Overrides for one output: each field that is set takes the place of the event's own.
+///
+/// Made from `()` (no override) or a [`&Port`](crate::Port) (send from this port).
+///
+/// ```
+/// use consort_seq::Routing;
+///
+/// let routing = Routing::new().port(0).queue(3).dest((128, 0));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Routing {
+    queue: Option<u8>,
+    port: Option<u8>,
+    dest: Option<Address>,
+}
+
+impl Routing {
+    /// No override.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { queue: None, port: None, dest: None }
+    }
+
+    /// Through this queue.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<u8>) -> Self {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// From this port of the own client.
+    #[must_use]
+    pub fn port(mut self, port: impl Into<u8>) -> Self {
+        self.port = Some(port.into());
+        self
+    }
+
+    /// To this port.
+    #[must_use]
+    pub fn dest(mut self, dest: impl Into<Address>) -> Self {
+        self.dest = Some(dest.into());
+        self
+    }
+
+    #[inline]
+    pub(crate) fn apply(&self, cell: &mut Cell, client: u8) {
+        if let Some(queue) = self.queue {
+            cell.0[3] = queue;
+        }
+        if let Some(port) = self.port {
+            cell.set_address(12, Address::new(client, port));
+        }
+        if let Some(dest) = self.dest {
+            cell.set_address(14, dest);
+        }
+    }
+}
+
+impl From<()> for Routing {
+    fn from((): ()) -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,226 @@
+//! Numbers of the event types, and the flag bits of an event.
+
+use std::fmt;
+
+use bitflags::bitflags;
+
+/// The type of an event (`SNDRV_SEQ_EVENT_*` of the kernel's `asequencer.h`). Numbers that the
+/// header does not name are kept as they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct EventType(pub u8);
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $kernel:literal;)*) => {
+        impl EventType {
+            $($(#[$doc])* pub const $name: EventType = EventType($number);)*
+
+            /// Every type that the kernel's header names, with that name, by number.
+            pub const ALL: &'static [(EventType, &'static str)] =
+                &[$((EventType::$name, $kernel)),*];
+
+            /// The name in the kernel's header without its prefix (`NOTEON`), or `None` for a
+            /// number without a name.
+            #[must_use]
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($number => Some($kernel),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// System status; result data.
+    SYSTEM = 0, "SYSTEM";
+    /// Result of an event; result data.
+    RESULT = 1, "RESULT";
+    /// A note with its duration, for queues only: the kernel makes note on and note off of it.
+    NOTE = 5, "NOTE";
+    /// Note on.
+    NOTE_ON = 6, "NOTEON";
+    /// Note off.
+    NOTE_OFF = 7, "NOTEOFF";
+    /// Key pressure (polyphonic aftertouch).
+    KEY_PRESSURE = 8, "KEYPRESS";
+    /// Control change.
+    CONTROL_CHANGE = 10, "CONTROLLER";
+    /// Program change.
+    PROGRAM_CHANGE = 11, "PGMCHANGE";
+    /// Channel pressure (aftertouch).
+    CHANNEL_PRESSURE = 12, "CHANPRESS";
+    /// Pitch bend, −8192 to 8191.
+    PITCH_BEND = 13, "PITCHBEND";
+    /// Control change of 14 bits.
+    CONTROL_14 = 14, "CONTROL14";
+    /// Non-registered parameter (NRPN).
+    NON_REGISTERED_PARAMETER = 15, "NONREGPARAM";
+    /// Registered parameter (RPN).
+    REGISTERED_PARAMETER = 16, "REGPARAM";
+    /// Song position pointer.
+    SONG_POSITION = 20, "SONGPOS";
+    /// Song select.
+    SONG_SELECT = 21, "SONGSEL";
+    /// MIDI time code quarter frame.
+    QUARTER_FRAME = 22, "QFRAME";
+    /// Time signature of a Standard MIDI File.
+    TIME_SIGNATURE = 23, "TIMESIGN";
+    /// Key signature of a Standard MIDI File.
+    KEY_SIGNATURE = 24, "KEYSIGN";
+    /// MIDI start, or: start a queue.
+    START = 30, "START";
+    /// MIDI continue, or: continue a queue.
+    CONTINUE = 31, "CONTINUE";
+    /// MIDI stop, or: stop a queue.
+    STOP = 32, "STOP";
+    /// Set a queue's position in ticks.
+    SET_POSITION_TICK = 33, "SETPOS_TICK";
+    /// Set a queue's position in real time.
+    SET_POSITION_TIME = 34, "SETPOS_TIME";
+    /// Set a queue's tempo in µs per quarter note.
+    TEMPO = 35, "TEMPO";
+    /// MIDI clock.
+    CLOCK = 36, "CLOCK";
+    /// MIDI tick.
+    TICK = 37, "TICK";
+    /// Skew a queue's tempo.
+    QUEUE_SKEW = 38, "QUEUE_SKEW";
+    /// A queue's position has changed.
+    SYNC_POSITION = 39, "SYNC_POS";
+    /// Tune request.
+    TUNE_REQUEST = 40, "TUNE_REQUEST";
+    /// Reset.
+    RESET = 41, "RESET";
+    /// Active sensing.
+    ACTIVE_SENSING = 42, "SENSING";
+    /// Echo: comes back to its sender.
+    ECHO = 50, "ECHO";
+    /// Raw event of the OSS emulation.
+    OSS = 51, "OSS";
+    /// A client has come.
+    CLIENT_START = 60, "CLIENT_START";
+    /// A client has gone.
+    CLIENT_EXIT = 61, "CLIENT_EXIT";
+    /// A client's information has changed.
+    CLIENT_CHANGE = 62, "CLIENT_CHANGE";
+    /// A port has come.
+    PORT_START = 63, "PORT_START";
+    /// A port has gone.
+    PORT_EXIT = 64, "PORT_EXIT";
+    /// A port's information has changed.
+    PORT_CHANGE = 65, "PORT_CHANGE";
+    /// Two ports were connected.
+    PORT_SUBSCRIBED = 66, "PORT_SUBSCRIBED";
+    /// Two ports were disconnected.
+    PORT_UNSUBSCRIBED = 67, "PORT_UNSUBSCRIBED";
+    /// User-defined event 0 with 12 bytes.
+    USER_0 = 90, "USR0";
+    /// User-defined event 1.
+    USER_1 = 91, "USR1";
+    /// User-defined event 2.
+    USER_2 = 92, "USR2";
+    /// User-defined event 3.
+    USER_3 = 93, "USR3";
+    /// User-defined event 4.
+    USER_4 = 94, "USR4";
+    /// User-defined event 5.
+    USER_5 = 95, "USR5";
+    /// User-defined event 6.
+    USER_6 = 96, "USR6";
+    /// User-defined event 7.
+    USER_7 = 97, "USR7";
+    /// User-defined event 8.
+    USER_8 = 98, "USR8";
+    /// User-defined event 9.
+    USER_9 = 99, "USR9";
+    /// System exclusive, of any length.
+    SYSTEM_EXCLUSIVE = 130, "SYSEX";
+    /// An event that could not be delivered, with its error.
+    BOUNCE = 131, "BOUNCE";
+    /// User-defined event of any length 0.
+    USER_VARIABLE_0 = 135, "USR_VAR0";
+    /// User-defined event of any length 1.
+    USER_VARIABLE_1 = 136, "USR_VAR1";
+    /// User-defined event of any length 2.
+    USER_VARIABLE_2 = 137, "USR_VAR2";
+    /// User-defined event of any length 3.
+    USER_VARIABLE_3 = 138, "USR_VAR3";
+    /// User-defined event of any length 4.
+    USER_VARIABLE_4 = 139, "USR_VAR4";
+    /// Nothing.
+    NONE = 255, "NONE";
+}
+
+impl EventType {
+    /// Whether the kernel's header gives events of this type variable length (130 to 139).
+    #[must_use]
+    pub const fn is_variable(self) -> bool {
+        matches!(self.0, 130..=139)
+    }
+
+    /// Whether events of this type carry a channel in their first data byte (5 to 24).
+    #[must_use]
+    pub const fn has_channel(self) -> bool {
+        matches!(self.0, 5..=24)
+    }
+}
+
+impl fmt::Display for EventType {
+    /// The name in the kernel's header, or `UNKNOWN_n`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => formatter.pad(name),
+            None => formatter.pad(&format!("UNKNOWN_{}", self.0)),
+        }
+    }
+}
+
+impl fmt::Debug for EventType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+bitflags! {
+    /// The flag bits of an event (`SNDRV_SEQ_TIME_*`, `_EVENT_LENGTH_*`, `_PRIORITY_*`,
+    /// `_EVENT_UMP`).
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+    pub struct EventFlags: u8 {
+        /// The stamp is real time; without the bit it is in ticks.
+        const TIME_STAMP_REAL = 1 << 0;
+        /// The stamp is relative to the queue's time when the event is queued.
+        const TIME_MODE_RELATIVE = 1 << 1;
+        /// Variable data follows the event.
+        const LENGTH_VARIABLE = 1 << 2;
+        /// Variable data stands in the sender's memory. This library never sends such events.
+        const LENGTH_USER_MEMORY = 2 << 2;
+        /// Goes before events of the same time.
+        const PRIORITY_HIGH = 1 << 4;
+        /// Holds a Universal MIDI Packet.
+        const UMP = 1 << 5;
+        const _ = !0;
+    }
+}
+
+impl EventFlags {
+    /// The two bits that say how long an event is.
+    pub const LENGTH_MASK: EventFlags =
+        EventFlags::from_bits_retain(EventFlags::LENGTH_VARIABLE.bits() | (2 << 2));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_header() {
+        assert_eq!(EventType::NOTE_ON.to_string(), "NOTEON");
+        assert_eq!(EventType(77).to_string(), "UNKNOWN_77");
+        assert_eq!(EventType::ALL.len(), 59);
+        let mut numbers: Vec<u8> = EventType::ALL.iter().map(|(kind, _)| kind.0).collect();
+        numbers.dedup();
+        assert!(numbers.is_sorted() && numbers.len() == 59);
+    }
+}

@@ -1,0 +1,475 @@
+//! What an event carries, typed.
+
+use crate::raw;
+
+use super::{Address, Cell, EventFlags, EventType, RealTime};
+
+/// A key of a keyboard: note on, note off and key pressure.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Key {
+    /// MIDI channel, 0 to 15.
+    pub channel: u8,
+    /// Note number, 0 to 127.
+    pub note: u8,
+    /// Velocity or pressure, 0 to 127.
+    pub velocity: u8,
+}
+
+/// A note with its duration.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Note {
+    /// MIDI channel, 0 to 15.
+    pub channel: u8,
+    /// Note number, 0 to 127.
+    pub note: u8,
+    /// Velocity of the note on, 0 to 127.
+    pub velocity: u8,
+    /// Velocity of the note off, 0 to 127.
+    pub off_velocity: u8,
+    /// Duration in ticks, or in milliseconds where the event's stamp is real time.
+    pub duration: u32,
+}
+
+/// A controller or parameter with its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Control {
+    /// MIDI channel, 0 to 15.
+    pub channel: u8,
+    /// Number of the controller (0 to 127) or parameter (0 to 16383).
+    pub param: u32,
+    /// Value: 0 to 127, or 0 to 16383 for the kinds of 14 bits.
+    pub value: i32,
+}
+
+/// A value on a channel: program change, channel pressure, pitch bend and the common messages,
+/// which leave the channel at 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ChannelValue {
+    /// MIDI channel, 0 to 15.
+    pub channel: u8,
+    /// The value; its range depends on the type.
+    pub value: i32,
+}
+
+/// Result of an event's processing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct EventResult {
+    /// Type of the event that was processed.
+    pub event: i32,
+    /// Result.
+    pub result: i32,
+}
+
+/// A connection of two ports.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Connection {
+    /// Where events come from.
+    pub sender: Address,
+    /// Where they go.
+    pub dest: Address,
+}
+
+/// An event's payload, typed. Fixed-size payloads are copied, variable data is borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Payload<'a> {
+    /// System status.
+    System(EventResult),
+    /// Result of an event.
+    Result(EventResult),
+    /// A note with its duration (queues only).
+    Note(Note),
+    /// Note on.
+    NoteOn(Key),
+    /// Note off.
+    NoteOff(Key),
+    /// Key pressure (polyphonic aftertouch).
+    KeyPressure(Key),
+    /// Control change.
+    ControlChange(Control),
+    /// Program change, 0 to 127.
+    ProgramChange(ChannelValue),
+    /// Channel pressure, 0 to 127.
+    ChannelPressure(ChannelValue),
+    /// Pitch bend, −8192 to 8191.
+    PitchBend(ChannelValue),
+    /// Control change of 14 bits, 0 to 16383.
+    Control14(Control),
+    /// Non-registered parameter (NRPN).
+    NonRegisteredParameter(Control),
+    /// Registered parameter (RPN).
+    RegisteredParameter(Control),
+    /// Song position in MIDI beats, 0 to 16383.
+    SongPosition(ChannelValue),
+    /// Song select, 0 to 127.
+    SongSelect(ChannelValue),
+    /// MIDI time code quarter frame, 0 to 127.
+    QuarterFrame(ChannelValue),
+    /// Time signature of a Standard MIDI File, its four bytes in one number.
+    TimeSignature(ChannelValue),
+    /// Key signature of a Standard MIDI File.
+    KeySignature(ChannelValue),
+    /// MIDI start; to the system timer: start the queue.
+    Start {
+        /// Queue meant.
+        queue: u8,
+    },
+    /// MIDI continue; to the system timer: continue the queue.
+    Continue {
+        /// Queue meant.
+        queue: u8,
+    },
+    /// MIDI stop; to the system timer: stop the queue.
+    Stop {
+        /// Queue meant.
+        queue: u8,
+    },
+    /// Set a queue's position in ticks.
+    SetPositionTick {
+        /// Queue meant.
+        queue: u8,
+        /// Position in ticks.
+        tick: u32,
+    },
+    /// Set a queue's position in real time.
+    SetPositionTime {
+        /// Queue meant.
+        queue: u8,
+        /// Position.
+        time: RealTime,
+    },
+    /// Set a queue's tempo.
+    Tempo {
+        /// Queue meant.
+        queue: u8,
+        /// Microseconds per quarter note.
+        microseconds: i32,
+    },
+    /// MIDI clock.
+    Clock {
+        /// Queue meant.
+        queue: u8,
+    },
+    /// MIDI tick.
+    Tick {
+        /// Queue meant.
+        queue: u8,
+    },
+    /// Skew a queue's tempo.
+    QueueSkew {
+        /// Queue meant.
+        queue: u8,
+        /// Skew, in parts of `base`.
+        value: u32,
+        /// Base; the kernel takes 0x10000 only.
+        base: u32,
+    },
+    /// A queue's position has changed.
+    SyncPosition {
+        /// Queue meant.
+        queue: u8,
+        /// Position.
+        position: u32,
+    },
+    /// Tune request.
+    TuneRequest,
+    /// Reset.
+    Reset,
+    /// Active sensing.
+    ActiveSensing,
+    /// Echo, with any 12 bytes.
+    Echo([u8; 12]),
+    /// Raw event of the OSS emulation.
+    Oss([u8; 12]),
+    /// A client has come.
+    ClientStart(Address),
+    /// A client has gone.
+    ClientExit(Address),
+    /// A client's information has changed.
+    ClientChange(Address),
+    /// A port has come.
+    PortStart(Address),
+    /// A port has gone.
+    PortExit(Address),
+    /// A port's information has changed.
+    PortChange(Address),
+    /// Two ports were connected.
+    PortSubscribed(Connection),
+    /// Two ports were disconnected.
+    PortUnsubscribed(Connection),
+    /// User-defined event 0 to 9 with any 12 bytes.
+    User(u8, [u8; 12]),
+    /// System exclusive message, or a part of a long one.
+    SystemExclusive(&'a [u8]),
+    /// An event that could not be delivered: see [`Bounce::parse`].
+    Bounce(&'a [u8]),
+    /// User-defined event 0 to 4 with data of any length.
+    UserVariable(u8, &'a [u8]),
+    /// Nothing.
+    None,
+    /// A type that the kernel's header does not name.
+    Unknown {
+        /// Its type.
+        event_type: EventType,
+        /// Its fixed data.
+        data: [u8; 12],
+        /// Its variable data, empty for an event of fixed size.
+        variable: &'a [u8],
+    },
+}
+
+impl<'a> Payload<'a> {
+    /// The type of an event with this payload. A user-defined number that is too large counts
+    /// as the largest.
+    #[must_use]
+    pub fn event_type(&self) -> EventType {
+        match *self {
+            Payload::System(_) => EventType::SYSTEM,
+            Payload::Result(_) => EventType::RESULT,
+            Payload::Note(_) => EventType::NOTE,
+            Payload::NoteOn(_) => EventType::NOTE_ON,
+            Payload::NoteOff(_) => EventType::NOTE_OFF,
+            Payload::KeyPressure(_) => EventType::KEY_PRESSURE,
+            Payload::ControlChange(_) => EventType::CONTROL_CHANGE,
+            Payload::ProgramChange(_) => EventType::PROGRAM_CHANGE,
+            Payload::ChannelPressure(_) => EventType::CHANNEL_PRESSURE,
+            Payload::PitchBend(_) => EventType::PITCH_BEND,
+            Payload::Control14(_) => EventType::CONTROL_14,
+            Payload::NonRegisteredParameter(_) => EventType::NON_REGISTERED_PARAMETER,
+            Payload::RegisteredParameter(_) => EventType::REGISTERED_PARAMETER,
+            Payload::SongPosition(_) => EventType::SONG_POSITION,
+            Payload::SongSelect(_) => EventType::SONG_SELECT,
+            Payload::QuarterFrame(_) => EventType::QUARTER_FRAME,
+            Payload::TimeSignature(_) => EventType::TIME_SIGNATURE,
+            Payload::KeySignature(_) => EventType::KEY_SIGNATURE,
+            Payload::Start { .. } => EventType::START,
+            Payload::Continue { .. } => EventType::CONTINUE,
+            Payload::Stop { .. } => EventType::STOP,
+            Payload::SetPositionTick { .. } => EventType::SET_POSITION_TICK,
+            Payload::SetPositionTime { .. } => EventType::SET_POSITION_TIME,
+            Payload::Tempo { .. } => EventType::TEMPO,
+            Payload::Clock { .. } => EventType::CLOCK,
+            Payload::Tick { .. } => EventType::TICK,
+            Payload::QueueSkew { .. } => EventType::QUEUE_SKEW,
+            Payload::SyncPosition { .. } => EventType::SYNC_POSITION,
+            Payload::TuneRequest => EventType::TUNE_REQUEST,
+            Payload::Reset => EventType::RESET,
+            Payload::ActiveSensing => EventType::ACTIVE_SENSING,
+            Payload::Echo(_) => EventType::ECHO,
+            Payload::Oss(_) => EventType::OSS,
+            Payload::ClientStart(_) => EventType::CLIENT_START,
+            Payload::ClientExit(_) => EventType::CLIENT_EXIT,
+            Payload::ClientChange(_) => EventType::CLIENT_CHANGE,
+            Payload::PortStart(_) => EventType::PORT_START,
+            Payload::PortExit(_) => EventType::PORT_EXIT,
+            Payload::PortChange(_) => EventType::PORT_CHANGE,
+            Payload::PortSubscribed(_) => EventType::PORT_SUBSCRIBED,
+            Payload::PortUnsubscribed(_) => EventType::PORT_UNSUBSCRIBED,
+            Payload::User(number, _) => EventType(EventType::USER_0.0 + number.min(9)),
+            Payload::SystemExclusive(_) => EventType::SYSTEM_EXCLUSIVE,
+            Payload::Bounce(_) => EventType::BOUNCE,
+            Payload::UserVariable(number, _) => {
+                EventType(EventType::USER_VARIABLE_0.0 + number.min(4))
+            }
+            Payload::None => EventType::NONE,
+            Payload::Unknown { event_type, .. } => event_type,
+        }
+    }
+
+    /// Reads the payload of `cell`, whose variable data is `variable`.
+    pub(crate) fn read(cell: &Cell, variable: &'a [u8]) -> Self {
+        let bytes = &cell.0;
+        let key = || Key { channel: bytes[16], note: bytes[17], velocity: bytes[18] };
+        let control =
+            || Control { channel: bytes[16], param: cell.word(20), value: cell.word(24) as i32 };
+        let channel_value = || ChannelValue { channel: bytes[16], value: cell.word(24) as i32 };
+        let result = || EventResult { event: cell.word(16) as i32, result: cell.word(20) as i32 };
+        let connection = || Connection { sender: cell.address(16), dest: cell.address(18) };
+        let queue = bytes[16];
+        let event_type = cell.event_type();
+        match event_type {
+            EventType::SYSTEM => Payload::System(result()),
+            EventType::RESULT => Payload::Result(result()),
+            EventType::NOTE => Payload::Note(Note {
+                channel: bytes[16],
+                note: bytes[17],
+                velocity: bytes[18],
+                off_velocity: bytes[19],
+                duration: cell.word(20),
+            }),
+            EventType::NOTE_ON => Payload::NoteOn(key()),
+            EventType::NOTE_OFF => Payload::NoteOff(key()),
+            EventType::KEY_PRESSURE => Payload::KeyPressure(key()),
+            EventType::CONTROL_CHANGE => Payload::ControlChange(control()),
+            EventType::PROGRAM_CHANGE => Payload::ProgramChange(channel_value()),
+            EventType::CHANNEL_PRESSURE => Payload::ChannelPressure(channel_value()),
+            EventType::PITCH_BEND => Payload::PitchBend(channel_value()),
+            EventType::CONTROL_14 => Payload::Control14(control()),
+            EventType::NON_REGISTERED_PARAMETER => Payload::NonRegisteredParameter(control()),
+            EventType::REGISTERED_PARAMETER => Payload::RegisteredParameter(control()),
+            EventType::SONG_POSITION => Payload::SongPosition(channel_value()),
+            EventType::SONG_SELECT => Payload::SongSelect(channel_value()),
+            EventType::QUARTER_FRAME => Payload::QuarterFrame(channel_value()),
+            EventType::TIME_SIGNATURE => Payload::TimeSignature(channel_value()),
+            EventType::KEY_SIGNATURE => Payload::KeySignature(channel_value()),
+            EventType::START => Payload::Start { queue },
+            EventType::CONTINUE => Payload::Continue { queue },
+            EventType::STOP => Payload::Stop { queue },
+            EventType::SET_POSITION_TICK => Payload::SetPositionTick { queue, tick: cell.word(20) },
+            EventType::SET_POSITION_TIME => {
+                Payload::SetPositionTime { queue, time: cell.real_time(20) }
+            }
+            EventType::TEMPO => Payload::Tempo { queue, microseconds: cell.word(20) as i32 },
+            EventType::CLOCK => Payload::Clock { queue },
+            EventType::TICK => Payload::Tick { queue },
+            EventType::QUEUE_SKEW => {
+                Payload::QueueSkew { queue, value: cell.word(20), base: cell.word(24) }
+            }
+            EventType::SYNC_POSITION => Payload::SyncPosition { queue, position: cell.word(20) },
+            EventType::TUNE_REQUEST => Payload::TuneRequest,
+            EventType::RESET => Payload::Reset,
+            EventType::ACTIVE_SENSING => Payload::ActiveSensing,
+            EventType::ECHO => Payload::Echo(cell.data()),
+            EventType::OSS => Payload::Oss(cell.data()),
+            EventType::CLIENT_START => Payload::ClientStart(cell.address(16)),
+            EventType::CLIENT_EXIT => Payload::ClientExit(cell.address(16)),
+            EventType::CLIENT_CHANGE => Payload::ClientChange(cell.address(16)),
+            EventType::PORT_START => Payload::PortStart(cell.address(16)),
+            EventType::PORT_EXIT => Payload::PortExit(cell.address(16)),
+            EventType::PORT_CHANGE => Payload::PortChange(cell.address(16)),
+            EventType::PORT_SUBSCRIBED => Payload::PortSubscribed(connection()),
+            EventType::PORT_UNSUBSCRIBED => Payload::PortUnsubscribed(connection()),
+            EventType(number @ 90..=99) => Payload::User(number - 90, cell.data()),
+            EventType::SYSTEM_EXCLUSIVE => Payload::SystemExclusive(variable),
+            EventType::BOUNCE => Payload::Bounce(variable),
+            EventType(number @ 135..=139) => Payload::UserVariable(number - 135, variable),
+            EventType::NONE => Payload::None,
+            _ => Payload::Unknown { event_type, data: cell.data(), variable },
+        }
+    }
+
+    /// Writes the payload into `cell` (type, data and length bits) and returns its variable
+    /// data. Bytes that the payload does not use are left at 0.
+    pub(crate) fn write(&self, cell: &mut Cell) -> &'a [u8] {
+        cell.0[0] = self.event_type().0;
+        cell.set_data([0; 12]);
+        let mut variable: &'a [u8] = &[];
+        let mut is_variable = false;
+        match *self {
+            Payload::System(result) | Payload::Result(result) => {
+                cell.set_word(16, result.event as u32);
+                cell.set_word(20, result.result as u32);
+            }
+            Payload::Note(note) => {
+                cell.0[16] = note.channel;
+                cell.0[17] = note.note;
+                cell.0[18] = note.velocity;
+                cell.0[19] = note.off_velocity;
+                cell.set_word(20, note.duration);
+            }
+            Payload::NoteOn(key) | Payload::NoteOff(key) | Payload::KeyPressure(key) => {
+                cell.0[16] = key.channel;
+                cell.0[17] = key.note;
+                cell.0[18] = key.velocity;
+            }
+            Payload::ControlChange(control)
+            | Payload::Control14(control)
+            | Payload::NonRegisteredParameter(control)
+            | Payload::RegisteredParameter(control) => {
+                cell.0[16] = control.channel;
+                cell.set_word(20, control.param);
+                cell.set_word(24, control.value as u32);
+            }
+            Payload::ProgramChange(value)
+            | Payload::ChannelPressure(value)
+            | Payload::PitchBend(value)
+            | Payload::SongPosition(value)
+            | Payload::SongSelect(value)
+            | Payload::QuarterFrame(value)
+            | Payload::TimeSignature(value)
+            | Payload::KeySignature(value) => {
+                cell.0[16] = value.channel;
+                cell.set_word(24, value.value as u32);
+            }
+            Payload::Start { queue }
+            | Payload::Continue { queue }
+            | Payload::Stop { queue }
+            | Payload::Clock { queue }
+            | Payload::Tick { queue } => cell.0[16] = queue,
+            Payload::SetPositionTick { queue, tick } => {
+                cell.0[16] = queue;
+                cell.set_word(20, tick);
+            }
+            Payload::SetPositionTime { queue, time } => {
+                cell.0[16] = queue;
+                cell.set_real_time(20, time);
+            }
+            Payload::Tempo { queue, microseconds } => {
+                cell.0[16] = queue;
+                cell.set_word(20, microseconds as u32);
+            }
+            Payload::QueueSkew { queue, value, base } => {
+                cell.0[16] = queue;
+                cell.set_word(20, value);
+                cell.set_word(24, base);
+            }
+            Payload::SyncPosition { queue, position } => {
+                cell.0[16] = queue;
+                cell.set_word(20, position);
+            }
+            Payload::TuneRequest | Payload::Reset | Payload::ActiveSensing | Payload::None => {}
+            Payload::Echo(data) | Payload::Oss(data) | Payload::User(_, data) => {
+                cell.set_data(data);
+            }
+            Payload::ClientStart(address)
+            | Payload::ClientExit(address)
+            | Payload::ClientChange(address)
+            | Payload::PortStart(address)
+            | Payload::PortExit(address)
+            | Payload::PortChange(address) => cell.set_address(16, address),
+            Payload::PortSubscribed(connection) | Payload::PortUnsubscribed(connection) => {
+                cell.set_address(16, connection.sender);
+                cell.set_address(18, connection.dest);
+            }
+            Payload::SystemExclusive(data)
+            | Payload::Bounce(data)
+            | Payload::UserVariable(_, data) => {
+                variable = data;
+                is_variable = true;
+            }
+            Payload::Unknown { event_type, data, variable: bytes } => {
+                cell.set_data(data);
+                variable = bytes;
+                is_variable = event_type.is_variable() || !bytes.is_empty();
+            }
+        }
+        let mut flags = cell.flags() - EventFlags::LENGTH_MASK;
+        if is_variable {
+            flags |= EventFlags::LENGTH_VARIABLE;
+        }
+        cell.0[1] = flags.bits();
+        variable
+    }
+}
+
+/// An event that came back because it could not be delivered (`struct snd_seq_event_bounce`).
+/// Only clients with the bounce filter on get such events, and only for queued events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Bounce<'a> {
+    /// The errno, as a positive number.
+    pub errno: i32,
+    /// The event that failed.
+    pub event: raw::Event,
+    /// Its variable data.
+    pub variable: &'a [u8],
+}
+
+impl<'a> Bounce<'a> {
+    /// Reads the data of a bounce event; `None` if it is too short for one.
+    #[must_use]
+    pub fn parse(data: &'a [u8]) -> Option<Self> {
+        let errno = i32::from_ne_bytes(data.get(..4)?.try_into().ok()?);
+        let event = raw::Event::from_bytes(data.get(4..4 + Cell::SIZE)?.try_into().ok()?);
+        Some(Self { errno: errno.wrapping_abs(), event, variable: &data[4 + Cell::SIZE..] })
+    }
+}

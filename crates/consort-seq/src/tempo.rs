@@ -1,0 +1,202 @@
+//! Tempo maps: ticks to time and back.
+
+use crate::event::RealTime;
+
+/// What cannot be a tempo map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TempoMapError {
+    /// Ticks per quarter note must be 1 or more.
+    #[error("a tempo map needs 1 or more ticks per quarter note, not 0")]
+    ZeroResolution,
+    /// Microseconds per quarter note must be 1 or more.
+    #[error("the tempo at tick {tick} is 0 µs per quarter note; expected 1 or more")]
+    ZeroTempo {
+        /// Where.
+        tick: u64,
+    },
+}
+
+/// Tempo changes along the ticks of a piece, so that ticks become time and time becomes ticks,
+/// exactly: the sums are whole nanoseconds times ticks per quarter note, nothing accumulates
+/// rounding.
+///
+/// ```
+/// use consort_seq::{RealTime, TempoMap};
+///
+/// let mut map = TempoMap::new(96)?; // 120 beats per minute
+/// map.set_tempo(192, 1_000_000)?; // 60 from the third beat on
+/// assert_eq!(map.real_time(288), RealTime::new(2, 0));
+/// assert_eq!(map.tick(RealTime::new(2, 0)), 288);
+/// # Ok::<(), consort_seq::TempoMapError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TempoMap {
+    ticks_per_quarter: u32,
+    /// By tick, beginning with tick 0.
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    tick: u64,
+    /// Microseconds per quarter note from here on.
+    tempo: u32,
+    /// Time at `tick`, in nanoseconds times ticks per quarter note.
+    scaled: u128,
+}
+
+/// Microseconds per quarter note of a queue that nobody has set: 120 beats per minute.
+const DEFAULT_TEMPO: u32 = 500_000;
+
+impl TempoMap {
+    /// A map with `ticks_per_quarter` ticks per quarter note at 120 beats per minute throughout,
+    /// the tempo of a new queue.
+    ///
+    /// # Errors
+    /// If `ticks_per_quarter` is 0.
+    pub fn new(ticks_per_quarter: u32) -> Result<Self, TempoMapError> {
+        if ticks_per_quarter == 0 {
+            return Err(TempoMapError::ZeroResolution);
+        }
+        let first = Change { tick: 0, tempo: DEFAULT_TEMPO, scaled: 0 };
+        Ok(Self { ticks_per_quarter, changes: vec![first] })
+    }
+
+    /// Ticks per quarter note.
+    #[must_use]
+    pub const fn ticks_per_quarter(&self) -> u32 {
+        self.ticks_per_quarter
+    }
+
+    /// Sets the tempo from `tick` on, up to the next change, in microseconds per quarter note.
+    /// A change at the same tick is replaced.
+    ///
+    /// # Errors
+    /// If `microseconds` is 0.
+    pub fn set_tempo(&mut self, tick: u64, microseconds: u32) -> Result<(), TempoMapError> {
+        if microseconds == 0 {
+            return Err(TempoMapError::ZeroTempo { tick });
+        }
+        let index = match self.changes.binary_search_by_key(&tick, |change| change.tick) {
+            Ok(index) => {
+                self.changes[index].tempo = microseconds;
+                index
+            }
+            Err(index) => {
+                self.changes.insert(index, Change { tick, tempo: microseconds, scaled: 0 });
+                index
+            }
+        };
+        for at in index.max(1)..self.changes.len() {
+            let before = self.changes[at - 1];
+            self.changes[at].scaled = before.scaled_at(self.changes[at].tick);
+        }
+        Ok(())
+    }
+
+    /// The tempo at `tick`, in microseconds per quarter note.
+    #[must_use]
+    pub fn tempo(&self, tick: u64) -> u32 {
+        self.change_at(tick).tempo
+    }
+
+    /// The tempo at `tick`, in beats (quarter notes) per minute.
+    #[must_use]
+    pub fn beats_per_minute(&self, tick: u64) -> f64 {
+        60e6 / f64::from(self.tempo(tick))
+    }
+
+    /// The changes: tick and microseconds per quarter note, by tick.
+    pub fn changes(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.changes.iter().map(|change| (change.tick, change.tempo))
+    }
+
+    /// When `tick` is, rounded down to the nanosecond.
+    #[must_use]
+    pub fn real_time(&self, tick: u64) -> RealTime {
+        let scaled = self.change_at(tick).scaled_at(tick);
+        let nanoseconds = scaled / u128::from(self.ticks_per_quarter);
+        RealTime::from_nanoseconds(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+    }
+
+    /// The first tick that is not before `time`.
+    #[must_use]
+    pub fn tick(&self, time: RealTime) -> u64 {
+        // The least tick whose time, rounded down, is not less than `time`.
+        let target = u128::from(time.as_nanoseconds()) * u128::from(self.ticks_per_quarter);
+        let index = self.changes.partition_point(|change| change.scaled < target).max(1) - 1;
+        let change = self.changes[index];
+        let per_tick = u128::from(change.tempo) * 1000;
+        let ticks = (target - change.scaled.min(target)).div_ceil(per_tick);
+        let tick = change.tick + u64::try_from(ticks).unwrap_or(u64::MAX);
+        match self.changes.get(index + 1) {
+            Some(next) => tick.min(next.tick),
+            None => tick,
+        }
+    }
+
+    fn change_at(&self, tick: u64) -> Change {
+        let after = self.changes.partition_point(|change| change.tick <= tick);
+        self.changes[after - 1]
+    }
+}
+
+impl Change {
+    fn scaled_at(self, tick: u64) -> u128 {
+        self.scaled + u128::from(tick - self.tick) * u128::from(self.tempo) * 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_constant_tempo() {
+        let map = TempoMap::new(96).unwrap();
+        assert_eq!(map.real_time(96), RealTime::new(0, 500_000_000));
+        assert_eq!(map.real_time(1), RealTime::new(0, 5_208_333));
+        assert_eq!(map.tick(RealTime::new(1, 0)), 192);
+        assert!((map.beats_per_minute(5) - 120.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn changes_may_come_in_any_order() {
+        let mut map = TempoMap::new(480).unwrap();
+        map.set_tempo(960, 250_000).unwrap();
+        map.set_tempo(0, 1_000_000).unwrap();
+        map.set_tempo(480, 500_000).unwrap();
+        assert_eq!(map.real_time(1440), RealTime::new(1, 750_000_000));
+        map.set_tempo(480, 1_000_000).unwrap();
+        assert_eq!(map.real_time(1440), RealTime::new(2, 250_000_000));
+        assert_eq!(map.changes().count(), 3);
+        assert_eq!(map.tempo(959), 1_000_000);
+    }
+
+    #[test]
+    fn zeroes_are_refused() {
+        assert_eq!(TempoMap::new(0), Err(TempoMapError::ZeroResolution));
+        let mut map = TempoMap::new(1).unwrap();
+        assert_eq!(map.set_tempo(7, 0), Err(TempoMapError::ZeroTempo { tick: 7 }));
+    }
+
+    proptest! {
+        #[test]
+        fn ticks_survive_the_way_there_and_back(
+            resolution in 1u32..2000,
+            changes in prop::collection::vec((0u64..100_000, 1000u32..5_000_000), 0..8),
+            tick in 0u64..200_000,
+        ) {
+            let mut map = TempoMap::new(resolution).unwrap();
+            for (at, tempo) in changes {
+                map.set_tempo(at, tempo).unwrap();
+            }
+            // A tick lasts at least 500 ns here, so rounding down loses less than one.
+            prop_assert_eq!(map.tick(map.real_time(tick)), tick);
+            prop_assert!(map.real_time(tick + 1) > map.real_time(tick));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# consort-seq on the real kernel sequencer: one boot of the small virtual machine a kernel.
+# The conformance suite runs with CONSORT_SEQ=kernel; the differential test runs the same random
+# programs on the kernel and on the embedded engine and compares every answer.
+# Debian's kernel always; a newer one (CONSORT_VM_NEWER, default sid) where it can be fetched.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+binary() { # test name → its executable
+    cargo test --quiet -p consort-seq --test "$1" --no-run --message-format=json 2>/dev/null |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
+}
+
+tests=()
+for name in conformance differential; do
+    [[ -f crates/consort-seq/tests/$name.rs || -d crates/consort-seq/tests/$name ]] || continue
+    executable=$(binary "$name")
+    [[ -x $executable ]] || { echo "cannot build the test $name of consort-seq" >&2; exit 1; }
+    tests+=("$executable")
+done
+
+run_on() { # Debian suite or nothing
+    CONSORT_VM_SUITE=$1 CONSORT_SEQ=kernel tests/vm/run --timeout 420 bash -c '
+        echo "kernel $(uname -r)"
+        failed=0
+        for test in "$@"; do "$test" --test-threads=1 || failed=1; done
+        exit $failed' kernel-suite "${tests[@]}"
+}
+
+status=0
+run_on "" || status=$?
+if ((status == 77)); then
+    echo "SKIPPED: consort-seq on the kernel: the virtual machine cannot be had here"
+    [[ -z ${CI:-} ]] || exit 1
+    exit 0
+fi
+((status == 0)) || exit 1
+
+newer=${CONSORT_VM_NEWER-sid}
+if [[ -n $newer ]]; then
+    status=0
+    run_on "$newer" || status=$?
+    if ((status == 77)); then
+        echo "SKIPPED: consort-seq on the kernel of $newer: it could not be fetched"
+    elif ((status != 0)); then
+        exit 1
+    fi
+fi
+echo "consort-seq on the kernel: passed"
