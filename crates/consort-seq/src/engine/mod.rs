@@ -5,10 +5,13 @@
 //! to poll. Clients, ports and queues are built on that once, for both.
 //!
 //! * [`Engine::Kernel`]: the sequencer of the Linux kernel, through `/dev/snd/seq`.
-//! * `Engine::Embedded`: a sequencer inside this process with the semantics of Linux 7.0, on
+//! * [`Engine::Embedded`]: a sequencer inside this process with the semantics of Linux 7.0, on
 //!   the real or on a virtual clock. It is chosen, never fallen back to.
 
+pub mod embedded;
 mod errno;
+#[doc(hidden)]
+pub mod exercise;
 mod kernel;
 mod open;
 mod request;
@@ -17,6 +20,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
+pub use embedded::{ClockKind, Embedded, EmbeddedConnection};
 pub use errno::Errno;
 pub use kernel::{KERNEL_DEVICE, KernelConnection};
 pub use open::{OpenError, OpenErrorKind, OpenMode};
@@ -92,8 +96,8 @@ pub trait Connection: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `EAGAIN`: no event. `ENOSPC`: events were lost, and the input has been cleared; the next
-    /// read goes on. `ENOMEM`: the buffer is smaller than the first event (6.1 to current:
-    /// the event stays). `ENXIO`: not open for input.
+    /// read goes on. `EBADF`: not open for input. A buffer that is too small for the first event
+    /// is `EAGAIN` too, and one that is smaller than a cell reads 0 bytes.
     fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno>;
 
     /// Writes events: cells, each followed by its variable data without padding. Returns the
@@ -101,7 +105,7 @@ pub trait Connection: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// The errno of the first event, where not even one could be taken; an error further on ends
-    /// the write early and is reported by the next. `EAGAIN`: no room at present. `ENXIO`: not
+    /// the write early and is reported by the next. `EAGAIN`: no room at present. `EBADF`: not
     /// open for output.
     fn write(&self, cells: &[u8]) -> Result<usize, Errno>;
 
@@ -129,6 +133,8 @@ pub enum Engine {
         /// Its device, usually [`KERNEL_DEVICE`].
         path: PathBuf,
     },
+    /// One inside this process.
+    Embedded(Embedded),
 }
 
 impl Engine {
@@ -136,6 +142,23 @@ impl Engine {
     #[must_use]
     pub fn kernel() -> Self {
         Self::Kernel { path: PathBuf::from(KERNEL_DEVICE) }
+    }
+
+    /// The engine that the environment variable `CONSORT_SEQ` names: `kernel` (also if it is
+    /// unset or empty) or `embedded`, the one of [`Embedded::process_wide`].
+    ///
+    /// # Errors
+    /// The variable names something else ([`OpenErrorKind::UnknownEngine`]).
+    pub fn from_environment() -> Result<Self, OpenError> {
+        let value = std::env::var_os("CONSORT_SEQ").unwrap_or_default();
+        match value.to_str() {
+            Some("" | "kernel") => Ok(Self::kernel()),
+            Some("embedded") => Ok(Self::Embedded(Embedded::process_wide())),
+            _ => {
+                let value = value.to_string_lossy().into_owned();
+                Err(OpenError { cause: open::Cause::Selection { value } })
+            }
+        }
     }
 
     /// Opens a connection: a new client without a name and without ports.
@@ -146,6 +169,7 @@ impl Engine {
     pub fn open(&self, mode: OpenMode) -> Result<Box<dyn Connection>, OpenError> {
         match self {
             Self::Kernel { path } => Ok(Box::new(KernelConnection::open(path, mode)?)),
+            Self::Embedded(engine) => Ok(Box::new(engine.open(mode)?)),
         }
     }
 }

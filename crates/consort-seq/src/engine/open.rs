@@ -56,7 +56,6 @@ pub struct OpenError {
 }
 
 #[derive(Debug)]
-#[allow(dead_code)] // the embedded engine uses the last two
 pub(super) enum Cause {
     Device { path: PathBuf, errno: Errno },
     Version { path: PathBuf, found: ProtocolVersion },

@@ -149,7 +149,6 @@ impl fmt::Debug for EventFilter {
 
 /// A client (`struct snd_seq_client_info`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ClientInfo {
     /// Its number.
     pub client_id: u8,
@@ -254,7 +253,6 @@ impl fmt::Display for ClientInfo {
 /// A client's memory in the sequencer, in cells of 28 bytes (`struct snd_seq_client_pool`). An
 /// event takes one cell, and one more for each 28 bytes of variable data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct ClientPool {
     /// The client.
     pub client_id: u8,
@@ -301,7 +299,6 @@ impl ClientPool {
 
 /// Limits and use of the sequencer (`struct snd_seq_system_info`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct SystemInfo {
     /// Most queues.
     pub queues: u32,

@@ -89,7 +89,6 @@ impl PortType {
 
 /// A port (`struct snd_seq_port_info`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct PortInfo {
     /// Number of its client.
     pub client_id: u8,
@@ -205,7 +204,6 @@ impl fmt::Display for PortInfo {
 
 /// How two ports are to be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct SubscribeOptions {
     /// The queue whose time stamps the events; used with `time_update`.
     pub queue: Option<u8>,
@@ -285,7 +283,6 @@ pub enum SubscriptionQueryType {
 
 /// A connection of a port, as question and as answer (`struct snd_seq_query_subs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct SubscriptionQuery {
     /// The port whose connections are asked for.
     pub root: Address,

@@ -5,7 +5,6 @@ use crate::raw::{self, timer_type};
 
 /// A queue (`struct snd_seq_queue_info`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct QueueInfo {
     /// Its number, 0 to 31.
     pub queue_id: u8,
@@ -55,7 +54,6 @@ impl QueueInfo {
 
 /// What a queue is doing (`struct snd_seq_queue_status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct QueueStatus {
     /// The queue.
     pub queue_id: u8,
@@ -94,7 +92,6 @@ impl QueueStatus {
 
 /// Tempo and resolution of a queue (`struct snd_seq_queue_tempo`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct QueueTempo {
     /// Microseconds per quarter note (or what `tempo_base` says), 1 or more.
     pub tempo: u32,
@@ -227,7 +224,6 @@ pub struct TimerId {
 
 /// What drives a queue, and how fast (`struct snd_seq_queue_timer`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct QueueTimer {
     /// The queue.
     pub queue_id: u8,

@@ -42,7 +42,6 @@ bitflags! {
 /// let notes_to_come = RemoveEvents::output().of_type(EventType::NOTE_ON).after_tick(960);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RemoveEvents {
     /// Which of the fields count.
     pub condition: RemoveCondition,

@@ -1,0 +1,372 @@
+//! The way of an event: into a queue or straight on, to one port or to subscribers.
+
+use super::pool::{Stored, cells_of_data};
+use super::queue::Queue;
+use super::state::{State, fault};
+use crate::engine::Errno;
+use crate::raw::{Address, Event, EventData, address, event_flag, event_type, port_capability};
+use crate::raw::{client_filter, subscription_flag};
+
+/// An event that passes through this many clients is dropped.
+const HOP_LIMIT: u32 = 10;
+/// Types from here on belong to the kernel.
+const FIRST_RESERVED: u8 = 150;
+/// No event may carry more.
+const DATA_LIMIT: u32 = 0x3fff_fff0;
+
+const fn is_variable_type(kind: u8) -> bool {
+    kind >= 130 && kind <= 139
+}
+
+impl State {
+    /// The `write` of a client.
+    pub(super) fn write(&mut self, number: u8, mut bytes: &[u8]) -> Result<usize, Errno> {
+        let client = self.own(number)?;
+        if !client.user.as_ref().is_some_and(|user| user.accepts_output) {
+            return Err(Errno::BAD_DESCRIPTOR);
+        }
+        if !client.pool.is_set_up() {
+            client.pool.set_up();
+        }
+        self.touch(number);
+        let mut written = 0;
+        let mut failure = None;
+        while let Some((cell, rest)) = bytes.split_first_chunk::<{ Event::SIZE }>() {
+            let mut event = Event::from_bytes(cell);
+            if event.kind == event_type::NONE {
+                written += Event::SIZE;
+                bytes = rest;
+                continue;
+            }
+            match self.write_one(number, &mut event, rest) {
+                Ok(data_length) => {
+                    written += Event::SIZE + data_length;
+                    bytes = &rest[data_length..];
+                }
+                Err(errno) => {
+                    failure = Some(errno);
+                    break;
+                }
+            }
+        }
+        match failure {
+            Some(errno) if written == 0 => Err(errno),
+            None if written == 0 => Err(Errno::INVALID),
+            _ => Ok(written),
+        }
+    }
+
+    /// Takes one event; returns the length of its variable data in `rest`.
+    fn write_one(&mut self, number: u8, event: &mut Event, rest: &[u8]) -> Result<usize, Errno> {
+        event.source.client = number;
+        let variable = is_variable_type(event.kind);
+        match event.flags & event_flag::LENGTH_MASK {
+            event_flag::LENGTH_FIXED if variable => return Err(Errno::INVALID),
+            event_flag::LENGTH_VARIABLE
+                if !variable || event.data.external_length() & !0xc000_0000 >= DATA_LIMIT =>
+            {
+                return Err(Errno::INVALID);
+            }
+            // Data in the sender's memory is for kernel clients.
+            event_flag::LENGTH_FIXED | event_flag::LENGTH_VARIABLE => {}
+            _ => return Err(Errno::INVALID),
+        }
+        if event.kind >= FIRST_RESERVED {
+            return Err(Errno::INVALID);
+        }
+        let mut data = &[][..];
+        if variable {
+            let length = (event.data.external_length() & !0xc000_0000) as usize;
+            data = rest.get(..length).ok_or(Errno::INVALID)?;
+            event.data = EventData::from_external_length(length as u32);
+        }
+        self.enqueue(number, event, data)?;
+        Ok(data.len())
+    }
+
+    /// Delivers an event or puts it into its queue.
+    fn enqueue(&mut self, number: u8, event: &mut Event, data: &[u8]) -> Result<(), Errno> {
+        if event.queue == address::SUBSCRIBERS {
+            // Said this way, the source port need not be there: then nobody is reached.
+            event.dest.client = address::SUBSCRIBERS;
+            event.queue = address::QUEUE_DIRECT;
+        } else if event.dest.client == address::SUBSCRIBERS && self.port(event.source).is_none() {
+            return Err(Errno::INVALID);
+        }
+        if event.queue == address::QUEUE_DIRECT {
+            if event.kind == event_type::NOTE {
+                return Err(Errno::INVALID);
+            }
+            return self.deliver(Some(number), event, data, 0).map(|_| ());
+        }
+        let queue_number = event.queue;
+        if !self.queue(queue_number.into()).is_some_and(|queue| queue.is_used_by(number)) {
+            return Err(Errno::INVALID);
+        }
+        let data_cells = self.data_cells(event, data);
+        let cells = self.own(number)?.pool.take(data_cells)?;
+        let data = event.is_variable().then(|| Box::from(data));
+        let (now, tie) = (self.now, self.tie());
+        if let Some(queue) = self.queue_mut(queue_number.into()) {
+            queue.insert(Stored { event: *event, data, cells }, now, tie);
+        }
+        self.run_queue(queue_number.into());
+        if let Some(due) = self.queue(queue_number.into()).and_then(Queue::next_due) {
+            self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+        }
+        Ok(())
+    }
+
+    fn data_cells(&self, event: &Event, data: &[u8]) -> u32 {
+        if !event.is_variable() || fault!(self, VariableDataIsFree) {
+            return 0;
+        }
+        cells_of_data(data.len())
+    }
+
+    /// Delivers everything of a queue that is due now.
+    pub(super) fn run_queue(&mut self, number: usize) {
+        while let Some(stored) =
+            self.queues[number].as_deref_mut().and_then(|queue| queue.take_due(self.now))
+        {
+            self.dispatch(number, stored);
+        }
+    }
+
+    /// Delivers one event out of a queue. A note becomes note on, and waits again as note off.
+    fn dispatch(&mut self, number: usize, mut stored: Stored) {
+        let source = stored.event.source.client;
+        if stored.event.kind != event_type::NOTE {
+            let mut event = stored.event;
+            let _undelivered = self.deliver(Some(source), &mut event, stored.data(), 0);
+            self.give_back(source, stored.cells);
+            return;
+        }
+        let mut on = Event { kind: event_type::NOTE_ON, ..stored.event };
+        let _undelivered = self.deliver(Some(source), &mut on, &[], 0);
+        if fault!(self, NoteOffForgotten) {
+            self.give_back(source, stored.cells);
+            return;
+        }
+        let off = &mut stored.event;
+        let mut note = off.data.note();
+        off.kind = event_type::NOTE_OFF;
+        off.flags |= event_flag::PRIORITY_HIGH;
+        if off.is_real_time() {
+            let [seconds, nanoseconds] = off.time.words;
+            let sum = u64::from(nanoseconds) + u64::from(note.duration % 1000) * 1_000_000;
+            off.time.words = [
+                seconds
+                    .wrapping_add(note.duration / 1000)
+                    .wrapping_add((sum / 1_000_000_000) as u32),
+                (sum % 1_000_000_000) as u32,
+            ];
+        } else {
+            off.time.words[0] = off.time.words[0].wrapping_add(note.duration);
+        }
+        note.velocity = note.off_velocity;
+        let last = off.data.words[2];
+        off.data = EventData::from_note(note);
+        off.data.words[2] = last;
+        let (now, tie) = (self.now, self.tie());
+        match self.queues[number].as_deref_mut() {
+            Some(queue) => queue.insert(stored, now, tie),
+            None => self.give_back(source, stored.cells),
+        }
+    }
+
+    /// Frees cells of a client's output pool.
+    pub(super) fn give_back(&mut self, client: u8, cells: u32) {
+        if let Some(client) = self.client_mut(client) {
+            client.pool.give_back(cells);
+        }
+        self.touch(client);
+    }
+
+    /// Delivers an event: to the subscribers of its source, or to its destination.
+    pub(super) fn deliver(
+        &mut self,
+        from: Option<u8>,
+        event: &mut Event,
+        data: &[u8],
+        hop: u32,
+    ) -> Result<i32, Errno> {
+        let hop = hop + 1;
+        if hop >= HOP_LIMIT {
+            return Err(Errno::TOO_MANY_HOPS);
+        }
+        if event.dest.client == address::SUBSCRIBERS {
+            self.deliver_to_subscribers(from, event, data, hop)
+        } else {
+            self.deliver_to_port(from, event, data, hop)
+        }
+    }
+
+    fn deliver_to_subscribers(
+        &mut self,
+        from: Option<u8>,
+        event: &mut Event,
+        data: &[u8],
+        hop: u32,
+    ) -> Result<i32, Errno> {
+        let source = Address::new(from.unwrap_or(event.source.client), event.source.port);
+        let original = *event;
+        let mut delivered = 0;
+        let mut failure = None;
+        let mut index = 0;
+        loop {
+            let Some(&connection) = self.port(source).and_then(|port| port.readers.list.get(index))
+            else {
+                break;
+            };
+            index += 1;
+            event.dest = connection.dest;
+            if connection.flags & subscription_flag::TIMESTAMP != 0 {
+                let real = connection.flags & subscription_flag::TIME_REAL != 0;
+                self.stamp(event, connection.queue, real);
+            }
+            match self.deliver_to_port(from, event, data, hop) {
+                Ok(_) => {
+                    delivered += 1;
+                    *event = original;
+                }
+                Err(errno) => failure = failure.or(Some(errno)),
+            }
+        }
+        *event = original;
+        failure.map_or(Ok(delivered), Err)
+    }
+
+    fn deliver_to_port(
+        &mut self,
+        from: Option<u8>,
+        event: &mut Event,
+        data: &[u8],
+        hop: u32,
+    ) -> Result<i32, Errno> {
+        let direct = event.queue == address::QUEUE_DIRECT;
+        match self.hand_over(event, data, hop) {
+            Err(errno) if !direct => self.bounce(from, event, errno, hop),
+            result => result,
+        }
+    }
+
+    fn hand_over(&mut self, event: &mut Event, data: &[u8], hop: u32) -> Result<i32, Errno> {
+        let dest = event.dest;
+        let client = self.client(dest.client).ok_or(Errno::NOT_FOUND)?;
+        if !client.accepts_input() || !client.lets_in(event.kind) {
+            return Err(Errno::NOT_FOUND);
+        }
+        let port = client.ports.get(&dest.port).ok_or(Errno::NOT_FOUND)?;
+        if !port.has(port_capability::WRITE) {
+            return Err(Errno::NOT_PERMITTED);
+        }
+        if port.timestamping && !fault!(self, PortTimestampForgotten) {
+            let (queue, real) = (port.time_queue, port.time_real);
+            self.stamp(event, queue, real);
+        }
+        let data_cells = self.data_cells(event, data);
+        let Some(client) = self.client_mut(dest.client) else { return Err(Errno::NOT_FOUND) };
+        match client.user.as_mut().map(|user| user.fifo.as_mut()) {
+            None => self.kernel_input(dest, event, data, hop),
+            Some(None) => Err(Errno::NOT_FOUND),
+            Some(Some(fifo)) => {
+                fifo.push(event, data, data_cells)?;
+                self.touch(dest.client);
+                Ok(0)
+            }
+        }
+    }
+
+    /// Rewrites an event's stamp to a queue's present time.
+    fn stamp(&self, event: &mut Event, number: u8, real: bool) {
+        let Some(queue) = self.queue(number.into()) else { return };
+        event.queue = number;
+        event.flags &= !event_flag::TIME_STAMP_MASK;
+        if real {
+            event.flags |= event_flag::TIME_STAMP_REAL;
+            event.time = crate::raw::Timestamp::from_real(queue.timer.real_time(self.now));
+        } else {
+            event.time.words[0] = queue.timer.tick(self.now);
+        }
+    }
+
+    /// Sends an event that could not be delivered back to its client, where that wants it.
+    fn bounce(
+        &mut self,
+        from: Option<u8>,
+        event: &Event,
+        errno: Errno,
+        hop: u32,
+    ) -> Result<i32, Errno> {
+        let Some(client) = from.and_then(|number| self.client(number)) else { return Ok(0) };
+        if client.filter & client_filter::BOUNCE == 0
+            || !client.accepts_input()
+            || fault!(self, BounceForgotten)
+        {
+            return Ok(0);
+        }
+        let number = client.number;
+        let [a, b] = (errno.raw() as u16).to_ne_bytes();
+        let mut data = [0; 12];
+        data[..4].copy_from_slice(&[event.dest.client, event.dest.port, a, b]);
+        let mut bounced = Event {
+            kind: event_type::KERNEL_ERROR,
+            queue: address::QUEUE_DIRECT,
+            source: Address::new(address::CLIENT_SYSTEM, address::PORT_SYSTEM_ANNOUNCE),
+            dest: Address::new(number, event.source.port),
+            data: EventData::from_bytes(data),
+            ..Event::default()
+        };
+        let result = self.deliver_to_port(None, &mut bounced, &[], hop + 1);
+        if result.is_err()
+            && let Some(client) = self.client_mut(number)
+        {
+            client.lost_events = client.lost_events.wrapping_add(1);
+        }
+        result
+    }
+
+    /// The `read` of a client.
+    pub(super) fn read(&mut self, number: u8, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let silent = fault!(self, OverrunSilent);
+        let client = self.own(number)?;
+        let fifo = client
+            .user
+            .as_mut()
+            .and_then(|user| user.fifo.as_mut())
+            .ok_or(Errno::BAD_DESCRIPTOR)?;
+        if fifo.take_overrun() && !silent {
+            self.touch(number);
+            return Err(Errno::OVERRUN);
+        }
+        let mut filled = 0;
+        let mut short = false;
+        while buffer.len() - filled >= Event::SIZE {
+            let Some(stored) = fifo.front() else {
+                short = true;
+                break;
+            };
+            let data = stored.data();
+            let padded = if stored.event.is_variable() {
+                data.len().next_multiple_of(Event::SIZE)
+            } else {
+                0
+            };
+            let into = &mut buffer[filled..];
+            let Some(into) = into.get_mut(..Event::SIZE + padded) else {
+                short = true;
+                break;
+            };
+            let (cell, tail) = into.split_at_mut(Event::SIZE);
+            cell.copy_from_slice(&stored.event.to_bytes());
+            let (carried, padding) = tail.split_at_mut(data.len().min(padded));
+            carried.copy_from_slice(&data[..carried.len()]);
+            padding.fill(0);
+            filled += Event::SIZE + padded;
+            fifo.remove_front();
+        }
+        self.touch(number);
+        if filled == 0 && short { Err(Errno::WOULD_BLOCK) } else { Ok(filled) }
+    }
+}

@@ -1,0 +1,163 @@
+//! Memory of a client, counted in cells as the kernel counts it, and the input queue.
+
+use std::collections::VecDeque;
+
+use crate::engine::Errno;
+use crate::raw::Event;
+
+/// Most cells of a pool.
+pub(super) const POOL_LIMIT: u32 = 2000;
+/// Cells of an output pool until the client changes it.
+pub(super) const DEFAULT_OUTPUT_POOL: u32 = 500;
+/// Cells of an input pool until the client changes it.
+pub(super) const DEFAULT_INPUT_POOL: u32 = 200;
+
+/// An event held by the sequencer, with its variable data.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) event: Event,
+    pub(super) data: Option<Box<[u8]>>,
+    /// Cells it occupies in its pool.
+    pub(super) cells: u32,
+}
+
+impl Stored {
+    pub(super) fn data(&self) -> &[u8] {
+        self.data.as_deref().unwrap_or(&[])
+    }
+}
+
+/// Counts of a pool. The memory itself belongs to the queues that hold the events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pool {
+    /// Cells it has, or will have once it is set up.
+    pub(super) size: u32,
+    /// Cells it has: none until it is set up.
+    pub(super) total: u32,
+    /// Free cells from which a writer is told that there is room.
+    pub(super) room: u32,
+    /// Cells in use.
+    pub(super) used: u32,
+    /// The most that were ever in use, for the listing.
+    pub(super) peak: u32,
+}
+
+impl Pool {
+    pub(super) const fn new(size: u32) -> Self {
+        Self { size, total: 0, room: 0, used: 0, peak: 0 }
+    }
+
+    /// Sets the pool up, as the first write does.
+    pub(super) const fn set_up(&mut self) {
+        self.total = self.size;
+        self.room = self.size.div_ceil(2);
+        self.peak = 0;
+    }
+
+    pub(super) const fn is_set_up(&self) -> bool {
+        self.total > 0
+    }
+
+    pub(super) const fn free(&self) -> u32 {
+        self.total.saturating_sub(self.used)
+    }
+
+    /// Whether a waiting writer is to be woken.
+    pub(super) const fn has_room(&self) -> bool {
+        !self.is_set_up() || self.free() >= self.room
+    }
+
+    /// Takes the cells for an event.
+    pub(super) fn take(&mut self, data_cells: u32) -> Result<u32, Errno> {
+        if data_cells >= self.total {
+            return Err(Errno::NO_MEMORY);
+        }
+        let cells = data_cells + 1;
+        if cells > self.free() {
+            return Err(Errno::WOULD_BLOCK);
+        }
+        self.used += cells;
+        self.peak = self.peak.max(self.used);
+        Ok(cells)
+    }
+
+    pub(super) const fn give_back(&mut self, cells: u32) {
+        self.used = self.used.saturating_sub(cells);
+    }
+}
+
+/// Cells that variable data takes beyond the event's own.
+pub(super) const fn cells_of_data(length: usize) -> u32 {
+    length.div_ceil(Event::SIZE) as u32
+}
+
+/// The input queue of a client.
+#[derive(Debug)]
+pub(super) struct Fifo {
+    pub(super) pool: Pool,
+    events: VecDeque<Stored>,
+    /// Set when an event could not be taken; the next read reports it.
+    overrun: bool,
+}
+
+impl Fifo {
+    pub(super) fn new() -> Self {
+        let mut pool = Pool::new(DEFAULT_INPUT_POOL);
+        pool.set_up();
+        Self { pool, events: VecDeque::with_capacity(pool.size as usize), overrun: false }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn push(&mut self, event: &Event, data: &[u8], cells: u32) -> Result<(), Errno> {
+        match self.pool.take(cells) {
+            Ok(cells) => {
+                let data = event.is_variable().then(|| Box::from(data));
+                self.events.push_back(Stored { event: *event, data, cells });
+                Ok(())
+            }
+            Err(errno) => {
+                self.overrun = true;
+                Err(errno)
+            }
+        }
+    }
+
+    /// Cells of the events that it holds.
+    pub(super) fn cells(&self) -> u32 {
+        self.events.iter().map(|stored| stored.cells).sum()
+    }
+
+    pub(super) fn front(&self) -> Option<&Stored> {
+        self.events.front()
+    }
+
+    pub(super) fn remove_front(&mut self) {
+        if let Some(stored) = self.events.pop_front() {
+            self.pool.give_back(stored.cells);
+        }
+    }
+
+    pub(super) fn take_overrun(&mut self) -> bool {
+        let overrun = self.overrun;
+        if overrun {
+            self.clear();
+        }
+        overrun
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.overrun = false;
+        self.events.clear();
+        self.pool.used = 0;
+    }
+
+    /// A new size throws the events away, as on the kernel.
+    pub(super) fn resize(&mut self, size: u32) {
+        self.events.clear();
+        self.pool = Pool::new(size);
+        self.pool.set_up();
+    }
+}

@@ -1,0 +1,125 @@
+//! Pools and the removal of events.
+
+use super::pool::POOL_LIMIT;
+use super::queue::QUEUE_LIMIT;
+use super::state::State;
+use crate::engine::Errno;
+use crate::raw::{ClientPool, Event, RemoveEvents, event_type, remove};
+
+/// Notes and controllers: what has a channel.
+const fn has_channel(kind: u8) -> bool {
+    kind >= event_type::NOTE && kind < 20
+}
+
+/// Whether a client's own event fits the condition.
+fn fits(condition: &RemoveEvents, event: &Event) -> bool {
+    let has = |bit: u32| condition.mode & bit != 0;
+    let is_past = || {
+        if has(remove::TIME_TICK) {
+            event.time.tick() >= condition.time.tick()
+        } else {
+            event.time.real() >= condition.time.real()
+        }
+    };
+    if has(remove::DEST) && event.dest != condition.dest {
+        return false;
+    }
+    if has(remove::DEST_CHANNEL)
+        && !(has_channel(event.kind) && event.data.note().channel == condition.channel)
+    {
+        return false;
+    }
+    if has(remove::TIME_AFTER) && !is_past() {
+        return false;
+    }
+    if has(remove::TIME_BEFORE) && is_past() {
+        return false;
+    }
+    if has(remove::EVENT_TYPE) && i32::from(event.kind) != condition.kind {
+        return false;
+    }
+    if has(remove::IGNORE_OFF) && event.kind == event_type::NOTE_OFF {
+        return false;
+    }
+    !has(remove::TAG_MATCH) || event.tag == condition.tag
+}
+
+impl State {
+    pub(super) fn remove_events(
+        &mut self,
+        client: u8,
+        condition: &RemoveEvents,
+    ) -> Result<(), Errno> {
+        if condition.mode & remove::INPUT != 0 {
+            if let Some(fifo) = self.own(client)?.user.as_mut().and_then(|user| user.fifo.as_mut())
+            {
+                fifo.clear();
+            }
+            self.touch(client);
+        }
+        if condition.mode & remove::OUTPUT != 0 {
+            for number in 0..QUEUE_LIMIT {
+                if condition.mode & remove::DEST != 0 && number != condition.queue as usize {
+                    continue;
+                }
+                self.remove_from_queue(number, |event| {
+                    event.source.client == client && fits(condition, event)
+                });
+            }
+            self.find_next_due();
+        }
+        Ok(())
+    }
+
+    pub(super) fn get_client_pool(&self, pool: &mut ClientPool) -> Result<(), Errno> {
+        let number = u8::try_from(pool.client).map_err(|_| Errno::NOT_FOUND)?;
+        let client = self.client(number).ok_or(Errno::NOT_FOUND)?;
+        let input = client.user.as_ref().and_then(|user| user.fifo.as_ref());
+        *pool = ClientPool {
+            client: i32::from(number),
+            output_pool: client.pool.size as i32,
+            output_room: client.pool.room as i32,
+            output_free: client.pool.free() as i32,
+            input_pool: input.map_or(0, |fifo| fifo.pool.size as i32),
+            input_free: input.map_or(0, |fifo| fifo.pool.free() as i32),
+            ..ClientPool::default()
+        };
+        Ok(())
+    }
+
+    pub(super) fn set_client_pool(
+        &mut self,
+        number: u8,
+        wanted: &mut ClientPool,
+    ) -> Result<(), Errno> {
+        if wanted.client != i32::from(number) {
+            return Err(Errno::INVALID);
+        }
+        let size =
+            |cells: i32| u32::try_from(cells).ok().filter(|cells| (1..=POOL_LIMIT).contains(cells));
+        let client = self.own(number)?;
+        let pool = &mut client.pool;
+        if let Some(cells) = size(wanted.output_pool)
+            && !(pool.is_set_up() && cells == pool.size)
+        {
+            if pool.used > 0 {
+                return Err(Errno::BUSY);
+            }
+            pool.size = cells;
+            pool.set_up();
+        }
+        if let Some(fifo) = client.user.as_mut().and_then(|user| user.fifo.as_mut())
+            && let Some(cells) = size(wanted.input_pool)
+            && cells != fifo.pool.size
+        {
+            fifo.resize(cells);
+        }
+        if let Ok(room) = u32::try_from(wanted.output_room)
+            && (1..=client.pool.size).contains(&room)
+        {
+            client.pool.room = room;
+        }
+        self.touch(number);
+        self.get_client_pool(wanted)
+    }
+}

@@ -1,0 +1,120 @@
+//! What the system announces, and what the ends of a connection are told.
+
+use std::time::Duration;
+
+use consort_seq::client::WRITE_PORT;
+use consort_seq::{
+    Address, Announcement, Connection, Event, Payload, PortOptions, QUEUE_DIRECT,
+};
+
+use crate::support::nothing;
+
+facts! {
+    fn comings_and_goings_are_announced(rig) {
+        let watcher = rig.client("watcher");
+        let port = watcher.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
+        port.connect_from(Address::SYSTEM_ANNOUNCE).unwrap();
+        while watcher.event_input(Some(Duration::ZERO)).unwrap().is_some() {}
+
+        let guest = rig.client("guest");
+        let number = guest.client_id();
+        let first = guest.create_port("first").unwrap();
+        let second = guest.create_port("second").unwrap();
+        first.connect_to(&second).unwrap();
+        let mut info = second.get_info().unwrap();
+        info.name = "renamed".to_owned();
+        second.set_info(&info).unwrap();
+        first.disconnect_to(&second).unwrap();
+        let (a, b) = (first.address(), second.address());
+        second.close().unwrap();
+        first.close().unwrap();
+        guest.close();
+
+        let connection = Connection { sender: a, dest: b };
+        let changes = rig.is_at_least(7, 0);
+        let mut expected = vec![Payload::ClientStart(Address::new(number, 0))];
+        if changes {
+            expected.push(Payload::ClientChange(Address::new(number, 0)));
+        }
+        expected.extend([Payload::PortStart(a), Payload::PortStart(b)]);
+        expected.push(Payload::PortSubscribed(connection));
+        if changes {
+            expected.push(Payload::PortChange(b));
+        }
+        expected.push(Payload::PortUnsubscribed(connection));
+        expected.extend([Payload::PortExit(b), Payload::PortExit(a)]);
+        expected.push(Payload::ClientExit(Address::new(number, 0)));
+        let events = rig.receive_count(&watcher, expected.len());
+        let payloads: Vec<Payload<'_>> = events.iter().map(Event::payload).collect();
+        assert_eq!(payloads, expected);
+        for event in &events {
+            assert_eq!((event.source(), event.queue()), (Address::SYSTEM_ANNOUNCE, QUEUE_DIRECT));
+        }
+        nothing(&watcher);
+    }
+
+    fn the_other_end_of_a_connection_is_told(rig) {
+        let (a, b, third) = (rig.client("a"), rig.client("b"), rig.client("third"));
+        let out = a.create_port("out").unwrap();
+        let into = b.create_port("in").unwrap();
+        let connection = Connection { sender: out.address(), dest: into.address() };
+        // Made by the sender: the receiver is told.
+        out.connect_to(&into).unwrap();
+        let notice = rig.receive(&b);
+        assert_eq!(notice.payload(), Payload::PortSubscribed(connection));
+        assert_eq!((notice.dest(), notice.queue()), (into.address(), QUEUE_DIRECT));
+        nothing(&a);
+        // Undone by the receiver: the sender is told.
+        into.disconnect_from(&out).unwrap();
+        assert_eq!(rig.receive(&a).payload(), Payload::PortUnsubscribed(connection));
+        nothing(&b);
+        // Made and undone by a third: both are.
+        third.subscribe_port(&out, &into, Default::default()).unwrap();
+        assert_eq!(rig.receive(&a).payload(), Payload::PortSubscribed(connection));
+        assert_eq!(rig.receive(&b).payload(), Payload::PortSubscribed(connection));
+        third.unsubscribe_port(&out, &into).unwrap();
+        assert_eq!(rig.receive(&a).payload(), Payload::PortUnsubscribed(connection));
+        assert_eq!(rig.receive(&b).payload(), Payload::PortUnsubscribed(connection));
+        nothing(&third);
+    }
+
+    fn a_watch_follows(rig) {
+        let client = rig.client("main");
+        let mut watch = client.watch().unwrap();
+        let before = watch.list_ports().unwrap();
+        assert!(before.iter().any(|port| port.address() == Address::SYSTEM_TIMER));
+        assert!(before.iter().all(|port| port.client_id != watch.client().client_id()));
+        assert_eq!(watch.next_timeout(Some(Duration::ZERO)).unwrap(), None);
+        let port = client.create_port("new").unwrap();
+        assert_eq!(watch.next().unwrap().unwrap(), Announcement::PortStarted(port.address()));
+        let name = watch.client().get_port_info(&port).unwrap().name;
+        assert_eq!(name, "new");
+        port.connect_to((14, 0)).unwrap();
+        let connection = Connection { sender: port.address(), dest: Address::new(14, 0) };
+        assert_eq!(watch.next().unwrap().unwrap(), Announcement::Connected(connection));
+        let address = port.address();
+        drop(port);
+        let rest: Vec<_> = [watch.next().unwrap().unwrap(), watch.next().unwrap().unwrap()].into();
+        assert!(rest.contains(&Announcement::Disconnected(connection)), "{rest:?}");
+        assert!(rest.contains(&Announcement::PortExited(address)), "{rest:?}");
+        let number = client.client_id();
+        client.close();
+        drop(client);
+        assert_eq!(watch.next().unwrap().unwrap(), Announcement::ClientExited(number));
+    }
+
+    fn a_watch_that_is_too_slow_says_so(rig) {
+        let client = rig.client("main");
+        let mut watch = client.watch().unwrap();
+        for _ in 0..1001 {
+            drop(client.create_port("flood").unwrap());
+        }
+        let mut lost = false;
+        while let Some(announcement) = watch.next_timeout(Some(Duration::ZERO)).unwrap() {
+            lost |= announcement == Announcement::Lost;
+        }
+        assert!(lost, "2002 announcements do not fit 2000 cells");
+        let port = client.create_port("after").unwrap();
+        assert_eq!(watch.next().unwrap().unwrap(), Announcement::PortStarted(port.address()));
+    }
+}

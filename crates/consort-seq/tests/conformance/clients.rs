@@ -1,0 +1,114 @@
+//! Information about clients, and the sequencer's own.
+
+use consort_seq::{ClientType, EventFilter, EventType, MidiVersion, SequencerType};
+
+use crate::support::{note, notes, nothing};
+
+facts! {
+    fn a_new_client(rig) {
+        let client = rig.client("Zoë’s client");
+        let info = client.get_client_info().unwrap();
+        assert_eq!((info.client_id, info.name.as_str()), (client.client_id(), "Zoë’s client"));
+        assert_eq!((info.client_type, info.num_ports, info.event_lost), (ClientType::User, 0, 0));
+        assert_eq!(info.pid, Some(std::process::id() as i32));
+        assert_eq!((info.card_id, info.event_filter), (None, None));
+        assert_eq!((info.broadcast_filter, info.error_bounce), (false, false));
+        assert_eq!(info.midi_version, MidiVersion::Legacy);
+        let port = client.create_port("port").unwrap();
+        assert_eq!(client.get_client_info().unwrap().num_ports, 1);
+        drop(port);
+    }
+
+    fn names_are_cut_at_63_bytes(rig) {
+        let client = rig.client(&"é".repeat(40));
+        assert_eq!(client.get_client_info().unwrap().name, "é".repeat(31));
+        client.set_client_name("renamed").unwrap();
+        let other = rig.client("other");
+        assert_eq!(other.get_any_client_info(client.client_id()).unwrap().name, "renamed");
+    }
+
+    fn client_info_can_be_set(rig) {
+        let client = rig.client("info");
+        let mut info = client.get_client_info().unwrap();
+        info.name = "another".to_owned();
+        info.broadcast_filter = true;
+        info.error_bounce = true;
+        info.event_filter = Some([EventType::NOTE_ON, EventType::SYSTEM_EXCLUSIVE].into_iter().collect());
+        client.set_client_info(&info).unwrap();
+        assert_eq!(client.get_client_info().unwrap(), info);
+        info.event_filter = None;
+        client.set_client_info(&info).unwrap();
+        assert_eq!(client.get_client_info().unwrap().event_filter, None);
+    }
+
+    fn an_event_filter_lets_in_what_it_names(rig) {
+        let pair = rig.pair();
+        pair.receiver.set_client_event_filter(EventType::NOTE_OFF).unwrap();
+        let filter = pair.receiver.get_client_info().unwrap().event_filter.unwrap();
+        assert_eq!(filter.iter().collect::<Vec<_>>(), [EventType::NOTE_OFF]);
+        pair.send(&[note(60), consort_seq::Event::note_off(0, 61, 0).unwrap()]);
+        assert_eq!(notes(&[rig.receive(&pair.receiver)]), [61]);
+        nothing(&pair.receiver);
+        pair.receiver.set_client_event_filter(EventType::NOTE_ON).unwrap();
+        pair.send(&[note(62)]);
+        assert_eq!(notes(&[rig.receive(&pair.receiver)]), [62]);
+        assert_eq!(EventFilter::from_bitmap(*filter.bitmap()), filter);
+    }
+
+    fn clients_can_be_walked(rig) {
+        let (client, other) = (rig.client("walker"), rig.client("walked"));
+        let clients = client.list_clients().unwrap();
+        let numbers: Vec<u8> = clients.iter().map(|info| info.client_id).collect();
+        assert!(numbers.is_sorted() && numbers.starts_with(&[0]));
+        assert!(numbers.contains(&14) && numbers.contains(&other.client_id()));
+        let first = client.query_next_client(None).unwrap().unwrap();
+        assert_eq!(first.name, "System");
+        assert_eq!(client.query_next_client(Some(191)).unwrap(), None);
+        let last = *numbers.last().unwrap();
+        assert_eq!(client.query_next_client(Some(last)).unwrap(), None);
+    }
+
+    fn the_sequencer_says_what_it_is(rig) {
+        let client = rig.client("info");
+        let name = client.get_sequencer_name().unwrap();
+        assert_eq!(name == "embedded", rig.as_embedded().is_some());
+        assert_eq!(client.get_sequencer_type().unwrap(), SequencerType::Hardware);
+        let version = client.protocol_version().unwrap();
+        assert_eq!(version.major(), 1);
+        assert!(client.descriptor().unwrap() >= 0);
+        assert_eq!(client.streams(), consort_seq::OpenMode::Duplex);
+    }
+
+    fn directions_can_be_left_out(rig) {
+        use consort_seq::{OpenMode, SequencerClient};
+        let open = |mode| {
+            SequencerClient::builder("one way").engine(rig.engine()).streams(mode).open().unwrap()
+        };
+        let input = open(OpenMode::Input);
+        let output = open(OpenMode::Output);
+        let port = output.create_port("out").unwrap();
+        let into = input.create_port("in").unwrap();
+        into.connect_from(&port).unwrap();
+        output.event_output_direct(&note(60), &port).unwrap();
+        assert_eq!(notes(&[rig.receive(&input)]), [60]);
+        assert!(output.event_input(Some(std::time::Duration::ZERO)).is_err());
+        assert!(input.event_output_direct(&note(60), &into).is_err());
+    }
+
+    fn everything_is_listed(rig) {
+        let client = rig.client("listed client");
+        let port = client.create_port("listed port").unwrap();
+        let queue = client.create_queue("listed queue").unwrap();
+        let (clients, queues) = match rig.as_embedded() {
+            Some(embedded) => (embedded.clients_listing(), embedded.queues_listing()),
+            None => (
+                std::fs::read_to_string("/proc/asound/seq/clients").unwrap(),
+                std::fs::read_to_string("/proc/asound/seq/queues").unwrap(),
+            ),
+        };
+        assert!(clients.contains("\"listed client\"") && clients.contains("\"listed port\""), "{clients}");
+        assert!(clients.contains(&format!("Client {:3}", client.client_id())), "{clients}");
+        assert!(queues.contains("[listed queue]"), "{queues}");
+        drop((port, queue));
+    }
+}

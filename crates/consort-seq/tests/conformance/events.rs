@@ -1,0 +1,92 @@
+//! Every event type, there and back.
+
+use consort_seq::{Event, EventType, Payload, RealTime, raw};
+
+use crate::support::Rig;
+
+/// Sends an event and gives what arrives, without the addresses and the time.
+fn round_trip(rig: &Rig, event: &Event) -> Event {
+    let pair = rig.pair();
+    pair.sender.event_output_direct(event, &pair.out).unwrap();
+    rig.receive(&pair.receiver)
+}
+
+facts! {
+    fn every_type_arrives_as_it_was_sent(rig) {
+        let pair = rig.pair();
+        let data = *b"abcdefghijkl";
+        for (event_type, name) in EventType::ALL {
+            // These two cannot be sent direct: one must be queued, the other is nothing.
+            if matches!(*event_type, EventType::NOTE | EventType::NONE) {
+                continue;
+            }
+            let event = if event_type.is_variable() {
+                let raw = raw::Event {
+                    kind: event_type.0,
+                    flags: raw::event_flag::LENGTH_VARIABLE,
+                    queue: 253,
+                    dest: raw::Address::new(254, 0),
+                    ..raw::Event::default()
+                };
+                Event::from_raw(raw, (0..100).collect())
+            } else {
+                Event::with_data(*event_type, data)
+            };
+            pair.sender.event_output_direct(&event, &pair.out).unwrap();
+            let got = rig.receive(&pair.receiver);
+            assert_eq!(got.event_type(), *event_type, "{name}");
+            assert_eq!(got.payload(), event.payload(), "{name}");
+            if !event.is_variable() {
+                assert_eq!(got.data(), data, "{name}");
+            }
+            assert!(!matches!(got.payload(), Payload::Unknown { .. }), "{name} has no typed view");
+        }
+    }
+
+    fn types_without_a_name_are_kept(rig) {
+        let event = Event::with_data(EventType(200), [7; 12]);
+        let got = round_trip(rig, &event);
+        let Payload::Unknown { event_type, data, variable } = got.payload() else {
+            panic!("{got}")
+        };
+        assert_eq!((event_type.0, data, variable.len()), (200, [7; 12], 0));
+        assert!(got.to_string().contains("Unknown type 200"), "{got}");
+    }
+
+    fn raw_and_back_loses_nothing(rig) {
+        let raw = raw::Event {
+            kind: 10,
+            flags: raw::event_flag::PRIORITY_HIGH,
+            tag: 0xee,
+            queue: 253,
+            dest: raw::Address::new(254, 253),
+            data: raw::EventData::from_bytes([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+            ..raw::Event::default()
+        };
+        let event = Event::from_raw(raw, Vec::new());
+        assert_eq!(event.to_raw(), raw);
+        let got = round_trip(rig, &event).to_raw();
+        assert_eq!((got.kind, got.flags, got.tag, got.data), (raw.kind, raw.flags, raw.tag, raw.data));
+    }
+
+    fn stamps_are_kept_in_both_units(rig) {
+        let pair = rig.pair();
+        let queue = pair.sender.create_queue("q").unwrap();
+        let tick = Event::echo([0; 12]).on_queue(&queue).at_tick(0).to(&pair.into);
+        pair.sender.event_output_direct(&tick, &pair.out).unwrap();
+        assert_eq!(rig.receive(&pair.receiver).tick(), Some(0));
+        let time = tick.at_time(RealTime::ZERO);
+        pair.sender.event_output_direct(&time, &pair.out).unwrap();
+        assert_eq!(rig.receive(&pair.receiver).real_time(), Some(RealTime::ZERO));
+    }
+
+    fn echo_comes_back_to_its_own_client(rig) {
+        let client = rig.client("echo");
+        let port = client.create_port("port").unwrap();
+        let queue = rig.running_queue(&client);
+        let echo = Event::echo(*b"wake me up!!").on_queue(&queue).at_tick(20).to(&port);
+        client.event_output_direct(&echo, &port).unwrap();
+        let got = rig.receive(&client);
+        assert_eq!((got.payload(), got.tick()), (Payload::Echo(*b"wake me up!!"), Some(20)));
+    }
+}

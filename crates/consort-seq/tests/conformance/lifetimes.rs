@@ -1,0 +1,88 @@
+//! What goes when its handle is dropped.
+
+use consort_seq::Errno;
+
+use crate::support::{errno, note, nothing};
+
+facts! {
+    fn a_dropped_port_is_deleted(rig) {
+        let client = rig.client("ports");
+        let port = client.create_port("port").unwrap();
+        let address = port.address();
+        let clone = port.clone();
+        drop(port);
+        assert!(client.get_port_info(address).is_ok(), "another handle is left");
+        drop(clone);
+        assert_eq!(errno(client.get_port_info(address)), Errno::NOT_FOUND);
+    }
+
+    fn a_closed_port_is_deleted_once(rig) {
+        let client = rig.client("ports");
+        let port = client.create_port("port").unwrap();
+        port.close().unwrap();
+        port.close().unwrap();
+        // Its number is another port's now, which dropping the old handle must not delete.
+        let other = client.create_port("other").unwrap();
+        assert_eq!(other.port_id(), port.port_id());
+        drop(port);
+        assert_eq!(other.get_info().unwrap().name, "other");
+    }
+
+    fn a_deleted_port_loses_its_connections(rig) {
+        let pair = rig.pair();
+        drop(pair.into);
+        assert_eq!(pair.out.list_subscribers(None).unwrap(), []);
+        pair.sender.event_output_direct(&note(60), &pair.out).unwrap();
+        while let Some(event) = pair.receiver.try_event_input().unwrap() {
+            assert!(!event.event_type().has_channel(), "{event}");
+        }
+    }
+
+    fn an_own_queue_is_freed_and_anothers_released(rig) {
+        let (owner, user) = (rig.client("owner"), rig.client("user"));
+        let queue = owner.create_queue("q").unwrap();
+        let number = queue.queue_id();
+        let used = user.get_queue(number).unwrap();
+        assert!(user.get_queue_usage(number).unwrap());
+        drop(used);
+        assert!(!user.get_queue_usage(number).unwrap());
+        assert!(owner.get_queue_info(number).is_ok());
+        let clone = queue.clone();
+        drop(queue);
+        assert!(owner.get_queue_info(number).is_ok(), "another handle is left");
+        drop(clone);
+        assert_eq!(errno(owner.get_queue_info(number)), Errno::INVALID);
+        let again = owner.create_queue("again").unwrap();
+        again.close().unwrap();
+        again.close().unwrap();
+        assert_eq!(errno(owner.get_queue_info(number)), Errno::INVALID);
+    }
+
+    fn a_closed_client_goes_with_everything(rig) {
+        let (client, other) = (rig.client("goes"), rig.client("stays"));
+        let port = client.create_port("port").unwrap();
+        let queue = client.create_queue("queue").unwrap();
+        let number = client.client_id();
+        client.close();
+        assert_eq!(errno(other.get_any_client_info(number)), Errno::NOT_FOUND);
+        assert_eq!(errno(other.get_queue_info(queue.queue_id())), Errno::INVALID);
+        // What is left of it does no harm to who gets the number next.
+        let next = rig.client("next");
+        assert_eq!(next.client_id(), number);
+        let theirs = next.create_port("theirs").unwrap();
+        drop((port, queue, client));
+        assert_eq!(theirs.get_info().unwrap().name, "theirs");
+        nothing(&next);
+    }
+
+    fn a_client_lives_as_long_as_its_ports(rig) {
+        let other = rig.client("other");
+        let client = rig.client("short");
+        let number = client.client_id();
+        let port = client.create_port("port").unwrap();
+        drop(client);
+        assert_eq!(port.get_info().unwrap().name, "port");
+        drop(port);
+        assert_eq!(errno(other.get_any_client_info(number)), Errno::NOT_FOUND);
+    }
+}

@@ -1,0 +1,210 @@
+//! What facts stand on: the engine under test, and time that passes.
+
+use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use consort_seq::client::{READ_PORT, WRITE_PORT};
+use consort_seq::engine::{ClockKind, Embedded};
+use consort_seq::{
+    AsyncSequencerClient, Engine, Errno, Error, Event, Port, PortOptions, Queue, SequencerClient,
+};
+
+/// A fact: its name, and what it does.
+pub(crate) type Fact = (&'static str, fn(&Rig));
+
+/// Declares facts: functions of a [`Rig`], each a test of its own, and the list of them.
+macro_rules! facts {
+    ($($(#[$attribute:meta])* fn $name:ident($rig:ident) $body:block)*) => {
+        $($(#[$attribute])* fn $name($rig: &$crate::support::Rig) $body)*
+
+        /// The facts of this module.
+        pub(crate) const FACTS: &[$crate::support::Fact] =
+            &[$((stringify!($name), $name as fn(&$crate::support::Rig)),)*];
+
+        mod tests {
+            $(#[test] fn $name() { super::$name(&$crate::support::Rig::new()); })*
+        }
+    };
+}
+
+/// How long a fact waits for what must come, on the real clock.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One at a time on the kernel, which all tests share.
+static KERNEL: Mutex<()> = Mutex::new(());
+
+/// The engine under test.
+pub(crate) struct Rig {
+    engine: Engine,
+    embedded: Option<Embedded>,
+    version: (u32, u32),
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+impl Rig {
+    /// The engine that `CONSORT_SEQ` names; the embedded one, new and with virtual time, if it
+    /// is not set.
+    pub(crate) fn new() -> Self {
+        match std::env::var("CONSORT_SEQ").as_deref() {
+            Ok("kernel") => Self {
+                engine: Engine::kernel(),
+                embedded: None,
+                version: kernel_version(),
+                _alone: Some(KERNEL.lock().unwrap_or_else(PoisonError::into_inner)),
+            },
+            Ok("embedded" | "") | Err(_) => Self::embedded(Embedded::new(ClockKind::Virtual)),
+            Ok(other) => panic!("CONSORT_SEQ is {other:?}; expected kernel or embedded"),
+        }
+    }
+
+    pub(crate) fn embedded(embedded: Embedded) -> Self {
+        Self {
+            engine: Engine::Embedded(embedded.clone()),
+            embedded: Some(embedded),
+            version: (7, 0),
+            _alone: None,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine.clone()
+    }
+
+    /// The embedded engine, if that is under test.
+    pub(crate) fn as_embedded(&self) -> Option<&Embedded> {
+        self.embedded.as_ref()
+    }
+
+    /// Whether the sequencer under test behaves like this version of Linux or a later one.
+    pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
+        self.version >= (major, minor)
+    }
+
+    pub(crate) fn client(&self, name: &str) -> SequencerClient {
+        SequencerClient::builder(name).engine(self.engine()).open().expect("a client")
+    }
+
+    pub(crate) fn asynchronous(&self, name: &str) -> AsyncSequencerClient {
+        AsyncSequencerClient::builder(name).engine(self.engine()).open_async().expect("a client")
+    }
+
+    /// A sender with a port and a receiver with a port, connected.
+    pub(crate) fn pair(&self) -> Pair {
+        let sender = self.client("sender");
+        let receiver = self.client("receiver");
+        let out = sender.create_port(PortOptions::new("out").caps(READ_PORT)).unwrap();
+        let into = receiver.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
+        // Made by the receiver, so that no notice of it arrives there.
+        into.connect_from(&out).unwrap();
+        Pair { out, into, sender, receiver }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, duration: Duration) {
+        match &self.embedded {
+            Some(embedded) if embedded.clock() == ClockKind::Virtual => embedded.advance(duration),
+            _ => std::thread::sleep(duration),
+        }
+    }
+
+    /// Lets time pass until `condition` holds.
+    pub(crate) fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < end, "waited for {what} in vain");
+            self.pass(Duration::from_millis(1));
+            if self.embedded.is_some() {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+    }
+
+    /// The next event, letting time pass until it comes.
+    pub(crate) fn receive(&self, client: &SequencerClient) -> Event {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let wait = match &self.embedded {
+                Some(embedded) if embedded.clock() == ClockKind::Virtual => {
+                    if let Some(event) = client.event_input(Some(Duration::ZERO)).unwrap() {
+                        return event;
+                    }
+                    match embedded.advance_to_next() {
+                        Some(_) => Duration::ZERO,
+                        None => Duration::from_millis(5),
+                    }
+                }
+                _ => PATIENCE,
+            };
+            if let Some(event) = client.event_input(Some(wait)).unwrap() {
+                return event;
+            }
+            assert!(Instant::now() < end, "no event has come");
+        }
+    }
+
+    pub(crate) fn receive_count(&self, client: &SequencerClient, count: usize) -> Vec<Event> {
+        (0..count).map(|_| self.receive(client)).collect()
+    }
+
+    /// A running queue of 1,000 ticks a second.
+    pub(crate) fn running_queue(&self, client: &SequencerClient) -> Queue {
+        let queue = client.create_queue("running").unwrap();
+        queue.set_tempo(&consort_seq::QueueTempo::new(1_000_000, 1000)).unwrap();
+        queue.start_now().unwrap();
+        queue
+    }
+}
+
+/// A sender with a port connected to a receiver's.
+pub(crate) struct Pair {
+    pub(crate) out: Port,
+    pub(crate) into: Port,
+    pub(crate) sender: SequencerClient,
+    pub(crate) receiver: SequencerClient,
+}
+
+impl Pair {
+    /// Sends events from the port and writes them out.
+    pub(crate) fn send(&self, events: &[Event]) {
+        for event in events {
+            self.sender.event_output(event, &self.out).unwrap();
+        }
+        self.sender.drain_output().unwrap();
+    }
+}
+
+fn kernel_version() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the release");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// The errno of a call that must fail.
+#[track_caller]
+pub(crate) fn errno<T: Debug>(result: Result<T, Error>) -> Errno {
+    let error = result.expect_err("this must fail");
+    error.errno().unwrap_or_else(|| panic!("{error} has no errno"))
+}
+
+/// Asserts that nothing has come.
+#[track_caller]
+pub(crate) fn nothing(client: &SequencerClient) {
+    let event = client.event_input(Some(Duration::ZERO)).unwrap();
+    assert_eq!(event, None, "nothing was to come");
+}
+
+pub(crate) fn note(number: u8) -> Event {
+    Event::note_on(0, number, 100).unwrap()
+}
+
+/// The note numbers of events.
+pub(crate) fn notes(events: &[Event]) -> Vec<u8> {
+    events
+        .iter()
+        .map(|event| match event.payload() {
+            consort_seq::Payload::NoteOn(key) | consort_seq::Payload::NoteOff(key) => key.note,
+            other => panic!("a note was to come, not {other}"),
+        })
+        .collect()
+}

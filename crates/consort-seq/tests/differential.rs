@@ -1,0 +1,78 @@
+//! The same random programs on the kernel's sequencer and on the embedded one: every answer,
+//! every event and every readiness must be equal. It runs where the kernel's sequencer is, which
+//! in the test suite is the virtual machine (`CONSORT_SEQ=kernel`).
+#![allow(clippy::print_stdout)]
+
+use std::time::Duration;
+
+use consort_seq::engine::exercise::{Timing, run};
+use consort_seq::engine::{ClockKind, Embedded, Engine, OpenMode, ProtocolVersion};
+
+/// A small generator of its own, so that a program is known by its number.
+fn program(number: u64) -> Vec<u8> {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let length = 200 + (number % 7) * 300;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn kernel_and_embedded_engine_answer_alike() {
+    if std::env::var("CONSORT_SEQ").as_deref() != Ok("kernel") {
+        println!(
+            "SKIPPED: kernel_and_embedded_engine_answer_alike: no kernel sequencer asked for \
+             (tests/suites/20-kernel.sh runs it in the virtual machine)"
+        );
+        return;
+    }
+    let version = Engine::kernel().open(OpenMode::Duplex).unwrap().protocol_version();
+    if version < ProtocolVersion::CURRENT {
+        println!(
+            "SKIPPED: kernel_and_embedded_engine_answer_alike: this kernel speaks protocol \
+             {version}; the embedded engine follows Linux 7.0, protocol {}",
+            ProtocolVersion::CURRENT
+        );
+        return;
+    }
+    let first = setting("CONSORT_PROGRAM", 0);
+    let count = setting("CONSORT_PROGRAMS", 400);
+    let patience = setting("CONSORT_DIFFERENCES", 1);
+    let mut steps = 0;
+    let mut differences = 0;
+    for number in first..first + count {
+        let bytes = program(number);
+        let on = |engine: &Engine, milliseconds| {
+            let settle = Duration::from_millis(milliseconds);
+            run(engine, &bytes, Timing::Comparable { settle })
+        };
+        let kernel = on(&Engine::kernel(), 12);
+        let embedded = on(&Engine::Embedded(Embedded::new(ClockKind::Virtual)), 0);
+        steps += kernel.len();
+        if let Some(at) = (0..kernel.len().max(embedded.len()))
+            .find(|&index| kernel.get(index) != embedded.get(index))
+        {
+            println!("program {number} differs at step {at}:");
+            for line in &kernel[at.saturating_sub(setting("CONSORT_CONTEXT", 6) as usize)..at] {
+                println!("           {line}");
+            }
+            println!("  kernel   {}", kernel.get(at).map_or("", |line| line));
+            println!("  embedded {}", embedded.get(at).map_or("", |line| line));
+            differences += 1;
+            if differences >= patience {
+                break;
+            }
+        }
+    }
+    assert_eq!(differences, 0, "the engines differ");
+    println!("{count} programs, {steps} steps: kernel and embedded engine answer alike");
+}
