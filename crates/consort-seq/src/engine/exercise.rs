@@ -14,8 +14,8 @@ use super::{ClockKind, Connection, Embedded, Engine, Errno, OpenMode, Request};
 use crate::raw::{
     Address, ClientInfo, ClientPool, Event, EventData, NoteData, PortInfo, PortSubscribe,
     QuerySubscribers, QueueClient, QueueInfo, QueueStatus, QueueTempo, QueueTimer, RemoveEvents,
-    RunningInfo, SystemInfo, Timestamp, address, event_flag, event_type, port_flag, remove,
-    set_name,
+    RunningInfo, SystemInfo, Timestamp, address, event_flag, event_type, port_capability,
+    port_flag, remove, set_name,
 };
 
 /// Clients that a program has at most.
@@ -280,18 +280,22 @@ impl Runner<'_> {
     }
 
     fn poll(&mut self, slot: usize) {
-        let Some((connection, _)) = &self.slots[slot] else { return };
+        let Some((connection, number)) = &self.slots[slot] else { return };
         let descriptor = connection.descriptor();
         let mut descriptors = [PollFd::new(&descriptor, PollFlags::IN | PollFlags::OUT)];
         let none = Timespec { tv_sec: 0, tv_nsec: 0 };
         let polled = poll(&mut descriptors, Some(&none)).is_ok();
         let events = descriptors[0].revents() & (PollFlags::IN | PollFlags::OUT);
-        self.note(("poll", slot, polled), events.bits());
+        let mut pool = ClientPool { client: i32::from(*number), ..ClientPool::default() };
+        let asked = connection.ioctl(Request::GetClientPool(&mut pool));
+        let free = (pool.output_free, pool.input_free);
+        self.note(("poll", slot, polled), (events.bits(), asked, free));
     }
 
     fn create_port(&mut self, slot: usize) {
         let capability = if self.source.chance(96) {
-            self.source.word() & 0x3ff
+            // MIDI 2.0 endpoints are not for comparing.
+            self.source.word() & if self.comparable() { 0x1ff } else { 0x3ff }
         } else {
             self.source.pick(&[0x63, 0x63, 0x21, 0x42, 0x03, 0xe3])
         };
@@ -327,6 +331,7 @@ impl Runner<'_> {
             }
             3 => {
                 info.address.port = self.source.pick(&[255, 0, 1, 2]);
+                info.capability = self.source.pick(&[0, port_capability::INACTIVE]);
                 let _noted =
                     self.ask(slot, &mut info, |argument| Request::QueryNextPort(argument), |_| ());
             }
@@ -422,6 +427,9 @@ impl Runner<'_> {
             }
             2 => {
                 let mut info = QueueInfo { queue, ..QueueInfo::default() };
+                if !self.source.chance(32) {
+                    info.owner = self.slots[slot].as_ref().map_or(0, |(_, number)| *number).into();
+                }
                 info.set_locked(self.source.chance(128));
                 set_name(&mut info.name, self.source.pick(&["one", "two", ""]));
                 let _noted =
@@ -745,10 +753,13 @@ impl Runner<'_> {
                 let length = event.data.external_length() as usize;
                 let (carried, tail) = rest.split_at(length.next_multiple_of(28).min(rest.len()));
                 data = carried.to_vec();
+                if event.kind == event_type::BOUNCE
+                    && let Some(quoted) = data.first_chunk_mut::<28>()
+                    && Event::from_bytes(quoted).is_variable()
+                {
+                    quoted[20..].fill(0);
+                }
                 rest = tail;
-            }
-            if event.kind == event_type::KERNEL_ERROR {
-                event.data.words[1..].fill(0);
             }
             if self.comparable() && event.is_real_time() && event.time.words[1] != 0 {
                 event.time.words = [0, 0];

@@ -27,7 +27,8 @@ pub(super) struct User {
     /// Input queue, where it was opened for input.
     pub(super) fifo: Option<Fifo>,
     pub(super) accepts_output: bool,
-    pub(super) process: u32,
+    /// The thread that opened it, which the kernel calls its process.
+    pub(super) process: i32,
 }
 
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Client {
             port_count: self.ports.len() as i32,
             lost_events: self.lost_events,
             card: -1,
-            pid: self.user.as_ref().map_or(-1, |user| user.process.cast_signed()),
+            pid: self.user.as_ref().map_or(-1, |user| user.process),
             midi_version: self.midi_version,
             group_filter: self.group_filter,
             ..ClientInfo::default()

@@ -14,6 +14,9 @@ const FIRST_RESERVED: u8 = 150;
 /// No event may carry more.
 const DATA_LIMIT: u32 = 0x3fff_fff0;
 
+/// Bits of the length that are the kernel's own.
+const LENGTH_FLAGS: u32 = 0xc000_0000;
+
 const fn is_variable_type(kind: u8) -> bool {
     kind >= 130 && kind <= 139
 }
@@ -33,11 +36,6 @@ impl State {
         let mut failure = None;
         while let Some((cell, rest)) = bytes.split_first_chunk::<{ Event::SIZE }>() {
             let mut event = Event::from_bytes(cell);
-            if event.kind == event_type::NONE {
-                written += Event::SIZE;
-                bytes = rest;
-                continue;
-            }
             match self.write_one(number, &mut event, rest) {
                 Ok(data_length) => {
                     written += Event::SIZE + data_length;
@@ -59,24 +57,29 @@ impl State {
     /// Takes one event; returns the length of its variable data in `rest`.
     fn write_one(&mut self, number: u8, event: &mut Event, rest: &[u8]) -> Result<usize, Errno> {
         event.source.client = number;
-        let variable = is_variable_type(event.kind);
-        match event.flags & event_flag::LENGTH_MASK {
-            event_flag::LENGTH_FIXED if variable => return Err(Errno::INVALID),
-            event_flag::LENGTH_VARIABLE
-                if !variable || event.data.external_length() & !0xc000_0000 >= DATA_LIMIT =>
-            {
-                return Err(Errno::INVALID);
+        let variable_type = is_variable_type(event.kind);
+        let variable = event.is_variable();
+        let direct = event.queue == address::QUEUE_DIRECT;
+        let fits = match event.flags & event_flag::LENGTH_MASK {
+            event_flag::LENGTH_FIXED => !variable_type,
+            event_flag::LENGTH_VARIABLE => {
+                variable_type && event.data.external_length() & !LENGTH_FLAGS < DATA_LIMIT
             }
-            // Data in the sender's memory is for kernel clients.
-            event_flag::LENGTH_FIXED | event_flag::LENGTH_VARIABLE => {}
-            _ => return Err(Errno::INVALID),
+            event_flag::LENGTH_USER => direct,
+            _ => true,
+        };
+        if !fits {
+            return Err(Errno::INVALID);
+        }
+        if event.kind == event_type::NONE {
+            return Ok(0);
         }
         if event.kind >= FIRST_RESERVED {
             return Err(Errno::INVALID);
         }
         let mut data = &[][..];
         if variable {
-            let length = (event.data.external_length() & !0xc000_0000) as usize;
+            let length = (event.data.external_length() & !LENGTH_FLAGS) as usize;
             data = rest.get(..length).ok_or(Errno::INVALID)?;
             event.data = EventData::from_external_length(length as u32);
         }
@@ -246,7 +249,7 @@ impl State {
     ) -> Result<i32, Errno> {
         let direct = event.queue == address::QUEUE_DIRECT;
         match self.hand_over(event, data, hop) {
-            Err(errno) if !direct => self.bounce(from, event, errno, hop),
+            Err(_) if !direct => self.bounce(from, event, hop),
             result => result,
         }
     }
@@ -292,13 +295,7 @@ impl State {
     }
 
     /// Sends an event that could not be delivered back to its client, where that wants it.
-    fn bounce(
-        &mut self,
-        from: Option<u8>,
-        event: &Event,
-        errno: Errno,
-        hop: u32,
-    ) -> Result<i32, Errno> {
+    fn bounce(&mut self, from: Option<u8>, event: &Event, hop: u32) -> Result<i32, Errno> {
         let Some(client) = from.and_then(|number| self.client(number)) else { return Ok(0) };
         if client.filter & client_filter::BOUNCE == 0
             || !client.accepts_input()
@@ -307,18 +304,17 @@ impl State {
             return Ok(0);
         }
         let number = client.number;
-        let [a, b] = (errno.raw() as u16).to_ne_bytes();
-        let mut data = [0; 12];
-        data[..4].copy_from_slice(&[event.dest.client, event.dest.port, a, b]);
+        let data = event.to_bytes();
         let mut bounced = Event {
-            kind: event_type::KERNEL_ERROR,
+            kind: event_type::BOUNCE,
+            flags: event_flag::LENGTH_VARIABLE,
             queue: address::QUEUE_DIRECT,
             source: Address::new(address::CLIENT_SYSTEM, address::PORT_SYSTEM_ANNOUNCE),
             dest: Address::new(number, event.source.port),
-            data: EventData::from_bytes(data),
+            data: EventData::from_external_length(Event::SIZE as u32),
             ..Event::default()
         };
-        let result = self.deliver_to_port(None, &mut bounced, &[], hop + 1);
+        let result = self.deliver_to_port(None, &mut bounced, &data, hop + 1);
         if result.is_err()
             && let Some(client) = self.client_mut(number)
         {

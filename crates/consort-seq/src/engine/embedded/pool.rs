@@ -64,7 +64,7 @@ impl Pool {
 
     /// Whether a waiting writer is to be woken.
     pub(super) const fn has_room(&self) -> bool {
-        !self.is_set_up() || self.free() >= self.room
+        self.free() >= self.room
     }
 
     /// Takes the cells for an event.

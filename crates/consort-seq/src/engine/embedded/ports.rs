@@ -35,6 +35,12 @@ impl State {
         if given && client.ports.contains_key(&info.address.port) {
             return Err(Errno::BUSY);
         }
+        // A client has one UMP endpoint.
+        if info.capability & port_capability::UMP_ENDPOINT != 0
+            && client.ports.values().any(|port| port.has(port_capability::UMP_ENDPOINT))
+        {
+            return Err(Errno::BUSY);
+        }
         let port_number = if given { info.address.port } else { client.free_port(0) };
         let mut port = Port::new(port_number);
         port.set_info(info);
@@ -97,7 +103,14 @@ impl State {
     pub(super) fn query_next_port(&self, info: &mut PortInfo) -> Result<(), Errno> {
         let client = self.client(info.address.client).ok_or(Errno::NO_SUCH_ADDRESS)?;
         let first = info.address.port.wrapping_add(1);
-        let (&number, port) = client.ports.range(first..).next().ok_or(Errno::NOT_FOUND)?;
+        // Inactive ports are passed over unless the question says that it wants them.
+        let inactive = port_capability::INACTIVE;
+        let wants_all = info.capability & inactive != 0;
+        let (&number, port) = client
+            .ports
+            .range(first..)
+            .find(|(_, port)| wants_all || port.capability & inactive == 0)
+            .ok_or(Errno::NOT_FOUND)?;
         info.address.port = number;
         port.info(info);
         Ok(())

@@ -77,8 +77,8 @@ impl Timer {
         self.update_resolution();
         self.running = false;
         self.skew = SKEW_BASE;
-        // The global high-resolution timer.
-        let id = TimerId { class: 1, slave_class: 0, card: -1, device: 3, subdevice: 0 };
+        // The sequencer's hold on the global high-resolution timer.
+        let id = TimerId { class: 1, slave_class: 2, card: -1, device: 3, subdevice: 0 };
         self.source = QueueTimer { kind: timer_type::ALSA, id, ..QueueTimer::default() };
     }
 

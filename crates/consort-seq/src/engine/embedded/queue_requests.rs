@@ -61,9 +61,7 @@ impl State {
             if queue.owner == client {
                 self.drop_queue(number);
             } else {
-                self.remove_from_queue(number, |event| {
-                    event.source.client == client || event.dest.client == client
-                });
+                self.remove_from_queue(number, |event| event.source.client == client);
                 if let Some(queue) = self.queues[number].as_deref_mut() {
                     queue.set_used(client, false, now);
                 }
@@ -101,6 +99,9 @@ impl State {
 
     pub(super) fn set_queue_info(&mut self, client: u8, info: &QueueInfo) -> Result<(), Errno> {
         let now = self.now;
+        if info.owner != i32::from(client) {
+            return Err(Errno::INVALID);
+        }
         let queue = self.queue_mut(info.queue).ok_or(Errno::NOT_PERMITTED)?;
         if !queue.may_be_controlled_by(client) {
             return Err(Errno::NOT_PERMITTED);

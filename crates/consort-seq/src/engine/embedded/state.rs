@@ -69,7 +69,7 @@ impl State {
                 "Midi Through Port-0",
                 readable | writable,
                 port_type::MIDI_GENERIC | port_type::SOFTWARE | port_type::PORT,
-                16,
+                0,
             )],
         );
         state
@@ -137,9 +137,11 @@ impl State {
             is_dirty: false,
             fifo: mode.has_input().then(Fifo::new),
             accepts_output: mode.has_output(),
-            process: std::process::id(),
+            process: rustix::thread::gettid().as_raw_nonzero().get(),
         };
-        let client = Client::new(number, &format!("Client-{number}"), Some(user));
+        let mut client = Client::new(number, &format!("Client-{number}"), Some(user));
+        // A connection of this library always announces what it speaks.
+        client.user_version = ProtocolVersion::CURRENT.raw();
         self.clients[number as usize] = Some(Box::new(client));
         self.peak_clients = self.peak_clients.max(self.client_count());
         self.touch(number);

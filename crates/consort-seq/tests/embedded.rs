@@ -1,0 +1,234 @@
+//! The embedded engine at the level of its connections: clocks, descriptors, determinism.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use consort_seq::engine::{
+    ClockKind, Connection, Embedded, Engine, Errno, OpenMode, Request, exercise,
+};
+use consort_seq::raw::{
+    Address, Event, EventData, NoteData, PortInfo, PortSubscribe, QueueInfo, address, event_flag,
+    event_type, request_number,
+};
+use proptest::prelude::*;
+use rustix::event::{PollFd, PollFlags, poll};
+
+const DUPLEX: u32 = 0x63;
+
+struct Client {
+    connection: Box<dyn Connection>,
+    at: Address,
+}
+
+fn client(engine: &Embedded) -> Client {
+    let connection = Engine::Embedded(engine.clone()).open(OpenMode::Duplex).unwrap();
+    let mut number = 0;
+    connection.ioctl(Request::ClientId(&mut number)).unwrap();
+    let at = Address::new(number as u8, 0);
+    let mut port = PortInfo { address: at, capability: DUPLEX, ..PortInfo::default() };
+    connection.ioctl(Request::CreatePort(&mut port)).unwrap();
+    Client { connection, at }
+}
+
+fn connect(from: &Client, to: &Client) {
+    let mut subscription =
+        PortSubscribe { sender: from.at, dest: to.at, ..PortSubscribe::default() };
+    from.connection.ioctl(Request::SubscribePort(&mut subscription)).unwrap();
+    // The other end is told of it.
+    let mut notice = Vec::new();
+    events(to, &mut notice);
+    assert_eq!(notice[0].kind, event_type::PORT_SUBSCRIBED);
+}
+
+fn queue(client: &Client) -> u8 {
+    let mut info = QueueInfo::default();
+    client.connection.ioctl(Request::CreateQueue(&mut info)).unwrap();
+    info.queue as u8
+}
+
+fn start(client: &Client, queue: u8) {
+    let mut data = [0; 12];
+    data[0] = queue;
+    let event = Event {
+        kind: event_type::START,
+        queue: address::QUEUE_DIRECT,
+        dest: Address::new(0, 0),
+        data: EventData::from_bytes(data),
+        ..Event::default()
+    };
+    client.connection.write(&event.to_bytes()).unwrap();
+}
+
+fn note(queue: u8, tick: u32, channel: u8, duration: u32) -> Event {
+    Event {
+        kind: event_type::NOTE,
+        queue,
+        time: consort_seq::raw::Timestamp::from_tick(tick),
+        dest: Address::new(address::SUBSCRIBERS, 0),
+        data: EventData::from_note(NoteData {
+            channel,
+            note: 60,
+            velocity: 100,
+            off_velocity: 64,
+            duration,
+        }),
+        ..Event::default()
+    }
+}
+
+fn events(client: &Client, into: &mut Vec<Event>) {
+    let mut buffer = [0; 28 * 500];
+    loop {
+        match client.connection.read(&mut buffer) {
+            Ok(count) => into.extend(
+                buffer[..count].as_chunks::<28>().0.iter().map(|cell| Event::from_bytes(cell)),
+            ),
+            Err(Errno::WOULD_BLOCK) => return,
+            Err(errno) => panic!("{errno}"),
+        }
+    }
+}
+
+/// An hour at 120 BPM: on every beat a note on each of 16 channels; returns all that arrived.
+fn hour_of_music() -> Vec<Event> {
+    const BEATS: u32 = 120 * 60;
+    let engine = Embedded::new(ClockKind::Virtual);
+    let (player, listener) = (client(&engine), client(&engine));
+    connect(&player, &listener);
+    let queue = queue(&player);
+    start(&player, queue);
+    let mut heard = Vec::with_capacity(BEATS as usize * 32);
+    for beat in 0..BEATS {
+        let mut bytes = [0; 28 * 16];
+        for channel in 0..16_u8 {
+            let event = note(queue, beat * 96, channel, 48);
+            bytes[28 * channel as usize..][..28].copy_from_slice(&event.to_bytes());
+        }
+        assert_eq!(player.connection.write(&bytes), Ok(bytes.len()));
+        engine.advance(Duration::from_millis(500));
+        events(&listener, &mut heard);
+    }
+    engine.run_until_idle();
+    events(&listener, &mut heard);
+    heard
+}
+
+#[test]
+fn an_hour_of_music_is_the_same_every_time() {
+    let heard = hour_of_music();
+    assert_eq!(heard.len(), 120 * 60 * 16 * 2);
+    let on = heard.iter().filter(|event| event.kind == event_type::NOTE_ON).count();
+    assert_eq!(on, 120 * 60 * 16);
+    assert_eq!(heard, hour_of_music());
+}
+
+#[test]
+fn virtual_time_stands_still_by_itself() {
+    let engine = Embedded::new(ClockKind::Virtual);
+    let (player, listener) = (client(&engine), client(&engine));
+    connect(&player, &listener);
+    let queue = queue(&player);
+    start(&player, queue);
+    player.connection.write(&note(queue, 96, 0, 96).to_bytes()).unwrap();
+    // A quarter note of 96 ticks at 5,208,333 ns each.
+    assert_eq!(engine.next_due(), Some(Duration::from_nanos(499_999_968)));
+    let mut heard = Vec::new();
+    engine.advance(Duration::from_nanos(499_999_967));
+    events(&listener, &mut heard);
+    assert_eq!(heard, []);
+    engine.advance(Duration::from_nanos(1));
+    events(&listener, &mut heard);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(engine.advance_to_next(), Some(Duration::from_nanos(499_999_968)));
+    events(&listener, &mut heard);
+    assert_eq!(heard[1].kind, event_type::NOTE_OFF);
+    assert_eq!(engine.advance_to_next(), None);
+    assert_eq!(engine.run_until_idle(), Duration::ZERO);
+}
+
+#[test]
+fn the_real_clock_wakes_the_reader() {
+    let engine = Embedded::new(ClockKind::Real);
+    let (player, listener) = (client(&engine), client(&engine));
+    connect(&player, &listener);
+    let queue = queue(&player);
+    let began = Instant::now();
+    start(&player, queue);
+    player.connection.write(&note(queue, 4, 0, 1).to_bytes()).unwrap();
+    let descriptor = listener.connection.descriptor();
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        let mut descriptors = [PollFd::new(&descriptor, PollFlags::IN)];
+        let limit = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
+        assert_eq!(poll(&mut descriptors, Some(&limit)), Ok(1), "nothing came in 10 s");
+        events(&listener, &mut heard);
+    }
+    // Five ticks of 5.2 ms: never early.
+    assert!(began.elapsed() >= Duration::from_micros(5 * 5208));
+}
+
+#[test]
+fn a_full_output_pool_is_not_writable_until_there_is_room() {
+    let engine = Embedded::new(ClockKind::Virtual);
+    let player = client(&engine);
+    let queue = queue(&player);
+    start(&player, queue);
+    let writable = || {
+        let descriptor = player.connection.descriptor();
+        let mut descriptors = [PollFd::new(&descriptor, PollFlags::OUT)];
+        let none = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut descriptors, Some(&none)).unwrap() == 1
+    };
+    for tick in 1..=500 {
+        let event = Event { flags: event_flag::TIME_STAMP_TICK, ..note(queue, tick, 0, 0) };
+        player.connection.write(&event.to_bytes()).unwrap();
+    }
+    let event = note(queue, 501, 0, 0);
+    assert_eq!(player.connection.write(&event.to_bytes()), Err(Errno::WOULD_BLOCK));
+    assert!(!writable());
+    engine.advance(Duration::from_millis(5209 * 249 / 1000));
+    assert!(!writable());
+    engine.advance(Duration::from_millis(20));
+    assert!(writable());
+}
+
+#[test]
+fn every_request_has_its_own_number() {
+    let mut numbers: Vec<_> = request_number::ALL.iter().map(|(_, number)| *number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), request_number::ALL.len());
+}
+
+#[test]
+fn the_fuzz_corpus_is_replayed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/embedded_engine");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("the corpus is in the repository") {
+        exercise::embedded_engine(&std::fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count >= 8, "only {count} files in {}", folder.display());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_program_leaves_the_books_in_order(
+        program in proptest::collection::vec(any::<u8>(), 0..1500),
+    ) {
+        exercise::embedded_engine(&program);
+    }
+
+    #[test]
+    fn the_same_program_has_the_same_answers(
+        program in proptest::collection::vec(any::<u8>(), 0..800),
+    ) {
+        let run = || {
+            let engine = Engine::Embedded(Embedded::new(ClockKind::Virtual));
+            exercise::run(&engine, &program, exercise::Timing::Free)
+        };
+        prop_assert_eq!(run(), run());
+    }
+}
