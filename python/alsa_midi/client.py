@@ -246,6 +246,7 @@ class SequencerClientBase(_core.Client):
             )
         self._sequencer_name = sequencer_name
         self._queues = WeakValueDictionary()
+        self._engine_argument = engine
         self.client_id = self._open(client_name, streams, engine, self._may_block)
         if not client_name:
             self.set_client_info(ClientInfo(self.client_id, f"Client-{self.client_id}"))

@@ -88,7 +88,11 @@ fn pause(py: Python<'_>) -> PyResult<()> {
 
 /// One step of an output: the bytes, or `None` if there is no room.
 #[inline]
-fn put(client: &SequencerClient, way: Way, event: &consort_seq::Event) -> consort_seq::Result<Option<usize>> {
+fn put(
+    client: &SequencerClient,
+    way: Way,
+    event: &consort_seq::Event,
+) -> consort_seq::Result<Option<usize>> {
     match way {
         Way::Buffered => client.try_event_output(event, ()),
         Way::Direct => client.try_event_output_direct(event, ()),
@@ -207,10 +211,7 @@ impl Client {
 impl Client {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
-    fn __new__(
-        _arguments: &Bound<'_, PyTuple>,
-        _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> Self {
+    fn __new__(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
         Self { sequencer: OnceLock::new(), may_block: OnceLock::new() }
     }
 

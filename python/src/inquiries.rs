@@ -28,10 +28,7 @@ pub(crate) fn port_info<'py>(
     fields.set_item(intern!(py, "client_id"), info.client_id)?;
     fields.set_item(intern!(py, "port_id"), info.port_id)?;
     fields.set_item(intern!(py, "name"), &info.name)?;
-    fields.set_item(
-        intern!(py, "capability"),
-        registry.port_caps(py, info.capability.bits())?,
-    )?;
+    fields.set_item(intern!(py, "capability"), registry.port_caps(py, info.capability.bits())?)?;
     fields.set_item(intern!(py, "type"), registry.port_type(py, info.port_type.bits())?)?;
     fields.set_item(intern!(py, "midi_channels"), info.midi_channels)?;
     fields.set_item(intern!(py, "midi_voices"), info.midi_voices)?;
@@ -120,18 +117,13 @@ fn port_info_from(object: &Bound<'_, PyAny>) -> PyResult<PortInfo> {
     })
 }
 
-type RemoveArguments<'py> = (
-    U32,
-    U8,
-    Bound<'py, PyAny>,
-    Bound<'py, PyAny>,
-    U8,
-    Bound<'py, PyAny>,
-    Bound<'py, PyAny>,
-);
+type RemoveArguments<'py> =
+    (U32, U8, Bound<'py, PyAny>, Bound<'py, PyAny>, U8, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 /// The events to remove that the arguments name; the time is a number of ticks or a `RealTime`.
-fn remove_events((condition, queue, time, dest, channel, kind, tag): RemoveArguments<'_>) -> PyResult<RemoveEvents> {
+fn remove_events(
+    (condition, queue, time, dest, channel, kind, tag): RemoveArguments<'_>,
+) -> PyResult<RemoveEvents> {
     let mut remove = RemoveEvents::new(RemoveCondition::from_bits_retain(condition.0));
     remove.queue_id = queue.0;
     remove.time = if let Ok(time) = time.cast::<crate::real_time::RealTime>() {
@@ -312,7 +304,8 @@ pub(crate) fn ask<'py>(
             nothing()
         }
         "subscribe" => {
-            let (sender, dest) = (address(&argument(0)?, "sender")?, address(&argument(1)?, "dest")?);
+            let (sender, dest) =
+                (address(&argument(0)?, "sender")?, address(&argument(1)?, "dest")?);
             let queue = argument(2)?;
             let options = SubscribeOptions {
                 queue: if queue.is_none() {
@@ -328,7 +321,8 @@ pub(crate) fn ask<'py>(
             nothing()
         }
         "unsubscribe" => {
-            let (sender, dest) = (address(&argument(0)?, "sender")?, address(&argument(1)?, "dest")?);
+            let (sender, dest) =
+                (address(&argument(0)?, "sender")?, address(&argument(1)?, "dest")?);
             client.unsubscribe_port(sender, dest).py(py)?;
             nothing()
         }

@@ -35,10 +35,7 @@ impl PortHandle {
 impl PortHandle {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
-    fn __new__(
-        _arguments: &Bound<'_, PyTuple>,
-        _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> Self {
+    fn __new__(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
         Self { port: Mutex::default(), address: OnceLock::new() }
     }
 

@@ -43,10 +43,7 @@ impl QueueHandle {
 impl QueueHandle {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
-    fn __new__(
-        _arguments: &Bound<'_, PyTuple>,
-        _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> Self {
+    fn __new__(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
         Self { queue: Mutex::default(), number: OnceLock::new() }
     }
 

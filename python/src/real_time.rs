@@ -3,7 +3,7 @@
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 const NANOSECONDS: i128 = 1_000_000_000;
 
@@ -115,10 +115,45 @@ fn from_text(text: &str) -> PyResult<i128> {
 #[pymethods]
 impl RealTime {
     #[new]
-    #[pyo3(signature = (seconds = None, nanoseconds = 0), text_signature = "(seconds=0, nanoseconds=0)")]
-    fn __new__(seconds: Option<&Bound<'_, PyAny>>, nanoseconds: i64) -> PyResult<Self> {
-        let whole = seconds.map_or(Ok(0), nanoseconds_of)?;
-        Self::from_total(whole + i128::from(nanoseconds))
+    #[pyo3(
+        signature = (*arguments, **keywords),
+        text_signature = "(seconds=0, nanoseconds=0)"
+    )]
+    fn __new__(
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        // `None` is no time, so that it cannot stand for an argument that is left out.
+        let argument = |at: usize, name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+            match arguments.get_item(at) {
+                Ok(given) => Ok(Some(given)),
+                Err(_) => keywords.map_or(Ok(None), |keywords| keywords.get_item(name)),
+            }
+        };
+        let named = keywords.map_or(0, |keywords| keywords.len());
+        let (seconds, nanoseconds) = (argument(0, "seconds")?, argument(1, "nanoseconds")?);
+        let taken = usize::from(seconds.is_some()) + usize::from(nanoseconds.is_some());
+        if arguments.len() + named != taken {
+            return Err(PyTypeError::new_err(
+                "RealTime takes 'seconds' and 'nanoseconds', each once",
+            ));
+        }
+        let whole = seconds.as_ref().map_or(Ok(0), nanoseconds_of)?;
+        let part = match &nanoseconds {
+            None => 0,
+            Some(part) if part.is_instance_of::<PyFloat>() => {
+                return Err(PyValueError::new_err(format!(
+                    "nanoseconds is {part}; expected a whole number of 0 or more"
+                )));
+            }
+            Some(part) => part.extract::<i64>()?,
+        };
+        if part < 0 {
+            return Err(PyValueError::new_err(format!(
+                "nanoseconds is {part}; expected 0 or more"
+            )));
+        }
+        Self::from_total(whole + i128::from(part))
     }
 
     fn __repr__(&self) -> String {

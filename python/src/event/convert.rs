@@ -192,8 +192,7 @@ fn payload(event: &Event, py: Python<'_>) -> PyResult<([u8; 12], Option<Vec<u8>>
             match event.layout {
                 Layout::PositionTick => word(4, field[1].unsigned(py, "position")?),
                 Layout::PositionTime => {
-                    let (seconds, nanoseconds) =
-                        field[1].time(py, "position")?.unwrap_or_default();
+                    let (seconds, nanoseconds) = field[1].time(py, "position")?.unwrap_or_default();
                     word(4, seconds);
                     word(8, nanoseconds);
                 }
@@ -328,7 +327,8 @@ pub(crate) fn from_sequencer<'py>(
     let object = registry::get(py)?.new_event(py, raw.kind)?;
     let data = data_of(&raw);
     let byte = |at: usize| Value::Number(data[at].into());
-    let unsigned = |at: usize| u32::from_ne_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+    let unsigned =
+        |at: usize| u32::from_ne_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
     let word = |at: usize| Value::Number(unsigned(at).into());
     let signed = |at: usize| Value::Number(unsigned(at).cast_signed().into());
     {

@@ -21,13 +21,9 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
     let class_kind = event.class_kind;
     let names: &[(&str, usize)] = match layout {
         Layout::Key => &[("channel", 1), ("note", 0), ("velocity", 2)],
-        Layout::Note => &[
-            ("channel", 1),
-            ("note", 0),
-            ("velocity", 2),
-            ("duration", 3),
-            ("off_velocity", 4),
-        ],
+        Layout::Note => {
+            &[("channel", 1), ("note", 0), ("velocity", 2), ("duration", 3), ("off_velocity", 4)]
+        }
         Layout::Control => &[("channel", 0), ("param", 1), ("value", 2)],
         Layout::Param => &[("channel", 0), ("value", 1)],
         Layout::Queue => &[("queue", 0)],
@@ -60,8 +56,7 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
             let _ = write!(shown, " {addr}");
         }
         Layout::Connect => {
-            let (sender, dest) =
-                (text(&mut event.fields[0], py)?, text(&mut event.fields[1], py)?);
+            let (sender, dest) = (text(&mut event.fields[0], py)?, text(&mut event.fields[1], py)?);
             let _ = write!(shown, " from {sender} to {dest}");
         }
         Layout::External => {
@@ -93,9 +88,7 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
                 _ => {
                     let name = match kind {
                         _ if event.kind.is_nothing() => "unknown".to_owned(),
-                        Some(number) => {
-                            consort_seq::EventType(number as u8).to_string()
-                        }
+                        Some(number) => consort_seq::EventType(number as u8).to_string(),
                         None => text(&mut event.kind, py)?,
                     };
                     let _ = write!(shown, " {name}");

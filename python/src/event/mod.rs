@@ -19,8 +19,8 @@ use pyo3::{PyTraverseError, intern};
 pub(crate) use bases::{
     AddressEventBase, ConnectEventBase, ControlChangeEventBase, ExternalDataEventBase,
     MidiBytesEventBase, NoteEventBase, NoteWithDurationBase, ParamChangeEventBase,
-    QueueControlEventBase, ResultEventBase, SetPositionTickBase, SetPositionTimeBase,
-    SetTempoBase, SkewBase,
+    QueueControlEventBase, ResultEventBase, SetPositionTickBase, SetPositionTimeBase, SetTempoBase,
+    SkewBase,
 };
 pub(crate) use convert::{Target, from_sequencer, midi_bytes_from_sequencer, to_sequencer};
 pub(crate) use value::Value;
@@ -127,8 +127,8 @@ impl Event {
                 "time" => self.time = Value::of_time(&value)?,
                 "tick" => self.tick = Value::of(&value),
                 "relative" => self.relative = truth_of(&value),
-                "source" => self.source = Value::of_address(&value)?,
-                "dest" => self.dest = Value::of_address(&value)?,
+                "source" => self.source = Value::of_address_parts(&value)?,
+                "dest" => self.dest = Value::of_address_parts(&value)?,
                 "raw_data" => self.raw_data = Value::of(&value),
                 other => {
                     return Err(PyTypeError::new_err(format!(

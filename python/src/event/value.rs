@@ -4,9 +4,10 @@
 //! events carry numbers only, of which Python objects are made when they are asked for.
 
 use consort_seq::Address;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt};
+use pyo3::types::{PyBytes, PyInt, PyTuple};
 use pyo3::{PyTraverseError, intern};
 
 use crate::integers::{integer, within};
@@ -119,9 +120,7 @@ impl Value {
         match self {
             Self::Nothing => Ok(None),
             Self::Address(client, port) => Ok(Some(Address::new(*client, *port))),
-            Self::Number(_) => {
-                Ok(Some(Address::new(self.number(py, name, 0, 255)? as u8, 0)))
-            }
+            Self::Number(_) => Ok(Some(Address::new(self.number(py, name, 0, 255)? as u8, 0))),
             Self::Object(object) => address::address(object.bind(py), name).map(Some),
             other => Ok(Some(Address::new(other.byte(py, name)?, 0))),
         }
@@ -133,9 +132,7 @@ impl Value {
             Self::Nothing => Ok(None),
             Self::Time(seconds, nanoseconds) => Ok(Some((*seconds, *nanoseconds))),
             Self::Number(_) => Ok(Some((self.unsigned(py, name)?, 0))),
-            Self::Object(object) => {
-                RealTime::of(object.bind(py))?.for_sequencer(name).map(Some)
-            }
+            Self::Object(object) => RealTime::of(object.bind(py))?.for_sequencer(name).map(Some),
             _ => Ok(None),
         }
     }
@@ -162,6 +159,22 @@ impl Value {
             (Ok(client), Ok(port)) => Ok(Self::Address(client, port)),
             _ => Ok(Self::Object(registry::get(py)?.wide_address(py, client, port)?.unbind())),
         }
+    }
+
+    /// An address as the keywords `source` and `dest` take it: also a tuple of the client alone.
+    pub(crate) fn of_address_parts(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(parts) = object.cast::<PyTuple>()
+            && parts.len() != 2
+        {
+            if parts.len() == 1 {
+                return Self::of_address(&parts.get_item(0)?);
+            }
+            return Err(PyTypeError::new_err(format!(
+                "an address is a tuple of two numbers, client and port; this one has {}",
+                parts.len()
+            )));
+        }
+        Self::of_address(object)
     }
 
     /// A time as the constructors take it: always a `RealTime`.
