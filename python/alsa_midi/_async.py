@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Tuple, Union
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from alsa_midi import _core
 from alsa_midi.client import SequencerClientBase
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 #: How long to stay away from a sequencer that says it has room and yet takes nothing.
 _BACK_OFF = 0.001
 
-_Step = Callable[[], Optional[int]]
+_Step = Callable[[], int | None]
 
 
 def _expire(future: asyncio.Future[Any]) -> None:
@@ -57,12 +58,12 @@ class AsyncSequencerClient(SequencerClientBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._fd = self._descriptor()
-        self._readers: Deque[asyncio.Future[Optional[Event]]] = deque()
-        self._writers: Deque[Tuple[asyncio.Future[Optional[int]], _Step]] = deque()
+        self._readers: deque[asyncio.Future[Event | None]] = deque()
+        self._writers: deque[tuple[asyncio.Future[int | None], _Step]] = deque()
         #: Events that a cancelled task had been given.
-        self._given_back: Deque[Event] = deque()
-        self._read_loop: Optional[asyncio.AbstractEventLoop] = None
-        self._write_loop: Optional[asyncio.AbstractEventLoop] = None
+        self._given_back: deque[Event] = deque()
+        self._read_loop: asyncio.AbstractEventLoop | None = None
+        self._write_loop: asyncio.AbstractEventLoop | None = None
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):
@@ -133,8 +134,8 @@ class AsyncSequencerClient(SequencerClientBase):
     # input
 
     async def event_input(  # type: ignore[override]
-        self, prefer_bytes: bool = False, timeout: Optional[float] = None
-    ) -> Optional[Event]:
+        self, prefer_bytes: bool = False, timeout: float | None = None
+    ) -> Event | None:
         """Wait for the next event; ``None`` when ``timeout`` (in seconds) is over.
 
         With ``prefer_bytes`` events that MIDI has come as ``MidiBytesEvent``.
@@ -151,14 +152,14 @@ class AsyncSequencerClient(SequencerClientBase):
             return None
         return self._shape(await self._wait_for_event(timeout), prefer_bytes)
 
-    def _shape(self, event: Optional[Event], prefer_bytes: bool) -> Optional[Event]:
+    def _shape(self, event: Event | None, prefer_bytes: bool) -> Event | None:
         if event is not None and prefer_bytes:
             return self._as_bytes(event)
         return event
 
-    async def _wait_for_event(self, timeout: Optional[float]) -> Optional[Event]:
+    async def _wait_for_event(self, timeout: float | None) -> Event | None:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Optional[Event]] = loop.create_future()
+        future: asyncio.Future[Event | None] = loop.create_future()
         self._readers.append(future)
         timer = None if timeout is None else loop.call_later(timeout, _expire, future)
         try:
@@ -213,9 +214,9 @@ class AsyncSequencerClient(SequencerClientBase):
     async def event_output(  # type: ignore[override]
         self,
         event: Event,
-        queue: Union[Queue, int, None] = None,
-        port: Union[Port, int, None] = None,
-        dest: Optional[AddressType] = None,
+        queue: Queue | int | None = None,
+        port: Port | int | None = None,
+        dest: AddressType | None = None,
     ) -> int:
         """Put an event into the output buffer, which is written first if it is full.
 
@@ -227,9 +228,9 @@ class AsyncSequencerClient(SequencerClientBase):
     async def event_output_direct(  # type: ignore[override]
         self,
         event: Event,
-        queue: Union[Queue, int, None] = None,
-        port: Union[Port, int, None] = None,
-        dest: Optional[AddressType] = None,
+        queue: Queue | int | None = None,
+        port: Port | int | None = None,
+        dest: AddressType | None = None,
     ) -> int:
         """Write an event to the sequencer at once, past the output buffer.
 
@@ -244,10 +245,10 @@ class AsyncSequencerClient(SequencerClientBase):
             return 0
         return await self._wait_for_room(self._drain_step)
 
-    def _drain_step(self) -> Optional[int]:
+    def _drain_step(self) -> int | None:
         return 0 if self._try_drain_output() == 0 else None
 
-    async def _finish_output(self, started: Union[int, _core.Outgoing]) -> int:
+    async def _finish_output(self, started: int | _core.Outgoing) -> int:
         if isinstance(started, int):
             return started
         outgoing = started
@@ -255,7 +256,7 @@ class AsyncSequencerClient(SequencerClientBase):
 
     async def _wait_for_room(self, step: _Step) -> int:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Optional[int]] = loop.create_future()
+        future: asyncio.Future[int | None] = loop.create_future()
         waiter = (future, step)
         self._writers.append(waiter)
         try:

@@ -9,7 +9,7 @@ functions are readers and writers of opaque structures and follow one pattern.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from alsa_midi.event import EventType
 
@@ -17,7 +17,7 @@ _LIBRARY = "libasound.so.2"
 
 #: Opaque structures: function prefix and C type, with their fields. A field is its name, its C
 #: type, and which accessors it has: r(ead), w(rite).
-_STRUCTURES: List[Tuple[str, str]] = [
+_STRUCTURES: list[tuple[str, str]] = [
     (
         "seq_system_info",
         "queues:int:r clients:int:r ports:int:r channels:int:r cur_clients:int:r cur_queues:int:r",
@@ -314,8 +314,12 @@ ssize_t snd_timer_read(snd_timer_t *handle, void *buffer, size_t size);
 """
 
 #: Enumerations by their C type: prefix of the names, and the names in order (or with numbers).
-_ENUMERATIONS: List[Tuple[str, str, str]] = [
-    ("snd_config_type_t", "SND_CONFIG_TYPE_", "INTEGER INTEGER64 REAL STRING POINTER COMPOUND=1024"),
+_ENUMERATIONS: list[tuple[str, str, str]] = [
+    (
+        "snd_config_type_t",
+        "SND_CONFIG_TYPE_",
+        "INTEGER INTEGER64 REAL STRING POINTER COMPOUND=1024",
+    ),
     ("snd_seq_type_t", "SND_SEQ_TYPE_", "HW SHM INET"),
     ("snd_seq_client_type_t", "SND_SEQ_", "USER_CLIENT=1 KERNEL_CLIENT=2"),
     ("snd_seq_query_subs_type_t", "SND_SEQ_QUERY_SUBS_", "READ WRITE"),
@@ -341,9 +345,9 @@ _ENUMERATIONS: List[Tuple[str, str, str]] = [
     ),
 ]
 
-_NUMBERS: Dict[str, str] = {
-    "SND_SEQ_EVFLG_": "NOTE_ONEARG=1 NOTE_TWOARG=2 QUEUE_NOARG=1 QUEUE_TICK=2 QUEUE_TIME=4 "
-    "QUEUE_VALUE=8",
+_NUMBERS: dict[str, str] = {
+    "SND_SEQ_EVFLG_": "NOTE_ONEARG=0 NOTE_TWOARG=1 QUEUE_NOARG=0 QUEUE_TICK=1 QUEUE_TIME=2 "
+    "QUEUE_VALUE=3",
     "SND_SEQ_OPEN_": "OUTPUT=1 INPUT=2 DUPLEX=3",
     "SND_SEQ_": "NONBLOCK=1 CLIENT_SYSTEM=0 QUEUE_DIRECT=253",
     "SND_SEQ_ADDRESS_": "UNKNOWN=253 SUBSCRIBERS=254 BROADCAST=255",
@@ -368,9 +372,7 @@ def _enumerations() -> str:
     for kind, prefix, names in _ENUMERATIONS:
         body = ", ".join(prefix + name for name in names.split())
         text += f"typedef enum {{ {body} }} {kind};\n" if kind else f"enum {{ {body} }};\n"
-    numbers = [
-        f"{prefix}{word}" for prefix, words in _NUMBERS.items() for word in words.split()
-    ]
+    numbers = [f"{prefix}{word}" for prefix, words in _NUMBERS.items() for word in words.split()]
     numbers += [f"SND_SEQ_EVENT_{member.name}={member.value}" for member in EventType]
     return text + f"enum {{ {', '.join(numbers)} }};\n"
 
@@ -393,7 +395,7 @@ def _structures() -> str:
     return types + "/*functions*/" + functions
 
 
-def _load() -> Tuple[Any, Any]:
+def _load() -> tuple[Any, Any]:
     try:
         from cffi import FFI
     except ImportError as error:

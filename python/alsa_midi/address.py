@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Tuple, Union
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 from alsa_midi import _core
 
@@ -29,7 +29,7 @@ class Address(_Pair):
 
     def __new__(
         cls,
-        arg1: Union[int, str, Address, Port, PortInfo, Tuple[int, int], SequencerClientBase],
+        arg1: int | str | Address | Port | PortInfo | tuple[int, int] | SequencerClientBase,
         arg2: int = 0,
     ) -> Address:
         return _Pair.__new__(cls, *_core.address_pair(arg1, arg2))
@@ -41,7 +41,7 @@ class Address(_Pair):
         return f"Address(client_id={self.client_id}, port_id={self.port_id})"
 
 
-AddressType = Union["Address", "Port", "PortInfo", Tuple[int, int]]
+AddressType = Union["Address", "Port", "PortInfo", tuple[int, int]]
 
 #: All ports that are subscribed to the sending port.
 ALL_SUBSCRIBERS = Address(254, 0)

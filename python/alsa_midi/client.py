@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from types import TracebackType
-from typing import Any, Callable, List, NoReturn, Optional, Set, Tuple, Type, TypeVar, Union
+from typing import Any, NoReturn, TypeVar, Union
 from weakref import WeakValueDictionary
 
 from alsa_midi import _core
@@ -119,19 +120,21 @@ class ClientInfo:
     name: str = ""
     broadcast_filter: bool = False
     error_bounce: bool = False
-    type: Optional[ClientType] = None
-    card_id: Optional[int] = None
-    pid: Optional[int] = None
+    type: ClientType | None = None
+    card_id: int | None = None
+    pid: int | None = None
     num_ports: int = 0
     event_lost: int = 0
-    event_filter: Optional[Set[EventType]] = None
+    event_filter: set[EventType] | None = None
 
     @classmethod
-    def _of(cls, answer: Tuple[Any, ...]) -> ClientInfo:
-        *head, kind, card, pid, ports, lost, types = answer
+    def _of(cls, answer: tuple[Any, ...]) -> ClientInfo:
+        client_id, name, broadcast, bounce, kind, card, pid, ports, lost, types = answer
         filtered = None if types is None else {EventType(number) for number in types}
         client_type = ClientType(kind) if kind in (0, 1, 2) else kind
-        return cls(*head, client_type, card, pid, ports, lost, filtered)
+        return cls(
+            client_id, name, broadcast, bounce, client_type, card, pid, ports, lost, filtered
+        )
 
 
 @dataclass
@@ -177,7 +180,7 @@ class SubscriptionQuery:
         self.addr = Address(self.addr)
 
     @classmethod
-    def _of(cls, answer: Tuple[Any, ...]) -> SubscriptionQuery:
+    def _of(cls, answer: tuple[Any, ...]) -> SubscriptionQuery:
         root, kind, *rest = answer
         return cls(root, SubscriptionQueryType(kind), *rest)
 
@@ -188,7 +191,7 @@ class RemoveEvents:
 
     condition: RemoveCondition = RemoveCondition(0)
     queue_id: int = 0
-    time: Union[RealTime, int] = field(default_factory=RealTime)
+    time: RealTime | int = field(default_factory=RealTime)
     dest: AddressType = Address(0, 0)
     channel: int = 0
     event_type: EventType = EventType.NONE
@@ -205,7 +208,7 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def _queue_number(queue: Union[Queue, int, None]) -> Optional[int]:
+def _queue_number(queue: Queue | int | None) -> int | None:
     if queue is None or isinstance(queue, int):
         return queue
     return queue.queue_id
@@ -256,9 +259,9 @@ class SequencerClientBase(_core.Client):
 
     def __exit__(
         self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -308,7 +311,7 @@ class SequencerClientBase(_core.Client):
 
     # clients
 
-    def get_client_info(self, client_id: Optional[int] = None) -> ClientInfo:
+    def get_client_info(self, client_id: int | None = None) -> ClientInfo:
         """What the sequencer knows about a client; without a number, about this one."""
         return ClientInfo._of(self._ask("client_info", client_id))
 
@@ -330,8 +333,8 @@ class SequencerClientBase(_core.Client):
         self._ask("event_filter", EventType(event_type))
 
     def query_next_client(
-        self, previous: Union[ClientInfo, int, None] = None
-    ) -> Optional[ClientInfo]:
+        self, previous: ClientInfo | int | None = None
+    ) -> ClientInfo | None:
         """The client after ``previous`` by number, or the first; ``None`` after the last."""
         number = previous.client_id if isinstance(previous, ClientInfo) else previous
         answer = self._ask("next_client", number)
@@ -383,13 +386,13 @@ class SequencerClientBase(_core.Client):
         caps: PortCaps = RW_PORT,
         type: PortType = DEFAULT_PORT_TYPE,
         *,
-        port_id: Optional[int] = None,
-        midi_channels: Optional[int] = None,
-        midi_voices: Optional[int] = None,
-        synth_voices: Optional[int] = None,
-        timestamping: Optional[bool] = None,
-        timestamp_real: Optional[bool] = None,
-        timestamp_queue: Union[Queue, int, None] = None,
+        port_id: int | None = None,
+        midi_channels: int | None = None,
+        midi_voices: int | None = None,
+        synth_voices: int | None = None,
+        timestamping: bool | None = None,
+        timestamp_real: bool | None = None,
+        timestamp_queue: Queue | int | None = None,
     ) -> Port:
         """Create a port.
 
@@ -431,43 +434,43 @@ class SequencerClientBase(_core.Client):
         )
         return port
 
-    def get_port_info(self, port: Union[int, AddressType]) -> PortInfo:
+    def get_port_info(self, port: int | AddressType) -> PortInfo:
         """What the sequencer knows about a port: one of this client's by number, or any."""
         info: PortInfo = self._ask("port_info", port)
         return info
 
-    def set_port_info(self, port: Union[int, Port], info: PortInfo) -> None:
+    def set_port_info(self, port: int | Port, info: PortInfo) -> None:
         """Change name, capabilities, type and time stamping of a port of this client."""
         number = port if isinstance(port, int) else port.port_id
         self._ask("set_port_info", number, info)
 
     def query_next_port(
-        self, client_id: int, previous: Union[PortInfo, int, None] = None
-    ) -> Optional[PortInfo]:
+        self, client_id: int, previous: PortInfo | int | None = None
+    ) -> PortInfo | None:
         """The client's port after ``previous`` by number, or the first; ``None`` after the last."""
         number = previous.port_id if isinstance(previous, PortInfo) else previous
-        info: Optional[PortInfo] = self._ask("next_port", client_id, number)
+        info: PortInfo | None = self._ask("next_port", client_id, number)
         return info
 
     def list_ports(
         self,
         *,
-        input: Optional[bool] = None,
-        output: Optional[bool] = None,
+        input: bool | None = None,
+        output: bool | None = None,
         type: PortType = PortType.MIDI_GENERIC,
         include_system: bool = False,
         include_midi_through: bool = True,
         include_no_export: bool = True,
         only_connectable: bool = True,
-        sort: Union[bool, Callable[[PortInfo], Any]] = True,
-    ) -> List[PortInfo]:
+        sort: bool | Callable[[PortInfo], Any] = True,
+    ) -> list[PortInfo]:
         """The ports to read from (``input``) or to write to (``output``), the likely one first.
 
         ``type`` names bits of type that they must all have. ``sort`` may be off (by number), or a
         function that makes a key of a ``PortInfo``.
         """
         by_key = callable(sort)
-        ports: List[PortInfo] = self._list_ports(
+        ports: list[PortInfo] = self._list_ports(
             bool(input),
             bool(output),
             type,
@@ -486,7 +489,7 @@ class SequencerClientBase(_core.Client):
         sender: AddressType,
         dest: AddressType,
         *,
-        queue: Union[Queue, int, None] = None,
+        queue: Queue | int | None = None,
         exclusive: bool = False,
         time_update: bool = False,
         time_real: bool = False,
@@ -508,8 +511,8 @@ class SequencerClientBase(_core.Client):
         return SubscriptionQuery._of(self._ask("subscriber", query.root, query.type, query.index))
 
     def list_port_subscribers(
-        self, port: AddressType, type: Optional[SubscriptionQueryType] = None
-    ) -> List[SubscriptionQuery]:
+        self, port: AddressType, type: SubscriptionQueryType | None = None
+    ) -> list[SubscriptionQuery]:
         """A port's connections: those of one direction, or of both."""
         try:
             found = self._ask("subscribers", port, type)
@@ -521,9 +524,7 @@ class SequencerClientBase(_core.Client):
 
     # queues
 
-    def create_queue(
-        self, name: Optional[str] = None, info: Optional[QueueInfo] = None
-    ) -> Queue:
+    def create_queue(self, name: str | None = None, info: QueueInfo | None = None) -> Queue:
         """Create a queue; without a name the sequencer makes one up."""
         if name is not None and info is not None:
             raise ValueError("only one of 'name' and 'info' may be given")
@@ -576,15 +577,15 @@ class SequencerClientBase(_core.Client):
 
     def remove_events(
         self,
-        condition: Union[RemoveEvents, RemoveCondition, None] = None,
-        queue: Union[Queue, int, None] = None,
-        time: Union[RealTime, int, None] = None,
-        dest: Optional[AddressType] = None,
-        channel: Optional[int] = None,
-        event_type: Optional[EventType] = None,
-        tag: Optional[int] = None,
+        condition: RemoveEvents | RemoveCondition | None = None,
+        queue: Queue | int | None = None,
+        time: RealTime | int | None = None,
+        dest: AddressType | None = None,
+        channel: int | None = None,
+        event_type: EventType | None = None,
+        tag: int | None = None,
         before: bool = False,
-        ignore_off: Optional[bool] = None,
+        ignore_off: bool | None = None,
     ) -> None:
         """Remove events from the buffers and queues.
 

@@ -7,7 +7,7 @@ in their type only.
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Any, Dict, List, Type
+from typing import Any
 
 from alsa_midi import _core
 from alsa_midi._core import (
@@ -473,7 +473,7 @@ class UserVar4Event(ExternalDataEventBase):
 
 
 #: The types that have a form in MIDI bytes.
-MIDI_BYTES_EVENTS: List[EventType] = [
+MIDI_BYTES_EVENTS: list[EventType] = [
     EventType.NOTEOFF,
     EventType.NOTEON,
     EventType.KEYPRESS,
@@ -497,7 +497,7 @@ MIDI_BYTES_EVENTS: List[EventType] = [
     EventType.REGPARAM,
 ]
 
-_CLASSES: Dict[EventType, Type[Event]] = {
+_CLASSES: dict[EventType, type[Event]] = {
     EventType.SYSTEM: SystemEvent,
     EventType.RESULT: ResultEvent,
     EventType.NOTE: NoteEvent,

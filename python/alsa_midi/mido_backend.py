@@ -13,7 +13,8 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional
+from collections.abc import Callable
+from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from mido.messages import Message
@@ -49,13 +50,13 @@ class _Hub:
     """The client that the open ports share, and the thread that reads for the inputs."""
 
     _lock = threading.RLock()
-    _current: Optional[_Hub] = None
+    _current: _Hub | None = None
 
     def __init__(self) -> None:
         self.client = SequencerClient(_client_name())
         self.inputs: WeakValueDictionary[int, PortCommon] = WeakValueDictionary()
         self.users = 0
-        self.thread: Optional[threading.Thread] = None
+        self.thread: threading.Thread | None = None
 
     @classmethod
     def acquire(cls) -> _Hub:
@@ -111,7 +112,7 @@ def _read(client: SequencerClient, inputs: WeakValueDictionary[int, PortCommon])
         except ALSAError as error:
             logger.warning("%s", error)
             continue
-        if not isinstance(event, MidiBytesEvent):
+        if not isinstance(event, MidiBytesEvent) or event.dest is None:
             continue
         port = inputs.get(event.dest.port_id)
         if port is not None:
@@ -123,7 +124,7 @@ def _full_name(info: PortInfo) -> str:
     return f"{info.client_name}:{info.name} {info.client_id}:{info.port_id}"
 
 
-def _find_port(ports: List[PortInfo], name: str) -> PortInfo:
+def _find_port(ports: list[PortInfo], name: str) -> PortInfo:
     """The port that a name means: its address, its full name, ``client:port``, the client's name
     or the port's, in this order."""
     try:
@@ -147,7 +148,7 @@ def _find_port(ports: List[PortInfo], name: str) -> PortInfo:
     raise OSError(f"unknown port {name!r}; the ports are: {known}")
 
 
-def get_devices(*_: Any, **__: Any) -> List[Dict[str, Any]]:
+def get_devices(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
     """All ports that can be connected, for ``mido.get_input_names()`` and its kin."""
     hub = _Hub.acquire()
     try:
@@ -166,17 +167,17 @@ def get_devices(*_: Any, **__: Any) -> List[Dict[str, Any]]:
 class PortCommon:
     """What inputs and outputs have in common."""
 
-    name: Optional[str]
+    name: str | None
     closed: bool
     _for_input = False
     _for_output = False
     _virtual = False
-    _port: Optional[Port] = None
-    _dest_port: Optional[PortInfo] = None
-    _hub: Optional[_Hub] = None
+    _port: Port | None = None
+    _dest_port: PortInfo | None = None
+    _hub: _Hub | None = None
     _name_prefix = "inout"
     _last_number = 0
-    _callback: Optional[_Callback] = None
+    _callback: _Callback | None = None
 
     @classmethod
     def _next_name(cls) -> str:
@@ -184,7 +185,7 @@ class PortCommon:
         return f"{cls._name_prefix}{cls._last_number}"
 
     def _open(self, virtual: bool = False, **kwargs: Any) -> None:
-        self._arrived: Deque[Message] = deque()
+        self._arrived: deque[Message] = deque()
         self._ready = threading.Condition()
         self._own_parser = Parser()
         self._virtual = bool(virtual)
@@ -259,7 +260,7 @@ class PortCommon:
                 return
         self._call(callback, messages)
 
-    def _call(self, callback: _Callback, messages: List[Message]) -> None:
+    def _call(self, callback: _Callback, messages: list[Message]) -> None:
         for message in messages:
             try:
                 callback(message)
@@ -275,12 +276,12 @@ class Input(PortCommon, BaseInput):  # type: ignore[misc]  # mido has no types
     _last_number = 0
 
     @property
-    def callback(self) -> Optional[_Callback]:
+    def callback(self) -> _Callback | None:
         """Called with each message, in the reading thread; ``None``: messages are kept."""
         return self._callback
 
     @callback.setter
-    def callback(self, function: Optional[_Callback]) -> None:
+    def callback(self, function: _Callback | None) -> None:
         with self._ready:
             self._callback = function
             waiting = list(self._arrived) if function is not None else []
@@ -289,7 +290,7 @@ class Input(PortCommon, BaseInput):  # type: ignore[misc]  # mido has no types
         if function is not None:
             self._call(function, waiting)
 
-    def receive(self, block: bool = True) -> Optional[Message]:
+    def receive(self, block: bool = True) -> Message | None:
         """The next message; waits for one, or with ``block=False`` gives ``None``."""
         self._check_callback()
         with self._ready:

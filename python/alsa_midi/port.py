@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from enum import IntFlag
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
+from typing import TYPE_CHECKING, Any
 
 from alsa_midi import _core
 from alsa_midi.address import AddressType
@@ -88,7 +89,7 @@ class PortInfo:
     """A port as the sequencer knows it."""
 
     client_id: int = 0
-    port_id: Optional[int] = None
+    port_id: int | None = None
     name: str = ""
     capability: PortCaps = PortCaps._NONE
     type: PortType = PortType.ANY
@@ -97,12 +98,12 @@ class PortInfo:
     synth_voices: int = 0
     read_use: int = 0
     write_use: int = 0
-    port_specified: InitVar[Optional[bool]] = None
+    port_specified: InitVar[bool | None] = None
     timestamping: bool = False
     timestamp_real: bool = False
     timestamp_queue_id: int = 0
     #: Name of the client, where ``list_ports`` has looked it up.
-    client_name: Optional[str] = field(init=False, default=None)
+    client_name: str | None = field(init=False, default=None)
 
     def __repr__(self) -> str:
         client = f" @ {self.client_name!r}" if self.client_name else ""
@@ -110,7 +111,7 @@ class PortInfo:
 
 
 def get_port_info_sort_key(
-    preferred_types: Optional[List[PortType]] = None,
+    preferred_types: list[PortType] | None = None,
 ) -> Callable[[PortInfo], Any]:
     """The key by which ``list_ports`` sorts: Midi Through last, preferred types first."""
     preferred = list(preferred_types or ())
@@ -132,7 +133,7 @@ class Port(_core.PortHandle):
     The port is deleted by ``close``, or when this object goes.
     """
 
-    client: Optional[SequencerClientBase]
+    client: SequencerClientBase | None
     client_id: int
     port_id: int
 
@@ -176,7 +177,7 @@ class Port(_core.PortHandle):
         self._open_client().set_port_info(self, info)
 
     def list_subscribers(
-        self, type: Optional[SubscriptionQueryType] = None
-    ) -> List[SubscriptionQuery]:
+        self, type: SubscriptionQueryType | None = None
+    ) -> list[SubscriptionQuery]:
         """The port's connections: those of one direction, or of both."""
         return self._open_client().list_port_subscribers(self, type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alsa_midi import _core
 from alsa_midi.event import EventType, RealTime
@@ -52,8 +52,8 @@ class QueueTempo:
 
     tempo: int = 500000
     ppq: int = 96
-    skew: Optional[int] = None
-    skew_base: Optional[int] = None
+    skew: int | None = None
+    skew_base: int | None = None
 
     @property
     def bpm(self) -> float:
@@ -97,12 +97,12 @@ class Queue(_core.QueueHandle):
     when it is drained.
     """
 
-    client: Optional[SequencerClientBase]
-    queue_id: Optional[int]
-    _own: Optional[bool]
+    client: SequencerClientBase | None
+    queue_id: int | None
+    _own: bool | None
 
     def __init__(
-        self, client: SequencerClientBase, queue_id: int, *, _own: Optional[bool] = None
+        self, client: SequencerClientBase, queue_id: int, *, _own: bool | None = None
     ) -> None:
         self.client = client
         self.queue_id, own = self._use(client, queue_id)
@@ -165,11 +165,11 @@ class Queue(_core.QueueHandle):
 
     def set_tempo(
         self,
-        tempo: Union[int, QueueTempo, None] = None,
-        ppq: Optional[int] = None,
-        skew: Optional[int] = None,
-        skew_base: Optional[int] = None,
-        bpm: Optional[float] = None,
+        tempo: int | QueueTempo | None = None,
+        ppq: int | None = None,
+        skew: int | None = None,
+        skew_base: int | None = None,
+        bpm: float | None = None,
     ) -> None:
         """Set the tempo, at once.
 

@@ -22,8 +22,7 @@ pub(crate) fn port_info<'py>(
     registry: &Registry,
     info: &PortInfo,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let class = registry.port_info.bind(py);
-    let object = class.call_method1(intern!(py, "__new__"), (class,))?;
+    let object = registry.new_port_info(py)?;
     let fields = PyDict::new(py);
     fields.set_item(intern!(py, "client_id"), info.client_id)?;
     fields.set_item(intern!(py, "port_id"), info.port_id)?;

@@ -9,24 +9,27 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyInt, PyTuple, PyType};
+use pyo3::types::{PyInt, PyTuple, PyType};
 
 use crate::event::Event;
 
-/// A class of events, ready to be instantiated without a call through the interpreter.
-struct EventClass {
+/// A class, ready to be instantiated without a call through the interpreter.
+struct PlainClass {
     class: Py<PyType>,
     new: ffi::newfunc,
 }
+
+/// A [`PlainClass`] whose instances are known to be events.
+struct EventClass(PlainClass);
 
 /// What the Python part has told.
 pub(crate) struct Registry {
     address: Py<PyType>,
     event_type: Py<PyAny>,
     event_flags: Py<PyAny>,
-    port_caps: Py<PyAny>,
-    port_type: Py<PyAny>,
-    pub(crate) port_info: Py<PyType>,
+    port_caps: Flags,
+    port_type: Flags,
+    port_info: PlainClass,
     classes: Vec<Option<EventClass>>,
     midi_bytes: EventClass,
     kinds: HashMap<usize, u8>,
@@ -51,11 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn event_class(class: &Bound<'_, PyType>) -> PyResult<EventClass> {
-    // What `make` relies on.
-    if !class.is_subclass_of::<Event>()? {
-        return Err(PyRuntimeError::new_err(format!("{class} is no class of events")));
-    }
+fn plain_class(class: &Bound<'_, PyType>) -> PyResult<PlainClass> {
     // SAFETY: `class` is a type object, and the id is that of a slot that holds a `newfunc`.
     let slot = unsafe { ffi::PyType_GetSlot(class.as_type_ptr(), ffi::Py_tp_new) };
     if slot.is_null() {
@@ -63,18 +62,33 @@ fn event_class(class: &Bound<'_, PyType>) -> PyResult<EventClass> {
     }
     // SAFETY: the slot `tp_new` holds a `newfunc`, and this one is not null.
     let new = unsafe { std::mem::transmute::<*mut std::ffi::c_void, ffi::newfunc>(slot) };
-    Ok(EventClass { class: class.clone().unbind(), new })
+    Ok(PlainClass { class: class.clone().unbind(), new })
+}
+
+fn event_class(class: &Bound<'_, PyType>) -> PyResult<EventClass> {
+    // What `EventClass::make` relies on.
+    if !class.is_subclass_of::<Event>()? {
+        return Err(PyRuntimeError::new_err(format!("{class} is no class of events")));
+    }
+    plain_class(class).map(EventClass)
+}
+
+impl PlainClass {
+    /// An instance, as `class.__new__(class)` makes it.
+    fn make<'py>(&self, py: Python<'py>, empty: &Py<PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.bind(py).as_type_ptr();
+        // SAFETY: `new` is this type's own `tp_new`; it takes the type, a tuple and no keywords,
+        // and returns a new reference or null with an exception set.
+        unsafe {
+            let object = (self.new)(class, empty.as_ptr(), std::ptr::null_mut());
+            Bound::from_owned_ptr_or_err(py, object)
+        }
+    }
 }
 
 impl EventClass {
     fn make<'py>(&self, py: Python<'py>, empty: &Py<PyTuple>) -> PyResult<Bound<'py, Event>> {
-        let class = self.class.bind(py).as_type_ptr();
-        // SAFETY: `new` is this type's own `tp_new`; it takes the type, a tuple and no keywords,
-        // and returns a new reference or null with an exception set.
-        let object = unsafe {
-            let object = (self.new)(class, empty.as_ptr(), std::ptr::null_mut());
-            Bound::from_owned_ptr_or_err(py, object)?
-        };
+        let object = self.0.make(py, empty)?;
         // SAFETY: `event_class` has checked that the class derives from Event, and `tp_new` of
         // those makes instances of the class that it is given.
         Ok(unsafe { object.cast_into_unchecked() })
@@ -94,6 +108,11 @@ impl Registry {
     /// A new event of the class `MidiBytesEvent`.
     pub(crate) fn new_midi_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Event>> {
         self.midi_bytes.make(py, &self.empty)
+    }
+
+    /// A `PortInfo` without any attribute yet.
+    pub(crate) fn new_port_info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.port_info.make(py, &self.empty)
     }
 
     /// The type number that a class of events stands for.
@@ -152,12 +171,12 @@ impl Registry {
 
     /// `PortCaps(number)`.
     pub(crate) fn port_caps<'py>(&self, py: Python<'py>, bits: u32) -> PyResult<Bound<'py, PyAny>> {
-        flag(py, &self.port_caps, bits)
+        self.port_caps.member(py, bits)
     }
 
     /// `PortType(number)`.
     pub(crate) fn port_type<'py>(&self, py: Python<'py>, bits: u32) -> PyResult<Bound<'py, PyAny>> {
-        flag(py, &self.port_type, bits)
+        self.port_type.member(py, bits)
     }
 }
 
@@ -180,16 +199,29 @@ fn member<'py>(
     Ok(made)
 }
 
-/// A member of a flag class: looked up where it is known, for calling an enumeration is slow.
-fn flag<'py>(py: Python<'py>, class: &Py<PyAny>, bits: u32) -> PyResult<Bound<'py, PyAny>> {
-    let class = class.bind(py);
-    let members = class.getattr(pyo3::intern!(py, "_value2member_map_"))?;
-    if let Ok(members) = members.cast::<PyDict>()
-        && let Some(member) = members.get_item(bits)?
-    {
-        return Ok(member);
+/// A member of a flag class, kept where it has been asked for: calling an enumeration is slow.
+struct Flags {
+    class: Py<PyAny>,
+    known: Mutex<HashMap<u32, Py<PyAny>>>,
+}
+
+impl Flags {
+    fn new(class: Py<PyAny>) -> Self {
+        Self { class, known: Mutex::default() }
     }
-    class.call1((bits,))
+
+    fn member<'py>(&self, py: Python<'py>, bits: u32) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(member) = lock(&self.known).get(&bits) {
+            return Ok(member.bind(py).clone());
+        }
+        let made = self.class.bind(py).call1((bits,))?;
+        let mut known = lock(&self.known);
+        // A sequencer uses a handful of combinations; whoever sets odd ones pays for the call.
+        if known.len() < 1024 {
+            known.insert(bits, made.clone().unbind());
+        }
+        Ok(made)
+    }
 }
 
 /// Tells the compiled part the classes of the Python part; called once, by the package.
@@ -204,7 +236,7 @@ pub(crate) fn setup(
     event_flags: Py<PyAny>,
     port_caps: Py<PyAny>,
     port_type: Py<PyAny>,
-    port_info: Py<PyType>,
+    port_info: &Bound<'_, PyType>,
     events: Vec<(Bound<'_, PyAny>, Bound<'_, PyType>)>,
     midi_bytes_event: &Bound<'_, PyType>,
 ) -> PyResult<()> {
@@ -219,9 +251,9 @@ pub(crate) fn setup(
         address,
         event_type,
         event_flags,
-        port_caps,
-        port_type,
-        port_info,
+        port_caps: Flags::new(port_caps),
+        port_type: Flags::new(port_type),
+        port_info: plain_class(port_info)?,
         classes,
         midi_bytes: event_class(midi_bytes_event)?,
         kinds,

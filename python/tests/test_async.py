@@ -109,9 +109,7 @@ def test_many_waiters_are_served_in_order(loop_pair):
 
 def test_two_concurrent_calls_both_end(loop_pair):
     async def main():
-        calls = [
-            asyncio.ensure_future(loop_pair.receiver.event_input(timeout=5)) for _ in range(2)
-        ]
+        calls = [asyncio.ensure_future(loop_pair.receiver.event_input(timeout=5)) for _ in range(2)]
         await asyncio.sleep(0.01)
         await loop_pair.send(1)
         await loop_pair.send(2)
@@ -128,7 +126,9 @@ def test_a_cancelled_task_loses_no_event(loop_pair):
         await asyncio.sleep(0.01)
         await loop_pair.send(1)
         # Let the loop hand the event to the first, and cancel that before it runs.
-        while not (receiver._readers and receiver._readers[0].done()) and len(receiver._readers) > 1:
+        while (
+            not (receiver._readers and receiver._readers[0].done()) and len(receiver._readers) > 1
+        ):
             await asyncio.sleep(0)
             if len(receiver._readers) < 2:
                 break

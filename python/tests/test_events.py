@@ -153,7 +153,7 @@ def test_defaults():
     assert event.type is E.EventType.NOTEON is E.NoteOnEvent.type
     assert event.flags == 0 and isinstance(event.flags, E.EventFlags)
     assert event.tag == 0
-    nothing = "queue_id time tick relative source dest raw_data".split()
+    nothing = ["queue_id", "time", "tick", "relative", "source", "dest", "raw_data"]
     assert all(getattr(event, name) is None for name in nothing)
     note = E.NoteEvent(60)
     assert (note.duration, note.off_velocity) == (0, 0)
@@ -244,7 +244,11 @@ def test_bad_arguments(make, error, words):
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: E.ControlChangeEvent(300, 0, 0), OverflowError, "channel is 300; expected 0 to 255"),
+        (
+            lambda: E.ControlChangeEvent(300, 0, 0),
+            OverflowError,
+            "channel is 300; expected 0 to 255",
+        ),
         (lambda: E.ControlChangeEvent(0, 1 << 33, 0), OverflowError, "param is 8589934592"),
         (lambda: E.ControlChangeEvent(0, -1, 0), OverflowError, "param is -1"),
         (lambda: E.ControlChangeEvent(0, 0, 1 << 40), OverflowError, "value is 1099511627776"),

@@ -110,17 +110,16 @@ def test_poll_and_pending():
 
 def test_callbacks():
     got = []
-    with mido.open_output("14:0") as out:
-        with mido.open_input("14:0", callback=got.append) as into:
-            out.send(note(1))
-            wait_until(lambda: got == [note(1)])
-            with pytest.raises(ValueError):
-                into.receive()
-            into.callback = None
-            out.send(note(2))
-            wait_until(lambda: len(into._arrived) == 1)
-            into.callback = got.append  # hears of what waits
-            assert got == [note(1), note(2)]
+    with mido.open_output("14:0") as out, mido.open_input("14:0", callback=got.append) as into:
+        out.send(note(1))
+        wait_until(lambda: got == [note(1)])
+        with pytest.raises(ValueError):
+            into.receive()
+        into.callback = None
+        out.send(note(2))
+        wait_until(lambda: len(into._arrived) == 1)
+        into.callback = got.append  # hears of what waits
+        assert got == [note(1), note(2)]
 
 
 def test_a_failing_callback_is_logged_and_the_next_message_comes(caplog):
@@ -178,9 +177,7 @@ def test_others_connect_to_virtual_ports():
 
         client.event_output_direct(alsa_midi.NoteOnEvent(9), port=port)
         assert into.receive().note == 9
-        client.event_output_direct(
-            alsa_midi.NonRegisteredParameterChangeEvent(0, 1, 2), port=port
-        )
+        client.event_output_direct(alsa_midi.NonRegisteredParameterChangeEvent(0, 1, 2), port=port)
         assert [into.receive().control for _ in range(4)] == [99, 98, 6, 38]
         client.close()
 

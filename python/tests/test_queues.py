@@ -6,6 +6,7 @@ import gc
 import pytest
 
 from alsa_midi import (
+    WRITE_PORT,
     ALSAError,
     EmbeddedEngine,
     EventType,
@@ -19,9 +20,8 @@ from alsa_midi import (
     QueueTimerType,
     RealTime,
     SequencerClient,
-    StateError,
     StartEvent,
-    WRITE_PORT,
+    StateError,
 )
 from alsa_midi.queue import TimerId
 

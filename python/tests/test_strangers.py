@@ -91,9 +91,7 @@ def midi_file(path, notes: int):
         track += bytes([1, 0x90, number % 128, 64, 1, 0x80, number % 128, 0])
     track += b"\x00\xff\x2f\x00"
     path.write_bytes(
-        b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x60MTrk"
-        + len(track).to_bytes(4, "big")
-        + track
+        b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x60MTrk" + len(track).to_bytes(4, "big") + track
     )
     return path
 

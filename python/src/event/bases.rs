@@ -81,7 +81,7 @@ macro_rules! event_base {
         fn init($this:ident, $($arguments:tt)*) $body:block
     ) => {
         $(#[$doc])*
-        #[pyclass(module = "alsa_midi._core", name = $python, extends = $parent, subclass)]
+        #[pyclass(module = "alsa_midi.event", name = $python, extends = $parent, subclass)]
         pub(crate) struct $name;
 
         impl $name {

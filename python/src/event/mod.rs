@@ -66,7 +66,7 @@ pub(crate) enum Layout {
 ///
 /// Every attribute may be changed; what cannot be sent is refused when the event is output.
 /// Events are equal only to themselves.
-#[pyclass(module = "alsa_midi._core", subclass, dict, weakref)]
+#[pyclass(module = "alsa_midi.event", subclass, dict, weakref)]
 pub(crate) struct Event {
     pub(crate) layout: Layout,
     /// The type number of the class, if it stands for one.
