@@ -74,7 +74,7 @@ def input_() -> None:
             for _ in range(count):
                 received = receiver.event_input()
                 if look:
-                    received.note, received.channel, received.velocity, received.source
+                    _ = received.note, received.channel, received.velocity, received.source
             runs.append((time.perf_counter() - start) / count * 1e6)
         report(name, statistics.median(runs))
     sender.close()

@@ -384,7 +384,8 @@ def _structures() -> str:
         types += f"typedef struct _snd_{name} {kind};\n"
         functions += (
             f"size_t snd_{name}_sizeof(void); int snd_{name}_malloc({kind} **made);\n"
-            f"void snd_{name}_free({kind} *it); void snd_{name}_copy({kind} *to, const {kind} *it);\n"
+            f"void snd_{name}_free({kind} *it);\n"
+            f"void snd_{name}_copy({kind} *to, const {kind} *it);\n"
         )
         for field, c_type, access in re.findall(r"(\w+):(.+?):(rw?|w)(?: |$)", fields):
             if "r" in access:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar, Union
+from typing import Any, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
 from alsa_midi import _core
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _Client = TypeVar("_Client", bound="SequencerClientBase")
-_Engine = Union[str, EmbeddedEngine, None]
+_Engine = str | EmbeddedEngine | None
 
 
 class StreamOpenType(IntFlag):
@@ -332,9 +332,7 @@ class SequencerClientBase(_core.Client):
         """Let events of this type in, and no others than those named so."""
         self._ask("event_filter", EventType(event_type))
 
-    def query_next_client(
-        self, previous: ClientInfo | int | None = None
-    ) -> ClientInfo | None:
+    def query_next_client(self, previous: ClientInfo | int | None = None) -> ClientInfo | None:
         """The client after ``previous`` by number, or the first; ``None`` after the last."""
         number = previous.client_id if isinstance(previous, ClientInfo) else previous
         answer = self._ask("next_client", number)
@@ -412,11 +410,10 @@ class SequencerClientBase(_core.Client):
         )
         if all(option is None for option in options):
             midi_channels, midi_voices = 16, 64
-        if not (timestamp_queue is None or hasattr(timestamp_queue, "queue_id")):
-            if not isinstance(timestamp_queue, int):
-                raise AttributeError(
-                    f"timestamp_queue is {timestamp_queue!r}; expected a Queue or a number"
-                )
+        if timestamp_queue is not None and not isinstance(timestamp_queue, (int, Queue)):
+            raise AttributeError(
+                f"timestamp_queue is {timestamp_queue!r}; expected a Queue or a number"
+            )
         port = Port.__new__(Port)
         port.client = self
         port.client_id, port.port_id = port._create(

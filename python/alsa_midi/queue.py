@@ -173,8 +173,8 @@ class Queue(_core.QueueHandle):
     ) -> None:
         """Set the tempo, at once.
 
-        ``tempo`` in microseconds per quarter note (or a ``QueueTempo``), or ``bpm`` in quarter notes
-        per minute; ``ppq`` ticks per quarter note, 96 unless given.
+        ``tempo`` in microseconds per quarter note (or a ``QueueTempo``), or ``bpm`` in quarter
+        notes per minute; ``ppq`` ticks per quarter note, 96 unless given.
         """
         self._open_client()
         if (tempo is None) == (bpm is None):

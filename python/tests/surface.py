@@ -123,7 +123,9 @@ def main():
             key = f"{name}.{member}"
             if inspect.ismodule(value) and member != "alsa":
                 continue
-            if member == "alsa":
+            if member == "ffi":
+                surface[key] = "ffi"
+            elif member == "alsa":
                 surface[key] = "libasound"
                 for symbol in dir(value):
                     surface[f"{key}.{symbol}"] = "function"
@@ -138,9 +140,9 @@ def main():
                     continue
                 surface[key] = "class"
                 for base in value.__mro__[1:]:
-                    if base.__module__.startswith("alsa_midi") and base.__name__.isidentifier():
-                        if base.__name__.endswith("Base") or base.__name__ == "Event":
-                            surface[f"{key} is {base.__name__}"] = True
+                    shared = base.__name__.endswith("Base") or base.__name__ == "Event"
+                    if base.__module__.startswith("alsa_midi") and shared:
+                        surface[f"{key} is {base.__name__}"] = True
                 surface.update({key + rest: what for rest, what in members(value).items()})
             elif callable(value) and getattr(value, "__module__", "") == name:
                 surface[key] = "function"
@@ -148,8 +150,7 @@ def main():
                 signature(found, value)
                 surface.update({key + rest: what for rest, what in found.items()})
             elif member in public and not callable(value):
-                shown = repr(int(value)) if isinstance(value, int) else repr(value)
-                surface[key] = shown if member != "ffi" else "ffi"
+                surface[key] = repr(int(value)) if isinstance(value, int) else repr(value)
     json.dump(surface, sys.stdout, indent=1, sort_keys=True, default=str)
 
 

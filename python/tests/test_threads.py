@@ -131,9 +131,10 @@ def test_a_handled_signal_does_not_end_a_wait(client):
 
 
 def test_a_program_ends_while_a_thread_waits(on_kernel):
+    engine = "kernel" if on_kernel else "embedded"
     program = (
         "import threading, alsa_midi\n"
-        f"client = alsa_midi.SequencerClient('x', engine={'kernel' if on_kernel else 'embedded'!r})\n"
+        f"client = alsa_midi.SequencerClient('x', engine={engine!r})\n"
         "threading.Thread(target=client.event_input, daemon=True).start()\n"
         "print('end')\n"
     )

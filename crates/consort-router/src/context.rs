@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Vec<Option<Instant>>,
     pub(crate) earliest: Option<Instant>,
     pub(crate) again: Vec<(InstanceId, u32)>,
+    /// Who expects an answer within microseconds, and until when it is worth waiting awake.
+    pub(crate) expecting: Option<(InstanceId, Instant)>,
     pub(crate) observer: Option<Observer>,
     pub(crate) stopping: bool,
 }
@@ -136,6 +138,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether somebody listens to what [`Context::unmapped`] reports.
+    pub fn is_observed(&self) -> bool {
+        self.shared.observer.is_some()
+    }
+
     /// Asks for another call of [`Instance::ready`](crate::Instance::ready) with `key` in the
     /// next turn, after everyone else had theirs.
     pub fn call_again(&mut self, key: u32) {
@@ -143,6 +150,24 @@ impl<'a> Context<'a> {
         if !self.shared.again.contains(&call) {
             self.shared.again.push(call);
         }
+    }
+
+    /// Says that an answer is due within microseconds: until then the loop looks for readiness
+    /// again and again instead of sleeping, because waking a sleeping thread takes longer than
+    /// such an answer. Whatever else becomes ready meanwhile is served at once. None: it came.
+    pub fn expect_answer(&mut self, within: Option<Duration>) {
+        match within {
+            Some(delay) => {
+                self.shared.expecting = Some((self.instance, Instant::now() + delay));
+            }
+            None if self.is_expecting() => self.shared.expecting = None,
+            None => {}
+        }
+    }
+
+    /// Whether this instance is the last that expects an answer, in time or not.
+    pub fn is_expecting(&self) -> bool {
+        self.shared.expecting.is_some_and(|(instance, _)| instance == self.instance)
     }
 
     /// Asks for a call of [`Instance::timer`](crate::Instance::timer) at (or, when the loop is

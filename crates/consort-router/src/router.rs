@@ -160,6 +160,7 @@ impl Router {
             deadlines: vec![None; count],
             earliest: None,
             again: Vec::with_capacity(count),
+            expecting: None,
             observer: None,
             stopping: false,
         };
@@ -236,7 +237,7 @@ impl Router {
             let due = due.map(|time| time.saturating_duration_since(Instant::now()));
             due.into_iter().chain(limit).min()
         };
-        match self.poll.poll(&mut self.events, timeout) {
+        match self.wait(timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(source) => return Err(RunError::Poll { operation: "wait", source }),
@@ -269,6 +270,23 @@ impl Router {
         self.called.clear();
         self.run_timers();
         Ok(())
+    }
+
+    /// Waits for readiness; while an answer is expected, without sleeping.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout != Some(Duration::ZERO)
+            && let Some((_, until)) = self.shared.expecting
+        {
+            let due = self.shared.earliest.map_or(until, |due| due.min(until));
+            while Instant::now() < due {
+                self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+                if !self.events.is_empty() {
+                    return Ok(());
+                }
+            }
+            self.shared.expecting = None;
+        }
+        self.poll.poll(&mut self.events, timeout)
     }
 
     /// Calls an instance and routes what came in.

@@ -15,11 +15,11 @@ pub use client::{
     SequencerClient, SequencerType, SubscribeOptions, SubscriptionQuery, SubscriptionQueryType,
     SystemInfo, TimerId, Waited, Watch,
 };
-pub use engine::{Engine, Errno, OpenMode};
+pub use engine::{ClockKind, Embedded, Engine, Errno, OpenMode};
 pub use event::{
     Address, AddressError, Bounce, ChannelValue, Connection, Control, Event, EventError,
-    EventFlags, EventResult, EventTime, EventType, Key, Note, Payload, QUEUE_DIRECT, RealTime,
-    RealTimeError,
+    EventFlags, EventResult, EventTime, EventType, Key, Note, Payload, QUEUE_DIRECT, Quote,
+    RealTime, RealTimeError, UmpNotice,
 };
 pub use midi::{MidiCoder, MidiDecoder, MidiEncoder, NotMidi};
 pub use tempo::{TempoMap, TempoMapError};

@@ -80,9 +80,9 @@ fn events(client: &Client, into: &mut Vec<Event>) {
     let mut buffer = [0; 28 * 500];
     loop {
         match client.connection.read(&mut buffer) {
-            Ok(count) => into.extend(
-                buffer[..count].as_chunks::<28>().0.iter().map(|cell| Event::from_bytes(cell)),
-            ),
+            Ok(count) => {
+                into.extend(buffer[..count].as_chunks::<28>().0.iter().map(Event::from_bytes))
+            }
             Err(Errno::WOULD_BLOCK) => return,
             Err(errno) => panic!("{errno}"),
         }

@@ -1,3 +1,48 @@
-//! The command.
+//! The command: shows are run, checked and explained.
 
-fn main() {}
+mod check;
+mod cli;
+mod demo;
+mod diagnostics;
+mod json;
+mod log;
+mod reference;
+mod run;
+mod sc;
+mod sc_files;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, ScCommands};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::init();
+    let done = match &cli.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Backends(arguments) => reference::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Sc(command) => supercollider(command),
+    };
+    done.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        ScCommands::Server(command) => sc::run(command, &signals::flag_on_signals()?, &mut out),
+        ScCommands::Synthdef(arguments) => {
+            sc_files::synthdef(arguments, &mut out).map(|()| ExitCode::SUCCESS)
+        }
+        ScCommands::Render(arguments) => {
+            sc_files::render(arguments, &mut out).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}

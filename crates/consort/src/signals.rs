@@ -1,5 +1,8 @@
 //! SIGINT and SIGTERM end the show cleanly; a second one ends the program at once.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use consort_router::Handle;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -20,4 +23,15 @@ pub(crate) fn stop_on_signals(handle: Handle) -> std::io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// A flag that SIGINT and SIGTERM set; a second signal ends the program at once.
+pub(crate) fn flag_on_signals() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // First the one that looks at the flag, then the one that sets it.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }

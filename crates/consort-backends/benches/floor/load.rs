@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     TwoFloats,
     /// `/path/0 ,f` and so on, in turn.
     Paths(u64),
+    /// The same, with one pattern in the configuration that gives types and ranges to all.
+    Patterns(u64),
     /// A bundle of so many `/path/0 ,f` and so on.
     Bundle(u64),
 }
@@ -45,7 +47,7 @@ impl Shape {
                 .float(value(sequence))
                 .float(1.0 - value(sequence))
                 .finish(),
-            Self::Paths(paths) => {
+            Self::Paths(paths) | Self::Patterns(paths) => {
                 let path = format!("/path/{}", sequence % paths);
                 MessageBuilder::new(datagram, &path).float(value(sequence)).finish()
             }
@@ -122,6 +124,7 @@ pub(crate) fn in_flight(
             Ok(count) => received += count as u64,
             // Nothing for a second: what is on its way is lost.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => lost = sent - received,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -139,6 +142,8 @@ pub(crate) struct Latencies {
     /// In microseconds.
     samples: Vec<f64>,
     cpu: Duration,
+    /// How many messages were sent so far.
+    sent: u64,
     pub(crate) lost: u64,
 }
 
@@ -168,6 +173,9 @@ pub(crate) fn at_rate(
     let departures: Vec<AtomicU64> = (0..SEQUENCES).map(|_| AtomicU64::new(0)).collect();
     let done = AtomicBool::new(false);
     let total = datagrams * shape.messages();
+    // Goes on where the last slice ended: a value that a path had already would not be sent on.
+    let first = sum.sent;
+    sum.sent += total;
     let mut received = 0;
     let samples = &mut sum.samples;
     let cpu = subject.cpu_time()?;
@@ -180,7 +188,7 @@ pub(crate) fn at_rate(
             let mut datagram = Vec::with_capacity(2048);
             let mut result = Ok(());
             for index in 0..datagrams {
-                let sequence = index * shape.messages();
+                let sequence = first + index * shape.messages();
                 shape.write(sequence, &mut datagram);
                 let due = Duration::from_nanos(index * 1_000_000_000 / rate);
                 if let Some(wait) = due.checked_sub(epoch.elapsed()) {
@@ -214,6 +222,7 @@ pub(crate) fn at_rate(
                         break;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }

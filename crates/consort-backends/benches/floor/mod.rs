@@ -5,6 +5,8 @@
 //! does the like, started as a child process; [`Bench`] sends to it, receives from it, and reads
 //! its CPU time from the kernel.
 
+#![allow(dead_code, reason = "each benchmark uses its part")]
+
 pub(crate) mod load;
 pub(crate) mod messages;
 
@@ -75,6 +77,16 @@ impl Subject {
         shape: Shape,
         command: impl FnOnce(Ports) -> io::Result<Command>,
     ) -> io::Result<Self> {
+        Self::start_on(name, shape, true, command)
+    }
+
+    /// The same; `alone` keeps the subject to one processor.
+    pub(crate) fn start_on(
+        name: &str,
+        shape: Shape,
+        alone: bool,
+        command: impl FnOnce(Ports) -> io::Result<Command>,
+    ) -> io::Result<Self> {
         let output = UdpSocket::bind(("127.0.0.1", 0))?;
         messages::set_receive_buffer(&output, 4 << 20);
         let free = [UdpSocket::bind(("127.0.0.1", 0))?, UdpSocket::bind(("127.0.0.1", 0))?];
@@ -88,7 +100,9 @@ impl Subject {
         input.connect(("127.0.0.1", ports.input))?;
         let mut child = command(ports)?.stdin(Stdio::null()).spawn()?;
         // The subject on the last processor, the load on the others: fewer surprises.
-        pin(child.id(), true);
+        if alone {
+            pin(child.id(), true);
+        }
 
         let deadline = Instant::now() + Duration::from_secs(10);
         output.set_read_timeout(Some(Duration::from_millis(20)))?;
@@ -126,6 +140,11 @@ impl Subject {
     /// CPU time of all threads of the program so far.
     pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
         cpu_time(self.child.id())
+    }
+
+    /// The program's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn input(&self) -> &UdpSocket {

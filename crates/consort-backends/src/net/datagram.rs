@@ -11,12 +11,15 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use mio::net::UdpSocket;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::for_family;
 
 /// How many datagrams one system call moves at most.
 const BATCH: usize = 32;
+
+/// How many one asks for while little comes in.
+const SMALLEST_BATCH: usize = 2;
 
 /// The largest datagram that UDP can carry.
 const LARGEST: usize = 65_536;
@@ -28,6 +31,10 @@ const OUTGOING_LIMIT: usize = 1 << 20;
 pub struct DatagramSocket {
     socket: UdpSocket,
     is_v6: bool,
+    connected: Option<SocketAddr>,
+    /// How many datagrams the next call asks for: few while few come, since each place in a
+    /// batch has to be prepared.
+    batch: usize,
     buffers: Vec<u8>,
     addresses: Vec<libc::sockaddr_storage>,
 }
@@ -79,6 +86,8 @@ impl DatagramSocket {
         DatagramSocket {
             socket: UdpSocket::from_std(socket.into()),
             is_v6,
+            connected: None,
+            batch: SMALLEST_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
         }
@@ -89,12 +98,35 @@ impl DatagramSocket {
         &mut self.socket
     }
 
+    /// Ties the socket to one destination: sending there saves the kernel a look-up of the way
+    /// for each datagram, and nothing from elsewhere is received any more.
+    ///
+    /// # Errors
+    /// What `connect(2)` says.
+    pub fn connect(&mut self, to: SocketAddr) -> io::Result<()> {
+        self.socket.connect(for_family(to, self.is_v6).unwrap_or(to))?;
+        self.connected = Some(to);
+        Ok(())
+    }
+
     /// The address it is bound to.
     ///
     /// # Errors
     /// What `getsockname(2)` says.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// Joins a multicast group on the interface that has an address; being a member already is
+    /// no error.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says: no such interface, too many groups.
+    pub fn join(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        match SockRef::from(&self.socket).join_multicast_v4(&group, &interface) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
+            other => other,
+        }
     }
 
     /// Gives up to 32 waiting datagrams to `take`, with where they came from.
@@ -110,7 +142,8 @@ impl DatagramSocket {
         }
         let mut parts = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
-        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).enumerate() {
+        let batch = self.batch;
+        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).take(batch).enumerate() {
             parts[at].write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: LARGEST });
             // SAFETY: a header of zeros is a valid one.
             let header = headers[at].write(unsafe { zeroed() });
@@ -119,13 +152,13 @@ impl DatagramSocket {
             header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: all headers are initialised; each points to a part and an address of its own,
+        // SAFETY: the first `batch` headers are initialised; each points to a part and an address of its own,
         // each part to a buffer of its own, and all outlive the call.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
                 headers.as_mut_ptr().cast(),
-                BATCH as libc::c_uint,
+                batch as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
@@ -134,7 +167,9 @@ impl DatagramSocket {
             let error = io::Error::last_os_error();
             return match error.kind() {
                 io::ErrorKind::WouldBlock => Ok(Received { count: 0, more: false }),
-                io::ErrorKind::Interrupted => Ok(Received { count: 0, more: true }),
+                io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {
+                    Ok(Received { count: 0, more: true })
+                }
                 _ => Err(error),
             };
         };
@@ -145,7 +180,12 @@ impl DatagramSocket {
             take(bytes, Peer { storage: &self.addresses[at] });
         }
         // Fewer than asked for: the queue was empty, and the next datagram makes a new edge.
-        Ok(Received { count, more: count == BATCH })
+        self.batch = if count == batch {
+            (batch * 4).min(BATCH)
+        } else {
+            (count * 2).clamp(SMALLEST_BATCH, batch)
+        };
+        Ok(Received { count, more: count == batch })
     }
 
     /// Sends what is waiting, in order.
@@ -163,23 +203,26 @@ impl DatagramSocket {
             let mut last: Option<(SocketAddr, usize)> = None;
             for (at, datagram) in batch.iter().enumerate() {
                 let name_at = match last {
-                    Some((to, name_at)) if to == datagram.to => name_at,
+                    _ if self.connected == Some(datagram.to) => None,
+                    Some((to, name_at)) if to == datagram.to => Some(name_at),
                     _ => {
                         let to = for_family(datagram.to, self.is_v6).unwrap_or(datagram.to);
                         names[at].write(SockAddr::from(to));
                         last = Some((datagram.to, at));
-                        at
+                        Some(at)
                     }
                 };
                 let bytes = &outgoing.bytes[datagram.start..datagram.end];
                 let base = bytes.as_ptr().cast_mut().cast();
                 parts[at].write(libc::iovec { iov_base: base, iov_len: bytes.len() });
-                // SAFETY: `name_at` was written in this round of the loop or an earlier one.
-                let name = unsafe { names[name_at].assume_init_ref() };
                 // SAFETY: a header of zeros is a valid one.
                 let header = headers[at].write(unsafe { zeroed() });
-                header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-                header.msg_hdr.msg_namelen = name.len();
+                if let Some(name_at) = name_at {
+                    // SAFETY: it was written in this round of the loop or an earlier one.
+                    let name = unsafe { names[name_at].assume_init_ref() };
+                    header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+                    header.msg_hdr.msg_namelen = name.len();
+                }
                 header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
                 header.msg_hdr.msg_iovlen = 1;
             }
@@ -198,9 +241,12 @@ impl DatagramSocket {
                 Err(_) => {
                     let error = io::Error::last_os_error();
                     match error.kind() {
-                        io::ErrorKind::Interrupted => {}
+                        // The latter: nobody listened to an earlier datagram. This one was not
+                        // tried yet.
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
                         _ => {
+                            outgoing.refused = batch[0].mark;
                             outgoing.first += 1;
                             outgoing.clear_if_done();
                             return Err(error);
@@ -249,6 +295,7 @@ struct Outgoing {
     start: usize,
     end: usize,
     to: SocketAddr,
+    mark: u32,
 }
 
 /// Datagrams that wait to be sent, in order, 1 MiB of them at most.
@@ -257,19 +304,35 @@ pub struct OutgoingDatagrams {
     bytes: Vec<u8>,
     list: Vec<Outgoing>,
     first: usize,
+    refused: u32,
 }
 
 impl OutgoingDatagrams {
     /// Adds a datagram that `write` appends to the buffer it is given. Returns false, and adds
     /// nothing, when too many bytes wait already.
     pub fn push(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        self.push_marked(to, 0, write)
+    }
+
+    /// The same with a mark, by which the sender knows the datagram again if it is refused.
+    pub fn push_marked(
+        &mut self,
+        to: SocketAddr,
+        mark: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
         if self.bytes.len() > OUTGOING_LIMIT {
             return false;
         }
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.list.push(Outgoing { start, end: self.bytes.len(), to });
+        self.list.push(Outgoing { start, end: self.bytes.len(), to, mark });
         true
+    }
+
+    /// The mark of the datagram that [`DatagramSocket::send`] dropped last.
+    pub fn refused(&self) -> u32 {
+        self.refused
     }
 
     /// Whether nothing waits.

@@ -21,6 +21,8 @@ pub(super) struct Datagrams {
     learn: Option<Option<u16>>,
     learned: Option<SocketAddr>,
     socket: Option<DatagramSocket>,
+    /// Whether anything that comes in is of use.
+    receives: bool,
     outgoing: OutgoingDatagrams,
     awaits_room: bool,
     backoff: Backoff,
@@ -39,6 +41,7 @@ impl Datagrams {
             learn,
             learned: None,
             socket: None,
+            receives: true,
             outgoing: OutgoingDatagrams::default(),
             awaits_room: false,
             backoff: Backoff::default(),
@@ -82,7 +85,9 @@ impl Datagrams {
                     let Some(target) = target else { return Ok(self.destination.is_none()) };
                     let socket = DatagramSocket::unbound_for(target)
                         .map_err(|error| format!("cannot open a socket: {error}"))?;
-                    return self.watch(socket, context);
+                    self.watch(socket, context)?;
+                    self.tie();
+                    return Ok(true);
                 }
             };
             let Some(local) = local else { return Ok(false) };
@@ -102,19 +107,31 @@ impl Datagrams {
             })?;
             self.watch(socket, context)?;
         }
+        self.tie();
         Ok(self.destination.as_ref().is_none_or(|lookup| lookup.address().is_some()))
+    }
+
+    /// Ties a socket that only sends to its destination.
+    fn tie(&mut self) {
+        let to = self.destination.as_ref().and_then(Lookup::address);
+        if let (false, Some(socket), Some(to)) = (self.receives, &mut self.socket, to)
+            && let Err(error) = socket.connect(to)
+        {
+            // It can send all the same, or says why when it does.
+            tracing::debug!("connecting to {to}: {error}");
+        }
     }
 
     fn watch(
         &mut self,
         mut socket: DatagramSocket,
         context: &mut Context<'_>,
-    ) -> Result<bool, String> {
+    ) -> Result<(), String> {
         context
             .register(socket.source(), SOCKET, Interest::READABLE)
             .map_err(|error| format!("cannot watch a socket: {error}"))?;
         self.socket = Some(socket);
-        Ok(true)
+        Ok(())
     }
 
     fn read(&mut self, receiver: &mut Receiver, context: &mut Context<'_>) {
@@ -148,7 +165,8 @@ impl Datagrams {
 }
 
 impl Carrier for Datagrams {
-    fn start(&mut self, context: &mut Context<'_>) {
+    fn start(&mut self, receives: bool, context: &mut Context<'_>) {
+        self.receives = receives;
         self.open(context);
     }
 

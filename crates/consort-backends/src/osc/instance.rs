@@ -25,7 +25,8 @@ pub(super) struct OscInstance {
 
 /// What moves packets: datagrams or streams.
 pub(super) trait Carrier {
-    fn start(&mut self, context: &mut Context<'_>);
+    /// Opens what there is to open. `receives`: whether anything that comes in is of use.
+    fn start(&mut self, receives: bool, context: &mut Context<'_>);
     fn ready(
         &mut self,
         key: u32,
@@ -119,7 +120,10 @@ impl Instance for OscInstance {
 
     fn start(&mut self, context: &mut Context<'_>) {
         self.receiver.paths.prepare();
-        self.transport.start(context);
+        let receiver = &self.receiver;
+        let receives =
+            receiver.paths.has_sources() || receiver.detect.get() || context.is_observed();
+        self.transport.start(receives, context);
     }
 
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {

@@ -329,7 +329,7 @@ impl Streams {
 }
 
 impl Carrier for Streams {
-    fn start(&mut self, context: &mut Context<'_>) {
+    fn start(&mut self, _: bool, context: &mut Context<'_>) {
         self.open(context);
     }
 

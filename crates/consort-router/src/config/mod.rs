@@ -1,6 +1,38 @@
 //! The configuration: from text to a [`Show`] that is checked but not yet started.
+//!
+//! ```text
+//! files → syntax (statements) → collect (sections, mappings) → overrides → build (a Show)
+//! ```
+//!
+//! Nothing here has a side effect but reading the files: no device is opened, nothing is sent.
+//! Everything that is wrong is reported at once, as [`Diagnostic`]s that point into the text.
 
-use crate::backend::{Backend, Instance};
+mod build;
+mod collect;
+mod diagnostic;
+mod expression;
+mod files;
+#[doc(hidden)]
+pub mod fuzz;
+mod mapping;
+mod nearest;
+mod overrides;
+mod section;
+mod source;
+pub mod syntax;
+
+use std::path::Path;
+
+use self::collect::Collector;
+pub use self::collect::{INCLUDE_DEPTH, INCLUDE_LIMIT, unknown_backend};
+use self::diagnostic::Sink;
+pub use self::diagnostic::{DIAGNOSTIC_LIMIT, Diagnostic, Label, Severity};
+pub use self::expression::{EXPRESSION_LIMIT, Expression, ExpressionError};
+pub use self::files::{Files, SIZE_LIMIT};
+pub use self::mapping::{EXPANSION_LIMIT, MAPPING_LIMIT};
+pub use self::overrides::{Override, OverrideKind};
+pub use self::source::{Position, Source, SourceId, Sources, Span};
+use crate::backend::{Backend, BackendDescriptor, Instance};
 use crate::event::InstanceId;
 
 /// One end of a mapping.
@@ -33,4 +65,92 @@ pub struct Show {
     pub instances: Vec<ShowInstance>,
     /// Source and target of every mapping, in configuration order, without repetitions.
     pub mappings: Vec<(ChannelRef, ChannelRef)>,
+}
+
+/// What became of a configuration.
+pub struct Loaded {
+    /// The show; none when there is an error.
+    pub show: Option<Show>,
+    /// What there is to say about it, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many more diagnostics there were than are kept ([`DIAGNOSTIC_LIMIT`]).
+    pub suppressed: usize,
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+}
+
+/// Loads the configuration at `path` with the backends of `registry`.
+///
+/// Reads that file and those it includes, regular files alone, [`SIZE_LIMIT`] bytes at most;
+/// has no other side effect. What the command line says replaces what the files say.
+pub fn load(path: &Path, overrides: &[Override], registry: &[&BackendDescriptor]) -> Loaded {
+    load_from(&Files::Disk, path, overrides, registry)
+}
+
+/// Loads a configuration from memory, where it is called `name`. It can include nothing.
+pub fn load_text(
+    name: &str,
+    text: &str,
+    overrides: &[Override],
+    registry: &[&BackendDescriptor],
+) -> Loaded {
+    let files = Files::Memory([(name.into(), text.as_bytes().to_vec())].into());
+    load_from(&files, Path::new(name), overrides, registry)
+}
+
+/// [`load`] from a choice of places.
+pub fn load_from(
+    files: &Files,
+    path: &Path,
+    overrides: &[Override],
+    registry: &[&BackendDescriptor],
+) -> Loaded {
+    load_within(MAPPING_LIMIT, files, path, overrides, registry)
+}
+
+/// [`load_from`] with fewer mappings, for the fuzz target: so that it need not make a million
+/// of them again and again.
+fn load_within(
+    limit: u64,
+    files: &Files,
+    path: &Path,
+    overrides: &[Override],
+    registry: &[&BackendDescriptor],
+) -> Loaded {
+    let (mut sources, mut sink) = (Sources::default(), Sink::default());
+    let mut collector = Collector::new(registry, files, &mut sources, &mut sink);
+    collector.file(path, None);
+    overrides::apply(&mut collector, overrides, files, registry);
+    let Collector { mut sections, instances, names, mappings, hidden, .. } = collector;
+    for section in &mut sections {
+        section.check_required(&mut sink);
+    }
+    let show = {
+        let parts = build::Parts {
+            sections: &sections,
+            instances: &instances,
+            names: &names,
+            mappings: &mappings,
+            hidden: &hidden,
+            limit,
+        };
+        build::build(&parts, &sources, &mut sink)
+    };
+    if let Some(show) = &show
+        && show.instances.is_empty()
+    {
+        let message =
+            format!("{} makes no instances", diagnostic::quoted(&path.display().to_string()));
+        let hint = "an instance is made by a section `[BACKEND NAME]`";
+        sink.push(Diagnostic::warning("no-instances", message).hint(hint));
+    }
+    let suppressed = sink.suppressed;
+    Loaded { show, diagnostics: sink.finish(), suppressed, sources }
+}
+
+impl Loaded {
+    /// How many of its diagnostics are of that severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|it| it.severity == severity).count()
+    }
 }

@@ -11,7 +11,7 @@ use super::info::{
 };
 use super::routing::Routing;
 use super::{AsyncSequencerClient, SequencerClient};
-use crate::engine::{Engine, OpenMode, ProtocolVersion, Request};
+use crate::engine::{Embedded, Engine, OpenMode, ProtocolVersion, Request};
 use crate::event::{Address, Event, EventType};
 use crate::raw;
 
@@ -80,7 +80,7 @@ impl ClientBuilder {
     fn open_base(self, may_block: bool) -> Result<ClientBase> {
         let engine = match self.engine {
             Some(engine) => engine,
-            None => Engine::kernel(),
+            None => Engine::from_environment().map_err(Error::open)?,
         };
         let connection = engine.open(self.mode).map_err(Error::open)?;
         let base = ClientBase {
@@ -310,8 +310,9 @@ impl ClientBase {
     pub fn set_client_pool(&self, pool: &ClientPool) -> Result<()> {
         let mut raw = pool.to_raw();
         raw.client = i32::from(self.core.client_id);
-        self.core
-            .ioctl("set_client_pool", Request::SetClientPool(&mut raw), || self.core.subject())?;
+        let request = Request::SetClientPool(&mut raw);
+        self.core.ioctl("set_client_pool", request, || self.core.subject())?;
+        self.core.input().fit_pool(pool.input_pool);
         Ok(())
     }
 
@@ -366,8 +367,8 @@ impl ClientBase {
         Ok(())
     }
 
-    /// Size of the input buffer in bytes; 14000 (500 cells) at first. It grows by itself for an
-    /// event that is longer.
+    /// Size of the input buffer in bytes; 14000 (500 cells) at first. An event that is
+    /// longer is read nevertheless.
     #[must_use]
     pub fn get_input_buffer_size(&self) -> usize {
         self.core.input().size()
@@ -401,13 +402,27 @@ impl ClientBase {
     ///
     /// # Errors
     /// `EAGAIN` if the buffer is full; `EINVAL` if the event is larger than the buffer.
+    #[inline]
     pub fn event_output_buffer(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let operation = "event_output_buffer";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
-        match self.core.buffer(operation, &cell, event)? {
+        match self.core.buffer(operation, event, &routing.into())? {
             Some(used) => Ok(used),
             None => Err(Error::system(operation, Subject::event(event), crate::Errno::WOULD_BLOCK)),
         }
+    }
+
+    /// Puts events into the output buffer, in order and under one lock, without ever waiting or
+    /// writing; returns how many have gone in, which is less than all if the buffer is full.
+    ///
+    /// # Errors
+    /// As [`event_output_buffer`](Self::event_output_buffer) for the first event; `EAGAIN` is no
+    /// error here, but 0. An event further on that fails ends the batch before it.
+    pub fn event_output_buffer_batch(
+        &self,
+        events: &[Event],
+        routing: impl Into<Routing>,
+    ) -> Result<usize> {
+        self.core.buffer_many("event_output_buffer_batch", events, &routing.into())
     }
 
     /// Writes as much of the output buffer as the sequencer takes now, without waiting; returns
@@ -418,8 +433,7 @@ impl ClientBase {
     /// later drain fails likewise, until [`extract_output`](Self::extract_output) or
     /// [`drop_output_buffer`](Self::drop_output_buffer) takes it.
     pub fn try_drain_output(&self) -> Result<usize> {
-        self.core.flush("drain_output")?;
-        Ok(self.core.output().used())
+        Ok(self.core.flush("drain_output")?.1)
     }
 
     /// Takes the first event out of the output buffer; `None` if it is empty.
@@ -507,6 +521,7 @@ impl ClientBase {
     ///
     /// # Errors
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost.
+    #[inline]
     pub fn try_event_input(&self) -> Result<Option<Event>> {
         self.core.try_input("event_input")
     }
@@ -527,13 +542,15 @@ impl ClientBase {
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost.
     pub fn event_input_pending(&self, fetch_sequencer: bool) -> Result<usize> {
         let operation = "event_input_pending";
-        let connection = self.core.connection(operation)?;
         let mut input = self.core.input();
+        if input.connection.is_none() {
+            return Err(Error::closed(operation));
+        }
         let pending = input.pending_bytes();
         if pending > 0 || !fetch_sequencer {
             return Ok(pending);
         }
-        match input.fill(&*connection) {
+        match input.fill() {
             Ok(()) => Ok(input.count()),
             Err(crate::Errno::WOULD_BLOCK) => Ok(0),
             Err(errno) => Err(Error::system(operation, self.core.subject(), errno)),
@@ -564,9 +581,8 @@ impl ClientBase {
     /// Puts an event into the output buffer as a port or queue does on its own: a blocking
     /// client waits for room, an asynchronous one fails with `EAGAIN`.
     pub(crate) fn output_from(core: &Core, operation: &'static str, event: &Event) -> Result<()> {
-        let cell = core.prepare(operation, event, &Routing::new())?;
-        while core.buffer(operation, &cell, event)?.is_none() {
-            if core.flush(operation)? == super::buffers::Flush::Blocked {
+        while core.buffer(operation, event, &Routing::new())?.is_none() {
+            if core.flush(operation)?.0 == super::buffers::Flush::Blocked {
                 if !core.may_block {
                     let subject = Subject::event(event);
                     return Err(Error::system(operation, subject, crate::Errno::WOULD_BLOCK));
@@ -586,5 +602,11 @@ impl fmt::Debug for ClientBase {
             .field("engine", &self.core.engine_name)
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
+    }
+}
+
+impl From<Embedded> for Engine {
+    fn from(embedded: Embedded) -> Self {
+        Self::Embedded(embedded)
     }
 }

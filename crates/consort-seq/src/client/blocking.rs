@@ -87,6 +87,7 @@ impl SequencerClient {
     /// # Errors
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost,
     /// [`Closed`](crate::ErrorKind::Closed) if the client is closed meanwhile.
+    #[inline]
     pub fn event_input(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
         let operation = "event_input";
         // The clock is not asked where an event is there already.
@@ -96,6 +97,13 @@ impl SequencerClient {
         if timeout == Some(Duration::ZERO) {
             return Ok(None);
         }
+        self.input_when_ready(timeout)
+    }
+
+    /// The rest of [`event_input`](Self::event_input), where there is nothing to read yet.
+    #[inline(never)]
+    fn input_when_ready(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
+        let operation = "event_input";
         let until = deadline(timeout);
         loop {
             let woken = self.core.wait(operation, Direction::Read, until)?;
@@ -105,6 +113,8 @@ impl SequencerClient {
             if woken == Woken::TimedOut {
                 return Ok(None);
             }
+            // Another thread was quicker, or the event is longer than the buffer.
+            self.core.input().grow();
         }
     }
 
@@ -128,18 +138,47 @@ impl SequencerClient {
     /// # Errors
     /// `EINVAL` if the event is larger than the buffer; what
     /// [`drain_output`](Self::drain_output) reports.
+    #[inline]
     pub fn event_output(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
+        let routing = routing.into();
+        match self.core.buffer("event_output", event, &routing)? {
+            Some(used) => Ok(used),
+            None => self.output_when_drained(event, routing),
+        }
+    }
+
+    /// Puts many events into the output buffer, in order: the same as
+    /// [`event_output`](Self::event_output) for each, at less cost.
+    ///
+    /// # Errors
+    /// As [`event_output`](Self::event_output); the events before the failing one have gone in.
+    pub fn event_output_batch(&self, events: &[Event], routing: impl Into<Routing>) -> Result<()> {
+        let routing = routing.into();
+        let mut rest = events;
+        while let Some(first) = rest.first() {
+            let gone = self.core.buffer_many("event_output_batch", rest, &routing)?;
+            rest = &rest[gone..];
+            if gone == 0 {
+                self.output_when_drained(first, routing)?;
+                rest = &rest[1..];
+            }
+        }
+        Ok(())
+    }
+
+    /// The rest of [`event_output`](Self::event_output), where the buffer is full.
+    #[cold]
+    fn output_when_drained(&self, event: &Event, routing: Routing) -> Result<usize> {
         let operation = "event_output";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
         let mut stuck = None;
         loop {
-            if let Some(used) = self.core.buffer(operation, &cell, event)? {
-                return Ok(used);
-            }
-            if self.core.flush(operation)? == Flush::Blocked {
+            if self.core.flush(operation)?.0 == Flush::Blocked {
                 let removed = Some(self.core.output().removed());
                 wait_for_room(&self.core, operation, None, stuck == removed)?;
                 stuck = removed;
+            }
+            if let Some(used) = self.core.buffer(operation, event, &routing)? {
+                return Ok(used);
             }
         }
     }
@@ -205,22 +244,24 @@ impl SequencerClient {
     /// # Errors
     /// As [`drain_output`](Self::drain_output).
     pub fn drain_output_timeout(&self, timeout: Option<Duration>) -> Result<usize> {
+        match self.core.flush("drain_output")? {
+            (Flush::Done, used) => Ok(used),
+            (Flush::Blocked, _) => self.drain_waiting(timeout),
+        }
+    }
+
+    /// The rest of [`drain_output_timeout`](Self::drain_output_timeout), where there is no room.
+    #[cold]
+    fn drain_waiting(&self, timeout: Option<Duration>) -> Result<usize> {
         let operation = "drain_output";
+        let until = deadline(timeout);
         let target = self.core.output().appended();
-        let mut until = None;
         let mut stuck = None;
         loop {
-            let flush = self.core.flush(operation)?;
-            let (used, removed) = {
-                let output = self.core.output();
-                (output.used(), output.removed())
-            };
+            let (flush, used) = self.core.flush(operation)?;
+            let removed = self.core.output().removed();
             if flush == Flush::Done || removed >= target {
                 return Ok(used);
-            }
-            // The clock is asked only where there is something to wait for.
-            if until.is_none() {
-                until = deadline(timeout);
             }
             let woken = wait_for_room(&self.core, operation, until, stuck == Some(removed))?;
             stuck = Some(removed);

@@ -1,5 +1,8 @@
 //! The client's own buffers of cells on their way in and out.
 
+use std::sync::Arc;
+
+use super::routing::Routing;
 use crate::engine::{Connection, Errno};
 use crate::event::{Cell, Event};
 use crate::raw::VARIABLE_LENGTH_LIMIT;
@@ -50,7 +53,11 @@ pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
 /// Cells that have been read and not yet taken.
 #[derive(Debug)]
 pub(crate) struct InputBuffer {
+    /// Gone once the client is closed.
+    pub(crate) connection: Option<Arc<dyn Connection>>,
     bytes: Vec<u8>,
+    /// The size that was asked for; `bytes` may be longer, so that every event fits.
+    size: usize,
     start: usize,
     end: usize,
     /// A loss that the sequencer reported after events which had to be handed out first.
@@ -58,8 +65,15 @@ pub(crate) struct InputBuffer {
 }
 
 impl InputBuffer {
-    pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; INPUT_SIZE], start: 0, end: 0, overrun: false }
+    pub(crate) fn new(connection: Arc<dyn Connection>) -> Self {
+        Self {
+            connection: Some(connection),
+            bytes: vec![0; INPUT_SIZE],
+            size: INPUT_SIZE,
+            start: 0,
+            end: 0,
+            overrun: false,
+        }
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
@@ -67,14 +81,31 @@ impl InputBuffer {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 
     pub(crate) fn set_size(&mut self, size: usize) {
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        self.bytes.resize(size.max(self.end), 0);
+        self.size = size;
+        self.reserve(size);
+    }
+
+    /// Sees to it that an event which fills an input pool of `cells` cells can be read. (A read
+    /// into a buffer that is too short says "try again", as if there were nothing.)
+    pub(crate) fn fit_pool(&mut self, cells: u32) {
+        self.reserve((cells as usize + 1) * Cell::SIZE);
+    }
+
+    /// Makes room for a longer event, where the sequencer says there is something to read, and
+    /// reading says there is nothing.
+    pub(crate) fn grow(&mut self) {
+        self.reserve(self.bytes.len() * 2);
+    }
+
+    fn reserve(&mut self, size: usize) {
+        let size = size.min(INPUT_LIMIT);
+        if self.bytes.len() < size {
+            self.bytes.resize(size, 0);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -83,8 +114,38 @@ impl InputBuffer {
         self.overrun = false;
     }
 
-    /// The next event that has been read, if any.
+    /// The next event that has been read, if it has fixed size: the quick way.
     #[inline]
+    pub(crate) fn take_fixed(&mut self) -> Option<Event> {
+        let cell = self.bytes.get(self.start..self.end)?.first_chunk::<{ Cell::SIZE }>()?;
+        let cell = Cell(*cell);
+        if cell.is_variable() {
+            return None;
+        }
+        self.start += Cell::SIZE;
+        Some(Event { cell, variable: Vec::new() })
+    }
+
+    /// Appends up to `limit` events of fixed size that have been read, up to the first of
+    /// variable size.
+    pub(crate) fn take_fixed_many(&mut self, events: &mut Vec<Event>, limit: usize) -> usize {
+        let (cells, _) = self.bytes[self.start..self.end].as_chunks::<{ Cell::SIZE }>();
+        let cells = &cells[..cells.len().min(limit)];
+        events.reserve(cells.len());
+        let before = events.len();
+        for cell in cells {
+            let cell = Cell(*cell);
+            if cell.is_variable() {
+                break;
+            }
+            events.push(Event { cell, variable: Vec::new() });
+        }
+        let count = events.len() - before;
+        self.start += count * Cell::SIZE;
+        count
+    }
+
+    /// The next event that has been read, if any.
     pub(crate) fn take(&mut self) -> Option<Result<Event, Corrupt>> {
         if self.start == self.end {
             return None;
@@ -113,8 +174,11 @@ impl InputBuffer {
     }
 
     /// Reads once into the buffer, which must be empty.
-    pub(crate) fn fill(&mut self, connection: &dyn Connection) -> Result<(), Errno> {
+    pub(crate) fn fill(&mut self) -> Result<(), Errno> {
         debug_assert_eq!(self.start, self.end);
+        let Some(connection) = self.connection.clone() else {
+            return Err(Errno::NO_LONGER_KNOWN);
+        };
         if std::mem::take(&mut self.overrun) {
             return Err(Errno::OVERRUN);
         }
@@ -126,11 +190,7 @@ impl InputBuffer {
                     self.end = read.min(self.bytes.len());
                     return Ok(());
                 }
-                // The first event is longer than the buffer.
-                Err(Errno::NO_MEMORY) if self.bytes.len() < INPUT_LIMIT => {
-                    let size = (self.bytes.len() * 2).clamp(Cell::SIZE, INPUT_LIMIT);
-                    self.bytes.resize(size, 0);
-                }
+                Err(Errno::NO_MEMORY) if self.bytes.len() < INPUT_LIMIT => self.grow(),
                 Err(errno) => return Err(errno),
             }
         }
@@ -145,9 +205,12 @@ impl InputBuffer {
 /// Cells that are to be written.
 #[derive(Debug)]
 pub(crate) struct OutputBuffer {
+    /// Gone once the client is closed.
+    pub(crate) connection: Option<Arc<dyn Connection>>,
+    /// As long as the capacity; what waits stands between `start` and `end`.
     bytes: Vec<u8>,
     start: usize,
-    capacity: usize,
+    end: usize,
     /// Bytes that ever went in, and out; they tell a drain when it is done, though others add.
     appended: u64,
     removed: u64,
@@ -163,18 +226,18 @@ pub(crate) enum Flush {
 }
 
 impl OutputBuffer {
-    pub(crate) fn new() -> Self {
-        let bytes = Vec::with_capacity(OUTPUT_SIZE);
-        Self { bytes, start: 0, capacity: OUTPUT_SIZE, appended: 0, removed: 0 }
+    pub(crate) fn new(connection: Arc<dyn Connection>) -> Self {
+        let bytes = vec![0; OUTPUT_SIZE];
+        Self { connection: Some(connection), bytes, start: 0, end: 0, appended: 0, removed: 0 }
     }
 
     #[inline]
     pub(crate) fn used(&self) -> usize {
-        self.bytes.len() - self.start
+        self.end - self.start
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.bytes.len()
     }
 
     /// `false` if more is waiting than `capacity`.
@@ -182,9 +245,8 @@ impl OutputBuffer {
         if self.used() > capacity {
             return false;
         }
-        self.capacity = capacity;
         self.compact();
-        self.bytes.reserve(capacity.saturating_sub(self.bytes.len()));
+        self.bytes.resize(capacity, 0);
         true
     }
 
@@ -197,40 +259,49 @@ impl OutputBuffer {
     }
 
     fn compact(&mut self) {
-        self.bytes.drain(..self.start);
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
         self.start = 0;
     }
 
     fn remove_front(&mut self, length: usize) {
         self.start += length;
         self.removed += length as u64;
-        if self.start == self.bytes.len() {
-            self.bytes.clear();
+        if self.start == self.end {
             self.start = 0;
+            self.end = 0;
         }
     }
 
-    /// Appends an event; `false` if there is no room. The caller has checked that it fits an
-    /// empty buffer.
+    /// Appends an event; `false` if there is no room.
     #[inline]
-    pub(crate) fn append(&mut self, cell: &Cell, variable: &[u8]) -> bool {
-        let length = Cell::SIZE + variable.len();
-        if self.capacity - self.used() < length {
-            return false;
-        }
-        if self.bytes.len() + length > self.capacity {
+    pub(crate) fn append(&mut self, event: &Event, routing: &Routing, client: u8) -> bool {
+        let length = Cell::SIZE + event.variable.len();
+        if self.bytes.len() - self.end < length {
+            if self.bytes.len() - self.used() < length {
+                return false;
+            }
             self.compact();
         }
-        self.bytes.extend_from_slice(&cell.0);
-        self.bytes.extend_from_slice(variable);
+        let (cell, variable) = self.bytes[self.end..self.end + length].split_at_mut(Cell::SIZE);
+        cell.copy_from_slice(&event.cell.0);
+        if event.cell.is_variable() {
+            cell[16..20].copy_from_slice(&(variable.len() as u32).to_ne_bytes());
+            variable.copy_from_slice(&event.variable);
+        }
+        routing.apply(cell, client);
+        self.end += length;
         self.appended += length as u64;
         true
     }
 
     /// Writes as much as the sequencer takes. An event that fails stays at the head.
-    pub(crate) fn flush(&mut self, connection: &dyn Connection) -> Result<Flush, Errno> {
-        while self.used() > 0 {
-            match connection.write(&self.bytes[self.start..]) {
+    pub(crate) fn flush(&mut self) -> Result<Flush, Errno> {
+        while self.start < self.end {
+            let Some(connection) = &self.connection else {
+                return Err(Errno::NO_LONGER_KNOWN);
+            };
+            match connection.write(&self.bytes[self.start..self.end]) {
                 Ok(0) | Err(Errno::WOULD_BLOCK) => return Ok(Flush::Blocked),
                 Ok(written) => self.remove_front(written.min(self.used())),
                 Err(errno) => return Err(errno),
@@ -266,15 +337,15 @@ impl OutputBuffer {
 
     pub(crate) fn clear(&mut self) {
         self.removed += self.used() as u64;
-        self.bytes.clear();
         self.start = 0;
+        self.end = 0;
     }
 
     /// Takes out every event for which `gone` holds.
     pub(crate) fn remove_if(&mut self, gone: impl Fn(&Event) -> bool) {
-        let mut kept = Vec::with_capacity(self.capacity);
+        let mut kept = Vec::with_capacity(self.bytes.len());
         let mut at = self.start;
-        while at < self.bytes.len() {
+        while at < self.end {
             let length = self.head_length(at);
             if gone(&self.event_at(at)) {
                 self.removed += length as u64;
@@ -283,7 +354,9 @@ impl OutputBuffer {
             }
             at += length;
         }
-        self.bytes = kept;
         self.start = 0;
+        self.end = kept.len();
+        kept.resize(self.bytes.len(), 0);
+        self.bytes = kept;
     }
 }

@@ -73,17 +73,17 @@ impl Core {
             .map_err(|errno| failed(errno.into()))?;
         Ok(Self {
             engine_name: connection.engine_name(),
-            connection: RwLock::new(Some(connection)),
             closed: AtomicBool::new(false),
             closing,
             client_id: client_id as u8,
             engine,
             may_block,
-            input: Mutex::new(InputBuffer::new()),
-            output: Mutex::new(OutputBuffer::new()),
+            input: Mutex::new(InputBuffer::new(Arc::clone(&connection))),
+            output: Mutex::new(OutputBuffer::new(Arc::clone(&connection))),
             encoder: Mutex::default(),
             decoder: Mutex::default(),
             queues: Mutex::default(),
+            connection: RwLock::new(Some(connection)),
         })
     }
 
@@ -119,8 +119,13 @@ impl Core {
         // Eight bytes into a fresh eventfd cannot fail.
         let _ = rustix::io::write(&self.closing, &1u64.to_ne_bytes());
         drop(connection);
-        self.output().clear();
-        self.input().clear();
+        let mut output = self.output();
+        output.connection = None;
+        output.clear();
+        drop(output);
+        let mut input = self.input();
+        input.connection = None;
+        input.clear();
     }
 
     pub(crate) fn ioctl(
@@ -190,22 +195,17 @@ impl Core {
     // ---- output ----
 
     /// The cell of `event` as it is to be written.
-    #[inline]
     pub(crate) fn prepare(
         &self,
         operation: &'static str,
         event: &Event,
         routing: &Routing,
     ) -> Result<Cell> {
-        let mut cell = event.cell_to_write();
-        if cell.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
-            return Err(Error::invalid(
-                operation,
-                Subject::event(event),
-                "data in the sender's memory is for drivers".to_owned(),
-            ));
+        if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
+            return Err(user_memory(operation, event));
         }
-        routing.apply(&mut cell, self.client_id);
+        let mut cell = event.cell_to_write();
+        routing.apply(&mut cell.0, self.client_id);
         Ok(cell)
     }
 
@@ -214,39 +214,55 @@ impl Core {
     pub(crate) fn buffer(
         &self,
         operation: &'static str,
-        cell: &Cell,
         event: &Event,
+        routing: &Routing,
     ) -> Result<Option<usize>> {
-        if self.is_closed() {
-            return Err(Error::closed(operation));
-        }
         let mut output = self.output();
-        if output.append(cell, &event.variable) {
+        if output.connection.is_some()
+            && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+            && output.append(event, routing, self.client_id)
+        {
             return Ok(Some(output.used()));
         }
-        let length = event.length();
-        if length > output.capacity() {
-            return Err(Error::invalid(
-                operation,
-                Subject::event(event),
-                format!(
-                    "the event has {length} bytes and the output buffer {}; enlarge it with \
-                     set_output_buffer_size or use event_output_direct",
-                    output.capacity()
-                ),
-            ));
+        refused(&output, operation, event)
+    }
+
+    /// Puts events into the buffer up to the first that has no room; how many.
+    pub(crate) fn buffer_many(
+        &self,
+        operation: &'static str,
+        events: &[Event],
+        routing: &Routing,
+    ) -> Result<usize> {
+        let mut output = self.output();
+        for (index, event) in events.iter().enumerate() {
+            let fits = output.connection.is_some()
+                && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+                && output.append(event, routing, self.client_id);
+            if !fits {
+                // Those before have gone in; only a first one that never fits is an error.
+                return match refused(&output, operation, event) {
+                    Err(error) if index == 0 => Err(error),
+                    _ => Ok(index),
+                };
+            }
         }
-        Ok(None)
+        Ok(events.len())
     }
 
     /// Writes as much of the buffer as the sequencer takes now.
-    pub(crate) fn flush(&self, operation: &'static str) -> Result<Flush> {
-        let connection = self.connection(operation)?;
+    pub(crate) fn flush(&self, operation: &'static str) -> Result<(Flush, usize)> {
         let mut output = self.output();
-        output.flush(&*connection).map_err(|errno| {
-            let subject = output.head().map_or(Subject::None, |head| Subject::event(&head));
-            Error::system(operation, subject, errno)
-        })
+        if output.connection.is_none() {
+            return Err(Error::closed(operation));
+        }
+        match output.flush() {
+            Ok(flush) => Ok((flush, output.used())),
+            Err(errno) => {
+                let subject = output.head().map_or(Subject::None, |head| Subject::event(&head));
+                Err(Error::system(operation, subject, errno))
+            }
+        }
     }
 
     /// Writes one event past the buffer: `None` if there is no room now.
@@ -280,15 +296,23 @@ impl Core {
     /// The next event, without waiting.
     #[inline]
     pub(crate) fn try_input(&self, operation: &'static str) -> Result<Option<Event>> {
-        if self.is_closed() {
+        let mut input = self.input();
+        match input.take_fixed() {
+            Some(event) => Ok(Some(event)),
+            None => self.fetch(&mut input, operation),
+        }
+    }
+
+    /// The next event, which has variable size or must be read first.
+    #[inline(never)]
+    fn fetch(&self, input: &mut InputBuffer, operation: &'static str) -> Result<Option<Event>> {
+        if input.connection.is_none() {
             return Err(Error::closed(operation));
         }
-        let mut input = self.input();
         if let Some(event) = input.take() {
             return event.map(Some).map_err(|corrupt| corrupt_error(operation, corrupt));
         }
-        let connection = self.connection(operation)?;
-        match input.fill(&*connection) {
+        match input.fill() {
             Ok(()) => match input.take() {
                 Some(event) => event.map(Some).map_err(|corrupt| corrupt_error(operation, corrupt)),
                 None => Ok(None),
@@ -305,13 +329,17 @@ impl Core {
         events: &mut Vec<Event>,
         limit: usize,
     ) -> Result<usize> {
-        if self.is_closed() {
+        let mut input = self.input();
+        if input.connection.is_none() {
             return Err(Error::closed(operation));
         }
-        let mut input = self.input();
-        let mut connection = None;
         let mut count = 0;
         while count < limit {
+            let taken = input.take_fixed_many(events, limit - count);
+            if taken > 0 {
+                count += taken;
+                continue;
+            }
             match input.take() {
                 Some(Ok(event)) => {
                     events.push(event);
@@ -321,11 +349,7 @@ impl Core {
                 Some(Err(corrupt)) => return Err(corrupt_error(operation, corrupt)),
                 None => {}
             }
-            let connection = match &connection {
-                Some(connection) => connection,
-                None => connection.insert(self.connection(operation)?),
-            };
-            match input.fill(&**connection) {
+            match input.fill() {
                 Ok(()) => {}
                 Err(Errno::WOULD_BLOCK) => break,
                 Err(Errno::OVERRUN) if count > 0 => {
@@ -349,4 +373,33 @@ fn corrupt_error(operation: &'static str, corrupt: super::buffers::Corrupt) -> E
         operation,
         format!("the sequencer sent an event of {stated} bytes of which {available} came"),
     )
+}
+
+/// Why an event does not go into the buffer: `None` if there is only no room at present.
+#[cold]
+fn refused(output: &OutputBuffer, operation: &'static str, event: &Event) -> Result<Option<usize>> {
+    let length = event.length();
+    if output.connection.is_none() {
+        Err(Error::closed(operation))
+    } else if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
+        Err(user_memory(operation, event))
+    } else if length > output.capacity() {
+        Err(Error::invalid(
+            operation,
+            Subject::event(event),
+            format!(
+                "the event has {length} bytes and the output buffer {}; enlarge it with \
+                 set_output_buffer_size or use event_output_direct",
+                output.capacity()
+            ),
+        ))
+    } else {
+        Ok(None)
+    }
+}
+
+#[cold]
+fn user_memory(operation: &'static str, event: &Event) -> Error {
+    let note = "data in the sender's memory is for drivers".to_owned();
+    Error::invalid(operation, Subject::event(event), note)
 }

@@ -50,7 +50,7 @@ pub struct ListPorts {
     /// How to sort.
     pub sort: PortSort,
     /// Ports too that can neither be read nor written.
-    any_capability: bool,
+    pub any_capability: bool,
 }
 
 impl Default for ListPorts {
@@ -155,7 +155,8 @@ impl ListPorts {
         }
     }
 
-    fn key(&self, info: &PortInfo) -> (bool, usize, Address) {
+    /// Ports are listed by address; sorting by this keeps that order among equals.
+    fn rank(&self, info: &PortInfo) -> (bool, usize) {
         let generic = PortType::MIDI_GENERIC;
         let preferred: &[PortType] = if self.output && !self.input {
             &[
@@ -169,7 +170,7 @@ impl ListPorts {
         };
         let rank = preferred.iter().position(|bits| info.port_type.contains(*bits));
         let through = info.client_name.as_deref() == Some(MIDI_THROUGH);
-        (through, rank.unwrap_or(preferred.len()), info.address())
+        (through, rank.unwrap_or(preferred.len()))
     }
 }
 
@@ -232,6 +233,7 @@ impl ClientBase {
             if !options.include_midi_through && client_name == MIDI_THROUGH {
                 continue;
             }
+            ports.reserve(usize::try_from(client.port_count).unwrap_or(0));
             let address = raw::Address { client: client.client as u8, port: 255 };
             let mut port = raw::PortInfo { address, ..raw::PortInfo::default() };
             for _ in 0..client.port_count {
@@ -249,7 +251,7 @@ impl ClientBase {
             }
         }
         if options.sort == PortSort::Usefulness {
-            ports.sort_by_cached_key(|info| options.key(info));
+            ports.sort_by_key(|info| options.rank(info));
         }
         Ok(ports)
     }
@@ -347,7 +349,8 @@ mod tests {
             port(130, "odd", both, PortType::SPECIFIC),
         ];
         let order = |options: ListPorts, ports: &mut [PortInfo]| {
-            ports.sort_by_cached_key(|info| options.key(info));
+            ports.sort_by_key(PortInfo::address);
+            ports.sort_by_key(|info| options.rank(info));
             ports.iter().map(|info| info.client_id).collect::<Vec<_>>()
         };
         assert_eq!(order(ListPorts::writable(), &mut ports), [128, 129, 20, 130, 14]);

@@ -1,6 +1,6 @@
 //! Where an event goes, where it differs from what the event itself says.
 
-use crate::event::{Address, Cell};
+use crate::event::Address;
 
 /// Overrides for one output: each field that is set takes the place of the event's own.
 ///
@@ -47,15 +47,17 @@ impl Routing {
     }
 
     #[inline]
-    pub(crate) fn apply(&self, cell: &mut Cell, client: u8) {
+    pub(crate) fn apply(&self, cell: &mut [u8], client: u8) {
         if let Some(queue) = self.queue {
-            cell.0[3] = queue;
+            cell[3] = queue;
         }
         if let Some(port) = self.port {
-            cell.set_address(12, Address::new(client, port));
+            cell[12] = client;
+            cell[13] = port;
         }
         if let Some(dest) = self.dest {
-            cell.set_address(14, dest);
+            cell[14] = dest.client;
+            cell[15] = dest.port;
         }
     }
 }

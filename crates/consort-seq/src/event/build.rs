@@ -24,6 +24,7 @@ pub struct EventError {
 struct Check(&'static str);
 
 impl Check {
+    #[inline]
     fn within(
         &self,
         field: &'static str,
@@ -38,6 +39,7 @@ impl Check {
         Err(EventError { event: self.0, field, value, least, most })
     }
 
+    #[inline]
     fn key(&self, channel: u8, note: u8, velocity: u8) -> Result<Key, EventError> {
         self.within("channel", channel, 0, 15)?;
         self.within("note", note, 0, 127)?;
@@ -45,6 +47,7 @@ impl Check {
         Ok(Key { channel, note, velocity })
     }
 
+    #[inline]
     fn control(
         &self,
         (channel, param, value): (u8, u16, u16),
@@ -78,11 +81,13 @@ impl Check {
 #[allow(clippy::missing_errors_doc)] // stated once, above
 impl Event {
     /// Note on: channel 0–15, note 0–127, velocity 0–127.
+    #[inline]
     pub fn note_on(channel: u8, note: u8, velocity: u8) -> Result<Self, EventError> {
         Ok(Self::new(Payload::NoteOn(Check("note on").key(channel, note, velocity)?)))
     }
 
     /// Note off: channel 0–15, note 0–127, velocity 0–127.
+    #[inline]
     pub fn note_off(channel: u8, note: u8, velocity: u8) -> Result<Self, EventError> {
         Ok(Self::new(Payload::NoteOff(Check("note off").key(channel, note, velocity)?)))
     }
@@ -106,6 +111,7 @@ impl Event {
     }
 
     /// Control change: channel 0–15, controller 0–127, value 0–127.
+    #[inline]
     pub fn control_change(channel: u8, param: u8, value: u8) -> Result<Self, EventError> {
         let arguments = (channel, u16::from(param), u16::from(value));
         Ok(Self::new(Payload::ControlChange(Check("control change").control(arguments, 127, 127)?)))
@@ -157,6 +163,7 @@ impl Event {
     }
 
     /// Pitch bend: channel 0–15, value −8192 to 8191.
+    #[inline]
     pub fn pitch_bend(channel: u8, value: i16) -> Result<Self, EventError> {
         Ok(Self::new(Payload::PitchBend(Check("pitch bend").value(channel, value, -8192, 8191)?)))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Bounce, Cell, Event, EventTime, Payload};
+use super::{Bounce, Cell, Event, EventTime, EventType, Payload};
 
 /// Bytes of variable data that are printed before the rest is only counted.
 const PRINTED: usize = 32;
@@ -115,14 +115,26 @@ impl fmt::Display for Payload<'_> {
             Payload::User(number, data) => write!(formatter, "User {number} {}", Hex(data)),
             Payload::SystemExclusive(data) => write!(formatter, "System exclusive {}", Hex(data)),
             Payload::Bounce(data) => match Bounce::parse(data) {
-                Some(bounce) => write!(
-                    formatter,
-                    "Bounce errno={} of {}",
-                    bounce.errno,
-                    Payload::read(&Cell(bounce.event.to_bytes()), bounce.variable)
-                ),
+                Some(bounce) => {
+                    let event = EventType(bounce.event.kind);
+                    write!(formatter, "Bounce of {event} to {}", bounce.event.dest)?;
+                    match bounce.errno {
+                        Some(errno) => write!(formatter, " errno={errno}"),
+                        None => Ok(()),
+                    }
+                }
                 None => write!(formatter, "Bounce {}", Hex(data)),
             },
+            Payload::KernelError(quote) => {
+                write!(formatter, "Not delivered to {}: errno {}", quote.dest, quote.errno)
+            }
+            Payload::KernelQuote(quote) => write!(formatter, "Quote of an event to {}", quote.dest),
+            Payload::UmpEndpointChange(notice) => {
+                write!(formatter, "UMP endpoint change {}", notice.client)
+            }
+            Payload::UmpBlockChange(notice) => {
+                write!(formatter, "UMP block change {} block={}", notice.client, notice.block)
+            }
             Payload::UserVariable(number, data) => {
                 write!(formatter, "User variable {number} {}", Hex(data))
             }

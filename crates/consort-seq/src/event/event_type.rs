@@ -115,6 +115,10 @@ event_types! {
     PORT_SUBSCRIBED = 66, "PORT_SUBSCRIBED";
     /// Two ports were disconnected.
     PORT_UNSUBSCRIBED = 67, "PORT_UNSUBSCRIBED";
+    /// UMP endpoint information has changed (Linux 6.12 and later).
+    UMP_ENDPOINT_CHANGE = 68, "UMP_EP_CHANGE";
+    /// UMP block information has changed (Linux 6.12 and later).
+    UMP_BLOCK_CHANGE = 69, "UMP_BLOCK_CHANGE";
     /// User-defined event 0 with 12 bytes.
     USER_0 = 90, "USR0";
     /// User-defined event 1.
@@ -149,6 +153,10 @@ event_types! {
     USER_VARIABLE_3 = 138, "USR_VAR3";
     /// User-defined event of any length 4.
     USER_VARIABLE_4 = 139, "USR_VAR4";
+    /// An error, inside the kernel only.
+    KERNEL_ERROR = 150, "KERNEL_ERROR";
+    /// A quoted event, inside the kernel only (obsolete).
+    KERNEL_QUOTE = 151, "KERNEL_QUOTE";
     /// Nothing.
     NONE = 255, "NONE";
 }
@@ -218,9 +226,9 @@ mod tests {
     fn names_follow_the_header() {
         assert_eq!(EventType::NOTE_ON.to_string(), "NOTEON");
         assert_eq!(EventType(77).to_string(), "UNKNOWN_77");
-        assert_eq!(EventType::ALL.len(), 59);
+        assert_eq!(EventType::ALL.len(), 63);
         let mut numbers: Vec<u8> = EventType::ALL.iter().map(|(kind, _)| kind.0).collect();
         numbers.dedup();
-        assert!(numbers.is_sorted() && numbers.len() == 59);
+        assert!(numbers.is_sorted() && numbers.len() == 63);
     }
 }

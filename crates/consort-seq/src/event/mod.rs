@@ -28,7 +28,9 @@ pub use address::{Address, AddressError};
 pub use build::EventError;
 pub(crate) use cell::Cell;
 pub use event_type::{EventFlags, EventType};
-pub use payload::{Bounce, ChannelValue, Connection, Control, EventResult, Key, Note, Payload};
+pub use payload::{
+    Bounce, ChannelValue, Connection, Control, EventResult, Key, Note, Payload, Quote, UmpNotice,
+};
 pub use real_time::{RealTime, RealTimeError};
 
 use crate::raw;
@@ -65,9 +67,11 @@ impl Event {
     /// An event with `payload`, unchecked: direct, to all subscribers, at tick 0. The builders
     /// check their arguments, this does not, as the kernel takes any value.
     #[must_use]
+    #[inline]
     pub fn new(payload: Payload<'_>) -> Self {
         let mut cell = Cell::new(EventType::NONE);
-        let variable = payload.write(&mut cell).to_vec();
+        let variable = payload.write(&mut cell);
+        let variable = if variable.is_empty() { Vec::new() } else { variable.to_vec() };
         Self { cell, variable }
     }
 

@@ -69,6 +69,26 @@ pub struct Connection {
     pub dest: Address,
 }
 
+/// An event that the kernel quotes to itself (`struct snd_seq_ev_quote`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Quote {
+    /// Where the event was to go.
+    pub dest: Address,
+    /// Why it could not: an errno, positive.
+    pub errno: u16,
+    /// Address of the event inside the kernel, or 0; it means nothing outside.
+    pub kernel: [u8; 8],
+}
+
+/// UMP information that has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct UmpNotice {
+    /// The client.
+    pub client: u8,
+    /// The block, where it is one.
+    pub block: u8,
+}
+
 /// An event's payload, typed. Fixed-size payloads are copied, variable data is borrowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -197,12 +217,20 @@ pub enum Payload<'a> {
     PortSubscribed(Connection),
     /// Two ports were disconnected.
     PortUnsubscribed(Connection),
+    /// UMP endpoint information has changed.
+    UmpEndpointChange(UmpNotice),
+    /// UMP block information has changed.
+    UmpBlockChange(UmpNotice),
     /// User-defined event 0 to 9 with any 12 bytes.
     User(u8, [u8; 12]),
     /// System exclusive message, or a part of a long one.
     SystemExclusive(&'a [u8]),
     /// An event that could not be delivered: see [`Bounce::parse`].
     Bounce(&'a [u8]),
+    /// An error, inside the kernel only.
+    KernelError(Quote),
+    /// A quoted event, inside the kernel only.
+    KernelQuote(Quote),
     /// User-defined event 0 to 4 with data of any length.
     UserVariable(u8, &'a [u8]),
     /// Nothing.
@@ -222,6 +250,7 @@ impl<'a> Payload<'a> {
     /// The type of an event with this payload. A user-defined number that is too large counts
     /// as the largest.
     #[must_use]
+    #[inline]
     pub fn event_type(&self) -> EventType {
         match *self {
             Payload::System(_) => EventType::SYSTEM,
@@ -265,6 +294,10 @@ impl<'a> Payload<'a> {
             Payload::PortChange(_) => EventType::PORT_CHANGE,
             Payload::PortSubscribed(_) => EventType::PORT_SUBSCRIBED,
             Payload::PortUnsubscribed(_) => EventType::PORT_UNSUBSCRIBED,
+            Payload::UmpEndpointChange(_) => EventType::UMP_ENDPOINT_CHANGE,
+            Payload::UmpBlockChange(_) => EventType::UMP_BLOCK_CHANGE,
+            Payload::KernelError(_) => EventType::KERNEL_ERROR,
+            Payload::KernelQuote(_) => EventType::KERNEL_QUOTE,
             Payload::User(number, _) => EventType(EventType::USER_0.0 + number.min(9)),
             Payload::SystemExclusive(_) => EventType::SYSTEM_EXCLUSIVE,
             Payload::Bounce(_) => EventType::BOUNCE,
@@ -286,6 +319,13 @@ impl<'a> Payload<'a> {
         let result = || EventResult { event: cell.word(16) as i32, result: cell.word(20) as i32 };
         let connection = || Connection { sender: cell.address(16), dest: cell.address(18) };
         let queue = bytes[16];
+        let notice = || UmpNotice { client: bytes[16], block: bytes[17] };
+        let quote = || {
+            let mut kernel = [0; 8];
+            kernel.copy_from_slice(&bytes[20..28]);
+            let errno = u16::from_ne_bytes([bytes[18], bytes[19]]);
+            Quote { dest: cell.address(16), errno, kernel }
+        };
         let event_type = cell.event_type();
         match event_type {
             EventType::SYSTEM => Payload::System(result()),
@@ -339,6 +379,10 @@ impl<'a> Payload<'a> {
             EventType::PORT_CHANGE => Payload::PortChange(cell.address(16)),
             EventType::PORT_SUBSCRIBED => Payload::PortSubscribed(connection()),
             EventType::PORT_UNSUBSCRIBED => Payload::PortUnsubscribed(connection()),
+            EventType::UMP_ENDPOINT_CHANGE => Payload::UmpEndpointChange(notice()),
+            EventType::UMP_BLOCK_CHANGE => Payload::UmpBlockChange(notice()),
+            EventType::KERNEL_ERROR => Payload::KernelError(quote()),
+            EventType::KERNEL_QUOTE => Payload::KernelQuote(quote()),
             EventType(number @ 90..=99) => Payload::User(number - 90, cell.data()),
             EventType::SYSTEM_EXCLUSIVE => Payload::SystemExclusive(variable),
             EventType::BOUNCE => Payload::Bounce(variable),
@@ -350,6 +394,7 @@ impl<'a> Payload<'a> {
 
     /// Writes the payload into `cell` (type, data and length bits) and returns its variable
     /// data. Bytes that the payload does not use are left at 0.
+    #[inline]
     pub(crate) fn write(&self, cell: &mut Cell) -> &'a [u8] {
         cell.0[0] = self.event_type().0;
         cell.set_data([0; 12]);
@@ -431,6 +476,15 @@ impl<'a> Payload<'a> {
                 cell.set_address(16, connection.sender);
                 cell.set_address(18, connection.dest);
             }
+            Payload::UmpEndpointChange(notice) | Payload::UmpBlockChange(notice) => {
+                cell.0[16] = notice.client;
+                cell.0[17] = notice.block;
+            }
+            Payload::KernelError(quote) | Payload::KernelQuote(quote) => {
+                cell.set_address(16, quote.dest);
+                cell.0[18..20].copy_from_slice(&quote.errno.to_ne_bytes());
+                cell.0[20..28].copy_from_slice(&quote.kernel);
+            }
             Payload::SystemExclusive(data)
             | Payload::Bounce(data)
             | Payload::UserVariable(_, data) => {
@@ -452,24 +506,34 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// An event that came back because it could not be delivered (`struct snd_seq_event_bounce`).
-/// Only clients with the bounce filter on get such events, and only for queued events.
+/// An event that came back because it could not be delivered: only clients with the bounce filter
+/// on get such events, and only for events that went through a queue.
+///
+/// Linux (6.1 to 7.2 at least) sends the event's cell alone. The header describes a longer form,
+/// `struct snd_seq_event_bounce` with errno and variable data, which is read as well.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bounce<'a> {
-    /// The errno, as a positive number.
-    pub errno: i32,
+    /// The errno, positive, where it is told.
+    pub errno: Option<i32>,
     /// The event that failed.
     pub event: raw::Event,
-    /// Its variable data.
+    /// Its variable data, where it is told.
     pub variable: &'a [u8],
 }
 
 impl<'a> Bounce<'a> {
-    /// Reads the data of a bounce event; `None` if it is too short for one.
+    /// Reads the data of a bounce event; `None` if it is no event.
     #[must_use]
     pub fn parse(data: &'a [u8]) -> Option<Self> {
-        let errno = i32::from_ne_bytes(data.get(..4)?.try_into().ok()?);
-        let event = raw::Event::from_bytes(data.get(4..4 + Cell::SIZE)?.try_into().ok()?);
-        Some(Self { errno: errno.wrapping_abs(), event, variable: &data[4 + Cell::SIZE..] })
+        if let Ok(cell) = data.try_into() {
+            return Some(Self { errno: None, event: raw::Event::from_bytes(cell), variable: &[] });
+        }
+        let (errno, rest) = data.split_first_chunk()?;
+        let (cell, variable) = rest.split_first_chunk()?;
+        Some(Self {
+            errno: Some(i32::from_ne_bytes(*errno).wrapping_abs()),
+            event: raw::Event::from_bytes(cell),
+            variable,
+        })
     }
 }

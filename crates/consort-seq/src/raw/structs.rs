@@ -22,7 +22,8 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// How the two sides were built, `struct snd_seq_running_info`.
+    /// How the two sides were built, `struct snd_seq_running_info`: a client says it, and the
+    /// sequencer refuses what it could not serve (`EINVAL`).
     RunningInfo = 16;
     /// The client's number.
     client: u8 = 0,

@@ -10,7 +10,7 @@ use consort_seq::{Announcement, ErrorKind, Event, PortOptions, QueueTempo};
 use futures_lite::StreamExt;
 use futures_lite::future::{block_on, poll_once, race, zip};
 
-use crate::support::{PATIENCE, Rig, note, notes};
+use crate::support::{Rig, note, notes};
 
 /// Runs a future, letting time pass meanwhile.
 fn drive<T: Send>(rig: &Rig, future: impl Future<Output = T> + Send) -> T {
@@ -72,7 +72,7 @@ facts! {
                 let timeout = Duration::from_millis(milliseconds);
                 let before = Instant::now();
                 assert_eq!(client.event_input(Some(timeout)).await.unwrap(), None);
-                assert!(before.elapsed() >= timeout && before.elapsed() < PATIENCE);
+                assert!(before.elapsed() >= timeout && before.elapsed() < rig.patience());
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use consort_seq::{Errno, Error, ErrorKind, Event, Routing};
 
-use crate::support::{PATIENCE, errno, note, notes, nothing};
+use crate::support::{errno, note, notes, nothing};
 
 /// Processor time of this thread.
 fn processor_time() -> Duration {
@@ -73,6 +73,25 @@ facts! {
         assert_eq!(rig.receive(&pair.receiver).variable(), [9; 3000]);
     }
 
+    fn batches_of_output(rig) {
+        let pair = rig.pair();
+        pair.sender.set_client_pool_output(2000).unwrap();
+        pair.receiver.set_client_pool_input(2000).unwrap();
+        let events: Vec<Event> = (0..900).map(|number| note((number % 128) as u8)).collect();
+        // 585 fit 16 KiB; the rest makes the buffer be written out in between.
+        assert_eq!(pair.sender.event_output_buffer_batch(&events, &pair.out).unwrap(), 585);
+        assert_eq!(pair.sender.event_output_buffer_batch(&events, &pair.out).unwrap(), 0);
+        pair.sender.drop_output_buffer().unwrap();
+        pair.sender.event_output_batch(&events, &pair.out).unwrap();
+        pair.sender.drain_output().unwrap();
+        let mut got = Vec::new();
+        assert_eq!(pair.receiver.event_input_batch(&mut got, 2000).unwrap(), 900);
+        assert_eq!(notes(&got), notes(&events));
+        let large = [note(1), Event::system_exclusive(&[0; 20_000])];
+        assert_eq!(errno(pair.sender.event_output_batch(&large, &pair.out)), Errno::INVALID);
+        assert_eq!(pair.sender.event_output_pending(), 28);
+    }
+
     fn pending_input(rig) {
         let pair = rig.pair();
         assert_eq!(pair.receiver.event_input_pending(true).unwrap(), 0);
@@ -101,7 +120,7 @@ facts! {
         for _ in 0..100 {
             assert_eq!(client.event_input(Some(Duration::ZERO)).unwrap(), None);
         }
-        assert!(before.elapsed() < PATIENCE, "a time-out of zero must not wait");
+        assert!(before.elapsed() < rig.patience(), "a time-out of zero must not wait");
     }
 
     fn a_timeout_is_kept_without_using_the_processor(rig) {
@@ -120,7 +139,7 @@ facts! {
         let pair = rig.pair();
         let (receiver, sender) = (&pair.receiver, &pair.sender);
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| receiver.event_input(Some(PATIENCE)).unwrap());
+            let reader = scope.spawn(|| receiver.event_input(Some(rig.patience())).unwrap());
             sender.event_output_direct(&note(60), &pair.out).unwrap();
             assert_eq!(notes(&[reader.join().unwrap().expect("an event")]), [60]);
         });
@@ -260,7 +279,7 @@ facts! {
         let mut bytes = Vec::new();
         for _ in 0..5 {
             rig.until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
-            let got = pair.receiver.event_input_prefer_bytes(Some(PATIENCE)).unwrap().unwrap();
+            let got = pair.receiver.event_input_prefer_bytes(Some(rig.patience())).unwrap().unwrap();
             bytes.push(got.midi_bytes.unwrap());
         }
         let expected: [&[u8]; 5] = [
@@ -283,7 +302,7 @@ facts! {
         pair.sender.drain_output().unwrap();
         let lengths: Vec<Option<usize>> = (0..3)
             .map(|_| {
-                let got = pair.receiver.event_input_prefer_bytes(Some(PATIENCE)).unwrap().unwrap();
+                let got = pair.receiver.event_input_prefer_bytes(Some(rig.patience())).unwrap().unwrap();
                 got.midi_bytes.map(|bytes| bytes.len())
             })
             .collect();

@@ -10,7 +10,9 @@ facts! {
         let info = client.get_client_info().unwrap();
         assert_eq!((info.client_id, info.name.as_str()), (client.client_id(), "Zoë’s client"));
         assert_eq!((info.client_type, info.num_ports, info.event_lost), (ClientType::User, 0, 0));
-        assert_eq!(info.pid, Some(std::process::id() as i32));
+        // The kernel names the thread that opened it.
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        assert_eq!(info.pid, Some(thread));
         assert_eq!((info.card_id, info.event_filter), (None, None));
         assert_eq!((info.broadcast_filter, info.error_bounce), (false, false));
         assert_eq!(info.midi_version, MidiVersion::Legacy);
@@ -46,7 +48,10 @@ facts! {
         pair.receiver.set_client_event_filter(EventType::NOTE_OFF).unwrap();
         let filter = pair.receiver.get_client_info().unwrap().event_filter.unwrap();
         assert_eq!(filter.iter().collect::<Vec<_>>(), [EventType::NOTE_OFF]);
-        pair.send(&[note(60), consort_seq::Event::note_off(0, 61, 0).unwrap()]);
+        // The sender is told that nobody has taken it.
+        let refused = pair.sender.event_output_direct(&note(60), &pair.out);
+        assert_eq!(crate::support::errno(refused), consort_seq::Errno::NOT_FOUND);
+        pair.send(&[consort_seq::Event::note_off(0, 61, 0).unwrap()]);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [61]);
         nothing(&pair.receiver);
         pair.receiver.set_client_event_filter(EventType::NOTE_ON).unwrap();

@@ -47,7 +47,11 @@ facts! {
         assert_eq!(errno(connect((NOBODY, 0), (me, sink.port_id()))), Errno::INVALID);
         assert_eq!(errno(connect((me, source.port_id()), (NOBODY, 0))), Errno::INVALID);
         assert_eq!(errno(connect((me, 99), (me, sink.port_id()))), Errno::INVALID);
-        assert_eq!(errno(connect((me, sink.port_id()), (me, source.port_id()))), Errno::NOT_PERMITTED);
+        // Whoever owns a port needs no capability for it; others do.
+        let other = rig.client("other");
+        let theirs = other.create_port("theirs").unwrap();
+        assert_eq!(errno(theirs.connect_from(&sink)), Errno::NOT_PERMITTED);
+        assert_eq!(errno(theirs.connect_to(&source)), Errno::NOT_PERMITTED);
         client.subscribe_port(&source, &sink, plain()).unwrap();
         let error = client.subscribe_port(&source, &sink, plain()).unwrap_err();
         assert_eq!((error.kind(), error.errno()), (ErrorKind::Busy, Some(Errno::BUSY)));

@@ -11,14 +11,13 @@ use crate::support::{Fact, Rig};
 
 /// Facts that have to do with what the faults break; the others would only take time. The test
 /// fails if a fault slips through these, so the choice cannot hide one.
-const WORTH_TRYING: &[&str] =
-    &["announcements", "delivery", "errors", "pools", "queues", "stamps"];
+const WORTH_TRYING: &[&str] = &["announcements", "delivery", "errors", "pools", "queues", "stamps"];
 
 /// Runs a fact on a faulty engine; whether it noticed.
 fn notices(fault: Fault, fact: &Fact) -> bool {
     let embedded = Embedded::new(ClockKind::Virtual);
     embedded.set_fault(Some(fault));
-    catch_unwind(AssertUnwindSafe(|| (fact.1)(&Rig::embedded(embedded)))).is_err()
+    catch_unwind(AssertUnwindSafe(|| (fact.1)(&Rig::embedded(embedded).impatient()))).is_err()
 }
 
 #[test]
@@ -37,7 +36,6 @@ fn every_fault_is_noticed() {
             loud(info);
         }
     }));
-    crate::support::IMPATIENT.store(true, std::sync::atomic::Ordering::Relaxed);
     let mut table = String::from("fault                     noticed by\n");
     let mut slipped = Vec::new();
     for fault in Fault::ALL {
@@ -53,7 +51,6 @@ fn every_fault_is_noticed() {
             slipped.push(fault);
         }
     }
-    crate::support::IMPATIENT.store(false, std::sync::atomic::Ordering::Relaxed);
     *QUIET.lock().unwrap() = None;
     eprintln!("{table}");
     assert!(slipped.is_empty(), "no fact has noticed {slipped:?}");

@@ -7,7 +7,11 @@ use consort_seq::{Address, Event, EventTime, EventType, RealTime, RemoveConditio
 use crate::support::{Pair, Rig, note, notes, nothing};
 
 /// Sends three events into a stopped queue, removes, lets the queue run, and gives what is left.
-fn left_after(rig: &Rig, events: &dyn Fn(&Pair) -> Vec<Event>, remove: &dyn Fn(&Pair) -> RemoveEvents) -> Vec<u8> {
+fn left_after(
+    rig: &Rig,
+    events: &dyn Fn(&Pair) -> Vec<Event>,
+    remove: &dyn Fn(&Pair) -> RemoveEvents,
+) -> Vec<u8> {
     let pair = rig.pair();
     let queue = pair.sender.create_queue("q").unwrap();
     queue.set_tempo(&consort_seq::QueueTempo::new(1_000_000, 1000)).unwrap();

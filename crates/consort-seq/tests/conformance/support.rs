@@ -28,8 +28,8 @@ macro_rules! facts {
     };
 }
 
-/// How long a fact waits for what must come, on the real clock.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a fact waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One at a time on the kernel, which all tests share.
 static KERNEL: Mutex<()> = Mutex::new(());
@@ -39,6 +39,7 @@ pub(crate) struct Rig {
     engine: Engine,
     embedded: Option<Embedded>,
     version: (u32, u32),
+    patience: Duration,
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
@@ -51,6 +52,7 @@ impl Rig {
                 engine: Engine::kernel(),
                 embedded: None,
                 version: kernel_version(),
+                patience: PATIENCE,
                 _alone: Some(KERNEL.lock().unwrap_or_else(PoisonError::into_inner)),
             },
             Ok("embedded" | "") | Err(_) => Self::embedded(Embedded::new(ClockKind::Virtual)),
@@ -63,8 +65,20 @@ impl Rig {
             engine: Engine::Embedded(embedded.clone()),
             embedded: Some(embedded),
             version: (7, 0),
+            patience: PATIENCE,
             _alone: None,
         }
+    }
+
+    /// With less patience, for a sequencer that is expected to fail.
+    #[cfg(feature = "faults")]
+    pub(crate) fn impatient(self) -> Self {
+        Self { patience: Duration::from_millis(100), ..self }
+    }
+
+    /// How long to wait for what must come.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -110,7 +124,7 @@ impl Rig {
 
     /// Lets time pass until `condition` holds.
     pub(crate) fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         while !condition() {
             assert!(Instant::now() < end, "waited for {what} in vain");
             self.pass(Duration::from_millis(1));
@@ -122,7 +136,7 @@ impl Rig {
 
     /// The next event, letting time pass until it comes.
     pub(crate) fn receive(&self, client: &SequencerClient) -> Event {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             let wait = match &self.embedded {
                 Some(embedded) if embedded.clock() == ClockKind::Virtual => {
@@ -134,7 +148,7 @@ impl Rig {
                         None => Duration::from_millis(5),
                     }
                 }
-                _ => PATIENCE,
+                _ => self.patience,
             };
             if let Some(event) = client.event_input(Some(wait)).unwrap() {
                 return event;

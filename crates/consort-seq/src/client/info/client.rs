@@ -168,7 +168,7 @@ pub struct ClientInfo {
     pub event_lost: u32,
     /// Sound card of a driver's client (read-only).
     pub card_id: Option<i32>,
-    /// Process of a user client (read-only).
+    /// Process of a user client, or rather the thread that opened it (read-only).
     pub pid: Option<i32>,
     /// Which MIDI it speaks (Linux 6.5 and later). Clients of this library are
     /// [`MidiVersion::Legacy`]; the others are for the raw interface.

@@ -217,11 +217,9 @@ impl State {
         let mut delivered = 0;
         let mut failure = None;
         let mut index = 0;
-        loop {
-            let Some(&connection) = self.port(source).and_then(|port| port.readers.list.get(index))
-            else {
-                break;
-            };
+        while let Some(&connection) =
+            self.port(source).and_then(|port| port.readers.list.get(index))
+        {
             index += 1;
             event.dest = connection.dest;
             if connection.flags & subscription_flag::TIMESTAMP != 0 {

@@ -1,0 +1,335 @@
+//! Art-Net in → sACN out: 64 universes at 44 frames a second, every channel changing in every
+//! frame. Beside it the floor: a bare loop that copies each frame from one packet to the other.
+//!
+//! ```text
+//! cargo bench -p consort-backends --bench light -- [--seconds N]
+//! ```
+
+#![allow(clippy::print_stdout, unsafe_code)] // A benchmark prints its figures.
+
+mod support;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use consort_backends::net::{DatagramSocket, OutgoingDatagrams};
+use consort_backends::{artnet, sacn};
+use consort_router::testing::Stage;
+use support::allocations;
+
+#[global_allocator]
+static ALLOCATOR: support::Counting = support::Counting;
+
+const UNIVERSES: u16 = 64;
+const RATE: u32 = 44;
+/// Frames before anything is measured.
+const WARM_UP: usize = 88;
+
+/// What one run showed.
+struct Figures {
+    cpu: f64,
+    lost: usize,
+    extra: usize,
+    latencies: Vec<f64>,
+    jitters: Vec<f64>,
+    note: String,
+}
+
+/// What the thread under measurement says of itself.
+struct Account {
+    cpu: Duration,
+    note: String,
+}
+
+/// CPU time of the calling thread so far.
+fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a whole timespec that lives for the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(result, 0, "every thread has a clock");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Keeps the calling thread on one processor.
+fn pin(processor: usize) {
+    // SAFETY: a set of zeros is an empty one; it is written and read within its size.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &raw const set);
+    }
+}
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.local_addr().expect("an address").port()
+}
+
+/// The subject's thread: says that it is up, and at each message how much time it has used.
+type Body = fn(u16, u16, &AtomicBool, &mpsc::Sender<()>) -> Account;
+
+/// The router with 64 instances of each backend and 32,768 mappings.
+fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Account {
+    let mut stage = Stage::new();
+    stage.backend(&artnet::DESCRIPTOR, &[("bind", &format!("127.0.0.1 {input}"))]);
+    stage.backend(&sacn::DESCRIPTOR, &[("bind", "127.0.0.1 0")]);
+    let destination = format!("127.0.0.1 {output}");
+    for universe in 0..UNIVERSES {
+        let number = universe.to_string();
+        stage.instance(&artnet::DESCRIPTOR, &format!("a{universe}"), &[("universe", &number)]);
+        let number = (universe + 1).to_string();
+        let options =
+            [("universe", number.as_str()), ("priority", "100"), ("destination", &destination)];
+        stage.instance(&sacn::DESCRIPTOR, &format!("s{universe}"), &options);
+    }
+    for universe in 0..UNIVERSES {
+        for channel in 1..=512 {
+            stage.map(&format!("a{universe}.{channel}"), &format!("s{universe}.{channel}"));
+        }
+    }
+    let mut show = stage.start();
+    up.send(()).expect("the load waits");
+    let (mut begun, mut allocated) = (None, 0);
+    while !show.router.is_stop_asked() {
+        show.router.step(Some(Duration::from_millis(50))).expect("a turn");
+        match (begun, measuring.load(Ordering::Acquire)) {
+            (None, true) => {
+                begun = Some(thread_time());
+                allocated = allocations();
+            }
+            (Some(begun), false) => {
+                let cpu = thread_time() - begun;
+                let names = (0..UNIVERSES).map(|universe| format!("s{universe}"));
+                let dropped: u64 = names.map(|name| show.counters(&name).dropped).sum();
+                let events: u64 =
+                    (0..UNIVERSES).map(|nth| show.counters(&format!("a{nth}")).incoming).sum();
+                let allocated = allocations() - allocated;
+                let note = format!(
+                    "{events} events in all, {dropped} values coalesced, {allocated} allocations \
+                     of the whole process while measured"
+                );
+                return Account { cpu, note };
+            }
+            _ => {}
+        }
+    }
+    unreachable!("nobody stops the show")
+}
+
+/// The least that a program can do: each frame is copied from its packet to the other kind.
+fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Account {
+    let mut receiver =
+        DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], input))).expect("bound");
+    let sender = DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
+    let to = SocketAddr::from(([127, 0, 0, 1], output));
+    let mut poll = mio::Poll::new().expect("a poll");
+    let mut events = mio::Events::with_capacity(8);
+    poll.registry()
+        .register(receiver.source(), mio::Token(0), mio::Interest::READABLE)
+        .expect("registered");
+    up.send(()).expect("the load waits");
+    let mut outgoing = OutgoingDatagrams::default();
+    let (mut begun, mut sequence) = (None, 0_u8);
+    loop {
+        poll.poll(&mut events, Some(Duration::from_millis(50))).expect("a turn");
+        loop {
+            let received = receiver.receive(|bytes, _| {
+                let Ok(artnet::codec::Packet::Dmx(dmx)) = artnet::codec::Packet::decode(bytes)
+                else {
+                    return;
+                };
+                sequence = sequence.wrapping_add(1);
+                let data = sacn::codec::Data {
+                    cid: [1; 16],
+                    name: b"floor",
+                    priority: 100,
+                    sync: 0,
+                    sequence,
+                    is_preview: false,
+                    is_terminated: false,
+                    universe: dmx.port_address + 1,
+                    slots: dmx.data,
+                };
+                outgoing.push(to, |bytes| data.encode(bytes));
+            });
+            sender.send(&mut outgoing).expect("sent");
+            if !received.expect("received").more {
+                break;
+            }
+        }
+        match (begun, measuring.load(Ordering::Acquire)) {
+            (None, true) => begun = Some(thread_time()),
+            (Some(begun), false) => {
+                return Account { cpu: thread_time() - begun, note: String::new() };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Sends frames, all universes at once or evenly over the time of a frame; returns when each
+/// left.
+fn send(to: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec<Instant> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(("127.0.0.1", to)).expect("connected");
+    let (mut times, mut packet) = (Vec::with_capacity(frames * usize::from(UNIVERSES)), Vec::new());
+    let start = Instant::now();
+    let period = Duration::from_secs(1) / RATE;
+    for frame in 0..frames {
+        if frame == WARM_UP {
+            measuring.store(true, Ordering::Release);
+        }
+        for universe in 0..UNIVERSES {
+            let part = if is_burst { 0 } else { u32::from(universe) };
+            let due = start + period * frame as u32 + period * part / u32::from(UNIVERSES);
+            let left = due.saturating_duration_since(Instant::now());
+            std::thread::sleep(left.saturating_sub(Duration::from_micros(120)));
+            while Instant::now() < due {
+                std::hint::spin_loop();
+            }
+            let mut data = [0_u8; 512];
+            for (slot, byte) in data.iter_mut().enumerate() {
+                *byte = (frame * 7 + slot) as u8;
+            }
+            data[..2].copy_from_slice(&(frame as u16).to_be_bytes());
+            packet.clear();
+            let sequence = (frame % 255) as u8 + 1;
+            artnet::codec::Dmx { sequence, physical: 0, port_address: universe, data: &data }
+                .encode(&mut packet);
+            times.push(Instant::now());
+            socket.send(&packet).expect("sent");
+        }
+    }
+    times
+}
+
+/// Receives frames until the last has come or nothing comes for a second.
+fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
+    let mut seen = vec![None; frames * usize::from(UNIVERSES)];
+    let (mut count, mut extra) = (0, 0);
+    let mut buffer = [0; 2_048];
+    while count < seen.len() {
+        let Ok(length) = socket.recv(&mut buffer) else { break };
+        let now = Instant::now();
+        let Ok(sacn::codec::Packet::Data(data)) = sacn::codec::Packet::decode(&buffer[..length])
+        else {
+            continue;
+        };
+        let frame = usize::from(u16::from_be_bytes([data.slots[0], data.slots[1]]));
+        let whole = data.slots[2..]
+            .iter()
+            .enumerate()
+            .all(|(at, &byte)| byte == (frame * 7 + at + 2) as u8);
+        assert!(whole, "frame {frame} of universe {} is torn", data.universe);
+        let at = frame * usize::from(UNIVERSES) + usize::from(data.universe - 1);
+        match &mut seen[at] {
+            Some(_) => extra += 1,
+            slot => {
+                *slot = Some(now);
+                count += 1;
+            }
+        }
+    }
+    (seen, extra)
+}
+
+fn measure(body: Body, frames: usize, is_burst: bool) -> Figures {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20);
+    let (input, output) = (free_port(), socket.local_addr().expect("one").port());
+    let measuring = Arc::new(AtomicBool::new(false));
+    let (up, is_up) = mpsc::channel();
+    let subject = {
+        let measuring = Arc::clone(&measuring);
+        std::thread::spawn(move || {
+            pin(1);
+            body(input, output, &measuring, &up)
+        })
+    };
+    is_up.recv().expect("the subject starts");
+    let receiver = std::thread::spawn(move || {
+        pin(0);
+        receive(&socket, frames)
+    });
+    let begun = Instant::now();
+    let sent = {
+        let measuring = Arc::clone(&measuring);
+        let sender = std::thread::spawn(move || {
+            pin(0);
+            send(input, frames, is_burst, &measuring)
+        });
+        sender.join().expect("the load")
+    };
+    let elapsed = begun.elapsed();
+    let (seen, extra) = receiver.join().expect("the receiver");
+    measuring.store(false, Ordering::Release);
+    let account = subject.join().expect("the subject");
+
+    let universes = usize::from(UNIVERSES);
+    let measured = elapsed.as_secs_f64() * (frames - WARM_UP) as f64 / frames as f64;
+    let (mut latencies, mut jitters, mut lost) = (Vec::new(), Vec::new(), 0);
+    for frame in WARM_UP..frames {
+        for universe in 0..universes {
+            let at = frame * universes + universe;
+            let Some(came) = seen[at] else {
+                lost += 1;
+                continue;
+            };
+            let latency = came.saturating_duration_since(sent[at]).as_secs_f64();
+            latencies.push(latency * 1e6);
+            if let Some(before) = seen[at - universes] {
+                let gap_in = (sent[at] - sent[at - universes]).as_secs_f64();
+                let gap_out = came.saturating_duration_since(before).as_secs_f64();
+                jitters.push((gap_out - gap_in).abs() * 1e6);
+            }
+        }
+    }
+    latencies.sort_by(f64::total_cmp);
+    jitters.sort_by(f64::total_cmp);
+    let cpu = account.cpu.as_secs_f64() / measured * 100.0;
+    Figures { cpu, lost, extra, latencies, jitters, note: account.note }
+}
+
+fn percentile(sorted: &[f64], part: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * part) as usize]
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip_while(|it| it != "--seconds").skip(1);
+    let seconds: usize = arguments.next().and_then(|it| it.parse().ok()).unwrap_or(20);
+    let frames = WARM_UP + seconds * RATE as usize;
+    println!(
+        "Art-Net in → sACN out, {UNIVERSES} universes at {RATE} frames/s, {seconds} s: {:.2} million \
+         values/s; budget: CPU < 20 % of one core, none lost, jitter p99 < 1000 µs",
+        f64::from(UNIVERSES) * f64::from(RATE) * 512.0 / 1e6
+    );
+    println!(
+        "{:<22} {:>7} {:>6} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
+        "", "CPU %", "lost", "extra", "late p50", "p99", "max µs", "jitter p50", "p99", "max µs"
+    );
+    for (shape, is_burst) in [("all at once", true), ("evenly", false)] {
+        for (name, body) in [("floor", floor as Body), ("consort", router)] {
+            let it = measure(body, frames, is_burst);
+            println!(
+                "{:<22} {:>7.2} {:>6} {:>6} | {:>9.0} {:>9.0} {:>9.0} | {:>10.0} {:>9.0} {:>9.0}",
+                format!("{shape}, {name}"),
+                it.cpu,
+                it.lost,
+                it.extra,
+                percentile(&it.latencies, 0.5),
+                percentile(&it.latencies, 0.99),
+                percentile(&it.latencies, 1.0),
+                percentile(&it.jitters, 0.5),
+                percentile(&it.jitters, 0.99),
+                percentile(&it.jitters, 1.0),
+            );
+            if !it.note.is_empty() {
+                println!("    {}", it.note);
+            }
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! Values through Python handlers: messages a second with 1, 16 and 64 in flight, latency at
+//! 1,000 a second, what a sleeping handler and a killed worker do to other routes, and the
+//! start of 16 instances.
+//!
+//! ```text
+//! cargo bench -p consort-backends --bench python -- [--quick] [--only SECTION]
+//! ```
+//!
+//! `CONSORT_TEST_PYTHON` names the interpreter, `MIDIMONSTER_BIN` adds a MIDIMonster with the
+//! same configuration and the same script. The floor is a bare Python loop that reads records
+//! from a socket pair and writes them back: what the interpreter and the kernel cost without
+//! anything of ours.
+
+#![allow(clippy::print_stdout)] // A benchmark prints its figures.
+
+mod floor;
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use consort_backends::{osc, python};
+use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::testing::Stage;
+use consort_router::{
+    ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems, Router,
+    State, Usage,
+};
+use floor::{Latencies, Ports, Shape, Subject, Throughput, load, median};
+
+const SCRIPT: &str = "\
+import midimonster
+import time
+def go(value):
+    midimonster.output('out', value)
+def sleep(value):
+    time.sleep(1)
+";
+
+/// What MIDIMonster did on the machine of the budgets, messages a second and microseconds.
+const PEER_RATE: f64 = 72_000.0;
+const PEER_P50: f64 = 35.0;
+
+fn interpreter() -> String {
+    std::env::var("CONSORT_TEST_PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--serve") {
+        return serve(&arguments[at + 1..]);
+    }
+    if let [first, input, output] = &arguments[..]
+        && first == "--forward"
+    {
+        let port = |text: &String| text.parse().map_err(io::Error::other);
+        return floor::forward(port(input)?, port(output)?);
+    }
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let only = arguments.iter().position(|it| it == "--only").map(|at| arguments[at + 1].clone());
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("script.py"), SCRIPT)?;
+    let folder = folder.path().to_str().expect("a folder's name").to_owned();
+    let sections: [(&str, &dyn Fn() -> io::Result<()>); 4] = [
+        ("batching", &|| batching(&folder, quick)),
+        ("osc", &|| through_osc(&folder, quick)),
+        ("others", &|| others(&folder, quick)),
+        ("start", &|| start_of_sixteen(&folder)),
+    ];
+    for (name, section) in sections {
+        if only.as_ref().is_none_or(|only| only == name) {
+            section()?;
+        }
+    }
+    Ok(())
+}
+
+// ---- batching, by name --------------------------------------------------------------------
+
+/// Keeps so many values on their way through a handler.
+struct Driver {
+    in_flight: u32,
+    started: bool,
+    back: Arc<AtomicU64>,
+}
+
+impl Instance for Driver {
+    fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
+        Ok(u32::from(specification == "back"))
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.set_state(State::Up);
+    }
+
+    fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
+        self.back.fetch_add(events.len() as u64, Ordering::Relaxed);
+        for event in events {
+            context.emit(0, event.value);
+        }
+        if !self.started {
+            self.started = true;
+            for _ in events.len() as u32..self.in_flight {
+                context.emit(0, 0.5);
+            }
+        }
+    }
+}
+
+fn instance(folder: &str, name: &str) -> Box<dyn Instance> {
+    let options = Options::from_pairs(
+        python::DESCRIPTOR.instance_options,
+        &[("module", "script"), ("python", &interpreter())],
+    );
+    let config = InstanceConfig { name: name.into(), options, directory: folder.into() };
+    let mut backend = python::backend(Box::new(io::stdout()));
+    backend.instance(config, &mut Problems::new()).expect("options that are right")
+}
+
+/// Values a second through a handler, with so many in flight.
+fn handler_rate(folder: &str, in_flight: u32, length: Duration) -> io::Result<f64> {
+    let back = Arc::new(AtomicU64::new(0));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (count, folder) = (Arc::clone(&back), folder.to_owned());
+    let thread = std::thread::spawn(move || {
+        let mut script = instance(&folder, "py");
+        let go = script.channel("script.go", Usage::Target).expect("a channel");
+        let out = script.channel("out", Usage::Source).expect("a channel");
+        let entry = |name: &str, instance, channels: [&str; 2]| ShowInstance {
+            name: name.into(),
+            backend: "bench",
+            instance,
+            channels: channels.map(str::to_owned).to_vec(),
+        };
+        let driver = Box::new(Driver { in_flight, started: false, back: count });
+        let end = |instance, channel| ChannelRef { instance: InstanceId(instance), channel };
+        let show = Show {
+            backends: Vec::new(),
+            instances: vec![
+                entry("driver", driver, ["send", "back"]),
+                entry("py", script, ["script.go", "out"]),
+            ],
+            mappings: vec![(end(0, 0), end(1, go)), (end(1, out), end(0, 1))],
+        };
+        let mut router = Router::new(show).expect("an event loop");
+        let _ = sender.send(router.handle());
+        router.run().expect("a run");
+    });
+    let handle = receiver.recv().map_err(io::Error::other)?;
+    // One value through the script, which then comes back and brings the others.
+    handle.inject(InstanceId(0), 0, 0.5);
+    let counted = || back.load(Ordering::Relaxed);
+    while counted() < 1_000 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (before, start) = (counted(), Instant::now());
+    std::thread::sleep(length);
+    let rate = (counted() - before) as f64 / start.elapsed().as_secs_f64();
+    handle.stop();
+    let _ = thread.join();
+    Ok(rate)
+}
+
+/// Reads records and writes them back, one by one in Python, as a handler would be called.
+const FLOOR: &str = "
+import os, struct
+unpack, pack = struct.Struct('<Id').iter_unpack, struct.Struct('<Id').pack
+buffer = bytearray(6144)
+view = memoryview(buffer)
+while True:
+    size = os.readv(0, (view,))
+    if not size: break
+    out = bytearray()
+    for number, value in unpack(view[:size]):
+        out += pack(number, value)
+    os.write(0, out)
+";
+
+/// Records a second through a bare loop.
+fn floor_rate(in_flight: usize, length: Duration) -> io::Result<f64> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let socket = std::os::fd::OwnedFd::from(theirs);
+    let mut child =
+        Command::new(interpreter()).args(["-c", FLOOR]).stdin(Stdio::from(socket)).spawn()?;
+    let mut records = vec![0; in_flight * 12];
+    let mut round = |count: &mut u64, until: &dyn Fn(u64) -> bool| -> io::Result<()> {
+        // Whole records go out again as they come back, as many as there are.
+        ours.write_all(&records)?;
+        let mut pending = 0;
+        while until(*count) {
+            let got = ours.read(&mut records[..])?;
+            pending += got;
+            let whole = pending / 12;
+            pending %= 12;
+            *count += whole as u64;
+            if until(*count) {
+                ours.write_all(&vec![0; whole * 12])?;
+            } else {
+                let mut rest = vec![0; (in_flight - whole) * 12 - pending];
+                ours.read_exact(&mut rest)?;
+            }
+        }
+        Ok(())
+    };
+    let mut count = 0;
+    round(&mut count, &|count| count < 1_000)?;
+    let start = Instant::now();
+    let mut count = 0;
+    round(&mut count, &|_| start.elapsed() < length)?;
+    let rate = count as f64 / start.elapsed().as_secs_f64();
+    drop(ours);
+    child.wait()?;
+    Ok(rate)
+}
+
+fn batching(folder: &str, quick: bool) -> io::Result<()> {
+    let (rounds, length) = if quick { (3, 300) } else { (5, 1_000) };
+    let length = Duration::from_millis(length);
+    println!("\nPython handler, own driver: median of {rounds} rounds of {length:?}");
+    for in_flight in [1, 16, 64] {
+        let (mut ours, mut floors) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            ours.push(handler_rate(folder, in_flight, length)?);
+            floors.push(floor_rate(in_flight as usize, length)?);
+        }
+        let (rate, floor) = (median(ours), median(floors));
+        println!(
+            "  {in_flight:>2} in flight: {rate:>9.0} messages/s ({:.2} of a bare Python loop's \
+             {floor:.0})",
+            rate / floor
+        );
+    }
+    Ok(())
+}
+
+// ---- OSC to a handler to OSC --------------------------------------------------------------
+
+/// The show that this program hosts as a subject: `/x` to a handler to `/x`, or with `beside`
+/// from OSC to OSC while `/sleep` calls a handler that sleeps.
+fn serve(arguments: &[String]) -> io::Result<()> {
+    let [input, output, source, folder, beside] = arguments else {
+        return Err(io::Error::other("--serve INPUT OUTPUT SOURCE FOLDER BESIDE"));
+    };
+    let python = interpreter();
+    let local = |port: &str| format!("127.0.0.1 {port}");
+    let mut stage = Stage::new();
+    stage.directory = folder.into();
+    let value = ("/x", "f 0.0 1.0");
+    stage.instance(&osc::DESCRIPTOR, "in", &[("bind", &local(input)), value]);
+    let (bind, destination) = (local(source), local(output));
+    stage.instance(
+        &osc::DESCRIPTOR,
+        "out",
+        &[("bind", &bind), ("destination", &destination), value],
+    );
+    let options = [("module", "script"), ("python", python.as_str())];
+    stage.instance(&python::DESCRIPTOR, "py", &options);
+    if beside == "beside" {
+        stage.map("in./x:0", "out./x:0");
+        stage.map("in./sleep:0", "py.script.sleep");
+    } else {
+        stage.map("in./x:0", "py.script.go");
+        stage.map("py.out", "out./x:0");
+    }
+    let mut show = stage.start();
+    loop {
+        show.router.step(None).map_err(io::Error::other)?;
+    }
+}
+
+fn subject(name: &str, folder: &str, beside: bool) -> io::Result<Subject> {
+    let program = std::env::current_exe()?;
+    let beside = if beside { "beside" } else { "through" };
+    Subject::start_on(name, Shape::Float, false, |ports: Ports| {
+        let Ports { input, output, source } = ports;
+        let ports = [input, output, source].map(|port| port.to_string());
+        let mut command = Command::new(program);
+        command.arg("--serve").args(ports).args([folder, beside]);
+        Ok(command)
+    })
+}
+
+fn midimonster(folder: &str) -> io::Result<Option<Subject>> {
+    let Ok(program) = std::env::var("MIDIMONSTER_BIN") else { return Ok(None) };
+    let subject = Subject::start_on("midimonster", Shape::Float, false, |ports: Ports| {
+        let Ports { input, output, source } = ports;
+        let text = format!(
+            "[osc in]\nbind = 127.0.0.1 {input}\n/x = f 0.0 1.0\n\n[osc out]\nbind = 127.0.0.1 \
+             {source}\ndestination = 127.0.0.1 {output}\n/x = f 0.0 1.0\n\n[python py]\nmodule = \
+             script\n\n[map]\nin./x:0 > py.script.go\npy.out > out./x:0\n"
+        );
+        let path = std::path::Path::new(folder).join("midimonster.cfg");
+        std::fs::write(&path, text)?;
+        let mut command = Command::new(program);
+        command.arg(path).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command)
+    })?;
+    Ok(Some(subject))
+}
+
+fn forwarder() -> io::Result<Subject> {
+    let program = std::env::current_exe()?;
+    Subject::start_on("forwarder", Shape::Float, false, |ports: Ports| {
+        let mut command = Command::new(program);
+        command.arg("--forward").arg(ports.input.to_string()).arg(ports.output.to_string());
+        Ok(command)
+    })
+}
+
+fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
+    let (rounds, messages) = if quick { (3, 10_000) } else { (5, 60_000) };
+    let mut names = vec!["forwarder", "consort"];
+    let mut figures: Vec<(Vec<[f64; 3]>, Vec<Latencies>)> = Vec::new();
+    for _ in 0..rounds {
+        let mut subjects = vec![forwarder()?, subject("consort", folder, false)?];
+        if let Some(subject) = midimonster(folder)? {
+            names.truncate(2);
+            names.push("midimonster");
+            subjects.push(subject);
+        }
+        figures.resize_with(subjects.len(), Default::default);
+        for (subject, (rates, latencies)) in subjects.iter_mut().zip(&mut figures) {
+            let mut rate = |in_flight: u64, messages: u64| -> io::Result<f64> {
+                let mut sum = Throughput::default();
+                load::in_flight(subject, Shape::Float, messages, in_flight, &mut sum)?;
+                Ok(sum.rate())
+            };
+            rate(64, messages / 4)?;
+            rates.push([rate(1, messages / 8)?, rate(16, messages)?, rate(64, messages)?]);
+            let mut sum = Latencies::default();
+            load::at_rate(subject, Shape::Float, if quick { 500 } else { 2_000 }, 1_000, &mut sum)?;
+            latencies.push(sum);
+        }
+    }
+    println!(
+        "\nOSC → Python handler → OSC: median of {rounds} rounds, two processors; \
+         budget: {:.0} messages/s with 64 in flight (1.3 × {PEER_RATE:.0}), p50 {:.1} µs at 1,000/s",
+        PEER_RATE * 1.3,
+        PEER_P50 * 1.5
+    );
+    println!(
+        "{:<12} {:>12} {:>12} {:>12} | {:>8} {:>8} {:>8}",
+        "messages/s", "1 in flight", "16", "64", "p50 µs", "p99 µs", "max µs"
+    );
+    for (name, (rates, latencies)) in names.iter().zip(&mut figures) {
+        let rate = |at: usize| median(rates.iter().map(|rates| rates[at]));
+        let mut percentile = |part| median(latencies.iter_mut().map(|it| it.percentile(part)));
+        println!(
+            "{name:<12} {:>12.0} {:>12.0} {:>12.0} | {:>8.1} {:>8.1} {:>8.1}",
+            rate(0),
+            rate(1),
+            rate(2),
+            percentile(0.5),
+            percentile(0.99),
+            percentile(1.0)
+        );
+    }
+    Ok(())
+}
+
+// ---- the others, meanwhile ----------------------------------------------------------------
+
+/// The workers of a process: its children.
+fn workers(process: u32) -> Vec<u32> {
+    let listed = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |number: &u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+        stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+    };
+    numbers.filter(|number| parent(number) == Some(process)).collect()
+}
+
+fn others(folder: &str, quick: bool) -> io::Result<()> {
+    let rounds = if quick { 3 } else { 5 };
+    let seconds = if quick { 1 } else { 3 };
+    let mut subject = subject("beside", folder, true)?;
+    let slice = |subject: &mut Subject| -> io::Result<Latencies> {
+        let mut sum = Latencies::default();
+        load::at_rate(subject, Shape::Float, seconds * 1_000, 1_000, &mut sum)?;
+        Ok(sum)
+    };
+    let mut all: [Vec<Latencies>; 3] = Default::default();
+    slice(&mut subject)?;
+    for _ in 0..rounds {
+        all[0].push(slice(&mut subject)?);
+        // Handlers that sleep for all of the next slice.
+        let mut datagram = Vec::new();
+        for _ in 0..seconds + 1 {
+            consort_osc::MessageBuilder::new(&mut datagram, "/sleep")
+                .float(0.5)
+                .finish()
+                .map_err(io::Error::other)?;
+            subject.input().send(&datagram)?;
+            datagram.clear();
+        }
+        all[1].push(slice(&mut subject)?);
+        // A worker that is killed in the middle of the next slice.
+        let process = subject.id();
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(seconds * 300));
+            let before = workers(process);
+            for worker in &before {
+                let _ = Command::new("kill").args(["-KILL", &worker.to_string()]).status();
+            }
+            let start = Instant::now();
+            // Looking costs time of its own, so not too often.
+            while !workers(process).iter().any(|worker| !before.contains(worker)) {
+                std::thread::sleep(Duration::from_millis(25));
+            }
+            start.elapsed()
+        });
+        all[2].push(slice(&mut subject)?);
+        let again = killer.join().map_err(|_| io::Error::other("the killer panicked"))?;
+        println!("killed worker: another process after {again:.1?}");
+    }
+    println!("\nOSC → OSC at 1,000/s beside a script: median of {rounds} rounds of {seconds} s");
+    let mut before = 0.0;
+    for (name, figures) in ["idle script", "sleeping handler", "killed worker"].iter().zip(&mut all)
+    {
+        let mut percentile = |part| median(figures.iter_mut().map(|it| it.percentile(part)));
+        let (p50, p99) = (percentile(0.5), percentile(0.99));
+        if before == 0.0 {
+            before = p99;
+        }
+        println!("  {name:<17} p50 {p50:>6.1} µs  p99 {p99:>6.1} µs  {:.2} ×", p99 / before);
+    }
+    Ok(())
+}
+
+// ---- sixteen ------------------------------------------------------------------------------
+
+fn memory(process: u32) -> io::Result<(u64, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+    };
+    Ok((field("Rss:"), field("Pss:")))
+}
+
+fn start_of_sixteen(folder: &str) -> io::Result<()> {
+    println!("\n16 instances, from the start of the router until all are imported");
+    for round in 1..=3 {
+        let mut stage = Stage::new();
+        stage.directory = folder.into();
+        let python = interpreter();
+        let names: Vec<String> = (0..16).map(|number| format!("py{number}")).collect();
+        for name in &names {
+            let options = [("module", "script"), ("python", python.as_str())];
+            stage.instance(&python::DESCRIPTOR, name, &options);
+            stage.map("probe.go", &format!("{name}.script.go"));
+        }
+        let start = Instant::now();
+        let mut show = stage.start();
+        show.until("all are up", |show| names.iter().all(|name| show.state(name) == State::Up));
+        let took = start.elapsed();
+        let memories: Vec<(u64, u64)> =
+            workers(std::process::id()).into_iter().filter_map(|it| memory(it).ok()).collect();
+        let most = memories.iter().map(|it| it.0).max().unwrap_or(0);
+        let share = memories.iter().map(|it| it.1).sum::<u64>() / memories.len().max(1) as u64;
+        println!(
+            "  round {round}: {took:>7.0?} (budget 1.5 s); {} processes, at most {:.1} MB resident \
+             each (budget 20 MB), {:.1} MB without what they share",
+            memories.len(),
+            most as f64 / 1_000.0,
+            share as f64 / 1_000.0
+        );
+        show.finish();
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! From options to settings.
+
+use consort_router::{InstanceConfig, Problems};
+
+use super::codec::PORT;
+use crate::dmx::{
+    BindWords, Policy, UniverseConfig, parse_bind, parse_destination, read_interface,
+};
+
+pub(super) fn read_words(words: &[String]) -> Result<BindWords, String> {
+    let mut announce = None;
+    for word in words {
+        let Some(address) = word.strip_prefix("announce=") else {
+            return Err(format!("`{word}` is unknown here: expected `announce=ADDRESS`"));
+        };
+        let parsed = address.parse();
+        announce = Some(parsed.map_err(|_| format!("`{address}` is no IPv4 address"))?);
+    }
+    Ok(BindWords { announce, loops_back: true })
+}
+
+pub(super) fn check_bind(text: &str) -> Result<(), String> {
+    read_words(&parse_bind(text, PORT)?.words).map(drop)
+}
+
+pub(super) fn check_destination(text: &str) -> Result<(), String> {
+    parse_destination(text, PORT).map(drop)
+}
+
+pub(super) fn read_instance(
+    instance: &InstanceConfig,
+    net: u16,
+    interface_count: usize,
+    problems: &mut Problems,
+) -> Option<UniverseConfig> {
+    let options = &instance.options;
+    let net = options.integer("net").map_or(net, |net| net as u16);
+    let interface = read_interface(options, interface_count, "artnet", problems)?;
+    let destination = match options.text("destination").map(|text| parse_destination(text, PORT)) {
+        None => None,
+        Some(Ok(destination)) => Some(destination),
+        Some(Err(message)) => {
+            problems.error(options.position("destination"), message);
+            return None;
+        }
+    };
+    Some(UniverseConfig {
+        name: instance.name.clone(),
+        number: net << 8 | options.integer("universe").unwrap_or(0) as u16,
+        interface,
+        policy: Policy::read(options.text("merge")),
+        from: None,
+        takes_preview: true,
+        joins_group: false,
+        is_output: destination.is_some(),
+        destination,
+        is_realtime: options.flag("realtime"),
+        priority: 100,
+        is_preview: false,
+    })
+}

@@ -1,0 +1,428 @@
+//! The backend against plain sockets.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use consort_router::Usage;
+use consort_router::testing::{DEADLINE, Performance, Stage};
+use proptest::prelude::*;
+
+use super::DESCRIPTOR;
+use super::codec::{DecodeError, Dmx, Packet, PollReply, encode_poll};
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.local_addr().expect("an address").port()
+}
+
+fn peer_at(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind((address, 0)).expect("a socket");
+    socket.set_read_timeout(Some(DEADLINE)).expect("set");
+    socket
+}
+
+fn peer() -> UdpSocket {
+    peer_at("127.0.0.1")
+}
+
+fn dmx(port_address: u16, sequence: u8, data: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Dmx { sequence, physical: 0, port_address, data }.encode(&mut bytes);
+    bytes
+}
+
+struct Show {
+    performance: Performance,
+    to: SocketAddr,
+}
+
+impl Show {
+    fn new(options: &[(&str, &str)], maps: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let mut stage = Stage::new();
+        stage.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
+        stage.instance(&DESCRIPTOR, "net", options);
+        for (from, to) in maps {
+            stage.map(from, to);
+        }
+        let mut performance = stage.start();
+        performance.until_state("net", "up");
+        Show { performance, to: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+}
+
+/// The next frame that a socket receives: port-address, sequence, data.
+fn next(show: &mut Performance, socket: &UdpSocket) -> (u16, u8, Vec<u8>) {
+    socket.set_nonblocking(true).expect("set");
+    let mut buffer = [0; 2_048];
+    let mut count = 0;
+    show.until("a frame", |_| match socket.recv(&mut buffer) {
+        Ok(bytes) => {
+            count = bytes;
+            true
+        }
+        Err(_) => false,
+    });
+    match Packet::decode(&buffer[..count]).expect("Art-Net") {
+        Packet::Dmx(dmx) => (dmx.port_address, dmx.sequence, dmx.data.to_vec()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn values_come_in_when_they_change() {
+    let mut show = Show::new(
+        &[("net", "1"), ("universe", "0x23")],
+        &[("net.1", "probe.one"), ("net.3+4", "probe.wide"), ("net.512", "probe.last")],
+    );
+    let sender = peer();
+    let mut data = [0; 512];
+    (data[0], data[2], data[3]) = (255, 1, 2);
+    sender.send_to(&dmx(0x123, 1, &data), show.to).expect("sent");
+    let wide = 258.0 / 65_535.0;
+    let first = [("one", 1.0), ("wide", wide), ("last", 0.0)].map(|(n, v)| (n.to_owned(), v));
+    assert_eq!(show.performance.receive(3), first);
+    // Another universe, an unchanged frame, a late one: nothing.
+    sender.send_to(&dmx(0x023, 2, &[9; 512]), show.to).expect("sent");
+    sender.send_to(&dmx(0x123, 2, &data), show.to).expect("sent");
+    sender.send_to(&dmx(0x123, 250, &[7; 512]), show.to).expect("sent");
+    (data[1], data[511]) = (5, 51);
+    sender.send_to(&dmx(0x123, 3, &data), show.to).expect("sent");
+    assert_eq!(show.performance.receive(1), [("last".to_owned(), 0.2)]);
+    assert_eq!(show.performance.counters("net").incoming, 4);
+    // A short frame leaves the rest alone.
+    sender.send_to(&dmx(0x123, 4, &[0, 0]), show.to).expect("sent");
+    assert_eq!(show.performance.receive(1), [("one".to_owned(), 0.0)]);
+}
+
+#[test]
+fn several_sources_are_merged_as_the_option_says() {
+    for (merge, expected) in [("htp", 200.0), ("ltp", 100.0)] {
+        let mut show = Show::new(&[("merge", merge)], &[("net.1", "probe.one")]);
+        let (first, second) = (peer(), peer_at("127.0.0.2"));
+        first.send_to(&dmx(0, 0, &[200, 0]), show.to).expect("sent");
+        show.performance.receive(1);
+        second.send_to(&dmx(0, 0, &[100, 0]), show.to).expect("sent");
+        second.send_to(&dmx(0, 0, &[100, 1]), show.to).expect("sent");
+        first.send_to(&dmx(0, 0, &[200, 2]), show.to).expect("sent");
+        let last = peer();
+        last.send_to(&dmx(0, 0, &[250, 0]), show.to).expect("sent");
+        let got = show.performance.receive(if merge == "htp" { 1 } else { 2 });
+        if merge == "ltp" {
+            assert_eq!(got[0].1, expected / 255.0);
+        }
+        assert_eq!(got.last().expect("one").1, 250.0 / 255.0, "{merge}");
+    }
+}
+
+#[test]
+fn frames_go_out_with_the_newest_values_at_44_a_second() {
+    let socket = peer();
+    let to = format!("127.0.0.1 {}", socket.local_addr().expect("one").port());
+    let mut show = Show::new(
+        &[("net", "2"), ("universe", "7"), ("destination", &to)],
+        &[("probe.a", "net.1"), ("probe.b", "net.2+3")],
+    )
+    .performance;
+    show.send_all(&[("a", 0.2), ("b", 258.0 / 65_535.0)]);
+    let (address, sequence, data) = next(&mut show, &socket);
+    assert_eq!((address, sequence, data.len()), (0x207, 1, 512));
+    assert_eq!(data[..4], [51, 1, 2, 0]);
+    // A flood for half a second: every frame has the newest value, what was replaced is counted.
+    let (start, mut sent, mut frames) = (Instant::now(), 0_u32, Vec::new());
+    let mut buffer = [0; 2_048];
+    while start.elapsed() < Duration::from_millis(500) {
+        show.send("a", f64::from(sent % 256) / 255.0);
+        sent += 1;
+        while let Ok(count) = socket.recv(&mut buffer) {
+            frames.push(buffer[18]);
+            assert_eq!(count, 530);
+        }
+    }
+    let last = ((sent - 1) % 256) as u8;
+    while frames.last() != Some(&last) {
+        frames.push(next(&mut show, &socket).2[0]);
+    }
+    // One at the start, then every 22.7 ms, the first of these up to half of that early.
+    assert!(frames.len() <= 26, "{} frames in half a second", frames.len());
+    let dropped = show.counters("net").dropped;
+    assert_eq!(dropped + frames.len() as u64, u64::from(sent), "every value left or is counted");
+}
+
+#[test]
+fn realtime_sends_every_value_at_once() {
+    let socket = peer();
+    let to = format!("127.0.0.1 {}", socket.local_addr().expect("one").port());
+    let options = [("destination", to.as_str()), ("realtime", "on")];
+    let maps = [("probe.a", "net.1"), ("probe.b", "net.2")];
+    let mut show = Show::new(&options, &maps).performance;
+    show.send_all(&[("a", 0.2), ("b", 1.0), ("a", 0.4), ("a", 0.6)]);
+    let frames: Vec<_> = (0..3).map(|_| next(&mut show, &socket).2).collect();
+    let starts: Vec<_> = frames.iter().map(|data| (data[0], data[1])).collect();
+    assert_eq!(starts, [(51, 255), (102, 255), (153, 255)]);
+    assert_eq!(show.counters("net").dropped, 0);
+}
+
+#[test]
+fn an_idle_universe_is_kept_alive() {
+    let socket = peer();
+    let to = format!("127.0.0.1 {}", socket.local_addr().expect("one").port());
+    let mut show = Show::new(&[("destination", &to)], &[("probe.a", "net.1")]).performance;
+    show.send("a", 1.0);
+    next(&mut show, &socket);
+    let start = Instant::now();
+    let (_, sequence, data) = next(&mut show, &socket);
+    assert_eq!((sequence, data[0]), (2, 255));
+    let after = start.elapsed();
+    assert!(after >= Duration::from_millis(850) && after < Duration::from_secs(4), "{after:?}");
+}
+
+#[test]
+fn a_poll_is_answered_for_each_instance() {
+    let port = free_port();
+    let mut stage = Stage::new();
+    let bind = format!("127.0.0.1 {port} announce=10.1.2.3");
+    stage.backend(&DESCRIPTOR, &[("bind", &bind)]);
+    stage.instance(&DESCRIPTOR, "in", &[("net", "1"), ("universe", "0x45")]);
+    stage.instance(&DESCRIPTOR, "out", &[("destination", "127.0.0.1 9"), ("merge", "ltp")]);
+    let mut show = stage.start();
+    show.until_state("out", "up");
+    let socket = peer();
+    let mut poll = Vec::new();
+    encode_poll(&mut poll);
+    socket.send_to(&poll, ("127.0.0.1", port)).expect("sent");
+    socket.set_nonblocking(true).expect("set");
+    let mut replies = Vec::new();
+    let mut buffer = [0; 512];
+    show.until("two replies", |_| {
+        while let Ok(count) = socket.recv(&mut buffer) {
+            replies.push(buffer[..count].to_vec());
+        }
+        replies.len() == 2
+    });
+    let reply = &replies[0];
+    assert_eq!(Packet::decode(reply), Ok(Packet::PollReply));
+    assert_eq!((reply.len(), &reply[10..14]), (239, &[10, 1, 2, 3][..]));
+    assert_eq!((reply[18], reply[19], reply[190]), (1, 4, 5), "net, sub-net, universe");
+    assert_eq!((reply[174], reply[211]), (0x80, 1), "takes; the first");
+    assert_eq!(&reply[26..29], b"in\0");
+    let reply = &replies[1];
+    assert_eq!((reply[174], reply[182], reply[211]), (0xC0, 0x02, 2), "takes and gives; ltp");
+
+    // A targeted poll, to universes 0 to 0x100 only.
+    poll[12] = 0x20;
+    poll.extend([1, 0, 0, 0]);
+    socket.send_to(&poll, ("127.0.0.1", port)).expect("sent");
+    show.until("a reply", |_| socket.recv(&mut buffer).is_ok());
+    assert_eq!(&buffer[26..30], b"out\0");
+    // A flood of polls is not amplified without end.
+    for _ in 0..200 {
+        socket.send_to(&poll, ("127.0.0.1", port)).expect("sent");
+    }
+    socket.send_to(&dmx(0x145, 0, &[1, 1]), ("127.0.0.1", port)).expect("sent");
+    let until = Instant::now() + Duration::from_millis(300);
+    let mut count = 0;
+    while Instant::now() < until {
+        show.router.step(Some(Duration::from_millis(5))).expect("a turn");
+        while socket.recv(&mut buffer).is_ok() {
+            count += 1;
+        }
+    }
+    assert!((1..=20).contains(&count), "{count} replies");
+}
+
+#[test]
+fn two_instances_of_one_universe_both_hear_it() {
+    let port = free_port();
+    let mut stage = Stage::new();
+    stage.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
+    for name in ["a", "b"] {
+        stage.instance(&DESCRIPTOR, name, &[]);
+        stage.map(&format!("{name}.1"), &format!("probe.{name}"));
+    }
+    let mut show = stage.start();
+    show.until_state("b", "up");
+    peer().send_to(&dmx(0, 0, &[255, 0]), ("127.0.0.1", port)).expect("sent");
+    let got = show.receive(2);
+    assert_eq!(got, [("a".to_owned(), 1.0), ("b".to_owned(), 1.0)]);
+}
+
+#[test]
+fn an_address_that_this_machine_lacks_is_waited_for() {
+    let mut stage = Stage::new();
+    stage.backend(&DESCRIPTOR, &[("bind", "192.0.2.77 6454")]);
+    stage.instance(&DESCRIPTOR, "net", &[]);
+    stage.map("net.1", "probe.a");
+    let show = stage.start();
+    let state = show.state("net");
+    assert!(state.reason().is_some_and(|it| it.contains("192.0.2.77")), "{state:?}");
+}
+
+#[test]
+fn what_is_wrong_is_explained() {
+    let mut stage = Stage::new();
+    let problems = stage.try_instance(&DESCRIPTOR, "net", &[("interface", "1")]).expect_err("one");
+    assert!(problems[0].message.contains("no interface 1"), "{problems:?}");
+    stage.instance(&DESCRIPTOR, "net", &[]);
+    assert!(stage.channel("net.513", Usage::Source).is_err());
+    stage.map("probe.a", "net.1");
+    let problems = stage.check("net");
+    assert!(problems[0].is_warning && problems[0].message.contains("sends nothing"));
+    for text in ["", "1.2.3.4 x", "1.2.3.4 1 announce=x", "1.2.3.4 1 loud", "1.2.3.4 99999"] {
+        assert!(super::config::check_bind(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn hostile_packets_are_counted_and_survived() {
+    let mut show = Show::new(&[], &[("net.1", "probe.a")]);
+    let sender = peer();
+    let good = dmx(0, 0, &[255; 512]);
+    for end in 0..good.len() {
+        sender.send_to(&good[..end], show.to).expect("sent");
+        if end % 16 == 0 {
+            show.performance.router.step(Some(Duration::ZERO)).expect("a turn");
+        }
+    }
+    let mut long = good.clone();
+    long[16..18].copy_from_slice(&u16::MAX.to_be_bytes());
+    sender.send_to(&long, show.to).expect("sent");
+    sender.send_to(&[0; 60_000], show.to).expect("sent");
+    sender.send_to(&good, show.to).expect("sent");
+    assert_eq!(show.performance.receive(1), [("a".to_owned(), 1.0)]);
+    assert_eq!(show.performance.counters("net").errors, good.len() as u64 + 2);
+}
+
+#[test]
+fn errors_of_packets_are_named() {
+    let good = dmx(1, 1, &[1, 2]);
+    let with = |at: usize, bytes: &[u8]| {
+        let mut packet = good.clone();
+        packet[at..at + bytes.len()].copy_from_slice(bytes);
+        packet
+    };
+    for (bytes, error) in [
+        (b"Art-Nut\0\0\x50".to_vec(), DecodeError::NotArtNet),
+        (good[..9].to_vec(), DecodeError::Truncated { needed: 10, found: 9 }),
+        (good[..19].to_vec(), DecodeError::Truncated { needed: 20, found: 19 }),
+        (with(10, &[0, 13]), DecodeError::Version(13)),
+        (with(16, &[0, 0]), DecodeError::Length(0)),
+        (with(16, &[2, 1]), DecodeError::Length(513)),
+        (with(15, &[0x80]), DecodeError::PortAddress(0x8001)),
+    ] {
+        assert_eq!(Packet::decode(&bytes), Err(error), "{error}");
+    }
+    assert_eq!(Packet::decode(&with(8, &[0, 0x52])), Ok(Packet::Sync));
+    assert_eq!(Packet::decode(&with(8, &[0, 0x99])), Ok(Packet::Other(0x9900)));
+}
+
+#[test]
+fn names_of_any_length_fit_a_reply() {
+    let name = "ü".repeat(100);
+    let mut bytes = Vec::new();
+    let reply = PollReply {
+        address: [1, 2, 3, 4].into(),
+        port: 6454,
+        port_address: 0x7FFF,
+        bind_index: 1,
+        short_name: &name,
+        long_name: &name,
+        takes: None,
+        is_merging: false,
+        is_latest: false,
+        gives: Some(true),
+    };
+    reply.encode(&mut bytes);
+    assert_eq!((bytes[43], bytes[107], bytes.len()), (0, 0, 239));
+    assert!(std::str::from_utf8(&bytes[26..42]).is_ok());
+}
+
+#[test]
+fn what_we_write_the_artnet_protocol_crate_reads_and_the_other_way_round() {
+    use artnet_protocol::ArtCommand;
+    let bytes = dmx(0x1234, 77, &[1, 2, 3, 4]);
+    match ArtCommand::from_buffer(&bytes).expect("Art-Net") {
+        ArtCommand::Output(output) => {
+            let address: u16 = output.port_address.into();
+            assert_eq!((address, output.sequence), (0x1234, 77));
+            assert_eq!(output.data.as_ref(), &vec![1, 2, 3, 4]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let theirs = artnet_protocol::Output {
+        port_address: 0x0345.try_into().expect("in range"),
+        sequence: 9,
+        data: vec![5, 6].into(),
+        ..Default::default()
+    };
+    let bytes = ArtCommand::Output(theirs).write_to_buffer().expect("written");
+    let expected = Dmx { sequence: 9, physical: 0, port_address: 0x345, data: &[5, 6] };
+    assert_eq!(Packet::decode(&bytes), Ok(Packet::Dmx(expected)));
+    let mut poll = Vec::new();
+    encode_poll(&mut poll);
+    assert!(matches!(ArtCommand::from_buffer(&poll), Ok(ArtCommand::Poll(_))));
+    let poll = ArtCommand::Poll(artnet_protocol::Poll::default()).write_to_buffer();
+    let poll = poll.expect("written");
+    assert_eq!(Packet::decode(&poll), Ok(Packet::Poll { first: 0, last: 0x7FFF }));
+    let reply = PollReply {
+        address: [1, 2, 3, 4].into(),
+        port: 6454,
+        port_address: 0x0123,
+        bind_index: 3,
+        short_name: "desk",
+        long_name: "the desk",
+        takes: Some(true),
+        is_merging: false,
+        is_latest: false,
+        gives: None,
+    };
+    let mut bytes = Vec::new();
+    reply.encode(&mut bytes);
+    match ArtCommand::from_buffer(&bytes).expect("Art-Net") {
+        ArtCommand::PollReply(reply) => {
+            assert_eq!((reply.address, reply.port), ([1, 2, 3, 4].into(), 6454));
+            assert_eq!((reply.port_address, reply.bind_index), ([1, 2], 3));
+            assert_eq!(&reply.short_name[..5], b"desk\0");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_committed_corpus_is_survived() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/artnet_packet");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the corpus") {
+        let bytes = std::fs::read(entry.expect("a file").path()).expect("readable");
+        super::fuzz::artnet_packet(&bytes);
+        count += 1;
+    }
+    assert!(count >= 8, "only {count} files");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        super::fuzz::artnet_packet(&bytes);
+    }
+
+    #[test]
+    fn damaged_frames_are_read_without_a_panic(
+        data in prop::collection::vec(any::<u8>(), 1..=256),
+        address in 0..0x8000_u16,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let even: Vec<u8> = data.iter().chain(&data).copied().collect();
+        let mut bytes = dmx(address, 1, &even);
+        let whole = Packet::decode(&bytes);
+        let is_it = matches!(whole, Ok(Packet::Dmx(it)) if it.data == even && it.port_address == address);
+        prop_assert!(is_it);
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        super::fuzz::artnet_packet(&bytes);
+        super::fuzz::artnet_packet(&bytes[..end.index(bytes.len())]);
+    }
+}

@@ -1,0 +1,311 @@
+//! The backend with scripts of its own.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use consort_router::testing::{Performance, Stage};
+
+use super::DESCRIPTOR;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, scripts: &[(&str, &str)]) -> Self {
+        let path = std::env::temp_dir().join(format!("consort-lua-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        for (name, text) in scripts {
+            std::fs::write(path.join(name), text).expect("a script");
+        }
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A show with one instance `lua` of that script; channels `in…` come from the probe, others go
+/// to it.
+fn show(name: &str, script: &str, options: &[(&str, &str)], channels: &[&str]) -> Performance {
+    let folder = Folder::new(name, &[("s.lua", script)]);
+    let mut stage = Stage::new();
+    stage.directory.clone_from(&folder.0);
+    let mut all = vec![("script", "s.lua")];
+    all.extend(options);
+    stage.instance(&DESCRIPTOR, "lua", &all);
+    for channel in channels {
+        if channel.starts_with("in") {
+            stage.map(&format!("probe.{channel}"), &format!("lua.{channel}"));
+        } else {
+            stage.map(&format!("lua.{channel}"), &format!("probe.{channel}"));
+        }
+    }
+    stage.start()
+}
+
+fn named(list: &[(&str, f64)]) -> Vec<(String, f64)> {
+    list.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+#[test]
+fn a_handler_gets_values_and_sends_some() {
+    let script = "
+        function in1(value) output('out', value / 2); output('nobody', 1) end
+        function in2(value) output('out', 7); output('out', -1); output('out', 0/0) end";
+    let mut show = show("handler", script, &[], &["in1", "in2", "in3", "out"]);
+    show.send_all(&[("in1", 0.5), ("in3", 1.0), ("in2", 1.0)]);
+    assert_eq!(show.receive(4), named(&[("out", 0.25), ("out", 1.0), ("out", 0.0), ("out", 0.0)]));
+    assert_eq!(show.counters("lua").errors, 0);
+}
+
+#[test]
+fn values_and_names_can_be_asked_for() {
+    let script = "
+        seen = {}
+        assert(input_channel() == nil)
+        output('made', 0.5)
+        function in1(value)
+            assert(input_channel() == 'in1')
+            output('out', input_value('in1'))
+            output('out', input_value('in2'))
+            output('out', output_value('made'))
+            assert(input_value('unknown') == nil and output_value('unknown') == nil)
+            output('out', #channels() / 10)
+            assert(table.concat(channels(), ' ') == 'in1 in2 out made')
+            assert(math.type(timestamp()) == 'integer')
+        end";
+    let mut show = show("values", script, &[], &["in1", "in2", "out"]);
+    show.send_all(&[("in2", 0.75), ("in1", 0.1), ("in1", 0.2)]);
+    let values: Vec<f64> = show.receive(8).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [0.0, 0.75, 0.5, 0.4, 0.1, 0.75, 0.5, 0.4]);
+    assert_eq!(show.counters("lua").errors, 0);
+}
+
+#[test]
+fn a_default_handler_takes_every_channel() {
+    let script = "
+        function in1(value) error('not called') end
+        function any(value) output(input_channel() == 'in1' and 'one' or 'two', value) end";
+    let options = [("default-handler", "any")];
+    let mut show = show("default", script, &options, &["in1", "in2", "one", "two"]);
+    show.send_all(&[("in1", 0.1), ("in2", 0.2)]);
+    assert_eq!(show.receive(2), named(&[("one", 0.1), ("two", 0.2)]));
+}
+
+#[test]
+fn names_of_the_interface_are_channels_without_handlers() {
+    let script = "function output2(value) end output('output', 0.5)";
+    let folder = Folder::new("names", &[("s.lua", script)]);
+    let mut stage = Stage::new();
+    stage.directory.clone_from(&folder.0);
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+    stage.map("probe.a", "lua.interval");
+    stage.map("lua.output", "probe.b");
+    let mut show = stage.start();
+    assert_eq!(show.receive(1), named(&[("b", 0.5)]), "what is sent while loading");
+    show.send("a", 1.0);
+    assert_eq!(show.counters("lua").errors, 0);
+}
+
+#[test]
+fn intervals_keep_time_under_traffic_and_can_be_changed_and_ended() {
+    let script = "
+        count = 0
+        function tick() count = count + 1; output('tick', (count % 2)) end
+        interval(tick, 54)
+        interval(tick, 48)
+        function in1(value) end
+        function in2(value) interval(tick, 0) end";
+    let mut show = show("interval", script, &[], &["in1", "in2", "tick"]);
+    let start = Instant::now();
+    let (mut sent, mut seen) = (0, Vec::new());
+    // Traffic at every turn: it must not hold up the ticks, each 50 ms.
+    while seen.len() < 12 {
+        sent += 1;
+        show.send("in1", f64::from(sent % 2));
+        if show.received().len() > seen.len() {
+            seen.push(start.elapsed());
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{seen:?}");
+    }
+    let due = Duration::from_millis(600);
+    assert!(seen[11] >= due - Duration::from_millis(10), "{seen:?}");
+    // A busy machine may delay a tick, but never moves those after it by as much.
+    assert!(seen[11] < due + Duration::from_millis(250), "{seen:?}");
+    show.send("in2", 1.0);
+    let count = show.received().len();
+    let until = Instant::now() + Duration::from_millis(150);
+    while Instant::now() < until {
+        show.router.step(Some(Duration::from_millis(10))).expect("a turn");
+    }
+    assert_eq!(show.received().len(), count, "the interval has ended");
+}
+
+#[test]
+fn threads_sleep_and_go_on() {
+    let script = "
+        function run()
+            assert(input_channel() == nil)
+            for step = 1, 3 do output('step', step / 10); sleep(30) end
+            coroutine.yield()
+            output('step', 1)
+        end
+        function in1(value) thread(run); output('step', 0) end
+        function in2(value) sleep(10) end";
+    let mut show = show("threads", script, &[], &["in1", "in2", "step"]);
+    let start = Instant::now();
+    show.send("in1", 1.0);
+    let values: Vec<f64> = show.receive(5).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [0.1, 0.0, 0.2, 0.3, 1.0]);
+    assert!(start.elapsed() >= Duration::from_millis(89), "{:?}", start.elapsed());
+    show.send("in2", 1.0);
+    assert_eq!(show.counters("lua").errors, 1, "sleep in a handler");
+}
+
+#[test]
+fn endless_loops_are_interrupted_wherever_they_are() {
+    for (name, script) in [
+        ("plain", "function in1(value) while true do end end"),
+        ("caught", "function in1(v) while true do pcall(function() while true do end end) end end"),
+        (
+            "coroutine",
+            "function in1(v) while true do
+                coroutine.wrap(function() pcall(function() while true do end end) end)()
+             end end",
+        ),
+        ("thread", "function in1(v) thread(function() while true do end end) end"),
+        ("recursion", "function in1(v) in1(v) end"),
+        (
+            "memory",
+            "function in1(v) local t = {} while true do t[#t + 1] = ('x'):rep(1000000) end end",
+        ),
+        (
+            "outputs",
+            "function in1(v) while true do output('nowhere', 1); output('out2', 1) end end",
+        ),
+    ] {
+        let script = format!("{script}\nfunction in2(value) output('out', value) end");
+        let channels = ["in1", "in2", "out", "out2"];
+        let mut show = show(name, &script, &[("time-limit", "40")], &channels);
+        let start = Instant::now();
+        show.send("in1", 1.0);
+        assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
+        assert_eq!(show.counters("lua").errors, 1, "{name}");
+        show.send_all(&[("in2", 0.5), ("in1", 0.5), ("in2", 0.25)]);
+        show.until("the show to go on", |show| {
+            show.received().iter().filter(|(channel, _)| channel == "out").count() == 2
+        });
+        assert_eq!(show.counters("lua").errors, 2, "{name}");
+    }
+}
+
+#[test]
+fn errors_are_counted_and_the_show_goes_on() {
+    let script = "
+        function bad() error('from a timer') end
+        interval(bad, 10)
+        function in1(value) missing.field = value end
+        function in2(value) output('out') end
+        function in3(value) interval(bad, -1) end
+        function in4(value) interval(in4, 0/0) end
+        function in5(value) output('out', value) end";
+    let channels = ["in1", "in2", "in3", "in4", "in5", "out"];
+    let mut show = show("errors", script, &[], &channels);
+    for channel in ["in1", "in2", "in3", "in4"] {
+        let before = show.counters("lua").errors;
+        show.send(channel, 1.0);
+        assert!(show.counters("lua").errors > before, "{channel}");
+    }
+    show.send("in5", 0.5);
+    assert_eq!(show.receive(1), named(&[("out", 0.5)]));
+    let before = show.counters("lua").errors;
+    show.until("errors of the timer", |show| show.counters("lua").errors >= before + 3);
+}
+
+#[test]
+fn the_clean_up_handler_is_called_and_routed() {
+    let script = "
+        function first() output('out', 0.1) end
+        function second() output('out', 0.2) end
+        assert(cleanup_handler(first) == nil)
+        assert(cleanup_handler(second) == first)";
+    let mut show = show("cleanup", script, &[], &["out"]);
+    show.finish();
+    assert_eq!(show.received(), named(&[("out", 0.2)]));
+}
+
+#[test]
+fn several_scripts_share_one_interpreter_and_find_modules() {
+    let folder = Folder::new(
+        "several",
+        &[
+            ("one.lua", "local m = require('half'); function half(value) return m(value) end"),
+            ("two.lua", "function in1(value) output('out', half(value)) end"),
+            ("half.lua", "return function(value) return value / 2 end"),
+        ],
+    );
+    let mut stage = Stage::new();
+    stage.directory.clone_from(&folder.0);
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "one.lua"), ("script", "two.lua")]);
+    stage.map("probe.in1", "lua.in1");
+    stage.map("lua.out", "probe.out");
+    let mut show = stage.start();
+    show.send("in1", 0.5);
+    assert_eq!(show.receive(1), named(&[("out", 0.25)]));
+}
+
+#[test]
+fn code_stands_in_the_configuration_itself() {
+    let folder = Folder::new("code", &[("s.lua", "scale = scale * 2")]);
+    let mut stage = Stage::new();
+    stage.directory.clone_from(&folder.0);
+    let code = "function in1(value) output('out', value * scale) end";
+    stage.instance(
+        &DESCRIPTOR,
+        "lua",
+        &[("code", "scale = 1"), ("script", "s.lua"), ("code", code)],
+    );
+    stage.map("probe.in1", "lua.in1");
+    stage.map("lua.out", "probe.out");
+    assert_eq!(stage.check("lua"), []);
+    let mut show = stage.start();
+    show.send("in1", 0.25);
+    assert_eq!(show.receive(1), named(&[("out", 0.5)]));
+}
+
+#[test]
+fn scripts_that_cannot_be_loaded_are_explained() {
+    let long = "x = ".repeat(10);
+    for (name, script, words, in_check) in [
+        ("syntax", "function (", "s.lua:1:", true),
+        ("nonsense", long.as_str(), "s.lua:1:", true),
+        ("runtime", "error('at once')", "at once", false),
+        ("loop", "while true do end", "interrupted", false),
+    ] {
+        let folder = Folder::new(name, &[("s.lua", script)]);
+        let mut stage = Stage::new();
+        stage.directory.clone_from(&folder.0);
+        stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+        stage.map("probe.a", "lua.in1");
+        let problems = stage.check("lua");
+        assert_eq!(problems.iter().any(|it| it.message.contains(words)), in_check, "{problems:?}");
+        let mut show = stage.start();
+        let state = show.state("lua");
+        assert!(state.word() == "failed", "{name}: {state:?}");
+        assert!(state.reason().is_some_and(|it| it.contains(words)), "{name}: {state:?}");
+        show.send("a", 1.0);
+        assert_eq!(show.counters("lua").dropped, 1);
+    }
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "/no/such/file.lua")]);
+    assert!(stage.check("lua")[0].message.contains("/no/such/file.lua"));
+    let folder = Folder::new("missing", &[("s.lua", "")]);
+    let mut stage = Stage::new();
+    stage.directory.clone_from(&folder.0);
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua"), ("default-handler", "f")]);
+    let show = stage.start();
+    assert_eq!(show.state("lua").reason(), Some("the default handler `f` is no global function"));
+}

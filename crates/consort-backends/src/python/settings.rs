@@ -1,0 +1,257 @@
+//! What the configuration says about an instance.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use consort_router::options::OptionEntry;
+use consort_router::{InstanceConfig, OptionKind, OptionSpec, Options, Problems};
+
+const INTERPRETER: OptionSpec = OptionSpec {
+    name: "python",
+    kind: OptionKind::Checked(not_empty),
+    default: Some("python3"),
+    example: "venv",
+    documentation: "\
+The interpreter: a command that is looked up in `PATH`, the path of an executable, or the folder \
+of a virtual environment; paths start at the folder of the configuration. CPython 3.8 or newer.",
+    ..OptionSpec::EMPTY
+};
+
+const MEMORY: OptionSpec = OptionSpec {
+    name: "memory",
+    kind: OptionKind::Integer(0, 1 << 30),
+    example: "512",
+    documentation: "\
+How much memory an interpreter may allocate, in MiB; a script that wants more gets a \
+`MemoryError`. 0 sets no limit. Without the option: half of the machine's.",
+    ..OptionSpec::EMPTY
+};
+
+/// Options of `[backend python]`: what instances have when they say nothing themselves.
+pub(crate) const BACKEND_OPTIONS: &[OptionSpec] = &[INTERPRETER, MEMORY];
+
+/// Options of `[python NAME]`.
+pub(crate) const INSTANCE_OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "module",
+        kind: OptionKind::Checked(not_empty),
+        repeatable: true,
+        example: "my_handlers",
+        documentation: "\
+A module to import: its name (`my_handlers`, `package.module`), or the path of its source \
+relative to the configuration (`my_handlers.py`, `scripts/lights.py`). Its handlers are the \
+channels `my_handlers.FUNCTION`. May be given several times.",
+        ..OptionSpec::EMPTY
+    },
+    OptionSpec {
+        name: "default-handler",
+        kind: OptionKind::Checked(not_empty),
+        example: "my_handlers.default",
+        documentation: "\
+The function that takes the values of all channels whose names have no dot.",
+        ..OptionSpec::EMPTY
+    },
+    OptionSpec { default: None, ..INTERPRETER },
+    MEMORY,
+];
+
+fn not_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() { Err("expected a name or a path".into()) } else { Ok(()) }
+}
+
+/// A module as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Module {
+    /// The name it has in the interpreter.
+    pub(crate) name: String,
+    /// The path of its source, where it was given as a path.
+    pub(crate) path: Option<PathBuf>,
+    /// The number of its option, for reports.
+    pub(crate) at: usize,
+}
+
+/// Defaults from `[backend python]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Defaults {
+    python: OsString,
+    memory: Option<u64>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Defaults { python: "python3".into(), memory: None }
+    }
+}
+
+impl Defaults {
+    pub(crate) fn new(options: &Options) -> Self {
+        let python = match options.all("python").last() {
+            Some((_, entry)) => interpreter(entry),
+            None => Defaults::default().python,
+        };
+        Defaults { python, memory: memory(options) }
+    }
+}
+
+/// An instance's settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    /// The folder of the configuration, absolute.
+    pub(crate) directory: PathBuf,
+    pub(crate) modules: Vec<Module>,
+    pub(crate) default_handler: String,
+    pub(crate) default_handler_at: Option<usize>,
+    pub(crate) python: OsString,
+    pub(crate) python_at: Option<usize>,
+    /// The most memory it may allocate, in bytes; `u64::MAX` for no limit, none for the
+    /// default.
+    pub(crate) memory: Option<u64>,
+}
+
+impl Settings {
+    /// Reads the options of an instance; none after reporting an error.
+    pub(crate) fn new(
+        config: InstanceConfig,
+        defaults: &Defaults,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let options = &config.options;
+        let directory =
+            std::path::absolute(non_empty(&config.directory)).unwrap_or(config.directory.clone());
+        let mut modules: Vec<Module> = Vec::new();
+        for (at, entry) in options.all("module") {
+            let module = module(at, entry);
+            if module.name == "midimonster" || module.name.starts_with("midimonster.") {
+                problems
+                    .error(Some(at), "`midimonster` is the module that consort itself provides")
+                    .hint(
+                        "give the script another name; it gets the show with `import midimonster`",
+                    );
+                continue;
+            }
+            let namesake =
+                modules.iter().find(|other| other.name == module.name && other.path != module.path);
+            if let Some(other) = namesake {
+                let message = format!("there is another module `{}` in this instance", other.name);
+                problems
+                    .error(Some(at), message)
+                    .hint("modules are told apart by name: rename one");
+            }
+            modules.push(module);
+        }
+        let python = match options.all("python").last() {
+            Some((_, entry)) => interpreter(entry),
+            None => defaults.python.clone(),
+        };
+        let settings = Settings {
+            directory,
+            modules,
+            default_handler: options.text("default-handler").unwrap_or("").to_owned(),
+            default_handler_at: options.position("default-handler"),
+            python,
+            python_at: options.position("python"),
+            memory: memory(options).or(defaults.memory),
+            name: config.name,
+        };
+        problems.is_ok().then_some(settings)
+    }
+}
+
+fn memory(options: &Options) -> Option<u64> {
+    match options.integer("memory") {
+        Some(0) => Some(u64::MAX),
+        Some(size) => Some(size.unsigned_abs() << 20),
+        None => None,
+    }
+}
+
+fn non_empty(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
+}
+
+/// A name, or a path: one with a slash or with the ending of a source.
+fn module(at: usize, entry: &OptionEntry) -> Module {
+    let value = entry.value.as_str();
+    if !value.contains('/') && !value.ends_with(".py") {
+        return Module { name: value.to_owned(), path: None, at };
+    }
+    let joined = non_empty(&entry.directory).join(value);
+    let mut path = std::path::absolute(&joined).unwrap_or(joined);
+    if path.is_dir() {
+        path.push("__init__.py");
+    } else if path.extension().is_none_or(|ending| ending != "py") {
+        path.as_mut_os_string().push(".py");
+    }
+    let stem = match path.file_stem() {
+        Some(stem) if stem == "__init__" => path.parent().and_then(Path::file_name),
+        stem => stem,
+    };
+    let name = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Module { name, path: Some(path), at }
+}
+
+/// The executable that a `python` option means.
+fn interpreter(entry: &OptionEntry) -> OsString {
+    let path = non_empty(&entry.directory).join(&entry.value);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    if path.is_dir() {
+        return path.join("bin/python").into_os_string();
+    }
+    if entry.value.contains('/') { path.into_os_string() } else { OsString::from(&entry.value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> (Option<Settings>, Vec<consort_router::Problem>) {
+        let mut problems = Problems::new();
+        let options = Options::from_pairs(INSTANCE_OPTIONS, pairs);
+        let config =
+            InstanceConfig { name: "py".into(), options, directory: "/shows/tonight".into() };
+        let settings = Settings::new(config, &Defaults::default(), &mut problems);
+        (settings, problems.into_vec())
+    }
+
+    #[test]
+    fn both_forms_of_module() {
+        let (settings, _) = settings(&[
+            ("module", "plain"),
+            ("module", "package.inner"),
+            ("module", "file.py"),
+            ("module", "folder/other"),
+        ]);
+        let modules = settings.unwrap().modules;
+        let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
+        assert_eq!(names, ["plain", "package.inner", "file", "other"]);
+        assert!(modules[0].path.is_none() && modules[1].path.is_none());
+        assert!(modules[2].path.as_ref().unwrap().is_absolute());
+        assert!(modules[3].path.as_ref().unwrap().ends_with("folder/other.py"));
+    }
+
+    #[test]
+    fn the_name_of_the_module_that_consort_provides_is_taken() {
+        for value in ["midimonster", "midimonster.py", "scripts/midimonster.py"] {
+            let (settings, problems) = settings(&[("module", value)]);
+            assert!(settings.is_none());
+            assert!(problems[0].message.contains("consort itself provides"), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn two_files_cannot_share_a_name() {
+        let (settings, problems) =
+            settings(&[("module", "a/lights.py"), ("module", "b/lights.py")]);
+        assert!(settings.is_none());
+        assert!(problems[0].message.contains("another module `lights`"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_folder_is_a_virtual_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().to_str().unwrap();
+        let (settings, _) = settings(&[("python", text)]);
+        assert_eq!(settings.unwrap().python, folder.path().join("bin/python").into_os_string());
+    }
+}

@@ -1,0 +1,109 @@
+//! From options to settings.
+
+use consort_router::{InstanceConfig, Problems};
+
+use super::codec::{Cid, PORT};
+use crate::dmx::{
+    BindWords, Policy, UniverseConfig, parse_bind, parse_destination, read_interface,
+};
+
+pub(super) fn read_words(words: &[String]) -> Result<BindWords, String> {
+    match words.iter().find(|word| !word.eq_ignore_ascii_case("local")) {
+        Some(word) => Err(format!("`{word}` is unknown here: expected `local`")),
+        None => Ok(BindWords { announce: None, loops_back: !words.is_empty() }),
+    }
+}
+
+pub(super) fn check_bind(text: &str) -> Result<(), String> {
+    read_words(&parse_bind(text, PORT)?.words).map(drop)
+}
+
+pub(super) fn check_destination(text: &str) -> Result<(), String> {
+    parse_destination(text, PORT).map(drop)
+}
+
+/// Reads 16 bytes, `0xAA 0xBB …` or `170 187 …`, or a UUID.
+pub(super) fn parse_cid(text: &str) -> Result<Cid, String> {
+    let expected = "expected 16 bytes, such as `0x4F 0x10 …`, or a UUID";
+    let mut cid = [0; 16];
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    if let [uuid] = words[..] {
+        let digits: String = uuid.chars().filter(|&letter| letter != '-').collect();
+        if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(expected.into());
+        }
+        for (byte, at) in cid.iter_mut().zip((0..32).step_by(2)) {
+            *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| expected)?;
+        }
+        return Ok(cid);
+    }
+    if words.len() != 16 {
+        return Err(format!("{expected}; there are {}", words.len()));
+    }
+    for (byte, word) in cid.iter_mut().zip(words) {
+        *byte = consort_router::options::parse_integer(word)
+            .and_then(|number| u8::try_from(number).ok())
+            .ok_or_else(|| format!("`{word}` is no byte: {expected}"))?;
+    }
+    Ok(cid)
+}
+
+pub(super) fn check_cid(text: &str) -> Result<(), String> {
+    parse_cid(text).map(drop)
+}
+
+pub(super) fn check_name(text: &str) -> Result<(), String> {
+    match text.len() {
+        1..=63 => Ok(()),
+        length => Err(format!("expected 1 to 63 bytes, there are {length}")),
+    }
+}
+
+pub(super) fn read_instance(
+    instance: &InstanceConfig,
+    interface_count: usize,
+    problems: &mut Problems,
+) -> Option<UniverseConfig> {
+    let options = &instance.options;
+    let interface = read_interface(options, interface_count, "sacn", problems)?;
+    let destination = match options.text("destination").map(|text| parse_destination(text, PORT)) {
+        None => None,
+        Some(Ok(destination)) => Some(destination),
+        Some(Err(message)) => {
+            problems.error(options.position("destination"), message);
+            return None;
+        }
+    };
+    let from = match options.text("from").map(parse_cid) {
+        None => None,
+        Some(Ok(cid)) => Some(cid),
+        Some(Err(message)) => {
+            problems.error(options.position("from"), message);
+            return None;
+        }
+    };
+    let Some(number) = options.integer("universe").and_then(|it| u16::try_from(it).ok()) else {
+        problems.error(None, "`universe` is missing").hint("add `universe = 1` (1 to 63999)");
+        return None;
+    };
+    let priority = options.integer("priority").map(|priority| priority as u8);
+    if destination.is_some() && priority.is_none() {
+        problems
+            .warning(options.position("destination"), "nothing is sent without a priority")
+            .hint("add `priority = 100` to send");
+    }
+    Some(UniverseConfig {
+        name: instance.name.clone(),
+        number,
+        interface,
+        policy: Policy::read(options.text("merge")),
+        from,
+        takes_preview: options.flag("preview"),
+        joins_group: !options.flag("unicast"),
+        is_output: priority.is_some(),
+        destination,
+        is_realtime: options.flag("realtime"),
+        priority: priority.unwrap_or(100),
+        is_preview: options.flag("preview"),
+    })
+}

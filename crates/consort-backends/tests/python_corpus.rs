@@ -1,0 +1,38 @@
+//! What the fuzzer has found worth keeping, once more; and the shows under `examples/`.
+
+use std::path::Path;
+
+use consort_backends::{BACKENDS, python};
+use consort_router::config::load;
+
+fn replay(name: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("a corpus") {
+        let path = entry.expect("an entry").path();
+        run(&std::fs::read(&path).expect("a file"));
+        count += 1;
+    }
+    assert!(count > 5, "{} is nearly empty", folder.display());
+}
+
+#[test]
+fn the_protocols_corpus() {
+    replay("python_protocol", python::protocol::fuzz);
+}
+
+#[test]
+fn the_scanners_corpus() {
+    replay("python_scan", python::scan::fuzz);
+}
+
+#[test]
+fn the_examples_pass_check_without_a_word() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for name in ["arpeggiator", "lfo", "socket-bridge", "memory"] {
+        let file = folder.join(format!("python-{name}")).join("show.cfg");
+        let loaded = load(&file, &[], BACKENDS);
+        let said: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
+        assert!(said.is_empty() && loaded.show.is_some(), "{name}: {said:?}");
+    }
+}

@@ -1,0 +1,155 @@
+//! From sections and mappings to a show: instances are made, channels created.
+
+use std::collections::HashMap;
+
+use super::collect::{Hidden, Mapping, Named};
+use super::diagnostic::Sink;
+use super::mapping::{Ends, Mapper};
+use super::section::{Kind, Section};
+use super::source::Sources;
+use super::{Show, ShowInstance};
+use crate::backend::{Backend, Instance, InstanceConfig};
+use crate::options::{Options, Problems};
+
+/// An instance, if it could be made.
+pub(super) struct Made {
+    pub(super) section: usize,
+    pub(super) instance: Option<Box<dyn Instance>>,
+    /// The first spelling of each of its channels, by number.
+    pub(super) channels: Vec<String>,
+}
+
+struct MadeBackend {
+    name: &'static str,
+    backend: Box<dyn Backend>,
+    is_usable: bool,
+    is_used: bool,
+}
+
+/// What the files say.
+pub(super) struct Parts<'p> {
+    pub(super) sections: &'p [Section<'p>],
+    pub(super) instances: &'p [usize],
+    pub(super) names: &'p HashMap<String, Named>,
+    pub(super) mappings: &'p [Mapping],
+    pub(super) hidden: &'p [Hidden],
+    /// How many mappings there may be.
+    pub(super) limit: u64,
+}
+
+/// Makes a show of what the files say; none when there is an error among what they say.
+pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Option<Show> {
+    let &Parts { sections, instances, names, mappings, hidden, limit } = parts;
+    let mut backends: Vec<MadeBackend> = Vec::new();
+    for section in sections {
+        if !backends.iter().any(|made| made.name == section.descriptor.name) {
+            backends.push(make_backend(section, sections, sink));
+        }
+    }
+    let mut made: Vec<Made> = Vec::with_capacity(instances.len());
+    for &at in instances {
+        let instance = make_instance(&sections[at], &mut backends, sources, sink);
+        made.push(Made { section: at, instance, channels: Vec::new() });
+    }
+    // Instances that repeat a name are no part of the show, but their options are looked at.
+    for (at, section) in sections.iter().enumerate() {
+        if section.kind == Kind::Instance && names[&section.name].section != Some(at) {
+            make_instance(section, &mut backends, sources, sink);
+        }
+    }
+
+    let of_section: HashMap<usize, usize> =
+        instances.iter().enumerate().map(|(number, &section)| (section, number)).collect();
+    let ends = Ends { names, of_section: &of_section, sections, hidden };
+    let mut mapper = Mapper::new(ends, &mut made, sources, sink, limit);
+    for mapping in mappings {
+        mapper.add(mapping);
+    }
+    let pairs = mapper.finish();
+
+    for it in &made {
+        if let Some(instance) = &it.instance {
+            let mut problems = Problems::new();
+            instance.check(&mut problems);
+            sections[it.section].report(problems, sink);
+        }
+    }
+    for made in backends.iter_mut().filter(|made| made.is_usable && made.is_used) {
+        made.backend.check(&mut |name: &str, problems: Problems| {
+            let section = names.get(name).and_then(|named| named.section);
+            if let Some(section) = section {
+                sections[section].report(problems, sink);
+            }
+        });
+    }
+    if sink.has_errors() {
+        return None;
+    }
+    let instance = |it: Made| {
+        let section = &sections[it.section];
+        Some(ShowInstance {
+            name: section.name.clone(),
+            backend: section.descriptor.name,
+            instance: it.instance?,
+            channels: it.channels,
+        })
+    };
+    Some(Show {
+        backends: backends.into_iter().filter(|it| it.is_used).map(|it| it.backend).collect(),
+        instances: made.into_iter().map(instance).collect::<Option<Vec<_>>>()?,
+        mappings: pairs,
+    })
+}
+
+fn make_backend(of: &Section<'_>, sections: &[Section<'_>], sink: &mut Sink) -> MadeBackend {
+    let descriptor = of.descriptor;
+    let is_it =
+        |it: &&Section<'_>| it.kind == Kind::Backend && it.descriptor.name == descriptor.name;
+    let section = sections.iter().find(is_it);
+    let mut made = MadeBackend {
+        name: descriptor.name,
+        backend: (descriptor.create)(),
+        is_usable: true,
+        is_used: false,
+    };
+    let mut problems = Problems::new();
+    match section {
+        None => {
+            made.backend.configure(&Options::new(descriptor.options, Vec::new()), &mut problems);
+            made.is_usable = of.report(problems, sink);
+        }
+        Some(section) if section.is_incomplete => made.is_usable = false,
+        Some(section) => {
+            made.backend.configure(&section.options(), &mut problems);
+            made.is_usable = section.report(problems, sink) && !section.is_broken;
+        }
+    }
+    made
+}
+
+fn make_instance(
+    section: &Section<'_>,
+    backends: &mut [MadeBackend],
+    sources: &Sources,
+    sink: &mut Sink,
+) -> Option<Box<dyn Instance>> {
+    let made = backends.iter_mut().find(|made| made.name == section.descriptor.name)?;
+    if section.is_incomplete || !made.is_usable {
+        return None;
+    }
+    let config = InstanceConfig {
+        name: section.name.clone(),
+        options: section.options(),
+        directory: sources.get(section.header.source).directory().to_owned(),
+    };
+    made.is_used = true;
+    let mut problems = Problems::new();
+    let instance = made.backend.instance(config, &mut problems);
+    if instance.is_none() && problems.is_ok() {
+        // A backend owes a reason; without one the show would end without a word.
+        problems.error(None, format!("the instance `{}` cannot be made", section.name));
+    }
+    section.report(problems, sink);
+    // Its channels may depend on options that are wrong: those are said first.
+    instance.filter(|_| !section.is_broken)
+}

@@ -1,0 +1,344 @@
+//! From the statements of all files to sections and mappings: includes are followed, names
+//! looked up, options held against their tables.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Diagnostic, Sink, quoted};
+use super::files::{Files, SIZE_LIMIT};
+use super::nearest::{MIDIMONSTER_BACKENDS, did_you_mean, nearest};
+use super::section::{Kind, Section};
+use super::source::{SourceId, Sources, Span};
+use super::syntax::{Arrow, Mode, Statement, parse};
+use crate::backend::BackendDescriptor;
+
+/// How deep files may include each other.
+pub const INCLUDE_DEPTH: usize = 32;
+
+/// How many includes one load follows.
+pub const INCLUDE_LIMIT: usize = 1_000;
+
+/// A line of `[map]`.
+pub(super) struct Mapping {
+    pub(super) left: Span,
+    pub(super) arrow: Arrow,
+    pub(super) right: Span,
+}
+
+/// An instance's place among the sections.
+pub(super) struct Named {
+    pub(super) span: Span,
+    /// None when the instance cannot be made: what is wrong has been said.
+    pub(super) section: Option<usize>,
+}
+
+/// Something that could not be read, in which instances may have been named.
+pub(super) enum Hidden {
+    File,
+    Header(Span),
+}
+
+#[derive(Clone, Copy)]
+enum Current {
+    Outside,
+    Section(usize),
+    Map,
+    /// Something is wrong with the header: what stands below it is not looked at.
+    Skipped,
+}
+
+struct OpenFile {
+    identity: PathBuf,
+    name: String,
+    /// The include in this file that is being followed.
+    include: Option<Span>,
+}
+
+/// Everything that the files say.
+pub(super) struct Collector<'r, 's> {
+    registry: &'r [&'r BackendDescriptor],
+    files: &'s Files,
+    pub(super) sources: &'s mut Sources,
+    pub(super) sink: &'s mut Sink,
+    pub(super) sections: Vec<Section<'r>>,
+    /// Sections of instances, in configuration order.
+    pub(super) instances: Vec<usize>,
+    pub(super) names: HashMap<String, Named>,
+    pub(super) mappings: Vec<Mapping>,
+    pub(super) hidden: Vec<Hidden>,
+    current: Current,
+    open: Vec<OpenFile>,
+    known: HashMap<PathBuf, SourceId>,
+    unknown_backends: HashMap<String, ()>,
+    size: u64,
+    includes: usize,
+}
+
+impl<'r, 's> Collector<'r, 's> {
+    pub(super) fn new(
+        registry: &'r [&'r BackendDescriptor],
+        files: &'s Files,
+        sources: &'s mut Sources,
+        sink: &'s mut Sink,
+    ) -> Self {
+        Collector {
+            registry,
+            files,
+            sources,
+            sink,
+            sections: Vec::new(),
+            instances: Vec::new(),
+            names: HashMap::new(),
+            mappings: Vec::new(),
+            hidden: Vec::new(),
+            current: Current::Outside,
+            open: Vec::new(),
+            known: HashMap::new(),
+            unknown_backends: HashMap::new(),
+            size: 0,
+            includes: 0,
+        }
+    }
+
+    /// Reads a file and all that it includes.
+    pub(super) fn file(&mut self, path: &Path, include: Option<Span>) {
+        let identity = self.files.identity(path);
+        if let Some(at) = self.open.iter().position(|file| file.identity == identity) {
+            self.report_cycle(at, include);
+            return;
+        }
+        let Some(source) = self.source(path, &identity, include) else {
+            self.hidden.push(Hidden::File);
+            return;
+        };
+        let name = self.sources.get(source).name().to_owned();
+        self.open.push(OpenFile { identity, name, include: None });
+        let mode = match self.current {
+            Current::Outside => Mode::Outside,
+            Current::Section(_) => Mode::Options,
+            Current::Map => Mode::Map,
+            Current::Skipped => Mode::Unknown,
+        };
+        let tree = parse(source, self.sources.get(source).text(), mode);
+        for diagnostic in tree.diagnostics {
+            self.sink.push(diagnostic);
+        }
+        for statement in tree.statements {
+            self.statement(statement);
+        }
+        self.open.pop();
+    }
+
+    /// Reads a file's text, once.
+    fn source(&mut self, path: &Path, identity: &Path, include: Option<Span>) -> Option<SourceId> {
+        if let Some(&source) = self.known.get(identity) {
+            self.size += self.sources.get(source).text().len() as u64;
+            if self.size <= SIZE_LIMIT {
+                return Some(source);
+            }
+        }
+        let left = SIZE_LIMIT.saturating_sub(self.size);
+        let bytes = match self.files.read(path, left) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let shown = quoted(&path.display().to_string());
+                let message = format!("{shown} cannot be read: {}", error.message);
+                let diagnostic = Diagnostic::error("unreadable-file", message);
+                let diagnostic = match include {
+                    Some(span) => diagnostic.at(span, "included here").hint(
+                        "the path is relative to the folder of the file in which this stands",
+                    ),
+                    None => diagnostic,
+                };
+                self.sink.push(diagnostic.maybe_hint(error.hint));
+                return None;
+            }
+        };
+        self.size += bytes.len() as u64;
+        let mut broken = None;
+        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+            broken = Some((error.utf8_error().valid_up_to(), utf16(error.as_bytes())));
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        });
+        let name = path.display().to_string();
+        let directory = self.files.directory(path);
+        let source = self.sources.add(name, directory, text);
+        self.known.insert(identity.to_owned(), source);
+        if let Some((offset, utf16)) = broken {
+            // Up to the first broken byte the offsets are those of the file.
+            let span = Span::new(source, offset, offset + '\u{FFFD}'.len_utf8());
+            let message = format!("the file is not UTF-8 (byte {offset})");
+            self.sink.push(
+                Diagnostic::error("not-utf-8", message).at(span, "no character in UTF-8").hint(
+                    match utf16 {
+                        true => "it looks like UTF-16: save the file as UTF-8",
+                        false => "it may be Latin-1: save the file as UTF-8",
+                    },
+                ),
+            );
+            if utf16 {
+                return None;
+            }
+        }
+        Some(source)
+    }
+
+    fn report_cycle(&mut self, at: usize, include: Option<Span>) {
+        let mut chain: Vec<&str> = self.open[at..].iter().map(|file| file.name.as_str()).collect();
+        chain.push(&self.open[at].name);
+        let mut diagnostic =
+            Diagnostic::error("include-cycle", "files include each other in a circle")
+                .note(chain.join(" includes "));
+        if let Some(span) = include {
+            diagnostic =
+                diagnostic.at(span, "closes the circle").hint("remove one of the includes");
+        }
+        for file in &self.open[at..] {
+            if let Some(span) = file.include.filter(|&span| Some(span) != include) {
+                diagnostic = diagnostic.also(span, "comes by here");
+            }
+        }
+        self.sink.push(diagnostic);
+    }
+
+    fn statement(&mut self, statement: Statement) {
+        match statement {
+            Statement::Backend { name, header } => self.backend(name, header),
+            Statement::Instance { backend, name, header } => self.instance(backend, name, header),
+            Statement::Map => self.current = Current::Map,
+            Statement::Unreadable { header } => {
+                self.hidden.push(Hidden::Header(header));
+                self.current = Current::Skipped;
+            }
+            Statement::Include { path, .. } => self.include(path),
+            Statement::Option { name, value } => {
+                if let Current::Section(at) = self.current {
+                    self.sections[at].add(name, value, self.sources, self.sink);
+                }
+            }
+            Statement::NotAnOption => {
+                if let Current::Section(at) = self.current {
+                    self.sections[at].is_broken = true;
+                }
+            }
+            Statement::Mapping { left, arrow, right } => {
+                self.mappings.push(Mapping { left, arrow, right });
+            }
+        }
+    }
+
+    fn include(&mut self, span: Span) {
+        self.includes += 1;
+        if self.open.len() >= INCLUDE_DEPTH || self.includes > INCLUDE_LIMIT {
+            if self.includes <= INCLUDE_LIMIT + 1 {
+                let message = format!(
+                    "more than {INCLUDE_LIMIT} includes, or files that include each other more \
+                     than {INCLUDE_DEPTH} deep"
+                );
+                let diagnostic = Diagnostic::error("too-many-includes", message);
+                self.sink.push(diagnostic.at(span, "not followed"));
+            }
+            self.hidden.push(Hidden::File);
+            return;
+        }
+        let parent = self.sources.get(span.source);
+        let path = join(parent.name(), self.sources.text(span));
+        if let Some(file) = self.open.last_mut() {
+            file.include = Some(span);
+        }
+        let before = self.current;
+        self.file(&path, Some(span));
+        self.current = before;
+    }
+
+    fn backend(&mut self, name: Span, header: Span) {
+        let Some(descriptor) = self.find_backend(name) else {
+            self.current = Current::Skipped;
+            return;
+        };
+        let is_it = |section: &Section<'_>| {
+            section.kind == Kind::Backend && section.descriptor.name == descriptor.name
+        };
+        let at = self.sections.iter().position(is_it).unwrap_or_else(|| {
+            self.sections.push(Section::new(Kind::Backend, descriptor, "", header));
+            self.sections.len() - 1
+        });
+        self.current = Current::Section(at);
+    }
+
+    fn instance(&mut self, backend: Span, name: Span, header: Span) {
+        let text = self.sources.text(name).to_owned();
+        let descriptor = self.find_backend(backend);
+        let before = self.names.get(&text).map(|it| it.span);
+        if let Some(before) = before {
+            let message = format!("the name {} is used twice", quoted(&text));
+            self.sink.push(
+                Diagnostic::error("repeated-name", message)
+                    .at(name, "again here")
+                    .also(before, "first used here")
+                    .hint("names of instances are unique, whatever their backend"),
+            );
+        }
+        let section = descriptor.map(|descriptor| {
+            self.sections.push(Section::new(Kind::Instance, descriptor, &text, header));
+            self.sections.len() - 1
+        });
+        self.current = section.map_or(Current::Skipped, Current::Section);
+        if before.is_none() {
+            self.instances.extend(section);
+            // A name that is refused as a whole is not refused once more by its first part.
+            let first = text.split(['.', '<', '>']).next().unwrap_or_default();
+            if first != text && !self.names.contains_key(first) {
+                self.names.insert(first.to_owned(), Named { span: name, section: None });
+            }
+            self.names.insert(text, Named { span: name, section });
+        }
+    }
+
+    fn find_backend(&mut self, span: Span) -> Option<&'r BackendDescriptor> {
+        let name = self.sources.text(span);
+        let found = self.registry.iter().find(|descriptor| descriptor.name == name);
+        if let Some(&descriptor) = found {
+            return Some(descriptor);
+        }
+        if self.unknown_backends.insert(name.to_owned(), ()).is_none() {
+            let diagnostic = unknown_backend(name, self.registry);
+            self.sink.push(diagnostic.at(span, "no such backend"));
+        }
+        None
+    }
+}
+
+/// What to say of the name of a backend that there is not.
+pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnostic {
+    let names = || registry.iter().map(|descriptor| descriptor.name);
+    if MIDIMONSTER_BACKENDS.contains(&name) {
+        let message = format!("MIDIMonster has a backend `{name}`, consort does not yet");
+        return Diagnostic::error("missing-backend", message)
+            .hint("leave its sections and mappings out for now");
+    }
+    let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+    let message = format!("unknown backend {}", quoted(name));
+    let diagnostic = Diagnostic::error("unknown-backend", message);
+    match did_you_mean(name, names()) {
+        Some(hint) => diagnostic.hint(hint),
+        None => match nearest(name, MIDIMONSTER_BACKENDS.iter().copied()) {
+            Some(found) => diagnostic
+                .hint(format!("MIDIMonster has a backend `{found}`, consort does not yet")),
+            None => diagnostic.hint(format!("there are {}", all.join(", "))),
+        },
+    }
+}
+
+/// The path of an included file, named from where consort was started.
+fn join(parent: &str, path: &str) -> PathBuf {
+    match Path::new(parent).parent() {
+        Some(folder) => folder.join(path),
+        None => PathBuf::from(path),
+    }
+}
+
+/// Whether bytes that are not UTF-8 look like UTF-16.
+fn utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF])
+}

@@ -1,0 +1,168 @@
+//! What there is to say about a configuration.
+
+use super::source::Span;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The show cannot run.
+    Error,
+    /// The show can run, but perhaps not as was meant.
+    Warning,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// Some text of the configuration and what there is to say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The text.
+    pub span: Span,
+    /// What to write under it; may be empty.
+    pub text: String,
+}
+
+/// One error or warning, with everything needed to show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable name for this kind of problem, such as `unknown-option`.
+    pub code: &'static str,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Where. None when there is no text to show, as with a file that cannot be read.
+    pub primary: Option<Label>,
+    /// Other places that belong to it.
+    pub secondary: Vec<Label>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// More that is worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl Diagnostic {
+    fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic {
+            severity,
+            code,
+            message: message.into(),
+            primary: None,
+            secondary: Vec::new(),
+            hint: None,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message)
+    }
+
+    pub(crate) fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message)
+    }
+
+    pub(crate) fn at(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.primary = Some(Label { span, text: label.into() });
+        self
+    }
+
+    pub(crate) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.secondary.push(Label { span, text: label.into() });
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// How many diagnostics of one load are kept; the rest are counted.
+pub const DIAGNOSTIC_LIMIT: usize = 1_000;
+
+/// Collects diagnostics.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    list: Vec<Diagnostic>,
+    pub(crate) suppressed: usize,
+    errors: usize,
+}
+
+impl Sink {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
+        if self.list.len() < DIAGNOSTIC_LIMIT {
+            self.list.push(diagnostic);
+        } else {
+            self.suppressed += 1;
+        }
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// In the order of the texts they are about.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by_key(|it| it.primary.as_ref().map(|label| label.span));
+        self.list
+    }
+}
+
+/// Text of the configuration as it can be put into a message: one line, no control
+/// characters, not too long, in back quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    const LIMIT: usize = 60;
+    let mut out = String::from("`");
+    for (count, character) in text.chars().enumerate() {
+        if count == LIMIT {
+            out.push('…');
+            break;
+        }
+        if character.is_control() || character == '\u{FEFF}' {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out.push('`');
+    out
+}
+
+/// `1 channel`, `2 channels`, `1,000 channels`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

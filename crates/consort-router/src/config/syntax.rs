@@ -1,0 +1,456 @@
+//! From the text of one file to its statements. Pure: nothing is looked up, nothing is read.
+//!
+//! The grammar is MIDIMonster's. A line is trimmed of ASCII white space and byte-order marks;
+//! it is empty, a comment (it begins with `;`), a section header (`[…]`), an assignment
+//! (`name = value`) or, in `[map]`, a mapping (`source > target`).
+
+use super::diagnostic::{Diagnostic, counted, quoted};
+use super::nearest::nearest;
+use super::source::{SourceId, Span};
+
+/// How long a line may be, in bytes.
+pub const LINE_LIMIT: usize = 1024 * 1024;
+
+/// What the lines that are not headers mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// No section has begun.
+    Outside,
+    /// Assignments to a backend or an instance.
+    Options,
+    /// Mappings.
+    Map,
+    /// A header could not be read: what follows may be anything.
+    Unknown,
+}
+
+/// Which way values go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrow {
+    /// `left > right`.
+    Right,
+    /// `left < right`.
+    Left,
+    /// `left <> right`, also written `><`.
+    Both,
+}
+
+/// One line that means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// `[backend NAME]`
+    Backend {
+        /// `NAME`.
+        name: Span,
+        /// The whole header.
+        header: Span,
+    },
+    /// `[BACKEND NAME]`
+    Instance {
+        /// `BACKEND`.
+        backend: Span,
+        /// `NAME`.
+        name: Span,
+        /// The whole header.
+        header: Span,
+    },
+    /// `[map]`
+    Map,
+    /// `[include PATH]`
+    Include {
+        /// `PATH`.
+        path: Span,
+        /// The whole header.
+        header: Span,
+    },
+    /// A header that could not be read.
+    Unreadable {
+        /// All of it.
+        header: Span,
+    },
+    /// A line of a section that is no assignment.
+    NotAnOption,
+    /// `NAME = VALUE`
+    Option {
+        /// `NAME`.
+        name: Span,
+        /// `VALUE`, empty at the end of the line when there is none.
+        value: Span,
+    },
+    /// `LEFT > RIGHT`
+    Mapping {
+        /// What stands before the arrow.
+        left: Span,
+        /// Which way values go.
+        arrow: Arrow,
+        /// What stands behind the arrow.
+        right: Span,
+    },
+}
+
+/// One file's statements in order, and what there is to say about their form.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// The statements.
+    pub statements: Vec<Statement>,
+    /// The errors and warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the statements of a text. `mode` is what lines before the first header mean: an
+/// included file begins in the section in which it is included.
+pub fn parse(source: SourceId, text: &str, mode: Mode) -> Tree {
+    let mut parser = Parser { source, text, mode, outside: None, tree: Tree::default() };
+    let mut start = 0;
+    for line in text.split('\n') {
+        let (from, to) = trim(text, start, start + line.len());
+        if from < to {
+            parser.line(from, to);
+        }
+        start += line.len() + 1;
+    }
+    if let Some((first, count)) = parser.outside {
+        parser.tree.diagnostics.push(
+            Diagnostic::warning(
+                "outside-section",
+                "an option before the first section has no effect",
+            )
+            .at(first, "belongs to no section")
+            .hint("write a header such as `[osc desk]` or `[backend osc]` above it")
+            .maybe_note(count),
+        );
+    }
+    parser.tree
+}
+
+impl Diagnostic {
+    fn maybe_note(self, count: u64) -> Self {
+        if count < 2 {
+            return self;
+        }
+        self.note(format!("so have {} below it", counted(count - 1, "more option")))
+    }
+}
+
+/// Leaves out ASCII white space and byte-order marks at both ends.
+fn trim(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let is_space = |character: char| {
+        matches!(character, ' ' | '\t' | '\r' | '\n' | '\x0B' | '\x0C' | '\u{FEFF}')
+    };
+    let line = &text[start..end];
+    let rest = line.trim_start_matches(is_space);
+    let start = start + line.len() - rest.len();
+    (start, start + rest.trim_end_matches(is_space).len())
+}
+
+struct Parser<'t> {
+    source: SourceId,
+    text: &'t str,
+    mode: Mode,
+    /// The first assignment outside any section, and how many there are.
+    outside: Option<(Span, u64)>,
+    tree: Tree,
+}
+
+impl Parser<'_> {
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.source, start, end)
+    }
+
+    fn trimmed(&self, start: usize, end: usize) -> Span {
+        let (start, end) = trim(self.text, start, end);
+        self.span(start, end)
+    }
+
+    fn say(&mut self, diagnostic: Diagnostic) {
+        // The sink keeps no more either.
+        if self.tree.diagnostics.len() <= super::diagnostic::DIAGNOSTIC_LIMIT {
+            self.tree.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn line(&mut self, start: usize, end: usize) {
+        let line = &self.text[start..end];
+        if line.starts_with(';') {
+            return;
+        }
+        if line.len() > LINE_LIMIT {
+            let message = format!("a line of {} is too long", counted(line.len() as u64, "byte"));
+            let mut stop = start + 40;
+            while !self.text.is_char_boundary(stop) {
+                stop -= 1;
+            }
+            let diagnostic = Diagnostic::error("line-too-long", message)
+                .at(self.span(start, stop), "begins here")
+                .hint(format!("at most {} are read", counted(LINE_LIMIT as u64, "byte")));
+            self.say(diagnostic);
+            return;
+        }
+        if line.starts_with('[') {
+            match line.ends_with(']') {
+                true => self.header(start, end),
+                false => self.open_header(start, end),
+            }
+            return;
+        }
+        match self.mode {
+            Mode::Unknown => {}
+            Mode::Map => self.mapping(start, end),
+            Mode::Options | Mode::Outside => self.assignment(start, end),
+        }
+    }
+
+    fn open_header(&mut self, start: usize, end: usize) {
+        let line = &self.text[start..end];
+        let diagnostic = Diagnostic::error("section-header", "a section header ends with `]`");
+        let diagnostic = match line.find(']') {
+            Some(at) => diagnostic
+                .at(self.span(start + at + 1, end), "nothing may follow the header")
+                .hint("a comment stands on a line of its own and begins with `;`"),
+            None => diagnostic.at(self.span(start, end), "the closing `]` is missing"),
+        };
+        self.say(diagnostic);
+        self.unreadable(start, end);
+    }
+
+    fn unreadable(&mut self, start: usize, end: usize) {
+        self.mode = Mode::Unknown;
+        let header = self.span(start, end);
+        self.tree.statements.push(Statement::Unreadable { header });
+    }
+
+    fn header(&mut self, start: usize, end: usize) {
+        let header = self.span(start, end);
+        let inside = &self.text[start + 1..end - 1];
+        let first = start + 1;
+        let bad = |message: &str| Diagnostic::error("section-header", message);
+        if inside == "map" {
+            self.mode = Mode::Map;
+            self.tree.statements.push(Statement::Map);
+            return;
+        }
+        let Some(space) = inside.find(' ') else {
+            let diagnostic = match inside {
+                "" => bad("a section header is empty").at(header, "names no section").hint(
+                    "write `[map]`, `[backend NAME]`, `[include FILE]` or `[BACKEND INSTANCE]`",
+                ),
+                "backend" => {
+                    bad("`[backend]` names no backend").at(header, "write `[backend NAME]`")
+                }
+                "include" => bad("`[include]` names no file").at(header, "write `[include FILE]`"),
+                _ => {
+                    let found = nearest(inside, ["map", "mapping", "mappings"]);
+                    let hint = match found {
+                        Some(_) => "did you mean `[map]`?".to_owned(),
+                        None => format!(
+                            "an instance is written `[BACKEND NAME]`, options of a backend stand \
+                             under `[backend {}]`",
+                            quoted(inside).trim_matches('`')
+                        ),
+                    };
+                    bad(&format!("the section {} names no instance", quoted(inside)))
+                        .at(header, "expected a backend and an instance")
+                        .hint(hint)
+                }
+            };
+            self.say(diagnostic);
+            self.unreadable(start, end);
+            return;
+        };
+        let (word, rest) = (&inside[..space], &inside[space + 1..]);
+        let (rest_start, rest_end) = (first + space + 1, end - 1);
+        if word.is_empty() {
+            let diagnostic = bad("a section header begins with a space")
+                .at(self.span(first, first + 1), "remove this")
+                .hint("there must be no space next to the brackets");
+            self.say(diagnostic);
+            self.unreadable(start, end);
+            return;
+        }
+        match word {
+            "include" => {
+                if rest.trim_ascii() != rest || rest.is_empty() {
+                    let message = "the path of an include is not trimmed";
+                    let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
+                    self.say(diagnostic);
+                }
+                // What was meant is clear; so nothing that it includes is missed.
+                let path = self.trimmed(rest_start, rest_end);
+                if !path.is_empty() {
+                    self.tree.statements.push(Statement::Include { path, header });
+                }
+            }
+            "backend" => {
+                if rest.contains(' ') || rest.is_empty() {
+                    let message = "the name of a backend has no spaces";
+                    let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
+                    self.say(diagnostic);
+                }
+                let name = self.trimmed(rest_start, rest_end);
+                if name.is_empty() {
+                    self.unreadable(start, end);
+                    return;
+                }
+                self.mode = Mode::Options;
+                self.tree.statements.push(Statement::Backend { name, header });
+            }
+            _ => {
+                let backend = self.span(first, first + space);
+                let name = self.trimmed(rest_start, rest_end);
+                self.mode = Mode::Options;
+                self.tree.statements.push(Statement::Instance { backend, name, header });
+                if rest.is_empty() || rest.contains(' ') {
+                    let message = "the name of an instance has no spaces";
+                    let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
+                    self.say(diagnostic);
+                } else if let Some(at) = rest.find(['.', '<', '>']) {
+                    let (sign, at) = (&rest[at..at + 1], rest_start + at);
+                    let message = format!("the name of an instance has no `{sign}`");
+                    let why = match sign {
+                        "." => "in a mapping, the channel begins behind the first dot",
+                        _ => "in a mapping, this would be the arrow",
+                    };
+                    let diagnostic = Diagnostic::error("instance-name", message)
+                        .at(self.span(at, at + 1), "not in a name")
+                        .hint(why);
+                    self.say(diagnostic);
+                }
+            }
+        }
+    }
+
+    /// What to say when what follows the first space of a header is empty or has spaces.
+    fn name_with_spaces(&self, message: &str, start: usize, end: usize) -> Diagnostic {
+        let name = &self.text[start..end];
+        let diagnostic = |message: &str| Diagnostic::error("section-header", message);
+        if name.trim_ascii().is_empty() {
+            return diagnostic("a section header has no name")
+                .at(self.span(start - 1, end + 1), "a name belongs here");
+        }
+        let leading = name.len() - name.trim_ascii_start().len();
+        let trailing = name.trim_ascii_end().len();
+        let hint = "there is one space in a header, and none next to the brackets";
+        if leading > 0 {
+            diagnostic(message).at(self.span(start, start + leading), "remove this").hint(hint)
+        } else if trailing < name.len() {
+            diagnostic(message).at(self.span(start + trailing, end), "remove this").hint(hint)
+        } else {
+            let at = start + name.find(' ').unwrap_or(0);
+            diagnostic(message)
+                .at(self.span(at, at + 1), "not in a name")
+                .hint(format!("`{}` would do", name.replace(' ', "-").escape_debug()))
+        }
+    }
+
+    fn assignment(&mut self, start: usize, end: usize) {
+        let line = &self.text[start..end];
+        let Some(equals) = line.find('=') else {
+            let whole = self.span(start, end);
+            let diagnostic = if self.mode == Mode::Outside {
+                Diagnostic::error("outside-section", "this line stands before the first section")
+                    .at(whole, "expected a section header")
+            } else {
+                Diagnostic::error("not-an-option", "an option is written `name = value`")
+                    .at(whole, "there is no `=`")
+            };
+            let diagnostic = match line.contains(['<', '>']) {
+                true => diagnostic.hint("mappings stand under `[map]`"),
+                false if line.starts_with('#') || line.starts_with("//") => {
+                    diagnostic.hint("a comment begins with `;`")
+                }
+                false => diagnostic,
+            };
+            self.say(diagnostic);
+            self.tree.statements.push(Statement::NotAnOption);
+            return;
+        };
+        let name = trim(self.text, start, start + equals);
+        let value = trim(self.text, start + equals + 1, end);
+        let (name, value) = (self.span(name.0, name.1), self.span(value.0, value.1));
+        if name.is_empty() {
+            let diagnostic = Diagnostic::error("not-an-option", "an option has no name")
+                .at(self.span(start, end), "the name belongs before the `=`");
+            self.say(diagnostic);
+            self.tree.statements.push(Statement::NotAnOption);
+            return;
+        }
+        if self.mode == Mode::Outside {
+            let (first, count) = self.outside.unwrap_or((self.span(start, end), 0));
+            self.outside = Some((first, count + 1));
+            return;
+        }
+        self.warn_of_comment(value, "belongs to the value");
+        self.tree.statements.push(Statement::Option { name, value });
+    }
+
+    fn mapping(&mut self, start: usize, end: usize) {
+        let line = &self.text[start..end];
+        let Some(at) = line.find(['<', '>']) else {
+            let diagnostic = Diagnostic::error("not-a-mapping", "a mapping needs an arrow")
+                .at(self.span(start, end), "there is no `<` or `>`");
+            let hint = match line.contains('=') {
+                true => "options stand under the header of their section, not under `[map]`",
+                false => "write `source > target`, `target < source` or `one <> other`",
+            };
+            self.say(diagnostic.hint(hint));
+            return;
+        };
+        let bytes = line.as_bytes();
+        let (arrow, length) = match (bytes[at], bytes.get(at + 1)) {
+            (b'<', Some(b'>')) | (b'>', Some(b'<')) => (Arrow::Both, 2),
+            (b'<', _) => (Arrow::Left, 1),
+            _ => (Arrow::Right, 1),
+        };
+        let left = trim(self.text, start, start + at);
+        let right = trim(self.text, start + at + length, end);
+        let (left, right) = (self.span(left.0, left.1), self.span(right.0, right.1));
+        let behind = &self.text[right.start as usize..right.end as usize];
+        if behind.starts_with(['<', '>']) || behind.starts_with("->") {
+            let sign =
+                self.span(start + at, right.start as usize + behind.find('>').unwrap_or(0) + 1);
+            let diagnostic = Diagnostic::error("not-a-mapping", "there is no such arrow")
+                .at(sign, "expected `>`, `<` or `<>`")
+                .hint("`source > target`, `target < source`, or both ways: `one <> other`");
+            self.say(diagnostic);
+            return;
+        }
+        if left.is_empty() || right.is_empty() {
+            let side = if left.is_empty() { "left" } else { "right" };
+            let message = format!("the {side} side of a mapping is empty");
+            let diagnostic = Diagnostic::error("not-a-mapping", message)
+                .at(self.span(start + at, start + at + length), "a channel belongs on either side");
+            self.say(diagnostic);
+            return;
+        }
+        self.warn_of_comment(left, "belongs to the channel's name");
+        self.warn_of_comment(right, "belongs to the channel's name");
+        if let Some(second) = behind.find(['<', '>']) {
+            let second = right.start as usize + second;
+            let diagnostic = Diagnostic::warning("second-arrow", "a mapping has two arrows")
+                .at(self.span(second, right.end as usize), "belongs to the channel's name")
+                .hint("the first arrow decides; write one mapping on each line");
+            self.say(diagnostic);
+        }
+        let before = &self.text[left.start as usize..left.end as usize];
+        if before.ends_with(" -") || before.ends_with(" =") || before.ends_with(" --") {
+            let at = before.rfind(' ').unwrap_or(0) + 1;
+            let diagnostic = Diagnostic::warning("long-arrow", "an arrow has no shaft")
+                .at(left.part(at, before.len()), "belongs to the channel's name")
+                .hint("write `>` alone");
+            self.say(diagnostic);
+        }
+        self.tree.statements.push(Statement::Mapping { left, arrow, right });
+    }
+
+    fn warn_of_comment(&mut self, span: Span, label: &str) {
+        let text = &self.text[span.start as usize..span.end as usize];
+        let Some(at) = text.find(';') else { return };
+        let text = &text.as_bytes()[..at];
+        if text.last().is_some_and(u8::is_ascii_whitespace) {
+            let diagnostic = Diagnostic::warning("no-comment", "this is not a comment")
+                .at(span.part(at, (span.end - span.start) as usize), label)
+                .hint("a comment stands on a line of its own and begins with `;`");
+            self.say(diagnostic);
+        }
+    }
+}

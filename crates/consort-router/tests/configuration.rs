@@ -1,0 +1,492 @@
+//! The grammar's promises: what MIDIMonster does and stays, and what it does and is put right.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use consort_router::config::{
+    Files, Loaded, Override, Severity, Show, Sources, fuzz, load, load_from, load_text,
+};
+use consort_router::{
+    Backend, BackendDescriptor, ChannelError, Context, Event, Instance, InstanceConfig,
+    OptionFamily, OptionKind, OptionSpec, Options, Problems, Usage,
+};
+
+thread_local! {
+    /// What the backend was asked, in order.
+    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn log(line: String) {
+    LOG.with_borrow_mut(|log| log.push(line));
+}
+
+fn asked() -> Vec<String> {
+    LOG.take()
+}
+
+/// A backend that says what it is asked.
+const RIG: BackendDescriptor = BackendDescriptor {
+    name: "rig",
+    summary: "says what it is asked",
+    documentation: "",
+    options: &[
+        OptionSpec { name: "detect", kind: OptionKind::Flag, ..OptionSpec::EMPTY },
+        OptionSpec { name: "bind", repeatable: true, ..OptionSpec::EMPTY },
+    ],
+    instance_options: &[
+        OptionSpec { name: "text", aliases: &["txt"], ..OptionSpec::EMPTY },
+        OptionSpec { name: "rate", kind: OptionKind::Integer(1, 1_000), ..OptionSpec::EMPTY },
+        OptionSpec {
+            name: "module",
+            kind: OptionKind::Path,
+            repeatable: true,
+            ..OptionSpec::EMPTY
+        },
+    ],
+    instance_families: &[OptionFamily { prefix: "/", example: "/a = 1", documentation: "" }],
+    channels: &[],
+    example: "",
+    create: || Box::new(Rig),
+};
+
+/// The same, with an option that must be given and channels that are numbers.
+const STRICT: BackendDescriptor = BackendDescriptor {
+    name: "strict",
+    instance_options: &[OptionSpec { name: "device", required: true, ..OptionSpec::EMPTY }],
+    instance_families: &[],
+    ..RIG
+};
+
+const REGISTRY: &[&BackendDescriptor] = &[&RIG, &STRICT];
+
+struct Rig;
+
+impl Backend for Rig {
+    fn configure(&mut self, options: &Options, _: &mut Problems) {
+        for entry in options.entries() {
+            log(format!("configure {} = {}", entry.name, entry.value));
+        }
+    }
+
+    fn instance(
+        &mut self,
+        config: InstanceConfig,
+        problems: &mut Problems,
+    ) -> Option<Box<dyn Instance>> {
+        log(format!("instance {} in {}", config.name, config.directory.display()));
+        for (at, entry) in config.options.entries().iter().enumerate() {
+            log(format!("{} = {}", entry.name, entry.value));
+            if entry.value == "refuse" {
+                problems.error(Some(at), "refused").range(2..=3).hint("give another");
+            }
+        }
+        if let Some(path) = config.options.path("module") {
+            log(format!("path {}", path.display()));
+        }
+        let is_numbered = config.options.is_set("device");
+        problems.is_ok().then(|| -> Box<dyn Instance> {
+            Box::new(RigInstance { name: config.name, known: Vec::new(), is_numbered })
+        })
+    }
+}
+
+struct RigInstance {
+    name: String,
+    known: Vec<String>,
+    is_numbered: bool,
+}
+
+impl Instance for RigInstance {
+    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
+        let sign = if usage == Usage::Source { '>' } else { '<' };
+        log(format!("{sign}{}.{specification}", self.name));
+        if self.is_numbered && specification.parse::<u32>().is_err() {
+            let start = specification.find(|it: char| !it.is_ascii_digit()).unwrap_or(0);
+            return Err(ChannelError::new("no number").with_range(start, specification.len()));
+        }
+        if let Some(at) = self.known.iter().position(|known| known == specification) {
+            return Ok(at as u32);
+        }
+        self.known.push(specification.to_owned());
+        Ok(self.known.len() as u32 - 1)
+    }
+
+    fn start(&mut self, _: &mut Context<'_>) {}
+
+    fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}
+}
+
+fn loaded(text: &str, overrides: &[Override]) -> Loaded {
+    asked();
+    let loaded = load_text("show.cfg", text, overrides, REGISTRY);
+    fuzz::inspect(&loaded);
+    loaded
+}
+
+fn messages(loaded: &Loaded) -> Vec<String> {
+    let each = loaded.diagnostics.iter().map(|it| {
+        let place = it.primary.as_ref().map(|label| {
+            let source = loaded.sources.get(label.span.source);
+            let at = source.position(label.span.start);
+            format!("{}:{}:{} ", source.name(), at.line, at.column)
+                + &format!("`{}` ", loaded.sources.text(label.span))
+        });
+        format!("{}{}: {}", place.unwrap_or_default(), it.code, it.message)
+    });
+    each.collect()
+}
+
+fn show(text: &str) -> Show {
+    let loaded = loaded(text, &[]);
+    assert_eq!(messages(&loaded), [""; 0]);
+    loaded.show.expect("a show without errors")
+}
+
+/// Every mapping as `source>target`.
+fn mapped(show: &Show) -> Vec<String> {
+    let name = |end: consort_router::config::ChannelRef| {
+        let instance = &show.instances[end.instance.index()];
+        format!("{}.{}", instance.name, instance.channels[end.channel as usize])
+    };
+    show.mappings.iter().map(|&(from, to)| format!("{}>{}", name(from), name(to))).collect()
+}
+
+fn map(lines: &str) -> Vec<String> {
+    mapped(&show(&format!("[rig a]\n[rig b]\n[map]\n{lines}")))
+}
+
+// ---- Lines and sections ----
+
+#[test]
+fn only_ascii_space_marks_and_carriage_returns_are_trimmed() {
+    let text = "\u{FEFF}[rig a] \r\n\t text \t=\x0B caf\u{e9}\u{a0} \r\n [map]\r\n a.x\u{e9} > a.\u{e9}y \r\n";
+    let show = show(text);
+    assert_eq!(asked()[1], "text = caf\u{e9}\u{a0}");
+    assert_eq!(mapped(&show), ["a.x\u{e9}>a.\u{e9}y"]);
+}
+
+#[test]
+fn the_first_equals_sign_splits_and_a_value_may_be_empty() {
+    show("[rig a]\ntext = b = c > d\n/x=\n/y == \n");
+    assert_eq!(asked()[1..], ["text = b = c > d", "/x = ", "/y = ="]);
+}
+
+#[test]
+fn comments_only_begin_lines_and_others_are_warned_of() {
+    let loaded = loaded("; one\n  ; two\n[rig a]\ntext = x;y\n[map]\na.a > a.z ; comment\n", &[]);
+    assert_eq!(messages(&loaded), ["show.cfg:6:11 `; comment` no-comment: this is not a comment"]);
+    assert_eq!(mapped(&loaded.show.expect("a warning only")), ["a.a>a.z ; comment"]);
+}
+
+#[test]
+fn nothing_in_brackets_is_trimmed_and_instance_names_are_checked() {
+    for header in ["[rig  a]", "[rig a ]", "[rig a.b]", "[rig a b]", "[ rig a]", "[rig a", "[rig]"]
+    {
+        let loaded = loaded(&format!("{header}\n"), &[]);
+        assert_eq!(loaded.count(Severity::Error), 1, "{header}: {:?}", messages(&loaded));
+    }
+    let loaded = loaded("[rig a]\n[strict a]\ndevice = 1\n", &[]);
+    assert_eq!(messages(&loaded), ["show.cfg:2:9 `a` repeated-name: the name `a` is used twice"]);
+    assert_eq!(loaded.sources.text(loaded.diagnostics[0].secondary[0].span), "a");
+}
+
+#[test]
+fn options_before_any_section_are_ignored_with_one_warning() {
+    let loaded = loaded("a = 1\nb = 2\n[rig a]\n", &[]);
+    assert_eq!(messages(&loaded).len(), 1);
+    assert_eq!(loaded.diagnostics[0].severity, Severity::Warning);
+    assert!(loaded.show.is_some());
+}
+
+#[test]
+fn sections_of_a_backend_add_up_and_a_map_may_stand_anywhere() {
+    let text = "[map]\na.x > a.y\n[backend rig]\nbind = 1\n[rig a]\n[backend rig]\nbind = 2\n[map]\na.y > a.z\n";
+    let show = show(text);
+    assert_eq!(asked()[..2], ["configure bind = 1", "configure bind = 2"]);
+    assert_eq!(mapped(&show), ["a.x>a.y", "a.y>a.z"]);
+}
+
+#[test]
+fn an_option_given_twice_counts_as_last_given() {
+    let loaded = loaded("[rig a]\ntext = 1\ntxt = 2\nmodule = x\nmodule = y\n", &[]);
+    assert_eq!(messages(&loaded).len(), 1);
+    assert_eq!(loaded.diagnostics[0].severity, Severity::Warning);
+    assert_eq!(asked()[1..5], ["text = 1", "text = 2", "module = x", "module = y"]);
+}
+
+#[test]
+fn a_problem_of_a_backend_is_shown_at_its_bytes() {
+    let loaded = loaded("[rig a]\ntext = refuse\n[map]\na.x > a.y\n", &[]);
+    assert_eq!(messages(&loaded), ["show.cfg:2:10 `fu` refused-option: refused"]);
+    assert_eq!(loaded.diagnostics[0].hint.as_deref(), Some("give another"));
+}
+
+#[test]
+fn a_channel_that_is_refused_is_shown_at_its_bytes() {
+    let text = "[strict s]\ndevice = d\n[map]\ns.12x > s.1\ns.{1..2}{a,b} > s.1\n";
+    let loaded = loaded(text, &[]);
+    assert_eq!(
+        messages(&loaded),
+        [
+            "show.cfg:4:5 `x` refused-channel: no number",
+            "show.cfg:5:9 `{a,b}` refused-channel: no number"
+        ]
+    );
+    assert_eq!(
+        loaded.diagnostics[1].notes,
+        ["this is about `1a` and 3 other channels of this line"]
+    );
+}
+
+#[test]
+fn what_must_be_given_is_missed() {
+    let loaded = loaded("[strict s]\n", &[]);
+    assert_eq!(
+        messages(&loaded),
+        ["show.cfg:1:1 `[strict s]` missing-option: the instance `s` needs the option `device`"]
+    );
+}
+
+// ---- Includes ----
+
+fn files(list: &[(&str, &str)]) -> Files {
+    let entry = |(path, text): &(&str, &str)| (path.into(), text.as_bytes().to_vec());
+    Files::Memory(list.iter().map(entry).collect::<BTreeMap<_, _>>())
+}
+
+fn from(list: &[(&str, &str)]) -> Loaded {
+    asked();
+    let loaded = load_from(&files(list), Path::new("show.cfg"), &[], REGISTRY);
+    fuzz::inspect(&loaded);
+    loaded
+}
+
+#[test]
+fn includes_are_relative_to_their_file_and_restore_the_section() {
+    let loaded = from(&[
+        ("show.cfg", "[rig a]\n[include sub/one.cfg]\ntext = of a\n[map]\na.x > c.y\n"),
+        (
+            "sub/one.cfg",
+            "/from = one\n[rig b]\ntext = of b\nmodule = m.py\n[include two.cfg]\nrate = 7\n",
+        ),
+        ("sub/two.cfg", "[rig c]\n[map]\nc.p > b.q\n"),
+    ]);
+    assert_eq!(messages(&loaded), [""; 0]);
+    assert_eq!(mapped(&loaded.show.expect("a show")), ["c.p>b.q", "a.x>c.y"]);
+    assert_eq!(
+        asked()[..8],
+        [
+            "instance a in .",
+            // A file begins in the section in which it is included.
+            "/from = one",
+            "text = of a",
+            "instance b in sub",
+            "text = of b",
+            "module = m.py",
+            "rate = 7",
+            "path sub/m.py",
+        ]
+    );
+}
+
+#[test]
+fn a_file_may_be_included_twice_but_not_by_itself() {
+    let twice = from(&[
+        ("show.cfg", "[rig a]\n[map]\n[include m.cfg]\n[include ./m.cfg]\n"),
+        ("m.cfg", "a.x > a.y\n"),
+    ]);
+    assert_eq!(mapped(&twice.show.expect("a show")), ["a.x>a.y"]);
+    assert_eq!(twice.sources.iter().count(), 2, "read once");
+    let circle = from(&[
+        ("show.cfg", "[include a.cfg]\n"),
+        ("a.cfg", "[include b.cfg]\n"),
+        ("b.cfg", "\n[include ../x/../show.cfg]\n[include a.cfg]\n"),
+    ]);
+    let notes: Vec<&str> =
+        circle.diagnostics.iter().flat_map(|it| it.notes.iter().map(String::as_str)).collect();
+    assert_eq!(notes, ["a.cfg includes b.cfg includes a.cfg"], "{:?}", messages(&circle));
+}
+
+#[test]
+fn includes_that_double_are_bounded() {
+    let mut list = vec![("show.cfg".to_owned(), "[include f0.cfg]\n".to_owned())];
+    for at in 0..40 {
+        let next = format!("[include f{0}.cfg]\n[include f{0}.cfg]\n", at + 1);
+        list.push((format!("f{at}.cfg"), next));
+    }
+    let list: Vec<(&str, &str)> = list.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let loaded = from(&list);
+    assert!(loaded.show.is_none());
+    assert!(loaded.diagnostics.iter().all(|it| it.code == "too-many-includes"));
+}
+
+#[test]
+fn only_regular_files_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    assert!(load(folder.path(), &[], REGISTRY).diagnostics[0].message.contains("is a folder"));
+    let fifo = path("fifo.cfg");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
+    assert!(made.success());
+    // Would block for ever if it were opened.
+    assert!(load(&fifo, &[], REGISTRY).diagnostics[0].message.contains("not a regular file"));
+    assert!(load(&path("no.cfg"), &[], REGISTRY).diagnostics[0].message.contains("no such file"));
+    std::fs::write(path("show.cfg"), "[rig a]\nmodule = m.py\n").expect("a file");
+    asked();
+    assert!(load(&path("show.cfg"), &[], REGISTRY).show.is_some());
+    assert_eq!(asked()[2], format!("path {}", path("m.py").display()));
+    let big = std::fs::File::create(path("big.cfg")).expect("a file");
+    big.set_len(consort_router::config::SIZE_LIMIT + 1).expect("a sparse file");
+    assert!(load(&path("big.cfg"), &[], REGISTRY).diagnostics[0].message.contains("64 MiB"));
+}
+
+// ---- Overrides ----
+
+#[test]
+fn the_command_line_wins() {
+    let text = "[backend rig]\nbind = 1\nbind = 2\n[rig a]\nmodule = x\ntext = file\nmodule = y\n";
+    let overrides = [
+        Override::backend("rig.bind=3"),
+        Override::instance("a.txt=c = d"),
+        Override::instance("a.module=p"),
+        Override::instance("a.module=q"),
+        Override::instance("a./new.dot=1"),
+        Override::backend("rig.detect=on"),
+    ];
+    let loaded = loaded(text, &overrides);
+    assert_eq!(messages(&loaded), [""; 0]);
+    assert_eq!(
+        asked()[..7],
+        [
+            "configure bind = 3",
+            "configure detect = on",
+            "instance a in .",
+            "module = p",
+            "module = q",
+            "text = c = d",
+            "/new.dot = 1",
+        ]
+    );
+}
+
+#[test]
+fn an_override_needs_no_section_of_its_backend_but_something_to_hit() {
+    let fine = loaded("[rig a]\n", &[Override::backend("rig.detect=1")]);
+    assert_eq!(messages(&fine), [""; 0]);
+    assert_eq!(asked()[0], "configure detect = 1");
+    let nothing = [
+        Override::backend("strict.detect=1"),
+        Override::instance("b.text=1"),
+        Override::instance("a.tetx=1"),
+        Override::instance("a.rate=1001"),
+        Override::instance("a"),
+    ];
+    let loaded = loaded("[rig a]\n", &nothing);
+    let places: Vec<String> = messages(&loaded)
+        .into_iter()
+        .map(|it| it.split_once(": ").expect("a message").0.to_owned())
+        .collect();
+    let at = |line: usize, text: &str| format!("{}:{line}:{text}", Sources::COMMAND_LINE);
+    assert_eq!(
+        places,
+        [
+            at(1, "4 `strict` override-hits-nothing"),
+            at(2, "4 `b` override-hits-nothing"),
+            at(3, "6 `tetx` unknown-option"),
+            at(4, "11 `1001` invalid-value"),
+            at(5, "4 `a` malformed-override"),
+        ]
+    );
+}
+
+#[test]
+fn an_override_gives_what_must_be_given() {
+    let loaded = loaded("[strict s]\n", &[Override::instance("s.device=x")]);
+    assert_eq!(messages(&loaded), [""; 0]);
+}
+
+// ---- Mappings ----
+
+#[test]
+fn the_first_arrow_decides_and_both_ways_is_left_to_right_first() {
+    assert_eq!(map("a.x > b.y"), ["a.x>b.y"]);
+    assert_eq!(map("a.x < b.y"), ["b.y>a.x"]);
+    assert_eq!(map("a.x<>b.y"), ["a.x>b.y", "b.y>a.x"]);
+    assert_eq!(map("a.x >< b.y"), ["a.x>b.y", "b.y>a.x"]);
+    let all = ["a.1>b.1", "a.2>b.2", "b.1>a.1", "b.2>a.2"];
+    assert_eq!(map("a.{1,2} <> b.{1,2}"), all);
+    let loaded = loaded("[rig a]\n[map]\na.x > a.y > a.z\n", &[]);
+    assert_eq!(loaded.diagnostics[0].code, "second-arrow");
+    assert_eq!(mapped(&loaded.show.expect("a warning only")), ["a.x>a.y > a.z"]);
+}
+
+#[test]
+fn the_first_dot_splits_and_the_rest_reaches_the_backend() {
+    assert_eq!(map("a.x.y.z > b."), ["a.x.y.z>b."]);
+    assert_eq!(map("a./p:0 > b. q"), ["a./p:0>b. q"]);
+}
+
+#[test]
+fn channels_are_made_source_before_target_for_each_index() {
+    map("a.{1..2} > b.{y,x}\nb.z < a.1\na.q <> b.r");
+    let calls: Vec<String> = asked().into_iter().filter(|it| it.starts_with(['<', '>'])).collect();
+    assert_eq!(
+        calls,
+        [
+            ">a.1", "<b.y", ">a.2", "<b.x", // the first line, index by index
+            ">a.1", "<b.z", // values go from right to left
+            ">a.q", "<b.r", ">b.r", "<a.q", // both ways
+        ]
+    );
+}
+
+#[test]
+fn one_channel_is_mapped_onto_many_and_many_onto_one() {
+    assert_eq!(map("a.x > b.{1..3}"), ["a.x>b.1", "a.x>b.2", "a.x>b.3"]);
+    assert_eq!(map("a.{3..1} > b.x"), ["a.3>b.x", "a.2>b.x", "a.1>b.x"]);
+    let all = ["a.l1>b.1", "a.l2>b.2", "a.r1>b.3", "a.r2>b.4"];
+    assert_eq!(map("a.{l,r}{1..2} > b.{1..4}"), all);
+}
+
+#[test]
+fn repeated_pairs_are_mapped_once_and_targets_keep_their_order() {
+    let lines = "a.x > b.2\na.x > b.1\nb.2 < a.x\na.x > b.{1..3}\na.x > a.x";
+    assert_eq!(map(lines), ["a.x>b.2", "a.x>b.1", "a.x>b.3", "a.x>a.x"]);
+}
+
+#[test]
+fn counts_that_do_not_match_are_refused() {
+    let loaded = loaded("[rig a]\n[map]\na.{1..3} > a.x{1..2}\n", &[]);
+    assert_eq!(
+        messages(&loaded),
+        ["show.cfg:3:14 `x{1..2}` mismatched-counts: 3 channels cannot be mapped onto 2"]
+    );
+    assert_eq!(loaded.sources.text(loaded.diagnostics[0].secondary[0].span), "{1..3}");
+}
+
+#[test]
+fn absurd_expansions_are_refused_before_they_are_made() {
+    let long = "y".repeat(1_000);
+    for line in [
+        "a.{0..4294967295} > a.x".to_owned(),
+        "a.{0..4294967295} > a.{0..4294967295}".to_owned(),
+        format!("a.{long}{{1..600000}} > a.x"),
+        format!("a.x > a.{}", "{1..1000}".repeat(16)),
+    ] {
+        let loaded = loaded(&format!("[rig a]\n[map]\n{line}\n"), &[]);
+        assert_eq!(loaded.diagnostics[0].code, "too-many-channels", "{line}");
+        assert!(asked().iter().all(|call| !call.starts_with(['<', '>'])), "{line}");
+    }
+}
+
+#[test]
+fn diagnostics_are_bounded_and_counted() {
+    let mut text = "[rig a]\n".to_owned();
+    for at in 0..5_000 {
+        text.push_str(&format!("strange{at} = 1\n"));
+    }
+    let loaded = loaded(&text, &[]);
+    assert_eq!(loaded.diagnostics.len() + loaded.suppressed, 5_000);
+    assert!(loaded.show.is_none());
+}

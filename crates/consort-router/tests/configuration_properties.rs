@@ -1,0 +1,110 @@
+//! Whatever the configuration: no panic, and diagnostics point into the text. Replays the
+//! committed corpus of the fuzz target `config`.
+
+use std::path::Path;
+
+use consort_router::config::{Expression, fuzz, load_text, syntax};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[test]
+fn the_corpus_is_replayed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/config");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the corpus") {
+        let path = entry.expect("an entry").path();
+        fuzz::config(&std::fs::read(path).expect("a file"), &[&fuzz::BACKEND]);
+        count += 1;
+    }
+    assert!(count >= 20, "{count} files");
+}
+
+/// Pieces of configurations, and things that are none.
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("[fuzz a]\n".to_owned()),
+        Just("[fuzz b]\n".to_owned()),
+        Just("[backend fuzz]\n".to_owned()),
+        Just("[map]\n".to_owned()),
+        Just("[include show.cfg]\n".to_owned()),
+        Just("a.{1..3} > b.{x,y,z}\n".to_owned()),
+        Just("rate = 5\n".to_owned()),
+        Just("\r\n".to_owned()),
+        "[ab]\\.[a-z{}.,0-9ü]{0,12} ?[<>]{1,2} ?[abc]\\.[a-z{}.,0-9;]{0,12}\n",
+        "[a-z/ ]{0,6} ?= ?[^\n]{0,10}\n",
+        "\\[[a-z .\\]]{0,12}\\]?\n",
+        "\\PC{0,20}",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_is_answered_inside_its_bounds(parts in vec(fragment(), 0..24)) {
+        let text = parts.concat();
+        fuzz::inspect(&load_text("show.cfg", &text, &[], &[&fuzz::BACKEND]));
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in vec(any::<u8>(), 0..400)) {
+        fuzz::config(&bytes, &[&fuzz::BACKEND]);
+    }
+
+    #[test]
+    fn statements_stand_in_the_text_in_order(parts in vec(fragment(), 0..24)) {
+        let text = parts.concat();
+        let loaded = load_text("show.cfg", &text, &[], &[]);
+        prop_assert_eq!(loaded.sources.iter().next().map(|it| it.text()), Some(text.as_str()));
+        let lines = text.split('\n').count();
+        let statements = fuzz::statements(&text, syntax::Mode::Map);
+        prop_assert!(statements.len() <= lines);
+    }
+
+    #[test]
+    fn expressions_stand_for_the_product_of_their_choices(
+        parts in vec((any::<bool>(), 0_u64..40, 0_u64..40, vec("[a-zü][a-z ü.]{0,2}", 2..5)), 0..4),
+        literal in "[a-z/.:ü]{0,5}",
+    ) {
+        let mut text = literal.clone();
+        let mut all = vec![literal];
+        for (is_range, first, last, words) in &parts {
+            let choices: Vec<String> = if *is_range {
+                text.push_str(&format!("{{{first}..{last}}}x"));
+                let step = if first <= last { 1 } else { -1 };
+                let (mut at, end) = (*first as i64, *last as i64);
+                let mut numbers = vec![at.to_string()];
+                while at != end {
+                    at += step;
+                    numbers.push(at.to_string());
+                }
+                numbers
+            } else {
+                text.push_str(&format!("{{{}}}x", words.join(",")));
+                words.clone()
+            };
+            all = all
+                .iter()
+                .flat_map(|before| choices.iter().map(move |it| format!("{before}{it}x")))
+                .collect();
+        }
+        let expression = Expression::parse(&text).expect("well formed");
+        prop_assert_eq!(expression.count(), all.len() as u64);
+        let mut out = String::new();
+        for (index, expected) in all.iter().enumerate() {
+            expression.write(index as u64, &mut out);
+            prop_assert_eq!(&out, expected);
+            prop_assert!(out.len() <= expression.longest());
+            let whole = expression.locate(index as u64, 0..out.len());
+            prop_assert!(whole.start <= whole.end && whole.end <= text.len());
+        }
+    }
+}
+
+#[test]
+fn the_backend_of_the_fuzz_target_takes_what_its_table_says() {
+    let text = "[fuzz a]\nrate = 5\n/x = 1\n[map]\na.{1..3} > a.y\n";
+    let loaded = load_text("show.cfg", text, &[], &[&fuzz::BACKEND]);
+    assert_eq!(loaded.show.expect("a show").mappings.len(), 3);
+}

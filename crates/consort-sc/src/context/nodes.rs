@@ -1,0 +1,533 @@
+//! Nodes: groups and synths.
+
+use std::sync::Arc;
+
+use super::{Context, Effect};
+use crate::entities::{Bus, Group, RootNode, Synth};
+use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::pending::Pending;
+use crate::queries::{NodeInfo, parse_controls, parse_range};
+use crate::requests::*;
+use crate::synthdef_file::{SynthDefInfo, SynthDefReference};
+use crate::values::{
+    AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, collect_settings,
+};
+
+/// What sort of node it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// The root of the tree.
+    Root,
+    /// A group.
+    Group,
+    /// A synth.
+    Synth,
+    /// Only its id is known.
+    Unknown,
+}
+
+/// A node that a request is about: any of the node types, or an id.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeReference<'a> {
+    pub(crate) id: i32,
+    pub(crate) kind: NodeKind,
+    pub(crate) context: Option<&'a Context>,
+    pub(crate) synthdef: Option<&'a Arc<SynthDefInfo>>,
+}
+
+impl NodeReference<'_> {
+    /// The node's id.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+}
+
+impl From<i32> for NodeReference<'_> {
+    fn from(id: i32) -> Self {
+        let kind = if id == 0 { NodeKind::Root } else { NodeKind::Unknown };
+        Self { id, kind, context: None, synthdef: None }
+    }
+}
+
+impl<'a> From<&'a RootNode> for NodeReference<'a> {
+    fn from(node: &'a RootNode) -> Self {
+        Self { id: 0, kind: NodeKind::Root, context: Some(node.context()), synthdef: None }
+    }
+}
+
+impl<'a> From<&'a Group> for NodeReference<'a> {
+    fn from(node: &'a Group) -> Self {
+        Self { id: node.id(), kind: NodeKind::Group, context: Some(node.context()), synthdef: None }
+    }
+}
+
+impl<'a> From<&'a Synth> for NodeReference<'a> {
+    fn from(node: &'a Synth) -> Self {
+        Self {
+            id: node.id(),
+            kind: NodeKind::Synth,
+            context: Some(node.context()),
+            synthdef: node.synthdef(),
+        }
+    }
+}
+
+/// Where a new node goes, and whether it takes a permanent id (1 to 999).
+///
+/// The default is the head of this client's own group. `(AddAction, &node)` and `&group` make
+/// one, too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Placement<'a> {
+    add_action: AddAction,
+    target: Option<NodeReference<'a>>,
+    permanent: bool,
+}
+
+impl<'a> Placement<'a> {
+    /// Somewhere relative to `target`.
+    pub fn new(add_action: AddAction, target: impl Into<NodeReference<'a>>) -> Self {
+        Self { add_action, target: Some(target.into()), permanent: false }
+    }
+
+    /// With a permanent id.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.permanent = true;
+        self
+    }
+}
+
+impl<'a, T: Into<NodeReference<'a>>> From<(AddAction, T)> for Placement<'a> {
+    fn from((add_action, target): (AddAction, T)) -> Self {
+        Placement::new(add_action, target)
+    }
+}
+
+impl From<AddAction> for Placement<'_> {
+    fn from(add_action: AddAction) -> Self {
+        Self { add_action, target: None, permanent: false }
+    }
+}
+
+impl<'a> From<&'a Group> for Placement<'a> {
+    fn from(group: &'a Group) -> Self {
+        Placement::new(AddAction::ToHead, group)
+    }
+}
+
+impl<'a> From<&'a RootNode> for Placement<'a> {
+    fn from(root: &'a RootNode) -> Self {
+        Placement::new(AddAction::ToHead, root)
+    }
+}
+
+fn check_add_action(add_action: AddAction, kind: NodeKind) -> Result<()> {
+    let inside = matches!(add_action, AddAction::ToHead | AddAction::ToTail);
+    let fits = match kind {
+        NodeKind::Root => inside,
+        NodeKind::Synth => !inside,
+        NodeKind::Group | NodeKind::Unknown => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        match kind {
+            NodeKind::Root => {
+                format!("{add_action:?} does not suit the root node; use ToHead or ToTail")
+            }
+            _ => format!("{add_action:?} does not suit a synth; use Before, After or Replace"),
+        },
+    ))
+}
+
+impl Context {
+    fn check_node(&self, node: &NodeReference<'_>) -> Result<()> {
+        match node.context {
+            Some(context) => self.check_own(context, "node"),
+            None => Ok(()),
+        }
+    }
+
+    fn place(&self, placement: &Placement<'_>) -> Result<(i32, i32)> {
+        let target = match &placement.target {
+            Some(target) => {
+                self.check_node(target)?;
+                check_add_action(placement.add_action, target.kind)?;
+                target.id
+            }
+            None => self.shared().host()?.default_target(self.client_id()),
+        };
+        let mut state = self.shared().lock();
+        let id = if placement.permanent {
+            state.nodes.allocate_permanent()?
+        } else {
+            state.nodes.allocate()
+        };
+        Ok((id, target))
+    }
+
+    fn new_group(&self, placement: Placement<'_>, parallel: bool) -> Result<Group> {
+        let (id, target_id) = self.place(&placement)?;
+        let group = NewGroup { id, add_action: placement.add_action, target_id };
+        let request = NewGroups { parallel, groups: vec![group] };
+        self.submit_with(request.into(), None, None, Some(Effect::Node(id)))?;
+        Ok(Group::new(self.immediate(), id))
+    }
+
+    /// A new group. `/g_new`
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the target cannot have it there,
+    /// [`ErrorKind::Allocation`] if no permanent id is left, and as [`Context::submit`].
+    pub fn add_group<'a>(&self, placement: impl Into<Placement<'a>>) -> Result<Group> {
+        self.new_group(placement.into(), false)
+    }
+
+    /// A new group whose nodes supernova may compute in parallel. `/p_new`
+    ///
+    /// # Errors
+    /// As [`Context::add_group`].
+    pub fn add_parallel_group<'a>(&self, placement: impl Into<Placement<'a>>) -> Result<Group> {
+        self.new_group(placement.into(), true)
+    }
+
+    /// A new synth with some controls set. Names that its SynthDef does not have are warned of,
+    /// with the nearest name that it has. `/s_new`
+    ///
+    /// # Errors
+    /// As [`Context::add_group`].
+    pub fn add_synth<'a, K: Into<ControlKey>, V: Into<ControlValue>>(
+        &self,
+        synthdef: impl Into<SynthDefReference>,
+        placement: impl Into<Placement<'a>>,
+        settings: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Synth> {
+        let placement = placement.into();
+        let SynthDefReference { name, info } = synthdef.into();
+        let info = info.or_else(|| self.shared().lock().synthdefs.get(&name).cloned());
+        let settings = collect_settings(settings);
+        if let Some(info) = &info {
+            self.check_controls(info, settings.iter().map(|(key, _)| key));
+        }
+        let (id, target_id) = self.place(&placement)?;
+        self.shared().lock().mirror.expect_synth(id, &name);
+        let request =
+            NewSynth { synthdef: name, id, add_action: placement.add_action, target_id, settings };
+        self.submit_with(request.into(), None, None, Some(Effect::Node(id)))?;
+        Ok(Synth::new(self.immediate(), id, info))
+    }
+
+    fn check_controls<'k>(
+        &self,
+        info: &SynthDefInfo,
+        keys: impl IntoIterator<Item = &'k ControlKey>,
+    ) {
+        for key in keys {
+            let problem = match key {
+                ControlKey::Name(name) if !info.has_control(name) => {
+                    let names = info.controls.iter().map(|control| control.name.as_str());
+                    let hint = match nearest(name, names) {
+                        Some(nearest) => format!("did you mean {nearest:?}?"),
+                        None => "it has no control of a similar name".to_owned(),
+                    };
+                    format!("SynthDef {:?} has no control {name:?}; {hint}", info.name)
+                }
+                ControlKey::Index(index) if *index >= info.value_count => {
+                    format!(
+                        "SynthDef {:?} has no control {index}; it has {}",
+                        info.name, info.value_count
+                    )
+                }
+                _ => continue,
+            };
+            if let Ok(host) = self.shared().host() {
+                host.warn(&problem);
+            }
+        }
+    }
+
+    /// Frees a node. A synth whose SynthDef has a `gate` is released (`/n_set gate 0`) unless
+    /// `force`; everything else is freed at once. `/n_free`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn free_node<'a>(&self, node: impl Into<NodeReference<'a>>, force: bool) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        if !force && node.synthdef.is_some_and(|synthdef| synthdef.has_control("gate")) {
+            let settings = vec![("gate".into(), 0.0.into())];
+            return self.submit(SetNode { id: node.id, settings });
+        }
+        self.submit(FreeNodes { ids: vec![node.id] })
+    }
+
+    /// Frees all nodes of a group, or only the synths in it and in its groups. `/g_freeAll`,
+    /// `/g_deepFree`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn free_group_children<'a>(
+        &self,
+        group: impl Into<NodeReference<'a>>,
+        synths_only: bool,
+    ) -> Result<()> {
+        let group = group.into();
+        self.check_node(&group)?;
+        if synths_only {
+            self.submit(FreeGroupDeep { id: group.id })
+        } else {
+            self.submit(FreeGroupChildren { id: group.id })
+        }
+    }
+
+    /// Sets controls of a synth, or of all synths in a group. `/n_set`
+    ///
+    /// This is the hot path: nothing blocks, and outside of a moment the datagram leaves from
+    /// the calling thread.
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn set_node<'a, K: Into<ControlKey>, V: Into<ControlValue>>(
+        &self,
+        node: impl Into<NodeReference<'a>>,
+        settings: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        let settings = collect_settings(settings);
+        if let Some(info) = node.synthdef {
+            self.check_controls(info, settings.iter().map(|(key, _)| key));
+        }
+        self.submit(SetNode { id: node.id, settings })
+    }
+
+    /// Sets neighbouring controls. `/n_setn`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn set_node_range<'a, K: Into<ControlKey>>(
+        &self,
+        node: impl Into<NodeReference<'a>>,
+        settings: impl IntoIterator<Item = (K, Vec<f32>)>,
+    ) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        let settings: Vec<_> =
+            settings.into_iter().map(|(key, values)| (key.into(), values)).collect();
+        if let Some(info) = node.synthdef {
+            self.check_controls(info, settings.iter().map(|(key, _)| key));
+        }
+        self.submit(SetNodeRange { id: node.id, settings })
+    }
+
+    /// Lets controls follow buses; `None` lets them go. `/n_map`, `/n_mapa`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn map_node<'a, K: Into<ControlKey>>(
+        &self,
+        node: impl Into<NodeReference<'a>>,
+        mappings: impl IntoIterator<Item = (K, Option<MapSymbol>)>,
+    ) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        let mut control = Vec::new();
+        let mut audio = Vec::new();
+        for (key, symbol) in mappings {
+            match symbol {
+                Some(MapSymbol { rate: CalculationRate::Audio, id }) => {
+                    audio.push((key.into(), Some(id)));
+                }
+                Some(MapSymbol { rate: CalculationRate::Control, id }) => {
+                    control.push((key.into(), Some(id)));
+                }
+                None => control.push((key.into(), None)),
+            }
+        }
+        if let Some(info) = node.synthdef {
+            self.check_controls(info, control.iter().chain(&audio).map(|(key, _)| key));
+        }
+        let id = node.id;
+        if !control.is_empty() {
+            let rate = CalculationRate::Control;
+            self.submit(MapNode { id, rate, mappings: control })?;
+        }
+        if !audio.is_empty() {
+            self.submit(MapNode { id, rate: CalculationRate::Audio, mappings: audio })?;
+        }
+        Ok(())
+    }
+
+    /// Lets neighbouring controls follow neighbouring buses; `None` lets `count` of them go.
+    /// `/n_mapn`, `/n_mapan`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn map_node_range<'a, K: Into<ControlKey>>(
+        &self,
+        node: impl Into<NodeReference<'a>>,
+        mappings: impl IntoIterator<Item = (K, Option<MapSymbol>, u32)>,
+    ) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        let mut control = Vec::new();
+        let mut audio = Vec::new();
+        for (key, symbol, count) in mappings {
+            let id = symbol.map(|symbol| symbol.id);
+            match symbol.map(|symbol| symbol.rate) {
+                Some(CalculationRate::Audio) => audio.push((key.into(), id, count)),
+                _ => control.push((key.into(), id, count)),
+            }
+        }
+        for (rate, mappings) in
+            [(CalculationRate::Control, control), (CalculationRate::Audio, audio)]
+        {
+            if !mappings.is_empty() {
+                self.submit(MapNodeRange { id: node.id, rate, mappings })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a node. `/g_head`, `/g_tail`, `/n_before`, `/n_after`
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the target cannot have it there, and as
+    /// [`Context::submit`].
+    pub fn move_node<'a, 'b>(
+        &self,
+        node: impl Into<NodeReference<'a>>,
+        add_action: AddAction,
+        target: impl Into<NodeReference<'b>>,
+    ) -> Result<()> {
+        let (node, target) = (node.into(), target.into());
+        self.check_node(&node)?;
+        self.check_node(&target)?;
+        self.check_move(add_action, &target)?;
+        self.submit(MoveNode { id: node.id, add_action, target_id: target.id })
+    }
+
+    fn check_move(&self, add_action: AddAction, target: &NodeReference<'_>) -> Result<()> {
+        if add_action == AddAction::Replace {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a node that exists cannot replace another; free that one instead",
+            ));
+        }
+        check_add_action(add_action, target.kind)
+    }
+
+    /// Puts nodes one behind the other. `/n_order`
+    ///
+    /// # Errors
+    /// As [`Context::move_node`].
+    pub fn order_nodes<'a, 'b, N: Into<NodeReference<'b>>>(
+        &self,
+        add_action: AddAction,
+        target: impl Into<NodeReference<'a>>,
+        nodes: impl IntoIterator<Item = N>,
+    ) -> Result<()> {
+        let target = target.into();
+        self.check_node(&target)?;
+        self.check_move(add_action, &target)?;
+        let mut ids = Vec::new();
+        for node in nodes {
+            let node = node.into();
+            self.check_node(&node)?;
+            ids.push(node.id);
+        }
+        if ids.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "no nodes were given to order"));
+        }
+        self.submit(OrderNodes { add_action, target_id: target.id, ids })
+    }
+
+    /// Pauses a node. `/n_run`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn pause_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        self.submit(RunNodes { nodes: vec![(node.id, false)] })
+    }
+
+    /// Lets a paused node run. `/n_run`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn unpause_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<()> {
+        let node = node.into();
+        self.check_node(&node)?;
+        self.submit(RunNodes { nodes: vec![(node.id, true)] })
+    }
+
+    /// Where a node stands. `/n_query`
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    pub fn ask_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<Pending<NodeInfo>> {
+        self.ask_node_reference(node.into())
+    }
+
+    pub(crate) fn ask_node_reference(&self, node: NodeReference<'_>) -> Result<Pending<NodeInfo>> {
+        self.check_node(&node)?;
+        self.ask_for(QueryNodes { ids: vec![node.id] }, NodeInfo::parse)
+    }
+
+    /// The values of a synth's controls. A control that does not exist reads 0, as the server
+    /// answers it. `/s_get`
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    pub fn ask_synth_controls<K: Into<ControlKey>>(
+        &self,
+        synth: &Synth,
+        controls: impl IntoIterator<Item = K>,
+    ) -> Result<Pending<Vec<(ControlKey, f32)>>> {
+        self.check_own(synth.context(), "synth")?;
+        let controls: Vec<ControlKey> = controls.into_iter().map(Into::into).collect();
+        if controls.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "no control was asked for"));
+        }
+        if let Some(info) = synth.synthdef() {
+            self.check_controls(info, &controls);
+        }
+        self.ask_for(GetSynthControls { id: synth.id(), controls }, parse_controls)
+    }
+
+    /// The values of neighbouring controls. `/s_getn`
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    pub fn ask_synth_control_range(
+        &self,
+        synth: &Synth,
+        control: impl Into<ControlKey>,
+        count: u32,
+    ) -> Result<Pending<Vec<f32>>> {
+        self.check_own(synth.context(), "synth")?;
+        let control = control.into();
+        if let Some(info) = synth.synthdef() {
+            self.check_controls(info, [&control]);
+        }
+        let request = GetSynthControlRange { id: synth.id(), control, count };
+        self.ask_for(request, |message| parse_range(message, 2))
+    }
+
+    /// Lets synths go on without an id. `/s_noid`
+    ///
+    /// # Errors
+    /// As [`Context::submit`].
+    pub fn forget_synth(&self, synth: &Synth) -> Result<()> {
+        self.check_own(synth.context(), "synth")?;
+        self.submit(AutoReassignSynthIds { ids: vec![synth.id()] })
+    }
+
+    /// Controls that are to follow `bus`, as [`Context::map_node`] wants them.
+    pub fn mapping(control: impl Into<ControlKey>, bus: &Bus) -> (ControlKey, Option<MapSymbol>) {
+        (control.into(), Some(bus.map_symbol()))
+    }
+}

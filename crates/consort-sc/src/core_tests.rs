@@ -1,0 +1,285 @@
+//! The state machine on virtual time, without a server.
+
+use super::*;
+use consort_osc::OscPacket;
+use futures_lite::future::{block_on, poll_once};
+
+use crate::pending::{Pending, SlotFuture};
+use crate::requests::QueryNodes;
+
+/// A core, its clock, and what it asked for.
+struct Stage {
+    core: Core,
+    now: Duration,
+    events: Vec<String>,
+    sent: Vec<String>,
+    others: Vec<String>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let context = ContextShared::new(Options::default(), None, 0.0);
+        let core = Core::new(context, Timeouts::default());
+        let nothing = Vec::new;
+        Self { core, now: Duration::ZERO, events: nothing(), sent: nothing(), others: nothing() }
+    }
+
+    fn take_actions(&mut self) {
+        while let Some(action) = self.core.next_action() {
+            match action {
+                Action::Event(event) => self.events.push(event.to_string()),
+                Action::Send(bytes) => {
+                    self.sent.push(OscPacket::decode(&bytes).unwrap().to_string());
+                }
+                Action::Complete(outcome, result) => outcome.fill(result),
+                Action::Open(_) => self.core.socket_opened(self.now),
+                Action::Spawn(_) => self.core.process_started(),
+                Action::Kill => self.others.push("kill".into()),
+                Action::Close => self.others.push("close".into()),
+                Action::Fail(fail) => self.others.push(format!("fail {}", fail.command)),
+                Action::Warn(warning) => self.others.push(warning),
+            }
+        }
+    }
+
+    /// Lets time pass up to `until`, from one deadline to the next.
+    fn pass(&mut self, until: Duration) {
+        self.take_actions();
+        while let Some(deadline) = self.core.next_deadline()
+            && deadline <= until
+        {
+            self.now = self.now.max(deadline);
+            self.core.tick(self.now);
+            self.take_actions();
+        }
+        self.now = until;
+    }
+
+    fn hear(&mut self, address: &str, arguments: impl Into<Vec<consort_osc::OscValue>>) {
+        self.core.message(&OscMessage::new(address, arguments), false, self.now);
+        self.take_actions();
+    }
+
+    fn status(&mut self) {
+        let (one, float, double) = (1.into(), 0.5f32.into(), 48_000f64.into());
+        let int = || 0.into();
+        self.hear(
+            "/status.reply",
+            vec![one, int(), int(), int(), int(), float, 0.5f32.into(), double, 48_000f64.into()],
+        );
+    }
+
+    fn handshake(&mut self) {
+        self.take_actions();
+        self.status();
+        self.hear("/done", ["/notify".into(), 0.into(), 1.into()]);
+        self.hear("/g_queryTree.reply", [0.into(), 0.into(), 0.into()]);
+        self.hear("/synced", [HANDSHAKE_TREE.into()]);
+        self.hear("/synced", [HANDSHAKE_GROUPS.into()]);
+    }
+
+    fn connected() -> Self {
+        let mut stage = Self::new();
+        let outcome = Slot::new();
+        stage.core.connect(Options::default(), outcome.clone(), stage.now);
+        stage.handshake();
+        block_on(SlotFuture(outcome)).unwrap();
+        stage.events.clear();
+        stage.sent.clear();
+        stage
+    }
+
+    fn booted() -> Self {
+        let mut stage = Self::new();
+        let outcome = Slot::new();
+        stage.core.boot(Options::default(), outcome.clone(), stage.now);
+        stage.take_actions();
+        stage.core.process_line("SuperCollider 3 server ready.", stage.now);
+        stage.handshake();
+        block_on(SlotFuture(outcome)).unwrap();
+        stage.events.clear();
+        stage.sent.clear();
+        stage
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+#[test]
+fn a_step_of_the_handshake_is_repeated_until_it_is_answered() {
+    let mut stage = Stage::new();
+    stage.core.connect(Options::default(), Slot::new(), stage.now);
+    stage.pass(seconds(0.5));
+    assert_eq!(stage.sent, ["/status ,"]);
+    stage.pass(seconds(1.2));
+    assert_eq!(stage.sent, ["/status ,", "/status ,"]);
+    stage.status();
+    stage.pass(seconds(3.0));
+    assert_eq!(stage.sent[2..], ["/notify ,i 1", "/notify ,i 1"]);
+    assert_eq!(stage.events, ["CONNECTING"]);
+    // And not for ever.
+    stage.pass(seconds(5.1));
+    let expected = ["CONNECTING", "OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"];
+    assert_eq!(stage.events, expected);
+    assert_eq!(stage.core.boot_status(), BootStatus::Offline);
+    assert_eq!(stage.core.next_deadline(), None);
+}
+
+#[test]
+fn health_checks_grow_patient_and_then_give_up() {
+    let mut stage = Stage::connected();
+    stage.pass(seconds(1.5));
+    assert_eq!(stage.sent.len(), 1);
+    stage.status();
+    // Answered at 1.5 s, asked again a second later, and from then on never answered: tries
+    // of 1, 1.5, 2.25, 3.375 and 5.0625 s.
+    let mut asked = Vec::new();
+    for tenth in 15..=170 {
+        let before = stage.sent.len();
+        stage.pass(seconds(f64::from(tenth) / 10.0));
+        if stage.sent.len() > before {
+            asked.push(tenth);
+        }
+    }
+    assert_eq!(asked, [25, 35, 50, 73, 107]);
+    assert_eq!(stage.events, ["OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"]);
+}
+
+#[test]
+fn a_server_that_neither_answers_nor_ends_is_killed() {
+    let mut stage = Stage::booted();
+    let outcome = Slot::new();
+    stage.core.quit(false, outcome.clone(), stage.now);
+    stage.pass(seconds(1.9));
+    assert_eq!(stage.events, ["QUITTING"]);
+    stage.pass(seconds(3.9));
+    assert_eq!(stage.events, ["QUITTING", "DISCONNECTING", "OSC_DISCONNECTED", "DISCONNECTED"]);
+    assert_eq!(stage.others, ["close"]);
+    stage.pass(seconds(4.1));
+    assert_eq!(stage.others, ["close", "kill"]);
+    assert!(block_on(poll_once(SlotFuture(outcome.clone()))).is_none());
+    stage.core.process_exited("killed by signal 9");
+    stage.take_actions();
+    assert_eq!(stage.events[4..], ["PROCESS_QUIT", "QUIT"]);
+    block_on(SlotFuture(outcome)).unwrap();
+}
+
+#[test]
+fn a_process_that_is_never_ready_is_killed_and_its_text_told() {
+    let mut stage = Stage::new();
+    let outcome = Slot::new();
+    stage.core.boot(Options::default(), outcome.clone(), stage.now);
+    stage.take_actions();
+    stage.core.process_line("cannot find the audio device", stage.now);
+    stage.pass(seconds(21.0));
+    assert_eq!(stage.others, ["kill"]);
+    stage.core.process_exited("killed by signal 9");
+    stage.take_actions();
+    assert_eq!(stage.events, ["BOOTING", "PROCESS_PANICKED"]);
+    let error = block_on(SlotFuture(outcome)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerCannotBoot);
+    assert!(error.to_string().contains("cannot find the audio device"), "{error}");
+}
+
+#[test]
+fn replies_failures_and_deadlines_end_what_waits() {
+    let mut stage = Stage::connected();
+    let ask = |stage: &mut Stage, id: i32| {
+        let slot = Slot::new();
+        let request = QueryNodes { ids: vec![id] }.into();
+        stage.core.wait_for(&request, slot.clone(), None, stage.now).unwrap();
+        Pending::new(slot, NodeInfo::parse)
+    };
+    let (one, two, three) = (ask(&mut stage, 1), ask(&mut stage, 2), ask(&mut stage, 3));
+    let info = |id: i32| [id.into(), 0.into(), (-1).into(), (-1).into(), 0.into()];
+    stage.hear("/n_info", info(2));
+    stage.hear("/n_info", info(2));
+    assert_eq!(two.wait().unwrap().id, 2);
+    stage.hear("/fail", ["/n_query".into(), "Node 3 not found".into()]);
+    assert_eq!(three.wait().unwrap_err().kind(), ErrorKind::RequestFailed);
+    stage.hear("/fail", ["/n_set".into(), "Node 3 not found".into()]);
+    assert_eq!(stage.others, ["fail /n_set"]);
+    for tenth in 0..52 {
+        stage.now = seconds(f64::from(tenth) / 10.0);
+        stage.status();
+        stage.pass(stage.now);
+    }
+    assert_eq!(one.wait().unwrap_err().kind(), ErrorKind::Timeout);
+    let four = ask(&mut stage, 4);
+    stage.core.disconnect(Slot::new(), stage.now);
+    stage.pass(stage.now + seconds(1.0));
+    assert_eq!(four.wait().unwrap_err().kind(), ErrorKind::ServerOffline);
+}
+
+#[test]
+fn three_refusals_are_a_loss_and_one_is_not() {
+    let mut stage = Stage::connected();
+    stage.core.socket_refused(stage.now);
+    stage.pass(seconds(0.2));
+    stage.status();
+    stage.core.socket_refused(stage.now);
+    stage.core.socket_refused(stage.now);
+    stage.take_actions();
+    assert!(stage.events.is_empty());
+    stage.core.socket_refused(stage.now);
+    stage.take_actions();
+    assert_eq!(stage.events, ["OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"]);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = consort_osc::OscValue> {
+        prop_oneof![
+            (-3i32..1100).prop_map(Into::into),
+            any::<f32>().prop_map(Into::into),
+            prop_oneof![Just("/notify"), Just("/b_alloc"), Just("tone"), Just("/n_query")]
+                .prop_map(Into::into),
+        ]
+    }
+
+    fn address() -> impl Strategy<Value = &'static str> {
+        prop_oneof![
+            Just("/status.reply"),
+            Just("/n_go"),
+            Just("/n_end"),
+            Just("/n_move"),
+            Just("/n_on"),
+            Just("/n_off"),
+            Just("/done"),
+            Just("/fail"),
+            Just("/g_queryTree.reply"),
+            Just("/synced"),
+            Just("/n_info"),
+            Just("/c_set"),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_server_says_makes_the_client_panic(
+            messages in proptest::collection::vec(
+                (address(), proptest::collection::vec(value(), 0..9)), 0..60
+            ),
+            handshake in any::<bool>(),
+        ) {
+            let mut stage = if handshake { Stage::connected() } else { Stage::new() };
+            if !handshake {
+                stage.core.connect(Options::default(), Slot::new(), stage.now);
+            }
+            for (address, arguments) in messages {
+                stage.hear(address, arguments);
+            }
+            stage.pass(stage.now + seconds(100.0));
+            prop_assert_eq!(stage.core.boot_status(), BootStatus::Offline);
+        }
+
+        #[test]
+        fn no_bytes_make_the_client_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            crate::fuzz::sc_reply(&bytes);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Bodies of the fuzz targets, also run on the committed corpus by the tests. Not part of the
+//! interface.
+
+pub use crate::score::fuzz_score as score;
+pub use crate::shared_memory::fuzz_shared_memory as sc_shared_memory;
+pub use crate::synthdef::fuzz_scsyndef as scsyndef;
+
+use std::time::Duration;
+
+use consort_osc::{OscMessage, Packet};
+
+use crate::context::ContextShared;
+use crate::core::{Action, Core};
+use crate::lifecycle::Timeouts;
+use crate::options::Options;
+use crate::pending::Slot;
+use crate::requests::{GetControlBusRange, QueryNodes, QueryTree, Request, Sync};
+
+/// Any packets are what a server says: while it is connected to, and afterwards. Each is
+/// preceded by its length in two bytes, big-endian.
+pub fn sc_reply(bytes: &[u8]) {
+    let context = ContextShared::new(Options::default(), None, 0.0);
+    let mut core = Core::new(context.clone(), Timeouts::default());
+    let mut now = Duration::ZERO;
+    core.connect(Options::default(), Slot::new(), now);
+    core.socket_opened(now);
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
+        let (packet, after) = after.split_at(length);
+        rest = after;
+        match Packet::decode_with(packet, &crate::wire::REPLY_LIMITS) {
+            Ok(packet) => {
+                for message in packet.messages() {
+                    core.message(&OscMessage::from(message), false, now);
+                }
+            }
+            Err(_) => core.garbage(),
+        }
+        let requests: [Request; 4] = [
+            Sync { id: 1 }.into(),
+            QueryNodes { ids: vec![1000] }.into(),
+            QueryTree { id: 0, include_controls: true }.into(),
+            GetControlBusRange { start: 0, count: 2 }.into(),
+        ];
+        for request in requests {
+            let _ = core.wait_for(&request, Slot::new(), None, now);
+        }
+        now += Duration::from_millis(300);
+        core.tick(now);
+        while let Some(action) = core.next_action() {
+            if let Action::Open(_) = action {
+                core.socket_opened(now);
+            }
+        }
+    }
+    let state = context.lock();
+    for id in state.mirror.ids() {
+        let _ = state.mirror.parentage(id);
+    }
+    let _ = state.mirror.tree(0).map(|tree| tree.to_string());
+}

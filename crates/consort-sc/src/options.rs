@@ -1,0 +1,402 @@
+//! The options of a server: one field each, validated, and turned into a command line.
+//!
+//! Flags and defaults are those of `scsynth -h` (SuperCollider 3.13); `-T` is supernova's.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How OSC packets travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// One datagram a packet (`-u`); at most [`Protocol::packet_limit`] bytes each.
+    #[default]
+    Udp,
+    /// A stream of length-prefixed packets (`-t`).
+    Tcp,
+}
+
+impl Protocol {
+    /// The largest packet in bytes that may be sent: 65,507 (IPv4's limit) for a datagram.
+    /// A stream is bounded by this crate at 16 MiB a packet.
+    pub fn packet_limit(self) -> usize {
+        match self {
+            Protocol::Udp => 65_507,
+            Protocol::Tcp => 16 << 20,
+        }
+    }
+}
+
+/// Options of a server, with the defaults of the stock `scsynth`.
+///
+/// Make one with [`Options::default`] and struct update syntax:
+///
+/// ```
+/// use consort_sc::Options;
+/// let options = Options { port: 57_120, maximum_logins: 4, ..Options::default() };
+/// options.validate().unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Address to listen on and to connect to (`-B`, 127.0.0.1).
+    pub ip_address: IpAddr,
+    /// Port, 1 to 65,535 (`-u` or `-t`, 57110).
+    pub port: u16,
+    /// UDP or TCP (UDP).
+    pub protocol: Protocol,
+    /// Clients that may be logged in at once, 1 to 32 (`-l`, 1).
+    pub maximum_logins: u32,
+    /// Announce the server through zero configuration (`-R`, off).
+    pub zero_configuration: bool,
+    /// Audio buses, outputs and inputs included (`-a`, 1024).
+    pub audio_bus_channel_count: u32,
+    /// Control buses (`-c`, 16384).
+    pub control_bus_channel_count: u32,
+    /// Hardware inputs (`-i`, 8).
+    pub input_bus_channel_count: u32,
+    /// Hardware outputs (`-o`, 8).
+    pub output_bus_channel_count: u32,
+    /// Frames of one control period (`-z`, 64).
+    pub block_size: u32,
+    /// Frames of the sound card's buffer (`-Z`, the card's).
+    pub hardware_buffer_size: Option<u32>,
+    /// Frames a second (`-S`, the card's).
+    pub sample_rate: Option<u32>,
+    /// Buffers (`-b`, 1024).
+    pub buffer_count: u32,
+    /// Input device (`-H`).
+    pub input_device: Option<String>,
+    /// Output device (`-H`).
+    pub output_device: Option<String>,
+    /// Nodes (`-n`, 1024).
+    pub maximum_node_count: u32,
+    /// SynthDefs (`-d`, 1024).
+    pub maximum_synthdef_count: u32,
+    /// Realtime memory in KiB (`-m`, 8192).
+    pub memory_size: u32,
+    /// Lock memory into RAM (`-L`, off).
+    pub memory_locking: bool,
+    /// Random number generators (`-r`, 64).
+    pub random_number_generator_count: u32,
+    /// Wire buffers (`-w`, 64).
+    pub wire_buffer_count: u32,
+    /// Folder outside of which the server opens no file (`-P`).
+    pub restricted_path: Option<PathBuf>,
+    /// Folders of UGen plugins, joined as the server expects (`-U`).
+    pub ugen_plugins_path: Option<String>,
+    /// Load the SynthDefs of the user's folder at start (`-D`, on).
+    pub load_synthdefs: bool,
+    /// Level at which output is clipped, in full scale; infinite for none (`-s`).
+    pub safety_clip: Option<f32>,
+    /// Password that a TCP client has to send first, at most 31 bytes (`-p`).
+    pub password: Option<String>,
+    /// Inputs to open, as a string of 0 and 1 (`-I`).
+    pub input_stream_mask: String,
+    /// Outputs to open, as a string of 0 and 1 (`-O`).
+    pub output_stream_mask: String,
+    /// Threads of supernova (`-T`); scsynth has none.
+    pub threads: Option<u32>,
+    /// How much the server prints, -2 (little) to 4 (`-V`, 0). Below 0 the server would not even
+    /// say when it is ready, so that it is started with 0; its output is only ever logged.
+    pub verbosity: i32,
+    /// Name or path of the executable; else `CONSORT_SCSYNTH`, then `scsynth` on `PATH`, then
+    /// the standard folders.
+    pub executable: Option<PathBuf>,
+    /// Environment variables of the process, beside those that it inherits; for example
+    /// `JACK_DEFAULT_SERVER`, the name of the JACK server to use.
+    pub environment: Vec<(String, String)>,
+    /// First id of nodes that are not permanent, at least 1000 (1000).
+    pub initial_node_id: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ip_address: IpAddr::from([127, 0, 0, 1]),
+            port: 57_110,
+            protocol: Protocol::Udp,
+            maximum_logins: 1,
+            zero_configuration: false,
+            audio_bus_channel_count: 1024,
+            control_bus_channel_count: 16_384,
+            input_bus_channel_count: 8,
+            output_bus_channel_count: 8,
+            block_size: 64,
+            hardware_buffer_size: None,
+            sample_rate: None,
+            buffer_count: 1024,
+            input_device: None,
+            output_device: None,
+            maximum_node_count: 1024,
+            maximum_synthdef_count: 1024,
+            memory_size: 8192,
+            memory_locking: false,
+            random_number_generator_count: 64,
+            wire_buffer_count: 64,
+            restricted_path: None,
+            ugen_plugins_path: None,
+            load_synthdefs: true,
+            safety_clip: None,
+            password: None,
+            input_stream_mask: String::new(),
+            output_stream_mask: String::new(),
+            threads: None,
+            verbosity: 0,
+            executable: None,
+            environment: Vec::new(),
+            initial_node_id: 1000,
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOptions, message)
+}
+
+impl Options {
+    /// Index of the first audio bus that is neither an output nor an input.
+    pub fn first_private_bus_id(&self) -> u32 {
+        self.output_bus_channel_count + self.input_bus_channel_count
+    }
+
+    /// Audio buses beyond outputs and inputs.
+    pub fn private_audio_bus_channel_count(&self) -> u32 {
+        self.audio_bus_channel_count.saturating_sub(self.first_private_bus_id())
+    }
+
+    /// Checks every option against its range and against the others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOptions`], which names the option, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        let range = |name: &str, value: u32, low: u32, high: u32| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(invalid(format!("{name} is {value}; it must be {low} to {high}")))
+            }
+        };
+        if self.port == 0 {
+            return Err(invalid("port is 0; it must be 1 to 65535"));
+        }
+        range("maximum_logins", self.maximum_logins, 1, 32)?;
+        range("audio_bus_channel_count", self.audio_bus_channel_count, 1, 1 << 24)?;
+        range("control_bus_channel_count", self.control_bus_channel_count, 1, 1 << 24)?;
+        range("input_bus_channel_count", self.input_bus_channel_count, 0, 1 << 16)?;
+        range("output_bus_channel_count", self.output_bus_channel_count, 0, 1 << 16)?;
+        range("block_size", self.block_size, 1, 1 << 16)?;
+        range("buffer_count", self.buffer_count, 1, 1 << 24)?;
+        range("maximum_node_count", self.maximum_node_count, 1, 1 << 24)?;
+        range("maximum_synthdef_count", self.maximum_synthdef_count, 1, 1 << 24)?;
+        range("memory_size", self.memory_size, 1, 1 << 24)?;
+        range("random_number_generator_count", self.random_number_generator_count, 1, 1 << 20)?;
+        range("wire_buffer_count", self.wire_buffer_count, 1, 1 << 20)?;
+        range("initial_node_id", self.initial_node_id, 1000, 0x03FF_FFFF)?;
+        if let Some(size) = self.hardware_buffer_size {
+            range("hardware_buffer_size", size, 1, 1 << 20)?;
+        }
+        if let Some(rate) = self.sample_rate {
+            range("sample_rate", rate, 1000, 1_000_000)?;
+        }
+        if let Some(threads) = self.threads {
+            range("threads", threads, 1, 1024)?;
+        }
+        if !(-2..=4).contains(&self.verbosity) {
+            return Err(invalid(format!("verbosity is {}; it must be -2 to 4", self.verbosity)));
+        }
+        if self.first_private_bus_id() > self.audio_bus_channel_count {
+            return Err(invalid(format!(
+                "audio_bus_channel_count is {}, but outputs ({}) and inputs ({}) need {} of them",
+                self.audio_bus_channel_count,
+                self.output_bus_channel_count,
+                self.input_bus_channel_count,
+                self.first_private_bus_id(),
+            )));
+        }
+        if let Some(clip) = self.safety_clip
+            && (clip.is_nan() || clip <= 0.0)
+        {
+            return Err(invalid(format!("safety_clip is {clip}; it must be above 0")));
+        }
+        for (name, mask) in [
+            ("input_stream_mask", &self.input_stream_mask),
+            ("output_stream_mask", &self.output_stream_mask),
+        ] {
+            if mask.bytes().any(|byte| byte != b'0' && byte != b'1') {
+                return Err(invalid(format!("{name} is {mask:?}; it may hold only 0 and 1")));
+            }
+        }
+        if let Some(password) = &self.password {
+            if password.is_empty() || password.len() > 31 || password.contains('\0') {
+                return Err(invalid("password must be 1 to 31 bytes without a zero byte"));
+            }
+            if self.protocol == Protocol::Udp {
+                return Err(invalid(
+                    "password is set, but a UDP server never asks for one; use Protocol::Tcp",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The arguments for the executable: only what differs from the server's own defaults,
+    /// sorted by flag; `-R 0` always unless zero configuration is wanted.
+    pub fn arguments(&self) -> Vec<String> {
+        let default = Options::default();
+        let mut pairs: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut add = |flag, values: Vec<String>| pairs.push((flag, values));
+        let port_flag = if self.protocol == Protocol::Udp { "-u" } else { "-t" };
+        add(port_flag, vec![self.port.to_string()]);
+        if !self.zero_configuration {
+            add("-R", vec!["0".into()]);
+        }
+        if self.ip_address != default.ip_address {
+            add("-B", vec![self.ip_address.to_string()]);
+        }
+        // The server's own default of logins is 64; this crate's is 1 and has to be said.
+        add("-l", vec![self.maximum_logins.to_string()]);
+        for (flag, value, standard) in [
+            ("-a", self.audio_bus_channel_count, default.audio_bus_channel_count),
+            ("-b", self.buffer_count, default.buffer_count),
+            ("-c", self.control_bus_channel_count, default.control_bus_channel_count),
+            ("-d", self.maximum_synthdef_count, default.maximum_synthdef_count),
+            ("-i", self.input_bus_channel_count, default.input_bus_channel_count),
+            ("-m", self.memory_size, default.memory_size),
+            ("-n", self.maximum_node_count, default.maximum_node_count),
+            ("-o", self.output_bus_channel_count, default.output_bus_channel_count),
+            ("-r", self.random_number_generator_count, default.random_number_generator_count),
+            ("-w", self.wire_buffer_count, default.wire_buffer_count),
+            ("-z", self.block_size, default.block_size),
+        ] {
+            if value != standard {
+                add(flag, vec![value.to_string()]);
+            }
+        }
+        if let Some(size) = self.hardware_buffer_size {
+            add("-Z", vec![size.to_string()]);
+        }
+        if let Some(rate) = self.sample_rate {
+            add("-S", vec![rate.to_string()]);
+        }
+        match (&self.input_device, &self.output_device) {
+            (None, None) => {}
+            (Some(device), None) | (None, Some(device)) => add("-H", vec![device.clone()]),
+            (Some(input), Some(output)) if input == output => add("-H", vec![input.clone()]),
+            (Some(input), Some(output)) => add("-H", vec![input.clone(), output.clone()]),
+        }
+        if self.memory_locking {
+            add("-L", Vec::new());
+        }
+        if let Some(path) = &self.restricted_path {
+            add("-P", vec![path.display().to_string()]);
+        }
+        if let Some(path) = &self.ugen_plugins_path {
+            add("-U", vec![path.clone()]);
+        }
+        if !self.load_synthdefs {
+            add("-D", vec!["0".into()]);
+        }
+        if let Some(clip) = self.safety_clip {
+            let text = if clip.is_infinite() { "inf".to_owned() } else { clip.to_string() };
+            add("-s", vec![text]);
+        }
+        if let Some(password) = &self.password {
+            add("-p", vec![password.clone()]);
+        }
+        if !self.input_stream_mask.is_empty() {
+            add("-I", vec![self.input_stream_mask.clone()]);
+        }
+        if !self.output_stream_mask.is_empty() {
+            add("-O", vec![self.output_stream_mask.clone()]);
+        }
+        if let Some(threads) = self.threads {
+            add("-T", vec![threads.to_string()]);
+        }
+        if self.verbosity > 0 {
+            // Not `-v`: that prints the version and exits.
+            add("-V", vec![self.verbosity.to_string()]);
+        }
+        pairs.sort_by_key(|(flag, _)| *flag);
+        pairs
+            .into_iter()
+            .flat_map(|(flag, values)| std::iter::once(flag.to_owned()).chain(values))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_say_only_what_the_server_would_do_differently() {
+        let options = Options::default();
+        options.validate().unwrap();
+        assert_eq!(options.arguments(), ["-R", "0", "-l", "1", "-u", "57110"]);
+    }
+
+    #[test]
+    fn every_option_reaches_the_command_line_sorted_by_flag() {
+        let options = Options {
+            ip_address: IpAddr::from([0, 0, 0, 0]),
+            port: 5000,
+            protocol: Protocol::Tcp,
+            maximum_logins: 3,
+            zero_configuration: true,
+            audio_bus_channel_count: 100,
+            control_bus_channel_count: 200,
+            input_bus_channel_count: 2,
+            output_bus_channel_count: 4,
+            block_size: 32,
+            hardware_buffer_size: Some(256),
+            sample_rate: Some(44_100),
+            buffer_count: 10,
+            input_device: Some("in".into()),
+            output_device: Some("out".into()),
+            maximum_node_count: 11,
+            maximum_synthdef_count: 12,
+            memory_size: 13,
+            memory_locking: true,
+            random_number_generator_count: 14,
+            wire_buffer_count: 15,
+            restricted_path: Some("/tmp".into()),
+            ugen_plugins_path: Some("/plugins".into()),
+            load_synthdefs: false,
+            safety_clip: Some(f32::INFINITY),
+            password: Some("open".into()),
+            input_stream_mask: "10".into(),
+            output_stream_mask: "01".into(),
+            threads: Some(2),
+            verbosity: 1,
+            executable: None,
+            environment: Vec::new(),
+            initial_node_id: 2000,
+        };
+        options.validate().unwrap();
+        assert_eq!(
+            options.arguments().join(" "),
+            "-B 0.0.0.0 -D 0 -H in out -I 10 -L -O 01 -P /tmp -S 44100 -T 2 -U /plugins -V 1 \
+             -Z 256 -a 100 -b 10 -c 200 -d 12 -i 2 -l 3 -m 13 -n 11 -o 4 -p open -r 14 -s inf \
+             -t 5000 -w 15 -z 32"
+        );
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named_with_its_range() {
+        let cases: [(Options, &str); 7] = [
+            (Options { port: 0, ..Options::default() }, "port is 0"),
+            (Options { maximum_logins: 33, ..Options::default() }, "1 to 32"),
+            (Options { verbosity: 9, ..Options::default() }, "-2 to 4"),
+            (Options { audio_bus_channel_count: 9, ..Options::default() }, "need 16"),
+            (Options { input_stream_mask: "12".into(), ..Options::default() }, "0 and 1"),
+            (Options { password: Some("x".into()), ..Options::default() }, "Protocol::Tcp"),
+            (Options { safety_clip: Some(f32::NAN), ..Options::default() }, "above 0"),
+        ];
+        for (options, expected) in cases {
+            let error = options.validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

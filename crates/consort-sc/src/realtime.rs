@@ -1,0 +1,195 @@
+//! What blocking and async servers offer alike, without waiting: properties, callbacks, events,
+//! captures.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use consort_osc::OscMessage;
+
+use crate::async_server::AsyncServer;
+use crate::callbacks::{CallbackHandle, OscPattern, blocking};
+use crate::capture::{Capture, CaptureBuffer};
+use crate::error::Result;
+use crate::events::{EventFilter, EventReceiver};
+use crate::lifecycle::{LifecycleEvent, Timeouts};
+use crate::pending::SlotFuture;
+use crate::queries::StatusInfo;
+use crate::server::Server;
+use crate::session::Session;
+use crate::shared_memory::SharedMemory;
+use crate::synthdef_file::SynthDefFile;
+
+impl Session {
+    fn register_osc(
+        &self,
+        pattern: OscPattern,
+        failure_pattern: Option<OscPattern>,
+        once: bool,
+        procedure: impl FnMut(OscMessage) + Send + 'static,
+    ) -> CallbackHandle {
+        self.driver.shared.callbacks.register_osc(pattern, failure_pattern, once, procedure)
+    }
+}
+
+macro_rules! realtime_methods {
+    ($type:ident) => {
+        impl $type {
+            /// The same server, for threads.
+            pub fn blocking(&self) -> Server {
+                Server { session: self.session.clone() }
+            }
+
+            /// The same server, for tasks.
+            pub fn asynchronous(&self) -> AsyncServer {
+                AsyncServer { session: self.session.clone() }
+            }
+
+            /// Whether this client started the server's process.
+            pub fn is_owner(&self) -> bool {
+                self.session.driver.shared.core().is_owner()
+            }
+
+            /// The process that this client started, while it runs.
+            pub fn process_id(&self) -> Option<u32> {
+                self.session.driver.shared.process_id()
+            }
+
+            /// What the server said last of how busy it is; asked about every second.
+            pub fn status(&self) -> Option<StatusInfo> {
+                self.session.driver.shared.core().status()
+            }
+
+            /// The server's memory, if it runs on this machine and passed every check.
+            pub fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
+                self.session.driver.shared.memory()
+            }
+
+            /// The deadlines in force.
+            pub fn timeouts(&self) -> Timeouts {
+                self.session.driver.shared.core().timeouts()
+            }
+
+            /// Sets the deadlines.
+            pub fn set_timeouts(&self, timeouts: Timeouts) {
+                self.session.driver.shared.command(|core, _| core.set_timeouts(timeouts));
+            }
+
+            /// SynthDefs that are loaded whenever this client boots the server, before
+            /// `Connected`.
+            pub fn set_initial_synthdefs<'a>(
+                &self,
+                files: impl IntoIterator<Item = &'a SynthDefFile>,
+            ) {
+                let files = files.into_iter().map(|file| file.bytes().clone()).collect();
+                self.session.driver.shared.core().set_initial_synthdefs(files);
+            }
+
+            /// Whether a notification contradicted the mirrored tree (datagrams were lost); a
+            /// `query_tree` of the root seeds it anew.
+            pub fn is_mirror_stale(&self) -> bool {
+                self.session.context.shared().lock().mirror.is_stale()
+            }
+
+            /// Resolves when the start that was asked for last is over: true if it succeeded.
+            pub fn boot_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
+                SlotFuture(self.session.driver.shared.signals.start_slot())
+            }
+
+            /// Resolves when the connection that began last is over: true if it ended in good
+            /// order, false after a panic.
+            pub fn exit_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
+                SlotFuture(self.session.driver.shared.signals.end_slot())
+            }
+
+            /// Calls `procedure` for messages that match `pattern` (an address and leading
+            /// arguments). It runs on a thread of its own; it may block and make requests.
+            pub fn register_osc_callback(
+                &self,
+                pattern: impl Into<OscPattern>,
+                procedure: impl FnMut(OscMessage) + Send + 'static,
+            ) -> CallbackHandle {
+                self.session.register_osc(pattern.into(), None, false, procedure)
+            }
+
+            /// As `register_osc_callback`, at most one time.
+            pub fn register_osc_callback_once(
+                &self,
+                pattern: impl Into<OscPattern>,
+                procedure: impl FnMut(OscMessage) + Send + 'static,
+            ) -> CallbackHandle {
+                self.session.register_osc(pattern.into(), None, true, procedure)
+            }
+
+            /// As `register_osc_callback`; a message that matches `failure_pattern` (such as
+            /// `/fail` with a command) calls it, too, and is then no event of its own.
+            pub fn register_osc_callback_with(
+                &self,
+                pattern: impl Into<OscPattern>,
+                failure_pattern: Option<OscPattern>,
+                once: bool,
+                procedure: impl FnMut(OscMessage) + Send + 'static,
+            ) -> CallbackHandle {
+                self.session.register_osc(pattern.into(), failure_pattern, once, procedure)
+            }
+
+            /// As `register_osc_callback`, with a procedure that returns a future, which runs
+            /// to its end before the next call.
+            pub fn register_osc_callback_async<F: Future<Output = ()> + Send + 'static>(
+                &self,
+                pattern: impl Into<OscPattern>,
+                procedure: impl FnMut(OscMessage) -> F + Send + 'static,
+            ) -> CallbackHandle {
+                self.session.register_osc(pattern.into(), None, false, blocking(procedure))
+            }
+
+            /// Calls `procedure` when one of `events` happens ([`LifecycleEvent::ALL`] for
+            /// all); with `once`, only for the first of them. It runs on a thread of its own.
+            pub fn register_lifecycle_callback(
+                &self,
+                events: impl IntoIterator<Item = LifecycleEvent>,
+                once: bool,
+                procedure: impl FnMut(LifecycleEvent) + Send + 'static,
+            ) -> CallbackHandle {
+                let events = events.into_iter().collect();
+                self.session.driver.shared.callbacks.register_lifecycle(events, once, procedure)
+            }
+
+            /// As `register_lifecycle_callback`, with a procedure that returns a future.
+            pub fn register_lifecycle_callback_async<F: Future<Output = ()> + Send + 'static>(
+                &self,
+                events: impl IntoIterator<Item = LifecycleEvent>,
+                once: bool,
+                procedure: impl FnMut(LifecycleEvent) -> F + Send + 'static,
+            ) -> CallbackHandle {
+                self.register_lifecycle_callback(events, once, blocking(procedure))
+            }
+
+            /// Ends a callback; the same as [`CallbackHandle::unregister`].
+            pub fn unregister_osc_callback(&self, callback: &CallbackHandle) {
+                callback.unregister();
+            }
+
+            /// Ends a callback; the same as [`CallbackHandle::unregister`].
+            pub fn unregister_lifecycle_callback(&self, callback: &CallbackHandle) {
+                callback.unregister();
+            }
+
+            /// Events from now on, for a loop of one's own: with a descriptor for `poll`.
+            pub fn events(&self, filter: EventFilter) -> EventReceiver {
+                let (receiver, queue) = EventReceiver::new(filter);
+                self.session.driver.shared.add_events(&queue);
+                receiver
+            }
+
+            /// Every packet from now on, sent and received, until the capture is dropped.
+            pub fn capture(&self) -> Capture {
+                let buffer = Arc::<CaptureBuffer>::default();
+                self.session.driver.shared.add_capture(&buffer);
+                Capture(buffer)
+            }
+        }
+    };
+}
+
+realtime_methods!(Server);
+realtime_methods!(AsyncServer);

@@ -1,0 +1,125 @@
+//! A SynthDef as text.
+
+use std::fmt;
+
+use super::model::{CompiledInput, CompiledUGen, Control, SynthDef};
+use super::operators::{BinaryOperator, UnaryOperator};
+use crate::ugens;
+
+/// One line for the name, each control and each UGen:
+///
+/// ```text
+/// SynthDef "bell"
+///   controls
+///     0 out ir = 0
+///   ugens
+///     0 Control.ir -> out
+///     1 SinOsc.ar frequency: 440, phase: 0
+/// ```
+impl fmt::Display for SynthDef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ugens = self.ugens();
+        writeln!(formatter, "SynthDef {:?}", self.name())?;
+        if !self.controls().is_empty() {
+            writeln!(formatter, "  controls")?;
+        }
+        for control in self.controls() {
+            write!(
+                formatter,
+                "    {} {} {} = ",
+                control.index,
+                control.name,
+                control.rate.token()
+            )?;
+            match &control.values[..] {
+                [value] => write!(formatter, "{value}")?,
+                values => write!(formatter, "{values:?}")?,
+            }
+            if control.lag != 0.0 {
+                write!(formatter, ", lag {} s", control.lag)?;
+            }
+            writeln!(formatter)?;
+        }
+        writeln!(formatter, "  ugens")?;
+        for (index, ugen) in ugens.iter().enumerate() {
+            write!(formatter, "    {index} {}", label(ugen))?;
+            for (place, input) in ugen.inputs.iter().enumerate() {
+                let separator = if place == 0 { " " } else { ", " };
+                write!(formatter, "{separator}{}: ", input_name(ugen, place))?;
+                match *input {
+                    CompiledInput::Constant(value) => write!(formatter, "{value}")?,
+                    CompiledInput::Output { ugen, output } => {
+                        let source = &ugens[ugen as usize];
+                        match control_of(self.controls(), source, output) {
+                            Some(name) => write!(formatter, "{name}")?,
+                            None if source.outputs.len() == 1 => {
+                                write!(formatter, "{ugen} {}", label(source))?;
+                            }
+                            None => write!(formatter, "{ugen} {}[{output}]", label(source))?,
+                        }
+                    }
+                }
+            }
+            if ugen.outputs.len() > 1 && !is_control(ugen) {
+                write!(formatter, " ({} outputs)", ugen.outputs.len())?;
+            }
+            writeln!(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_control(ugen: &CompiledUGen) -> bool {
+    ["Control", "TrigControl", "AudioControl", "LagControl"].contains(&ugen.name.as_str())
+}
+
+/// Name and rate; of operators, the operator's name.
+fn label(ugen: &CompiledUGen) -> String {
+    let rate = ugen.rate.token();
+    let number = ugen.special_index as u16;
+    match ugen.name.as_str() {
+        "UnaryOpUGen" => match UnaryOperator::from_number(number) {
+            Some(operator) => format!("{operator:?}.{rate}"),
+            None => format!("UnaryOpUGen({number}).{rate}"),
+        },
+        "BinaryOpUGen" => match BinaryOperator::from_number(number) {
+            Some(operator) => format!("{operator:?}.{rate}"),
+            None => format!("BinaryOpUGen({number}).{rate}"),
+        },
+        name => format!("{name}.{rate}"),
+    }
+}
+
+/// Name of an input by its place: those behind the first list are counted from it.
+fn input_name(ugen: &CompiledUGen, place: usize) -> String {
+    let Some(spec) = ugens::find(&ugen.name) else {
+        return place.to_string();
+    };
+    let list = spec.parameters.iter().position(|parameter| parameter.list);
+    match list {
+        Some(list) if place >= list => {
+            format!("{}[{}]", spec.parameters[list].name, place - list)
+        }
+        _ => match spec.parameters.get(place) {
+            Some(parameter) => parameter.name.to_owned(),
+            None => place.to_string(),
+        },
+    }
+}
+
+/// The control's name if the output belongs to one.
+fn control_of(controls: &[Control], source: &CompiledUGen, output: u32) -> Option<String> {
+    if !is_control(source) {
+        return None;
+    }
+    let index = u32::from(source.special_index as u16) + output;
+    let before = controls.partition_point(|control| control.index <= index);
+    let control = &controls[before.checked_sub(1)?];
+    if index - control.index >= control.values.len() as u32 {
+        return None;
+    }
+    Some(match control.values.len() {
+        1 => control.name.clone(),
+        _ => format!("{}[{}]", control.name, index - control.index),
+    })
+}

@@ -1,0 +1,229 @@
+//! The small values that requests are made of: where a node goes, what a control is called and
+//! what it is set to.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where a new or moved node goes, relative to its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AddAction {
+    /// First in the target group.
+    #[default]
+    ToHead,
+    /// Last in the target group.
+    ToTail,
+    /// Just before the target node.
+    Before,
+    /// Just after the target node.
+    After,
+    /// In the place of the target node, which is freed.
+    Replace,
+}
+
+impl AddAction {
+    /// The number that the server knows it by.
+    pub fn code(self) -> i32 {
+        match self {
+            AddAction::ToHead => 0,
+            AddAction::ToTail => 1,
+            AddAction::Before => 2,
+            AddAction::After => 3,
+            AddAction::Replace => 4,
+        }
+    }
+}
+
+/// How often a bus or a UGen has a new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CalculationRate {
+    /// Once a control period.
+    Control,
+    /// Once a frame.
+    Audio,
+}
+
+impl fmt::Display for CalculationRate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            CalculationRate::Control => "control",
+            CalculationRate::Audio => "audio",
+        })
+    }
+}
+
+/// A control of a synth, by name or by index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ControlKey {
+    /// By its index in the SynthDef.
+    Index(u32),
+    /// By its name.
+    Name(std::borrow::Cow<'static, str>),
+}
+
+impl From<&str> for ControlKey {
+    fn from(name: &str) -> Self {
+        ControlKey::Name(name.to_owned().into())
+    }
+}
+
+impl From<String> for ControlKey {
+    fn from(name: String) -> Self {
+        ControlKey::Name(name.into())
+    }
+}
+
+impl From<&String> for ControlKey {
+    fn from(name: &String) -> Self {
+        ControlKey::Name(name.clone().into())
+    }
+}
+
+impl From<u32> for ControlKey {
+    fn from(index: u32) -> Self {
+        ControlKey::Index(index)
+    }
+}
+
+impl fmt::Display for ControlKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ControlKey::Index(index) => write!(formatter, "{index}"),
+            ControlKey::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// A bus as the server writes it where a value could stand: `c0`, `a16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MapSymbol {
+    /// The rate of the bus.
+    pub rate: CalculationRate,
+    /// The index of the bus.
+    pub id: u32,
+}
+
+impl fmt::Display for MapSymbol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = match self.rate {
+            CalculationRate::Control => 'c',
+            CalculationRate::Audio => 'a',
+        };
+        write!(formatter, "{letter}{}", self.id)
+    }
+}
+
+impl std::str::FromStr for MapSymbol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = || {
+            let rate = match text.as_bytes().first()? {
+                b'c' => CalculationRate::Control,
+                b'a' => CalculationRate::Audio,
+                _ => return None,
+            };
+            let digits = &text[1..];
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            Some(MapSymbol { rate, id: digits.parse().ok()? })
+        };
+        parse().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{text:?} is no bus; expected `c` or `a` and a number, as in c0 or a16"),
+            )
+        })
+    }
+}
+
+/// What a control is set to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ControlValue {
+    /// A number.
+    Float(f32),
+    /// Mapped to a bus.
+    Map(MapSymbol),
+    /// The values of an array control.
+    Array(Vec<ControlValue>),
+}
+
+impl From<f32> for ControlValue {
+    fn from(value: f32) -> Self {
+        ControlValue::Float(value)
+    }
+}
+
+impl From<f64> for ControlValue {
+    fn from(value: f64) -> Self {
+        ControlValue::Float(value as f32)
+    }
+}
+
+impl From<i32> for ControlValue {
+    fn from(value: i32) -> Self {
+        ControlValue::Float(value as f32)
+    }
+}
+
+impl From<u32> for ControlValue {
+    fn from(value: u32) -> Self {
+        ControlValue::Float(value as f32)
+    }
+}
+
+impl From<MapSymbol> for ControlValue {
+    fn from(symbol: MapSymbol) -> Self {
+        ControlValue::Map(symbol)
+    }
+}
+
+impl From<Vec<f32>> for ControlValue {
+    fn from(values: Vec<f32>) -> Self {
+        ControlValue::Array(values.into_iter().map(ControlValue::Float).collect())
+    }
+}
+
+impl From<&[f32]> for ControlValue {
+    fn from(values: &[f32]) -> Self {
+        ControlValue::Array(values.iter().copied().map(ControlValue::Float).collect())
+    }
+}
+
+impl From<Vec<ControlValue>> for ControlValue {
+    fn from(values: Vec<ControlValue>) -> Self {
+        ControlValue::Array(values)
+    }
+}
+
+impl fmt::Display for ControlValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ControlValue::Float(value) => write!(formatter, "{value:?}"),
+            ControlValue::Map(symbol) => write!(formatter, "{symbol}"),
+            ControlValue::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        formatter.write_str(" ")?;
+                    }
+                    write!(formatter, "{value}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Controls and what to set them to.
+pub type Settings = Vec<(ControlKey, ControlValue)>;
+
+/// No settings at all, where the compiler wants a type.
+pub const NO_SETTINGS: [(&str, f32); 0] = [];
+
+/// Collects what callers give as settings.
+pub(crate) fn collect_settings<K: Into<ControlKey>, V: Into<ControlValue>>(
+    settings: impl IntoIterator<Item = (K, V)>,
+) -> Settings {
+    settings.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+}

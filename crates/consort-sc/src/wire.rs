@@ -1,0 +1,95 @@
+//! What this crate adds to `consort-osc`: reading the arguments of owned messages with errors
+//! that name the message, and the scratch space for encoding.
+
+use std::cell::RefCell;
+
+use consort_osc::{Limits, MessageBuilder, OscMessage, OscValue};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Writes the arguments of a request.
+pub(crate) type Writer<'a> = MessageBuilder<'a, Vec<u8>>;
+
+/// Bounds on what a server may send: the largest packet of a stream, and no deep nesting.
+pub(crate) const REPLY_LIMITS: Limits = Limits::DEFAULT.with_size(16 << 20).with_bundle_depth(4);
+
+impl From<consort_osc::Error> for Error {
+    fn from(error: consort_osc::Error) -> Self {
+        Error::new(ErrorKind::InvalidArgument, format!("cannot be written as OSC: {error}"))
+    }
+}
+
+/// Typed access to the arguments of a message from a server.
+pub trait Arguments {
+    /// The whole number at `index`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] if there is none.
+    fn int(&self, index: usize) -> Result<i32>;
+    /// The number at `index`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] if there is none.
+    fn double(&self, index: usize) -> Result<f64>;
+    /// The number at `index`, in single precision.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] if there is none.
+    fn float(&self, index: usize) -> Result<f32> {
+        self.double(index).map(|value| value as f32)
+    }
+    /// The text at `index`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] if there is none.
+    fn text(&self, index: usize) -> Result<&str>;
+}
+
+impl Arguments for OscMessage {
+    fn int(&self, index: usize) -> Result<i32> {
+        self.arguments
+            .get(index)
+            .and_then(OscValue::as_i32)
+            .ok_or_else(|| unexpected(self, index, "a whole number"))
+    }
+
+    fn double(&self, index: usize) -> Result<f64> {
+        self.arguments
+            .get(index)
+            .and_then(OscValue::as_f64)
+            .ok_or_else(|| unexpected(self, index, "a number"))
+    }
+
+    fn text(&self, index: usize) -> Result<&str> {
+        self.arguments
+            .get(index)
+            .and_then(OscValue::as_str)
+            .ok_or_else(|| unexpected(self, index, "a string"))
+    }
+}
+
+pub(crate) fn unexpected(message: &OscMessage, index: usize, expected: &str) -> Error {
+    let found = match message.arguments.get(index) {
+        Some(argument) => argument.to_string(),
+        None => "nothing".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Protocol,
+        format!("{}: argument {index} is {found}, expected {expected}", message.address),
+    )
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `work` with this thread's own buffer, which is empty and keeps its space.
+pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => {
+            scratch.clear();
+            work(&mut scratch)
+        }
+        Err(_) => work(&mut Vec::new()),
+    })
+}

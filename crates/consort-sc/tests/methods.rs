@@ -1,0 +1,48 @@
+//! The page docs/supercollider-methods.md names only what exists, and leaves no cell empty.
+
+use std::path::Path;
+
+fn sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+fn code_words(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_name_on_the_page_exists_and_no_cell_is_empty() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("../../docs/supercollider-methods.md")).unwrap();
+    let mut source = String::new();
+    sources(&root.join("src"), &mut source);
+    let mut tests = source.clone();
+    sources(&root.join("tests"), &mut tests);
+    let mut rows = 0;
+    for line in page.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "an empty cell: {line}");
+        let Some(test) = code_words(cells[cells.len() - 1]).next() else { continue };
+        rows += 1;
+        let function = test.rsplit("::").next().unwrap();
+        assert!(tests.contains(&format!("fn {function}()")), "no test {test}");
+        if cells.len() == 4 {
+            for name in code_words(cells[1]) {
+                let name = name.rsplit("::").next().unwrap();
+                let exists = source.contains(&format!("fn {name}"))
+                    || source.contains(&format!("struct {name}"))
+                    || source.contains(&format!("enum {name}"))
+                    || source.contains(&format!("{name}:"));
+                assert!(exists, "no {name} in the crate");
+            }
+        }
+    }
+    assert!(rows > 100, "only {rows} rows");
+}

@@ -1,0 +1,223 @@
+//! Servers that are not what they should be, played by the test itself.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use consort_osc::{OscMessage, OscPacket, OscValue};
+use consort_sc::*;
+
+use crate::rig::*;
+
+pub(crate) const CASES: &[(&str, fn())] = &[
+    ("fake::nothing_listens", nothing_listens),
+    ("fake::something_else_answers", something_else_answers),
+    ("fake::silence", silence),
+    ("fake::replies_twice_and_garbage", replies_twice_and_garbage),
+    ("fake::already_registered", already_registered),
+    ("fake::stops_answering", stops_answering),
+];
+
+/// A UDP server of a few words: answers the handshake, and what `answer` says.
+pub(crate) struct Fake {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+type Answer = dyn FnMut(&OscMessage) -> Vec<Vec<u8>> + Send;
+
+fn encode(address: &str, arguments: impl Into<Vec<OscValue>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    OscMessage::new(address, arguments).encode(&mut bytes).unwrap();
+    bytes
+}
+
+/// What a sound server answers.
+pub(crate) fn usual(message: &OscMessage) -> Vec<Vec<u8>> {
+    match message.address.as_str() {
+        "/status" => vec![encode(
+            "/status.reply",
+            [
+                1.into(),
+                0.into(),
+                0.into(),
+                2.into(),
+                0.into(),
+                0.5f32.into(),
+                1.0f32.into(),
+                48_000f64.into(),
+                48_000f64.into(),
+            ],
+        )],
+        "/notify" => vec![encode("/done", ["/notify".into(), 0.into(), 2.into()])],
+        "/g_queryTree" => {
+            vec![encode("/g_queryTree.reply", [0.into(), 0.into(), 1.into(), 1.into(), 0.into()])]
+        }
+        "/sync" => vec![encode("/synced", [message.arguments[0].clone()])],
+        "/quit" => vec![encode("/done", ["/quit".into()])],
+        _ => vec![],
+    }
+}
+
+impl Fake {
+    pub(crate) fn start(mut answer: Box<Answer>) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut bytes = vec![0; 65_536];
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok((length, from)) = socket.recv_from(&mut bytes) else { continue };
+                let Ok(packet) = OscPacket::decode(&bytes[..length]) else { continue };
+                respond(&socket, from, &packet, &mut answer);
+            }
+        });
+        Self { port, stop, thread: Some(thread) }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options { port: self.port, ..Options::default() }
+    }
+}
+
+fn respond(socket: &UdpSocket, from: SocketAddr, packet: &OscPacket, answer: &mut Box<Answer>) {
+    match packet {
+        OscPacket::Message(message) => {
+            for reply in answer(message) {
+                socket.send_to(&reply, from).unwrap();
+            }
+        }
+        OscPacket::Bundle(bundle) => {
+            for element in &bundle.elements {
+                respond(socket, from, element, answer);
+            }
+        }
+    }
+}
+
+fn quick_connect() -> Timeouts {
+    Timeouts { connect: Duration::from_millis(400), ..crate::lifecycle::quick() }
+}
+
+fn nothing_listens() {
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let options = Options { port: free_port(), protocol, ..Options::default() };
+        let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
+        let events = server.events(EventFilter::default());
+        let start = Instant::now();
+        let error = server.connect().unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2));
+        assert_eq!(error.kind(), ErrorKind::CannotConnect);
+        assert!(error.to_string().contains("nothing listens"), "{error}");
+        let mut names = Vec::new();
+        while let Some(Event::Lifecycle(event)) = events.try_next() {
+            names.push(event.to_string());
+        }
+        assert_eq!(names, ["CONNECTING", "OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"]);
+        assert_eq!(server.boot_status(), BootStatus::Offline);
+        assert!(!futures_lite::future::block_on(server.boot_future()).unwrap());
+    }
+}
+
+fn something_else_answers() {
+    for answer in [b"HTTP/1.1 400 Bad Request\r\n".to_vec(), encode("/status.reply", [1.into()])] {
+        let fake = Fake::start(Box::new(move |_| vec![answer.clone()]));
+        let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+        let error = server.connect().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CannotConnect);
+        assert!(error.to_string().contains("no SuperCollider server"), "{error}");
+    }
+}
+
+fn silence() {
+    let fake = Fake::start(Box::new(|_| vec![]));
+    let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+    let error = server.connect().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CannotConnect);
+    assert!(error.to_string().contains("within 400ms"), "{error}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = Options {
+        port: listener.local_addr().unwrap().port(),
+        protocol: Protocol::Tcp,
+        ..Options::default()
+    };
+    let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
+    let error = server.connect().unwrap_err();
+    assert!(error.to_string().contains("it wants a password"), "{error}");
+}
+
+fn replies_twice_and_garbage() {
+    let fake = Fake::start(Box::new(|message| {
+        let mut replies = usual(message);
+        replies.extend(replies.clone());
+        replies.insert(0, b"garbage".to_vec());
+        replies.push(encode("/n_go", ["no number".into()]));
+        replies.push(encode("/g_queryTree.reply", [1.into(), 0.into(), i32::MAX.into()]));
+        replies.push(encode("/done", []));
+        replies
+    }));
+    let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+    server.connect().unwrap();
+    assert_eq!(server.maximum_logins(), 2);
+    for _ in 0..50 {
+        server.sync().unwrap();
+    }
+    assert_eq!(server.query_status().unwrap().group_count, 2);
+    server.disconnect().unwrap();
+}
+
+fn already_registered() {
+    let mut first = true;
+    let fake = Fake::start(Box::new(move |message| {
+        if message.address == "/notify" && std::mem::take(&mut first) {
+            let reason = "notify: already registered\n";
+            return vec![encode("/fail", ["/notify".into(), reason.into(), 1.into()])];
+        }
+        usual(message)
+    }));
+    let options = Options { maximum_logins: 2, ..fake.options() };
+    let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
+    server.connect().unwrap();
+    assert_eq!(server.client_id(), 1);
+}
+
+fn stops_answering() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let died = dead.clone();
+    let fake =
+        Fake::start(Box::new(
+            move |message| {
+                if died.load(Ordering::Relaxed) { vec![] } else { usual(message) }
+            },
+        ));
+    let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+    server.connect().unwrap();
+    dead.store(true, Ordering::Relaxed);
+    // Whoever waits is told, whichever comes first: the deadline or the loss.
+    let error = server.sync_with(1, Duration::from_millis(100)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let error = server.sync_with(2, Duration::from_secs(60)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerOffline);
+    eventually("the loss is noticed", || server.boot_status() == BootStatus::Offline);
+    // Reconnection on request, once it lives again.
+    dead.store(false, Ordering::Relaxed);
+    server.connect().unwrap();
+    server.sync().unwrap();
+    // A closed port is noticed sooner than by patience.
+    drop(fake);
+    eventually("the closed port is noticed", || server.boot_status() == BootStatus::Offline);
+}

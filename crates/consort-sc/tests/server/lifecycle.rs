@@ -1,0 +1,309 @@
+//! The nine cases of a server's life, as lists of events, beside Supriya's.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use consort_sc::*;
+
+use crate::rig::*;
+
+pub(crate) const CASES: &[(&str, fn())] = &[
+    ("lifecycle::nine_cases", nine_cases),
+    ("lifecycle::stopped_process_is_killed", stopped_process_is_killed),
+    ("lifecycle::callbacks_and_futures", callbacks_and_futures),
+    ("lifecycle::no_orphans_no_zombies", no_orphans_no_zombies),
+    ("lifecycle::dropping_ends_or_leaves", dropping_ends_or_leaves),
+    ("lifecycle::cannot_boot_says_why", cannot_boot_says_why),
+    ("lifecycle::health_lost_as_owner_then_boot", health_lost_as_owner_then_boot),
+];
+
+pub(crate) fn quick() -> Timeouts {
+    let health = HealthCheck {
+        interval: Duration::from_millis(50),
+        timeout: Duration::from_millis(100),
+        ..HealthCheck::default()
+    };
+    Timeouts {
+        quit: Duration::from_millis(500),
+        exit: Duration::from_millis(300),
+        health,
+        ..Timeouts::default()
+    }
+}
+
+fn lives_of(server: &Server) -> EventReceiver {
+    server.events(EventFilter::default())
+}
+
+fn taken(events: &EventReceiver) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(event) = events.try_next() {
+        if let Event::Lifecycle(event) = event {
+            names.push(event.to_string());
+        }
+    }
+    names
+}
+
+/// Lifecycle events up to the last one that is expected.
+fn until(events: &EventReceiver, last: LifecycleEvent) -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut names = Vec::new();
+    while Instant::now() < deadline {
+        match events.next_timeout(Duration::from_millis(100)) {
+            Some(Event::Lifecycle(event)) => {
+                names.push(event.to_string());
+                if event == last {
+                    return names;
+                }
+            }
+            _ => continue,
+        }
+    }
+    panic!("{last} never came: {names:?}");
+}
+
+fn ours() -> Vec<(&'static str, Vec<String>)> {
+    let mut lists = Vec::new();
+    let server = Server::new(options()).unwrap();
+    let events = lives_of(&server);
+    server.boot().unwrap();
+    lists.push(("boot", taken(&events)));
+    server.quit().unwrap();
+    lists.push(("quit", taken(&events)));
+
+    let owner = booted_with(Options { maximum_logins: 8, ..options() });
+    let client = Server::new(owner.options()).unwrap();
+    let events = lives_of(&client);
+    client.connect().unwrap();
+    lists.push(("connect", taken(&events)));
+    client.disconnect().unwrap();
+    lists.push(("disconnect", taken(&events)));
+    let client = connected(&owner);
+    let events = lives_of(&client);
+    client.force_quit().unwrap();
+    lists.push(("forced_quit", taken(&events)));
+
+    let server = booted();
+    let events = lives_of(&server);
+    kill(server.process_id().unwrap());
+    lists.push(("process_dies", until(&events, LifecycleEvent::Quit)));
+
+    let options_ = Options { executable: Some(PathBuf::from("/bin/false")), ..options() };
+    let server = Server::new(options_).unwrap();
+    let events = lives_of(&server);
+    assert_eq!(server.boot().unwrap_err().kind(), ErrorKind::ServerCannotBoot);
+    lists.push(("cannot_boot", taken(&events)));
+
+    let owner = booted();
+    let client = Server::new(owner.options()).unwrap();
+    let events = lives_of(&client);
+    let error = client.connect().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooManyClients);
+    assert!(error.to_string().contains("maximum_logins"), "{error}");
+    lists.push(("too_many_clients", taken(&events)));
+
+    let owner = booted_with(Options { maximum_logins: 2, ..options() });
+    let client = connected(&owner);
+    client.set_timeouts(quick());
+    let events = lives_of(&client);
+    stop(owner.process_id().unwrap());
+    lists.push(("health_lost", until(&events, LifecycleEvent::Disconnected)));
+    owner.set_timeouts(quick());
+    lists
+}
+
+#[allow(clippy::print_stdout)] // The lists are wanted in the test's output.
+fn nine_cases() {
+    let documented = [
+        ("boot", "BOOTING PROCESS_BOOTED CONNECTING OSC_CONNECTED CONNECTED BOOTED"),
+        ("quit", "QUITTING DISCONNECTING OSC_DISCONNECTED DISCONNECTED PROCESS_QUIT QUIT"),
+        ("connect", "CONNECTING OSC_CONNECTED CONNECTED"),
+        ("disconnect", "DISCONNECTING OSC_DISCONNECTED DISCONNECTED"),
+        ("forced_quit", "QUITTING DISCONNECTING OSC_DISCONNECTED DISCONNECTED QUIT"),
+        ("process_dies", "PROCESS_PANICKED OSC_PANICKED DISCONNECTING DISCONNECTED QUIT"),
+        ("cannot_boot", "BOOTING PROCESS_PANICKED"),
+        ("too_many_clients", "CONNECTING DISCONNECTING DISCONNECTED"),
+        ("health_lost", "OSC_PANICKED DISCONNECTING DISCONNECTED"),
+    ];
+    let ours = ours();
+    for ((case, expected), (name, list)) in documented.iter().zip(&ours) {
+        assert_eq!(case, name);
+        assert_eq!(list.join(" "), *expected, "{case}");
+    }
+    match crate::supriya::lifecycle() {
+        Ok(theirs) => {
+            for ((name, list), (case, their_list)) in ours.iter().zip(&theirs) {
+                let list = list.join(" ");
+                let their_list = their_list.join(" ");
+                let mark = if list == their_list { "equal  " } else { "differs" };
+                println!("    {mark} {name:17} {list}");
+                assert_eq!(name, case);
+                assert_eq!(list, their_list, "{name}: ours and Supriya's");
+            }
+        }
+        Err(why) => {
+            for (name, list) in &ours {
+                println!("    {name:17} {}", list.join(" "));
+            }
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
+            println!("SKIPPED: comparison with Supriya: {why}");
+        }
+    }
+}
+
+fn stopped_process_is_killed() {
+    let server = booted();
+    server.set_timeouts(quick());
+    let process = server.process_id().unwrap();
+    let events = lives_of(&server);
+    stop(process);
+    let start = Instant::now();
+    server.quit().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(3), "quitting took {:?}", start.elapsed());
+    assert!(!exists(process), "the stopped process was left");
+    assert_eq!(taken(&events).last().map(String::as_str), Some("QUIT"));
+    server.boot().unwrap();
+    server.sync().unwrap();
+}
+
+fn callbacks_and_futures() {
+    let server = Server::new(options()).unwrap();
+    let (told, tell) = std::sync::mpsc::channel();
+    let again = told.clone();
+    let handle = server.register_lifecycle_callback(LifecycleEvent::ALL, false, move |event| {
+        told.send(("all", event)).unwrap();
+    });
+    server.register_lifecycle_callback_async([LifecycleEvent::Booted], true, move |event| {
+        let again = again.clone();
+        async move { again.send(("once", event)).unwrap() }
+    });
+    server.register_lifecycle_callback([LifecycleEvent::Booting], false, |_| {
+        panic!("expected in this test");
+    });
+    server.boot().unwrap();
+    assert!(futures_lite::future::block_on(server.boot_future()).unwrap());
+    let exit = server.exit_future();
+    server.quit().unwrap();
+    assert!(futures_lite::future::block_on(exit).unwrap());
+    server.boot().unwrap();
+    let exit = server.exit_future();
+    kill(server.process_id().unwrap());
+    assert!(!futures_lite::future::block_on(exit).unwrap());
+    let mut seen = Vec::new();
+    while !seen.iter().any(|(_, event)| *event == LifecycleEvent::ProcessPanicked) {
+        seen.push(tell.recv_timeout(PATIENCE).unwrap());
+    }
+    let count = |who: &str, event: LifecycleEvent| {
+        seen.iter().filter(|seen| **seen == (who, event)).count()
+    };
+    assert_eq!(count("all", LifecycleEvent::Booted), 2);
+    assert_eq!(count("once", LifecycleEvent::Booted), 1);
+    handle.unregister();
+}
+
+fn no_orphans_no_zombies() {
+    // A program that boots a server and is then killed: this one, as its own child.
+    if let Some(port) = std::env::var_os("CONSORT_TEST_ORPHAN") {
+        let options = Options { port: port.to_str().unwrap().parse().unwrap(), ..options() };
+        let server = booted_with(options);
+        std::fs::write(
+            std::env::var_os("CONSORT_TEST_ORPHAN_FILE").unwrap(),
+            server.process_id().unwrap().to_string(),
+        )
+        .unwrap();
+        loop {
+            std::thread::park();
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("process");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("lifecycle::no_orphans_no_zombies")
+        .env(JACK_VARIABLE, jack_name())
+        .env("CONSORT_TEST_ORPHAN", free_port().to_string())
+        .env("CONSORT_TEST_ORPHAN_FILE", &file)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut process = 0;
+    eventually("the child boots a server", || {
+        process =
+            std::fs::read_to_string(&file).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        process != 0
+    });
+    assert!(lives(process));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("the server ends with its owner", || !lives(process));
+
+    let server = booted();
+    let process = server.process_id().unwrap();
+    kill(process);
+    eventually("the dead process is taken", || !exists(process));
+    eventually("and the server is offline", || server.boot_status() == BootStatus::Offline);
+}
+
+fn dropping_ends_or_leaves() {
+    let owner = booted_with(Options { maximum_logins: 2, ..options() });
+    let process = owner.process_id().unwrap();
+    let client = connected(&owner);
+    drop(client);
+    owner.sync().unwrap();
+    let client = connected(&owner);
+    assert_eq!(client.client_id(), 1, "the login of a dropped client was not given back");
+    drop(owner);
+    assert!(!exists(process), "a dropped owner left its server");
+    eventually("the client notices", || client.boot_status() == BootStatus::Offline);
+}
+
+fn cannot_boot_says_why() {
+    let server = booted();
+    let port = server.options().port;
+    let error = Server::new(Options { port, ..options() }).unwrap().boot().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerCannotBoot);
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("Port {port} is in use")) && text.contains("It printed"),
+        "{text}"
+    );
+    let missing = Options { executable: Some("no-such-synth".into()), ..options() };
+    let start = Instant::now();
+    let error = Server::new(missing).unwrap().boot().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerCannotBoot);
+    assert!(error.to_string().contains("apt install"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(1));
+    let invalid = Options { verbosity: 77, ..options() };
+    assert_eq!(Server::new(invalid).unwrap_err().kind(), ErrorKind::InvalidOptions);
+    // No JACK server: the process's own words.
+    let mut lost = options();
+    lost.environment[0].1 = "consort-no-such-jack".into();
+    let error = Server::new(lost).unwrap().boot().unwrap_err();
+    assert!(error.to_string().contains("It printed"), "{error}");
+    // A process that never becomes ready is killed after the deadline.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sleeper");
+    std::fs::write(&path, "#!/bin/sh\necho waiting for nothing\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let timeouts = Timeouts { boot: Duration::from_millis(300), ..Timeouts::default() };
+    let slow = Options { executable: Some(path), ..options() };
+    let server = Server::with_timeouts(slow, None, timeouts).unwrap();
+    let error = server.boot().unwrap_err();
+    assert!(error.to_string().contains("waiting for nothing"), "{error}");
+    assert_eq!(server.process_id(), None);
+}
+
+fn health_lost_as_owner_then_boot() {
+    let server = booted();
+    server.set_timeouts(quick());
+    let process = server.process_id().unwrap();
+    let events = lives_of(&server);
+    stop(process);
+    assert_eq!(
+        until(&events, LifecycleEvent::Quit).join(" "),
+        "OSC_PANICKED DISCONNECTING DISCONNECTED QUIT"
+    );
+    assert!(!exists(process), "the stopped process was left");
+    server.boot().unwrap();
+    server.sync().unwrap();
+}

@@ -1,0 +1,242 @@
+//! What the cases stand on: a JACK server, free ports, a SynthDef, and waiting with a deadline.
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use consort_sc::{Options, Server, SynthDefFile, find_executable};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Names the JACK server of the program that started this one.
+pub(crate) const JACK_VARIABLE: &str = "CONSORT_TEST_JACK";
+
+enum Jack {
+    Unknown,
+    Running(Child),
+    Missing(String),
+}
+
+static JACK: Mutex<Jack> = Mutex::new(Jack::Unknown);
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The name of this run's JACK server, so that it meets no other.
+pub(crate) fn jack_name() -> String {
+    // A child of this program uses its parent's.
+    if let Ok(name) = std::env::var(JACK_VARIABLE) {
+        return name;
+    }
+    format!("consort{}", std::process::id())
+}
+
+/// Starts the JACK server, once.
+pub(crate) fn jack() -> Result<(), String> {
+    if std::env::var_os(JACK_VARIABLE).is_some() {
+        return Ok(());
+    }
+    let mut jack = JACK.lock().unwrap();
+    if let Jack::Unknown = *jack {
+        *jack = match start_jack() {
+            Ok(child) => Jack::Running(child),
+            Err(why) => Jack::Missing(why),
+        };
+    }
+    match &*jack {
+        Jack::Missing(why) => Err(why.clone()),
+        _ => Ok(()),
+    }
+}
+
+fn start_jack() -> Result<Child, String> {
+    find_executable(None).map_err(|error| error.to_string())?;
+    let jackd = on_path("jackd").ok_or("no jackd on PATH (Debian: apt install jackd2)")?;
+    // scsynth wants this folder to exist.
+    if let Some(home) = std::env::var_os("HOME") {
+        let folder = PathBuf::from(home).join(".local/share/SuperCollider/synthdefs");
+        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    }
+    // The kernel ends it should this program be killed.
+    let mut command = match on_path("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "TERM"]).arg(jackd);
+            command
+        }
+        None => Command::new(jackd),
+    };
+    let mut child = command
+        .args(["-n", &jack_name(), "-r", "-d", "dummy", "-r", "48000", "-p", "512"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot start jackd: {error}"))?;
+    // Ready when a first server boots on it.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let server = Server::new(options()).map_err(|error| error.to_string())?;
+        match server.boot() {
+            Ok(()) => {
+                server.quit().map_err(|error| error.to_string())?;
+                return Ok(child);
+            }
+            Err(error) if Instant::now() > deadline => {
+                end(&mut child);
+                return Err(format!("no server boots: {error}"));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Asks first: a killed jackd leaves its entry in a registry of eight for ever.
+fn end(child: &mut Child) {
+    signal(child.id(), "TERM");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().is_ok_and(|status| status.is_none()) {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn stop_jack() {
+    if let Jack::Running(child) = &mut *JACK.lock().unwrap() {
+        end(child);
+    }
+}
+
+/// A port that is free for UDP and TCP.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = udp.local_addr().unwrap().port();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Options of a server on this run's JACK server and on a free port.
+pub(crate) fn options() -> Options {
+    Options {
+        port: free_port(),
+        environment: vec![
+            ("JACK_DEFAULT_SERVER".into(), jack_name()),
+            ("JACK_NO_START_SERVER".into(), "1".into()),
+            ("SC_JACK_DEFAULT_INPUTS".into(), String::new()),
+            ("SC_JACK_DEFAULT_OUTPUTS".into(), String::new()),
+        ],
+        ..Options::default()
+    }
+}
+
+pub(crate) fn booted() -> Server {
+    booted_with(options())
+}
+
+pub(crate) fn booted_with(options: Options) -> Server {
+    let server = Server::new(options).unwrap();
+    server.boot().unwrap();
+    server
+}
+
+/// Another client of the same server.
+pub(crate) fn connected(server: &Server) -> Server {
+    let client = Server::new(server.options()).unwrap();
+    client.connect().unwrap();
+    client
+}
+
+/// Waits until `condition` holds; fails loudly when it does not.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A sine with `out`, `amplitude`, `frequency` and `gate`: `Out.ar(out, SinOsc.ar(frequency) * amplitude)`,
+/// written from the description of the file format. `gate` is read by nobody.
+pub(crate) fn tone() -> SynthDefFile {
+    named_tone("tone", true)
+}
+
+pub(crate) fn named_tone(name: &str, gate: bool) -> SynthDefFile {
+    let mut bytes = b"SCgf\0\0\0\x02\0\x01".to_vec();
+    let string = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.push(text.len() as u8);
+        bytes.extend(text.as_bytes());
+    };
+    let int = |bytes: &mut Vec<u8>, value: i32| bytes.extend(value.to_be_bytes());
+    string(&mut bytes, name);
+    int(&mut bytes, 1);
+    bytes.extend(0f32.to_be_bytes());
+    let mut controls = vec![("amplitude", 0.1f32), ("frequency", 440.0), ("out", 0.0)];
+    if gate {
+        controls.push(("gate", 1.0));
+    }
+    int(&mut bytes, controls.len() as i32);
+    for (_, value) in &controls {
+        bytes.extend(value.to_be_bytes());
+    }
+    int(&mut bytes, controls.len() as i32);
+    for (index, (name, _)) in controls.iter().enumerate() {
+        string(&mut bytes, name);
+        int(&mut bytes, index as i32);
+    }
+    int(&mut bytes, 4);
+    // Class, rate, inputs (UGen or -1, output or constant), outputs' rates, special index.
+    let mut ugen = |class: &str, rate: u8, inputs: &[(i32, i32)], outputs: &[u8], special: u16| {
+        string(&mut bytes, class);
+        bytes.push(rate);
+        int(&mut bytes, inputs.len() as i32);
+        int(&mut bytes, outputs.len() as i32);
+        bytes.extend(special.to_be_bytes());
+        for (from, output) in inputs {
+            int(&mut bytes, *from);
+            int(&mut bytes, *output);
+        }
+        bytes.extend(outputs);
+    };
+    ugen("Control", 1, &[], &vec![1; controls.len()], 0);
+    ugen("SinOsc", 2, &[(0, 1), (-1, 0)], &[2], 0);
+    ugen("BinaryOpUGen", 2, &[(1, 0), (0, 0)], &[2], 2);
+    ugen("Out", 2, &[(0, 2), (2, 0)], &[], 0);
+    bytes.extend([0, 0]);
+    SynthDefFile::new(bytes).unwrap()
+}
+
+pub(crate) fn stop(process: u32) {
+    signal(process, "STOP");
+}
+
+pub(crate) fn kill(process: u32) {
+    signal(process, "KILL");
+}
+
+fn signal(process: u32, name: &str) {
+    let status =
+        Command::new("kill").args([format!("-{name}"), process.to_string()]).status().unwrap();
+    assert!(status.success(), "cannot signal process {process}");
+}
+
+/// Whether the process exists and is no zombie.
+pub(crate) fn lives(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+}
+
+/// Whether the process exists in any state, also as a zombie.
+pub(crate) fn exists(process: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{process}")).exists()
+}

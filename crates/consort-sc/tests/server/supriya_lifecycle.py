@@ -1,0 +1,97 @@
+"""Runs the nine lifecycle cases with Supriya and prints the events of each, one case a line."""
+
+import os
+import signal
+import sys
+import time
+
+import supriya
+from supriya import Server
+from supriya.enums import ServerLifecycleEvent
+
+FIRST_PORT = int(sys.argv[1])
+ports = iter(range(FIRST_PORT, FIRST_PORT + 40))
+
+
+def observed(server):
+    events = []
+    server.register_lifecycle_callback(
+        list(ServerLifecycleEvent), lambda event: events.append(event.name)
+    )
+    return events
+
+
+def report(case, events):
+    print(case, " ".join(events), flush=True)
+
+
+def wait_for(events, name, seconds):
+    deadline = time.monotonic() + seconds
+    while name not in events and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+# boot, and an owner's quit
+server = Server(port=next(ports), maximum_logins=8)
+events = observed(server)
+server.boot()
+report("boot", list(events))
+events.clear()
+server.quit()
+report("quit", list(events))
+
+# connect, disconnect, and a client's quit
+port = next(ports)
+owner = Server(port=port, maximum_logins=8).boot()
+client = Server(port=port, maximum_logins=8)
+events = observed(client)
+client.connect()
+report("connect", list(events))
+events.clear()
+client.disconnect()
+report("disconnect", list(events))
+client = Server(port=port, maximum_logins=8).connect()
+events = observed(client)
+client.quit(force=True)
+report("forced_quit", list(events))
+time.sleep(1.0)
+
+# the process dies
+server = Server(port=next(ports)).boot()
+events = observed(server)
+server.process_protocol.process.kill()
+wait_for(events, "QUIT", 5)
+report("process_dies", list(events))
+
+# cannot boot
+server = Server(port=next(ports), executable="/bin/false")
+events = observed(server)
+try:
+    server.boot()
+except supriya.exceptions.ServerCannotBoot:
+    pass
+report("cannot_boot", list(events))
+
+# too many clients
+port = next(ports)
+owner = Server(port=port, maximum_logins=1).boot()
+client = Server(port=port, maximum_logins=1)
+events = observed(client)
+try:
+    client.connect()
+except supriya.exceptions.TooManyClients:
+    pass
+report("too_many_clients", list(events))
+owner.quit()
+
+# the health check is lost
+port = next(ports)
+owner = Server(port=port, maximum_logins=2).boot()
+client = Server(port=port, maximum_logins=2).connect()
+events = observed(client)
+pid = owner.process_protocol.process.pid
+os.kill(pid, signal.SIGSTOP)
+wait_for(events, "DISCONNECTED", 25)
+report("health_lost", list(events))
+os.kill(pid, signal.SIGKILL)
+os._exit(0)

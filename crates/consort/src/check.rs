@@ -1,0 +1,48 @@
+//! `consort check`: everything that is wrong with a configuration, without running it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use consort_backends::BACKENDS;
+use consort_router::config;
+
+use crate::cli::{CheckArgs, CheckFormat};
+use crate::diagnostics;
+use crate::json::{Counts, Document};
+
+/// Checks configurations. Exit status 0 when all of them can run, 1 otherwise.
+pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let overrides = arguments.overrides();
+    let mut out = String::new();
+    let mut document = Document::new();
+    let mut is_ok = true;
+    for file in &arguments.files {
+        let loaded = config::load(file, &overrides, BACKENDS);
+        is_ok &= loaded.show.is_some();
+        let name = file.display().to_string();
+        if arguments.format == CheckFormat::Json {
+            document.add(name, &loaded);
+            continue;
+        }
+        diagnostics::print(&loaded);
+        if let Some(counts) = Counts::of(&loaded) {
+            let counted = |count: usize, noun: &str| {
+                format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+            };
+            writeln!(
+                out,
+                "{name}: fine, {}, {}, {}",
+                counted(counts.instances, "instance"),
+                counted(counts.channels, "channel"),
+                counted(counts.mappings, "mapping")
+            )?;
+        }
+    }
+    if arguments.format == CheckFormat::Json {
+        out = document.render()?;
+        out.push('\n');
+    }
+    io::stdout().lock().write_all(out.as_bytes())?;
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

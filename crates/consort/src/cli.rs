@@ -1,0 +1,162 @@
+//! What can be asked of the command. Parsing only validates; the modules named like the
+//! sub-commands act.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use consort_router::config::Override;
+
+use crate::sc::ScCommand;
+use crate::sc_files::{RenderArguments, SynthDefArguments};
+
+/// The control bus for live music and shows.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a show until it is stopped
+    Run(RunArgs),
+    /// Say everything that is wrong with a configuration; opens and sends nothing
+    Check(CheckArgs),
+    /// Explain what can be connected, and the options of each backend
+    Backends(BackendsArgs),
+    /// SuperCollider: servers, SynthDefs and scores
+    #[command(subcommand)]
+    Sc(ScCommands),
+    /// See a show that is alive, on a machine that has nothing but this program
+    Demo(DemoArgs),
+}
+
+/// What `consort sc` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScCommands {
+    #[command(flatten)]
+    Server(ScCommand),
+    /// Print what is in SynthDef files
+    Synthdef(SynthDefArguments),
+    /// Render a score to a sound file
+    Render(RenderArguments),
+}
+
+/// Options of the command line that replace those of the configuration.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct OverrideArgs {
+    /// Set an option of a backend, instead of what the configuration says; may repeat
+    #[arg(short = 'b', value_name = "BACKEND.OPTION=VALUE")]
+    backend: Vec<String>,
+    /// Set an option of an instance, instead of what the configuration says; may repeat
+    #[arg(short = 'i', value_name = "INSTANCE.OPTION=VALUE")]
+    instance: Vec<String>,
+}
+
+impl OverrideArgs {
+    fn overrides(&self) -> Vec<Override> {
+        let backend = self.backend.iter().map(Override::backend);
+        backend.chain(self.instance.iter().map(Override::instance)).collect()
+    }
+}
+
+/// Arguments of `consort run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    set: OverrideArgs,
+    /// The configuration [default: show.cfg, then monster.cfg]
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// What the command line says instead of the configuration.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        self.set.overrides()
+    }
+}
+
+/// Arguments of `consort check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    set: OverrideArgs,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(crate) format: CheckFormat,
+    /// The configurations
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl CheckArgs {
+    /// What the command line says instead of the configurations.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        self.set.overrides()
+    }
+}
+
+/// How `consort check` says what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people: the text underlined, with hints
+    Text,
+    /// For programs: one JSON document on standard output
+    Json,
+}
+
+/// Arguments of `consort backends`.
+#[derive(Args, Debug)]
+pub(crate) struct BackendsArgs {
+    /// The backend to explain; without one, all are listed
+    pub(crate) name: Option<String>,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
+    pub(crate) format: PageFormat,
+}
+
+/// How `consort backends` writes a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    /// For the terminal
+    Text,
+    /// As in docs/backends/
+    Markdown,
+}
+
+/// Arguments of `consort demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// How long it lasts
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn overrides_keep_their_order() {
+        let arguments = ["consort", "run", "-i", "a.b=1", "-b", "osc.detect=on", "-i", "a.b=2"];
+        let Command::Run(run) = Cli::parse_from(arguments).command else { panic!("not run") };
+        assert_eq!(run.file, None);
+        assert_eq!(
+            run.overrides(),
+            [
+                Override::backend("osc.detect=on"),
+                Override::instance("a.b=1"),
+                Override::instance("a.b=2")
+            ]
+        );
+    }
+}

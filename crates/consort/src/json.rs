@@ -1,0 +1,127 @@
+//! What there is to say about configurations, for programs: one document.
+//!
+//! Lines and columns count from 1, columns in characters; `end_column` is the column behind the
+//! last character. `start` and `end` are offsets in bytes.
+
+use consort_router::config::{Diagnostic, Label, Loaded, Severity, Sources};
+use serde::Serialize;
+
+/// What `consort check --format json` writes.
+#[derive(Serialize)]
+pub(crate) struct Document {
+    /// Whether every configuration can run.
+    ok: bool,
+    files: Vec<File>,
+}
+
+#[derive(Serialize)]
+struct File {
+    file: String,
+    ok: bool,
+    errors: usize,
+    warnings: usize,
+    /// How many diagnostics there are beyond those listed.
+    not_listed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    show: Option<Counts>,
+    diagnostics: Vec<Entry>,
+}
+
+/// What a show consists of.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) instances: usize,
+    pub(crate) channels: usize,
+    pub(crate) mappings: usize,
+}
+
+impl Counts {
+    pub(crate) fn of(loaded: &Loaded) -> Option<Self> {
+        let show = loaded.show.as_ref()?;
+        Some(Counts {
+            instances: show.instances.len(),
+            channels: show.instances.iter().map(|it| it.channels.len()).sum(),
+            mappings: show.mappings.len(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Entry {
+    severity: &'static str,
+    code: &'static str,
+    message: String,
+    #[serde(flatten)]
+    place: Option<Place>,
+    hint: Option<String>,
+    notes: Vec<String>,
+    related: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Place {
+    file: String,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    start: u32,
+    end: u32,
+    text: String,
+    label: String,
+}
+
+impl Document {
+    /// An empty document; every configuration in it can run.
+    pub(crate) fn new() -> Self {
+        Document { ok: true, files: Vec::new() }
+    }
+
+    /// Adds what became of a configuration.
+    pub(crate) fn add(&mut self, file: String, loaded: &Loaded) {
+        let show = Counts::of(loaded);
+        self.ok &= show.is_some();
+        self.files.push(File {
+            file,
+            ok: show.is_some(),
+            errors: loaded.count(Severity::Error),
+            warnings: loaded.count(Severity::Warning),
+            not_listed: loaded.suppressed,
+            show,
+            diagnostics: loaded.diagnostics.iter().map(|it| entry(it, &loaded.sources)).collect(),
+        });
+    }
+
+    /// The document as text.
+    pub(crate) fn render(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+fn entry(diagnostic: &Diagnostic, sources: &Sources) -> Entry {
+    Entry {
+        severity: diagnostic.severity.word(),
+        code: diagnostic.code,
+        message: diagnostic.message.clone(),
+        place: diagnostic.primary.as_ref().map(|label| place(label, sources)),
+        hint: diagnostic.hint.clone(),
+        notes: diagnostic.notes.clone(),
+        related: diagnostic.secondary.iter().map(|label| place(label, sources)).collect(),
+    }
+}
+
+fn place(label: &Label, sources: &Sources) -> Place {
+    let source = sources.get(label.span.source);
+    let (from, to) = (source.position(label.span.start), source.position(label.span.end));
+    Place {
+        file: source.name().to_owned(),
+        line: from.line,
+        column: from.column,
+        end_line: to.line,
+        end_column: to.column,
+        start: label.span.start,
+        end: label.span.end,
+        text: sources.text(label.span).chars().take(200).collect(),
+        label: label.text.clone(),
+    }
+}

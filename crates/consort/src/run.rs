@@ -1,0 +1,73 @@
+//! `consort run`: a show, until somebody stops it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use consort_backends::BACKENDS;
+use consort_router::config::{self, Override, Show};
+use consort_router::{Handle, InstanceId, Router};
+
+use crate::cli::RunArgs;
+use crate::diagnostics;
+use crate::signals;
+
+/// The configuration that is run when none is named.
+const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
+
+/// Runs a show. Exit status 0 after a clean stop, 1 when it could not start.
+pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
+    let file = file(arguments.file.as_deref());
+    let Some(show) = load(&file, &arguments.overrides()) else { return Ok(ExitCode::FAILURE) };
+    let mut router = Router::new(show)?;
+    let handle = router.handle();
+    signals::stop_on_signals(handle.clone())?;
+    let live = handle.live();
+    let channels: usize =
+        instances(&handle).map(|instance| live.channel_names(instance).len()).sum();
+    tracing::info!(
+        "{}: {} instances, {channels} channels; Ctrl-C stops the show",
+        file.display(),
+        live.instance_count()
+    );
+    router.run()?;
+    summary(&handle);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn file(named: Option<&Path>) -> PathBuf {
+    match named {
+        Some(file) => file.to_owned(),
+        None => {
+            let found = DEFAULTS.iter().map(Path::new).find(|file| file.exists());
+            found.unwrap_or(Path::new(DEFAULTS[0])).to_owned()
+        }
+    }
+}
+
+/// Loads a configuration and prints what there is to say about it.
+fn load(file: &Path, overrides: &[Override]) -> Option<Show> {
+    let loaded = config::load(file, overrides, BACKENDS);
+    diagnostics::print(&loaded);
+    loaded.show
+}
+
+/// All instances of a running show.
+pub(crate) fn instances(handle: &Handle) -> impl Iterator<Item = InstanceId> + use<> {
+    (0..handle.live().instance_count() as u32).map(InstanceId)
+}
+
+/// Says what each instance has done.
+fn summary(handle: &Handle) {
+    let live = handle.live();
+    for instance in instances(handle) {
+        let counters = live.counters(instance);
+        tracing::info!(
+            instance = live.instance_name(instance),
+            "{} in, {} out, {} dropped, {} errors",
+            counters.incoming,
+            counters.outgoing,
+            counters.dropped,
+            counters.errors
+        );
+    }
+}

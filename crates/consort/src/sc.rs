@@ -1,0 +1,311 @@
+//! `consort sc boot`, `status`, `tree`, `dump` and `quit`: SuperCollider servers at the command
+//! line.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use consort_sc::{
+    Capture, Event, EventFilter, LifecycleEvent, Options, Protocol, Server, StatusInfo, Timeouts,
+};
+
+/// SuperCollider servers: start, watch and end them.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum ScCommand {
+    /// Start a server and keep it until Ctrl-C, or until it ends by itself.
+    Boot(BootArguments),
+    /// Print what a server is busy with.
+    Status(WatchArguments),
+    /// Print the tree of nodes, with their controls.
+    Tree(TreeArguments),
+    /// Print the traffic with a server: what it notifies of, and answers.
+    Dump(DumpArguments),
+    /// End a server, whoever started it.
+    Quit(Address),
+}
+
+/// Where the server is.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct Address {
+    /// Address of the server.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// Port of the server.
+    #[arg(long, short, value_name = "PORT", default_value_t = 57_110)]
+    port: u16,
+    /// Talk over TCP instead of UDP.
+    #[arg(long)]
+    tcp: bool,
+    /// Password of a TCP server.
+    #[arg(long, value_name = "PASSWORD", requires = "tcp")]
+    password: Option<String>,
+    /// Seconds to wait for an answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    timeout: f64,
+}
+
+/// How a server is started.
+#[derive(clap::Args, Debug)]
+pub(crate) struct BootArguments {
+    #[command(flatten)]
+    address: Address,
+    /// Program: a name or a path; otherwise CONSORT_SCSYNTH, or scsynth.
+    #[arg(long, value_name = "PROGRAM")]
+    program: Option<PathBuf>,
+    /// Clients that may log in at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    logins: u32,
+    /// Hardware inputs.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    inputs: u32,
+    /// Hardware outputs.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    outputs: u32,
+    /// Sample rate in hertz; otherwise the sound card's.
+    #[arg(long, value_name = "HERTZ")]
+    sample_rate: Option<u32>,
+    /// Realtime memory in kilobytes.
+    #[arg(long, value_name = "KB", default_value_t = 8192)]
+    memory: u32,
+    /// Name of the sound device.
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+}
+
+/// What is asked for once, or again and again.
+#[derive(clap::Args, Debug)]
+pub(crate) struct WatchArguments {
+    #[command(flatten)]
+    address: Address,
+    /// Ask again every so many seconds, until Ctrl-C.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
+    watch: Option<f64>,
+}
+
+/// Which tree is printed.
+#[derive(clap::Args, Debug)]
+pub(crate) struct TreeArguments {
+    #[command(flatten)]
+    watch: WatchArguments,
+    /// Group to begin at; 0 is the root.
+    #[arg(long, value_name = "ID", default_value_t = 0)]
+    group: i32,
+    /// Leave the controls out.
+    #[arg(long)]
+    no_controls: bool,
+}
+
+/// How long traffic is printed.
+#[derive(clap::Args, Debug)]
+pub(crate) struct DumpArguments {
+    #[command(flatten)]
+    address: Address,
+    /// End after so many seconds; otherwise at Ctrl-C.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Print health checks, too.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Runs a command until it is done or `stop` is set (by Ctrl-C); prints to `out`.
+pub(crate) fn run(
+    command: &ScCommand,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        ScCommand::Boot(arguments) => boot(arguments, stop, out),
+        ScCommand::Status(arguments) => status(arguments, stop, out),
+        ScCommand::Tree(arguments) => tree(arguments, stop, out),
+        ScCommand::Dump(arguments) => dump(arguments, stop, out),
+        ScCommand::Quit(address) => {
+            let server = connect(address)?;
+            server.force_quit().context("cannot end the server")?;
+            writeln!(out, "ended the server at {}:{}", address.host, address.port)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn options(address: &Address) -> Options {
+    Options {
+        ip_address: address.host,
+        port: address.port,
+        protocol: if address.tcp { Protocol::Tcp } else { Protocol::Udp },
+        password: address.password.clone(),
+        ..Options::default()
+    }
+}
+
+fn timeouts(address: &Address) -> anyhow::Result<Timeouts> {
+    let patience = Duration::try_from_secs_f64(address.timeout).context("--timeout")?;
+    Ok(Timeouts { connect: patience, request: patience, ..Timeouts::default() })
+}
+
+fn connect(address: &Address) -> anyhow::Result<Server> {
+    let server = Server::with_timeouts(options(address), None, timeouts(address)?)?;
+    server.connect()?;
+    Ok(server)
+}
+
+fn boot(
+    arguments: &BootArguments,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        executable: arguments.program.clone(),
+        maximum_logins: arguments.logins,
+        input_bus_channel_count: arguments.inputs,
+        output_bus_channel_count: arguments.outputs,
+        sample_rate: arguments.sample_rate,
+        memory_size: arguments.memory,
+        output_device: arguments.device.clone(),
+        ..options(&arguments.address)
+    };
+    let server = Server::with_timeouts(options, None, timeouts(&arguments.address)?)?;
+    let events = server.events(EventFilter { process_output: true, ..EventFilter::default() });
+    server.boot()?;
+    let version = server.query_version()?;
+    writeln!(
+        out,
+        "{version} at {}:{}, process {}; Ctrl-C ends it",
+        arguments.address.host,
+        arguments.address.port,
+        server.process_id().unwrap_or(0)
+    )?;
+    out.flush()?;
+    while !stop.load(Ordering::Relaxed) {
+        match events.next_timeout(Duration::from_millis(100)) {
+            Some(Event::ProcessOutput(line)) => writeln!(out, "{line}")?,
+            Some(Event::Lifecycle(LifecycleEvent::Quit)) => {
+                writeln!(out, "the server ended by itself")?;
+                return Ok(ExitCode::FAILURE);
+            }
+            _ => {}
+        }
+        out.flush()?;
+    }
+    server.quit()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints once, or every so often until `stop`.
+fn repeatedly(
+    watch: Option<f64>,
+    stop: &Arc<AtomicBool>,
+    mut print: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    print()?;
+    if let Some(seconds) = watch {
+        let pause = Duration::try_from_secs_f64(seconds).context("--watch")?;
+        loop {
+            let next = Instant::now() + pause;
+            while Instant::now() < next {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                let left = next.saturating_duration_since(Instant::now());
+                std::thread::park_timeout(left.min(Duration::from_millis(50)));
+            }
+            print()?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status_line(status: &StatusInfo) -> String {
+    format!(
+        "{} UGens, {} synths, {} groups, {} SynthDefs; load {:.1} % (peak {:.1} %); {:.1} Hz",
+        status.ugen_count,
+        status.synth_count,
+        status.group_count,
+        status.synthdef_count,
+        status.average_cpu_usage,
+        status.peak_cpu_usage,
+        status.actual_sample_rate
+    )
+}
+
+fn status(
+    arguments: &WatchArguments,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let server = connect(&arguments.address)?;
+    writeln!(
+        out,
+        "{} at {}:{}, client {} of {}",
+        server.query_version()?,
+        arguments.address.host,
+        arguments.address.port,
+        server.client_id(),
+        server.maximum_logins()
+    )?;
+    repeatedly(arguments.watch, stop, || {
+        writeln!(out, "{}", status_line(&server.query_status()?))?;
+        Ok(out.flush()?)
+    })
+}
+
+fn tree(
+    arguments: &TreeArguments,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let server = connect(&arguments.watch.address)?;
+    let mut last = String::new();
+    repeatedly(arguments.watch.watch, stop, || {
+        let text = server.query_tree(arguments.group, !arguments.no_controls)?.to_string();
+        if text != last {
+            out.write_all(text.as_bytes())?;
+            last = text;
+        }
+        Ok(out.flush()?)
+    })
+}
+
+fn dump(
+    arguments: &DumpArguments,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let address = &arguments.address;
+    let server = Server::with_timeouts(options(address), None, timeouts(address)?)?;
+    let events = server.events(EventFilter { all_messages: true, ..EventFilter::default() });
+    let capture = server.capture();
+    server.connect()?;
+    let end = match arguments.seconds {
+        Some(seconds) => {
+            Some(Instant::now() + Duration::try_from_secs_f64(seconds).context("--seconds")?)
+        }
+        None => None,
+    };
+    loop {
+        let event = events.next_timeout(Duration::from_millis(50));
+        print_captured(&capture, arguments.all, out)?;
+        if matches!(event, Some(Event::Lifecycle(LifecycleEvent::Disconnected))) {
+            writeln!(out, "the connection is lost")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        if stop.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end) {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn print_captured(capture: &Capture, all: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    for packet in capture.take() {
+        let text = packet.to_string();
+        if all || !text.contains(" /status") {
+            writeln!(out, "{text}")?;
+        }
+    }
+    Ok(out.flush()?)
+}

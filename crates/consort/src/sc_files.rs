@@ -1,0 +1,164 @@
+//! `consort sc synthdef` and `consort sc render`: SuperCollider's files, without a running server.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use consort_sc::score::{HeaderFormat, RenderSettings, SampleFormat, Score};
+use consort_sc::synthdef::SynthDef;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Print what is in SynthDef files: controls and UGens.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SynthDefArguments {
+    /// SynthDef files (.scsyndef), version 1 or 2.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print the controls only, one a line: file, SynthDef, index, name, rate, default, lag.
+    #[arg(long)]
+    controls: bool,
+}
+
+/// Render a score (an OSC command file) to a sound file with `scsynth -N`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct RenderArguments {
+    /// Score: for each time a length and an OSC bundle, as SuperCollider and Supriya write it.
+    #[arg(value_name = "SCORE")]
+    score: PathBuf,
+    /// Sound file to write; its ending chooses the kind (.wav, .aiff, .au, .raw).
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+    /// Kind of sound file, whatever the ending: wav, aiff, next, ircam or raw.
+    #[arg(long, value_name = "KIND")]
+    header_format: Option<HeaderFormat>,
+    /// How samples are stored: int8, int16, int24, int32, float or double.
+    #[arg(long, value_name = "FORMAT", default_value = "int24")]
+    sample_format: SampleFormat,
+    /// Sample rate in hertz.
+    #[arg(long, value_name = "HERTZ", default_value_t = 48_000)]
+    sample_rate: u32,
+    /// Channels of the sound file.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    channels: u16,
+    /// Length in seconds; otherwise the sound ends with the last entry of the score.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Sound file that the input buses play.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Channels of that file.
+    #[arg(long, value_name = "COUNT", default_value_t = 2, requires = "input")]
+    input_channels: u16,
+    /// Samples in a control period.
+    #[arg(long, value_name = "SAMPLES", default_value_t = 64)]
+    block_size: u32,
+    /// Memory for delays and local buffers, in kilobytes.
+    #[arg(long, value_name = "KB", default_value_t = 65_536)]
+    memory_size: u32,
+    /// Program of the server; otherwise CONSORT_SCSYNTH, or scsynth on the PATH.
+    #[arg(long, value_name = "PROGRAM")]
+    server: Option<PathBuf>,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs `consort sc synthdef`: prints to `out`.
+///
+/// # Errors
+/// When a file cannot be read or is no sound SynthDef file, or `out` cannot be written.
+pub(crate) fn synthdef(arguments: &SynthDefArguments, out: &mut dyn Write) -> anyhow::Result<()> {
+    for path in &arguments.files {
+        let synthdefs = read_synthdefs(path)?;
+        for synthdef in &synthdefs {
+            if arguments.controls {
+                print_controls(path, synthdef, out)?;
+            } else {
+                write!(out, "{synthdef}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_synthdefs(path: &Path) -> anyhow::Result<Vec<SynthDef>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    SynthDef::read_all(&bytes)
+        .with_context(|| format!("{} is no sound SynthDef file", path.display()))
+}
+
+fn print_controls(path: &Path, synthdef: &SynthDef, out: &mut dyn Write) -> anyhow::Result<()> {
+    for control in synthdef.controls() {
+        let values: Vec<String> = control.values.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            path.display(),
+            synthdef.name(),
+            control.index,
+            control.name,
+            control.rate.token(),
+            values.join(","),
+            control.lag
+        )?;
+    }
+    Ok(())
+}
+
+/// Runs `consort sc render`: progress goes to the terminal, the result to `out`.
+///
+/// # Errors
+/// When the score is not sound, the server cannot be started or gives up, or complained of parts
+/// of the score; in the last case the sound file is there nevertheless.
+pub(crate) fn render(arguments: &RenderArguments, out: &mut dyn Write) -> anyhow::Result<()> {
+    let score = Score::read(&arguments.score)
+        .with_context(|| format!("{} cannot be rendered", arguments.score.display()))?;
+    let settings = RenderSettings {
+        executable: arguments.server.clone(),
+        sample_rate: arguments.sample_rate,
+        output_channels: arguments.channels,
+        header_format: arguments.header_format,
+        sample_format: arguments.sample_format,
+        input: arguments.input.clone(),
+        input_channels: arguments.input_channels,
+        block_size: arguments.block_size,
+        memory_size: arguments.memory_size,
+        ..RenderSettings::default()
+    };
+    let bar = if arguments.quiet { ProgressBar::hidden() } else { ProgressBar::new(1000) };
+    bar.set_style(ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}")?);
+    let report = score.render(&arguments.output, &settings, arguments.duration, |progress| {
+        bar.set_position((progress.share() * 1000.0) as u64);
+        bar.set_message(format!(
+            "{:.1} of {:.1} s of sound, {}",
+            progress.seconds,
+            progress.duration,
+            spent(progress.elapsed)
+        ));
+        true
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    if !arguments.quiet {
+        writeln!(
+            out,
+            "{}: {:.3} s of sound in {}",
+            report.path.display(),
+            report.duration,
+            spent(report.elapsed)
+        )?;
+    }
+    if !report.failures.is_empty() {
+        bail!(
+            "the server complained while it rendered {}:\n  {}",
+            report.path.display(),
+            report.failures.join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+fn spent(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}

@@ -1,0 +1,72 @@
+//! The pages in docs/backends/ are those that the command writes.
+//!
+//! After a change of a backend's tables, `UPDATE_DOCS=1 cargo test -p consort --test reference`
+//! writes them anew.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use consort_backends::BACKENDS;
+
+fn consort(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("consort"));
+    let output = command.arg("backends").args(arguments).output().expect("the command runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn pages_are_fresh() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backends");
+    let mut pages = vec![("README.md".to_owned(), consort(&["--format", "markdown"]).1)];
+    for backend in BACKENDS {
+        let page = consort(&[backend.name, "--format", "markdown"]).1;
+        pages.push((format!("{}.md", backend.name), page));
+    }
+    let update = std::env::var_os("UPDATE_DOCS").is_some();
+    for (name, page) in &pages {
+        let path = folder.join(name);
+        if update {
+            std::fs::create_dir_all(&folder).expect("the folder");
+            std::fs::write(&path, page).expect("a page");
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        let advice = "UPDATE_DOCS=1 cargo test -p consort --test reference";
+        assert!(kept == *page, "docs/backends/{name} is not fresh; run: {advice}");
+    }
+    for entry in std::fs::read_dir(&folder).expect("the folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a name");
+        assert!(pages.iter().any(|(page, _)| *page == name), "{name} is of no backend");
+    }
+}
+
+#[test]
+fn pages_name_every_option_and_form_of_channel() {
+    let (status, list, _) = consort(&[]);
+    assert_eq!(status, Some(0));
+    for backend in BACKENDS {
+        assert!(list.contains(backend.name) && list.contains(backend.summary), "{list}");
+        for format in ["text", "markdown"] {
+            let (_, page, _) = consort(&[backend.name, "--format", format]);
+            let options = backend.options.iter().chain(backend.instance_options);
+            for option in options {
+                assert!(page.contains(option.name), "{}: {}", backend.name, option.name);
+            }
+            for form in backend.channels {
+                assert!(page.contains(form.syntax), "{}: {}", backend.name, form.syntax);
+            }
+            if format == "text" {
+                let long = page.lines().filter(|line| !line.starts_with("  "));
+                assert!(long.clone().all(|line| line.chars().count() <= 100), "{page}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backend_that_there_is_not_is_explained() {
+    let (status, out, error) = consort(&["ocs"]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    assert!(error.contains("did you mean `osc`?"), "{error}");
+    assert!(consort(&["jack"]).2.contains("MIDIMonster has a backend `jack`"));
+}

@@ -1,0 +1,240 @@
+//! `consort run` as a process: starting, routing, stopping, and what a hostile network does to
+//! it. `CONSORT_SOAK=20` makes the hostile network twenty times as long.
+
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Running {
+    child: Child,
+    /// What it says on standard error, line by line.
+    log: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_consort"))
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let (sender, log) = mpsc::channel();
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Running { child, log }
+    }
+
+    /// Waits for a line of the log that contains all these words.
+    fn until(&self, words: &[&str]) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.log.recv_timeout(left) {
+                Ok(line) if words.iter().all(|word| line.contains(word)) => return line,
+                Ok(line) => seen.push(line),
+                Err(_) => panic!("no line with {words:?} in:\n{}", seen.join("\n")),
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", signal, &id]).status().expect("kill");
+        assert!(status.success());
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it did not end in {DEADLINE:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(path).expect("it lives");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.chars().filter(char::is_ascii_digit).collect::<String>().parse().expect("kB")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn socket() -> (UdpSocket, u16) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(DEADLINE)).expect("set");
+    let port = socket.local_addr().expect("an address").port();
+    (socket, port)
+}
+
+fn free_port() -> u16 {
+    socket().1
+}
+
+/// A show that forwards `/a` from one port as `/b` to another.
+fn forwarding(folder: &Path, name: &str, input: u16, output: u16) {
+    let text = format!(
+        "[osc in]\nbind = 127.0.0.1 {input}\n[osc out]\ndestination = 127.0.0.1 {output}\n\
+         [map]\nin./a > out./b\n"
+    );
+    std::fs::write(folder.join(name), text).expect("written");
+}
+
+fn message(address: &str, value: f32) -> Vec<u8> {
+    [address.as_bytes(), b"\0\0,f\0\0", &value.to_be_bytes()].concat()
+}
+
+#[test]
+fn both_signals_stop_a_show_cleanly_with_status_0() {
+    for (signal, name) in [("INT", "show.cfg"), ("TERM", "monster.cfg")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (output, port) = socket();
+        let input = free_port();
+        forwarding(folder.path(), name, input, port);
+        // Without a name, show.cfg or monster.cfg is found.
+        let mut show = Running::start(folder.path(), &["run"]);
+        show.until(&["up", "in"]);
+        show.until(&["up", "out"]);
+        output.send_to(&message("/a", 0.25), ("127.0.0.1", input)).expect("sent");
+        let mut buffer = [0; 64];
+        let count = output.recv(&mut buffer).expect("forwarded");
+        assert_eq!(buffer[..count], message("/b", 0.25));
+        show.signal(signal);
+        show.until(&["1 in, 0 out, 0 dropped, 0 errors"]);
+        assert_eq!(show.wait().code(), Some(0), "after SIG{signal}");
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (output, port) = socket();
+    let (wrong, input) = (free_port(), free_port());
+    forwarding(folder.path(), "show.cfg", wrong, port);
+    let bind = format!("in.bind=127.0.0.1 {input}");
+    let show = Running::start(folder.path(), &["run", "-i", &bind, "show.cfg"]);
+    show.until(&["up", "out"]);
+    output.send_to(&message("/a", 0.5), ("127.0.0.1", input)).expect("sent");
+    assert!(output.recv(&mut [0; 64]).is_ok());
+}
+
+#[test]
+fn a_broken_configuration_ends_with_status_1_and_says_where() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("show.cfg"), "\n[osk in]\n").expect("written");
+    let mut show = Running::start(folder.path(), &["run"]);
+    show.until(&["show.cfg:2:"]);
+    assert_eq!(show.wait().code(), Some(1));
+    let mut show = Running::start(folder.path(), &["run", "absent.cfg"]);
+    show.until(&["absent.cfg"]);
+    assert_eq!(show.wait().code(), Some(1));
+}
+
+#[test]
+fn a_port_in_use_does_not_stop_the_show() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (taken, taken_port) = socket();
+    let (output, port) = socket();
+    let input = free_port();
+    let text = format!(
+        "[osc in]\nbind = 127.0.0.1 {input}\n[osc blocked]\nbind = 127.0.0.1 {taken_port}\n\
+         [osc out]\ndestination = 127.0.0.1 {port}\n[map]\nin./a > out./b\nblocked./a > out./c\n"
+    );
+    std::fs::write(folder.path().join("show.cfg"), text).expect("written");
+    let show = Running::start(folder.path(), &["run"]);
+    show.until(&["blocked", "waiting", &taken_port.to_string()]);
+    show.until(&["out", "up"]);
+    output.send_to(&message("/a", 0.5), ("127.0.0.1", input)).expect("sent");
+    assert!(output.recv(&mut [0; 64]).is_ok());
+    drop(taken);
+    show.until(&["blocked", "up"]);
+}
+
+/// Packets that are nearly right, from a generator with a fixed seed.
+#[test]
+fn a_hostile_network_neither_ends_it_nor_fills_its_memory() {
+    let times: usize = std::env::var("CONSORT_SOAK").map_or(1, |it| it.parse().expect("a number"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (output, port) = socket();
+    let input = free_port();
+    forwarding(folder.path(), "show.cfg", input, port);
+    let show = Running::start(folder.path(), &["run"]);
+    show.until(&["up", "out"]);
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    // A good packet now and then shows that all before it was read: none is lost on the way
+    // because a buffer was full.
+    let mut value = 0.25_f32;
+    let mut get_through = || {
+        value = 0.75 - value;
+        output.send_to(&message("/a", value), ("127.0.0.1", input)).expect("sent");
+        let mut buffer = [0; 2_048];
+        loop {
+            let count = output.recv(&mut buffer).expect("the good packets still get through");
+            if buffer[..count] == message("/b", value) {
+                return;
+            }
+        }
+    };
+    let mut flood = |bytes: usize| {
+        let (mut sent, mut packets) = (0, 0);
+        while sent < bytes {
+            let length = 1 + (random() % 1_400) as usize;
+            let mut packet: Vec<u8> = (0..length).map(|_| random() as u8).collect();
+            match random() % 4 {
+                0 if length > 24 => packet[..16].copy_from_slice(b"#bundle\0\0\0\0\0\0\0\0\x01"),
+                1 if length > 24 => packet[..12].copy_from_slice(b"/{a,*}\0\0,[[["),
+                2 if length > 24 => packet[..8].copy_from_slice(b"/b\0\0,fff"),
+                _ => {}
+            }
+            output.send_to(&packet, ("127.0.0.1", input)).expect("sent");
+            sent += length;
+            packets += 1;
+            if packets % 32 == 0 {
+                get_through();
+            }
+        }
+        get_through();
+        packets
+    };
+    // The first part fills what is filled once.
+    flood(400_000);
+    let before = show.memory();
+    let packets = flood(64_000_000 / 20 * times);
+    let after = show.memory();
+    println!(
+        "{} MB in {packets} packets, all read; memory {before} kB before, {after} kB after",
+        3.2 * times as f64
+    );
+    assert!(after < before + 4_000, "memory grew from {before} kB to {after} kB");
+}

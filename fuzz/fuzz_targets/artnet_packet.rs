@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| consort_backends::artnet::fuzz::artnet_packet(bytes));

@@ -1,0 +1,5 @@
+#![no_main]
+
+use consort_router::config::fuzz;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::config(bytes, &[&fuzz::BACKEND]));

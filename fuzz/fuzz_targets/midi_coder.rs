@@ -1,0 +1,6 @@
+//! MIDI bytes to events and back, split anywhere.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| consort_seq::midi::fuzz::midi_coder(bytes));

@@ -1,0 +1,106 @@
+"""The scripts under examples/ do what they say."""
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from midimonster.harness import Show
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def test_arpeggiator():
+    folder = str(EXAMPLES / "python-arpeggiator")
+    channels = [f"note{number}" for number in range(1, 13)]
+    show = Show("arpeggiator", folder=folder, channels=channels, default_handler="arpeggiator.key")
+    with show:
+        show.input("key3", 0.5)
+        show.input("key1", 1.0)
+        assert show.take() == []
+        show.advance(1.0)
+        on = [(name, value) for name, value in show.outputs if value > 0]
+        assert on == [("note1", 1.0), ("note3", 0.5), ("note1", 1.0), ("note3", 0.5)]
+        show.input("arpeggiator.speed", 1.0)
+        show.take()
+        show.advance(0.6)
+        assert len([value for _, value in show.take() if value > 0]) == 10
+        show.input("key1", 0.0)
+        show.input("key3", 0.0)
+        show.advance(1.0)
+        show.take()
+        show.advance(10.0)
+        assert show.take() == []
+        show.input("key5", 1.0)
+        show.advance(0.06)
+        assert show.take() == [("note5", 1.0)]
+    assert show.take() == [("note5", 0.0)], "nothing keeps sounding"
+
+
+def test_lfo():
+    channels = ["sine", "triangle", "square"]
+    with Show("lfo.py", folder=str(EXAMPLES / "python-lfo"), channels=channels) as show:
+        show.input("lfo.rate", 0.5)  # half a period a second
+        show.advance(2.0)
+        outputs = show.take()
+        for name in channels:
+            values = [value for channel, value in outputs if channel == name]
+            assert len(values) == 100
+            assert min(values) < 0.01 and max(values) > 0.99
+            assert abs(sum(values) / len(values) - 0.5) < 0.02
+        show.input("lfo.depth", 0.0)
+        show.advance(0.1)
+        assert {value for _, value in show.take()} == {0.5}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_socket_bridge(tmp_path):
+    port = free_port()
+    text = (EXAMPLES / "python-socket-bridge/bridge.py").read_text()
+    assert "7400" in text
+    (tmp_path / "bridge.py").write_text(text.replace("7400", str(port)))
+    show = Show("bridge", folder=str(tmp_path), channels=["fader"], default_handler="bridge.tell")
+    with show, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        assert show.poll() == 1
+        client.sendall(b"fader 0.5\nfader 0.")
+        show.poll()
+        assert show.take() == [("fader", 0.5)]
+        client.sendall(b"25\nnonsense\n")
+        while not show.outputs:
+            show.poll()
+        assert show.take() == [("fader", 0.25)]
+        assert client.recv(100) == b"? write: name value\n"
+        show.input("lamp", 0.75)
+        assert client.recv(100) == b"lamp 0.7500\n"
+        client.shutdown(socket.SHUT_WR)
+        show.poll()
+        assert show.module("bridge").clients == {}
+        show.module("bridge").server.close()
+
+
+def test_memory(tmp_path):
+    shutil.copy(str(EXAMPLES / "python-memory/memory.py"), str(tmp_path))
+    show = dict(folder=str(tmp_path), default_handler="memory.moved")
+    with Show("memory", **show) as first:
+        assert first.outputs == []
+        first.input("fader1", 0.25)
+        first.input("fader2", 1.0)
+    stored = json.loads((tmp_path / "positions.json").read_text())
+    assert stored == {"fader1": 0.25, "fader2": 1.0}
+    with Show("memory", **show) as second:
+        assert second.take() == [("fader1", 0.25), ("fader2", 1.0)]
+    (tmp_path / "positions.json").write_text("{ not json")
+    with Show("memory", **show) as third:
+        assert third.outputs == []
+
+
+@pytest.mark.parametrize("name", ["arpeggiator", "lfo", "socket-bridge", "memory"])
+def test_every_example_has_a_show(name):
+    text = (EXAMPLES / f"python-{name}" / "show.cfg").read_text()
+    assert "[python " in text and "[map]" in text

@@ -1,0 +1,154 @@
+"""The harness does what a show does, without one."""
+
+import socket
+
+import midimonster
+import pytest
+from midimonster.harness import Show
+
+SOURCE = """
+import midimonster
+
+seen = []
+
+
+def in1(value):
+    seen.append((value, midimonster.inputvalue("my_handlers.in1"), midimonster.current()))
+    midimonster.output("out1", 1 - value)
+
+
+def default(value):
+    midimonster.output("out2", value)
+
+
+def ping():
+    midimonster.output("out1", midimonster.timestamp() / 10_000)
+
+
+def clean():
+    midimonster.output("out1", 0)
+
+
+midimonster.output("out1", 0.5)
+midimonster.output("out2", 2)
+midimonster.output("out1", 0.25)
+midimonster.interval(ping, 1000)
+midimonster.cleanup_handler(clean)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "my_handlers.py").write_text(SOURCE)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("module", ["my_handlers", "my_handlers.py"])
+def test_values_in_and_out(folder, module):
+    with Show(module, folder=folder) as show:
+        assert show.take() == [("out1", 0.25), ("out2", 1.0)]
+        show.input("my_handlers.in1", 0.75)
+        show.input("my_handlers.in1", 1)
+        assert show.take() == [("out1", 0.25), ("out1", 0.0)]
+        seen = show.module("my_handlers").seen
+        name = "my_handlers.in1"
+        assert seen == [(0.75, 0.0, name), (1.0, 0.75, name)]
+        assert midimonster.inputvalue(name) == 1.0
+        assert midimonster.outputvalue("out1") == 0.0
+        assert midimonster.current() is None
+    assert show.outputs == [("out1", 0.0)], "the clean-up handler"
+
+
+def test_every_show_begins_afresh(folder):
+    for _ in range(2):
+        with Show("my_handlers", folder=folder) as show:
+            show.input("my_handlers.in1", 1)
+            assert len(show.module("my_handlers").seen) == 1
+
+
+def test_time_moves_only_by_hand(folder):
+    with Show("my_handlers", folder=folder) as show:
+        show.take()
+        show.advance(0.999)
+        assert show.outputs == []
+        show.advance(0.001)
+        assert show.take() == [("out1", 0.1)]
+        show.advance(2)
+        assert show.take() == [("out1", 0.2), ("out1", 0.3)]
+        assert (midimonster.timestamp(), show.time) == (3000, 3.0)
+
+
+def test_channels_and_the_default_handler(folder):
+    show = Show(
+        "my_handlers", folder=folder, channels=["fader"], default_handler="my_handlers.default"
+    )
+    with show:
+        assert midimonster.channels() == ["out1", "out2", "fader"]
+        show.take()
+        show.input("fader", 0.5)
+        assert show.take() == [("out2", 0.5)]
+        midimonster.output("nobody", 1)
+        assert show.take() == []
+
+
+def test_mistakes_are_errors(folder):
+    with Show("my_handlers", folder=folder) as show:
+        for wrong in ("0.5", None, [1]):
+            with pytest.raises(TypeError):
+                midimonster.output("out1", wrong)
+        with pytest.raises(TypeError):
+            midimonster.output(5, 0.5)
+        with pytest.raises(TypeError):
+            midimonster.interval(print, 1.5)
+        with pytest.raises(ValueError):
+            midimonster.interval(print, -10)
+        with pytest.raises(TypeError):
+            midimonster.cleanup_handler(5)
+        with pytest.raises(TypeError):
+            midimonster.manage(print, 5)
+        with pytest.raises(LookupError):
+            show.input("elsewhere.handler", 1)
+        with pytest.raises(AttributeError):
+            show.input("my_handlers.nobody", 1)
+
+
+def test_errors_of_handlers_reach_the_test(tmp_path):
+    (tmp_path / "bad.py").write_text("def go(value):\n    raise KeyError(value)\n")
+    with Show("bad", folder=str(tmp_path)) as show, pytest.raises(KeyError):
+        show.input("bad.go", 1)
+
+
+def test_sockets(folder):
+    left, right = socket.socketpair()
+    received = []
+    with Show(folder=folder) as show, left, right:
+        midimonster.manage(lambda sock: received.append(sock.recv(10)), left)
+        assert show.poll(timeout=0) == 0
+        right.send(b"hello")
+        assert show.poll() == 1
+        assert received == [b"hello"]
+        midimonster.manage(None, left)
+        assert show.poll(timeout=0) == 0
+        midimonster.manage(None, left)
+
+
+def test_intervals_are_updated_by_value(folder):
+    ticks = []
+
+    class Clock:
+        def tick(self):
+            ticks.append(midimonster.timestamp())
+            if len(ticks) == 3:
+                midimonster.interval(self.tick, 0)
+
+    with Show(folder=folder) as show:
+        clock = Clock()
+        midimonster.interval(clock.tick, 400)
+        midimonster.interval(clock.tick, 14)
+        show.advance(1)
+    assert ticks == [10, 20, 30]
+
+
+def test_without_a_show_the_module_can_be_imported():
+    assert midimonster.channels() == []
+    assert midimonster.inputvalue("anything") is None

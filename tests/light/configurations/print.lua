@@ -1,0 +1,3 @@
+function show(value)
+	print(string.format("%s is now %.3f", input_channel(), value))
+end

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The stub package `midimonster`, its harness and the scripts under examples/; then, where there
+# is a second interpreter, the Rust tests of the python backend on it. CONSORT_TEST_PYTHONS names
+# interpreters, separated by spaces; else the newest and the oldest that are found are taken.
+set -euo pipefail
+
+if [ -n "${CONSORT_VENV:-}" ]; then
+    "$CONSORT_VENV/bin/python" -m pytest -q -p no:cacheprovider python/midimonster
+else
+    echo "SKIPPED: tests of the midimonster package (no virtual environment with pytest)" >&2
+    [ "${CI:-}" != true ] || exit 1
+fi
+
+version() { "$1" -c 'import sys; print("%d.%02d" % sys.version_info[:2])' 2>/dev/null || true; }
+
+# `version path` of every CPython from 3.8 on, oldest first, one of each version.
+candidates() {
+    local path found
+    for path in /usr/bin/python3.[0-9]* /usr/local/bin/python3.[0-9]* \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
+        [ -x "$path" ] && [[ $path != *-config ]] || continue
+        found=$(version "$path")
+        [[ $found > 3.07 ]] && echo "$found $path"
+    done | sort -u -k1,1
+}
+
+read -r -a pythons <<<"${CONSORT_TEST_PYTHONS:-}"
+if [ ${#pythons[@]} -eq 0 ]; then
+    # `cargo test` has run on the python3 of PATH already.
+    usual=$(version python3)
+    mapfile -t pythons < <(candidates | awk -v usual="$usual" '$1 != usual { print $2 }' | sed -n '1p;$p' | uniq)
+fi
+if [ ${#pythons[@]} -eq 0 ]; then
+    echo "there is no second interpreter; all ran on $(python3 --version)"
+fi
+for python in "${pythons[@]}"; do
+    echo "== python backend on $("$python" --version) ($python)"
+    CONSORT_TEST_PYTHON=$python cargo test --quiet -p consort-backends \
+        --test python_calls --test python_modules --test python_sockets \
+        --test python_faults --test python_life
+done
