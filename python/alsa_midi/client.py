@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from alsa_midi import _core
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _Client = TypeVar("_Client", bound="SequencerClientBase")
-_Engine = str | EmbeddedEngine | None
+_Engine: TypeAlias = "str | EmbeddedEngine | None"
 
 
 class StreamOpenType(IntFlag):

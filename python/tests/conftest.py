@@ -6,9 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-import pytest
-
 import alsa_midi
+import pytest
 from alsa_midi import EmbeddedEngine, SequencerClient
 
 ENGINE = os.environ.get("CONSORT_TEST_ENGINE", "embedded")

@@ -8,7 +8,6 @@ import time
 import weakref
 
 import pytest
-
 from alsa_midi import (
     WRITE_PORT,
     ALSAError,

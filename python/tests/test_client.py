@@ -2,9 +2,8 @@
 
 import errno
 
-import pytest
-
 import alsa_midi
+import pytest
 from alsa_midi import (
     READ_PORT,
     RW_PORT,

@@ -5,9 +5,8 @@ import errno
 import gc
 import pickle
 
-import pytest
-
 import alsa_midi
+import pytest
 from alsa_midi import *  # noqa: F403
 from alsa_midi import event as module
 

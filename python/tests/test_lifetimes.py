@@ -6,7 +6,6 @@ import resource
 import weakref
 
 import pytest
-
 from alsa_midi import ALSAError, MidiBytesEvent, NoteOnEvent, SequencerClient, SysExEvent
 
 

@@ -7,9 +7,8 @@ import pytest
 
 mido = pytest.importorskip("mido")
 
-from conftest import ENGINE, wait_until  # noqa: E402
-
 from alsa_midi import SequencerClient, mido_backend  # noqa: E402
+from conftest import ENGINE, wait_until  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import errno
 import gc
 
 import pytest
-
 from alsa_midi import (
     WRITE_PORT,
     ALSAError,

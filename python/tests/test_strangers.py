@@ -7,9 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ENGINE, wait_until
-
 from alsa_midi import READ_PORT, WRITE_PORT, NoteOffEvent, NoteOnEvent, SysExEvent
+from conftest import ENGINE, wait_until
 
 if ENGINE != "kernel":
     pytest.skip("strangers live on the kernel's sequencer", allow_module_level=True)

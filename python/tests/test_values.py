@@ -5,9 +5,8 @@ import errno
 import pickle
 from enum import IntEnum, IntFlag
 
-import pytest
-
 import alsa_midi
+import pytest
 from alsa_midi import (
     ALL_SUBSCRIBERS,
     SYSTEM_ANNOUNCE,

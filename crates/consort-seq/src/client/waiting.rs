@@ -79,13 +79,13 @@ impl ClientBase {
         routing: impl Into<Routing>,
     ) -> Result<Option<usize>> {
         let operation = "event_output";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
+        let routing = routing.into();
         loop {
-            if let Some(used) = self.core.buffer(operation, &cell, event)? {
+            if let Some(used) = self.core.buffer(operation, event, &routing)? {
                 return Ok(Some(used));
             }
-            if self.core.flush(operation)? == Flush::Blocked {
-                return self.core.buffer(operation, &cell, event);
+            if self.core.flush(operation)?.0 == Flush::Blocked {
+                return self.core.buffer(operation, event, &routing);
             }
         }
     }
