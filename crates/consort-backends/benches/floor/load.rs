@@ -122,6 +122,7 @@ pub(crate) fn in_flight(
             Ok(count) => received += count as u64,
             // Nothing for a second: what is on its way is lost.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => lost = sent - received,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -219,6 +220,7 @@ pub(crate) fn at_rate(
                         break;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
