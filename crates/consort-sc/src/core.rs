@@ -48,6 +48,8 @@ pub(crate) enum Action {
 /// Sync ids of the handshake are negative, those of callers are not.
 const HANDSHAKE_TREE: i32 = -2;
 const HANDSHAKE_GROUPS: i32 = -3;
+/// More logins than this no server means; each costs a default group and an id.
+const MAXIMUM_LOGINS: u32 = 65_536;
 /// Steps of the handshake are repeated after this long.
 const REPEAT: Duration = Duration::from_millis(1500);
 
@@ -877,7 +879,13 @@ impl Core {
         let logins = logins
             .and_then(|logins| u32::try_from(logins).ok())
             .unwrap_or(self.options.maximum_logins)
-            .max(client_id + 1);
+            .max(client_id.saturating_add(1));
+        if logins > MAXIMUM_LOGINS {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!("the server says that {logins} clients may log in; {MAXIMUM_LOGINS} may"),
+            ));
+        }
         self.client_id = client_id;
         self.maximum_logins = logins;
         self.context.log_in(client_id, logins)?;

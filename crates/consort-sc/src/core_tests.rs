@@ -200,6 +200,18 @@ fn an_owner_with_other_clients_looks_at_the_tree_again_after_the_login() {
 }
 
 #[test]
+fn a_number_of_logins_that_no_server_means_is_refused_at_once() {
+    let mut stage = Stage::new();
+    stage.core.connect(Options::default(), Slot::new(), stage.now);
+    stage.take_actions();
+    stage.status();
+    stage.hear("/done", ["/notify".into(), 0.into(), i32::MAX.into()]);
+    assert_eq!(stage.events, ["CONNECTING"]);
+    stage.hear("/done", ["/notify".into(), 0.into(), 2.into()]);
+    assert_eq!(stage.events, ["CONNECTING", "OSC_CONNECTED"]);
+}
+
+#[test]
 fn health_checks_grow_patient_and_then_give_up() {
     let mut stage = Stage::connected();
     stage.pass(seconds(1.5));
