@@ -223,7 +223,11 @@ def decode(binary):
     kinds = [
         ("ArtDmx", "artnet.header.opcode == 0x5000", "Universe|Sequence|Length|Opcode"),
         ("ArtPollReply", "artnet.header.opcode == 0x2100", "Name|NetSwitch|Port Type|Swout|SwOut"),
-        ("sACN data", "acn.dmx.priority == 120 && acn.dmx.option_s == 0", "Universe|Priority|Source"),
+        (
+            "sACN data",
+            "acn.dmx.priority == 120 && acn.dmx.option_s == 0",
+            "Universe|Priority|Source",
+        ),
         ("sACN terminated", "acn.dmx.option_s == 1", "Terminat|Universe"),
     ]
     for kind, test, words in kinds:
@@ -306,10 +310,96 @@ def exchange(binary):
     check("stops with status 0", consort.stop() == 0)
 
 
+def interface_returns(binary):
+    """Multicast goes on when a network interface vanishes and returns: a namespace with a veth
+    pair, one end in a namespace of its own."""
+    tool = shutil.which("ip")
+    here, there = f"consort-a{os.getpid()}", f"consort-b{os.getpid()}"
+
+    def ip(*arguments, good=True):
+        return subprocess.run([tool, *arguments], capture_output=True, text=True, check=good)
+
+    if os.geteuid() != 0 or not tool or ip("netns", "add", here, good=False).returncode:
+        return skip("network namespaces (root and iproute2 are needed)")
+    ip("netns", "add", there)
+
+    def plug():
+        ip(
+            "-n",
+            here,
+            "link",
+            "add",
+            "light0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "light1",
+            "netns",
+            there,
+        )
+        for space, name, address in (
+            (here, "light0", "10.9.8.1/24"),
+            (there, "light1", "10.9.8.2/24"),
+        ):
+            ip("-n", space, "address", "add", address, "dev", name)
+            ip("-n", space, "link", "set", name, "up")
+        ip("-n", here, "route", "add", "239.0.0.0/8", "dev", "light0")
+
+    consort = None
+    try:
+        ip("-n", here, "link", "set", "lo", "up")
+        plug()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "show.cfg"
+            log = Path(folder) / "log"
+            path.write_text(
+                "[backend sacn]\nbind = 10.9.8.1\n\n[sacn in]\nuniverse = 9\n\n"
+                "[lua print]\ncode = function show(value) "
+                'io.stderr:write("value ", math.floor(value * 255 + 0.5), "\\n") end\n\n'
+                "[map]\nin.1 > print.show\n"
+            )
+            sender = (
+                "import socket,struct,sys\n"
+                "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+                "s.setsockopt(0,socket.IP_MULTICAST_IF,socket.inet_aton('10.9.8.2'))\n"
+                "f=lambda n:struct.pack('>H',0x7000|n)\n"
+                "p=b'\\0\\x10\\0\\0ASC-E1.17\\0\\0\\0'+f(111)+b'\\0\\0\\0\\4'+bytes(range(16))+f(89)"
+                "+b'\\0\\0\\0\\2'+bytes(64)+bytes([100,0,0,0,0,0,9])+f(12)"
+                "+b'\\2\\xa1\\0\\0\\0\\1\\0\\2\\0'+bytes([int(sys.argv[1])])\n"
+                "s.sendto(p,('239.255.0.9',5568))\n"
+            )
+            with open(log, "w") as file:
+                command = [tool, "netns", "exec", here, binary, "run", str(path)]
+                consort = subprocess.Popen(command, stderr=file)
+
+            def said(words, value=None):
+                def test():
+                    if value is not None:
+                        ip("netns", "exec", there, sys.executable, "-c", sender, str(value))
+                    return words in log.read_text()
+
+                return bool(until(words, test))
+
+            check("multicast comes in over a veth", said("value 51", 51))
+            ip("-n", here, "link", "delete", "light0")
+            check("the interface is missed", said("waiting"))
+            plug()
+            check("multicast comes in again when it has returned", said("value 102", 102))
+            consort.send_signal(signal.SIGTERM)
+            check("stops with status 0", consort.wait(DEADLINE) == 0)
+    finally:
+        if consort and consort.poll() is None:
+            consort.kill()
+        ip("netns", "delete", here, good=False)
+        ip("netns", "delete", there, good=False)
+
+
 def main():
     binary = sys.argv[1]
     decode(binary)
     exchange(binary)
+    interface_returns(binary)
     if failures:
         print(f"light: {len(failures)} failed: {', '.join(failures)}")
         return 1

@@ -70,7 +70,8 @@ impl TimeTag {
         }
     }
 
-    /// The point in time between 1968 and 2104, rounded to the nearest nanosecond.
+    /// The point in time between 20 January 1968 and 26 February 2104 (where the first half of
+    /// an era changes to the second), rounded to the nearest nanosecond.
     ///
     /// [`TimeTag::IMMEDIATE`] is no point in time; ask [`is_immediate`](Self::is_immediate)
     /// first.

@@ -70,7 +70,7 @@ proptest! {
 
     #[test]
     fn times_survive_conversion(
-        seconds in -63_158_400i64..4_230_000_000, // 1968 to 2104
+        seconds in -61_505_152i64..4_233_462_143, // 20 January 1968 to 26 February 2104
         nanoseconds in 0u32..1_000_000_000,
     ) {
         let time = match u64::try_from(seconds) {

@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     TwoFloats,
     /// `/path/0 ,f` and so on, in turn.
     Paths(u64),
+    /// The same, with one pattern in the configuration that gives types and ranges to all.
+    Patterns(u64),
     /// A bundle of so many `/path/0 ,f` and so on.
     Bundle(u64),
 }
@@ -45,7 +47,7 @@ impl Shape {
                 .float(value(sequence))
                 .float(1.0 - value(sequence))
                 .finish(),
-            Self::Paths(paths) => {
+            Self::Paths(paths) | Self::Patterns(paths) => {
                 let path = format!("/path/{}", sequence % paths);
                 MessageBuilder::new(datagram, &path).float(value(sequence)).finish()
             }
@@ -122,6 +124,7 @@ pub(crate) fn in_flight(
             Ok(count) => received += count as u64,
             // Nothing for a second: what is on its way is lost.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => lost = sent - received,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -219,6 +222,7 @@ pub(crate) fn at_rate(
                         break;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }

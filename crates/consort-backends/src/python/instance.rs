@@ -50,7 +50,7 @@ const REAP_INTERVAL: Duration = Duration::from_millis(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// A worker that lived this long dies its first death again.
-const LONG_LIFE: Duration = Duration::from_secs(10);
+const LONG_LIFE: Duration = Duration::from_secs(2);
 /// How many kinds of errors are told apart.
 const KINDS: usize = 512;
 

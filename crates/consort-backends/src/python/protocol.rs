@@ -1,7 +1,7 @@
 //! What the core and a worker say to each other.
 //!
 //! Both directions are a stream of records of twelve bytes, little-endian: a channel's number
-//! (`u32`) and a value (`f64`). The number [`CONTROL`] marks everything else: from the core the
+//! (`u32`) and a value (`f64`). The number `CONTROL` marks everything else: from the core the
 //! value then says what is meant, from the worker a kind and a length (`u32` each) stand in its
 //! place and that many bytes follow.
 
