@@ -382,6 +382,7 @@ impl Client {
     }
 
     /// Begins an output without waiting: its result, or what is left of it.
+    #[allow(clippy::too_many_arguments)] // those of an output, and how it is done
     fn _start_output<'py>(
         &self,
         py: Python<'py>,

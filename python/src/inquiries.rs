@@ -138,9 +138,13 @@ fn remove_events(
     Ok(remove)
 }
 
+/// Number, name, the two filters, lost events, and the types that are let in.
+type ClientArguments<'py> =
+    (Bound<'py, PyAny>, String, bool, bool, U32, Option<Vec<Bound<'py, PyAny>>>);
+
 fn client_info_from(
     client: &SequencerClient,
-    arguments: (Bound<'_, PyAny>, String, bool, bool, U32, Option<Vec<Bound<'_, PyAny>>>),
+    arguments: ClientArguments<'_>,
     py: Python<'_>,
 ) -> PyResult<ClientInfo> {
     let (client_id, name, broadcast_filter, error_bounce, event_lost, filter) = arguments;
