@@ -10,6 +10,8 @@ mod dmx;
 pub mod loopback;
 #[cfg(feature = "lua")]
 pub mod lua;
+#[cfg(feature = "midi")]
+pub mod midi;
 pub mod net;
 #[cfg(feature = "osc")]
 pub mod osc;
@@ -28,6 +30,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &loopback::DESCRIPTOR,
     #[cfg(feature = "lua")]
     &lua::DESCRIPTOR,
+    #[cfg(feature = "midi")]
+    &midi::DESCRIPTOR,
     #[cfg(feature = "osc")]
     &osc::DESCRIPTOR,
     #[cfg(feature = "python")]

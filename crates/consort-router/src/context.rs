@@ -94,6 +94,12 @@ impl<'a> Context<'a> {
         self.emit_for(self.instance, channel, value);
     }
 
+    /// The router as another instance of the backend sees it, where something shared (a
+    /// sequencer client) serves several.
+    pub fn of(&mut self, instance: InstanceId) -> Context<'_> {
+        Context { shared: self.shared, instance }
+    }
+
     /// The same for another instance of the backend, where a shared socket serves several.
     #[inline]
     pub fn emit_for(&mut self, instance: InstanceId, channel: u32, value: f64) {

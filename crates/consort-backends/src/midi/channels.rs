@@ -1,0 +1,366 @@
+//! What the channels of an instance are called, and how they are found when something arrives.
+
+use std::collections::HashMap;
+
+use consort_router::{ChannelError, Usage};
+
+use super::sysex::Pattern;
+
+/// No channel.
+const NONE: u32 = u32::MAX;
+
+/// Slots of one MIDI channel: controllers, notes, pressures, and six that stand alone.
+const SLOTS: usize = 3 * 128 + ALONE.len();
+
+/// A kind of control that a MIDI channel has once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Alone {
+    Pitch,
+    Aftertouch,
+    Program,
+    NoteNumber,
+    Velocity,
+    Panic,
+}
+
+const ALONE: [(Alone, &str); 6] = [
+    (Alone::Pitch, "pitch"),
+    (Alone::Aftertouch, "aftertouch"),
+    (Alone::Program, "program"),
+    (Alone::NoteNumber, "notenumber"),
+    (Alone::Velocity, "velocity"),
+    (Alone::Panic, "panic"),
+];
+
+/// A kind of control that belongs to no MIDI channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum System {
+    Start,
+    Stop,
+    Continue,
+    Position,
+    Song,
+    Clock,
+    Beat,
+    Tempo,
+    Timecode,
+    Hours,
+    Minutes,
+    Seconds,
+    Frames,
+    Panic,
+}
+
+const SYSTEM: [(System, &str); 14] = [
+    (System::Start, "start"),
+    (System::Stop, "stop"),
+    (System::Continue, "continue"),
+    (System::Position, "position"),
+    (System::Song, "song"),
+    (System::Clock, "clock"),
+    (System::Beat, "beat"),
+    (System::Tempo, "tempo"),
+    (System::Timecode, "timecode"),
+    (System::Hours, "timecode.hours"),
+    (System::Minutes, "timecode.minutes"),
+    (System::Seconds, "timecode.seconds"),
+    (System::Frames, "timecode.frames"),
+    (System::Panic, "panic"),
+];
+
+/// What a channel of the router stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Control {
+    Controller(u8, u8),
+    Note(u8, u8),
+    Pressure(u8, u8),
+    Alone(u8, Alone),
+    Registered(u8, u16),
+    NonRegistered(u8, u16),
+    System(System),
+    Exclusive(Pattern),
+}
+
+/// The channels of an instance.
+pub(super) struct Channels {
+    controls: Vec<Control>,
+    numbers: HashMap<Control, u32>,
+    /// The number of each slot of each MIDI channel.
+    slots: Vec<u32>,
+    system: [u32; SYSTEM.len()],
+    exclusive: Vec<(Pattern, u32)>,
+}
+
+fn slot(control: &Control) -> Option<usize> {
+    let (channel, at) = match control {
+        Control::Controller(channel, number) => (channel, usize::from(*number)),
+        Control::Note(channel, number) => (channel, 128 + usize::from(*number)),
+        Control::Pressure(channel, number) => (channel, 256 + usize::from(*number)),
+        Control::Alone(channel, kind) => (channel, 384 + *kind as usize),
+        _ => return None,
+    };
+    Some(usize::from(*channel) * SLOTS + at)
+}
+
+impl Channels {
+    pub(super) fn new() -> Self {
+        Channels {
+            controls: Vec::new(),
+            numbers: HashMap::new(),
+            slots: vec![NONE; 16 * SLOTS],
+            system: [NONE; SYSTEM.len()],
+            exclusive: Vec::new(),
+        }
+    }
+
+    /// Finds or makes a channel.
+    pub(super) fn channel(
+        &mut self,
+        specification: &str,
+        usage: Usage,
+    ) -> Result<u32, ChannelError> {
+        let control = parse(specification)?;
+        check_direction(&control, usage)?;
+        let next = self.controls.len() as u32;
+        let number = *self.numbers.entry(control.clone()).or_insert(next);
+        if number == next {
+            if let Some(slot) = slot(&control) {
+                self.slots[slot] = number;
+            }
+            match &control {
+                Control::System(kind) => self.system[*kind as usize] = number,
+                Control::Exclusive(pattern) => self.exclusive.push((pattern.clone(), number)),
+                _ => {}
+            }
+            self.controls.push(control);
+        }
+        Ok(number)
+    }
+
+    /// What a channel stands for.
+    pub(super) fn control(&self, number: u32) -> &Control {
+        &self.controls[number as usize]
+    }
+
+    /// The number of what has arrived, if the show uses it.
+    pub(super) fn number(&self, control: &Control) -> Option<u32> {
+        let number = match (slot(control), control) {
+            (Some(slot), _) => self.slots[slot],
+            (None, Control::System(kind)) => self.system[*kind as usize],
+            _ => return self.numbers.get(control).copied(),
+        };
+        (number != NONE).then_some(number)
+    }
+
+    /// Patterns of system exclusive messages with their numbers.
+    pub(super) fn exclusive(&self) -> &[(Pattern, u32)] {
+        &self.exclusive
+    }
+
+    /// Whether any of these is used.
+    pub(super) fn uses(&self, kinds: &[System]) -> bool {
+        kinds.iter().any(|kind| self.system[*kind as usize] != NONE)
+    }
+}
+
+/// How a control is written.
+pub(super) fn specification(control: &Control) -> String {
+    match control {
+        Control::Controller(channel, number) => format!("ch{channel}.cc{number}"),
+        Control::Note(channel, number) => format!("ch{channel}.note{number}"),
+        Control::Pressure(channel, number) => format!("ch{channel}.pressure{number}"),
+        Control::Registered(channel, number) => format!("ch{channel}.rpn{number}"),
+        Control::NonRegistered(channel, number) => format!("ch{channel}.nrpn{number}"),
+        Control::Alone(channel, kind) => format!("ch{channel}.{}", ALONE[*kind as usize].1),
+        Control::System(kind) => SYSTEM[*kind as usize].1.to_owned(),
+        Control::Exclusive(_) => "sysex".to_owned(),
+    }
+}
+
+fn check_direction(control: &Control, usage: Usage) -> Result<(), ChannelError> {
+    let source_only = matches!(
+        control,
+        Control::System(
+            System::Beat
+                | System::Timecode
+                | System::Hours
+                | System::Minutes
+                | System::Seconds
+                | System::Frames
+        )
+    );
+    let target_only =
+        matches!(control, Control::System(System::Panic) | Control::Alone(_, Alone::Panic));
+    let name = specification(control);
+    match usage {
+        Usage::Source if target_only => {
+            Err(ChannelError::new(format!("nothing comes from `{name}`"))
+                .with_hint("it is a target: a value above 0 silences the device"))
+        }
+        Usage::Target if source_only => Err(ChannelError::new(format!("`{name}` cannot be sent"))
+            .with_hint("it is a source; to send a clock, map to `tempo` or `clock`")),
+        _ => Ok(()),
+    }
+}
+
+const FORMS: &str = "expected `chN.ccM`, `chN.noteM`, `chN.pressureM`, `chN.pitch`, \
+                     `chN.aftertouch`, `chN.program`, `chN.rpnM`, `chN.nrpnM`, `chN.notenumber`, \
+                     `chN.velocity`, `chN.panic`, or a channel without a MIDI channel such as \
+                     `start`, `tempo`, `timecode` or `sysex.F0 … F7`";
+
+/// Reads a specification.
+pub(super) fn parse(text: &str) -> Result<Control, ChannelError> {
+    if let Some((kind, _)) = SYSTEM.iter().find(|(_, name)| *name == text) {
+        return Ok(Control::System(*kind));
+    }
+    if let Some(pattern) = text.strip_prefix("sysex.").or_else(|| text.strip_prefix("sysex ")) {
+        let parsed = Pattern::parse(pattern);
+        return parsed.map(Control::Exclusive).map_err(|message| {
+            ChannelError::new(message)
+                .with_range(6, text.len())
+                .with_hint("such as `sysex.F0 7D 01 vv F7`; vv: the value, xx: any byte")
+        });
+    }
+    let after = text.strip_prefix("channel").or_else(|| text.strip_prefix("ch"));
+    let Some(rest) = after else { return parse_old(text) };
+    let start = text.len() - rest.len();
+    let Some((channel, control)) = rest.split_once('.') else {
+        return Err(
+            ChannelError::new("what of the MIDI channel is meant is missing").with_hint(FORMS)
+        );
+    };
+    let at = start + channel.len() + 1;
+    let channel = number(channel, 15, "MIDI channel", start)? as u8;
+    if let Some((kind, _)) = ALONE.iter().find(|(_, name)| *name == control) {
+        return Ok(Control::Alone(channel, *kind));
+    }
+    let indexed = |name: &str, most| {
+        let digits = control.strip_prefix(name)?;
+        Some(number(digits, most, name, at + name.len()))
+    };
+    if let Some(index) = indexed("cc", 127) {
+        Ok(Control::Controller(channel, index? as u8))
+    } else if let Some(index) = indexed("note", 127) {
+        Ok(Control::Note(channel, index? as u8))
+    } else if let Some(index) = indexed("pressure", 127) {
+        Ok(Control::Pressure(channel, index? as u8))
+    } else if let Some(index) = indexed("rpn", 16_383) {
+        Ok(Control::Registered(channel, index?))
+    } else if let Some(index) = indexed("nrpn", 16_383) {
+        Ok(Control::NonRegistered(channel, index?))
+    } else {
+        Err(ChannelError::new(format!("`{control}` is nothing that a MIDI channel has"))
+            .with_range(at, text.len())
+            .with_hint(FORMS))
+    }
+}
+
+/// The syntax of old versions of MIDIMonster: `ccN.M` and `noteN.M`.
+fn parse_old(text: &str) -> Result<Control, ChannelError> {
+    let read = |name: &str| -> Option<Result<(u8, u8), ChannelError>> {
+        let rest = text.strip_prefix(name)?;
+        let (channel, index) = rest.split_once('.')?;
+        let start = name.len();
+        let both = number(channel, 15, "MIDI channel", start).and_then(|channel_number| {
+            let index = number(index, 127, name, start + channel.len() + 1)?;
+            Ok((channel_number as u8, index as u8))
+        });
+        Some(both)
+    };
+    if let Some(both) = read("cc") {
+        return both.map(|(channel, index)| Control::Controller(channel, index));
+    }
+    if let Some(both) = read("note") {
+        return both.map(|(channel, index)| Control::Note(channel, index));
+    }
+    Err(ChannelError::new(format!("`{text}` is no MIDI channel specification")).with_hint(FORMS))
+}
+
+fn number(digits: &str, most: u16, what: &str, at: usize) -> Result<u16, ChannelError> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse::<u16>() {
+        Ok(number) if is_number && number <= most => Ok(number),
+        _ => {
+            let message = if is_number {
+                format!("{what} {digits} is out of range: expected 0 to {most}")
+            } else {
+                format!("`{digits}` is no number of a {what}: expected 0 to {most}")
+            };
+            let error = ChannelError::new(message).with_range(at, at + digits.len());
+            Err(if what == "MIDI channel" {
+                error.with_hint("MIDI channels count from 0 here: channel 1 of a device is `ch0`")
+            } else {
+                error
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn specifications_and_controls_are_one_to_one() {
+        for text in [
+            "ch0.cc7",
+            "ch15.note127",
+            "ch3.pressure0",
+            "ch1.pitch",
+            "ch1.aftertouch",
+            "ch1.program",
+            "ch0.rpn16383",
+            "ch0.nrpn900",
+            "ch2.notenumber",
+            "ch2.velocity",
+            "ch2.panic",
+            "start",
+            "timecode.hours",
+            "tempo",
+        ] {
+            let control = parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+            assert_eq!(specification(&control), text);
+        }
+        assert_eq!(parse("channel2.cc4"), Ok(Control::Controller(2, 4)));
+        assert_eq!(parse("cc2.4"), Ok(Control::Controller(2, 4)));
+        assert_eq!(parse("note0.60"), Ok(Control::Note(0, 60)));
+    }
+
+    #[test]
+    fn ranges_are_told() {
+        for (text, expected) in [
+            ("ch16.cc1", "MIDI channel 16 is out of range: expected 0 to 15"),
+            ("ch0.cc128", "cc 128 is out of range: expected 0 to 127"),
+            ("ch0.note", "`` is no number of a note: expected 0 to 127"),
+            ("ch0.rpn16384", "rpn 16384 is out of range: expected 0 to 16383"),
+            ("ch0.wheel", "`wheel` is nothing that a MIDI channel has"),
+            ("ch0", "what of the MIDI channel is meant is missing"),
+            ("fader1", "`fader1` is no MIDI channel specification"),
+        ] {
+            assert_eq!(parse(text).expect_err(text).message, expected);
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_channel_have_one_number() {
+        let mut channels = Channels::new();
+        let first = channels.channel("ch1.cc2", Usage::Source).expect("a channel");
+        assert_eq!(channels.channel("channel1.cc2", Usage::Target), Ok(first));
+        assert_eq!(channels.channel("start", Usage::Target), Ok(first + 1));
+        assert_eq!(channels.number(&Control::Controller(1, 2)), Some(first));
+        assert_eq!(channels.number(&Control::Controller(1, 3)), None);
+        assert!(channels.channel("panic", Usage::Source).is_err());
+        assert!(channels.channel("beat", Usage::Target).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_control_or_an_error_inside_it(text in "(ch|cc|note|sysex)?[0-9a-z. ]{0,20}") {
+            if let Err(ChannelError { range: Some((start, end)), .. }) = parse(&text) {
+                prop_assert!(start <= end && end <= text.len());
+            }
+        }
+    }
+}

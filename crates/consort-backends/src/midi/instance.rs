@@ -1,0 +1,363 @@
+//! An instance: its channels, and what leaves through its port.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use consort_router::{ChannelError, Context, Event as Value, Instance, Readiness, State, Usage};
+use consort_seq::client::RW_PORT;
+use consort_seq::{
+    ChannelValue, Control as ControlData, Event, Key, Payload, PortOptions, Routing,
+};
+
+use super::channels::{Alone, Control, System};
+use super::client::{OUTPUT_RETRY, Shared};
+use super::clock::{ClockOutput, FASTEST, REFILL};
+use super::parameters::parameter_output;
+use super::port::{PortState, SharedState, for_each_note};
+use super::values::{to_fourteen_bits, to_seven_bits};
+
+/// When to look again for what is missing. (Announcements tell at once; this is for what they
+/// do not tell.)
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// What the options of an instance say about output.
+pub(super) struct OutputOptions {
+    /// Send real note-offs.
+    pub(super) note_off: bool,
+    /// Deselect a parameter after it was sent.
+    pub(super) deselect: bool,
+}
+
+pub(super) struct MidiInstance {
+    name: String,
+    shared: Rc<RefCell<Shared>>,
+    state: SharedState,
+    options: OutputOptions,
+    routing: Routing,
+    clock: Option<ClockOutput>,
+    clock_due: Option<Instant>,
+    output_due: Option<Instant>,
+    /// The note that `notenumber` has chosen, and the one that `velocity` plays, by channel.
+    chosen: [u8; 16],
+    playing: [Option<u8>; 16],
+    message: Vec<u8>,
+}
+
+impl MidiInstance {
+    pub(super) fn new(
+        name: String,
+        shared: Rc<RefCell<Shared>>,
+        state: PortState,
+        options: OutputOptions,
+    ) -> Self {
+        MidiInstance {
+            name,
+            shared,
+            state: Rc::new(RefCell::new(state)),
+            options,
+            routing: Routing::new(),
+            clock: None,
+            clock_due: None,
+            output_due: None,
+            chosen: [60; 16],
+            playing: [None; 16],
+            message: Vec::new(),
+        }
+    }
+
+    /// Opens what is not open yet and connects what is missing.
+    fn open(&mut self, context: &mut Context<'_>) {
+        let client = match self.shared.borrow_mut().client(context) {
+            Ok(client) => client,
+            Err(error) => {
+                context.set_state(State::Waiting(error.to_string()));
+                return;
+            }
+        };
+        if self.state.borrow().port.is_none() {
+            let made = client.create_port(PortOptions::new(self.name.clone()).caps(RW_PORT));
+            match made {
+                Ok(port) => {
+                    self.routing = Routing::new().port(&port);
+                    let (number, state) = (port.port_id(), Rc::clone(&self.state));
+                    self.state.borrow_mut().port = Some(port);
+                    self.clock = None;
+                    self.shared.borrow_mut().join(context.instance(), number, state);
+                }
+                Err(error) => {
+                    context.set_state(State::Waiting(error.to_string()));
+                    return;
+                }
+            }
+        }
+        self.state.borrow_mut().resolve(&client, false, context);
+    }
+
+    fn schedule(&self, context: &mut Context<'_>) {
+        let is_waiting = self.state.borrow().is_waiting() && !context.is_stopping();
+        let retry = is_waiting.then(|| context.now() + RETRY);
+        let next = [retry, self.clock_due, self.output_due].into_iter().flatten().min();
+        context.wake_at(next);
+    }
+
+    fn send(&mut self, payload: Payload<'_>, context: &mut Context<'_>) {
+        self.shared.borrow_mut().put(&Event::new(payload), self.routing, context);
+    }
+
+    fn controller(&mut self, channel: u8, param: u8, value: u8, context: &mut Context<'_>) {
+        let data = ControlData { channel, param: param.into(), value: value.into() };
+        self.send(Payload::ControlChange(data), context);
+    }
+
+    fn note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
+        let bit = 1_u128 << note;
+        {
+            let sounding = &mut self.state.borrow_mut().sounding[usize::from(channel)];
+            if velocity > 0 {
+                // What starts while the show ends would never be ended.
+                if context.is_stopping() {
+                    return;
+                }
+                *sounding |= bit;
+            } else {
+                *sounding &= !bit;
+            }
+        }
+        let key = Key { channel, note, velocity };
+        let payload = if velocity == 0 && self.options.note_off {
+            Payload::NoteOff(key)
+        } else {
+            Payload::NoteOn(key)
+        };
+        self.send(payload, context);
+    }
+
+    fn release_sounding(&mut self, channel: Option<u8>, context: &mut Context<'_>) {
+        let mut notes = self.state.borrow().sounding;
+        if let Some(channel) = channel {
+            let kept = notes[usize::from(channel)];
+            notes = [0; 16];
+            notes[usize::from(channel)] = kept;
+        }
+        for_each_note(&notes, |channel, note| self.note(channel, note, 0, context));
+    }
+
+    /// Ends all notes of a channel: pedal up, all sound off, all notes off.
+    fn panic(&mut self, channel: u8, context: &mut Context<'_>) {
+        self.release_sounding(Some(channel), context);
+        self.playing[usize::from(channel)] = None;
+        for controller in [64, 120, 123] {
+            self.controller(channel, controller, 0, context);
+        }
+    }
+
+    fn tempo(&mut self, value: f64, context: &mut Context<'_>) {
+        let tempo = value * FASTEST;
+        let client = match self.shared.borrow_mut().client(context) {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::debug!("no clock: {error}");
+                context.count_dropped(1);
+                return;
+            }
+        };
+        if tempo < 1.0 || context.is_stopping() {
+            if let Some(clock) = self.clock.take() {
+                clock.stop(&client);
+            }
+            self.clock_due = None;
+            return;
+        }
+        match &mut self.clock {
+            Some(clock) => clock.set_tempo(tempo),
+            None => match ClockOutput::start(&client, tempo) {
+                Ok(clock) => self.clock = Some(clock),
+                Err(error) => {
+                    context.count_errors(1);
+                    tracing::warn!(instance = context.name(), "no MIDI clock: {error}");
+                    return;
+                }
+            },
+        }
+        self.refill_clock(context);
+    }
+
+    fn refill_clock(&mut self, context: &mut Context<'_>) {
+        let Some(clock) = &mut self.clock else { return };
+        let mut shared = self.shared.borrow_mut();
+        let filled =
+            clock.refill(self.routing, |event, routing| shared.put(event, routing, context));
+        match filled {
+            Ok(()) => self.clock_due = Some(context.now() + REFILL),
+            Err(error) => {
+                tracing::warn!(instance = context.name(), "the MIDI clock stopped: {error}");
+                drop(shared);
+                self.clock = None;
+                self.clock_due = None;
+            }
+        }
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>) {
+        let is_left = self.shared.borrow_mut().flush(context);
+        self.output_due = is_left.then(|| context.now() + OUTPUT_RETRY);
+    }
+
+    fn deliver_one(&mut self, control: &Control, value: f64, context: &mut Context<'_>) {
+        let seven = to_seven_bits(value);
+        match control {
+            Control::Controller(channel, number) => {
+                self.controller(*channel, *number, seven, context);
+            }
+            Control::Note(channel, note) => self.note(*channel, *note, seven, context),
+            Control::Pressure(channel, note) => {
+                let key = Key { channel: *channel, note: *note, velocity: seven };
+                self.send(Payload::KeyPressure(key), context);
+            }
+            Control::Registered(channel, number) => {
+                self.parameter(*channel, true, *number, value, context);
+            }
+            Control::NonRegistered(channel, number) => {
+                self.parameter(*channel, false, *number, value, context);
+            }
+            Control::Alone(channel, kind) => self.alone(*channel, *kind, value, context),
+            Control::System(kind) => self.system(*kind, value, context),
+            Control::Exclusive(pattern) => {
+                if pattern.has_value() || value > 0.0 {
+                    let mut message = std::mem::take(&mut self.message);
+                    pattern.message(value, &mut message);
+                    self.send(Payload::SystemExclusive(&message), context);
+                    self.message = message;
+                }
+            }
+        }
+    }
+
+    fn parameter(
+        &mut self,
+        channel: u8,
+        registered: bool,
+        number: u16,
+        value: f64,
+        context: &mut Context<'_>,
+    ) {
+        let value = to_fourteen_bits(value);
+        for (param, value) in parameter_output(registered, number, value, self.options.deselect) {
+            self.controller(channel, param, value, context);
+        }
+    }
+
+    fn alone(&mut self, channel: u8, kind: Alone, value: f64, context: &mut Context<'_>) {
+        let seven = to_seven_bits(value);
+        let data = |value| ChannelValue { channel, value };
+        match kind {
+            Alone::Pitch => {
+                let bend = i32::from(to_fourteen_bits(value)) - 8_192;
+                self.send(Payload::PitchBend(data(bend)), context);
+            }
+            Alone::Aftertouch => {
+                self.send(Payload::ChannelPressure(data(seven.into())), context);
+            }
+            Alone::Program => self.send(Payload::ProgramChange(data(seven.into())), context),
+            Alone::NoteNumber => self.chosen[usize::from(channel)] = seven,
+            Alone::Velocity => {
+                let at = usize::from(channel);
+                let chosen = self.chosen[at];
+                if let Some(playing) = self.playing[at].take()
+                    && (seven == 0 || playing != chosen)
+                {
+                    self.note(channel, playing, 0, context);
+                }
+                if seven > 0 {
+                    self.playing[at] = Some(chosen);
+                    self.note(channel, chosen, seven, context);
+                }
+            }
+            Alone::Panic => {
+                if value > 0.0 {
+                    self.panic(channel, context);
+                }
+            }
+        }
+    }
+
+    fn system(&mut self, kind: System, value: f64, context: &mut Context<'_>) {
+        let data = |value| ChannelValue { channel: 0, value };
+        match kind {
+            System::Position => {
+                let beats = to_fourteen_bits(value).into();
+                self.send(Payload::SongPosition(data(beats)), context);
+            }
+            System::Song => {
+                self.send(Payload::SongSelect(data(to_seven_bits(value).into())), context);
+            }
+            System::Tempo => self.tempo(value, context),
+            System::Panic if value > 0.0 => {
+                for channel in 0..16 {
+                    self.panic(channel, context);
+                }
+            }
+            System::Start if value > 0.0 => self.send(Payload::Start { queue: 0 }, context),
+            System::Stop if value > 0.0 => self.send(Payload::Stop { queue: 0 }, context),
+            System::Continue if value > 0.0 => self.send(Payload::Continue { queue: 0 }, context),
+            System::Clock if value > 0.0 => self.send(Payload::Clock { queue: 0 }, context),
+            // Values of 0 end nothing here, and the others are sources only.
+            _ => {}
+        }
+    }
+}
+
+impl Instance for MidiInstance {
+    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
+        self.state.borrow_mut().channels.channel(specification, usage)
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        self.state.borrow_mut().prepare();
+        self.open(context);
+        self.schedule(context);
+    }
+
+    fn ready(&mut self, _: u32, _: Readiness, context: &mut Context<'_>) {
+        if self.shared.borrow().is_owner(context.instance()) {
+            self.shared.borrow_mut().read(context);
+        }
+    }
+
+    fn timer(&mut self, context: &mut Context<'_>) {
+        if self.state.borrow().is_waiting() && !context.is_stopping() {
+            self.open(context);
+        }
+        if self.clock_due.is_some_and(|due| due <= context.now()) {
+            self.refill_clock(context);
+        }
+        if self.clock_due.is_some() || self.output_due.is_some() {
+            self.flush(context);
+        }
+        self.schedule(context);
+    }
+
+    fn deliver(&mut self, events: &[Value], context: &mut Context<'_>) {
+        let state = Rc::clone(&self.state);
+        for event in events {
+            let control = state.borrow().channels.control(event.channel).clone();
+            self.deliver_one(&control, event.value, context);
+        }
+        self.flush(context);
+        if self.output_due.is_some() || self.clock_due.is_some() {
+            self.schedule(context);
+        }
+    }
+
+    fn stop(&mut self, context: &mut Context<'_>) {
+        self.tempo(0.0, context);
+        self.release_sounding(None, context);
+        self.flush(context);
+        self.schedule(context);
+    }
+
+    fn is_stopped(&self) -> bool {
+        !self.shared.borrow().has_output()
+    }
+}

@@ -1,0 +1,61 @@
+//! Values of the router as numbers of MIDI, and back. Every 7- and 14-bit number survives the
+//! way through a value, also where the value was a 32-bit float in between.
+
+/// The number of 7 bits nearest to a value.
+pub(super) fn to_seven_bits(value: f64) -> u8 {
+    (value.clamp(0.0, 1.0) * 127.0).round() as u8
+}
+
+/// The number of 14 bits nearest to a value.
+pub(super) fn to_fourteen_bits(value: f64) -> u16 {
+    (value.clamp(0.0, 1.0) * 16_383.0).round() as u16
+}
+
+/// A number of 7 bits as a value; what lies outside counts as the nearest end.
+pub(super) fn from_seven_bits(number: i32) -> f64 {
+    f64::from(number.clamp(0, 127)) / 127.0
+}
+
+/// A number of 14 bits as a value; what lies outside counts as the nearest end.
+pub(super) fn from_fourteen_bits(number: i32) -> f64 {
+    f64::from(number.clamp(0, 16_383)) / 16_383.0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_number_survives_also_as_a_float_of_32_bits() {
+        for number in 0..128_u8 {
+            let value = from_seven_bits(number.into());
+            assert_eq!(to_seven_bits(value), number);
+            assert_eq!(to_seven_bits(f64::from(value as f32)), number);
+        }
+        for number in 0..16_384_u16 {
+            let value = from_fourteen_bits(number.into());
+            assert_eq!(to_fourteen_bits(value), number);
+            assert_eq!(to_fourteen_bits(f64::from(value as f32)), number);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_gives_the_nearest_number(value in any::<f64>()) {
+            prop_assert!(to_seven_bits(value) <= 127);
+            prop_assert!(to_fourteen_bits(value) <= 16_383);
+            if (0.0..=1.0).contains(&value) {
+                let back = from_seven_bits(to_seven_bits(value).into());
+                prop_assert!((back - value).abs() <= 0.5 / 127.0 + 1e-12);
+            }
+        }
+
+        #[test]
+        fn numbers_outside_their_range_are_clipped(number in any::<i32>()) {
+            prop_assert!((0.0..=1.0).contains(&from_seven_bits(number)));
+            prop_assert!((0.0..=1.0).contains(&from_fourteen_bits(number)));
+        }
+    }
+}
