@@ -158,6 +158,10 @@ class EventType(IntEnum):
         member._value_ = number
         return member
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[EventType], tuple[int]]:
+        # By number: some versions of Python pickle by name, which unknown ones are not found by.
+        return (EventType, (int(self),))
+
 
 class EventFlags(IntFlag):
     """Flag bits of an event."""
