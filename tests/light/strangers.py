@@ -223,7 +223,11 @@ def decode(binary):
     kinds = [
         ("ArtDmx", "artnet.header.opcode == 0x5000", "Universe|Sequence|Length|Opcode"),
         ("ArtPollReply", "artnet.header.opcode == 0x2100", "Name|NetSwitch|Port Type|Swout|SwOut"),
-        ("sACN data", "acn.dmx.priority == 120 && acn.dmx.option_s == 0", "Universe|Priority|Source"),
+        (
+            "sACN data",
+            "acn.dmx.priority == 120 && acn.dmx.option_s == 0",
+            "Universe|Priority|Source",
+        ),
         ("sACN terminated", "acn.dmx.option_s == 1", "Terminat|Universe"),
     ]
     for kind, test, words in kinds:
@@ -320,8 +324,24 @@ def interface_returns(binary):
     ip("netns", "add", there)
 
     def plug():
-        ip("-n", here, "link", "add", "light0", "type", "veth", "peer", "name", "light1", "netns", there)
-        for space, name, address in ((here, "light0", "10.9.8.1/24"), (there, "light1", "10.9.8.2/24")):
+        ip(
+            "-n",
+            here,
+            "link",
+            "add",
+            "light0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "light1",
+            "netns",
+            there,
+        )
+        for space, name, address in (
+            (here, "light0", "10.9.8.1/24"),
+            (there, "light1", "10.9.8.2/24"),
+        ):
             ip("-n", space, "address", "add", address, "dev", name)
             ip("-n", space, "link", "set", name, "up")
         ip("-n", here, "route", "add", "239.0.0.0/8", "dev", "light0")

@@ -67,6 +67,7 @@ fn main() -> io::Result<()> {
         ("one path", Shape::Float),
         ("two arguments", Shape::TwoFloats),
         ("1,000 paths", Shape::Paths(1_000)),
+        ("patterns", Shape::Patterns(1_000)),
         ("bundles of 20", Shape::Bundle(20)),
     ] {
         if only.as_ref().is_none_or(|only| only == name) {
@@ -105,14 +106,18 @@ fn configuration(shape: Shape, ports: Ports) -> String {
     let (paths, types, arguments): (Vec<String>, _, _) = match shape {
         Shape::Float => (vec!["/x".to_owned()], "f 0.0 1.0", 1),
         Shape::TwoFloats => (vec!["/x".to_owned()], "ff 0.0 1.0 0.0 1.0", 2),
-        Shape::Paths(count) | Shape::Bundle(count) => {
+        Shape::Paths(count) | Shape::Patterns(count) | Shape::Bundle(count) => {
             ((0..count).map(|path| format!("/path/{path}")).collect(), "f 0.0 1.0", 1)
         }
     };
     let mut text = format!("[osc in]\nbind = 127.0.0.1 {input}\n");
     let mut patterns = String::new();
-    for path in &paths {
-        let _ = writeln!(patterns, "{path} = {types}");
+    if let Shape::Patterns(_) = shape {
+        let _ = writeln!(patterns, "/path/* = {types}");
+    } else {
+        for path in &paths {
+            let _ = writeln!(patterns, "{path} = {types}");
+        }
     }
     let _ = write!(text, "{patterns}\n[osc out]\nbind = 127.0.0.1 {source}\n");
     let _ = write!(text, "destination = 127.0.0.1 {output}\n{patterns}\n[map]\n");

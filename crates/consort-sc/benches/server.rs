@@ -45,14 +45,24 @@ fn main() {
     }
     println!("{:44} {:>22} floor or peer, same run", "what", "consort");
     let peer = peer();
-    set_node(peer.as_ref());
-    moment(peer.as_ref());
-    round_trips(peer.as_ref());
-    memory();
-    boot(peer.as_ref());
-    tree(peer.as_ref());
-    synths(peer.as_ref());
-    flood();
+    // Parts can be named, as tests are.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let parts: [(&str, &dyn Fn()); 8] = [
+        ("set_node", &|| set_node(peer.as_ref())),
+        ("moment", &|| moment(peer.as_ref())),
+        ("round_trips", &|| round_trips(peer.as_ref())),
+        ("memory", &memory),
+        ("boot", &|| boot(peer.as_ref())),
+        ("tree", &|| tree(peer.as_ref())),
+        ("synths", &|| synths(peer.as_ref())),
+        ("flood", &flood),
+    ];
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            part();
+        }
+    }
     rig::stop_jack();
 }
 

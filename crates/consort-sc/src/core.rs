@@ -48,6 +48,8 @@ pub(crate) enum Action {
 /// Sync ids of the handshake are negative, those of callers are not.
 const HANDSHAKE_TREE: i32 = -2;
 const HANDSHAKE_GROUPS: i32 = -3;
+/// More logins than this no server means; each costs a default group and an id.
+const MAXIMUM_LOGINS: u32 = 65_536;
 /// Steps of the handshake are repeated after this long.
 const REPEAT: Duration = Duration::from_millis(1500);
 
@@ -58,6 +60,17 @@ enum Step {
     Notify,
     Tree,
     Groups,
+}
+
+/// The handshake with a server that this client started: everything is asked for in one go,
+/// since each question by itself costs at least one of the server's audio periods. When
+/// anything of it stays away, the steps are taken one by one.
+#[derive(Clone, Copy, Debug)]
+struct AtOnce {
+    /// The client id and the number of logins, as far as the server tells them.
+    login: Option<(i32, Option<i32>)>,
+    tree: bool,
+    synced: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +158,7 @@ pub(crate) struct Core {
     initial_synthdefs: Vec<Arc<[u8]>>,
     /// A bundle of the handshake that was sent, for repetition.
     handshake: Vec<Request>,
+    at_once: Option<AtOnce>,
 }
 
 /// Lines of the process's output that are kept for errors.
@@ -173,6 +187,7 @@ impl Core {
             maximum_logins: 1,
             initial_synthdefs: Vec::new(),
             handshake: Vec::new(),
+            at_once: None,
         }
     }
 
@@ -259,6 +274,7 @@ impl Core {
         self.start_error = None;
         self.output.clear();
         self.status = None;
+        self.at_once = None;
         self.starting = Some(outcome.clone());
         true
     }
@@ -332,6 +348,7 @@ impl Core {
                 ErrorKind::ServerCannotBoot,
                 "the server was quit meanwhile",
             ));
+            self.at_once = None;
             self.actions.push_back(Action::Close);
             self.set_phase(Phase::Ending { kill_at: Some(now), why: Why::Quit });
             return;
@@ -483,7 +500,47 @@ impl Core {
             *repeat = now + self.timeouts.health.timeout;
             self.health = Health::default();
             self.send(&[QueryStatus.into()]);
+            if self.owned {
+                self.ask_at_once();
+            }
         }
+    }
+
+    /// Follows `/status` with the rest of the handshake. The tree is asked for after the groups
+    /// were made, so that its answer shows them; only SynthDefs need a `/sync` besides.
+    fn ask_at_once(&mut self) {
+        let login = ToggleNotifications { should_notify: true, client_id: None };
+        self.send(&[login.into()]);
+        let mut requests = self.group_requests(0..self.options.maximum_logins);
+        requests.push(QueryTree { id: 0, include_controls: false }.into());
+        let synced = self.initial_synthdefs.is_empty();
+        if !synced {
+            requests.push(Sync { id: HANDSHAKE_GROUPS }.into());
+        }
+        self.send(&requests);
+        self.at_once = Some(AtOnce { login: None, tree: false, synced });
+    }
+
+    /// An answer came while everything was asked for at once.
+    fn answered_at_once(&mut self, now: Duration) -> Result<()> {
+        let Some(AtOnce { login: Some((client_id, logins)), tree: true, synced: true }) =
+            self.at_once
+        else {
+            return Ok(());
+        };
+        if self.status.is_none() {
+            return Ok(());
+        }
+        self.at_once = None;
+        self.log_in(client_id, logins)?;
+        // With other clients in view the tree is asked for again, now that the server tells of
+        // changes: what they did between its answer and the login would be missed.
+        if self.maximum_logins == 1 && self.context.has_node(1) {
+            self.connected(now);
+        } else {
+            self.ask_tree(now);
+        }
+        Ok(())
     }
 
     pub(crate) fn socket_failed(&mut self, error: &Error) {
@@ -546,6 +603,7 @@ impl Core {
 
     fn go_offline(&mut self, why: &str) {
         let error = Error::new(ErrorKind::ServerOffline, format!("{why} before it answered"));
+        self.at_once = None;
         self.pending.clear(&error);
         self.set_phase(Phase::Offline);
         self.context.end();
@@ -569,6 +627,7 @@ impl Core {
     }
 
     fn after_loss(&mut self) {
+        self.at_once = None;
         if self.owned && self.has_process {
             // Only its end completes the loss: a stopped process would keep the port.
             let error = Error::new(ErrorKind::ServerOffline, "the connection was lost");
@@ -653,7 +712,10 @@ impl Core {
                     self.health.at = now + self.timeouts.health.interval;
                 }
                 self.pending.reply(message);
-                if let Phase::Connecting { step: step @ Step::Status, repeat, .. } = &mut self.phase
+                if self.at_once.is_some() {
+                    self.answered_at_once(now)?;
+                } else if let Phase::Connecting { step: step @ Step::Status, repeat, .. } =
+                    &mut self.phase
                 {
                     *step = Step::Notify;
                     *repeat = now + REPEAT;
@@ -683,9 +745,24 @@ impl Core {
                     self.context.seed(&tree);
                 }
                 self.pending.reply(message);
+                if message.int(1)? == 0 {
+                    if let Some(at_once) = &mut self.at_once {
+                        at_once.tree = true;
+                        self.answered_at_once(now)?;
+                    } else if self.is_at(Step::Tree) {
+                        // The `/sync` is for a tree that does not fit into an answer.
+                        self.make_groups(now);
+                    }
+                }
             }
             "/synced" => {
                 let id = message.int(0)?;
+                if id == HANDSHAKE_GROUPS
+                    && let Some(at_once) = &mut self.at_once
+                {
+                    at_once.synced = true;
+                    return self.answered_at_once(now);
+                }
                 match id {
                     HANDSHAKE_TREE if self.is_at(Step::Tree) => self.make_groups(now),
                     HANDSHAKE_GROUPS if self.is_at(Step::Groups) => self.connected(now),
@@ -717,7 +794,10 @@ impl Core {
     fn done(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         match message.text(0)? {
             "/notify" => {
-                if self.is_at(Step::Notify) {
+                if let Some(at_once) = &mut self.at_once {
+                    at_once.login = Some((message.int(1)?, message.int(2).ok()));
+                    self.answered_at_once(now)?;
+                } else if self.is_at(Step::Notify) {
                     let client_id = message.int(1)?;
                     // supernova does not say how many may log in.
                     let logins = message.int(2).ok();
@@ -740,7 +820,7 @@ impl Core {
 
     fn fail(&mut self, message: &OscMessage, claimed: bool, now: Duration) -> Result<()> {
         let fail = FailInfo::parse(message)?;
-        if fail.command == "/notify" && self.is_at(Step::Notify) {
+        if fail.command == "/notify" && (self.is_at(Step::Notify) || self.at_once.is_some()) {
             if fail.reason.contains("already registered") {
                 // This very socket is logged in: an answer was lost and the request repeated.
                 let client_id = fail.other.first().and_then(consort_osc::OscValue::as_i32);
@@ -752,7 +832,12 @@ impl Core {
                             .to_owned(),
                     ));
                 }
-                return self.logged_in(client_id.unwrap_or(0), None, now);
+                let client_id = client_id.unwrap_or(0);
+                if let Some(at_once) = &mut self.at_once {
+                    at_once.login = Some((client_id, None));
+                    return self.answered_at_once(now);
+                }
+                return self.logged_in(client_id, None, now);
             }
             let error = Error::new(
                 ErrorKind::TooManyClients,
@@ -773,36 +858,52 @@ impl Core {
             // Another client made the group first.
             return Ok(());
         }
-        if !self.pending.fail(&fail) && !claimed {
+        // The second answer to a login that was repeated.
+        let repeated = fail.command == "/notify" && fail.reason.contains("already registered");
+        if !self.pending.fail(&fail) && !claimed && !repeated {
             self.actions.push_back(Action::Fail(fail));
         }
         Ok(())
     }
 
     fn logged_in(&mut self, client_id: i32, logins: Option<i32>, now: Duration) -> Result<()> {
+        self.log_in(client_id, logins)?;
+        self.ask_tree(now);
+        Ok(())
+    }
+
+    fn log_in(&mut self, client_id: i32, logins: Option<i32>) -> Result<()> {
         let client_id = u32::try_from(client_id).map_err(|_| {
             Error::new(ErrorKind::Protocol, format!("the server gave the client id {client_id}"))
         })?;
         let logins = logins
             .and_then(|logins| u32::try_from(logins).ok())
             .unwrap_or(self.options.maximum_logins)
-            .max(client_id + 1);
+            .max(client_id.saturating_add(1));
+        if logins > MAXIMUM_LOGINS {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!("the server says that {logins} clients may log in; {MAXIMUM_LOGINS} may"),
+            ));
+        }
         self.client_id = client_id;
         self.maximum_logins = logins;
         self.context.log_in(client_id, logins)?;
         self.event(LifecycleEvent::OscConnected);
+        Ok(())
+    }
+
+    fn ask_tree(&mut self, now: Duration) {
         let requests = vec![
             QueryTree { id: 0, include_controls: false }.into(),
             Sync { id: HANDSHAKE_TREE }.into(),
         ];
         self.go_to(Step::Tree, now, requests);
-        Ok(())
     }
 
-    fn make_groups(&mut self, now: Duration) {
-        let logins =
-            if self.owned { 0..self.maximum_logins } else { self.client_id..self.client_id + 1 };
-        let groups: Vec<NewGroup> = logins
+    /// The default groups of these clients that are not there, and an owner's SynthDefs.
+    fn group_requests(&self, clients: std::ops::Range<u32>) -> Vec<Request> {
+        let groups: Vec<NewGroup> = clients
             .map(|client| client as i32 + 1)
             .filter(|id| !self.context.has_node(*id))
             .map(|id| NewGroup { id, add_action: AddAction::ToTail, target_id: 0 })
@@ -818,6 +919,17 @@ impl Core {
                 );
             }
         }
+        requests
+    }
+
+    fn make_groups(&mut self, now: Duration) {
+        let logins =
+            if self.owned { 0..self.maximum_logins } else { self.client_id..self.client_id + 1 };
+        let mut requests = self.group_requests(logins);
+        if requests.is_empty() {
+            // The tree shows every group already.
+            return self.connected(now);
+        }
         requests.push(Sync { id: HANDSHAKE_GROUPS }.into());
         self.go_to(Step::Groups, now, requests);
     }
@@ -826,6 +938,7 @@ impl Core {
         self.set_phase(Phase::Online);
         self.health = Health { at: now + self.timeouts.health.interval, ..Health::default() };
         self.handshake.clear();
+        self.at_once = None;
         self.event(LifecycleEvent::Connected);
         if self.owned {
             self.event(LifecycleEvent::Booted);
@@ -878,6 +991,8 @@ impl Core {
                 if let Phase::Connecting { repeat, .. } = &mut self.phase {
                     *repeat = now + REPEAT;
                 }
+                // Whatever was lost of what was asked for at once: now step by step.
+                self.at_once = None;
                 match step {
                     Step::Opening => {}
                     Step::Status => self.send(&[QueryStatus.into()]),

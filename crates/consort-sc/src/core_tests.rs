@@ -128,6 +128,90 @@ fn a_step_of_the_handshake_is_repeated_until_it_is_answered() {
 }
 
 #[test]
+fn an_owner_asks_for_everything_at_once() {
+    let mut stage = Stage::new();
+    let outcome = Slot::new();
+    stage.core.boot(Options::default(), outcome.clone(), stage.now);
+    stage.take_actions();
+    stage.core.process_line("SuperCollider 3 server ready.", stage.now);
+    stage.take_actions();
+    assert_eq!(stage.sent.len(), 3, "{:?}", stage.sent);
+    assert_eq!(stage.sent[..2], ["/status ,", "/notify ,i 1"]);
+    assert!(stage.sent[2].contains("/g_new") && stage.sent[2].contains("/g_queryTree"));
+    // In whatever order the answers come.
+    stage.hear("/done", ["/notify".into(), 0.into(), 1.into()]);
+    let tree = [0.into(), 0.into(), 1.into(), 1.into(), 0.into()];
+    stage.hear("/g_queryTree.reply", tree);
+    assert_eq!(stage.events, ["BOOTING", "PROCESS_BOOTED", "CONNECTING"]);
+    stage.status();
+    assert_eq!(stage.events[3..], ["OSC_CONNECTED", "CONNECTED", "BOOTED"]);
+    block_on(SlotFuture(outcome)).unwrap();
+    assert_eq!(stage.sent.len(), 3, "{:?}", stage.sent);
+}
+
+#[test]
+fn what_is_lost_of_everything_at_once_is_asked_for_step_by_step() {
+    let mut stage = Stage::new();
+    let outcome = Slot::new();
+    stage.core.boot(Options::default(), outcome.clone(), stage.now);
+    stage.take_actions();
+    stage.core.process_line("SuperCollider 3 server ready.", stage.now);
+    stage.take_actions();
+    stage.status();
+    stage.pass(seconds(1.2));
+    assert_eq!(stage.sent[3..], ["/status ,"]);
+    stage.status();
+    assert_eq!(stage.sent[4..], ["/notify ,i 1"]);
+    let reason = "notify: already registered\n";
+    stage.hear("/fail", ["/notify".into(), reason.into(), 0.into()]);
+    stage.hear("/fail", ["/notify".into(), reason.into(), 0.into()]);
+    assert!(stage.others.is_empty(), "{:?}", stage.others);
+    let tree = [0.into(), 0.into(), 1.into(), 1.into(), 0.into()];
+    stage.hear("/g_queryTree.reply", tree);
+    assert_eq!(stage.events[3..], ["OSC_CONNECTED", "CONNECTED", "BOOTED"]);
+    block_on(SlotFuture(outcome)).unwrap();
+}
+
+#[test]
+fn an_owner_with_other_clients_looks_at_the_tree_again_after_the_login() {
+    let mut stage = Stage::new();
+    let outcome = Slot::new();
+    let options = Options { maximum_logins: 3, ..Options::default() };
+    stage.core.boot(options, outcome.clone(), stage.now);
+    stage.take_actions();
+    stage.core.process_line("SuperCollider 3 server ready.", stage.now);
+    stage.take_actions();
+    stage.status();
+    stage.hear("/done", ["/notify".into(), 0.into(), 4.into()]);
+    let groups = |count: i32| {
+        let mut tree: Vec<consort_osc::OscValue> = vec![0.into(), 0.into(), count.into()];
+        tree.extend((1..=count).flat_map(|id| [id.into(), 0.into()]));
+        tree
+    };
+    stage.hear("/g_queryTree.reply", groups(3));
+    assert_eq!(stage.events[3..], ["OSC_CONNECTED"]);
+    assert!(stage.sent[3].contains("/g_queryTree"), "{:?}", stage.sent);
+    stage.hear("/g_queryTree.reply", groups(3));
+    // The server rounded the logins up: only the fourth group is still to be made.
+    assert!(stage.sent[4].contains("/g_new ,iii 4 1 0"), "{:?}", stage.sent);
+    stage.hear("/synced", [HANDSHAKE_GROUPS.into()]);
+    assert_eq!(stage.events[4..], ["CONNECTED", "BOOTED"]);
+    block_on(SlotFuture(outcome)).unwrap();
+}
+
+#[test]
+fn a_number_of_logins_that_no_server_means_is_refused_at_once() {
+    let mut stage = Stage::new();
+    stage.core.connect(Options::default(), Slot::new(), stage.now);
+    stage.take_actions();
+    stage.status();
+    stage.hear("/done", ["/notify".into(), 0.into(), i32::MAX.into()]);
+    assert_eq!(stage.events, ["CONNECTING"]);
+    stage.hear("/done", ["/notify".into(), 0.into(), 2.into()]);
+    assert_eq!(stage.events, ["CONNECTING", "OSC_CONNECTED"]);
+}
+
+#[test]
 fn health_checks_grow_patient_and_then_give_up() {
     let mut stage = Stage::connected();
     stage.pass(seconds(1.5));

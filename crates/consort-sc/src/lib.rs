@@ -60,3 +60,8 @@ pub use values::{
     AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, NO_SETTINGS, Settings,
 };
 pub use wire::Arguments;
+
+/// The examples of the README, compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -13,7 +13,7 @@ pub use client::{
     Port, PortCaps, PortInfo, PortOptions, PortSort, PortType, Queue, QueueInfo, QueueStatus,
     QueueTempo, QueueTimer, QueueTimerType, RemoveCondition, RemoveEvents, Result, Routing,
     SequencerClient, SequencerType, SubscribeOptions, SubscriptionQuery, SubscriptionQueryType,
-    SystemInfo, TimerId, Watch,
+    SystemInfo, TimerId, Waited, Watch,
 };
 pub use engine::{ClockKind, Embedded, Engine, Errno, OpenMode};
 pub use event::{

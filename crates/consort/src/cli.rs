@@ -31,6 +31,15 @@ pub(crate) enum Command {
     Sc(ScCommands),
     /// See a show that is alive, on a machine that has nothing but this program
     Demo(DemoArgs),
+    /// Look into a show that runs: instances, values, rates, log
+    Monitor(MonitorArgs),
+    /// Say which shows run and how they are
+    Status(StatusArgs),
+    /// Show which channels come in at an instance, ready to be mapped
+    Learn(LearnArgs),
+    /// Write the manual pages or the completions of a shell
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
 /// What `consort sc` does.
@@ -67,6 +76,13 @@ impl OverrideArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     set: OverrideArgs,
+    /// Show instances, values and the log while the show runs
+    #[arg(long)]
+    pub(crate) monitor: bool,
+    /// Route at realtime priority (1 to 99), in locked memory; says what the system refuses
+    #[arg(long, value_name = "PRIORITY", num_args = 0..=1, require_equals = true,
+          default_missing_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub(crate) realtime: Option<u8>,
     /// The configuration [default: show.cfg, then monster.cfg]
     pub(crate) file: Option<PathBuf>,
 }
@@ -132,6 +148,67 @@ pub(crate) struct DemoArgs {
     /// How long it lasts
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
+}
+
+/// Arguments of `consort monitor`.
+#[derive(Args, Debug)]
+pub(crate) struct MonitorArgs {
+    /// The process that runs the show, where there are several
+    pub(crate) process: Option<u32>,
+}
+
+/// Arguments of `consort status`.
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// One JSON document: a list of shows with instances, channels and values
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only the show of this process
+    pub(crate) process: Option<u32>,
+}
+
+/// Arguments of `consort learn`.
+#[derive(Args, Debug)]
+pub(crate) struct LearnArgs {
+    #[command(flatten)]
+    set: OverrideArgs,
+    /// End after so many seconds; otherwise at Ctrl-C
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: Option<u64>,
+    /// The configuration; it runs while you learn
+    pub(crate) file: PathBuf,
+    /// The instance whose input is shown
+    #[arg(value_name = "INSTANCE")]
+    pub(crate) name: String,
+}
+
+impl LearnArgs {
+    /// What the command line says instead of the configuration.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        self.set.overrides()
+    }
+}
+
+/// Arguments of `consort generate`.
+#[derive(Args, Debug)]
+pub(crate) struct GenerateArgs {
+    #[command(subcommand)]
+    pub(crate) what: Generated,
+}
+
+/// What `consort generate` writes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Generated {
+    /// Manual pages, one for each command, into a folder
+    Man {
+        /// The folder; it is made where it is missing
+        folder: PathBuf,
+    },
+    /// Completions, to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[cfg(test)]

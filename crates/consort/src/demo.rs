@@ -1,11 +1,13 @@
 //! `consort demo`: a show that is alive, on a machine that has nothing but this program.
 //!
 //! Two threads play the parts of devices: a *tablet* whose faders move, and a *lamp desk* that
-//! listens. Between them is a real show, with a real configuration, over real OSC.
+//! listens. Between them is a real show, with a real configuration, over real OSC; where there
+//! is a `python3`, a script plays a pattern that the first fader makes faster or slower.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::UdpSocket;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -13,10 +15,11 @@ use std::time::{Duration, Instant};
 
 use consort_backends::BACKENDS;
 use consort_osc::MessageBuilder;
-use consort_router::{Handle, Live, Router, config};
+use consort_router::{Handle, Router, config};
 
 use crate::cli::DemoArgs;
-use crate::{diagnostics, run, signals};
+use crate::monitor::Local;
+use crate::{diagnostics, monitor, run, signals};
 
 /// How often the tablet's faders move, a second.
 const RATE: u64 = 50;
@@ -28,20 +31,33 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     let lamps = UdpSocket::bind("127.0.0.1:0")?;
     let show_port = free_port()?;
     tablet.connect(("127.0.0.1", show_port))?;
-    let text = configuration(show_port, lamps.local_addr()?.port());
-    let loaded = config::load_text("demo.cfg", &text, &[], BACKENDS);
+    let has_python = has_python();
+    let text = configuration(show_port, lamps.local_addr()?.port(), has_python);
+    let folder = Folder::new()?;
+    std::fs::write(folder.0.join("demo.cfg"), &text)?;
+    std::fs::write(folder.0.join("pattern.py"), PATTERN)?;
+    let loaded = config::load(&folder.0.join("demo.cfg"), &[], BACKENDS);
     diagnostics::print(&loaded);
     let Some(show) = loaded.show else { return Ok(ExitCode::FAILURE) };
     say(&format!(
         "This is the whole show (demo.cfg):\n\n{}\n",
         text.lines().map(|line| format!("    {line}\n")).collect::<String>()
     ));
+    if has_python {
+        let script = PATTERN.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        say(&format!("And this is its script (pattern.py):\n\n{script}\n"));
+    } else {
+        say("There is no python3 here (3.8 or newer), so no script plays along.\n\n");
+    }
     let mut router = Router::new(show)?;
     let handle = router.handle();
     signals::stop_on_signals(handle.clone())?;
     let devices = Devices::start(tablet, lamps)?;
-    let view = view(handle.clone(), Duration::from_secs(arguments.seconds));
+    let local = Local::new(handle.clone(), "demo.cfg".into());
+    let server = run::serve(&local);
+    let view = monitor::start(local, Some(Duration::from_secs(arguments.seconds)))?;
     router.run()?;
+    drop(server);
     if view.join().is_err() {
         tracing::error!("the view broke");
     }
@@ -50,7 +66,65 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn configuration(show_port: u16, lamp_port: u16) -> String {
+/// The script: a light that runs to and fro.
+const PATTERN: &str = "\
+import midimonster
+
+position = 0
+
+def step():
+    global position
+    position = (position + 1) % 6
+    for lamp in range(1, 5):
+        distance = abs(lamp - 1 - (position if position < 4 else 6 - position))
+        midimonster.output(f\"step{lamp}\", 1.0 if distance == 0 else 0.2 / distance)
+
+def speed(value):
+    midimonster.interval(step, 60 + round(24 * (1 - value)) * 10)
+
+midimonster.interval(step, 150)
+";
+
+/// A folder of this run, gone at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let name = format!("consort-demo-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        if let Err(error) = std::fs::remove_dir_all(path) {
+            tracing::warn!("{} is left behind: {error}", path.display());
+        }
+    }
+}
+
+fn has_python() -> bool {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import sys; sys.exit(sys.version_info < (3, 8))"]);
+    python.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    python.status().is_ok_and(|status| status.success())
+}
+
+fn configuration(show_port: u16, lamp_port: u16, has_python: bool) -> String {
+    let (instance, mappings) = if has_python {
+        (
+            "\n[python pattern]\nmodule = pattern\n",
+            format!(
+                "\ntablet./fader/1 > pattern.pattern.speed\n\
+                 pattern.step{{1..{FADERS}}} > lamps./step/{{1..{FADERS}}}"
+            ),
+        )
+    } else {
+        ("", String::new())
+    };
     format!(
         "\
 [osc tablet]
@@ -59,12 +133,13 @@ bind = 127.0.0.1 {show_port}
 [osc lamps]
 destination = 127.0.0.1 {lamp_port}
 /lamp/* = i 0 255
+/step/* = i 0 255
 
 [loopback desk]
-
+{instance}
 [map]
 tablet./fader/{{1..{FADERS}}} > desk.fader{{1..{FADERS}}}
-desk.fader{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}"
+desk.fader{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}{mappings}"
     )
 }
 
@@ -141,58 +216,6 @@ fn move_faders(tablet: &UdpSocket, running: &AtomicBool, sent: &AtomicU64) {
     }
 }
 
-/// Shows the channels until the time is up, then stops the show.
-fn view(handle: Handle, length: Duration) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let alive = io::stdout().is_terminal();
-        let step = Duration::from_millis(if alive { 50 } else { 1_000 });
-        let started = Instant::now();
-        let mut lines = 0;
-        while started.elapsed() < length && handle.live().is_running() {
-            std::thread::sleep(step.min(length.saturating_sub(started.elapsed())));
-            if handle.live().is_running() {
-                lines = draw(handle.live(), alive, lines, started.elapsed());
-            }
-        }
-        handle.stop();
-    })
-}
-
-/// Draws every channel once; returns how many lines that took.
-fn draw(live: &Live, alive: bool, before: usize, elapsed: Duration) -> usize {
-    let channels = live.instance_count() as u32;
-    let channels = (0..channels).map(consort_router::InstanceId).flat_map(|instance| {
-        let names = live.channel_names(instance).iter().enumerate();
-        names.map(move |(at, name)| {
-            let name = format!("{}.{name}", live.instance_name(instance));
-            (name, live.channel(instance, at as u32))
-        })
-    });
-    if !alive {
-        let values: Vec<String> =
-            channels.filter_map(|(name, state)| Some(format!("{name} {:.2}", state?.0))).collect();
-        say(&format!("{:5.1} s  {}\n", elapsed.as_secs_f64(), values.join("  ")));
-        return 1;
-    }
-    let mut screen = String::new();
-    if before > 0 {
-        screen.push_str(&format!("\x1b[{before}A"));
-    }
-    let mut lines = 0;
-    for (name, state) in channels {
-        let (value, events) = state.unwrap_or_default();
-        let filled = (value * 40.0).round() as usize;
-        screen.push_str(&format!(
-            "\x1b[2K  {name:<18} \x1b[36m{}\x1b[90m{}\x1b[0m {value:5.3} {events:>7} events\n",
-            "█".repeat(filled),
-            "░".repeat(40 - filled)
-        ));
-        lines += 1;
-    }
-    say(&screen);
-    lines
-}
-
 fn report(handle: &Handle, sent: u64, heard: u64) {
     let live = handle.live();
     let mut text = String::from("\nWhat went where:\n");
@@ -214,7 +237,8 @@ fn report(handle: &Handle, sent: u64, heard: u64) {
         "\nWhat to try next:\n  \
          consort backends            what can be connected\n  \
          consort check FILE          what is wrong with a configuration, with places and hints\n  \
-         consort run FILE            your own show; examples/ has some to begin with\n",
+         consort run FILE --monitor  your own show, with this view; examples/ has some to begin with\n  \
+         consort learn FILE NAME     what an instance receives, ready to be mapped\n",
     );
     say(&text);
 }

@@ -4,8 +4,13 @@ mod check;
 mod cli;
 mod demo;
 mod diagnostics;
+mod generate;
 mod json;
+mod learn;
 mod log;
+mod monitor;
+mod notify;
+mod realtime;
 mod reference;
 mod run;
 mod sc;
@@ -26,6 +31,10 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments),
         Command::Backends(arguments) => reference::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Monitor(arguments) => monitor::run(arguments),
+        Command::Status(arguments) => monitor::print_status(arguments),
+        Command::Learn(arguments) => learn::run(arguments),
+        Command::Generate(arguments) => generate::run(arguments),
         Command::Sc(command) => supercollider(command),
     };
     done.unwrap_or_else(|error| {

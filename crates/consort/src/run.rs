@@ -8,8 +8,9 @@ use consort_router::config::{self, Override, Show};
 use consort_router::{Handle, InstanceId, Router};
 
 use crate::cli::RunArgs;
-use crate::diagnostics;
-use crate::signals;
+use crate::monitor::{Local, Server};
+use crate::notify::Notifier;
+use crate::{diagnostics, monitor, realtime, signals};
 
 /// The configuration that is run when none is named.
 const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
@@ -29,9 +30,48 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         file.display(),
         live.instance_count()
     );
-    router.run()?;
+    let local = Local::new(handle.clone(), file.display().to_string());
+    let server = serve(&local);
+    let view = if arguments.monitor { Some(monitor::start(local, None)?) } else { None };
+    // Last, so that the helpers' threads stay at normal priority.
+    if let Some(priority) = arguments.realtime {
+        realtime::enter(priority);
+    }
+    let done = route(&mut router);
+    drop(server);
+    if let Some(view) = view
+        && view.join().is_err()
+    {
+        tracing::error!("the live view broke");
+    }
+    done?;
     summary(&handle);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the router, and tells a service manager that it does.
+fn route(router: &mut Router) -> anyhow::Result<()> {
+    let Some(mut notifier) = Notifier::from_environment() else { return Ok(router.run()?) };
+    router.start();
+    notifier.say("READY=1");
+    while !router.is_stop_asked() {
+        // From the loop itself: a router that hangs is a watchdog that barks.
+        router.step(notifier.pause())?;
+        notifier.keep_alive();
+    }
+    notifier.say("STOPPING=1");
+    Ok(router.finish()?)
+}
+
+/// Lets others look at the show; it runs without them, too.
+pub(crate) fn serve(show: &Local) -> Option<Server> {
+    match Server::start(show.clone()) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!("`consort monitor` cannot attach to this show: {error}");
+            None
+        }
+    }
 }
 
 fn file(named: Option<&Path>) -> PathBuf {

@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     TwoFloats,
     /// `/path/0 ,f` and so on, in turn.
     Paths(u64),
+    /// The same, with one pattern in the configuration that gives types and ranges to all.
+    Patterns(u64),
     /// A bundle of so many `/path/0 ,f` and so on.
     Bundle(u64),
 }
@@ -45,7 +47,7 @@ impl Shape {
                 .float(value(sequence))
                 .float(1.0 - value(sequence))
                 .finish(),
-            Self::Paths(paths) => {
+            Self::Paths(paths) | Self::Patterns(paths) => {
                 let path = format!("/path/{}", sequence % paths);
                 MessageBuilder::new(datagram, &path).float(value(sequence)).finish()
             }

@@ -1,7 +1,7 @@
 //! Art-Net 4: universes of 512 channels over UDP.
 //!
 //! `codec` knows packets, `config` reads options; sockets, rates and merging are those of
-//! [`dmx`](crate::dmx).
+//! `dmx`.
 
 pub mod codec;
 mod config;

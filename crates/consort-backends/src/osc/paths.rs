@@ -20,16 +20,28 @@ struct Path {
     parameters: Option<Rc<[Parameter]>>,
     /// The channel of each argument, as far as any is mapped.
     channels: Vec<u32>,
+    /// The same with the ranges, side by side: what a message reads, made by `prepare`.
+    inputs: Box<[Input]>,
     is_target: bool,
     output: Option<Output>,
+}
+
+/// Where an incoming argument goes, and its range if an option gives one.
+struct Input {
+    channel: u32,
+    parameter: Option<Parameter>,
+}
+
+/// An argument of a message that is sent, and where in it its number stands.
+struct Slot {
+    parameter: Parameter,
+    place: usize,
 }
 
 /// What is sent to an address: a message made ahead of time, into which numbers are written.
 struct Output {
     message: Vec<u8>,
-    parameters: Rc<[Parameter]>,
-    /// Where each number stands in the message.
-    places: Vec<usize>,
+    slots: Box<[Slot]>,
     /// Which arguments have had a value, and which changed since the last message.
     known: u64,
     changed: u64,
@@ -94,6 +106,7 @@ impl Paths {
                     address,
                     parameters: found.map(|it| Rc::clone(&it.parameters)),
                     channels: Vec::new(),
+                    inputs: Box::default(),
                     is_target: false,
                     output: None,
                 });
@@ -128,15 +141,22 @@ impl Paths {
         self.has_sources
     }
 
-    /// Prepares the messages of all targets; called once, when all channels are known.
+    /// Prepares what is read and sent at run time; called once, when all channels are known.
     pub(super) fn prepare(&mut self) {
         for path in &mut self.list {
+            let parameters = path.parameters.as_deref();
+            path.inputs = (path.channels.iter().enumerate())
+                .map(|(at, &channel)| Input {
+                    channel,
+                    parameter: parameters.and_then(|parameters| parameters.get(at)).copied(),
+                })
+                .collect();
             if path.is_target && path.output.is_none() {
                 let parameters = match &path.parameters {
                     Some(parameters) => Rc::clone(parameters),
                     None => vec![Parameter::FLOAT; path.channels.len()].into(),
                 };
-                path.output = Some(Output::new(&path.address, parameters));
+                path.output = Some(Output::new(&path.address, &parameters));
             }
         }
     }
@@ -176,7 +196,8 @@ impl Paths {
         let local = &message.address()[self.root.len()..];
         let found = self.patterns.iter().find(|it| it.pattern.matches(local));
         let parameters = found.map(|it| &it.parameters[..]);
-        each_value(parameters, message, |argument, value| {
+        let range = |at: usize| parameters.and_then(|parameters| parameters.get(at)).copied();
+        each_value(range, message, |argument, value| {
             emit(
                 if argument == 0 { local.to_owned() } else { format!("{local}:{argument}") },
                 value,
@@ -219,11 +240,12 @@ impl Paths {
 impl Path {
     #[inline]
     fn values(&self, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) {
-        each_value(self.parameters.as_deref(), message, |argument, value| {
-            if let Some(&channel) = self.channels.get(argument)
-                && channel != UNMAPPED
+        let range = |at| self.inputs.get(at).and_then(|input: &Input| input.parameter);
+        each_value(range, message, |argument, value| {
+            if let Some(input) = self.inputs.get(argument)
+                && input.channel != UNMAPPED
             {
-                emit(channel, value);
+                emit(input.channel, value);
             }
         });
     }
@@ -232,7 +254,7 @@ impl Path {
 /// The values of a message's arguments, by the ranges given or by the defaults of their types.
 #[inline]
 fn each_value(
-    parameters: Option<&[Parameter]>,
+    range: impl Fn(usize) -> Option<Parameter>,
     message: &Message<'_>,
     mut emit: impl FnMut(usize, f64),
 ) {
@@ -255,7 +277,7 @@ fn each_value(
             }
             _ => continue,
         };
-        let value = match parameters.and_then(|parameters| parameters.get(at)) {
+        let value = match range(at) {
             Some(parameter) => parameter.normalise(number),
             None => normalise(number, 0.0, high),
         };
@@ -273,10 +295,10 @@ struct Wire {
 }
 
 impl Output {
-    fn new(address: &str, parameters: Rc<[Parameter]>) -> Self {
+    fn new(address: &str, parameters: &[Parameter]) -> Self {
         let mut message = Vec::new();
         let mut builder = MessageBuilder::with_tags(&mut message, address, parameters.len());
-        for parameter in &*parameters {
+        for parameter in parameters {
             // An argument that has had no value yet.
             let start =
                 0.0_f64.clamp(parameter.low.min(parameter.high), parameter.low.max(parameter.high));
@@ -289,18 +311,20 @@ impl Output {
         }
         builder.finish().expect("a checked address and 64 arguments make a message");
         drop(builder);
-        let mut place = message.len();
-        let mut places = vec![0; parameters.len()];
-        for (at, parameter) in parameters.iter().enumerate().rev() {
-            place -= parameter.kind.length();
-            places[at] = place;
-        }
-        Output { message, parameters, places, known: 0, changed: 0 }
+        let mut place = message.len()
+            - parameters.iter().map(|parameter| parameter.kind.length()).sum::<usize>();
+        let slots = parameters.iter().map(|&parameter| {
+            let slot = Slot { parameter, place };
+            place += parameter.kind.length();
+            slot
+        });
+        let slots = slots.collect();
+        Output { message, slots, known: 0, changed: 0 }
     }
 
     #[inline]
     fn encode(&self, argument: u8, value: f64) -> Wire {
-        let Parameter { kind, low, high } = self.parameters[argument as usize];
+        let Parameter { kind, low, high } = self.slots[argument as usize].parameter;
         // The upper end is exact, also where the range is wider than a float's precision.
         let number = if value >= 1.0 { high } else { low + (high - low) * value };
         let mut bytes = [0; 8];
@@ -315,14 +339,14 @@ impl Output {
 
     #[inline]
     fn differs(&self, argument: u8, wire: &Wire) -> bool {
-        let place = self.places[argument as usize];
+        let place = self.slots[argument as usize].place;
         self.known & (1 << argument) == 0
             || self.message[place..place + wire.length] != wire.bytes[..wire.length]
     }
 
     #[inline]
     fn write(&mut self, argument: u8, wire: &Wire) {
-        let place = self.places[argument as usize];
+        let place = self.slots[argument as usize].place;
         self.message[place..place + wire.length].copy_from_slice(&wire.bytes[..wire.length]);
         self.known |= 1 << argument;
         self.changed |= 1 << argument;

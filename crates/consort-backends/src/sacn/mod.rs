@@ -1,7 +1,7 @@
 //! Streaming ACN (ANSI E1.31): universes of 512 channels over UDP, multicast and unicast.
 //!
 //! `codec` knows packets, `config` reads options; sockets, groups, rates and merging are those of
-//! [`dmx`](crate::dmx).
+//! `dmx`.
 
 pub mod codec;
 mod config;

@@ -462,6 +462,10 @@ impl Context {
 
     /// Sets neighbouring samples, however many. `/b_setn`
     ///
+    /// What does not fit into a datagram (about 16,000 samples) goes in several, and the calling
+    /// thread waits for the server to read each (two audio periods) before it sends the next:
+    /// else the system would drop some. Over TCP nothing waits here.
+    ///
     /// # Errors
     /// As [`Context::submit`].
     pub fn set_buffer_range(&self, buffer: &Buffer, start: u32, values: &[f32]) -> Result<()> {

@@ -136,6 +136,9 @@ impl Context {
 
     /// Sends a request, or collects it in a moment.
     ///
+    /// Over UDP, what takes several datagrams blocks the calling thread until the server has read
+    /// each window of 64 KiB but the last; what fits into one is only handed to the system.
+    ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::MomentClosed`], [`ErrorKind::InvalidMoment`],
     /// [`ErrorKind::TooLarge`] or [`ErrorKind::Io`].

@@ -20,9 +20,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventQueue};
 use crate::lifecycle::{BootStatus, Timeouts};
 use crate::options::{Options, Protocol};
-use crate::pending::Slot;
+use crate::pending::{Pending, Slot};
+use crate::requests::{Request, Sync};
 use crate::shared_memory::SharedMemory;
 use link::Link;
+
+/// Bytes of one request or moment that may be on their way in datagrams. The system keeps about
+/// 200 KiB for a server that is busy, counts twice what large datagrams hold, and drops the rest.
+const WINDOW: usize = 65_507;
 
 /// Text that the process prints between two points.
 #[derive(Debug)]
@@ -214,6 +219,22 @@ impl Shared {
         self.connection().as_ref().map(|connection| (connection.link.clone(), connection.limit))
     }
 
+    /// Waits until the server has read everything that was sent to it.
+    fn await_reader(&self, link: &Link) -> Result<()> {
+        let request: Request = Sync { id: self.context.next_sync_id() }.into();
+        let mut packet = Vec::new();
+        request.encode(&mut packet)?;
+        let slot = Slot::new();
+        self.core().wait_for(&request, slot.clone(), None, self.now())?;
+        self.wake_up();
+        self.send_packet(link, &packet)?;
+        let answer = Pending::new(slot, |_| Ok(())).wait();
+        answer.map_err(|error| {
+            let kind = error.kind();
+            Error::new(kind, format!("only a part was sent, the server does not read: {error}"))
+        })
+    }
+
     fn send_packet(&self, link: &Link, packet: &[u8]) -> Result<()> {
         self.capture(Direction::Sent, packet);
         match link.send(packet) {
@@ -287,7 +308,16 @@ impl Host for Shared {
                 self.wake_up();
             }
         }
-        packets(time, outgoing.requests, limit, &mut |packet| self.send_packet(&link, packet))
+        let is_datagram = limit == Protocol::Udp.packet_limit();
+        let mut unread = 0;
+        packets(time, outgoing.requests, limit, &mut |packet| {
+            if is_datagram && unread > 0 && unread + packet.len() > WINDOW {
+                self.await_reader(&link)?;
+                unread = 0;
+            }
+            unread += packet.len();
+            self.send_packet(&link, packet)
+        })
     }
 
     fn check_time(&self, _seconds: Option<f64>) -> Result<()> {

@@ -172,7 +172,8 @@ fn callbacks_and_futures() {
     let (told, tell) = std::sync::mpsc::channel();
     let again = told.clone();
     let handle = server.register_lifecycle_callback(LifecycleEvent::ALL, false, move |event| {
-        told.send(("all", event)).unwrap();
+        // Nobody listens any more when the test ends.
+        let _ = told.send(("all", event));
     });
     server.register_lifecycle_callback_async([LifecycleEvent::Booted], true, move |event| {
         let again = again.clone();

@@ -23,6 +23,7 @@ mod reactor;
 mod reactor_tokio;
 mod routing;
 mod subscriptions;
+mod waiting;
 mod watch;
 
 pub use asynchronous::AsyncSequencerClient;
@@ -35,4 +36,5 @@ pub use info::*;
 pub use port::{Port, PortOptions};
 pub use queue::Queue;
 pub use routing::Routing;
+pub use waiting::Waited;
 pub use watch::{Announcement, AsyncWatch, Watch};

@@ -184,6 +184,17 @@ impl ClientBase {
         Ok(Port { inner: Arc::new(inner) })
     }
 
+    /// A handle of a port of this client that exists already, and from now on owns it: the port
+    /// is deleted when the handle is dropped.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is no such port.
+    pub fn adopt_port(&self, port: u8) -> Result<Port> {
+        self.get_port_info(self.address(port))?;
+        let core = Arc::clone(&self.core);
+        Ok(Port { inner: Arc::new(PortInner { core, port, closed: AtomicBool::new(false) }) })
+    }
+
     /// Information about any port (`SNDRV_SEQ_IOCTL_GET_PORT_INFO`).
     ///
     /// # Errors

@@ -1,0 +1,26 @@
+//! `consort generate`: manual pages and completions, from the definition of the command line.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, GenerateArgs, Generated};
+
+/// Writes what is asked for.
+pub(crate) fn run(arguments: &GenerateArgs) -> anyhow::Result<ExitCode> {
+    match &arguments.what {
+        Generated::Man { folder } => {
+            std::fs::create_dir_all(folder)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+                .with_context(|| format!("cannot write manual pages to {}", folder.display()))?;
+        }
+        Generated::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "consort", &mut text);
+            io::stdout().lock().write_all(&text)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

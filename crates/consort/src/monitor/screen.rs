@@ -1,0 +1,531 @@
+//! The screen of the live view: its state, its keys and its drawing. Reads no terminal.
+
+use ratatui::Frame;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::layout::{Constraint, Layout as Split, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::source::{Layout, Reading};
+
+/// Lines of the log that are kept.
+const LOG_LINES: usize = 200;
+
+/// In which order channels stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Configuration,
+    Name,
+    Rate,
+    Value,
+}
+
+impl Order {
+    fn word(self) -> &'static str {
+        match self {
+            Order::Configuration => "configuration",
+            Order::Name => "name",
+            Order::Rate => "rate",
+            Order::Value => "value",
+        }
+    }
+
+    fn next(self) -> Self {
+        match self {
+            Order::Configuration => Order::Name,
+            Order::Name => Order::Rate,
+            Order::Rate => Order::Value,
+            Order::Value => Order::Configuration,
+        }
+    }
+}
+
+/// What keys go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mode {
+    Normal,
+    Search,
+    /// The value to send, as typed so far.
+    Send(String),
+}
+
+/// What a key asks of whoever runs the screen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Action {
+    Nothing,
+    Quit,
+    Send { instance: u32, channel: u32, value: f64 },
+}
+
+struct Channel {
+    name: String,
+    instance: u32,
+    channel: u32,
+}
+
+/// The state of the view.
+pub(crate) struct Screen {
+    layout: Layout,
+    channels: Vec<Channel>,
+    reading: Reading,
+    /// Values a second of each channel and (in, out) of each instance, since the last reading.
+    rates: Vec<f64>,
+    instance_rates: Vec<(f64, f64)>,
+    /// Channels shown, in their order.
+    shown: Vec<usize>,
+    selected: usize,
+    order: Order,
+    search: String,
+    mode: Mode,
+    is_paused: bool,
+    notice: String,
+    log: Vec<String>,
+}
+
+impl Screen {
+    /// A screen for a show; nothing has been read yet.
+    pub(crate) fn new(layout: Layout) -> Self {
+        let mut channels = Vec::new();
+        for (instance, entry) in layout.instances.iter().enumerate() {
+            for (channel, name) in entry.channels.iter().enumerate() {
+                channels.push(Channel {
+                    name: format!("{}.{name}", entry.name),
+                    instance: instance as u32,
+                    channel: channel as u32,
+                });
+            }
+        }
+        let mut screen = Screen {
+            rates: vec![0.0; channels.len()],
+            instance_rates: vec![(0.0, 0.0); layout.instances.len()],
+            layout,
+            channels,
+            reading: Reading::default(),
+            shown: Vec::new(),
+            selected: 0,
+            order: Order::Configuration,
+            search: String::new(),
+            mode: Mode::Normal,
+            is_paused: false,
+            notice: String::new(),
+            log: Vec::new(),
+        };
+        screen.arrange();
+        screen
+    }
+
+    /// The number of the log's line that is wanted next.
+    pub(crate) fn log_next(&self) -> u64 {
+        self.reading.log_next
+    }
+
+    /// How many channels the show has.
+    pub(crate) fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Says something in the last line.
+    pub(crate) fn notice(&mut self, text: impl Into<String>) {
+        self.notice = text.into();
+    }
+
+    /// Takes a new reading; while paused only the log goes on.
+    pub(crate) fn update(&mut self, mut reading: Reading) {
+        self.log.append(&mut reading.log);
+        let excess = self.log.len().saturating_sub(LOG_LINES);
+        self.log.drain(..excess);
+        if self.is_paused {
+            self.reading.log_next = reading.log_next;
+            return;
+        }
+        let seconds = reading.seconds - self.reading.seconds;
+        if seconds > 0.0 {
+            // Smoothed over about a second, so that numbers can be read.
+            let weight = (seconds / 1.0).min(1.0);
+            let smooth = |rate: &mut f64, now: u64, before: u64| {
+                let current = now.saturating_sub(before) as f64 / seconds;
+                *rate += weight * (current - *rate);
+                if *rate < 0.05 {
+                    *rate = 0.0;
+                }
+            };
+            for (at, rate) in self.rates.iter_mut().enumerate() {
+                let events = |it: &Reading| it.values.get(at).map_or(0, |value| value.1);
+                smooth(rate, events(&reading), events(&self.reading));
+            }
+            for (at, (incoming, outgoing)) in self.instance_rates.iter_mut().enumerate() {
+                let of = |it: &Reading| {
+                    it.instances.get(at).map_or((0, 0), |it| (it.incoming, it.outgoing))
+                };
+                let (now, before) = (of(&reading), of(&self.reading));
+                smooth(incoming, now.0, before.0);
+                smooth(outgoing, now.1, before.1);
+            }
+        }
+        self.reading = reading;
+        if matches!(self.order, Order::Rate | Order::Value) {
+            self.arrange();
+        }
+    }
+
+    fn value(&self, at: usize) -> (f64, u64) {
+        self.reading.values.get(at).copied().unwrap_or_default()
+    }
+
+    /// Chooses and sorts what is shown.
+    fn arrange(&mut self) {
+        let wanted = self.search.to_lowercase();
+        let mut shown: Vec<usize> = (0..self.channels.len())
+            .filter(|&at| {
+                wanted.is_empty() || self.channels[at].name.to_lowercase().contains(&wanted)
+            })
+            .collect();
+        match self.order {
+            Order::Configuration => {}
+            Order::Name => {
+                shown.sort_by(|&a, &b| self.channels[a].name.cmp(&self.channels[b].name))
+            }
+            Order::Rate => shown.sort_by(|&a, &b| self.rates[b].total_cmp(&self.rates[a])),
+            Order::Value => shown.sort_by(|&a, &b| self.value(b).0.total_cmp(&self.value(a).0)),
+        }
+        self.shown = shown;
+        self.selected = self.selected.min(self.shown.len().saturating_sub(1));
+    }
+
+    /// A key was pressed.
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Action {
+        if key.kind == KeyEventKind::Release {
+            return Action::Nothing;
+        }
+        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+            return Action::Quit;
+        }
+        self.notice.clear();
+        match &mut self.mode {
+            Mode::Normal => return self.normal_key(key.code),
+            Mode::Search => match key.code {
+                KeyCode::Char(character) if self.search.len() < 100 => self.search.push(character),
+                KeyCode::Backspace => drop(self.search.pop()),
+                KeyCode::Enter => self.mode = Mode::Normal,
+                KeyCode::Esc => {
+                    self.search.clear();
+                    self.mode = Mode::Normal;
+                }
+                _ => {}
+            },
+            Mode::Send(text) => match key.code {
+                KeyCode::Char(character) if text.len() < 20 => text.push(character),
+                KeyCode::Backspace => drop(text.pop()),
+                KeyCode::Esc => self.mode = Mode::Normal,
+                KeyCode::Enter => {
+                    let text = std::mem::take(text);
+                    self.mode = Mode::Normal;
+                    return self.send(&text);
+                }
+                _ => {}
+            },
+        }
+        self.arrange();
+        Action::Nothing
+    }
+
+    fn normal_key(&mut self, code: KeyCode) -> Action {
+        let last = self.shown.len().saturating_sub(1);
+        match code {
+            KeyCode::Char('q') => return Action::Quit,
+            KeyCode::Char('/') => self.mode = Mode::Search,
+            KeyCode::Char('p' | ' ') => self.is_paused = !self.is_paused,
+            KeyCode::Char('s') => {
+                self.order = self.order.next();
+                self.arrange();
+            }
+            KeyCode::Char('t') if !self.shown.is_empty() => self.mode = Mode::Send(String::new()),
+            KeyCode::Esc => {
+                self.search.clear();
+                self.arrange();
+            }
+            KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
+            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
+            KeyCode::PageDown => self.selected = (self.selected + 10).min(last),
+            KeyCode::PageUp => self.selected = self.selected.saturating_sub(10),
+            KeyCode::Home => self.selected = 0,
+            KeyCode::End => self.selected = last,
+            _ => {}
+        }
+        Action::Nothing
+    }
+
+    fn send(&mut self, text: &str) -> Action {
+        let value = if text.is_empty() { Ok(1.0) } else { text.parse::<f64>() };
+        let channel = self.shown.get(self.selected).map(|&at| &self.channels[at]);
+        match (value, channel) {
+            (Ok(value), Some(channel)) if (0.0..=1.0).contains(&value) => {
+                self.notice = format!("sent {value} as if it had come in on {}", channel.name);
+                Action::Send { instance: channel.instance, channel: channel.channel, value }
+            }
+            _ => {
+                self.notice = format!("`{text}` is no number from 0 to 1; nothing was sent");
+                Action::Nothing
+            }
+        }
+    }
+
+    /// Draws everything.
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let most = area.height / 3;
+        let reasons = self.reading.instances.iter().filter(|it| it.reason.is_some()).count();
+        let instances = self.layout.instances.len() + reasons + 1;
+        let instances = instances.min(most.max(2).into()) as u16;
+        let log = (self.log.len() as u16 + 1).clamp(2, most.max(2));
+        let rows = Split::vertical([
+            Constraint::Length(1),
+            Constraint::Length(instances),
+            Constraint::Min(2),
+            Constraint::Length(log),
+            Constraint::Length(1),
+        ])
+        .split(area);
+        self.draw_title(frame, rows[0]);
+        self.draw_instances(frame, rows[1]);
+        self.draw_channels(frame, rows[2]);
+        self.draw_log(frame, rows[3]);
+        self.draw_keys(frame, rows[4]);
+    }
+
+    fn draw_title(&self, frame: &mut Frame<'_>, area: Rect) {
+        let total: f64 = self.instance_rates.iter().map(|rate| rate.0).sum();
+        let seconds = self.reading.seconds as u64;
+        let state = match (self.is_paused, self.reading.running) {
+            (true, _) => "PAUSED",
+            (false, true) => "running",
+            (false, false) => "not running",
+        };
+        let text = format!(
+            "consort  {}  {state}  {}:{:02}:{:02}  {total:.0} values/s",
+            self.layout.show,
+            seconds / 3_600,
+            seconds / 60 % 60,
+            seconds % 60
+        );
+        frame.render_widget(Paragraph::new(text).style(heading()), area);
+    }
+
+    fn draw_instances(&self, frame: &mut Frame<'_>, area: Rect) {
+        let mut lines = vec![Line::styled(
+            format!(
+                "{:<18} {:<9} {:<9} {:>9} {:>8} {:>9} {:>8} {:>7} {:>6}",
+                "instance", "backend", "state", "in", "in/s", "out", "out/s", "dropped", "errors"
+            ),
+            dim(),
+        )];
+        for (at, instance) in self.layout.instances.iter().enumerate() {
+            let empty = Default::default();
+            let reading = self.reading.instances.get(at).unwrap_or(&empty);
+            let rates = self.instance_rates[at];
+            let colour = match reading.state.as_str() {
+                "up" => Color::Green,
+                "failed" => Color::Red,
+                "waiting" => Color::Yellow,
+                _ => Color::Reset,
+            };
+            let bad = Style::new().fg(Color::Red);
+            let mark = |count: u64| if count > 0 { bad } else { Style::new() };
+            lines.push(Line::from(vec![
+                Span::raw(format!("{:<18} {:<9} ", cut(&instance.name, 18), instance.backend)),
+                Span::styled(format!("{:<9} ", reading.state), Style::new().fg(colour)),
+                Span::raw(format!(
+                    "{:>9} {:>8.1} {:>9} {:>8.1} ",
+                    reading.incoming, rates.0, reading.outgoing, rates.1
+                )),
+                Span::styled(format!("{:>7} ", reading.dropped), mark(reading.dropped)),
+                Span::styled(format!("{:>6}", reading.errors), mark(reading.errors)),
+            ]));
+            if let Some(reason) = &reading.reason {
+                lines.push(Line::styled(format!("  {reason}"), Style::new().fg(colour)));
+            }
+        }
+        if lines.len() > area.height as usize {
+            let hidden = lines.len() - area.height as usize + 1;
+            lines.truncate((area.height as usize).saturating_sub(1));
+            lines.push(Line::styled(format!("… {hidden} more lines"), dim()));
+        }
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    fn draw_channels(&self, frame: &mut Frame<'_>, area: Rect) {
+        let mut title = format!("channels: {} of {}", self.shown.len(), self.channels.len());
+        title.push_str(&format!(", by {}", self.order.word()));
+        if !self.search.is_empty() {
+            title.push_str(&format!(", with \"{}\"", self.search));
+        }
+        let mut lines = vec![Line::styled(title, dim())];
+        let room = area.height.saturating_sub(1) as usize;
+        let first = (self.selected + 1).saturating_sub(room);
+        let width = (area.width as usize).saturating_sub(28 + 2 + 6 + 10 + 9 + 4).max(4);
+        for (row, &at) in self.shown.iter().enumerate().skip(first).take(room) {
+            let (value, events) = self.value(at);
+            let filled = (value.clamp(0.0, 1.0) * width as f64).round() as usize;
+            let mark = if row == self.selected { "> " } else { "  " };
+            let number = if events == 0 { "-".to_owned() } else { format!("{value:.3}") };
+            let name = Span::styled(
+                format!("{mark}{:<28} ", cut(&self.channels[at].name, 28)),
+                if row == self.selected { heading() } else { Style::new() },
+            );
+            lines.push(Line::from(vec![
+                name,
+                Span::styled("█".repeat(filled), Style::new().fg(Color::Cyan)),
+                Span::styled("░".repeat(width - filled), dim()),
+                Span::raw(format!(" {number:>5} {events:>9} {:>6.1}/s", self.rates[at])),
+            ]));
+        }
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    fn draw_log(&self, frame: &mut Frame<'_>, area: Rect) {
+        let mut lines = vec![Line::styled("log", dim())];
+        let first = self.log.len().saturating_sub(area.height.saturating_sub(1) as usize);
+        lines.extend(self.log[first..].iter().map(|line| Line::raw(line.as_str())));
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    fn draw_keys(&self, frame: &mut Frame<'_>, area: Rect) {
+        let text = match &self.mode {
+            Mode::Search => format!("search: {}_   (Enter keeps it, Esc ends it)", self.search),
+            Mode::Send(text) => format!("value from 0 to 1 to send [1]: {text}_   (Enter, Esc)"),
+            Mode::Normal if !self.notice.is_empty() => self.notice.clone(),
+            Mode::Normal => {
+                "q quit  / search  s sort  p pause  up/down select  t send a test value".into()
+            }
+        };
+        frame.render_widget(Paragraph::new(text).style(heading()), area);
+    }
+}
+
+fn heading() -> Style {
+    Style::new().add_modifier(Modifier::BOLD)
+}
+
+fn dim() -> Style {
+    Style::new().fg(Color::DarkGray)
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::super::source::{InstanceReading, LayoutInstance};
+    use super::*;
+
+    fn screen() -> Screen {
+        let instance = |name: &str, backend: &str, channels: &[&str]| LayoutInstance {
+            name: name.into(),
+            backend: backend.into(),
+            channels: channels.iter().map(|&it| it.to_owned()).collect(),
+        };
+        let mut screen = Screen::new(Layout {
+            show: "show.cfg".into(),
+            process: 1,
+            instances: vec![
+                instance("tablet", "osc", &["/fader/1", "/fader/2"]),
+                instance("lamps", "osc", &["/lamp/1", "/lamp/2"]),
+            ],
+        });
+        screen.update(reading(1.0, 100));
+        screen.update(reading(2.0, 150));
+        screen
+    }
+
+    fn reading(seconds: f64, events: u64) -> Reading {
+        let up = |incoming, outgoing| InstanceReading {
+            state: "up".into(),
+            incoming,
+            outgoing,
+            ..InstanceReading::default()
+        };
+        let waiting = InstanceReading {
+            state: "waiting".into(),
+            reason: Some("no route to 10.0.0.9".into()),
+            dropped: 3,
+            ..up(0, events)
+        };
+        Reading {
+            seconds,
+            running: true,
+            instances: vec![up(events, 0), waiting],
+            values: vec![(0.25, events), (0.0, 0), (1.0, 20), (0.5, 7)],
+            log: vec![format!("INFO line at {seconds} s")],
+            log_next: seconds as u64,
+        }
+    }
+
+    fn text(screen: &Screen) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(100, 16)).expect("a terminal");
+        terminal.draw(|frame| screen.draw(frame)).expect("drawn");
+        terminal.backend().to_string()
+    }
+
+    fn press(screen: &mut Screen, keys: &str) -> Action {
+        let mut action = Action::Nothing;
+        for key in keys.chars() {
+            let code = match key {
+                '\n' => KeyCode::Enter,
+                '\u{1b}' => KeyCode::Esc,
+                key => KeyCode::Char(key),
+            };
+            action = screen.key(KeyEvent::new(code, KeyModifiers::NONE));
+        }
+        action
+    }
+
+    #[test]
+    fn the_screen() {
+        insta::assert_snapshot!(text(&screen()));
+    }
+
+    #[test]
+    fn searching_sorting_and_sending() {
+        let mut screen = screen();
+        assert_eq!(press(&mut screen, "/LAMP\n"), Action::Nothing);
+        assert!(text(&screen).contains("2 of 4, by configuration, with \"LAMP\""));
+        assert!(!text(&screen).contains("tablet./fader/1"));
+        let sent = Action::Send { instance: 1, channel: 1, value: 0.25 };
+        assert_eq!(press(&mut screen, "jt0.25\n"), sent);
+        assert!(text(&screen).contains("sent 0.25 as if it had come in on lamps./lamp/2"));
+        assert_eq!(press(&mut screen, "t7\n"), Action::Nothing);
+        assert!(text(&screen).contains("`7` is no number from 0 to 1"));
+        press(&mut screen, "\u{1b}sss");
+        assert_eq!(screen.shown, [2, 3, 0, 1], "by value");
+        assert_eq!(press(&mut screen, "q"), Action::Quit);
+    }
+
+    #[test]
+    fn a_pause_keeps_what_is_shown_but_not_the_log() {
+        let mut screen = screen();
+        press(&mut screen, "p");
+        screen.update(reading(3.0, 900));
+        let paused = text(&screen);
+        assert!(paused.contains("PAUSED") && paused.contains("line at 3 s"), "{paused}");
+        assert!(!paused.contains("900"), "{paused}");
+        press(&mut screen, "p");
+        screen.update(reading(4.0, 950));
+        assert!(text(&screen).contains("950"));
+    }
+
+    #[test]
+    fn no_size_breaks_it() {
+        for (width, height) in [(1, 1), (5, 3), (20, 6), (300, 80)] {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+            terminal.draw(|frame| screen().draw(frame)).expect("drawn");
+        }
+    }
+}

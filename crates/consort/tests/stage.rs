@@ -1,0 +1,290 @@
+//! What a person on stage uses: looking into a running show, sending a test value, learning,
+//! the service manager's questions, generated pages, and the demo without a terminal.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Show {
+    child: Child,
+    folder: tempfile::TempDir,
+    output: UdpSocket,
+    input: u16,
+}
+
+impl Drop for Show {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    command.env("XDG_RUNTIME_DIR", folder).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn socket() -> (UdpSocket, u16) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("set");
+    let port = socket.local_addr().expect("an address").port();
+    (socket, port)
+}
+
+fn message(address: &str, value: f32) -> Vec<u8> {
+    let mut bytes = address.as_bytes().to_vec();
+    bytes.resize(address.len() / 4 * 4 + 4, 0);
+    [&bytes, &b",f\0\0"[..], &value.to_be_bytes()].concat()
+}
+
+/// A show that forwards `/a` as `/b`, and routes already.
+fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Show {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (output, port) = socket();
+    let input = socket().1;
+    let text = format!(
+        "[osc in]\nbind = 127.0.0.1 {input}\n[osc out]\ndestination = 127.0.0.1 {port}\n\
+         [map]\nin./a > out./b\n"
+    );
+    std::fs::write(folder.path().join("show.cfg"), text).expect("written");
+    let mut run = command(folder.path());
+    run.args(arguments).arg("show.cfg").envs(environment.iter().copied());
+    let child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    let show = Show { child, folder, output, input };
+    show.until(|| {
+        show.send("/a", 0.25);
+        show.output.recv(&mut [0; 64]).is_ok()
+    });
+    show
+}
+
+impl Show {
+    fn send(&self, address: &str, value: f32) {
+        // Nobody listens yet: no error.
+        let _ = self.output.send_to(&message(address, value), ("127.0.0.1", self.input));
+    }
+
+    fn until(&self, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not within {DEADLINE:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn socket(&self) -> UnixStream {
+        let path = self.folder.path().join(format!("consort/{}.sock", self.child.id()));
+        UnixStream::connect(path).expect("it listens")
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let output = command(self.folder.path()).args(["status", "--json"]).output().expect("runs");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+fn ask(stream: &UnixStream, request: &str) -> String {
+    writeln!(&*stream, "{request}").expect("sent");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer");
+    line
+}
+
+#[test]
+fn status_says_what_runs_and_removes_what_does_not() {
+    let mut show = start(&["run"], &[]);
+    let shows = show.status();
+    assert_eq!(shows[0]["show"], "show.cfg");
+    assert_eq!(shows[0]["process"], show.child.id());
+    let tablet = &shows[0]["instances"][0];
+    assert_eq!((&tablet["name"], &tablet["state"]), (&"in".into(), &"up".into()));
+    assert_eq!(tablet["channels"][0]["name"], "/a");
+    assert_eq!(tablet["channels"][0]["value"], 0.25);
+    let text = command(show.folder.path()).arg("status").output().expect("runs");
+    assert!(String::from_utf8_lossy(&text.stdout).contains("show.cfg: process"), "{text:?}");
+    // Killed, it leaves its socket; the next look removes it.
+    show.child.kill().expect("killed");
+    show.child.wait().expect("reaped");
+    let sockets = || std::fs::read_dir(show.folder.path().join("consort")).expect("it").count();
+    assert_eq!(sockets(), 1);
+    let none = command(show.folder.path()).args(["status", "--json"]).output().expect("runs");
+    assert_eq!((none.status.code(), none.stdout.as_slice()), (Some(1), &b"[]\n"[..]));
+    assert_eq!(sockets(), 0);
+}
+
+#[test]
+fn a_test_value_is_routed_and_nonsense_is_answered() {
+    let show = start(&["run"], &[]);
+    let stream = show.socket();
+    let sent = ask(&stream, r#"{"inject":{"instance":0,"channel":0,"value":0.75}}"#);
+    assert_eq!(sent, "{\"injected\":true}\n");
+    let mut buffer = [0; 64];
+    show.until(|| {
+        show.output.recv(&mut buffer).is_ok_and(|count| buffer[..count] == message("/b", 0.75))
+    });
+    for request in [
+        r#"{"inject":{"instance":9,"channel":0,"value":0.5}}"#,
+        r#"{"inject":{"instance":0,"channel":9,"value":0.5}}"#,
+    ] {
+        assert_eq!(ask(&stream, request), "{\"injected\":false}\n");
+    }
+    assert!(ask(&stream, "nonsense").starts_with("{\"error\""));
+    // A request without end is cut off, and the show goes on.
+    let endless = show.socket();
+    assert!(ask(&endless, &"x".repeat(100_000)).starts_with("{\"error\""));
+    // More onlookers than there is room for are turned away; a place becomes free again.
+    let others: Vec<UnixStream> = (0..20).map(|_| show.socket()).collect();
+    drop(others);
+    show.until(|| {
+        let next = show.socket();
+        let _ = writeln!(&next, "\"layout\"");
+        let mut line = String::new();
+        BufReader::new(&next).read_line(&mut line).is_ok_and(|_| line.contains("/a"))
+    });
+}
+
+#[test]
+fn the_folder_of_sockets_must_be_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let sockets = folder.path().join("consort");
+    std::fs::create_dir(&sockets).expect("made");
+    std::fs::set_permissions(&sockets, PermissionsExt::from_mode(0o777)).expect("set");
+    let path = folder.path().to_str().expect("UTF-8").to_owned();
+    let show = start(&["run"], &[("XDG_RUNTIME_DIR", &path)]);
+    assert_eq!(std::fs::read_dir(&sockets).expect("it").count(), 0);
+    drop(show);
+}
+
+#[test]
+fn the_view_without_a_terminal_writes_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("show.cfg"), "[loopback a]\n[map]\na.x > a.y\n").expect("it");
+    let mut run = command(folder.path());
+    run.args(["run", "--monitor", "show.cfg"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = run.spawn().expect("started");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    // Nothing to wait for: it is killed whatever came.
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(line.ends_with("nothing moved\n"), "{line}");
+}
+
+#[test]
+fn learning_lists_what_is_not_mapped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (sender, _) = socket();
+    let input = socket().1;
+    let text = format!("[osc in]\nbind = 127.0.0.1 {input}\n[loopback l]\n[map]\nin./a > l.a\n");
+    std::fs::write(folder.path().join("show.cfg"), text).expect("written");
+    let wrong = command(folder.path()).args(["learn", "show.cfg", "it"]).output().expect("runs");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("it has: in, l"), "{wrong:?}");
+    let mut learn = command(folder.path());
+    learn.args(["learn", "show.cfg", "in"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = learn.spawn().expect("started");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a line").expect("UTF-8");
+    assert!(first.contains("Ctrl-C"), "{first}");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stop);
+    let moving = std::thread::spawn(move || {
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            for (address, value) in [("/a", 0.5), ("/new/1", 0.25), ("/new/1", 0.75)] {
+                let _ = sender.send_to(&message(address, value), ("127.0.0.1", input));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let heard = lines.next().expect("a line").expect("UTF-8");
+    assert!(heard.starts_with("in./new/1    0."), "{heard}");
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    moving.join().expect("sent");
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().expect("kill").success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert!(rest.iter().any(|line| line == "in./new/1 > TARGET"), "{rest:?}");
+    assert!(!rest.iter().any(|line| line.starts_with("in./a")), "{rest:?}");
+    assert!(child.wait().expect("ended").success());
+}
+
+#[test]
+fn a_service_manager_hears_of_readiness_life_and_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("bound");
+    manager.set_read_timeout(Some(DEADLINE)).expect("set");
+    let name = path.to_str().expect("UTF-8");
+    let mut show = start(&["run"], &[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
+    let hear = || {
+        let mut buffer = [0; 64];
+        let count = manager.recv(&mut buffer).expect("it speaks");
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    };
+    assert_eq!(hear(), "READY=1");
+    for _ in 0..5 {
+        assert_eq!(hear(), "WATCHDOG=1");
+    }
+    let id = show.child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().expect("kill").success());
+    while hear() != "STOPPING=1" {}
+    assert!(show.child.wait().expect("ended").success());
+}
+
+#[test]
+fn realtime_is_entered_or_refused_and_the_show_runs() {
+    let show = start(&["run", "--realtime=3"], &[]);
+    let shows = ask(&show.socket(), r#"{"read":{"log_from":0}}"#);
+    let is_said = |words: &str| shows.contains(words);
+    assert!(is_said("realtime: memory is locked") || is_said("memory cannot be locked"), "{shows}");
+    // /proc/PID/stat, proc(5): field 41 is the policy, 40 the realtime priority.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", show.child.id())).expect("it");
+    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name")..].split(' ').collect();
+    if is_said("SCHED_FIFO, priority 3, is refused") {
+        assert!(is_said("LimitRTPRIO"), "{shows}");
+        assert_eq!(fields[39], "0", "{stat}");
+    } else {
+        assert!(is_said("realtime: SCHED_FIFO, priority 3"), "{shows}");
+        assert_eq!((fields[38], fields[39]), ("3", "1"), "{stat}");
+    }
+}
+
+#[test]
+fn pages_and_completions_are_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let output = command(folder.path()).args(arguments).output().expect("runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    run(&["generate", "man", "pages"]);
+    let page = std::fs::read_to_string(folder.path().join("pages/consort-run.1")).expect("a page");
+    assert!(page.contains("realtime") && page.contains("monitor"), "{page}");
+    for shell in ["bash", "zsh", "fish"] {
+        let text = run(&["generate", "completions", shell]);
+        assert!(text.contains("monitor") && text.contains("consort"), "{text}");
+    }
+}
+
+#[test]
+fn the_demo_without_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = command(folder.path()).args(["demo", "--seconds", "3"]).output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    for words in ["tablet./fader/1", "What went where", "the lamps heard", "What to try next"] {
+        assert!(text.contains(words), "no `{words}` in:\n{text}");
+    }
+    let heard = text.lines().find(|line| line.contains("the lamps heard")).expect("a line");
+    let count: u64 =
+        heard.chars().filter(char::is_ascii_digit).collect::<String>().parse().expect("a number");
+    assert!(count > 50, "{text}");
+}

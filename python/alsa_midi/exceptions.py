@@ -1,0 +1,30 @@
+"""What can go wrong."""
+
+__all__ = ["Error", "StateError", "ALSAError"]
+
+
+class Error(Exception):
+    """Base class of all exceptions of this package."""
+
+
+class StateError(Error):
+    """The client, port or queue has been closed."""
+
+
+class ALSAError(Error):
+    """The sequencer refused a request.
+
+    ``message`` says which request, why, and what to do; ``errnum`` is the negative error number
+    of the system, such as ``-errno.ENOENT``.
+    """
+
+    message: str
+    errnum: int
+
+    def __init__(self, message: str, errnum: int) -> None:
+        super().__init__(message, errnum)
+        self.message = message
+        self.errnum = errnum
+
+    def __str__(self) -> str:
+        return self.message

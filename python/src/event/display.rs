@@ -1,0 +1,102 @@
+//! How events show themselves.
+
+use std::fmt::Write as _;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{Event, Layout, Value};
+
+/// An attribute's text.
+fn text(value: &mut Value, py: Python<'_>) -> PyResult<String> {
+    Ok(value.get(py)?.str()?.to_string())
+}
+
+/// `<NoteOnEvent channel=0 note=60 velocity=127>` and the like.
+pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
+    let py = slf.py();
+    let mut shown = format!("<{}", slf.get_type().name()?);
+    let mut event = slf.borrow_mut();
+    let layout = event.layout;
+    let class_kind = event.class_kind;
+    let names: &[(&str, usize)] = match layout {
+        Layout::Key => &[("channel", 1), ("note", 0), ("velocity", 2)],
+        Layout::Note => {
+            &[("channel", 1), ("note", 0), ("velocity", 2), ("duration", 3), ("off_velocity", 4)]
+        }
+        Layout::Control => &[("channel", 0), ("param", 1), ("value", 2)],
+        Layout::Param => &[("channel", 0), ("value", 1)],
+        Layout::Queue => &[("queue", 0)],
+        Layout::PositionTick | Layout::PositionTime => &[("queue", 0), ("position", 1)],
+        Layout::Tempo => &[("queue", 0), ("tempo", 1)],
+        Layout::Skew => &[("queue", 0), ("value", 1), ("base", 2)],
+        Layout::Result => &[("event", 0), ("result", 1)],
+        Layout::Raw | Layout::Address | Layout::Connect | Layout::External | Layout::MidiBytes => {
+            &[]
+        }
+    };
+    for &(name, at) in names {
+        if name != "queue" || !event.fields[at].is_nothing() {
+            let value = text(&mut event.fields[at], py)?;
+            // Writing to a string cannot fail.
+            let _ = write!(shown, " {name}={value}");
+        }
+    }
+    match layout {
+        Layout::Tempo => {
+            if let Value::Number(tempo) = event.fields[1]
+                && tempo != 0
+            {
+                let bpm = (60e6 / tempo as f64).into_pyobject(py)?;
+                let _ = write!(shown, " ({bpm} bpm)");
+            }
+        }
+        Layout::Address => {
+            let addr = text(&mut event.fields[0], py)?;
+            let _ = write!(shown, " {addr}");
+        }
+        Layout::Connect => {
+            let (sender, dest) = (text(&mut event.fields[0], py)?, text(&mut event.fields[1], py)?);
+            let _ = write!(shown, " from {sender} to {dest}");
+        }
+        Layout::External => {
+            let data = event.fields[0].get(py)?.repr()?;
+            let _ = write!(shown, " data={data}");
+        }
+        Layout::MidiBytes => {
+            let bytes = event.fields[0].get(py)?;
+            match bytes.cast::<PyBytes>() {
+                Ok(bytes) => {
+                    for byte in bytes.as_bytes() {
+                        let _ = write!(shown, " {byte:02X}");
+                    }
+                }
+                Err(_) => {
+                    let _ = write!(shown, " {}", bytes.repr()?);
+                }
+            }
+        }
+        Layout::Raw => {
+            let kind = event.kind.number(py, "type", 0, 255).ok();
+            match class_kind {
+                // Echo and OSS: what matters is the data.
+                Some(50 | 51) => {
+                    let data = event.raw_data.get(py)?.repr()?;
+                    let _ = write!(shown, " data={data}");
+                }
+                Some(own) if kind == Some(own.into()) => {}
+                _ => {
+                    let name = match kind {
+                        _ if event.kind.is_nothing() => "unknown".to_owned(),
+                        Some(number) => consort_seq::EventType(number as u8).to_string(),
+                        None => text(&mut event.kind, py)?,
+                    };
+                    let _ = write!(shown, " {name}");
+                }
+            }
+        }
+        _ => {}
+    }
+    shown.push('>');
+    Ok(shown)
+}

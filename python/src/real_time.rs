@@ -1,0 +1,199 @@
+//! `RealTime`: seconds and nanoseconds.
+
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
+
+const NANOSECONDS: i128 = 1_000_000_000;
+
+/// A time of a queue: seconds and nanoseconds, normalised and never negative.
+///
+/// Made of a number of seconds (`int`, `float`), of a text (`"1.5"`, exact to the nanosecond) or
+/// of another `RealTime`, plus nanoseconds. Compares with all of these.
+#[pyclass(module = "alsa_midi.event", subclass)]
+#[derive(Clone, Copy)]
+pub(crate) struct RealTime {
+    /// Whole seconds.
+    #[pyo3(get, set)]
+    pub(crate) seconds: u64,
+    /// Nanoseconds within the second.
+    #[pyo3(get, set)]
+    pub(crate) nanoseconds: u32,
+}
+
+impl RealTime {
+    pub(crate) const fn new(seconds: u64, nanoseconds: u32) -> Self {
+        Self { seconds, nanoseconds }
+    }
+
+    fn total(self) -> i128 {
+        i128::from(self.seconds) * NANOSECONDS + i128::from(self.nanoseconds)
+    }
+
+    fn from_total(total: i128) -> PyResult<Self> {
+        if total < 0 {
+            return Err(PyValueError::new_err(format!(
+                "a RealTime cannot be negative: {} s given",
+                total as f64 / 1e9
+            )));
+        }
+        let seconds = u64::try_from(total / NANOSECONDS)
+            .map_err(|_| PyOverflowError::new_err("seconds do not fit 64 bits"))?;
+        Ok(Self { seconds, nanoseconds: (total % NANOSECONDS) as u32 })
+    }
+
+    /// Whatever `RealTime(value)` takes.
+    pub(crate) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::from_total(nanoseconds_of(value)?)
+    }
+
+    /// As the sequencer has it: seconds of 32 bits.
+    pub(crate) fn for_sequencer(self, name: &str) -> PyResult<(u32, u32)> {
+        match u32::try_from(self.seconds) {
+            Ok(seconds) => Ok((seconds, self.nanoseconds)),
+            Err(_) => Err(PyOverflowError::new_err(format!(
+                "{name} is {} s; expected 0 to {} s",
+                self.seconds,
+                u32::MAX
+            ))),
+        }
+    }
+}
+
+fn nanoseconds_of(value: &Bound<'_, PyAny>) -> PyResult<i128> {
+    if let Ok(time) = value.cast::<RealTime>() {
+        return Ok(time.borrow().total());
+    }
+    if let Ok(number) = value.cast::<PyFloat>() {
+        let number = number.extract::<f64>()?;
+        if number.is_nan() {
+            return Err(PyValueError::new_err("a RealTime cannot be made of NaN"));
+        }
+        if number.is_infinite() {
+            return Err(PyOverflowError::new_err("a RealTime cannot be infinite"));
+        }
+        return Ok((number * 1e9) as i128);
+    }
+    if let Ok(number) = value.cast::<PyInt>() {
+        return Ok(i128::from(number.extract::<i64>()?) * NANOSECONDS);
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return from_text(&text.to_cow()?);
+    }
+    Err(PyTypeError::new_err(format!(
+        "a RealTime cannot be made of {}; expected int, float, str or RealTime",
+        value.get_type().name()?
+    )))
+}
+
+/// Decimal seconds, digits beyond the ninth decimal cut off.
+fn from_text(text: &str) -> PyResult<i128> {
+    let wrong = || {
+        let shown: String = text.chars().take(40).collect();
+        PyValueError::new_err(format!("{shown:?} is no number of seconds such as \"1.5\""))
+    };
+    let trimmed = text.trim();
+    let (sign, digits) = match trimmed.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+        return Err(wrong());
+    }
+    let seconds: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
+    let mut nanoseconds: i128 = 0;
+    for place in 0..9 {
+        let digit = fraction.as_bytes().get(place).map_or(0, |byte| byte - b'0');
+        nanoseconds = nanoseconds * 10 + i128::from(digit);
+    }
+    Ok(sign * (i128::from(seconds) * NANOSECONDS + nanoseconds))
+}
+
+#[pymethods]
+impl RealTime {
+    #[new]
+    #[pyo3(
+        signature = (*arguments, **keywords),
+        text_signature = "(seconds=0, nanoseconds=0)"
+    )]
+    fn __new__(
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        // `None` is no time, so that it cannot stand for an argument that is left out.
+        let argument = |at: usize, name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+            match arguments.get_item(at) {
+                Ok(given) => Ok(Some(given)),
+                Err(_) => keywords.map_or(Ok(None), |keywords| keywords.get_item(name)),
+            }
+        };
+        let named = keywords.map_or(0, |keywords| keywords.len());
+        let (seconds, nanoseconds) = (argument(0, "seconds")?, argument(1, "nanoseconds")?);
+        let taken = usize::from(seconds.is_some()) + usize::from(nanoseconds.is_some());
+        if arguments.len() + named != taken {
+            return Err(PyTypeError::new_err(
+                "RealTime takes 'seconds' and 'nanoseconds', each once",
+            ));
+        }
+        let whole = seconds.as_ref().map_or(Ok(0), nanoseconds_of)?;
+        let part = match &nanoseconds {
+            None => 0,
+            Some(part) if part.is_instance_of::<PyFloat>() => {
+                return Err(PyValueError::new_err(format!(
+                    "nanoseconds is {part}; expected a whole number of 0 or more"
+                )));
+            }
+            Some(part) => part.extract::<i64>()?,
+        };
+        if part < 0 {
+            return Err(PyValueError::new_err(format!(
+                "nanoseconds is {part}; expected 0 or more"
+            )));
+        }
+        Self::from_total(whole + i128::from(part))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("RealTime(seconds={}, nanoseconds={})", self.seconds, self.nanoseconds)
+    }
+
+    fn __str__(&self) -> String {
+        format!("{}.{:09}", self.seconds, self.nanoseconds)
+    }
+
+    fn __int__(&self) -> u64 {
+        self.seconds
+    }
+
+    fn __float__(&self) -> f64 {
+        self.seconds as f64 + f64::from(self.nanoseconds) / 1e9
+    }
+
+    fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
+        let py = other.py();
+        match nanoseconds_of(other) {
+            Ok(other) => {
+                let result = op.matches(self.total().cmp(&other));
+                Ok(result.into_pyobject(py)?.to_owned().into_any().unbind())
+            }
+            Err(error)
+                if error.is_instance_of::<PyTypeError>(py)
+                    || matches!(op, CompareOp::Eq | CompareOp::Ne) =>
+            {
+                Ok(py.NotImplemented())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let (seconds, nanoseconds) = {
+            let this = slf.borrow();
+            (this.seconds, this.nanoseconds)
+        };
+        (slf.get_type(), (seconds, nanoseconds)).into_pyobject(slf.py())
+    }
+}

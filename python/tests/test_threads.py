@@ -1,0 +1,177 @@
+"""Threads, signals and waiting."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from alsa_midi import NoteOnEvent, StateError
+
+
+def test_waiting_lets_other_threads_run(client):
+    thread = threading.Thread(target=client.event_input, kwargs={"timeout": 0.5})
+    start = time.monotonic()
+    thread.start()
+    count = 0
+    while time.monotonic() - start < 0.2:
+        count += 1
+    assert count > 1000 and thread.is_alive()
+    thread.join()
+
+
+def test_waiting_uses_no_processor_time(client):
+    start = time.process_time()
+    assert client.event_input(timeout=0.5) is None
+    assert time.process_time() - start < 0.1
+
+
+def test_one_thread_reads_while_another_writes(pair):
+    got = []
+
+    def read():
+        while len(got) < 5000:
+            got.append(pair.receiver.event_input(timeout=10).tick)
+
+    pair.receiver.set_client_pool_input(2000)
+    thread = threading.Thread(target=read)
+    thread.start()
+    for tick in range(5000):
+        pair.sender.event_output(NoteOnEvent(1, tick=tick), port=pair.out)
+        if tick % 100 == 99:
+            pair.sender.drain_output()
+            end = time.monotonic() + 10
+            while len(got) < tick - 500 and time.monotonic() < end:
+                time.sleep(0.0005)
+    pair.sender.drain_output()
+    thread.join(20)
+    assert got == list(range(5000))
+
+
+def test_many_threads_share_a_client(pair):
+    got, lock = [], threading.Lock()
+
+    def read():
+        while True:
+            event = pair.receiver.event_input(timeout=10)
+            with lock:
+                got.append((event.channel, event.note))
+            if event.note == 127:
+                return
+
+    def write(channel):
+        for note in range(100):
+            pair.sender.event_output_direct(NoteOnEvent(note, channel), port=pair.out)
+
+    pair.receiver.set_client_pool_input(2000)
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    writers = [threading.Thread(target=write, args=(channel,)) for channel in range(4)]
+    for thread in readers + writers:
+        thread.start()
+    for thread in writers:
+        thread.join(20)
+    for _ in readers:
+        pair.sender.event_output_direct(NoteOnEvent(127), port=pair.out)
+    for thread in readers:
+        thread.join(20)
+    assert sorted(pair for pair in got if pair[1] != 127) == [
+        (channel, note) for channel in range(4) for note in range(100)
+    ]
+
+
+def test_close_wakes_who_waits(client):
+    caught = []
+
+    def wait():
+        try:
+            client.event_input()
+        except StateError as error:
+            caught.append(error)
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    client.close()
+    for thread in threads:
+        thread.join(5)
+    assert len(caught) == 3
+
+
+def test_signals_end_a_wait(client):
+    class Rang(Exception):
+        pass
+
+    def ring(number, frame):
+        raise Rang
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(Rang):
+            client.event_input()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_handled_signal_does_not_end_a_wait(client):
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        start = time.monotonic()
+        assert client.event_input(timeout=0.2) is None
+        assert rung and time.monotonic() - start >= 0.19
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_program_ends_while_a_thread_waits(on_kernel):
+    engine = "kernel" if on_kernel else "embedded"
+    program = (
+        "import threading, alsa_midi\n"
+        f"client = alsa_midi.SequencerClient('x', engine={engine!r})\n"
+        "threading.Thread(target=client.event_input, daemon=True).start()\n"
+        "print('end')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_no_sequencer_is_said_plainly(on_kernel):
+    if on_kernel or os.path.exists("/dev/snd/seq"):
+        pytest.skip("there is a sequencer here")
+    environment = {k: v for k, v in os.environ.items() if k != "CONSORT_SEQ"}
+    program = (
+        "import alsa_midi\n"
+        "try: alsa_midi.SequencerClient('x')\n"
+        "except alsa_midi.ALSAError as error: print(error.errnum, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
+    )
+    assert done.stdout.startswith("-2 ") and "modprobe snd-seq" in done.stdout
+    for value, words in (("embedded", "128"), ("nonsense", "CONSORT_SEQ")):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import alsa_midi\n"
+                "try: print(alsa_midi.SequencerClient('x').client_id)\n"
+                "except alsa_midi.ALSAError as error: print(error)\n",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**environment, "CONSORT_SEQ": value},
+        )
+        assert words in done.stdout

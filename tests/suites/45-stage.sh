@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The demo in a terminal: what a person sees, captured from tmux, and what is left after it.
+set -euo pipefail
+
+if ! command -v tmux >/dev/null; then
+    echo "SKIPPED: the demo in a terminal (no tmux)" >&2
+    [ "${CI:-}" != true ] || exit 1
+    exit 0
+fi
+cargo build --quiet --release -p consort
+folder=$(mktemp -d)
+socket="$folder/tmux"
+trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$folder"' EXIT
+export XDG_RUNTIME_DIR=$folder
+tmux -S "$socket" -f /dev/null new-session -d -x 110 -y 36 \
+    "target/release/consort demo --seconds 6; echo status \$?; read -r _"
+
+screen() { tmux -S "$socket" capture-pane -p; }
+
+until_seen() {
+    local deadline=$((SECONDS + 60))
+    until screen | grep -qE "$1"; do
+        if [ $SECONDS -ge $deadline ]; then
+            echo "FAILED: the screen never showed /$1/:" >&2
+            screen >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+
+until_seen 'q quit'
+until_seen 'tablet +osc +up +[0-9]{2,}'
+until_seen 'lamps./lamp/4 .*█'
+tmux -S "$socket" send-keys /
+tmux -S "$socket" send-keys lamps
+tmux -S "$socket" send-keys Enter
+until_seen 'with "lamps"'
+tmux -S "$socket" send-keys Escape
+until_seen 'channels: ([0-9]+) of \1,'
+echo "the monitor's screen while the demo runs:"
+screen
+if command -v python3 >/dev/null; then
+    until_seen 'pattern +python +up'
+fi
+until_seen 'What to try next'
+until_seen 'status 0'
+if [ -n "$(ls "$folder/consort")" ]; then
+    echo "FAILED: a socket is left behind" >&2
+    exit 1
+fi
+
+echo "the demo without a terminal:"
+target/release/consort demo --seconds 3 | tail -n 22
+echo "stage: 2 demos ran"
