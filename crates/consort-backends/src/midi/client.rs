@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use consort_router::{Context, InstanceId};
 use consort_seq::{
     Address, Announcement, ClientPool, Engine, ErrorKind, Event, ListPorts, OpenMode, Port,
-    PortCaps, PortInfo, PortOptions, PortType, Result, Routing, SequencerClient,
+    PortCaps, PortInfo, PortOptions, PortType, Result, Routing, SequencerClient, SubscriptionQuery,
+    SubscriptionQueryType,
 };
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -276,11 +277,14 @@ impl Shared {
                 }
                 Ok(_) => {
                     let since = *open.output.blocked.get_or_insert(now);
-                    if !open.output.impatient && now.duration_since(since) < PATIENCE {
+                    let patient = !open.output.impatient && now.duration_since(since) < PATIENCE;
+                    let Ok(Some(event)) = open.client.peek_output() else { return false };
+                    // Where several listen, the others have it already, and would hear it
+                    // again with every attempt.
+                    if patient && receivers(&open.client, event.source()) < 2 {
                         return true;
                     }
-                    // One event goes; those behind it may be for others.
-                    open.output.impatient = true;
+                    open.output.impatient |= !patient;
                     if !matches!(open.client.extract_output(), Ok(Some(_))) {
                         return false;
                     }
@@ -320,6 +324,13 @@ impl Shared {
     pub(super) fn is_owner(&self, instance: InstanceId) -> bool {
         self.open.as_ref().is_some_and(|open| open.owner == instance)
     }
+}
+
+/// How many listen to one of the show's ports.
+fn receivers(client: &SequencerClient, source: Address) -> u32 {
+    let port = client.address(source.port);
+    let query = SubscriptionQuery::new(port, SubscriptionQueryType::Read, 0);
+    client.query_port_subscribers(&query).map_or(0, |answer| answer.num_subs)
 }
 
 #[cold]

@@ -41,7 +41,9 @@ impl Pattern {
                 _ => match u8::from_str_radix(word, 16) {
                     Ok(byte) if word.len() <= 2 => Place::Byte(byte),
                     _ => {
-                        return Err(format!("`{word}` is no byte in hexadecimal, vv, hh, ll or xx"));
+                        return Err(format!(
+                            "`{word}` is no byte in hexadecimal, vv, hh, ll or xx"
+                        ));
                     }
                 },
             });

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use consort_router::testing::{DEADLINE, Performance, Stage};
+use consort_router::testing::{Performance, Stage};
 use consort_router::{State, Usage};
 use consort_seq::{ClockKind, Embedded, Event, EventType, Payload, Port, SequencerClient};
 use proptest::prelude::*;
@@ -41,25 +41,28 @@ impl Device {
         self.client.event_output_direct(&event, &self.port).expect("sent");
     }
 
-    /// What it hears next, as text, without notices of connections.
-    fn hear(&self) -> String {
-        loop {
-            let event = self.client.event_input(Some(DEADLINE)).expect("input").expect("an event");
-            if !matches!(
-                event.event_type(),
-                EventType::PORT_SUBSCRIBED | EventType::PORT_UNSUBSCRIBED
-            ) {
-                return event.payload().to_string();
+    fn try_hear(&self) -> Option<String> {
+        while let Some(event) = self.client.try_event_input().expect("input") {
+            let kind = event.event_type();
+            if ![EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED].contains(&kind) {
+                return Some(event.payload().to_string());
             }
         }
+        None
+    }
+
+    /// What it hears next while the show runs, as text, without notices of connections.
+    fn hear(&self, show: &mut Performance) -> String {
+        let mut heard = None;
+        show.until("the device to hear something", |_| {
+            heard = self.try_hear();
+            heard.is_some()
+        });
+        heard.expect("until says so")
     }
 
     fn hears_nothing(&self) {
-        while let Some(event) = self.client.try_event_input().expect("input") {
-            let kind = event.event_type();
-            let notices = [EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED];
-            assert!(notices.contains(&kind), "{event}");
-        }
+        assert_eq!(self.try_hear(), None);
     }
 }
 
@@ -172,10 +175,10 @@ fn every_kind_of_message_is_sent() {
         "System exclusive f0 7d 01 7f f7",
     ]) {
         show.send(channel, 1.0);
-        assert_eq!(device.hear(), expected, "{channel}");
+        assert_eq!(device.hear(&mut show), expected, "{channel}");
     }
     show.send("channel0.note60", 0.0);
-    assert_eq!(device.hear(), "Note on channel=0 note=60 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
     show.send("start", 0.0);
     device.hears_nothing();
 }
@@ -184,23 +187,23 @@ fn every_kind_of_message_is_sent() {
 fn note_off_sends_real_note_offs() {
     let (mut show, device) = sending(&[("note-off", "on")], &["ch9.note36"]);
     show.send("ch9.note36", 0.5);
-    assert_eq!(device.hear(), "Note on channel=9 note=36 velocity=64");
+    assert_eq!(device.hear(&mut show), "Note on channel=9 note=36 velocity=64");
     show.send("ch9.note36", 0.0);
-    assert_eq!(device.hear(), "Note off channel=9 note=36 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note off channel=9 note=36 velocity=0");
 }
 
 #[test]
 fn parameters_travel_as_controllers() {
     let (mut show, device) = sending(&[], &["ch0.nrpn900", "ch0.rpn1"]);
     show.send("ch0.nrpn900", 1.0);
-    let heard: Vec<String> = (0..6).map(|_| device.hear()).collect();
+    let heard: Vec<String> = (0..6).map(|_| device.hear(&mut show)).collect();
     let control = |(param, value)| format!("Control change channel=0 param={param} value={value}");
     let expected = [(99, 7), (98, 4), (6, 127), (38, 127), (101, 127), (100, 127)];
     assert_eq!(heard, expected.map(control));
 
     let (mut show, device) = sending(&[("epn-tx", "short")], &["ch0.rpn1"]);
     show.send("ch0.rpn1", 0.0);
-    let heard: Vec<String> = (0..4).map(|_| device.hear()).collect();
+    let heard: Vec<String> = (0..4).map(|_| device.hear(&mut show)).collect();
     assert_eq!(heard, [(101, 0), (100, 1), (6, 0), (38, 0)].map(control));
     device.hears_nothing();
 
@@ -227,28 +230,28 @@ fn the_last_note_is_told_and_can_be_played() {
 
     let (mut show, device) = sending(&[], &["ch0.notenumber", "ch0.velocity"]);
     show.send_all(&[("ch0.notenumber", 64.0 / 127.0), ("ch0.velocity", 1.0)]);
-    assert_eq!(device.hear(), "Note on channel=0 note=64 velocity=127");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=64 velocity=127");
     show.send_all(&[("ch0.notenumber", 65.0 / 127.0), ("ch0.velocity", 1.0)]);
-    assert_eq!(device.hear(), "Note on channel=0 note=64 velocity=0");
-    assert_eq!(device.hear(), "Note on channel=0 note=65 velocity=127");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=64 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=65 velocity=127");
     show.send("ch0.velocity", 0.0);
-    assert_eq!(device.hear(), "Note on channel=0 note=65 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=65 velocity=0");
 }
 
 #[test]
 fn the_end_of_the_show_and_panic_leave_no_note_hanging() {
     let (mut show, device) = sending(&[], &["ch0.note60", "ch5.note70", "ch5.panic"]);
     show.send_all(&[("ch0.note60", 1.0), ("ch5.note70", 1.0)]);
-    device.hear();
-    device.hear();
+    device.hear(&mut show);
+    device.hear(&mut show);
     show.send("ch5.panic", 1.0);
-    assert_eq!(device.hear(), "Note on channel=5 note=70 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note on channel=5 note=70 velocity=0");
     for controller in [64, 120, 123] {
         let expected = format!("Control change channel=5 param={controller} value=0");
-        assert_eq!(device.hear(), expected);
+        assert_eq!(device.hear(&mut show), expected);
     }
     show.finish();
-    assert_eq!(device.hear(), "Note on channel=0 note=60 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
     device.hears_nothing();
 }
 
@@ -271,8 +274,11 @@ fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() 
         numbers.insert(device.client.client_id());
         show.until_state("keys", "up");
         device.send(Event::note_on(0, 60, 100).expect("valid"));
-        show.until("the note", |_| synth.client.event_input_pending(true).expect("input") > 0);
-        assert_eq!(synth.hear(), "Note on channel=1 note=72 velocity=100", "round {round}");
+        assert_eq!(
+            synth.hear(&mut show),
+            "Note on channel=1 note=72 velocity=100",
+            "round {round}"
+        );
         drop(device);
         // Somebody else takes the number.
         if placeholders.len() == 40 {
@@ -280,8 +286,7 @@ fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() 
         }
         placeholders.push(Device::new(&engine, "Somebody else"));
         show.until_state("keys", "waiting");
-        show.until("the end", |_| synth.client.event_input_pending(true).expect("input") > 0);
-        assert_eq!(synth.hear(), "Note on channel=1 note=72 velocity=0", "round {round}");
+        assert_eq!(synth.hear(&mut show), "Note on channel=1 note=72 velocity=0", "round {round}");
     }
     assert!(numbers.len() > 30, "the numbers changed: {numbers:?}");
     synth.hears_nothing();
@@ -346,16 +351,20 @@ fn a_receiver_that_is_stuck_holds_up_nobody() {
     let mut heard = 0;
     for _ in 0..40 {
         show.send_all(&vec![("ch0.cc1", 0.5); 100]);
-        while other.client.try_event_input().expect("input").is_some() {
+        while other.try_hear().is_some() {
             heard += 1;
         }
     }
-    show.until("room", |show| {
-        while other.client.try_event_input().expect("input").is_some() {
-            heard += 1;
-        }
-        show.counters("midi").dropped > 0 && heard >= 3_000
-    });
+    // Everything once; but the event at which the pool filled up was the end of a longer write,
+    // of which the sequencer only says that it ended early, so that it is written again.
+    assert!((4_000..=4_001).contains(&heard), "the other device heard {heard}");
+    assert!(show.counters("midi").dropped > 1_900, "{:?}", show.counters("midi"));
+
+    // Alone, it is given some time, and then what it does not take is dropped.
+    other.port.disconnect_from(ours).expect("disconnected");
+    show.send_all(&vec![("ch0.cc1", 0.5); 100]);
+    let before = show.counters("midi").dropped;
+    show.until("the end of patience", |show| show.counters("midi").dropped == before + 100);
 }
 
 #[test]
@@ -482,11 +491,7 @@ proptest! {
         let mut show = stage.start();
         show.until_state("midi", "up");
         let mut hear = |expected: &Event| {
-            let pending = |_: &mut Performance| {
-                synth.client.event_input_pending(true).expect("input") > 0
-            };
-            show.until("an event", pending);
-            assert_eq!(synth.hear(), expected.payload().to_string());
+            assert_eq!(synth.hear(&mut show), expected.payload().to_string());
         };
         for value in sevens {
             let event = Event::control_change(0, 7, value).expect("valid");

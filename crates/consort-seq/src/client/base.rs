@@ -436,6 +436,17 @@ impl ClientBase {
         Ok(self.core.flush("drain_output")?.1)
     }
 
+    /// The first event in the output buffer, left where it is; `None` if it is empty.
+    ///
+    /// # Errors
+    /// If the client is closed.
+    pub fn peek_output(&self) -> Result<Option<Event>> {
+        if self.core.is_closed() {
+            return Err(Error::closed("peek_output"));
+        }
+        Ok(self.core.output().head())
+    }
+
     /// Takes the first event out of the output buffer; `None` if it is empty.
     ///
     /// # Errors
