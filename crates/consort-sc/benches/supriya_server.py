@@ -10,7 +10,9 @@ from supriya.ugens import Out, SinOsc
 
 port = int(sys.argv[1])
 with SynthDefBuilder(amplitude=0.1, frequency=440.0, out=0.0, gate=1.0) as builder:
-    Out.ar(bus=builder["out"], source=SinOsc.ar(frequency=builder["frequency"]) * builder["amplitude"])
+    Out.ar(
+        bus=builder["out"], source=SinOsc.ar(frequency=builder["frequency"]) * builder["amplitude"]
+    )
 tone = builder.build(name="tone")
 
 boots = []

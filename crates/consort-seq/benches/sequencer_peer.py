@@ -115,18 +115,18 @@ def main() -> None:
     receiver.set_client_pool_input(2000)
     into.connect_from(out)
     count = 1500
-    for number in range(count):
+    for _number in range(count):
         client.event_output(note(), port=out)
     client.drain_output()
     start = time.perf_counter_ns()
-    for number in range(count):
+    for _number in range(count):
         receiver.event_input()
     print(f"input, event by event\t{(time.perf_counter_ns() - start) / count}")
 
     lister = SequencerClient("lister")
     many = [lister.create_port(f"port {number}") for number in range(60)]
     start = time.perf_counter_ns()
-    for number in range(20):
+    for _number in range(20):
         assert len(lister.list_ports()) >= len(many)
     print(f"list_ports, 60 ports\t{(time.perf_counter_ns() - start) / 20}")
 

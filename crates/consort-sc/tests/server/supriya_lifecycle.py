@@ -1,5 +1,6 @@
 """Runs the nine lifecycle cases with Supriya and prints the events of each, one case a line."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -66,10 +67,8 @@ report("process_dies", list(events))
 # cannot boot
 server = Server(port=next(ports), executable="/bin/false")
 events = observed(server)
-try:
+with contextlib.suppress(supriya.exceptions.ServerCannotBoot):
     server.boot()
-except supriya.exceptions.ServerCannotBoot:
-    pass
 report("cannot_boot", list(events))
 
 # too many clients
@@ -77,10 +76,8 @@ port = next(ports)
 owner = Server(port=port, maximum_logins=1).boot()
 client = Server(port=port, maximum_logins=1)
 events = observed(client)
-try:
+with contextlib.suppress(supriya.exceptions.TooManyClients):
     client.connect()
-except supriya.exceptions.TooManyClients:
-    pass
 report("too_many_clients", list(events))
 owner.quit()
 
