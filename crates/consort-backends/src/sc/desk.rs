@@ -1,11 +1,13 @@
 //! From values to messages for the server, and from what the server says of nodes to values. No
 //! I/O: messages gather in `packets`, values for the show in `emits`.
 
+use std::time::Duration;
+
 use consort_osc::MessageBuilder;
 use consort_sc::{AddAction, NodeIdAllocator};
 
 use super::channels::{Channels, Control};
-use super::config::{Config, Setting};
+use super::config::{Config, Place, Setting};
 use super::controls::{Scale, bend, frequency};
 use super::packets::Packets;
 use super::server::Up;
@@ -14,6 +16,11 @@ use super::voices::{Ending, Step, Voices};
 
 /// A gate that ends an envelope within 20 ms, whatever its release is: -1 - seconds.
 const CUT: f32 = -1.02;
+
+/// More than a control period: a node that has seen two of these has begun.
+const TICK: Duration = Duration::from_millis(3);
+/// After two of these, a start that the server has not told of is believed all the same.
+const LOST: Duration = Duration::from_millis(50);
 
 pub(super) struct Desk {
     pub(super) config: Config,
@@ -330,8 +337,8 @@ impl Desk {
                 }
                 Step::Retune { node, note } => self.retune(voice, node, note),
                 Step::Release { node } => set(&mut self.packets, node, "gate", 0.0),
-                Step::Cut { node, note } => {
-                    if self.voices[voice].rules().ending == Ending::Gate {
+                Step::Cut { node, note, is_new } => {
+                    if self.voices[voice].rules().ending == Ending::Gate && !is_new {
                         set(&mut self.packets, node, "gate", CUT);
                     } else {
                         self.packets.message("/n_free", |it| {
@@ -396,6 +403,39 @@ impl Desk {
         });
     }
 
+    /// Whether starts are not waited for: what has a time is in order by itself, and a score
+    /// says nothing.
+    fn begins_by_time(&self) -> bool {
+        self.config.latency.is_some() || matches!(self.config.place, Place::Score(_))
+    }
+
+    /// When to call [`Desk::tick`], if at all: where the server says what has begun, only for
+    /// the case that its word is lost.
+    pub(super) fn next_tick(&self) -> Option<Duration> {
+        let by_time = self.begins_by_time();
+        let has_new = self.voices.iter().any(|it| it.has_new(!by_time));
+        has_new.then_some(if by_time { TICK } else { LOST })
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self) {
+        for voice in 0..self.voices.len() {
+            self.voices[voice].tick(&mut self.steps);
+            self.perform(voice);
+        }
+    }
+
+    /// The show ends, and the server is somebody else's: nothing is left behind.
+    pub(super) fn leave(&mut self) {
+        let nodes = &self.nodes;
+        for node in (0..self.config.groups.len()).map(|it| nodes.group(it)).chain([nodes.master()])
+        {
+            self.packets.message("/n_free", |it| {
+                it.int(node);
+            });
+        }
+    }
+
     /// The server says that a node has started.
     pub(super) fn started(&mut self, node: i32) {
         if let Some(synth) = self.nodes.synth_of(node) {
@@ -405,7 +445,12 @@ impl Desk {
         for voice in 0..self.voices.len() {
             let found = self.voices[voice].nodes().find(|it| it.0 == node);
             if let Some((_, note, velocity)) = found {
-                return self.tell(&Control::Note(voice, note), velocity);
+                self.tell(&Control::Note(voice, note), velocity);
+                if !self.begins_by_time() {
+                    self.voices[voice].begun(node, &mut self.steps);
+                    self.perform(voice);
+                }
+                return;
             }
         }
     }

@@ -115,6 +115,7 @@ fn a_note_is_one_message_with_all_that_is_known() {
     sent(&mut desk);
     desk.deliver(0, 0.5);
     let start = sent(&mut desk);
+    desk.started(1_000_001);
     assert_eq!(
         start,
         ["/s_new pad 1000001 1 900002 frequency 440.00 amplitude 0.12 out 10.00 cutoff 1200.00"]
@@ -151,7 +152,7 @@ fn a_note_is_one_message_with_all_that_is_known() {
     let voices = |count: f64| (6, count * share);
     assert_eq!(
         desk.emits,
-        [voices(1.0), voices(2.0), (0, 1.0), voices(1.0), (0, 0.0), voices(0.0)]
+        [voices(1.0), (0, 0.5), voices(2.0), (0, 1.0), voices(1.0), (0, 0.0), voices(0.0),]
     );
     desk.deliver(0, 1.0);
     desk.deliver(5, 1.0);
@@ -209,6 +210,7 @@ fn a_slide_starts_where_the_last_note_was() {
     sent(&mut desk);
     for (channel, value) in [(0, 1.0), (1, 1.0), (1, 0.0), (0, 0.0), (1, 1.0)] {
         desk.deliver(channel, value);
+        desk.started(1_000_001);
     }
     assert_eq!(
         sent(&mut desk),

@@ -35,6 +35,7 @@ pub(super) struct ScInstance {
     look_due: Option<Instant>,
     load_due: Option<Instant>,
     stop_due: Option<Instant>,
+    tick_due: Option<Instant>,
     complaints: u64,
     /// When the last server was lost.
     lost: Option<Instant>,
@@ -51,6 +52,7 @@ impl ScInstance {
             look_due: None,
             load_due: None,
             stop_due: None,
+            tick_due: None,
             complaints: 0,
             lost: None,
             buffer: vec![0; 65_536],
@@ -61,6 +63,12 @@ impl ScInstance {
     fn flush(&mut self, context: &mut Context<'_>) {
         for (channel, value) in self.desk.emits.drain(..) {
             context.emit(channel, value);
+        }
+        if self.tick_due.is_none()
+            && let Some(delay) = self.desk.next_tick()
+        {
+            self.tick_due = Some(context.now() + delay);
+            self.schedule(context);
         }
         if self.desk.packets.is_empty() {
             return;
@@ -85,7 +93,8 @@ impl ScInstance {
     }
 
     fn schedule(&self, context: &mut Context<'_>) {
-        let next = [self.look_due, self.load_due, self.stop_due].into_iter().flatten().min();
+        let next = [self.look_due, self.load_due, self.tick_due, self.stop_due];
+        let next = next.into_iter().flatten().min();
         if next != context.wake_time() {
             context.wake_at(next);
         }
@@ -294,6 +303,11 @@ impl ScInstance {
 
     fn end(&mut self, context: &mut Context<'_>) {
         self.stop_due = None;
+        self.tick_due = None;
+        if matches!(self.desk.config.place, Place::Connect(_)) {
+            self.desk.leave();
+            self.flush(context);
+        }
         if let Link::Score(score) = &self.link
             && let Err(error) = score.write(context.now())
         {
@@ -353,6 +367,10 @@ impl Instance for ScInstance {
                 let load = f64::from(status.average_cpu_usage) / 100.0;
                 self.desk.emits.push((channel, load.clamp(0.0, 1.0)));
             }
+        }
+        if self.tick_due.is_some_and(|due| due <= now) {
+            self.tick_due = None;
+            self.desk.tick();
         }
         self.flush(context);
         if self.stop_due.is_some_and(|due| due <= now) {

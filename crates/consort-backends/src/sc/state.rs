@@ -39,7 +39,7 @@ impl Nodes {
         }
     }
 
-    fn group(&self, group: usize) -> i32 {
+    pub(super) fn group(&self, group: usize) -> i32 {
         self.first + group as i32
     }
 

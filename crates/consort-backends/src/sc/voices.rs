@@ -58,8 +58,9 @@ pub(super) enum Step {
     Retune { node: i32, note: u8 },
     /// The note is over: the gate is closed, or what stands for it.
     Release { node: i32 },
-    /// The node makes room: it ends as soon as it can without a click.
-    Cut { node: i32, note: u8 },
+    /// The node makes room: it ends as soon as it can without a click. `is_new`: perhaps it has
+    /// not sounded yet.
+    Cut { node: i32, note: u8, is_new: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,28 @@ struct Voice {
     note: u8,
     velocity: f64,
     stage: Stage,
+    /// Whether it is known to have begun. An envelope whose gate is closed before it has begun
+    /// never begins, and so never ends: until then, a release waits.
+    begun: bool,
+    /// Ticks since its start.
+    ticks: u8,
+}
+
+impl Voice {
+    fn new(node: i32, note: u8, velocity: f64) -> Self {
+        Voice { node, note, velocity, stage: Stage::Held, begun: false, ticks: 0 }
+    }
+
+    fn begin(&mut self, ending: Ending, steps: &mut Vec<Step>) {
+        self.begun = true;
+        if self.stage == Stage::Fading && ending == Ending::Gate {
+            steps.push(Step::Release { node: self.node });
+        }
+    }
+
+    fn cut(&self) -> Step {
+        Step::Cut { node: self.node, note: self.note, is_new: !self.begun }
+    }
 }
 
 /// The voices of one instrument, in the order in which they started.
@@ -175,6 +198,30 @@ impl Voices {
         self.sustain = down;
     }
 
+    /// The server says that a node has begun.
+    pub(super) fn begun(&mut self, node: i32, steps: &mut Vec<Step>) {
+        let ending = self.rules.ending;
+        if let Some(voice) = self.voices.iter_mut().find(|it| it.node == node && !it.begun) {
+            voice.begin(ending, steps);
+        }
+    }
+
+    /// Time has passed: what has seen two ticks counts as begun.
+    pub(super) fn tick(&mut self, steps: &mut Vec<Step>) {
+        let ending = self.rules.ending;
+        for voice in self.voices.iter_mut().filter(|it| !it.begun) {
+            voice.ticks += 1;
+            if voice.ticks >= 2 {
+                voice.begin(ending, steps);
+            }
+        }
+    }
+
+    /// Whether a node is not known to have begun; with `released`, one whose note is over.
+    pub(super) fn has_new(&self, released: bool) -> bool {
+        self.voices.iter().any(|it| !it.begun && (!released || it.stage == Stage::Fading))
+    }
+
     /// Ends every note, whatever keys and pedal say.
     pub(super) fn release_all(&mut self, steps: &mut Vec<Step>) {
         self.keys.clear();
@@ -204,7 +251,7 @@ impl Voices {
         let ending = self.rules.ending;
         self.voices.retain(|voice| voice.stage != Stage::Fading && ending != Ending::Itself);
         for voice in &mut self.voices {
-            voice.node = ids();
+            *voice = Voice { stage: voice.stage, ..Voice::new(ids(), voice.note, voice.velocity) };
             let (node, note, velocity) = (voice.node, voice.note, voice.velocity);
             steps.push(Step::Start { node, note, velocity, from: None });
         }
@@ -235,10 +282,10 @@ impl Voices {
             }
             voice.stage = Stage::Fading;
             match ending {
-                Ending::Gate => steps.push(Step::Release { node: voice.node }),
-                Ending::Itself => {}
+                Ending::Gate if voice.begun => steps.push(Step::Release { node: voice.node }),
+                Ending::Gate | Ending::Itself => {}
                 Ending::Cut => {
-                    steps.push(Step::Cut { node: voice.node, note: voice.note });
+                    steps.push(voice.cut());
                     return false;
                 }
             }
@@ -283,7 +330,7 @@ impl Voices {
         let node = ids();
         let from = self.last.filter(|last| self.rules.glides && *last != note);
         self.last = Some(note);
-        self.voices.push(Voice { node, note, velocity, stage: Stage::Held });
+        self.voices.push(Voice::new(node, note, velocity));
         steps.push(Step::Start { node, note, velocity, from });
         true
     }
@@ -307,7 +354,7 @@ impl Voices {
         let Some(at) = victim else { return false };
         let voice = self.voices.remove(at);
         self.stolen += u64::from(voice.stage != Stage::Fading);
-        steps.push(Step::Cut { node: voice.node, note: voice.note });
+        steps.push(voice.cut());
         true
     }
 }

@@ -17,11 +17,13 @@ struct Player {
     voices: Voices,
     next: i32,
     steps: Vec<Step>,
+    /// Whether the server tells of every start at once.
+    begins: bool,
 }
 
 impl Player {
     fn new(rules: Rules) -> Self {
-        Player { voices: Voices::new(rules), next: 1000, steps: Vec::new() }
+        Player { voices: Voices::new(rules), next: 1000, steps: Vec::new(), begins: true }
     }
 
     fn key(&mut self, note: u8, velocity: f64) -> Vec<Step> {
@@ -30,6 +32,18 @@ impl Player {
             self.next
         };
         self.voices.key(note, velocity, &mut ids, &mut self.steps);
+        let steps = std::mem::take(&mut self.steps);
+        if self.begins {
+            self.begin();
+        }
+        steps
+    }
+
+    /// The server says that all nodes have begun.
+    fn begin(&mut self) -> Vec<Step> {
+        for node in self.voices.nodes().map(|it| it.0).collect::<Vec<_>>() {
+            self.voices.begun(node, &mut self.steps);
+        }
         std::mem::take(&mut self.steps)
     }
 
@@ -44,7 +58,11 @@ impl Player {
             self.next
         };
         self.voices.restore(&mut ids, &mut self.steps);
-        std::mem::take(&mut self.steps)
+        let steps = std::mem::take(&mut self.steps);
+        if self.begins {
+            self.begin();
+        }
+        steps
     }
 }
 
@@ -61,6 +79,31 @@ fn a_key_starts_a_voice_and_ends_it() {
     assert_eq!(player.voices.ended(1001), Some(60));
     assert_eq!(player.voices.ended(1001), None);
     assert_eq!(player.key(60, 0.0), []);
+}
+
+#[test]
+fn a_release_waits_until_the_node_has_begun() {
+    let mut player = Player::new(RULES);
+    player.begins = false;
+    player.key(60, 0.5);
+    assert_eq!(player.key(60, 0.0), [], "its envelope would never begin, and never end");
+    assert!(player.voices.has_new(true));
+    assert_eq!(player.begin(), [Step::Release { node: 1001 }]);
+    assert!(!player.voices.has_new(false));
+    // The server's word is lost: time is a sign, too.
+    player.key(61, 0.5);
+    player.key(61, 0.0);
+    player.key(62, 0.5);
+    for expected in [vec![], vec![Step::Release { node: 1002 }], vec![]] {
+        player.voices.tick(&mut player.steps);
+        assert_eq!(std::mem::take(&mut player.steps), expected);
+    }
+    assert_eq!(player.key(62, 0.0), [Step::Release { node: 1003 }]);
+    // What makes room before it has begun is known to be new.
+    let mut player = Player::new(Rules { polyphony: 1, ..RULES });
+    player.begins = false;
+    player.key(60, 0.5);
+    assert_eq!(player.key(61, 0.5)[0], Step::Cut { node: 1001, note: 60, is_new: true });
 }
 
 #[test]
@@ -170,7 +213,7 @@ fn without_a_gate_a_voice_ends_by_itself_or_is_cut() {
     assert_eq!(player.pedal(false), []);
     let mut player = Player::new(Rules { ending: Ending::Cut, ..RULES });
     player.key(36, 1.0);
-    assert_eq!(player.key(36, 0.0), [Step::Cut { node: 1001, note: 36 }]);
+    assert_eq!(player.key(36, 0.0), [Step::Cut { node: 1001, note: 36, is_new: false }]);
     assert_eq!(player.voices.len(), 0);
 }
 
@@ -197,6 +240,9 @@ enum Act {
     Down(u8, u8),
     Up(u8),
     Pedal(bool),
+    /// The server tells of all starts so far.
+    Begin,
+    Tick,
     /// The server ends the oldest of the nodes that fade, as it does when they are silent.
     End,
     Restart,
@@ -208,6 +254,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         6 => (60..72_u8).prop_map(Act::Up),
         1 => any::<bool>().prop_map(Act::Pedal),
         3 => Just(Act::End),
+        4 => Just(Act::Begin),
+        1 => Just(Act::Tick),
         1 => Just(Act::Restart),
     ];
     prop::collection::vec(act, 0..200)
@@ -234,16 +282,22 @@ proptest! {
     #[test]
     fn no_voice_hangs_and_none_is_started_twice(rules in rules(), acts in acts()) {
         let mut player = Player::new(rules);
+        player.begins = false;
         let mut live: HashMap<i32, bool> = HashMap::new();
         let mut ever = HashSet::new();
         let mut pedal = false;
-        let all_up = (60..72).map(Act::Up).chain([Act::Pedal(false)]);
+        let all_up = (60..72).map(Act::Up).chain([Act::Pedal(false), Act::Tick, Act::Tick]);
         for act in acts.into_iter().chain(all_up) {
             let (started, refused) = (ever.len(), player.voices.refused);
             let is_down = matches!(act, Act::Down(..));
             let steps = match act {
                 Act::Down(note, velocity) => player.key(note, f64::from(velocity) / 127.0),
                 Act::Up(note) => player.key(note, 0.0),
+                Act::Begin => player.begin(),
+                Act::Tick => {
+                    player.voices.tick(&mut player.steps);
+                    std::mem::take(&mut player.steps)
+                }
                 Act::Pedal(down) => { pedal = down; player.pedal(down) }
                 Act::End => {
                     let fading = live.iter().filter(|it| *it.1 || rules.ending == Ending::Itself);
