@@ -157,7 +157,9 @@ impl<'a> Reader<'a> {
         for (at, entry) in options.all("synthdef") {
             let path = entry.directory.join(&entry.value);
             if let Err(message) = self.catalogue.add(&path) {
-                self.problems.error(Some(at), message);
+                // As it is written, not as it is found.
+                let folder = format!("{}/", entry.directory.display());
+                self.problems.error(Some(at), message.replace(&folder, ""));
             }
         }
         let groups = self.groups();
@@ -333,7 +335,7 @@ impl<'a> Reader<'a> {
                     let is_here = !matches!(self.options.text("server"), Some(text)
                         if HostPort::parse(text).is_ok_and(|it| !is_local(&it)));
                     if is_here && !path.is_file() {
-                        Err(format!("there is no file {}", path.display()))
+                        Err(format!("there is no file {}", entry.value))
                     } else {
                         Ok(BufferContent::File(path))
                     }

@@ -19,6 +19,8 @@ const CUT: f32 = -1.02;
 
 /// More than a control period: a node that has seen two of these has begun.
 const TICK: Duration = Duration::from_millis(3);
+/// How many of these a voice of a score is given to fade: nothing tells of its end.
+const SCORE_FADE: u16 = 700;
 /// After two of these, a start that the server has not told of is believed all the same.
 const LOST: Duration = Duration::from_millis(50);
 
@@ -406,13 +408,20 @@ impl Desk {
     /// Whether starts are not waited for: what has a time is in order by itself, and a score
     /// says nothing.
     fn begins_by_time(&self) -> bool {
-        self.config.latency.is_some() || matches!(self.config.place, Place::Score(_))
+        self.config.latency.is_some() || self.is_score()
+    }
+
+    fn is_score(&self) -> bool {
+        matches!(self.config.place, Place::Score(_))
     }
 
     /// When to call [`Desk::tick`], if at all: where the server says what has begun, only for
     /// the case that its word is lost.
     pub(super) fn next_tick(&self) -> Option<Duration> {
         let by_time = self.begins_by_time();
+        if self.is_score() && self.voices.iter().any(Voices::has_fading) {
+            return Some(TICK);
+        }
         let has_new = self.voices.iter().any(|it| it.has_new(!by_time));
         has_new.then_some(if by_time { TICK } else { LOST })
     }
@@ -420,7 +429,8 @@ impl Desk {
     /// Time has passed.
     pub(super) fn tick(&mut self) {
         for voice in 0..self.voices.len() {
-            self.voices[voice].tick(&mut self.steps);
+            let fade = self.is_score().then_some(SCORE_FADE);
+            self.voices[voice].tick(fade, &mut self.steps);
             self.perform(voice);
         }
     }

@@ -82,8 +82,8 @@ struct Voice {
     /// Whether it is known to have begun. An envelope whose gate is closed before it has begun
     /// never begins, and so never ends: until then, a release waits.
     begun: bool,
-    /// Ticks since its start.
-    ticks: u8,
+    /// Ticks since its start, or since its end.
+    ticks: u16,
 }
 
 impl Voice {
@@ -206,20 +206,27 @@ impl Voices {
         }
     }
 
-    /// Time has passed: what has seen two ticks counts as begun.
-    pub(super) fn tick(&mut self, steps: &mut Vec<Step>) {
+    /// Time has passed: what has seen two ticks counts as begun. With `fade`, what has faded for
+    /// so many is taken for ended.
+    pub(super) fn tick(&mut self, fade: Option<u16>, steps: &mut Vec<Step>) {
         let ending = self.rules.ending;
-        for voice in self.voices.iter_mut().filter(|it| !it.begun) {
-            voice.ticks += 1;
-            if voice.ticks >= 2 {
+        self.voices.retain_mut(|voice| {
+            voice.ticks = voice.ticks.saturating_add(1);
+            if !voice.begun && voice.ticks >= 2 {
                 voice.begin(ending, steps);
             }
-        }
+            voice.stage != Stage::Fading || fade.is_none_or(|fade| voice.ticks < fade)
+        });
     }
 
     /// Whether a node is not known to have begun; with `released`, one whose note is over.
     pub(super) fn has_new(&self, released: bool) -> bool {
         self.voices.iter().any(|it| !it.begun && (!released || it.stage == Stage::Fading))
+    }
+
+    /// Whether a node fades.
+    pub(super) fn has_fading(&self) -> bool {
+        self.voices.iter().any(|it| it.stage == Stage::Fading)
     }
 
     /// Ends every note, whatever keys and pedal say.
@@ -281,6 +288,7 @@ impl Voices {
                 return true;
             }
             voice.stage = Stage::Fading;
+            voice.ticks = voice.ticks.min(1);
             match ending {
                 Ending::Gate if voice.begun => steps.push(Step::Release { node: voice.node }),
                 Ending::Gate | Ending::Itself => {}

@@ -95,10 +95,16 @@ fn a_release_waits_until_the_node_has_begun() {
     player.key(61, 0.0);
     player.key(62, 0.5);
     for expected in [vec![], vec![Step::Release { node: 1002 }], vec![]] {
-        player.voices.tick(&mut player.steps);
+        player.voices.tick(None, &mut player.steps);
         assert_eq!(std::mem::take(&mut player.steps), expected);
     }
     assert_eq!(player.key(62, 0.0), [Step::Release { node: 1003 }]);
+    // Where nothing tells of ends, they are a matter of time.
+    assert!(player.voices.has_fading());
+    for left in [3, 1, 1, 0] {
+        player.voices.tick(Some(5), &mut player.steps);
+        assert_eq!(player.voices.len(), left);
+    }
     // What makes room before it has begun is known to be new.
     let mut player = Player::new(Rules { polyphony: 1, ..RULES });
     player.begins = false;
@@ -295,7 +301,7 @@ proptest! {
                 Act::Up(note) => player.key(note, 0.0),
                 Act::Begin => player.begin(),
                 Act::Tick => {
-                    player.voices.tick(&mut player.steps);
+                    player.voices.tick(None, &mut player.steps);
                     std::mem::take(&mut player.steps)
                 }
                 Act::Pedal(down) => { pedal = down; player.pedal(down) }
