@@ -22,8 +22,8 @@ pub(super) enum Control {
     /// Source: 1 whenever a note is ended for another.
     Stolen(usize),
     /// A control of all voices, by its place in [`Controls`].
-    VoiceControl(usize, usize),
-    SynthControl(usize, usize),
+    OfVoice(usize, usize),
+    OfSynth(usize, usize),
     /// Whether a fixed synth runs. Source: whether it is there.
     Run(usize),
     /// A bus of the configuration.
@@ -198,7 +198,7 @@ impl Channels {
         }
         let control = text.strip_prefix("control.").unwrap_or(text);
         let added = self.of_voices[voice].add(player, control, at);
-        added.map(|control| Control::VoiceControl(voice, control))
+        added.map(|control| Control::OfVoice(voice, control))
     }
 
     fn synth(
@@ -213,7 +213,7 @@ impl Channels {
         }
         let control = text.strip_prefix("control.").unwrap_or(text);
         let added = self.of_synths[synth].add(&config.synths[synth], control, at);
-        added.map(|control| Control::SynthControl(synth, control))
+        added.map(|control| Control::OfSynth(synth, control))
     }
 }
 

@@ -70,7 +70,7 @@ impl Scale {
         if let Some(word) = word {
             return Err(format!("`{word}` is more than was expected: {FORM}"));
         }
-        if scale.curve == Curve::Exponential && !(low * high > 0.0) {
+        if scale.curve == Curve::Exponential && low * high <= 0.0 {
             return Err(format!(
                 "an exponential range has both ends above 0 or both below, not {low} to {high}"
             ));

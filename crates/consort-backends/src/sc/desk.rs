@@ -183,8 +183,8 @@ impl Desk {
             Control::Panic if value > 0.0 => {
                 (0..self.voices.len()).for_each(|voice| self.silence(voice));
             }
-            Control::VoiceControl(voice, control) => self.voice_control(voice, control, value),
-            Control::SynthControl(synth, control) => {
+            Control::OfVoice(voice, control) => self.voice_control(voice, control, value),
+            Control::OfSynth(synth, control) => {
                 let (name, scale) = &self.channels.of_synths[synth].0[control];
                 let number = scale.number(value) as f32;
                 self.values.synths[synth].controls[control] = Some(number);

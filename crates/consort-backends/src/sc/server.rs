@@ -130,7 +130,7 @@ impl Conductor {
             .name("sc-server".into())
             .spawn(move || {
                 // At its end the pipe closes, which wakes the router.
-                conduct(&plan, &for_thread, &stopped, |report| tell(report));
+                conduct(&plan, &for_thread, &stopped, &mut tell);
                 end.store(true, Ordering::Release);
             })
             .map_err(|error| format!("no thread: {error}"))?;
@@ -200,7 +200,7 @@ impl Drop for Conductor {
     }
 }
 
-fn conduct(plan: &Plan, server: &Server, stop: &AtomicBool, mut tell: impl FnMut(Report)) {
+fn conduct(plan: &Plan, server: &Server, stop: &AtomicBool, tell: &mut dyn FnMut(Report)) {
     let mut backoff = Backoff::default();
     // Asking whether somebody's server is there costs little, starting one costs more.
     let longest = match plan.place {
