@@ -9,7 +9,7 @@ SNARE = "....x.......x..x"
 HAT = "x.x.x.x.x.x.x.x."
 BASS = [33, 0, 0, 33, 0, 0, 36, 0, 33, 0, 0, 40, 0, 38, 36, 0]
 
-state = {"step": 0, "running": True, "step_ms": 136, "busy": 0.2, "bass": 0}
+state = {"step": 0, "running": True, "step_ms": 140, "busy": 0.2, "bass": 0}
 
 
 def step():
@@ -53,7 +53,7 @@ def busy(value):
 
 
 def set_interval(milliseconds):
-    state["step_ms"] = max(10, round(milliseconds))
+    state["step_ms"] = max(10, round(milliseconds / 10) * 10)
     midimonster.interval(step, state["step_ms"])
 
 

@@ -159,10 +159,15 @@ pub(super) const ROWS: [OptionSpec; 32] = [
         repeatable: true,
         example: "JACK_DEFAULT_SERVER=stage",
         documentation: "A variable in the server's environment, beside those that it inherits. \
-                        May be given more than once.",
+                        May be given more than once. `SC_JACK_DEFAULT_OUTPUTS` and \
+                        `SC_JACK_DEFAULT_INPUTS` name the JACK client that it is connected to, \
+                        `system` (the sound card) unless they are set.",
         ..OptionSpec::EMPTY
     },
 ];
+
+/// Without these, a server under JACK is connected to nothing, and nobody hears it.
+const JACK_PORTS: [&str; 2] = ["SC_JACK_DEFAULT_INPUTS", "SC_JACK_DEFAULT_OUTPUTS"];
 
 fn check_address(text: &str) -> Result<(), String> {
     text.parse::<IpAddr>().map(drop).map_err(|_| "expected an IPv4 or IPv6 address".into())
@@ -249,6 +254,12 @@ pub(super) fn read(
             }
         }
         _ => {
+            for name in JACK_PORTS {
+                let is_said = server.environment.iter().any(|it| it.0 == name);
+                if !is_said && std::env::var_os(name).is_none() {
+                    server.environment.push((name.to_owned(), "system".to_owned()));
+                }
+            }
             let exact = |name: &str| options.position(name);
             if server.maximum_node_count < 64 {
                 problems.error(exact("nodes"), "a server needs 64 nodes at least");

@@ -320,6 +320,26 @@ fn a_score_is_written_when_the_show_ends() {
     assert_eq!(messages.iter().filter(|it| it.address == "/g_new").count(), 3);
 }
 
+#[test]
+fn a_server_under_jack_is_connected_to_the_sound_card() {
+    let environment = |pairs: &[(&str, &str)]| {
+        let options = consort_router::Options::from_pairs(DESCRIPTOR.instance_options, pairs);
+        let mut problems = consort_router::Problems::new();
+        super::Config::read(&options, &mut problems).expect("sound").server.environment
+    };
+    let outputs = "SC_JACK_DEFAULT_OUTPUTS";
+    let of = |pairs: &[(&str, &str)]| {
+        let all = environment(pairs);
+        all.iter().find(|it| it.0 == outputs).map(|it| it.1.clone())
+    };
+    // The environment of whoever runs the tests may say otherwise, and counts then.
+    let usual = std::env::var_os(outputs).is_none().then(|| "system".to_owned());
+    assert_eq!(of(&[("voice.pad", "pad")]), usual);
+    let said = [("voice.pad", "pad"), ("environment", "SC_JACK_DEFAULT_OUTPUTS=mixer")];
+    assert_eq!(of(&said).as_deref(), Some("mixer"));
+    assert_eq!(of(&[("voice.pad", "pad"), ("server", "127.0.0.1:57110")]), None);
+}
+
 fn refused(options: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut stage = Stage::new();
     let problems = stage.try_instance(&DESCRIPTOR, "sound", options).expect_err("refused");
