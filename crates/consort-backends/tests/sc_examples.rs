@@ -27,8 +27,10 @@ struct Show {
 impl Show {
     fn start(name: &str, overrides: &[String]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
-        let mut all = vec![Override::backend("midi.engine=embedded")];
-        all.extend(overrides.iter().map(Override::instance));
+        let mut all: Vec<_> = overrides.iter().map(Override::instance).collect();
+        if name == "sc-keyboard-pad" {
+            all.push(Override::backend("midi.engine=embedded"));
+        }
         let loaded = load(&folder.join("show.cfg"), &all, BACKENDS);
         let errors: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
         let show = loaded.show.unwrap_or_else(|| panic!("{name}: {errors:?}"));
@@ -152,20 +154,19 @@ fn the_keyboard_plays_the_pad_and_the_wheel_opens_it() {
     let pedal = |value| Event::control_change(0, 64, value).expect("valid");
     let folder = tempfile::tempdir().expect("a folder");
     let score = folder.path().join("take.osc");
-    let overrides =
-        ["sound.server=score".to_owned(), format!("sound.score={}", score.display())];
+    let overrides = ["sound.server=score".to_owned(), format!("sound.score={}", score.display())];
     let mut show = Show::start("sc-keyboard-pad", &overrides);
     show.until_up("keys");
     show.until_up("sound");
     let started = Instant::now();
     send(wheel(0));
-    [57, 64, 69].map(|note| send(key(note, 100)));
+    [57, 64, 69].into_iter().for_each(|note| send(key(note, 100)));
     show.play(1.2);
     send(wheel(127));
     show.play(1.0);
     // The pedal holds what the keys let go.
     send(pedal(127));
-    [57, 64, 69].map(|note| send(key(note, 0)));
+    [57, 64, 69].into_iter().for_each(|note| send(key(note, 0)));
     show.play(0.8);
     send(pedal(0));
     show.play(0.2);
@@ -263,7 +264,8 @@ fn a_sounds_loudness_drives_a_meter() {
     let mut overrides = booted(&jack, "ears");
     // Where no microphone is, a tone takes its place.
     overrides.extend(["ears.synth.tone=lead", "ears.synth.tone.group=voices"].map(str::to_owned));
-    overrides.extend(["ears.control.tone.out=2", "ears.control.tone.amplitude=0 1"].map(str::to_owned));
+    overrides
+        .extend(["ears.control.tone.out=2", "ears.control.tone.amplitude=0 1"].map(str::to_owned));
     overrides.push(format!("wall.bind=127.0.0.1 {}", free_port()));
     overrides.push(format!("wall.destination=127.0.0.1 {port}"));
     let mut show = Show::start("sc-meter", &overrides);

@@ -11,6 +11,8 @@ use consort_osc::{OscMessage, OscPacket, OscValue};
 use consort_router::Usage;
 use consort_router::testing::{Performance, Stage};
 
+use proptest::prelude::*;
+
 use super::DESCRIPTOR;
 
 /// A UDP server of a few words: it takes logins, and remembers all else.
@@ -465,6 +467,63 @@ fn channels_that_are_not_there_are_told() {
     }
     let number = stage.channel("sound.pad.control.cutoff", Usage::Target).expect("a channel");
     assert_eq!(stage.channel("sound.pad.cutoff", Usage::Target).expect("the same"), number);
+}
+
+proptest! {
+    /// Whatever stands in a file is a value or an error inside of it.
+    #[test]
+    fn any_option_and_any_channel_is_taken_or_refused(
+        name in "(voice|synth|control|bus|buffer|trigger|reply)\\.[a-z.0-9/ ]{0,12}",
+        value in "(pad|kick|bus|map|audio|empty|[-0-9. ]|[a-z]){0,8}",
+        channel in "(pad|room|bus|trigger|reply|meter|level)?\\.?(note|pressure|/)?[a-z0-9.:]{0,8}",
+        usage in prop::sample::select(vec![Usage::Source, Usage::Target]),
+    ) {
+        let pairs = [("voice.pad", "pad"), ("synth.room", "reverb"), (name.as_str(), value.as_str())];
+        let options = consort_router::Options::from_pairs(DESCRIPTOR.instance_options, &pairs);
+        let mut problems = consort_router::Problems::new();
+        let config = super::Config::read(&options, &mut problems);
+        prop_assert_eq!(config.is_some(), problems.is_ok());
+        let mut stage = Stage::new();
+        stage.instance(&DESCRIPTOR, "sound", &pairs[..2]);
+        if let Err(error) = stage.channel(&format!("sound.{channel}"), usage)
+            && let Some((start, end)) = error.range
+        {
+            prop_assert!(start <= end && end <= channel.len(), "{:?}", error);
+        }
+    }
+
+    /// Whatever a server says harms nobody.
+    #[test]
+    fn any_notification_is_survived(
+        address in prop::sample::select(vec!["/n_go", "/n_end", "/n_on", "/tr", "/beat", "/c_set"]),
+        numbers in prop::collection::vec(any::<i32>(), 0..6),
+        floats in prop::collection::vec(any::<f32>(), 0..4),
+    ) {
+        let options = [("voice.pad", "pad"), ("bus.x", "0 1")];
+        let options = consort_router::Options::from_pairs(DESCRIPTOR.instance_options, &options);
+        let config = super::Config::read(&options, &mut consort_router::Problems::new());
+        let mut desk = super::desk::Desk::new(config.expect("sound"));
+        for source in ["trigger.1", "reply./beat:1", "bus.x", "bus.7", "meter", "pad.note60"] {
+            let super::desk::Desk { channels, config, .. } = &mut desk;
+            channels.channel(source, Usage::Source, config).expect("a channel");
+        }
+        desk.prepare();
+        let mut inputs = super::inputs::Inputs::new(&desk);
+        desk.go_up(super::server::Up { buses: vec![3], is_owned: true, ..Default::default() });
+        inputs.go_up(&desk);
+        let arguments: Vec<OscValue> = numbers
+            .into_iter()
+            .map(OscValue::from)
+            .chain(floats.into_iter().map(OscValue::from))
+            .collect();
+        let message = OscMessage::new(address, arguments);
+        inputs.notified(&message, &mut desk);
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes).expect("OSC");
+        let decoded = consort_osc::Message::decode(&bytes).expect("OSC");
+        inputs.answered(&decoded, &mut desk);
+        prop_assert!(desk.emits.iter().all(|it| (0.0..=1.0).contains(&it.1)));
+    }
 }
 
 #[test]
