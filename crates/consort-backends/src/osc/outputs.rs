@@ -45,8 +45,7 @@ pub(super) struct Outputs {
 impl Outputs {
     /// For so many channels, none of which is sent yet.
     pub(super) fn new(channels: usize) -> Self {
-        let none =
-            Argument { parameter: Parameter::FLOAT, message: NOT_SENT, place: 0, number: 0 };
+        let none = Argument { parameter: Parameter::FLOAT, message: NOT_SENT, place: 0, number: 0 };
         Outputs { arguments: vec![none; channels], ..Outputs::default() }
     }
 
