@@ -96,6 +96,7 @@ else it is the kernel's.",
             name: "read",
             aliases: &["source"],
             kind: OptionKind::Checked(check_device),
+            once: true,
             example: "20:0",
             documentation: "The device to receive from: `client:port` in numbers or names, a \
 client's name, a port's name, or the beginning of one of these.",
@@ -105,6 +106,7 @@ client's name, a port's name, or the beginning of one of these.",
             name: "write",
             aliases: &["target"],
             kind: OptionKind::Checked(check_device),
+            once: true,
             example: "DeviceName",
             documentation: "The device to send to, named likewise.",
             ..OptionSpec::EMPTY
@@ -293,27 +295,13 @@ impl Backend for Midi {
         });
     }
 
-    fn instance(
-        &mut self,
-        config: InstanceConfig,
-        problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    fn instance(&mut self, config: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Instance>> {
         let options = &config.options;
-        for name in ["read", "write"] {
-            if let Some((at, _)) = options.all(name).nth(1) {
-                problems
-                    .error(Some(at), format!("`{name}` is given twice"))
-                    .hint("an instance has one device each way; make another instance");
-            }
-        }
         let output = OutputOptions {
             note_off: options.flag("note-off"),
             deselect: !options.text("epn-tx").is_some_and(|it| it.eq_ignore_ascii_case("short")),
         };
         let state = PortState::new(options.text("read"), options.text("write"));
-        let shared = Rc::clone(&self.shared);
-        problems.is_ok().then(|| {
-            Box::new(MidiInstance::new(config.name, shared, state, output)) as Box<dyn Instance>
-        })
+        Some(Box::new(MidiInstance::new(config.name, Rc::clone(&self.shared), state, output)))
     }
 }

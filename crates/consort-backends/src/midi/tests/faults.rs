@@ -1,6 +1,7 @@
 //! What is missing, wrong, stuck or too much.
 #![allow(clippy::print_stdout)] // the figure of the flood is part of the result
 
+use consort_router::config::{Severity, load_text};
 use consort_router::testing::Stage;
 use consort_router::{State, Usage};
 use consort_seq::{Engine, Event};
@@ -71,11 +72,14 @@ fn a_mapping_out_of_range_is_told_with_the_range() {
 
 #[test]
 fn a_second_device_of_one_direction_is_an_error() {
-    for name in ["read", "write"] {
-        let mut stage = Stage::new();
-        let options = [(name, "a"), (name, "b")];
-        let problems = stage.try_instance(&DESCRIPTOR, "midi", &options).expect_err("twice");
-        assert_eq!(problems[0].message, format!("`{name}` is given twice"));
+    // Also where one is called by the option's other name.
+    for (first, second, name) in [("read", "source", "read"), ("target", "write", "write")] {
+        let text = format!("[midi keys]\n{first} = a\n{second} = b\n");
+        let loaded = load_text("show.cfg", &text, &[], &[&DESCRIPTOR]);
+        assert!(loaded.show.is_none());
+        let message = format!("the option `{name}` is given twice");
+        assert_eq!(loaded.diagnostics[0].message, message);
+        assert_eq!(loaded.diagnostics[0].severity, Severity::Error);
     }
 }
 
