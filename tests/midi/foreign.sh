@@ -43,9 +43,9 @@ heard() { grep -qE "$1" dump.txt; }
 
 "$consort" run show.cfg 2>log.txt &
 show=$!
-until_so "the show opens its ports" grep -q 'out.* up' log.txt
+until_so "the show opens its ports" grep -q 'up instance="out"' log.txt
 aconnect -l | sed -n "/'Consort'/,/^client/p"
-aseqdump -p Consort:1 >dump.txt &
+stdbuf -oL aseqdump -p Consort:1 >dump.txt &
 dump=$!
 until_so "aseqdump listens" heard 'Waiting for data'
 aplaymidi -p Consort:0 notes.mid

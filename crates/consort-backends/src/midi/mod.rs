@@ -13,6 +13,8 @@ mod channels;
 mod client;
 mod clock;
 mod devices;
+#[doc(hidden)]
+pub mod fuzz;
 mod instance;
 mod parameters;
 mod port;

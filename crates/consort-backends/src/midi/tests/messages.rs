@@ -5,6 +5,7 @@ use consort_seq::{Event, Payload};
 use proptest::prelude::*;
 
 use super::super::DESCRIPTOR;
+use super::super::fuzz::midi_input;
 use super::super::parameters::parameter_output;
 use super::{Device, engine, pairs, receiving, sending};
 
@@ -109,6 +110,8 @@ fn parameters_travel_as_controllers() {
     let expected = [(99, 7), (98, 4), (6, 127), (38, 127), (101, 127), (100, 127)];
     assert_eq!(heard, expected.map(control));
 
+    // Else the next show would find the device of this one, too.
+    drop((show, device));
     let (mut show, device) = sending(&[("epn-tx", "short")], &["ch0.rpn1"]);
     show.send("ch0.rpn1", 0.0);
     let heard: Vec<String> = (0..4).map(|_| device.hear(&mut show)).collect();
@@ -169,6 +172,24 @@ fn system_exclusive_messages_come_in_parts_too() {
     device.send(Event::system_exclusive(&[0xF0, 0x7D]));
     device.send(Event::system_exclusive(&[5, 127, 0xF7]));
     assert_eq!(show.receive(1), pairs(&[("sysex.F0 7D xx vv F7", 1.0)]));
+}
+
+#[test]
+fn the_fuzzers_corpus() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/midi_input");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("a corpus") {
+        midi_input(&std::fs::read(entry.expect("an entry").path()).expect("a file"));
+        count += 1;
+    }
+    assert!(count > 5, "{folder} is nearly empty");
+}
+
+proptest! {
+    #[test]
+    fn any_input_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        midi_input(&bytes);
+    }
 }
 
 proptest! {
