@@ -104,7 +104,7 @@ fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
         for (figures, mut times) in figures.iter_mut().zip(rounds) {
             times.sort_by(f64::total_cmp);
             let part = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-            figures.push([part(0.5), part(0.99), part(1.0)]);
+            figures.push([part(0.5), part(0.9), part(0.99), part(1.0)]);
         }
     }
     let middle = |at: usize, figure: usize| {
@@ -115,15 +115,17 @@ fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
         slices * 250
     );
     for (at, subject) in [&*bare, &*router].iter().enumerate() {
-        let [p50, p99, most] = [0, 1, 2].map(|figure| middle(at, figure));
+        let [p50, p90, p99, most] = [0, 1, 2, 3].map(|figure| middle(at, figure));
         println!(
-            "{:<12} p50 {p50:.1} µs ×{:.2} | p99 {p99:.1} µs ×{:.2} | max {most:.1} µs",
+            "{:<12} p50 {p50:.1} µs ×{:.2} | p90 {p90:.1} µs ×{:.2} | p99 {p99:.1} µs ×{:.2} | \
+             max {most:.1} µs",
             subject.name,
             p50 / middle(0, 0),
-            p99 / middle(0, 1),
+            p90 / middle(0, 1),
+            p99 / middle(0, 2),
         );
     }
-    middle(1, 1) / middle(0, 1)
+    middle(1, 2) / middle(0, 2)
 }
 
 /// What is measured: something that reads from one of the load's ports and writes to the other.
@@ -181,8 +183,6 @@ impl Subject {
 
 /// The bare loop: read what there is, write it, wait.
 fn forward(client: &SequencerClient, port: &Port, running: &AtomicBool) {
-    client.set_client_pool_input(2_000).expect("the pool");
-    client.set_client_pool_output(2_000).expect("the pool");
     let mut events = Vec::with_capacity(256);
     while running.load(Ordering::Relaxed) {
         client.wait_readable(Some(Duration::from_millis(100))).expect("it lives");
@@ -196,7 +196,11 @@ fn forward(client: &SequencerClient, port: &Port, running: &AtomicBool) {
 }
 
 fn client(engine: &Engine, name: &str) -> SequencerClient {
-    SequencerClient::builder(name).engine(engine.clone()).open().expect("a sequencer")
+    let client = SequencerClient::builder(name).engine(engine.clone()).open();
+    let client = client.expect("a sequencer");
+    client.set_client_pool_input(2_000).expect("the pool");
+    client.set_client_pool_output(2_000).expect("the pool");
+    client
 }
 
 struct Flooded {
@@ -231,8 +235,6 @@ fn number(event: &Event) -> Option<u32> {
 impl Load {
     fn new(engine: &Engine, name: &str) -> Self {
         let client = client(engine, name);
-        client.set_client_pool_input(2_000).expect("the pool");
-        client.set_client_pool_output(2_000).expect("the pool");
         let out = client.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
         let into = client.create_port(PortOptions::new("in").caps(WRITE_PORT)).expect("a port");
         Load { client, out, into, events: Vec::with_capacity(2_000) }

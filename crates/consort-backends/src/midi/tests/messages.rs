@@ -1,10 +1,14 @@
 //! What each message becomes, both ways.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use consort_router::testing::Stage;
 use consort_seq::{Event, Payload};
 use proptest::prelude::*;
 
 use super::super::DESCRIPTOR;
+use super::super::channels::parse;
 use super::super::fuzz::midi_input;
 use super::super::parameters::parameter_output;
 use super::{Device, engine, pairs, receiving, sending};
@@ -172,6 +176,28 @@ fn system_exclusive_messages_come_in_parts_too() {
     device.send(Event::system_exclusive(&[0xF0, 0x7D]));
     device.send(Event::system_exclusive(&[5, 127, 0xF7]));
     assert_eq!(show.receive(1), pairs(&[("sysex.F0 7D xx vv F7", 1.0)]));
+}
+
+#[test]
+fn what_no_mapping_uses_is_told_as_it_could_be_mapped() {
+    let (mut show, device) = receiving(&["ch0.cc1"]);
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let learned = Rc::clone(&told);
+    show.router.observe_unmapped(Box::new(move |_, specification, value| {
+        learned.borrow_mut().push((specification.to_owned(), value));
+    }));
+    device.send(Event::control_change(3, 9, 127).expect("valid"));
+    device.send(Event::note_on(0, 60, 127).expect("valid"));
+    device.send(Event::pitch_bend(1, 8191).expect("valid"));
+    device.send(Event::system_exclusive(&[0xF0, 0x7D, 1, 0xF7]));
+    device.send(Event::control_change(0, 1, 127).expect("valid"));
+    show.receive(1);
+    let expected =
+        [("ch3.cc9", 1.0), ("ch0.note60", 1.0), ("ch1.pitch", 1.0), ("sysex.F0 7D 01 F7", 1.0)];
+    assert_eq!(*told.borrow(), pairs(&expected));
+    for (specification, _) in expected {
+        assert!(parse(specification).is_ok(), "{specification}");
+    }
 }
 
 #[test]
