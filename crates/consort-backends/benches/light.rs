@@ -10,6 +10,7 @@
 mod support;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -206,15 +207,60 @@ fn send(to: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec<I
     times
 }
 
+/// Receives a datagram, and when the kernel put it into the socket: the receiver shares its
+/// processor with the sender, and when it gets its turn is not the subject's doing.
+fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, Instant)> {
+    #[repr(align(8))]
+    struct Control([u8; 64]);
+    let mut control = Control([0; 64]);
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a header of zeros is a valid one; it points to a buffer and a control area that
+    // outlive the call, with their sizes. The kernel's answers are read only as far as it says
+    // that it wrote them, by its own macros.
+    unsafe {
+        let mut header: libc::msghdr = std::mem::zeroed();
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        header.msg_control = (&raw mut control.0).cast();
+        header.msg_controllen = control.0.len();
+        let length = libc::recvmsg(socket.as_raw_fd(), &raw mut header, 0);
+        let length = usize::try_from(length).ok()?;
+        let (now, mut clock) = (Instant::now(), std::mem::zeroed::<libc::timespec>());
+        libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut clock);
+        let message = libc::CMSG_FIRSTHDR(&raw const header);
+        assert!(!message.is_null(), "the kernel stamps what it receives");
+        assert_eq!((*message).cmsg_type, libc::SCM_TIMESTAMPNS);
+        let stamp = libc::CMSG_DATA(message).cast::<libc::timespec>().read_unaligned();
+        let since = |time: libc::timespec| Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+        Some((length, now - since(clock).saturating_sub(since(stamp))))
+    }
+}
+
+/// Has the kernel stamp what a socket receives.
+fn stamp(socket: &UdpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the option's value is an int that outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    assert_eq!(result, 0, "every socket can stamp");
+}
+
 /// Receives frames until the last has come or nothing comes for a second.
 fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
+    stamp(socket);
     let mut seen = vec![None; frames * usize::from(UNIVERSES)];
     let (mut count, mut extra) = (0, 0);
     let mut buffer = [0; 2_048];
     while count < seen.len() {
-        let Ok(length) = socket.recv(&mut buffer) else { break };
-        let now = Instant::now();
+        let Some((length, now)) = receive_one(socket, &mut buffer) else { break };
         let Ok(sacn::codec::Packet::Data(data)) = sacn::codec::Packet::decode(&buffer[..length])
         else {
             continue;

@@ -310,14 +310,44 @@ fn forwarder() -> io::Result<Subject> {
     })
 }
 
+/// The least that a process with Python in it can do: no router, no worker, one path.
+const PYTHON_LOOP: &str = "
+import socket, struct, sys
+source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+source.bind(('127.0.0.1', int(sys.argv[1])))
+sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sink.connect(('127.0.0.1', int(sys.argv[2])))
+values = []
+def output(name, value):
+    values.append(value)
+def go(value):
+    output('out', value)
+while True:
+    packet = source.recv(2048)
+    if packet[:8] == b'/x\\0\\0,f\\0\\0':
+        go(struct.unpack('>f', packet[8:12])[0])
+    for value in values:
+        sink.send(b'/x\\0\\0,f\\0\\0' + struct.pack('>f', value))
+    values.clear()
+";
+
+fn python_loop() -> io::Result<Subject> {
+    Subject::start_on("python loop", Shape::Float, false, |ports: Ports| {
+        let mut command = Command::new(interpreter());
+        let ports = [ports.input, ports.output].map(|port| port.to_string());
+        command.args(["-c", PYTHON_LOOP]).args(ports);
+        Ok(command)
+    })
+}
+
 fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
     let (rounds, messages) = if quick { (3, 10_000) } else { (5, 60_000) };
-    let mut names = vec!["forwarder", "consort"];
+    let mut names = vec!["forwarder", "python loop", "consort"];
     let mut figures: Vec<(Vec<[f64; 3]>, Vec<Latencies>)> = Vec::new();
     for _ in 0..rounds {
-        let mut subjects = vec![forwarder()?, subject("consort", folder, false)?];
+        let mut subjects = vec![forwarder()?, python_loop()?, subject("consort", folder, false)?];
         if let Some(subject) = midimonster(folder)? {
-            names.truncate(2);
+            names.truncate(3);
             names.push("midimonster");
             subjects.push(subject);
         }

@@ -7,7 +7,7 @@
 //! 3. `kill -9` of that server under load: when it sounds again, and what others lost.
 //!
 //! ```text
-//! cargo bench -p consort-backends --features midi --bench sc -- [--seconds N]
+//! cargo bench -p consort-backends --bench sc -- [--seconds N]
 //! ```
 
 #![allow(clippy::print_stdout)] // A benchmark prints its figures.

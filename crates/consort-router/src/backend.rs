@@ -131,6 +131,9 @@ pub struct Readiness {
     pub readable: bool,
     /// There is room to write, or the connection attempt has ended.
     pub writable: bool,
+    /// The peer has closed its side, or all of the connection: what is left has to be read until
+    /// nothing comes, since no other report follows.
+    pub closed: bool,
     /// True when the router calls again because the instance asked for it with
     /// [`Context::call_again`], not because of a new report of the operating system.
     pub again: bool,

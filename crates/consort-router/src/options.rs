@@ -93,6 +93,9 @@ pub struct OptionSpec {
     pub required: bool,
     /// Whether it may be given more than once (all values count, in order).
     pub repeatable: bool,
+    /// Whether giving it more than once is an error. Where neither this nor `repeatable` is set,
+    /// the last value counts, with a warning.
+    pub once: bool,
     /// A value as one would write it.
     pub example: &'static str,
     /// What it does, in Markdown.
@@ -108,6 +111,7 @@ impl OptionSpec {
         default: None,
         required: false,
         repeatable: false,
+        once: false,
         example: "",
         documentation: "",
     };

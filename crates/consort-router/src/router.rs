@@ -256,13 +256,14 @@ impl Router {
             let readiness = Readiness {
                 readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                 writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+                closed: event.is_read_closed() || event.is_error(),
                 again: false,
             };
             self.called.retain(|call| *call != (instance, key));
             self.call(instance.index(), |it, context| it.ready(key, readiness, context));
         }
         self.events = events;
-        let again = Readiness { readable: true, writable: false, again: true };
+        let again = Readiness { readable: true, writable: false, closed: false, again: true };
         for at in 0..self.called.len() {
             let (instance, key) = self.called[at];
             self.call(instance.index(), |it, context| it.ready(key, again, context));

@@ -84,6 +84,9 @@ fn facts(option: &OptionSpec) -> Vec<String> {
     if option.repeatable {
         facts.push("may be given more than once".into());
     }
+    if option.once {
+        facts.push("can be given once".into());
+    }
     if let Some(default) = option.default {
         facts.push(format!("`{default}` when not given"));
     }

@@ -238,3 +238,23 @@ fn a_hostile_network_neither_ends_it_nor_fills_its_memory() {
     );
     assert!(after < before + 4_000, "memory grew from {before} kB to {after} kB");
 }
+
+#[test]
+fn the_midi_examples_run_on_the_embedded_sequencer_without_any_device() {
+    for (name, instance, more) in [
+        ("midi-to-osc", "controller", None),
+        ("osc-to-midi", "synth", Some(format!("tablet.bind=127.0.0.1 {}", free_port()))),
+        ("midi-arpeggiator", "keys", None),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+        let mut arguments = vec!["run", "-b", "midi.engine=embedded", "show.cfg"];
+        if let Some(more) = &more {
+            arguments.extend(["-i", more]);
+        }
+        let mut show = Running::start(&folder, &arguments);
+        let line = show.until(&["waiting: there is no device", instance]);
+        assert!(line.contains("Midi Through"), "what there is instead: {line}");
+        show.signal("TERM");
+        assert_eq!(show.wait().code(), Some(0), "{name}");
+    }
+}

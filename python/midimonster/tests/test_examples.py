@@ -38,6 +38,36 @@ def test_arpeggiator():
     assert show.take() == [("note5", 0.0)], "nothing keeps sounding"
 
 
+def test_midi_arpeggiator():
+    folder = str(EXAMPLES / "midi-arpeggiator")
+    channels = [f"note{number}" for number in range(128)]
+    show = Show("arpeggiator", folder=folder, channels=channels, default_handler="arpeggiator.key")
+
+    def played(seconds):
+        show.advance(seconds)
+        return [name for name, value in show.take() if value > 0]
+
+    with show:
+        for number in (64, 60, 67):
+            show.input(f"key{number}", 0.5)
+        assert played(1.2) == ["note60", "note64", "note67", "note64", "note60", "note64"]
+        show.input("arpeggiator.octaves", 1 / 3)
+        for number in (64, 67):
+            show.input(f"key{number}", 0.0)
+        assert sorted(set(played(1.0))) == ["note60", "note72"]
+        show.input("arpeggiator.pedal", 1.0)
+        show.input("key60", 0.0)
+        assert "note72" in played(1.0), "the pedal holds it"
+        show.input("arpeggiator.speed", 1.0)
+        assert len(played(0.5)) == 10
+        show.input("arpeggiator.pedal", 0.0)
+        assert played(1.0) == []
+        assert played(10.0) == []
+        show.input("key127", 1.0)
+        assert set(played(1.0)) == {"note127"}, "there is nothing above"
+    assert show.take()[-1] == ("note127", 0.0), "nothing keeps sounding"
+
+
 def test_lfo():
     channels = ["sine", "triangle", "square"]
     with Show("lfo.py", folder=str(EXAMPLES / "python-lfo"), channels=channels) as show:

@@ -1,6 +1,7 @@
 //! What the channels of an instance are called, and how they are found when something arrives.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use consort_router::{ChannelError, Usage};
 
@@ -78,7 +79,7 @@ pub(super) enum Control {
     Registered(u8, u16),
     NonRegistered(u8, u16),
     System(System),
-    Exclusive(Pattern),
+    Exclusive(Rc<Pattern>),
 }
 
 /// The channels of an instance.
@@ -88,7 +89,7 @@ pub(super) struct Channels {
     /// The number of each slot of each MIDI channel.
     slots: Vec<u32>,
     system: [u32; SYSTEM.len()],
-    exclusive: Vec<(Pattern, u32)>,
+    exclusive: Vec<(Rc<Pattern>, u32)>,
 }
 
 fn slot(control: &Control) -> Option<usize> {
@@ -129,7 +130,7 @@ impl Channels {
             }
             match &control {
                 Control::System(kind) => self.system[*kind as usize] = number,
-                Control::Exclusive(pattern) => self.exclusive.push((pattern.clone(), number)),
+                Control::Exclusive(pattern) => self.exclusive.push((Rc::clone(pattern), number)),
                 _ => {}
             }
             self.controls.push(control);
@@ -153,7 +154,7 @@ impl Channels {
     }
 
     /// Patterns of system exclusive messages with their numbers.
-    pub(super) fn exclusive(&self) -> &[(Pattern, u32)] {
+    pub(super) fn exclusive(&self) -> &[(Rc<Pattern>, u32)] {
         &self.exclusive
     }
 
@@ -215,7 +216,7 @@ pub(super) fn parse(text: &str) -> Result<Control, ChannelError> {
     }
     if let Some(pattern) = text.strip_prefix("sysex.").or_else(|| text.strip_prefix("sysex ")) {
         let parsed = Pattern::parse(pattern);
-        return parsed.map(Control::Exclusive).map_err(|message| {
+        return parsed.map(|it| Control::Exclusive(Rc::new(it))).map_err(|message| {
             ChannelError::new(message)
                 .with_range(6, text.len())
                 .with_hint("such as `sysex.F0 7D 01 vv F7`; vv: the value, xx: any byte")

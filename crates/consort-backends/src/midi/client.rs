@@ -119,6 +119,11 @@ impl Shared {
         Ok(client)
     }
 
+    /// The client, if it is open.
+    pub(super) fn opened(&self) -> Option<Rc<SequencerClient>> {
+        self.open.as_ref().map(|open| Rc::clone(&open.client))
+    }
+
     /// Adds an instance with its port.
     pub(super) fn join(&mut self, instance: InstanceId, port: u8, state: Rc<RefCell<PortState>>) {
         self.members.push(Member { instance, port, state });
@@ -160,7 +165,8 @@ impl Shared {
             open.batch = batch;
         }
         match result {
-            Ok(_) if count < limit => {}
+            // Where a loss is still to be told, no readiness will tell of it.
+            Ok(_) if count < limit && !client.has_overrun() => {}
             Ok(_) => context.call_again(DESCRIPTOR_KEY),
             Err(error) if error.kind() == ErrorKind::Overrun => {
                 self.overrun(&client, context);

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use consort_seq::{
-    Event, EventType, Payload, Queue, RealTime, RemoveEvents, Result, Routing, SequencerClient,
-};
+use consort_seq::{Event, Payload, Queue, RealTime, Result, Routing, SequencerClient};
 
 /// Clocks in a quarter note.
 const PER_QUARTER: u32 = 24;
@@ -19,7 +17,8 @@ const AHEAD: Duration = Duration::from_millis(50);
 /// How often the clocks of the next while are handed over.
 pub(super) const REFILL: Duration = Duration::from_millis(20);
 
-/// Sends clocks at a tempo, through a queue.
+/// Sends clocks at a tempo, through a queue. When it is dropped the queue goes, and with it the
+/// clocks that have been handed over and are not due yet.
 pub(super) struct ClockOutput {
     queue: Queue,
     /// Time of the next clock that has not been handed over, in ns of the queue.
@@ -63,12 +62,6 @@ impl ClockOutput {
             self.next += self.interval.max(1);
         }
         Ok(())
-    }
-
-    /// Takes back what has been handed over and is not due yet.
-    pub(super) fn stop(self, client: &SequencerClient) {
-        // Only clocks are ever queued; the queue goes with its handle.
-        let _ = client.remove_events(&RemoveEvents::output().of_type(EventType::CLOCK));
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct MidiInstance {
     options: OutputOptions,
     routing: Routing,
     clock: Option<ClockOutput>,
+    /// The tempo of the clock to be sent, in quarter notes per minute; below 1: none.
+    tempo: f64,
     clock_due: Option<Instant>,
     output_due: Option<Instant>,
     /// The note that `notenumber` has chosen, and the one that `velocity` plays, by channel.
@@ -58,6 +60,7 @@ impl MidiInstance {
             options,
             routing: Routing::new(),
             clock: None,
+            tempo: 0.0,
             clock_due: None,
             output_due: None,
             chosen: [60; 16],
@@ -84,6 +87,7 @@ impl MidiInstance {
                     self.state.borrow_mut().port = Some(port);
                     self.clock = None;
                     self.shared.borrow_mut().join(context.instance(), number, state);
+                    self.start_clock(context);
                 }
                 Err(error) => {
                     context.set_state(State::Waiting(error.to_string()));
@@ -114,11 +118,12 @@ impl MidiInstance {
         let bit = 1_u128 << note;
         {
             let sounding = &mut self.state.borrow_mut().sounding[usize::from(channel)];
+            // While the show ends, what would never be ended is not started, and what has been
+            // ended is not ended again.
+            if context.is_stopping() && (velocity > 0 || *sounding & bit == 0) {
+                return;
+            }
             if velocity > 0 {
-                // What starts while the show ends would never be ended.
-                if context.is_stopping() {
-                    return;
-                }
                 *sounding |= bit;
             } else {
                 *sounding &= !bit;
@@ -152,39 +157,44 @@ impl MidiInstance {
         }
     }
 
-    fn tempo(&mut self, value: f64, context: &mut Context<'_>) {
-        let tempo = value * FASTEST;
-        let client = match self.shared.borrow_mut().client(context) {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::debug!("no clock: {error}");
-                context.count_dropped(1);
-                return;
-            }
-        };
-        if tempo < 1.0 || context.is_stopping() {
-            if let Some(clock) = self.clock.take() {
-                clock.stop(&client);
-            }
-            self.clock_due = None;
-            return;
-        }
+    fn set_tempo(&mut self, tempo: f64, context: &mut Context<'_>) {
+        self.tempo = if context.is_stopping() { 0.0 } else { tempo };
         match &mut self.clock {
-            Some(clock) => clock.set_tempo(tempo),
-            None => match ClockOutput::start(&client, tempo) {
-                Ok(clock) => self.clock = Some(clock),
-                Err(error) => {
-                    context.count_errors(1);
-                    tracing::warn!(instance = context.name(), "no MIDI clock: {error}");
-                    return;
-                }
-            },
+            Some(clock) if self.tempo >= 1.0 => {
+                clock.set_tempo(tempo);
+                self.refill_clock(context);
+            }
+            Some(_) => {
+                self.clock = None;
+                self.clock_due = None;
+            }
+            None => self.start_clock(context),
         }
-        self.refill_clock(context);
+    }
+
+    /// Starts the clock where there is a tempo. Where there is no sequencer yet, it starts with
+    /// the sequencer.
+    fn start_clock(&mut self, context: &mut Context<'_>) {
+        let Some(client) = self.shared.borrow().opened().filter(|_| self.tempo >= 1.0) else {
+            return;
+        };
+        match ClockOutput::start(&client, self.tempo) {
+            Ok(clock) => {
+                self.clock = Some(clock);
+                self.refill_clock(context);
+            }
+            Err(error) => {
+                context.count_errors(1);
+                tracing::warn!(instance = context.name(), "no MIDI clock: {error}");
+            }
+        }
     }
 
     fn refill_clock(&mut self, context: &mut Context<'_>) {
-        let Some(clock) = &mut self.clock else { return };
+        let Some(clock) = &mut self.clock else {
+            self.clock_due = None;
+            return;
+        };
         let mut shared = self.shared.borrow_mut();
         let filled =
             clock.refill(self.routing, |event, routing| shared.put(event, routing, context));
@@ -292,7 +302,7 @@ impl MidiInstance {
             System::Song => {
                 self.send(Payload::SongSelect(data(to_seven_bits(value).into())), context);
             }
-            System::Tempo => self.tempo(value, context),
+            System::Tempo => self.set_tempo(value * FASTEST, context),
             System::Panic if value > 0.0 => {
                 for channel in 0..16 {
                     self.panic(channel, context);
@@ -351,7 +361,7 @@ impl Instance for MidiInstance {
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
-        self.tempo(0.0, context);
+        self.set_tempo(0.0, context);
         self.release_sounding(None, context);
         self.flush(context);
         self.schedule(context);

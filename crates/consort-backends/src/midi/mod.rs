@@ -1,5 +1,10 @@
 //! MIDI through the ALSA sequencer, or through the embedded one.
 //!
+//! How it stays quick and lets nobody wait: input is read and output written in batches, without
+//! waiting, on the router's thread. A receiver that takes nothing is given 100 ms, where it is the
+//! only one; then what it does not take is dropped and counted. Devices are looked up when the
+//! sequencer announces a change, never in the steady state.
+//!
 //! `channels` and `values` know what MIDI has, `parameters`, `sysex` and `clock` the messages of
 //! several parts, `devices` finds ports by name, `client` is the sequencer client that all
 //! instances share, `port` takes what arrives at one of its ports, `instance` sends.
@@ -8,6 +13,8 @@ mod channels;
 mod client;
 mod clock;
 mod devices;
+#[doc(hidden)]
+pub mod fuzz;
 mod instance;
 mod parameters;
 mod port;
@@ -91,6 +98,7 @@ else it is the kernel's.",
             name: "read",
             aliases: &["source"],
             kind: OptionKind::Checked(check_device),
+            once: true,
             example: "20:0",
             documentation: "The device to receive from: `client:port` in numbers or names, a \
 client's name, a port's name, or the beginning of one of these.",
@@ -100,6 +108,7 @@ client's name, a port's name, or the beginning of one of these.",
             name: "write",
             aliases: &["target"],
             kind: OptionKind::Checked(check_device),
+            once: true,
             example: "DeviceName",
             documentation: "The device to send to, named likewise.",
             ..OptionSpec::EMPTY
@@ -282,33 +291,19 @@ impl Backend for Midi {
         });
         #[cfg(test)]
         tests::ENGINE.with_borrow(|engine| {
-            if let Some(engine) = engine {
-                settings.engine = Some(Engine::Embedded(engine.clone()));
+            if engine.is_some() {
+                settings.engine.clone_from(engine);
             }
         });
     }
 
-    fn instance(
-        &mut self,
-        config: InstanceConfig,
-        problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    fn instance(&mut self, config: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Instance>> {
         let options = &config.options;
-        for name in ["read", "write"] {
-            if let Some((at, _)) = options.all(name).nth(1) {
-                problems
-                    .error(Some(at), format!("`{name}` is given twice"))
-                    .hint("an instance has one device each way; make another instance");
-            }
-        }
         let output = OutputOptions {
             note_off: options.flag("note-off"),
             deselect: !options.text("epn-tx").is_some_and(|it| it.eq_ignore_ascii_case("short")),
         };
         let state = PortState::new(options.text("read"), options.text("write"));
-        let shared = Rc::clone(&self.shared);
-        problems.is_ok().then(|| {
-            Box::new(MidiInstance::new(config.name, shared, state, output)) as Box<dyn Instance>
-        })
+        Some(Box::new(MidiInstance::new(config.name, Rc::clone(&self.shared), state, output)))
     }
 }

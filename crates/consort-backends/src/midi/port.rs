@@ -203,7 +203,7 @@ impl PortState {
                 link.connected = None;
                 link.cut = Some(other);
                 // Whether it was unplugged or disconnected shows with what follows.
-                context.wake_in(super::instance::RETRY);
+                wake_soon(context);
             }
         }
     }
@@ -216,7 +216,7 @@ impl PortState {
         self.write.connected = None;
         self.sounding = [0; 16];
         context.set_state(State::Waiting(reason.to_owned()));
-        context.wake_in(super::instance::RETRY);
+        wake_soon(context);
     }
 
     // ---- input ----
@@ -439,6 +439,14 @@ impl PortState {
     /// Releases every note that is held down.
     pub(super) fn release_all_held(&mut self, context: &mut Context<'_>) {
         self.release_held(&|_| true, context);
+    }
+}
+
+/// Has the instance look again in a while, or sooner where it has asked for that already.
+fn wake_soon(context: &mut Context<'_>) {
+    let at = context.now() + super::instance::RETRY;
+    if context.wake_time().is_none_or(|before| before > at) {
+        context.wake_at(Some(at));
     }
 }
 

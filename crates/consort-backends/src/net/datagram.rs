@@ -37,6 +37,7 @@ pub struct DatagramSocket {
     batch: usize,
     buffers: Vec<u8>,
     addresses: Vec<libc::sockaddr_storage>,
+    ignores_peers: bool,
 }
 
 /// What a call of [`DatagramSocket::receive`] found.
@@ -90,12 +91,18 @@ impl DatagramSocket {
             batch: SMALLEST_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
+            ignores_peers: false,
         }
     }
 
     /// For registering with the router.
     pub fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
+    }
+
+    /// Spares the kernel telling where datagrams come from: [`Peer::address`] has none.
+    pub fn ignore_peers(&mut self) {
+        self.ignores_peers = true;
     }
 
     /// Ties the socket to one destination: sending there saves the kernel a look-up of the way
@@ -147,8 +154,10 @@ impl DatagramSocket {
             parts[at].write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: LARGEST });
             // SAFETY: a header of zeros is a valid one.
             let header = headers[at].write(unsafe { zeroed() });
-            header.msg_hdr.msg_name = ptr::from_mut(&mut self.addresses[at]).cast();
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            if !self.ignores_peers {
+                header.msg_hdr.msg_name = ptr::from_mut(&mut self.addresses[at]).cast();
+                header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            }
             header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
         }

@@ -130,6 +130,9 @@ impl Datagrams {
         context
             .register(socket.source(), SOCKET, Interest::READABLE)
             .map_err(|error| format!("cannot watch a socket: {error}"))?;
+        if self.learn.is_none() {
+            socket.ignore_peers();
+        }
         self.socket = Some(socket);
         Ok(())
     }

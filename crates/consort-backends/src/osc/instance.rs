@@ -8,6 +8,7 @@ use consort_router::{ChannelError, Context, Event, Instance, Readiness, Usage};
 
 use super::config::{Config, Transport};
 use super::datagram::Datagrams;
+use super::outputs::Outputs;
 use super::paths::Paths;
 use super::stream::Streams;
 
@@ -20,6 +21,7 @@ pub(super) const LIMITS: Limits = Limits::DEFAULT.with_size(1 << 16);
 
 pub(super) struct OscInstance {
     receiver: Receiver,
+    outputs: Outputs,
     transport: Box<dyn Carrier>,
 }
 
@@ -109,7 +111,8 @@ impl OscInstance {
             framing => Box::new(Streams::new(config.bind, config.destination, framing)),
         };
         let paths = Paths::new(config.root, config.patterns);
-        OscInstance { receiver: Receiver { paths, detect, complained: false }, transport }
+        let receiver = Receiver { paths, detect, complained: false };
+        OscInstance { receiver, outputs: Outputs::default(), transport }
     }
 }
 
@@ -119,7 +122,7 @@ impl Instance for OscInstance {
     }
 
     fn start(&mut self, context: &mut Context<'_>) {
-        self.receiver.paths.prepare();
+        self.outputs = self.receiver.paths.prepare();
         let receiver = &self.receiver;
         let receives =
             receiver.paths.has_sources() || receiver.detect.get() || context.is_observed();
@@ -142,11 +145,10 @@ impl Instance for OscInstance {
         let mut refused = 0;
         let transport = &mut *self.transport;
         let mut send = |packet: &[u8]| refused += u64::from(!transport.push(packet));
-        let paths = &mut self.receiver.paths;
         for event in events {
-            paths.set(event, |paths| paths.flush(&mut send));
+            self.outputs.set(event, &mut send);
         }
-        paths.flush(send);
+        self.outputs.flush(send);
         if refused > 0 {
             context.count_dropped(refused);
         }

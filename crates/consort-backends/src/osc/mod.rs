@@ -1,11 +1,12 @@
 //! Open Sound Control over UDP and TCP.
 //!
-//! `config` reads options, `paths` knows addresses, ranges and the two conversions, `datagram`
-//! and `stream` move bytes, `instance` ties them to the router.
+//! `config` reads options, `paths` turns messages into values and `outputs` values into messages,
+//! `datagram` and `stream` move bytes, `instance` ties them to the router.
 
 mod config;
 mod datagram;
 mod instance;
+mod outputs;
 mod paths;
 mod stream;
 #[cfg(test)]

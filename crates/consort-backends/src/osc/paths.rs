@@ -1,63 +1,57 @@
-//! Addresses and their arguments: from messages to values, from values to messages.
+//! Addresses and their arguments: which channels there are, and from messages to values.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::rc::Rc;
 
-use consort_osc::{Argument, Message, MessageBuilder, address_matches, is_pattern};
-use consort_router::{ChannelError, Event, Usage};
+use consort_osc::{Argument, Message, address_matches, is_pattern};
+use consort_router::{ChannelError, Usage};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::config::{Kind, Parameter, PathPattern, normalise};
+use super::config::{Parameter, PathPattern, normalise};
+use super::outputs::Outputs;
 
 const UNMAPPED: u32 = u32::MAX;
 
 /// The largest `:n`.
 const ARGUMENT_LIMIT: usize = 63;
 
-/// An address of an instance.
+/// An address of an instance, as running needs it: where in `addresses` it stands, root
+/// included, and where in `inputs` its arguments.
+#[derive(Clone, Copy)]
 struct Path {
-    /// The whole address, the root included.
-    address: String,
+    start: u32,
+    length: u32,
+    input: u32,
+    inputs: u32,
+}
+
+/// The same as the configuration makes it.
+struct Draft {
     parameters: Option<Rc<[Parameter]>>,
     /// The channel of each argument, as far as any is mapped.
     channels: Vec<u32>,
-    /// The same with the ranges, side by side: what a message reads, made by `prepare`.
-    inputs: Box<[Input]>,
     is_target: bool,
-    output: Option<Output>,
 }
 
 /// Where an incoming argument goes, and its range if an option gives one.
 struct Input {
-    channel: u32,
     parameter: Option<Parameter>,
-}
-
-/// An argument of a message that is sent, and where in it its number stands.
-struct Slot {
-    parameter: Parameter,
-    place: usize,
-}
-
-/// What is sent to an address: a message made ahead of time, into which numbers are written.
-struct Output {
-    message: Vec<u8>,
-    slots: Box<[Slot]>,
-    /// Which arguments have had a value, and which changed since the last message.
-    known: u64,
-    changed: u64,
+    channel: u32,
 }
 
 /// All addresses of an instance.
 pub(super) struct Paths {
     root: String,
     patterns: Vec<PathPattern>,
+    /// The addresses, one after the other.
+    addresses: String,
     list: Vec<Path>,
-    by_address: HashMap<Box<[u8]>, u32>,
-    /// Path and argument of each channel.
-    channels: Vec<(u32, u8)>,
+    drafts: Vec<Draft>,
+    by_address: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    inputs: Vec<Input>,
+    channels: u32,
     has_sources: bool,
-    /// Paths with changed arguments, in the order in which they changed.
-    pending: Vec<u32>,
 }
 
 impl Paths {
@@ -65,12 +59,30 @@ impl Paths {
         Paths {
             root,
             patterns,
+            addresses: String::new(),
             list: Vec::new(),
-            by_address: HashMap::new(),
-            channels: Vec::new(),
+            drafts: Vec::new(),
+            by_address: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            inputs: Vec::new(),
+            channels: 0,
             has_sources: false,
-            pending: Vec::new(),
         }
+    }
+
+    fn address(&self, path: Path) -> &str {
+        &self.addresses[path.start as usize..][..path.length as usize]
+    }
+
+    /// The path of an address.
+    #[inline]
+    fn find(&self, address: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(address);
+        let is_it = |&at: &u32| {
+            let path = self.list[at as usize];
+            self.addresses.as_bytes()[path.start as usize..][..path.length as usize] == *address
+        };
+        self.by_address.find(hash, is_it).copied()
     }
 
     /// Finds or makes a channel.
@@ -96,25 +108,12 @@ impl Paths {
                 .with_hint("an address begins with `/`, such as `/1/fader1`"));
         }
         let address = format!("{}{local}", self.root);
-        let at = match self.by_address.get(address.as_bytes()) {
-            Some(&at) => at,
-            None => {
-                let found = self.patterns.iter().find(|it| it.pattern.matches(local));
-                let at = self.list.len() as u32;
-                self.by_address.insert(address.clone().into_bytes().into(), at);
-                self.list.push(Path {
-                    address,
-                    parameters: found.map(|it| Rc::clone(&it.parameters)),
-                    channels: Vec::new(),
-                    inputs: Box::default(),
-                    is_target: false,
-                    output: None,
-                });
-                at
-            }
+        let at = match self.find(address.as_bytes()) {
+            Some(at) => at,
+            None => self.add(&address, local),
         };
-        let path = &mut self.list[at as usize];
-        if let Some(parameters) = &path.parameters
+        let draft = &mut self.drafts[at as usize];
+        if let Some(parameters) = &draft.parameters
             && argument >= parameters.len()
         {
             let count = parameters.len();
@@ -123,17 +122,34 @@ impl Paths {
             ))
             .with_hint("arguments are counted from 0"));
         }
-        path.is_target |= usage == Usage::Target;
+        draft.is_target |= usage == Usage::Target;
         self.has_sources |= usage == Usage::Source;
-        if path.channels.len() <= argument {
-            path.channels.resize(argument + 1, UNMAPPED);
+        if draft.channels.len() <= argument {
+            draft.channels.resize(argument + 1, UNMAPPED);
         }
-        let channel = &mut path.channels[argument];
+        let channel = &mut draft.channels[argument];
         if *channel == UNMAPPED {
-            *channel = self.channels.len() as u32;
-            self.channels.push((at, argument as u8));
+            *channel = self.channels;
+            self.channels += 1;
         }
         Ok(*channel)
+    }
+
+    fn add(&mut self, address: &str, local: &str) -> u32 {
+        let at = self.list.len() as u32;
+        let start = self.addresses.len() as u32;
+        self.list.push(Path { start, length: address.len() as u32, input: 0, inputs: 0 });
+        self.addresses.push_str(address);
+        let found = self.patterns.iter().find(|it| it.pattern.matches(local));
+        let parameters = found.map(|it| Rc::clone(&it.parameters));
+        self.drafts.push(Draft { parameters, channels: Vec::new(), is_target: false });
+        let hash = self.hasher.hash_one(address.as_bytes());
+        let (hasher, list, addresses) = (&self.hasher, &self.list, &self.addresses);
+        self.by_address.insert_unique(hash, at, |&other| {
+            let path = list[other as usize];
+            hasher.hash_one(&addresses.as_bytes()[path.start as usize..][..path.length as usize])
+        });
+        at
     }
 
     /// Whether any channel is the source of a mapping.
@@ -141,24 +157,32 @@ impl Paths {
         self.has_sources
     }
 
-    /// Prepares what is read and sent at run time; called once, when all channels are known.
-    pub(super) fn prepare(&mut self) {
-        for path in &mut self.list {
-            let parameters = path.parameters.as_deref();
-            path.inputs = (path.channels.iter().enumerate())
-                .map(|(at, &channel)| Input {
-                    channel,
-                    parameter: parameters.and_then(|parameters| parameters.get(at)).copied(),
-                })
-                .collect();
-            if path.is_target && path.output.is_none() {
-                let parameters = match &path.parameters {
-                    Some(parameters) => Rc::clone(parameters),
-                    None => vec![Parameter::FLOAT; path.channels.len()].into(),
-                };
-                path.output = Some(Output::new(&path.address, &parameters));
+    /// Prepares what is read at run time and returns what is sent; called once, when all
+    /// channels are known.
+    pub(super) fn prepare(&mut self) -> Outputs {
+        let mut outputs = Outputs::new(self.channels as usize);
+        for (at, draft) in std::mem::take(&mut self.drafts).into_iter().enumerate() {
+            let parameters = draft.parameters.as_deref();
+            let path = &mut self.list[at];
+            path.input = self.inputs.len() as u32;
+            path.inputs = draft.channels.len() as u32;
+            self.inputs.extend(draft.channels.iter().enumerate().map(|(at, &channel)| Input {
+                channel,
+                parameter: parameters.and_then(|parameters| parameters.get(at)).copied(),
+            }));
+            if draft.is_target {
+                let floats = [Parameter::FLOAT; ARGUMENT_LIMIT + 1];
+                let parameters = parameters.unwrap_or(&floats[..draft.channels.len()]);
+                let channels = draft.channels.iter().copied().enumerate();
+                let path = self.list[at];
+                outputs.add(
+                    self.address(path),
+                    parameters,
+                    channels.filter(|(_, channel)| *channel != UNMAPPED),
+                );
             }
         }
+        outputs
     }
 
     /// Whether a message's address begins with the root.
@@ -170,8 +194,8 @@ impl Paths {
     /// has the message's address.
     #[inline]
     pub(super) fn values(&self, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) -> bool {
-        if let Some(&at) = self.by_address.get(message.address_bytes()) {
-            self.list[at as usize].values(message, &mut emit);
+        if let Some(at) = self.find(message.address_bytes()) {
+            self.emit(self.list[at as usize], message, &mut emit);
             return true;
         }
         let pattern = message.address();
@@ -179,13 +203,26 @@ impl Paths {
             return false;
         }
         let mut found = false;
-        for path in &self.list {
-            if address_matches(pattern, &path.address).unwrap_or(false) {
-                path.values(message, &mut emit);
+        for &path in &self.list {
+            if address_matches(pattern, self.address(path)).unwrap_or(false) {
+                self.emit(path, message, &mut emit);
                 found = true;
             }
         }
         found
+    }
+
+    #[inline]
+    fn emit(&self, path: Path, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) {
+        let inputs = &self.inputs[path.input as usize..][..path.inputs as usize];
+        let range = |at| inputs.get(at).and_then(|input: &Input| input.parameter);
+        each_value(range, message, |argument, value| {
+            if let Some(input) = inputs.get(argument)
+                && input.channel != UNMAPPED
+            {
+                emit(input.channel, value);
+            }
+        });
     }
 
     /// Gives the values that a message would have if it were mapped, for `consort learn`.
@@ -202,51 +239,6 @@ impl Paths {
                 if argument == 0 { local.to_owned() } else { format!("{local}:{argument}") },
                 value,
             );
-        });
-    }
-
-    /// Takes a value to be sent. `flush` is called when what is pending has to leave first,
-    /// because the same argument changes again.
-    #[inline]
-    pub(super) fn set(&mut self, event: &Event, flush: impl FnOnce(&mut Self)) {
-        let (at, argument) = self.channels[event.channel as usize];
-        let Some(output) = &mut self.list[at as usize].output else { return };
-        let bytes = output.encode(argument, event.value);
-        if !output.differs(argument, &bytes) {
-            return;
-        }
-        if output.changed & (1 << argument) != 0 {
-            flush(self);
-        }
-        let Some(output) = &mut self.list[at as usize].output else { return };
-        if output.changed == 0 {
-            self.pending.push(at);
-        }
-        output.write(argument, &bytes);
-    }
-
-    /// Gives the pending messages to `send`, in order, and forgets that they are pending.
-    #[inline]
-    pub(super) fn flush(&mut self, mut send: impl FnMut(&[u8])) {
-        for at in self.pending.drain(..) {
-            if let Some(output) = &mut self.list[at as usize].output {
-                output.changed = 0;
-                send(&output.message);
-            }
-        }
-    }
-}
-
-impl Path {
-    #[inline]
-    fn values(&self, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) {
-        let range = |at| self.inputs.get(at).and_then(|input: &Input| input.parameter);
-        each_value(range, message, |argument, value| {
-            if let Some(input) = self.inputs.get(argument)
-                && input.channel != UNMAPPED
-            {
-                emit(input.channel, value);
-            }
         });
     }
 }
@@ -283,81 +275,6 @@ fn each_value(
         };
         if let Some(value) = value {
             emit(at, value);
-        }
-    }
-}
-
-/// A number as it stands in a message: 4 or 8 bytes.
-#[derive(Clone, Copy)]
-struct Wire {
-    bytes: [u8; 8],
-    length: usize,
-}
-
-impl Output {
-    fn new(address: &str, parameters: &[Parameter]) -> Self {
-        let mut message = Vec::new();
-        let mut builder = MessageBuilder::with_tags(&mut message, address, parameters.len());
-        for parameter in parameters {
-            // An argument that has had no value yet.
-            let start =
-                0.0_f64.clamp(parameter.low.min(parameter.high), parameter.low.max(parameter.high));
-            match parameter.kind {
-                Kind::Int => builder.int(start as i32),
-                Kind::Float => builder.float(start as f32),
-                Kind::Long => builder.long(start as i64),
-                Kind::Double => builder.double(start),
-            };
-        }
-        builder.finish().expect("a checked address and 64 arguments make a message");
-        drop(builder);
-        let mut place = message.len()
-            - parameters.iter().map(|parameter| parameter.kind.length()).sum::<usize>();
-        let slots = parameters.iter().map(|&parameter| {
-            let slot = Slot { parameter, place };
-            place += parameter.kind.length();
-            slot
-        });
-        let slots = slots.collect();
-        Output { message, slots, known: 0, changed: 0 }
-    }
-
-    #[inline]
-    fn encode(&self, argument: u8, value: f64) -> Wire {
-        let Parameter { kind, low, high } = self.slots[argument as usize].parameter;
-        // The upper end is exact, also where the range is wider than a float's precision.
-        let number = if value >= 1.0 { high } else { low + (high - low) * value };
-        let mut bytes = [0; 8];
-        match kind {
-            Kind::Int => bytes[..4].copy_from_slice(&(number.round() as i32).to_be_bytes()),
-            Kind::Float => bytes[..4].copy_from_slice(&(number as f32).to_be_bytes()),
-            Kind::Long => bytes = (number.round() as i64).to_be_bytes(),
-            Kind::Double => bytes = number.to_be_bytes(),
-        }
-        Wire { bytes, length: kind.length() }
-    }
-
-    #[inline]
-    fn differs(&self, argument: u8, wire: &Wire) -> bool {
-        let place = self.slots[argument as usize].place;
-        self.known & (1 << argument) == 0
-            || self.message[place..place + wire.length] != wire.bytes[..wire.length]
-    }
-
-    #[inline]
-    fn write(&mut self, argument: u8, wire: &Wire) {
-        let place = self.slots[argument as usize].place;
-        self.message[place..place + wire.length].copy_from_slice(&wire.bytes[..wire.length]);
-        self.known |= 1 << argument;
-        self.changed |= 1 << argument;
-    }
-}
-
-impl Kind {
-    fn length(self) -> usize {
-        match self {
-            Kind::Int | Kind::Float => 4,
-            Kind::Long | Kind::Double => 8,
         }
     }
 }

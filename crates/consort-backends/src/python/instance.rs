@@ -68,6 +68,10 @@ struct Link {
     unwatched: u32,
     /// Bytes from the worker, and which of them are not decoded yet.
     received: Vec<u8>,
+    /// The worker's end of the socket is closed: it is read until nothing is left.
+    closed: bool,
+    /// The last read found less than there was room for: the next value makes a new report.
+    drained: bool,
     first: usize,
     end: usize,
     greeted: bool,
@@ -182,6 +186,8 @@ impl PythonInstance {
             patience: 0,
             unwatched: 0,
             received: vec![0; READ],
+            closed: false,
+            drained: false,
             first: 0,
             end: 0,
             greeted: false,
@@ -402,6 +408,7 @@ impl PythonInstance {
                     let reason = format!("its process does not speak the protocol: {error}");
                     return self.bury(context, Some(reason));
                 }
+                Ok(None) if link.drained && !link.closed => return,
                 Ok(None) => fill(link),
             };
             match ended {
@@ -544,6 +551,7 @@ fn fill(link: &mut Link) -> std::io::Result<usize> {
     }
     let count = link.stream.read(&mut link.received[link.end..])?;
     link.end += count;
+    link.drained = link.end < link.received.len();
     Ok(count)
 }
 
@@ -590,6 +598,10 @@ impl Instance for PythonInstance {
             self.write(context);
         }
         if readiness.readable {
+            if let Phase::Linked(link) = &mut self.phase {
+                link.closed |= readiness.closed;
+                link.drained = false;
+            }
             self.read(context);
         }
     }

@@ -151,11 +151,16 @@ impl<'r> Section<'r> {
         if !spec.repeatable {
             if let Some(&before) = self.seen.get(spec.name) {
                 let message = format!("the option `{}` is given twice", spec.name);
-                sink.push(
+                sink.push(if spec.once {
+                    self.is_broken = true;
+                    Diagnostic::error("repeated-option", message)
+                        .at(name_span, "here again; it can be given once")
+                        .also(before, "given here")
+                } else {
                     Diagnostic::warning("repeated-option", message)
                         .at(name_span, "this one counts")
-                        .also(before, "this one does not"),
-                );
+                        .also(before, "this one does not")
+                });
             }
             self.seen.insert(spec.name, name_span);
         }

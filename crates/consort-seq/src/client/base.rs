@@ -537,8 +537,15 @@ impl ClientBase {
         self.core.try_input("event_input")
     }
 
+    /// Whether the next attempt to read will tell of a loss that was noticed behind events which
+    /// have been handed out. The descriptor does not become readable for it.
+    pub fn has_overrun(&self) -> bool {
+        self.core.input().has_overrun()
+    }
+
     /// Appends up to `limit` events to `events` and returns how many, without waiting: 0 if
-    /// there are none now. Less than `limit` means that nothing is left to read.
+    /// there are none now. Less than `limit` means that nothing is left to read, but perhaps a
+    /// loss to be told: see [`has_overrun`](Self::has_overrun).
     ///
     /// # Errors
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost, after those that came before.

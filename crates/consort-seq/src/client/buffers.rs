@@ -196,6 +196,10 @@ impl InputBuffer {
         }
     }
 
+    pub(crate) fn has_overrun(&self) -> bool {
+        self.overrun
+    }
+
     /// Keeps a loss for the next call, because this one has events to hand out.
     pub(crate) fn remember_overrun(&mut self) {
         self.overrun = true;

@@ -1,0 +1,295 @@
+//! MIDI in → router → MIDI out beside a bare loop over `consort-seq`, in the same run.
+//!
+//! ```text
+//! cargo bench -p consort-backends --bench midi -- [--events COUNT] [--quick]
+//! ```
+//!
+//! `CONSORT_SEQ=kernel` measures on the kernel's sequencer (in the virtual machine, see
+//! `tests/bench/25-midi.sh`), otherwise on the embedded one. Ends with status 1 when an event is
+//! lost, or the router's p99 is more than twice the bare loop's.
+#![allow(clippy::print_stdout)] // A benchmark prints its figures.
+
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use consort_backends::BACKENDS;
+use consort_router::config::load_text;
+use consort_router::{Handle, Router};
+use consort_seq::client::{READ_PORT, WRITE_PORT};
+use consort_seq::{Embedded, Engine, Event, EventType, Port, PortOptions, SequencerClient};
+use support::{Counting, allocations, median};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const ROUNDS: usize = 5;
+
+/// Events on their way at most; the pools hold 2,000.
+const IN_FLIGHT: u32 = 512;
+
+/// How long nothing may arrive before the rest counts as lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (mut events, mut slices) = (1_000_000, 8);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--events" => {
+                let count = arguments.next().and_then(|text| text.parse().ok());
+                events = count.expect("--events needs a number");
+            }
+            "--quick" => (events, slices) = (50_000, 2),
+            "--bench" => {}
+            other => panic!("unknown argument {other}"),
+        }
+    }
+    let (engine, name) = match std::env::var("CONSORT_SEQ").as_deref() {
+        Ok("kernel") => (Engine::kernel(), "kernel"),
+        _ => (Engine::Embedded(Embedded::process_wide()), "embedded"),
+    };
+    let mut bare = Subject::bare(&engine);
+    let mut router = Subject::router(&engine, name);
+    println!("MIDI in → … → MIDI out on the {name} sequencer");
+    for subject in [&mut bare, &mut router] {
+        subject.load.flood(IN_FLIGHT * 20); // to warm up
+    }
+    let lost = flood(&mut [&mut bare, &mut router], events);
+    let ratio = latencies(&mut bare, &mut router, slices);
+    let is_good = lost == 0 && ratio <= 2.0;
+    println!("demanded: 0 lost, p99 × 2.00 at most: {}", if is_good { "met" } else { "NOT MET" });
+    bare.stop();
+    router.stop();
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// As fast as the whole chain goes; returns how many the subjects lost.
+fn flood(subjects: &mut [&mut Subject], events: u32) -> u32 {
+    let mut lost = 0;
+    for subject in subjects {
+        let before = allocations();
+        let flooded = subject.load.flood(events);
+        let allocated = (allocations() - before) as f64 / f64::from(events);
+        println!(
+            "{:<12} {events} events, {IN_FLIGHT} on their way: {} lost, {} out of order, {:.0} \
+             events/s, {allocated:.4} allocations per event",
+            subject.name,
+            flooded.lost,
+            flooded.disordered,
+            f64::from(events) / flooded.time.as_secs_f64(),
+        );
+        lost += flooded.lost + flooded.disordered;
+    }
+    lost
+}
+
+/// 1,000 events a second, one at a time, the subjects in turns; returns the ratio of the p99.
+fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
+    let mut figures = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        let mut rounds = [Vec::new(), Vec::new()];
+        for slice in 0..slices {
+            for turn in 0..2 {
+                // Who is first changes, so that what the machine does befalls both alike.
+                let at = (turn + slice) % 2;
+                let subject = if at == 0 { &mut *bare } else { &mut *router };
+                subject.load.ping(250, &mut rounds[at]);
+            }
+        }
+        for (figures, mut times) in figures.iter_mut().zip(rounds) {
+            times.sort_by(f64::total_cmp);
+            let part = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+            figures.push([part(0.5), part(0.9), part(0.99), part(1.0)]);
+        }
+    }
+    let middle = |at: usize, figure: usize| {
+        median(figures[at].iter().map(|figures| figures[figure]).collect())
+    };
+    println!(
+        "there and back, 1,000 events/s, median of {ROUNDS} rounds of {} in turns:",
+        slices * 250
+    );
+    for (at, subject) in [&*bare, &*router].iter().enumerate() {
+        let [p50, p90, p99, most] = [0, 1, 2, 3].map(|figure| middle(at, figure));
+        println!(
+            "{:<12} p50 {p50:.1} µs ×{:.2} | p90 {p90:.1} µs ×{:.2} | p99 {p99:.1} µs ×{:.2} | \
+             max {most:.1} µs",
+            subject.name,
+            p50 / middle(0, 0),
+            p90 / middle(0, 1),
+            p99 / middle(0, 2),
+        );
+    }
+    middle(1, 2) / middle(0, 2)
+}
+
+/// What is measured: something that reads from one of the load's ports and writes to the other.
+struct Subject {
+    name: &'static str,
+    load: Load,
+    stop: Box<dyn FnOnce()>,
+    thread: JoinHandle<()>,
+}
+
+impl Subject {
+    fn bare(engine: &Engine) -> Self {
+        let load = Load::new(engine, "load bare");
+        let client = client(engine, "bare loop");
+        let port = client.create_port("bare loop").expect("a port");
+        port.connect_from(&load.out).expect("connected");
+        port.connect_to(&load.into).expect("connected");
+        let running = Arc::new(AtomicBool::new(true));
+        let on = Arc::clone(&running);
+        let thread = std::thread::spawn(move || forward(&client, &port, &on));
+        let stop = Box::new(move || running.store(false, Ordering::Relaxed));
+        Subject { name: "bare loop", load, stop, thread }
+    }
+
+    fn router(engine: &Engine, engine_name: &str) -> Self {
+        let load = Load::new(engine, "load router");
+        let text = format!(
+            "[backend midi]\nengine = {engine_name}\n\n\
+             [midi it]\nread = load router:out\nwrite = load router:in\n\n\
+             [map]\nit.ch{{0..15}}.pitch > it.ch{{0..15}}.pitch\n"
+        );
+        let (sender, receiver) = std::sync::mpsc::channel::<Handle>();
+        let thread = std::thread::spawn(move || {
+            let show = load_text("bench.cfg", &text, &[], BACKENDS).show.expect("a show");
+            let mut router = Router::new(show).expect("an event loop");
+            sender.send(router.handle()).expect("somebody listens");
+            router.run().expect("it runs");
+        });
+        let handle = receiver.recv().expect("it starts");
+        let end = Instant::now() + PATIENCE;
+        for port in [&load.out, &load.into] {
+            while port.list_subscribers(None).expect("a list").is_empty() {
+                assert!(Instant::now() < end, "the router does not connect");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Subject { name: "router", load, stop: Box::new(move || handle.stop()), thread }
+    }
+
+    fn stop(self) {
+        (self.stop)();
+        self.thread.join().expect("it ends");
+    }
+}
+
+/// The bare loop: read what there is, write it, wait.
+fn forward(client: &SequencerClient, port: &Port, running: &AtomicBool) {
+    let mut events = Vec::with_capacity(256);
+    while running.load(Ordering::Relaxed) {
+        client.wait_readable(Some(Duration::from_millis(100))).expect("it lives");
+        while client.event_input_batch(&mut events, 256).expect("no overrun") > 0 {
+            for event in events.drain(..) {
+                client.event_output(&Event::new(event.payload()), port).expect("output");
+            }
+            client.drain_output().expect("output");
+        }
+    }
+}
+
+fn client(engine: &Engine, name: &str) -> SequencerClient {
+    let client = SequencerClient::builder(name).engine(engine.clone()).open();
+    let client = client.expect("a sequencer");
+    client.set_client_pool_input(2_000).expect("the pool");
+    client.set_client_pool_output(2_000).expect("the pool");
+    client
+}
+
+struct Flooded {
+    lost: u32,
+    disordered: u32,
+    time: Duration,
+}
+
+/// What sends and listens.
+struct Load {
+    client: SequencerClient,
+    out: Port,
+    into: Port,
+    events: Vec<Event>,
+}
+
+/// 18 bits of a running number: the MIDI channel and its pitch.
+fn numbered(number: u32) -> Event {
+    let pitch = (number & 0x3FFF) as i16 - 8_192;
+    Event::pitch_bend((number >> 14 & 15) as u8, pitch).expect("valid")
+}
+
+fn number(event: &Event) -> Option<u32> {
+    match event.payload() {
+        consort_seq::Payload::PitchBend(data) => {
+            Some(u32::from(data.channel) << 14 | (data.value + 8_192) as u32)
+        }
+        _ => None,
+    }
+}
+
+impl Load {
+    fn new(engine: &Engine, name: &str) -> Self {
+        let client = client(engine, name);
+        let out = client.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
+        let into = client.create_port(PortOptions::new("in").caps(WRITE_PORT)).expect("a port");
+        Load { client, out, into, events: Vec::with_capacity(2_000) }
+    }
+
+    /// Waits for events; false when none came for too long.
+    fn receive(&mut self) -> bool {
+        self.events.clear();
+        let end = Instant::now() + PATIENCE;
+        while self.events.is_empty() {
+            if Instant::now() > end {
+                return false;
+            }
+            self.client.event_input_batch(&mut self.events, 2_000).expect("no overrun");
+            let notices = [EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED];
+            self.events.retain(|event| !notices.contains(&event.event_type()));
+            if self.events.is_empty() {
+                self.client.wait_readable(Some(PATIENCE)).expect("it lives");
+            }
+        }
+        true
+    }
+
+    fn flood(&mut self, count: u32) -> Flooded {
+        let start = Instant::now();
+        let (mut sent, mut next, mut received, mut disordered) = (0, 0, 0, 0);
+        while received < count {
+            while sent < count && sent - received < IN_FLIGHT {
+                self.client.event_output(&numbered(sent), &self.out).expect("output");
+                sent += 1;
+            }
+            self.client.drain_output().expect("output");
+            if !self.receive() {
+                break;
+            }
+            for event in &self.events {
+                disordered += u32::from(number(event) != Some(next & 0x3_FFFF));
+                next = number(event).map_or(next, |it| it + (next & !0x3_FFFF)) + 1;
+                received += 1;
+            }
+        }
+        Flooded { lost: count - received, disordered, time: start.elapsed() }
+    }
+
+    /// Sends `count` events a millisecond apart and adds how long each was away, in µs.
+    fn ping(&mut self, count: usize, times: &mut Vec<f64>) {
+        let event = numbered(1);
+        let mut due = Instant::now();
+        for _ in 0..count {
+            let start = Instant::now();
+            self.client.event_output_direct(&event, &self.out).expect("output");
+            assert!(self.receive(), "an event did not come back");
+            times.push(start.elapsed().as_nanos() as f64 / 1e3);
+            due += Duration::from_millis(1);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Body of the fuzz target, also run on the committed corpus by the tests. Not part of the
+//! interface.
+
+use super::channels::{Control, parse, specification};
+use super::clock::{QuarterFrames, Timecode};
+use super::parameters::ParameterInput;
+use super::sysex::{Assembler, MESSAGE_LIMIT};
+
+/// Reads a channel's specification up to the first zero byte, and takes the rest for input: parts
+/// of system exclusive messages, controllers, and quarter frames.
+pub fn midi_input(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    if let Ok(text) = std::str::from_utf8(&bytes[..end]) {
+        channel(text);
+    }
+    let input = bytes.get(end + 1..).unwrap_or_default();
+    let mut assembler = Assembler::default();
+    for part in input.chunks(7) {
+        if assembler.add(part) {
+            if let Some(time) = Timecode::full_frame(assembler.message()) {
+                assert!((0.0..1.0).contains(&time.of_day()));
+            }
+            assembler.clear();
+        }
+        assert!(assembler.message().len() <= MESSAGE_LIMIT);
+    }
+    let mut parameters = ParameterInput::default();
+    for pair in input.chunks_exact(2) {
+        if let Some((_, value)) = parameters.controller(0, pair[0], pair[1] & 0x7F) {
+            assert!(value < 1 << 14);
+        }
+    }
+    let mut frames = QuarterFrames::default();
+    for time in input.iter().filter_map(|byte| frames.add(*byte)) {
+        assert!((0.0..1.0).contains(&time.of_day()));
+    }
+}
+
+fn channel(text: &str) {
+    match parse(text) {
+        Ok(Control::Exclusive(pattern)) => {
+            let mut message = Vec::new();
+            pattern.message(1.0, &mut message);
+            assert_eq!(pattern.value(&message), Some(1.0));
+        }
+        Ok(control) => assert_eq!(parse(&specification(&control)), Ok(control)),
+        Err(error) => {
+            let (start, end) = error.range.unwrap_or((0, text.len()));
+            assert!(start <= end && text.get(start..end).is_some(), "{text:?}: {error:?}");
+        }
+    }
+}

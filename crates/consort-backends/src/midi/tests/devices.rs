@@ -1,0 +1,139 @@
+//! Devices that come and go.
+#![allow(clippy::print_stdout)] // the log of one round is part of the result
+
+use consort_router::State;
+use consort_router::testing::Stage;
+use consort_seq::Event;
+
+use super::super::DESCRIPTOR;
+use super::{Device, Log, engine, pairs};
+
+#[test]
+fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() {
+    let engine = engine();
+    let (log, _guard) = Log::start();
+    let synth = Device::new(&engine, "Synth");
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "keys", &[("read", "Hot Keys")]);
+    stage.instance(&DESCRIPTOR, "synth", &[("write", "Synth")]);
+    stage.map("keys.ch0.note60", "synth.ch1.note72");
+    let mut show = stage.start();
+    show.until_state("synth", "up");
+    let State::Waiting(reason) = show.state("keys") else { panic!("the device is not there") };
+    assert!(reason.contains("no device `Hot Keys` to read from"), "{reason}");
+    assert!(reason.contains("Synth:Synth port"), "what there is: {reason}");
+    let mut placeholders = Vec::new();
+    let mut numbers = Vec::new();
+    let mut rounds = Vec::new();
+    for round in 1..=100 {
+        let start = log.lines().len();
+        let device = Device::new(&engine, "Hot Keys");
+        let address = device.port.address();
+        log.add(format!("round {round}: the device comes as {address}"));
+        show.until_state("keys", "up");
+        device.send(Event::note_on(0, 60, 100).expect("valid"));
+        let heard = synth.hear(&mut show);
+        assert_eq!(heard, "Note on channel=1 note=72 velocity=100", "round {round}");
+        log.add(format!("the synth hears: {heard}"));
+        numbers.push(address.client);
+        drop(device);
+        log.add("the device goes, and somebody else takes its number".to_owned());
+        if placeholders.len() == 40 {
+            placeholders.clear();
+        }
+        placeholders.push(Device::new(&engine, "Somebody else"));
+        show.until_state("keys", "waiting");
+        let heard = synth.hear(&mut show);
+        assert_eq!(heard, "Note on channel=1 note=72 velocity=0", "round {round}");
+        log.add(format!("the synth hears: {heard}"));
+        synth.hears_nothing();
+        rounds.push(log.lines()[start..].to_vec());
+    }
+    for (round, (lines, number)) in rounds.iter().zip(&numbers).enumerate() {
+        let says = |words: &str| lines.iter().any(|line| line.contains(words));
+        assert!(says(&format!("connected to `Hot Keys` ({number}:0)")), "{round}: {lines:#?}");
+        assert!(says(&format!("`Hot Keys` ({number}:0) has gone")), "{round}: {lines:#?}");
+        assert!(says("held notes released"), "{round}: {lines:#?}");
+    }
+    assert!(numbers.windows(2).all(|pair| pair[0] != pair[1]), "the numbers changed: {numbers:?}");
+    println!("100 rounds, client numbers {numbers:?}; the log of the second:");
+    for line in &rounds[1] {
+        println!("    {line}");
+    }
+}
+
+#[test]
+fn the_device_to_send_to_comes_late_goes_and_comes_again() {
+    let engine = engine();
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "synth", &[("write", "Late Synth:Late Synth port")]);
+    stage.map("probe.note", "synth.ch0.note60");
+    let mut show = stage.start();
+    let State::Waiting(reason) = show.state("synth") else { panic!("the device is not there") };
+    assert!(reason.contains("no device `Late Synth:Late Synth port` to write to"), "{reason}");
+    show.send("note", 1.0);
+    for _ in 0..3 {
+        let device = Device::new(&engine, "Late Synth");
+        show.until_state("synth", "up");
+        show.send("note", 0.5);
+        assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=64");
+        drop(device);
+        show.until_state("synth", "waiting");
+    }
+    // What sounded went with the device: there is nothing to end on the next one.
+    let device = Device::new(&engine, "Late Synth");
+    show.until_state("synth", "up");
+    show.finish();
+    device.hears_nothing();
+}
+
+#[test]
+fn a_connection_that_others_take_away_is_not_made_again_until_the_device_returns() {
+    let engine = engine();
+    let mut stage = Stage::new();
+    stage.backend(&DESCRIPTOR, &[("name", "Stage")]);
+    stage.instance(&DESCRIPTOR, "midi", &[("read", "Pads")]);
+    stage.map("midi.ch0.note60", "probe.note");
+    let pads = Device::new(&engine, "Pads");
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    let ours = pads.client.find_port("Stage:midi").expect("the virtual port").address();
+    pads.send(Event::note_on(0, 60, 127).expect("valid"));
+    assert_eq!(show.receive(1), pairs(&[("note", 1.0)]));
+    pads.port.disconnect_to(ours).expect("disconnected");
+    assert_eq!(show.receive(1), pairs(&[("note", 0.0)]), "what it held is released");
+    show.until_state("midi", "waiting");
+    let State::Waiting(reason) = show.state("midi") else { panic!("it waits") };
+    assert!(reason.contains("another program has disconnected `Pads`"), "{reason}");
+    drop(pads);
+    show.until("the device to be missed", |show| {
+        matches!(show.state("midi"), State::Waiting(reason) if reason.contains("no device `Pads`"))
+    });
+    let pads = Device::new(&engine, "Pads");
+    show.until_state("midi", "up");
+    pads.send(Event::note_on(0, 60, 127).expect("valid"));
+    assert_eq!(show.receive(1), pairs(&[("note", 1.0)]));
+}
+
+#[test]
+fn a_connection_made_by_others_counts_too_and_two_sources_hold_a_note_together() {
+    let engine = engine();
+    let (one, two) = (Device::new(&engine, "One"), Device::new(&engine, "Two"));
+    let mut stage = Stage::new();
+    stage.backend(&DESCRIPTOR, &[("name", "Stage")]);
+    stage.instance(&DESCRIPTOR, "midi", &[]);
+    stage.map("midi.ch0.note60", "probe.note");
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    let ours = one.client.find_port("Stage:midi").expect("the virtual port").address();
+    one.port.connect_to(ours).expect("connected");
+    two.port.connect_to(ours).expect("connected");
+    one.send(Event::note_on(0, 60, 127).expect("valid"));
+    two.send(Event::note_on(0, 60, 127).expect("valid"));
+    assert_eq!(show.receive(2), pairs(&[("note", 1.0), ("note", 1.0)]));
+    one.port.disconnect_to(ours).expect("disconnected");
+    two.send(Event::note_on(0, 60, 127).expect("valid"));
+    assert_eq!(show.receive(1), pairs(&[("note", 1.0)]), "not released: the other holds it");
+    drop(two);
+    assert_eq!(show.receive(1), pairs(&[("note", 0.0)]));
+}

@@ -1,0 +1,175 @@
+//! What is missing, wrong, stuck or too much.
+#![allow(clippy::print_stdout)] // the figure of the flood is part of the result
+
+use consort_router::config::{Severity, load_text};
+use consort_router::testing::Stage;
+use consort_router::{State, Usage};
+use consort_seq::{Engine, Event};
+
+use super::super::DESCRIPTOR;
+use super::{Device, ENGINE, Log, engine, pairs, receiving, sending};
+
+#[test]
+fn an_overrun_is_counted_and_releases_held_notes() {
+    let (mut show, device) = receiving(&["ch0.note60", "ch0.cc1"]);
+    device.send(Event::note_on(0, 60, 127).expect("valid"));
+    assert_eq!(show.receive(1), pairs(&[("ch0.note60", 1.0)]));
+    // The show does not turn: its pool of 2,000 fills up.
+    let mut event = Event::control_change(0, 1, 1).expect("valid");
+    event.set_source(device.port.address());
+    let mut refused = 0;
+    for _ in 0..2_100 {
+        device.client.event_output_buffer(&event, &device.port).expect("room");
+        if device.client.try_drain_output().expect("drained") > 0 {
+            refused += 1;
+            device.client.drop_output_buffer().expect("dropped");
+        }
+    }
+    assert!(refused > 0, "the pool did not fill up");
+    show.until("the release", |show| {
+        show.received().iter().any(|it| it == &("ch0.note60".to_owned(), 0.0))
+    });
+    let counters = show.counters("midi");
+    assert_eq!((counters.dropped, counters.errors), (1, 1), "{counters:?}");
+    device.send(Event::control_change(0, 1, 127).expect("valid"));
+    show.until("later input", |show| show.received().last().is_some_and(|it| it.1 == 1.0));
+}
+
+#[test]
+fn a_receiver_that_is_stuck_holds_up_nobody() {
+    let (mut show, device) = sending(&[], &["ch0.cc1"]);
+    let other = Device::new(&ENGINE.with_borrow(|it| it.clone().expect("set")), "Other");
+    let ours = device.client.find_port("Consort:midi").expect("the port").address();
+    other.port.connect_from(ours).expect("connected");
+    // The first device never reads; its pool holds 2,000.
+    let mut heard = 0;
+    for _ in 0..40 {
+        show.send_all(&vec![("ch0.cc1", 0.5); 100]);
+        while other.try_hear().is_some() {
+            heard += 1;
+        }
+    }
+    // Everything once; but the event at which the pool filled up was the end of a longer write,
+    // of which the sequencer only says that it ended early, so that it is written again.
+    assert!((4_000..=4_001).contains(&heard), "the other device heard {heard}");
+    assert!(show.counters("midi").dropped > 1_900, "{:?}", show.counters("midi"));
+
+    // Alone, it is given some time, and then what it does not take is dropped.
+    other.port.disconnect_from(ours).expect("disconnected");
+    show.send_all(&vec![("ch0.cc1", 0.5); 100]);
+    let before = show.counters("midi").dropped;
+    show.until("the end of patience", |show| show.counters("midi").dropped == before + 100);
+}
+
+#[test]
+fn a_mapping_out_of_range_is_told_with_the_range() {
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "midi", &[]);
+    let error = stage.channel("midi.ch16.cc1", Usage::Source).expect_err("out of range");
+    assert_eq!(error.message, "MIDI channel 16 is out of range: expected 0 to 15");
+    assert_eq!(error.range, Some((2, 4)));
+}
+
+#[test]
+fn a_second_device_of_one_direction_is_an_error() {
+    // Also where one is called by the option's other name.
+    for (first, second, name) in [("read", "source", "read"), ("target", "write", "write")] {
+        let text = format!("[midi keys]\n{first} = a\n{second} = b\n");
+        let loaded = load_text("show.cfg", &text, &[], &[&DESCRIPTOR]);
+        assert!(loaded.show.is_none());
+        let message = format!("the option `{name}` is given twice");
+        assert_eq!(loaded.diagnostics[0].message, message);
+        assert_eq!(loaded.diagnostics[0].severity, Severity::Error);
+    }
+}
+
+/// What the instance says of a sequencer that cannot be opened, while the show runs.
+fn waits_for(engine: Engine) -> String {
+    ENGINE.set(Some(engine));
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
+    stage.map("probe.cc", "midi.ch0.cc1");
+    stage.map("probe.tempo", "midi.tempo");
+    stage.map("probe.cc", "probe.witness");
+    let mut show = stage.start();
+    let State::Waiting(reason) = show.state("midi") else { panic!("{:?}", show.state("midi")) };
+    show.send_all(&[("cc", 1.0), ("tempo", 0.4)]);
+    assert_eq!(show.receive(1), pairs(&[("witness", 1.0)]), "the show runs");
+    assert_eq!(show.counters("midi").dropped, 1);
+    show.finish();
+    reason
+}
+
+#[test]
+fn without_a_sequencer_the_instance_waits_and_the_show_runs() {
+    let reason = waits_for(Engine::Kernel { path: "/nonexistent/snd/seq".into() });
+    assert!(reason.contains("/nonexistent/snd/seq: the device is missing"), "{reason}");
+    assert!(reason.contains("modprobe snd-seq"), "what to do: {reason}");
+}
+
+#[test]
+fn without_permission_the_group_is_named() {
+    // A file that not even root may write to.
+    let reason = waits_for(Engine::Kernel { path: "/proc/sys/kernel/ostype".into() });
+    assert!(reason.contains("permission denied (EACCES)"), "{reason}");
+    assert!(reason.contains("group") && reason.contains("`audio`"), "what to do: {reason}");
+}
+
+#[test]
+fn detect_logs_what_arrives_mapped_or_not() {
+    let engine = engine();
+    let (log, _guard) = Log::start();
+    let keys = Device::new(&engine, "Keys");
+    let mut stage = Stage::new();
+    stage.backend(&DESCRIPTOR, &[("detect", "on")]);
+    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
+    stage.map("midi.ch0.cc1", "probe.cc");
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    keys.send(Event::control_change(9, 99, 12).expect("valid"));
+    keys.send(Event::control_change(0, 1, 127).expect("valid"));
+    assert_eq!(show.receive(1), pairs(&[("cc", 1.0)]));
+    let source = keys.port.address().to_string();
+    for words in ["channel=9 param=99 value=12", "channel=0 param=1 value=127"] {
+        let words = ["detected", words, &source, "instance=\"midi\""];
+        assert_eq!(log.count(&words), 1, "{:#?}", log.lines());
+    }
+}
+
+/// A twentieth of what the benchmark `midi` sends.
+#[test]
+fn a_flood_passes_without_loss_and_in_order() {
+    let count = 50_000;
+    let engine = engine();
+    let (keys, synth) = (Device::new(&engine, "Keys"), Device::new(&engine, "Synth"));
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys"), ("write", "Synth")]);
+    for channel in 0..16 {
+        stage.map(&format!("midi.ch{channel}.pitch"), &format!("midi.ch{channel}.pitch"));
+    }
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    // 18 bits of a running number: the MIDI channel and its pitch.
+    let event = |number: u32| {
+        let pitch = (number & 0x3FFF) as i16 - 8_192;
+        Event::pitch_bend((number >> 14 & 15) as u8, pitch).expect("valid")
+    };
+    let (mut sent, mut heard) = (0_u32, 0_u32);
+    show.until("all events", |_| {
+        // The pools hold 2,000.
+        while sent < count && sent - heard < 1_000 {
+            keys.client.event_output(&event(sent), &keys.port).expect("room");
+            sent += 1;
+        }
+        keys.client.drain_output().expect("sent");
+        while let Some(next) = synth.try_hear_event() {
+            assert_eq!(next.payload(), event(heard).payload(), "event {heard}");
+            heard += 1;
+        }
+        heard == count
+    });
+    synth.hears_nothing();
+    let counters = show.counters("midi");
+    assert_eq!((counters.dropped, counters.errors), (0, 0), "{counters:?}");
+    println!("{count} events through the router: none lost, all in order");
+}

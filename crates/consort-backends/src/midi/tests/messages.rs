@@ -1,0 +1,260 @@
+//! What each message becomes, both ways.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use consort_router::testing::Stage;
+use consort_seq::{Event, Payload};
+use proptest::prelude::*;
+
+use super::super::DESCRIPTOR;
+use super::super::channels::parse;
+use super::super::fuzz::midi_input;
+use super::super::parameters::parameter_output;
+use super::{Device, engine, pairs, receiving, sending};
+
+#[test]
+fn every_kind_of_message_arrives_on_its_channel() {
+    let channels = [
+        "ch0.cc7",
+        "ch0.note60",
+        "ch1.pressure61",
+        "ch2.pitch",
+        "ch3.aftertouch",
+        "ch4.program",
+        "position",
+        "song",
+        "start",
+        "stop",
+        "continue",
+    ];
+    let (mut show, device) = receiving(&channels);
+    device.send(Event::control_change(0, 7, 127).expect("valid"));
+    device.send(Event::note_on(0, 60, 127).expect("valid"));
+    device.send(Event::note_off(0, 60, 64).expect("valid"));
+    device.send(Event::key_pressure(1, 61, 0).expect("valid"));
+    device.send(Event::pitch_bend(2, 8191).expect("valid"));
+    device.send(Event::channel_pressure(3, 127).expect("valid"));
+    device.send(Event::program_change(4, 127).expect("valid"));
+    device.send(Event::song_position(16_383).expect("valid"));
+    device.send(Event::song_select(127).expect("valid"));
+    device.send(Event::new(Payload::Start { queue: 0 }));
+    device.send(Event::new(Payload::Stop { queue: 0 }));
+    device.send(Event::new(Payload::Continue { queue: 0 }));
+    let expected = pairs(&[
+        ("ch0.cc7", 1.0),
+        ("ch0.note60", 1.0),
+        ("ch0.note60", 0.0),
+        ("ch1.pressure61", 0.0),
+        ("ch2.pitch", 1.0),
+        ("ch3.aftertouch", 1.0),
+        ("ch4.program", 1.0),
+        ("position", 1.0),
+        ("song", 1.0),
+        ("start", 1.0),
+        ("stop", 1.0),
+        ("continue", 1.0),
+    ]);
+    assert_eq!(show.receive(12), expected);
+}
+
+#[test]
+fn every_kind_of_message_is_sent() {
+    let channels = [
+        "ch0.cc7",
+        "channel0.note60",
+        "ch1.pressure61",
+        "ch2.pitch",
+        "ch3.aftertouch",
+        "ch4.program",
+        "position",
+        "song",
+        "start",
+        "clock",
+        "sysex.F0 7D 01 vv F7",
+    ];
+    let (mut show, device) = sending(&[], &channels);
+    for (channel, expected) in channels.iter().zip([
+        "Control change channel=0 param=7 value=127",
+        "Note on channel=0 note=60 velocity=127",
+        "Key pressure channel=1 note=61 velocity=127",
+        "Pitch bend channel=2 value=8191",
+        "Channel pressure channel=3 value=127",
+        "Program change channel=4 value=127",
+        "Song position 16383",
+        "Song select 127",
+        "Start queue=0",
+        "Clock queue=0",
+        "System exclusive f0 7d 01 7f f7",
+    ]) {
+        show.send(channel, 1.0);
+        assert_eq!(device.hear(&mut show), expected, "{channel}");
+    }
+    show.send("channel0.note60", 0.0);
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
+    show.send("start", 0.0);
+    device.hears_nothing();
+}
+
+#[test]
+fn note_off_sends_real_note_offs() {
+    let (mut show, device) = sending(&[("note-off", "on")], &["ch9.note36"]);
+    show.send("ch9.note36", 0.5);
+    assert_eq!(device.hear(&mut show), "Note on channel=9 note=36 velocity=64");
+    show.send("ch9.note36", 0.0);
+    assert_eq!(device.hear(&mut show), "Note off channel=9 note=36 velocity=0");
+}
+
+#[test]
+fn parameters_travel_as_controllers() {
+    let (mut show, device) = sending(&[], &["ch0.nrpn900", "ch0.rpn1"]);
+    show.send("ch0.nrpn900", 1.0);
+    let heard: Vec<String> = (0..6).map(|_| device.hear(&mut show)).collect();
+    let control = |(param, value)| format!("Control change channel=0 param={param} value={value}");
+    let expected = [(99, 7), (98, 4), (6, 127), (38, 127), (101, 127), (100, 127)];
+    assert_eq!(heard, expected.map(control));
+
+    // Else the next show would find the device of this one, too.
+    drop((show, device));
+    let (mut show, device) = sending(&[("epn-tx", "short")], &["ch0.rpn1"]);
+    show.send("ch0.rpn1", 0.0);
+    let heard: Vec<String> = (0..4).map(|_| device.hear(&mut show)).collect();
+    assert_eq!(heard, [(101, 0), (100, 1), (6, 0), (38, 0)].map(control));
+    device.hears_nothing();
+
+    let (mut show, device) = receiving(&["ch3.nrpn900", "ch3.rpn2"]);
+    for (param, value) in [(99, 7), (98, 4), (6, 127), (38, 127)] {
+        device.send(Event::control_change(3, param, value).expect("valid"));
+    }
+    device.send(Event::registered_parameter(3, 2, 0).expect("valid"));
+    assert_eq!(show.receive(2), pairs(&[("ch3.nrpn900", 1.0), ("ch3.rpn2", 0.0)]));
+}
+
+#[test]
+fn the_last_note_is_told_and_can_be_played() {
+    let (mut show, device) = receiving(&["ch0.notenumber", "ch0.velocity"]);
+    device.send(Event::note_on(0, 127, 127).expect("valid"));
+    device.send(Event::note_off(0, 127, 0).expect("valid"));
+    let expected = [
+        ("ch0.notenumber", 1.0),
+        ("ch0.velocity", 1.0),
+        ("ch0.notenumber", 1.0),
+        ("ch0.velocity", 0.0),
+    ];
+    assert_eq!(show.receive(4), pairs(&expected));
+
+    let (mut show, device) = sending(&[], &["ch0.notenumber", "ch0.velocity"]);
+    show.send_all(&[("ch0.notenumber", 64.0 / 127.0), ("ch0.velocity", 1.0)]);
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=64 velocity=127");
+    show.send_all(&[("ch0.notenumber", 65.0 / 127.0), ("ch0.velocity", 1.0)]);
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=64 velocity=0");
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=65 velocity=127");
+    show.send("ch0.velocity", 0.0);
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=65 velocity=0");
+}
+
+#[test]
+fn the_end_of_the_show_and_panic_leave_no_note_hanging() {
+    let (mut show, device) = sending(&[], &["ch0.note60", "ch5.note70", "ch5.panic"]);
+    show.send_all(&[("ch0.note60", 1.0), ("ch5.note70", 1.0)]);
+    device.hear(&mut show);
+    device.hear(&mut show);
+    show.send("ch5.panic", 1.0);
+    assert_eq!(device.hear(&mut show), "Note on channel=5 note=70 velocity=0");
+    for controller in [64, 120, 123] {
+        let expected = format!("Control change channel=5 param={controller} value=0");
+        assert_eq!(device.hear(&mut show), expected);
+    }
+    show.finish();
+    assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
+    device.hears_nothing();
+}
+
+#[test]
+fn system_exclusive_messages_come_in_parts_too() {
+    let (mut show, device) = receiving(&["sysex.F0 7D xx vv F7"]);
+    device.send(Event::system_exclusive(&[0xF0, 0x7D]));
+    device.send(Event::system_exclusive(&[5, 127, 0xF7]));
+    assert_eq!(show.receive(1), pairs(&[("sysex.F0 7D xx vv F7", 1.0)]));
+}
+
+#[test]
+fn what_no_mapping_uses_is_told_as_it_could_be_mapped() {
+    let (mut show, device) = receiving(&["ch0.cc1"]);
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let learned = Rc::clone(&told);
+    show.router.observe_unmapped(Box::new(move |_, specification, value| {
+        learned.borrow_mut().push((specification.to_owned(), value));
+    }));
+    device.send(Event::control_change(3, 9, 127).expect("valid"));
+    device.send(Event::note_on(0, 60, 127).expect("valid"));
+    device.send(Event::pitch_bend(1, 8191).expect("valid"));
+    device.send(Event::system_exclusive(&[0xF0, 0x7D, 1, 0xF7]));
+    device.send(Event::control_change(0, 1, 127).expect("valid"));
+    show.receive(1);
+    let expected =
+        [("ch3.cc9", 1.0), ("ch0.note60", 1.0), ("ch1.pitch", 1.0), ("sysex.F0 7D 01 F7", 1.0)];
+    assert_eq!(*told.borrow(), pairs(&expected));
+    for (specification, _) in expected {
+        assert!(parse(specification).is_ok(), "{specification}");
+    }
+}
+
+#[test]
+fn the_fuzzers_corpus() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/midi_input");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("a corpus") {
+        midi_input(&std::fs::read(entry.expect("an entry").path()).expect("a file"));
+        count += 1;
+    }
+    assert!(count > 5, "{folder} is nearly empty");
+}
+
+proptest! {
+    #[test]
+    fn any_input_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        midi_input(&bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// MIDI in → router → MIDI out gives the same bytes, also through 14 bits.
+    #[test]
+    fn values_pass_the_router_without_loss(
+        sevens in prop::collection::vec(0_u8..128, 1..40),
+        bends in prop::collection::vec(-8192_i16..8192, 1..40),
+        parameters in prop::collection::vec(0_u16..16_384, 1..10),
+    ) {
+        let engine = engine();
+        let (keys, synth) = (Device::new(&engine, "Keys"), Device::new(&engine, "Synth"));
+        let mut stage = Stage::new();
+        stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys"), ("write", "Synth")]);
+        for channel in ["ch0.cc7", "ch0.pitch", "ch0.nrpn5"] {
+            stage.map(&format!("midi.{channel}"), &format!("midi.{channel}"));
+        }
+        let mut show = stage.start();
+        show.until_state("midi", "up");
+        let mut hear = |expected: &Event| {
+            assert_eq!(synth.hear(&mut show), expected.payload().to_string());
+        };
+        for value in sevens {
+            let event = Event::control_change(0, 7, value).expect("valid");
+            keys.send(event.clone());
+            hear(&event);
+        }
+        for value in bends {
+            let event = Event::pitch_bend(0, value).expect("valid");
+            keys.send(event.clone());
+            hear(&event);
+        }
+        for value in parameters {
+            keys.send(Event::non_registered_parameter(0, 5, value).expect("valid"));
+            for (param, value) in parameter_output(false, 5, value, true) {
+                hear(&Event::control_change(0, param, value).expect("valid"));
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The backend against clients of the same sequencer: of an embedded one, or with
+//! `CONSORT_SEQ=kernel` of the kernel's (one test at a time then).
+
+mod clock;
+mod devices;
+mod faults;
+mod messages;
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use consort_router::testing::{Performance, Stage};
+use consort_seq::{ClockKind, Embedded, Engine, Event, EventType, Port, SequencerClient};
+
+use super::DESCRIPTOR;
+
+thread_local! {
+    /// The sequencer of the test that runs on this thread.
+    pub(super) static ENGINE: RefCell<Option<Engine>> = const { RefCell::new(None) };
+}
+
+/// Whether the kernel's sequencer is under test.
+fn is_kernel() -> bool {
+    std::env::var("CONSORT_SEQ").is_ok_and(|engine| engine == "kernel")
+}
+
+/// The sequencer of this test, which the backend uses too: of its own, or the kernel's.
+fn engine() -> Engine {
+    let engine = if is_kernel() { Engine::kernel() } else { Embedded::new(ClockKind::Real).into() };
+    ENGINE.set(Some(engine.clone()));
+    engine
+}
+
+/// A device: a client with one port.
+struct Device {
+    client: SequencerClient,
+    port: Port,
+}
+
+impl Device {
+    fn new(engine: &Engine, name: &str) -> Self {
+        let builder = SequencerClient::builder(name).engine(engine.clone());
+        let client = builder.open().expect("a client");
+        client.set_client_pool_input(2_000).expect("a pool");
+        let port = client.create_port(format!("{name} port")).expect("a port");
+        Device { client, port }
+    }
+
+    fn send(&self, event: Event) {
+        self.client.event_output_direct(&event, &self.port).expect("sent");
+    }
+
+    /// The next event, without notices of connections.
+    fn try_hear_event(&self) -> Option<Event> {
+        while let Some(event) = self.client.try_event_input().expect("input") {
+            let kind = event.event_type();
+            if ![EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED].contains(&kind) {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    fn try_hear(&self) -> Option<String> {
+        self.try_hear_event().map(|event| event.payload().to_string())
+    }
+
+    /// What it hears next while the show runs, as text.
+    fn hear(&self, show: &mut Performance) -> String {
+        let mut heard = None;
+        show.until("the device to hear something", |_| {
+            heard = self.try_hear();
+            heard.is_some()
+        });
+        heard.expect("until says so")
+    }
+
+    fn hears_nothing(&self) {
+        assert_eq!(self.try_hear(), None);
+    }
+}
+
+/// A show that receives from a device.
+fn receiving(channels: &[&str]) -> (Performance, Device) {
+    let engine = engine();
+    let device = Device::new(&engine, "Keys");
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
+    for channel in channels {
+        stage.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
+    }
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    (show, device)
+}
+
+/// A show that sends to a device.
+fn sending(options: &[(&str, &str)], channels: &[&str]) -> (Performance, Device) {
+    let engine = engine();
+    let device = Device::new(&engine, "Synth");
+    let mut stage = Stage::new();
+    let mut all = vec![("write", "Synth")];
+    all.extend(options);
+    stage.instance(&DESCRIPTOR, "midi", &all);
+    for channel in channels {
+        stage.map(&format!("probe.{channel}"), &format!("midi.{channel}"));
+    }
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    (show, device)
+}
+
+fn pairs(expected: &[(&str, f64)]) -> Vec<(String, f64)> {
+    expected.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+/// What is logged on this thread while the guard lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let guard = tracing::subscriber::set_default(log.clone());
+        (log, guard)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds a line of the test's own.
+    fn add(&self, line: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// How many lines contain all of these words.
+    fn count(&self, words: &[&str]) -> usize {
+        self.lines().iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    }
+}
+
+struct Text {
+    fields: String,
+    message: String,
+}
+
+impl tracing::field::Visit for Text {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.fields.push_str(&format!(" {name}={value:?}")),
+        }
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO && metadata.target().starts_with("consort")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = Text { fields: String::new(), message: String::new() };
+        event.record(&mut text);
+        self.add(format!("{} {}{}", event.metadata().level(), text.message, text.fields));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}

@@ -1,0 +1,190 @@
+//! `consort demo`: a show that is alive, on a machine that has nothing but this program.
+//!
+//! The show is made of [`Part`]s. Each brings its sections and mappings of one real
+//! configuration, and the devices (threads) that play with it; what it needs and does not find
+//! here, it does without, and says so. A further part is one more line in [`parts`].
+
+mod lights;
+mod music;
+mod pattern;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use consort_backends::BACKENDS;
+use consort_router::{Handle, Router, config};
+
+use crate::cli::DemoArgs;
+use crate::monitor::Local;
+use crate::{diagnostics, monitor, run, signals};
+
+/// A part of the demo: what it adds to the show, and its devices.
+trait Part {
+    /// Its sections of the configuration; each ends with a line break.
+    fn sections(&self) -> String;
+
+    /// Its lines of `[map]`; each ends with a line break.
+    fn mappings(&self) -> String;
+
+    /// Files beside the configuration: name and text.
+    fn files(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// What a person should know before it starts: what it runs on, what is missing here.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
+    /// Starts its devices, before the show starts. Their threads end soon after `running` is
+    /// false, which it becomes when the show has ended.
+    fn start(&mut self, running: &Arc<AtomicBool>) -> anyhow::Result<Vec<JoinHandle<()>>>;
+
+    /// What its devices have sent and heard, a line each.
+    fn report(&self) -> Vec<String>;
+}
+
+fn parts() -> anyhow::Result<Vec<Box<dyn Part>>> {
+    Ok(vec![
+        Box::new(lights::Lights::new()?),
+        Box::new(pattern::Pattern::new()),
+        Box::new(music::Music::new()?),
+    ])
+}
+
+/// Runs the demo.
+pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
+    let mut parts = parts()?;
+    let text = configuration(&parts);
+    let folder = Folder::new()?;
+    std::fs::write(folder.0.join("demo.cfg"), &text)?;
+    let files: Vec<_> = parts.iter().flat_map(|part| part.files()).collect();
+    for (name, content) in &files {
+        std::fs::write(folder.0.join(name), content)?;
+    }
+    let loaded = config::load(&folder.0.join("demo.cfg"), &[], BACKENDS);
+    diagnostics::print(&loaded);
+    let Some(show) = loaded.show else { return Ok(ExitCode::FAILURE) };
+    say(&format!("This is the whole show (demo.cfg):\n\n{}\n", indented(&text)));
+    for (name, content) in &files {
+        say(&format!("And this is its {name}:\n\n{}\n", indented(content)));
+    }
+    for remark in parts.iter().filter_map(|part| part.remark()) {
+        say(&format!("{remark}\n\n"));
+    }
+    let mut router = Router::new(show)?;
+    let handle = router.handle();
+    signals::stop_on_signals(handle.clone())?;
+    let mut devices = Devices::default();
+    for part in &mut parts {
+        let threads = part.start(&devices.running)?;
+        devices.threads.extend(threads);
+    }
+    let local = Local::new(handle.clone(), "demo.cfg".into());
+    let server = run::serve(&local);
+    let view = monitor::start(local, Some(Duration::from_secs(arguments.seconds)))?;
+    router.run()?;
+    drop(server);
+    if view.join().is_err() {
+        tracing::error!("the view broke");
+    }
+    drop(devices);
+    report(&handle, &parts);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configuration(parts: &[Box<dyn Part>]) -> String {
+    let sections: Vec<String> = parts.iter().map(|part| part.sections()).collect();
+    let mappings: String = parts.iter().map(|part| part.mappings()).collect();
+    let sections: Vec<String> = sections.into_iter().filter(|text| !text.is_empty()).collect();
+    format!("{}\n[map]\n{mappings}", sections.join("\n"))
+}
+
+fn indented(text: &str) -> String {
+    text.lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") })
+        .collect()
+}
+
+/// A folder of this run, gone at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let name = format!("consort-demo-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        if let Err(error) = std::fs::remove_dir_all(path) {
+            tracing::warn!("{} is left behind: {error}", path.display());
+        }
+    }
+}
+
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    // Whoever closed the output does not want to read it.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// The threads of all devices; they end when this is dropped.
+struct Devices {
+    running: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Devices { running: Arc::new(AtomicBool::new(true)), threads: Vec::new() }
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        self.running.store(false, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a device of the demo broke");
+            }
+        }
+    }
+}
+
+fn report(handle: &Handle, parts: &[Box<dyn Part>]) {
+    let live = handle.live();
+    let mut text = String::from("\nWhat went where:\n");
+    for instance in run::instances(handle) {
+        let counters = live.counters(instance);
+        text.push_str(&format!(
+            "  {:<8} ({}): {} values in, {} out, {} dropped, {} errors\n",
+            live.instance_name(instance),
+            live.backend_name(instance),
+            counters.incoming,
+            counters.outgoing,
+            counters.dropped,
+            counters.errors
+        ));
+    }
+    for line in parts.iter().flat_map(|part| part.report()) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str(
+        "\nWhat to try next:\n  \
+         consort backends            what can be connected\n  \
+         consort check FILE          what is wrong with a configuration, with places and hints\n  \
+         consort run FILE --monitor  your own show, with this view; examples/ has some to begin with\n  \
+         consort learn FILE NAME     what an instance receives, ready to be mapped\n",
+    );
+    say(&text);
+}
