@@ -84,10 +84,7 @@ impl Inputs {
     /// The addresses of notifications that are wanted.
     pub(super) fn addresses(&self) -> Vec<String> {
         let mut all = vec!["/n_go".to_owned(), "/n_end".to_owned()];
-        all.extend(["/n_on", "/n_off"].map(str::to_owned));
-        if !self.triggers.is_empty() {
-            all.push("/tr".to_owned());
-        }
+        all.extend(["/n_on", "/n_off", "/tr"].map(str::to_owned));
         let replies: BTreeSet<&String> = self.replies.iter().map(|it| &it.0).collect();
         all.extend(replies.into_iter().cloned());
         all
@@ -168,6 +165,18 @@ impl Inputs {
         for reading in self.readings.iter_mut().filter(|it| it.what == Source::AllMeters) {
             reading.take(loudest, &mut desk.emits);
         }
+    }
+
+    /// The id and the value of a trigger that no mapping uses.
+    pub(super) fn unmapped(&self, message: &OscMessage, desk: &Desk) -> Option<(i32, f64)> {
+        if message.address != "/tr" {
+            return None;
+        }
+        let id = message.arguments.get(1)?.as_i32()?;
+        let number = message.arguments.get(2)?.as_f64()?;
+        let is_mapped = self.triggers.iter().any(|it| it.0 == id);
+        let scale = desk.config.range_of(&format!("trigger.{id}"));
+        (!is_mapped).then(|| scale.value(number)).flatten().map(|value| (id, value))
     }
 
     /// Takes a notification.

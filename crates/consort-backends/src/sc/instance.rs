@@ -239,7 +239,14 @@ impl ScInstance {
         {
             left -= 1;
             match event {
-                ServerEvent::Message(message) => self.inputs.notified(&message, &mut self.desk),
+                ServerEvent::Message(message) => {
+                    if context.is_observed()
+                        && let Some((id, value)) = self.inputs.unmapped(&message, &self.desk)
+                    {
+                        context.unmapped(value, || format!("trigger.{id}"));
+                    }
+                    self.inputs.notified(&message, &mut self.desk);
+                }
                 ServerEvent::Fail(fail) => {
                     complaints
                         .push(format!("the server refused {}: {}", fail.command, fail.reason));

@@ -1,7 +1,9 @@
 //! Instances on a stage, with a server that the tests play themselves; real servers are in
 //! `tests/sc_server.rs`.
 
+use std::cell::RefCell;
 use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -263,6 +265,24 @@ fn triggers_and_replies_are_scaled() {
             ("beat".into(), 0.5),
         ]
     );
+}
+
+#[test]
+fn triggers_that_no_mapping_uses_can_be_learnt() {
+    let fake = Fake::start();
+    let mut stage = stage(&fake, &[("trigger.9", "0 10")]);
+    stage.map("sound.trigger.5", "probe.five");
+    let mut show = stage.start();
+    let learnt = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&learnt);
+    show.router.observe_unmapped(Box::new(move |_, name, value| {
+        log.borrow_mut().push((name.to_owned(), value));
+    }));
+    show.until_state("sound", "up");
+    fake.notify("/tr", [1000.into(), 9.into(), 2.5f32.into()]);
+    fake.notify("/tr", [1000.into(), 5.into(), 1.0f32.into()]);
+    assert_eq!(show.receive(1), [("five".into(), 1.0)]);
+    assert_eq!(*learnt.borrow(), [("trigger.9".to_owned(), 0.25)]);
 }
 
 #[test]
