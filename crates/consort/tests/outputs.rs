@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs::File;
-use std::io::{PipeReader, Read, Write};
+use std::io::{PipeReader, Read};
 use std::sync::{Arc, Mutex};
 
 use support::{Show, command, until};
@@ -18,11 +18,11 @@ fn closed_pipe() -> std::io::PipeWriter {
 
 /// A pipe that takes nothing more, and what will read it one day.
 fn full_pipe() -> (PipeReader, std::io::PipeWriter) {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
     rustix::io::ioctl_fionbio(&writer, true).expect("set");
     let mut piece = &[b'x'; 4_096][..];
     while !piece.is_empty() {
-        match writer.write(piece) {
+        match rustix::io::write(&writer, piece) {
             Ok(_) => {}
             Err(_) => piece = &piece[piece.len() / 2 + 1..],
         }
