@@ -14,7 +14,7 @@ if ! command -v tmux >/dev/null; then
 fi
 cargo build --quiet --release -p consort
 folder=$(mktemp -d)
-socket="$folder/tmux"
+socket="$folder/tmux"  # of the size that is shown
 trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$folder"' EXIT
 export XDG_RUNTIME_DIR=$folder
 
@@ -34,6 +34,8 @@ until_seen() {
 
 for size in "80 24" "120 40"; do
     read -r width height <<<"$size"
+    # A server of its own for each size: one that ends would turn the next session away.
+    socket="$folder/tmux-$width"
     tmux -S "$socket" -f /dev/null new-session -d -x "$width" -y "$height" \
         "target/release/consort demo --seconds 6; echo status \$?; read -r _"
     until_seen 'q quit'
