@@ -13,8 +13,8 @@ use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use rustix::pty::OpenptFlags;
@@ -29,6 +29,8 @@ const CHANNELS: usize = 500;
 /// Latencies are counted in steps of 10 µs up to 1 s.
 const STEP: Duration = Duration::from_micros(10);
 const STEPS: usize = 100_000;
+/// Values by which messages are told apart: those of a second.
+const SLOTS: u64 = RATE;
 
 struct Show {
     child: Child,
@@ -108,13 +110,16 @@ fn memory(show: &Show) -> u64 {
 /// Sends at the rate, in steps of a millisecond; each message carries one of 10,000 values, by
 /// which its answer is known. Returns counts of latencies and the longest one.
 fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
-    const SLOTS: u64 = 10_000;
     let begin = Instant::now();
     let sent_at: Arc<Vec<AtomicU64>> = Arc::new((0..SLOTS).map(|_| AtomicU64::new(0)).collect());
     let is_over = Arc::new(AtomicBool::new(false));
     let (times, over) = (Arc::clone(&sent_at), Arc::clone(&is_over));
     let output = show.output.try_clone().expect("a socket");
+    let is_ready = Arc::new(Barrier::new(2));
+    let ready = Arc::clone(&is_ready);
     let receiving = std::thread::spawn(move || {
+        come_first();
+        ready.wait();
         let (mut counts, mut longest, mut buffer) = (vec![0_u64; STEPS], Duration::ZERO, [0; 64]);
         loop {
             let Ok(count) = output.recv(&mut buffer) else {
@@ -131,6 +136,23 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
             counts[((late.as_nanos() / STEP.as_nanos()) as usize).min(STEPS - 1)] += 1;
         }
     });
+    // A thread, because the priority would otherwise stay, and pass to the next show.
+    let number = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            come_first();
+            is_ready.wait();
+            send(show, seconds, begin, &sent_at)
+        });
+        sending.join().expect("sent")
+    });
+    is_over.store(true, Ordering::Relaxed);
+    let (counts, longest) = receiving.join().expect("received");
+    (counts, longest, number)
+}
+
+/// Sends at the rate and keeps when, since `begin`; returns how many.
+fn send(show: &Show, seconds: u64, begin: Instant, sent_at: &[AtomicU64]) -> u64 {
+    let first = Instant::now();
     let batch = RATE / 1_000;
     let mut number = 0;
     for turn in 1..=seconds * 1_000 {
@@ -142,12 +164,19 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
             // A lost message is seen in the count of answers.
             let _ = show.input.send(&message(slot as f32 / SLOTS as f32));
         }
-        let next = begin + Duration::from_millis(turn);
+        let next = first + Duration::from_millis(turn);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
-    is_over.store(true, Ordering::Relaxed);
-    let (counts, longest) = receiving.join().expect("received");
-    (counts, longest, number)
+    number
+}
+
+/// Puts the calling thread before all others, so that what it measures is not its own waiting.
+/// Where it may not, it measures that, too.
+fn come_first() -> bool {
+    let id = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let mut chrt = Command::new("chrt");
+    chrt.args(["-f", "-p", "60", &id]).stdout(Stdio::null()).stderr(Stdio::null());
+    chrt.status().is_ok_and(|status| status.success())
 }
 
 fn percentile(counts: &[u64], share: f64) -> Duration {
@@ -304,6 +333,11 @@ fn cost() {
 }
 
 fn soak(seconds: u64) {
+    let is_first = std::thread::spawn(come_first).join().expect("asked");
+    println!(
+        "sender and receiver {}",
+        if is_first { "at SCHED_FIFO 60" } else { "at normal priority: they are measured, too" }
+    );
     for arguments in [&[][..], &["--realtime"][..]] {
         let show = start(arguments, None);
         load(&show, 2);
