@@ -50,6 +50,7 @@ for size in "80 24" "120 40"; do
     if command -v python3 >/dev/null; then
         until_seen 'pattern +python +● up'
     fi
+    until_seen 'running +0:00:0[3-6]'
     echo "the monitor's screen while the demo runs, $width x $height:"
     screen
     until_seen 'What to try next'

@@ -22,7 +22,7 @@ use rustix::termios::{Action, Winsize};
 
 const RATE: u64 = 10_000;
 /// Pairs of slices, one with and one without an onlooker.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 60;
 const SLICE: Duration = Duration::from_millis(200);
 /// Channels that are looked at beside the two that are used.
 const CHANNELS: usize = 500;

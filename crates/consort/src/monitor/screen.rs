@@ -136,8 +136,9 @@ impl Screen {
         }
         let seconds = reading.seconds - self.reading.seconds;
         if seconds > 0.0 {
-            // Smoothed over about a second, so that numbers can be read.
-            let weight = (seconds / 1.0).min(1.0);
+            // Smoothed over about a second, so that numbers can be read; less when the show
+            // is younger than that.
+            let weight = (seconds / reading.seconds.min(1.0)).min(1.0);
             let smooth = |rate: &mut f64, now: u64, before: u64| {
                 let current = now.saturating_sub(before) as f64 / seconds;
                 *rate += weight * (current - *rate);
