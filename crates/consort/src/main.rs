@@ -25,7 +25,7 @@ use crate::cli::{Cli, Command, ScCommands};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::init();
+    let _log = log::init();
     let done = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
@@ -38,9 +38,19 @@ fn main() -> ExitCode {
         Command::Sc(command) => supercollider(command),
     };
     done.unwrap_or_else(|error| {
+        if is_reader_gone(&error) {
+            return ExitCode::SUCCESS;
+        }
         tracing::error!("{error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Whether all that failed is that nobody reads standard output any more (`| head`). What
+/// fails on another pipe says so with a context of its own.
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let error = error.chain().next().and_then(|it| it.downcast_ref::<std::io::Error>());
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
