@@ -12,6 +12,7 @@ struct Stage {
     core: Core,
     now: Duration,
     events: Vec<String>,
+    /// Without the questions that settle the mirror, which are answered at once.
     sent: Vec<String>,
     others: Vec<String>,
 }
@@ -24,13 +25,24 @@ impl Stage {
         Self { core, now: Duration::ZERO, events: nothing(), sent: nothing(), others: nothing() }
     }
 
+    fn send(&mut self, bytes: &[u8]) {
+        match OscPacket::decode(bytes) {
+            Ok(OscPacket::Message(message))
+                if message.address == "/sync" && message.int(0).unwrap() <= FIRST_SETTLE_ID =>
+            {
+                let synced = OscMessage::new("/synced", message.arguments);
+                self.core.message(&synced, false, self.now);
+            }
+            Ok(packet) => self.sent.push(packet.to_string()),
+            Err(_) => self.sent.push(format!("{} bytes", bytes.len())),
+        }
+    }
+
     fn take_actions(&mut self) {
         while let Some(action) = self.core.next_action() {
             match action {
                 Action::Event(event) => self.events.push(event.to_string()),
-                Action::Send(bytes) => {
-                    self.sent.push(OscPacket::decode(&bytes).unwrap().to_string());
-                }
+                Action::Send(bytes) => self.send(&bytes),
                 Action::Complete(outcome, result) => outcome.fill(result),
                 Action::Open(_) => self.core.socket_opened(self.now),
                 Action::Spawn(_) => self.core.process_started(),
@@ -39,6 +51,9 @@ impl Stage {
                 Action::Fail(fail) => self.others.push(format!("fail {}", fail.command)),
                 Action::Warn(warning) => self.others.push(warning),
             }
+        }
+        while let Some(paced) = self.core.next_paced(self.now) {
+            self.send(&paced.bytes);
         }
     }
 
@@ -310,6 +325,103 @@ fn three_refusals_are_a_loss_and_one_is_not() {
     stage.core.socket_refused(stage.now);
     stage.take_actions();
     assert_eq!(stage.events, ["OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"]);
+}
+
+fn large(count: usize) -> Vec<Vec<u8>> {
+    vec![vec![b'x'; 60_000]; count]
+}
+
+#[test]
+fn what_waits_behind_a_large_write_has_time_as_long_as_the_server_reads() {
+    let mut stage = Stage::connected();
+    let slot = Slot::new();
+    let request = QueryNodes { ids: vec![1] }.into();
+    let number = stage.core.wait_for(&request, slot.clone(), None, stage.now).unwrap();
+    stage.core.pace(large(3), number..number + 1).unwrap();
+    stage.pass(seconds(0.5));
+    assert_eq!(stage.sent, ["60000 bytes", "/sync ,i -1000"]);
+    let answer = Pending::new(slot, NodeInfo::parse);
+    for (tenths, id) in [(6..38, -1000), (46..75, -1001)] {
+        for tenth in tenths {
+            stage.now = seconds(f64::from(tenth) / 10.0);
+            stage.status();
+            stage.pass(stage.now);
+        }
+        // The question was repeated.
+        let questions = stage.sent.iter().filter(|sent| **sent == format!("/sync ,i {id}"));
+        assert_eq!(questions.count(), 4);
+        stage.hear("/synced", [id.into()]);
+    }
+    assert_eq!(stage.sent.iter().filter(|sent| *sent == "60000 bytes").count(), 3);
+    assert!(!stage.core.is_paced());
+    stage.now = seconds(12.2);
+    stage.status();
+    stage.pass(stage.now);
+    stage.hear("/n_info", [1.into(), 0.into(), (-1).into(), (-1).into(), 0.into()]);
+    assert_eq!(answer.wait().unwrap().id, 1);
+}
+
+#[test]
+fn what_never_is_read_ends_at_its_deadline_and_with_the_connection() {
+    let mut stage = Stage::connected();
+    let wait = |stage: &mut Stage| {
+        let slot = Slot::new();
+        let request = QueryNodes { ids: vec![1] }.into();
+        let number = stage.core.wait_for(&request, slot.clone(), None, stage.now).unwrap();
+        stage.core.pace(large(2), number..number + 1).unwrap();
+        Pending::new(slot, NodeInfo::parse)
+    };
+    let one = wait(&mut stage);
+    stage.pass(seconds(3.0));
+    let two = wait(&mut stage);
+    // Alive, but it reads nothing.
+    for tenth in 30..60 {
+        stage.now = seconds(f64::from(tenth) / 10.0);
+        stage.status();
+        stage.pass(stage.now);
+    }
+    assert_eq!(one.wait().unwrap_err().kind(), ErrorKind::Timeout);
+    stage.core.socket_failed(&Error::new(ErrorKind::CannotConnect, "gone"));
+    stage.take_actions();
+    assert_eq!(two.wait().unwrap_err().kind(), ErrorKind::ServerOffline);
+    assert!(!stage.core.is_paced());
+    assert_eq!(stage.core.pace(large(1), 0..0).unwrap_err().kind(), ErrorKind::ServerOffline);
+}
+
+#[test]
+fn a_log_out_goes_behind_what_waits_but_not_for_ever() {
+    let mut stage = Stage::connected();
+    stage.core.pace(large(2), 0..0).unwrap();
+    stage.take_actions();
+    stage.core.disconnect(Slot::new(), stage.now);
+    stage.pass(seconds(0.4));
+    assert_eq!(stage.sent, ["60000 bytes", "/sync ,i -1000"]);
+    stage.hear("/synced", [(-1000).into()]);
+    assert_eq!(stage.sent[2..], ["60000 bytes", "/notify ,ii 0 0"]);
+    // Its time is counted from when the server last read something.
+    stage.pass(seconds(0.8));
+    assert_eq!(stage.events, ["DISCONNECTING"]);
+    stage.pass(seconds(1.0));
+    assert_eq!(stage.events, ["DISCONNECTING", "OSC_DISCONNECTED", "DISCONNECTED"]);
+}
+
+#[test]
+fn the_mirror_is_settled_by_one_more_question_which_is_repeated() {
+    let mut stage = Stage::connected();
+    stage.core.seed(&QueryTreeGroup::default(), None, stage.now);
+    let Some(Action::Send(lost)) = stage.core.next_action() else { panic!("nothing was asked") };
+    let asked = |bytes: &[u8]| OscPacket::decode(bytes).unwrap().to_string();
+    assert!(asked(&lost).starts_with("/sync ,i -10000000"), "{}", asked(&lost));
+    // Nothing more is asked while the answer is on its way, and again when it is lost.
+    stage.core.message(
+        &OscMessage::new("/n_on", [77.into(), 1.into(), (-1).into(), (-1).into(), 0.into()]),
+        false,
+        stage.now,
+    );
+    assert!(stage.core.next_action().is_none());
+    assert!(stage.core.context.lock().mirror.is_unsettled());
+    stage.pass(REPEAT);
+    assert!(!stage.core.context.lock().mirror.is_unsettled());
 }
 
 mod properties {
