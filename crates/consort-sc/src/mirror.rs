@@ -271,12 +271,13 @@ impl Mirror {
         }
     }
 
-    /// The node stands where it was just told: older doubts mean nothing.
+    /// The node stands where it was just told: older doubts of where it stands mean nothing, and
+    /// it explains what stood between others.
     fn certain(&mut self, id: i32) {
         self.doubts.retain_mut(|doubt| {
             let unexplained = doubt.between.is_empty();
             doubt.between.retain(|between| *between != id);
-            doubt.id != id && (unexplained || !doubt.between.is_empty())
+            (unexplained && !(doubt.is_move && doubt.id == id)) || !doubt.between.is_empty()
         });
     }
 
@@ -375,7 +376,8 @@ impl Mirror {
                 // An answer, or a later notification, showed it already.
                 return self.drop_fresh();
             }
-            if self.stands(info) {
+            let is_shown = self.answered && node.fresh.is_none();
+            if is_shown || self.stands(info) {
                 // Told again, as scsynth does when a group is made twice.
                 return Vec::new();
             }
