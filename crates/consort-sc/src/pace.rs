@@ -137,7 +137,7 @@ impl Pace {
     /// The server answered a `/sync`. If it was this queue's: the number of the first packet
     /// that still waits, or will be next.
     pub(crate) fn synced(&mut self, id: i32) -> Option<u64> {
-        if !self.asked.is_some_and(|(asked, _)| asked == id) {
+        if self.asked.is_none_or(|(asked, _)| asked != id) {
             return None;
         }
         self.asked = None;
