@@ -8,6 +8,7 @@ use consort_router::config::Override;
 
 use crate::sc::ScCommand;
 use crate::sc_files::{RenderArguments, SynthDefArguments};
+use crate::sc_ugens::UGensArguments;
 
 /// The control bus for live music and shows.
 #[derive(Debug, Parser)]
@@ -51,6 +52,8 @@ pub(crate) enum ScCommands {
     Synthdef(SynthDefArguments),
     /// Render a score to a sound file
     Render(RenderArguments),
+    /// Explain a UGen, or list all
+    Ugens(UGensArguments),
 }
 
 /// Options of the command line that replace those of the configuration.
@@ -133,12 +136,12 @@ pub(crate) struct BackendsArgs {
     pub(crate) format: PageFormat,
 }
 
-/// How `consort backends` writes a page.
+/// How a page of the reference is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PageFormat {
     /// For the terminal
     Text,
-    /// As in docs/backends/
+    /// As in docs/
     Markdown,
 }
 

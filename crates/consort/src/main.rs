@@ -15,6 +15,7 @@ mod reference;
 mod run;
 mod sc;
 mod sc_files;
+mod sc_ugens;
 mod signals;
 
 use std::process::ExitCode;
@@ -63,5 +64,6 @@ fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
         ScCommands::Render(arguments) => {
             sc_files::render(arguments, &mut out).map(|()| ExitCode::SUCCESS)
         }
+        ScCommands::Ugens(arguments) => sc_ugens::run(arguments, &mut out),
     }
 }
