@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 binary() { # test name → its executable
-    cargo test --quiet -p consort-seq --test "$1" --no-run --message-format=json 2>/dev/null |
+    cargo test --quiet -p consort-seq --features tokio --test "$1" --no-run --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
 }
 
