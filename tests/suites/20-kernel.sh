@@ -3,6 +3,12 @@
 # The conformance suite runs with CONSORT_SEQ=kernel; the differential test runs the same random
 # programs on the kernel and on the embedded engine and compares every answer.
 # Debian's kernel always; a newer one (CONSORT_VM_NEWER, default sid) where it can be fetched.
+# First the same suite on the embedded engine, so that the closing lines stand beside each other.
+#
+#   tests/suites/20-kernel.sh --show
+#
+# runs instead what there is to look at: the deliberate faults with the facts that notice them, and
+# on Debian's kernel what aseqdump prints of the scale and what we record of aplaymidi.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -18,6 +24,16 @@ for name in conformance differential; do
     [[ -x $executable ]] || { echo "cannot build the test $name of consort-seq" >&2; exit 1; }
     tests+=("$executable")
 done
+
+if [[ ${1:-} == --show ]]; then
+    CONSORT_SEQ=embedded "${tests[0]}" every_fault_is_noticed --nocapture
+    CONSORT_SEQ=kernel tests/vm/run --timeout 120 "${tests[0]}" foreign:: --nocapture \
+        --test-threads=1
+    exit
+fi
+
+echo "embedded engine"
+CONSORT_SEQ=embedded "${tests[0]}" --quiet
 
 run_on() { # Debian suite or nothing
     CONSORT_VM_SUITE=$1 CONSORT_SEQ=kernel tests/vm/run --timeout 420 bash -c '

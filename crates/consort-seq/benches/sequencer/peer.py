@@ -65,9 +65,10 @@ class Pair:
     def __init__(self) -> None:
         self.sender, self.receiver = SequencerClient("sender"), SequencerClient("receiver")
         self.out = self.sender.create_port("out", READ_PORT)
-        into = self.receiver.create_port("in", WRITE_PORT)
+        # Kept, for a port goes with its object.
+        self.into = self.receiver.create_port("in", WRITE_PORT)
         self.receiver.set_client_pool_input(2000)
-        into.connect_from(self.out)
+        self.into.connect_from(self.out)
         while self.receiver.event_input(timeout=0.05) is not None:
             pass
 
