@@ -225,6 +225,7 @@ impl ClientBase {
 impl Port {
     /// The port's number.
     #[must_use]
+    #[inline]
     pub fn port_id(&self) -> u8 {
         self.inner.port
     }
@@ -375,6 +376,7 @@ impl From<&Port> for u8 {
 }
 
 impl From<&Port> for Routing {
+    #[inline]
     fn from(port: &Port) -> Self {
         Routing::new().port(port)
     }
