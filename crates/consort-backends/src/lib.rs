@@ -19,6 +19,8 @@ pub mod osc;
 pub mod python;
 #[cfg(feature = "sacn")]
 pub mod sacn;
+#[cfg(feature = "sc")]
+pub mod sc;
 
 use consort_router::BackendDescriptor;
 
@@ -38,4 +40,6 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &python::DESCRIPTOR,
     #[cfg(feature = "sacn")]
     &sacn::DESCRIPTOR,
+    #[cfg(feature = "sc")]
+    &sc::DESCRIPTOR,
 ];

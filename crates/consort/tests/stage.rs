@@ -331,15 +331,48 @@ fn pages_and_completions_are_written() {
     }
 }
 
-#[test]
-fn the_demo_without_a_terminal() {
+/// What the demo writes without a terminal; its files are gone afterwards.
+fn demo(environment: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
-    let output = command(folder.path()).args(["demo", "--seconds", "3"]).output().expect("runs");
+    let mut command = command(folder.path());
+    command.env("TMPDIR", folder.path()).envs(environment.iter().copied());
+    let output = command.args(["demo", "--seconds", "3"]).output().expect("runs");
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let sound = text.lines().find_map(|line| line.trim_start().strip_prefix("the sound: "));
+    if let Some(path) = sound.and_then(|rest| rest.split(" (").next()) {
+        assert!(std::fs::metadata(path).expect("a file").len() > 500_000, "{text}");
+    }
+    text
+}
+
+#[test]
+fn the_demo_without_a_sound_system_renders_its_sound() {
+    if let Err(error) = consort_sc::find_executable(None) {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "missing peer: {error}");
+        println!("SKIPPED: the demo's sound: {error}");
+        return;
+    }
+    // No JACK server is called like this.
+    let text = demo(&[("JACK_DEFAULT_SERVER", "consort-nobody")]);
+    assert!(text.contains("finds no sound system") && text.contains("server = score"), "{text}");
+    let line = text.lines().find(|line| line.contains("the sound: ")).expect("a line");
+    let (_, loudness) = line.split_once("the loudest sample at ").expect("how loud it is");
+    let decibels: f64 = loudness.split(" dB").next().unwrap_or_default().parse().expect("dB");
+    assert!((-20.0..0.0).contains(&decibels), "{line}");
+    assert!(!line.contains("complained"), "{line}");
+    println!("{line}");
+}
+
+#[test]
+fn the_demo_without_a_terminal() {
+    let text = demo(&[("CONSORT_SCSYNTH", "no-such-scsynth")]);
     for words in ["tablet./fader/1", "What went where", "the lamps heard", "What to try next"] {
         assert!(text.contains(words), "no `{words}` in:\n{text}");
     }
+    // Without a sound server it says what to install, and plays without.
+    assert!(text.contains("There is no sound") && text.contains("apt install"), "{text}");
+    assert!(!text.contains("[sc sound]"), "{text}");
     let numbers = |words: &str| -> Vec<u64> {
         let line = text.lines().find(|line| line.contains(words)).expect("a line");
         line.split(|it: char| !it.is_ascii_digit()).filter_map(|it| it.parse().ok()).collect()

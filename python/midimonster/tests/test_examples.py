@@ -84,6 +84,23 @@ def test_lfo():
         assert {value for _, value in show.take()} == {0.5}
 
 
+def test_drums():
+    channels = ["kick", "snare", "hat", *(f"bass{note}" for note in range(28, 53))]
+    with Show("drums", folder=str(EXAMPLES / "sc-drums"), channels=channels) as show:
+        show.input("drums.busy", 0.0)
+        show.input("drums.tempo", 1.0)  # 180 beats a minute: a step in 80 ms
+        show.take()
+        show.advance(16 * 0.08)
+        strokes = [name for name, value in show.take() if value > 0]
+        assert [strokes.count(name) for name in ("kick", "snare", "hat")] == [4, 3, 8]
+        bass = [name for name in strokes if name.startswith("bass")]
+        assert len(bass) == 7
+        show.input("drums.play", 0.0)
+        assert show.take() == [(bass[-1], 0.0)], "nothing keeps sounding"
+        show.advance(1.0)
+        assert show.take() == []
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -26,11 +27,16 @@ pub(super) struct Lights {
     heard: Arc<AtomicU64>,
 }
 
+/// A port that is free now.
+pub(super) fn free_port() -> io::Result<u16> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 impl Lights {
     pub(super) fn new() -> io::Result<Self> {
         let tablet = UdpSocket::bind("127.0.0.1:0")?;
         let lamps = UdpSocket::bind("127.0.0.1:0")?;
-        let show_port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let show_port = free_port()?;
         tablet.connect(("127.0.0.1", show_port))?;
         lamps.set_read_timeout(Some(Duration::from_millis(100)))?;
         Ok(Lights {
@@ -89,7 +95,7 @@ desk.fader{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}
         Ok(vec![moving, listening])
     }
 
-    fn report(&self) -> Vec<String> {
+    fn report(&self, _: &Path) -> Vec<String> {
         vec![
             format!("the tablet sent {} OSC messages", self.sent.load(Ordering::Relaxed)),
             format!("the lamps heard {} OSC messages", self.heard.load(Ordering::Relaxed)),

@@ -7,6 +7,7 @@
 mod lights;
 mod music;
 mod pattern;
+mod sound;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,8 +46,9 @@ trait Part {
     /// false, which it becomes when the show has ended.
     fn start(&mut self, running: &Arc<AtomicBool>) -> anyhow::Result<Vec<JoinHandle<()>>>;
 
-    /// What its devices have sent and heard, a line each.
-    fn report(&self) -> Vec<String>;
+    /// What its devices have sent and heard, a line each. `folder` is where the configuration
+    /// and its files are until then.
+    fn report(&self, folder: &Path) -> Vec<String>;
 }
 
 fn parts() -> anyhow::Result<Vec<Box<dyn Part>>> {
@@ -54,6 +56,7 @@ fn parts() -> anyhow::Result<Vec<Box<dyn Part>>> {
         Box::new(lights::Lights::new()?),
         Box::new(pattern::Pattern::new()),
         Box::new(music::Music::new()?),
+        Box::new(sound::Sound::new()?),
     ])
 }
 
@@ -94,7 +97,7 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         tracing::error!("the view broke");
     }
     drop(devices);
-    report(&handle, &parts);
+    report(&handle, &parts, &folder.0);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,7 +164,7 @@ impl Drop for Devices {
     }
 }
 
-fn report(handle: &Handle, parts: &[Box<dyn Part>]) {
+fn report(handle: &Handle, parts: &[Box<dyn Part>], folder: &Path) {
     let live = handle.live();
     let mut text = String::from("\nWhat went where:\n");
     for instance in run::instances(handle) {
@@ -176,7 +179,7 @@ fn report(handle: &Handle, parts: &[Box<dyn Part>]) {
             counters.errors
         ));
     }
-    for line in parts.iter().flat_map(|part| part.report()) {
+    for line in parts.iter().flat_map(|part| part.report(folder)) {
         text.push_str(&format!("  {line}\n"));
     }
     text.push_str(

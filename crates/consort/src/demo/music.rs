@@ -1,6 +1,7 @@
 //! A *keyboard* that plays and a *synth* that listens, both over MIDI: on the kernel's sequencer
 //! where there is one, else on the embedded one.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -121,7 +122,7 @@ tablet./fader/2 > synth.ch1.cc7
         Ok(vec![playing, listening])
     }
 
-    fn report(&self) -> Vec<String> {
+    fn report(&self, _: &Path) -> Vec<String> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let [played, heard, sounding] =
             [&self.played, &self.heard, &self.sounding].map(|it| count(it));

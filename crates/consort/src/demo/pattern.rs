@@ -1,6 +1,7 @@
 //! Where there is a `python3`, a script plays a pattern that the first fader makes faster or
 //! slower.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -80,7 +81,7 @@ pattern.step{{1..{FADERS}}} > lamps./step/{{1..{FADERS}}}
         Ok(Vec::new())
     }
 
-    fn report(&self) -> Vec<String> {
+    fn report(&self, _: &Path) -> Vec<String> {
         Vec::new()
     }
 }

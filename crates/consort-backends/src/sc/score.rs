@@ -1,0 +1,76 @@
+//! `server = score`: the numbers that a server would have given, and what stands at the start.
+
+use consort_sc::{BlockAllocator, OscMessage, OscValue};
+
+use super::config::{BufferContent, BusKind, Config};
+use super::instruments;
+use super::link::ScoreLink;
+use super::server::Up;
+
+/// Gives numbers as a server of one client does.
+pub(super) struct Numbers {
+    audio: BlockAllocator,
+    control: BlockAllocator,
+}
+
+impl Numbers {
+    pub(super) fn new(config: &Config) -> Self {
+        let server = &config.server;
+        let first = server.first_private_bus_id();
+        Numbers {
+            audio: BlockAllocator::new(
+                "audio buses",
+                first,
+                server.private_audio_bus_channel_count(),
+            ),
+            control: BlockAllocator::new("control buses", 0, server.control_bus_channel_count),
+        }
+    }
+
+    pub(super) fn up(&mut self, config: &Config) -> Up {
+        let explicit: Vec<u32> = config.buses.iter().filter_map(|bus| bus.number).collect();
+        let mut control = |count: u32| loop {
+            match self.control.allocate(count) {
+                Ok(first) if explicit.iter().any(|it| (first..first + count).contains(it)) => {}
+                Ok(first) => return first,
+                Err(_) => return 0,
+            }
+        };
+        let meter = control(config.channels);
+        let buses = config.buses.iter().map(|bus| match (bus.number, bus.kind) {
+            (Some(number), _) => number,
+            (None, BusKind::Control(_)) => control(1),
+            (None, BusKind::Audio(count)) => self.audio.allocate(count).unwrap_or(0),
+        });
+        Up {
+            buses: buses.collect(),
+            buffers: (0..config.buffers.len() as u32).collect(),
+            meter,
+            is_owned: true,
+            ..Up::default()
+        }
+    }
+}
+
+/// Puts SynthDefs, buffers and the client's group at the start of a score.
+pub(super) fn prepare(config: &Config, up: &Up, score: &mut ScoreLink) -> Result<(), String> {
+    for file in &config.files {
+        score.add_file(file.bytes())?;
+    }
+    let master = instruments::master(config.channels as u16).map_err(|error| error.to_string())?;
+    score.add_file(master.file().bytes())?;
+    for ((_, content), number) in config.buffers.iter().zip(&up.buffers) {
+        let number = OscValue::from(*number as i32);
+        score.add(match content {
+            BufferContent::File(path) => {
+                let path = path.display().to_string();
+                OscMessage::new("/b_allocRead", vec![number, path.as_str().into()])
+            }
+            BufferContent::Empty(frames, channels) => OscMessage::new(
+                "/b_alloc",
+                vec![number, (*frames as i32).into(), (*channels as i32).into()],
+            ),
+        })?;
+    }
+    score.add(OscMessage::new("/g_new", vec![1.into(), 1.into(), 0.into()]))
+}

@@ -1,0 +1,343 @@
+//! Instances of `sc` with a real `scsynth`: what sounds is measured, what is killed comes back.
+
+#![cfg(feature = "sc")]
+#![allow(clippy::print_stdout)]
+
+mod sc_support;
+
+use std::time::{Duration, Instant};
+
+use consort_backends::sc::DESCRIPTOR;
+use consort_router::testing::{Performance, Stage};
+use consort_sc::Server;
+use consort_sc::synthdef::prelude::*;
+use sc_support::{Jack, client, free_port, process_at, signal};
+
+/// Adds an instance `sound` that starts a server at `port`.
+fn boots(stage: &mut Stage, jack: &Jack, port: u16, options: &[(&str, &str)]) {
+    let all = jack.instance_options(port);
+    let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let all: Vec<(&str, &str)> = all.chain(options.iter().copied()).collect();
+    stage.instance(&DESCRIPTOR, "sound", &all);
+}
+
+/// The last value that the probe has of a channel.
+fn last(show: &Performance, channel: &str) -> f64 {
+    let received = show.received();
+    received.iter().rev().find(|it| it.0 == channel).map_or(-1.0, |it| it.1)
+}
+
+/// How many synths there are, but for the master.
+fn synths(server: &Server) -> usize {
+    let tree = server.query_tree(0, false).expect("the tree");
+    let is_synth = |node: &consort_sc::QueryTreeNode| {
+        matches!(node, consort_sc::QueryTreeNode::Synth(synth)
+            if !synth.synthdef.starts_with("consort:master"))
+    };
+    tree.walk().into_iter().filter(|(_, node)| is_synth(node)).count()
+}
+
+#[test]
+fn a_note_is_heard_and_nothing_is_left_of_it() {
+    let Some(jack) = Jack::start("sc: a note is heard") else { return };
+    let port = free_port();
+    let mut stage = Stage::new();
+    boots(&mut stage, &jack, port, &[("voice.pad", "default"), ("rate", "100")]);
+    for (source, target) in [
+        ("probe.key", "sound.pad.note60"),
+        ("probe.mute", "sound.mute"),
+        ("probe.level", "sound.level"),
+        ("sound.pad.note60", "probe.sounds"),
+        ("sound.pad.voices", "probe.voices"),
+        ("sound.meter", "probe.meter"),
+        ("sound.load", "probe.load"),
+    ] {
+        stage.map(source, target);
+    }
+    let mut show = stage.start();
+    show.until_state("sound", "up");
+    let watcher = client(port);
+    assert_eq!(synths(&watcher), 0);
+    show.send("key", 1.0);
+    show.until("the start", |show| last(show, "sounds") == 1.0);
+    show.until("sound", |show| last(show, "meter") > 0.005);
+    assert_eq!(synths(&watcher), 1);
+    show.send("mute", 1.0);
+    show.until("silence", |show| last(show, "meter") < 0.001);
+    show.send("mute", 0.0);
+    show.until("sound again", |show| last(show, "meter") > 0.005);
+    show.send("key", 0.0);
+    show.until("the end", |show| last(show, "sounds") == 0.0 && last(show, "voices") == 0.0);
+    show.until("silence at the end", |show| last(show, "meter") < 0.001);
+    assert_eq!(synths(&watcher), 0);
+    show.until("the load", |show| last(show, "load") >= 0.0);
+    assert_eq!(show.counters("sound").errors, 0);
+    watcher.disconnect().expect("disconnected");
+    show.finish();
+    assert_eq!(process_at(port), None, "the server that was started is ended");
+}
+
+#[test]
+fn a_killed_server_comes_back_with_everything() {
+    let Some(jack) = Jack::start("sc: a killed server comes back") else { return };
+    let port = free_port();
+    let mut stage = Stage::new();
+    let options = [
+        ("voice.pad", "pad"),
+        ("voice.kick", "kick"),
+        ("control.pad.out", "bus wet"),
+        ("control.pad.cutoff", "200 8000 exponential start 1200"),
+        ("bus.wet", "audio 2"),
+        ("bus.knob", "0 10"),
+        ("synth.room", "reverb"),
+        ("control.room.in", "bus wet"),
+        ("buffer.loop", "empty 1000 1"),
+        ("rate", "100"),
+    ];
+    boots(&mut stage, &jack, port, &options);
+    for (source, target) in [
+        ("probe.key", "sound.pad.note60"),
+        ("probe.kick", "sound.kick.note36"),
+        ("probe.cutoff", "sound.pad.cutoff"),
+        ("probe.mix", "sound.room.mix"),
+        ("probe.knob", "sound.bus.knob"),
+        ("sound.bus.knob", "probe.read"),
+        ("sound.pad.note60", "probe.sounds"),
+        ("sound.room.run", "probe.room"),
+        ("sound.meter", "probe.meter"),
+        ("probe.other", "probe.heard"),
+    ] {
+        stage.map(source, target);
+    }
+    let mut show = stage.start();
+    show.until_state("sound", "up");
+    show.send_all(&[("cutoff", 0.5), ("mix", 0.75), ("knob", 0.5), ("key", 1.0)]);
+    show.until("sound", |show| {
+        last(show, "meter") > 0.005 && last(show, "read") == 0.5 && last(show, "room") == 1.0
+    });
+    // The first life has to be longer than what counts as a failed start.
+    let first_life = Instant::now() + Duration::from_millis(3_200);
+    show.until("a life", |_| Instant::now() > first_life);
+    let process = process_at(port).expect("a process");
+    let mut sent = 0_u32;
+    let mut beat = |show: &mut Performance| {
+        // Other routes and this one are busy all the time.
+        sent += 1;
+        show.send_all(&[
+            ("other", f64::from(sent % 1_000) / 1_000.0),
+            ("kick", 1.0),
+            ("kick", 0.0),
+        ]);
+    };
+    for _ in 0..100 {
+        beat(&mut show);
+    }
+    let killed = Instant::now();
+    signal(process, "KILL");
+    show.until("the loss", |show| {
+        beat(show);
+        last(show, "sounds") == 0.0
+    });
+    let noticed = killed.elapsed();
+    show.until("sound again", |show| {
+        beat(show);
+        let marks = show.received();
+        let back = marks.iter().rposition(|it| *it == ("sounds".into(), 1.0));
+        let lost = marks.iter().rposition(|it| *it == ("sounds".into(), 0.0));
+        back > lost && last(show, "meter") > 0.005
+    });
+    let took = killed.elapsed();
+    show.until("the other route", |show| {
+        show.received().iter().filter(|it| it.0 == "heard").count() == sent as usize
+    });
+    let heard: Vec<f64> =
+        show.received().iter().filter(|it| it.0 == "heard").map(|it| it.1).collect();
+    let in_order = heard
+        .iter()
+        .enumerate()
+        .all(|(at, value)| (value - f64::from((at as u32 + 1) % 1_000) / 1_000.0).abs() < 1e-9);
+    assert!(in_order, "an event of another route was lost");
+    println!(
+        "killed scsynth (process {process}): noticed after {noticed:.0?}, the held note sounds \
+         again after {took:.0?}; {} values of another route, none lost; {:?}",
+        heard.len(),
+        show.counters("sound")
+    );
+    assert_ne!(process_at(port), Some(process));
+    // Everything has the value that it had.
+    let watcher = client(port);
+    let tree = watcher.query_tree(0, true).expect("the tree").to_string();
+    let has = |text: &str| assert!(tree.contains(text), "no {text} in\n{tree}");
+    has("mix: 0.75");
+    has(&format!("cutoff: {}", 200.0_f32 * 40.0_f32.sqrt()).as_str()[..12]);
+    has("reverb");
+    assert_eq!(last(&show, "read"), 0.5);
+    show.send("key", 0.0);
+    show.until("the end", |show| last(show, "sounds") == 0.0);
+    watcher.disconnect().expect("disconnected");
+    show.finish();
+}
+
+#[test]
+fn anothers_server_is_used_and_left() {
+    let Some(jack) = Jack::start("sc: another's server") else { return };
+    let options = jack.server_options();
+    let address = format!("127.0.0.1:{}", options.port);
+    let mut stage = Stage::new();
+    let instance = [("server", address.as_str()), ("voice.pad", "default"), ("synth.r", "delay")];
+    stage.instance(&DESCRIPTOR, "sound", &instance);
+    stage.map("probe.key", "sound.pad.note60");
+    stage.map("sound.pad.note60", "probe.sounds");
+    let mut show = stage.start();
+    show.until_state("sound", "waiting");
+    show.send("key", 1.0);
+    let server = Server::new(options.clone()).expect("a server");
+    server.boot().expect("booted");
+    show.until("the held note", |show| last(show, "sounds") == 1.0);
+    assert_eq!(synths(&server), 2);
+    // It is replaced by another at the same place.
+    server.quit().expect("ended");
+    show.until_state("sound", "waiting");
+    server.boot().expect("booted");
+    show.until_state("sound", "up");
+    // One that is ended in good order ends its notes first; they are played anew.
+    show.until("the effect", |_| synths(&server) == 1);
+    show.send("key", 1.0);
+    show.until("both synths", |_| synths(&server) == 2);
+    show.finish();
+    assert_eq!(synths(&server), 0, "nothing is left behind");
+    server.quit().expect("ended");
+}
+
+#[test]
+fn sounds_send_triggers_replies_and_buses() {
+    let Some(jack) = Jack::start("sc: triggers, replies, buses, buffers") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = SynthDef::build("clock", |controls| {
+        let rate = controls.control("rate", 20.0);
+        let out = controls.scalar("bus", 0);
+        let beat = Impulse::kr(rate).signal();
+        SendTrig::kr(beat).id(7.0).value(rate).signal();
+        SendReply::kr(beat, [rate, rate * 0.5]).command_name("/beat").signal();
+        Out::kr(out, LFSaw::kr(3.0).signal());
+    })
+    .expect("a SynthDef");
+    std::fs::write(folder.path().join("clock.scsyndef"), clock.compile()).expect("written");
+    let path = folder.path().join("clock.scsyndef");
+    let samples = hound_free_wav(folder.path());
+    let port = free_port();
+    let mut stage = Stage::new();
+    let options = [
+        ("synthdef", path.to_str().expect("UTF-8")),
+        ("synth.clock", "clock"),
+        ("control.clock.bus", "bus saw"),
+        ("control.clock.rate", "0 100 start 20"),
+        ("bus.saw", "-1 1"),
+        ("buffer.tone", samples.to_str().expect("UTF-8")),
+        ("voice.tone", "sample"),
+        ("control.tone.buffer", "buffer tone"),
+        ("trigger.7", "0 40"),
+        ("reply./beat", "0 40"),
+        ("rate", "100"),
+    ];
+    boots(&mut stage, &jack, port, &options);
+    for (source, target) in [
+        ("sound.trigger.7", "probe.trigger"),
+        ("sound.reply./beat", "probe.first"),
+        ("sound.reply./beat:1", "probe.second"),
+        ("sound.bus.saw", "probe.saw"),
+        ("sound.meter", "probe.meter"),
+        ("sound.clock.run", "probe.runs"),
+        ("probe.rate", "sound.clock.rate"),
+        ("probe.run", "sound.clock.run"),
+        ("probe.play", "sound.tone.note60"),
+        ("sound.tone.voices", "probe.voices"),
+    ] {
+        stage.map(source, target);
+    }
+    let mut show = stage.start();
+    show.until("a beat", |show| {
+        last(show, "trigger") == 0.5 && last(show, "first") == 0.5 && last(show, "second") == 0.25
+    });
+    show.send("rate", 0.4);
+    show.until("a faster beat", |show| last(show, "trigger") == 1.0);
+    show.until("a moving bus", |show| {
+        show.received().iter().filter(|it| it.0 == "saw").count() > 50
+    });
+    show.send("run", 0.0);
+    show.until("the pause", |show| last(show, "runs") == 0.0);
+    show.send("play", 1.0);
+    show.until("the sample", |show| last(show, "meter") > 0.1);
+    show.until("its end", |show| last(show, "voices") == 0.0);
+    assert_eq!(show.counters("sound").errors, 0);
+    show.finish();
+}
+
+/// A tenth of a second of a loud tone, as a WAV file.
+fn hound_free_wav(folder: &std::path::Path) -> std::path::PathBuf {
+    let samples: Vec<u8> = (0..4_800_u32)
+        .flat_map(|at| {
+            let phase = f64::from(at) * 440.0 / 48_000.0 * std::f64::consts::TAU;
+            ((phase.sin() * 30_000.0) as i16).to_le_bytes()
+        })
+        .collect();
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + samples.len() as u32).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    bytes.extend(48_000_u32.to_le_bytes());
+    bytes.extend(96_000_u32.to_le_bytes());
+    bytes.extend(b"\x02\0\x10\0data");
+    bytes.extend((samples.len() as u32).to_le_bytes());
+    bytes.extend(samples);
+    let path = folder.join("tone.wav");
+    std::fs::write(&path, bytes).expect("written");
+    path
+}
+
+#[test]
+fn a_thousand_notes_a_second_leave_an_empty_tree() {
+    let Some(jack) = Jack::start("sc: a thousand notes a second") else { return };
+    for (protocol, synthdef) in [("udp", "default"), ("udp", "pad"), ("tcp", "pad")] {
+        let port = free_port();
+        let mut stage = Stage::new();
+        let options = [
+            ("voice.pad", synthdef),
+            ("voice.pad.polyphony", "64"),
+            ("protocol", protocol),
+            ("memory", "131072"),
+        ];
+        boots(&mut stage, &jack, port, &options);
+        for note in 0..128 {
+            stage.map(&format!("probe.{note}"), &format!("sound.pad.note{note}"));
+        }
+        stage.map("sound.pad.voices", "probe.voices");
+        let mut show = stage.start();
+        show.until_state("sound", "up");
+        let started = Instant::now();
+        for round in 0..500_u32 {
+            // Two notes every 2 ms, each ends 60 ms later.
+            for nth in 0..2 {
+                let note = (round * 2 + nth) % 128;
+                show.send(&note.to_string(), 0.5);
+                show.send(&((note + 68) % 128).to_string(), 0.0);
+            }
+            let due = started + Duration::from_millis(u64::from(round + 1) * 2);
+            while Instant::now() < due {
+                show.router.step(Some(Duration::from_micros(500))).expect("a turn");
+            }
+        }
+        for note in 0..128 {
+            show.send(&note.to_string(), 0.0);
+        }
+        show.until("silence", |show| last(show, "voices") == 0.0);
+        let counters = show.counters("sound");
+        println!("1,000 notes of `{synthdef}` over {protocol}: {counters:?}");
+        assert_eq!((counters.dropped, counters.errors), (0, 0));
+        if protocol == "udp" {
+            let watcher = client(port);
+            show.until("an empty tree", |_| synths(&watcher) == 0);
+            watcher.disconnect().expect("disconnected");
+        }
+        show.finish();
+    }
+}

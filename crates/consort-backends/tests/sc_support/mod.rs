@@ -1,0 +1,166 @@
+//! A real `scsynth` under a JACK server of the test's own, with the dummy driver: no sound card
+//! is needed. One at a time: a machine has room for eight JACK servers.
+
+#![allow(dead_code)] // Each of those who include this uses a part.
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use consort_sc::{Options, Server, find_executable};
+
+/// How long a condition may take, on a machine that is busy with something else, too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A JACK server; it ends with this.
+pub(crate) struct Jack {
+    child: Child,
+    name: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+impl Jack {
+    /// Starts one, or says loudly why not; in CI that is a failure.
+    pub(crate) fn start(what: &str) -> Option<Jack> {
+        match Self::try_start() {
+            Ok(jack) => Some(jack),
+            Err(why) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "missing peer: {why}");
+                println!("SKIPPED: {what}: {why}");
+                None
+            }
+        }
+    }
+
+    fn try_start() -> Result<Jack, String> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        find_executable(None).map_err(|error| error.to_string())?;
+        let jackd = on_path("jackd").ok_or("no jackd on PATH (Debian: apt install jackd2)")?;
+        let name = format!("consort-sc{}", std::process::id());
+        // The kernel ends it should this thread be gone without a word.
+        let mut command = match on_path("setpriv") {
+            Some(setpriv) => {
+                let mut command = Command::new(setpriv);
+                command.args(["--pdeathsig", "TERM"]).arg(jackd);
+                command
+            }
+            None => Command::new(jackd),
+        };
+        let child = command
+            .args(["-n", &name, "-r", "-d", "dummy", "-r", "48000", "-p", "256"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start jackd: {error}"))?;
+        let jack = Jack { child, name, _turn: turn };
+        // Ready when a first server boots on it.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let server = Server::new(jack.server_options()).map_err(|error| error.to_string())?;
+            match server.boot() {
+                Ok(()) => {
+                    server.quit().map_err(|error| error.to_string())?;
+                    return Ok(jack);
+                }
+                Err(error) if Instant::now() > deadline => {
+                    return Err(format!("no server boots: {error}"));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn environment(&self) -> [(String, String); 4] {
+        [
+            ("JACK_DEFAULT_SERVER".into(), self.name.clone()),
+            ("JACK_NO_START_SERVER".into(), "1".into()),
+            ("SC_JACK_DEFAULT_INPUTS".into(), String::new()),
+            ("SC_JACK_DEFAULT_OUTPUTS".into(), String::new()),
+        ]
+    }
+
+    /// Options of a server on it, at a free port.
+    pub(crate) fn server_options(&self) -> Options {
+        Options {
+            port: free_port(),
+            environment: self.environment().into(),
+            load_synthdefs: false,
+            input_bus_channel_count: 2,
+            output_bus_channel_count: 2,
+            maximum_logins: 8,
+            ..Options::default()
+        }
+    }
+
+    /// Options of an instance that starts a server on it.
+    pub(crate) fn instance_options(&self, port: u16) -> Vec<(String, String)> {
+        let mut options = vec![("server".into(), "boot".into()), ("port".into(), port.to_string())];
+        for (name, value) in self.environment() {
+            options.push(("environment".into(), format!("{name}={value}")));
+        }
+        options
+    }
+}
+
+impl Drop for Jack {
+    fn drop(&mut self) {
+        // Asked first: a killed jackd leaves its entry in a registry of eight for ever.
+        signal(self.child.id(), "TERM");
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A port that is free for UDP and TCP.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let port = udp.local_addr().expect("an address").port();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Another client of the server at a port.
+pub(crate) fn client(port: u16) -> Server {
+    let options = Options { port, ..Options::default() };
+    let server = Server::new(options).expect("a client");
+    server.connect().expect("a connection");
+    server
+}
+
+/// The server process that listens at a port, by its command line.
+pub(crate) fn process_at(port: u16) -> Option<u32> {
+    let wanted = format!("-u\0{port}\0");
+    let other = format!("-t\0{port}\0");
+    std::fs::read_dir("/proc").ok()?.find_map(|entry| {
+        let entry = entry.ok()?;
+        let id: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let is_it = line.contains(&wanted) || line.contains(&other);
+        (is_it && line.split('\0').next()?.contains("scsynth")).then_some(id)
+    })
+}
+
+pub(crate) fn signal(process: u32, name: &str) {
+    let arguments = [format!("-{name}"), process.to_string()];
+    let status = Command::new("kill").args(arguments).status().expect("kill");
+    assert!(status.success(), "cannot signal process {process}");
+}
