@@ -55,8 +55,8 @@ impl PortOptions {
         self
     }
 
-    /// With exactly this number, 0 to 253. (Kernels before 7.0 take a number that is in use,
-    /// and choose another.)
+    /// With exactly this number, 0 to 253. (Linux 7.2 refuses 253; kernels before 7.0 take a
+    /// number that is in use, and choose another.)
     #[must_use]
     pub fn port_id(mut self, port: u8) -> Self {
         self.info.port_id = port;
