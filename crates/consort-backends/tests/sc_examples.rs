@@ -228,7 +228,7 @@ fn the_tablet_mixes_and_sees_the_meters() {
         tablet.send_to(&message(address, value), ("127.0.0.1", show_port)).expect("sent");
     };
     let mut level = 0.0;
-    let mut listen = |level: &mut f64| {
+    let listen = |level: &mut f64| {
         for (address, value) in heard(&tablet) {
             if address == "/meter/1" {
                 *level = value;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use consort_router::{ChannelError, Usage};
 
-use super::config::{BusKind, Config, Player, RESERVED, Setting, check_control};
+use super::config::{BusKind, Config, Player, RESERVED, Setting};
 use super::controls::Scale;
 use super::definitions::suggest;
+use super::settings::check_control;
 
 /// What a channel of the router stands for. Numbers are places in the configuration's lists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,9 @@
 //! SuperCollider: notes, controls and buses of the show play a server, and the server plays the
 //! show.
 //!
-//! `config` and `server_options` read options, `definitions` knows SynthDefs, `instruments` are
-//! those that are built in, `channels` names what can be mapped. `voices` (which notes sound),
+//! `config` is what the options say; `reader`, `settings` and `server_options` read them.
+//! `definitions` knows SynthDefs, `instruments` are those that are built in, `channels` names what
+//! can be mapped. `voices` (which notes sound),
 //! `controls` (ranges and curves), `state` (what a new server is told) and `desk` (values to
 //! messages) know no server; `packets` writes, `link` sends, `inputs` takes what comes back,
 //! `server` is the thread that starts and watches, `score` stands in for a server, `instance`
@@ -18,9 +19,11 @@ mod instance;
 pub mod instruments;
 mod link;
 mod packets;
+mod reader;
 mod score;
 mod server;
 mod server_options;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -74,7 +77,7 @@ as dropped, and both are said once in the log.
 **How a voice ends.** With a control `gate`, it is closed when the note ends and the synth frees \
 itself. A SynthDef without one that frees itself (drums, bells) is left alone. One that does \
 neither is freed when the note ends, which clicks: `check` warns of it. A voice that is stolen \
-fades in 20 ms.
+fades in 20 ms (one that fades already by a `Linen`, in its own time).
 
 **SynthDefs** are built in, or come from files that `sclang` or our library wrote (`synthdef = \
 FILE`), and are validated by `check`. `server:NAME` is one that the server has itself; its \
