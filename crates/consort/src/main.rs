@@ -8,6 +8,7 @@ mod generate;
 mod json;
 mod learn;
 mod log;
+mod midi;
 mod monitor;
 mod notify;
 mod realtime;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command, ScCommands};
+use crate::midi::MidiCommand;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Sc(command) => supercollider(command),
+        Command::Midi(command) => sequencer(command),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
@@ -54,4 +57,8 @@ fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
             sc_files::render(arguments, &mut out).map(|()| ExitCode::SUCCESS)
         }
     }
+}
+
+fn sequencer(command: &MidiCommand) -> anyhow::Result<ExitCode> {
+    midi::run(command, &signals::flag_on_signals()?, &mut std::io::stdout().lock())
 }
