@@ -152,13 +152,13 @@ mod tests {
         let event = Event::control_change(3, 7, 100).expect("sound");
         assert_eq!(
             line(PLAIN, time, source, &event),
-            "   12.345678  20:0    nano[31mKONTROL2:CTRL     ch3   cc 7 100              volume"
+            "   12.345678  20:0    nano[31mKONTROL2:CTRL     ch3  cc 7 100              volume"
         );
         let event = Event::note_on(9, 36, 1).expect("sound");
         let style = Style { is_coloured: true, ..PLAIN };
         assert_eq!(
             line(style, None, None, &event),
-            "               ch9   \x1b[32mnote-on 36 1\x1b[0m          C2"
+            "              ch9  \x1b[32mnote-on 36 1\x1b[0m          C2"
         );
         let dump = Event::system_exclusive(&[0xf0; 100]);
         assert!(line(PLAIN, None, None, &dump).ends_with("F0 F0 … (100 bytes)"));

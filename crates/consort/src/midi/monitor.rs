@@ -111,8 +111,11 @@ impl Monitor {
                     return Ok(());
                 }
             };
-            if follower.is_announcement(event.dest().port) {
-                let Some(announcement) = Announcement::from_event(event) else { return Ok(()) };
+            if let Some(announcement) = Announcement::from_event(event) {
+                // Every port hears of its own connections; what counts comes to the one for it.
+                if !follower.is_announcement(event.dest().port) {
+                    return Ok(());
+                }
                 for change in follower.announced(client, announcement) {
                     match change {
                         Change::Came(name) => writeln!(out, "-- {name} has come")?,

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use consort_seq::file::{MidiFile, SIZE_LIMIT};
-use consort_seq::{ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient};
+use consort_seq::{
+    Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
+};
 
 use super::describe::{Style, line};
 use super::find::{Use, all_ports, find, full_name, usable};
@@ -218,23 +220,17 @@ fn play(
 ) -> anyhow::Result<Played> {
     let files = songs.iter().map(|song| &song.file).collect();
     let mut player = Player::start(client, port, Schedule::new(files, settings))?;
+    let mut turn = |player: &mut Player<'_>| -> anyhow::Result<(Step, u64)> {
+        let step = player.step()?;
+        let time = player.time()?;
+        glance(client, player, time)?;
+        Ok((step, time))
+    };
     loop {
-        let step = player.step();
-        let looked = match &step {
-            Ok(_) => player.time().map_err(Into::into).and_then(|time| {
-                glance(client, &mut player, time)?;
-                Ok(time)
-            }),
-            Err(_) => Ok(0),
-        };
-        if step.is_err() || looked.is_err() {
-            // Whatever is wrong, the notes must not hang; the error is worth more than its.
-            let released = player.release();
-            step?;
-            looked?;
-            released?;
-        }
-        let (step, time) = (step?, looked?);
+        let (step, time) = turn(&mut player).inspect_err(|_| {
+            // Whatever is wrong, notes must not hang; what is wrong with that is less worth.
+            let _ = player.release();
+        })?;
         if ending.is_due() {
             let released = player.release()?;
             return Ok(Played { events: player.played(), time, released: Some(released) });
@@ -281,6 +277,8 @@ pub(super) fn play_here(
     port.connect_to(&target)?;
     let mut listen = |listener: &mut Listener| {
         listener.read(|_, what| match what {
+            // The port hears of its own connection too.
+            Heard::Event(event) if Announcement::from_event(event).is_some() => Ok(()),
             Heard::Event(event) => heard(stamp(event), event),
             Heard::Lost => bail!("events were lost on the way to the printer"),
         })

@@ -159,8 +159,11 @@ impl Recorder {
                 }
             };
             let port = event.dest().port;
-            if follower.is_announcement(port) {
-                let Some(announcement) = Announcement::from_event(event) else { return Ok(()) };
+            if let Some(announcement) = Announcement::from_event(event) {
+                // Every port hears of its own connections; what counts comes to the one for it.
+                if !follower.is_announcement(port) {
+                    return Ok(());
+                }
                 for change in follower.announced(client, announcement) {
                     report(&change, now);
                     if let Change::Went(track, _) = change {

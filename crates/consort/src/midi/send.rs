@@ -27,6 +27,13 @@ pub(crate) struct SendArguments {
     engine: EngineArguments,
 }
 
+impl SendArguments {
+    /// What is to be done, in order.
+    pub(super) fn steps(&self) -> anyhow::Result<Vec<Step>> {
+        parse(&self.events, self.channel)
+    }
+}
+
 /// The list of events, behind the help.
 pub(super) fn help() -> String {
     let mut text = "Events:\n".to_owned();
@@ -42,7 +49,7 @@ pub(super) fn help() -> String {
 
 pub(super) fn run(arguments: &SendArguments, stop: &Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
     // Everything is read before anything is sent.
-    let steps = parse(&arguments.events, arguments.channel)?;
+    let steps = arguments.steps()?;
     let client = super::open("consort send", &arguments.engine.engine()?)?;
     let target = find(&client, &arguments.port, Use::Target)?;
     let port = source(&client)?;

@@ -5,7 +5,9 @@ use std::sync::Mutex;
 
 use clap::Parser;
 use consort_seq::file::{Body, MidiFile, Recording};
-use consort_seq::{ClockKind, Event, HeldNotes, Port, PortCaps, PortOptions, RealTime};
+use consort_seq::{
+    Announcement, ClockKind, Event, HeldNotes, Port, PortCaps, PortOptions, RealTime,
+};
 
 use super::play::{Song, play_here};
 use super::schedule::Settings;
@@ -42,6 +44,16 @@ fn port(client: &SequencerClient, name: &str, caps: PortCaps) -> Port {
 
 const SOURCE: PortCaps = PortCaps::READ.union(PortCaps::SUBS_READ);
 const TARGET: PortCaps = PortCaps::WRITE.union(PortCaps::SUBS_WRITE);
+
+/// The next event that is not about connections.
+fn music(client: &SequencerClient, time: Duration) -> Option<Event> {
+    loop {
+        let event = client.event_input(Some(time)).expect("read")?;
+        if Announcement::from_event(&event).is_none() {
+            return Some(event);
+        }
+    }
+}
 
 fn until(mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
@@ -297,7 +309,7 @@ fn the_monitor_follows_what_comes_and_goes() {
         text,
         format!(
             "-- {address} 'keys:out' has come\n    0.000000  {address}   keys:out                  \
-             ch3   note-on 60 100        C4\n-- {address} 'keys:out' has gone\n"
+             ch3  note-on 60 100        C4\n-- {address} 'keys:out' has gone\n"
         )
     );
 }
@@ -315,7 +327,10 @@ fn ports_are_listed_connected_and_disconnected() {
     let (result, text) = run(&["ports"]);
     result.expect("listed");
     assert!(text.starts_with("ADDRESS  CLIENT        PORT                 USE"), "{text}");
-    let row = format!("\n{:<7}  rack          out                  source\n", out.address());
+    let row = format!(
+        "\n{:<7}  rack          out                  source  software\n",
+        out.address().to_string()
+    );
     assert!(text.contains(&row), "{text}");
 
     let (result, text) = run(&["connect", "rack:out", "rack:in"]);
@@ -353,7 +368,7 @@ fn events_are_sent_and_taken_back_when_stopped() {
     let _input = port(&client, "in", TARGET);
     let heard = || {
         let mut events = Vec::new();
-        while let Some(event) = client.try_event_input().expect("read") {
+        while let Some(event) = music(&client, Duration::ZERO) {
             events.push(words::words(&event));
         }
         events
@@ -377,11 +392,14 @@ fn the_watcher_names_what_comes_and_goes() {
     let mut watcher = watch::Watcher::open(&engine, &mut out).expect("it opens");
     let client = open("keys", &engine).expect("a client");
     let (from, to) = (port(&client, "out", SOURCE), port(&client, "in", TARGET));
+    let mut catch_up =
+        || while watcher.next(Duration::ZERO, &mut out).expect("an announcement or none") {};
+    catch_up();
     from.connect_to(&to).expect("connected");
     from.disconnect_to(&to).expect("disconnected");
     let number = client.client_id();
     drop((from, to, client));
-    while watcher.next(Duration::ZERO, &mut out).expect("an announcement or none") {}
+    catch_up();
     let text = String::from_utf8(out).expect("text");
     for line in [
         "  14:0    Midi Through:Midi Through Port-0\n",
@@ -421,7 +439,7 @@ fn a_receiver_that_vanishes_is_named() {
         let file = path.to_str().expect("text").to_owned();
         run_here(&["play", &file, "--to", "fragile"], &stop)
     });
-    let first = receiver.event_input(Some(DEADLINE)).expect("read").expect("an event");
+    let first = music(&receiver, DEADLINE).expect("an event");
     assert_eq!(words::words(&first), "note-on 60 100");
     drop((input, receiver));
     let (result, out) = player.join().expect("it ends");
@@ -446,7 +464,7 @@ fn a_player_that_is_stopped_releases_what_sounds() {
         run_here(&["play", &file, "--to", "listener", "--loop"], &stopper)
     });
     let mut held = HeldNotes::new();
-    held.note(&receiver.event_input(Some(DEADLINE)).expect("read").expect("an event"));
+    held.note(&music(&receiver, DEADLINE).expect("an event"));
     assert!(!held.is_empty());
     stop.store(true, Ordering::Relaxed);
     let (result, out) = player.join().expect("it ends");
@@ -493,4 +511,28 @@ fn times_for_people() {
     let groups = "root:x:0:\naudio:x:29:one,two\n";
     assert_eq!(group_name(groups, 29).as_deref(), Some("audio"));
     assert_eq!(group_name(groups, 30), None);
+}
+
+#[test]
+fn the_commands_of_the_page_are_sound() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/midi-command.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let mut count = 0;
+    for line in page.lines().filter_map(|line| line.strip_prefix("consort midi ")) {
+        // Quotes stand around whole words.
+        let mut words = Vec::new();
+        for (number, part) in line.split('"').enumerate() {
+            match number % 2 {
+                0 => words.extend(part.split_whitespace()),
+                _ => words.push(part),
+            }
+        }
+        let command = Cli::try_parse_from(["midi"].iter().chain(&words));
+        let command = command.unwrap_or_else(|error| panic!("{line}: {error}")).command;
+        if let MidiCommand::Send(arguments) = command {
+            arguments.steps().unwrap_or_else(|error| panic!("{line}: {error:#}"));
+        }
+        count += 1;
+    }
+    assert!(count >= 15, "only {count} were found");
 }
