@@ -233,6 +233,13 @@ impl MidiFile {
         self.events.len()
     }
 
+    /// How many events are sent: all but the meta events.
+    #[must_use]
+    pub fn message_count(&self) -> usize {
+        let is_meta = |stored: &&Stored| matches!(stored.content, Content::Meta { .. });
+        self.events.len() - self.events.iter().filter(is_meta).count()
+    }
+
     /// Whether there are no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -88,8 +88,7 @@ impl Recording {
     /// How many messages have gone in.
     #[must_use]
     pub fn len(&self) -> usize {
-        let is_message = |event: &FileEvent<'_>| !matches!(event.body, Body::Meta(..));
-        self.file.events().filter(is_message).count()
+        self.file.message_count()
     }
 
     /// Whether no message has gone in yet.

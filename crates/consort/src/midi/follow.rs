@@ -9,6 +9,14 @@ use consort_seq::{
 
 use super::find::{Use, all_ports, full_name, name};
 
+/// The port's own name where that begins with its client's, as for most devices.
+fn short_name(port: &PortInfo) -> String {
+    match port.client_name.as_deref() {
+        Some(client) if port.name.starts_with(client) => port.name.clone(),
+        _ => name(port),
+    }
+}
+
 /// What has become of the ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
@@ -35,7 +43,7 @@ pub(super) struct Follower {
     ports: Vec<Port>,
     /// Their names, and the number of the own port.
     connected: BTreeMap<Address, (String, usize)>,
-    /// The names of all ports, also after they have gone.
+    /// What to call each port in a narrow column, also after it has gone.
     names: BTreeMap<Address, String>,
     /// Where announcements arrive.
     announcements: Port,
@@ -84,11 +92,11 @@ impl Follower {
     fn learn(&mut self, client: &ClientBase) {
         // A closed client has nothing to follow.
         for port in all_ports(client).unwrap_or_default() {
-            self.names.insert(port.address(), name(&port));
+            self.names.insert(port.address(), short_name(&port));
         }
     }
 
-    /// The name of a port, as far as it is known.
+    /// What to call a port, as far as it is known.
     pub(super) fn name(&self, address: Address) -> &str {
         self.names.get(&address).map_or("", String::as_str)
     }

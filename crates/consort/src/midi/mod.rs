@@ -194,6 +194,11 @@ fn clock(nanoseconds: u64) -> String {
     }
 }
 
+/// `1 event`, `2 events`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Reads seconds, `MINUTES:SECONDS` or `HOURS:MINUTES:SECONDS`; seconds may have decimals.
 fn read_clock(text: &str) -> Result<Duration, String> {
     let fail = || format!("`{text}` is no time; expected seconds, M:SS or H:MM:SS");

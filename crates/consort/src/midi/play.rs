@@ -21,7 +21,7 @@ use super::listener::{Heard, Listener, POOL, stamp};
 use super::player::{Player, Step};
 use super::progress::Progress;
 use super::schedule::{Schedule, Settings};
-use super::{Ending, EngineArguments, EngineName, clock, read_clock, send};
+use super::{Ending, EngineArguments, EngineName, clock, counted, read_clock, send};
 
 /// Most that a wait lasts: then signals are looked at, and the bar is drawn.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -130,15 +130,15 @@ pub(super) struct Played {
 }
 
 fn report(played: &Played, is_quiet: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let time = clock(played.time);
+    let (time, events) = (clock(played.time), counted(played.events as usize, "event"));
     let Some(released) = played.released else {
         if !is_quiet {
-            writeln!(out, "played {} events in {time}", played.events)?;
+            writeln!(out, "played {events} in {time}")?;
         }
         return Ok(ExitCode::SUCCESS);
     };
     if !is_quiet {
-        writeln!(out, "stopped at {time} after {} events; {released} released", played.events)?;
+        writeln!(out, "stopped at {time} after {events}; {released} released")?;
     }
     Ok(ExitCode::from(130))
 }
@@ -154,11 +154,11 @@ impl Song {
         let Self { name, file } = self;
         let title = file.name().map(|title| format!(" “{}”", super::ports::plain(&title)));
         format!(
-            "{name}{}: {}, {} tracks, {} events, {}",
+            "{name}{}: {}, {}, {}, {}",
             title.unwrap_or_default(),
             clock(file.length().as_nanoseconds()),
-            file.track_count(),
-            file.len(),
+            counted(file.track_count(), "track"),
+            counted(file.message_count(), "event"),
             file.division()
         )
     }
@@ -179,9 +179,8 @@ fn read(path: &Path, is_partial: bool) -> anyhow::Result<Song> {
     if let Some(error) = errors.first() {
         if !is_partial {
             let hint = "--partial plays what is sound";
-            bail!("{name}: {error} ({hint}: {} events, {})", file.len(), {
-                clock(file.length().as_nanoseconds())
-            });
+            let (events, length) = (file.message_count(), clock(file.length().as_nanoseconds()));
+            bail!("{name}: {error} ({hint}: {}, {length})", counted(events, "event"));
         }
         for error in &errors {
             tracing::warn!("{name}: {error}");

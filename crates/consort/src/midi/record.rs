@@ -17,7 +17,7 @@ use super::find::{Use, find, name};
 use super::follow::{Change, Follower};
 use super::listener::{Heard, Listener, stamp};
 use super::progress::Progress;
-use super::{Ending, EngineArguments, clock};
+use super::{Ending, EngineArguments, clock, counted};
 
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
@@ -76,8 +76,9 @@ pub(super) fn run(
     let (file, losses) = recorder.finish()?;
     target.write(&file)?;
     if !arguments.quiet {
-        let (events, length) = (file.len(), clock(file.length().as_nanoseconds()));
-        writeln!(out, "{shown}: {events} events in {length}, {} tracks", file.track_count())?;
+        let events = counted(file.message_count(), "event");
+        let length = clock(file.length().as_nanoseconds());
+        writeln!(out, "{shown}: {events} in {length}, {}", counted(file.track_count(), "track"))?;
     }
     if losses > 0 {
         bail!("{shown} is there, but events were lost {losses} times: they came too fast");

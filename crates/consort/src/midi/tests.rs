@@ -446,7 +446,7 @@ fn a_receiver_that_vanishes_is_named() {
     let error = result.expect_err("nobody is there").to_string();
     assert_eq!(error, format!("{address} 'fragile:in' has gone, and nobody is left to play to"));
     let name = folder.path().join("song.mid");
-    let summary = format!("{} “lament”: 10:00, 1 tracks, 603 events", name.display());
+    let summary = format!("{} “lament”: 10:00, 1 track, 601 events", name.display());
     assert!(out.starts_with(&summary), "{out}");
 }
 
