@@ -4,7 +4,8 @@ event, with the file that was played.
     python3 compare.py FOLDER
 
 FOLDER holds `song.txt` (the file as `consort midi play --engine embedded --fast` prints it),
-`aseqdump.txt`, and `recorded.txt` (what `record` wrote while `aplaymidi` played, printed likewise).
+`aseqdump.txt`, and of another run, in which `aplaymidi` played, `recorded.txt` (what `record`
+wrote, printed likewise) and `through.txt` (what `aseqdump` heard beside it).
 """
 
 import re
@@ -61,15 +62,12 @@ def main() -> None:
     words = [event for _, event in song]
     equal("consort midi play -> aseqdump", dumped(folder / "aseqdump.txt"), words)
 
-    # aplaymidi gives events of one tick in another order of tracks: compare moment by moment.
+    # A foreign player on a slow machine may be late with an event and so change the order: what
+    # counts is that the recording is what aseqdump heard beside it.
     recorded = printed(folder / "recorded.txt")
-    tracks = lambda events: [[it for it in events if it.startswith(c)] for c in ("ch0", "ch9", "s")]
-    for name, one, other in zip(
-        ("channel 0", "channel 9", "system exclusive"),
-        tracks([event for _, event in recorded]),
-        tracks(words),
-    ):
-        equal(f"aplaymidi -> consort midi record, {name}", one, other)
+    heard = [event for _, event in recorded]
+    equal("aplaymidi -> consort midi record, beside aseqdump", heard, dumped(folder / "through.txt"))
+    equal("aplaymidi -> consort midi record, in any order", sorted(heard), sorted(words))
     late = [found - due for (found, _), (due, _) in zip(sorted(recorded), sorted(song))]
     middle = statistics.median(late)
     away = sorted(abs(it - middle) for it in late)

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use consort_seq::engine::OpenErrorKind;
 use consort_seq::{Embedded, Engine, Error, SequencerClient};
@@ -105,6 +105,8 @@ pub(crate) fn run(
     match done {
         // Whoever closed the output has seen enough.
         Err(error) if is_closed_output(&error) => Ok(ExitCode::SUCCESS),
+        // The sequencer's errors say all that their sources do.
+        Err(error) if error.is::<Error>() => Err(anyhow!("{error}")),
         done => done,
     }
 }
@@ -117,10 +119,7 @@ fn is_closed_output(error: &anyhow::Error) -> bool {
 fn open(name: &str, engine: &Engine) -> anyhow::Result<SequencerClient> {
     SequencerClient::builder(name).engine(engine.clone()).open().map_err(|error| {
         match group_of_device(engine, &error) {
-            Some(group) => anyhow::Error::new(error).context(format!(
-                "the sequencer belongs to the group `{group}`: sudo usermod -aG {group} USER, then \
-                 log in again"
-            )),
+            Some(group) => anyhow!("{error}; here it is `{group}`: sudo usermod -aG {group} USER"),
             None => error.into(),
         }
     })

@@ -131,11 +131,13 @@ impl<'a> Player<'a> {
     /// Takes back what is not due yet and releases every note and pedal that may be down, at
     /// once. Gives how many events that took.
     pub(super) fn release(&mut self) -> Result<usize> {
-        let now = self.time()?;
-        self.retire(now);
+        let before = self.time()?;
+        self.retire(before);
         self.client.drop_output()?;
-        // Some of these may have been delivered since: one note-off too many does no harm.
-        for timed in self.written.drain(..) {
+        let after = self.time()?;
+        // What was due in between may have been delivered, a note on and not its note off: what
+        // it puts down counts, what it lifts does not. One note-off too many does no harm.
+        for timed in self.written.drain(..).take_while(|timed| timed.time <= after) {
             let mut alone = HeldNotes::new();
             alone.note(&timed.event);
             self.held.merge(&alone);
