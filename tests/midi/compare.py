@@ -66,7 +66,9 @@ def main() -> None:
     # counts is that the recording is what aseqdump heard beside it.
     recorded = printed(folder / "recorded.txt")
     heard = [event for _, event in recorded]
-    equal("aplaymidi -> consort midi record, beside aseqdump", heard, dumped(folder / "through.txt"))
+    equal(
+        "aplaymidi -> consort midi record, beside aseqdump", heard, dumped(folder / "through.txt")
+    )
     equal("aplaymidi -> consort midi record, in any order", sorted(heard), sorted(words))
     late = [found - due for (found, _), (due, _) in zip(sorted(recorded), sorted(song))]
     middle = statistics.median(late)

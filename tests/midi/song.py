@@ -42,8 +42,10 @@ def notes(channel: int, chance: random.Random) -> list[tuple[int, bytes]]:
 
 def main() -> None:
     chance = random.Random(26)
-    tempo = [(tick, b"\xff\x51\x03" + struct.pack(">I", chance.randrange(300_000, 700_000))[1:])
-             for tick in range(0, 1900, 240)]
+    tempo = [
+        (tick, b"\xff\x51\x03" + struct.pack(">I", chance.randrange(300_000, 700_000))[1:])
+        for tick in range(0, 1900, 240)
+    ]
     exclusive = [
         (100, b"\xf0\x05\x7e\x7f\x09\x01\xf7"),
         (400, b"\xf0\x03\x43\x12\x00"),
