@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
+use crate::midi::MidiCommand;
 use crate::sc::ScCommand;
 use crate::sc_files::{RenderArguments, SynthDefArguments};
 use crate::sc_ugens::UGensArguments;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// SuperCollider: servers, SynthDefs and scores
     #[command(subcommand)]
     Sc(ScCommands),
+    /// The ALSA sequencer: ports and connections, events in words, MIDI files
+    #[command(subcommand)]
+    Midi(MidiCommand),
     /// See a show that is alive, on a machine that has nothing but this program
     Demo(DemoArgs),
     /// Look into a show that runs: instances, values, rates, log

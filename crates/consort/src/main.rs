@@ -8,6 +8,7 @@ mod generate;
 mod json;
 mod learn;
 mod log;
+mod midi;
 mod monitor;
 mod notify;
 mod realtime;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command, ScCommands};
+use crate::midi::MidiCommand;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Sc(command) => supercollider(command),
+        Command::Midi(command) => sequencer(command),
     };
     done.unwrap_or_else(|error| {
         if is_reader_gone(&error) {
@@ -66,4 +69,8 @@ fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
         }
         ScCommands::Ugens(arguments) => sc_ugens::run(arguments, &mut out),
     }
+}
+
+fn sequencer(command: &MidiCommand) -> anyhow::Result<ExitCode> {
+    midi::run(command, &signals::flag_on_signals()?, &mut std::io::stdout().lock())
 }
