@@ -202,6 +202,17 @@ fn every_example_is_sound() {
     assert!(examples.len() >= 5, "{examples:?}");
 }
 
+/// The words of a command: apart at spaces, but for those in double quotes.
+fn shell_words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(nth, part)| match nth % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
+}
+
 #[test]
 fn every_command_of_the_book_exists() {
     let mut pages = files(&root().join("docs"), "md");
@@ -214,7 +225,7 @@ fn every_command_of_the_book_exists() {
             for line in block.text.lines() {
                 let words = line.split(" #").next().unwrap_or_default();
                 let words = words.split('>').next().unwrap_or_default();
-                let mut words = words.split_whitespace();
+                let mut words = shell_words(words).into_iter();
                 if !words.next().is_some_and(|it| it == "consort" || it.ends_with("/consort")) {
                     continue;
                 }
