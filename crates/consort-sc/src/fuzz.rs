@@ -46,6 +46,10 @@ pub fn sc_reply(bytes: &[u8]) {
         for request in requests {
             let _ = core.wait_for(&request, Slot::new(), None, now);
         }
+        if !core.is_paced() {
+            let _ = core.pace(vec![vec![0; 40_000]; 2], 0..1);
+        }
+        while core.next_paced(now).is_some() {}
         now += Duration::from_millis(300);
         core.tick(now);
         while let Some(action) = core.next_action() {

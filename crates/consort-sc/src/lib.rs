@@ -14,8 +14,11 @@ mod events;
 #[doc(hidden)]
 pub mod fuzz;
 mod lifecycle;
+mod mirror;
 mod moment;
+mod operations;
 mod options;
+mod pace;
 mod pending;
 mod process;
 mod queries;

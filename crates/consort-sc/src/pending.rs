@@ -1,6 +1,7 @@
 //! Requests that wait for their reply, and the futures that their callers hold.
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -133,6 +134,10 @@ struct Entry {
     failure: Option<(String, Vec<OscValue>)>,
     slot: Arc<Slot<OscMessage>>,
     deadline: Duration,
+    timeout: Duration,
+    number: u64,
+    /// The last packet of the request, if it waits to be sent.
+    ticket: u64,
 }
 
 /// At most this many requests may wait at once.
@@ -142,10 +147,11 @@ const MAXIMUM_WAITING: usize = 65_536;
 #[derive(Debug, Default)]
 pub(crate) struct PendingTable {
     entries: Vec<Entry>,
+    numbers: u64,
 }
 
 impl PendingTable {
-    /// Lets `slot` wait for the reply of `request` until `deadline`.
+    /// Lets `slot` wait for the reply of `request` for `timeout`. Returns the wait's number.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if the request has no reply, [`ErrorKind::Allocation`] if
@@ -154,8 +160,9 @@ impl PendingTable {
         &mut self,
         request: &Request,
         slot: Arc<Slot<OscMessage>>,
-        deadline: Duration,
-    ) -> Result<()> {
+        timeout: Duration,
+        now: Duration,
+    ) -> Result<u64> {
         let pattern = request.reply().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidArgument,
@@ -173,9 +180,33 @@ impl PendingTable {
             pattern,
             failure: None,
             slot,
-            deadline,
+            deadline: now + timeout,
+            timeout,
+            number: self.numbers,
+            ticket: 0,
         });
-        Ok(())
+        self.numbers += 1;
+        Ok(self.numbers - 1)
+    }
+
+    /// These requests wait to be sent, up to the packet with the number `ticket`.
+    pub(crate) fn hold(&mut self, waits: Range<u64>, ticket: u64) {
+        for entry in self.entries.iter_mut().filter(|entry| waits.contains(&entry.number)) {
+            entry.ticket = ticket;
+        }
+    }
+
+    /// The queue moved up to the packet `first_waiting`: what is in it, or just was, has its
+    /// whole time again.
+    pub(crate) fn renew(&mut self, first_waiting: u64, now: Duration) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.ticket >= first_waiting) {
+            entry.deadline = entry.deadline.max(now + entry.timeout);
+        }
+    }
+
+    /// These requests are never sent.
+    pub(crate) fn forget(&mut self, waits: Range<u64>) {
+        self.entries.retain(|entry| !waits.contains(&entry.number));
     }
 
     /// Gives a reply to the first request that waits for it. True if there was one.
@@ -267,7 +298,8 @@ mod tests {
         deadline: u64,
     ) -> Pending<i32> {
         let slot = Slot::new();
-        table.add(&request.into(), slot.clone(), Duration::from_secs(deadline)).unwrap();
+        let timeout = Duration::from_secs(deadline);
+        table.add(&request.into(), slot.clone(), timeout, Duration::ZERO).unwrap();
         Pending::new(slot, |message| crate::wire::Arguments::int(message, 0))
     }
 

@@ -1,5 +1,5 @@
-//! What blocking and async servers offer alike, without waiting: properties, callbacks, events,
-//! captures.
+//! What blocking and async servers offer alike, without waiting: their making, properties,
+//! callbacks, events, captures.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,9 +9,11 @@ use consort_osc::OscMessage;
 use crate::async_server::AsyncServer;
 use crate::callbacks::{CallbackHandle, OscPattern, blocking};
 use crate::capture::{Capture, CaptureBuffer};
-use crate::error::Result;
+#[allow(unused_imports)] // For the documentation.
+use crate::error::{ErrorKind, Result};
 use crate::events::{EventFilter, EventReceiver};
 use crate::lifecycle::{LifecycleEvent, Timeouts};
+use crate::options::Options;
 use crate::pending::SlotFuture;
 use crate::queries::StatusInfo;
 use crate::server::Server;
@@ -34,6 +36,26 @@ impl Session {
 macro_rules! realtime_methods {
     ($type:ident) => {
         impl $type {
+            /// A server with these options; nothing is started or connected yet.
+            ///
+            /// # Errors
+            /// [`ErrorKind::InvalidOptions`]; [`ErrorKind::Io`] if no thread can be started.
+            pub fn new(options: Options) -> Result<Self> {
+                Self::with_timeouts(options, None, Timeouts::default())
+            }
+
+            /// As `new`, with a name for logs, and with deadlines.
+            ///
+            /// # Errors
+            /// As `new`.
+            pub fn with_timeouts(
+                options: Options,
+                name: Option<String>,
+                timeouts: Timeouts,
+            ) -> Result<Self> {
+                Ok(Self { session: Arc::new(Session::new(options, name, timeouts)?) })
+            }
+
             /// The same server, for threads.
             pub fn blocking(&self) -> Server {
                 Server { session: self.session.clone() }

@@ -1,11 +1,11 @@
 //! What a context needs to know of SynthDef files: which SynthDefs are in them, and their
-//! controls. The format is SCgf, version 1 or 2 (SuperCollider's "Synth Definition File
-//! Format").
+//! controls.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::synthdef::SynthDef;
 
 /// A control of a SynthDef.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct ControlInfo {
     pub name: String,
     /// Its index.
     pub index: u32,
-    /// Its default value.
+    /// Its default value; the first, for an array.
     pub default: f32,
 }
 
@@ -23,13 +23,26 @@ pub struct ControlInfo {
 pub struct SynthDefInfo {
     /// Its name.
     pub name: String,
-    /// Its named controls.
+    /// Its named controls, by index.
     pub controls: Vec<ControlInfo>,
     /// How many values all controls have together.
     pub value_count: u32,
 }
 
 impl SynthDefInfo {
+    fn of(synthdef: &SynthDef) -> Self {
+        let controls = synthdef.controls().iter().map(|control| ControlInfo {
+            name: control.name.clone(),
+            index: control.index,
+            default: control.values.first().copied().unwrap_or_default(),
+        });
+        Self {
+            name: synthdef.name().to_owned(),
+            controls: controls.collect(),
+            value_count: synthdef.control_value_count(),
+        }
+    }
+
     /// Whether it has a control of this name.
     pub fn has_control(&self, name: &str) -> bool {
         self.controls.iter().any(|control| control.name == name)
@@ -78,14 +91,25 @@ pub struct SynthDefFile {
     definitions: Vec<Arc<SynthDefInfo>>,
 }
 
+impl From<&SynthDef> for SynthDefFile {
+    fn from(synthdef: &SynthDef) -> Self {
+        let definitions = vec![Arc::new(SynthDefInfo::of(synthdef))];
+        Self { bytes: synthdef.compile().into(), definitions }
+    }
+}
+
 impl SynthDefFile {
     /// Understands the bytes of a file.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidSynthDef`], with the offset.
+    /// [`ErrorKind::InvalidSynthDef`], with the place.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Result<Self> {
         let bytes = bytes.into();
-        let definitions = parse(&bytes)?;
+        let definitions: Vec<_> = SynthDef::read_all(&bytes)
+            .map_err(|error| Error::new(ErrorKind::InvalidSynthDef, error.to_string()))?
+            .iter()
+            .map(|synthdef| Arc::new(SynthDefInfo::of(synthdef)))
+            .collect();
         if definitions.is_empty() {
             return Err(Error::new(ErrorKind::InvalidSynthDef, "the file holds no SynthDef"));
         }
@@ -121,124 +145,6 @@ impl SynthDefFile {
     }
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
-        let Some(end) = end else {
-            return Err(Error::new(
-                ErrorKind::InvalidSynthDef,
-                format!(
-                    "at offset {}: {count} bytes expected, but the file ends at {}",
-                    self.at,
-                    self.bytes.len()
-                ),
-            ));
-        };
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    /// A count: 32 bits in version 2, 16 in version 1.
-    fn count(&mut self, version: i32) -> Result<usize> {
-        let at = self.at;
-        let count = if version == 2 {
-            i32::from_be_bytes(self.array()?)
-        } else {
-            i32::from(i16::from_be_bytes(self.array()?))
-        };
-        usize::try_from(count).map_err(|_| {
-            Error::new(ErrorKind::InvalidSynthDef, format!("at offset {at}: a count of {count}"))
-        })
-    }
-
-    fn string(&mut self) -> Result<String> {
-        let length = usize::from(self.array::<1>()?[0]);
-        Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
-    }
-
-    fn floats(&mut self, count: usize) -> Result<Vec<f32>> {
-        let bytes = self.take(count.saturating_mul(4))?;
-        Ok(bytes
-            .chunks_exact(4)
-            .map(|chunk| f32::from_be_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]))
-            .collect())
-    }
-}
-
-fn parse(bytes: &[u8]) -> Result<Vec<Arc<SynthDefInfo>>> {
-    let mut reader = Reader { bytes, at: 0 };
-    if reader.take(4).ok() != Some(b"SCgf") {
-        return Err(Error::new(
-            ErrorKind::InvalidSynthDef,
-            "at offset 0: a SynthDef file begins with the letters SCgf",
-        ));
-    }
-    let version = i32::from_be_bytes(reader.array()?);
-    if version != 1 && version != 2 {
-        return Err(Error::new(
-            ErrorKind::InvalidSynthDef,
-            format!("at offset 4: version {version}; 1 and 2 are known"),
-        ));
-    }
-    let count = i16::from_be_bytes(reader.array()?);
-    let mut definitions = Vec::new();
-    for _ in 0..count.max(0) {
-        definitions.push(Arc::new(parse_definition(&mut reader, version)?));
-    }
-    Ok(definitions)
-}
-
-fn parse_definition(reader: &mut Reader<'_>, version: i32) -> Result<SynthDefInfo> {
-    let name = reader.string()?;
-    let constants = reader.count(version)?;
-    reader.floats(constants)?;
-    let value_count = reader.count(version)?;
-    let defaults = reader.floats(value_count)?;
-    let names = reader.count(version)?;
-    let mut controls = Vec::new();
-    for _ in 0..names {
-        let at = reader.at;
-        let name = reader.string()?;
-        let index = reader.count(version)?;
-        let default = *defaults.get(index).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidSynthDef,
-                format!("at offset {at}: control {name:?} has index {index} of {value_count}"),
-            )
-        })?;
-        controls.push(ControlInfo { name, index: index as u32, default });
-    }
-    let ugens = reader.count(version)?;
-    for _ in 0..ugens {
-        reader.string()?;
-        reader.take(1)?;
-        let inputs = reader.count(version)?;
-        let outputs = reader.count(version)?;
-        reader.take(2)?;
-        let input_size = if version == 2 { 8usize } else { 4 };
-        reader.take(inputs.saturating_mul(input_size))?;
-        reader.take(outputs)?;
-    }
-    let variants = i16::from_be_bytes(reader.array()?);
-    for _ in 0..variants.max(0) {
-        reader.string()?;
-        reader.floats(value_count)?;
-    }
-    Ok(SynthDefInfo { name, controls, value_count: value_count as u32 })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,15 +171,17 @@ mod tests {
         assert_eq!(info.value_count, 2);
         assert!(info.has_control("frequency") && !info.has_control("gate"));
         assert_eq!(info.controls[1].default, 440.0);
+        let synthdef = SynthDef::read_all(file.bytes()).unwrap().remove(0);
+        assert_eq!(SynthDefFile::from(&synthdef), file);
     }
 
     #[test]
-    fn every_truncation_is_an_error_with_an_offset() {
+    fn every_truncation_is_an_error_with_its_place() {
         let whole = example();
         for length in 0..whole.len() {
             let error = SynthDefFile::new(&whole[..length]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSynthDef);
-            assert!(error.to_string().contains("offset"), "{error}");
+            assert!(error.to_string().contains("at byte"), "{error}");
         }
         assert!(SynthDefFile::new(&b"RIFF1234"[..]).is_err());
     }

@@ -26,11 +26,13 @@ fn every_name_on_the_page_exists_and_no_cell_is_empty() {
     let mut tests = source.clone();
     sources(&root.join("tests"), &mut tests);
     let mut rows = 0;
+    let mut named = Vec::new();
     for line in page.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         assert!(cells.iter().all(|cell| !cell.is_empty()), "an empty cell: {line}");
         let Some(test) = code_words(cells[cells.len() - 1]).next() else { continue };
         rows += 1;
+        named.push(cells[0].trim_matches('`').to_owned());
         let function = test.rsplit("::").next().unwrap();
         assert!(tests.contains(&format!("fn {function}()")), "no test {test}");
         if cells.len() == 4 {
@@ -39,10 +41,84 @@ fn every_name_on_the_page_exists_and_no_cell_is_empty() {
                 let exists = source.contains(&format!("fn {name}"))
                     || source.contains(&format!("struct {name}"))
                     || source.contains(&format!("enum {name}"))
+                    || source.contains(&format!("trait {name}"))
                     || source.contains(&format!("{name}:"));
                 assert!(exists, "no {name} in the crate");
             }
         }
     }
     assert!(rows > 100, "only {rows} rows");
+    for method in THEIRS {
+        assert!(
+            named.iter().any(|name| name == method || name.starts_with(&format!("{method}("))),
+            "Supriya's {method} is not on the page"
+        );
+    }
+    for getter in GETTERS {
+        let name = format!("{getter}(sync=False)");
+        assert!(named.contains(&name), "{name} is not on the page");
+    }
+    let faults = page.split("## What Supriya gets wrong").nth(1).unwrap().lines();
+    let faults = faults.filter(|line| line.starts_with("| ") && line.contains("::")).count();
+    assert!(faults >= 26, "only {faults} faults");
 }
+
+/// Every class, method and property of `supriya.realtime`.
+const THEIRS: &[&str] = &[
+    "AsyncServer",
+    "BaseServer",
+    "Server",
+    "ServerLifecycleCallback",
+    "FailWarning",
+    "boot",
+    "connect",
+    "disconnect",
+    "dump_tree",
+    "get_buffer",
+    "get_buffer_range",
+    "get_bus",
+    "get_bus_range",
+    "get_synth_control_range",
+    "get_synth_controls",
+    "query_buffer",
+    "query_node",
+    "query_status",
+    "query_tree",
+    "query_version",
+    "quit",
+    "quit(force=True)",
+    "reboot",
+    "register_lifecycle_callback",
+    "register_osc_callback",
+    "reset",
+    "sync",
+    "unregister_lifecycle_callback",
+    "unregister_osc_callback",
+    "boot_future",
+    "exit_future",
+    "osc_protocol",
+    "process_protocol",
+    "__contains__",
+    "send",
+    "set_latency",
+    "default_group",
+    "is_owner",
+    "shared_memory",
+    "status",
+];
+
+/// Those that take `sync`.
+const GETTERS: &[&str] = &[
+    "dump_tree",
+    "get_buffer",
+    "get_buffer_range",
+    "get_bus",
+    "get_bus_range",
+    "get_synth_control_range",
+    "get_synth_controls",
+    "query_buffer",
+    "query_node",
+    "query_status",
+    "query_tree",
+    "query_version",
+];

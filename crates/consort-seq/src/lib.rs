@@ -3,6 +3,9 @@
 pub mod client;
 pub mod engine;
 pub mod event;
+#[cfg(feature = "midi-file")]
+pub mod file;
+mod held;
 pub mod midi;
 pub mod raw;
 mod tempo;
@@ -21,5 +24,6 @@ pub use event::{
     EventFlags, EventResult, EventTime, EventType, Key, Note, Payload, QUEUE_DIRECT, Quote,
     RealTime, RealTimeError, UmpNotice,
 };
+pub use held::HeldNotes;
 pub use midi::{MidiCoder, MidiDecoder, MidiEncoder, NotMidi};
 pub use tempo::{TempoMap, TempoMapError};

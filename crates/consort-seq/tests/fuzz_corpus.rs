@@ -1,5 +1,5 @@
-//! Replays the committed corpora of the fuzz targets `midi_coder` and `seq_cells`, and throws
-//! random input at the latter.
+//! Replays the committed corpora of the fuzz targets `midi_coder`, `seq_cells` and (with the
+//! feature `midi-file`) `midi_file`, and throws random input at `seq_cells`.
 
 use std::path::Path;
 
@@ -23,6 +23,12 @@ fn midi_coder() {
 #[test]
 fn seq_cells() {
     replay("seq_cells", consort_seq::client::fuzz::seq_cells);
+}
+
+#[cfg(feature = "midi-file")]
+#[test]
+fn midi_file() {
+    replay("midi_file", consort_seq::file::fuzz::midi_file);
 }
 
 proptest! {

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
+use crate::midi::MidiCommand;
 use crate::sc::ScCommand;
 use crate::sc_files::{RenderArguments, SynthDefArguments};
+use crate::sc_ugens::UGensArguments;
 
 /// The control bus for live music and shows.
 #[derive(Debug, Parser)]
@@ -29,6 +31,9 @@ pub(crate) enum Command {
     /// SuperCollider: servers, SynthDefs and scores
     #[command(subcommand)]
     Sc(ScCommands),
+    /// The ALSA sequencer: ports and connections, events in words, MIDI files
+    #[command(subcommand)]
+    Midi(MidiCommand),
     /// See a show that is alive, on a machine that has nothing but this program
     Demo(DemoArgs),
     /// Look into a show that runs: instances, values, rates, log
@@ -51,6 +56,8 @@ pub(crate) enum ScCommands {
     Synthdef(SynthDefArguments),
     /// Render a score to a sound file
     Render(RenderArguments),
+    /// Explain a UGen, or list all
+    Ugens(UGensArguments),
 }
 
 /// Options of the command line that replace those of the configuration.
@@ -133,12 +140,12 @@ pub(crate) struct BackendsArgs {
     pub(crate) format: PageFormat,
 }
 
-/// How `consort backends` writes a page.
+/// How a page of the reference is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PageFormat {
     /// For the terminal
     Text,
-    /// As in docs/backends/
+    /// As in docs/
     Markdown,
 }
 

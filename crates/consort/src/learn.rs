@@ -69,7 +69,9 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
     let heards = Rc::new(RefCell::new(Heards::default()));
     let (observed, instance) = (Rc::clone(&heards), name.to_owned());
     router.observe_unmapped(Box::new(move |from, specification, value| {
-        if from == wanted && observed.borrow_mut().hear(specification, value) {
+        // It may come from the network, and goes to a terminal.
+        let is_plain = !specification.contains(char::is_control);
+        if from == wanted && is_plain && observed.borrow_mut().hear(specification, value) {
             say(&format!("{instance}.{specification}    {value:.3}\n"));
         }
     }));

@@ -1,11 +1,18 @@
 //! Logs: through `tracing` to standard error, and the last lines into a ring for onlookers.
 //!
+//! Whoever logs never waits: lines stand in a bounded queue for a thread that writes them. When
+//! standard error takes no more (a terminal that is held, a full pipe or disk), lines beyond
+//! the queue are counted, and the count is written when it moves again. At the end of the
+//! program [`finish`] waits for the rest.
+//!
 //! While the live view has the terminal, lines go to the ring alone; the view shows them.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
@@ -13,28 +20,52 @@ use tracing_subscriber::EnvFilter;
 const LINES: usize = 200;
 /// How many characters of a line it keeps.
 const WIDTH: usize = 400;
+/// How many lines wait for standard error.
+const QUEUE: usize = 4_096;
+/// How long the end of the program waits for an output that does not move.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 static RING: Mutex<Ring> = Mutex::new(Ring { lines: VecDeque::new(), next: 0 });
 static IS_HELD: AtomicBool = AtomicBool::new(false);
+static QUEUED: OnceLock<Queue> = OnceLock::new();
 
 struct Ring {
-    lines: VecDeque<String>,
+    // Shared, so that reading them holds the lock for no longer than counting takes.
+    lines: VecDeque<Arc<str>>,
     /// The number of the line that comes next, counted from the start of the program.
     next: u64,
 }
 
 /// Sends logs to standard error, in colour where that is a terminal. `CONSORT_LOG` filters
 /// them (`debug`, `consort_router=trace`, …); the default is `info`.
-pub(crate) fn init() {
+///
+/// Keep what is returned until the end of the program: dropping it is [`finish`].
+#[must_use]
+pub(crate) fn init() -> Finish {
     let filter = EnvFilter::try_from_env("CONSORT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let is_terminal = io::stderr().is_terminal();
+    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+    // Where no thread is to be had, lines are written by those who log.
+    if let Ok(queue) = Queue::start(Box::new(io::stderr())) {
+        let _ = QUEUED.set(queue);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Writer)
+        .with_writer(move || Writer { is_terminal })
         .with_ansi(colour)
         .with_target(false)
         .compact()
         .init();
+    Finish
+}
+
+/// Writes what is left of the log when it is dropped.
+pub(crate) struct Finish;
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        finish(PATIENCE);
+    }
 }
 
 /// Keeps lines from the terminal (they only go to the ring), or lets them through again.
@@ -42,37 +73,56 @@ pub(crate) fn hold(is_held: bool) {
     IS_HELD.store(is_held, Ordering::Release);
 }
 
+/// Waits until all lines are written, but not for an output that does not move.
+pub(crate) fn finish(patience: Duration) {
+    if let Some(queue) = QUEUED.get() {
+        queue.finish(patience);
+    }
+}
+
 /// The lines from number `from` on, as far as they are kept, and the number of the next one.
 pub(crate) fn lines(from: u64) -> (Vec<String>, u64) {
     let ring = RING.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = usize::try_from(ring.next.saturating_sub(from)).unwrap_or(usize::MAX);
     let skipped = ring.lines.len().saturating_sub(wanted);
-    (ring.lines.iter().skip(skipped).cloned().collect(), ring.next)
+    let kept: Vec<Arc<str>> = ring.lines.iter().skip(skipped).cloned().collect();
+    let next = ring.next;
+    drop(ring);
+    (kept.iter().map(|line| line.to_string()).collect(), next)
 }
 
-/// Takes one event of the log at a time.
-struct Writer;
+/// Takes one event of the log at a time. Never fails: tracing would write about it to standard
+/// error itself, and panic when that is closed.
+struct Writer {
+    is_terminal: bool,
+}
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
+        let lines: Vec<Arc<str>> = text.lines().map(|line| plain(line).into()).collect();
         let mut ring = RING.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in text.lines() {
+        for line in lines {
             if ring.lines.len() == LINES {
                 ring.lines.pop_front();
             }
-            ring.lines.push_back(plain(line));
+            ring.lines.push_back(line);
             ring.next += 1;
         }
         drop(ring);
-        if !IS_HELD.load(Ordering::Acquire) {
-            io::stderr().write_all(bytes)?;
+        if self.is_terminal && IS_HELD.load(Ordering::Acquire) {
+            return Ok(bytes.len());
+        }
+        match QUEUED.get() {
+            Some(queue) => queue.push(bytes),
+            // Whoever closed it does not want to read it.
+            None => drop(io::stderr().write_all(bytes)),
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 
@@ -91,24 +141,196 @@ fn plain(line: &str) -> String {
     kept.chars().take(WIDTH).collect()
 }
 
+enum Job {
+    Line(Box<[u8]>),
+    /// Answered when all before it is written.
+    Finish(SyncSender<()>),
+}
+
+/// Lines on their way to an output that may be slow.
+struct Queue {
+    jobs: SyncSender<Job>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Lines that found no room, or that the output refused.
+    lost: AtomicU64,
+    /// Jobs done.
+    done: AtomicU64,
+}
+
+impl Queue {
+    fn start(output: Box<dyn Write + Send>) -> io::Result<Self> {
+        let (jobs, waiting) = sync_channel(QUEUE);
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || write_all(output, &waiting, &counted))?;
+        Ok(Queue { jobs, counts })
+    }
+
+    /// Never waits.
+    fn push(&self, line: &[u8]) {
+        if self.jobs.try_send(Job::Line(line.into())).is_err() {
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all is written that was pushed before, for as long as something moves at
+    /// least once in `patience`. Returns whether all is.
+    fn finish(&self, patience: Duration) -> bool {
+        let (done, is_done) = sync_channel(1);
+        let mut job = Job::Finish(done);
+        let mut moved = (self.counts.done.load(Ordering::Relaxed), Instant::now());
+        loop {
+            match self.jobs.try_send(job) {
+                Ok(()) => break,
+                Err(TrySendError::Full(same)) => job = same,
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+            if !self.is_moving(&mut moved, patience) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        loop {
+            match is_done.recv_timeout(Duration::from_millis(50)) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) if self.is_moving(&mut moved, patience) => {}
+                Err(RecvTimeoutError::Timeout) => return false,
+            }
+        }
+    }
+
+    fn is_moving(&self, moved: &mut (u64, Instant), patience: Duration) -> bool {
+        let done = self.counts.done.load(Ordering::Relaxed);
+        if done != moved.0 {
+            *moved = (done, Instant::now());
+        }
+        moved.1.elapsed() < patience
+    }
+}
+
+/// The writing thread, until the program ends.
+fn write_all(mut output: Box<dyn Write + Send>, jobs: &Receiver<Job>, counts: &Counts) {
+    let mut told = 0;
+    while let Ok(job) = jobs.recv() {
+        match job {
+            Job::Line(line) => {
+                if output.write_all(&line).and_then(|()| output.flush()).is_err() {
+                    counts.lost.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Job::Finish(done) => drop(done.send(())),
+        }
+        let lost = counts.lost.load(Ordering::Relaxed);
+        if lost > told {
+            let text = format!(" WARN {} lines of the log were lost here\n", lost - told);
+            if output.write_all(text.as_bytes()).is_ok() {
+                told = lost;
+            }
+        }
+        counts.done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Sender;
+
     use super::*;
 
     #[test]
     fn the_ring_keeps_the_last_lines_without_colours() {
         hold(true);
+        let mut writer = Writer { is_terminal: true };
         let (_, from) = lines(u64::MAX);
-        Writer
-            .write_all(b"\x1b[32m INFO\x1b[0m up\t\x1b[1minstance\x1b[0m=desk\n")
-            .expect("written");
+        writer.write_all(b"\x1b[32m INFO\x1b[0m up\t\x1b[1minstance\x1b[0m=desk\n").expect("it");
         assert_eq!(lines(from), (vec![" INFO upinstance=desk".to_owned()], from + 1));
         for number in 0..2 * LINES {
-            Writer.write_all(format!("line {number}\n").as_bytes()).expect("written");
+            writer.write_all(format!("line {number}\n").as_bytes()).expect("written");
         }
         let (kept, next) = lines(0);
         assert_eq!((kept.len(), next), (LINES, from + 1 + 2 * LINES as u64));
         assert_eq!(kept[LINES - 1], format!("line {}", 2 * LINES - 1));
         hold(false);
+    }
+
+    /// An output that takes a write only when it is let.
+    struct Gate {
+        lets: Receiver<bool>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Once nobody lets or forbids, all goes through.
+            if self.lets.recv() == Ok(false) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.written.lock().expect("it").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn gate() -> (Queue, Sender<bool>, Arc<Mutex<Vec<u8>>>) {
+        let (letting, lets) = std::sync::mpsc::channel();
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let output = Box::new(Gate { lets, written: Arc::clone(&written) });
+        (Queue::start(output).expect("a thread"), letting, written)
+    }
+
+    #[test]
+    fn nothing_is_lost_at_a_normal_end() {
+        let (queue, letting, written) = gate();
+        let all: Vec<String> = (0..QUEUE).map(|number| format!("line {number}\n")).collect();
+        for line in &all {
+            queue.push(line.as_bytes());
+        }
+        drop(letting);
+        assert!(queue.finish(Duration::from_secs(30)));
+        assert_eq!(String::from_utf8(written.lock().expect("it").clone()), Ok(all.concat()));
+    }
+
+    #[test]
+    fn an_output_that_stands_still_stops_nobody_and_what_is_lost_is_counted() {
+        let (queue, letting, written) = gate();
+        for number in 0..3 * QUEUE {
+            queue.push(format!("line {number}\n").as_bytes());
+        }
+        assert!(!queue.finish(Duration::from_millis(50)), "it cannot be done");
+        let lost = queue.counts.lost.load(Ordering::Relaxed) as usize;
+        assert!((2 * QUEUE - 1..=2 * QUEUE).contains(&lost), "{lost}");
+        drop(letting);
+        assert!(queue.finish(Duration::from_secs(30)));
+        let text = String::from_utf8(written.lock().expect("it").clone()).expect("UTF-8");
+        assert!(
+            text.contains(&format!(" WARN {lost} lines of the log were lost here\n")),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 3 * QUEUE - lost + 1);
+    }
+
+    #[test]
+    fn a_full_disk_is_counted_and_told_when_there_is_room_again() {
+        let (queue, letting, written) = gate();
+        for verdict in [false, false, false, false, true] {
+            letting.send(verdict).expect("it waits");
+        }
+        queue.push(b"one\n"); // refused, and so is the count
+        queue.push(b"two\n"); // the same
+        queue.push(b"three\n");
+        drop(letting);
+        assert!(queue.finish(Duration::from_secs(30)));
+        let text = String::from_utf8(written.lock().expect("it").clone()).expect("UTF-8");
+        assert_eq!(text, "three\n WARN 2 lines of the log were lost here\n");
     }
 }

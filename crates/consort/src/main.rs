@@ -8,6 +8,7 @@ mod generate;
 mod json;
 mod learn;
 mod log;
+mod midi;
 mod monitor;
 mod notify;
 mod realtime;
@@ -15,6 +16,7 @@ mod reference;
 mod run;
 mod sc;
 mod sc_files;
+mod sc_ugens;
 mod signals;
 
 use std::process::ExitCode;
@@ -22,10 +24,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command, ScCommands};
+use crate::midi::MidiCommand;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::init();
+    let _log = log::init();
     let done = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
@@ -36,11 +39,22 @@ fn main() -> ExitCode {
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Sc(command) => supercollider(command),
+        Command::Midi(command) => sequencer(command),
     };
     done.unwrap_or_else(|error| {
+        if is_reader_gone(&error) {
+            return ExitCode::SUCCESS;
+        }
         tracing::error!("{error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Whether all that failed is that nobody reads standard output any more (`| head`). What
+/// fails on another pipe says so with a context of its own.
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let error = error.chain().next().and_then(|it| it.downcast_ref::<std::io::Error>());
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
@@ -53,5 +67,10 @@ fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
         ScCommands::Render(arguments) => {
             sc_files::render(arguments, &mut out).map(|()| ExitCode::SUCCESS)
         }
+        ScCommands::Ugens(arguments) => sc_ugens::run(arguments, &mut out),
     }
+}
+
+fn sequencer(command: &MidiCommand) -> anyhow::Result<ExitCode> {
+    midi::run(command, &signals::flag_on_signals()?, &mut std::io::stdout().lock())
 }

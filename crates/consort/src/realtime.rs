@@ -13,6 +13,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const STACK: usize = 256 << 10;
 const HEAP: usize = 16 << 20;
 
+/// What glibc takes as the largest size for its heap (`HEAP_MAX_SIZE / 2`); it refuses more,
+/// and would then map and unmap every large block.
+#[cfg(target_env = "gnu")]
+const HEAP_BLOCK: libc::c_int = 32 << 20;
+
 /// `CAP_IPC_LOCK`, capabilities(7).
 const CAP_IPC_LOCK: u32 = 14;
 
@@ -65,9 +70,13 @@ fn has_capability(number: u32) -> bool {
 fn keep_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets two parameters of the allocator; no pointers are involved.
-    unsafe {
-        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, libc::c_int::MAX);
+    let is_kept = unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) == 1
+            && libc::mallopt(libc::M_MMAP_THRESHOLD, HEAP_BLOCK) == 1
+    };
+    #[cfg(target_env = "gnu")]
+    if !is_kept {
+        tracing::warn!("realtime: the allocator does not keep its memory");
     }
 }
 

@@ -1,10 +1,19 @@
-//! Every configuration in the book, in the READMEs and under examples/ is sound. A block whose
-//! first line is a comment with a file's name is that file; its page's other blocks find it.
+//! Every configuration in the book, in the README and under examples/ is sound, and those that
+//! touch nothing but this machine run. A block whose first line is a comment with a file's name
+//! is that file; its page's other blocks find it. Scripts also run in the harness, see
+//! python/midimonster/tests/test_book.py.
 #![allow(clippy::print_stdout)] // the list of what was tested is part of the result
 
+mod support;
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use support::until;
+
+/// Backends whose shows run in a test: they need no device, and speak to this machine alone.
+const AT_HOME: [&str; 4] = ["loopback", "lua", "osc", "python"];
 
 struct Block {
     language: String,
@@ -53,6 +62,52 @@ fn check(folder: &Path, name: &str) -> Result<(), String> {
     Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// The instances of a show as `consort status` sees them: name, backend, state.
+fn instances(folder: &Path) -> Vec<[String; 3]> {
+    let mut status = support::command(folder);
+    let output = status.args(["status", "--json"]).stdout(std::process::Stdio::piped()).output();
+    let shows: serde_json::Value =
+        serde_json::from_slice(&output.expect("runs").stdout).unwrap_or_default();
+    let instances = shows[0]["instances"].as_array().cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    instances.iter().map(|it| ["name", "backend", "state"].map(|key| text(&it[key]))).collect()
+}
+
+/// Whether a configuration names only backends that run in a test here.
+fn is_at_home(text: &str, has_python: bool) -> bool {
+    let headers = text.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    let mut backends = headers.filter(|header| *header != "map").map(|header| {
+        let (backend, name) = header.split_once(' ').unwrap_or((header, ""));
+        if backend == "backend" { name } else { backend }
+    });
+    backends.all(|it| AT_HOME.contains(&it) && (has_python || it != "python"))
+}
+
+/// Runs a show until all of it that waits for nobody is up, and stops it.
+fn run(folder: &Path, name: &str) -> Result<(), String> {
+    let log = folder.join("log.txt");
+    let mut command = support::command(folder);
+    command.args(["run", name]).stderr(File::create(&log).expect("a file"));
+    let mut child = command.spawn().expect("started");
+    let mut ended = None;
+    until(&format!("all of {name} is up"), || {
+        ended = child.try_wait().expect("a child");
+        let instances = instances(folder);
+        let is_up = |[_, backend, state]: &[String; 3]| {
+            // A port may be in use, a name unknown here; a script is on its own.
+            state == "up" || backend == "osc" && state == "waiting"
+        };
+        ended.is_some() || !instances.is_empty() && instances.iter().all(is_up)
+    });
+    if ended.is_none() {
+        support::signal(child.id(), "INT");
+    }
+    let status = child.wait().expect("ended");
+    let said = std::fs::read_to_string(&log).expect("a log");
+    let is_well = status.success() && !said.contains("Traceback") && !said.contains("ERROR");
+    if is_well { Ok(()) } else { Err(said) }
+}
+
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -71,7 +126,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn every_configuration_of_the_book_is_sound() {
     let mut pages = files(&root().join("docs"), "md");
     pages.push(root().join("README.md"));
-    let (mut tested, mut broken) = (0, Vec::new());
+    let (mut tested, mut ran, mut broken) = (0, 0, Vec::new());
+    let has_python = !support::lacks_python();
     for path in pages {
         let page = std::fs::read_to_string(&path).expect("a page");
         let folder = tempfile::tempdir().expect("a folder");
@@ -87,28 +143,102 @@ fn every_configuration_of_the_book_is_sound() {
             let made = format!("block-{}.cfg", number + 1);
             let name = file_name(&block.text).unwrap_or(&made);
             std::fs::write(folder.path().join(name), &block.text).expect("written");
-            match check(folder.path(), name) {
-                Ok(()) => println!("{shown}: {name}: fine"),
+            let runs = shown.starts_with("docs") && is_at_home(&block.text, has_python);
+            let mut done = check(folder.path(), name);
+            if runs {
+                done = done.and_then(|()| run(folder.path(), name));
+                ran += 1;
+            }
+            match done {
+                Ok(()) => println!("{shown}: {name}: {}", if runs { "ran" } else { "checked" }),
                 Err(error) => broken.push(format!("{shown}: {name}:\n{error}")),
             }
             tested += 1;
         }
+        for block in blocks.iter().filter(|block| block.language == "python") {
+            match file_name(&block.text) {
+                Some(name) => {
+                    let module = name.trim_end_matches(".py");
+                    let is_test = name.starts_with("test_");
+                    let is_used = blocks.iter().any(|it| {
+                        it.language == "ini" && it.text.contains(&format!("module = {module}\n"))
+                    });
+                    println!("{shown}: {name}: {}", if is_test { "a test" } else { "ran" });
+                    assert!(is_used || is_test, "{shown}: no show runs {name}");
+                }
+                None => assert!(block.text.contains("from alsa_midi"), "{shown}: {}", block.text),
+            }
+        }
     }
-    println!("{tested} configurations of the book tested");
+    println!("{tested} configurations of the book tested, {ran} of them ran");
     assert!(broken.is_empty(), "{}", broken.join("\n"));
-    assert!(tested >= 10, "only {tested} were found");
+    assert!(tested >= 10 && ran >= 8, "only {tested} were found, and {ran} ran");
 }
 
 #[test]
 fn every_example_is_sound() {
     let examples = files(&root().join("examples"), "cfg");
+    let has_python = !support::lacks_python();
     for path in &examples {
         let folder = path.parent().expect("a folder");
         let name = path.file_name().and_then(|it| it.to_str()).expect("a name");
-        check(folder, name).unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
-        println!("{}: fine", path.strip_prefix(root()).expect("inside").display());
+        let mut done = check(folder, name);
+        let runs = is_at_home(&std::fs::read_to_string(path).expect("a file"), has_python);
+        if runs {
+            // In a copy: a show may write beside itself.
+            let copy = tempfile::tempdir().expect("a folder");
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let entry = entry.expect("an entry");
+                if entry.file_type().expect("its type").is_file() {
+                    std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("it");
+                }
+            }
+            done = done.and_then(|()| run(copy.path(), name));
+        }
+        done.unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
+        let shown = path.strip_prefix(root()).expect("inside").display();
+        println!("{shown}: {}", if runs { "ran" } else { "checked" });
     }
     assert!(examples.len() >= 5, "{examples:?}");
+}
+
+/// The words of a command: apart at spaces, but for those in double quotes.
+fn shell_words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(nth, part)| match nth % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_of_the_book_exists() {
+    let mut pages = files(&root().join("docs"), "md");
+    pages.push(root().join("README.md"));
+    let mut tested = 0;
+    for path in pages {
+        let page = std::fs::read_to_string(&path).expect("a page");
+        let shown = path.strip_prefix(root()).expect("inside").display().to_string();
+        for block in blocks(&page).iter().filter(|block| block.language == "sh") {
+            for line in block.text.lines() {
+                let words = line.split(" #").next().unwrap_or_default();
+                let words = words.split('>').next().unwrap_or_default();
+                let mut words = shell_words(words).into_iter();
+                if !words.next().is_some_and(|it| it == "consort" || it.ends_with("/consort")) {
+                    continue;
+                }
+                // With --help at its end a line is read, and nothing more is done.
+                let mut command = Command::new(assert_cmd::cargo::cargo_bin!("consort"));
+                let output = command.args(words).arg("--help").output().expect("runs");
+                assert!(output.status.success(), "{shown}: {line}: {output:?}");
+                println!("{shown}: {line}");
+                tested += 1;
+            }
+        }
+    }
+    assert!(tested >= 5, "only {tested} commands");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The pages in docs/backends/ are those that the command writes.
+//! The pages in docs/backends/ and docs/ugens.md are those that the command writes.
 //!
-//! After a change of a backend's tables, `UPDATE_DOCS=1 cargo test -p consort --test reference`
+//! After a change of a backend's tables or of the table of UGens, `UPDATE_DOCS=1 cargo test -p consort --test reference`
 //! writes them anew.
 
 use std::path::Path;
@@ -9,8 +9,16 @@ use assert_cmd::Command;
 use consort_backends::BACKENDS;
 
 fn consort(arguments: &[&str]) -> (Option<i32>, String, String) {
+    command(&["backends"], arguments)
+}
+
+fn ugens(arguments: &[&str]) -> (Option<i32>, String, String) {
+    command(&["sc", "ugens"], arguments)
+}
+
+fn command(name: &[&str], arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("consort"));
-    let output = command.arg("backends").args(arguments).output().expect("the command runs");
+    let output = command.args(name).args(arguments).output().expect("the command runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -23,21 +31,50 @@ fn pages_are_fresh() {
         let page = consort(&[backend.name, "--format", "markdown"]).1;
         pages.push((format!("{}.md", backend.name), page));
     }
-    let update = std::env::var_os("UPDATE_DOCS").is_some();
     for (name, page) in &pages {
-        let path = folder.join(name);
-        if update {
-            std::fs::create_dir_all(&folder).expect("the folder");
-            std::fs::write(&path, page).expect("a page");
-        }
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        let advice = "UPDATE_DOCS=1 cargo test -p consort --test reference";
-        assert!(kept == *page, "docs/backends/{name} is not fresh; run: {advice}");
+        assert_fresh(&folder.join(name), page);
     }
     for entry in std::fs::read_dir(&folder).expect("the folder") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         assert!(pages.iter().any(|(page, _)| *page == name), "{name} is of no backend");
     }
+}
+
+/// Compares a page with what the command writes, or writes it anew.
+fn assert_fresh(path: &Path, page: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
+        std::fs::write(path, page).expect("a page");
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    let advice = "UPDATE_DOCS=1 cargo test -p consort --test reference";
+    assert!(kept == page, "{} is not fresh; run: {advice}", path.display());
+}
+
+#[test]
+fn the_page_of_ugens_is_fresh() {
+    let (status, page, _) = ugens(&["--format", "markdown"]);
+    assert_eq!(status, Some(0));
+    for name in ["SinOsc", "EnvGen", "PV_MagAbove", "FreeVerb2"] {
+        assert!(page.contains(&format!("| `{name}` |")), "{name} is not on the page");
+    }
+    assert!(page.lines().filter(|line| line.starts_with("| `")).count() > 350);
+    assert_fresh(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ugens.md"), &page);
+}
+
+#[test]
+fn a_ugen_is_explained_and_one_that_there_is_not_too() {
+    let (status, page, _) = ugens(&["SinOsc"]);
+    assert_eq!(status, Some(0));
+    let expected = "SinOsc: Sine oscillator; the phase is in radians.\n\n  rates    ar, kr\n  \
+                    outputs  1\n  note     left out where nothing reads it\n\nInputs, in the \
+                    order of the server\n\n  frequency  440\n  phase      0\n";
+    assert_eq!(page, expected);
+    let (status, out, error) = ugens(&["sinosk"]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    assert!(error.contains("did you mean `SinOsc`?"), "{error}");
+    let list = ugens(&[]).1;
+    assert!(list.contains("Oscillators\n\n") && list.contains("  SinOsc "), "{list}");
 }
 
 #[test]

@@ -257,6 +257,63 @@ fn realtime_is_entered_or_refused_and_the_show_runs() {
     }
 }
 
+/// The scheduling policy and realtime priority of a process or thread; /proc/PID/stat, proc(5),
+/// fields 41 and 40, and the parent, field 4.
+fn scheduling(path: &Path) -> Option<(String, String, u32)> {
+    let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+    let fields: Vec<&str> = stat[stat.rfind(')')?..].split(' ').collect();
+    Some((fields[39].to_owned(), fields[38].to_owned(), fields[2].parse().ok()?))
+}
+
+#[test]
+fn under_realtime_scripts_and_helpers_keep_normal_priority() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("it.py"), "import midimonster\n").expect("written");
+    let text = "[python one]\nmodule = it\n[python two]\nmodule = it\n[map]\none.x > two.y\n";
+    std::fs::write(folder.path().join("show.cfg"), text).expect("written");
+    let mut run = command(folder.path());
+    run.args(["run", "--realtime=3", "show.cfg"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let (output, _) = socket();
+    let show = Show { child: run.spawn().expect("started"), folder, output, input: 0 };
+    let is_up = |instance: &serde_json::Value| instance["state"] == "up";
+    show.until(|| {
+        let mut status = command(show.folder.path());
+        let output = status.args(["status", "--json"]).output().expect("runs");
+        let shows: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let instances = shows[0]["instances"].as_array();
+        instances.is_some_and(|instances| instances.iter().all(is_up))
+    });
+    let id = show.child.id();
+    let normal = ("0".to_owned(), "0".to_owned());
+    let mut helpers = 0;
+    for entry in std::fs::read_dir(format!("/proc/{id}/task")).expect("threads") {
+        let path = entry.expect("an entry").path();
+        let Some((policy, priority, _)) = scheduling(&path) else { continue };
+        if path.ends_with(id.to_string()) {
+            let is_fifo = (policy.as_str(), priority.as_str()) == ("1", "3");
+            let is_root = rustix::process::geteuid().is_root();
+            println!("router: policy {policy}, priority {priority}");
+            assert!(is_fifo || !is_root, "root may: policy {policy}, priority {priority}");
+        } else {
+            helpers += 1;
+            assert_eq!((policy, priority), normal, "{}", path.display());
+        }
+    }
+    let mut workers = 0;
+    for entry in std::fs::read_dir("/proc").expect("processes") {
+        let path = entry.expect("an entry").path();
+        let Some((policy, priority, parent)) = scheduling(&path) else { continue };
+        if parent == id {
+            workers += 1;
+            assert_eq!((policy, priority), normal, "{}", path.display());
+            let status = std::fs::read_to_string(path.join("status")).expect("it lives");
+            assert!(status.contains("VmLck:\t       0 kB"), "its memory is not locked: {status}");
+        }
+    }
+    println!("{helpers} helping threads and {workers} workers at normal priority");
+    assert!(helpers >= 3 && workers >= 2, "{helpers} threads, {workers} workers");
+}
+
 #[test]
 fn pages_and_completions_are_written() {
     let folder = tempfile::tempdir().expect("a folder");

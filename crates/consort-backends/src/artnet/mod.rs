@@ -16,14 +16,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionKind, OptionSpec,
-    Options, Problems,
+    Backend, BackendDescriptor, Instance, InstanceConfig, OptionKind, OptionSpec, Options, Problems,
 };
 
 use self::codec::{Dmx, Packet, PollReply};
 use crate::dmx::{
     Detect, DmxInstance, Frame, Incoming, Interface, Node, Policy, Protocol, SLOTS, Sending,
-    Universe, UniverseConfig, check_outputs, read_interfaces,
+    Universe, UniverseConfig, check_outputs, options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -74,14 +73,7 @@ out. May be given more than once, instances choose with `interface`, counted fro
             documentation: "The net of instances that name none.",
             ..OptionSpec::EMPTY
         },
-        OptionSpec {
-            name: "detect",
-            kind: OptionKind::Choice(Detect::WORDS),
-            default: Some("off"),
-            example: "verbose",
-            documentation: "Log each new source of each universe; with `verbose`, every frame.",
-            ..OptionSpec::EMPTY
-        },
+        options::DETECT,
     ],
     instance_options: &[
         OptionSpec {
@@ -110,24 +102,8 @@ backend's.",
 Without it, nothing is sent.",
             ..OptionSpec::EMPTY
         },
-        OptionSpec {
-            name: "interface",
-            aliases: &["iface"],
-            kind: OptionKind::Integer(0, 4095),
-            default: Some("0"),
-            example: "1",
-            documentation: "Which `bind` of the backend to use, counted from 0.",
-            ..OptionSpec::EMPTY
-        },
-        OptionSpec {
-            name: "realtime",
-            kind: OptionKind::Flag,
-            default: Some("off"),
-            example: "on",
-            documentation: "Send every value at once instead of at most 44 frames a second. \
-Fixtures behind a DMX line may not follow.",
-            ..OptionSpec::EMPTY
-        },
+        options::INTERFACE,
+        options::REALTIME,
         OptionSpec {
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),
@@ -139,19 +115,7 @@ a channel takes precedence (`htp`), or the latest (`ltp`).",
         },
     ],
     instance_families: &[],
-    channels: &[
-        ChannelSyntax {
-            syntax: "N",
-            example: "231",
-            documentation: "A channel of the universe, 1 to 512, 8 bits.",
-        },
-        ChannelSyntax {
-            syntax: "N+M",
-            example: "1+2",
-            documentation: "Two channels as one of 16 bits, high byte first. Its parts cannot be \
-mapped on their own.",
-        },
-    ],
+    channels: options::CHANNELS,
     example: "\
 [backend artnet]
 bind = 127.0.0.1 16454

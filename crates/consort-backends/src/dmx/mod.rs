@@ -10,6 +10,7 @@ mod instance;
 mod interface;
 mod merge;
 mod node;
+pub(crate) mod options;
 mod output;
 mod slots;
 

@@ -28,8 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// When to try again to get rid of output that a receiver did not take.
 pub(super) const OUTPUT_RETRY: Duration = Duration::from_millis(1);
 
-/// The number of the port that hears of devices.
-const ANNOUNCE_PORT: u8 = 253;
+/// The number of the port that hears of devices: behind those of the instances, which count from
+/// 0. (Linux 7.2 refuses 253 and above.)
+const ANNOUNCE_PORT: u8 = 252;
 
 /// Key of the descriptor with the router.
 pub(super) const DESCRIPTOR_KEY: u32 = 0;

@@ -17,14 +17,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionKind, OptionSpec,
-    Options, Problems,
+    Backend, BackendDescriptor, Instance, InstanceConfig, OptionKind, OptionSpec, Options, Problems,
 };
 
 use self::codec::{Cid, DISCOVERY_UNIVERSE, Data, Packet, encode_discovery, group};
 use crate::dmx::{
     Detect, DmxInstance, Frame, Incoming, Node, Policy, Protocol, SLOTS, Sending, UniverseConfig,
-    check_outputs, read_interfaces,
+    check_outputs, options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -85,14 +84,7 @@ out. May be given more than once, instances choose with `interface`, counted fro
 behind it, programs on this machine hear what is sent to groups.",
             ..OptionSpec::EMPTY
         },
-        OptionSpec {
-            name: "detect",
-            kind: OptionKind::Choice(Detect::WORDS),
-            default: Some("off"),
-            example: "verbose",
-            documentation: "Log each new source of each universe; with `verbose`, every frame.",
-            ..OptionSpec::EMPTY
-        },
+        options::DETECT,
     ],
     instance_options: &[
         OptionSpec {
@@ -104,15 +96,7 @@ behind it, programs on this machine hear what is sent to groups.",
             documentation: "The universe.",
             ..OptionSpec::EMPTY
         },
-        OptionSpec {
-            name: "interface",
-            aliases: &["iface"],
-            kind: OptionKind::Integer(0, 4095),
-            default: Some("0"),
-            example: "1",
-            documentation: "Which `bind` of the backend to use, counted from 0.",
-            ..OptionSpec::EMPTY
-        },
+        options::INTERFACE,
         OptionSpec {
             name: "priority",
             kind: OptionKind::Integer(0, 200),
@@ -144,15 +128,7 @@ may follow (5568).",
             documentation: "Do not join the universe's multicast group.",
             ..OptionSpec::EMPTY
         },
-        OptionSpec {
-            name: "realtime",
-            kind: OptionKind::Flag,
-            default: Some("off"),
-            example: "on",
-            documentation: "Send every value at once instead of at most 44 frames a second. \
-Fixtures behind a DMX line may not follow.",
-            ..OptionSpec::EMPTY
-        },
+        options::REALTIME,
         OptionSpec {
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),
@@ -173,19 +149,7 @@ for live output.",
         },
     ],
     instance_families: &[],
-    channels: &[
-        ChannelSyntax {
-            syntax: "N",
-            example: "231",
-            documentation: "A channel of the universe, 1 to 512, 8 bits.",
-        },
-        ChannelSyntax {
-            syntax: "N+M",
-            example: "1+2",
-            documentation: "Two channels as one of 16 bits, high byte first. Its parts cannot be \
-mapped on their own.",
-        },
-    ],
+    channels: options::CHANNELS,
     example: "\
 [backend sacn]
 bind = 127.0.0.1 15568

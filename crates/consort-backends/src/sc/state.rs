@@ -58,7 +58,7 @@ impl Nodes {
 
     /// The fixed synth of that number.
     pub(super) fn synth_of(&self, node: i32) -> Option<usize> {
-        let at = usize::try_from(node - self.synth(0)).ok()?;
+        let at = usize::try_from(node.checked_sub(self.synth(0))?).ok()?;
         (at < self.synths as usize).then_some(at)
     }
 }

@@ -22,7 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::BootStatus;
 use crate::options::Options;
 use crate::pending::{Pending, Slot};
-use crate::requests::{ClearSchedule, DoNothing, Raw, Request};
+use crate::queries::{StatusInfo, VersionInfo};
+use crate::requests::{ClearSchedule, DoNothing, QueryStatus, QueryVersion, Raw, Request};
 use crate::shared_memory::SharedMemory;
 use crate::values::CalculationRate;
 
@@ -136,12 +137,14 @@ impl Context {
 
     /// Sends a request, or collects it in a moment.
     ///
-    /// Over UDP, what takes several datagrams blocks the calling thread until the server has read
-    /// each window of 64 KiB but the last; what fits into one is only handed to the system.
+    /// Never blocks: over UDP, what takes several large datagrams waits in a queue of this client
+    /// and is sent 64 KiB at a time, each once the server has read the one before; over TCP, what
+    /// the server does not take yet waits likewise. What is sent later goes behind it. A `sync`
+    /// (which blocks or can be awaited) tells when all of it has arrived.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::MomentClosed`], [`ErrorKind::InvalidMoment`],
-    /// [`ErrorKind::TooLarge`] or [`ErrorKind::Io`].
+    /// [`ErrorKind::TooLarge`] (also when more than 64 MiB would wait) or [`ErrorKind::Io`].
     pub fn submit(&self, request: impl Into<Request>) -> Result<()> {
         self.submit_with(request.into(), None, None, None)
     }
@@ -248,6 +251,10 @@ impl Context {
         let result = self.shared.host().and_then(|host| {
             host.transmit(Outgoing { seconds, requests: &taken.requests, waiting: &taken.waiting })
         });
+        if let Err(error) = &result {
+            // Nobody else would ever tell them.
+            taken.waiting.iter().for_each(|(_, slot)| slot.fill(Err(error.clone())));
+        }
         self.shared.apply(if result.is_ok() { taken.if_sent } else { taken.if_dropped });
         result
     }
@@ -316,6 +323,22 @@ impl Context {
     /// As [`Context::submit`].
     pub fn do_nothing(&self) -> Result<()> {
         self.submit(DoNothing)
+    }
+
+    /// What the server is busy with. `/status`
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    pub fn ask_status(&self) -> Result<Pending<StatusInfo>> {
+        self.ask_for(QueryStatus, StatusInfo::parse)
+    }
+
+    /// Which program answers. `/version`
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    pub fn ask_version(&self) -> Result<Pending<VersionInfo>> {
+        self.ask_for(QueryVersion, VersionInfo::parse)
     }
 
     // ---- properties -----------------------------------------------------------------------

@@ -9,6 +9,7 @@ use crate::pending::Pending;
 use crate::queries::{NodeInfo, parse_controls, parse_range};
 use crate::requests::*;
 use crate::synthdef_file::{SynthDefInfo, SynthDefReference};
+use crate::tree::QueryTreeGroup;
 use crate::values::{
     AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, collect_settings,
 };
@@ -143,7 +144,7 @@ fn check_add_action(add_action: AddAction, kind: NodeKind) -> Result<()> {
 }
 
 impl Context {
-    fn check_node(&self, node: &NodeReference<'_>) -> Result<()> {
+    pub(crate) fn check_node(&self, node: &NodeReference<'_>) -> Result<()> {
         match node.context {
             Some(context) => self.check_own(context, "node"),
             None => Ok(()),
@@ -165,6 +166,7 @@ impl Context {
         } else {
             state.nodes.allocate()
         };
+        state.mirror.expect(id);
         Ok((id, target))
     }
 
@@ -475,6 +477,22 @@ impl Context {
     pub(crate) fn ask_node_reference(&self, node: NodeReference<'_>) -> Result<Pending<NodeInfo>> {
         self.check_node(&node)?;
         self.ask_for(QueryNodes { ids: vec![node.id] }, NodeInfo::parse)
+    }
+
+    /// The tree below a group, if it fits into one answer of 64 KiB; `query_tree` of a server
+    /// puts larger ones together. `/g_queryTree`
+    ///
+    /// # Errors
+    /// As [`Context::submit`]; the future's are those of [`Pending`]. A tree that does not fit
+    /// ends it at its deadline.
+    pub fn ask_tree<'a>(
+        &self,
+        group: impl Into<NodeReference<'a>>,
+        include_controls: bool,
+    ) -> Result<Pending<QueryTreeGroup>> {
+        let group = group.into();
+        self.check_node(&group)?;
+        self.ask_for(QueryTree { id: group.id, include_controls }, QueryTreeGroup::parse)
     }
 
     /// The values of a synth's controls. A control that does not exist reads 0, as the server

@@ -7,10 +7,11 @@ use super::Host;
 use crate::allocator::{BlockAllocator, MAXIMUM_CLIENT_ID, NodeIdAllocator, partition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::BootStatus;
+use crate::mirror::Mirror;
 use crate::options::Options;
 use crate::queries::NodeInfo;
 use crate::synthdef_file::SynthDefInfo;
-use crate::tree::{Mirror, QueryTreeGroup};
+use crate::tree::QueryTreeGroup;
 use crate::values::CalculationRate;
 
 /// Scope buffers of a server: a limit of its shared memory.
@@ -67,6 +68,16 @@ impl ContextState {
         // The default groups of all clients; only this client's own is within its range.
         for client in 0..maximum_logins {
             self.nodes.reserve_permanent(client as i32 + 1);
+        }
+    }
+
+    /// Nodes are gone. The default groups' ids (1 to the number of logins) are never anybody
+    /// else's.
+    fn free_nodes(&mut self, ids: impl IntoIterator<Item = i32>) {
+        for id in ids {
+            if id > self.maximum_logins as i32 {
+                self.nodes.free(id);
+            }
         }
     }
 
@@ -216,37 +227,56 @@ impl ContextShared {
 
     // ---- what notifications say -------------------------------------------------------------
 
-    pub(crate) fn node_started(&self, info: &NodeInfo) {
+    // Each returns whether the mirror is unsettled, so that one more question should be asked.
+
+    pub(crate) fn node_started(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        state.nodes.reserve_permanent(info.id);
-        for replaced in state.mirror.go(info) {
-            state.nodes.free(replaced);
+        let replaced = state.mirror.go(info);
+        if state.mirror.contains(info.id) {
+            state.nodes.reserve_permanent(info.id);
         }
+        state.free_nodes(replaced);
+        state.mirror.is_unsettled()
     }
 
-    pub(crate) fn node_ended(&self, info: &NodeInfo) {
+    pub(crate) fn node_ended(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
         state.mirror.end(info);
-        // The default groups' ids (1 to the number of logins) are never anybody else's.
-        if info.id > state.maximum_logins as i32 {
-            state.nodes.free(info.id);
-        }
+        state.free_nodes([info.id]);
+        state.mirror.is_unsettled()
     }
 
-    pub(crate) fn node_moved(&self, info: &NodeInfo) {
-        self.lock().mirror.moved(info);
-    }
-
-    pub(crate) fn node_paused(&self, id: i32, paused: bool) {
-        self.lock().mirror.set_running(id, !paused);
-    }
-
-    pub(crate) fn seed(&self, tree: &QueryTreeGroup) {
+    pub(crate) fn node_moved(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
+        state.mirror.moved(info);
+        state.mirror.is_unsettled()
+    }
+
+    pub(crate) fn node_paused(&self, id: i32, paused: bool) -> bool {
+        let mut state = self.lock();
+        state.mirror.set_running(id, !paused);
+        state.mirror.is_unsettled()
+    }
+
+    /// The question after what unsettled the mirror was answered.
+    pub(crate) fn settle(&self) {
+        let mut state = self.lock();
+        let replaced = state.mirror.settle();
+        state.free_nodes(replaced);
+    }
+
+    /// The tree of the root was told: at once, or in parts, with no `changes` told meanwhile.
+    /// Returns whether it was taken.
+    pub(crate) fn seed(&self, tree: &QueryTreeGroup, changes: Option<u64>) -> bool {
+        let mut state = self.lock();
+        if tree.id != 0 || changes.is_some_and(|changes| changes != state.mirror.changes()) {
+            return false;
+        }
         state.mirror.seed(tree);
         for (_, node) in tree.walk() {
             state.nodes.reserve_permanent(node.id());
         }
+        true
     }
 
     pub(crate) fn has_node(&self, id: i32) -> bool {

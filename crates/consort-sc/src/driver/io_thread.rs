@@ -27,6 +27,8 @@ struct Loop<'a> {
     receiver: Receiver,
     options: Options,
     closing: bool,
+    /// The system takes no datagram now; `poll` says when it does.
+    is_full: bool,
 }
 
 pub(super) fn run(shared: &Arc<Shared>) {
@@ -37,9 +39,11 @@ pub(super) fn run(shared: &Arc<Shared>) {
         receiver: Receiver::new(),
         options: shared.context.options(),
         closing: false,
+        is_full: false,
     };
     loop {
         this.perform_actions();
+        this.send_paced();
         if this.closing && is_over(shared.core().boot_status()) {
             break;
         }
@@ -71,13 +75,7 @@ impl Loop<'_> {
             match action {
                 Action::Spawn(options) => self.spawn(*options),
                 Action::Open(options) => self.open(*options),
-                Action::Send(packet) => {
-                    if let Some(link) = &self.link
-                        && let Err(error) = self.shared.send_packet(link, &packet)
-                    {
-                        tracing::debug!(%error, "a packet of the connection itself was not sent");
-                    }
-                }
+                Action::Send(packet) => self.send_own(packet),
                 Action::Close => {
                     *self.shared.connection() = None;
                     *self.shared.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
@@ -105,6 +103,47 @@ impl Loop<'_> {
                     );
                     self.shared.publish(&Event::Fail(fail));
                 }
+            }
+        }
+    }
+
+    fn send_own(&mut self, packet: Vec<u8>) {
+        let Some(link) = &self.link else { return };
+        match self.shared.send_packet(link, &packet) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                let mut core = self.shared.core();
+                core.pace_own(packet);
+                self.shared.paced.store(core.is_paced(), Ordering::Release);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a packet of the connection itself was not sent");
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// Sends what waited and may be sent now.
+    fn send_paced(&mut self) {
+        while let Some(link) = &self.link
+            && !self.is_full
+        {
+            let mut core = self.shared.core();
+            let paced = core.next_paced(self.shared.now());
+            let Some(paced) = paced else {
+                self.shared.paced.store(core.is_paced(), Ordering::Release);
+                return;
+            };
+            drop(core);
+            match self.shared.send_packet(link, &paced.bytes) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.shared.core().put_back(paced);
+                    self.is_full = true;
+                }
+                Err(error) => {
+                    let text = format!("{} bytes of requests were not sent", paced.bytes.len());
+                    crate::context::Host::warn(self.shared, &format!("{text}: {error}"));
+                }
+                Ok(()) => {}
             }
         }
     }
@@ -151,6 +190,7 @@ impl Loop<'_> {
             Ok(link) => {
                 let link = Arc::new(link);
                 self.receiver = Receiver::new();
+                self.is_full = false;
                 *self.shared.connection() = Some(Connection {
                     link: link.clone(),
                     limit: packet_limit(self.options.protocol),
@@ -181,7 +221,7 @@ impl Loop<'_> {
         let mut descriptors = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
         let link_at = self.link.as_ref().map(|link| {
             let mut flags = PollFlags::IN;
-            flags.set(PollFlags::OUT, link.has_backlog());
+            flags.set(PollFlags::OUT, link.has_backlog() || self.is_full);
             descriptors.push(PollFd::from_borrowed_fd(link.descriptor(), flags));
             descriptors.len() - 1
         });
@@ -257,6 +297,8 @@ impl Loop<'_> {
 
     fn receive(&mut self) {
         let Some(link) = self.link.clone() else { return };
+        // Writable, or else the next attempt will say so.
+        self.is_full = false;
         if link.has_backlog()
             && let Err(error) = link.flush()
         {

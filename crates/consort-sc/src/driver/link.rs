@@ -76,28 +76,20 @@ impl Link {
         }
     }
 
-    /// Sends one packet. For TCP, what the peer does not take now waits for the I/O thread;
-    /// true is returned then.
+    /// Sends one packet, without waiting. For TCP, what the peer does not take now waits for the
+    /// I/O thread; true is returned then.
+    ///
+    /// # Errors
+    /// For UDP, [`io::ErrorKind::WouldBlock`] if the network is slower than we are.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<bool> {
         match self {
-            Link::Udp(socket) => {
-                let mut tries = 0;
-                loop {
-                    match socket.send(packet) {
-                        Ok(_) => return Ok(false),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < 50 => {
-                            // The network is slower than we are; never so on one machine.
-                            tries += 1;
-                            let mut descriptors =
-                                [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
-                            let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
-                            let _ = rustix::event::poll(&mut descriptors, Some(&limit));
-                        }
-                        Err(error) => return Err(error),
-                    }
+            Link::Udp(socket) => loop {
+                match socket.send(packet) {
+                    Ok(_) => return Ok(false),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
                 }
-            }
+            },
             Link::Tcp { stream, backlog } => {
                 let mut backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
                 if backlog.len() + packet.len() > MAXIMUM_BACKLOG {

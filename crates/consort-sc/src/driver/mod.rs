@@ -3,6 +3,7 @@
 mod io_thread;
 mod link;
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,14 +21,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventQueue};
 use crate::lifecycle::{BootStatus, Timeouts};
 use crate::options::{Options, Protocol};
-use crate::pending::{Pending, Slot};
-use crate::requests::{Request, Sync};
+use crate::pending::Slot;
 use crate::shared_memory::SharedMemory;
 use link::Link;
 
-/// Bytes of one request or moment that may be on their way in datagrams. The system keeps about
-/// 200 KiB for a server that is busy, counts twice what large datagrams hold, and drops the rest.
-const WINDOW: usize = 65_507;
+/// Datagrams from this size on are counted, so that a server gets no more of them at once than
+/// the system keeps for it; smaller ones are sent by the caller's own thread, unless larger ones
+/// wait.
+const LARGE: usize = 8_192;
 
 /// Text that the process prints between two points.
 #[derive(Debug)]
@@ -55,6 +56,9 @@ pub(crate) struct Shared {
     wakes_at: AtomicU64,
     closing: AtomicBool,
     refused: AtomicBool,
+    /// Datagrams wait for the server to read earlier ones; what is sent now goes behind them.
+    /// Written with the state machine locked.
+    paced: AtomicBool,
     start: Instant,
     pub(crate) callbacks: Arc<CallbackRegistry>,
     events: Mutex<Vec<Weak<EventQueue>>>,
@@ -219,23 +223,11 @@ impl Shared {
         self.connection().as_ref().map(|connection| (connection.link.clone(), connection.limit))
     }
 
-    /// Waits until the server has read everything that was sent to it.
-    fn await_reader(&self, link: &Link) -> Result<()> {
-        let request: Request = Sync { id: self.context.next_sync_id() }.into();
-        let mut packet = Vec::new();
-        request.encode(&mut packet)?;
-        let slot = Slot::new();
-        self.core().wait_for(&request, slot.clone(), None, self.now())?;
-        self.wake_up();
-        self.send_packet(link, &packet)?;
-        let answer = Pending::new(slot, |_| Ok(())).wait();
-        answer.map_err(|error| {
-            let kind = error.kind();
-            Error::new(kind, format!("only a part was sent, the server does not read: {error}"))
-        })
-    }
-
-    fn send_packet(&self, link: &Link, packet: &[u8]) -> Result<()> {
+    /// Sends a packet without waiting for anything.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if the system takes no datagram now.
+    fn send_packet(&self, link: &Link, packet: &[u8]) -> std::io::Result<()> {
         self.capture(Direction::Sent, packet);
         match link.send(packet) {
             Ok(false) => Ok(()),
@@ -247,12 +239,84 @@ impl Shared {
                 // An earlier datagram found the port closed, and this one was not sent.
                 self.refused.store(true, Ordering::Relaxed);
                 self.wake_up();
-                link.send(packet)
-                    .map(|_| ())
-                    .map_err(|error| Error::io("cannot send to the server", error))
+                link.send(packet).map(|_| ())
             }
-            Err(error) => Err(Error::io("cannot send to the server", error)),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Makes the slots of these requests wait for their replies. Returns the waits' numbers.
+    fn wait_for_replies(&self, outgoing: &Outgoing<'_>) -> Result<Range<u64>> {
+        if outgoing.waiting.is_empty() {
+            return Ok(0..0);
+        }
+        let now = self.now();
+        let mut core = self.core();
+        let mut waits = 0..0;
+        for (index, slot) in outgoing.waiting {
+            let request = &outgoing.requests[*index];
+            // A reply comes when the time does.
+            let later = outgoing.seconds.map(|seconds| {
+                let ahead = seconds - unix_now();
+                core.timeouts().request
+                    + Duration::try_from_secs_f64(ahead.max(0.0)).unwrap_or(Duration::ZERO)
+            });
+            match core.wait_for(request, slot.clone(), later, now) {
+                Ok(number) if waits.is_empty() => waits = number..number + 1,
+                Ok(number) => waits.end = number + 1,
+                Err(error) => {
+                    core.forget(waits);
+                    return Err(error);
+                }
+            }
+        }
+        let deadline = core.next_deadline();
+        drop(core);
+        if deadline.is_some_and(|deadline| {
+            (deadline.as_micros() as u64) < self.wakes_at.load(Ordering::Relaxed)
+        }) {
+            self.wake_up();
+        }
+        Ok(waits)
+    }
+
+    /// Encodes and sends requests. Large datagrams, and all that follows them, are left to the
+    /// I/O thread.
+    fn send_requests(
+        &self,
+        outgoing: &Outgoing<'_>,
+        link: &Link,
+        limit: usize,
+        waits: Range<u64>,
+    ) -> Result<()> {
+        let time = outgoing
+            .seconds
+            .map(|seconds| TimeTag::from_unix_seconds(seconds + self.context.lock().latency));
+        let is_datagram = limit == Protocol::Udp.packet_limit();
+        let is_paced = self.paced.load(Ordering::Acquire);
+        let mut left: Vec<Vec<u8>> = Vec::new();
+        packets(time, outgoing.requests, limit, &mut |packet| {
+            if is_datagram && (is_paced || !left.is_empty() || packet.len() >= LARGE) {
+                left.push(packet.to_vec());
+                return Ok(());
+            }
+            match self.send_packet(link, packet) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && is_datagram => {
+                    left.push(packet.to_vec());
+                    Ok(())
+                }
+                Err(error) => Err(cannot_send(error)),
+                Ok(()) => Ok(()),
+            }
+        })?;
+        if !left.is_empty() {
+            let mut core = self.core();
+            core.pace(left, waits)?;
+            self.paced.store(true, Ordering::Release);
+            drop(core);
+            self.wake_up();
+        }
+        Ok(())
     }
 
     pub(crate) fn memory(&self) -> Option<Arc<SharedMemory>> {
@@ -284,40 +348,12 @@ impl Host for Shared {
         let Some((link, limit)) = self.link() else {
             return Err(Error::new(ErrorKind::ServerOffline, "the connection is closed"));
         };
-        let time = outgoing
-            .seconds
-            .map(|seconds| TimeTag::from_unix_seconds(seconds + self.context.lock().latency));
-        if !outgoing.waiting.is_empty() {
-            let now = self.now();
-            let mut core = self.core();
-            for (index, slot) in outgoing.waiting {
-                let request = &outgoing.requests[*index];
-                // A reply comes when the time does.
-                let later = outgoing.seconds.map(|seconds| {
-                    let ahead = seconds - unix_now();
-                    core.timeouts().request
-                        + Duration::try_from_secs_f64(ahead.max(0.0)).unwrap_or(Duration::ZERO)
-                });
-                core.wait_for(request, slot.clone(), later, now)?;
-            }
-            let deadline = core.next_deadline();
-            drop(core);
-            if deadline.is_some_and(|deadline| {
-                (deadline.as_micros() as u64) < self.wakes_at.load(Ordering::Relaxed)
-            }) {
-                self.wake_up();
-            }
+        let waits = self.wait_for_replies(&outgoing)?;
+        let sent = self.send_requests(&outgoing, &link, limit, waits.clone());
+        if sent.is_err() && !waits.is_empty() {
+            self.core().forget(waits);
         }
-        let is_datagram = limit == Protocol::Udp.packet_limit();
-        let mut unread = 0;
-        packets(time, outgoing.requests, limit, &mut |packet| {
-            if is_datagram && unread > 0 && unread + packet.len() > WINDOW {
-                self.await_reader(&link)?;
-                unread = 0;
-            }
-            unread += packet.len();
-            self.send_packet(&link, packet)
-        })
+        sent
     }
 
     fn check_time(&self, _seconds: Option<f64>) -> Result<()> {
@@ -338,6 +374,10 @@ impl Host for Shared {
         tracing::warn!("{warning}");
         self.publish(&Event::Warning(warning.to_owned()));
     }
+}
+
+fn cannot_send(error: std::io::Error) -> Error {
+    Error::io("cannot send to the server", error)
 }
 
 /// Seconds of Unix time.
@@ -367,6 +407,7 @@ impl Driver {
             wakes_at: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            paced: AtomicBool::new(false),
             start: Instant::now(),
             callbacks: Arc::default(),
             events: Mutex::default(),

@@ -179,6 +179,11 @@ impl SynthDef {
         self.inner.controls.iter().find(|control| control.name == name)
     }
 
+    /// How many values all controls have together, named or not.
+    pub fn control_value_count(&self) -> u32 {
+        reader::control_value_count(&self.inner.body)
+    }
+
     /// Whether a synth of this SynthDef can be released by setting `gate` to zero.
     pub fn has_gate(&self) -> bool {
         self.control("gate").is_some()
@@ -198,9 +203,7 @@ impl SynthDef {
 
     /// What [`Context::add_synthdefs`](crate::Context::add_synthdefs) takes; made once.
     pub fn file(&self) -> &SynthDefFile {
-        self.inner.file.get_or_init(|| {
-            SynthDefFile::new(self.compile()).expect("a compiled SynthDef is a sound file")
-        })
+        self.inner.file.get_or_init(|| self.into())
     }
 
     /// The file, or the argument of `/d_recv`, that holds these SynthDefs (`SCgf`, version 2).

@@ -157,6 +157,15 @@ pub(crate) fn ugens(body: &[u8]) -> Vec<CompiledUGen> {
     parse(&mut cursor).map(|parsed| parsed.ugens).unwrap_or_default()
 }
 
+/// How many control values such a body has.
+pub(crate) fn control_value_count(body: &[u8]) -> u32 {
+    let word = |at: usize| {
+        let bytes = body.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_be_bytes(*bytes))
+    };
+    word(0).and_then(|constants| word(4 + 4 * constants as usize)).unwrap_or(0)
+}
+
 struct Parsed {
     constants: Vec<f32>,
     values: Vec<f32>,

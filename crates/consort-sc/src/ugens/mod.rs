@@ -37,29 +37,58 @@ pub use spectral::*;
 pub use table::{Outputs, ParameterDefault, UGenFlags, UGenParameter, UGenSpec, UGenType};
 pub use triggers::*;
 
-const FAMILIES: &[&[&UGenSpec]] = &[
-    buffers::TABLE,
-    buses::TABLE,
-    chaos::TABLE,
-    delays::TABLE,
-    demand::TABLE,
-    envelopes::TABLE,
-    filters::TABLE,
-    further::TABLE,
-    noise::TABLE,
-    oscillators::TABLE,
-    panning::TABLE,
-    special::TABLE,
-    spectral::TABLE,
-    triggers::TABLE,
+/// UGens that are used for similar things.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct UGenFamily {
+    /// What they are used for.
+    pub title: &'static str,
+    /// Their rows of the table.
+    pub ugens: &'static [&'static UGenSpec],
+}
+
+const fn family(title: &'static str, ugens: &'static [&'static UGenSpec]) -> UGenFamily {
+    UGenFamily { title, ugens }
+}
+
+const FAMILIES: &[UGenFamily] = &[
+    family("Buffers and files", buffers::TABLE),
+    family("Buses, the server and the mouse", buses::TABLE),
+    family("Chaotic maps", chaos::TABLE),
+    family("Delays and physical models", delays::TABLE),
+    family("Demand rate", demand::TABLE),
+    family("Envelopes, lines and what frees nodes", envelopes::TABLE),
+    family("Filters and dynamics", filters::TABLE),
+    family("Further UGens, which Supriya does not list", further::TABLE),
+    family("Noise and random numbers", noise::TABLE),
+    family("Oscillators", oscillators::TABLE),
+    family("Panning and B-format", panning::TABLE),
+    family("Operators, and what the compiler adds", special::TABLE),
+    family("Spectra and analysis", spectral::TABLE),
+    family("Triggers, ranges and messages", triggers::TABLE),
 ];
+
+/// The table, family by family.
+pub fn families() -> impl Iterator<Item = UGenFamily> {
+    FAMILIES.iter().copied()
+}
 
 /// All rows of the table, family by family.
 pub fn all() -> impl Iterator<Item = &'static UGenSpec> {
-    FAMILIES.iter().flat_map(|family| family.iter().copied())
+    FAMILIES.iter().flat_map(|family| family.ugens.iter().copied())
 }
 
 /// The row of a UGen by its name on the server, for example `SinOsc`.
 pub fn find(name: &str) -> Option<&'static UGenSpec> {
     all().find(|spec| spec.name == name)
+}
+
+/// The row whose name is most like this one, in whatever case, if any is.
+pub fn nearest(name: &str) -> Option<&'static UGenSpec> {
+    let lower = name.to_lowercase();
+    all()
+        .map(|spec| (strsim::damerau_levenshtein(&lower, &spec.name.to_lowercase()), spec))
+        .filter(|(distance, _)| *distance <= 1 + lower.chars().count() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, spec)| spec)
 }

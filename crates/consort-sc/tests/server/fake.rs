@@ -1,8 +1,8 @@
 //! Servers that are not what they should be, played by the test itself.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("fake::replies_twice_and_garbage", replies_twice_and_garbage),
     ("fake::already_registered", already_registered),
     ("fake::stops_answering", stops_answering),
+    ("fake::a_task_goes_on_during_a_large_write", a_task_goes_on_during_a_large_write),
+    ("fake::notifications_that_come_late", notifications_that_come_late),
+    ("fake::an_end_before_its_start", an_end_before_its_start),
 ];
 
 /// A UDP server of a few words: answers the handshake, and what `answer` says.
@@ -113,6 +116,11 @@ fn quick_connect() -> Timeouts {
     Timeouts { connect: Duration::from_millis(400), ..crate::lifecycle::quick() }
 }
 
+/// For servers that do answer, on a machine that is busy.
+fn patient() -> Timeouts {
+    Timeouts { connect: PATIENCE, request: PATIENCE, ..Timeouts::default() }
+}
+
 fn nothing_listens() {
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let options = Options { port: free_port(), protocol, ..Options::default() };
@@ -120,7 +128,7 @@ fn nothing_listens() {
         let events = server.events(EventFilter::default());
         let start = Instant::now();
         let error = server.connect().unwrap_err();
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < PATIENCE);
         assert_eq!(error.kind(), ErrorKind::CannotConnect);
         assert!(error.to_string().contains("nothing listens"), "{error}");
         let mut names = Vec::new();
@@ -170,7 +178,7 @@ fn replies_twice_and_garbage() {
         replies.push(encode("/done", []));
         replies
     }));
-    let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
     server.connect().unwrap();
     assert_eq!(server.maximum_logins(), 2);
     for _ in 0..50 {
@@ -190,7 +198,7 @@ fn already_registered() {
         usual(message)
     }));
     let options = Options { maximum_logins: 2, ..fake.options() };
-    let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
+    let server = Server::with_timeouts(options, None, patient()).unwrap();
     server.connect().unwrap();
     assert_eq!(server.client_id(), 1);
 }
@@ -204,8 +212,9 @@ fn stops_answering() {
                 if died.load(Ordering::Relaxed) { vec![] } else { usual(message) }
             },
         ));
-    let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
     server.connect().unwrap();
+    server.set_timeouts(Timeouts { connect: PATIENCE, ..quick_connect() });
     dead.store(true, Ordering::Relaxed);
     // Whoever waits is told, whichever comes first: the deadline or the loss.
     let error = server.sync_with(1, Duration::from_millis(100)).unwrap_err();
@@ -220,4 +229,130 @@ fn stops_answering() {
     // A closed port is noticed sooner than by patience.
     drop(fake);
     eventually("the closed port is noticed", || server.boot_status() == BootStatus::Offline);
+}
+
+fn a_task_goes_on_during_a_large_write() {
+    let reads = Arc::new(AtomicBool::new(false));
+    let arrived = Arc::new(Mutex::new(Vec::new()));
+    let (may_read, log) = (reads.clone(), arrived.clone());
+    let fake = Fake::start(Box::new(move |message| {
+        match message.address.as_str() {
+            "/sync" if !may_read.load(Ordering::Relaxed) => return vec![],
+            "/b_setn" | "/n_set" => {
+                let at = message.arguments[1].as_i32().unwrap_or(-1);
+                log.lock().unwrap().push((at, message.arguments.len()));
+            }
+            _ => {}
+        }
+        usual(message)
+    }));
+    futures_lite::future::block_on(async {
+        let server = AsyncServer::with_timeouts(fake.options(), None, patient()).unwrap();
+        reads.store(true, Ordering::Relaxed);
+        server.connect().await.unwrap();
+        server.sync().await.unwrap();
+        reads.store(false, Ordering::Relaxed);
+        let buffer = server.add_buffer(BufferContent::empty(1, 200_000)).unwrap();
+        let write = async {
+            // 800,000 bytes to a server that has stopped to read.
+            server.set_buffer_range(&buffer, 0, &vec![0.5; 200_000]).unwrap();
+            server.set_node(1000, [("amplitude", 0.5)]).unwrap();
+            server.sync().await
+        };
+        let other = async {
+            let deadline = Instant::now() + PATIENCE;
+            while arrived.lock().unwrap().is_empty() {
+                assert!(Instant::now() < deadline, "nothing arrived");
+                futures_lite::future::yield_now().await;
+            }
+            // The other task is here while the write waits: its thread was not blocked.
+            assert!(arrived.lock().unwrap().iter().map(|(_, count)| count).sum::<usize>() < 20_000);
+            reads.store(true, Ordering::Relaxed);
+        };
+        let (synced, ()) = futures_lite::future::zip(write, other).await;
+        synced.unwrap();
+    });
+    let arrived = arrived.lock().unwrap();
+    let (last, writes) = arrived.split_last().unwrap();
+    // In order, each where the one before ended, and what was sent later came later.
+    let mut next = 0;
+    for (at, count) in writes {
+        assert_eq!(*at, next);
+        next += *count as i32 - 3;
+    }
+    assert_eq!((next, *last), (200_000, (-1, 3)));
+}
+
+fn node(address: &str, id: i32, previous: i32, next: i32, is_group: bool) -> Vec<u8> {
+    let numbers = [id, 1, previous, next, i32::from(is_group)];
+    encode(address, numbers.map(OscValue::from))
+}
+
+fn children(group: &Group) -> Vec<i32> {
+    group.children().iter().map(Node::id).collect()
+}
+
+/// The server answers the query of its tree before it has told of the nodes in it, as scsynth
+/// does when they are made in the same audio period.
+fn notifications_that_come_late() {
+    let mut first = true;
+    let fake = Fake::start(Box::new(move |message| {
+        if message.address != "/g_queryTree" {
+            return usual(message);
+        }
+        // 1000, 1001, a group 1002 with 1003 in it; 1004 was made behind 1001 and ended.
+        let tree = [0, 0, 1, 1, 3, 1000, -1];
+        let mut tree: Vec<OscValue> = tree.map(OscValue::from).to_vec();
+        tree.push("tone".into());
+        tree.extend([1001, -1].map(OscValue::from));
+        tree.push("tone".into());
+        tree.extend([1002, 1, 1003, -1].map(OscValue::from));
+        tree.push("tone".into());
+        let inner = [1003, 1002, -1, -1, 0].map(OscValue::from);
+        if !std::mem::take(&mut first) {
+            return vec![encode("/g_queryTree.reply", tree)];
+        }
+        vec![
+            encode("/g_queryTree.reply", tree),
+            node("/n_go", 1000, -1, -1, false),
+            node("/n_go", 1001, 1000, -1, false),
+            node("/n_go", 1004, 1001, -1, false),
+            node("/n_go", 1002, 1004, -1, true),
+            encode("/n_go", inner),
+            node("/n_end", 1004, -1, -1, false),
+        ]
+    }));
+    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    server.connect().unwrap();
+    let check = || {
+        server.sync().unwrap();
+        assert_eq!(children(&server.default_group()), [1000, 1001, 1002]);
+        let Node::Group(inner) = &server.default_group().children()[2] else { panic!("no group") };
+        assert_eq!(children(inner), [1003]);
+        assert!(!server.is_mirror_stale());
+    };
+    check();
+    // And again, with all of it known.
+    server.query_tree(0, false).unwrap();
+    check();
+}
+
+fn an_end_before_its_start() {
+    let fake = Fake::start(Box::new(|message| match message.address.as_str() {
+        "/clearSched" => {
+            vec![node("/n_end", 1000, -1, -1, false), node("/n_go", 1000, -1, -1, false)]
+        }
+        "/d_freeAll" => vec![node("/n_go", 1000, -1, -1, false)],
+        _ => usual(message),
+    }));
+    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    server.connect().unwrap();
+    server.sync().unwrap();
+    server.clear_schedule().unwrap();
+    server.sync().unwrap();
+    assert!(children(&server.default_group()).is_empty());
+    assert!(!server.is_mirror_stale());
+    server.free_all_synthdefs().unwrap();
+    server.sync().unwrap();
+    assert_eq!(children(&server.default_group()), [1000]);
 }

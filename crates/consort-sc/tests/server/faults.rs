@@ -64,6 +64,13 @@ fn an_error_inside_a_moment_sends_nothing() {
     }));
     assert!(panicked.is_err());
     assert_eq!(sent(&capture), 0);
+    // Who waits for a reply of a moment that cannot be sent is told.
+    let moment = server.at(None).unwrap();
+    let info = moment.ask_node(1).unwrap();
+    server.quit().unwrap();
+    assert_eq!(moment.send().unwrap_err().kind(), ErrorKind::ServerOffline);
+    assert_eq!(info.wait().unwrap_err().kind(), ErrorKind::ServerOffline);
+    server.boot().unwrap();
     // A moment that was sent takes no more.
     let moment = server.at(None).unwrap();
     let kept: Context = (*moment).clone();

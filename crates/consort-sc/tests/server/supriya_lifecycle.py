@@ -55,7 +55,7 @@ client = Server(port=port, maximum_logins=8).connect()
 events = observed(client)
 client.quit(force=True)
 report("forced_quit", list(events))
-time.sleep(1.0)
+owner.process_protocol.process.wait(timeout=30)
 
 # the process dies
 server = Server(port=next(ports)).boot()

@@ -226,6 +226,9 @@ impl AsyncSequencerClient {
     pub async fn event_output(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let operation = "event_output";
         let routing = routing.into();
+        if let Some(used) = self.core.quick_output(event, &routing) {
+            return Ok(used);
+        }
         let used = self
             .run_output(None, || {
                 loop {

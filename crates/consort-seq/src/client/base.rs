@@ -405,7 +405,11 @@ impl ClientBase {
     #[inline]
     pub fn event_output_buffer(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let operation = "event_output_buffer";
-        match self.core.buffer(operation, event, &routing.into())? {
+        let routing = routing.into();
+        if let Some(used) = self.core.quick_output(event, &routing) {
+            return Ok(used);
+        }
+        match self.core.buffer(operation, event, &routing)? {
             Some(used) => Ok(used),
             None => Err(Error::system(operation, Subject::event(event), crate::Errno::WOULD_BLOCK)),
         }

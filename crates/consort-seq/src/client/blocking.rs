@@ -143,9 +143,9 @@ impl SequencerClient {
     #[inline]
     pub fn event_output(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let routing = routing.into();
-        match self.core.buffer("event_output", event, &routing)? {
+        match self.core.quick_output(event, &routing) {
             Some(used) => Ok(used),
-            None => self.output_when_drained(event, routing),
+            None => self.output_otherwise(event, routing),
         }
     }
 
@@ -166,6 +166,16 @@ impl SequencerClient {
             }
         }
         Ok(())
+    }
+
+    /// The rest of [`event_output`](Self::event_output), where the event is long or the buffer
+    /// has no room at its end.
+    #[inline(never)]
+    fn output_otherwise(&self, event: &Event, routing: Routing) -> Result<usize> {
+        match self.core.buffer("event_output", event, &routing)? {
+            Some(used) => Ok(used),
+            None => self.output_when_drained(event, routing),
+        }
     }
 
     /// The rest of [`event_output`](Self::event_output), where the buffer is full.
@@ -236,6 +246,7 @@ impl SequencerClient {
     /// The errno of the first event that fails. It stays at the head of the buffer, and every
     /// later drain fails likewise, until [`extract_output`](ClientBase::extract_output) or
     /// [`drop_output_buffer`](ClientBase::drop_output_buffer) takes it.
+    #[inline]
     pub fn drain_output(&self) -> Result<usize> {
         self.drain_output_timeout(None)
     }
@@ -245,6 +256,7 @@ impl SequencerClient {
     ///
     /// # Errors
     /// As [`drain_output`](Self::drain_output).
+    #[inline]
     pub fn drain_output_timeout(&self, timeout: Option<Duration>) -> Result<usize> {
         match self.core.flush("drain_output")? {
             (Flush::Done, used) => Ok(used),

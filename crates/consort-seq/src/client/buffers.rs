@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::routing::Routing;
 use crate::engine::{Connection, Errno};
-use crate::event::{Cell, Event};
+use crate::event::{Cell, Event, EventFlags};
 use crate::raw::VARIABLE_LENGTH_LIMIT;
 
 /// Bytes of the output buffer, unless set otherwise.
@@ -36,7 +36,7 @@ pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
     let Some(cell) = bytes.first_chunk::<{ Cell::SIZE }>() else {
         return Err(Corrupt { stated: Cell::SIZE, available: bytes.len() });
     };
-    let cell = Cell(*cell);
+    let cell = Cell::load(cell);
     if !cell.is_variable() {
         return Ok((Event { cell, variable: Vec::new() }, Cell::SIZE));
     }
@@ -48,6 +48,11 @@ pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
     let data = bytes[Cell::SIZE..Cell::SIZE + length].to_vec();
     let taken = Cell::SIZE + length.next_multiple_of(Cell::SIZE);
     Ok((Event::from_cell(cell, data), taken.min(bytes.len())))
+}
+
+#[inline]
+fn is_variable(cell: &[u8; Cell::SIZE]) -> bool {
+    cell[1] & EventFlags::LENGTH_MASK.bits() == EventFlags::LENGTH_VARIABLE.bits()
 }
 
 /// Cells that have been read and not yet taken.
@@ -118,12 +123,11 @@ impl InputBuffer {
     #[inline]
     pub(crate) fn take_fixed(&mut self) -> Option<Cell> {
         let cell = self.bytes.get(self.start..self.end)?.first_chunk::<{ Cell::SIZE }>()?;
-        let cell = Cell(*cell);
-        if cell.is_variable() {
+        if is_variable(cell) {
             return None;
         }
         self.start += Cell::SIZE;
-        Some(cell)
+        Some(Cell::load(cell))
     }
 
     /// Appends up to `limit` events of fixed size that have been read, up to the first of
@@ -131,16 +135,10 @@ impl InputBuffer {
     pub(crate) fn take_fixed_many(&mut self, events: &mut Vec<Event>, limit: usize) -> usize {
         let (cells, _) = self.bytes[self.start..self.end].as_chunks::<{ Cell::SIZE }>();
         let cells = &cells[..cells.len().min(limit)];
-        events.reserve(cells.len());
-        let before = events.len();
-        for cell in cells {
-            let cell = Cell(*cell);
-            if cell.is_variable() {
-                break;
-            }
-            events.push(Event { cell, variable: Vec::new() });
-        }
-        let count = events.len() - before;
+        let count = cells.iter().position(is_variable).unwrap_or(cells.len());
+        // The number is known before, so that the vector asks for room once.
+        let new = |cell| Event { cell: Cell::load(cell), variable: Vec::new() };
+        events.extend(cells[..count].iter().map(new));
         self.start += count * Cell::SIZE;
         count
     }
@@ -176,13 +174,13 @@ impl InputBuffer {
     /// Reads once into the buffer, which must be empty.
     pub(crate) fn fill(&mut self) -> Result<(), Errno> {
         debug_assert_eq!(self.start, self.end);
-        let Some(connection) = self.connection.clone() else {
-            return Err(Errno::NO_LONGER_KNOWN);
-        };
-        if std::mem::take(&mut self.overrun) {
+        if self.connection.is_some() && std::mem::take(&mut self.overrun) {
             return Err(Errno::OVERRUN);
         }
         loop {
+            let Some(connection) = &self.connection else {
+                return Err(Errno::NO_LONGER_KNOWN);
+            };
             match connection.read(&mut self.bytes) {
                 Ok(0) => return Err(Errno::WOULD_BLOCK),
                 Ok(read) => {
@@ -210,13 +208,15 @@ impl InputBuffer {
 #[derive(Debug)]
 pub(crate) struct OutputBuffer {
     /// Gone once the client is closed.
-    pub(crate) connection: Option<Arc<dyn Connection>>,
-    /// As long as the capacity; what waits stands between `start` and `end`.
+    connection: Option<Arc<dyn Connection>>,
+    /// As long as the capacity, or empty once the client is closed, so that nothing goes in any
+    /// more. What waits stands between `start` and `end`.
     bytes: Vec<u8>,
+    capacity: usize,
     start: usize,
     end: usize,
-    /// Bytes that ever went in, and out; they tell a drain when it is done, though others add.
-    appended: u64,
+    /// Bytes that ever went out; with what waits they tell a drain when it is done, though
+    /// others add.
     removed: u64,
 }
 
@@ -232,7 +232,20 @@ pub(crate) enum Flush {
 impl OutputBuffer {
     pub(crate) fn new(connection: Arc<dyn Connection>) -> Self {
         let bytes = vec![0; OUTPUT_SIZE];
-        Self { connection: Some(connection), bytes, start: 0, end: 0, appended: 0, removed: 0 }
+        let capacity = OUTPUT_SIZE;
+        Self { connection: Some(connection), bytes, capacity, start: 0, end: 0, removed: 0 }
+    }
+
+    /// Lets go of the connection and of everything that waits.
+    pub(crate) fn close(&mut self) {
+        self.clear();
+        self.connection = None;
+        self.bytes = Vec::new();
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.connection.is_none()
     }
 
     #[inline]
@@ -241,7 +254,7 @@ impl OutputBuffer {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.bytes.len()
+        self.capacity
     }
 
     /// `false` if more is waiting than `capacity`.
@@ -249,13 +262,17 @@ impl OutputBuffer {
         if self.used() > capacity {
             return false;
         }
-        self.compact();
-        self.bytes.resize(capacity, 0);
+        self.capacity = capacity;
+        if !self.is_closed() {
+            self.compact();
+            self.bytes.resize(capacity, 0);
+        }
         true
     }
 
+    /// Bytes that ever went in.
     pub(crate) fn appended(&self) -> u64 {
-        self.appended
+        self.removed + self.used() as u64
     }
 
     pub(crate) fn removed(&self) -> u64 {
@@ -277,40 +294,83 @@ impl OutputBuffer {
         }
     }
 
-    /// Appends an event; `false` if there is no room.
+    /// Appends an event of fixed size, the quick way: the bytes that wait now, or `None` if there
+    /// is no room at the end.
     #[inline]
+    pub(crate) fn append_fixed(
+        &mut self,
+        cell: &Cell,
+        routing: &Routing,
+        client: u8,
+    ) -> Option<usize> {
+        let place = self.bytes.get_mut(self.end..)?.first_chunk_mut::<{ Cell::SIZE }>()?;
+        cell.store(place);
+        routing.apply(place, client);
+        self.end += Cell::SIZE;
+        Some(self.used())
+    }
+
+    /// Appends events of fixed size up to the first for which the quick way does not do.
+    pub(crate) fn append_fixed_many(
+        &mut self,
+        events: &[Event],
+        routing: &Routing,
+        client: u8,
+    ) -> usize {
+        let (places, _) = self.bytes[self.end..].as_chunks_mut::<{ Cell::SIZE }>();
+        let mut count = 0;
+        for (event, place) in events.iter().zip(places) {
+            if !event.cell.is_fixed() {
+                break;
+            }
+            event.cell.store(place);
+            routing.apply(place, client);
+            count += 1;
+        }
+        self.end += count * Cell::SIZE;
+        count
+    }
+
+    /// Appends an event of any kind; `false` if there is no room.
     pub(crate) fn append(&mut self, event: &Event, routing: &Routing, client: u8) -> bool {
-        let length = Cell::SIZE + event.variable.len();
+        let length = event.length();
         if self.bytes.len() - self.end < length {
             if self.bytes.len() - self.used() < length {
                 return false;
             }
             self.compact();
         }
-        let (cell, variable) = self.bytes[self.end..self.end + length].split_at_mut(Cell::SIZE);
-        cell.copy_from_slice(&event.cell.0);
-        if event.cell.is_variable() {
-            cell[16..20].copy_from_slice(&(variable.len() as u32).to_ne_bytes());
-            variable.copy_from_slice(&event.variable);
-        }
+        let place = &mut self.bytes[self.end..self.end + length];
+        let Some((cell, variable)) = place.split_first_chunk_mut::<{ Cell::SIZE }>() else {
+            return false;
+        };
+        event.cell_to_write().store(cell);
         routing.apply(cell, client);
+        variable.copy_from_slice(&event.variable);
         self.end += length;
-        self.appended += length as u64;
         true
     }
 
     /// Writes as much as the sequencer takes. An event that fails stays at the head.
+    ///
+    /// # Errors
+    /// The sequencer's; `EBADFD` once the client is closed.
+    #[inline]
     pub(crate) fn flush(&mut self) -> Result<Flush, Errno> {
+        let Some(connection) = &self.connection else { return Err(Errno::NO_LONGER_KNOWN) };
         while self.start < self.end {
-            let Some(connection) = &self.connection else {
-                return Err(Errno::NO_LONGER_KNOWN);
-            };
-            match connection.write(&self.bytes[self.start..self.end]) {
+            let Some(waiting) = self.bytes.get(self.start..self.end) else { break };
+            match connection.write(waiting) {
                 Ok(0) | Err(Errno::WOULD_BLOCK) => return Ok(Flush::Blocked),
-                Ok(written) => self.remove_front(written.min(self.used())),
+                Ok(written) => {
+                    self.removed += written as u64;
+                    self.start += written;
+                }
                 Err(errno) => return Err(errno),
             }
         }
+        self.start = 0;
+        self.end = 0;
         Ok(Flush::Done)
     }
 

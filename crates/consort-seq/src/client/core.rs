@@ -122,10 +122,7 @@ impl Core {
         // Eight bytes into a fresh eventfd cannot fail.
         let _ = rustix::io::write(&self.closing, &1u64.to_ne_bytes());
         drop(connection);
-        let mut output = self.output();
-        output.connection = None;
-        output.clear();
-        drop(output);
+        self.output().close();
         let mut input = self.input();
         input.connection = None;
         input.clear();
@@ -212,8 +209,17 @@ impl Core {
         Ok(cell)
     }
 
+    /// Puts an event of fixed size into the buffer where that is simple, which it mostly is: the
+    /// bytes that wait then. `None`: [`buffer`](Self::buffer) will do it or say why not.
+    #[inline(always)]
+    pub(crate) fn quick_output(&self, event: &Event, routing: &Routing) -> Option<usize> {
+        if !event.cell.is_fixed() {
+            return None;
+        }
+        self.output().append_fixed(&event.cell, routing, self.client_id)
+    }
+
     /// Puts an event into the buffer: `Some(bytes used)`, or `None` if it is full.
-    #[inline]
     pub(crate) fn buffer(
         &self,
         operation: &'static str,
@@ -221,7 +227,7 @@ impl Core {
         routing: &Routing,
     ) -> Result<Option<usize>> {
         let mut output = self.output();
-        if output.connection.is_some()
+        if !output.is_closed()
             && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
             && output.append(event, routing, self.client_id)
         {
@@ -238,33 +244,31 @@ impl Core {
         routing: &Routing,
     ) -> Result<usize> {
         let mut output = self.output();
-        for (index, event) in events.iter().enumerate() {
-            let fits = output.connection.is_some()
+        let mut rest = events;
+        loop {
+            let quick = output.append_fixed_many(rest, routing, self.client_id);
+            rest = &rest[quick..];
+            let Some((event, after)) = rest.split_first() else { return Ok(events.len()) };
+            let fits = !output.is_closed()
                 && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
                 && output.append(event, routing, self.client_id);
             if !fits {
                 // Those before have gone in; only a first one that never fits is an error.
                 return match refused(&output, operation, event) {
-                    Err(error) if index == 0 => Err(error),
-                    _ => Ok(index),
+                    Err(error) if rest.len() == events.len() => Err(error),
+                    _ => Ok(events.len() - rest.len()),
                 };
             }
+            rest = after;
         }
-        Ok(events.len())
     }
 
     /// Writes as much of the buffer as the sequencer takes now.
     pub(crate) fn flush(&self, operation: &'static str) -> Result<(Flush, usize)> {
         let mut output = self.output();
-        if output.connection.is_none() {
-            return Err(Error::closed(operation));
-        }
         match output.flush() {
             Ok(flush) => Ok((flush, output.used())),
-            Err(errno) => {
-                let subject = output.head().map_or(Subject::None, |head| Subject::event(&head));
-                Err(Error::system(operation, subject, errno))
-            }
+            Err(errno) => Err(not_written(&output, operation, errno)),
         }
     }
 
@@ -298,7 +302,7 @@ impl Core {
 
     /// The next event, if it has been read and has fixed size. Only the cell is copied under
     /// the lock, so that the event is made where the caller wants it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn quick_input(&self) -> Option<Event> {
         let cell = self.input().take_fixed()?;
         Some(Event { cell, variable: Vec::new() })
@@ -390,7 +394,7 @@ fn corrupt_error(operation: &'static str, corrupt: super::buffers::Corrupt) -> E
 #[cold]
 fn refused(output: &OutputBuffer, operation: &'static str, event: &Event) -> Result<Option<usize>> {
     let length = event.length();
-    if output.connection.is_none() {
+    if output.is_closed() {
         Err(Error::closed(operation))
     } else if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
         Err(user_memory(operation, event))
@@ -407,6 +411,16 @@ fn refused(output: &OutputBuffer, operation: &'static str, event: &Event) -> Res
     } else {
         Ok(None)
     }
+}
+
+/// Why the buffer could not be written.
+#[cold]
+fn not_written(output: &OutputBuffer, operation: &'static str, errno: Errno) -> Error {
+    if output.is_closed() {
+        return Error::closed(operation);
+    }
+    let subject = output.head().map_or(Subject::None, |head| Subject::event(&head));
+    Error::system(operation, subject, errno)
 }
 
 #[cold]

@@ -55,8 +55,8 @@ impl PortOptions {
         self
     }
 
-    /// With exactly this number, 0 to 253. (Kernels before 7.0 take a number that is in use,
-    /// and choose another.)
+    /// With exactly this number, 0 to 253. (Linux 7.2 refuses 253; kernels before 7.0 take a
+    /// number that is in use, and choose another.)
     #[must_use]
     pub fn port_id(mut self, port: u8) -> Self {
         self.info.port_id = port;
@@ -225,6 +225,7 @@ impl ClientBase {
 impl Port {
     /// The port's number.
     #[must_use]
+    #[inline]
     pub fn port_id(&self) -> u8 {
         self.inner.port
     }
@@ -375,6 +376,7 @@ impl From<&Port> for u8 {
 }
 
 impl From<&Port> for Routing {
+    #[inline]
     fn from(port: &Port) -> Self {
         Routing::new().port(port)
     }

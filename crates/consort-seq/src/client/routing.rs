@@ -1,6 +1,6 @@
 //! Where an event goes, where it differs from what the event itself says.
 
-use crate::event::Address;
+use crate::event::{Address, Cell};
 
 /// Overrides for one output: each field that is set takes the place of the event's own.
 ///
@@ -47,7 +47,7 @@ impl Routing {
     }
 
     #[inline]
-    pub(crate) fn apply(&self, cell: &mut [u8], client: u8) {
+    pub(crate) fn apply(&self, cell: &mut [u8; Cell::SIZE], client: u8) {
         if let Some(queue) = self.queue {
             cell[3] = queue;
         }
@@ -63,6 +63,7 @@ impl Routing {
 }
 
 impl From<()> for Routing {
+    #[inline]
     fn from((): ()) -> Self {
         Self::new()
     }

@@ -80,6 +80,9 @@ impl ClientBase {
     ) -> Result<Option<usize>> {
         let operation = "event_output";
         let routing = routing.into();
+        if let Some(used) = self.core.quick_output(event, &routing) {
+            return Ok(Some(used));
+        }
         loop {
             if let Some(used) = self.core.buffer(operation, event, &routing)? {
                 return Ok(Some(used));

@@ -406,16 +406,14 @@ impl<'a> Payload<'a> {
                 cell.set_word(20, result.result as u32);
             }
             Payload::Note(note) => {
-                cell.0[16] = note.channel;
-                cell.0[17] = note.note;
-                cell.0[18] = note.velocity;
-                cell.0[19] = note.off_velocity;
+                let bytes = [note.channel, note.note, note.velocity, note.off_velocity];
+                cell.set_word(16, u32::from_ne_bytes(bytes));
                 cell.set_word(20, note.duration);
             }
             Payload::NoteOn(key) | Payload::NoteOff(key) | Payload::KeyPressure(key) => {
-                cell.0[16] = key.channel;
-                cell.0[17] = key.note;
-                cell.0[18] = key.velocity;
+                // One word, so that it can be read as one right away.
+                let bytes = [key.channel, key.note, key.velocity, 0];
+                cell.set_word(16, u32::from_ne_bytes(bytes));
             }
             Payload::ControlChange(control)
             | Payload::Control14(control)

@@ -1,24 +1,33 @@
 //! The live view: `consort run --monitor`, `consort monitor` and `consort status`.
 
+mod drawing;
 mod screen;
 mod socket;
 mod source;
+mod status;
+mod terminal;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ratatui::crossterm::event::{self, Event};
-use serde::Serialize;
+use consort_control::{Layout, Reading};
+use ratatui::crossterm::event::Event;
 
-use crate::cli::{MonitorArgs, StatusArgs};
-use crate::log;
+use crate::cli::MonitorArgs;
+use crate::signals;
 use screen::{Action, Screen};
 pub(crate) use socket::Server;
 pub(crate) use source::Local;
-use source::{Layout, Reading, Source};
+use source::Source;
+pub(crate) use status::print_status;
+use terminal::Terminal;
+pub(crate) use terminal::give_back as give_terminal_back;
 
 /// How often the screen is drawn; shows with very many channels are drawn less often.
 const FRAME: Duration = Duration::from_millis(100);
@@ -28,82 +37,120 @@ const MANY_CHANNELS: usize = 10_000;
 /// How many channels a plain line names.
 const PLAIN_CHANNELS: usize = 8;
 
+/// How long the end of a show waits for a view whose terminal takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The view of this process's show, on a thread of its own.
+pub(crate) struct View {
+    thread: JoinHandle<()>,
+    is_over: Receiver<()>,
+}
+
+impl View {
+    /// Waits for its end, after that of the show; gives up on a view that is stuck in writing
+    /// to its terminal.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub(crate) fn join(self) -> std::thread::Result<()> {
+        if self.is_over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the live view does not end; its terminal takes nothing more");
+            give_terminal_back(Duration::ZERO);
+            return Ok(());
+        }
+        self.thread.join()
+    }
+}
+
 /// Shows a running show of this process on a thread of its own, until it ends, the time is up
 /// or the person leaves; the last two stop the show.
-pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("monitor".into()).spawn(move || {
-        if let Err(error) = view(&mut show, limit) {
+pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View> {
+    let (over, is_over) = sync_channel(1);
+    let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || {
+        // Dropped at the end, whatever the end is.
+        let _over = over;
+        if let Err(error) = view(&mut show, limit, &AtomicBool::new(false)) {
             tracing::error!("the live view broke: {error:#}; the show goes on");
         }
         if limit.is_some() {
             show.stop();
         }
-    })
+    })?;
+    Ok(View { thread, is_over })
 }
 
 /// Attaches to a running show.
 pub(crate) fn run(arguments: &MonitorArgs) -> anyhow::Result<ExitCode> {
     let mut show = socket::find(arguments.process)?;
-    view(&mut show, None)?;
+    let is_left = Arc::new(AtomicBool::new(false));
+    let leaving = Arc::clone(&is_left);
+    signals::at_first_signal(move || leaving.store(true, Ordering::Release))?;
+    view(&mut show, None, &is_left)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn view(show: &mut dyn Source, limit: Option<Duration>) -> anyhow::Result<()> {
+fn view(
+    show: &mut dyn Source,
+    limit: Option<Duration>,
+    is_left: &AtomicBool,
+) -> anyhow::Result<()> {
     let end = limit.map(|limit| Instant::now() + limit);
-    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return plain(show, end);
+    let is_over = |reading: &Reading| {
+        let is_late = end.is_some_and(|end| Instant::now() >= end);
+        !reading.running || is_late || is_left.load(Ordering::Acquire)
+    };
+    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+        interactive(show, is_over)
+    } else {
+        plain(show, end, is_over)
     }
-    let mut terminal = ratatui::try_init()?;
-    log::hold(true);
-    let done = interactive(show, &mut terminal, end);
-    log::hold(false);
-    ratatui::try_restore()?;
-    done
 }
 
-fn interactive(
-    show: &mut dyn Source,
-    terminal: &mut ratatui::DefaultTerminal,
-    end: Option<Instant>,
-) -> anyhow::Result<()> {
+fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> anyhow::Result<()> {
     let mut screen = Screen::new(show.layout()?);
     let is_large = screen.channel_count() > MANY_CHANNELS;
     let frame = if is_large { SLOW_FRAME } else { FRAME };
+    let mut terminal = Terminal::take()?;
     loop {
         let reading = show.read(screen.log_next())?;
-        let is_over = !reading.running || end.is_some_and(|end| Instant::now() >= end);
+        let is_last = is_over(&reading);
         screen.update(reading);
-        terminal.draw(|frame| screen.draw(frame))?;
-        if is_over {
+        terminal.draw(&screen)?;
+        if is_last {
             return Ok(());
         }
         let next = Instant::now() + frame;
-        loop {
-            let left = next.saturating_duration_since(Instant::now());
-            if !event::poll(left)? {
-                break;
-            }
-            let Event::Key(key) = event::read()? else { break };
-            match screen.key(key) {
-                Action::Nothing => {}
-                Action::Send { instance, channel, value } => {
-                    if !show.inject(instance, channel, value)? {
-                        screen.notice("the show did not take the value: too many wait already");
+        while terminal.has_keys(next)? {
+            while let Some(event) = terminal.take_event()? {
+                let Event::Key(key) = event else { continue };
+                match screen.key(key) {
+                    Action::Nothing => {}
+                    Action::Send { instance, channel, value } => {
+                        if !show.inject(instance, channel, value)? {
+                            screen.notice("the show did not take the value: too many wait already");
+                        }
+                    }
+                    Action::Quit => {
+                        drop(terminal);
+                        // Of another process only the view ends.
+                        if show.stop() {
+                            signals::ask();
+                        }
+                        return Ok(());
                     }
                 }
-                Action::Quit => {
-                    // Of another process only the view ends.
-                    show.stop();
-                    return Ok(());
-                }
             }
-            terminal.draw(|frame| screen.draw(frame))?;
+            terminal.draw(&screen)?;
         }
     }
 }
 
 /// A line a second: the channels that had values since the last one.
-fn plain(show: &mut dyn Source, end: Option<Instant>) -> anyhow::Result<()> {
+fn plain(
+    show: &mut dyn Source,
+    end: Option<Instant>,
+    is_over: impl Fn(&Reading) -> bool,
+) -> anyhow::Result<()> {
     let names = channel_names(&show.layout()?);
     let mut before: Vec<u64> = vec![0; names.len()];
     let mut next = Instant::now();
@@ -114,12 +161,12 @@ fn plain(show: &mut dyn Source, end: Option<Instant>) -> anyhow::Result<()> {
             let left = wake.saturating_duration_since(Instant::now());
             std::thread::sleep(left.min(Duration::from_millis(250)));
             let reading = show.read(u64::MAX)?;
-            if !reading.running || Instant::now() >= wake {
+            if is_over(&reading) || Instant::now() >= wake {
                 break reading;
             }
         };
         say(&plain_line(&names, &mut before, &reading))?;
-        if !reading.running || end.is_some_and(|end| Instant::now() >= end) {
+        if is_over(&reading) {
             return Ok(());
         }
     }
@@ -148,6 +195,7 @@ fn plain_line(names: &[String], before: &mut [u64], reading: &Reading) -> String
     line
 }
 
+/// All channels, in the layout's order, with their instances.
 fn channel_names(layout: &Layout) -> Vec<String> {
     let instances = layout.instances.iter();
     let names = instances.flat_map(|it| it.channels.iter().map(|name| (&it.name, name)));
@@ -158,97 +206,4 @@ fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-/// A show, for programs.
-#[derive(Serialize)]
-struct Status {
-    show: String,
-    process: u32,
-    seconds: f64,
-    instances: Vec<InstanceStatus>,
-}
-
-#[derive(Serialize)]
-struct InstanceStatus {
-    name: String,
-    backend: String,
-    #[serde(flatten)]
-    reading: source::InstanceReading,
-    channels: Vec<ChannelStatus>,
-}
-
-#[derive(Serialize)]
-struct ChannelStatus {
-    name: String,
-    /// None before the first value.
-    value: Option<f64>,
-    events: u64,
-}
-
-fn status(layout: Layout, reading: Reading) -> Status {
-    let mut values = reading.values.into_iter();
-    let instances = layout.instances.into_iter().zip(reading.instances);
-    let instances = instances.map(|(instance, reading)| InstanceStatus {
-        name: instance.name,
-        backend: instance.backend,
-        reading,
-        channels: instance
-            .channels
-            .into_iter()
-            .zip(values.by_ref())
-            .map(|(name, (value, events))| ChannelStatus {
-                name,
-                value: (events > 0).then_some(value),
-                events,
-            })
-            .collect(),
-    });
-    Status {
-        instances: instances.collect(),
-        show: layout.show,
-        process: layout.process,
-        seconds: reading.seconds,
-    }
-}
-
-/// `consort status`: the running shows of this user. Exit status 1 when there is none.
-pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let mut shows = Vec::new();
-    for (number, mut show) in socket::running() {
-        if arguments.process.is_some_and(|wanted| wanted != number) {
-            continue;
-        }
-        let layout = show.layout()?;
-        let reading = show.read(u64::MAX)?;
-        shows.push(status(layout, reading));
-    }
-    if arguments.json {
-        say(&format!("{}\n", serde_json::to_string_pretty(&shows)?))?;
-    } else if shows.is_empty() {
-        say("no show of this user runs\n")?;
-    } else {
-        say(&shows.iter().map(status_text).collect::<String>())?;
-    }
-    Ok(if shows.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn status_text(show: &Status) -> String {
-    let mut text = format!("{}: process {}, for {:.0} s\n", show.show, show.process, show.seconds);
-    for instance in &show.instances {
-        let reading = &instance.reading;
-        let _ = writeln!(
-            text,
-            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {} errors{}",
-            instance.name,
-            instance.backend,
-            reading.state,
-            reading.incoming,
-            reading.outgoing,
-            reading.dropped,
-            reading.errors,
-            reading.reason.as_ref().map(|it| format!("; {it}")).unwrap_or_default()
-        );
-    }
-    text
 }

@@ -1,47 +1,36 @@
-//! A running show is reached through a Unix socket: `PID.sock` in `$XDG_RUNTIME_DIR/consort`,
-//! or in `/tmp/consort-UID` where that is not set. One request a line, one answer a line, JSON.
+//! The control socket of a running show: `PID.sock` in `$XDG_RUNTIME_DIR/consort`, or in
+//! `/tmp/consort-UID` where that is not set. What is said over it: `consort-control`.
 //!
-//! Bounded: so many onlookers at a time, requests of so many bytes, and an onlooker who does
-//! not read his answer is dropped. Nothing here runs on the router's thread.
+//! Bounded: so many onlookers at a time, lines of so many bytes, and so much time for a request
+//! or an answer as a whole; an onlooker who drips his request, does not read his answer or says
+//! nothing for long is dropped. Nothing here runs on the router's thread.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use serde::{Deserialize, Serialize};
+use consort_control::{ANSWER_LIMIT, Answer, Layout, Lines, REQUEST_LIMIT, Reading, Request};
 
-use super::source::{Layout, Local, Reading, Source};
+use super::source::{Local, Source};
 
 /// Onlookers at a time.
 const ONLOOKERS: usize = 8;
-/// The longest request, in bytes.
-const REQUEST_LIMIT: u64 = 4_096;
-/// The longest answer that is read, in bytes: 100,000 channels need about 5 MB.
-const ANSWER_LIMIT: u64 = 64 << 20;
-/// How long a request or an answer may take.
+/// How long a request may take from its first byte to its last, and an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Request {
-    Layout,
-    Read { log_from: u64 },
-    Inject { instance: u32, channel: u32, value: f64 },
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Answer {
-    Layout(Layout),
-    Reading(Reading),
-    Injected(bool),
-    Error(String),
-}
+/// How long an onlooker may say nothing.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// How long a client waits for a whole answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// What is written at a time: the kernel waits anew for each piece of this size.
+const PIECE: usize = 16 << 10;
+/// The pause after an onlooker could not be let in: no descriptors, no memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The folder of this user's sockets.
 pub(crate) fn folder() -> PathBuf {
@@ -82,24 +71,15 @@ impl Server {
         // A process that had this number and was killed.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
-        let onlookers = Arc::new(AtomicUsize::new(0));
         std::thread::Builder::new().name("onlookers".into()).spawn(move || {
+            let onlookers = Arc::new(AtomicUsize::new(0));
             for stream in listener.incoming() {
-                let Ok(stream) = stream else { return };
-                if onlookers.fetch_add(1, Ordering::Relaxed) >= ONLOOKERS {
-                    onlookers.fetch_sub(1, Ordering::Relaxed);
-                    continue;
-                }
-                let (show, count) = (show.clone(), Arc::clone(&onlookers));
-                let serving =
-                    std::thread::Builder::new().name("onlooker".into()).spawn(move || {
-                        if let Err(error) = serve(&stream, show) {
-                            tracing::debug!("an onlooker is gone: {error}");
-                        }
-                        count.fetch_sub(1, Ordering::Relaxed);
-                    });
-                if serving.is_err() {
-                    onlookers.fetch_sub(1, Ordering::Relaxed);
+                match stream {
+                    Ok(stream) => admit(stream, &onlookers, &show),
+                    Err(error) => {
+                        tracing::debug!("an onlooker cannot be let in: {error}");
+                        std::thread::sleep(ACCEPT_PAUSE);
+                    }
                 }
             }
         })?;
@@ -114,28 +94,70 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut input = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let count = input.by_ref().take(REQUEST_LIMIT).read_until(b'\n', &mut line)?;
-        if count == 0 {
-            return Ok(());
+/// Serves an onlooker on a thread of his own, or turns him away.
+fn admit(stream: UnixStream, onlookers: &Arc<AtomicUsize>, show: &Local) {
+    if onlookers.fetch_add(1, Ordering::Relaxed) >= ONLOOKERS {
+        onlookers.fetch_sub(1, Ordering::Relaxed);
+        let refusal = Answer::Error("eight others look at it already".into()).encode();
+        // It fits into an empty socket; whoever left already does not need it.
+        let _ = stream.set_nonblocking(true).and_then(|()| (&stream).write_all(&refusal));
+        return;
+    }
+    let (show, count) = (show.clone(), Arc::clone(onlookers));
+    let serving = std::thread::Builder::new().name("onlooker".into()).spawn(move || {
+        if let Err(error) = serve(&stream, show) {
+            tracing::debug!("an onlooker is gone: {error}");
         }
-        let is_whole = line.ends_with(b"\n");
-        let mut answer = serde_json::to_vec(&answer(&line, &mut show))?;
-        answer.push(b'\n');
-        (&*stream).write_all(&answer)?;
-        if !is_whole {
-            return Ok(());
-        }
+        count.fetch_sub(1, Ordering::Relaxed);
+    });
+    if serving.is_err() {
+        onlookers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
+    let mut lines = Lines::new(REQUEST_LIMIT);
+    let mut piece = [0; REQUEST_LIMIT];
+    let mut deadline = Instant::now() + IDLE_LIMIT;
+    let mut is_begun = false;
+    loop {
+        loop {
+            let answer = match lines.next_line() {
+                Ok(Some(line)) => answer(line, &mut show),
+                Ok(None) => break,
+                Err(error) => {
+                    let refusal = Answer::Error(error.to_string()).encode();
+                    return farewell(stream, &refusal, &mut piece);
+                }
+            };
+            write_before(stream, &answer.encode(), Instant::now() + PATIENCE)?;
+            is_begun = false;
+            deadline = Instant::now() + IDLE_LIMIT;
+        }
+        if lines.is_partial() && !is_begun {
+            is_begun = true;
+            deadline = Instant::now() + PATIENCE;
+        }
+        let count = read_before(stream, &mut piece, deadline)?;
+        if count == 0 {
+            return Ok(());
+        }
+        lines.push(&piece[..count]);
+    }
+}
+
+/// Says a last word to one who is still speaking, and lets him finish for a while so that he
+/// can hear it.
+fn farewell(stream: &UnixStream, refusal: &[u8], piece: &mut [u8]) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    write_before(stream, refusal, deadline)?;
+    stream.shutdown(Shutdown::Write)?;
+    while read_before(stream, piece, deadline)? > 0 {}
+    Ok(())
+}
+
 fn answer(line: &[u8], show: &mut Local) -> Answer {
-    let answered = match serde_json::from_slice(line) {
+    let answered = match Request::decode(line) {
         Ok(Request::Layout) => show.layout().map(Answer::Layout),
         Ok(Request::Read { log_from }) => show.read(log_from).map(Answer::Reading),
         Ok(Request::Inject { instance, channel, value }) => {
@@ -146,31 +168,69 @@ fn answer(line: &[u8], show: &mut Local) -> Answer {
     answered.unwrap_or_else(|error| Answer::Error(error.to_string()))
 }
 
+/// The time until then; an error when it has passed.
+fn left(deadline: Instant) -> io::Result<Option<Duration>> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+}
+
+fn read_before(mut stream: &UnixStream, piece: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    loop {
+        stream.set_read_timeout(left(deadline)?)?;
+        match stream.read(piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Writes all, or gives up: a reader who takes a little now and then gains no time by it.
+fn write_before(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.set_write_timeout(left(deadline)?)?;
+        match stream.write(&bytes[..bytes.len().min(PIECE)]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// A show of another process.
 pub(crate) struct Remote {
-    stream: BufReader<UnixStream>,
+    stream: UnixStream,
+    lines: Lines,
+    piece: Vec<u8>,
 }
 
 impl Remote {
     /// Connects to a show.
     pub(crate) fn connect(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Remote { stream: BufReader::new(stream) })
+        Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), piece: vec![0; 64 << 10] })
     }
 
     fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.stream.get_ref().write_all(&line).context("the show is gone")?;
-        line.clear();
-        let mut limited = self.stream.by_ref().take(ANSWER_LIMIT);
-        limited.read_until(b'\n', &mut line).context("the show does not answer")?;
-        if !line.ends_with(b"\n") {
-            bail!("the show has ended, or eight others look at it already");
-        }
-        match serde_json::from_slice(&line).context("the show answers in another version")? {
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        // A show that turns somebody away says so before it is asked: read in any case.
+        let asked = write_before(&self.stream, &request.encode(), deadline);
+        let answer = loop {
+            match self.lines.next_line().context("the show answers without end")? {
+                Some(line) => break Answer::decode(line),
+                None => {
+                    let read = read_before(&self.stream, &mut self.piece, deadline);
+                    let count = read.context("the show does not answer")?;
+                    if count == 0 {
+                        asked.context("the show has ended")?;
+                        bail!("the show has ended");
+                    }
+                    self.lines.push(&self.piece[..count]);
+                }
+            }
+        };
+        match answer.context("the show is of another version")? {
             Answer::Error(error) => bail!("the show refuses: {error}"),
             answer => Ok(answer),
         }

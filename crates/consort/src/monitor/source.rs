@@ -1,52 +1,9 @@
 //! What a view shows: a running show, in this process or in another.
 
+use consort_control::{InstanceReading, Layout, LayoutInstance, Reading};
 use consort_router::{Handle, InstanceId};
-use serde::{Deserialize, Serialize};
 
 use crate::log;
-
-/// What does not change while a show runs.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Layout {
-    /// The configuration.
-    pub(crate) show: String,
-    /// The process that runs it.
-    pub(crate) process: u32,
-    pub(crate) instances: Vec<LayoutInstance>,
-}
-
-/// An instance and its channels.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct LayoutInstance {
-    pub(crate) name: String,
-    pub(crate) backend: String,
-    pub(crate) channels: Vec<String>,
-}
-
-/// What changes.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Reading {
-    /// Since the start of the show.
-    pub(crate) seconds: f64,
-    pub(crate) running: bool,
-    pub(crate) instances: Vec<InstanceReading>,
-    /// Last value and number of values of every channel, in the layout's order.
-    pub(crate) values: Vec<(f64, u64)>,
-    /// Lines of the log since the number asked for.
-    pub(crate) log: Vec<String>,
-    pub(crate) log_next: u64,
-}
-
-/// An instance's state and counters.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct InstanceReading {
-    pub(crate) state: String,
-    pub(crate) reason: Option<String>,
-    pub(crate) incoming: u64,
-    pub(crate) outgoing: u64,
-    pub(crate) dropped: u64,
-    pub(crate) errors: u64,
-}
 
 /// A show that can be looked at.
 pub(crate) trait Source {

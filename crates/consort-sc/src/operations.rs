@@ -1,0 +1,287 @@
+//! What waits for the server, written once: [`Server`] blocks, [`AsyncServer`] awaits.
+
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+
+use crate::async_server::AsyncServer;
+use crate::context::NodeReference;
+use crate::entities::{Buffer, Bus, Synth};
+#[allow(unused_imports)] // For the documentation.
+use crate::error::{ErrorKind, Result};
+#[allow(unused_imports)] // For the documentation.
+use crate::lifecycle::Timeouts;
+use crate::options::Options;
+use crate::queries::*;
+use crate::server::Server;
+use crate::tree::QueryTreeGroup;
+use crate::values::ControlKey;
+
+/// Methods: name, generics in brackets, parameters, and the operation of the
+/// [`Session`](crate::session::Session) as a future.
+macro_rules! operations {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident [$($generics:tt)*] ($($argument:ident: $type:ty),* $(,)?) -> $result:ty {
+            $session:ident => $operation:expr
+        }
+    )*) => {
+        impl Server {
+            $(
+                $(#[$meta])*
+                ///
+                /// Blocks the calling thread.
+                pub fn $name<$($generics)*>(&self, $($argument: $type),*) -> $result {
+                    let $session = &self.session;
+                    block_on($operation)
+                }
+            )*
+        }
+
+        impl AsyncServer {
+            $(
+                $(#[$meta])*
+                pub async fn $name<$($generics)*>(&self, $($argument: $type),*) -> $result {
+                    let $session = &self.session;
+                    $operation.await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    /// Starts the server with the options in force and connects to it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOnline`], [`ErrorKind::ServerCannotBoot`] with what the process printed,
+    /// [`ErrorKind::InvalidOptions`], [`ErrorKind::CannotConnect`].
+    fn boot[]() -> Result<()> {
+        session => session.boot(None)
+    }
+
+    /// As `boot`, with other options, which stay in force.
+    ///
+    /// # Errors
+    /// As `boot`.
+    fn boot_with[](options: Options) -> Result<()> {
+        session => session.boot(Some(options))
+    }
+
+    /// Connects to a running server at the address of the options; it is not this client's to end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOnline`], [`ErrorKind::CannotConnect`] within the deadline of
+    /// [`Timeouts::connect`], [`ErrorKind::TooManyClients`].
+    fn connect[]() -> Result<()> {
+        session => session.connect(None)
+    }
+
+    /// As `connect`, with other options, which stay in force.
+    ///
+    /// # Errors
+    /// As `connect`.
+    fn connect_with[](options: Options) -> Result<()> {
+        session => session.connect(Some(options))
+    }
+
+    /// Logs out and disconnects from a server that this client does not own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::OwnedServerShutdown`].
+    fn disconnect[]() -> Result<()> {
+        session => session.disconnect()
+    }
+
+    /// Ends the server that this client started. A process that does not end is killed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::UnownedServerShutdown`].
+    fn quit[]() -> Result<()> {
+        session => session.quit(false)
+    }
+
+    /// Ends the server, whoever started it. `/quit`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`].
+    fn force_quit[]() -> Result<()> {
+        session => session.quit(true)
+    }
+
+    /// Quits the server that this client started, and boots it anew.
+    ///
+    /// # Errors
+    /// As `quit` and `boot`.
+    fn reboot[]() -> Result<()> {
+        session => session.reboot()
+    }
+
+    /// Frees this client's nodes, buffers and ids. What other clients made stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::Timeout`].
+    fn reset[]() -> Result<()> {
+        session => session.reset()
+    }
+
+    /// Waits until everything asynchronous that was sent before is done. `/sync`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::Timeout`].
+    fn sync[]() -> Result<()> {
+        session => session.sync(None, None)
+    }
+
+    /// As `sync`, with an id of the caller's (0 or more) and a deadline.
+    ///
+    /// # Errors
+    /// As `sync`.
+    fn sync_with[](id: i32, timeout: Duration) -> Result<()> {
+        session => session.sync(Some(id), Some(timeout))
+    }
+
+    /// What the server is busy with. `/status`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn query_status[]() -> Result<StatusInfo> {
+        session => session.query_status()
+    }
+
+    /// Which program answers. `/version`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn query_version[]() -> Result<VersionInfo> {
+        session => session.query_version()
+    }
+
+    /// The size of a buffer. `/b_query`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn query_buffer[](buffer: &Buffer) -> Result<BufferInfo> {
+        session => session.query_buffer(buffer)
+    }
+
+    /// Where a node stands. `/n_query`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn query_node['a](node: impl Into<NodeReference<'a>>) -> Result<NodeInfo> {
+        session => session.query_node(node.into())
+    }
+
+    /// The tree below a group, however large. `/g_queryTree`; where the answer would not fit into
+    /// the server's buffer, `/n_query`, `/g_queryTree` of inner groups, and `/s_get` (which wants
+    /// to know the controls: those of SynthDefs that this client neither loaded nor saw in
+    /// another answer, nor can let the server print, are left out then, with a warning).
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn query_tree['a](
+        group: impl Into<NodeReference<'a>>,
+        include_controls: bool,
+    ) -> Result<QueryTreeGroup> {
+        session => session.query_tree(group.into(), include_controls)
+    }
+
+    /// Lets the server print its tree; what it printed is returned as data. `/g_dumpTree`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn dump_tree['a](
+        group: impl Into<NodeReference<'a>>,
+        include_controls: bool,
+    ) -> Result<QueryTreeGroup> {
+        session => session.dump_tree(group.into(), include_controls)
+    }
+
+    /// Lets the server print what a node computes; the lines are returned if this client started
+    /// the server. `/n_trace`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn trace_node['a](node: impl Into<NodeReference<'a>>) -> Result<Option<Vec<String>>> {
+        session => session.trace_node(node.into())
+    }
+
+    /// The values of samples. `/b_get`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_buffer[](buffer: &Buffer, indices: &[u32]) -> Result<Vec<(u32, f32)>> {
+        session => session.get_buffer(buffer, indices)
+    }
+
+    /// The values of neighbouring samples, however many. `/b_getn`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_buffer_range[](buffer: &Buffer, start: u32, count: u32) -> Result<Vec<f32>> {
+        session => session.get_buffer_range(buffer, start, count)
+    }
+
+    /// The value of a control bus. `/c_get`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_bus[](bus: &Bus) -> Result<f32> {
+        session => session.get_bus(bus)
+    }
+
+    /// The value of a control bus through the server's memory, or as `get_bus` where that cannot
+    /// be reached.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_bus_now[](bus: &Bus) -> Result<f32> {
+        session => session.get_bus_now(bus)
+    }
+
+    /// The values of neighbouring control buses. `/c_getn`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_bus_range[](bus: &Bus, count: u32) -> Result<Vec<f32>> {
+        session => session.get_bus_range(bus, count)
+    }
+
+    /// The values of controls. `/s_get`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_synth_controls[K: Into<ControlKey>](
+        synth: &Synth,
+        controls: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<(ControlKey, f32)>> {
+        session => session.get_synth_controls(synth, controls.into_iter().map(Into::into).collect())
+    }
+
+    /// The values of neighbouring controls. `/s_getn`
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
+    /// [`ErrorKind::Timeout`].
+    fn get_synth_control_range[](
+        synth: &Synth,
+        control: impl Into<ControlKey>,
+        count: u32,
+    ) -> Result<Vec<f32>> {
+        session => session.get_synth_control_range(synth, control.into(), count)
+    }
+}

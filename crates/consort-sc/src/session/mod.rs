@@ -1,0 +1,247 @@
+//! What blocking and async servers share: every operation once, as a future.
+
+mod printed;
+mod tree;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use consort_osc::OscMessage;
+
+use crate::context::{Context, ContextShared, NodeReference};
+use crate::driver::Driver;
+use crate::entities::{Buffer, Bus, Synth};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::Timeouts;
+use crate::options::Options;
+use crate::pending::{Pending, Slot, SlotFuture};
+use crate::queries::*;
+use crate::requests::*;
+use crate::values::ControlKey;
+
+/// Seconds that are added to the time of every moment of a server.
+const LATENCY: f64 = 0.1;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) context: Context,
+    pub(crate) driver: Driver,
+}
+
+impl Session {
+    pub(crate) fn new(options: Options, name: Option<String>, timeouts: Timeouts) -> Result<Self> {
+        options.validate()?;
+        let shared = ContextShared::new(options, name, LATENCY);
+        let context = Context::new(shared.clone());
+        let driver = Driver::start(shared, timeouts)?;
+        Ok(Self { context, driver })
+    }
+
+    async fn lifecycle(
+        &self,
+        command: impl FnOnce(&mut crate::core::Core, Arc<Slot<()>>, Duration),
+    ) -> Result<()> {
+        let slot = Slot::new();
+        self.driver.shared.command(|core, now| command(core, slot.clone(), now));
+        SlotFuture(slot).await
+    }
+
+    pub(crate) async fn boot(&self, options: Option<Options>) -> Result<()> {
+        let options = options.unwrap_or_else(|| self.context.options());
+        self.driver.shared.signals.begin();
+        self.lifecycle(|core, slot, now| core.boot(options, slot, now)).await
+    }
+
+    pub(crate) async fn connect(&self, options: Option<Options>) -> Result<()> {
+        let options = options.unwrap_or_else(|| self.context.options());
+        self.driver.shared.signals.begin();
+        self.lifecycle(|core, slot, now| core.connect(options, slot, now)).await
+    }
+
+    pub(crate) async fn disconnect(&self) -> Result<()> {
+        self.lifecycle(|core, slot, now| core.disconnect(slot, now)).await
+    }
+
+    pub(crate) async fn quit(&self, force: bool) -> Result<()> {
+        self.lifecycle(|core, slot, now| core.quit(force, slot, now)).await
+    }
+
+    pub(crate) async fn reboot(&self) -> Result<()> {
+        let options = self.context.options();
+        self.quit(false).await?;
+        self.boot(Some(options)).await
+    }
+
+    /// Frees what is this client's own: its nodes, buffers and ids. Other clients keep theirs.
+    pub(crate) async fn reset(&self) -> Result<()> {
+        let context = &self.context;
+        let default_group = context.default_group().id();
+        let (own, buffers, alone) = {
+            let state = context.shared().lock();
+            let own: Vec<i32> = state
+                .mirror
+                .ids()
+                .into_iter()
+                .filter(|id| *id > state.maximum_logins as i32 && state.nodes.is_own(*id))
+                .filter(|id| {
+                    // What is in another own node goes with it.
+                    state.mirror.parent(*id).is_none_or(|parent| {
+                        parent != default_group
+                            && !(parent > state.maximum_logins as i32 && state.nodes.is_own(parent))
+                    })
+                })
+                .collect();
+            (own, state.buffers.allocated(), state.maximum_logins == 1)
+        };
+        if alone {
+            context.clear_schedule()?;
+        }
+        let exists = context.shared().has_node(default_group);
+        context.at_once(None, |moment| {
+            if exists {
+                moment.free_group_children(default_group, false)?;
+            }
+            if !own.is_empty() {
+                moment.submit(FreeNodes { ids: own })?;
+            }
+            for id in buffers {
+                moment.submit(FreeBuffer { id, completion: CompletionRequests::default() })?;
+            }
+            if !exists {
+                let group = NewGroup {
+                    id: default_group,
+                    add_action: crate::values::AddAction::ToTail,
+                    target_id: 0,
+                };
+                moment.submit(NewGroups { parallel: false, groups: vec![group] })?;
+            }
+            Ok(())
+        })?;
+        self.sync(None, None).await?;
+        context.shared().reset_ids();
+        Ok(())
+    }
+
+    fn ask_within<T>(
+        &self,
+        request: Request,
+        timeout: Option<Duration>,
+        parse: impl FnOnce(&OscMessage) -> Result<T> + Send + 'static,
+    ) -> Result<Pending<T>> {
+        let Some(timeout) = timeout else { return self.context.ask_for(request, parse) };
+        let slot = Slot::new();
+        {
+            let shared = &self.driver.shared;
+            let now = shared.now();
+            shared.core().wait_for(&request, slot.clone(), Some(timeout), now)?;
+            shared.wake_up();
+        }
+        self.context.submit(request)?;
+        Ok(Pending::new(slot, parse))
+    }
+
+    pub(crate) async fn sync(&self, id: Option<i32>, timeout: Option<Duration>) -> Result<()> {
+        let id = id.unwrap_or_else(|| self.context.shared().next_sync_id());
+        if id < 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("sync id {id} is negative; those are used by the connection itself"),
+            ));
+        }
+        self.ask_within(Sync { id }.into(), timeout, |_| Ok(()))?.await
+    }
+
+    pub(crate) async fn query_status(&self) -> Result<StatusInfo> {
+        self.context.ask_status()?.await
+    }
+
+    pub(crate) async fn query_version(&self) -> Result<VersionInfo> {
+        self.context.ask_version()?.await
+    }
+
+    pub(crate) async fn query_buffer(&self, buffer: &Buffer) -> Result<BufferInfo> {
+        self.context.ask_buffer_info(buffer)?.await
+    }
+
+    pub(crate) async fn query_node(&self, node: NodeReference<'_>) -> Result<NodeInfo> {
+        self.context.ask_node_reference(node)?.await
+    }
+
+    pub(crate) async fn get_buffer(
+        &self,
+        buffer: &Buffer,
+        indices: &[u32],
+    ) -> Result<Vec<(u32, f32)>> {
+        self.context.ask_buffer(buffer, indices)?.await
+    }
+
+    /// Any number of samples: asked for in parts that the server can answer.
+    pub(crate) async fn get_buffer_range(
+        &self,
+        buffer: &Buffer,
+        start: u32,
+        count: u32,
+    ) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        let mut at = start;
+        let end = start.checked_add(count).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "the range of samples ends above 2^32")
+        })?;
+        while at < end {
+            let mut parts = Vec::new();
+            while at < end && parts.len() < 8 {
+                let count = (end - at).min(GetBufferRange::LIMIT);
+                parts.push(self.context.ask_buffer_range(buffer, at, count)?);
+                at += count;
+            }
+            for part in parts {
+                values.extend(part.await?);
+            }
+        }
+        Ok(values)
+    }
+
+    pub(crate) async fn get_bus(&self, bus: &Bus) -> Result<f32> {
+        self.context.ask_bus(bus)?.await
+    }
+
+    /// Through shared memory where it can be reached, else through OSC.
+    pub(crate) async fn get_bus_now(&self, bus: &Bus) -> Result<f32> {
+        if bus.calculation_rate() == crate::values::CalculationRate::Control
+            && let Some(memory) = self.driver.shared.memory()
+            && let Ok(value) = memory.control_bus_value(bus.id())
+        {
+            return Ok(value);
+        }
+        self.get_bus(bus).await
+    }
+
+    pub(crate) async fn get_bus_range(&self, bus: &Bus, count: u32) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        let mut at = 0;
+        while at < count {
+            let part = (count - at).min(GetBufferRange::LIMIT);
+            let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + at);
+            values.extend(self.context.ask_bus_range(&first, part)?.await?);
+            at += part;
+        }
+        Ok(values)
+    }
+
+    pub(crate) async fn get_synth_controls(
+        &self,
+        synth: &Synth,
+        controls: Vec<ControlKey>,
+    ) -> Result<Vec<(ControlKey, f32)>> {
+        self.context.ask_synth_controls(synth, controls)?.await
+    }
+
+    pub(crate) async fn get_synth_control_range(
+        &self,
+        synth: &Synth,
+        control: ControlKey,
+        count: u32,
+    ) -> Result<Vec<f32>> {
+        self.context.ask_synth_control_range(synth, control, count)?.await
+    }
+}

@@ -1,0 +1,303 @@
+//! Costs of the client library beside the floor (the same system calls made by hand) and peers:
+//! the `alsa` crate (feature `peer-alsa`, which needs libasound's headers) and python-alsa-midi
+//! (a Python with it in `CONSORT_VENV`). Rounds are interleaved; the median and the spread
+//! (smallest to largest) are printed in nanoseconds, with the ratio to the floor.
+//!
+//! Arguments choose sections: `output`, `input`, `list`, `round-trips`, `jitter`, `idle`.
+//! `CONSORT_SEQ=kernel` measures the kernel's sequencer (in the virtual machine, see
+//! `tests/bench/20-sequencer.sh`), otherwise the embedded one.
+#![allow(unsafe_code)] // a counting allocator
+#![allow(clippy::print_stdout)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use consort_seq::client::{READ_PORT, WRITE_PORT};
+use consort_seq::engine::{ClockKind, Connection, Embedded, Request};
+use consort_seq::{Engine, Event, ListPorts, OpenMode, Port, PortOptions, SequencerClient, raw};
+
+#[cfg(not(feature = "peer-alsa"))]
+#[path = "alsa_absent.rs"]
+mod alsa_crate;
+#[cfg(feature = "peer-alsa")]
+mod alsa_crate;
+mod latency;
+mod peers;
+mod table;
+
+use peers::Peers;
+use table::{Line, ROUNDS, time};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: everything is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn engine() -> Engine {
+    match std::env::var("CONSORT_SEQ").as_deref() {
+        Ok("kernel") => Engine::kernel(),
+        _ => Engine::Embedded(Embedded::new(ClockKind::Real)),
+    }
+}
+
+fn client(engine: &Engine, name: &str) -> SequencerClient {
+    SequencerClient::builder(name).engine(engine.clone()).open().expect("a sequencer")
+}
+
+fn note() -> Event {
+    Event::note_on(0, 60, 100).expect("a note")
+}
+
+/// The floor of output: the cells are ready, and written as they are.
+fn write_raw(connection: &dyn Connection, cells: &[u8], times: usize) {
+    for _ in 0..times {
+        let mut rest = cells;
+        while !rest.is_empty() {
+            rest = &rest[connection.write(rest).expect("no subscriber, so always room")..];
+        }
+    }
+}
+
+fn output(engine: &Engine, peers: &mut Peers) {
+    let client = client(engine, "bench");
+    let port = client.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
+    let connection = client.connection().expect("open");
+    let event = note().from_port(port.port_id());
+    let count = 20_000;
+    for every in [1, 16, 500] {
+        let cells = event.to_raw().to_bytes().repeat(every);
+        for reused in [false, true] {
+            let what =
+                format!("output {}, drain every {every}", if reused { "reused" } else { "new" });
+            let mut line = Line::default();
+            let mut allocations = 0;
+            for _ in 0..ROUNDS {
+                line.subjects[0]
+                    .push(time(count, || write_raw(&*connection, &cells, count / every)));
+                line.subjects[1].push(time(count, || {
+                    let before = ALLOCATIONS.load(Ordering::Relaxed);
+                    for _ in 0..count / every {
+                        for _ in 0..every {
+                            if reused {
+                                client.event_output(&event, ()).expect("output");
+                            } else {
+                                client.event_output(black_box(&note()), &port).expect("output");
+                            }
+                        }
+                        client.drain_output().expect("output");
+                    }
+                    allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+                }));
+                if let Some(alsa) = &peers.alsa {
+                    line.subjects[2].push(time(count, || alsa.output(count, every, reused)));
+                }
+                line.subjects[3].extend(peers.python(&what).into_iter().flatten());
+            }
+            line.print(&what);
+            println!("    allocations per event: {}", allocations as f64 / (ROUNDS * count) as f64);
+        }
+    }
+
+    let batch = vec![event.clone(); 500];
+    let cells = event.to_raw().to_bytes().repeat(500);
+    let mut line = Line::default();
+    for _ in 0..ROUNDS {
+        line.subjects[0].push(time(count, || write_raw(&*connection, &cells, count / 500)));
+        line.subjects[1].push(time(count, || {
+            for _ in 0..count / 500 {
+                client.event_output_batch(&batch, ()).expect("output");
+                client.drain_output().expect("output");
+            }
+        }));
+        // The peers have no call for many events: one by one is their batch.
+        if let Some(alsa) = &peers.alsa {
+            line.subjects[2].push(time(count, || alsa.output(count, 500, true)));
+        }
+        let what = "output reused, drain every 500";
+        line.subjects[3].extend(peers.python(what).into_iter().flatten());
+    }
+    line.print("output in batches of 500");
+
+    let data = [&[0xf0][..], &[1; 1022], &[0xf7]].concat();
+    let message = Event::system_exclusive(&data).from_port(port.port_id());
+    let mut cells = Vec::new();
+    raw::write_cells(&mut cells, &message.to_raw(), &data);
+    let mut line = Line::default();
+    for _ in 0..ROUNDS {
+        line.subjects[0].push(time(2000, || write_raw(&*connection, &cells, 2000)));
+        line.subjects[1].push(time(2000, || {
+            for _ in 0..2000 {
+                client.event_output(&message, ()).expect("output");
+                client.drain_output().expect("output");
+            }
+        }));
+        if let Some(alsa) = &peers.alsa {
+            line.subjects[2].push(time(2000, || alsa.sysex(2000, &data)));
+        }
+        line.subjects[3].extend(peers.python("SysEx 1 KiB").into_iter().flatten());
+    }
+    line.print("SysEx 1 KiB, drain every 1");
+}
+
+fn input(engine: &Engine, peers: &mut Peers) {
+    let (sender, receiver) = (client(engine, "sender"), client(engine, "receiver"));
+    let out = sender.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
+    let into = receiver.create_port(PortOptions::new("in").caps(WRITE_PORT)).expect("a port");
+    into.connect_from(&out).expect("connected");
+    receiver.set_client_pool_input(2000).expect("the pool");
+    let connection = receiver.connection().expect("open");
+    let count = 1900;
+    let fill = || {
+        for _ in 0..count {
+            sender.event_output(&note(), &out).expect("output");
+        }
+        sender.drain_output().expect("output");
+    };
+    let mut one = Line::default();
+    let mut batch = Line::default();
+    let mut buffer = vec![0; 14_000];
+    let mut events = Vec::with_capacity(count);
+    let mut allocations = 0;
+    for _ in 0..ROUNDS {
+        fill();
+        let floor = time(count, || {
+            let mut bytes = 0;
+            while bytes < count * 28 {
+                bytes += connection.read(&mut buffer).expect("events");
+            }
+        });
+        one.subjects[0].push(floor);
+        batch.subjects[0].push(floor);
+        fill();
+        one.subjects[1].push(time(count, || {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for _ in 0..count {
+                black_box(&receiver.event_input(None).expect("input"));
+            }
+            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+        }));
+        fill();
+        events.clear();
+        batch.subjects[1].push(time(count, || {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            assert_eq!(receiver.event_input_batch(&mut events, count).expect("input"), count);
+            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+        }));
+        if let Some(alsa) = &peers.alsa {
+            alsa.fill(count);
+            one.subjects[2].push(time(count, || alsa.input(count)));
+        }
+        one.subjects[3].extend(peers.python("input").into_iter().flatten());
+    }
+    // The peers have no call for many events: one by one is their batch.
+    for peer in [2, 3] {
+        batch.subjects[peer] = one.subjects[peer].clone();
+    }
+    one.print("input, event by event");
+    batch.print("input, in batches");
+    println!("    allocations per event: {}", allocations as f64 / (ROUNDS * 2 * count) as f64);
+}
+
+fn list_ports(engine: &Engine, peers: &mut Peers) {
+    let client = client(engine, "lister");
+    let ports: Vec<Port> = (0..60)
+        .map(|number| client.create_port(format!("port {number}")).expect("a port"))
+        .collect();
+    let connection = client.connection().expect("open");
+    let mut line = Line::default();
+    let repeat = 200;
+    for _ in 0..ROUNDS {
+        line.subjects[0].push(time(repeat, || {
+            for _ in 0..repeat {
+                let mut info = raw::ClientInfo { client: -1, ..raw::ClientInfo::default() };
+                let mut count = 0;
+                while connection.ioctl(Request::QueryNextClient(&mut info)).is_ok() {
+                    let address = raw::Address::new(info.client as u8, 255);
+                    let mut port = raw::PortInfo { address, ..raw::PortInfo::default() };
+                    while connection.ioctl(Request::QueryNextPort(&mut port)).is_ok() {
+                        count += 1;
+                    }
+                }
+                assert!(black_box(count) >= ports.len());
+            }
+        }));
+        line.subjects[1].push(time(repeat, || {
+            for _ in 0..repeat {
+                let listed = client.list_ports(&ListPorts::new()).expect("a list");
+                assert!(listed.len() >= ports.len());
+            }
+        }));
+        if let Some(alsa) = &peers.alsa {
+            line.subjects[2].push(time(repeat, || {
+                (0..repeat).for_each(|_| assert!(alsa.list_ports() >= ports.len()));
+            }));
+        }
+        line.subjects[3].extend(peers.python("list_ports").into_iter().flatten());
+    }
+    line.print("list_ports, 60 ports");
+}
+
+fn idle(engine: &Engine, _peers: &mut Peers) {
+    let client = client(engine, "idle");
+    let processor = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let before = processor();
+    let event = client.event_input(Some(Duration::from_secs(1))).expect("input");
+    assert!(event.is_none());
+    println!("idle event_input(1 s): {:?} of processor time", processor() - before);
+}
+
+type Section = fn(&Engine, &mut Peers);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [_, "--echo", address] => return latency::echo(false, address),
+        [_, "--echo-raw", address] => return latency::echo(true, address),
+        [_, "--echo-alsa", address] => return alsa_crate::echo(address),
+        _ => {}
+    }
+    let engine = engine();
+    let connection = engine.open(OpenMode::Duplex).expect("a sequencer");
+    println!("sequencer: {} {}", connection.engine_name(), connection.protocol_version());
+    drop(connection);
+    println!("nanoseconds: median (least–most) of {ROUNDS} interleaved rounds, × the floor");
+    let mut peers = Peers::find(&engine);
+    let wanted = |section: &str| {
+        let mut named = arguments[1..].iter().filter(|argument| !argument.starts_with('-'));
+        named.clone().next().is_none() || named.any(|argument| argument == section)
+    };
+    let sections: [(&str, Section); 6] = [
+        ("output", output),
+        ("input", input),
+        ("list", list_ports),
+        ("round-trips", latency::round_trips),
+        ("jitter", latency::jitter),
+        ("idle", idle),
+    ];
+    for (name, section) in sections {
+        if wanted(name) {
+            section(&engine, &mut peers);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Standard MIDI Files: to timed events of the sequencer, and back (feature `midi-file`).
+//!
+//! [`MidiFile::read`] merges the tracks of a file of format 0 or 1 into one list by time, with
+//! its tempo map, so that every event has an exact moment: nothing accumulates rounding.
+//! [`MidiFile::to_bytes`] is the way back; [`Recording`] makes a file of events with time stamps.
+//! Nothing here does input or output, or depends on an engine.
+//!
+//! The reader is strict about damage, says at which byte of which track it is, and can hand over
+//! what was sound ([`MidiFile::read_partial`]). It is lenient where players are: running status
+//! may stand across meta events, a track may lack its end, chunks nobody knows are skipped, and
+//! the RIFF wrapper (`.rmi`) is taken off. Memory is bounded by [`SIZE_LIMIT`] and
+//! [`EVENT_LIMIT`]: 24 bytes an event.
+//!
+//! ```
+//! use consort_seq::file::MidiFile;
+//! use consort_seq::{Event, RealTime};
+//!
+//! let bytes = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x0c\0\x90\x3c\x40\x60\x80\x3c\0\0\xff\x2f\0";
+//! let file = MidiFile::read(bytes)?;
+//! let timed: Vec<(RealTime, Option<Event>)> =
+//!     file.events().map(|event| (file.time(event.tick), event.to_event())).collect();
+//! assert_eq!(timed[0], (RealTime::ZERO, Some(Event::note_on(0, 60, 64)?)));
+//! assert_eq!(timed[1], (RealTime::new(0, 500_000_000), Some(Event::note_off(0, 60, 0)?)));
+//! assert_eq!(file.to_bytes()?, bytes);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Source: the Standard MIDI Files 1.0 specification (RP-001), and RP-029 for the RIFF wrapper.
+
+mod error;
+#[doc(hidden)]
+pub mod fuzz;
+mod read;
+mod record;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+
+pub use error::{FileError, FileErrorKind};
+pub use record::{Recording, RecordingError};
+pub use write::TooLong;
+
+use crate::event::{Event, Payload, RealTime};
+use crate::midi::MidiEncoder;
+use crate::tempo::TempoMap;
+
+/// Most bytes that a file may have: 64 MiB.
+pub const SIZE_LIMIT: usize = 64 << 20;
+/// Most events that are taken from a file or recorded: 16,777,216.
+pub const EVENT_LIMIT: usize = 1 << 24;
+
+const META_NAME: u8 = 0x03;
+const META_END: u8 = 0x2f;
+const META_TEMPO: u8 = 0x51;
+
+/// What a tick of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Division {
+    /// Ticks per quarter note, 1 to 32767; the file's tempo says how long a quarter note is.
+    Metrical(u16),
+    /// A part of a frame of SMPTE time: no tempo applies.
+    Timecode {
+        /// Frames per second: 24, 25, 30, or 29 for the 30 000/1001 of drop-frame time.
+        frames: u8,
+        /// Ticks per frame, 1 to 255.
+        ticks: u8,
+    },
+}
+
+impl Division {
+    /// The tempo map before any change of tempo: 120 quarter notes per minute, or the even ticks
+    /// of SMPTE time.
+    fn tempo_map(self) -> TempoMap {
+        let (resolution, tempo) = match self {
+            Self::Metrical(ticks) => (u32::from(ticks), 500_000),
+            // 30 frames in 1.001 s.
+            Self::Timecode { frames: 29, ticks } => (30 * u32::from(ticks), 1_001_000),
+            Self::Timecode { frames, ticks } => (u32::from(frames) * u32::from(ticks), 1_000_000),
+        };
+        let map = TempoMap::new(resolution.max(1)).and_then(|mut map| {
+            map.set_tempo(0, tempo)?;
+            Ok(map)
+        });
+        // Neither number is 0.
+        map.unwrap_or_else(|_| unreachable!())
+    }
+}
+
+impl fmt::Display for Division {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Metrical(ticks) => write!(formatter, "{ticks} ticks per quarter note"),
+            Self::Timecode { frames: 29, ticks } => {
+                write!(formatter, "29.97 frames per second of {ticks} ticks")
+            }
+            Self::Timecode { frames, ticks } => {
+                write!(formatter, "{frames} frames per second of {ticks} ticks")
+            }
+        }
+    }
+}
+
+/// What an event of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Body<'a> {
+    /// A complete message with its status byte, one to three bytes: of a channel, or of the
+    /// system.
+    Message(&'a [u8]),
+    /// A system exclusive message, or a part of one: the first begins with 0xf0, the last ends
+    /// with 0xf7.
+    Exclusive(&'a [u8]),
+    /// A meta event: its type and its data. Never the end of a track.
+    Meta(u8, &'a [u8]),
+}
+
+/// An event of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileEvent<'a> {
+    /// When, in ticks from the beginning of the file.
+    pub tick: u64,
+    /// The track that it stands in, from 0.
+    pub track: u16,
+    /// What.
+    pub body: Body<'a>,
+}
+
+impl FileEvent<'_> {
+    /// The sequencer's event, direct and to all subscribers; `None` for meta events, which are
+    /// not sent.
+    #[must_use]
+    pub fn to_event(&self) -> Option<Event> {
+        match self.body {
+            Body::Message(bytes) => {
+                let mut encoder = MidiEncoder::new();
+                bytes.iter().filter_map(|byte| encoder.encode_byte(*byte)).last()
+            }
+            Body::Exclusive(bytes) => Some(Event::new(Payload::SystemExclusive(bytes))),
+            Body::Meta(..) => None,
+        }
+    }
+}
+
+/// An event as it is stored: short ones inside, long ones in the file's pool of bytes.
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    tick: u64,
+    track: u16,
+    content: Content,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    Message { length: u8, bytes: [u8; 3] },
+    Exclusive { start: u32, length: u32 },
+    Meta { kind: u8, start: u32, length: u32 },
+}
+
+/// A Standard MIDI File in memory: its events by time, and its tempo map.
+///
+/// Two are equal if they hold the same events in the same tracks at the same ticks.
+#[derive(Clone)]
+pub struct MidiFile {
+    format: u16,
+    division: Division,
+    /// Where each track ends, in ticks.
+    ends: Vec<u64>,
+    tempo: TempoMap,
+    events: Vec<Stored>,
+    data: Vec<u8>,
+}
+
+impl MidiFile {
+    fn new(format: u16, division: Division) -> Self {
+        Self {
+            format,
+            division,
+            ends: Vec::new(),
+            tempo: division.tempo_map(),
+            events: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+
+    /// Reads a file of format 0 or 1.
+    ///
+    /// # Errors
+    /// The first damage, with its position.
+    pub fn read(bytes: &[u8]) -> Result<Self, FileError> {
+        match read::read(bytes)? {
+            (file, errors) if errors.is_empty() => Ok(file),
+            (_, mut errors) => Err(errors.swap_remove(0)),
+        }
+    }
+
+    /// Reads what is sound of a file: of each track the events before its first damage. Gives
+    /// that and what was wrong (at most 16 errors, in the order of the file).
+    ///
+    /// # Errors
+    /// If the header cannot be read, so that nothing is sound.
+    pub fn read_partial(bytes: &[u8]) -> Result<(Self, Vec<FileError>), FileError> {
+        read::read(bytes)
+    }
+
+    /// 0 for a single track, 1 for tracks that go together.
+    #[must_use]
+    pub fn format(&self) -> u16 {
+        self.format
+    }
+
+    /// What a tick is.
+    #[must_use]
+    pub fn division(&self) -> Division {
+        self.division
+    }
+
+    /// How many tracks there are.
+    #[must_use]
+    pub fn track_count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where the tempo changes.
+    #[must_use]
+    pub fn tempo_map(&self) -> &TempoMap {
+        &self.tempo
+    }
+
+    /// How many events there are, meta events included and ends of tracks not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// How many events are sent: all but the meta events.
+    #[must_use]
+    pub fn message_count(&self) -> usize {
+        let is_meta = |stored: &&Stored| matches!(stored.content, Content::Meta { .. });
+        self.events.len() - self.events.iter().filter(is_meta).count()
+    }
+
+    /// Whether there are no events.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The events by time; at the same tick by track, within a track in the file's order.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = FileEvent<'_>> + DoubleEndedIterator {
+        self.events.iter().map(|stored| self.view(stored))
+    }
+
+    /// Event number `index`, from 0, in the order of [`events`](Self::events).
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<FileEvent<'_>> {
+        self.events.get(index).map(|stored| self.view(stored))
+    }
+
+    /// The number of the first event that is not before `time`.
+    #[must_use]
+    pub fn index_at(&self, time: RealTime) -> usize {
+        self.events.partition_point(|stored| self.time(stored.tick) < time)
+    }
+
+    /// The moment of a tick, from the beginning of the file, rounded down to the nanosecond.
+    #[must_use]
+    pub fn time(&self, tick: u64) -> RealTime {
+        self.tempo.real_time(tick)
+    }
+
+    /// The tick at which the last track ends.
+    #[must_use]
+    pub fn end_tick(&self) -> u64 {
+        self.ends.iter().copied().max().unwrap_or(0)
+    }
+
+    /// How long the file lasts.
+    #[must_use]
+    pub fn length(&self) -> RealTime {
+        self.time(self.end_tick())
+    }
+
+    /// The name of the piece: that of the first track that has one.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let names = self.events.iter().filter(|stored| {
+            matches!(stored.content, Content::Meta { kind: META_NAME, length, .. } if length > 0)
+        });
+        match self.view(names.min_by_key(|stored| stored.track)?).body {
+            Body::Meta(_, name) => Some(String::from_utf8_lossy(name).into_owned()),
+            _ => None,
+        }
+    }
+
+    fn view<'a>(&'a self, stored: &'a Stored) -> FileEvent<'a> {
+        let pool = |start: u32, length: u32| {
+            let start = start as usize;
+            &self.data[start..start + length as usize]
+        };
+        let body = match &stored.content {
+            Content::Message { length, bytes } => Body::Message(&bytes[..usize::from(*length)]),
+            Content::Exclusive { start, length } => Body::Exclusive(pool(*start, *length)),
+            Content::Meta { kind, start, length } => Body::Meta(*kind, pool(*start, *length)),
+        };
+        FileEvent { tick: stored.tick, track: stored.track, body }
+    }
+
+    /// Stores an event; whether there was room for it.
+    fn push(&mut self, event: FileEvent<'_>) -> bool {
+        if self.events.len() >= EVENT_LIMIT {
+            return false;
+        }
+        let mut store = |data: &[u8]| {
+            let start = u32::try_from(self.data.len()).ok()?;
+            let length = u32::try_from(data.len()).ok()?;
+            start.checked_add(length)?;
+            self.data.extend_from_slice(data);
+            Some((start, length))
+        };
+        let content = match event.body {
+            Body::Message(message) => {
+                let mut bytes = [0; 3];
+                let length = message.len().min(3);
+                bytes[..length].copy_from_slice(&message[..length]);
+                Content::Message { length: length as u8, bytes }
+            }
+            Body::Exclusive(data) => match store(data) {
+                Some((start, length)) => Content::Exclusive { start, length },
+                None => return false,
+            },
+            Body::Meta(kind, data) => match store(data) {
+                Some((start, length)) => Content::Meta { kind, start, length },
+                None => return false,
+            },
+        };
+        self.events.push(Stored { tick: event.tick, track: event.track, content });
+        true
+    }
+
+    /// Sorts the events of all tracks by time, and makes the tempo map of the tempo events.
+    fn arrange(&mut self) {
+        self.events.sort_by_key(|stored| stored.tick);
+        self.tempo = self.division.tempo_map();
+        if !matches!(self.division, Division::Metrical(_)) {
+            return;
+        }
+        let mut map = self.tempo.clone();
+        for event in self.events() {
+            if let Body::Meta(META_TEMPO, &[high, middle, low, ..]) = event.body {
+                let tempo = u32::from_be_bytes([0, high, middle, low]);
+                // The reader lets no tempo of 0 through; there is nothing to do about one here.
+                let _ = map.set_tempo(event.tick, tempo);
+            }
+        }
+        self.tempo = map;
+    }
+}
+
+impl PartialEq for MidiFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.format == other.format
+            && self.division == other.division
+            && self.ends == other.ends
+            && self.events().eq(other.events())
+    }
+}
+
+impl Eq for MidiFile {}
+
+impl fmt::Debug for MidiFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("MidiFile")
+            .field("format", &self.format)
+            .field("division", &self.division)
+            .field("ends", &self.ends)
+            .field("events", &self.events().collect::<Vec<_>>())
+            .finish()
+    }
+}

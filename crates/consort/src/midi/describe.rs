@@ -1,0 +1,169 @@
+//! Events as lines for people.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use consort_seq::{Address, Event, Payload, RealTime};
+
+use super::ports::plain;
+use super::words;
+
+/// Whether to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// Where standard output is a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Colour {
+    pub(super) fn is_on(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                std::io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+}
+
+/// Bytes of a system exclusive message that are shown unless all are wanted.
+const SHOWN: usize = 32;
+
+/// How lines are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) is_coloured: bool,
+    /// Show long system exclusive messages whole.
+    pub(super) is_whole: bool,
+}
+
+/// A line: time in seconds, where it comes from, channel, the event in the words that `send`
+/// takes, and what a person adds.
+pub(super) fn line(
+    style: Style,
+    time: Option<RealTime>,
+    source: Option<(Address, &str)>,
+    event: &Event,
+) -> String {
+    let mut line = match time {
+        Some(time) => format!("{:>5}.{:06}", time.seconds(), time.nanoseconds() / 1000),
+        None => " ".repeat(12),
+    };
+    if let Some((address, name)) = source {
+        let name: String = plain(name).chars().take(24).collect();
+        line.push_str(&format!("  {:<7} {name:<24}", address.to_string()));
+    }
+    let channel = words::channel(event).map_or(String::new(), |channel| format!("ch{channel}"));
+    line.push_str(&format!("  {channel:<4} "));
+    let text = match event.payload() {
+        Payload::SystemExclusive(data) if !style.is_whole && data.len() > SHOWN => {
+            let shown = words::words(&Event::system_exclusive(&data[..SHOWN]));
+            format!("{shown} … ({} bytes)", data.len())
+        }
+        _ => words::words(event),
+    };
+    match style.is_coloured {
+        true => line.push_str(&format!("\x1b[{}m{text}\x1b[0m", colour(event))),
+        false => line.push_str(&text),
+    }
+    if let Some(note) = remark(event) {
+        // Aligned for the usual short ones.
+        let pad = 20usize.saturating_sub(text.chars().count());
+        line.push_str(&format!("{}  {note}", " ".repeat(pad)));
+    }
+    line
+}
+
+/// What stands behind the words.
+fn remark(event: &Event) -> Option<String> {
+    match event.payload() {
+        Payload::NoteOn(key) | Payload::NoteOff(key) | Payload::KeyPressure(key) => {
+            Some(words::note_name(key.note & 0x7f))
+        }
+        Payload::ControlChange(control) => controller_name(control.param).map(str::to_owned),
+        _ => None,
+    }
+}
+
+const fn controller_name(number: u32) -> Option<&'static str> {
+    Some(match number {
+        0 => "bank select",
+        1 => "modulation",
+        2 => "breath",
+        4 => "foot",
+        5 => "portamento time",
+        6 => "data entry",
+        7 => "volume",
+        8 => "balance",
+        10 => "pan",
+        11 => "expression",
+        32 => "bank select, low",
+        38 => "data entry, low",
+        64 => "sustain",
+        65 => "portamento",
+        66 => "sostenuto",
+        67 => "soft pedal",
+        98 => "NRPN, low",
+        99 => "NRPN, high",
+        100 => "RPN, low",
+        101 => "RPN, high",
+        120 => "all sound off",
+        121 => "reset controllers",
+        122 => "local control",
+        123 => "all notes off",
+        _ => return None,
+    })
+}
+
+/// The number of the terminal's colour for the kind of event.
+fn colour(event: &Event) -> &'static str {
+    match event.payload() {
+        Payload::NoteOn(key) if key.velocity > 0 => "32",
+        Payload::NoteOn(_) | Payload::NoteOff(_) => "2;32",
+        Payload::ControlChange(_)
+        | Payload::Control14(_)
+        | Payload::RegisteredParameter(_)
+        | Payload::NonRegisteredParameter(_) => "36",
+        Payload::ProgramChange(_) => "33",
+        Payload::PitchBend(_) | Payload::ChannelPressure(_) | Payload::KeyPressure(_) => "34",
+        Payload::SystemExclusive(_) => "35",
+        Payload::Clock { .. } | Payload::ActiveSensing => "2",
+        _ => "1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { is_coloured: false, is_whole: false };
+
+    #[test]
+    fn lines_are_readable_and_coloured_where_wanted() {
+        let time = Some(RealTime::new(12, 345_678_000));
+        let source = Some((Address::new(20, 0), "nano\x1b[31mKONTROL2:CTRL"));
+        let event = Event::control_change(3, 7, 100).expect("sound");
+        assert_eq!(
+            line(PLAIN, time, source, &event),
+            "   12.345678  20:0    nano[31mKONTROL2:CTRL     ch3  cc 7 100              volume"
+        );
+        let event = Event::note_on(9, 36, 1).expect("sound");
+        let style = Style { is_coloured: true, ..PLAIN };
+        assert_eq!(
+            line(style, None, None, &event),
+            "              ch9  \x1b[32mnote-on 36 1\x1b[0m          C2"
+        );
+        let dump = Event::system_exclusive(&[0xf0; 100]);
+        assert!(line(PLAIN, None, None, &dump).ends_with("F0 F0 … (100 bytes)"));
+        let style = Style { is_whole: true, ..PLAIN };
+        assert!(line(style, None, None, &dump).ends_with(" F0 F0"));
+        assert!(Colour::Always.is_on() && !Colour::Never.is_on());
+    }
+}

@@ -1,0 +1,156 @@
+//! Plays a schedule through a queue of the sequencer, step by step.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use consort_seq::{HeldNotes, Port, Queue, RealTime, Result, SequencerClient};
+
+use super::schedule::{Schedule, Segment, Timed};
+
+/// How far ahead of its time the queue is filled, in nanoseconds: as long as that a busy computer
+/// may keep this program waiting, and no note comes late.
+const AHEAD: u64 = 1_000_000_000;
+/// How long the sequencer may take to accept the last note-offs.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Call again after that time at the latest.
+    Wait(Duration),
+    /// The sequencer is full: call again when it has room.
+    Full,
+    /// Everything has been played.
+    Done,
+}
+
+/// A schedule on its way through a queue, which starts with the player.
+///
+/// Events carry their exact times, and the sequencer delivers them. What has been written and is
+/// not due yet is remembered, so that [`release`](Self::release) knows what may sound.
+pub(super) struct Player<'a> {
+    client: &'a SequencerClient,
+    port: &'a Port,
+    queue: Queue,
+    schedule: Schedule<'a>,
+    /// The next of the schedule; `None` when it is over.
+    next: Option<Timed>,
+    written: VecDeque<Timed>,
+    held: HeldNotes,
+    /// The file that is heard, and those that have been scheduled after it.
+    segments: VecDeque<Segment>,
+    played: u64,
+}
+
+impl<'a> Player<'a> {
+    /// Starts the queue. Events go from `port` to its subscribers.
+    pub(super) fn start(
+        client: &'a SequencerClient,
+        port: &'a Port,
+        mut schedule: Schedule<'a>,
+    ) -> Result<Self> {
+        let queue = client.create_queue("consort play")?;
+        queue.start_now()?;
+        let next = schedule.next();
+        Ok(Self {
+            client,
+            port,
+            queue,
+            schedule,
+            next,
+            written: VecDeque::new(),
+            held: HeldNotes::new(),
+            segments: VecDeque::new(),
+            played: 0,
+        })
+    }
+
+    /// The queue's time, in nanoseconds.
+    pub(super) fn time(&self) -> Result<u64> {
+        Ok(self.queue.get_status()?.real_time.as_nanoseconds())
+    }
+
+    /// Events that were due already.
+    pub(super) fn played(&self) -> u64 {
+        self.played
+    }
+
+    /// The file that is heard at a time of the queue, and the position in it in nanoseconds.
+    pub(super) fn position(&mut self, time: u64) -> Option<(usize, u64)> {
+        while self.segments.get(1).is_some_and(|next| next.start <= time) {
+            self.segments.pop_front();
+        }
+        let segment = self.segments.front()?;
+        Some((segment.file, segment.position + time.saturating_sub(segment.start)))
+    }
+
+    /// Writes what is due within the next second. Never waits.
+    pub(super) fn step(&mut self) -> Result<Step> {
+        let now = self.time()?;
+        self.retire(now);
+        let mut is_full = false;
+        while let Some(next) = self.next.take_if(|next| next.time <= now.saturating_add(AHEAD)) {
+            let time = RealTime::from_nanoseconds(next.time);
+            let event = next.event.clone().on_queue(&self.queue).at_time(time);
+            if self.client.try_event_output(&event, self.port)?.is_none() {
+                self.next = Some(next);
+                is_full = true;
+                break;
+            }
+            self.written.push_back(next);
+            self.next = self.schedule.next();
+        }
+        self.segments.extend(std::iter::from_fn(|| self.schedule.next_segment()));
+        is_full |= self.client.try_drain_output()? > 0;
+        Ok(match &self.next {
+            _ if is_full => Step::Full,
+            Some(next) => wait(now, next.time.saturating_sub(AHEAD / 2)),
+            None if self.written.is_empty() && now >= self.schedule.end() => Step::Done,
+            None => wait(now, self.schedule.end()),
+        })
+    }
+
+    /// Counts what is due at `now` as played.
+    fn retire(&mut self, now: u64) {
+        while let Some(timed) = self.written.front() {
+            if timed.time > now {
+                return;
+            }
+            self.held.note(&timed.event);
+            self.played += 1;
+            self.written.pop_front();
+        }
+    }
+
+    /// Waits until the sequencer has delivered everything.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.client.sync_output_queue_timeout(Some(PATIENCE))?;
+        Ok(())
+    }
+
+    /// Takes back what is not due yet and releases every note and pedal that may be down, at
+    /// once. Gives how many events that took.
+    pub(super) fn release(&mut self) -> Result<usize> {
+        let before = self.time()?;
+        self.retire(before);
+        self.client.drop_output()?;
+        let after = self.time()?;
+        // What was due in between may have been delivered, a note on and not its note off: what
+        // it puts down counts, what it lifts does not. One note-off too many does no harm.
+        for timed in self.written.drain(..).take_while(|timed| timed.time <= after) {
+            let mut alone = HeldNotes::new();
+            alone.note(&timed.event);
+            self.held.merge(&alone);
+        }
+        self.next = None;
+        let releases = self.held.releases();
+        self.client.event_output_batch(&releases, self.port)?;
+        self.client.drain_output_timeout(Some(PATIENCE))?;
+        Ok(releases.len())
+    }
+}
+
+/// A wait from `now` to `until`, of at least a millisecond.
+fn wait(now: u64, until: u64) -> Step {
+    Step::Wait(Duration::from_nanos(until.saturating_sub(now).max(1_000_000)))
+}

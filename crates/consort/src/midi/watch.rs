@@ -1,0 +1,128 @@
+//! `consort midi watch`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use consort_seq::{Address, Announcement, Engine, PortInfo, Watch};
+
+use super::find::name;
+use super::ports::plain;
+use super::{Ending, EngineArguments};
+
+/// Arguments of `consort midi watch`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct WatchArguments {
+    /// End after so many seconds; otherwise at Ctrl-C
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    #[command(flatten)]
+    engine: EngineArguments,
+}
+
+pub(super) fn run(
+    arguments: &WatchArguments,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let ending = Ending::new(stop, arguments.seconds)?;
+    let engine = arguments.engine.engine()?;
+    // For the advice on what is missing.
+    drop(super::open("consort watch", &engine)?);
+    let mut watcher = Watcher::open(&engine, out)?;
+    while !ending.is_due() {
+        watcher.next(ending.left(Duration::from_millis(200)), out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Announcements with names.
+pub(super) struct Watcher {
+    watch: Watch,
+    /// Names, by address; kept while a port is there, to name it when it has gone.
+    known: BTreeMap<Address, String>,
+}
+
+impl Watcher {
+    /// Prints what is there.
+    pub(super) fn open(engine: &Engine, out: &mut dyn Write) -> anyhow::Result<Self> {
+        let mut this = Self { watch: Watch::open(engine.clone())?, known: BTreeMap::new() };
+        for port in this.list()? {
+            if port.client_id != 0 {
+                writeln!(out, "  {:<7} {}", port.address().to_string(), plain(&name(&port)))?;
+            }
+            this.known.insert(port.address(), plain(&name(&port)));
+        }
+        out.flush()?;
+        Ok(this)
+    }
+
+    fn list(&self) -> anyhow::Result<Vec<PortInfo>> {
+        Ok(self.watch.list_ports()?)
+    }
+
+    fn learn(&mut self) -> anyhow::Result<()> {
+        for port in self.list()? {
+            self.known.insert(port.address(), plain(&name(&port)));
+        }
+        Ok(())
+    }
+
+    fn name(&self, address: Address) -> String {
+        match self.known.get(&address) {
+            Some(name) => format!("{address} '{name}'"),
+            None => address.to_string(),
+        }
+    }
+
+    /// Waits for an announcement and prints it; `false` if there was none in `time`.
+    pub(super) fn next(&mut self, time: Duration, out: &mut dyn Write) -> anyhow::Result<bool> {
+        let Some(announcement) = self.watch.next_timeout(Some(time))? else { return Ok(false) };
+        match announcement {
+            Announcement::PortStarted(address) => {
+                self.learn()?;
+                writeln!(out, "+ {:<7} {}", address.to_string(), self.known_name(address))?;
+            }
+            Announcement::PortChanged(address) => {
+                let before = self.known_name(address).to_owned();
+                self.learn()?;
+                let now = self.known_name(address);
+                if now != before {
+                    writeln!(out, "~ {:<7} {now}, before {before}", address.to_string())?;
+                }
+            }
+            Announcement::PortExited(address) => {
+                let name = self.known.remove(&address).unwrap_or_default();
+                writeln!(out, "- {:<7} {name}", address.to_string())?;
+            }
+            Announcement::ClientExited(client) => {
+                // Ports of a client that goes at once are not announced one by one everywhere.
+                self.known.retain(|address, _| address.client != client);
+                writeln!(out, "- {client:<7} (client)")?;
+            }
+            Announcement::ClientStarted(client) => writeln!(out, "+ {client:<7} (client)")?,
+            Announcement::Connected(connection) => {
+                let (from, to) = (self.name(connection.sender), self.name(connection.dest));
+                writeln!(out, "  {from} -> {to}")?;
+            }
+            Announcement::Disconnected(connection) => {
+                let (from, to) = (self.name(connection.sender), self.name(connection.dest));
+                writeln!(out, "  {from} no longer -> {to}")?;
+            }
+            Announcement::Lost => {
+                tracing::warn!("announcements were lost; `consort midi ports` lists what is there");
+                self.learn()?;
+            }
+            _ => {}
+        }
+        out.flush()?;
+        Ok(true)
+    }
+
+    fn known_name(&self, address: Address) -> &str {
+        self.known.get(&address).map_or("", String::as_str)
+    }
+}

@@ -1,0 +1,353 @@
+//! Events in words: what `send` takes and `monitor` prints.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use consort_seq::{Event, HeldNotes, Payload};
+
+/// What `send` does, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    Send(Event),
+    Wait(Duration),
+}
+
+/// Every word that begins an event, with its arguments, as help and errors list them.
+pub(super) const WORDS: [(&str, &str); 26] = [
+    ("note-on", "NOTE VELOCITY"),
+    ("note-off", "NOTE [VELOCITY]"),
+    ("key-pressure", "NOTE PRESSURE"),
+    ("cc", "CONTROLLER VALUE"),
+    ("cc14", "CONTROLLER VALUE (0-16383)"),
+    ("rpn", "PARAMETER VALUE (0-16383)"),
+    ("nrpn", "PARAMETER VALUE (0-16383)"),
+    ("program", "NUMBER"),
+    ("pressure", "VALUE"),
+    ("pitch", "VALUE (-8192 to 8191)"),
+    ("sysex", "F0 … F7"),
+    ("start", ""),
+    ("continue", ""),
+    ("stop", ""),
+    ("clock", ""),
+    ("position", "SIXTEENTHS (0-16383)"),
+    ("song", "NUMBER"),
+    ("quarter-frame", "VALUE"),
+    ("tune", ""),
+    ("sensing", ""),
+    ("reset", ""),
+    ("all-notes-off", ""),
+    ("all-sound-off", ""),
+    ("panic", ""),
+    ("channel", "NUMBER (0-15)"),
+    ("wait", "SECONDS"),
+];
+
+/// Reads events: words with arguments, one event after the other. `channel` holds until a word
+/// `channel` says otherwise.
+pub(super) fn parse(words: &[String], mut channel: u8) -> anyhow::Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut reader = Reader { words, at: 0 };
+    while let Some(word) = reader.word() {
+        let mut send = |event: Event| steps.push(Step::Send(event));
+        let control = |param, value| Event::control_change(channel, param, value);
+        match word.to_ascii_lowercase().as_str() {
+            "note-on" => send(Event::note_on(channel, reader.note(word)?, reader.byte(word)?)?),
+            "note-off" => {
+                let note = reader.note(word)?;
+                let velocity = if reader.has_number() { reader.byte(word)? } else { 64 };
+                send(Event::note_off(channel, note, velocity)?);
+            }
+            "key-pressure" => {
+                send(Event::key_pressure(channel, reader.note(word)?, reader.byte(word)?)?);
+            }
+            "cc" => send(control(reader.byte(word)?, reader.byte(word)?)?),
+            "cc14" => {
+                send(Event::control_14(channel, reader.byte(word)?, reader.number(word)?)?);
+            }
+            "rpn" => {
+                let parameter = reader.number(word)?;
+                send(Event::registered_parameter(channel, parameter, reader.number(word)?)?);
+            }
+            "nrpn" => {
+                let parameter = reader.number(word)?;
+                send(Event::non_registered_parameter(channel, parameter, reader.number(word)?)?);
+            }
+            "program" => send(Event::program_change(channel, reader.byte(word)?)?),
+            "pressure" => send(Event::channel_pressure(channel, reader.byte(word)?)?),
+            "pitch" => send(Event::pitch_bend(channel, reader.number(word)?)?),
+            "sysex" => send(Event::system_exclusive(&reader.exclusive()?)),
+            "start" => send(Event::new(Payload::Start { queue: 0 })),
+            "continue" => send(Event::new(Payload::Continue { queue: 0 })),
+            "stop" => send(Event::new(Payload::Stop { queue: 0 })),
+            "clock" => send(Event::new(Payload::Clock { queue: 0 })),
+            "position" => send(Event::song_position(reader.number(word)?)?),
+            "song" => send(Event::song_select(reader.byte(word)?)?),
+            "quarter-frame" => send(Event::quarter_frame(reader.byte(word)?)?),
+            "tune" => send(Event::new(Payload::TuneRequest)),
+            "sensing" => send(Event::new(Payload::ActiveSensing)),
+            "reset" => send(Event::new(Payload::Reset)),
+            "all-notes-off" => send(control(123, 0)?),
+            "all-sound-off" => send(control(120, 0)?),
+            "panic" => HeldNotes::panic().into_iter().for_each(send),
+            "channel" => match reader.byte(word)? {
+                number @ 0..=15 => channel = number,
+                number => bail!("channel {number}; expected 0 to 15"),
+            },
+            "wait" => {
+                let text = reader.argument(word)?;
+                let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+                match seconds {
+                    Some(Ok(time)) => steps.push(Step::Wait(time)),
+                    _ => bail!("wait {text}; expected seconds, for example 0.5"),
+                }
+            }
+            _ => bail!(unknown(word)),
+        }
+    }
+    Ok(steps)
+}
+
+fn unknown(word: &str) -> String {
+    let names = WORDS.iter().map(|(name, _)| *name);
+    let near = names
+        .clone()
+        .map(|name| (strsim::jaro_winkler(name, &word.to_ascii_lowercase()), name))
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .filter(|(likeness, _)| *likeness > 0.8);
+    match near {
+        Some((_, name)) => format!("`{word}` is no event; did you mean `{name}`?"),
+        None => {
+            format!("`{word}` is no event; there are: {}", names.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+struct Reader<'a> {
+    words: &'a [String],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn word(&mut self) -> Option<&'a str> {
+        let word = self.words.get(self.at)?;
+        self.at += 1;
+        Some(word)
+    }
+
+    fn argument(&mut self, event: &str) -> anyhow::Result<&'a str> {
+        self.word().with_context(|| {
+            let known = WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(event));
+            format!("{event} needs: {}", known.map_or("", |(_, arguments)| arguments))
+        })
+    }
+
+    fn has_number(&self) -> bool {
+        self.words.get(self.at).is_some_and(|word| word.starts_with(|it: char| it.is_ascii_digit()))
+    }
+
+    fn number<T: TryFrom<i64>>(&mut self, event: &str) -> anyhow::Result<T> {
+        let text = self.argument(event)?;
+        let value = match text.strip_prefix("0x") {
+            Some(hexadecimal) => i64::from_str_radix(hexadecimal, 16),
+            None => text.parse(),
+        };
+        let value = value.with_context(|| format!("`{text}` of {event} is no number"))?;
+        T::try_from(value).map_err(|_| anyhow::anyhow!("{value} of {event} is out of range"))
+    }
+
+    fn byte(&mut self, event: &str) -> anyhow::Result<u8> {
+        self.number(event)
+    }
+
+    fn note(&mut self, event: &str) -> anyhow::Result<u8> {
+        if self.has_number() {
+            return self.byte(event);
+        }
+        let text = self.argument(event)?;
+        note_number(text).with_context(|| {
+            format!("`{text}` of {event} is no note; expected 0 to 127, or a name as C4 (60)")
+        })
+    }
+
+    fn exclusive(&mut self) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while bytes.last() != Some(&0xf7) {
+            let text = self.argument("sysex")?;
+            let byte = u8::from_str_radix(text, 16).ok().filter(|_| text.len() <= 2);
+            let byte = byte.with_context(|| {
+                format!("`{text}` of sysex is no byte in hexadecimal (00 to FF)")
+            })?;
+            match (bytes.len(), byte) {
+                (0, 0xf0) => {}
+                (0, _) => bail!("sysex begins with {byte:02X}; expected F0"),
+                (_, 0..=0x7f | 0xf7) => {}
+                _ => bail!("sysex has a byte {byte:02X}; expected 00 to 7F, and F7 at its end"),
+            }
+            bytes.push(byte);
+        }
+        Ok(bytes)
+    }
+}
+
+const NAMES: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
+
+/// C4 is 60, as in scientific pitch notation.
+pub(super) fn note_name(note: u8) -> String {
+    format!("{}{}", NAMES[usize::from(note % 12)], i16::from(note / 12) - 1)
+}
+
+fn note_number(text: &str) -> Option<u8> {
+    let split = text.find(|it: char| it.is_ascii_digit() || it == '-')?;
+    let (name, octave) = text.split_at(split);
+    let mut letters = name.chars();
+    let letter = letters.next()?.to_ascii_uppercase().to_string();
+    let natural = NAMES.iter().position(|known| *known == letter)?;
+    let shift = match letters.as_str() {
+        "" => 0,
+        "#" => 1,
+        "b" => -1,
+        _ => return None,
+    };
+    let octave: i32 = octave.parse().ok().filter(|octave| (-1..=9).contains(octave))?;
+    let number = (octave + 1) * 12 + i32::try_from(natural).ok()? + shift;
+    u8::try_from(number).ok().filter(|number| *number < 128)
+}
+
+/// The channel of an event, where it has one.
+pub(super) fn channel(event: &Event) -> Option<u8> {
+    match event.payload() {
+        Payload::Note(note) => Some(note.channel),
+        Payload::NoteOn(key) | Payload::NoteOff(key) | Payload::KeyPressure(key) => {
+            Some(key.channel)
+        }
+        Payload::ControlChange(control)
+        | Payload::Control14(control)
+        | Payload::NonRegisteredParameter(control)
+        | Payload::RegisteredParameter(control) => Some(control.channel),
+        Payload::ProgramChange(value)
+        | Payload::ChannelPressure(value)
+        | Payload::PitchBend(value) => Some(value.channel),
+        _ => None,
+    }
+}
+
+/// The event in the words that [`parse`] reads; other events as the library prints them. A
+/// system exclusive message is written whole, whatever its length.
+pub(super) fn words(event: &Event) -> String {
+    match event.payload() {
+        Payload::NoteOn(key) => format!("note-on {} {}", key.note, key.velocity),
+        Payload::NoteOff(key) => format!("note-off {} {}", key.note, key.velocity),
+        Payload::KeyPressure(key) => format!("key-pressure {} {}", key.note, key.velocity),
+        Payload::ControlChange(control) => format!("cc {} {}", control.param, control.value),
+        Payload::Control14(control) => format!("cc14 {} {}", control.param, control.value),
+        Payload::RegisteredParameter(control) => {
+            format!("rpn {} {}", control.param, control.value)
+        }
+        Payload::NonRegisteredParameter(control) => {
+            format!("nrpn {} {}", control.param, control.value)
+        }
+        Payload::ProgramChange(value) => format!("program {}", value.value),
+        Payload::ChannelPressure(value) => format!("pressure {}", value.value),
+        Payload::PitchBend(value) => format!("pitch {}", value.value),
+        Payload::SystemExclusive(data) => {
+            let mut text = "sysex".to_owned();
+            for byte in data {
+                text.push_str(&format!(" {byte:02X}"));
+            }
+            text
+        }
+        Payload::Start { .. } => "start".to_owned(),
+        Payload::Continue { .. } => "continue".to_owned(),
+        Payload::Stop { .. } => "stop".to_owned(),
+        Payload::Clock { .. } => "clock".to_owned(),
+        Payload::SongPosition(value) => format!("position {}", value.value),
+        Payload::SongSelect(value) => format!("song {}", value.value),
+        Payload::QuarterFrame(value) => format!("quarter-frame {}", value.value),
+        Payload::TuneRequest => "tune".to_owned(),
+        Payload::ActiveSensing => "sensing".to_owned(),
+        Payload::Reset => "reset".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, channel: u8) -> anyhow::Result<Vec<Step>> {
+        parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), channel)
+    }
+
+    #[test]
+    fn every_event_is_read_as_it_is_printed() {
+        for text in [
+            "note-on 60 100",
+            "note-off 60 0",
+            "key-pressure 1 127",
+            "cc 7 64",
+            "cc14 7 16383",
+            "rpn 0 256",
+            "nrpn 16383 1",
+            "program 5",
+            "pressure 9",
+            "pitch -8192",
+            "pitch 8191",
+            "sysex F0 43 00 F7",
+            "start",
+            "continue",
+            "stop",
+            "clock",
+            "position 16383",
+            "song 3",
+            "quarter-frame 127",
+            "tune",
+            "sensing",
+            "reset",
+        ] {
+            let steps = read(text, 9).unwrap_or_else(|error| panic!("{text}: {error:#}"));
+            let [Step::Send(event)] = steps.as_slice() else { panic!("{text}: {steps:?}") };
+            assert_eq!(words(event), text);
+            assert!(channel(event).is_none_or(|channel| channel == 9), "{text}");
+        }
+        assert_eq!(read("panic", 0).expect("read").len(), 80);
+    }
+
+    #[test]
+    fn several_events_channels_notes_and_waits() {
+        let steps = read("note-on C4 0x40 wait 0.25 note-off c4 channel 3 note-on Bb-1 1", 0)
+            .expect("they are read");
+        let expected = [
+            Step::Send(Event::note_on(0, 60, 64).expect("sound")),
+            Step::Wait(Duration::from_millis(250)),
+            Step::Send(Event::note_off(0, 60, 64).expect("sound")),
+            Step::Send(Event::note_on(3, 10, 1).expect("sound")),
+        ];
+        assert_eq!(steps, expected);
+        for note in 0..128 {
+            assert_eq!(note_number(&note_name(note)), Some(note));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, expected) in [
+            ("note-on 60", "note-on needs: NOTE VELOCITY"),
+            ("note-on 60 128", "velocity of a note on event is 128; expected 0 to 127"),
+            ("note-on 256 1", "256 of note-on is out of range"),
+            ("note-on H4 1", "`H4` of note-on is no note; expected 0 to 127"),
+            ("cc seven 1", "`seven` of cc is no number"),
+            ("pitch 8192", "value of a pitch bend event is 8192; expected -8192 to 8191"),
+            ("noteon 1 1", "`noteon` is no event; did you mean `note-on`?"),
+            ("xyz", "`xyz` is no event; there are: note-on, "),
+            ("sysex 43", "sysex begins with 43; expected F0"),
+            ("sysex F0 90 F7", "sysex has a byte 90"),
+            ("sysex F0 1", "sysex needs: F0 … F7"),
+            ("sysex F0 0x1", "`0x1` of sysex is no byte in hexadecimal"),
+            ("channel 16", "channel 16; expected 0 to 15"),
+            ("wait -1", "wait -1; expected seconds"),
+        ] {
+            let error = format!("{:#}", read(text, 0).expect_err(text));
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

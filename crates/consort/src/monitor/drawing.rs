@@ -1,0 +1,415 @@
+//! How the live view looks: a title, instances, channels with meters, the log, the keys. Made
+//! for 80 columns and more, with characters that also a bare console has.
+
+use consort_control::InstanceReading;
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout as Split, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::screen::{Mode, Screen};
+
+/// What the columns of an instance need beside its name.
+const INSTANCE_COLUMNS: usize = 68;
+/// What the columns of a channel need beside its name and its meter.
+const CHANNEL_COLUMNS: usize = 27;
+/// The widest that a name is shown.
+const NAME_LIMIT: usize = 32;
+
+impl Screen {
+    /// Draws everything.
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let (third, quarter) = ((area.height / 3).max(2), (area.height / 4).max(2));
+        let instances = self.instance_lines(area.width.into());
+        let instance_lines = instances.iter().map(Vec::len).sum::<usize>();
+        let log = self.log.len().saturating_add(1).clamp(2, quarter.into()) as u16;
+        let rows = Split::vertical([
+            Constraint::Length(1),
+            Constraint::Length(instance_lines.min(third.into()) as u16),
+            Constraint::Min(2),
+            Constraint::Length(log),
+            Constraint::Length(1),
+        ])
+        .split(area);
+        self.draw_title(frame, rows[0]);
+        draw_instances(frame, rows[1], instances);
+        self.draw_channels(frame, rows[2]);
+        self.draw_log(frame, rows[3]);
+        self.draw_keys(frame, rows[4]);
+    }
+
+    fn draw_title(&self, frame: &mut Frame<'_>, area: Rect) {
+        let total: f64 = self.instance_rates.iter().map(|rate| rate.0).sum();
+        let seconds = self.reading.seconds as u64;
+        let state = match (self.is_paused, self.reading.running) {
+            (true, _) => "PAUSED",
+            (false, true) => "running",
+            (false, false) => "not running",
+        };
+        let right = format!(
+            "{state}  {}:{:02}:{:02}  {} values/s ",
+            seconds / 3_600,
+            seconds / 60 % 60,
+            seconds % 60,
+            rate(total)
+        );
+        let room = usize::from(area.width).saturating_sub(right.chars().count() + 1);
+        let left = format!(" consort  {}", self.layout.show);
+        let bar = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        frame.render_widget(Paragraph::new(right).style(bar).alignment(Alignment::Right), area);
+        let left_area = Rect { width: area.width.min(room as u16), ..area };
+        frame.render_widget(Paragraph::new(cut(&left, room)).style(bar), left_area);
+    }
+
+    /// The heading, then for each instance a line and, where there is one, its reason.
+    fn instance_lines(&self, width: usize) -> Vec<Vec<Line<'static>>> {
+        let longest = self.layout.instances.iter().map(|it| it.name.chars().count()).max();
+        let room = width.saturating_sub(INSTANCE_COLUMNS).clamp(8, NAME_LIMIT);
+        let name_width = longest.unwrap_or(0).clamp(8, room);
+        let heading = format!(
+            " {:<name_width$} {:<8} {:<10} {:>8} {:>6} {:>8} {:>6} {:>7} {:>6}",
+            "instance", "backend", "state", "in", "/s", "out", "/s", "dropped", "errors"
+        );
+        let mut groups = vec![vec![Line::styled(heading, dim())]];
+        let empty = InstanceReading::default();
+        for (at, instance) in self.layout.instances.iter().enumerate() {
+            let reading = self.reading.instances.get(at).unwrap_or(&empty);
+            let (incoming, outgoing) = self.instance_rates[at];
+            let state = state_style(&reading.state);
+            let bad = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
+            let mark = |count: u64| if count > 0 { bad } else { Style::new() };
+            let mut group = vec![Line::from(vec![
+                Span::styled(
+                    format!(" {:<name_width$}", cut(&instance.name, name_width)),
+                    Style::new().add_modifier(Modifier::BOLD),
+                ),
+                Span::raw(format!(" {:<8}", cut(&instance.backend, 8))),
+                Span::styled(format!(" ● {:<8}", reading.state), state),
+                Span::raw(format!(
+                    " {:>8} {:>6} {:>8} {:>6}",
+                    count(reading.incoming),
+                    rate(incoming),
+                    count(reading.outgoing),
+                    rate(outgoing)
+                )),
+                Span::styled(format!(" {:>7}", count(reading.dropped)), mark(reading.dropped)),
+                Span::styled(format!(" {:>6}", count(reading.errors)), mark(reading.errors)),
+            ])];
+            if let Some(reason) = &reading.reason {
+                group.push(Line::styled(cut(&format!("   {reason}"), width), state));
+            }
+            groups.push(group);
+        }
+        groups
+    }
+
+    fn draw_channels(&self, frame: &mut Frame<'_>, area: Rect) {
+        let room = area.height.saturating_sub(1) as usize;
+        let first = (self.selected + 1).saturating_sub(room);
+        let visible = self.shown.get(first..).unwrap_or_default();
+        let visible = &visible[..visible.len().min(room)];
+        let mut title = format!(
+            "channels: {} of {}, by {}",
+            self.shown.len(),
+            self.channels.len(),
+            self.order.word()
+        );
+        if !self.search.is_empty() {
+            title.push_str(&format!(", with \"{}\"", self.search));
+        }
+        if visible.len() < self.shown.len() {
+            title.push_str(&format!(", lines {}-{}", first + 1, first + visible.len()));
+        }
+        let width = usize::from(area.width);
+        let mut lines = vec![rule(&title, width)];
+        let longest = visible.iter().map(|&at| self.channels[at].name.chars().count()).max();
+        let name_width = longest.unwrap_or(0).clamp(12, NAME_LIMIT.min(width * 2 / 5).max(12));
+        let meter_width = width.saturating_sub(name_width + CHANNEL_COLUMNS).max(4);
+        for (row, &at) in visible.iter().enumerate() {
+            let is_selected = first + row == self.selected;
+            let (value, events) = self.value(at);
+            let rest = match (is_selected, events) {
+                (true, _) => Style::new().add_modifier(Modifier::BOLD),
+                (false, 0) => dim(),
+                (false, _) => Style::new(),
+            };
+            let moving = if self.rates[at] > 0.0 { Color::Cyan } else { Color::Blue };
+            let (full, empty) = meter(value, meter_width);
+            let number = if events == 0 { "-".to_owned() } else { format!("{value:.3}") };
+            let mark = if is_selected { '>' } else { ' ' };
+            let name = cut(&self.channels[at].name, name_width);
+            lines.push(Line::from(vec![
+                Span::styled(format!("{mark}{name:<name_width$} "), rest),
+                Span::styled(full, Style::new().fg(moving)),
+                Span::styled(empty, dim()),
+                Span::styled(
+                    format!(" {number:>5} {:>8} {:>7}/s", count(events), rate(self.rates[at])),
+                    rest,
+                ),
+            ]));
+        }
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    fn draw_log(&self, frame: &mut Frame<'_>, area: Rect) {
+        let width = usize::from(area.width);
+        let mut lines = vec![rule("log", width)];
+        let first = self.log.len().saturating_sub(area.height.saturating_sub(1) as usize);
+        for line in &self.log[first..] {
+            let line = without_date(line);
+            let level = line.split_whitespace().find(|it| it.chars().all(|it| it.is_uppercase()));
+            let style = match level {
+                Some("ERROR") => Style::new().fg(Color::Red),
+                Some("WARN") => Style::new().fg(Color::Yellow),
+                Some("DEBUG" | "TRACE") => dim(),
+                _ => Style::new(),
+            };
+            lines.push(Line::styled(cut(&format!(" {line}"), width), style));
+        }
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    fn draw_keys(&self, frame: &mut Frame<'_>, area: Rect) {
+        let bar = Style::new().add_modifier(Modifier::REVERSED);
+        let text = match &self.mode {
+            Mode::Search => format!(" search: {}_   (Enter keeps it, Esc ends it)", self.search),
+            Mode::Send(text) => format!(" value from 0 to 1 to send [1]: {text}_   (Enter, Esc)"),
+            Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
+            Mode::Normal => {
+                " q quit  / search  s sort  p pause  up/down select  t send a test value".into()
+            }
+        };
+        frame.render_widget(Paragraph::new(text).style(bar), area);
+    }
+}
+
+/// Fits the instances into the area; where there is no room for all, those in trouble come
+/// first.
+fn draw_instances(frame: &mut Frame<'_>, area: Rect, mut groups: Vec<Vec<Line<'static>>>) {
+    let room = usize::from(area.height);
+    let is_crowded = groups.iter().map(Vec::len).sum::<usize>() > room;
+    if is_crowded {
+        groups[1..].sort_by_key(|group| group.len() == 1);
+    }
+    let total = groups.len() - 1;
+    let (mut lines, mut shown) = (Vec::new(), 0);
+    for group in groups {
+        // The last line is needed to say what is left out.
+        if lines.len() + group.len() > room - usize::from(is_crowded).min(room) {
+            break;
+        }
+        lines.extend(group);
+        shown += 1;
+    }
+    if is_crowded {
+        let hidden = total + 1 - shown;
+        lines.push(Line::styled(format!(" ... and {hidden} more instances"), dim()));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn state_style(state: &str) -> Style {
+    Style::new().fg(match state {
+        "up" => Color::Green,
+        "failed" => Color::Red,
+        "waiting" => Color::Yellow,
+        _ => Color::Reset,
+    })
+}
+
+/// A line across the screen with a word in it.
+fn rule(title: &str, width: usize) -> Line<'static> {
+    let title = cut(title, width.saturating_sub(5));
+    let rest = width.saturating_sub(title.chars().count() + 4);
+    Line::from(vec![
+        Span::styled("── ", dim()),
+        Span::styled(title, Style::new().add_modifier(Modifier::BOLD)),
+        Span::styled(format!(" {}", "─".repeat(rest)), dim()),
+    ])
+}
+
+/// The full and the empty part of a meter; a half character shows a half step.
+fn meter(value: f64, width: usize) -> (String, String) {
+    let halves = (value.clamp(0.0, 1.0) * 2.0 * width as f64).round() as usize;
+    let mut full = "█".repeat(halves / 2);
+    if halves % 2 == 1 {
+        full.push('▌');
+    }
+    (full, "─".repeat(width - halves.div_ceil(2)))
+}
+
+/// A count in at most 7 characters.
+fn count(number: u64) -> String {
+    match number {
+        0..10_000_000 => number.to_string(),
+        10_000_000..1_000_000_000 => format!("{:.1}M", number as f64 / 1e6),
+        1_000_000_000..1_000_000_000_000 => format!("{:.1}G", number as f64 / 1e9),
+        _ => format!("{:.0e}", number as f64),
+    }
+}
+
+/// A rate in at most 6 characters.
+fn rate(rate: f64) -> String {
+    if rate <= 0.0 {
+        "0".to_owned()
+    } else if rate < 999.95 {
+        format!("{rate:.1}")
+    } else if rate < 99_999.5 {
+        format!("{rate:.0}")
+    } else if rate < 999_950.0 {
+        format!("{:.1}k", rate / 1e3)
+    } else {
+        format!("{:.1}M", rate / 1e6)
+    }
+}
+
+/// A line of the log with the time alone: "2026-01-02T03:04:05.678901Z  INFO x" becomes
+/// "03:04:05  INFO x".
+fn without_date(line: &str) -> String {
+    let (stamp, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let is_stamp = stamp.len() > 20 && stamp.ends_with('Z') && stamp.is_ascii();
+    if is_stamp && stamp.as_bytes()[10] == b'T' {
+        format!("{} {rest}", &stamp[11..19])
+    } else {
+        line.to_owned()
+    }
+}
+
+fn dim() -> Style {
+    Style::new().fg(Color::DarkGray)
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use consort_control::{Layout, LayoutInstance, Reading};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    /// A show like one on stage: something of everything.
+    fn screen() -> Screen {
+        let instance = |name: &str, backend: &str, channels: Vec<String>| LayoutInstance {
+            name: name.into(),
+            backend: backend.into(),
+            channels,
+        };
+        let numbered =
+            |name: &str, count: u32| (1..=count).map(|it| format!("{name}{it}")).collect();
+        let instances = vec![
+            instance("tablet", "osc", numbered("/1/fader", 8)),
+            instance("keyboard", "midi", numbered("ch0.note", 4)),
+            instance("desk", "loopback", numbered("fader", 8)),
+            instance("the-dimmers-above-the-stage", "artnet", numbered("", 12)),
+            instance("pattern", "python", vec!["pattern.speed".into(), "step1".into()]),
+            instance("server", "sc", vec!["synth.a_parameter_with_a_rather_long_name".into()]),
+        ];
+        let mut screen =
+            Screen::new(Layout { show: "shows/friday.cfg".into(), process: 7, instances });
+        let state = |state: &str, reason: Option<&str>, events: u64| InstanceReading {
+            state: state.into(),
+            reason: reason.map(str::to_owned),
+            incoming: events,
+            outgoing: events * 3,
+            ..InstanceReading::default()
+        };
+        for second in 1..=9_u64 {
+            let values = (0..35_u64).map(|at| match at {
+                0..20 => (at as f64 / 19.0, second * at * 40),
+                20..32 => (1.0, 12_345_678 + second * 900_000),
+                _ => (0.0, 0),
+            });
+            let reason = "python3 has ended by signal 9 (SIGKILL); it is started again in 2 s";
+            let instances = vec![
+                state("up", None, second * 400),
+                state("waiting", Some("no MIDI device is called \"Keystation\""), 0),
+                state("up", None, second * 400),
+                InstanceReading { dropped: 12, ..state("up", None, second * 70_000) },
+                InstanceReading { errors: 3, ..state("waiting", Some(reason), second * 20) },
+                state("starting", None, 0),
+            ];
+            screen.update(Reading {
+                seconds: second as f64 + 3_600.0,
+                running: true,
+                instances,
+                values: values.collect(),
+                log: vec![format!(
+                    "2026-11-20T20:15:0{second}.123456Z {}",
+                    ["ERROR x=1 broke", " INFO up instance=tablet", " WARN late"]
+                        [second as usize % 3]
+                )],
+                log_next: second,
+            });
+        }
+        screen
+    }
+
+    fn text(width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        terminal.draw(|frame| screen().draw(frame)).expect("drawn");
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn on_80_columns() {
+        insta::assert_snapshot!(text(80, 24));
+    }
+
+    #[test]
+    fn on_120_columns() {
+        insta::assert_snapshot!(text(120, 40));
+    }
+
+    #[test]
+    fn colours_say_what_is_wrong() {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
+        terminal.draw(|frame| screen().draw(frame)).expect("drawn");
+        let buffer = terminal.backend().buffer();
+        let colour = |word: &str| {
+            let area = buffer.area;
+            let rows = (0..area.height).map(|y| {
+                let cells = (0..area.width).map(|x| buffer[(x, y)].symbol());
+                (y, cells.collect::<String>())
+            });
+            let (y, row) = rows.into_iter().find(|(_, row)| row.contains(word)).expect("the word");
+            let x = row[..row.find(word).expect("the word")].chars().count();
+            buffer[(x as u16, y)].fg
+        };
+        assert_eq!(colour("waiting"), Color::Yellow);
+        assert_eq!(colour("no MIDI device"), Color::Yellow);
+        assert_eq!(colour("ERROR"), Color::Red);
+        assert_eq!(colour("WARN"), Color::Yellow);
+        assert_eq!(colour("█"), Color::Cyan);
+    }
+
+    #[test]
+    fn no_size_breaks_it() {
+        for (width, height) in [(1, 1), (5, 3), (20, 6), (79, 5), (300, 80)] {
+            text(width, height);
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_columns() {
+        for number in [0, 1, 9_999_999, 10_000_000, 999_949_999, 12_345_678_901, u64::MAX] {
+            assert!(count(number).len() <= 8, "{}", count(number));
+        }
+        for number in [0.0, 0.05, 999.9, 999.96, 99_999.0, 99_999.9, 999_949.0, 5e7, 9.9e8] {
+            assert!(rate(number).len() <= 6, "{}", rate(number));
+        }
+        assert_eq!(meter(0.5, 3), ("█▌".into(), "─".into()));
+        assert_eq!((meter(1.0, 2).0, meter(0.0, 2).1), ("██".into(), "──".into()));
+        assert_eq!(meter(f64::NAN, 2).1, "──");
+        assert_eq!(without_date("2026-01-02T03:04:05.678901Z  INFO é"), "03:04:05  INFO é");
+        assert_eq!(without_date("nothing"), "nothing");
+    }
+}

@@ -1,0 +1,164 @@
+//! `consort midi` as a program, on the embedded engine, and what it says where something is
+//! missing. On the kernel's sequencer it is tested by tests/suites/26-midi-command.sh.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// A file of format 0, 480 ticks per quarter note at 120 quarter notes a minute, 2 s long.
+const SONG: &[u8] = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x1c\0\xc0\x05\x83\x60\x90\x3c\x64\
+    \x83\x60\x80\x3c\x40\0\xf0\x05\x7e\x7f\x09\x01\xf7\x87\x40\xff\x2f\0";
+
+fn consort(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    command.current_dir(folder).arg("midi").args(arguments).stdin(Stdio::null());
+    command.env_remove("CONSORT_SEQ").env_remove("CONSORT_LOG");
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    consort(folder, arguments).env("CONSORT_SEQ", "embedded").output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("song.mid"), SONG).expect("written");
+    folder
+}
+
+#[test]
+fn the_page_shows_what_happens() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/midi-command.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let folder = folder();
+    let mut count = 0;
+    for block in page.split("```console\n").skip(1) {
+        let block = block.split("```").next().expect("an end");
+        let (command, expected) = block.split_once('\n').expect("a command");
+        let words = command.strip_prefix("$ consort midi ").expect("a command of ours");
+        let output = run(folder.path(), &words.split(' ').collect::<Vec<_>>());
+        assert_eq!(text(&output.stdout), expected, "{command}: {}", text(&output.stderr));
+        assert!(output.status.success(), "{command}");
+        count += 1;
+    }
+    assert_eq!(count, 2);
+}
+
+#[test]
+fn damaged_files_are_refused_and_played_in_part() {
+    let folder = folder();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+    };
+    write("cut.mid", &SONG[..32]);
+    write("two.mid", &[&SONG[..9], &[2], &SONG[10..]].concat());
+    write("text.mid", b"no music");
+    let play = |name: &str, more: &[&str]| {
+        run(folder.path(), &[&["play", name, "--engine", "embedded", "--fast"], more].concat())
+    };
+    for (name, expected) in [
+        ("cut.mid", "cut.mid: at byte 32 (track 1): the file ends inside an event; 10 of the"),
+        ("cut.mid", "(--partial plays what is sound: 2 events, 0:00)"),
+        ("two.mid", "two.mid: at byte 8: the file is of format 2: independent patterns"),
+        ("text.mid", "text.mid: at byte 0: this is no Standard MIDI File: it begins with \"no m\""),
+        ("none.mid", "cannot read none.mid: No such file"),
+    ] {
+        let output = play(name, &[]);
+        let said = text(&output.stderr);
+        assert!(said.contains(expected), "{said}");
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    }
+    let output = play("cut.mid", &["--partial"]);
+    assert!(output.status.success());
+    // The note that the cut leaves on is released at the end of what is there.
+    assert_eq!(
+        text(&output.stdout),
+        "    0.000000  ch0  program 5\n    0.500000  ch0  note-on 60 100        C4\n    \
+         0.500000  ch0  note-off 60 64        C4\nplayed 3 events in 0:00\n"
+    );
+    assert!(text(&output.stderr).contains("at byte 32"), "{}", text(&output.stderr));
+    let output = play("song.mid", &["--from", "3"]);
+    assert!(text(&output.stderr).contains("--from 0:03 is behind the end: song.mid lasts 0:02"));
+    let output = play("song.mid", &["--from", "0:00.75", "--loop=2", "--quiet"]);
+    let times: Vec<String> = text(&output.stdout).lines().map(|line| line[..12].into()).collect();
+    assert_eq!(times[..3], ["    0.000000", "    0.251000", "    0.251000"]);
+    assert_eq!(times.len(), 7, "{times:?}");
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let folder = folder();
+    if Path::new("/dev/snd/seq").exists() {
+        println!("SKIPPED: this machine has a sequencer");
+    } else {
+        for arguments in [&["ports"][..], &["watch"], &["monitor", "--engine", "kernel"]] {
+            let output = consort(folder.path(), arguments).output().expect("it runs");
+            let said = text(&output.stderr);
+            assert!(said.contains("modprobe snd-seq"), "{arguments:?}: {said}");
+            assert_eq!(output.status.code(), Some(1));
+        }
+    }
+    for (arguments, expected) in [
+        (&["send", "Midi Thru", "tune"][..], "did you mean `Midi Through`?"),
+        (&["send", "Midi Through", "noteon", "1"], "did you mean `note-on`?"),
+        (&["play", "song.mid", "--to", "x"], "those that can be sent to are 14:0 'Midi Through:"),
+        (&["play", "song.mid", "--engine", "kernel", "--fast"], "--fast is for --engine embedded"),
+        (&["record", "song.mid"], "song.mid exists already; --force replaces it"),
+        (&["record", "no/where.mid"], "cannot write to the folder no"),
+        (&["record", "new.mid", "--bpm", "1"], "--bpm 1; expected 3.58 to"),
+        (&["record", "new.mid", "--ticks", "0"], "0 ticks per quarter note; expected 1 to 32767"),
+        (&["connect", "Midi Through", "15:0"], "there is no port `15:0`"),
+    ] {
+        let output = run(folder.path(), arguments);
+        let said = text(&output.stderr);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
+    let output = run(folder.path(), &["send", "Midi Through", "pitch", "-100", "cc", "7", "1"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!folder.path().join("new.mid").exists());
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(status.expect("kill runs").success());
+}
+
+#[test]
+fn signals_end_players_and_recorders() {
+    let folder = folder();
+    let arguments = ["play", "song.mid", "--engine", "embedded", "--loop"];
+    let mut child =
+        consort(folder.path(), &arguments).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let is_note =
+        |line: &std::io::Result<String>| line.as_ref().is_ok_and(|it| it.contains("note-on"));
+    assert!(lines.any(|line| is_note(&line)));
+    signal(&child, "-INT");
+    let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let [off, last] = rest.as_slice() else { panic!("{rest:?}") };
+    assert!(off.contains("ch0  note-off 60 64"), "{rest:?}");
+    assert!(last.starts_with("stopped at 0:00 after 2 events; 1 released"), "{rest:?}");
+
+    let arguments = ["record", "take.mid", "--engine", "embedded"];
+    let mut child =
+        consort(folder.path(), &arguments).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("a line");
+    assert_eq!(line, "recording what is sent to 128:0; Ctrl-C ends\n");
+    signal(&child, "-TERM");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("text");
+    assert!(rest.starts_with("take.mid: 0 events in 0:00, 1 track"), "{rest}");
+    assert!(child.wait().expect("it ends").success());
+    let bytes = std::fs::read(folder.path().join("take.mid")).expect("the file");
+    assert!(bytes.starts_with(b"MThd"));
+    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# `consort midi` on the kernel's sequencer, in one boot of the virtual machine: ports, connect,
+# disconnect and watch beside aconnect; `play` heard by aseqdump and `record` fed by aplaymidi,
+# event for event; Ctrl-C, a receiver that vanishes, and a user who may not open the device.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+consort=${CONSORT_BIN:-target/release/consort}
+[[ -x $consort ]] || cargo build --release --quiet -p consort
+results=target/vm/results/midi
+rm -rf "$results"
+mkdir -p "$results"
+python3 tests/midi/song.py "$results/song.mid"
+"$consort" midi play "$results/song.mid" --engine embedded --fast | grep -v '^played' \
+    >"$results/song.txt"
+
+status=0
+CONSORT_VM_RESULTS=$results tests/vm/run --timeout 240 tests/midi/in-vm "$(realpath "$consort")" \
+    "$(realpath "$results/song.mid")" || status=$?
+if ((status == 77)); then
+    echo "SKIPPED: consort midi on the kernel: the virtual machine cannot be had here"
+    [[ -z ${CI:-} ]] || exit 1
+    exit 0
+fi
+((status == 0)) || exit 1
+
+"$consort" midi play "$results/recorded.mid" --engine embedded --fast >"$results/recorded.txt"
+python3 tests/midi/compare.py "$results"
+echo "consort midi: passed"
