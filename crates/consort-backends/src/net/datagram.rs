@@ -100,7 +100,7 @@ impl DatagramSocket {
         &mut self.socket
     }
 
-    /// Spares the kernel telling where datagrams come from: [`Peer::address`] has none.
+    /// Spares the kernel telling where datagrams come from: `Peer::address` has none.
     pub fn ignore_peers(&mut self) {
         self.ignores_peers = true;
     }
