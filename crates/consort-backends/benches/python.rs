@@ -271,10 +271,11 @@ fn serve(arguments: &[String]) -> io::Result<()> {
     }
 }
 
-fn subject(name: &str, folder: &str, beside: bool) -> io::Result<Subject> {
+/// `alone`: it has the last processor for itself and its worker, the load the others.
+fn subject(name: &str, folder: &str, beside: bool, alone: bool) -> io::Result<Subject> {
     let program = std::env::current_exe()?;
     let beside = if beside { "beside" } else { "through" };
-    Subject::start_on(name, Shape::Float, false, |ports: Ports| {
+    Subject::start_on(name, Shape::Float, alone, |ports: Ports| {
         let Ports { input, output, source } = ports;
         let ports = [input, output, source].map(|port| port.to_string());
         let mut command = Command::new(program);
@@ -283,9 +284,9 @@ fn subject(name: &str, folder: &str, beside: bool) -> io::Result<Subject> {
     })
 }
 
-fn midimonster(folder: &str) -> io::Result<Option<Subject>> {
+fn midimonster(folder: &str, alone: bool) -> io::Result<Option<Subject>> {
     let Ok(program) = std::env::var("MIDIMONSTER_BIN") else { return Ok(None) };
-    let subject = Subject::start_on("midimonster", Shape::Float, false, |ports: Ports| {
+    let subject = Subject::start_on("midimonster", Shape::Float, alone, |ports: Ports| {
         let Ports { input, output, source } = ports;
         let text = format!(
             "[osc in]\nbind = 127.0.0.1 {input}\n/x = f 0.0 1.0\n\n[osc out]\nbind = 127.0.0.1 \
@@ -301,9 +302,9 @@ fn midimonster(folder: &str) -> io::Result<Option<Subject>> {
     Ok(Some(subject))
 }
 
-fn forwarder() -> io::Result<Subject> {
+fn forwarder(alone: bool) -> io::Result<Subject> {
     let program = std::env::current_exe()?;
-    Subject::start_on("forwarder", Shape::Float, false, |ports: Ports| {
+    Subject::start_on("forwarder", Shape::Float, alone, |ports: Ports| {
         let mut command = Command::new(program);
         command.arg("--forward").arg(ports.input.to_string()).arg(ports.output.to_string());
         Ok(command)
@@ -331,8 +332,8 @@ while True:
     values.clear()
 ";
 
-fn python_loop() -> io::Result<Subject> {
-    Subject::start_on("python loop", Shape::Float, false, |ports: Ports| {
+fn python_loop(alone: bool) -> io::Result<Subject> {
+    Subject::start_on("python loop", Shape::Float, alone, |ports: Ports| {
         let mut command = Command::new(interpreter());
         let ports = [ports.input, ports.output].map(|port| port.to_string());
         command.args(["-c", PYTHON_LOOP]).args(ports);
@@ -342,17 +343,19 @@ fn python_loop() -> io::Result<Subject> {
 
 fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
     let (rounds, messages) = if quick { (3, 10_000) } else { (5, 60_000) };
-    let mut names = vec!["forwarder", "python loop", "consort"];
+    let names = ["forwarder", "python loop", "consort", "midimonster"];
+    let start = |alone: bool| -> io::Result<Vec<Subject>> {
+        let consort = subject("consort", folder, false, alone)?;
+        let mut subjects = vec![forwarder(alone)?, python_loop(alone)?, consort];
+        subjects.extend(midimonster(folder, alone)?);
+        Ok(subjects)
+    };
+    // How much: load and subject on all processors.
     let mut figures: Vec<(Vec<[f64; 3]>, Vec<Latencies>)> = Vec::new();
     for _ in 0..rounds {
-        let mut subjects = vec![forwarder()?, python_loop()?, subject("consort", folder, false)?];
-        if let Some(subject) = midimonster(folder)? {
-            names.truncate(3);
-            names.push("midimonster");
-            subjects.push(subject);
-        }
+        let mut subjects = start(false)?;
         figures.resize_with(subjects.len(), Default::default);
-        for (subject, (rates, latencies)) in subjects.iter_mut().zip(&mut figures) {
+        for (subject, (rates, _)) in subjects.iter_mut().zip(&mut figures) {
             let mut rate = |in_flight: u64, messages: u64| -> io::Result<f64> {
                 let mut sum = Throughput::default();
                 load::in_flight(subject, Shape::Float, messages, in_flight, &mut sum)?;
@@ -360,13 +363,27 @@ fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
             };
             rate(64, messages / 4)?;
             rates.push([rate(1, messages / 8)?, rate(16, messages)?, rate(64, messages)?]);
-            let mut sum = Latencies::default();
-            load::at_rate(subject, Shape::Float, if quick { 500 } else { 2_000 }, 1_000, &mut sum)?;
-            latencies.push(sum);
         }
     }
+    // How soon: the subject, with its worker, on one processor, and the load on the others, as
+    // where OSC is forwarded without a script.
+    let measured = std::thread::scope(|scope| {
+        let latencies = || -> io::Result<()> {
+            floor::messages::pin(0, false);
+            for _ in 0..rounds {
+                for (subject, (_, latencies)) in start(true)?.iter_mut().zip(&mut figures) {
+                    let (count, mut sum) = (if quick { 500 } else { 2_000 }, Latencies::default());
+                    load::at_rate(subject, Shape::Float, count, 1_000, &mut sum)?;
+                    latencies.push(sum);
+                }
+            }
+            Ok(())
+        };
+        scope.spawn(latencies).join()
+    });
+    measured.map_err(|_| io::Error::other("the load panicked"))??;
     println!(
-        "\nOSC → Python handler → OSC: median of {rounds} rounds, two processors; \
+        "\nOSC → Python handler → OSC: median of {rounds} rounds; rates on all processors, latency with load and show apart; \
          budget: {:.0} messages/s with 64 in flight (1.3 × {PEER_RATE:.0}), p50 {:.1} µs at 1,000/s",
         PEER_RATE * 1.3,
         PEER_P50 * 1.5
@@ -407,7 +424,7 @@ fn workers(process: u32) -> Vec<u32> {
 fn others(folder: &str, quick: bool) -> io::Result<()> {
     let rounds = if quick { 3 } else { 5 };
     let seconds = if quick { 1 } else { 3 };
-    let mut subject = subject("beside", folder, true)?;
+    let mut subject = subject("beside", folder, true, false)?;
     let slice = |subject: &mut Subject| -> io::Result<Latencies> {
         let mut sum = Latencies::default();
         load::at_rate(subject, Shape::Float, seconds * 1_000, 1_000, &mut sum)?;

@@ -280,6 +280,8 @@ impl Router {
         {
             let due = self.shared.earliest.map_or(until, |due| due.min(until));
             while Instant::now() < due {
+                // Whoever is to answer may be waiting for this very processor.
+                std::thread::yield_now();
                 self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
                 if !self.events.is_empty() {
                     return Ok(());
