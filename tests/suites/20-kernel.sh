@@ -11,6 +11,7 @@
 # on Debian's kernel what aseqdump prints of the scale and what we record of aplaymidi.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/vm/kernels.sh
 
 binary() { # test name → its executable
     cargo test --quiet -p consort-seq --features tokio,faults --test "$1" --no-run \
@@ -47,23 +48,4 @@ run_on() { # Debian suite or nothing
         exit $failed' kernel-suite "${tests[@]}"
 }
 
-status=0
-run_on "" || status=$?
-if ((status == 77)); then
-    echo "SKIPPED: consort-seq on the kernel: the virtual machine cannot be had here"
-    [[ -z ${CI:-} ]] || exit 1
-    exit 0
-fi
-((status == 0)) || exit 1
-
-newer=${CONSORT_VM_NEWER-sid}
-if [[ -n $newer ]]; then
-    status=0
-    run_on "$newer" || status=$?
-    if ((status == 77)); then
-        echo "SKIPPED: consort-seq on the kernel of $newer: it could not be fetched"
-    elif ((status != 0)); then
-        exit 1
-    fi
-fi
-echo "consort-seq on the kernel: passed"
+on_every_kernel "consort-seq"

@@ -4,6 +4,7 @@
 # the log of one round), the shows with MIDI under examples/, and a show between alsa-utils.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/vm/kernels.sh
 
 binary() { # arguments of cargo test → the executable
     cargo test --quiet -p consort-backends "$@" --no-run --message-format=json 2>/dev/null |
@@ -25,24 +26,5 @@ run_on() { # Debian suite or nothing
         exit $failed' midi-kernel "$backend" "$examples"
 }
 
-status=0
-run_on "" || status=$?
-if ((status == 77)); then
-    echo "SKIPPED: the midi backend on the kernel: the virtual machine cannot be had here"
-    [[ -z ${CI:-} ]] || exit 1
-    exit 0
-fi
-((status == 0)) || exit 1
-
 # Announcements and information differ between kernels.
-newer=${CONSORT_VM_NEWER-sid}
-if [[ -n $newer ]]; then
-    status=0
-    run_on "$newer" || status=$?
-    if ((status == 77)); then
-        echo "SKIPPED: the midi backend on the kernel of $newer: it could not be fetched"
-    elif ((status != 0)); then
-        exit 1
-    fi
-fi
-echo "the midi backend on the kernel: passed"
+on_every_kernel "the midi backend"

@@ -25,6 +25,13 @@ struct Path {
     inputs: u32,
 }
 
+impl Path {
+    #[inline]
+    fn address(self, addresses: &str) -> &str {
+        &addresses[self.start as usize..][..self.length as usize]
+    }
+}
+
 /// The same as the configuration makes it.
 struct Draft {
     parameters: Option<Rc<[Parameter]>>,
@@ -70,18 +77,12 @@ impl Paths {
         }
     }
 
-    fn address(&self, path: Path) -> &str {
-        &self.addresses[path.start as usize..][..path.length as usize]
-    }
-
     /// The path of an address.
     #[inline]
     fn find(&self, address: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(address);
-        let is_it = |&at: &u32| {
-            let path = self.list[at as usize];
-            self.addresses.as_bytes()[path.start as usize..][..path.length as usize] == *address
-        };
+        let is_it =
+            |&at: &u32| self.list[at as usize].address(&self.addresses).as_bytes() == address;
         self.by_address.find(hash, is_it).copied()
     }
 
@@ -146,8 +147,7 @@ impl Paths {
         let hash = self.hasher.hash_one(address.as_bytes());
         let (hasher, list, addresses) = (&self.hasher, &self.list, &self.addresses);
         self.by_address.insert_unique(hash, at, |&other| {
-            let path = list[other as usize];
-            hasher.hash_one(&addresses.as_bytes()[path.start as usize..][..path.length as usize])
+            hasher.hash_one(list[other as usize].address(addresses).as_bytes())
         });
         at
     }
@@ -176,7 +176,7 @@ impl Paths {
                 let channels = draft.channels.iter().copied().enumerate();
                 let path = self.list[at];
                 outputs.add(
-                    self.address(path),
+                    path.address(&self.addresses),
                     parameters,
                     channels.filter(|(_, channel)| *channel != UNMAPPED),
                 );
@@ -204,7 +204,7 @@ impl Paths {
         }
         let mut found = false;
         for &path in &self.list {
-            if address_matches(pattern, self.address(path)).unwrap_or(false) {
+            if address_matches(pattern, path.address(&self.addresses)).unwrap_or(false) {
                 self.emit(path, message, &mut emit);
                 found = true;
             }
