@@ -140,10 +140,21 @@ impl Recording {
 
     /// Releases what a track still holds, at a time: its source has gone.
     pub fn release(&mut self, track: usize, time: RealTime) {
-        let Some(held) = self.held.get_mut(track) else { return };
-        let releases = held.releases();
+        self.release_at(track, self.tick(time));
+    }
+
+    /// Releases what all tracks still hold, at a time: events were lost, the ends of notes may
+    /// have been among them.
+    pub fn release_all(&mut self, time: RealTime) {
         let tick = self.tick(time);
-        for event in releases {
+        for track in 0..self.held.len() {
+            self.release_at(track, tick);
+        }
+    }
+
+    fn release_at(&mut self, track: usize, tick: u64) {
+        let Some(held) = self.held.get_mut(track) else { return };
+        for event in held.releases() {
             self.put(track, tick, &event);
         }
     }
@@ -155,9 +166,7 @@ impl Recording {
         let last = self.file.events().map(|event| event.tick).max().unwrap_or(0);
         let end = self.tick(end).max(last);
         for track in 0..self.held.len() {
-            for event in self.held[track].releases() {
-                self.put(track, end, &event);
-            }
+            self.release_at(track, end);
         }
         self.file.ends.fill(end);
         self.file.arrange();

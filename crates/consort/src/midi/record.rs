@@ -155,6 +155,7 @@ impl Recorder {
                 Heard::Lost => {
                     *losses += 1;
                     tracing::warn!("events were lost at {}", clock(now.as_nanoseconds()));
+                    recording.release_all(now - first.unwrap_or(RealTime::ZERO));
                     follower.announced(client, Announcement::Lost);
                     return Ok(());
                 }

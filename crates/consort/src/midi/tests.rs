@@ -291,6 +291,51 @@ fn several_sources_that_vanish_and_return() {
 }
 
 #[test]
+fn a_recording_with_losses_hangs_no_notes_and_goes_on() {
+    let embedded = Embedded::new(ClockKind::Virtual);
+    let engine = Engine::Embedded(embedded.clone());
+    let keys = open("keys", &engine).expect("a client");
+    let out = port(&keys, "out", SOURCE);
+    let arguments = parse(&["record", "unused.mid", "--from", "keys"]);
+    let MidiCommand::Record(arguments) = arguments else { panic!("not record") };
+    let mut recorder = record::Recorder::open(&arguments, &engine).expect("it records");
+    let on = |note| Event::note_on(0, note, 100).expect("sound");
+    embedded.advance(Duration::from_secs(1));
+    keys.event_output_direct(&on(60), &out).expect("sent");
+    recorder.read().expect("read");
+
+    // Nobody reads for a while, and what is one too many is lost.
+    embedded.advance(Duration::from_secs(1));
+    let turn = Event::control_change(0, 7, 64).expect("sound");
+    let limit = 2 * listener::POOL;
+    let room = |_: &u32| keys.try_event_output_direct(&turn, &out).expect("no error").is_some();
+    assert!((0..limit).take_while(room).count() < limit as usize, "it takes any number");
+    recorder.read().expect("losses do not end a recording");
+
+    embedded.advance(Duration::from_secs(1));
+    keys.event_output_direct(&on(61), &out).expect("sent");
+    embedded.advance(Duration::from_secs(1));
+    let (file, losses) = recorder.finish().expect("it ends");
+    assert_eq!(losses, 1);
+    let notes: Vec<(u32, Vec<u8>)> = file
+        .events()
+        .filter_map(|event| match event.body {
+            Body::Message(bytes) if bytes[0] < 0xa0 => {
+                Some((file.time(event.tick).seconds(), bytes.to_vec()))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        (1, vec![0x90, 60, 100]),
+        (2, vec![0x80, 60, 64]),
+        (3, vec![0x90, 61, 100]),
+        (4, vec![0x80, 61, 64]),
+    ];
+    assert_eq!(notes, expected);
+}
+
+#[test]
 fn the_monitor_follows_what_comes_and_goes() {
     let engine = Engine::Embedded(Embedded::new(ClockKind::Virtual));
     let MidiCommand::Monitor(arguments) = parse(&["monitor"]) else { panic!("not monitor") };
