@@ -395,7 +395,7 @@ fn interpreters_that_are_none() {
         (None, "/bin/cat", "`/bin/cat` is no Python that runs here"),
         (Some("not a program"), "", "is no Python that runs here"),
         (
-            Some("#!/bin/sh\necho nonsense nonsense >&0\nsleep 100\n"),
+            Some("#!/bin/sh\necho nonsense nonsense >/proc/self/fd/$3\nsleep 100\n"),
             "",
             "no Python that runs here",
         ),
@@ -410,8 +410,8 @@ fn interpreters_that_are_none() {
 #[test]
 fn an_interpreter_that_is_too_old() {
     // The greeting of Python 3.7; an old interpreter itself, if there is one.
-    let greeting =
-        "#!/bin/sh\nprintf '\\377\\377\\377\\377\\001\\0\\0\\0\\007\\003\\0\\0' >&0\nsleep 100\n";
+    let greeting = "#!/bin/sh\nprintf '\\377\\377\\377\\377\\001\\0\\0\\0\\007\\003\\0\\0' \
+        >/proc/self/fd/$3\nsleep 100\n";
     let old = std::env::var("CONSORT_TEST_OLD_PYTHON").ok();
     let text = old.is_none().then_some(greeting);
     let running = with_interpreter(text, old.as_deref().unwrap_or(""));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, State, Usage};
 use mio::Interest;
-use mio::net::UnixStream;
+use mio::unix::pipe::{Receiver, Sender};
 
 use super::House;
 use super::output::Stream;
@@ -21,7 +21,9 @@ use super::settings::Settings;
 
 const BOOT: &str = include_str!("worker/boot.py");
 const PROGRAM: &str = include_str!("worker/worker.py");
-const SOCKET: u32 = 0;
+/// Registrations: what the worker says, and room for what is said to it.
+const WORDS: u32 = 0;
+const ROOM: u32 = 1;
 
 /// How many values are encoded at once.
 const STAGE: usize = 2_048;
@@ -57,7 +59,10 @@ const KINDS: usize = 512;
 /// A worker and the wire to it.
 struct Link {
     worker: Worker,
-    stream: UnixStream,
+    /// Two pipes: over a socket pair a reader also wakes who waits at the other end for
+    /// something to read, and every message costs one more change of context.
+    sender: Sender,
+    receiver: Receiver,
     started: Instant,
     /// Bytes to the worker, and how many of them have left.
     staged: Vec<u8>,
@@ -68,7 +73,7 @@ struct Link {
     unwatched: u32,
     /// Bytes from the worker, and which of them are not decoded yet.
     received: Vec<u8>,
-    /// The worker's end of the socket is closed: it is read until nothing is left.
+    /// The worker's end is closed: what it has said is read until nothing is left.
     closed: bool,
     /// The last read found less than there was room for: the next value makes a new report.
     drained: bool,
@@ -84,6 +89,15 @@ struct Link {
     /// When a ping without answer left.
     asked: Option<Instant>,
     busy: bool,
+}
+
+impl Link {
+    /// Nothing more is heard of the worker, nor said to it.
+    fn hang_up(mut self: Box<Self>, context: &mut Context<'_>) -> Self {
+        let _ = context.deregister(&mut self.sender);
+        let _ = context.deregister(&mut self.receiver);
+        *self
+    }
 }
 
 enum Phase {
@@ -157,12 +171,16 @@ impl PythonInstance {
 
     fn try_launch(&mut self, context: &mut Context<'_>) -> std::io::Result<Link> {
         let services = self.house.services(context.timestamp())?;
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut stream = UnixStream::from_std(ours);
-        context.register(&mut stream, SOCKET, Interest::READABLE)?;
-        let pipe = |kind| -> std::io::Result<OwnedFd> {
-            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+        let (input, sender) = pipe()?;
+        let (receiver, output) = pipe()?;
+        let (mut sender, mut receiver) = (Sender::from(sender), Receiver::from(receiver));
+        sender.set_nonblocking(true)?;
+        receiver.set_nonblocking(true)?;
+        context.register(&mut receiver, WORDS, Interest::READABLE)?;
+        context.register(&mut sender, ROOM, Interest::WRITABLE)?;
+        let printer = |kind| -> std::io::Result<OwnedFd> {
+            let (read, write) = pipe()?;
             rustix::io::ioctl_fionbio(&read, true)?;
             services.forwarder.add(read, &self.label, kind);
             Ok(write)
@@ -171,14 +189,16 @@ impl PythonInstance {
             python: self.settings.python.clone(),
             boot: BOOT,
             memory: self.settings.memory.unwrap_or_else(default_memory),
-            socket: theirs.into(),
-            stdout: pipe(Stream::Output)?,
-            stderr: pipe(Stream::Error)?,
+            input,
+            output,
+            stdout: printer(Stream::Output)?,
+            stderr: printer(Stream::Error)?,
         };
         let now = context.now();
         Ok(Link {
             worker: services.spawner.start(job),
-            stream,
+            sender,
+            receiver,
             started: now,
             staged: Vec::with_capacity(STAGE * protocol::RECORD),
             sent: 0,
@@ -203,9 +223,7 @@ impl PythonInstance {
     /// The worker is gone, or has to go: `reason` says why where its exit status would not.
     fn bury(&mut self, context: &mut Context<'_>, reason: Option<String>) {
         let Phase::Linked(link) = std::mem::replace(&mut self.phase, Phase::Idle) else { return };
-        let Link { worker, mut stream, started, greeted, .. } = *link;
-        let _ = context.deregister(&mut stream);
-        drop(stream);
+        let Link { worker, started, greeted, .. } = link.hang_up(context);
         if reason.is_some() {
             worker.kill();
         }
@@ -250,8 +268,8 @@ impl PythonInstance {
 
     /// No worker will be started again.
     fn give_up(&mut self, context: &mut Context<'_>, reason: String) {
-        if let Phase::Linked(mut link) = std::mem::replace(&mut self.phase, Phase::Idle) {
-            let _ = context.deregister(&mut link.stream);
+        if let Phase::Linked(link) = std::mem::replace(&mut self.phase, Phase::Idle) {
+            drop(link.hang_up(context));
         }
         context.count_errors(1);
         context.count_dropped(self.queue.len() as u64);
@@ -262,8 +280,8 @@ impl PythonInstance {
 
     /// The show is over for it: the worker goes, and the counts of errors are told.
     fn end(&mut self, context: &mut Context<'_>) {
-        if let Phase::Linked(mut link) = std::mem::replace(&mut self.phase, Phase::Idle) {
-            let _ = context.deregister(&mut link.stream);
+        if let Phase::Linked(link) = std::mem::replace(&mut self.phase, Phase::Idle) {
+            drop(link.hang_up(context));
         }
         context.wake_at(None);
         for kind in &mut self.errors {
@@ -320,25 +338,18 @@ impl PythonInstance {
                     break;
                 }
             }
-            match link.stream.write(&link.staged[link.sent..]) {
+            match link.sender.write(&link.staged[link.sent..]) {
                 Ok(count) => link.sent += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !link.blocked {
-                        link.blocked = true;
-                        let both = Interest::READABLE | Interest::WRITABLE;
-                        let _ = context.reregister(&mut link.stream, SOCKET, both);
-                    }
+                    link.blocked = true;
                     return;
                 }
                 // The end of the worker is seen, and spoken of, where its words are read.
                 Err(_) => return,
             }
         }
-        if link.blocked {
-            link.blocked = false;
-            let _ = context.reregister(&mut link.stream, SOCKET, Interest::READABLE);
-        }
+        link.blocked = false;
         if self.replaced > 0 {
             let count = std::mem::take(&mut self.replaced);
             tracing::warn!(
@@ -389,7 +400,7 @@ impl PythonInstance {
         loop {
             let Phase::Linked(link) = &mut self.phase else { return };
             if budget == 0 {
-                return context.call_again(SOCKET);
+                return context.call_again(WORDS);
             }
             let ended = match decode(&link.received[link.first..link.end]) {
                 Ok(Some((message, taken))) => {
@@ -549,7 +560,7 @@ fn fill(link: &mut Link) -> std::io::Result<usize> {
         // A text that is longer than the buffer; the protocol bounds it.
         link.received.resize(link.end * 2, 0);
     }
-    let count = link.stream.read(&mut link.received[link.end..])?;
+    let count = link.receiver.read(&mut link.received[link.end..])?;
     link.end += count;
     link.drained = link.end < link.received.len();
     Ok(count)
@@ -593,11 +604,10 @@ impl Instance for PythonInstance {
         self.launch(context);
     }
 
-    fn ready(&mut self, _: u32, readiness: Readiness, context: &mut Context<'_>) {
-        if readiness.writable {
+    fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
+        if key == ROOM {
             self.write(context);
-        }
-        if readiness.readable {
+        } else {
             if let Phase::Linked(link) = &mut self.phase {
                 link.closed |= readiness.closed;
                 link.drained = false;

@@ -2,8 +2,8 @@
 //! own, which provides the module `midimonster`.
 //!
 //! ```text
-//!  router ── deliver ──► queue ──► socket ──► worker.py ──► handler(value)
-//!  router ◄── ready ─────────────  socket ◄── output(name, value)
+//!  router ── deliver ──► queue ──► pipe ──► worker.py ──► handler(value)
+//!  router ◄── ready ────────────── pipe ◄── output(name, value)
 //! ```
 //!
 //! The worker mirrors all state that a script may ask for, so no function of the module makes

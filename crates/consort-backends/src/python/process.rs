@@ -5,7 +5,7 @@
 //! the read end of a pipe, the *lifeline*, whose write end only the core has: when that closes,
 //! for whatever reason, the kernel itself sends SIGKILL to the whole group (`F_SETOWN` with a
 //! process group, `F_SETSIG`, `O_ASYNC`; fcntl(2)), which needs no cooperation of the
-//! interpreter. Besides, a worker that finds the end of its socket kills its own group.
+//! interpreter. Besides, a worker that finds the end of its input kills its own group.
 //!
 //! `PR_SET_PDEATHSIG` is only set where the lifeline cannot be: it reaches the worker alone, and
 //! it comes when the thread that started the worker ends, which can be before the core's
@@ -32,8 +32,10 @@ pub(crate) struct Job {
     pub(crate) boot: &'static str,
     /// The most memory it may allocate, in bytes.
     pub(crate) memory: u64,
-    /// Becomes its standard input; it speaks with the core there.
-    pub(crate) socket: OwnedFd,
+    /// Becomes its standard input: what the core says.
+    pub(crate) input: OwnedFd,
+    /// What it says to the core: keeps its number, which is the worker's first argument.
+    pub(crate) output: OwnedFd,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
 }
@@ -93,7 +95,7 @@ impl Spawner {
     }
 
     /// Starts a worker; does not wait for it. When it cannot be started, the other end of its
-    /// socket closes.
+    /// pipes closes.
     pub(crate) fn start(&self, job: Job) -> Worker {
         let slot = Arc::new(Mutex::new(Slot { stage: Stage::Starting, cancelled: false }));
         if self.tasks.send(Task::Start(job, Arc::clone(&slot))).is_err() {
@@ -212,27 +214,29 @@ fn reap(mut child: Child, slot: &Mutex<Slot>) {
 
 fn spawn(job: Job) -> io::Result<(Child, OwnedFd)> {
     let (lifeline, held) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let Job { python, boot, memory, socket, stdout, stderr } = job;
+    let Job { python, boot, memory, input, output, stdout, stderr } = job;
     let mut command = Command::new(&python);
     command
         .arg("-c")
         .arg(boot)
-        .stdin(Stdio::from(socket))
+        .arg(output.as_raw_fd().to_string())
+        .stdin(Stdio::from(input))
         .stdout(Stdio::from(stdout))
         .stderr(Stdio::from(stderr))
         .process_group(0);
-    let read_end = lifeline.as_raw_fd();
+    let (read_end, write_end) = (lifeline.as_raw_fd(), output.as_raw_fd());
     // SAFETY: the closure only makes system calls, with arguments made before the fork.
     unsafe {
-        command.pre_exec(move || prepare(read_end, memory));
+        command.pre_exec(move || prepare(read_end, write_end, memory));
     }
     let child = command.spawn()?;
+    drop(output);
     Ok((child, held))
 }
 
 /// Runs in the new process before the interpreter does. What fails here only weakens a
-/// safeguard, so nothing is reported.
-fn prepare(lifeline: RawFd, memory: u64) -> io::Result<()> {
+/// safeguard, so nothing is reported; but a worker without its output would be mute.
+fn prepare(lifeline: RawFd, output: RawFd, memory: u64) -> io::Result<()> {
     // fcntl(2); not in the libc crate for every target.
     const F_SETSIG: libc::c_int = 10;
     // SAFETY: system calls on descriptors of this process, without pointers but to a constant
@@ -257,6 +261,9 @@ fn prepare(lifeline: RawFd, memory: u64) -> io::Result<()> {
         if memory != u64::MAX {
             let limit = libc::rlimit { rlim_cur: memory, rlim_max: memory };
             libc::setrlimit(libc::RLIMIT_DATA, &raw const limit);
+        }
+        if libc::fcntl(output, libc::F_SETFD, 0) < 0 {
+            return Err(io::Error::last_os_error());
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 # The first words to an interpreter, in a Python that every version understands: say which
-# version this is, take the program and its settings from the socket that stands in for
-# standard input, and run it. The first statement is one at which a shell stops.
+# version this is, take the program and its settings from the pipe that stands in for standard
+# input, and run it. The argument is the descriptor of the pipe to the core. The first statement
+# is one at which a shell stops.
 (lambda: None)()
 import sys  # noqa: E402
 
@@ -23,7 +24,8 @@ def read(count):
 
 def boot():
     version = sys.version_info[0] << 8 | sys.version_info[1]
-    os.write(0, struct.pack("<III", 0xFFFFFFFF, 1, version))
+    sink = int(sys.argv[1])
+    os.write(sink, struct.pack("<III", 0xFFFFFFFF, 1, version))
     if sys.version_info < (3, 8):  # noqa: UP036
         os._exit(1)
     (size,) = struct.unpack("<I", read(4))
@@ -34,7 +36,7 @@ def boot():
         at += 4 + length
     program = {"__name__": "<consort>", "__builtins__": __builtins__}
     exec(compile(fields[0], "<consort>", "exec"), program)
-    program["main"](fields[1:])
+    program["main"](sink, fields[1:])
 
 
 boot()

@@ -1,6 +1,6 @@
 """The worker of one instance: the `midimonster` module and the loop that serves it.
 
-It runs in an interpreter of its own and speaks with the core over a socket, in records of
+It runs in an interpreter of its own and speaks with the core over two pipes, in records of
 twelve bytes: a channel's number and a value. The number CONTROL marks everything else; from
 the core its value says what is meant, to the core a kind and a length follow, then the text.
 
@@ -37,7 +37,8 @@ pack_record = RECORD.pack
 unpack_records = RECORD.iter_unpack
 
 main_thread = get_ident()
-socket = -1
+# The pipes from the core and to it.
+source = sink = -1
 epoch = 0
 send_lock = allocate_lock()
 import_lock = allocate_lock()
@@ -75,7 +76,7 @@ def write_all(data):
     view = memoryview(data)
     while view:
         try:
-            view = view[os.write(socket, view) :]
+            view = view[os.write(sink, view) :]
         except OSError:
             if not is_child:
                 os._exit(1)
@@ -487,7 +488,8 @@ def after_fork():
     global is_child
     is_child = True
     pending.clear()
-    os.close(socket)
+    os.close(source)
+    os.close(sink)
 
 
 def flush_files():
@@ -568,7 +570,7 @@ def warn_closed(entry):
 
 def poll_managed(poller):
     """Waits for values, sockets and intervals; returns the ready descriptors."""
-    wanted = {socket}
+    wanted = {source}
     for descriptor, entry in list(managed.items()):
         if descriptor_of(entry[0]) != descriptor or identity(descriptor) != entry[2]:
             if managed.get(descriptor) is entry:
@@ -612,6 +614,7 @@ def run():
     global busy
     buffer = bytearray(BATCH)
     view = memoryview(buffer)
+    whole = (view,)
     rest = 0
     poller = make_poll()
     readv = os.readv
@@ -620,11 +623,11 @@ def run():
         ready = ()
         if managed or intervals:
             ready = poll_managed(poller)
-            readable = any(descriptor == socket for descriptor, _ in ready)
+            readable = any(descriptor == source for descriptor, _ in ready)
         busy = main_thread
         if readable:
             busy = 0
-            size = readv(socket, (view[rest:],))
+            size = readv(source, (view[rest:],) if rest else whole)
             busy = main_thread
             if not size:
                 os.killpg(0, 9)
@@ -636,7 +639,7 @@ def run():
             if rest:
                 buffer[:rest] = buffer[end:size]
         for descriptor, events in ready:
-            if descriptor != socket:
+            if descriptor != source:
                 serve(descriptor, events)
         if intervals:
             now = monotonic()
@@ -671,13 +674,14 @@ def split(field):
     return field.decode("utf-8").split("\0") if field else []
 
 
-def main(fields):
+def main(output, fields):
     """Takes the settings (see `Setup::encode` in protocol.rs), imports and serves."""
-    global socket, epoch
+    global source, sink, epoch
     start = sys.modules["__main__"].__dict__
     for name in [name for name in start if not name.startswith("__")]:
         del start[name]
-    socket = os.dup(0)
+    source, sink = os.dup(0), output
+    os.set_inheritable(sink, False)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
