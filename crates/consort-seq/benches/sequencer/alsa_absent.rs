@@ -1,7 +1,5 @@
 //! In the place of `alsa_crate` where the feature `peer-alsa` is off: a peer that never is.
 
-use std::time::Instant;
-
 pub(super) enum Peer {}
 
 impl Peer {
@@ -33,7 +31,7 @@ impl Peer {
         match *self {}
     }
 
-    pub(super) fn scheduled(&self, _count: u32) -> Vec<Instant> {
+    pub(super) fn scheduled(&self, _count: u32) -> Vec<f64> {
         match *self {}
     }
 }

@@ -170,7 +170,7 @@ impl Peer {
     }
 
     /// When each of `count` events arrives that are due every 5 ms.
-    pub(super) fn scheduled(&self, count: u32) -> Vec<Instant> {
+    pub(super) fn scheduled(&self, count: u32) -> Vec<f64> {
         let queue = self.sender.alloc_queue().expect("a queue");
         let tempo = QueueTempo::empty().expect("memory");
         tempo.set_tempo(500_000);
@@ -180,16 +180,17 @@ impl Peer {
         self.sender.drain_output().expect("output");
         for number in 1..=count {
             let mut event = note(self.out);
-            let at = Duration::from_millis(u64::from(number) * 5 + 20);
+            let at = Duration::from_millis(u64::from(number) * 5 + 200);
             event.schedule_real(queue, false, at);
             self.sender.event_output(&mut event).expect("output");
         }
         self.sender.drain_output().expect("output");
         let mut input = self.receiver.input();
+        let start = Instant::now();
         let arrivals = (0..count)
             .map(|_| {
                 input.event_input().expect("input");
-                Instant::now()
+                start.elapsed().as_nanos() as f64
             })
             .collect();
         self.sender.free_queue(queue).expect("free");

@@ -111,8 +111,8 @@ fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
     (times[times.len() / 2], times[times.len() * 99 / 100])
 }
 
-/// Events that are due every 5 ms: how far their arrivals are off the even spacing that starts
-/// with the first, by the receiver's clock.
+/// Events that are due every 5 ms: how far their arrivals are off an even spacing, by the
+/// receiver's clock. What all of them are late by is no jitter.
 pub(super) fn jitter(engine: &Engine, peers: &mut Peers) {
     let count = 200;
     let (mut p50, mut p99) = (Line::default(), Line::default());
@@ -127,24 +127,23 @@ pub(super) fn jitter(engine: &Engine, peers: &mut Peers) {
             add(2, percentiles(off(&alsa.scheduled(count))));
         }
         if let Some(times) = peers.python("jitter") {
-            add(3, percentiles(times));
+            add(3, percentiles(off(&times)));
         }
     }
     p50.print("scheduled every 5 ms, off by, p50");
     p99.print("scheduled every 5 ms, off by, p99");
 }
 
-fn off(arrivals: &[Instant]) -> Vec<f64> {
-    let even = |index| arrivals[0] + Duration::from_millis(5) * index as u32;
-    let late = |(index, at): (usize, &Instant)| {
-        let (early, late) = (even(index) - *at, *at - even(index));
-        early.max(late).as_nanos() as f64
-    };
-    arrivals.iter().enumerate().map(late).collect()
+/// How far arrivals, in nanoseconds, are off the grid of 5 ms that lies in the middle of them.
+fn off(arrivals: &[f64]) -> Vec<f64> {
+    let late: Vec<f64> =
+        arrivals.iter().enumerate().map(|(index, at)| at - 5e6 * index as f64).collect();
+    let (usual, _) = percentiles(late.clone());
+    late.iter().map(|late| (late - usual).abs()).collect()
 }
 
-/// When each of `count` events arrives. The floor writes and reads cells by hand.
-fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<Instant> {
+/// When each of `count` events arrives, in nanoseconds. The floor writes and reads cells by hand.
+fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<f64> {
     let (sender, receiver) = (client(engine, "sender"), client(engine, "receiver"));
     let out = sender.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
     let into = receiver.create_port(PortOptions::new("in").caps(WRITE_PORT)).expect("a port");
@@ -155,7 +154,7 @@ fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<Instant> {
     let (from, to) = (sender.connection().expect("open"), receiver.connection().expect("open"));
     let mut cells = Vec::new();
     for number in 1..=count {
-        let at = RealTime::from_nanoseconds(u64::from(number) * 5_000_000 + 20_000_000);
+        let at = RealTime::from_nanoseconds(u64::from(number) * 5_000_000 + 200_000_000);
         let event = note().from_port(out.port_id()).on_queue(&queue).at_time(at);
         if raw_side {
             cells.extend_from_slice(&event.to_raw().to_bytes());
@@ -166,7 +165,7 @@ fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<Instant> {
     write_raw(&*from, &cells, 1);
     sender.drain_output().expect("output");
     let mut buffer = vec![0; 28 * count as usize];
-    let mut arrivals = Vec::new();
+    let (start, mut arrivals) = (Instant::now(), Vec::new());
     while arrivals.len() < count as usize {
         let mut read = 1;
         if raw_side {
@@ -175,7 +174,7 @@ fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<Instant> {
         } else {
             receiver.event_input(None).expect("input");
         }
-        arrivals.extend(std::iter::repeat_n(Instant::now(), read));
+        arrivals.extend(std::iter::repeat_n(start.elapsed().as_nanos() as f64, read));
     }
     arrivals
 }
