@@ -33,6 +33,7 @@ OWN_FILES = ("<consort>", "<string>", "<frozen importlib")
 
 RECORD = Struct("<Id")
 HEADER = Struct("<III")
+write = os.write
 pack_record = RECORD.pack
 unpack_records = RECORD.iter_unpack
 
@@ -73,14 +74,14 @@ is_child = False
 
 
 def write_all(data):
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(sink, view) :]
-        except OSError:
-            if not is_child:
-                os._exit(1)
-            return
+    try:
+        size = write(sink, data)
+        while size < len(data):
+            data = data[size:]
+            size = write(sink, data)
+    except OSError:
+        if not is_child:
+            os._exit(1)
 
 
 def flush():
