@@ -9,15 +9,13 @@ use super::channels::{Alone, Channels, Control, System, specification};
 use super::client::Shared;
 use super::clock::{ClockInput, FASTEST, QuarterFrames, Timecode};
 use super::devices::{Direction, candidates, resolve};
+use super::down::Down;
 use super::parameters::ParameterInput;
 use super::sysex::Assembler;
 use super::values::{from_fourteen_bits, from_seven_bits};
 
 /// How many sources are told apart that hold notes; beyond that they are taken for one.
 const SOURCES: usize = 64;
-
-/// Notes by MIDI channel.
-pub(super) type Notes = [u128; 16];
 
 /// A device that the configuration names.
 struct Link {
@@ -44,33 +42,36 @@ pub(super) struct PortState {
     pub(super) port: Option<Port>,
     read: Link,
     write: Link,
-    /// Which notes each source holds down.
-    held: Vec<(Address, Notes)>,
-    /// Which notes have been sent and not been ended.
-    pub(super) sounding: Notes,
+    /// What each source holds down.
+    held: Vec<(Address, Down)>,
+    /// What has been sent and not been ended.
+    pub(super) sounding: Down,
     parameters: [ParameterInput; 16],
     exclusive: Assembler,
     clock: ClockInput,
     quarter_frames: QuarterFrames,
     wants_clock: bool,
     wants_timecode: bool,
+    /// Log what arrives.
+    detect: bool,
 }
 
 impl PortState {
-    pub(super) fn new(read: Option<&str>, write: Option<&str>) -> Self {
+    pub(super) fn new(read: Option<&str>, write: Option<&str>, detect: bool) -> Self {
         PortState {
             channels: Channels::new(),
             port: None,
             read: Link::new(read),
             write: Link::new(write),
             held: Vec::new(),
-            sounding: [0; 16],
+            sounding: Down::default(),
             parameters: [ParameterInput::default(); 16],
             exclusive: Assembler::default(),
             clock: ClockInput::default(),
             quarter_frames: QuarterFrames::default(),
             wants_clock: false,
             wants_timecode: false,
+            detect,
         }
     }
 
@@ -175,7 +176,7 @@ impl PortState {
                 link.connected = None;
                 link.cut = None;
                 if is_output {
-                    self.sounding = [0; 16];
+                    self.sounding = Down::default();
                 }
                 let name = link.wanted.as_deref().unwrap_or_default();
                 tracing::warn!(
@@ -210,11 +211,11 @@ impl PortState {
 
     /// The client is gone.
     pub(super) fn lost(&mut self, reason: &str, context: &mut Context<'_>) {
-        self.release_all_held(context);
+        self.forget_input(context);
         self.port = None;
         self.read.connected = None;
         self.write.connected = None;
-        self.sounding = [0; 16];
+        self.sounding = Down::default();
         context.set_state(State::Waiting(reason.to_owned()));
         wake_soon(context);
     }
@@ -222,6 +223,9 @@ impl PortState {
     // ---- input ----
 
     fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) {
+        if self.detect {
+            log_detected(&specification(control), value, context);
+        }
         match self.channels.number(control) {
             Some(number) => context.emit(number, value),
             None => context.unmapped(value, || specification(control)),
@@ -245,15 +249,22 @@ impl PortState {
                 self.emit(&control, from_seven_bits(key.velocity.into()), context);
             }
             Payload::ControlChange(data) if data.channel < 16 && data.param < 128 => {
-                self.controller(data.channel, data.param as u8, data.value, context);
+                self.controller(
+                    event.source(),
+                    data.channel,
+                    data.param as u8,
+                    data.value,
+                    context,
+                );
             }
             Payload::Control14(data) if data.channel < 16 && data.param < 128 => {
-                let number = data.param as u8;
+                let (source, number) = (event.source(), data.param as u8);
                 if number < 32 {
-                    self.controller(data.channel, number, data.value >> 7, context);
-                    self.controller(data.channel, number + 32, data.value & 0x7F, context);
+                    self.controller(source, data.channel, number, data.value >> 7, context);
+                    let low = data.value & 0x7F;
+                    self.controller(source, data.channel, number + 32, low, context);
                 } else {
-                    self.controller(data.channel, number, data.value, context);
+                    self.controller(source, data.channel, number, data.value, context);
                 }
             }
             Payload::NonRegisteredParameter(data) if data.channel < 16 => {
@@ -277,6 +288,7 @@ impl PortState {
                 self.emit(&control, from_fourteen_bits(data.value.saturating_add(8_192)), context);
             }
             Payload::SongPosition(data) => {
+                self.clock.locate(data.value.clamp(0, 16_383) as u32);
                 self.system(System::Position, from_fourteen_bits(data.value), context);
             }
             Payload::SongSelect(data) => {
@@ -286,8 +298,14 @@ impl PortState {
                 self.clock.restart();
                 self.system(System::Start, 1.0, context);
             }
-            Payload::Continue { .. } => self.system(System::Continue, 1.0, context),
-            Payload::Stop { .. } => self.system(System::Stop, 1.0, context),
+            Payload::Continue { .. } => {
+                self.clock.go_on();
+                self.system(System::Continue, 1.0, context);
+            }
+            Payload::Stop { .. } => {
+                self.clock.stop();
+                self.system(System::Stop, 1.0, context);
+            }
             Payload::Clock { .. } if self.wants_clock => self.clock(context),
             Payload::QuarterFrame(data) if self.wants_timecode => {
                 if let Some(time) = self.quarter_frames.add((data.value & 0x7F) as u8) {
@@ -310,27 +328,28 @@ impl PortState {
         if channel > 15 || note > 127 {
             return;
         }
-        let (bit, at) = (1_u128 << note, usize::from(channel));
-        let known = self.held.iter().position(|(address, _)| *address == source);
-        match known {
-            Some(entry) if velocity > 0 => self.held[entry].1[at] |= bit,
-            Some(entry) => {
-                self.held[entry].1[at] &= !bit;
-                if self.held[entry].1 == [0; 16] {
-                    self.held.swap_remove(entry);
-                }
-            }
-            None if velocity > 0 => {
-                if self.held.len() < SOURCES {
-                    self.held.push((source, [0; 16]));
-                }
-                if let Some((_, notes)) = self.held.last_mut() {
-                    notes[at] |= bit;
-                }
-            }
-            None => {}
-        }
+        let is_down = velocity > 0;
+        self.hold(source, is_down, |down| down.set_note(channel, note, is_down));
         self.emit_note(channel, note, velocity, context);
+    }
+
+    /// Takes note of what a source holds down or, where it lets go, perhaps no longer holds.
+    fn hold(&mut self, source: Address, is_down: bool, change: impl FnOnce(&mut Down)) {
+        let known = self.held.iter().position(|(address, _)| *address == source);
+        let entry = match known {
+            Some(entry) => entry,
+            None if !is_down => return,
+            None => {
+                if self.held.len() < SOURCES {
+                    self.held.push((source, Down::default()));
+                }
+                self.held.len() - 1
+            }
+        };
+        change(&mut self.held[entry].1);
+        if self.held[entry].1.is_empty() {
+            self.held.swap_remove(entry);
+        }
     }
 
     fn emit_note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
@@ -346,12 +365,21 @@ impl PortState {
         }
     }
 
-    fn controller(&mut self, channel: u8, number: u8, value: i32, context: &mut Context<'_>) {
+    fn controller(
+        &mut self,
+        source: Address,
+        channel: u8,
+        number: u8,
+        value: i32,
+        context: &mut Context<'_>,
+    ) {
         self.emit(&Control::Controller(channel, number), from_seven_bits(value), context);
+        let value = value.clamp(0, 127) as u8;
+        let is_down = Down::is_pedal_down(number, value);
+        self.hold(source, is_down, |down| down.set_controller(channel, number, value));
         let state = &mut self.parameters[usize::from(channel)];
-        let complete = state.controller(channel, number, value.clamp(0, 127) as u8);
-        if let Some((control, value)) = complete {
-            self.emit(&control, from_fourteen_bits(value.into()), context);
+        if let Some((control, value)) = state.controller(channel, number, value) {
+            self.emit(&control, value, context);
         }
     }
 
@@ -392,6 +420,14 @@ impl PortState {
             self.timecode(time, context);
         }
         let message = self.exclusive.message();
+        let bytes = || {
+            let bytes: Vec<String> =
+                message.iter().take(64).map(|byte| format!("{byte:02X}")).collect();
+            format!("sysex.{}", bytes.join(" "))
+        };
+        if self.detect {
+            log_detected(&bytes(), 1.0, context);
+        }
         let mut is_known = false;
         for (pattern, number) in self.channels.exclusive() {
             if let Some(value) = pattern.value(message) {
@@ -400,46 +436,53 @@ impl PortState {
             }
         }
         if !is_known {
-            context.unmapped(1.0, || {
-                let bytes: Vec<String> =
-                    message.iter().take(64).map(|byte| format!("{byte:02X}")).collect();
-                format!("sysex.{}", bytes.join(" "))
-            });
+            context.unmapped(1.0, bytes);
         }
         self.exclusive.clear();
     }
 
-    /// Releases the notes that some sources hold down, unless another holds them too.
+    /// Releases what some sources hold down, unless another holds it too.
     fn release_held(&mut self, is_gone: &dyn Fn(Address) -> bool, context: &mut Context<'_>) {
-        let mut gone = [0; 16];
-        self.held.retain(|(source, notes)| {
+        let mut gone = Down::default();
+        self.held.retain(|(source, down)| {
             let keep = !is_gone(*source);
             if !keep {
-                for (all, notes) in gone.iter_mut().zip(notes) {
-                    *all |= notes;
-                }
+                gone.add(down);
             }
             keep
         });
-        for (_, notes) in &self.held {
-            for (all, notes) in gone.iter_mut().zip(notes) {
-                *all &= !notes;
-            }
+        for (_, down) in &self.held {
+            gone.subtract(down);
         }
-        let mut count = 0;
-        for_each_note(&gone, |channel, note| {
-            count += 1;
+        for (channel, note) in gone.notes() {
             self.emit_note(channel, note, 0, context);
-        });
-        if count > 0 {
-            tracing::info!(instance = context.name(), "{count} held notes released");
+        }
+        for (channel, pedal) in gone.pedals() {
+            self.emit(&Control::Controller(channel, pedal), 0.0, context);
+        }
+        let (notes, pedals) = (gone.notes().count(), gone.pedals().count());
+        if notes > 0 {
+            tracing::info!(instance = context.name(), "{notes} held notes released");
+        }
+        if pedals > 0 {
+            tracing::info!(instance = context.name(), "{pedals} held pedals released");
         }
     }
 
-    /// Releases every note that is held down.
-    pub(super) fn release_all_held(&mut self, context: &mut Context<'_>) {
+    /// Input was lost: releases all that is held down, and forgets of what has come in parts
+    /// those that are there, so that they are not put together with parts of something else.
+    pub(super) fn forget_input(&mut self, context: &mut Context<'_>) {
         self.release_held(&|_| true, context);
+        self.parameters = Default::default();
+        self.exclusive.clear();
+        self.quarter_frames = QuarterFrames::default();
     }
+}
+
+#[cold]
+fn log_detected(channel: &str, value: f64, context: &mut Context<'_>) {
+    let name = context.name();
+    tracing::info!(instance = name, "detected `{name}.{channel}` = {value:.3}");
 }
 
 /// Has the instance look again in a while, or sooner where it has asked for that already.
@@ -447,17 +490,6 @@ fn wake_soon(context: &mut Context<'_>) {
     let at = context.now() + super::instance::RETRY;
     if context.wake_time().is_none_or(|before| before > at) {
         context.wake_at(Some(at));
-    }
-}
-
-/// Calls `each` with MIDI channel and note.
-pub(super) fn for_each_note(notes: &Notes, mut each: impl FnMut(u8, u8)) {
-    for (channel, notes) in notes.iter().enumerate() {
-        let mut left = *notes;
-        while left != 0 {
-            each(channel as u8, left.trailing_zeros() as u8);
-            left &= left - 1;
-        }
     }
 }
 

@@ -130,6 +130,26 @@ fn parameters_travel_as_controllers() {
     assert_eq!(show.receive(2), pairs(&[("ch3.nrpn900", 1.0), ("ch3.rpn2", 0.0)]));
 }
 
+/// Many devices send the upper half of a parameter only (controller 6, never 38): the first value
+/// is taken when it is clear that nothing follows, and then each at once.
+#[test]
+fn parameters_of_seven_bits_arrive_too() {
+    let (mut show, device) = receiving(&["ch3.nrpn900", "ch3.nrpn901", "ch3.cc1"]);
+    let send = |pairs: &[(u8, u8)]| {
+        for (param, value) in pairs {
+            device.send(Event::control_change(3, *param, *value).expect("valid"));
+        }
+    };
+    send(&[(99, 7), (98, 4), (6, 0), (99, 7), (98, 5), (6, 127), (6, 0), (1, 127)]);
+    let expected =
+        [("ch3.nrpn900", 0.0), ("ch3.nrpn901", 1.0), ("ch3.nrpn901", 0.0), ("ch3.cc1", 1.0)];
+    assert_eq!(show.receive(4), pairs(&expected));
+    // One that sends both halves is told once for both.
+    send(&[(38, 0), (99, 7), (98, 4), (6, 127), (38, 127), (1, 0)]);
+    let expected = [("ch3.nrpn901", 0.0), ("ch3.nrpn900", 1.0), ("ch3.cc1", 0.0)];
+    assert_eq!(show.receive(3), pairs(&expected));
+}
+
 #[test]
 fn the_last_note_is_told_and_can_be_played() {
     let (mut show, device) = receiving(&["ch0.notenumber", "ch0.velocity"]);
@@ -167,6 +187,21 @@ fn the_end_of_the_show_and_panic_leave_no_note_hanging() {
     }
     show.finish();
     assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
+    device.hears_nothing();
+}
+
+#[test]
+fn the_end_of_the_show_lets_go_of_the_pedals() {
+    let (mut show, device) = sending(&[], &["ch0.cc64", "ch2.cc66", "ch3.cc64", "ch0.cc65"]);
+    let down = [("ch0.cc64", 1.0), ("ch2.cc66", 1.0), ("ch3.cc64", 1.0), ("ch0.cc65", 1.0)];
+    show.send_all(&down);
+    show.send("ch3.cc64", 0.0);
+    for _ in 0..5 {
+        device.hear(&mut show);
+    }
+    show.finish();
+    assert_eq!(device.hear(&mut show), "Control change channel=0 param=64 value=0");
+    assert_eq!(device.hear(&mut show), "Control change channel=2 param=66 value=0");
     device.hears_nothing();
 }
 
