@@ -1,10 +1,12 @@
 //! `consort midi`: the sequencer at the command line.
 //!
 //! One file a sub-command. What decides something is apart from what talks to the sequencer:
-//! `words` (events in words), `find` (names of ports) and `schedule` (files in time) are pure;
+//! `words` (events in words), `find` (names of ports), `schedule` (files in time) and
+//! `chase` (what stands in the middle of a file) are pure;
 //! `player`, `listener` and `follow` step on any engine, so that the tests run them on the
 //! embedded one and its virtual clock.
 
+mod chase;
 mod connect;
 mod describe;
 mod find;
