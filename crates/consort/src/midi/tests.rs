@@ -1,5 +1,7 @@
 //! The sub-commands on the embedded engine.
 
+mod recording;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -217,7 +219,8 @@ fn what_is_played_is_recorded() {
         }
         recorder.read().expect("read");
     }
-    let (recorded, losses) = recorder.finish().expect("it ends");
+    let (recorded, losses, end) = recorder.finish();
+    end.expect("it ends");
     assert_eq!((losses, recorded.format()), (0, 0));
     assert_eq!(recorded.name().as_deref(), Some("player:out"));
     let sent = |file: &MidiFile| -> Vec<(u64, Vec<u8>)> {
@@ -268,7 +271,8 @@ fn several_sources_that_vanish_and_return() {
     recorder.read().expect("read");
     send(&pads, &pads_out, 37);
     drop(other);
-    let (file, losses) = recorder.finish().expect("it ends");
+    let (file, losses, end) = recorder.finish();
+    end.expect("it ends");
     assert_eq!((losses, file.format(), file.track_count()), (0, 1, 3));
     let found: Vec<(u32, u16, Vec<u8>)> = file
         .events()
@@ -315,7 +319,8 @@ fn a_recording_with_losses_hangs_no_notes_and_goes_on() {
     embedded.advance(Duration::from_secs(1));
     keys.event_output_direct(&on(61), &out).expect("sent");
     embedded.advance(Duration::from_secs(1));
-    let (file, losses) = recorder.finish().expect("it ends");
+    let (file, losses, end) = recorder.finish();
+    end.expect("it ends");
     assert_eq!(losses, 1);
     let notes: Vec<(u32, Vec<u8>)> = file
         .events()
@@ -541,6 +546,16 @@ fn recordings_are_written_beside_and_moved() {
     let error = record::Target::new(&missing, false).map(drop).expect_err("no folder");
     assert!(error.to_string().starts_with("cannot write to the folder"), "{error}");
     assert!(record::Target::new(folder.path(), true).is_err());
+    // What was recorded cannot be recorded again: it is kept elsewhere.
+    let lost = folder.path().join("stick");
+    std::fs::create_dir(&lost).expect("a folder");
+    let target = record::Target::new(&lost.join("take.mid"), false).expect("it is free");
+    std::fs::remove_dir(&lost).expect("unplugged");
+    let error = format!("{:#}", target.write(&file).expect_err("it is gone"));
+    let (_, behind) = error.split_once("the recording is in ").expect("where it is");
+    let kept = behind.split(": ").next().expect("a path");
+    assert_eq!(MidiFile::read(&std::fs::read(kept).expect(kept)).expect("sound"), file);
+    std::fs::remove_file(kept).expect("removed");
 }
 
 #[test]
