@@ -38,7 +38,7 @@ impl ParameterInput {
                 half
             }
             6 => {
-                self.is_short |= self.is_half;
+                self.is_short |= self.is_half && self.control(channel).is_some();
                 self.value = Some(value);
                 self.is_half = true;
                 if self.is_short { self.take_half(channel) } else { None }
@@ -119,6 +119,16 @@ mod tests {
                 prop_assert_eq!(heard, [(control, from_fourteen_bits(value.into()))]);
             }
         }
+    }
+
+    #[test]
+    fn a_plain_controller_6_says_nothing_about_parameters() {
+        let mut input = ParameterInput::default();
+        let mut said = Vec::new();
+        for (controller, value) in [(6, 1), (6, 2), (101, 0), (100, 1), (6, 127), (38, 127)] {
+            said.extend(input.controller(0, controller, value));
+        }
+        assert_eq!(said, [(Control::Registered(0, 1), 1.0)]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::clock::{ClockInput, FASTEST, QuarterFrames, Timecode};
 use super::devices::{Direction, candidates, resolve};
 use super::down::Down;
 use super::parameters::ParameterInput;
-use super::sysex::Assembler;
+use super::sysex::{self, Assembler, PATTERN_LIMIT};
 use super::values::{from_fourteen_bits, from_seven_bits};
 
 /// How many sources are told apart that hold notes; beyond that they are taken for one.
@@ -420,13 +420,8 @@ impl PortState {
             self.timecode(time, context);
         }
         let message = self.exclusive.message();
-        let bytes = || {
-            let bytes: Vec<String> =
-                message.iter().take(64).map(|byte| format!("{byte:02X}")).collect();
-            format!("sysex.{}", bytes.join(" "))
-        };
         if self.detect {
-            log_detected(&bytes(), 1.0, context);
+            log_detected(&sysex::specification(message), 1.0, context);
         }
         let mut is_known = false;
         for (pattern, number) in self.channels.exclusive() {
@@ -435,8 +430,9 @@ impl PortState {
                 is_known = true;
             }
         }
-        if !is_known {
-            context.unmapped(1.0, bytes);
+        // What is longer cannot be mapped.
+        if !is_known && message.len() <= PATTERN_LIMIT {
+            context.unmapped(1.0, || sysex::specification(message));
         }
         self.exclusive.clear();
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{MidiFile, SIZE_LIMIT};
+use consort_seq::file::{Body, MidiFile, SIZE_LIMIT};
 use consort_seq::{
     Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
 };
@@ -203,6 +203,16 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
     };
     if passes.is_none() && songs.iter().all(|song| song.file.length() == RealTime::ZERO) {
         bail!("--loop: there is nothing that lasts in these files");
+    }
+    // A loop through nothing would never come to an event.
+    let is_sent = |song: &Song, index| {
+        let mut events = song.file.events().skip(index);
+        events.any(|event| !matches!(event.body, Body::Meta(..)))
+    };
+    let (first, rest) = songs.split_at(1);
+    let index = first[0].file.index_at(from);
+    if passes != Some(1) && !is_sent(&first[0], index) && !rest.iter().any(|it| is_sent(it, 0)) {
+        bail!("--loop: there is nothing to play in these files");
     }
     Ok(Settings { from, passes, exclusive_rate: arguments.sysex_rate })
 }

@@ -225,10 +225,19 @@ fn what_no_mapping_uses_is_told_as_it_could_be_mapped() {
     device.send(Event::note_on(0, 60, 127).expect("valid"));
     device.send(Event::pitch_bend(1, 8191).expect("valid"));
     device.send(Event::system_exclusive(&[0xF0, 0x7D, 1, 0xF7]));
+    let mut dump = [1; 256];
+    (dump[0], dump[255]) = (0xF0, 0xF7);
+    device.send(Event::system_exclusive(&dump));
     device.send(Event::control_change(0, 1, 127).expect("valid"));
     show.receive(1);
-    let expected =
-        [("ch3.cc9", 1.0), ("ch0.note60", 1.0), ("ch1.pitch", 1.0), ("sysex.F0 7D 01 F7", 1.0)];
+    let long = format!("sysex.F0{} F7", " 01".repeat(254));
+    let expected = [
+        ("ch3.cc9", 1.0),
+        ("ch0.note60", 1.0),
+        ("ch1.pitch", 1.0),
+        ("sysex.F0 7D 01 F7", 1.0),
+        (&long, 1.0),
+    ];
     assert_eq!(*told.borrow(), pairs(&expected));
     for (specification, _) in expected {
         assert!(parse(specification).is_ok(), "{specification}");
