@@ -196,6 +196,45 @@ fn wherever_it_is_stopped_nothing_hangs() {
 }
 
 #[test]
+fn what_has_not_left_the_program_counts_as_down() {
+    let engine = Embedded::new(ClockKind::Virtual);
+    let mut listener = listener::Listener::open("listener", &Engine::Embedded(engine.clone()))
+        .expect("a listener");
+    let input = listener.port("in").expect("a port");
+    let client = open("player", &Engine::Embedded(engine.clone())).expect("a client");
+    let port = send::source(&client).expect("a port");
+    port.connect_to(&input).expect("connected");
+    // More at once than the sequencer holds: the note's end waits in the client's buffer.
+    let mut recording = Recording::new(480, 500_000, &[""]).expect("sound");
+    let time = |milliseconds: u64| RealTime::from_nanoseconds(milliseconds * 1_000_000);
+    recording.push(0, time(0), &Event::note_on(0, 60, 100).expect("sound"));
+    for number in 0..600 {
+        let turn = Event::control_change(0, 7, (number % 128) as u8).expect("sound");
+        recording.push(0, time(400), &turn);
+    }
+    recording.push(0, time(450), &Event::note_off(0, 60, 64).expect("sound"));
+    let file = recording.finish(time(2_000));
+    let schedule = schedule::Schedule::new(vec![&file], ONCE);
+    let mut player = player::Player::start(&client, &port, schedule).expect("it plays");
+    assert_eq!(player.step().expect("a step"), player::Step::Full);
+    assert!(client.event_output_pending() > 0);
+    // The program is kept waiting, and is then stopped.
+    engine.advance(Duration::from_secs(1));
+    let mut held = HeldNotes::new();
+    player.release().expect("released");
+    let mut count = 0;
+    listener
+        .read(|_, heard| {
+            let listener::Heard::Event(event) = heard else { panic!("events were lost") };
+            held.note(event);
+            count += 1;
+            Ok(())
+        })
+        .expect("read");
+    assert!(count > 400 && held.is_empty(), "{count} events, {held:?}");
+}
+
+#[test]
 fn what_is_played_is_recorded() {
     let engine = Embedded::new(ClockKind::Virtual);
     let on_engine = Engine::Embedded(engine.clone());
