@@ -145,7 +145,9 @@ impl Follower {
         announcement: Announcement,
     ) -> Vec<Change> {
         match announcement {
-            Announcement::PortStarted(_) | Announcement::PortChanged(_) => {
+            Announcement::PortStarted(_)
+            | Announcement::PortChanged(_)
+            | Announcement::ClientChanged(_) => {
                 self.learn(client);
                 self.reconnect(client)
             }

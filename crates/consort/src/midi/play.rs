@@ -21,7 +21,7 @@ use super::listener::{Heard, Listener, POOL, stamp};
 use super::player::{Player, Step};
 use super::progress::Progress;
 use super::schedule::{Schedule, Settings};
-use super::{Ending, EngineArguments, EngineName, clock, counted, read_clock, send};
+use super::{Aside, Ending, EngineArguments, EngineName, clock, counted, read_clock, send};
 
 /// Most that a wait lasts: then signals are looked at, and the bar is drawn.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -82,6 +82,7 @@ pub(super) fn run(
     if arguments.fast {
         bail!("--fast is for playing without --to, which prints what is played");
     }
+    let out: &mut dyn Write = &mut Aside(out);
     let client = super::open("consort play", &arguments.engine.engine()?)?;
     if arguments.to.is_empty() {
         bail!("--to PORT says where to play to; {}", usable(&all_ports(&client)?, Use::Target));

@@ -17,7 +17,7 @@ use super::find::{Use, find, name};
 use super::follow::{Change, Follower};
 use super::listener::{Heard, Listener, stamp};
 use super::progress::Progress;
-use super::{Ending, EngineArguments, clock, counted};
+use super::{Aside, Ending, EngineArguments, clock, counted};
 
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
@@ -61,22 +61,19 @@ pub(super) fn run(
     let mut recorder = Recorder::open(arguments, &arguments.engine.engine()?)?;
     let ending = Ending::new(stop, arguments.seconds)?;
     let shown = arguments.file.display().to_string();
-    // Whoever stops reading what is printed, or whatever becomes of the sequencer: what has been
-    // recorded is written.
-    let mut printed = Ok(());
+    let out: &mut dyn Write = &mut Aside(out);
     if !arguments.quiet {
-        printed = writeln!(out, "{}; Ctrl-C ends", recorder.opening()).and_then(|()| out.flush());
+        writeln!(out, "{}; Ctrl-C ends", recorder.opening())?;
+        out.flush()?;
     }
     let mut progress = Progress::new(arguments.quiet);
     let mut turn = |recorder: &mut Recorder| -> anyhow::Result<()> {
         let wait = ending.left(Duration::from_millis(200));
         recorder.listener.client.wait_readable(Some(wait))?;
         recorder.read()?;
-        if printed.is_ok() {
-            printed = progress.show(&shown, recorder.now.as_nanoseconds(), 0, out);
-        }
-        Ok(())
+        Ok(progress.show(&shown, recorder.now.as_nanoseconds(), 0, out)?)
     };
+    // Whatever becomes of the sequencer, what has been recorded is written.
     let mut recorded = Ok(());
     while recorded.is_ok() && !ending.is_due() && !recorder.is_full() {
         recorded = turn(&mut recorder);

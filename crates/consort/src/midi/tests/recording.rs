@@ -140,6 +140,25 @@ impl Write for Closed {
 }
 
 #[test]
+fn a_player_survives_its_readers() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recording = Recording::new(480, 500_000, &["a note"]).expect("sound");
+    recording.push(0, RealTime::ZERO, &Event::note_on(0, 60, 100).expect("sound"));
+    let file = recording.finish(RealTime::from_nanoseconds(1_000_000));
+    let path = folder.path().join("song.mid");
+    std::fs::write(&path, file.to_bytes().expect("short")).expect("written");
+    let receiver = open("deaf", &shared()).expect("a client");
+    let _input = port(&receiver, "in", TARGET);
+    let stop = Arc::new(AtomicBool::new(false));
+    let path = path.to_str().expect("text");
+    let command = parse(&["play", path, "--to", "deaf", "--engine", "embedded"]);
+    run(&command, &stop, &mut Closed).expect("played");
+    let heard = music(&receiver, Duration::ZERO).map(|event| words::words(&event));
+    assert_eq!(heard.as_deref(), Some("note-on 60 100"));
+}
+
+#[test]
 fn a_recording_survives_its_readers() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
