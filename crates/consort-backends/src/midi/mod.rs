@@ -49,11 +49,13 @@ instance: other programs can connect to it (`consort midi connect`, `aconnect`).
 **Devices come and go.** `read` and `write` name devices; one that is missing is waited for and \
 connected when it comes, whatever number it has then. When a device goes while notes are held \
 down or a pedal is (sustain `cc64`, sostenuto `cc66`), these are released in the show (value 0); \
-the same happens when input was lost because it came faster than the show could take it, which is counted and logged.
+the same happens when input was lost because it came faster than the show could take it, which \
+is counted and logged. Notes are released too when their device says \"all notes off\" (`cc120`, \
+`cc123` to `cc127`), and pedals at \"reset all controllers\" (`cc121`).
 
 **No hanging notes.** When the show stops, every note that it has sent and not ended is ended, \
-and the pedals that it has put down are lifted. The channel `panic` ends everything on all MIDI channels (pedal up, all sound off, all notes \
-off), `chN.panic` on one.
+and the pedals that it has put down are lifted. The channel `panic` ends everything on all MIDI \
+channels (pedal up, all sound off, all notes off), `chN.panic` on one.
 
 **Values.** 7-bit numbers are 0.0–1.0 in steps of 1/127, 14-bit numbers (`pitch`, `rpn`, \
 `nrpn`, `position`) in steps of 1/16383; both survive the way through the show without loss. \

@@ -381,6 +381,30 @@ impl PortState {
         if let Some((control, value)) = state.controller(channel, number, value) {
             self.emit(&control, value, context);
         }
+        if number >= 120 {
+            self.mode(source, channel, number, context);
+        }
+    }
+
+    /// A message of a source to a whole MIDI channel: 121 lets go of its pedals, 120 and those from
+    /// 123 on end its notes.
+    fn mode(&mut self, source: Address, channel: u8, number: u8, context: &mut Context<'_>) {
+        let held = self.held.iter().find(|(address, _)| *address == source);
+        let Some(down) = held.map(|(_, down)| *down) else { return };
+        let is_here = |(at, _): &(u8, u8)| *at == channel;
+        match number {
+            121 => {
+                for (_, pedal) in down.pedals().filter(is_here) {
+                    self.controller(source, channel, pedal, 0, context);
+                }
+            }
+            120 | 123.. => {
+                for (_, note) in down.notes().filter(is_here) {
+                    self.note(source, channel, note, 0, context);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn clock(&mut self, context: &mut Context<'_>) {

@@ -150,6 +150,29 @@ fn parameters_of_seven_bits_arrive_too() {
     assert_eq!(show.receive(3), pairs(&expected));
 }
 
+/// What sequencers send when they stop, and keyboards when their panic button is pressed.
+#[test]
+fn all_notes_off_and_resets_release_what_their_source_holds() {
+    let (mut show, device) = receiving(&["ch0.note60", "ch0.note61", "ch1.note60", "ch0.cc64"]);
+    let on = |channel, note| device.send(Event::note_on(channel, note, 127).expect("valid"));
+    let turn = |param, value| {
+        device.send(Event::control_change(0, param, value).expect("valid"));
+    };
+    for controller in [120, 123, 124, 125, 126, 127] {
+        on(0, 60);
+        on(0, 61);
+        on(1, 60);
+        turn(64, 127);
+        assert_eq!(show.receive(4).len(), 4);
+        turn(controller, 0);
+        turn(121, 0);
+        device.send(Event::note_off(1, 60, 0).expect("valid"));
+        let expected =
+            [("ch0.note60", 0.0), ("ch0.note61", 0.0), ("ch0.cc64", 0.0), ("ch1.note60", 0.0)];
+        assert_eq!(show.receive(4), pairs(&expected), "{controller}");
+    }
+}
+
 #[test]
 fn the_last_note_is_told_and_can_be_played() {
     let (mut show, device) = receiving(&["ch0.notenumber", "ch0.velocity"]);
