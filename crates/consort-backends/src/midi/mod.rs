@@ -7,8 +7,8 @@
 //!
 //! `channels` and `values` know what MIDI has, `parameters`, `sysex` and `clock` the messages of
 //! several parts, `down` which notes and pedals are down, `devices` finds ports by name, `client`
-//! is the sequencer client that all instances share, `port` takes what arrives at one of its
-//! ports, `instance` sends.
+//! is the sequencer client that all instances share, `port` the port of an instance and its
+//! devices, `input` takes what arrives there, `instance` sends.
 
 mod channels;
 mod client;
@@ -17,6 +17,7 @@ mod devices;
 mod down;
 #[doc(hidden)]
 pub mod fuzz;
+mod input;
 mod instance;
 mod parameters;
 mod port;

@@ -11,7 +11,7 @@ use super::super::DESCRIPTOR;
 use super::super::channels::parse;
 use super::super::fuzz::midi_input;
 use super::super::parameters::parameter_output;
-use super::{Device, engine, pairs, receiving, sending};
+use super::{Device, ENGINE, engine, pairs, receiving, sending};
 
 #[test]
 fn every_kind_of_message_arrives_on_its_channel() {
@@ -234,6 +234,20 @@ fn system_exclusive_messages_come_in_parts_too() {
     device.send(Event::system_exclusive(&[0xF0, 0x7D]));
     device.send(Event::system_exclusive(&[5, 127, 0xF7]));
     assert_eq!(show.receive(1), pairs(&[("sysex.F0 7D xx vv F7", 1.0)]));
+}
+
+#[test]
+fn parts_of_messages_of_several_devices_are_kept_apart() {
+    let (mut show, one) = receiving(&["sysex.F0 7D xx vv F7"]);
+    let two = Device::new(&ENGINE.with_borrow(|it| it.clone().expect("set")), "Other");
+    let ours = two.client.find_port("Consort:midi").expect("the port").address();
+    two.port.connect_to(ours).expect("connected");
+    one.send(Event::system_exclusive(&[0xF0, 0x7D, 1]));
+    two.send(Event::system_exclusive(&[0xF0, 0x7D, 2]));
+    one.send(Event::system_exclusive(&[127, 0xF7]));
+    two.send(Event::system_exclusive(&[0, 0xF7]));
+    let name = "sysex.F0 7D xx vv F7";
+    assert_eq!(show.receive(2), pairs(&[(name, 1.0), (name, 0.0)]));
 }
 
 #[test]
