@@ -220,7 +220,9 @@ fn report(change: &Change, now: RealTime) {
     match change {
         Change::Came(name) => tracing::info!("{name} is connected at {at}"),
         Change::Went(_, name) => {
-            tracing::warn!("{name} is not connected since {at}; recording goes on and waits for it");
+            tracing::warn!(
+                "{name} is not connected since {at}; recording goes on and waits for it"
+            );
         }
     }
 }
