@@ -213,32 +213,40 @@ fn shell_words(line: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Whether a line is a command of ours, which must exist then.
+fn is_command(page: &str, line: &str) -> bool {
+    let words = line.split(" #").next().unwrap_or_default();
+    let words = words.split('>').next().unwrap_or_default();
+    let mut words = shell_words(words).into_iter();
+    if !words.next().is_some_and(|it| it == "consort" || it.ends_with("/consort")) {
+        return false;
+    }
+    // With --help at its end a line is read, and nothing more is done.
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("consort"));
+    let output = command.args(words).arg("--help").output().expect("runs");
+    assert!(output.status.success(), "{page}: {line}: {output:?}");
+    println!("{page}: {line}");
+    true
+}
+
 #[test]
 fn every_command_of_the_book_exists() {
     let mut pages = files(&root().join("docs"), "md");
-    pages.push(root().join("README.md"));
-    let mut tested = 0;
+    pages.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    pages.extend(files(&root().join("examples"), "cfg"));
+    let (mut tested, mut told) = (0, 0);
     for path in pages {
         let page = std::fs::read_to_string(&path).expect("a page");
         let shown = path.strip_prefix(root()).expect("inside").display().to_string();
         for block in blocks(&page).iter().filter(|block| block.language == "sh") {
-            for line in block.text.lines() {
-                let words = line.split(" #").next().unwrap_or_default();
-                let words = words.split('>').next().unwrap_or_default();
-                let mut words = shell_words(words).into_iter();
-                if !words.next().is_some_and(|it| it == "consort" || it.ends_with("/consort")) {
-                    continue;
-                }
-                // With --help at its end a line is read, and nothing more is done.
-                let mut command = Command::new(assert_cmd::cargo::cargo_bin!("consort"));
-                let output = command.args(words).arg("--help").output().expect("runs");
-                assert!(output.status.success(), "{shown}: {line}: {output:?}");
-                println!("{shown}: {line}");
-                tested += 1;
-            }
+            tested += block.text.lines().filter(|line| is_command(&shown, line)).count();
         }
+        // What stands between backquotes in the text; of a configuration, in its comments.
+        let text = page.replace("\n; ", " ").replace("```", "");
+        let spans = text.split('`').skip(1).step_by(2).filter(|span| span.starts_with("consort "));
+        told += spans.filter(|span| is_command(&shown, span)).count();
     }
-    assert!(tested >= 5, "only {tested} commands");
+    assert!(tested >= 5 && told >= 5, "only {tested} commands and {told} in the text");
 }
 
 #[test]

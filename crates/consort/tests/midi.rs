@@ -83,6 +83,15 @@ fn damaged_files_are_refused_and_played_in_part() {
     assert!(text(&output.stderr).contains("at byte 32"), "{}", text(&output.stderr));
     let output = play("song.mid", &["--from", "3"]);
     assert!(text(&output.stderr).contains("--from 0:03 is behind the end: song.mid lasts 0:02"));
+    // Nothing, again and again, has no end that anybody could wait for.
+    write("silence.mid", b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x04\x60\xff\x2f\0");
+    for (name, more) in
+        [("silence.mid", &["--loop"][..]), ("song.mid", &["--loop", "--from", "1.5"])]
+    {
+        let said = text(&play(name, more).stderr);
+        assert!(said.contains("--loop: there is nothing to play in these files"), "{said}");
+    }
+    assert!(play("silence.mid", &[]).status.success());
     let output = play("song.mid", &["--from", "0:00.75", "--loop=2", "--quiet"]);
     let times: Vec<String> = text(&output.stdout).lines().map(|line| line[..12].into()).collect();
     assert_eq!(times[..3], ["    0.000000", "    0.251000", "    0.251000"]);

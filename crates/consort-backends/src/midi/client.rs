@@ -154,10 +154,6 @@ impl Shared {
             let Some(member) = self.members.iter().find(|it| it.port == event.dest().port) else {
                 continue;
             };
-            if self.settings.detect {
-                let mut of = context.of(member.instance);
-                log_detected(event, &mut of);
-            }
             member.state.borrow_mut().receive(event, &mut context.of(member.instance));
         }
         let count = batch.len();
@@ -182,14 +178,14 @@ impl Shared {
     fn overrun(&mut self, client: &SequencerClient, context: &mut Context<'_>) {
         tracing::warn!(
             "MIDI input was lost: it came faster than the show could take it; \
-             notes that were held are released"
+             notes and pedals that were held are released"
         );
         context.count_errors(1);
         for member in &self.members {
             let mut of = context.of(member.instance);
             of.count_dropped(1);
             let mut state = member.state.borrow_mut();
-            state.release_all_held(&mut of);
+            state.forget_input(&mut of);
             state.resolve(client, true, &mut of);
         }
     }
@@ -338,14 +334,4 @@ fn receivers(client: &SequencerClient, source: Address) -> u32 {
     let port = client.address(source.port);
     let query = SubscriptionQuery::new(port, SubscriptionQueryType::Read, 0);
     client.query_port_subscribers(&query).map_or(0, |answer| answer.num_subs)
-}
-
-#[cold]
-fn log_detected(event: &Event, context: &mut Context<'_>) {
-    tracing::info!(
-        instance = context.name(),
-        "detected {} from {}",
-        event.payload(),
-        event.source()
-    );
 }

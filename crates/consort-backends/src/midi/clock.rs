@@ -70,6 +70,8 @@ impl ClockOutput {
 pub(super) struct ClockInput {
     count: u32,
     beat: Option<Instant>,
+    /// Where the song was stopped; clocks may go on meanwhile, but not the song.
+    stopped: Option<u32>,
 }
 
 /// What one clock means.
@@ -93,6 +95,22 @@ impl ClockInput {
             tempo = quarter.filter(|it| (1e-3..4.0).contains(it)).map(|quarter| 60.0 / quarter);
         }
         Tick { place, tempo }
+    }
+
+    /// The song stops.
+    pub(super) fn stop(&mut self) {
+        self.stopped.get_or_insert(self.count);
+    }
+
+    /// The song goes on where it was stopped.
+    pub(super) fn go_on(&mut self) {
+        self.count = self.stopped.take().unwrap_or(self.count);
+        self.beat = None;
+    }
+
+    /// The song is to go on at so many sixteenth notes from its beginning.
+    pub(super) fn locate(&mut self, sixteenths: u32) {
+        self.stopped = Some(sixteenths * (PER_QUARTER / 4) % PER_QUARTER);
     }
 
     /// The music starts from the beginning: the next clock is the first of a quarter note.

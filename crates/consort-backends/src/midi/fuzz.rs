@@ -27,7 +27,7 @@ pub fn midi_input(bytes: &[u8]) {
     let mut parameters = ParameterInput::default();
     for pair in input.chunks_exact(2) {
         if let Some((_, value)) = parameters.controller(0, pair[0], pair[1] & 0x7F) {
-            assert!(value < 1 << 14);
+            assert!((0.0..=1.0).contains(&value));
         }
     }
     let mut frames = QuarterFrames::default();

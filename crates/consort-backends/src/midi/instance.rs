@@ -13,8 +13,9 @@ use consort_seq::{
 use super::channels::{Alone, Control, System};
 use super::client::{OUTPUT_RETRY, Shared};
 use super::clock::{ClockOutput, FASTEST, REFILL};
+use super::down::Down;
 use super::parameters::parameter_output;
-use super::port::{PortState, SharedState, for_each_note};
+use super::port::{PortState, SharedState};
 use super::values::{to_fourteen_bits, to_seven_bits};
 
 /// When to look again for what is missing. (Announcements tell at once; this is for what they
@@ -110,24 +111,24 @@ impl MidiInstance {
     }
 
     fn controller(&mut self, channel: u8, param: u8, value: u8, context: &mut Context<'_>) {
+        // Nobody would lift this pedal again.
+        if context.is_stopping() && Down::is_pedal_down(param, value) {
+            return;
+        }
+        self.state.borrow_mut().sounding.set_controller(channel, param, value);
         let data = ControlData { channel, param: param.into(), value: value.into() };
         self.send(Payload::ControlChange(data), context);
     }
 
     fn note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
-        let bit = 1_u128 << note;
         {
-            let sounding = &mut self.state.borrow_mut().sounding[usize::from(channel)];
+            let sounding = &mut self.state.borrow_mut().sounding;
             // While the show ends, what would never be ended is not started, and what has been
             // ended is not ended again.
-            if context.is_stopping() && (velocity > 0 || *sounding & bit == 0) {
+            if context.is_stopping() && (velocity > 0 || !sounding.has_note(channel, note)) {
                 return;
             }
-            if velocity > 0 {
-                *sounding |= bit;
-            } else {
-                *sounding &= !bit;
-            }
+            sounding.set_note(channel, note, velocity > 0);
         }
         let key = Key { channel, note, velocity };
         let payload = if velocity == 0 && self.options.note_off {
@@ -138,19 +139,19 @@ impl MidiInstance {
         self.send(payload, context);
     }
 
-    fn release_sounding(&mut self, channel: Option<u8>, context: &mut Context<'_>) {
-        let mut notes = self.state.borrow().sounding;
-        if let Some(channel) = channel {
-            let kept = notes[usize::from(channel)];
-            notes = [0; 16];
-            notes[usize::from(channel)] = kept;
+    /// Ends the notes that sound, on one MIDI channel or on all.
+    fn end_notes(&mut self, channel: Option<u8>, context: &mut Context<'_>) {
+        let sounding = self.state.borrow().sounding;
+        for (at, note) in sounding.notes() {
+            if channel.is_none_or(|channel| channel == at) {
+                self.note(at, note, 0, context);
+            }
         }
-        for_each_note(&notes, |channel, note| self.note(channel, note, 0, context));
     }
 
     /// Ends all notes of a channel: pedal up, all sound off, all notes off.
     fn panic(&mut self, channel: u8, context: &mut Context<'_>) {
-        self.release_sounding(Some(channel), context);
+        self.end_notes(Some(channel), context);
         self.playing[usize::from(channel)] = None;
         for controller in [64, 120, 123] {
             self.controller(channel, controller, 0, context);
@@ -362,7 +363,11 @@ impl Instance for MidiInstance {
 
     fn stop(&mut self, context: &mut Context<'_>) {
         self.set_tempo(0.0, context);
-        self.release_sounding(None, context);
+        self.end_notes(None, context);
+        let sounding = self.state.borrow().sounding;
+        for (channel, pedal) in sounding.pedals() {
+            self.controller(channel, pedal, 0, context);
+        }
         self.flush(context);
         self.schedule(context);
     }

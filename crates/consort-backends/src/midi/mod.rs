@@ -6,15 +6,18 @@
 //! sequencer announces a change, never in the steady state.
 //!
 //! `channels` and `values` know what MIDI has, `parameters`, `sysex` and `clock` the messages of
-//! several parts, `devices` finds ports by name, `client` is the sequencer client that all
-//! instances share, `port` takes what arrives at one of its ports, `instance` sends.
+//! several parts, `down` which notes and pedals are down, `devices` finds ports by name, `client`
+//! is the sequencer client that all instances share, `port` the port of an instance and its
+//! devices, `input` takes what arrives there, `instance` sends.
 
 mod channels;
 mod client;
 mod clock;
 mod devices;
+mod down;
 #[doc(hidden)]
 pub mod fuzz;
+mod input;
 mod instance;
 mod parameters;
 mod port;
@@ -46,19 +49,22 @@ instance: other programs can connect to it (`consort midi connect`, `aconnect`).
 
 **Devices come and go.** `read` and `write` name devices; one that is missing is waited for and \
 connected when it comes, whatever number it has then. When a device goes while notes are held \
-down, these notes are released in the show (value 0); the same happens when input was lost \
-because it came faster than the show could take it, which is counted and logged.
+down or a pedal is (sustain `cc64`, sostenuto `cc66`), these are released in the show (value 0); \
+the same happens when input was lost because it came faster than the show could take it, which \
+is counted and logged. Notes are released too when their device says \"all notes off\" (`cc120`, \
+`cc123` to `cc127`), and pedals at \"reset all controllers\" (`cc121`).
 
-**No hanging notes.** When the show stops, every note that it has sent and not ended is ended. \
-The channel `panic` ends everything on all MIDI channels (pedal up, all sound off, all notes \
-off), `chN.panic` on one.
+**No hanging notes.** When the show stops, every note that it has sent and not ended is ended, \
+and the pedals that it has put down are lifted. The channel `panic` ends everything on all MIDI \
+channels (pedal up, all sound off, all notes off), `chN.panic` on one.
 
 **Values.** 7-bit numbers are 0.0–1.0 in steps of 1/127, 14-bit numbers (`pitch`, `rpn`, \
 `nrpn`, `position`) in steps of 1/16383; both survive the way through the show without loss. \
 MIDI channels count from 0: channel 1 of a device is `ch0`.
 
 **Parameters** (`rpn`, `nrpn`) are sent and received as controllers 101 to 98, 6 and 38; these \
-arrive on their `cc` channels too.
+arrive on their `cc` channels too. A device that sends the upper 7 bits only (controller 6 and \
+never 38) is understood from its second message on; 127 is 1.0 then.
 
 **Clock.** A value on `tempo` sends MIDI clock: 0.5 is 150 quarter notes per minute, 1.0 is 300, \
 0 none. The clocks are timed by the sequencer, not by the show; a new tempo counts within 50 ms. \
@@ -80,7 +86,8 @@ frame is counted as 30) as `timecode` and its parts.
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
-            documentation: "Log every incoming event, mapped or not.",
+            documentation: "Log all that arrives, mapped or not, by the channel that a mapping \
+would name, with its value.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -303,7 +310,8 @@ impl Backend for Midi {
             note_off: options.flag("note-off"),
             deselect: !options.text("epn-tx").is_some_and(|it| it.eq_ignore_ascii_case("short")),
         };
-        let state = PortState::new(options.text("read"), options.text("write"));
+        let detect = self.shared.borrow().settings.detect;
+        let state = PortState::new(options.text("read"), options.text("write"), detect);
         Some(Box::new(MidiInstance::new(config.name, Rc::clone(&self.shared), state, output)))
     }
 }

@@ -1,6 +1,7 @@
 //! Registered and non-registered parameters over controllers 101, 100, 99, 98, 6 and 38.
 
 use super::channels::Control;
+use super::values::{from_fourteen_bits, from_seven_bits};
 
 /// What the controllers of one MIDI channel have said so far.
 #[derive(Clone, Copy, Default)]
@@ -8,46 +9,65 @@ pub(super) struct ParameterInput {
     registered: bool,
     number: [Option<u8>; 2],
     value: Option<u8>,
+    /// Whether the lower half of the value has not come yet.
+    is_half: bool,
+    /// Whether the lower half was not sent last time, and is not waited for.
+    is_short: bool,
 }
 
 impl ParameterInput {
-    /// Takes a controller; returns the parameter and its 14-bit value when that is complete.
+    /// Takes a controller; returns the parameter and its value when that is complete: with its 14
+    /// bits, or where nothing follows the upper 7 with those.
     pub(super) fn controller(
         &mut self,
         channel: u8,
         controller: u8,
         value: u8,
-    ) -> Option<(Control, u16)> {
+    ) -> Option<(Control, f64)> {
         match controller {
             98..=101 => {
+                let half = self.take_half(channel);
+                self.is_short |= half.is_some();
                 let registered = controller >= 100;
                 if registered != self.registered {
-                    *self = ParameterInput { registered, ..ParameterInput::default() };
+                    let is_short = self.is_short;
+                    *self = ParameterInput { registered, is_short, ..ParameterInput::default() };
                 }
                 self.number[usize::from(controller & 1)] = Some(value);
                 self.value = None;
-                None
+                half
             }
             6 => {
+                self.is_short |= self.is_half && self.control(channel).is_some();
                 self.value = Some(value);
-                None
+                self.is_half = true;
+                if self.is_short { self.take_half(channel) } else { None }
             }
             38 => {
-                let [Some(low), Some(high)] = self.number else { return None };
-                let number = u16::from(high) << 7 | u16::from(low);
-                // 127/127 means: no parameter.
-                if number == 0x3FFF && self.registered {
-                    return None;
-                }
-                let value = u16::from(self.value?) << 7 | u16::from(value);
-                let control = if self.registered {
-                    Control::Registered(channel, number)
-                } else {
-                    Control::NonRegistered(channel, number)
-                };
-                Some((control, value))
+                (self.is_half, self.is_short) = (false, false);
+                let value = i32::from(self.value?) << 7 | i32::from(value);
+                Some((self.control(channel)?, from_fourteen_bits(value)))
             }
             _ => None,
+        }
+    }
+
+    /// The parameter with the upper half of its value, if the lower one is still missing.
+    fn take_half(&mut self, channel: u8) -> Option<(Control, f64)> {
+        if !std::mem::take(&mut self.is_half) {
+            return None;
+        }
+        Some((self.control(channel)?, from_seven_bits(self.value?.into())))
+    }
+
+    /// The parameter that is chosen, if one is.
+    fn control(&self, channel: u8) -> Option<Control> {
+        let [low, high] = self.number;
+        match (u16::from(high?) << 7 | u16::from(low?), self.registered) {
+            // 127/127 means: no parameter.
+            (0x3FFF, true) => None,
+            (number, true) => Some(Control::Registered(channel, number)),
+            (number, false) => Some(Control::NonRegistered(channel, number)),
         }
     }
 }
@@ -96,9 +116,19 @@ mod tests {
                 } else {
                     Control::NonRegistered(5, number)
                 };
-                prop_assert_eq!(heard, [(control, value)]);
+                prop_assert_eq!(heard, [(control, from_fourteen_bits(value.into()))]);
             }
         }
+    }
+
+    #[test]
+    fn a_plain_controller_6_says_nothing_about_parameters() {
+        let mut input = ParameterInput::default();
+        let mut said = Vec::new();
+        for (controller, value) in [(6, 1), (6, 2), (101, 0), (100, 1), (6, 127), (38, 127)] {
+            said.extend(input.controller(0, controller, value));
+        }
+        assert_eq!(said, [(Control::Registered(0, 1), 1.0)]);
     }
 
     #[test]

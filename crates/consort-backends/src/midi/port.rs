@@ -1,23 +1,17 @@
-//! One instance at its port: what arrives, what is held down, and the devices it wants.
+//! The port of an instance, and the devices that it wants.
 
 use std::rc::Rc;
 
 use consort_router::{Context, State};
-use consort_seq::{Address, ErrorKind, Event, Payload, Port, SequencerClient};
+use consort_seq::{Address, ErrorKind, Port, SequencerClient};
 
-use super::channels::{Alone, Channels, Control, System, specification};
+use super::channels::{Channels, System};
 use super::client::Shared;
-use super::clock::{ClockInput, FASTEST, QuarterFrames, Timecode};
+use super::clock::{ClockInput, QuarterFrames};
 use super::devices::{Direction, candidates, resolve};
+use super::down::Down;
 use super::parameters::ParameterInput;
 use super::sysex::Assembler;
-use super::values::{from_fourteen_bits, from_seven_bits};
-
-/// How many sources are told apart that hold notes; beyond that they are taken for one.
-const SOURCES: usize = 64;
-
-/// Notes by MIDI channel.
-pub(super) type Notes = [u128; 16];
 
 /// A device that the configuration names.
 struct Link {
@@ -44,33 +38,37 @@ pub(super) struct PortState {
     pub(super) port: Option<Port>,
     read: Link,
     write: Link,
-    /// Which notes each source holds down.
-    held: Vec<(Address, Notes)>,
-    /// Which notes have been sent and not been ended.
-    pub(super) sounding: Notes,
-    parameters: [ParameterInput; 16],
-    exclusive: Assembler,
-    clock: ClockInput,
-    quarter_frames: QuarterFrames,
-    wants_clock: bool,
-    wants_timecode: bool,
+    /// What each source holds down.
+    pub(super) held: Vec<(Address, Down)>,
+    /// What has been sent and not been ended.
+    pub(super) sounding: Down,
+    pub(super) parameters: [ParameterInput; 16],
+    /// System exclusive messages that come in parts, by source.
+    pub(super) exclusive: Vec<(Address, Assembler)>,
+    pub(super) clock: ClockInput,
+    pub(super) quarter_frames: QuarterFrames,
+    pub(super) wants_clock: bool,
+    pub(super) wants_timecode: bool,
+    /// Log what arrives.
+    pub(super) detect: bool,
 }
 
 impl PortState {
-    pub(super) fn new(read: Option<&str>, write: Option<&str>) -> Self {
+    pub(super) fn new(read: Option<&str>, write: Option<&str>, detect: bool) -> Self {
         PortState {
             channels: Channels::new(),
             port: None,
             read: Link::new(read),
             write: Link::new(write),
             held: Vec::new(),
-            sounding: [0; 16],
+            sounding: Down::default(),
             parameters: [ParameterInput::default(); 16],
-            exclusive: Assembler::default(),
+            exclusive: Vec::new(),
             clock: ClockInput::default(),
             quarter_frames: QuarterFrames::default(),
             wants_clock: false,
             wants_timecode: false,
+            detect,
         }
     }
 
@@ -85,8 +83,6 @@ impl PortState {
             System::Frames,
         ]);
     }
-
-    // ---- devices ----
 
     /// Looks for devices that are wanted and not connected, and says what is missing. `again`:
     /// connections that are known may have been lost unnoticed.
@@ -175,7 +171,7 @@ impl PortState {
                 link.connected = None;
                 link.cut = None;
                 if is_output {
-                    self.sounding = [0; 16];
+                    self.sounding = Down::default();
                 }
                 let name = link.wanted.as_deref().unwrap_or_default();
                 tracing::warn!(
@@ -210,235 +206,13 @@ impl PortState {
 
     /// The client is gone.
     pub(super) fn lost(&mut self, reason: &str, context: &mut Context<'_>) {
-        self.release_all_held(context);
+        self.forget_input(context);
         self.port = None;
         self.read.connected = None;
         self.write.connected = None;
-        self.sounding = [0; 16];
+        self.sounding = Down::default();
         context.set_state(State::Waiting(reason.to_owned()));
         wake_soon(context);
-    }
-
-    // ---- input ----
-
-    fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) {
-        match self.channels.number(control) {
-            Some(number) => context.emit(number, value),
-            None => context.unmapped(value, || specification(control)),
-        }
-    }
-
-    fn system(&self, kind: System, value: f64, context: &mut Context<'_>) {
-        self.emit(&Control::System(kind), value, context);
-    }
-
-    /// Takes an event that has arrived at the port.
-    pub(super) fn receive(&mut self, event: &Event, context: &mut Context<'_>) {
-        let payload = event.payload();
-        match payload {
-            Payload::NoteOn(key) => {
-                self.note(event.source(), key.channel, key.note, key.velocity, context);
-            }
-            Payload::NoteOff(key) => self.note(event.source(), key.channel, key.note, 0, context),
-            Payload::KeyPressure(key) if key.channel < 16 && key.note < 128 => {
-                let control = Control::Pressure(key.channel, key.note);
-                self.emit(&control, from_seven_bits(key.velocity.into()), context);
-            }
-            Payload::ControlChange(data) if data.channel < 16 && data.param < 128 => {
-                self.controller(data.channel, data.param as u8, data.value, context);
-            }
-            Payload::Control14(data) if data.channel < 16 && data.param < 128 => {
-                let number = data.param as u8;
-                if number < 32 {
-                    self.controller(data.channel, number, data.value >> 7, context);
-                    self.controller(data.channel, number + 32, data.value & 0x7F, context);
-                } else {
-                    self.controller(data.channel, number, data.value, context);
-                }
-            }
-            Payload::NonRegisteredParameter(data) if data.channel < 16 => {
-                let control = Control::NonRegistered(data.channel, (data.param & 0x3FFF) as u16);
-                self.emit(&control, from_fourteen_bits(data.value), context);
-            }
-            Payload::RegisteredParameter(data) if data.channel < 16 => {
-                let control = Control::Registered(data.channel, (data.param & 0x3FFF) as u16);
-                self.emit(&control, from_fourteen_bits(data.value), context);
-            }
-            Payload::ProgramChange(data) if data.channel < 16 => {
-                let control = Control::Alone(data.channel, Alone::Program);
-                self.emit(&control, from_seven_bits(data.value), context);
-            }
-            Payload::ChannelPressure(data) if data.channel < 16 => {
-                let control = Control::Alone(data.channel, Alone::Aftertouch);
-                self.emit(&control, from_seven_bits(data.value), context);
-            }
-            Payload::PitchBend(data) if data.channel < 16 => {
-                let control = Control::Alone(data.channel, Alone::Pitch);
-                self.emit(&control, from_fourteen_bits(data.value.saturating_add(8_192)), context);
-            }
-            Payload::SongPosition(data) => {
-                self.system(System::Position, from_fourteen_bits(data.value), context);
-            }
-            Payload::SongSelect(data) => {
-                self.system(System::Song, from_seven_bits(data.value), context);
-            }
-            Payload::Start { .. } => {
-                self.clock.restart();
-                self.system(System::Start, 1.0, context);
-            }
-            Payload::Continue { .. } => self.system(System::Continue, 1.0, context),
-            Payload::Stop { .. } => self.system(System::Stop, 1.0, context),
-            Payload::Clock { .. } if self.wants_clock => self.clock(context),
-            Payload::QuarterFrame(data) if self.wants_timecode => {
-                if let Some(time) = self.quarter_frames.add((data.value & 0x7F) as u8) {
-                    self.timecode(time, context);
-                }
-            }
-            Payload::SystemExclusive(part) => self.exclusive(part, context),
-            _ => {}
-        }
-    }
-
-    fn note(
-        &mut self,
-        source: Address,
-        channel: u8,
-        note: u8,
-        velocity: u8,
-        context: &mut Context<'_>,
-    ) {
-        if channel > 15 || note > 127 {
-            return;
-        }
-        let (bit, at) = (1_u128 << note, usize::from(channel));
-        let known = self.held.iter().position(|(address, _)| *address == source);
-        match known {
-            Some(entry) if velocity > 0 => self.held[entry].1[at] |= bit,
-            Some(entry) => {
-                self.held[entry].1[at] &= !bit;
-                if self.held[entry].1 == [0; 16] {
-                    self.held.swap_remove(entry);
-                }
-            }
-            None if velocity > 0 => {
-                if self.held.len() < SOURCES {
-                    self.held.push((source, [0; 16]));
-                }
-                if let Some((_, notes)) = self.held.last_mut() {
-                    notes[at] |= bit;
-                }
-            }
-            None => {}
-        }
-        self.emit_note(channel, note, velocity, context);
-    }
-
-    fn emit_note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
-        let value = from_seven_bits(velocity.into());
-        self.emit(&Control::Note(channel, note), value, context);
-        let number = self.channels.number(&Control::Alone(channel, Alone::NoteNumber));
-        let strength = self.channels.number(&Control::Alone(channel, Alone::Velocity));
-        if let Some(number) = number.filter(|_| velocity > 0 || strength.is_some()) {
-            context.emit(number, from_seven_bits(note.into()));
-        }
-        if let Some(strength) = strength {
-            context.emit(strength, value);
-        }
-    }
-
-    fn controller(&mut self, channel: u8, number: u8, value: i32, context: &mut Context<'_>) {
-        self.emit(&Control::Controller(channel, number), from_seven_bits(value), context);
-        let state = &mut self.parameters[usize::from(channel)];
-        let complete = state.controller(channel, number, value.clamp(0, 127) as u8);
-        if let Some((control, value)) = complete {
-            self.emit(&control, from_fourteen_bits(value.into()), context);
-        }
-    }
-
-    fn clock(&mut self, context: &mut Context<'_>) {
-        let tick = self.clock.clock(context.now());
-        self.system(System::Clock, f64::from(tick.place) / 24.0, context);
-        match tick.place {
-            0 => self.system(System::Beat, 1.0, context),
-            12 => self.system(System::Beat, 0.0, context),
-            _ => {}
-        }
-        if let Some(tempo) = tick.tempo {
-            self.system(System::Tempo, (tempo / FASTEST).min(1.0), context);
-        }
-    }
-
-    fn timecode(&mut self, time: Timecode, context: &mut Context<'_>) {
-        self.system(System::Timecode, time.of_day(), context);
-        let parts = [
-            (System::Hours, time.hours, 23),
-            (System::Minutes, time.minutes, 59),
-            (System::Seconds, time.seconds, 59),
-            (System::Frames, time.frames, 29),
-        ];
-        for (kind, number, most) in parts {
-            self.system(kind, f64::from(number) / f64::from(most), context);
-        }
-    }
-
-    fn exclusive(&mut self, part: &[u8], context: &mut Context<'_>) {
-        if !self.exclusive.add(part) {
-            return;
-        }
-        let message = self.exclusive.message();
-        if self.wants_timecode
-            && let Some(time) = Timecode::full_frame(message)
-        {
-            self.timecode(time, context);
-        }
-        let message = self.exclusive.message();
-        let mut is_known = false;
-        for (pattern, number) in self.channels.exclusive() {
-            if let Some(value) = pattern.value(message) {
-                context.emit(*number, value);
-                is_known = true;
-            }
-        }
-        if !is_known {
-            context.unmapped(1.0, || {
-                let bytes: Vec<String> =
-                    message.iter().take(64).map(|byte| format!("{byte:02X}")).collect();
-                format!("sysex.{}", bytes.join(" "))
-            });
-        }
-        self.exclusive.clear();
-    }
-
-    /// Releases the notes that some sources hold down, unless another holds them too.
-    fn release_held(&mut self, is_gone: &dyn Fn(Address) -> bool, context: &mut Context<'_>) {
-        let mut gone = [0; 16];
-        self.held.retain(|(source, notes)| {
-            let keep = !is_gone(*source);
-            if !keep {
-                for (all, notes) in gone.iter_mut().zip(notes) {
-                    *all |= notes;
-                }
-            }
-            keep
-        });
-        for (_, notes) in &self.held {
-            for (all, notes) in gone.iter_mut().zip(notes) {
-                *all &= !notes;
-            }
-        }
-        let mut count = 0;
-        for_each_note(&gone, |channel, note| {
-            count += 1;
-            self.emit_note(channel, note, 0, context);
-        });
-        if count > 0 {
-            tracing::info!(instance = context.name(), "{count} held notes released");
-        }
-    }
-
-    /// Releases every note that is held down.
-    pub(super) fn release_all_held(&mut self, context: &mut Context<'_>) {
-        self.release_held(&|_| true, context);
     }
 }
 
@@ -447,17 +221,6 @@ fn wake_soon(context: &mut Context<'_>) {
     let at = context.now() + super::instance::RETRY;
     if context.wake_time().is_none_or(|before| before > at) {
         context.wake_at(Some(at));
-    }
-}
-
-/// Calls `each` with MIDI channel and note.
-pub(super) fn for_each_note(notes: &Notes, mut each: impl FnMut(u8, u8)) {
-    for (channel, notes) in notes.iter().enumerate() {
-        let mut left = *notes;
-        while left != 0 {
-            each(channel as u8, left.trailing_zeros() as u8);
-            left &= left - 1;
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits, to_seven_bits};
 
 /// How long a pattern may be, in bytes.
-const PATTERN_LIMIT: usize = 256;
+pub(super) const PATTERN_LIMIT: usize = 256;
 
 /// How long a message may be that is put together from parts, in bytes.
 pub(super) const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -102,6 +102,14 @@ impl Pattern {
             Place::Low => (wide & 0x7F) as u8,
         }));
     }
+}
+
+/// How a mapping writes a message; of a longer one than it can, the beginning.
+pub(super) fn specification(message: &[u8]) -> String {
+    let shown = message.iter().take(PATTERN_LIMIT);
+    let bytes: Vec<String> = shown.map(|byte| format!("{byte:02X}")).collect();
+    let rest = if message.len() > PATTERN_LIMIT { " …" } else { "" };
+    format!("sysex.{}{rest}", bytes.join(" "))
 }
 
 /// Puts messages together that arrive in parts.

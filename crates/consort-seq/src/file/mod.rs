@@ -7,8 +7,8 @@
 //!
 //! The reader is strict about damage, says at which byte of which track it is, and can hand over
 //! what was sound ([`MidiFile::read_partial`]). It is lenient where players are: running status
-//! may stand across meta events, a track may lack its end, chunks nobody knows are skipped, and
-//! the RIFF wrapper (`.rmi`) is taken off. Memory is bounded by [`SIZE_LIMIT`] and
+//! may stand across meta events, a track may lack its end, chunks nobody knows are skipped, there
+//! may be more tracks than the header says, and the RIFF wrapper (`.rmi`) is taken off. Memory is bounded by [`SIZE_LIMIT`] and
 //! [`EVENT_LIMIT`]: 24 bytes an event.
 //!
 //! ```

@@ -31,8 +31,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<(MidiFile, Vec<FileError>), FileError
     };
     let declared = usize::from(u16::from_be_bytes([n1, n0]));
     let format = match u16::from_be_bytes([f1, f0]) {
-        // A single track that comes in several is played as if it said so.
-        0 if declared > 1 => 1,
         format @ (0 | 1) => format,
         2 => {
             let message = "the file is of format 2: independent patterns, which have no common \
@@ -46,8 +44,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<(MidiFile, Vec<FileError>), FileError
     };
     let division = division([d1, d0], header.start + 4)?;
     let mut reader = Reader { bytes, file: MidiFile::new(format, division), errors: Vec::new() };
-    while reader.file.track_count() < declared {
-        let Some((found, next)) = chunk(bytes, at) else {
+    loop {
+        let is_enough = reader.file.track_count() >= declared;
+        let next = chunk(bytes, at);
+        // A header that says too little hides no tracks.
+        let is_more = next.as_ref().is_some_and(|(found, _)| found.name == *b"MTrk");
+        if is_enough && !(is_more && reader.file.track_count() < usize::from(u16::MAX)) {
+            break;
+        }
+        let Some((found, next)) = next else {
             let message = format!(
                 "the file ends after {} of the {declared} tracks that its header names",
                 reader.file.track_count()
@@ -67,6 +72,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<(MidiFile, Vec<FileError>), FileError
             break;
         }
         at = next;
+    }
+    if reader.file.track_count() > 1 {
+        // A single track that comes in several is played as if it said so.
+        reader.file.format = 1;
     }
     reader.file.arrange();
     Ok((reader.file, reader.errors))

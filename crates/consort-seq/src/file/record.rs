@@ -35,6 +35,8 @@ pub struct Recording {
     scaled: u128,
     resolution: u128,
     held: Vec<HeldNotes>,
+    /// The last tick of each track.
+    last: Vec<u64>,
     bytes: Vec<u8>,
 }
 
@@ -75,6 +77,7 @@ impl Recording {
             scaled: u128::from(microseconds) * 1000,
             resolution: u128::from(ticks_per_quarter),
             held: vec![HeldNotes::new(); tracks.len()],
+            last: vec![0; tracks.len()],
             bytes: Vec::new(),
         })
     }
@@ -113,6 +116,7 @@ impl Recording {
         }
         self.held[track].note(event);
         let tick = self.tick(time);
+        self.last[track] = tick.max(self.last[track]);
         self.put(track, tick, event)
     }
 
@@ -138,13 +142,14 @@ impl Recording {
         true
     }
 
-    /// Releases what a track still holds, at a time: its source has gone.
+    /// Releases what a track still holds, at a time, but not before its last event: its source
+    /// has gone.
     pub fn release(&mut self, track: usize, time: RealTime) {
         self.release_at(track, self.tick(time));
     }
 
-    /// Releases what all tracks still hold, at a time: events were lost, the ends of notes may
-    /// have been among them.
+    /// Releases what all tracks still hold, at a time, but not before their last events: events
+    /// were lost, the ends of notes may have been among them.
     pub fn release_all(&mut self, time: RealTime) {
         let tick = self.tick(time);
         for track in 0..self.held.len() {
@@ -154,6 +159,7 @@ impl Recording {
 
     fn release_at(&mut self, track: usize, tick: u64) {
         let Some(held) = self.held.get_mut(track) else { return };
+        let tick = tick.max(self.last[track]);
         for event in held.releases() {
             self.put(track, tick, &event);
         }
@@ -163,8 +169,7 @@ impl Recording {
     /// file does not hang.
     #[must_use]
     pub fn finish(mut self, end: RealTime) -> MidiFile {
-        let last = self.file.events().map(|event| event.tick).max().unwrap_or(0);
-        let end = self.tick(end).max(last);
+        let end = self.last.iter().fold(self.tick(end), |end, last| end.max(*last));
         for track in 0..self.held.len() {
             self.release_at(track, end);
         }

@@ -167,6 +167,13 @@ fn oddities_that_players_take() {
     bytes.extend(&plain[14..]);
     bytes.extend(b"rubbish");
     assert_eq!(MidiFile::read(&bytes).unwrap(), file);
+    // More tracks than the header says, and another file behind them.
+    let mut bytes = smf(1, 96, &[&[0, 0x90, 60, 1], &[0, 0x91, 61, 1], &[0, 0x92, 62, 1]]);
+    let tracks = list(&MidiFile::read(&bytes).unwrap()).len();
+    bytes[11] = 1;
+    bytes.extend(&plain);
+    let file = MidiFile::read(&bytes).unwrap();
+    assert_eq!((file.track_count(), file.len()), (3, tracks));
     // A track without its end, and format 0 with two tracks.
     let mut bytes = smf(0, 96, &[&[0, 0x90, 60, 1], &[0, 0x91, 60, 1]]);
     bytes.truncate(bytes.len() - 4);
@@ -224,6 +231,23 @@ fn recordings_keep_times_and_end_notes() {
         assert!(Recording::new(resolution, tempo, &vec![""; tracks]).is_err());
     }
     assert!(Recording::new(1, 1, &[]).is_err());
+}
+
+#[test]
+fn a_release_stands_behind_what_it_ends() {
+    let mut recording = Recording::new(480, 500_000, &["keys", "pads"]).unwrap();
+    let on = Event::note_on(0, 60, 100).unwrap();
+    recording.push(0, RealTime::new(2, 0), &on);
+    recording.push(1, RealTime::new(1, 0), &on);
+    // Who releases may have looked at the clock before the event arrived.
+    recording.release_all(RealTime::new(1, 0));
+    let file = recording.finish(RealTime::new(3, 0));
+    let off: &[u8] = &[0x80, 60, 64];
+    let offs = list(&file).into_iter().filter(|(.., body)| *body == Body::Message(off));
+    assert_eq!(
+        offs.map(|(tick, track, _)| (tick, track)).collect::<Vec<_>>(),
+        [(960, 2), (1920, 1)]
+    );
 }
 
 #[test]

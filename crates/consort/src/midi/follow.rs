@@ -1,10 +1,11 @@
 //! Ports that come and go: connected whenever they are there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use consort_seq::{
-    Address, Announcement, ClientBase, Error, ErrorKind, Port, PortCaps, PortInfo, PortOptions,
-    PortType, SubscribeOptions,
+    Address, Announcement, ClientBase, Connection, Error, ErrorKind, Port, PortCaps, PortInfo,
+    PortOptions, PortType, SubscribeOptions,
 };
 
 use super::find::{Use, all_ports, full_name, name};
@@ -20,9 +21,9 @@ fn short_name(port: &PortInfo) -> String {
 /// What has become of the ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// A port has come (again), and is connected.
+    /// A port is connected (again).
     Came(String),
-    /// A port that was connected, to own port number so-and-so, has gone.
+    /// A port that was connected, to own port number so-and-so, has gone or was disconnected.
     Went(usize, String),
 }
 
@@ -35,14 +36,33 @@ enum Wanted {
     All,
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Came(name) => write!(formatter, "{name} has come"),
+            Self::Went(_, name) => write!(formatter, "{name} has gone"),
+        }
+    }
+}
+
+/// A port that is connected to an own one, or was until somebody disconnected it.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    /// The number of the own port.
+    number: usize,
+    /// Whether its name is the one that the own port waits for.
+    is_wanted: bool,
+    is_cut: bool,
+}
+
 /// Keeps sources connected to own ports; see [`Follower::announced`].
 #[derive(Debug)]
 pub(super) struct Follower {
     wanted: Wanted,
     /// Own ports: one for each name, or one for all.
     ports: Vec<Port>,
-    /// Their names, and the number of the own port.
-    connected: BTreeMap<Address, (String, usize)>,
+    sources: BTreeMap<Address, Source>,
     /// What to call each port in a narrow column, also after it has gone.
     names: BTreeMap<Address, String>,
     /// Where announcements arrive.
@@ -69,7 +89,9 @@ impl Follower {
         let mut this = Self::new(client, wanted, ports)?;
         for (number, (source, port)) in sources.iter().zip(&this.ports).enumerate() {
             port.connect_from(source.address())?;
-            this.connected.insert(source.address(), (full_name(source), number));
+            let (address, name) = (source.address(), full_name(source));
+            let source = Source { name, number, is_wanted: true, is_cut: false };
+            this.sources.insert(address, source);
         }
         Ok(this)
     }
@@ -83,8 +105,8 @@ impl Follower {
 
     fn new(client: &ClientBase, wanted: Wanted, ports: Vec<Port>) -> consort_seq::Result<Self> {
         let announcements = announcements(client)?;
-        let (connected, names) = (BTreeMap::new(), BTreeMap::new());
-        let mut this = Self { wanted, ports, connected, names, announcements };
+        let (sources, names) = (BTreeMap::new(), BTreeMap::new());
+        let mut this = Self { wanted, ports, sources, names, announcements };
         this.learn(client);
         Ok(this)
     }
@@ -108,7 +130,7 @@ impl Follower {
 
     /// The connected ports, by address.
     pub(super) fn connected(&self) -> impl Iterator<Item = &String> {
-        self.connected.values().map(|(name, _)| name)
+        self.sources.values().filter(|source| !source.is_cut).map(|source| &source.name)
     }
 
     /// Whether an event at this port of the own client is an announcement.
@@ -123,21 +145,83 @@ impl Follower {
         announcement: Announcement,
     ) -> Vec<Change> {
         match announcement {
-            Announcement::PortStarted(_) | Announcement::PortChanged(_) | Announcement::Lost => {
+            Announcement::PortStarted(_)
+            | Announcement::PortChanged(_)
+            | Announcement::ClientChanged(_) => {
                 self.learn(client);
                 self.reconnect(client)
             }
+            Announcement::Lost => {
+                let mut changes = self.gone_unnoticed(client);
+                self.learn(client);
+                changes.extend(self.reconnect(client));
+                changes
+            }
             Announcement::PortExited(address) => self.gone(|other| other == address),
             Announcement::ClientExited(number) => self.gone(|other| other.client == number),
+            Announcement::Connected(connection) => self.joined(client, connection),
+            Announcement::Disconnected(connection) => self.cut(connection),
             _ => Vec::new(),
         }
     }
 
     fn gone(&mut self, is_it: impl Fn(Address) -> bool) -> Vec<Change> {
         let (went, stayed): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.connected).into_iter().partition(|(port, _)| is_it(*port));
-        self.connected = stayed;
-        went.into_values().map(|(name, number)| Change::Went(number, name)).collect()
+            std::mem::take(&mut self.sources).into_iter().partition(|(port, _)| is_it(*port));
+        self.sources = stayed;
+        let connected = went.into_values().filter(|source| !source.is_cut);
+        connected.map(|source| Change::Went(source.number, source.name)).collect()
+    }
+
+    /// Those whose connections are not there any more.
+    fn gone_unnoticed(&mut self, client: &ClientBase) -> Vec<Change> {
+        let is_there = |(port, source): &(&Address, &Source)| {
+            let own = &self.ports[source.number];
+            source.is_cut || matches!(client.get_subscription(**port, own), Ok(Some(_)))
+        };
+        let gone: Vec<Address> =
+            self.sources.iter().filter(|it| !is_there(it)).map(|(port, _)| *port).collect();
+        self.gone(|port| gone.contains(&port))
+    }
+
+    /// Somebody has connected a port, perhaps to an own one.
+    fn joined(&mut self, client: &ClientBase, connection: Connection) -> Vec<Change> {
+        let own = self.ports.iter().position(|own| own.address() == connection.dest);
+        let Some(number) = own else { return Vec::new() };
+        let port = connection.sender;
+        let known = self.sources.get(&port);
+        if known.is_some_and(|source| !source.is_cut) {
+            return Vec::new();
+        }
+        let is_wanted = known.is_some_and(|source| source.is_wanted && source.number == number);
+        let all = all_ports(client).unwrap_or_default();
+        let info = all.iter().find(|info| info.address() == port);
+        let name = info.map_or_else(|| port.to_string(), full_name);
+        let source = Source { name: name.clone(), number, is_wanted, is_cut: false };
+        self.sources.insert(port, source);
+        vec![Change::Came(name)]
+    }
+
+    /// Somebody has disconnected a port: it stays so until it comes anew or is connected again.
+    fn cut(&mut self, connection: Connection) -> Vec<Change> {
+        match self.sources.get_mut(&connection.sender) {
+            Some(source)
+                if !source.is_cut && self.ports[source.number].address() == connection.dest =>
+            {
+                source.is_cut = true;
+                vec![Change::Went(source.number, source.name.clone())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The own port that waits for a port of this name.
+    fn place(&self, name: &str) -> Option<usize> {
+        let Wanted::Named(names) = &self.wanted else { return Some(0) };
+        let is_free = |number: usize| {
+            !self.sources.values().any(|source| source.is_wanted && source.number == number)
+        };
+        (0..names.len()).find(|number| names[*number] == name && is_free(*number))
     }
 
     fn reconnect(&mut self, client: &ClientBase) -> Vec<Change> {
@@ -145,20 +229,18 @@ impl Follower {
         for port in all_ports(client).unwrap_or_default() {
             let address = port.address();
             if port.client_id == 0
-                || self.connected.contains_key(&address)
+                || self.sources.contains_key(&address)
                 || !Use::Source.fits(&port)
             {
                 continue;
             }
-            let number = match &self.wanted {
-                Wanted::All => Some(0),
-                Wanted::Named(names) => names.iter().position(|wanted| *wanted == name(&port)),
-            };
-            let Some(number) = number else { continue };
+            let Some(number) = self.place(&name(&port)) else { continue };
             let Some(own) = self.ports.get(number) else { continue };
             if is_connected(client.subscribe_port(address, own, SubscribeOptions::new())) {
-                self.connected.insert(address, (full_name(&port), number));
-                changes.push(Change::Came(full_name(&port)));
+                let name = full_name(&port);
+                changes.push(Change::Came(name.clone()));
+                let source = Source { name, number, is_wanted: true, is_cut: false };
+                self.sources.insert(address, source);
             }
         }
         changes

@@ -1,10 +1,12 @@
 //! `consort midi`: the sequencer at the command line.
 //!
 //! One file a sub-command. What decides something is apart from what talks to the sequencer:
-//! `words` (events in words), `find` (names of ports) and `schedule` (files in time) are pure;
+//! `words` (events in words), `find` (names of ports), `schedule` (files in time) and
+//! `chase` (what stands in the middle of a file) are pure;
 //! `player`, `listener` and `follow` step on any engine, so that the tests run them on the
 //! embedded one and its virtual clock.
 
+mod chase;
 mod connect;
 mod describe;
 mod find;
@@ -108,6 +110,20 @@ pub(crate) fn run(
         // The sequencer's errors say all that their sources do.
         Err(error) if error.is::<Error>() => Err(anyhow!("{error}")),
         done => done,
+    }
+}
+
+/// For what is said beside the work: where the output takes nothing, the work goes on.
+struct Aside<'a>(&'a mut dyn Write);
+
+impl Write for Aside<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(bytes).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use consort_seq::{Announcement, Engine, EventType};
 
 use super::describe::{Colour, Style, line};
 use super::find::{Use, find};
-use super::follow::{Change, Follower};
+use super::follow::Follower;
 use super::listener::{Heard, Listener, stamp};
 use super::{Ending, EngineArguments};
 
@@ -107,7 +107,9 @@ impl Monitor {
                 Heard::Event(event) => event,
                 Heard::Lost => {
                     tracing::warn!("events were lost: they came faster than they were printed");
-                    follower.announced(client, Announcement::Lost);
+                    for change in follower.announced(client, Announcement::Lost) {
+                        writeln!(out, "-- {change}")?;
+                    }
                     return Ok(());
                 }
             };
@@ -117,10 +119,7 @@ impl Monitor {
                     return Ok(());
                 }
                 for change in follower.announced(client, announcement) {
-                    match change {
-                        Change::Came(name) => writeln!(out, "-- {name} has come")?,
-                        Change::Went(_, name) => writeln!(out, "-- {name} has gone")?,
-                    }
+                    writeln!(out, "-- {change}")?;
                 }
                 return Ok(());
             }

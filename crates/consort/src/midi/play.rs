@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{MidiFile, SIZE_LIMIT};
+use consort_seq::file::{Body, MidiFile, SIZE_LIMIT};
 use consort_seq::{
     Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
 };
@@ -21,7 +21,7 @@ use super::listener::{Heard, Listener, POOL, stamp};
 use super::player::{Player, Step};
 use super::progress::Progress;
 use super::schedule::{Schedule, Settings};
-use super::{Ending, EngineArguments, EngineName, clock, counted, read_clock, send};
+use super::{Aside, Ending, EngineArguments, EngineName, clock, counted, read_clock, send};
 
 /// Most that a wait lasts: then signals are looked at, and the bar is drawn.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -82,6 +82,7 @@ pub(super) fn run(
     if arguments.fast {
         bail!("--fast is for playing without --to, which prints what is played");
     }
+    let out: &mut dyn Write = &mut Aside(out);
     let client = super::open("consort play", &arguments.engine.engine()?)?;
     if arguments.to.is_empty() {
         bail!("--to PORT says where to play to; {}", usable(&all_ports(&client)?, Use::Target));
@@ -203,6 +204,16 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
     };
     if passes.is_none() && songs.iter().all(|song| song.file.length() == RealTime::ZERO) {
         bail!("--loop: there is nothing that lasts in these files");
+    }
+    // A loop through nothing would never come to an event.
+    let is_sent = |song: &Song, index| {
+        let mut events = song.file.events().skip(index);
+        events.any(|event| !matches!(event.body, Body::Meta(..)))
+    };
+    let (first, rest) = songs.split_at(1);
+    let index = first[0].file.index_at(from);
+    if passes != Some(1) && !is_sent(&first[0], index) && !rest.iter().any(|it| is_sent(it, 0)) {
+        bail!("--loop: there is nothing to play in these files");
     }
     Ok(Settings { from, passes, exclusive_rate: arguments.sysex_rate })
 }

@@ -10,6 +10,8 @@ use super::schedule::{Schedule, Segment, Timed};
 /// How far ahead of its time the queue is filled, in nanoseconds: as long as that a busy computer
 /// may keep this program waiting, and no note comes late.
 const AHEAD: u64 = 1_000_000_000;
+/// Bytes of an event in the client's buffer, without its variable part.
+const CELL: usize = 28;
 /// How long the sequencer may take to accept the last note-offs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,16 +112,26 @@ impl<'a> Player<'a> {
         })
     }
 
-    /// Counts what is due at `now` as played.
+    /// Counts what is due at `now` as played, as far as the sequencer has it.
     fn retire(&mut self, now: u64) {
-        while let Some(timed) = self.written.front() {
-            if timed.time > now {
-                return;
-            }
+        for _ in self.unsent()..self.written.len() {
+            let Some(timed) = self.written.front().filter(|it| it.time <= now) else { return };
             self.held.note(&timed.event);
             self.played += 1;
             self.written.pop_front();
         }
+    }
+
+    /// How many of the events that were written last still stand in the client's buffer: where
+    /// the sequencer is full, they may be due already.
+    fn unsent(&self) -> usize {
+        let mut bytes = self.client.event_output_pending();
+        let is_unsent = |timed: &&Timed| {
+            let is_in = bytes > 0;
+            bytes = bytes.saturating_sub(CELL + timed.event.variable().len());
+            is_in
+        };
+        self.written.iter().rev().take_while(is_unsent).count()
     }
 
     /// Waits until the sequencer has delivered everything.

@@ -1,7 +1,7 @@
 //! `consort midi record`.
 
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use consort_seq::file::{EVENT_LIMIT, MidiFile, Recording};
 use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
 
@@ -17,7 +17,7 @@ use super::find::{Use, find, name};
 use super::follow::{Change, Follower};
 use super::listener::{Heard, Listener, stamp};
 use super::progress::Progress;
-use super::{Ending, EngineArguments, clock, counted};
+use super::{Aside, Ending, EngineArguments, clock, counted};
 
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
@@ -60,21 +60,28 @@ pub(super) fn run(
     let target = Target::new(&arguments.file, arguments.force)?;
     let mut recorder = Recorder::open(arguments, &arguments.engine.engine()?)?;
     let ending = Ending::new(stop, arguments.seconds)?;
+    let shown = arguments.file.display().to_string();
+    let out: &mut dyn Write = &mut Aside(out);
     if !arguments.quiet {
         writeln!(out, "{}; Ctrl-C ends", recorder.opening())?;
         out.flush()?;
     }
     let mut progress = Progress::new(arguments.quiet);
-    let shown = arguments.file.display().to_string();
-    while !ending.is_due() && !recorder.is_full() {
+    let mut turn = |recorder: &mut Recorder| -> anyhow::Result<()> {
         let wait = ending.left(Duration::from_millis(200));
         recorder.listener.client.wait_readable(Some(wait))?;
         recorder.read()?;
-        progress.show(&shown, recorder.listener.time()?.as_nanoseconds(), 0, out)?;
+        Ok(progress.show(&shown, recorder.now.as_nanoseconds(), 0, out)?)
+    };
+    // Whatever becomes of the sequencer, what has been recorded is written.
+    let mut recorded = Ok(());
+    while recorded.is_ok() && !ending.is_due() && !recorder.is_full() {
+        recorded = turn(&mut recorder);
     }
     progress.finish();
-    let (file, losses) = recorder.finish()?;
+    let (file, losses, end) = recorder.finish();
     target.write(&file)?;
+    recorded.and(end).with_context(|| format!("{shown} is there, but recording ended early"))?;
     if !arguments.quiet {
         let events = counted(file.message_count(), "event");
         let length = clock(file.length().as_nanoseconds());
@@ -97,6 +104,8 @@ pub(super) struct Recorder {
     with_system: bool,
     losses: u64,
     is_full: bool,
+    /// When what had arrived was read last.
+    now: RealTime,
 }
 
 impl Recorder {
@@ -129,6 +138,7 @@ impl Recorder {
             with_system: arguments.system,
             losses: 0,
             is_full: false,
+            now: RealTime::ZERO,
         })
     }
 
@@ -147,6 +157,7 @@ impl Recorder {
     /// Takes what has arrived.
     pub(super) fn read(&mut self) -> anyhow::Result<()> {
         let now = self.listener.time()?;
+        self.now = now;
         let Self { listener, follower, recording, first, is_trimmed, losses, is_full, .. } = self;
         let with_system = self.with_system;
         listener.read(|client, heard| {
@@ -156,7 +167,9 @@ impl Recorder {
                     *losses += 1;
                     tracing::warn!("events were lost at {}", clock(now.as_nanoseconds()));
                     recording.release_all(now - first.unwrap_or(RealTime::ZERO));
-                    follower.announced(client, Announcement::Lost);
+                    for change in follower.announced(client, Announcement::Lost) {
+                        report(&change, now);
+                    }
                     return Ok(());
                 }
             };
@@ -193,20 +206,23 @@ impl Recorder {
         })
     }
 
-    /// The file, and how often events were lost.
-    pub(super) fn finish(mut self) -> anyhow::Result<(MidiFile, u64)> {
-        self.read()?;
-        let end = self.listener.time()? - self.first.unwrap_or(RealTime::ZERO);
-        Ok((self.recording.finish(end), self.losses))
+    /// The file, how often events were lost, and whether the last of them could be read.
+    pub(super) fn finish(mut self) -> (MidiFile, u64, anyhow::Result<()>) {
+        let last = self.read();
+        let now = self.listener.time().unwrap_or(self.now);
+        let end = now - self.first.unwrap_or(RealTime::ZERO);
+        (self.recording.finish(end), self.losses, last)
     }
 }
 
 fn report(change: &Change, now: RealTime) {
     let at = clock(now.as_nanoseconds());
     match change {
-        Change::Came(name) => tracing::info!("{name} is back at {at}"),
+        Change::Came(name) => tracing::info!("{name} is connected at {at}"),
         Change::Went(_, name) => {
-            tracing::warn!("{name} has gone at {at}; recording goes on and waits for it");
+            tracing::warn!(
+                "{name} is not connected since {at}; recording goes on and waits for it"
+            );
         }
     }
 }
@@ -226,6 +242,15 @@ fn is_system(event: &Event) -> bool {
             | EventType::SONG_SELECT
             | EventType::QUARTER_FRAME
     )
+}
+
+fn temporary(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".consort-")
+        .suffix(".mid")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(|| format!("cannot write to the folder {}", folder.display()))
 }
 
 /// Where the file goes: written beside its place and moved there when it is whole.
@@ -250,40 +275,65 @@ impl Target {
             _ => PathBuf::from("."),
         };
         let this = Self { path: path.to_path_buf(), folder, is_forced };
-        drop(this.temporary()?);
+        drop(temporary(&this.folder)?);
         Ok(this)
     }
 
-    fn temporary(&self) -> anyhow::Result<tempfile::NamedTempFile> {
-        tempfile::Builder::new()
-            .prefix(".consort-")
-            .suffix(".mid")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&self.folder)
-            .with_context(|| format!("cannot write to the folder {}", self.folder.display()))
+    pub(super) fn write(&self, file: &MidiFile) -> anyhow::Result<()> {
+        let bytes = file.to_bytes().with_context(|| self.cannot_write())?;
+        let filled = match self.filled(&bytes) {
+            Ok(filled) => filled,
+            Err(error) => return Err(self.rescue(&bytes, error)),
+        };
+        let moved = match self.is_forced {
+            true => filled.persist(&self.path),
+            false => filled.persist_noclobber(&self.path).or_else(|error| {
+                // Some file systems cannot move without replacing.
+                match error.error.kind() == ErrorKind::AlreadyExists || self.path.exists() {
+                    true => Err(error),
+                    false => error.file.persist(&self.path),
+                }
+            }),
+        };
+        let Err(failed) = moved else { return Ok(()) };
+        let reason = match failed.error.kind() == ErrorKind::AlreadyExists {
+            true => anyhow!("it has come into being meanwhile"),
+            false => failed.error.into(),
+        };
+        Err(match failed.file.keep() {
+            Ok((_, kept)) => self.kept(reason, &kept),
+            Err(_) => self.rescue(&bytes, reason),
+        })
     }
 
-    pub(super) fn write(&self, file: &MidiFile) -> anyhow::Result<()> {
-        let cannot = || format!("cannot write {}", self.path.display());
-        let bytes = file.to_bytes().with_context(cannot)?;
-        let mut temporary = self.temporary()?;
-        temporary.write_all(&bytes).with_context(cannot)?;
-        temporary.as_file().sync_all().with_context(cannot)?;
-        if self.is_forced {
-            temporary.persist(&self.path).map_err(|error| error.error).with_context(cannot)?;
-            return Ok(());
-        }
-        match temporary.persist_noclobber(&self.path) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                // Somebody else has made it meanwhile: what was recorded must not be lost.
-                let (_, kept) = error.file.keep().with_context(cannot)?;
-                bail!(
-                    "{} has come into being meanwhile; the recording is in {}",
-                    self.path.display(),
-                    kept.display()
-                );
+    /// A file with these bytes, beside its place.
+    fn filled(&self, bytes: &[u8]) -> anyhow::Result<tempfile::NamedTempFile> {
+        let temporary = temporary(&self.folder)?;
+        temporary.as_file().write_all(bytes)?;
+        temporary.as_file().sync_all()?;
+        Ok(temporary)
+    }
+
+    fn cannot_write(&self) -> String {
+        format!("cannot write {}", self.path.display())
+    }
+
+    fn kept(&self, reason: anyhow::Error, path: &Path) -> anyhow::Error {
+        let what = format!("{}; the recording is in {}", self.cannot_write(), path.display());
+        reason.context(what)
+    }
+
+    /// What was recorded cannot be recorded again: where the folder takes nothing (a full disk, a
+    /// stick that was pulled out), another may.
+    fn rescue(&self, bytes: &[u8], reason: anyhow::Error) -> anyhow::Error {
+        for folder in [std::env::temp_dir(), PathBuf::from("/dev/shm")] {
+            let Ok(temporary) = temporary(&folder) else { continue };
+            if temporary.as_file().write_all(bytes).is_ok()
+                && let Ok((_, kept)) = temporary.keep()
+            {
+                return self.kept(reason, &kept);
             }
         }
+        reason.context(self.cannot_write())
     }
 }

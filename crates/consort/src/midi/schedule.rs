@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
-use consort_seq::file::{Body, MidiFile};
+use consort_seq::file::MidiFile;
 use consort_seq::{Event, HeldNotes, Payload, RealTime};
+
+use super::chase::state_before;
 
 /// Nanoseconds between the events that restore the state before the moment to play from: about
 /// what a MIDI cable needs for one, so that no receiver is flooded.
@@ -167,32 +169,6 @@ impl Iterator for Schedule<'_> {
             }
         }
     }
-}
-
-/// What programs, controllers and so on stand at before event number `index`: the last of each,
-/// in the order in which they were set last; the numbers of parameters with their values.
-fn state_before(file: &MidiFile, index: usize) -> Vec<Event> {
-    let mut last: Vec<(u32, usize)> = Vec::new();
-    let mut slots = std::collections::HashMap::new();
-    for (at, event) in file.events().take(index).enumerate() {
-        let Body::Message(&[status, first, ..]) = event.body else { continue };
-        // Controllers that choose a parameter and set it mean something as a sequence only.
-        let is_parameter = matches!(first, 6 | 38 | 96..=101);
-        let key = match status & 0xf0 {
-            0xb0 if is_parameter => {
-                last.push((u32::MAX, at));
-                continue;
-            }
-            0xb0 if first < 120 => u32::from(status) << 8 | u32::from(first),
-            0xc0..=0xe0 => u32::from(status) << 8,
-            _ => continue,
-        };
-        slots.insert(key, at);
-    }
-    last.extend(slots);
-    // Bank before program, number before value: the order of the file.
-    last.sort_unstable_by_key(|(_, at)| *at);
-    last.iter().filter_map(|(_, at)| file.get(*at)?.to_event()).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The sub-commands on the embedded engine.
 
+mod recording;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -194,6 +196,45 @@ fn wherever_it_is_stopped_nothing_hangs() {
 }
 
 #[test]
+fn what_has_not_left_the_program_counts_as_down() {
+    let engine = Embedded::new(ClockKind::Virtual);
+    let mut listener = listener::Listener::open("listener", &Engine::Embedded(engine.clone()))
+        .expect("a listener");
+    let input = listener.port("in").expect("a port");
+    let client = open("player", &Engine::Embedded(engine.clone())).expect("a client");
+    let port = send::source(&client).expect("a port");
+    port.connect_to(&input).expect("connected");
+    // More at once than the sequencer holds: the note's end waits in the client's buffer.
+    let mut recording = Recording::new(480, 500_000, &[""]).expect("sound");
+    let time = |milliseconds: u64| RealTime::from_nanoseconds(milliseconds * 1_000_000);
+    recording.push(0, time(0), &Event::note_on(0, 60, 100).expect("sound"));
+    for number in 0..600 {
+        let turn = Event::control_change(0, 7, (number % 128) as u8).expect("sound");
+        recording.push(0, time(400), &turn);
+    }
+    recording.push(0, time(450), &Event::note_off(0, 60, 64).expect("sound"));
+    let file = recording.finish(time(2_000));
+    let schedule = schedule::Schedule::new(vec![&file], ONCE);
+    let mut player = player::Player::start(&client, &port, schedule).expect("it plays");
+    assert_eq!(player.step().expect("a step"), player::Step::Full);
+    assert!(client.event_output_pending() > 0);
+    // The program is kept waiting, and is then stopped.
+    engine.advance(Duration::from_secs(1));
+    let mut held = HeldNotes::new();
+    player.release().expect("released");
+    let mut count = 0;
+    listener
+        .read(|_, heard| {
+            let listener::Heard::Event(event) = heard else { panic!("events were lost") };
+            held.note(event);
+            count += 1;
+            Ok(())
+        })
+        .expect("read");
+    assert!(count > 400 && held.is_empty(), "{count} events, {held:?}");
+}
+
+#[test]
 fn what_is_played_is_recorded() {
     let engine = Embedded::new(ClockKind::Virtual);
     let on_engine = Engine::Embedded(engine.clone());
@@ -217,7 +258,8 @@ fn what_is_played_is_recorded() {
         }
         recorder.read().expect("read");
     }
-    let (recorded, losses) = recorder.finish().expect("it ends");
+    let (recorded, losses, end) = recorder.finish();
+    end.expect("it ends");
     assert_eq!((losses, recorded.format()), (0, 0));
     assert_eq!(recorded.name().as_deref(), Some("player:out"));
     let sent = |file: &MidiFile| -> Vec<(u64, Vec<u8>)> {
@@ -268,7 +310,8 @@ fn several_sources_that_vanish_and_return() {
     recorder.read().expect("read");
     send(&pads, &pads_out, 37);
     drop(other);
-    let (file, losses) = recorder.finish().expect("it ends");
+    let (file, losses, end) = recorder.finish();
+    end.expect("it ends");
     assert_eq!((losses, file.format(), file.track_count()), (0, 1, 3));
     let found: Vec<(u32, u16, Vec<u8>)> = file
         .events()
@@ -315,7 +358,8 @@ fn a_recording_with_losses_hangs_no_notes_and_goes_on() {
     embedded.advance(Duration::from_secs(1));
     keys.event_output_direct(&on(61), &out).expect("sent");
     embedded.advance(Duration::from_secs(1));
-    let (file, losses) = recorder.finish().expect("it ends");
+    let (file, losses, end) = recorder.finish();
+    end.expect("it ends");
     assert_eq!(losses, 1);
     let notes: Vec<(u32, Vec<u8>)> = file
         .events()
@@ -541,6 +585,16 @@ fn recordings_are_written_beside_and_moved() {
     let error = record::Target::new(&missing, false).map(drop).expect_err("no folder");
     assert!(error.to_string().starts_with("cannot write to the folder"), "{error}");
     assert!(record::Target::new(folder.path(), true).is_err());
+    // What was recorded cannot be recorded again: it is kept elsewhere.
+    let lost = folder.path().join("stick");
+    std::fs::create_dir(&lost).expect("a folder");
+    let target = record::Target::new(&lost.join("take.mid"), false).expect("it is free");
+    std::fs::remove_dir(&lost).expect("unplugged");
+    let error = format!("{:#}", target.write(&file).expect_err("it is gone"));
+    let (_, behind) = error.split_once("the recording is in ").expect("where it is");
+    let kept = behind.split(": ").next().expect("a path");
+    assert_eq!(MidiFile::read(&std::fs::read(kept).expect(kept)).expect("sound"), file);
+    std::fs::remove_file(kept).expect("removed");
 }
 
 #[test]

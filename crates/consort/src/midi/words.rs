@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use consort_seq::{Event, HeldNotes, Payload};
+use consort_seq::{Event, HeldNotes, MidiCoder, Payload};
 
 /// What `send` does, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,15 +62,20 @@ pub(super) fn parse(words: &[String], mut channel: u8) -> anyhow::Result<Vec<Ste
             }
             "cc" => send(control(reader.byte(word)?, reader.byte(word)?)?),
             "cc14" => {
-                send(Event::control_14(channel, reader.byte(word)?, reader.number(word)?)?);
+                let number = reader.byte(word)?;
+                let event = Event::control_14(channel, number, reader.number(word)?)?;
+                controllers(&event).into_iter().for_each(send);
             }
             "rpn" => {
-                let parameter = reader.number(word)?;
-                send(Event::registered_parameter(channel, parameter, reader.number(word)?)?);
+                let number = reader.number(word)?;
+                let event = Event::registered_parameter(channel, number, reader.number(word)?)?;
+                controllers(&event).into_iter().for_each(send);
             }
             "nrpn" => {
-                let parameter = reader.number(word)?;
-                send(Event::non_registered_parameter(channel, parameter, reader.number(word)?)?);
+                let number = reader.number(word)?;
+                let value = reader.number(word)?;
+                let event = Event::non_registered_parameter(channel, number, value)?;
+                controllers(&event).into_iter().for_each(send);
             }
             "program" => send(Event::program_change(channel, reader.byte(word)?)?),
             "pressure" => send(Event::channel_pressure(channel, reader.byte(word)?)?),
@@ -105,6 +110,16 @@ pub(super) fn parse(words: &[String], mut channel: u8) -> anyhow::Result<Vec<Ste
         }
     }
     Ok(steps)
+}
+
+/// The plain controllers that a wide one or a parameter is made of: the events that the sequencer
+/// has for these as a whole are unknown to many synthesizers.
+fn controllers(event: &Event) -> Vec<Event> {
+    let (mut coder, mut bytes, mut events) = (MidiCoder::new(), Vec::new(), Vec::new());
+    if coder.decode(event, &mut bytes).is_ok() {
+        coder.encode(&bytes, |event| events.push(event));
+    }
+    events
 }
 
 fn unknown(word: &str) -> String {
@@ -285,9 +300,6 @@ mod tests {
             "note-off 60 0",
             "key-pressure 1 127",
             "cc 7 64",
-            "cc14 7 16383",
-            "rpn 0 256",
-            "nrpn 16383 1",
             "program 5",
             "pressure 9",
             "pitch -8192",
@@ -326,6 +338,23 @@ mod tests {
         for note in 0..128 {
             assert_eq!(note_number(&note_name(note)), Some(note));
         }
+    }
+
+    /// Many synthesizers know the sequencer's own events for these not at all.
+    #[test]
+    fn wide_controllers_and_parameters_go_out_as_controllers() {
+        let sent = |text: &str| -> Vec<String> {
+            let steps = read(text, 9).unwrap_or_else(|error| panic!("{text}: {error:#}"));
+            let of_step = |step: &Step| match step {
+                Step::Send(event) => words(event),
+                Step::Wait(_) => panic!("{text} waits"),
+            };
+            steps.iter().map(of_step).collect()
+        };
+        assert_eq!(sent("cc14 7 16383"), ["cc 7 127", "cc 39 127"]);
+        assert_eq!(sent("cc14 64 16383"), ["cc 64 127"]);
+        assert_eq!(sent("rpn 0 256"), ["cc 101 0", "cc 100 0", "cc 6 2", "cc 38 0"]);
+        assert_eq!(sent("nrpn 300 1"), ["cc 99 2", "cc 98 44", "cc 6 0", "cc 38 1"]);
     }
 
     #[test]

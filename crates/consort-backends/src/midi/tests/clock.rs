@@ -1,11 +1,12 @@
 //! Clock and time code, both ways.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use consort_router::testing::Stage;
+use consort_router::testing::{Performance, Stage};
 use consort_seq::{ClockKind, Embedded, Event, EventType, Payload};
 
 use super::super::DESCRIPTOR;
+use super::super::clock::ClockInput;
 use super::{Device, ENGINE, pairs, receiving, sending};
 
 #[test]
@@ -86,4 +87,49 @@ fn clock_and_time_code_come_in() {
         device.send(Event::quarter_frame(byte).expect("valid"));
     }
     assert_eq!(show.receive(1), pairs(&[("timecode.seconds", 1.0)]));
+}
+
+/// Where in the quarter note each clock is told to be, and the tempos, of what a device sends.
+fn places(show: &mut Performance, count: usize) -> Vec<u32> {
+    let values = show.receive(count);
+    let clocks = values.iter().filter(|(name, _)| name == "clock");
+    clocks.map(|(_, value)| (value * 24.0).round() as u32).collect()
+}
+
+#[test]
+fn clocks_go_on_where_the_song_stands() {
+    let (mut show, device) = receiving(&["clock"]);
+    let clocks = |count| {
+        for _ in 0..count {
+            device.send(Event::new(Payload::Clock { queue: 0 }));
+        }
+    };
+    device.send(Event::new(Payload::Start { queue: 0 }));
+    clocks(5);
+    device.send(Event::new(Payload::Stop { queue: 0 }));
+    // Clocks may go on while the song stands.
+    clocks(3);
+    device.send(Event::new(Payload::Continue { queue: 0 }));
+    clocks(2);
+    assert_eq!(places(&mut show, 10), [0, 1, 2, 3, 4, 5, 6, 7, 5, 6]);
+    // The third sixteenth of a quarter note.
+    device.send(Event::new(Payload::Stop { queue: 0 }));
+    device.send(Event::song_position(6).expect("valid"));
+    device.send(Event::new(Payload::Continue { queue: 0 }));
+    clocks(2);
+    assert_eq!(places(&mut show, 2), [12, 13]);
+}
+
+#[test]
+fn no_tempo_is_measured_across_a_stop() {
+    let mut input = ClockInput::default();
+    let start = Instant::now();
+    let at = |milliseconds| start + Duration::from_millis(milliseconds);
+    assert!((0..24).all(|clock| input.clock(at(20 * clock)).tempo.is_none()));
+    input.stop();
+    input.go_on();
+    assert_eq!(input.clock(at(2_000)).tempo, None, "the pause is no quarter note");
+    assert!((1..24).all(|clock| input.clock(at(2_000 + 20 * clock)).tempo.is_none()));
+    let tempo = input.clock(at(2_480)).tempo.expect("a whole quarter note");
+    assert!((tempo - 125.0).abs() < 1e-9, "{tempo}");
 }

@@ -137,3 +137,25 @@ fn a_connection_made_by_others_counts_too_and_two_sources_hold_a_note_together()
     drop(two);
     assert_eq!(show.receive(1), pairs(&[("note", 0.0)]));
 }
+
+#[test]
+fn a_device_that_goes_with_its_pedal_down_lets_go_of_it() {
+    let engine = engine();
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
+    for channel in ["ch0.note60", "ch0.cc64", "ch0.cc66", "ch0.cc1"] {
+        stage.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
+    }
+    let keys = Device::new(&engine, "Keys");
+    let mut show = stage.start();
+    show.until_state("midi", "up");
+    for (param, value) in [(64, 127), (66, 127), (1, 127), (66, 0)] {
+        keys.send(Event::control_change(0, param, value).expect("valid"));
+    }
+    keys.send(Event::note_on(0, 60, 127).expect("valid"));
+    show.receive(5);
+    drop(keys);
+    assert_eq!(show.receive(2), pairs(&[("ch0.note60", 0.0), ("ch0.cc64", 0.0)]));
+    show.until_state("midi", "waiting");
+    assert_eq!(show.received(), []);
+}

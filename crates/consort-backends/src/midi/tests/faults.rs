@@ -35,6 +35,37 @@ fn an_overrun_is_counted_and_releases_held_notes() {
     show.until("later input", |show| show.received().last().is_some_and(|it| it.1 == 1.0));
 }
 
+/// Sends more than the show's pool of 2,000 holds while it does not turn.
+fn overrun(device: &Device) {
+    let turn = Event::control_change(0, 1, 1).expect("valid");
+    let room = |_: &u32| {
+        device.client.try_event_output_direct(&turn, &device.port).expect("no error").is_some()
+    };
+    assert!((0..2_100).take_while(room).count() < 2_100, "the pool did not fill up");
+}
+
+#[test]
+fn what_a_loss_has_cut_is_not_put_together_with_what_follows() {
+    let (mut show, device) =
+        receiving(&["ch0.rpn0", "sysex.F0 7D xx vv F7", "ch0.note60", "ch0.cc7"]);
+    let select = [(101, 0), (100, 0), (6, 1), (38, 0)];
+    for (param, value) in select {
+        device.send(Event::control_change(0, param, value).expect("valid"));
+    }
+    device.send(Event::system_exclusive(&[0xF0, 0x7D]));
+    device.send(Event::note_on(0, 60, 127).expect("valid"));
+    assert_eq!(show.receive(2).len(), 2);
+    overrun(&device);
+    assert_eq!(show.receive(1), pairs(&[("ch0.note60", 0.0)]));
+    // The parameter that was chosen anew, and a part of the message, were among what is lost.
+    for (param, value) in [(6, 2), (38, 3)] {
+        device.send(Event::control_change(0, param, value).expect("valid"));
+    }
+    device.send(Event::system_exclusive(&[1, 127, 0xF7]));
+    device.send(Event::control_change(0, 7, 127).expect("valid"));
+    assert_eq!(show.receive(1), pairs(&[("ch0.cc7", 1.0)]));
+}
+
 #[test]
 fn a_receiver_that_is_stuck_holds_up_nobody() {
     let (mut show, device) = sending(&[], &["ch0.cc1"]);
@@ -127,12 +158,12 @@ fn detect_logs_what_arrives_mapped_or_not() {
     let mut show = stage.start();
     show.until_state("midi", "up");
     keys.send(Event::control_change(9, 99, 12).expect("valid"));
+    keys.send(Event::registered_parameter(4, 1, 8192).expect("valid"));
     keys.send(Event::control_change(0, 1, 127).expect("valid"));
     assert_eq!(show.receive(1), pairs(&[("cc", 1.0)]));
-    let source = keys.port.address().to_string();
-    for words in ["channel=9 param=99 value=12", "channel=0 param=1 value=127"] {
-        let words = ["detected", words, &source, "instance=\"midi\""];
-        assert_eq!(log.count(&words), 1, "{:#?}", log.lines());
+    for (channel, value) in [("ch9.cc99", "0.094"), ("ch0.cc1", "1.000"), ("ch4.rpn1", "0.500")] {
+        let line = format!("detected `midi.{channel}` = {value}");
+        assert_eq!(log.count(&[&line, "instance=\"midi\""]), 1, "{:#?}", log.lines());
     }
 }
 

@@ -11,7 +11,7 @@ use super::super::DESCRIPTOR;
 use super::super::channels::parse;
 use super::super::fuzz::midi_input;
 use super::super::parameters::parameter_output;
-use super::{Device, engine, pairs, receiving, sending};
+use super::{Device, ENGINE, engine, pairs, receiving, sending};
 
 #[test]
 fn every_kind_of_message_arrives_on_its_channel() {
@@ -130,6 +130,49 @@ fn parameters_travel_as_controllers() {
     assert_eq!(show.receive(2), pairs(&[("ch3.nrpn900", 1.0), ("ch3.rpn2", 0.0)]));
 }
 
+/// Many devices send the upper half of a parameter only (controller 6, never 38): the first value
+/// is taken when it is clear that nothing follows, and then each at once.
+#[test]
+fn parameters_of_seven_bits_arrive_too() {
+    let (mut show, device) = receiving(&["ch3.nrpn900", "ch3.nrpn901", "ch3.cc1"]);
+    let send = |pairs: &[(u8, u8)]| {
+        for (param, value) in pairs {
+            device.send(Event::control_change(3, *param, *value).expect("valid"));
+        }
+    };
+    send(&[(99, 7), (98, 4), (6, 0), (99, 7), (98, 5), (6, 127), (6, 0), (1, 127)]);
+    let expected =
+        [("ch3.nrpn900", 0.0), ("ch3.nrpn901", 1.0), ("ch3.nrpn901", 0.0), ("ch3.cc1", 1.0)];
+    assert_eq!(show.receive(4), pairs(&expected));
+    // One that sends both halves is told once for both.
+    send(&[(38, 0), (99, 7), (98, 4), (6, 127), (38, 127), (1, 0)]);
+    let expected = [("ch3.nrpn901", 0.0), ("ch3.nrpn900", 1.0), ("ch3.cc1", 0.0)];
+    assert_eq!(show.receive(3), pairs(&expected));
+}
+
+/// What sequencers send when they stop, and keyboards when their panic button is pressed.
+#[test]
+fn all_notes_off_and_resets_release_what_their_source_holds() {
+    let (mut show, device) = receiving(&["ch0.note60", "ch0.note61", "ch1.note60", "ch0.cc64"]);
+    let on = |channel, note| device.send(Event::note_on(channel, note, 127).expect("valid"));
+    let turn = |param, value| {
+        device.send(Event::control_change(0, param, value).expect("valid"));
+    };
+    for controller in [120, 123, 124, 125, 126, 127] {
+        on(0, 60);
+        on(0, 61);
+        on(1, 60);
+        turn(64, 127);
+        assert_eq!(show.receive(4).len(), 4);
+        turn(controller, 0);
+        turn(121, 0);
+        device.send(Event::note_off(1, 60, 0).expect("valid"));
+        let expected =
+            [("ch0.note60", 0.0), ("ch0.note61", 0.0), ("ch0.cc64", 0.0), ("ch1.note60", 0.0)];
+        assert_eq!(show.receive(4), pairs(&expected), "{controller}");
+    }
+}
+
 #[test]
 fn the_last_note_is_told_and_can_be_played() {
     let (mut show, device) = receiving(&["ch0.notenumber", "ch0.velocity"]);
@@ -171,11 +214,40 @@ fn the_end_of_the_show_and_panic_leave_no_note_hanging() {
 }
 
 #[test]
+fn the_end_of_the_show_lets_go_of_the_pedals() {
+    let (mut show, device) = sending(&[], &["ch0.cc64", "ch2.cc66", "ch3.cc64", "ch0.cc65"]);
+    let down = [("ch0.cc64", 1.0), ("ch2.cc66", 1.0), ("ch3.cc64", 1.0), ("ch0.cc65", 1.0)];
+    show.send_all(&down);
+    show.send("ch3.cc64", 0.0);
+    for _ in 0..5 {
+        device.hear(&mut show);
+    }
+    show.finish();
+    assert_eq!(device.hear(&mut show), "Control change channel=0 param=64 value=0");
+    assert_eq!(device.hear(&mut show), "Control change channel=2 param=66 value=0");
+    device.hears_nothing();
+}
+
+#[test]
 fn system_exclusive_messages_come_in_parts_too() {
     let (mut show, device) = receiving(&["sysex.F0 7D xx vv F7"]);
     device.send(Event::system_exclusive(&[0xF0, 0x7D]));
     device.send(Event::system_exclusive(&[5, 127, 0xF7]));
     assert_eq!(show.receive(1), pairs(&[("sysex.F0 7D xx vv F7", 1.0)]));
+}
+
+#[test]
+fn parts_of_messages_of_several_devices_are_kept_apart() {
+    let (mut show, one) = receiving(&["sysex.F0 7D xx vv F7"]);
+    let two = Device::new(&ENGINE.with_borrow(|it| it.clone().expect("set")), "Other");
+    let ours = two.client.find_port("Consort:midi").expect("the port").address();
+    two.port.connect_to(ours).expect("connected");
+    one.send(Event::system_exclusive(&[0xF0, 0x7D, 1]));
+    two.send(Event::system_exclusive(&[0xF0, 0x7D, 2]));
+    one.send(Event::system_exclusive(&[127, 0xF7]));
+    two.send(Event::system_exclusive(&[0, 0xF7]));
+    let name = "sysex.F0 7D xx vv F7";
+    assert_eq!(show.receive(2), pairs(&[(name, 1.0), (name, 0.0)]));
 }
 
 #[test]
@@ -190,10 +262,19 @@ fn what_no_mapping_uses_is_told_as_it_could_be_mapped() {
     device.send(Event::note_on(0, 60, 127).expect("valid"));
     device.send(Event::pitch_bend(1, 8191).expect("valid"));
     device.send(Event::system_exclusive(&[0xF0, 0x7D, 1, 0xF7]));
+    let mut dump = [1; 256];
+    (dump[0], dump[255]) = (0xF0, 0xF7);
+    device.send(Event::system_exclusive(&dump));
     device.send(Event::control_change(0, 1, 127).expect("valid"));
     show.receive(1);
-    let expected =
-        [("ch3.cc9", 1.0), ("ch0.note60", 1.0), ("ch1.pitch", 1.0), ("sysex.F0 7D 01 F7", 1.0)];
+    let long = format!("sysex.F0{} F7", " 01".repeat(254));
+    let expected = [
+        ("ch3.cc9", 1.0),
+        ("ch0.note60", 1.0),
+        ("ch1.pitch", 1.0),
+        ("sysex.F0 7D 01 F7", 1.0),
+        (&long, 1.0),
+    ];
     assert_eq!(*told.borrow(), pairs(&expected));
     for (specification, _) in expected {
         assert!(parse(specification).is_ok(), "{specification}");
