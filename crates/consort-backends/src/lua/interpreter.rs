@@ -90,8 +90,12 @@ impl Script {
             Script::File(path) => path,
         };
         let explain = |error| format!("cannot read {}: {error}", path.display());
-        let length = fs::metadata(path).map_err(explain)?.len();
-        if length > SCRIPT_LIMIT {
+        let metadata = fs::metadata(path).map_err(explain)?;
+        // A FIFO would block, a device may never end.
+        if !metadata.is_file() {
+            return Err(format!("{} is not a regular file", path.display()));
+        }
+        if metadata.len() > SCRIPT_LIMIT {
             return Err(format!("{} is larger than {} MiB", path.display(), SCRIPT_LIMIT >> 20));
         }
         fs::read(path).map_err(explain)
@@ -149,11 +153,13 @@ impl Interpreter {
         package.set("path", path)
     }
 
-    /// Runs the scripts, one after the other, and finds the handlers of the channels.
+    /// Runs the scripts, one after the other, and finds the handlers of the channels. A default
+    /// handler that there is not is an error that is reported, and the show goes on without.
     pub(super) fn load(
         &mut self,
         scripts: &[Script],
         default_handler: Option<&str>,
+        instance: &str,
     ) -> Result<(), String> {
         self.extend_path(scripts).map_err(|error| error.to_string())?;
         self.shared.borrow_mut().is_loading = true;
@@ -175,9 +181,11 @@ impl Interpreter {
         let mapped = shared.channels.iter().take(shared.mapped as usize);
         self.handlers = match default_handler {
             Some(name) => {
-                let handler = function(name)
-                    .ok_or_else(|| format!("the default handler `{name}` is no global function"))?;
-                mapped.map(|_| Some(handler.clone())).collect()
+                let handler = function(name);
+                if handler.is_none() {
+                    tracing::error!(instance, "the default handler `{name}` is no global function");
+                }
+                mapped.map(|_| handler.clone()).collect()
             }
             None => mapped
                 .map(|channel| {

@@ -56,6 +56,7 @@ not there; `require` also looks in the folders of the scripts.",
     instance_options: &[
         OptionSpec {
             name: "script",
+            aliases: &["source"],
             kind: OptionKind::Path,
             repeatable: true,
             example: "chase.lua",
