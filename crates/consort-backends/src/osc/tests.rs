@@ -152,6 +152,30 @@ fn a_bundle_and_an_incoming_pattern_reach_their_channels_in_order() {
     assert_eq!(values(&mut show, 4), expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
+/// Held against every address, the patterns of one datagram were seconds of work.
+#[test]
+fn patterns_beyond_what_can_be_compared_in_good_time_are_dropped_and_counted() {
+    let names: Vec<String> = (0..1_000).map(|nth| format!("/fader/channel/{nth}")).collect();
+    let channels: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (mut show, sender) = receiving(&[], &channels);
+    let mut bytes = Vec::new();
+    let mut bundle = consort_osc::BundleBuilder::new(&mut bytes, consort_osc::TimeTag::IMMEDIATE);
+    bundle.message("/*/channel/7").float(0.25).finish().expect("encodes");
+    for _ in 0..4_000 {
+        bundle.message("/*x").finish().expect("encodes");
+    }
+    bundle.message("/fader/channel/8").float(0.5).finish().expect("encodes");
+    bundle.finish().expect("encodes");
+    sender.send(&bytes).expect("sent");
+    let expected = [("/fader/channel/7", 0.25), ("/fader/channel/8", 0.5)];
+    assert_eq!(values(&mut show, 2), expected.map(|(name, value)| (name.to_owned(), value)));
+    let dropped = show.counters("osc").dropped;
+    assert!((3_800..4_000).contains(&dropped), "{dropped} of 4,000 patterns were dropped");
+    // The next packet has an effort of its own.
+    sender.send(&message("/*/channel/9", vec![OscValue::Float(0.75)])).expect("sent");
+    assert_eq!(values(&mut show, 1), [("/fader/channel/9".to_owned(), 0.75)]);
+}
+
 #[test]
 fn seven_bit_values_survive_a_float_in_between() {
     let (mut show, socket) = sending(&[("/n", "i 0 127")], &["/n"]);
