@@ -14,6 +14,9 @@ const SOCKET: u32 = 0;
 const RESOLVE_BIND: u32 = 1;
 const RESOLVE_DESTINATION: u32 = 2;
 
+/// Packets with so many values each are read in small batches.
+const HEAVY: usize = 64;
+
 pub(super) struct Datagrams {
     bind: Option<Lookup>,
     destination: Option<Lookup>,
@@ -141,6 +144,7 @@ impl Datagrams {
         let Some(socket) = &mut self.socket else { return };
         let mut left = context.budget();
         loop {
+            let mut spent = 0;
             let (learn, learned) = (self.learn, &mut self.learned);
             let received = socket.receive(|bytes, peer| {
                 if let Some(port) = learn
@@ -151,11 +155,18 @@ impl Datagrams {
                         address
                     });
                 }
-                left = left.saturating_sub(receiver.receive(bytes, context).max(1));
+                spent += receiver.receive(bytes, context).max(1);
             });
+            left = left.saturating_sub(spent);
             match received {
                 Ok(received) if !received.more => return,
-                Ok(_) if left == 0 => return context.call_again(SOCKET),
+                Ok(received) if left == 0 => {
+                    // A whole batch of such packets would be a long turn for all others.
+                    if spent > received.count * HEAVY {
+                        socket.take_few();
+                    }
+                    return context.call_again(SOCKET);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     context.count_errors(1);
