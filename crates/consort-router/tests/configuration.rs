@@ -158,6 +158,24 @@ fn map(lines: &str) -> Vec<String> {
 
 // ---- Lines and sections ----
 
+/// Old configurations have comments in Latin-1; MIDIMonster never looks at them.
+#[test]
+fn a_comment_need_not_be_utf_8_and_anything_else_must() {
+    let load = |text: &[u8]| {
+        let files = Files::Memory([("show.cfg".into(), text.to_vec())].into());
+        load_from(&files, Path::new("show.cfg"), &[], REGISTRY)
+    };
+    let comments = b"; B\xFChne\r\n[rig a]\n \t; t\xF6n\xE9 ; \xFF\n[map]\na.x > a.y\n";
+    let loaded = load(comments);
+    let expected = ["show.cfg:1:4 `\u{FFFD}` not-utf-8: a comment is not UTF-8 (byte 3)"];
+    assert_eq!(messages(&loaded), expected);
+    assert_eq!(mapped(&loaded.show.expect("only a comment")), ["a.x>a.y"]);
+    let loaded = load(b"; B\xFChne\n[rig a]\n[map]\na.x > a.\xFC\n");
+    let expected = ["show.cfg:4:9 `\u{FFFD}` not-utf-8: the file is not UTF-8 (byte 30)"];
+    assert_eq!(messages(&loaded), expected);
+    assert!(loaded.show.is_none());
+}
+
 #[test]
 fn only_ascii_space_marks_and_carriage_returns_are_trimmed() {
     let text = "\u{FEFF}[rig a] \r\n\t text \t=\x0B caf\u{e9}\u{a0} \r\n [map]\r\n a.x\u{e9} > a.\u{e9}y \r\n";

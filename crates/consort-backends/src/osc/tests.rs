@@ -305,7 +305,7 @@ fn wrong_options_are_explained() {
         (&[("bind", "1"), ("/a", "")], "types of the arguments are missing"),
         (&[("bind", "1"), ("/a", "x 0 1")], "no type of a number"),
         (&[("bind", "1"), ("/a", "f 0")], "upper end"),
-        (&[("bind", "1"), ("/a", "f 0 1 2")], "more than 1"),
+        (&[("bind", "1"), ("/a", "d -1e308 1e308")], "too wide"),
         (&[("bind", "1"), ("/a", "i 0 1.5")], "no number of type `i`"),
         (&[("bind", "1"), ("/a", "f 1 1")], "empty"),
         (&[("bind", "1"), ("/a", "i 0 3000000000")], "32 bits"),
@@ -318,6 +318,22 @@ fn wrong_options_are_explained() {
         let problems = Stage::new().try_instance(&DESCRIPTOR, "osc", options).expect_err(words);
         assert!(problems.iter().any(|it| it.message.contains(words)), "{options:?}: {problems:?}");
     }
+}
+
+/// As MIDIMonster reads them: numbers for `i` and `h` may have a fraction of nothing, and words
+/// behind the last range say nothing.
+#[test]
+fn options_that_midimonster_takes_are_taken() {
+    let text = "[osc osc]\nbind = 127.0.0.1 9\n/a = ih 0.0 127.0 0x10 1e3\n/b = f 0 1 0 1\n\
+                [map]\nosc./a:1 > osc./b\n";
+    let loaded = consort_router::config::load_text("show.cfg", text, &[], &[&DESCRIPTOR]);
+    let messages: Vec<_> = loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
+    assert_eq!(messages, ["`0` is more than one range needs and is ignored"]);
+    assert!(loaded.show.is_some());
+    let (mut show, socket) = sending(&[("/a", "i 0.0 127.0"), ("/b", "f 0 2 0 1")], &["/a", "/b"]);
+    show.send_all(&[("/a", 1.0), ("/b", 1.0)]);
+    assert_eq!(next(&socket), "/a ,i 127");
+    assert_eq!(next(&socket), "/b ,f 2.0");
 }
 
 fn tcp_show(framing: &str, learn: bool) -> (Performance, u16) {
