@@ -184,6 +184,9 @@ impl<P: Protocol> Node<P> {
             interface.groups.push(group);
         }
         let port = interface.port();
+        let local = interface.bind.target();
+        let destination = config.destination.clone();
+        let destination = destination.map(|it| Lookup::new(it).reached_from(Some(local)));
         self.by_number.entry((config.interface, config.number)).or_default().push(place as u32);
         self.universes.push(Universe {
             slots: Slots::default(),
@@ -191,7 +194,7 @@ impl<P: Protocol> Node<P> {
             merger: Merger::new(config.policy, P::SOURCE_TIMEOUT),
             emitted: Vec::new(),
             output: config.is_output.then(|| Output::new(config.is_realtime, P::REPEATS)),
-            destination: config.destination.clone().map(Lookup::new),
+            destination,
             group: group.map(|group| SocketAddrV4::new(group, port).into()),
             trouble: None,
             errors: 0,

@@ -35,7 +35,9 @@ impl Datagrams {
     pub(super) fn new(bind: Option<HostPort>, destination: Destination) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, None),
-            Destination::Fixed(target) => (Some(Lookup::new(target)), None),
+            Destination::Fixed(target) => {
+                (Some(Lookup::new(target).reached_from(bind.as_ref())), None)
+            }
             Destination::Learn(port) => (None, Some(port)),
         };
         Datagrams {
