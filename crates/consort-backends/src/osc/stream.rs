@@ -1,11 +1,13 @@
 //! OSC over TCP: packets behind a length, or in SLIP frames.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use consort_osc::{LengthPrefixDecoder, SlipDecoder, encode_length_prefixed, encode_slip};
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
+use socket2::{SockRef, TcpKeepalive};
 
 use super::config::{Destination, Transport};
 use super::instance::{Carrier, LIMITS, Receiver};
@@ -19,6 +21,14 @@ const FIRST_PEER: u32 = 16;
 
 /// How many peers may be connected at once.
 const PEER_LIMIT: usize = 64;
+
+/// After how long without a word the kernel asks whether a peer is still there, and how often.
+/// One whose network has gone says nothing, and would keep its place for ever.
+const ASK_AFTER: Duration = Duration::from_secs(30);
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long what was sent may go unanswered before the connection has ended.
+const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// How many bytes may wait for a slow peer.
 const OUTGOING_LIMIT: usize = 1 << 20;
@@ -111,6 +121,17 @@ impl Connection {
         self.outgoing.drain(..done);
         Ok(())
     }
+}
+
+/// What every connection has: faders are small packets that should not wait for each other, and
+/// a peer that is gone is noticed.
+pub(super) fn set_up(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(ASK_AFTER).with_interval(ASK_EVERY).with_retries(3),
+    )?;
+    socket.set_tcp_user_timeout(Some(UNANSWERED))
 }
 
 pub(super) struct Streams {
@@ -209,7 +230,13 @@ impl Streams {
 
     fn accept(&mut self, context: &mut Context<'_>) {
         let Some(listener) = &self.listener else { return };
+        // Whoever knocks faster than we open must not keep everyone else waiting.
+        let mut left = PEER_LIMIT;
         loop {
+            if left == 0 {
+                return context.call_again(LISTENER);
+            }
+            left -= 1;
             let (mut stream, address) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(error) => match error.kind() {
@@ -242,9 +269,9 @@ impl Streams {
             };
             let key = FIRST_PEER + slot as u32;
             let both = Interest::READABLE | Interest::WRITABLE;
-            // Faders are small packets that should not wait for each other.
-            let set_up = stream.set_nodelay(true);
-            if let Err(error) = set_up.and_then(|()| context.register(&mut stream, key, both)) {
+            let registered =
+                set_up(&stream).and_then(|()| context.register(&mut stream, key, both));
+            if let Err(error) = registered {
                 tracing::warn!(instance = context.name(), "{address}: {error}");
                 continue;
             }
@@ -290,7 +317,7 @@ impl Streams {
         match connection.stream.peer_addr() {
             Ok(_) => {
                 connection.is_open = true;
-                connection.stream.set_nodelay(true).map_err(|e| e.to_string())?;
+                set_up(&connection.stream).map_err(|e| e.to_string())?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),

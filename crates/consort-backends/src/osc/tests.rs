@@ -397,6 +397,34 @@ fn a_broken_stream_is_closed_and_the_next_peer_served() {
     assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
 }
 
+/// More than can be accepted in one turn, and more than there is room for: the rest is turned
+/// away, and who was there before is served.
+#[test]
+fn a_rush_of_peers_is_turned_away_and_the_first_is_served() {
+    let (mut show, port) = tcp_show("length", false);
+    let mut first = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    first.write_all(&framed("length", &message("/in", vec![]))).expect("written");
+    assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
+    let connect = |_| TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let crowd: Vec<TcpStream> = (0..100).map(connect).collect();
+    show.until("the rest to be turned away", |show| show.counters("osc").errors == 37);
+    first.write_all(&framed("length", &message("/in", vec![]))).expect("written");
+    assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
+    drop(crowd);
+}
+
+/// Else those whose network has gone would fill all places, one by one.
+#[test]
+fn the_kernel_asks_after_peers_that_say_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("one");
+    let stream = mio::net::TcpStream::connect(address).expect("a stream");
+    super::stream::set_up(&stream).expect("set");
+    let socket = socket2::SockRef::from(&stream);
+    assert!(socket.keepalive().expect("an option"));
+    assert_eq!(socket.tcp_user_timeout().expect("an option"), Some(Duration::from_secs(60)));
+}
+
 #[test]
 fn a_destination_over_tcp_is_connected_to_again() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
