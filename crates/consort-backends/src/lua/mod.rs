@@ -76,7 +76,8 @@ than once, before and behind `script`.",
         OptionSpec {
             name: "default-handler",
             example: "handler",
-            documentation: "The global function to be called for every channel.",
+            documentation: "The global function to be called for every channel. One that there \
+is not is logged, and no handler is called.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {

@@ -36,8 +36,9 @@ Speaks Open Sound Control 1.0 and the types of 1.1.
 option gives, else from the default of their type: `i` 0–255, `f` and `d` 0.0–1.0, `h` 0–1024. \
 `T` and `I` are 1, `F` is 0, a message without arguments is a 1 on `:0`. Arguments of other types \
 keep their place and have no value. An incoming address may be an OSC pattern, it then reaches \
-every channel it matches. The messages of a bundle are handled at once, in order, whatever its \
-time tag.
+every channel it matches; packets with so many patterns that comparing them would hold up the show \
+lose some, which are counted as dropped. The messages of a bundle are handled at once, in order, \
+whatever its time tag.
 
 **Out.** A message leaves when one of its arguments has changed, and always for the first value. \
 Arguments of one address that change together (an XY pad) leave in one message. Whole numbers \
@@ -52,7 +53,8 @@ IPv6 and IPv4: anyone in the network can then send. Bind to `127.0.0.1` for this
 last packet. Use it only in networks where everyone is trusted.
 
 Over TCP, `bind` accepts up to 64 connections and `destination` connects, again and again until \
-somebody answers; with `bind` alone, output goes to everyone who is connected.
+somebody answers; with `bind` alone, output goes to everyone who is connected. A peer whose network \
+has gone is noticed within a minute or so.
 
 Host names are looked up in the background. A port that is in use, a name without an address and \
 a host that does not answer are waited for; the show runs.",
@@ -115,7 +117,7 @@ interface.",
         documentation: "The types of a message's arguments (`i`, `f`, `h`, `d`), then the lower \
 and upper end of the range of each. The address may be a pattern (`?`, `*`, `[a-z]`, `[!a]`, \
 `{one,two}`) and does not include the `root`; the first option that matches a channel counts. A \
-range may run downwards.",
+range may run downwards. Words behind the last range are ignored, with a warning.",
     }],
     channels: &[
         ChannelSyntax {
