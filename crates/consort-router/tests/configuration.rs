@@ -158,6 +158,18 @@ fn map(lines: &str) -> Vec<String> {
 
 // ---- Lines and sections ----
 
+#[test]
+fn an_include_is_found_in_a_folder_whose_name_is_not_utf_8() {
+    use std::os::unix::ffi::OsStringExt;
+    let path = |name: &[u8]| std::path::PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()));
+    let (show, part) = (path(b"B\xFChne/show.cfg"), path(b"B\xFChne/part.cfg"));
+    let text = b"[include part.cfg]\n[map]\na.x > a.y\n".to_vec();
+    let files = Files::Memory([(show.clone(), text), (part, b"[rig a]\n".to_vec())].into());
+    let loaded = load_from(&files, &show, &[], REGISTRY);
+    assert_eq!(messages(&loaded), [""; 0]);
+    assert!(loaded.show.is_some());
+}
+
 /// Old configurations have comments in Latin-1; MIDIMonster never looks at them.
 #[test]
 fn a_comment_need_not_be_utf_8_and_anything_else_must() {

@@ -49,6 +49,8 @@ enum Current {
 
 struct OpenFile {
     identity: PathBuf,
+    /// Where it was read from; the name is for messages, and may not be all of it.
+    path: PathBuf,
     name: String,
     /// The include in this file that is being followed.
     include: Option<Span>,
@@ -112,7 +114,7 @@ impl<'r, 's> Collector<'r, 's> {
             return;
         };
         let name = self.sources.get(source).name().to_owned();
-        self.open.push(OpenFile { identity, name, include: None });
+        self.open.push(OpenFile { identity, path: path.to_owned(), name, include: None });
         let mode = match self.current {
             Current::Outside => Mode::Outside,
             Current::Section(_) => Mode::Options,
@@ -246,11 +248,9 @@ impl<'r, 's> Collector<'r, 's> {
             self.hidden.push(Hidden::File);
             return;
         }
-        let parent = self.sources.get(span.source);
-        let path = join(parent.name(), self.sources.text(span));
-        if let Some(file) = self.open.last_mut() {
-            file.include = Some(span);
-        }
+        let Some(file) = self.open.last_mut() else { return };
+        file.include = Some(span);
+        let path = join(&file.path, self.sources.text(span));
         let before = self.current;
         self.file(&path, Some(span));
         self.current = before;
@@ -336,8 +336,8 @@ pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnosti
 }
 
 /// The path of an included file, named from where consort was started.
-fn join(parent: &str, path: &str) -> PathBuf {
-    match Path::new(parent).parent() {
+fn join(parent: &Path, path: &str) -> PathBuf {
+    match parent.parent() {
         Some(folder) => folder.join(path),
         None => PathBuf::from(path),
     }
