@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use consort_osc::{Limits, Message, Packet};
-use consort_router::{ChannelError, Context, Event, Instance, Readiness, Usage};
+use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
 
-use super::config::{Config, Transport};
+use super::config::{Config, Destination, Transport};
 use super::datagram::Datagrams;
 use super::outputs::Outputs;
 use super::paths::{Found, Paths};
@@ -26,6 +26,8 @@ pub(super) struct OscInstance {
     receiver: Receiver,
     outputs: Outputs,
     transport: Box<dyn Carrier>,
+    /// Whether there will ever be anyone to send to.
+    sends: bool,
 }
 
 /// What moves packets: datagrams or streams.
@@ -140,19 +142,28 @@ impl Receiver {
 
 impl OscInstance {
     pub(super) fn new(config: Config, detect: Rc<Cell<bool>>) -> Self {
+        let sends = config.is_tcp() || config.destination != Destination::None;
         let transport: Box<dyn Carrier> = match config.transport {
             Transport::Datagrams => Box::new(Datagrams::new(config.bind, config.destination)),
             framing => Box::new(Streams::new(config.bind, config.destination, framing)),
         };
         let paths = Paths::new(config.root, config.patterns);
         let receiver = Receiver { paths, detect, complained: false, complained_of_patterns: false };
-        OscInstance { receiver, outputs: Outputs::default(), transport }
+        OscInstance { receiver, outputs: Outputs::default(), transport, sends }
     }
 }
 
 impl Instance for OscInstance {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
         self.receiver.paths.channel(specification, usage)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        if !self.sends && self.receiver.paths.has_targets() {
+            problems
+                .warning(None, "values are mapped to this instance, but it sends nothing")
+                .hint("add `destination = HOST PORT` to send");
+        }
     }
 
     fn start(&mut self, context: &mut Context<'_>) {

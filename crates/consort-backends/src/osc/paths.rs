@@ -175,6 +175,11 @@ impl Paths {
         self.has_sources
     }
 
+    /// Whether any channel is the target of a mapping; before [`Paths::prepare`].
+    pub(super) fn has_targets(&self) -> bool {
+        self.drafts.iter().any(|draft| draft.is_target)
+    }
+
     /// Prepares what is read at run time and returns what is sent; called once, when all
     /// channels are known.
     pub(super) fn prepare(&mut self) -> Outputs {

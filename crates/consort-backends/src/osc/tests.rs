@@ -324,7 +324,7 @@ fn wrong_options_are_explained() {
 /// behind the last range say nothing.
 #[test]
 fn options_that_midimonster_takes_are_taken() {
-    let text = "[osc osc]\nbind = 127.0.0.1 9\n/a = ih 0.0 127.0 0x10 1e3\n/b = f 0 1 0 1\n\
+    let text = "[osc osc]\nbind = 127.0.0.1 9\ndest = 127.0.0.1 8\n/a = ih 0.0 127.0 0x10 1e3\n/b = f 0 1 0 1\n\
                 [map]\nosc./a:1 > osc./b\n";
     let loaded = consort_router::config::load_text("show.cfg", text, &[], &[&DESCRIPTOR]);
     let messages: Vec<_> = loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
@@ -334,6 +334,26 @@ fn options_that_midimonster_takes_are_taken() {
     show.send_all(&[("/a", 1.0), ("/b", 1.0)]);
     assert_eq!(next(&socket), "/a ,i 127");
     assert_eq!(next(&socket), "/b ,f 2.0");
+}
+
+/// As with lights: what goes nowhere is said before the show.
+#[test]
+fn values_for_an_instance_without_a_destination_are_warned_of() {
+    for (options, target, warned) in [
+        (&[("bind", "127.0.0.1 9")][..], true, true),
+        (&[("bind", "127.0.0.1 9")], false, false),
+        (&[("bind", "127.0.0.1 9"), ("destination", "learn")], true, false),
+        (&[("bind", "127.0.0.1 9"), ("transport", "tcp")], true, false),
+    ] {
+        let mut stage = Stage::new();
+        stage.instance(&DESCRIPTOR, "osc", options);
+        match target {
+            true => stage.map("probe.a", "osc./a"),
+            false => stage.map("osc./a", "probe.a"),
+        }
+        let said = stage.check("osc").iter().any(|it| it.message.contains("sends nothing"));
+        assert_eq!(said, warned, "{options:?}, a target: {target}");
+    }
 }
 
 fn tcp_show(framing: &str, learn: bool) -> (Performance, u16) {
