@@ -34,9 +34,15 @@ pub(super) struct Interpreter {
     errors: HashMap<String, u64>,
 }
 
+/// How many times the limit of a handler a script may take to be loaded: nothing sounds yet, and
+/// tables are computed then.
+const LOADING: u32 = 10;
+
 /// When the running function is interrupted.
 struct Guard {
     limit: Duration,
+    /// How many times the limit it has.
+    times: Cell<u32>,
     deadline: Cell<Instant>,
     /// Whether every instruction is looked at, so that a script cannot catch the interruption.
     is_tight: Cell<bool>,
@@ -55,14 +61,16 @@ impl Guard {
             }
             let message = format!(
                 "interrupted: it ran for more than {} ms (`time-limit`); an endless loop?",
-                guard.limit.as_millis()
+                (guard.limit * guard.times.get()).as_millis()
             );
             Err(Error::runtime(message))
         })
     }
 
-    fn begin(self: &Rc<Self>, lua: &Lua) -> mlua::Result<()> {
-        self.deadline.set(Instant::now() + self.limit);
+    /// Something begins to run that has so many times the limit.
+    fn begin(self: &Rc<Self>, lua: &Lua, times: u32) -> mlua::Result<()> {
+        self.times.set(times);
+        self.deadline.set(Instant::now() + self.limit * times);
         if self.is_tight.replace(false) {
             self.watch(lua, LOOK)?;
         }
@@ -128,7 +136,8 @@ impl Interpreter {
         lua.set_memory_limit(MEMORY)?;
         install(&lua, &shared)?;
         let deadline = Cell::new(Instant::now());
-        let guard = Rc::new(Guard { limit, deadline, is_tight: Cell::new(false) });
+        let guard =
+            Rc::new(Guard { limit, times: Cell::new(1), deadline, is_tight: Cell::new(false) });
         guard.watch(&lua, LOOK)?;
         Ok(Interpreter { lua, shared, handlers: Vec::new(), guard, errors: HashMap::new() })
     }
@@ -165,7 +174,7 @@ impl Interpreter {
         self.shared.borrow_mut().is_loading = true;
         let loaded = scripts.iter().try_for_each(|script| {
             let source = script.source()?;
-            self.guard.begin(&self.lua).map_err(|error| error.to_string())?;
+            self.guard.begin(&self.lua, LOADING).map_err(|error| error.to_string())?;
             let run = script.chunk(&self.lua, &source).exec();
             run.map_err(|error| format!("{} cannot be loaded: {error}", script.name()))
         });
@@ -199,7 +208,7 @@ impl Interpreter {
 
     /// Runs something under the time limit; returns how many errors it made.
     fn run(&mut self, work: impl FnOnce() -> mlua::Result<()>, instance: &str) -> u64 {
-        let result = self.guard.begin(&self.lua).and_then(|()| work());
+        let result = self.guard.begin(&self.lua, 1).and_then(|()| work());
         let mut errors = std::mem::take(&mut self.shared.borrow_mut().errors);
         errors.extend(result.err());
         for error in &errors {
