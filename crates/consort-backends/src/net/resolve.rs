@@ -44,6 +44,11 @@ impl Lookup {
         self.address
     }
 
+    /// Forgets the answer, so that a name is looked up again: its address may have changed.
+    pub fn forget(&mut self) {
+        self.address = self.target.literal();
+    }
+
     /// Starts the look-up if it is needed and not under way; its end comes to the instance's
     /// `ready` with `key`.
     ///
@@ -115,6 +120,17 @@ fn choose(mut all: impl Iterator<Item = SocketAddr>, needs_ipv4: bool) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_looked_up_is_forgotten() {
+        let mut lookup = Lookup::new(HostPort::parse("127.0.0.1 9").expect("an address"));
+        lookup.forget();
+        assert!(lookup.address().is_some());
+        let mut lookup = Lookup::new(HostPort::parse("desk.local 9").expect("an address"));
+        lookup.address = "10.0.0.1:9".parse().ok();
+        lookup.forget();
+        assert_eq!(lookup.address(), None);
+    }
 
     #[test]
     fn a_socket_of_ipv4_is_given_an_address_that_it_can_send_to() {

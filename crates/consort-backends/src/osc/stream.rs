@@ -302,6 +302,9 @@ impl Streams {
             self.learned = None;
         }
         if key == OUTBOUND {
+            if let Some(lookup) = &mut self.destination {
+                lookup.forget();
+            }
             let what = if ended.is_open { "the connection to" } else { "no connection to" };
             self.wait(format!("{what} {}: {reason}", ended.peer), context);
         } else {

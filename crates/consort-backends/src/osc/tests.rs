@@ -1,4 +1,5 @@
 //! The backend against plain sockets.
+#![allow(clippy::print_stderr)] // tests that skip say so
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -251,6 +252,12 @@ fn learn_replies_to_the_last_sender_and_to_a_port_if_one_is_given() {
     }
 }
 
+/// The name may mean ::1 first, where nobody listens; then nothing arrives.
+fn v6_first() -> bool {
+    std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 9))
+        .is_ok_and(|mut all| all.next().is_some_and(|first| first.is_ipv6()))
+}
+
 #[test]
 fn a_host_name_is_looked_up_in_the_background() {
     let (socket, port) = peer();
@@ -260,10 +267,7 @@ fn a_host_name_is_looked_up_in_the_background() {
     let mut show = stage.start();
     show.until_state("osc", "up");
     show.send("a", 1.0);
-    // The name may mean ::1 first, where nobody listens; then nothing arrives here.
-    let v6_first = std::net::ToSocketAddrs::to_socket_addrs(&("localhost", port))
-        .is_ok_and(|mut all| all.next().is_some_and(|first| first.is_ipv6()));
-    if !v6_first {
+    if !v6_first() {
         assert_eq!(next(&socket), "/a ,f 1.0");
     }
 }
@@ -447,10 +451,19 @@ fn the_kernel_asks_after_peers_that_say_nothing() {
 
 #[test]
 fn a_destination_over_tcp_is_connected_to_again() {
+    connect_again("127.0.0.1");
+    if v6_first() {
+        eprintln!("SKIPPED: `localhost` is ::1 first");
+    } else {
+        connect_again("localhost");
+    }
+}
+
+fn connect_again(host: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("one").port();
     let mut stage = Stage::new();
-    let destination = format!("127.0.0.1 {port}");
+    let destination = format!("{host} {port}");
     stage.instance(&DESCRIPTOR, "osc", &[("destination", &destination), ("transport", "tcp")]);
     stage.map("probe.out", "osc./out");
     let mut show = stage.start();
