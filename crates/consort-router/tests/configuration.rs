@@ -158,6 +158,21 @@ fn map(lines: &str) -> Vec<String> {
 
 // ---- Lines and sections ----
 
+/// As after pasting from a web page. MIDIMonster leaves out whatever is not ASCII at either end,
+/// here it belongs to the name, and is warned of.
+#[test]
+fn characters_that_nobody_sees_are_warned_of() {
+    let text = "[rig a]\ntext = caf\u{A0}\n[map]\na.x\u{A0} > \u{200B}a.y\u{A0}z\n";
+    let loaded = loaded(text, &[]);
+    let expected = [
+        "show.cfg:2:11 `\u{A0}` invisible-character: an invisible character, U+00A0",
+        "show.cfg:4:4 `\u{A0}` invisible-character: an invisible character, U+00A0",
+        "show.cfg:4:8 `\u{200B}` invisible-character: an invisible character, U+200B",
+        "show.cfg:4:8 `\u{200B}a` unknown-instance: unknown instance `\\u{200b}a`",
+    ];
+    assert_eq!(messages(&loaded), expected);
+}
+
 #[test]
 fn an_include_is_found_in_a_folder_whose_name_is_not_utf_8() {
     use std::os::unix::ffi::OsStringExt;
@@ -191,7 +206,7 @@ fn a_comment_need_not_be_utf_8_and_anything_else_must() {
 #[test]
 fn only_ascii_space_marks_and_carriage_returns_are_trimmed() {
     let text = "\u{FEFF}[rig a] \r\n\t text \t=\x0B caf\u{e9}\u{a0} \r\n [map]\r\n a.x\u{e9} > a.\u{e9}y \r\n";
-    let show = show(text);
+    let show = loaded(text, &[]).show.expect("a show without errors");
     assert_eq!(asked()[1], "text = caf\u{e9}\u{a0}");
     assert_eq!(mapped(&show), ["a.x\u{e9}>a.\u{e9}y"]);
 }
