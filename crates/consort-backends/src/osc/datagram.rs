@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 
+use super::Port;
 use super::config::Destination;
 use super::instance::{Carrier, Receiver};
 use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
@@ -19,6 +21,7 @@ const HEAVY: usize = 64;
 
 pub(super) struct Datagrams {
     bind: Option<Lookup>,
+    port: Rc<Port>,
     destination: Option<Lookup>,
     /// `learn`, and the port that replies go to.
     learn: Option<Option<u16>>,
@@ -32,7 +35,7 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn new(bind: Option<HostPort>, destination: Destination) -> Self {
+    pub(super) fn new(bind: Option<HostPort>, destination: Destination, port: Rc<Port>) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, None),
             Destination::Fixed(target) => {
@@ -42,6 +45,7 @@ impl Datagrams {
         };
         Datagrams {
             bind: bind.map(Lookup::new),
+            port,
             destination,
             learn,
             learned: None,
@@ -183,6 +187,9 @@ impl Datagrams {
 impl Carrier for Datagrams {
     fn start(&mut self, receives: bool, context: &mut Context<'_>) {
         self.receives = receives;
+        if self.port.is_left.get() {
+            self.bind = None;
+        }
         self.open(context);
     }
 

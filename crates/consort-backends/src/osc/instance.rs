@@ -6,6 +6,7 @@ use std::rc::Rc;
 use consort_osc::{Limits, Message, Packet};
 use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
 
+use super::Port;
 use super::config::{Config, Destination, Transport};
 use super::datagram::Datagrams;
 use super::outputs::Outputs;
@@ -28,6 +29,7 @@ pub(super) struct OscInstance {
     transport: Box<dyn Carrier>,
     /// Whether there will ever be anyone to send to.
     sends: bool,
+    port: Rc<Port>,
 }
 
 /// What moves packets: datagrams or streams.
@@ -141,21 +143,27 @@ impl Receiver {
 }
 
 impl OscInstance {
-    pub(super) fn new(config: Config, detect: Rc<Cell<bool>>) -> Self {
+    pub(super) fn new(config: Config, detect: Rc<Cell<bool>>, port: Rc<Port>) -> Self {
         let sends = config.is_tcp() || config.destination != Destination::None;
         let transport: Box<dyn Carrier> = match config.transport {
-            Transport::Datagrams => Box::new(Datagrams::new(config.bind, config.destination)),
+            Transport::Datagrams => {
+                Box::new(Datagrams::new(config.bind, config.destination, Rc::clone(&port)))
+            }
             framing => Box::new(Streams::new(config.bind, config.destination, framing)),
         };
         let paths = Paths::new(config.root, config.patterns);
         let receiver = Receiver { paths, detect, complained: false, complained_of_patterns: false };
-        OscInstance { receiver, outputs: Outputs::default(), transport, sends }
+        OscInstance { receiver, outputs: Outputs::default(), transport, sends, port }
     }
 }
 
 impl Instance for OscInstance {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        self.receiver.paths.channel(specification, usage)
+        let channel = self.receiver.paths.channel(specification, usage)?;
+        if usage == Usage::Source {
+            self.port.hears.set(true);
+        }
+        Ok(channel)
     }
 
     fn check(&self, problems: &mut Problems) {

@@ -340,6 +340,55 @@ fn options_that_midimonster_takes_are_taken() {
     assert_eq!(next(&socket), "/b ,f 2.0");
 }
 
+/// MIDIMonster wants `bind` also of instances that only send, and lets them share a port.
+#[test]
+fn instances_that_only_send_leave_a_port_to_the_one_that_hears() {
+    let (one, first) = peer();
+    let (two, second) = peer();
+    let port = free_port();
+    let text = |hears: &str| {
+        format!(
+            "[osc a]\nbind = 127.0.0.1 {port}\ndestination = 127.0.0.1 {first}\n\
+             [osc b]\nbind = 127.0.0.1 {port}\ndestination = 127.0.0.1 {second}\n\
+             [osc c]\nbind = 0.0.0.0 {port}\ndestination = 127.0.0.1 {first}\n\
+             [map]\nb./in > a./out\nb./in > b./out\nb./in > c./other\n{hears}"
+        )
+    };
+    let load = |text: &str| {
+        let loaded = consort_router::config::load_text("show.cfg", text, &[], &[&DESCRIPTOR]);
+        let said = loaded.diagnostics.iter().map(|it| it.message.clone()).collect::<Vec<_>>();
+        (said, loaded.show)
+    };
+    let (said, show) = load(&text(""));
+    let expected = format!("port {port} is that of instance `b`");
+    assert_eq!(said, [expected.as_str(), &expected]);
+    let mut router = consort_router::Router::new(show.expect("only warnings")).expect("a router");
+    router.start();
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    sender.send_to(&message("/in", vec![OscValue::Float(0.5)]), ("127.0.0.1", port)).expect("sent");
+    for socket in [&one, &two] {
+        socket.set_read_timeout(Some(Duration::from_millis(5))).expect("set");
+    }
+    let (mut heard, deadline) = (Vec::new(), std::time::Instant::now() + DEADLINE);
+    while heard.len() < 3 {
+        assert!(std::time::Instant::now() < deadline, "{heard:?}");
+        router.step(Some(Duration::from_millis(5))).expect("a turn");
+        for (name, socket) in [("one", &one), ("two", &two)] {
+            let mut buffer = [0; 64];
+            if let Ok(count) = socket.recv(&mut buffer) {
+                let packet = Packet::decode(&buffer[..count]).expect("OSC").to_owned();
+                heard.push(format!("{name} {packet}"));
+            }
+        }
+    }
+    heard.sort();
+    assert_eq!(heard, ["one /other ,f 0.5", "one /out ,f 0.5", "two /out ,f 0.5"]);
+
+    let (said, show) = load(&text("a./in > c./other\n"));
+    assert!(said.iter().any(|it| it.contains("already bound by instance `a`")), "{said:?}");
+    assert!(show.is_none());
+}
+
 /// As with lights: what goes nowhere is said before the show.
 #[test]
 fn values_for_an_instance_without_a_destination_are_warned_of() {
