@@ -106,7 +106,17 @@ impl Script {
         if metadata.len() > SCRIPT_LIMIT {
             return Err(format!("{} is larger than {} MiB", path.display(), SCRIPT_LIMIT >> 20));
         }
-        fs::read(path).map_err(explain)
+        let mut source = fs::read(path).map_err(explain)?;
+        // As Lua reads files: without a byte-order mark, and without the text of a first line
+        // that names an interpreter; the line itself still counts.
+        if source.starts_with("\u{FEFF}".as_bytes()) {
+            source.drain(..3);
+        }
+        if source.starts_with(b"#") {
+            let end = source.iter().position(|&byte| byte == b'\n').unwrap_or(source.len());
+            source.drain(..end);
+        }
+        Ok(source)
     }
 
     /// The script as Lua knows it: text, never byte code, which could do anything.

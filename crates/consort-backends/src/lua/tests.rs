@@ -330,6 +330,22 @@ fn a_thread_may_yield_anything() {
     }
 }
 
+/// Lua itself skips both when it reads a file.
+#[test]
+fn a_script_may_begin_with_a_mark_and_the_name_of_an_interpreter() {
+    for start in ["\u{FEFF}", "#!/usr/bin/lua\n", "\u{FEFF}# anything\r\n"] {
+        let script = format!("{start}function in1(value) output('out', value) end");
+        let mut show = show("shebang", &script, &[], &["in1", "out"]);
+        show.send("in1", 0.5);
+        assert_eq!(show.receive(1), named(&[("out", 0.5)]), "{start:?}");
+    }
+    let folder = Folder::new("hash", &[("s.lua", "#!/usr/bin/lua")]);
+    let mut stage = Stage::new();
+    stage.directory.clone_from(&folder.0);
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+    assert_eq!(stage.check("lua"), []);
+}
+
 #[test]
 fn a_script_may_be_called_a_source() {
     let option = DESCRIPTOR.instance_options.iter().find(|option| option.answers_to("source"));
