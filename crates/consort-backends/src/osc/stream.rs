@@ -56,6 +56,8 @@ struct Connection {
     peer: String,
     is_open: bool,
     decoder: Decoder,
+    /// What was read and is not decoded yet, because others had to have their turn.
+    rest: Vec<u8>,
     outgoing: Vec<u8>,
 }
 
@@ -68,29 +70,45 @@ impl Connection {
             Transport::Slip => Decoder::Slip(SlipDecoder::new(LIMITS.size)),
             _ => Decoder::LengthPrefixed(LengthPrefixDecoder::new(LIMITS.size)),
         };
-        Connection { stream, key, peer, is_open: false, decoder, outgoing: Vec::new() }
+        Connection {
+            stream,
+            key,
+            peer,
+            is_open: false,
+            decoder,
+            rest: Vec::new(),
+            outgoing: Vec::new(),
+        }
     }
 
     fn read(&mut self, receiver: &mut Receiver, context: &mut Context<'_>) -> Result<(), Ended> {
         let mut buffer = [0; 16_384];
+        let mut rest = std::mem::take(&mut self.rest);
         let mut left = context.budget();
         loop {
-            let mut input = match self.stream.read(&mut buffer) {
-                Ok(0) => return Err("the peer closed the connection".into()),
-                Ok(count) => &buffer[..count],
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(()),
-                    io::ErrorKind::Interrupted => continue,
-                    _ => return Err(error.to_string()),
+            let mut input = match rest.is_empty() {
+                false => &rest[..],
+                true => match self.stream.read(&mut buffer) {
+                    Ok(0) => return Err("the peer closed the connection".into()),
+                    Ok(count) => &buffer[..count],
+                    Err(error) => match error.kind() {
+                        io::ErrorKind::WouldBlock => return Ok(()),
+                        io::ErrorKind::Interrupted => continue,
+                        _ => return Err(error.to_string()),
+                    },
                 },
             };
-            while let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())? {
+            while left > 0
+                && let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())?
+            {
                 left = left.saturating_sub(receiver.receive(packet, context).max(1));
             }
             if left == 0 {
+                self.rest = input.to_vec();
                 context.call_again(self.key);
                 return Ok(());
             }
+            rest.clear();
         }
     }
 

@@ -458,6 +458,24 @@ fn streams_carry_packets_both_ways_in_both_framings() {
 }
 
 #[test]
+fn what_one_turn_does_not_take_of_a_stream_the_next_ones_do() {
+    for framing in ["length", "slip"] {
+        let (mut show, port) = tcp_show(framing, false);
+        let mut peer = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        let mut bytes = Vec::new();
+        for nth in 0..3_000 {
+            let packet = message("/in", vec![OscValue::Double(f64::from(nth) / 3_000.0)]);
+            bytes.extend(framed(framing, &packet));
+        }
+        peer.write_all(&bytes).expect("written");
+        drop(peer);
+        let expected: Vec<_> =
+            (0..3_000).map(|nth| ("in".to_owned(), f64::from(nth) / 3_000.0)).collect();
+        assert_eq!(show.receive(3_000), expected);
+    }
+}
+
+#[test]
 fn a_broken_stream_is_closed_and_the_next_peer_served() {
     let (mut show, port) = tcp_show("length", false);
     let mut bad = TcpStream::connect(("127.0.0.1", port)).expect("connected");
