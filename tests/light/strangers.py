@@ -1,5 +1,6 @@
 """Art-Net and sACN between `consort run` and strangers: tshark reads what we send, the packages
-`stupidArtnet` and `sacn` receive from us and send to us. All on loopback addresses.
+`stupidArtnet` and `sacn` receive from us and send to us. All on loopback addresses; what happens
+when interfaces and addresses come and go, in network namespaces.
 
     strangers.py PATH_TO_CONSORT
 """
@@ -395,11 +396,71 @@ def interface_returns(binary):
         ip("netns", "delete", there, good=False)
 
 
+def address_changes(binary):
+    """OSC goes on when the machine's address changes: a namespace with a veth pair, and whoever
+    listens in a namespace of its own."""
+    tool = shutil.which("ip")
+    here, there = f"consort-c{os.getpid()}", f"consort-d{os.getpid()}"
+
+    def ip(*arguments, good=True):
+        return subprocess.run([tool, *arguments], capture_output=True, text=True, check=good)
+
+    if os.geteuid() != 0 or not tool or ip("netns", "add", here, good=False).returncode:
+        return skip("network namespaces (root and iproute2 are needed)")
+    ip("netns", "add", there)
+    listen = (
+        "import socket\n"
+        "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+        "s.bind(('10.9.7.2',9000))\n"
+        "while True: print('from',s.recvfrom(99)[1][0],flush=True)\n"
+    )
+    running = []
+    try:
+        veth = ["link", "add", "osc0", "type", "veth", "peer", "name", "osc1", "netns"]
+        ip("-n", here, *veth, there)
+        for space, name, address in ((here, "osc0", "10.9.7.1/24"), (there, "osc1", "10.9.7.2/24")):
+            ip("-n", space, "address", "add", address, "dev", name)
+            ip("-n", space, "link", "set", name, "up")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "show.cfg"
+            log = Path(folder) / "log"
+            path.write_text(
+                "[lua clock]\ncode = n = 0\n"
+                "code = interval(function() n = 1 - n output('tick', n) end, 20)\n"
+                "[osc out]\ndestination = 10.9.7.2 9000\n\n[map]\nclock.tick > out./tick\n"
+            )
+            with open(log, "w") as file:
+                for space, command in (
+                    (there, [sys.executable, "-c", listen]),
+                    (here, [binary, "run", str(path)]),
+                ):
+                    command = [tool, "netns", "exec", space, *command]
+                    running.append(subprocess.Popen(command, stdout=file))
+
+            def heard(words):
+                return bool(until(words, lambda: words in log.read_text()))
+
+            check("OSC goes out over a veth", heard("from 10.9.7.1"))
+            ip("-n", here, "address", "delete", "10.9.7.1/24", "dev", "osc0")
+            ip("-n", here, "address", "add", "10.9.7.5/24", "dev", "osc0")
+            check("OSC goes out from another address", heard("from 10.9.7.5"))
+            running[1].send_signal(signal.SIGTERM)
+            check("stops with status 0", running[1].wait(DEADLINE) == 0)
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        ip("netns", "delete", here, good=False)
+        ip("netns", "delete", there, good=False)
+
+
 def main():
     binary = sys.argv[1]
     decode(binary)
     exchange(binary)
     interface_returns(binary)
+    address_changes(binary)
     if failures:
         print(f"light: {len(failures)} failed: {', '.join(failures)}")
         return 1

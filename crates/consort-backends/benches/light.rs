@@ -124,7 +124,7 @@ fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>
 fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Account {
     let mut receiver =
         DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], input))).expect("bound");
-    let sender = DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
+    let mut sender = DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
     let to = SocketAddr::from(([127, 0, 0, 1], output));
     let mut poll = mio::Poll::new().expect("a poll");
     let mut events = mio::Events::with_capacity(8);

@@ -15,6 +15,11 @@ pub const BUDGET: usize = 256;
 /// what is beyond that is dropped and counted.
 pub const ANSWER_LIMIT: usize = 65_536;
 
+/// How many events that are passed on unchanged may wait at once. Mappings that part and meet
+/// again double a value each time, so a few dozen of them could make more than memory holds;
+/// what is beyond this is dropped and counted.
+pub const ECHO_LIMIT: usize = 1 << 22;
+
 /// Called with an instance's number, a channel specification and a value for input that no
 /// mapping uses.
 pub type Observer = Box<dyn FnMut(InstanceId, &str, f64)>;
@@ -37,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) earliest: Option<Instant>,
     pub(crate) again: Vec<(InstanceId, u32)>,
     /// Who expects an answer within microseconds, and until when it is worth waiting awake.
+    /// Whether it was said that there were more echoes than [`ECHO_LIMIT`].
+    pub(crate) echoes_overflowed: bool,
     pub(crate) expecting: Option<(InstanceId, Instant)>,
     pub(crate) observer: Option<Observer>,
     pub(crate) stopping: bool,
@@ -125,15 +132,30 @@ impl<'a> Context<'a> {
     }
 
     /// Passes a delivery on, on the same channels, within this turn. An event that comes back
-    /// to where it has been, by way of mappings, is dropped and the loop reported. Only for
-    /// instances whose [`Instance::echoes`](crate::Instance::echoes) is true.
+    /// to where it has been, by way of mappings, is dropped and the loop reported; so is what is
+    /// more than [`ECHO_LIMIT`]. Only for instances whose [`Instance::echoes`](crate::Instance::echoes) is true.
     #[inline]
     pub fn echo_all(&mut self, events: &[Event]) {
         let base = self.shared.bases[self.instance.index()];
+        let room = ECHO_LIMIT.saturating_sub(self.shared.arrived.len());
+        let events = if events.len() > room { self.overflow(events, room) } else { events };
         self.shared
             .arrived
             .extend(events.iter().map(|event| Event { channel: base + event.channel, ..*event }));
         add(&self.counters().incoming, events.len() as u64);
+    }
+
+    /// Leaves out the echoes that there is no room for.
+    #[cold]
+    fn overflow<'e>(&mut self, events: &'e [Event], room: usize) -> &'e [Event] {
+        self.count_dropped((events.len() - room) as u64);
+        if !std::mem::replace(&mut self.shared.echoes_overflowed, true) {
+            tracing::warn!(
+                instance = self.name(),
+                "mappings multiply values: more than {ECHO_LIMIT} at once are dropped and counted"
+            );
+        }
+        &events[..room]
     }
 
     /// Something came in that no mapping uses. `specification` is only built when somebody

@@ -160,6 +160,7 @@ impl Router {
             deadlines: vec![None; count],
             earliest: None,
             again: Vec::with_capacity(count),
+            echoes_overflowed: false,
             expecting: None,
             observer: None,
             stopping: false,

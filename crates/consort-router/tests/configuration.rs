@@ -158,10 +158,55 @@ fn map(lines: &str) -> Vec<String> {
 
 // ---- Lines and sections ----
 
+/// As after pasting from a web page. MIDIMonster leaves out whatever is not ASCII at either end,
+/// here it belongs to the name, and is warned of.
+#[test]
+fn characters_that_nobody_sees_are_warned_of() {
+    let text = "[rig a]\ntext = caf\u{A0}\n[map]\na.x\u{A0} > \u{200B}a.y\u{A0}z\n";
+    let loaded = loaded(text, &[]);
+    let expected = [
+        "show.cfg:2:11 `\u{A0}` invisible-character: an invisible character, U+00A0",
+        "show.cfg:4:4 `\u{A0}` invisible-character: an invisible character, U+00A0",
+        "show.cfg:4:8 `\u{200B}` invisible-character: an invisible character, U+200B",
+        "show.cfg:4:8 `\u{200B}a` unknown-instance: unknown instance `\\u{200b}a`",
+    ];
+    assert_eq!(messages(&loaded), expected);
+}
+
+#[test]
+fn an_include_is_found_in_a_folder_whose_name_is_not_utf_8() {
+    use std::os::unix::ffi::OsStringExt;
+    let path = |name: &[u8]| std::path::PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()));
+    let (show, part) = (path(b"B\xFChne/show.cfg"), path(b"B\xFChne/part.cfg"));
+    let text = b"[include part.cfg]\n[map]\na.x > a.y\n".to_vec();
+    let files = Files::Memory([(show.clone(), text), (part, b"[rig a]\n".to_vec())].into());
+    let loaded = load_from(&files, &show, &[], REGISTRY);
+    assert_eq!(messages(&loaded), [""; 0]);
+    assert!(loaded.show.is_some());
+}
+
+/// Old configurations have comments in Latin-1; MIDIMonster never looks at them.
+#[test]
+fn a_comment_need_not_be_utf_8_and_anything_else_must() {
+    let load = |text: &[u8]| {
+        let files = Files::Memory([("show.cfg".into(), text.to_vec())].into());
+        load_from(&files, Path::new("show.cfg"), &[], REGISTRY)
+    };
+    let comments = b"; B\xFChne\r\n[rig a]\n \t; t\xF6n\xE9 ; \xFF\n[map]\na.x > a.y\n";
+    let loaded = load(comments);
+    let expected = ["show.cfg:1:4 `\u{FFFD}` not-utf-8: a comment is not UTF-8 (byte 3)"];
+    assert_eq!(messages(&loaded), expected);
+    assert_eq!(mapped(&loaded.show.expect("only a comment")), ["a.x>a.y"]);
+    let loaded = load(b"; B\xFChne\n[rig a]\n[map]\na.x > a.\xFC\n");
+    let expected = ["show.cfg:4:9 `\u{FFFD}` not-utf-8: the file is not UTF-8 (byte 30)"];
+    assert_eq!(messages(&loaded), expected);
+    assert!(loaded.show.is_none());
+}
+
 #[test]
 fn only_ascii_space_marks_and_carriage_returns_are_trimmed() {
     let text = "\u{FEFF}[rig a] \r\n\t text \t=\x0B caf\u{e9}\u{a0} \r\n [map]\r\n a.x\u{e9} > a.\u{e9}y \r\n";
-    let show = show(text);
+    let show = loaded(text, &[]).show.expect("a show without errors");
     assert_eq!(asked()[1], "text = caf\u{e9}\u{a0}");
     assert_eq!(mapped(&show), ["a.x\u{e9}>a.\u{e9}y"]);
 }

@@ -211,6 +211,50 @@ fn a_loop_that_branches_does_not_multiply() {
     assert_eq!(seen, (0..WIDTH).collect::<Vec<_>>());
 }
 
+/// Passes everything on and remembers nothing.
+struct Bay;
+
+impl Instance for Bay {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made in code"))
+    }
+
+    fn start(&mut self, _: &mut Context<'_>) {}
+
+    fn echoes(&self) -> bool {
+        true
+    }
+
+    fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
+        context.echo_all(events);
+    }
+}
+
+/// Without a loop, one value becomes 200 × 200 × 200 here; with a few more layers it would be
+/// more than any memory holds.
+#[test]
+fn mappings_that_multiply_one_value_are_bounded() {
+    const WIDTH: u32 = 200;
+    let mut show = Builder::new();
+    let source =
+        show.instance("source", 1, Script { at_start: vec![(0, 0.5)], ..Script::default() });
+    let bay = show.instance("bay", 3 * WIDTH, Script::default());
+    show.show.instances[bay as usize].instance = Box::new(Bay);
+    for a in 0..WIDTH {
+        show.map((source, 0), (bay, a));
+        for b in 0..WIDTH {
+            show.map((bay, a), (bay, WIDTH + b));
+            show.map((bay, WIDTH + a), (bay, 2 * WIDTH + b));
+        }
+    }
+    let (router, _) = show.run(|_, _| true);
+    let counters = router.handle().live().counters(InstanceId(bay));
+    let all = u64::from(WIDTH.pow(3));
+    let limit = consort_router::context::ECHO_LIMIT as u64;
+    assert_eq!(counters.dropped, all - limit);
+    assert_eq!(counters.outgoing, u64::from(WIDTH + WIDTH.pow(2)) + all, "each was delivered once");
+}
+
 #[test]
 fn a_long_chain_is_no_loop() {
     const LENGTH: u32 = 500;

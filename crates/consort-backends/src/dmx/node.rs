@@ -19,6 +19,9 @@ const DETECT_LIMIT: usize = 4_096;
 /// How many polls are answered in a second; an answer is larger than its question.
 const POLLS_PER_SECOND: u32 = 20;
 
+/// How often it is logged how many sources a universe has.
+const SOURCES_LOGGED_EVERY: Duration = Duration::from_secs(10);
+
 /// The mark of datagrams that belong to no universe.
 const NO_UNIVERSE: u32 = u32::MAX;
 
@@ -84,6 +87,8 @@ pub(crate) struct Universe {
     trouble: Option<String>,
     /// Errors that other instances met on this one's behalf.
     errors: u64,
+    /// When it was last logged how many sources there are.
+    sources_logged: Option<Instant>,
 }
 
 impl Universe {
@@ -184,6 +189,9 @@ impl<P: Protocol> Node<P> {
             interface.groups.push(group);
         }
         let port = interface.port();
+        let local = interface.bind.target();
+        let destination = config.destination.clone();
+        let destination = destination.map(|it| Lookup::new(it).reached_from(Some(local)));
         self.by_number.entry((config.interface, config.number)).or_default().push(place as u32);
         self.universes.push(Universe {
             slots: Slots::default(),
@@ -191,10 +199,11 @@ impl<P: Protocol> Node<P> {
             merger: Merger::new(config.policy, P::SOURCE_TIMEOUT),
             emitted: Vec::new(),
             output: config.is_output.then(|| Output::new(config.is_realtime, P::REPEATS)),
-            destination: config.destination.clone().map(Lookup::new),
+            destination,
             group: group.map(|group| SocketAddrV4::new(group, port).into()),
             trouble: None,
             errors: 0,
+            sources_logged: None,
             config,
         });
         place
@@ -548,14 +557,17 @@ fn take(
     {
         return 0;
     }
-    let before = universe.merger.source_count();
-    match universe.merger.take(frame, context.now()) {
+    let (before, now) = (universe.merger.source_count(), context.now());
+    match universe.merger.take(frame, now) {
         Taken::Yes => {
-            if universe.merger.source_count() > 1 && before != universe.merger.source_count() {
+            let count = universe.merger.source_count();
+            // Whoever comes and goes with every packet must not fill the log.
+            let is_quiet = |at: Instant| now.saturating_duration_since(at) >= SOURCES_LOGGED_EVERY;
+            if count > 1 && count != before && universe.sources_logged.is_none_or(is_quiet) {
+                universe.sources_logged = Some(now);
                 tracing::info!(
                     instance = universe.config.name,
-                    "{} sources send this universe",
-                    universe.merger.source_count()
+                    "{count} sources send this universe"
                 );
             }
             universe.emit(context)

@@ -204,8 +204,9 @@ fn install_sleep(lua: &Lua, globals: &Table) -> mlua::Result<()> {
 pub(super) fn resume(shared: &Handle, thread: Thread, woken: Option<Instant>) -> mlua::Result<()> {
     let yielded: Variadic<Value> = thread.resume(())?;
     if thread.is_resumable() {
-        // A yield that is not a sleep goes on in the next turn.
-        let time = yielded.first().and_then(Value::as_f64).unwrap_or(0.0).clamp(0.0, LONGEST);
+        // A yield that is not a sleep goes on in the next turn; so does one of NaN.
+        let time = yielded.first().and_then(Value::as_f64).filter(|time| !time.is_nan());
+        let time = time.unwrap_or(0.0).clamp(0.0, LONGEST);
         let time = Duration::from_secs_f64(time / 1_000.0).max(Duration::from_millis(1));
         let mut shared = shared.borrow_mut();
         let now = shared.now();

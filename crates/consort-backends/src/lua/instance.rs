@@ -41,10 +41,10 @@ impl LuaInstance {
         }
     }
 
-    fn load(&mut self) -> Result<Interpreter, String> {
+    fn load(&mut self, instance: &str) -> Result<Interpreter, String> {
         let mut interpreter = Interpreter::new(Rc::clone(&self.shared), self.limit)
             .map_err(|error| format!("no interpreter: {error}"))?;
-        interpreter.load(&self.scripts, self.default_handler.as_deref())?;
+        interpreter.load(&self.scripts, self.default_handler.as_deref(), instance)?;
         Ok(interpreter)
     }
 
@@ -92,7 +92,7 @@ impl Instance for LuaInstance {
 
     fn start(&mut self, context: &mut Context<'_>) {
         self.set_time(context);
-        match self.load() {
+        match self.load(context.name()) {
             Ok(interpreter) => {
                 self.interpreter = Some(interpreter);
                 context.set_state(State::Up);

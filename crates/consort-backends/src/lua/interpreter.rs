@@ -34,9 +34,15 @@ pub(super) struct Interpreter {
     errors: HashMap<String, u64>,
 }
 
+/// How many times the limit of a handler a script may take to be loaded: nothing sounds yet, and
+/// tables are computed then.
+const LOADING: u32 = 10;
+
 /// When the running function is interrupted.
 struct Guard {
     limit: Duration,
+    /// How many times the limit it has.
+    times: Cell<u32>,
     deadline: Cell<Instant>,
     /// Whether every instruction is looked at, so that a script cannot catch the interruption.
     is_tight: Cell<bool>,
@@ -55,14 +61,16 @@ impl Guard {
             }
             let message = format!(
                 "interrupted: it ran for more than {} ms (`time-limit`); an endless loop?",
-                guard.limit.as_millis()
+                (guard.limit * guard.times.get()).as_millis()
             );
             Err(Error::runtime(message))
         })
     }
 
-    fn begin(self: &Rc<Self>, lua: &Lua) -> mlua::Result<()> {
-        self.deadline.set(Instant::now() + self.limit);
+    /// Something begins to run that has so many times the limit.
+    fn begin(self: &Rc<Self>, lua: &Lua, times: u32) -> mlua::Result<()> {
+        self.times.set(times);
+        self.deadline.set(Instant::now() + self.limit * times);
         if self.is_tight.replace(false) {
             self.watch(lua, LOOK)?;
         }
@@ -90,11 +98,25 @@ impl Script {
             Script::File(path) => path,
         };
         let explain = |error| format!("cannot read {}: {error}", path.display());
-        let length = fs::metadata(path).map_err(explain)?.len();
-        if length > SCRIPT_LIMIT {
+        let metadata = fs::metadata(path).map_err(explain)?;
+        // A FIFO would block, a device may never end.
+        if !metadata.is_file() {
+            return Err(format!("{} is not a regular file", path.display()));
+        }
+        if metadata.len() > SCRIPT_LIMIT {
             return Err(format!("{} is larger than {} MiB", path.display(), SCRIPT_LIMIT >> 20));
         }
-        fs::read(path).map_err(explain)
+        let mut source = fs::read(path).map_err(explain)?;
+        // As Lua reads files: without a byte-order mark, and without the text of a first line
+        // that names an interpreter; the line itself still counts.
+        if source.starts_with("\u{FEFF}".as_bytes()) {
+            source.drain(..3);
+        }
+        if source.starts_with(b"#") {
+            let end = source.iter().position(|&byte| byte == b'\n').unwrap_or(source.len());
+            source.drain(..end);
+        }
+        Ok(source)
     }
 
     /// The script as Lua knows it: text, never byte code, which could do anything.
@@ -124,7 +146,8 @@ impl Interpreter {
         lua.set_memory_limit(MEMORY)?;
         install(&lua, &shared)?;
         let deadline = Cell::new(Instant::now());
-        let guard = Rc::new(Guard { limit, deadline, is_tight: Cell::new(false) });
+        let guard =
+            Rc::new(Guard { limit, times: Cell::new(1), deadline, is_tight: Cell::new(false) });
         guard.watch(&lua, LOOK)?;
         Ok(Interpreter { lua, shared, handlers: Vec::new(), guard, errors: HashMap::new() })
     }
@@ -149,17 +172,19 @@ impl Interpreter {
         package.set("path", path)
     }
 
-    /// Runs the scripts, one after the other, and finds the handlers of the channels.
+    /// Runs the scripts, one after the other, and finds the handlers of the channels. A default
+    /// handler that there is not is an error that is reported, and the show goes on without.
     pub(super) fn load(
         &mut self,
         scripts: &[Script],
         default_handler: Option<&str>,
+        instance: &str,
     ) -> Result<(), String> {
         self.extend_path(scripts).map_err(|error| error.to_string())?;
         self.shared.borrow_mut().is_loading = true;
         let loaded = scripts.iter().try_for_each(|script| {
             let source = script.source()?;
-            self.guard.begin(&self.lua).map_err(|error| error.to_string())?;
+            self.guard.begin(&self.lua, LOADING).map_err(|error| error.to_string())?;
             let run = script.chunk(&self.lua, &source).exec();
             run.map_err(|error| format!("{} cannot be loaded: {error}", script.name()))
         });
@@ -175,9 +200,11 @@ impl Interpreter {
         let mapped = shared.channels.iter().take(shared.mapped as usize);
         self.handlers = match default_handler {
             Some(name) => {
-                let handler = function(name)
-                    .ok_or_else(|| format!("the default handler `{name}` is no global function"))?;
-                mapped.map(|_| Some(handler.clone())).collect()
+                let handler = function(name);
+                if handler.is_none() {
+                    tracing::error!(instance, "the default handler `{name}` is no global function");
+                }
+                mapped.map(|_| handler.clone()).collect()
             }
             None => mapped
                 .map(|channel| {
@@ -191,7 +218,7 @@ impl Interpreter {
 
     /// Runs something under the time limit; returns how many errors it made.
     fn run(&mut self, work: impl FnOnce() -> mlua::Result<()>, instance: &str) -> u64 {
-        let result = self.guard.begin(&self.lua).and_then(|()| work());
+        let result = self.guard.begin(&self.lua, 1).and_then(|()| work());
         let mut errors = std::mem::take(&mut self.shared.borrow_mut().errors);
         errors.extend(result.err());
         for error in &errors {

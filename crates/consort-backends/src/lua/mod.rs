@@ -49,13 +49,14 @@ ticks that were missed are left out. What a script sends does not trigger its ow
 
 A script runs on the router's thread: while it runs, nothing else does. One that takes longer \
 than `time-limit` is interrupted and reported with its line, and the show goes on. An error in a \
-handler is reported once with its traceback and counted after that. A script that cannot be \
-loaded fails its instance. A script may use up to 256 MB. The `debug` library and modules in C are \
+handler is reported once with its traceback and counted after that. A script that is missing or \
+is no Lua is an error of the configuration; one that fails while it is loaded fails its instance. A script may use up to 256 MB. The `debug` library and modules in C are \
 not there; `require` also looks in the folders of the scripts.",
     options: &[],
     instance_options: &[
         OptionSpec {
             name: "script",
+            aliases: &["source"],
             kind: OptionKind::Path,
             repeatable: true,
             example: "chase.lua",
@@ -75,7 +76,8 @@ than once, before and behind `script`.",
         OptionSpec {
             name: "default-handler",
             example: "handler",
-            documentation: "The global function to be called for every channel.",
+            documentation: "The global function to be called for every channel. One that there \
+is not is logged, and no handler is called.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -83,7 +85,8 @@ than once, before and behind `script`.",
             kind: OptionKind::Integer(1, 60_000),
             default: Some("200"),
             example: "50",
-            documentation: "How many milliseconds one call of a handler may take.",
+            documentation: "How many milliseconds one call of a handler may take; a script that is \
+loaded has ten times as long.",
             ..OptionSpec::EMPTY
         },
     ],

@@ -283,12 +283,12 @@ fn scripts_that_cannot_be_loaded_are_explained() {
         ("syntax", "function (", "s.lua:1:", true),
         ("nonsense", long.as_str(), "s.lua:1:", true),
         ("runtime", "error('at once')", "at once", false),
-        ("loop", "while true do end", "interrupted", false),
+        ("loop", "while true do end", "more than 200 ms", false),
     ] {
         let folder = Folder::new(name, &[("s.lua", script)]);
         let mut stage = Stage::new();
         stage.directory.clone_from(&folder.0);
-        stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+        stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua"), ("time-limit", "20")]);
         stage.map("probe.a", "lua.in1");
         let problems = stage.check("lua");
         assert_eq!(problems.iter().any(|it| it.message.contains(words)), in_check, "{problems:?}");
@@ -302,10 +302,52 @@ fn scripts_that_cannot_be_loaded_are_explained() {
     let mut stage = Stage::new();
     stage.instance(&DESCRIPTOR, "lua", &[("script", "/no/such/file.lua")]);
     assert!(stage.check("lua")[0].message.contains("/no/such/file.lua"));
-    let folder = Folder::new("missing", &[("s.lua", "")]);
+    let mut stage = Stage::new();
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "/dev/zero")]);
+    assert!(stage.check("lua")[0].message.contains("not a regular file"));
+}
+
+/// MIDIMonster says so and goes on: intervals and threads need no handler.
+#[test]
+fn a_default_handler_that_there_is_not_leaves_the_rest_of_the_script_at_work() {
+    let script = "interval(function() output('out', input_value('in1')) end, 10)";
+    let options = [("default-handler", "nowhere")];
+    let mut show = show("nowhere", script, &options, &["in1", "out"]);
+    assert_eq!(show.state("lua").word(), "up");
+    show.send("in1", 0.5);
+    show.until("the value by way of the interval", |show| {
+        show.received().contains(&("out".to_owned(), 0.5))
+    });
+}
+
+/// What is no time of sleep, a number or not, is none.
+#[test]
+fn a_thread_may_yield_anything() {
+    for yielded in ["0/0", "-1/0", "-5", "'x'", "{}", "nil", ""] {
+        let script = format!("thread(function() coroutine.yield({yielded}) output('out', 1) end)");
+        let mut show = show("yield", &script, &[], &["out"]);
+        assert_eq!(show.receive(1), named(&[("out", 1.0)]), "{yielded}");
+    }
+}
+
+/// Lua itself skips both when it reads a file.
+#[test]
+fn a_script_may_begin_with_a_mark_and_the_name_of_an_interpreter() {
+    for start in ["\u{FEFF}", "#!/usr/bin/lua\n", "\u{FEFF}# anything\r\n"] {
+        let script = format!("{start}function in1(value) output('out', value) end");
+        let mut show = show("shebang", &script, &[], &["in1", "out"]);
+        show.send("in1", 0.5);
+        assert_eq!(show.receive(1), named(&[("out", 0.5)]), "{start:?}");
+    }
+    let folder = Folder::new("hash", &[("s.lua", "#!/usr/bin/lua")]);
     let mut stage = Stage::new();
     stage.directory.clone_from(&folder.0);
-    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua"), ("default-handler", "f")]);
-    let show = stage.start();
-    assert_eq!(show.state("lua").reason(), Some("the default handler `f` is no global function"));
+    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+    assert_eq!(stage.check("lua"), []);
+}
+
+#[test]
+fn a_script_may_be_called_a_source() {
+    let option = DESCRIPTOR.instance_options.iter().find(|option| option.answers_to("source"));
+    assert_eq!(option.map(|option| option.name), Some("script"));
 }

@@ -106,7 +106,9 @@ impl DatagramSocket {
     }
 
     /// Ties the socket to one destination: sending there saves the kernel a look-up of the way
-    /// for each datagram, and nothing from elsewhere is received any more.
+    /// for each datagram, and nothing from elsewhere is received any more. It holds until
+    /// something cannot be sent: a tied socket sends from the address that the machine had when
+    /// it was tied, and never again when that address changes.
     ///
     /// # Errors
     /// What `connect(2)` says.
@@ -114,6 +116,26 @@ impl DatagramSocket {
         self.socket.connect(for_family(to, self.is_v6).unwrap_or(to))?;
         self.connected = Some(to);
         Ok(())
+    }
+
+    /// Ends [`DatagramSocket::connect`]; returns whether it was tied.
+    fn untie(&mut self) -> bool {
+        if self.connected.take().is_none() {
+            return false;
+        }
+        // SAFETY: an address storage of zeros is one of no family (`AF_UNSPEC`), which is how a
+        // socket is untied, and outlives the call.
+        unsafe {
+            let nowhere: libc::sockaddr_storage = zeroed();
+            let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+            libc::connect(self.socket.as_raw_fd(), ptr::from_ref(&nowhere).cast(), length) == 0
+        }
+    }
+
+    /// Has the next call of [`DatagramSocket::receive`] take few datagrams, because each of them
+    /// is much work.
+    pub fn take_few(&mut self) {
+        self.batch = SMALLEST_BATCH;
     }
 
     /// The address it is bound to.
@@ -202,7 +224,7 @@ impl DatagramSocket {
     /// # Errors
     /// What `sendmmsg(2)` says about the first datagram it refuses; that one is dropped.
     /// [`io::ErrorKind::WouldBlock`]: nothing was dropped, wait for room.
-    pub fn send(&self, outgoing: &mut OutgoingDatagrams) -> io::Result<()> {
+    pub fn send(&mut self, outgoing: &mut OutgoingDatagrams) -> io::Result<()> {
         while outgoing.first < outgoing.list.len() {
             let pending = &outgoing.list[outgoing.first..];
             let batch = &pending[..pending.len().min(BATCH)];
@@ -254,6 +276,8 @@ impl DatagramSocket {
                         // tried yet.
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
+                        // It is tried again, from whatever address the machine has now.
+                        _ if self.untie() => {}
                         _ => {
                             outgoing.refused = batch[0].mark;
                             outgoing.first += 1;
@@ -367,7 +391,7 @@ mod tests {
     fn exchange(bind: &str, from: SocketAddr) {
         let mut receiver = DatagramSocket::bind(bind.parse().expect("an address")).expect("bound");
         let port = receiver.local_address().expect("an address").port();
-        let sender = DatagramSocket::bind(from).expect("bound");
+        let mut sender = DatagramSocket::bind(from).expect("bound");
         let target = match from {
             SocketAddr::V4(_) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
             SocketAddr::V6(_) => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port),
@@ -410,7 +434,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_socket_sends_to_ipv4() {
-        let Ok(sender) = DatagramSocket::bind((Ipv6Addr::UNSPECIFIED, 0).into()) else {
+        let Ok(mut sender) = DatagramSocket::bind((Ipv6Addr::UNSPECIFIED, 0).into()) else {
             eprintln!("SKIPPED: this machine has no IPv6");
             return;
         };
@@ -429,6 +453,40 @@ mod tests {
         let address = first.local_address().expect("one");
         let error = DatagramSocket::bind(address).err().expect("refused");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// As after a change of the machine's address, which no tied socket survives.
+    #[test]
+    fn a_tied_socket_that_cannot_send_is_untied_and_goes_on() {
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+        let to = receiver.local_addr().expect("one");
+        let mut sender = DatagramSocket::unbound_for(to).expect("bound");
+        sender.connect(to).expect("connected");
+        let mut outgoing = OutgoingDatagrams::default();
+        outgoing.push(to, |bytes| bytes.extend(b"tied"));
+        sender.send(&mut outgoing).expect("sent");
+        // Larger than any datagram: refused, whatever the socket is tied to.
+        outgoing.push(to, |bytes| bytes.extend([0; 100_000]));
+        outgoing.push(to, |bytes| bytes.extend(b"untied"));
+        sender.send(&mut outgoing).expect_err("refused");
+        assert_eq!(sender.connected, None);
+        sender.send(&mut outgoing).expect("sent");
+        // Whoever is not tied hears everybody.
+        let own = sender.local_address().expect("one").port();
+        let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        stranger.send_to(b"hello", (Ipv4Addr::LOCALHOST, own)).expect("sent");
+        let mut heard = 0;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while heard == 0 {
+            assert!(Instant::now() < deadline, "the socket is still tied");
+            heard += sender.receive(|_, _| {}).expect("received").count;
+        }
+        let mut buffer = [0; 16];
+        for expected in [&b"tied"[..], b"untied"] {
+            let count = receiver.recv(&mut buffer).expect("received");
+            assert_eq!(&buffer[..count], expected);
+        }
     }
 
     #[test]

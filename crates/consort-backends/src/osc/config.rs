@@ -133,7 +133,12 @@ impl Config {
         let mut patterns = Vec::new();
         for (at, entry) in options.family("/") {
             match read_pattern(&entry.name, &entry.value) {
-                Ok(pattern) => patterns.push(pattern),
+                Ok((pattern, extra)) => {
+                    if let Some(message) = extra {
+                        problems.warning(Some(at), message);
+                    }
+                    patterns.push(pattern);
+                }
                 Err(message) => {
                     problems.error(Some(at), message).hint(
                         "write TYPES LOW HIGH for each argument, such as `/1/xy = ff 0 1 0 1`",
@@ -150,7 +155,8 @@ impl Config {
     }
 }
 
-fn read_pattern(name: &str, value: &str) -> Result<PathPattern, String> {
+/// Reads a pattern option; also says which of its words count for nothing, as in MIDIMonster.
+fn read_pattern(name: &str, value: &str) -> Result<(PathPattern, Option<String>), String> {
     let pattern =
         Pattern::new(name).map_err(|error| format!("`{name}` is no OSC pattern: {error}"))?;
     let mut words = value.split_ascii_whitespace();
@@ -173,13 +179,20 @@ fn read_pattern(name: &str, value: &str) -> Result<PathPattern, String> {
             let word = words.next().ok_or_else(|| {
                 format!("the {which} end of the range of argument {nth} (`{letter}`) is missing")
             })?;
+            let number = || word.parse().ok().filter(|it: &f64| it.is_finite());
             let number = match kind {
-                Kind::Int | Kind::Long => parse_integer(word).map(|number| number as f64),
-                Kind::Float | Kind::Double => word.parse().ok().filter(|it: &f64| it.is_finite()),
+                // Also `127.0`, which MIDIMonster takes.
+                Kind::Int | Kind::Long => parse_integer(word)
+                    .map(|number| number as f64)
+                    .or_else(|| number().filter(|it| it.fract() == 0.0)),
+                Kind::Float | Kind::Double => number(),
             };
             number.ok_or_else(|| format!("`{word}` is no number of type `{letter}`"))
         };
         let (low, high) = (end("lower")?, end("upper")?);
+        if !(high - low).is_finite() {
+            return Err(format!("the range of argument {nth} is too wide: {low} to {high}"));
+        }
         if low == high {
             return Err(format!("the range of argument {nth} is empty: {low} to {high}"));
         }
@@ -189,10 +202,12 @@ fn read_pattern(name: &str, value: &str) -> Result<PathPattern, String> {
         }
         parameters.push(Parameter { kind, low, high });
     }
-    match words.next() {
-        Some(word) => Err(format!("`{word}` is more than {} ranges need", types.len())),
-        None => Ok(PathPattern { pattern, parameters: parameters.into() }),
-    }
+    let ranges = match types.len() {
+        1 => "one range needs".to_owned(),
+        count => format!("{count} ranges need"),
+    };
+    let extra = words.next().map(|word| format!("`{word}` is more than {ranges} and is ignored"));
+    Ok((PathPattern { pattern, parameters: parameters.into() }, extra))
 }
 
 fn parse_destination(text: &str) -> Result<Destination, String> {

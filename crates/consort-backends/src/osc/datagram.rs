@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 
+use super::Port;
 use super::config::Destination;
 use super::instance::{Carrier, Receiver};
 use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
@@ -14,8 +16,12 @@ const SOCKET: u32 = 0;
 const RESOLVE_BIND: u32 = 1;
 const RESOLVE_DESTINATION: u32 = 2;
 
+/// Packets with so many values each are read in small batches.
+const HEAVY: usize = 64;
+
 pub(super) struct Datagrams {
     bind: Option<Lookup>,
+    port: Rc<Port>,
     destination: Option<Lookup>,
     /// `learn`, and the port that replies go to.
     learn: Option<Option<u16>>,
@@ -29,14 +35,17 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn new(bind: Option<HostPort>, destination: Destination) -> Self {
+    pub(super) fn new(bind: Option<HostPort>, destination: Destination, port: Rc<Port>) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, None),
-            Destination::Fixed(target) => (Some(Lookup::new(target)), None),
+            Destination::Fixed(target) => {
+                (Some(Lookup::new(target).reached_from(bind.as_ref())), None)
+            }
             Destination::Learn(port) => (None, Some(port)),
         };
         Datagrams {
             bind: bind.map(Lookup::new),
+            port,
             destination,
             learn,
             learned: None,
@@ -141,6 +150,7 @@ impl Datagrams {
         let Some(socket) = &mut self.socket else { return };
         let mut left = context.budget();
         loop {
+            let mut spent = 0;
             let (learn, learned) = (self.learn, &mut self.learned);
             let received = socket.receive(|bytes, peer| {
                 if let Some(port) = learn
@@ -151,11 +161,18 @@ impl Datagrams {
                         address
                     });
                 }
-                left = left.saturating_sub(receiver.receive(bytes, context).max(1));
+                spent += receiver.receive(bytes, context).max(1);
             });
+            left = left.saturating_sub(spent);
             match received {
                 Ok(received) if !received.more => return,
-                Ok(_) if left == 0 => return context.call_again(SOCKET),
+                Ok(received) if left == 0 => {
+                    // A whole batch of such packets would be a long turn for all others.
+                    if spent > received.count * HEAVY {
+                        socket.take_few();
+                    }
+                    return context.call_again(SOCKET);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     context.count_errors(1);
@@ -170,6 +187,9 @@ impl Datagrams {
 impl Carrier for Datagrams {
     fn start(&mut self, receives: bool, context: &mut Context<'_>) {
         self.receives = receives;
+        if self.port.is_left.get() {
+            self.bind = None;
+        }
         self.open(context);
     }
 

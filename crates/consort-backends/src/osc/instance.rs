@@ -4,17 +4,21 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use consort_osc::{Limits, Message, Packet};
-use consort_router::{ChannelError, Context, Event, Instance, Readiness, Usage};
+use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
 
-use super::config::{Config, Transport};
+use super::Port;
+use super::config::{Config, Destination, Transport};
 use super::datagram::Datagrams;
 use super::outputs::Outputs;
-use super::paths::Paths;
+use super::paths::{Found, Paths};
 use super::stream::Streams;
 
 /// How many values one packet may have; a pattern that reaches thousands of channels, thousands
 /// of times in a bundle, stops there.
 const VALUES_PER_PACKET: usize = 65_536;
+
+/// How much of comparing patterns weighs as much as one value in the budget of a turn.
+const EFFORT_A_VALUE: usize = 4_096;
 
 /// What a packet may be: no message is longer than a datagram.
 pub(super) const LIMITS: Limits = Limits::DEFAULT.with_size(1 << 16);
@@ -23,6 +27,9 @@ pub(super) struct OscInstance {
     receiver: Receiver,
     outputs: Outputs,
     transport: Box<dyn Carrier>,
+    /// Whether there will ever be anyone to send to.
+    sends: bool,
+    port: Rc<Port>,
 }
 
 /// What moves packets: datagrams or streams.
@@ -50,21 +57,26 @@ pub(super) struct Receiver {
     pub(super) paths: Paths,
     detect: Rc<Cell<bool>>,
     complained: bool,
+    complained_of_patterns: bool,
 }
 
 impl Receiver {
-    /// Reads one packet and emits its values. Returns how many.
+    /// Reads one packet and emits its values. Returns how much of the turn's budget that took.
     pub(super) fn receive(&mut self, packet: &[u8], context: &mut Context<'_>) -> usize {
         if packet.is_empty() {
             return 0;
         }
         let mut count = 0;
+        let whole = self.paths.effort();
+        let mut effort = whole;
         match Packet::decode_with(packet, &LIMITS) {
             // The usual case, without the iterator over nested bundles.
-            Ok(Packet::Message(message)) => self.message(&message, &mut count, context),
+            Ok(Packet::Message(message)) => {
+                self.message(&message, &mut count, &mut effort, context)
+            }
             Ok(packet) => {
                 for message in packet.messages() {
-                    self.message(&message, &mut count, context);
+                    self.message(&message, &mut count, &mut effort, context);
                 }
             }
             Err(error) => {
@@ -82,21 +94,32 @@ impl Receiver {
         if count > VALUES_PER_PACKET {
             context.count_dropped((count - VALUES_PER_PACKET) as u64);
         }
-        count.min(VALUES_PER_PACKET)
+        count.min(VALUES_PER_PACKET).max((whole - effort) / EFFORT_A_VALUE)
     }
 
     #[inline]
-    fn message(&self, message: &Message<'_>, count: &mut usize, context: &mut Context<'_>) {
-        let known = self.paths.values(message, |channel, value| {
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        count: &mut usize,
+        effort: &mut usize,
+        context: &mut Context<'_>,
+    ) {
+        let found = self.paths.values(message, effort, |channel, value| {
             *count += 1;
             if *count <= VALUES_PER_PACKET {
                 context.emit(channel, value);
             }
         });
-        if !known {
-            self.paths.unmapped(message, |specification, value| {
-                context.unmapped(value, || specification);
-            });
+        match found {
+            // The options' patterns need not be looked through when nobody wants to know.
+            Found::Unknown if context.is_observed() => {
+                self.paths.unmapped(message, |specification, value| {
+                    context.unmapped(value, || specification);
+                });
+            }
+            Found::Known | Found::Unknown => {}
+            Found::TooMuch => self.refuse_pattern(context),
         }
         if self.detect.get() && self.paths.is_ours(message.address_bytes()) {
             tracing::info!(instance = context.name(), "detected {}", message.to_owned());
@@ -104,21 +127,51 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// A packet has more patterns than can be compared in good time.
+    #[cold]
+    fn refuse_pattern(&mut self, context: &mut Context<'_>) {
+        context.count_dropped(1);
+        if !std::mem::replace(&mut self.complained_of_patterns, true) {
+            tracing::warn!(
+                instance = context.name(),
+                "a packet has too many patterns for so many addresses: what is too much is left \
+                 out; further ones are only counted"
+            );
+        }
+    }
+}
+
 impl OscInstance {
-    pub(super) fn new(config: Config, detect: Rc<Cell<bool>>) -> Self {
+    pub(super) fn new(config: Config, detect: Rc<Cell<bool>>, port: Rc<Port>) -> Self {
+        let sends = config.is_tcp() || config.destination != Destination::None;
         let transport: Box<dyn Carrier> = match config.transport {
-            Transport::Datagrams => Box::new(Datagrams::new(config.bind, config.destination)),
+            Transport::Datagrams => {
+                Box::new(Datagrams::new(config.bind, config.destination, Rc::clone(&port)))
+            }
             framing => Box::new(Streams::new(config.bind, config.destination, framing)),
         };
         let paths = Paths::new(config.root, config.patterns);
-        let receiver = Receiver { paths, detect, complained: false };
-        OscInstance { receiver, outputs: Outputs::default(), transport }
+        let receiver = Receiver { paths, detect, complained: false, complained_of_patterns: false };
+        OscInstance { receiver, outputs: Outputs::default(), transport, sends, port }
     }
 }
 
 impl Instance for OscInstance {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        self.receiver.paths.channel(specification, usage)
+        let channel = self.receiver.paths.channel(specification, usage)?;
+        if usage == Usage::Source {
+            self.port.hears.set(true);
+        }
+        Ok(channel)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        if !self.sends && self.receiver.paths.has_targets() {
+            problems
+                .warning(None, "values are mapped to this instance, but it sends nothing")
+                .hint("add `destination = HOST PORT` to send");
+        }
     }
 
     fn start(&mut self, context: &mut Context<'_>) {

@@ -21,7 +21,7 @@ use consort_router::{
 };
 
 use crate::net::HostPort;
-use config::Config;
+use config::{Config, Destination};
 use instance::OscInstance;
 
 /// The registry's entry.
@@ -36,8 +36,9 @@ Speaks Open Sound Control 1.0 and the types of 1.1.
 option gives, else from the default of their type: `i` 0–255, `f` and `d` 0.0–1.0, `h` 0–1024. \
 `T` and `I` are 1, `F` is 0, a message without arguments is a 1 on `:0`. Arguments of other types \
 keep their place and have no value. An incoming address may be an OSC pattern, it then reaches \
-every channel it matches. The messages of a bundle are handled at once, in order, whatever its \
-time tag.
+every channel it matches; packets with so many patterns that comparing them would hold up the show \
+lose some, which are counted as dropped. The messages of a bundle are handled at once, in order, \
+whatever its time tag.
 
 **Out.** A message leaves when one of its arguments has changed, and always for the first value. \
 Arguments of one address that change together (an XY pad) leave in one message. Whole numbers \
@@ -52,7 +53,8 @@ IPv6 and IPv4: anyone in the network can then send. Bind to `127.0.0.1` for this
 last packet. Use it only in networks where everyone is trusted.
 
 Over TCP, `bind` accepts up to 64 connections and `destination` connects, again and again until \
-somebody answers; with `bind` alone, output goes to everyone who is connected.
+somebody answers; with `bind` alone, output goes to everyone who is connected. A peer whose network \
+has gone is noticed within a minute or so.
 
 Host names are looked up in the background. A port that is in use, a name without an address and \
 a host that does not answer are waited for; the show runs.",
@@ -115,7 +117,7 @@ interface.",
         documentation: "The types of a message's arguments (`i`, `f`, `h`, `d`), then the lower \
 and upper end of the range of each. The address may be a pattern (`?`, `*`, `[a-z]`, `[!a]`, \
 `{one,two}`) and does not include the `root`; the first option that matches a channel counts. A \
-range may run downwards.",
+range may run downwards. Words behind the last range are ignored, with a warning.",
     }],
     channels: &[
         ChannelSyntax {
@@ -141,11 +143,53 @@ tablet./1/fader1 > tablet./1/xy1:1
     create: || Box::<Osc>::default(),
 };
 
+/// What an instance that binds an address and the backend know of it together.
+#[derive(Default)]
+struct Port {
+    /// Whether anything that arrives there is of use.
+    hears: Cell<bool>,
+    /// Whether another instance has it: this one sends from any other.
+    is_left: Cell<bool>,
+}
+
+/// An instance that binds an address.
+struct Bound {
+    name: String,
+    /// The number of its option `bind`.
+    at: usize,
+    bind: HostPort,
+    is_tcp: bool,
+    /// Whether it has a destination of its own, and so can send without the port.
+    has_target: bool,
+    port: Rc<Port>,
+}
+
+impl Bound {
+    fn meets(&self, other: &Bound) -> bool {
+        self.bind.overlaps(&other.bind) && self.is_tcp == other.is_tcp
+    }
+
+    /// Whether it needs the port for nothing: MIDIMonster wants `bind` also of those that only
+    /// send.
+    fn can_leave(&self) -> bool {
+        self.has_target && !self.is_tcp && !self.port.hears.get()
+    }
+
+    /// Lets another instance have the port.
+    fn leave_to(&self, other: &Bound, report: &mut dyn FnMut(&str, Problems)) {
+        self.port.is_left.set(true);
+        let message = format!("port {} is that of instance `{}`", self.bind.port, other.name);
+        let mut problems = Problems::new();
+        let hint = "this one only sends, it does so from another port; remove its `bind`";
+        problems.warning(Some(self.at), message).hint(hint);
+        report(&self.name, problems);
+    }
+}
+
 #[derive(Default)]
 struct Osc {
     detect: Rc<Cell<bool>>,
-    /// The name of each instance, what it binds, and whether over TCP.
-    bound: Vec<(String, usize, HostPort, bool)>,
+    bound: Vec<Bound>,
 }
 
 impl Backend for Osc {
@@ -159,27 +203,45 @@ impl Backend for Osc {
         problems: &mut Problems,
     ) -> Option<Box<dyn Instance>> {
         let config = Config::read(&instance.options, problems)?;
+        let port = Rc::<Port>::default();
+        port.hears.set(self.detect.get() || matches!(config.destination, Destination::Learn(_)));
         if let (Some(bind), Some(at)) = (&config.bind, instance.options.position("bind")) {
-            self.bound.push((instance.name, at, bind.clone(), config.is_tcp()));
+            self.bound.push(Bound {
+                name: instance.name,
+                at,
+                bind: bind.clone(),
+                is_tcp: config.is_tcp(),
+                has_target: matches!(config.destination, Destination::Fixed(_)),
+                port: Rc::clone(&port),
+            });
         }
-        Some(Box::new(OscInstance::new(config, Rc::clone(&self.detect))))
+        Some(Box::new(OscInstance::new(config, Rc::clone(&self.detect), port)))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
-        for (nth, (name, at, bind, tcp)) in self.bound.iter().enumerate() {
-            let earlier = self.bound[..nth].iter().find(|it| it.2.overlaps(bind) && it.3 == *tcp);
-            if let Some((other, _, other_bind, _)) = earlier {
+        for (nth, it) in self.bound.iter().enumerate() {
+            let met = self.bound[..nth].iter().filter(|other| it.meets(other));
+            for other in met.filter(|other| !other.port.is_left.get()) {
+                if it.can_leave() {
+                    it.leave_to(other, report);
+                    break;
+                }
+                if other.can_leave() {
+                    other.leave_to(it, report);
+                    continue;
+                }
                 let mut problems = Problems::new();
                 problems
                     .error(
-                        Some(*at),
+                        Some(it.at),
                         format!(
-                            "port {} is already bound by instance `{other}` ({other_bind})",
-                            bind.port
+                            "port {} is already bound by instance `{}` ({})",
+                            it.bind.port, other.name, other.bind
                         ),
                     )
                     .hint("give each instance a port of its own");
-                report(name, problems);
+                report(&it.name, problems);
+                break;
             }
         }
     }

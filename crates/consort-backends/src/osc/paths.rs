@@ -15,6 +15,24 @@ const UNMAPPED: u32 = u32::MAX;
 /// The largest `:n`.
 const ARGUMENT_LIMIT: usize = 63;
 
+/// How much comparing the patterns of one packet may cost: this, or for each address the other,
+/// whichever is more. One packet has room for thousands of patterns, and each of them is held
+/// against every address. An effort of 1 is some ten nanoseconds: a pattern of 32 bytes against
+/// an address of 32 costs 72.
+const EFFORT: usize = 1 << 20;
+const EFFORT_AN_ADDRESS: usize = 256;
+
+/// What an incoming message found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Channels have its address.
+    Known,
+    /// No channel has.
+    Unknown,
+    /// It is a pattern, and too much was spent on patterns already.
+    TooMuch,
+}
+
 /// An address of an instance, as running needs it: where in `addresses` it stands, root
 /// included, and where in `inputs` its arguments.
 #[derive(Clone, Copy)]
@@ -157,6 +175,11 @@ impl Paths {
         self.has_sources
     }
 
+    /// Whether any channel is the target of a mapping; before [`Paths::prepare`].
+    pub(super) fn has_targets(&self) -> bool {
+        self.drafts.iter().any(|draft| draft.is_target)
+    }
+
     /// Prepares what is read at run time and returns what is sent; called once, when all
     /// channels are known.
     pub(super) fn prepare(&mut self) -> Outputs {
@@ -190,23 +213,37 @@ impl Paths {
         address.starts_with(self.root.as_bytes())
     }
 
-    /// Gives every value of a message to `emit` with its channel. Returns whether any channel
-    /// has the message's address.
+    /// What the patterns of one packet may cost.
+    pub(super) fn effort(&self) -> usize {
+        EFFORT.max(self.list.len() * EFFORT_AN_ADDRESS)
+    }
+
+    /// Gives every value of a message to `emit` with its channel. What comparing a pattern costs
+    /// is taken from `effort`; one that would cost more than is left reaches nothing.
     #[inline]
-    pub(super) fn values(&self, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) -> bool {
+    pub(super) fn values(
+        &self,
+        message: &Message<'_>,
+        effort: &mut usize,
+        mut emit: impl FnMut(u32, f64),
+    ) -> Found {
         if let Some(at) = self.find(message.address_bytes()) {
             self.emit(self.list[at as usize], message, &mut emit);
-            return true;
+            return Found::Known;
         }
         let pattern = message.address();
         if !is_pattern(pattern) {
-            return false;
+            return Found::Unknown;
         }
-        let mut found = false;
+        // All or nothing: half of what a pattern means would be wrong.
+        let cost = self.list.len() * 8 + pattern.len() * self.addresses.len() / 16;
+        let Some(left) = effort.checked_sub(cost) else { return Found::TooMuch };
+        *effort = left;
+        let mut found = Found::Unknown;
         for &path in &self.list {
             if address_matches(pattern, path.address(&self.addresses)).unwrap_or(false) {
                 self.emit(path, message, &mut emit);
-                found = true;
+                found = Found::Known;
             }
         }
         found

@@ -1,11 +1,13 @@
 //! OSC over TCP: packets behind a length, or in SLIP frames.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use consort_osc::{LengthPrefixDecoder, SlipDecoder, encode_length_prefixed, encode_slip};
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
+use socket2::{SockRef, TcpKeepalive};
 
 use super::config::{Destination, Transport};
 use super::instance::{Carrier, LIMITS, Receiver};
@@ -19,6 +21,14 @@ const FIRST_PEER: u32 = 16;
 
 /// How many peers may be connected at once.
 const PEER_LIMIT: usize = 64;
+
+/// After how long without a word the kernel asks whether a peer is still there, and how often.
+/// One whose network has gone says nothing, and would keep its place for ever.
+const ASK_AFTER: Duration = Duration::from_secs(30);
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long what was sent may go unanswered before the connection has ended.
+const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// How many bytes may wait for a slow peer.
 const OUTGOING_LIMIT: usize = 1 << 20;
@@ -46,6 +56,8 @@ struct Connection {
     peer: String,
     is_open: bool,
     decoder: Decoder,
+    /// What was read and is not decoded yet, because others had to have their turn.
+    rest: Vec<u8>,
     outgoing: Vec<u8>,
 }
 
@@ -58,29 +70,45 @@ impl Connection {
             Transport::Slip => Decoder::Slip(SlipDecoder::new(LIMITS.size)),
             _ => Decoder::LengthPrefixed(LengthPrefixDecoder::new(LIMITS.size)),
         };
-        Connection { stream, key, peer, is_open: false, decoder, outgoing: Vec::new() }
+        Connection {
+            stream,
+            key,
+            peer,
+            is_open: false,
+            decoder,
+            rest: Vec::new(),
+            outgoing: Vec::new(),
+        }
     }
 
     fn read(&mut self, receiver: &mut Receiver, context: &mut Context<'_>) -> Result<(), Ended> {
         let mut buffer = [0; 16_384];
+        let mut rest = std::mem::take(&mut self.rest);
         let mut left = context.budget();
         loop {
-            let mut input = match self.stream.read(&mut buffer) {
-                Ok(0) => return Err("the peer closed the connection".into()),
-                Ok(count) => &buffer[..count],
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(()),
-                    io::ErrorKind::Interrupted => continue,
-                    _ => return Err(error.to_string()),
+            let mut input = match rest.is_empty() {
+                false => &rest[..],
+                true => match self.stream.read(&mut buffer) {
+                    Ok(0) => return Err("the peer closed the connection".into()),
+                    Ok(count) => &buffer[..count],
+                    Err(error) => match error.kind() {
+                        io::ErrorKind::WouldBlock => return Ok(()),
+                        io::ErrorKind::Interrupted => continue,
+                        _ => return Err(error.to_string()),
+                    },
                 },
             };
-            while let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())? {
+            while left > 0
+                && let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())?
+            {
                 left = left.saturating_sub(receiver.receive(packet, context).max(1));
             }
             if left == 0 {
+                self.rest = input.to_vec();
                 context.call_again(self.key);
                 return Ok(());
             }
+            rest.clear();
         }
     }
 
@@ -111,6 +139,17 @@ impl Connection {
         self.outgoing.drain(..done);
         Ok(())
     }
+}
+
+/// What every connection has: faders are small packets that should not wait for each other, and
+/// a peer that is gone is noticed.
+pub(super) fn set_up(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(ASK_AFTER).with_interval(ASK_EVERY).with_retries(3),
+    )?;
+    socket.set_tcp_user_timeout(Some(UNANSWERED))
 }
 
 pub(super) struct Streams {
@@ -209,7 +248,13 @@ impl Streams {
 
     fn accept(&mut self, context: &mut Context<'_>) {
         let Some(listener) = &self.listener else { return };
+        // Whoever knocks faster than we open must not keep everyone else waiting.
+        let mut left = PEER_LIMIT;
         loop {
+            if left == 0 {
+                return context.call_again(LISTENER);
+            }
+            left -= 1;
             let (mut stream, address) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(error) => match error.kind() {
@@ -242,9 +287,9 @@ impl Streams {
             };
             let key = FIRST_PEER + slot as u32;
             let both = Interest::READABLE | Interest::WRITABLE;
-            // Faders are small packets that should not wait for each other.
-            let set_up = stream.set_nodelay(true);
-            if let Err(error) = set_up.and_then(|()| context.register(&mut stream, key, both)) {
+            let registered =
+                set_up(&stream).and_then(|()| context.register(&mut stream, key, both));
+            if let Err(error) = registered {
                 tracing::warn!(instance = context.name(), "{address}: {error}");
                 continue;
             }
@@ -275,6 +320,9 @@ impl Streams {
             self.learned = None;
         }
         if key == OUTBOUND {
+            if let Some(lookup) = &mut self.destination {
+                lookup.forget();
+            }
             let what = if ended.is_open { "the connection to" } else { "no connection to" };
             self.wait(format!("{what} {}: {reason}", ended.peer), context);
         } else {
@@ -290,7 +338,7 @@ impl Streams {
         match connection.stream.peer_addr() {
             Ok(_) => {
                 connection.is_open = true;
-                connection.stream.set_nodelay(true).map_err(|e| e.to_string())?;
+                set_up(&connection.stream).map_err(|e| e.to_string())?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),

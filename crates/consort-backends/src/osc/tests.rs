@@ -1,4 +1,5 @@
 //! The backend against plain sockets.
+#![allow(clippy::print_stderr)] // tests that skip say so
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -152,6 +153,30 @@ fn a_bundle_and_an_incoming_pattern_reach_their_channels_in_order() {
     assert_eq!(values(&mut show, 4), expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
+/// Held against every address, the patterns of one datagram were seconds of work.
+#[test]
+fn patterns_beyond_what_can_be_compared_in_good_time_are_dropped_and_counted() {
+    let names: Vec<String> = (0..1_000).map(|nth| format!("/fader/channel/{nth}")).collect();
+    let channels: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (mut show, sender) = receiving(&[], &channels);
+    let mut bytes = Vec::new();
+    let mut bundle = consort_osc::BundleBuilder::new(&mut bytes, consort_osc::TimeTag::IMMEDIATE);
+    bundle.message("/*/channel/7").float(0.25).finish().expect("encodes");
+    for _ in 0..4_000 {
+        bundle.message("/*x").finish().expect("encodes");
+    }
+    bundle.message("/fader/channel/8").float(0.5).finish().expect("encodes");
+    bundle.finish().expect("encodes");
+    sender.send(&bytes).expect("sent");
+    let expected = [("/fader/channel/7", 0.25), ("/fader/channel/8", 0.5)];
+    assert_eq!(values(&mut show, 2), expected.map(|(name, value)| (name.to_owned(), value)));
+    let dropped = show.counters("osc").dropped;
+    assert!((3_800..4_000).contains(&dropped), "{dropped} of 4,000 patterns were dropped");
+    // The next packet has an effort of its own.
+    sender.send(&message("/*/channel/9", vec![OscValue::Float(0.75)])).expect("sent");
+    assert_eq!(values(&mut show, 1), [("/fader/channel/9".to_owned(), 0.75)]);
+}
+
 #[test]
 fn seven_bit_values_survive_a_float_in_between() {
     let (mut show, socket) = sending(&[("/n", "i 0 127")], &["/n"]);
@@ -227,6 +252,12 @@ fn learn_replies_to_the_last_sender_and_to_a_port_if_one_is_given() {
     }
 }
 
+/// The name may mean ::1 first, where nobody listens; then nothing arrives.
+fn v6_first() -> bool {
+    std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 9))
+        .is_ok_and(|mut all| all.next().is_some_and(|first| first.is_ipv6()))
+}
+
 #[test]
 fn a_host_name_is_looked_up_in_the_background() {
     let (socket, port) = peer();
@@ -236,10 +267,7 @@ fn a_host_name_is_looked_up_in_the_background() {
     let mut show = stage.start();
     show.until_state("osc", "up");
     show.send("a", 1.0);
-    // The name may mean ::1 first, where nobody listens; then nothing arrives here.
-    let v6_first = std::net::ToSocketAddrs::to_socket_addrs(&("localhost", port))
-        .is_ok_and(|mut all| all.next().is_some_and(|first| first.is_ipv6()));
-    if !v6_first {
+    if !v6_first() {
         assert_eq!(next(&socket), "/a ,f 1.0");
     }
 }
@@ -281,7 +309,7 @@ fn wrong_options_are_explained() {
         (&[("bind", "1"), ("/a", "")], "types of the arguments are missing"),
         (&[("bind", "1"), ("/a", "x 0 1")], "no type of a number"),
         (&[("bind", "1"), ("/a", "f 0")], "upper end"),
-        (&[("bind", "1"), ("/a", "f 0 1 2")], "more than 1"),
+        (&[("bind", "1"), ("/a", "d -1e308 1e308")], "too wide"),
         (&[("bind", "1"), ("/a", "i 0 1.5")], "no number of type `i`"),
         (&[("bind", "1"), ("/a", "f 1 1")], "empty"),
         (&[("bind", "1"), ("/a", "i 0 3000000000")], "32 bits"),
@@ -293,6 +321,91 @@ fn wrong_options_are_explained() {
     for (options, words) in cases {
         let problems = Stage::new().try_instance(&DESCRIPTOR, "osc", options).expect_err(words);
         assert!(problems.iter().any(|it| it.message.contains(words)), "{options:?}: {problems:?}");
+    }
+}
+
+/// As MIDIMonster reads them: numbers for `i` and `h` may have a fraction of nothing, and words
+/// behind the last range say nothing.
+#[test]
+fn options_that_midimonster_takes_are_taken() {
+    let text = "[osc osc]\nbind = 127.0.0.1 9\ndest = 127.0.0.1 8\n/a = ih 0.0 127.0 0x10 1e3\n/b = f 0 1 0 1\n\
+                [map]\nosc./a:1 > osc./b\n";
+    let loaded = consort_router::config::load_text("show.cfg", text, &[], &[&DESCRIPTOR]);
+    let messages: Vec<_> = loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
+    assert_eq!(messages, ["`0` is more than one range needs and is ignored"]);
+    assert!(loaded.show.is_some());
+    let (mut show, socket) = sending(&[("/a", "i 0.0 127.0"), ("/b", "f 0 2 0 1")], &["/a", "/b"]);
+    show.send_all(&[("/a", 1.0), ("/b", 1.0)]);
+    assert_eq!(next(&socket), "/a ,i 127");
+    assert_eq!(next(&socket), "/b ,f 2.0");
+}
+
+/// MIDIMonster wants `bind` also of instances that only send, and lets them share a port.
+#[test]
+fn instances_that_only_send_leave_a_port_to_the_one_that_hears() {
+    let (one, first) = peer();
+    let (two, second) = peer();
+    let port = free_port();
+    let text = |hears: &str| {
+        format!(
+            "[osc a]\nbind = 127.0.0.1 {port}\ndestination = 127.0.0.1 {first}\n\
+             [osc b]\nbind = 127.0.0.1 {port}\ndestination = 127.0.0.1 {second}\n\
+             [osc c]\nbind = 0.0.0.0 {port}\ndestination = 127.0.0.1 {first}\n\
+             [map]\nb./in > a./out\nb./in > b./out\nb./in > c./other\n{hears}"
+        )
+    };
+    let load = |text: &str| {
+        let loaded = consort_router::config::load_text("show.cfg", text, &[], &[&DESCRIPTOR]);
+        let said = loaded.diagnostics.iter().map(|it| it.message.clone()).collect::<Vec<_>>();
+        (said, loaded.show)
+    };
+    let (said, show) = load(&text(""));
+    let expected = format!("port {port} is that of instance `b`");
+    assert_eq!(said, [expected.as_str(), &expected]);
+    let mut router = consort_router::Router::new(show.expect("only warnings")).expect("a router");
+    router.start();
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    sender.send_to(&message("/in", vec![OscValue::Float(0.5)]), ("127.0.0.1", port)).expect("sent");
+    for socket in [&one, &two] {
+        socket.set_read_timeout(Some(Duration::from_millis(5))).expect("set");
+    }
+    let (mut heard, deadline) = (Vec::new(), std::time::Instant::now() + DEADLINE);
+    while heard.len() < 3 {
+        assert!(std::time::Instant::now() < deadline, "{heard:?}");
+        router.step(Some(Duration::from_millis(5))).expect("a turn");
+        for (name, socket) in [("one", &one), ("two", &two)] {
+            let mut buffer = [0; 64];
+            if let Ok(count) = socket.recv(&mut buffer) {
+                let packet = Packet::decode(&buffer[..count]).expect("OSC").to_owned();
+                heard.push(format!("{name} {packet}"));
+            }
+        }
+    }
+    heard.sort();
+    assert_eq!(heard, ["one /other ,f 0.5", "one /out ,f 0.5", "two /out ,f 0.5"]);
+
+    let (said, show) = load(&text("a./in > c./other\n"));
+    assert!(said.iter().any(|it| it.contains("already bound by instance `a`")), "{said:?}");
+    assert!(show.is_none());
+}
+
+/// As with lights: what goes nowhere is said before the show.
+#[test]
+fn values_for_an_instance_without_a_destination_are_warned_of() {
+    for (options, target, warned) in [
+        (&[("bind", "127.0.0.1 9")][..], true, true),
+        (&[("bind", "127.0.0.1 9")], false, false),
+        (&[("bind", "127.0.0.1 9"), ("destination", "learn")], true, false),
+        (&[("bind", "127.0.0.1 9"), ("transport", "tcp")], true, false),
+    ] {
+        let mut stage = Stage::new();
+        stage.instance(&DESCRIPTOR, "osc", options);
+        match target {
+            true => stage.map("probe.a", "osc./a"),
+            false => stage.map("osc./a", "probe.a"),
+        }
+        let said = stage.check("osc").iter().any(|it| it.message.contains("sends nothing"));
+        assert_eq!(said, warned, "{options:?}, a target: {target}");
     }
 }
 
@@ -345,6 +458,24 @@ fn streams_carry_packets_both_ways_in_both_framings() {
 }
 
 #[test]
+fn what_one_turn_does_not_take_of_a_stream_the_next_ones_do() {
+    for framing in ["length", "slip"] {
+        let (mut show, port) = tcp_show(framing, false);
+        let mut peer = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        let mut bytes = Vec::new();
+        for nth in 0..3_000 {
+            let packet = message("/in", vec![OscValue::Double(f64::from(nth) / 3_000.0)]);
+            bytes.extend(framed(framing, &packet));
+        }
+        peer.write_all(&bytes).expect("written");
+        drop(peer);
+        let expected: Vec<_> =
+            (0..3_000).map(|nth| ("in".to_owned(), f64::from(nth) / 3_000.0)).collect();
+        assert_eq!(show.receive(3_000), expected);
+    }
+}
+
+#[test]
 fn a_broken_stream_is_closed_and_the_next_peer_served() {
     let (mut show, port) = tcp_show("length", false);
     let mut bad = TcpStream::connect(("127.0.0.1", port)).expect("connected");
@@ -357,12 +488,49 @@ fn a_broken_stream_is_closed_and_the_next_peer_served() {
     assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
 }
 
+/// More than can be accepted in one turn, and more than there is room for: the rest is turned
+/// away, and who was there before is served.
+#[test]
+fn a_rush_of_peers_is_turned_away_and_the_first_is_served() {
+    let (mut show, port) = tcp_show("length", false);
+    let mut first = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    first.write_all(&framed("length", &message("/in", vec![]))).expect("written");
+    assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
+    let connect = |_| TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let crowd: Vec<TcpStream> = (0..100).map(connect).collect();
+    show.until("the rest to be turned away", |show| show.counters("osc").errors == 37);
+    first.write_all(&framed("length", &message("/in", vec![]))).expect("written");
+    assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
+    drop(crowd);
+}
+
+/// Else those whose network has gone would fill all places, one by one.
+#[test]
+fn the_kernel_asks_after_peers_that_say_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("one");
+    let stream = mio::net::TcpStream::connect(address).expect("a stream");
+    super::stream::set_up(&stream).expect("set");
+    let socket = socket2::SockRef::from(&stream);
+    assert!(socket.keepalive().expect("an option"));
+    assert_eq!(socket.tcp_user_timeout().expect("an option"), Some(Duration::from_secs(60)));
+}
+
 #[test]
 fn a_destination_over_tcp_is_connected_to_again() {
+    connect_again("127.0.0.1");
+    if v6_first() {
+        eprintln!("SKIPPED: `localhost` is ::1 first");
+    } else {
+        connect_again("localhost");
+    }
+}
+
+fn connect_again(host: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("one").port();
     let mut stage = Stage::new();
-    let destination = format!("127.0.0.1 {port}");
+    let destination = format!("{host} {port}");
     stage.instance(&DESCRIPTOR, "osc", &[("destination", &destination), ("transport", "tcp")]);
     stage.map("probe.out", "osc./out");
     let mut show = stage.start();

@@ -49,6 +49,8 @@ enum Current {
 
 struct OpenFile {
     identity: PathBuf,
+    /// Where it was read from; the name is for messages, and may not be all of it.
+    path: PathBuf,
     name: String,
     /// The include in this file that is being followed.
     include: Option<Span>,
@@ -112,7 +114,7 @@ impl<'r, 's> Collector<'r, 's> {
             return;
         };
         let name = self.sources.get(source).name().to_owned();
-        self.open.push(OpenFile { identity, name, include: None });
+        self.open.push(OpenFile { identity, path: path.to_owned(), name, include: None });
         let mode = match self.current {
             Current::Outside => Mode::Outside,
             Current::Section(_) => Mode::Options,
@@ -157,25 +159,30 @@ impl<'r, 's> Collector<'r, 's> {
         self.size += bytes.len() as u64;
         let mut broken = None;
         let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-            broken = Some((error.utf8_error().valid_up_to(), utf16(error.as_bytes())));
+            broken = first_broken(error.as_bytes()).map(|it| (it, utf16(error.as_bytes())));
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         });
         let name = path.display().to_string();
         let directory = self.files.directory(path);
         let source = self.sources.add(name, directory, text);
         self.known.insert(identity.to_owned(), source);
-        if let Some((offset, utf16)) = broken {
-            // Up to the first broken byte the offsets are those of the file.
-            let span = Span::new(source, offset, offset + '\u{FFFD}'.len_utf8());
-            let message = format!("the file is not UTF-8 (byte {offset})");
-            self.sink.push(
-                Diagnostic::error("not-utf-8", message).at(span, "no character in UTF-8").hint(
-                    match utf16 {
-                        true => "it looks like UTF-16: save the file as UTF-8",
-                        false => "it may be Latin-1: save the file as UTF-8",
-                    },
-                ),
-            );
+        if let Some((broken, utf16)) = broken {
+            let (offset, at) = (broken.offset, broken.in_text);
+            let span = Span::new(source, at, at + '\u{FFFD}'.len_utf8());
+            let diagnostic = match broken.in_comment && !utf16 {
+                true => {
+                    let message = format!("a comment is not UTF-8 (byte {offset})");
+                    Diagnostic::warning("not-utf-8", message)
+                }
+                false => {
+                    let message = format!("the file is not UTF-8 (byte {offset})");
+                    Diagnostic::error("not-utf-8", message)
+                }
+            };
+            self.sink.push(diagnostic.at(span, "no character in UTF-8").hint(match utf16 {
+                true => "it looks like UTF-16: save the file as UTF-8",
+                false => "it may be Latin-1: save the file as UTF-8",
+            }));
             if utf16 {
                 return None;
             }
@@ -241,11 +248,9 @@ impl<'r, 's> Collector<'r, 's> {
             self.hidden.push(Hidden::File);
             return;
         }
-        let parent = self.sources.get(span.source);
-        let path = join(parent.name(), self.sources.text(span));
-        if let Some(file) = self.open.last_mut() {
-            file.include = Some(span);
-        }
+        let Some(file) = self.open.last_mut() else { return };
+        file.include = Some(span);
+        let path = join(&file.path, self.sources.text(span));
         let before = self.current;
         self.file(&path, Some(span));
         self.current = before;
@@ -331,11 +336,43 @@ pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnosti
 }
 
 /// The path of an included file, named from where consort was started.
-fn join(parent: &str, path: &str) -> PathBuf {
-    match Path::new(parent).parent() {
+fn join(parent: &Path, path: &str) -> PathBuf {
+    match parent.parent() {
         Some(folder) => folder.join(path),
         None => PathBuf::from(path),
     }
+}
+
+/// A byte that is no UTF-8.
+struct Broken {
+    /// Where it stands in the file.
+    offset: usize,
+    /// Where the character stands that replaces it in the text.
+    in_text: usize,
+    /// Whether it stands in a comment, where it changes nothing.
+    in_comment: bool,
+}
+
+/// The first byte that is no UTF-8: the first outside of comments if there is one.
+fn first_broken(bytes: &[u8]) -> Option<Broken> {
+    let (mut offset, mut in_text, mut first) = (0, 0, None);
+    for line in bytes.split(|&byte| byte == b'\n') {
+        let Err(error) = std::str::from_utf8(line) else {
+            offset += line.len() + 1;
+            in_text += line.len() + 1;
+            continue;
+        };
+        let in_comment = line.trim_ascii_start().starts_with(b";");
+        let valid = error.valid_up_to();
+        let broken = Broken { offset: offset + valid, in_text: in_text + valid, in_comment };
+        if !in_comment {
+            return Some(broken);
+        }
+        first.get_or_insert(broken);
+        offset += line.len() + 1;
+        in_text += String::from_utf8_lossy(line).len() + 1;
+    }
+    first
 }
 
 /// Whether bytes that are not UTF-8 look like UTF-16.

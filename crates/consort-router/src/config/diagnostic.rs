@@ -129,8 +129,16 @@ impl Sink {
     }
 }
 
-/// Text of the configuration as it can be put into a message: one line, no control
-/// characters, not too long, in back quotes.
+/// Whether a character shows nothing, or changes how others are shown.
+pub(crate) fn unseen(character: char) -> bool {
+    character.is_control()
+        || (character.is_whitespace() && character != ' ')
+        || matches!(character, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}')
+        || matches!(character, '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+/// Text of the configuration as it can be put into a message: one line, nothing that is not
+/// seen, not too long, in back quotes.
 pub(crate) fn quoted(text: &str) -> String {
     const LIMIT: usize = 60;
     let mut out = String::from("`");
@@ -139,7 +147,7 @@ pub(crate) fn quoted(text: &str) -> String {
             out.push('…');
             break;
         }
-        if character.is_control() || character == '\u{FEFF}' {
+        if unseen(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);

@@ -16,7 +16,8 @@ pub(crate) fn nearest<'a>(
         return None;
     }
     let folded = name.to_lowercase();
-    let limit = (length / 3).max(1);
+    // One letter for another is a slip, unless there is only one.
+    let limit = if length == 1 { 0 } else { (length / 3).max(1) };
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates.into_iter().take(CANDIDATE_LIMIT) {
         let other = candidate.chars().count();
@@ -89,6 +90,8 @@ mod tests {
         ] {
             assert_eq!(nearest(written, names), meant, "{written}");
         }
+        assert_eq!(nearest("b", ["a", "ab"]), None);
+        assert_eq!(nearest("B", ["a", "b"]), Some("b"));
         assert_eq!(nearest(&"r".repeat(100_000), names), None);
     }
 }

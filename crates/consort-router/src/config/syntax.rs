@@ -4,7 +4,7 @@
 //! it is empty, a comment (it begins with `;`), a section header (`[…]`), an assignment
 //! (`name = value`) or, in `[map]`, a mapping (`source > target`).
 
-use super::diagnostic::{Diagnostic, counted, quoted};
+use super::diagnostic::{Diagnostic, counted, quoted, unseen};
 use super::nearest::nearest;
 use super::source::{SourceId, Span};
 
@@ -379,6 +379,8 @@ impl Parser<'_> {
             self.outside = Some((first, count + 1));
             return;
         }
+        self.warn_of_unseen(name, "belongs to the option's name");
+        self.warn_of_unseen(value, "belongs to the value");
         self.warn_of_comment(value, "belongs to the value");
         self.tree.statements.push(Statement::Option { name, value });
     }
@@ -422,6 +424,8 @@ impl Parser<'_> {
             self.say(diagnostic);
             return;
         }
+        self.warn_of_unseen(left, "belongs to the channel's name");
+        self.warn_of_unseen(right, "belongs to the channel's name");
         self.warn_of_comment(left, "belongs to the channel's name");
         self.warn_of_comment(right, "belongs to the channel's name");
         if let Some(second) = behind.find(['<', '>']) {
@@ -440,6 +444,24 @@ impl Parser<'_> {
             self.say(diagnostic);
         }
         self.tree.statements.push(Statement::Mapping { left, arrow, right });
+    }
+
+    /// White space that is not ASCII, at either end, comes from a web page and is seen by nobody.
+    fn warn_of_unseen(&mut self, span: Span, label: &str) {
+        let text = &self.text[span.start as usize..span.end as usize];
+        let first = text.char_indices().next();
+        let Some((at, character)) = [first, text.char_indices().next_back()]
+            .into_iter()
+            .flatten()
+            .find(|it| unseen(it.1) && !it.1.is_control())
+        else {
+            return;
+        };
+        let message = format!("an invisible character, U+{:04X}", u32::from(character));
+        let diagnostic = Diagnostic::warning("invisible-character", message)
+            .at(span.part(at, at + character.len_utf8()), label)
+            .hint("remove it; text from web pages has such spaces");
+        self.say(diagnostic);
     }
 
     fn warn_of_comment(&mut self, span: Span, label: &str) {
