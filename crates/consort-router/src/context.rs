@@ -41,9 +41,9 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Vec<Option<Instant>>,
     pub(crate) earliest: Option<Instant>,
     pub(crate) again: Vec<(InstanceId, u32)>,
-    /// Who expects an answer within microseconds, and until when it is worth waiting awake.
     /// Whether it was said that there were more echoes than [`ECHO_LIMIT`].
     pub(crate) echoes_overflowed: bool,
+    /// Who expects an answer within microseconds, and until when it is worth waiting awake.
     pub(crate) expecting: Option<(InstanceId, Instant)>,
     pub(crate) observer: Option<Observer>,
     pub(crate) stopping: bool,
