@@ -4,16 +4,28 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use consort_backends::BACKENDS;
+use consort_backends::python;
 use consort_router::config::{self, Override, Show};
-use consort_router::{Handle, InstanceId, Router};
+use consort_router::{BackendDescriptor, Handle, InstanceId, Router};
 
 use crate::cli::RunArgs;
+use crate::diagnostics::{self, counted};
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
-use crate::{diagnostics, monitor, realtime, signals};
+use crate::{log, monitor, realtime, signals};
 
 /// The configuration that is run when none is named.
 const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
+
+/// The backend whose scripts print, giving way to the live view.
+static PYTHON: BackendDescriptor =
+    BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR };
+
+/// All backends, for a show that may have a live view.
+pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
+    let all = BACKENDS.iter();
+    all.map(|&backend| if backend.name == PYTHON.name { &PYTHON } else { backend }).collect()
+}
 
 /// Runs a show. Exit status 0 after a clean stop, 1 when it could not start.
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -26,9 +38,10 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let channels: usize =
         instances(&handle).map(|instance| live.channel_names(instance).len()).sum();
     tracing::info!(
-        "{}: {} instances, {channels} channels; Ctrl-C stops the show",
+        "{}: {}, {}; Ctrl-C stops the show",
         file.display(),
-        live.instance_count()
+        counted(live.instance_count(), "instance"),
+        counted(channels, "channel")
     );
     let local = Local::new(handle.clone(), file.display().to_string());
     let server = serve(&local);
@@ -68,7 +81,7 @@ pub(crate) fn serve(show: &Local) -> Option<Server> {
     match Server::start(show.clone()) {
         Ok(server) => Some(server),
         Err(error) => {
-            tracing::warn!("`consort monitor` cannot attach to this show: {error}");
+            tracing::warn!("`consort monitor` cannot attach to this show: {error:#}");
             None
         }
     }
@@ -86,7 +99,7 @@ fn file(named: Option<&Path>) -> PathBuf {
 
 /// Loads a configuration and prints what there is to say about it.
 fn load(file: &Path, overrides: &[Override]) -> Option<Show> {
-    let loaded = config::load(file, overrides, BACKENDS);
+    let loaded = config::load(file, overrides, &backends());
     diagnostics::print(&loaded);
     loaded.show
 }

@@ -130,6 +130,52 @@ fn after_a_signal_and_after_ctrl_c() {
     }
 }
 
+/// Nothing is written over the view: what is logged and printed before it stands before it, and
+/// what comes while it is there, it shows.
+#[test]
+fn what_is_logged_and_printed_is_not_written_over_the_view() {
+    if support::lacks_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "import midimonster\nprint('written-by-the-script', flush=True)\n";
+    std::fs::write(folder.path().join("printing.py"), script).expect("written");
+    let many: String = (0..200).map(|number| format!("[loopback l{number}]\n")).collect();
+    let more = format!("{many}[python script]\nmodule = printing\n[map]\nscript.x > out./x");
+    let screen = Screen::new();
+    let mut show = Show::start(folder.path(), ["", &more], |run| {
+        screen.attach(run.arg("--monitor"));
+        run.stderr(screen.terminal.try_clone().expect("a descriptor"));
+    });
+    screen.until_taken();
+    until("the view shows what is printed", || screen.text().contains("written-by-the-script"));
+    show.signal("TERM");
+    assert_eq!(show.wait().code(), Some(0));
+    screen.is_given_back();
+    let text = screen.text();
+    let (before, rest) = text.split_once(TAKEN).expect("a view");
+    let (view, after) = rest.split_once(GIVEN_BACK).expect("its end");
+    assert!(before.contains("show.cfg: 203 instances"), "{before}");
+    assert!(after.contains("0 in, 0 out"), "{after}");
+    // The view draws lines of the log without their date, and never ends a line.
+    assert!(!view.contains('\n'), "{view:?}");
+}
+
+#[test]
+fn a_terminal_that_can_only_print_gets_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let screen = Screen::new();
+    let mut show = Show::start(folder.path(), ["", ""], |run| {
+        screen.attach(run.arg("--monitor"));
+        run.stderr(screen.terminal.try_clone().expect("a descriptor")).env("TERM", "dumb");
+    });
+    until("a line is written", || screen.text().contains(" s  in./a 0."));
+    show.signal("TERM");
+    assert_eq!(show.wait().code(), Some(0));
+    until("all is said", || screen.text().contains("0 errors"));
+    assert!(!screen.text().contains('\u{1b}'), "{}", screen.text());
+}
+
 #[test]
 fn after_a_second_signal() {
     if support::lacks_python() {
