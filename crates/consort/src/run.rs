@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use consort_backends::BACKENDS;
 use consort_backends::python;
 use consort_router::config::{self, Override, Show};
@@ -29,7 +30,7 @@ pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
 
 /// Runs a show. Exit status 0 after a clean stop, 1 when it could not start.
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
-    let file = file(arguments.file.as_deref());
+    let file = file(arguments.file.as_deref())?;
     let Some(show) = load(&file, &arguments.overrides()) else { return Ok(ExitCode::FAILURE) };
     let mut router = Router::new(show)?;
     let handle = router.handle();
@@ -87,14 +88,13 @@ pub(crate) fn serve(show: &Local) -> Option<Server> {
     }
 }
 
-fn file(named: Option<&Path>) -> PathBuf {
-    match named {
-        Some(file) => file.to_owned(),
-        None => {
-            let found = DEFAULTS.iter().map(Path::new).find(|file| file.exists());
-            found.unwrap_or(Path::new(DEFAULTS[0])).to_owned()
-        }
-    }
+fn file(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let found = named.or_else(|| DEFAULTS.iter().map(Path::new).find(|file| file.exists()));
+    let found = found.with_context(|| {
+        let defaults = DEFAULTS.join(" nor ");
+        format!("there is neither {defaults} here; name a configuration: `consort run FILE`")
+    })?;
+    Ok(found.to_owned())
 }
 
 /// Loads a configuration and prints what there is to say about it.

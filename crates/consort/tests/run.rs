@@ -21,6 +21,7 @@ impl Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_consort"))
             .args(arguments)
             .current_dir(folder)
+            .env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -152,6 +153,14 @@ fn a_broken_configuration_ends_with_status_1_and_says_where() {
     assert_eq!(show.wait().code(), Some(1));
     let mut show = Running::start(folder.path(), &["run", "absent.cfg"]);
     show.until(&["absent.cfg"]);
+    assert_eq!(show.wait().code(), Some(1));
+}
+
+#[test]
+fn without_a_configuration_it_says_which_are_looked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut show = Running::start(folder.path(), &["run"]);
+    show.until(&["neither show.cfg nor monster.cfg", "`consort run FILE`"]);
     assert_eq!(show.wait().code(), Some(1));
 }
 
