@@ -179,6 +179,7 @@ impl Screen {
                 let name = cut(&self.channels[*channel].name, NAME_LIMIT);
                 format!(" send to {name} a value from 0 to 1 [1]: {text}_   (Enter, Esc)")
             }
+            Mode::Stop => " q again stops the show; any other key goes on".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
             Mode::Normal => {
                 " q quit  / search  s sort  p pause  up/down select  t send a test value".into()

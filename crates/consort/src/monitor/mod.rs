@@ -105,6 +105,7 @@ fn view(
 
 fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> anyhow::Result<()> {
     let mut screen = Screen::new(show.layout()?);
+    screen.is_own = show.own().is_some();
     let is_large = screen.channel_count() > MANY_CHANNELS;
     let frame = if is_large { SLOW_FRAME } else { FRAME };
     let mut terminal = Terminal::take()?;
@@ -130,7 +131,8 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                     Action::Quit => {
                         drop(terminal);
                         // Of another process only the view ends.
-                        if show.stop() {
+                        if let Some(own) = show.own() {
+                            own.stop();
                             signals::ask_by_key();
                         }
                         return Ok(());

@@ -44,6 +44,8 @@ pub(super) enum Mode {
     /// The channel to send a value to, however lines move meanwhile, and the value as typed so
     /// far.
     Send(usize, String),
+    /// A word whether the show is to be stopped.
+    Stop,
 }
 
 /// What a key asks of whoever runs the screen.
@@ -77,6 +79,8 @@ pub(crate) struct Screen {
     pub(super) is_paused: bool,
     pub(super) notice: String,
     pub(super) log: Vec<String>,
+    /// Whether leaving stops the show: then one key that was hit by chance must not.
+    pub(super) is_own: bool,
 }
 
 impl Screen {
@@ -106,6 +110,7 @@ impl Screen {
             is_paused: false,
             notice: String::new(),
             log: Vec::new(),
+            is_own: false,
         };
         screen.arrange();
         screen
@@ -202,6 +207,8 @@ impl Screen {
         self.notice.clear();
         match &mut self.mode {
             Mode::Normal => return self.normal_key(key.code),
+            Mode::Stop if key.code == KeyCode::Char('q') => return Action::Quit,
+            Mode::Stop => self.mode = Mode::Normal,
             Mode::Search => match key.code {
                 KeyCode::Char(character) if self.search.len() < 100 => self.search.push(character),
                 KeyCode::Backspace => drop(self.search.pop()),
@@ -231,6 +238,7 @@ impl Screen {
     fn normal_key(&mut self, code: KeyCode) -> Action {
         let last = self.shown.len().saturating_sub(1);
         match code {
+            KeyCode::Char('q') if self.is_own => self.mode = Mode::Stop,
             KeyCode::Char('q') => return Action::Quit,
             KeyCode::Char('/') => self.mode = Mode::Search,
             KeyCode::Char('p' | ' ') => self.is_paused = !self.is_paused,

@@ -272,8 +272,8 @@ impl Source for Remote {
         }
     }
 
-    fn stop(&mut self) -> bool {
-        false
+    fn own(&self) -> Option<&Local> {
+        None
     }
 }
 
