@@ -8,6 +8,7 @@ use consort_backends::BACKENDS;
 use consort_backends::python;
 use consort_router::config::{self, Override, Show};
 use consort_router::{BackendDescriptor, Handle, InstanceId, Router};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
 use crate::diagnostics::{self, counted};
@@ -17,6 +18,9 @@ use crate::{log, monitor, realtime, signals};
 
 /// The configuration that is run when none is named.
 const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
+
+/// Open files that a show may have, where the system allows as many.
+const DESCRIPTORS: u64 = 65_536;
 
 /// The backend whose scripts print, giving way to the live view.
 static PYTHON: BackendDescriptor =
@@ -32,6 +36,7 @@ pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let file = file(arguments.file.as_deref())?;
     let Some(show) = load(&file, &arguments.overrides()) else { return Ok(ExitCode::FAILURE) };
+    raise_descriptor_limit();
     let mut router = Router::new(show)?;
     let handle = router.handle();
     signals::stop_on_signals(handle.clone())?;
@@ -61,6 +66,17 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     done?;
     summary(&handle);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Allows as many open files as the system lets: each socket is one, each script several. The
+/// usual limit of 1,024 is for programs that wait with select(2), see getrlimit(2).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // Refused, it is as it was.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 /// Runs the router, and tells a service manager that it does.
