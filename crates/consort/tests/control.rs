@@ -157,6 +157,20 @@ fn a_show_that_hangs_hides_no_other() {
         let words = "process 1 runs no show of this user; these do: ";
         assert!(code == Some(1) && (out + &error).contains(words), "{command}: {error}");
     }
+    // So many have asked it that nobody else finds room; that is no reason to wait for ever.
+    let path = folder.path().join(format!("consort/{}.sock", hanging.child.id()));
+    let address = rustix::net::SocketAddrUnix::new(&path).expect("an address");
+    let knock = || {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType};
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        rustix::net::connect(socket.expect("a socket"), &address).is_ok()
+    };
+    assert!((0..100_000).any(|_| !knock()), "there is always room");
+    let (code, out, error) = look(&["status"]);
+    assert!(code == Some(1) && out.contains("show.cfg: process"), "{out}");
+    let words = format!("process {}: the show lets nobody in any more", hanging.child.id());
+    assert!(error.contains(&words), "{error}");
     hanging.signal("CONT");
     show.routes();
 }

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use consort_control::{ANSWER_LIMIT, Answer, Layout, Lines, REQUEST_LIMIT, Reading, Request};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::source::{Local, Source};
 
@@ -213,9 +214,14 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Connects to a show.
-    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
+    /// Connects to a show. Does not block: so many may wait at one that hangs that there is no
+    /// room for more.
+    fn connect(path: &Path) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        let stream = UnixStream::from(socket);
+        stream.set_nonblocking(false)?;
         Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), piece: vec![0; 64 << 10] })
     }
 
@@ -288,11 +294,12 @@ fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
-/// The running shows of this user, by process number; sockets that nobody answers are removed.
+/// The running shows of this user, by process number, or why one cannot be spoken to; sockets
+/// that nobody has are removed.
 ///
 /// # Errors
 /// When the folder of the sockets cannot be read; that there is none is no error.
-pub(crate) fn running() -> anyhow::Result<Vec<(u32, Remote)>> {
+pub(crate) fn running() -> anyhow::Result<Vec<(u32, anyhow::Result<Remote>)>> {
     let folder = folder();
     let entries = match std::fs::read_dir(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -305,13 +312,20 @@ pub(crate) fn running() -> anyhow::Result<Vec<(u32, Remote)>> {
         else {
             continue;
         };
-        match Remote::connect(&path) {
-            Ok(remote) => shows.push((number, remote)),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                let _ = std::fs::remove_file(&path);
-            }
-            Err(error) => tracing::warn!("{}: {error}", path.display()),
-        }
+        let connected = Remote::connect(&path);
+        shows.push((
+            number,
+            match connected.as_ref().map_err(io::Error::kind) {
+                Err(io::ErrorKind::ConnectionRefused) => {
+                    let _ = std::fs::remove_file(&path);
+                    continue;
+                }
+                // It has ended while we looked.
+                Err(io::ErrorKind::NotFound) => continue,
+                Err(io::ErrorKind::WouldBlock) => Err(anyhow!("the show lets nobody in any more")),
+                _ => connected.with_context(|| format!("cannot connect to {}", path.display())),
+            },
+        ));
     }
     shows.sort_by_key(|(number, _)| *number);
     Ok(shows)
@@ -340,6 +354,5 @@ pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
         let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
         bail!("several shows run; name one of these processes: {}", numbers.join(", "));
     }
-    let found = shows.pop().with_context(|| none_such(process, &numbers))?;
-    Ok(found.1)
+    shows.pop().with_context(|| none_such(process, &numbers))?.1
 }

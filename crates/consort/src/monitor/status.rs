@@ -69,13 +69,14 @@ pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let mut shows = Vec::new();
     let mut numbers = Vec::new();
     let mut is_ill = false;
-    for (number, mut show) in socket::running()? {
+    for (number, show) in socket::running()? {
         numbers.push(number);
         if arguments.process.is_some_and(|wanted| wanted != number) {
             continue;
         }
         // One that hangs hides no other.
-        match show.layout().and_then(|layout| Ok(status(layout, show.read(u64::MAX)?))) {
+        let asked = show.and_then(|mut show| Ok(status(show.layout()?, show.read(u64::MAX)?)));
+        match asked {
             Ok(show) => shows.push(show),
             Err(error) if socket::is_ended(&error) => drop(numbers.pop()),
             Err(error) => {
