@@ -44,16 +44,18 @@ Channels with the names of these functions work, but have no handler. A function
 know a channel's name answers `nil`, and `output` to it does nothing; while the scripts are being \
 loaded, `output` makes the channel known. What is sent while loading leaves at the start.
 
+What a script prints (`print`, `io.write`) goes to the log, line by line, and waits for nobody. \
+Whatever else waits for something outside (`os.execute`, the rest of `io`) holds the show up, and \
+`time-limit` does not end it.
+
 Intervals and sleeping threads keep time: a tick that comes late does not move the next, and \
 ticks that were missed are left out. What a script sends does not trigger its own handlers.
 
 A script runs on the router's thread: while it runs, nothing else does. One that takes longer \
-than `time-limit` is interrupted and reported with its line, and the show goes on; but not while \
-it waits for something outside, in `os.execute` or in functions of `io`: those hold the show up. \
-What it prints (`print`, `io.write`) goes to the log, line by line, and waits for nobody. An \
-error in a handler is reported once with its traceback and counted after that. A script that \
-cannot be loaded fails its instance. A script may use up to 256 MB. The `debug` library and \
-modules in C are not there; `require` also looks in the folders of the scripts.",
+than `time-limit` is interrupted and reported with its line, and the show goes on. An error in a \
+handler is reported once with its traceback and counted after that. A script that cannot be \
+loaded fails its instance. A script may use up to 256 MB. The `debug` library and modules in C are \
+not there; `require` also looks in the folders of the scripts.",
     options: &[],
     instance_options: &[
         OptionSpec {

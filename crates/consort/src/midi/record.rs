@@ -66,23 +66,15 @@ pub(super) fn run(
     }
     let mut progress = Progress::new(arguments.quiet);
     let shown = arguments.file.display().to_string();
-    let mut turn = |recorder: &mut Recorder| -> anyhow::Result<()> {
+    while !ending.is_due() && !recorder.is_full() {
         let wait = ending.left(Duration::from_millis(200));
         recorder.listener.client.wait_readable(Some(wait))?;
         recorder.read()?;
-        // A take does not end because nobody looks any more.
-        let _ = progress.show(&shown, recorder.listener.time()?.as_nanoseconds(), 0, out);
-        Ok(())
-    };
-    let mut done = Ok(());
-    while done.is_ok() && !ending.is_due() && !recorder.is_full() {
-        done = turn(&mut recorder);
+        progress.show(&shown, recorder.listener.time()?.as_nanoseconds(), 0, out)?;
     }
     progress.finish();
-    // Whatever broke, what was recorded until then is kept.
     let (file, losses) = recorder.finish()?;
     target.write(&file)?;
-    done?;
     if !arguments.quiet {
         let events = counted(file.message_count(), "event");
         let length = clock(file.length().as_nanoseconds());
