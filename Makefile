@@ -1,12 +1,12 @@
 # Everything a person does here, by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak lint fuzz docs
+.PHONY: help demo test bench soak lint fuzz
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## ten seconds of a show, needs Rust alone
-	@cargo run --release --quiet -p consort -- demo
+	@cargo run --release -p consort -- demo
 
 test: ## installs what the tests need (says what), then runs them all
 	@tests/run

@@ -16,7 +16,7 @@ cargo build --quiet --release -p consort
 folder=$(mktemp -d)
 socket="$folder/tmux"  # of the size that is shown
 trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$folder"' EXIT
-export XDG_RUNTIME_DIR=$folder
+export XDG_RUNTIME_DIR=$folder TMPDIR=$folder
 
 screen() { tmux -S "$socket" capture-pane -p; }
 

@@ -16,6 +16,7 @@
 //! Both sides treat the other as a stranger: lines are bounded ([`REQUEST_LIMIT`],
 //! [`ANSWER_LIMIT`]), nothing here recurses with its input, and what cannot be read is an error.
 
+#[doc(hidden)]
 pub mod fuzz;
 mod lines;
 mod message;

@@ -69,3 +69,8 @@ pub use limits::Limits;
 pub use owned::{OscBundle, OscMessage, OscPacket, OscValue};
 pub use pattern::{MAX_MATCHED_ADDRESS, MAX_PATTERN, Pattern, address_matches};
 pub use time::TimeTag;
+
+/// The example of this crate's README, compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,4 +1,39 @@
-//! SuperCollider servers: boot, connect, nodes, buses, buffers, SynthDefs and scores, blocking and async
+//! SuperCollider: start or join a server, keep its tree, compile SynthDefs, render scores;
+//! blocking and async, in real time or into a file.
+//!
+//! | to … | take … |
+//! |---|---|
+//! | start, join and end a server | [`Server`], which blocks, or [`AsyncServer`], whose futures need no particular executor; [`Options`], [`Timeouts`] |
+//! | make nodes, buses, buffers | the methods of [`Context`], which both have; [`Synth`], [`Group`], [`Bus`], [`Buffer`] |
+//! | have requests take effect together, at one time | [`Moment`] |
+//! | write instruments | [`synthdef`], [`ugens`] |
+//! | read SynthDef files of others | [`SynthDefFile`] |
+//! | render sound without a sound card | [`score::Nonrealtime`], [`score::Score`] |
+//! | hear what the server says | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | read control buses and scopes without asking | [`SharedMemory`] |
+//! | send the server's own requests | [`requests`] |
+//!
+//! # Example
+//!
+//! ```no_run
+//! use consort_sc::synthdef::prelude::*;
+//! use consort_sc::{AddAction, Options, Server};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let ping = SynthDef::build("ping", |controls| {
+//!     let frequency = controls.control("frequency", 440.0);
+//!     let ring = EnvGen::kr(Envelope::percussive(0.01, 1.0)).done_action(DoneAction::FreeSynth);
+//!     Out::ar(0, Pan2::ar(SinOsc::ar(frequency) * ring * 0.2));
+//! })?;
+//! let server = Server::new(Options::default())?;
+//! server.boot()?;
+//! server.add_synthdefs([ping.file()])?;
+//! server.sync()?;
+//! let group = server.default_group();
+//! server.add_synth(&ping, (AddAction::ToHead, &group), [("frequency", 660.0)])?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod allocator;
 mod async_server;
@@ -64,7 +99,8 @@ pub use values::{
 };
 pub use wire::Arguments;
 
-/// The examples of the README, compiled with the other examples.
+/// The examples of the READMEs, this crate's and the workspace's, compiled with the other examples.
 #[cfg(doctest)]
+#[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../README.md")]
 mod readme {}

@@ -8,7 +8,7 @@ use consort_backends::BACKENDS;
 use consort_router::config;
 
 use crate::cli::{CheckArgs, CheckFormat};
-use crate::diagnostics;
+use crate::diagnostics::{self, counted};
 use crate::json::{Counts, Document};
 
 /// Checks configurations. Exit status 0 when all of them can run, 1 otherwise.
@@ -27,9 +27,6 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
         diagnostics::print(&loaded);
         if let Some(counts) = Counts::of(&loaded) {
-            let counted = |count: usize, noun: &str| {
-                format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-            };
             writeln!(
                 out,
                 "{name}: fine, {}, {}, {}",

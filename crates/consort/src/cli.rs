@@ -11,9 +11,20 @@ use crate::sc::ScCommand;
 use crate::sc_files::{RenderArguments, SynthDefArguments};
 use crate::sc_ugens::UGensArguments;
 
+/// What is asked of the environment.
+const ENVIRONMENT: &str = "\
+Environment:
+  CONSORT_LOG      What is logged: warn, info, debug, consort_router=trace, …
+  CONSORT_SEQ      The MIDI sequencer: kernel, or embedded in this process
+  CONSORT_SCSYNTH  The program of SuperCollider's server, otherwise scsynth
+  XDG_RUNTIME_DIR  Where running shows are found; otherwise in /tmp/consort-UID
+  NO_COLOR         Nothing is coloured
+
+Exit status: 0 if all went well, 1 if not, 2 if the command line is wrong.";
+
 /// The control bus for live music and shows.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_help = ENVIRONMENT)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -1,10 +1,12 @@
 //! What there is to say about a configuration, for people.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use consort_router::config::{Diagnostic, Label, Loaded, Severity, Source, Sources};
+
+use crate::log;
 
 /// Lines with more bytes than this are not shown, only named.
 const SHOWN_LINE: usize = 4_096;
@@ -18,8 +20,7 @@ pub(crate) fn print(loaded: &Loaded) {
     if loaded.diagnostics.is_empty() {
         return;
     }
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = render(loaded, colour);
+    let text = render(loaded, log::is_coloured(&io::stderr()));
     // There is nowhere left to complain when standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
@@ -39,21 +40,24 @@ pub(crate) fn render(loaded: &Loaded, colour: bool) -> String {
 
 /// One diagnostic that points into no text.
 pub(crate) fn print_one(diagnostic: &Diagnostic) {
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer =
+        if log::is_coloured(&io::stderr()) { Renderer::styled() } else { Renderer::plain() };
     let text = renderer.render(&[group(diagnostic, &Sources::default())]);
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// `1 event`, `2 events`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// `show.cfg: 5 errors, 1 warning`
 fn total(loaded: &Loaded) -> String {
-    let counted = |count: usize, noun: &str| {
-        (count > 0).then(|| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
-    };
+    let some = |count: usize, noun: &str| (count > 0).then(|| counted(count, noun));
     let left_out = (loaded.suppressed > 0).then(|| format!("{} not shown", loaded.suppressed));
     let parts = [
-        counted(loaded.count(Severity::Error), "error"),
-        counted(loaded.count(Severity::Warning), "warning"),
+        some(loaded.count(Severity::Error), "error"),
+        some(loaded.count(Severity::Warning), "warning"),
         left_out,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use consort_backends::BACKENDS;
-use consort_router::{Router, config};
+use consort_router::{Router, State, config};
 
 use crate::cli::LearnArgs;
 use crate::{diagnostics, signals};
@@ -85,14 +85,17 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
         }
         router.step(left)?;
     }
+    let state = handle.live().state(wanted);
     router.finish()?;
-    say(&report(name, &heards.borrow()));
+    say(&report(name, &heards.borrow(), &state));
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(name: &str, heards: &Heards) -> String {
+fn report(name: &str, heards: &Heards, state: &State) -> String {
     if heards.order.is_empty() {
-        return format!("\nNothing came in at `{name}` that is not mapped already.\n");
+        let why = state.reason().map(|reason| format!(" It is {}: {reason}.", state.word()));
+        let why = why.unwrap_or_default();
+        return format!("\nNothing came in at `{name}` that is not mapped already.{why}\n");
     }
     let mut text = String::from("\nFor [map], with your targets in place of TARGET:\n\n");
     for specification in &heards.order {

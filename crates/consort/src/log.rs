@@ -37,14 +37,17 @@ struct Ring {
 }
 
 /// Sends logs to standard error, in colour where that is a terminal. `CONSORT_LOG` filters
-/// them (`debug`, `consort_router=trace`, …); the default is `info`.
+/// them (`debug`, `consort_router=trace`, …); what it does not speak of is at `info`.
 ///
 /// Keep what is returned until the end of the program: dropping it is [`finish`].
 #[must_use]
 pub(crate) fn init() -> Finish {
-    let filter = EnvFilter::try_from_env("CONSORT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("CONSORT_LOG").unwrap_or_default();
+    let parsed = EnvFilter::try_new(format!("info,{wanted}"));
+    let refused = parsed.as_ref().err().map(ToString::to_string);
+    let filter = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
-    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+    let colour = is_coloured(&io::stderr());
     // Where no thread is to be had, lines are written by those who log.
     if let Ok(queue) = Queue::start(Box::new(io::stderr())) {
         let _ = QUEUED.set(queue);
@@ -56,7 +59,22 @@ pub(crate) fn init() -> Finish {
         .with_target(false)
         .compact()
         .init();
+    if let Some(error) = refused {
+        tracing::warn!("CONSORT_LOG={wanted} cannot be read ({error}); it is `info` instead");
+    }
     Finish
+}
+
+/// Whether what is written there is to be coloured: a terminal that can, and nobody who has
+/// set `NO_COLOR` (no-color.org).
+pub(crate) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_unwanted && !is_dumb()
+}
+
+/// Whether the terminal can do nothing but print.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|name| name == "dumb")
 }
 
 /// Writes what is left of the log when it is dropped.
@@ -68,9 +86,32 @@ impl Drop for Finish {
     }
 }
 
-/// Keeps lines from the terminal (they only go to the ring), or lets them through again.
+/// Keeps lines from the terminal (they only go to the ring), or lets them through again. Those
+/// from before may still be on their way: [`finish`] waits for them.
 pub(crate) fn hold(is_held: bool) {
+    // Whoever writes looks and queues under this lock: once it was had, no line comes late.
+    let _ring = RING.lock().unwrap_or_else(PoisonError::into_inner);
     IS_HELD.store(is_held, Ordering::Release);
+}
+
+/// What scripts print: it goes to standard output, or into the log while the live view has
+/// the terminal.
+pub(crate) struct Print;
+
+impl Write for Print {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !IS_HELD.load(Ordering::Acquire) {
+            return io::stdout().write(bytes);
+        }
+        for line in String::from_utf8_lossy(bytes).lines() {
+            tracing::info!("{line}");
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if IS_HELD.load(Ordering::Acquire) { Ok(()) } else { io::stdout().flush() }
+    }
 }
 
 /// Waits until all lines are written, but not for an output that does not move.
@@ -109,7 +150,6 @@ impl Write for Writer {
             ring.lines.push_back(line);
             ring.next += 1;
         }
-        drop(ring);
         if self.is_terminal && IS_HELD.load(Ordering::Acquire) {
             return Ok(bytes.len());
         }

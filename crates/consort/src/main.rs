@@ -45,8 +45,18 @@ fn main() -> ExitCode {
         if is_reader_gone(&error) {
             return ExitCode::SUCCESS;
         }
-        tracing::error!("{error:#}");
+        tracing::error!("{}", said(&error));
         ExitCode::FAILURE
+    })
+}
+
+/// An error and its causes on one line. A cause that the words before it end with, as libraries
+/// do it whose errors are whole sentences, is not said again.
+fn said(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.is_empty() => cause,
+        cause if text.ends_with(&cause) => text,
+        cause => text + ": " + &cause,
     })
 }
 
@@ -73,4 +83,18 @@ fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
 
 fn sequencer(command: &MidiCommand) -> anyhow::Result<ExitCode> {
     midi::run(command, &signals::flag_on_signals()?, &mut std::io::stdout().lock())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let error = anyhow::Error::new(std::io::Error::from_raw_os_error(2));
+        let whole = error.to_string();
+        assert_eq!(said(&error), whole);
+        let error = error.context(format!("cannot read x: {whole}")).context("nothing is played");
+        assert_eq!(said(&error), format!("nothing is played: cannot read x: {whole}"));
+    }
 }

@@ -141,13 +141,15 @@ fn page(backend: &BackendDescriptor) -> String {
 /// A paragraph of Markdown at the width of a terminal.
 fn wrap(out: &mut String, text: &str, indent: usize) {
     let text = text.replace("**", "");
-    for row in text.lines() {
-        let mut width = 0;
+    for row in rows(&text) {
+        // What goes on in an item of a list stands below its words.
+        let below = indent + if row.starts_with("- ") { 2 } else { 0 };
+        let (mut width, mut indent) = (0, indent);
         for word in row.split_whitespace() {
             let length = word.chars().count();
             if width > 0 && indent + width + 1 + length > WIDTH {
                 out.push('\n');
-                width = 0;
+                (width, indent) = (0, below);
             }
             match width {
                 0 => out.extend(std::iter::repeat_n(' ', indent)),
@@ -158,6 +160,22 @@ fn wrap(out: &mut String, text: &str, indent: usize) {
         }
         out.push('\n');
     }
+}
+
+/// The lines of a paragraph as Markdown has them: rows of tables and items of lists; all else
+/// goes on.
+fn rows(text: &str) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match rows.last_mut() {
+            Some(row) if !line.starts_with(['|', '-']) && !row.starts_with('|') => {
+                row.push(' ');
+                row.push_str(line);
+            }
+            _ => rows.push(line.to_owned()),
+        }
+    }
+    rows
 }
 
 fn page_markdown(backend: &BackendDescriptor) -> String {

@@ -3,22 +3,40 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use consort_backends::BACKENDS;
+use consort_backends::python;
 use consort_router::config::{self, Override, Show};
-use consort_router::{Handle, InstanceId, Router};
+use consort_router::{BackendDescriptor, Handle, InstanceId, Router};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
+use crate::diagnostics::{self, counted};
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
-use crate::{diagnostics, monitor, realtime, signals};
+use crate::{log, monitor, realtime, signals};
 
 /// The configuration that is run when none is named.
 const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
 
+/// Open files that a show may have, where the system allows as many.
+const DESCRIPTORS: u64 = 65_536;
+
+/// The backend whose scripts print, giving way to the live view.
+static PYTHON: BackendDescriptor =
+    BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR };
+
+/// All backends, for a show that may have a live view.
+pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
+    let all = BACKENDS.iter();
+    all.map(|&backend| if backend.name == PYTHON.name { &PYTHON } else { backend }).collect()
+}
+
 /// Runs a show. Exit status 0 after a clean stop, 1 when it could not start.
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
-    let file = file(arguments.file.as_deref());
+    let file = file(arguments.file.as_deref())?;
     let Some(show) = load(&file, &arguments.overrides()) else { return Ok(ExitCode::FAILURE) };
+    raise_descriptor_limit();
     let mut router = Router::new(show)?;
     let handle = router.handle();
     signals::stop_on_signals(handle.clone())?;
@@ -26,9 +44,10 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let channels: usize =
         instances(&handle).map(|instance| live.channel_names(instance).len()).sum();
     tracing::info!(
-        "{}: {} instances, {channels} channels; Ctrl-C stops the show",
+        "{}: {}, {}; Ctrl-C stops the show",
         file.display(),
-        live.instance_count()
+        counted(live.instance_count(), "instance"),
+        counted(channels, "channel")
     );
     let local = Local::new(handle.clone(), file.display().to_string());
     let server = serve(&local);
@@ -47,6 +66,17 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     done?;
     summary(&handle);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Allows as many open files as the system lets: each socket is one, each script several. The
+/// usual limit of 1,024 is for programs that wait with select(2), see getrlimit(2).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // Refused, it is as it was.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 /// Runs the router, and tells a service manager that it does.
@@ -68,25 +98,24 @@ pub(crate) fn serve(show: &Local) -> Option<Server> {
     match Server::start(show.clone()) {
         Ok(server) => Some(server),
         Err(error) => {
-            tracing::warn!("`consort monitor` cannot attach to this show: {error}");
+            tracing::warn!("`consort monitor` cannot attach to this show: {error:#}");
             None
         }
     }
 }
 
-fn file(named: Option<&Path>) -> PathBuf {
-    match named {
-        Some(file) => file.to_owned(),
-        None => {
-            let found = DEFAULTS.iter().map(Path::new).find(|file| file.exists());
-            found.unwrap_or(Path::new(DEFAULTS[0])).to_owned()
-        }
-    }
+fn file(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let found = named.or_else(|| DEFAULTS.iter().map(Path::new).find(|file| file.exists()));
+    let found = found.with_context(|| {
+        let defaults = DEFAULTS.join(" nor ");
+        format!("there is neither {defaults} here; name a configuration: `consort run FILE`")
+    })?;
+    Ok(found.to_owned())
 }
 
 /// Loads a configuration and prints what there is to say about it.
 fn load(file: &Path, overrides: &[Override]) -> Option<Show> {
-    let loaded = config::load(file, overrides, BACKENDS);
+    let loaded = config::load(file, overrides, &backends());
     diagnostics::print(&loaded);
     loaded.show
 }

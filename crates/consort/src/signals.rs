@@ -1,8 +1,8 @@
-//! SIGINT, SIGTERM and SIGHUP end the show cleanly; a second one, half a second later or more,
-//! ends the program at once.
+//! SIGINT, SIGTERM and SIGHUP end the show, or whatever else runs, cleanly; a second one, half a
+//! second later or more, ends the program at once.
 
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ static FIRST: OnceLock<Instant> = OnceLock::new();
 
 /// How often the end was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+enum Asked {
     First,
     /// The same key or signal again, too soon to be meant.
     Bounced,
@@ -36,7 +36,10 @@ pub(crate) enum Asked {
 /// # Errors
 /// When signals cannot be listened to.
 pub(crate) fn stop_on_signals(handle: Handle) -> io::Result<()> {
-    at_first_signal(move || handle.stop())
+    at_first_signal(move || {
+        say_stopping();
+        handle.stop();
+    })
 }
 
 /// Calls `stop` at the first signal, on a thread of its own; a second one restores the terminal
@@ -68,13 +71,21 @@ pub(crate) fn at_first_signal(stop: impl Fn() + Send + 'static) -> io::Result<()
     Ok(())
 }
 
+/// Somebody asks for the end of the show by a key.
+pub(crate) fn ask_by_key() {
+    if ask() == Asked::First {
+        say_stopping();
+    }
+}
+
+fn say_stopping() {
+    tracing::info!("stopping; once more to stop at once");
+}
+
 /// Somebody asks for the end, by a signal or a key.
-pub(crate) fn ask() -> Asked {
+fn ask() -> Asked {
     let now = Instant::now();
-    let Err(_) = FIRST.set(now) else {
-        tracing::info!("stopping; once more to stop at once");
-        return Asked::First;
-    };
+    let Err(_) = FIRST.set(now) else { return Asked::First };
     let is_bounced = FIRST.get().is_some_and(|&first| now.duration_since(first) < BOUNCE);
     if is_bounced { Asked::Bounced } else { Asked::Again }
 }
@@ -87,13 +98,13 @@ fn is_ignored(signal: i32) -> bool {
     set.is_some_and(|set| set & (1 << (signal - 1)) != 0)
 }
 
-/// A flag that SIGINT and SIGTERM set; a second signal ends the program at once.
+/// A flag that the first signal sets.
+///
+/// # Errors
+/// When signals cannot be listened to.
 pub(crate) fn flag_on_signals() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // First the one that looks at the flag, then the one that sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
-        signal_hook::flag::register(signal, Arc::clone(&flag))?;
-    }
+    let set = Arc::clone(&flag);
+    at_first_signal(move || set.store(true, Ordering::Release))?;
     Ok(flag)
 }

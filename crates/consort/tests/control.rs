@@ -131,6 +131,51 @@ fn the_ninth_is_told_and_finds_a_place_when_one_leaves() {
 }
 
 #[test]
+fn a_show_that_hangs_hides_no_other() {
+    let (folder, mut show) = start();
+    let hanging = Show::start(folder.path(), ["", ""], |_| {});
+    hanging.signal("STOP");
+    let look = |arguments: &[&str]| {
+        let mut run = command(folder.path());
+        run.args(arguments).stdout(std::process::Stdio::piped());
+        run.stderr(std::process::Stdio::piped());
+        let output = run.output().expect("runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, error) = look(&["status", "--json"]);
+    let shows: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(shows.as_array().map(Vec::len), Some(1), "{out}");
+    assert_eq!(shows[0]["process"], show.child.id());
+    let words = format!("process {}: the show has not answered within", hanging.child.id());
+    assert!(code == Some(1) && error.contains(&words), "{error}");
+    let process = show.child.id().to_string();
+    let (code, out, _) = look(&["status", &process]);
+    assert!(code == Some(0) && out.contains("show.cfg: process"), "{out}");
+    for command in ["status", "monitor"] {
+        let (code, out, error) = look(&[command, "1"]);
+        let words = "process 1 runs no show of this user; these do: ";
+        assert!(code == Some(1) && (out + &error).contains(words), "{command}: {error}");
+    }
+    // So many have asked it that nobody else finds room; that is no reason to wait for ever.
+    let path = folder.path().join(format!("consort/{}.sock", hanging.child.id()));
+    let address = rustix::net::SocketAddrUnix::new(&path).expect("an address");
+    let knock = || {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType};
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        rustix::net::connect(socket.expect("a socket"), &address).is_ok()
+    };
+    assert!((0..100_000).any(|_| !knock()), "there is always room");
+    let (code, out, error) = look(&["status"]);
+    assert!(code == Some(1) && out.contains("show.cfg: process"), "{out}");
+    let words = format!("process {}: the show lets nobody in any more", hanging.child.id());
+    assert!(error.contains(&words), "{error}");
+    hanging.signal("CONT");
+    show.routes();
+}
+
+#[test]
 fn what_fuzzing_knows_is_survived() {
     let (folder, mut show) = start();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/control_line");

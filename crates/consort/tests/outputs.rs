@@ -202,3 +202,63 @@ fn a_key_that_bounces_is_pressed_once_and_what_cleans_up_is_let() {
     assert_eq!(show.wait().code(), Some(0));
     assert!(folder.path().join("cleaned").exists());
 }
+
+#[test]
+fn scripts_in_lua_that_print_where_nobody_reads_stop_no_show() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_reader, writer) = full_pipe();
+    let script = "code = interval(function() print('tick', nil, 1.0) io.write('tock\\n') end, 10)";
+    let more = format!("[lua script]\n{script}");
+    let log = folder.path().join("log");
+    let mut show = Show::start(folder.path(), ["", &more], |run| {
+        run.stdout(writer).stderr(File::create(&log).expect("a file"));
+    });
+    until("it prints into the log", || {
+        let said = std::fs::read_to_string(&log).expect("a log");
+        said.matches("tick\tnil\t1.0 instance=\"script\"").count() > 3 && said.contains(" tock ")
+    });
+    show.routes();
+    show.signal("INT");
+    assert_eq!(show.wait().code(), Some(0));
+}
+
+#[test]
+fn a_filter_of_the_log_hides_no_error_that_it_does_not_speak_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = |filter: &str| {
+        let mut run = command(folder.path());
+        run.arg("monitor").env("CONSORT_LOG", filter).stderr(std::process::Stdio::piped());
+        let output = run.output().expect("runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for filter in ["", "debug", "consort_router=trace", "verbose", "warn"] {
+        assert!(said(filter).contains("no show of this user runs"), "{filter}");
+    }
+    let refused = said("consort=loud");
+    for words in ["CONSORT_LOG=consort=loud cannot be read", "no show of this user runs"] {
+        assert!(refused.contains(words), "{refused}");
+    }
+    assert_eq!(said("off"), "");
+}
+
+#[test]
+fn what_the_sockets_folder_lacks_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = folder.path().join("a".repeat(100));
+    std::fs::create_dir(&long).expect("made");
+    for (runtime, words) in [
+        (folder.path().join("none"), "none/consort cannot be made; have XDG_RUNTIME_DIR name"),
+        (long, ".sock cannot be made: "),
+    ] {
+        let log = folder.path().join("log");
+        let mut show = Show::start(folder.path(), ["", ""], |run| {
+            run.env("XDG_RUNTIME_DIR", &runtime).stderr(File::create(&log).expect("a file"));
+        });
+        until("it is said", || {
+            let said = std::fs::read_to_string(&log).expect("a log");
+            said.contains("cannot attach") && said.contains(words)
+        });
+        show.routes();
+    }
+}

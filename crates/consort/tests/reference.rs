@@ -101,6 +101,18 @@ fn pages_name_every_option_and_form_of_channel() {
 }
 
 #[test]
+fn paragraphs_are_filled_however_their_source_is_broken() {
+    let (_, page, _) = consort(&["python"]);
+    for words in [
+        "Runs Python 3 scripts. Every instance has an interpreter of its own, in a\nprocess of its",
+        "\n- A script never holds the show up. Handlers may sleep, and `threading` may be\n  used.",
+        "\n| `current()` | the channel whose handler is running, else `None` |\n",
+    ] {
+        assert!(page.contains(words), "no `{words}` in:\n{page}");
+    }
+}
+
+#[test]
 fn a_backend_that_there_is_not_is_explained() {
     let (status, out, error) = consort(&["ocs"]);
     assert_eq!((status, out.as_str()), (Some(1), ""));

@@ -21,6 +21,7 @@ impl Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_consort"))
             .args(arguments)
             .current_dir(folder)
+            .env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -153,6 +154,37 @@ fn a_broken_configuration_ends_with_status_1_and_says_where() {
     let mut show = Running::start(folder.path(), &["run", "absent.cfg"]);
     show.until(&["absent.cfg"]);
     assert_eq!(show.wait().code(), Some(1));
+}
+
+#[test]
+fn without_a_configuration_it_says_which_are_looked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut show = Running::start(folder.path(), &["run"]);
+    show.until(&["neither show.cfg nor monster.cfg", "`consort run FILE`"]);
+    assert_eq!(show.wait().code(), Some(1));
+}
+
+#[test]
+fn a_show_may_have_more_instances_than_the_usual_number_of_open_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let instances = (0..200).map(|it| format!("[osc o{it}]\ndestination = 127.0.0.1 9\n"));
+    let mappings = (1..200).map(|it| format!("o0./a > o{it}./a\n"));
+    let text: String = instances.chain(["[map]\n".to_owned()]).chain(mappings).collect();
+    std::fs::write(folder.path().join("show.cfg"), text).expect("written");
+    let consort = env!("CARGO_BIN_EXE_consort");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -S -n 100; exec '{consort}' run show.cfg")]);
+    shell.current_dir(folder.path()).env("XDG_RUNTIME_DIR", folder.path());
+    shell.stdout(Stdio::null()).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = shell.spawn().expect("started");
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let waiting_or_last = lines
+        .map_while(Result::ok)
+        .find(|line| line.contains("waiting") || line.contains("up instance=\"o199\""));
+    let _ = child.kill();
+    let _ = child.wait();
+    let line = waiting_or_last.expect("all is said");
+    assert!(line.contains("o199"), "{line}");
 }
 
 #[test]

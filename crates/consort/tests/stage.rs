@@ -217,6 +217,20 @@ fn learning_lists_what_is_not_mapped() {
 }
 
 #[test]
+fn learning_says_why_nothing_can_come_in() {
+    // The show runs already, or another program has its port.
+    let (_taken, port) = socket();
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("[osc in]\nbind = 127.0.0.1 {port}\n[loopback l]\n[map]\nin./a > l.a\n");
+    std::fs::write(folder.path().join("show.cfg"), text).expect("written");
+    let mut learn = command(folder.path());
+    let output = learn.args(["learn", "--seconds", "1", "show.cfg", "in"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("Nothing came in at `in`"), "{said}");
+    assert!(said.contains(&format!("It is waiting: port {port} is in use")), "{said}");
+}
+
+#[test]
 fn a_service_manager_hears_of_readiness_life_and_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");

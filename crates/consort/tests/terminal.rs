@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,13 +30,17 @@ struct Screen {
     reading: JoinHandle<()>,
 }
 
+fn resize(master: impl AsFd, columns: u16) {
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(master, size).expect("set");
+}
+
 impl Screen {
     fn new() -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = rustix::pty::openpt(flags).expect("a pseudo terminal");
         rustix::pty::unlockpt(&master).expect("unlocked");
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&master, size).expect("set");
+        resize(&master, 80);
         let terminal = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("its other end");
         let before = tcgetattr(&terminal).expect("its modes");
         let (master, text) = (Arc::new(master), Arc::<Mutex<String>>::default());
@@ -95,6 +99,10 @@ impl Screen {
         });
     }
 
+    fn resize(&self, columns: u16) {
+        resize(&*self.master, columns);
+    }
+
     fn press(&self, keys: &[u8]) {
         rustix::io::write(&*self.master, keys).expect("pressed");
     }
@@ -128,6 +136,72 @@ fn after_a_signal_and_after_ctrl_c() {
             assert!(log.contains(words), "no `{words}` in:\n{log}");
         }
     }
+}
+
+#[test]
+fn a_single_q_stops_no_show() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let screen = Screen::new();
+    let mut show = monitored(folder.path(), ["", ""], &screen);
+    screen.press(b"q");
+    let mut width = 80;
+    until("it asks", || {
+        // In a new size everything is drawn, not only what has changed.
+        width = 181 - width;
+        screen.resize(width);
+        screen.text().contains("q again stops the show")
+    });
+    screen.press(b"x");
+    show.routes();
+    screen.press(b"qq");
+    assert_eq!(show.wait().code(), Some(0));
+    screen.is_given_back();
+}
+
+/// Nothing is written over the view: what is logged and printed before it stands before it, and
+/// what comes while it is there, it shows.
+#[test]
+fn what_is_logged_and_printed_is_not_written_over_the_view() {
+    if support::lacks_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "import midimonster\nprint('written-by-the-script', flush=True)\n";
+    std::fs::write(folder.path().join("printing.py"), script).expect("written");
+    let many: String = (0..200).map(|number| format!("[loopback l{number}]\n")).collect();
+    let more = format!("{many}[python script]\nmodule = printing\n[map]\nscript.x > out./x");
+    let screen = Screen::new();
+    let mut show = Show::start(folder.path(), ["", &more], |run| {
+        screen.attach(run.arg("--monitor"));
+        run.stderr(screen.terminal.try_clone().expect("a descriptor"));
+    });
+    screen.until_taken();
+    until("the view shows what is printed", || screen.text().contains("written-by-the-script"));
+    show.signal("TERM");
+    assert_eq!(show.wait().code(), Some(0));
+    screen.is_given_back();
+    let text = screen.text();
+    let (before, rest) = text.split_once(TAKEN).expect("a view");
+    let (view, after) = rest.split_once(GIVEN_BACK).expect("its end");
+    assert!(before.contains("show.cfg: 203 instances"), "{before}");
+    assert!(after.contains("0 in, 0 out"), "{after}");
+    // The view draws lines of the log without their date, and never ends a line.
+    assert!(!view.contains('\n'), "{view:?}");
+}
+
+#[test]
+fn a_terminal_that_can_only_print_gets_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let screen = Screen::new();
+    let mut show = Show::start(folder.path(), ["", ""], |run| {
+        screen.attach(run.arg("--monitor"));
+        run.stderr(screen.terminal.try_clone().expect("a descriptor")).env("TERM", "dumb");
+    });
+    until("a line is written", || screen.text().contains(" s  in./a 0."));
+    show.signal("TERM");
+    assert_eq!(show.wait().code(), Some(0));
+    until("all is said", || screen.text().contains("0 errors"));
+    assert!(!screen.text().contains('\u{1b}'), "{}", screen.text());
 }
 
 #[test]

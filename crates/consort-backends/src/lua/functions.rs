@@ -32,6 +32,9 @@ const OUTPUT_LIMIT: usize = 65_536;
 /// The longest interval or sleep, in milliseconds: a day.
 const LONGEST: f64 = 86_400_000.0;
 
+/// The longest line that is printed, in bytes; longer ones are broken.
+const LINE_LIMIT: usize = 8_192;
+
 /// One channel as the script sees it.
 #[derive(Default)]
 pub(super) struct Channel {
@@ -43,6 +46,8 @@ pub(super) struct Channel {
 /// What the functions and the instance share. Never borrowed while Lua runs.
 #[derive(Default)]
 pub(super) struct Shared {
+    /// The instance's, for what the script prints.
+    pub(super) name: String,
     pub(super) channels: Vec<Channel>,
     pub(super) by_name: HashMap<String, u32>,
     /// How many of the channels are mapped; the router knows only these.
@@ -182,7 +187,42 @@ pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
     };
     globals.set("thread", lua.create_function(thread)?)?;
 
-    install_sleep(lua, &globals)
+    install_sleep(lua, &globals)?;
+    install_print(lua, &globals, shared)
+}
+
+/// `print` and `io.write` to the log, which never waits: standard output may be a terminal that
+/// is held, or a pipe that nobody reads.
+fn install_print(lua: &Lua, globals: &Table, shared: &Handle) -> mlua::Result<()> {
+    let state = Rc::clone(shared);
+    let mut begun: Vec<u8> = Vec::new();
+    let log = lua.create_function_mut(move |_, text: mlua::LuaString| {
+        let state = state.borrow();
+        for piece in text.as_bytes().split_inclusive(|&byte| byte == b'\n') {
+            begun.extend_from_slice(piece);
+            if begun.ends_with(b"\n") || begun.len() >= LINE_LIMIT {
+                let line = String::from_utf8_lossy(&begun);
+                tracing::info!(instance = &*state.name, "{}", line.trim_end());
+                begun.clear();
+            }
+        }
+        Ok(())
+    })?;
+    let source = "local log, io = ...\n\
+                  local output, stdout, write = io.output, io.stdout, io.write\n\
+                  local pack, concat, tostring = table.pack, table.concat, tostring\n\
+                  function print(...)\n\
+                  \tlocal parts = pack(...)\n\
+                  \tfor at = 1, parts.n do parts[at] = tostring(parts[at]) end\n\
+                  \tlog(concat(parts, '\\t') .. '\\n')\n\
+                  end\n\
+                  function io.write(...)\n\
+                  \tif output() ~= stdout then return write(...) end\n\
+                  \tlog(concat({...}))\n\
+                  \treturn stdout\n\
+                  end";
+    let io: Table = globals.get("io")?;
+    lua.load(source).set_name("=print").call((log, io))
 }
 
 /// `sleep` yields to [`resume`], which only a function of Lua can do.

@@ -20,7 +20,7 @@ pub(super) struct LuaInstance {
 }
 
 impl LuaInstance {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(name: String, options: &Options) -> Self {
         let limit = options.integer("time-limit").and_then(|it| u64::try_from(it).ok());
         let (mut scripts, mut places) = (Vec::new(), Vec::new());
         for (at, entry) in options.entries().iter().enumerate() {
@@ -36,7 +36,7 @@ impl LuaInstance {
             places,
             default_handler: options.text("default-handler").map(str::to_owned),
             limit: Duration::from_millis(limit.unwrap_or(200)),
-            shared: Rc::default(),
+            shared: Rc::new(RefCell::new(Shared { name, ..Shared::default() })),
             interpreter: None,
         }
     }

@@ -44,6 +44,10 @@ Channels with the names of these functions work, but have no handler. A function
 know a channel's name answers `nil`, and `output` to it does nothing; while the scripts are being \
 loaded, `output` makes the channel known. What is sent while loading leaves at the start.
 
+What a script prints (`print`, `io.write`) goes to the log, line by line, and waits for nobody. \
+Whatever else waits for something outside (`os.execute`, the rest of `io`) holds the show up, and \
+`time-limit` does not end it.
+
 Intervals and sleeping threads keep time: a tick that comes late does not move the next, and \
 ticks that were missed are left out. What a script sends does not trigger its own handlers.
 
@@ -117,6 +121,6 @@ impl Backend for Lua {
         if !config.options.is_set("script") && !config.options.is_set("code") {
             problems.warning(None, "there is no script").hint("add `script = FILE.lua`");
         }
-        Some(Box::new(LuaInstance::new(&config.options)))
+        Some(Box::new(LuaInstance::new(config.name, &config.options)))
     }
 }

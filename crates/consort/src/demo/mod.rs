@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use consort_backends::BACKENDS;
+use anyhow::Context;
 use consort_router::{Handle, Router, config};
 
 use crate::cli::DemoArgs;
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     for (name, content) in &files {
         std::fs::write(folder.0.join(name), content)?;
     }
-    let loaded = config::load(&folder.0.join("demo.cfg"), &[], BACKENDS);
+    let loaded = config::load(&folder.0.join("demo.cfg"), &[], &run::backends());
     diagnostics::print(&loaded);
     let Some(show) = loaded.show else { return Ok(ExitCode::FAILURE) };
     say(&format!("This is the whole show (demo.cfg):\n\n{}\n", indented(&text)));
@@ -118,10 +118,12 @@ fn indented(text: &str) -> String {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> io::Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         let name = format!("consort-demo-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path)?;
+        std::fs::create_dir(&path).with_context(|| {
+            format!("the demo's folder {} cannot be made (TMPDIR names another)", path.display())
+        })?;
         Ok(Folder(path))
     }
 }

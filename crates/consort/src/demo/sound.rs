@@ -45,7 +45,8 @@ impl Sound {
                 // What the server printed is for people who look for the cause.
                 tracing::debug!("{error}");
                 let why = error.to_string();
-                let why = why.lines().next().unwrap_or_default().to_owned();
+                let why = why.lines().next().unwrap_or_default();
+                let why = why.strip_suffix(" It printed:").unwrap_or(why).to_owned();
                 Mode::Rendered(why, std::env::temp_dir().join(name))
             }
         };

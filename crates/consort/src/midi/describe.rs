@@ -1,12 +1,11 @@
 //! Events as lines for people.
 
-use std::io::IsTerminal;
-
 use clap::ValueEnum;
 use consort_seq::{Address, Event, Payload, RealTime};
 
 use super::ports::plain;
 use super::words;
+use crate::log;
 
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -25,10 +24,7 @@ impl Colour {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => {
-                std::io::stdout().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            }
+            Self::Auto => log::is_coloured(&std::io::stdout()),
         }
     }
 }

@@ -36,6 +36,8 @@ use clap::ValueEnum;
 use consort_seq::engine::OpenErrorKind;
 use consort_seq::{Embedded, Engine, Error, SequencerClient};
 
+use crate::diagnostics::counted;
+
 /// The ALSA sequencer: ports and connections, events in words, MIDI files.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum MidiCommand {
@@ -207,11 +209,6 @@ fn clock(nanoseconds: u64) -> String {
         0 => format!("{minutes}:{seconds:02}"),
         _ => format!("{hours}:{minutes:02}:{seconds:02}"),
     }
-}
-
-/// `1 event`, `2 events`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Reads seconds, `MINUTES:SECONDS` or `HOURS:MINUTES:SECONDS`; seconds may have decimals.

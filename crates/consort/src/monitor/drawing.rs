@@ -65,7 +65,7 @@ impl Screen {
 
     /// The heading, then for each instance a line and, where there is one, its reason.
     fn instance_lines(&self, width: usize) -> Vec<Vec<Line<'static>>> {
-        let longest = self.layout.instances.iter().map(|it| it.name.chars().count()).max();
+        let longest = self.layout.instances.iter().map(|it| width_of(&it.name)).max();
         let room = width.saturating_sub(INSTANCE_COLUMNS).clamp(8, NAME_LIMIT);
         let name_width = longest.unwrap_or(0).clamp(8, room);
         let heading = format!(
@@ -82,10 +82,10 @@ impl Screen {
             let mark = |count: u64| if count > 0 { bad } else { Style::new() };
             let mut group = vec![Line::from(vec![
                 Span::styled(
-                    format!(" {:<name_width$}", cut(&instance.name, name_width)),
+                    format!(" {}", filled(&instance.name, name_width)),
                     Style::new().add_modifier(Modifier::BOLD),
                 ),
-                Span::raw(format!(" {:<8}", cut(&instance.backend, 8))),
+                Span::raw(format!(" {}", filled(&instance.backend, 8))),
                 Span::styled(format!(" ● {:<8}", reading.state), state),
                 Span::raw(format!(
                     " {:>8} {:>6} {:>8} {:>6}",
@@ -124,7 +124,7 @@ impl Screen {
         }
         let width = usize::from(area.width);
         let mut lines = vec![rule(&title, width)];
-        let longest = visible.iter().map(|&at| self.channels[at].name.chars().count()).max();
+        let longest = visible.iter().map(|&at| width_of(&self.channels[at].name)).max();
         let name_width = longest.unwrap_or(0).clamp(12, NAME_LIMIT.min(width * 2 / 5).max(12));
         let meter_width = width.saturating_sub(name_width + CHANNEL_COLUMNS).max(4);
         for (row, &at) in visible.iter().enumerate() {
@@ -139,9 +139,9 @@ impl Screen {
             let (full, empty) = meter(value, meter_width);
             let number = if events == 0 { "-".to_owned() } else { format!("{value:.3}") };
             let mark = if is_selected { '>' } else { ' ' };
-            let name = cut(&self.channels[at].name, name_width);
+            let name = filled(&self.channels[at].name, name_width);
             lines.push(Line::from(vec![
-                Span::styled(format!("{mark}{name:<name_width$} "), rest),
+                Span::styled(format!("{mark}{name} "), rest),
                 Span::styled(full, Style::new().fg(moving)),
                 Span::styled(empty, dim()),
                 Span::styled(
@@ -175,7 +175,11 @@ impl Screen {
         let bar = Style::new().add_modifier(Modifier::REVERSED);
         let text = match &self.mode {
             Mode::Search => format!(" search: {}_   (Enter keeps it, Esc ends it)", self.search),
-            Mode::Send(text) => format!(" value from 0 to 1 to send [1]: {text}_   (Enter, Esc)"),
+            Mode::Send(channel, text) => {
+                let name = cut(&self.channels[*channel].name, NAME_LIMIT);
+                format!(" send to {name} a value from 0 to 1 [1]: {text}_   (Enter, Esc)")
+            }
+            Mode::Stop => " q again stops the show; any other key goes on".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
             Mode::Normal => {
                 " q quit  / search  s sort  p pause  up/down select  t send a test value".into()
@@ -222,7 +226,7 @@ fn state_style(state: &str) -> Style {
 /// A line across the screen with a word in it.
 fn rule(title: &str, width: usize) -> Line<'static> {
     let title = cut(title, width.saturating_sub(5));
-    let rest = width.saturating_sub(title.chars().count() + 4);
+    let rest = width.saturating_sub(width_of(&title) + 4);
     Line::from(vec![
         Span::styled("── ", dim()),
         Span::styled(title, Style::new().add_modifier(Modifier::BOLD)),
@@ -281,11 +285,31 @@ fn dim() -> Style {
     Style::new().fg(Color::DarkGray)
 }
 
+/// How many columns a text takes; characters of East Asia take two.
+fn width_of(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
+/// A text in at most so many columns.
 fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    if width_of(text) <= width {
         return text.to_owned();
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    let mut room = width.saturating_sub(1);
+    let fits = |character: &char| {
+        let needed = width_of(character.encode_utf8(&mut [0; 4]));
+        let is_room = needed <= room;
+        room = room.saturating_sub(needed);
+        is_room
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// A text in exactly so many columns.
+fn filled(text: &str, width: usize) -> String {
+    let text = cut(text, width);
+    let blank = width.saturating_sub(width_of(&text));
+    text + &" ".repeat(blank)
 }
 
 #[cfg(test)]
@@ -411,5 +435,10 @@ mod tests {
         assert_eq!(meter(f64::NAN, 2).1, "──");
         assert_eq!(without_date("2026-01-02T03:04:05.678901Z  INFO é"), "03:04:05  INFO é");
         assert_eq!(without_date("nothing"), "nothing");
+        for name in ["fader", "日本語のチャンネル", "a日本語のチャンネル", "é", ""]
+        {
+            assert_eq!(width_of(&filled(name, 8)), 8, "{name}");
+        }
+        assert_eq!((cut("日本語", 5), cut("日本語", 6)), ("日本…".into(), "日本語".into()));
     }
 }

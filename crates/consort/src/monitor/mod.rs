@@ -10,7 +10,6 @@ mod terminal;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
@@ -20,7 +19,7 @@ use consort_control::{Layout, Reading};
 use ratatui::crossterm::event::Event;
 
 use crate::cli::MonitorArgs;
-use crate::signals;
+use crate::{log, signals};
 use screen::{Action, Screen};
 pub(crate) use socket::Server;
 pub(crate) use source::Local;
@@ -82,9 +81,7 @@ pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View
 /// Attaches to a running show.
 pub(crate) fn run(arguments: &MonitorArgs) -> anyhow::Result<ExitCode> {
     let mut show = socket::find(arguments.process)?;
-    let is_left = Arc::new(AtomicBool::new(false));
-    let leaving = Arc::clone(&is_left);
-    signals::at_first_signal(move || leaving.store(true, Ordering::Release))?;
+    let is_left = signals::flag_on_signals()?;
     view(&mut show, None, &is_left)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -99,7 +96,7 @@ fn view(
         let is_late = end.is_some_and(|end| Instant::now() >= end);
         !reading.running || is_late || is_left.load(Ordering::Acquire)
     };
-    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+    if io::stdout().is_terminal() && io::stdin().is_terminal() && !log::is_dumb() {
         interactive(show, is_over)
     } else {
         plain(show, end, is_over)
@@ -108,6 +105,7 @@ fn view(
 
 fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> anyhow::Result<()> {
     let mut screen = Screen::new(show.layout()?);
+    screen.is_own = show.own().is_some();
     let is_large = screen.channel_count() > MANY_CHANNELS;
     let frame = if is_large { SLOW_FRAME } else { FRAME };
     let mut terminal = Terminal::take()?;
@@ -133,8 +131,9 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                     Action::Quit => {
                         drop(terminal);
                         // Of another process only the view ends.
-                        if show.stop() {
-                            signals::ask();
+                        if let Some(own) = show.own() {
+                            own.stop();
+                            signals::ask_by_key();
                         }
                         return Ok(());
                     }

@@ -41,8 +41,11 @@ impl Order {
 pub(super) enum Mode {
     Normal,
     Search,
-    /// The value to send, as typed so far.
-    Send(String),
+    /// The channel to send a value to, however lines move meanwhile, and the value as typed so
+    /// far.
+    Send(usize, String),
+    /// A word whether the show is to be stopped.
+    Stop,
 }
 
 /// What a key asks of whoever runs the screen.
@@ -76,6 +79,8 @@ pub(crate) struct Screen {
     pub(super) is_paused: bool,
     pub(super) notice: String,
     pub(super) log: Vec<String>,
+    /// Whether leaving stops the show: then one key that was hit by chance must not.
+    pub(super) is_own: bool,
 }
 
 impl Screen {
@@ -105,6 +110,7 @@ impl Screen {
             is_paused: false,
             notice: String::new(),
             log: Vec::new(),
+            is_own: false,
         };
         screen.arrange();
         screen
@@ -201,6 +207,8 @@ impl Screen {
         self.notice.clear();
         match &mut self.mode {
             Mode::Normal => return self.normal_key(key.code),
+            Mode::Stop if key.code == KeyCode::Char('q') => return Action::Quit,
+            Mode::Stop => self.mode = Mode::Normal,
             Mode::Search => match key.code {
                 KeyCode::Char(character) if self.search.len() < 100 => self.search.push(character),
                 KeyCode::Backspace => drop(self.search.pop()),
@@ -211,14 +219,14 @@ impl Screen {
                 }
                 _ => {}
             },
-            Mode::Send(text) => match key.code {
+            Mode::Send(channel, text) => match key.code {
                 KeyCode::Char(character) if text.len() < 20 => text.push(character),
                 KeyCode::Backspace => drop(text.pop()),
                 KeyCode::Esc => self.mode = Mode::Normal,
                 KeyCode::Enter => {
-                    let text = std::mem::take(text);
+                    let (channel, text) = (*channel, std::mem::take(text));
                     self.mode = Mode::Normal;
-                    return self.send(&text);
+                    return self.send(channel, &text);
                 }
                 _ => {}
             },
@@ -230,6 +238,7 @@ impl Screen {
     fn normal_key(&mut self, code: KeyCode) -> Action {
         let last = self.shown.len().saturating_sub(1);
         match code {
+            KeyCode::Char('q') if self.is_own => self.mode = Mode::Stop,
             KeyCode::Char('q') => return Action::Quit,
             KeyCode::Char('/') => self.mode = Mode::Search,
             KeyCode::Char('p' | ' ') => self.is_paused = !self.is_paused,
@@ -237,7 +246,11 @@ impl Screen {
                 self.order = self.order.next();
                 self.arrange();
             }
-            KeyCode::Char('t') if !self.shown.is_empty() => self.mode = Mode::Send(String::new()),
+            KeyCode::Char('t') => {
+                if let Some(&channel) = self.shown.get(self.selected) {
+                    self.mode = Mode::Send(channel, String::new());
+                }
+            }
             KeyCode::Esc => {
                 self.search.clear();
                 self.arrange();
@@ -253,11 +266,11 @@ impl Screen {
         Action::Nothing
     }
 
-    fn send(&mut self, text: &str) -> Action {
+    fn send(&mut self, channel: usize, text: &str) -> Action {
         let value = if text.is_empty() { Ok(1.0) } else { text.parse::<f64>() };
-        let channel = self.shown.get(self.selected).map(|&at| &self.channels[at]);
-        match (value, channel) {
-            (Ok(value), Some(channel)) if (0.0..=1.0).contains(&value) => {
+        match value {
+            Ok(value) if (0.0..=1.0).contains(&value) => {
+                let channel = &self.channels[channel];
                 self.notice = format!("sent {value} as if it had come in on {}", channel.name);
                 Action::Send { instance: channel.instance, channel: channel.channel, value }
             }
@@ -352,6 +365,22 @@ mod tests {
         press(&mut screen, "\u{1b}sss");
         assert_eq!(screen.shown, [2, 3, 0, 1], "by value");
         assert_eq!(press(&mut screen, "q"), Action::Quit);
+    }
+
+    #[test]
+    fn a_test_value_goes_to_the_channel_that_was_chosen() {
+        let mut screen = screen();
+        press(&mut screen, "ss");
+        screen.update(reading(3.0, 200));
+        assert_eq!(screen.shown[0], 0, "by rate");
+        press(&mut screen, "t0.");
+        assert!(text(&screen).contains("send to tablet./fader/1 "), "{}", text(&screen));
+        // Before it is sent, another channel moves faster.
+        let mut next = reading(4.0, 200);
+        next.values[3].1 += 1_000;
+        screen.update(next);
+        assert_eq!(screen.shown[0], 3);
+        assert_eq!(press(&mut screen, "5\n"), Action::Send { instance: 0, channel: 0, value: 0.5 });
     }
 
     #[test]

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use consort_control::{ANSWER_LIMIT, Answer, Layout, Lines, REQUEST_LIMIT, Reading, Request};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::source::{Local, Source};
 
@@ -41,17 +42,19 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Makes the folder; refuses one that others could have prepared.
-fn private_folder() -> io::Result<PathBuf> {
+fn private_folder() -> anyhow::Result<PathBuf> {
     let folder = folder();
-    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let found = std::fs::symlink_metadata(&folder)?;
+    let path = folder.display();
+    let made = match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => std::fs::symlink_metadata(&folder),
+    };
+    let found = made.with_context(|| {
+        format!("the folder {path} cannot be made; have XDG_RUNTIME_DIR name a folder of yours")
+    })?;
     let is_mine = found.uid() == rustix::process::geteuid().as_raw();
     if !found.is_dir() || !is_mine || found.mode() & 0o077 != 0 {
-        let path = folder.display();
-        return Err(io::Error::other(format!("{path} is not a folder of this user alone (0700)")));
+        bail!("{path} is not a folder of this user alone (0700)");
     }
     Ok(folder)
 }
@@ -66,11 +69,16 @@ impl Server {
     ///
     /// # Errors
     /// When the folder or the socket cannot be made.
-    pub(crate) fn start(show: Local) -> io::Result<Self> {
-        let path = private_folder()?.join(format!("{}.sock", std::process::id()));
-        // A process that had this number and was killed.
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)?;
+    pub(crate) fn start(show: Local) -> anyhow::Result<Self> {
+        let folder = private_folder()?;
+        let path = folder.join(format!("{}.sock", std::process::id()));
+        // It gets its name, and takes that of a process that was killed, when it listens: one
+        // that does not is removed by whoever looks.
+        let made = folder.join(format!("{}.new", std::process::id()));
+        let _ = std::fs::remove_file(&made);
+        let listener = UnixListener::bind(&made)
+            .and_then(|listener| std::fs::rename(&made, &path).map(|()| listener))
+            .with_context(|| format!("the socket {} cannot be made", path.display()))?;
         std::thread::Builder::new().name("onlookers".into()).spawn(move || {
             let onlookers = Arc::new(AtomicUsize::new(0));
             for stream in listener.incoming() {
@@ -206,25 +214,36 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Connects to a show.
-    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
+    /// Connects to a show. Does not block: so many may wait at one that hangs that there is no
+    /// room for more.
+    fn connect(path: &Path) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        let stream = UnixStream::from(socket);
+        stream.set_nonblocking(false)?;
         Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), piece: vec![0; 64 << 10] })
     }
 
     fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let deadline = Instant::now() + ANSWER_PATIENCE;
         // A show that turns somebody away says so before it is asked: read in any case.
-        let asked = write_before(&self.stream, &request.encode(), deadline);
+        let _ = write_before(&self.stream, &request.encode(), deadline);
         let answer = loop {
             match self.lines.next_line().context("the show answers without end")? {
                 Some(line) => break Answer::decode(line),
                 None => {
-                    let read = read_before(&self.stream, &mut self.piece, deadline);
-                    let count = read.context("the show does not answer")?;
+                    let count = match read_before(&self.stream, &mut self.piece, deadline) {
+                        Err(error) if is_late(&error) => {
+                            let seconds = ANSWER_PATIENCE.as_secs();
+                            bail!("the show has not answered within {seconds} seconds");
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
+                        read => read.context("the show does not answer")?,
+                    };
                     if count == 0 {
-                        asked.context("the show has ended")?;
-                        bail!("the show has ended");
+                        let end = io::ErrorKind::UnexpectedEof;
+                        return Err(io::Error::new(end, "the show has ended").into());
                     }
                     self.lines.push(&self.piece[..count]);
                 }
@@ -259,14 +278,33 @@ impl Source for Remote {
         }
     }
 
-    fn stop(&mut self) -> bool {
-        false
+    fn own(&self) -> Option<&Local> {
+        None
     }
 }
 
-/// The running shows of this user, by process number; sockets that nobody answers are removed.
-pub(crate) fn running() -> Vec<(u32, Remote)> {
-    let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
+/// Whether all that failed is that the show ended while it was asked.
+pub(crate) fn is_ended(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+}
+
+/// Whether time was up; the operating system has several words for it.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+}
+
+/// The running shows of this user, by process number, or why one cannot be spoken to; sockets
+/// that nobody has are removed.
+///
+/// # Errors
+/// When the folder of the sockets cannot be read; that there is none is no error.
+pub(crate) fn running() -> anyhow::Result<Vec<(u32, anyhow::Result<Remote>)>> {
+    let folder = folder();
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("cannot look into {}", folder.display()))?,
+    };
     let mut shows = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let number = path.file_stem().and_then(|it| it.to_str()).and_then(|it| it.parse().ok());
@@ -274,30 +312,47 @@ pub(crate) fn running() -> Vec<(u32, Remote)> {
         else {
             continue;
         };
-        match Remote::connect(&path) {
-            Ok(remote) => shows.push((number, remote)),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                let _ = std::fs::remove_file(&path);
-            }
-            Err(error) => tracing::warn!("{}: {error}", path.display()),
-        }
+        let connected = Remote::connect(&path);
+        shows.push((
+            number,
+            match connected.as_ref().map_err(io::Error::kind) {
+                Err(io::ErrorKind::ConnectionRefused) => {
+                    let _ = std::fs::remove_file(&path);
+                    continue;
+                }
+                // It has ended while we looked.
+                Err(io::ErrorKind::NotFound) => continue,
+                Err(io::ErrorKind::WouldBlock) => Err(anyhow!("the show lets nobody in any more")),
+                _ => connected.with_context(|| format!("cannot connect to {}", path.display())),
+            },
+        ));
     }
     shows.sort_by_key(|(number, _)| *number);
-    shows
+    Ok(shows)
+}
+
+/// What there is instead of a show that is looked for.
+pub(crate) fn none_such(process: Option<u32>, running: &[u32]) -> String {
+    let numbers: Vec<String> = running.iter().map(u32::to_string).collect();
+    match process {
+        Some(process) if !numbers.is_empty() => {
+            let numbers = numbers.join(", ");
+            format!("process {process} runs no show of this user; these do: {numbers}")
+        }
+        _ => format!("no show of this user runs (looked in {})", folder().display()),
+    }
 }
 
 /// The one show that is meant: that of `process`, or the only one.
 pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
-    let mut shows = running();
+    let mut shows = running()?;
+    let numbers: Vec<u32> = shows.iter().map(|(number, _)| *number).collect();
     if let Some(process) = process {
         shows.retain(|(number, _)| *number == process);
     }
     if shows.len() > 1 {
-        let numbers: Vec<String> = shows.iter().map(|(number, _)| number.to_string()).collect();
+        let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
         bail!("several shows run; name one of these processes: {}", numbers.join(", "));
     }
-    let found = shows
-        .pop()
-        .with_context(|| format!("no show of this user runs (looked in {})", folder().display()))?;
-    Ok(found.1)
+    shows.pop().with_context(|| none_such(process, &numbers))?.1
 }

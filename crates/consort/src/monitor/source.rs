@@ -13,8 +13,8 @@ pub(crate) trait Source {
     fn read(&mut self, log_from: u64) -> anyhow::Result<Reading>;
     /// Sends a value as if it had come in on a channel of the show; false when it is refused.
     fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool>;
-    /// Ends the show, where it is this process's own; returns whether it is.
-    fn stop(&mut self) -> bool;
+    /// The show of this process, if it is that; only this can be ended.
+    fn own(&self) -> Option<&Local>;
 }
 
 /// The show of this process.
@@ -29,6 +29,11 @@ impl Local {
     /// A show that is about to start.
     pub(crate) fn new(handle: Handle, show: String) -> Self {
         Local { handle, show, started: std::time::Instant::now() }
+    }
+
+    /// Ends it.
+    pub(crate) fn stop(&self) {
+        self.handle.stop();
     }
 
     fn instances(&self) -> impl Iterator<Item = InstanceId> + use<> {
@@ -83,8 +88,7 @@ impl Source for Local {
         Ok(value.is_finite() && self.handle.inject(InstanceId(instance), channel, value))
     }
 
-    fn stop(&mut self) -> bool {
-        self.handle.stop();
-        true
+    fn own(&self) -> Option<&Local> {
+        Some(self)
     }
 }

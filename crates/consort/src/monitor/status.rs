@@ -63,25 +63,36 @@ fn status(layout: Layout, reading: Reading) -> Status {
     }
 }
 
-/// `consort status`: the running shows of this user. Exit status 1 when there is none.
+/// `consort status`: the running shows of this user. Exit status 1 when there is none, or when
+/// one does not answer.
 pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let mut shows = Vec::new();
-    for (number, mut show) in socket::running() {
+    let mut numbers = Vec::new();
+    let mut is_ill = false;
+    for (number, show) in socket::running()? {
+        numbers.push(number);
         if arguments.process.is_some_and(|wanted| wanted != number) {
             continue;
         }
-        let layout = show.layout()?;
-        let reading = show.read(u64::MAX)?;
-        shows.push(status(layout, reading));
+        // One that hangs hides no other.
+        let asked = show.and_then(|mut show| Ok(status(show.layout()?, show.read(u64::MAX)?)));
+        match asked {
+            Ok(show) => shows.push(show),
+            Err(error) if socket::is_ended(&error) => drop(numbers.pop()),
+            Err(error) => {
+                is_ill = true;
+                tracing::error!("process {number}: {error:#}");
+            }
+        }
     }
     if arguments.json {
         say(&format!("{}\n", serde_json::to_string_pretty(&shows)?))?;
-    } else if shows.is_empty() {
-        say("no show of this user runs\n")?;
+    } else if shows.is_empty() && !is_ill {
+        say(&format!("{}\n", socket::none_such(arguments.process, &numbers)))?;
     } else {
         say(&shows.iter().map(status_text).collect::<String>())?;
     }
-    Ok(if shows.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if shows.is_empty() || is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn status_text(show: &Status) -> String {

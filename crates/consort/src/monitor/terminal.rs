@@ -25,7 +25,7 @@ static HAS_TERMINAL: Mutex<bool> = Mutex::new(false);
 /// in between.
 static IS_RESTORED: AtomicBool = AtomicBool::new(true);
 
-/// How long a panic waits for whoever is drawing.
+/// How long a panic waits for whoever is drawing, and the view for lines of the log.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The terminal, until it is dropped.
@@ -49,8 +49,10 @@ impl Terminal {
                 before(panic);
             }));
         });
-        let mut has_terminal = lock();
         log::hold(true);
+        // What was said before stands before the view.
+        log::finish(PATIENCE);
+        let mut has_terminal = lock();
         enable_raw_mode().inspect_err(|_| log::hold(false))?;
         *has_terminal = true;
         IS_RESTORED.store(false, Ordering::Release);
