@@ -251,6 +251,10 @@ fn prepare(lifeline: RawFd, output: RawFd, memory: u64) -> io::Result<()> {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         }
         libc::signal(libc::SIGINT, libc::SIG_IGN);
+        // It is in the background of its terminal: a script that reads from there shall get an
+        // error, not be stopped for ever.
+        libc::signal(libc::SIGTTIN, libc::SIG_IGN);
+        libc::signal(libc::SIGTTOU, libc::SIG_IGN);
         // When memory runs out, the script goes first and not the show.
         let adjust =
             libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);

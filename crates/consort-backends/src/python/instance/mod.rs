@@ -36,8 +36,8 @@ enum Phase {
     Idle,
     /// There is a worker.
     Linked(Box<Link>),
-    /// The worker is dead; how it died is not known yet.
-    Dead { worker: Worker, greeted: bool, lived: Duration, reason: Option<String> },
+    /// The worker is dead, or will be by a time; how it died is not known yet.
+    Dead { worker: Worker, greeted: bool, lived: Duration, until: Instant, reason: Option<String> },
     /// Waiting to start again.
     Pause { until: Instant },
 }
