@@ -260,3 +260,28 @@ def again(value): pass
     running.values("out", 1);
     running.stop().look(|seen| assert_eq!(seen.of("out"), [0.5, 0.125], "{:?}", seen.log));
 }
+
+#[test]
+fn an_alarm_in_the_middle_of_a_flood_leaves_the_wire_in_step() {
+    let source = "
+import midimonster, signal
+def late(number, frame): raise TimeoutError('enough')
+signal.signal(signal.SIGALRM, late)
+def go(value):
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    try:
+        while True:
+            midimonster.output('flood', 0.5)
+    except TimeoutError:
+        pass
+def again(value): midimonster.output('out', value)
+";
+    let rig = Rig::script(source).loopback("bay").map(MAP).map("py.flood > bay.dump");
+    let running = rig.start();
+    for step in 1..=100 {
+        running.send("go", 0.5);
+        running.send("again", 0.25);
+        assert_eq!(running.values("out", step), vec![0.25; step]);
+    }
+    running.stop().look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+}

@@ -11,10 +11,22 @@ small are imported, because every instance pays for them.
 
 import os
 import sys
-from _signal import ITIMER_REAL, SIGALRM, SIGINT, getitimer, getsignal, setitimer, signal
+from _signal import (
+    ITIMER_REAL,
+    SIG_BLOCK,
+    SIG_SETMASK,
+    SIGALRM,
+    SIGINT,
+    getitimer,
+    getsignal,
+    pthread_sigmask,
+    setitimer,
+    signal,
+    valid_signals,
+)
 from _thread import allocate_lock, get_ident
 from errno import EBADF, EPIPE
-from select import POLLIN, POLLNVAL
+from select import PIPE_BUF, POLLIN, POLLNVAL
 from select import poll as make_poll
 from struct import Struct
 from time import monotonic, monotonic_ns
@@ -82,13 +94,20 @@ def flush():
         return
     with send_lock:
         while pending:
+            mask = None
             try:
-                size = write(sink, bytes(pending))
+                if len(pending) > PIPE_BUF:
+                    # Less is written whole or not at all; of this the handler of a signal that
+                    # raises would leave half a record in the pipe.
+                    mask = pthread_sigmask(SIG_BLOCK, ())
+                    pthread_sigmask(SIG_BLOCK, valid_signals())
+                del pending[: write(sink, bytes(pending))]
             except OSError as error:
                 cut_off(error)
-                # It is what the handler of a signal raises; nothing was written.
                 raise
-            del pending[:size]
+            finally:
+                if mask is not None:
+                    pthread_sigmask(SIG_SETMASK, mask)
 
 
 def cut_off(error):
