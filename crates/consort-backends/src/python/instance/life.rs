@@ -10,7 +10,9 @@ use mio::unix::pipe::{Receiver, Sender};
 use super::super::output::Stream;
 use super::super::process::{Job, Outcome, default_memory, describe};
 use super::link::{Link, ROOM, WORDS};
-use super::{BUSY_NOTICE, HELLO_LIMIT, IMPORT_NOTICE, PING_DELAY, Phase, PythonInstance};
+use super::{
+    BUSY_NOTICE, HELLO_LIMIT, IMPORT_NOTICE, PING_DELAY, Phase, PythonInstance, URGE_LEFT,
+};
 
 const BOOT: &str = include_str!("../worker/boot.py");
 
@@ -152,7 +154,8 @@ impl PythonInstance {
                 None => link.fed.map(|fed| fed + PING_DELAY),
             },
         };
-        context.wake_at(match (time, self.stopping) {
+        let limit = self.stopping.map(|it| if self.urged { it } else { it - URGE_LEFT });
+        context.wake_at(match (time, limit) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         });

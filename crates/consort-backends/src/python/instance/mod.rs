@@ -30,6 +30,8 @@ const PING_DELAY: Duration = Duration::from_secs(1);
 
 /// How long clean-up handlers have.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// So long before that, what a script still does is interrupted.
+const URGE_LEFT: Duration = Duration::from_secs(1);
 
 enum Phase {
     /// Not started, or nothing more is to come.
@@ -58,6 +60,7 @@ pub(crate) struct PythonInstance {
     faults: Faults,
     stopping: Option<Instant>,
     stop_sent: bool,
+    urged: bool,
 }
 
 impl PythonInstance {
@@ -77,6 +80,7 @@ impl PythonInstance {
             faults: Faults::default(),
             stopping: None,
             stop_sent: false,
+            urged: false,
         }
     }
 }
@@ -141,6 +145,14 @@ impl Instance for PythonInstance {
                 );
             }
             return self.end(context);
+        }
+        if !self.urged && self.stopping.is_some_and(|limit| now + URGE_LEFT >= limit) {
+            self.urged = true;
+            if let Phase::Linked(link) = &self.phase
+                && link.ready
+            {
+                link.worker.urge();
+            }
         }
         match &mut self.phase {
             Phase::Idle => return,

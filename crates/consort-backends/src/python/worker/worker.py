@@ -33,6 +33,8 @@ from time import monotonic, monotonic_ns
 
 CONTROL = 0xFFFFFFFF
 STOP, PING, WAKE = 1.0, 2.0, 3.0
+# The signal with which the core urges a worker that does not stop; no one else's.
+URGE = 40
 READY, ERROR, REPEAT, WARNING, EXIT, BYE, PONG, WAKE_ME = 2, 3, 4, 5, 6, 7, 8, 9
 
 # How much is read at once, and how much output may wait while handlers run.
@@ -83,6 +85,7 @@ managed = {}
 cleanup = None
 errors = {}
 is_child = False
+ending = False
 
 
 # ---- talking to the core ----------------------------------------------------------------------
@@ -507,9 +510,24 @@ def name_of(function):
     return getattr(function, "__qualname__", None) or type(function).__name__
 
 
+class ShowEnded(SystemExit):
+    """Raised in what still runs a while after the show was stopped."""
+
+    __module__ = "builtins"
+
+
+def on_urge(_number, _frame):
+    """What the main thread is doing gives way to the clean-up handler."""
+    if not ending:
+        raise ShowEnded("the show ends")
+
+
 def failed(where, error):
     if is_child:
         leave_child(error)
+    if isinstance(error, ShowEnded):
+        report(f"{where} was interrupted", error)
+        stop()
     report(f"{where} failed", error)
 
 
@@ -555,7 +573,8 @@ def leave(kind, payload=b""):
 
 
 def stop():
-    global current_number
+    global current_number, ending
+    ending = True
     current_number = -1
     if cleanup is not None:
         try:
@@ -656,6 +675,8 @@ def interrupted(error):
     """An error that no handler has raised: one of a signal's handler is told; others end it."""
     if is_child:
         leave_child(error)
+    if isinstance(error, ShowEnded):
+        stop()
     last = error.__traceback__
     while last.tb_next is not None:
         last = last.tb_next
@@ -750,6 +771,7 @@ def main(output, fields):
     os.close(nothing)
     os.register_at_fork(after_in_child=after_fork)
     signal(SIGALRM, on_alarm)
+    signal(URGE, on_urge)
     # Ignored until now; unlike that, a handler is not inherited by the programs a script starts.
     signal(SIGINT, lambda _number, _frame: None)
     epoch = int(fields[0])
