@@ -285,3 +285,38 @@ def again(value): midimonster.output('out', value)
     }
     running.stop().look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
+
+#[test]
+fn what_the_garbage_collector_calls_may_put_out() {
+    // It runs at any time, also while the same thread is about to write.
+    let source = "
+import gc, midimonster, signal, threading
+gc.set_threshold(3)
+class Knot:
+    def __init__(self): self.itself = self
+    def __del__(self):
+        midimonster.output('flood', 0.5)
+        midimonster.interval(never, 1_000_000)
+def never(): pass
+def work():
+    for _ in range(5_000):
+        Knot()
+        midimonster.output('flood', 0.25)
+        midimonster.interval(never, 1_000_000)
+    print('end')
+def go(value): threading.Thread(target=work).start()
+def again(value): midimonster.output('out', value)
+# A signal's handler is just such a guest of the main thread.
+signal.signal(signal.SIGALRM, lambda number, frame: midimonster.output('flood', 0.75))
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+";
+    let rig = Rig::script(source).loopback("bay").map(MAP).map("py.flood > bay.dump");
+    let running = rig.start();
+    running.send("go", 0.5);
+    running.printed("end");
+    running.send("again", 0.5);
+    assert_eq!(running.values("out", 1), [0.5]);
+    running.stop().look(|seen| {
+        assert_eq!(seen.logged(&["WARN"]) + seen.logged(&["ERROR"]), 0, "{:?}", seen.log);
+    });
+}

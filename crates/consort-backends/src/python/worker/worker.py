@@ -24,7 +24,7 @@ from _signal import (
     signal,
     valid_signals,
 )
-from _thread import allocate_lock, get_ident
+from _thread import RLock, get_ident
 from errno import EBADF, EPIPE
 from select import PIPE_BUF, POLLIN, POLLNVAL
 from select import poll as make_poll
@@ -58,8 +58,10 @@ main_thread = get_ident()
 # The pipes from the core and to it.
 source = sink = -1
 epoch = 0
-send_lock = allocate_lock()
-import_lock = allocate_lock()
+# A thread can be called away from what it does under a lock, to where it wants it again.
+send_lock = RLock()
+sending = False
+import_lock = RLock()
 
 # Mirrored state. `numbers` is empty until the imports are done: until then `early` collects
 # what the modules put out.
@@ -92,25 +94,41 @@ ending = False
 
 
 def flush():
+    global sending
     if is_child:
         pending.clear()
         return
-    with send_lock:
-        while pending:
-            mask = None
+    while pending:
+        with send_lock:
+            if sending:
+                # The garbage collector or a signal has called this thread away from the lines
+                # below; it comes back to them.
+                return
             try:
+                sending = True
                 if len(pending) > PIPE_BUF:
-                    # Less is written whole or not at all; of this the handler of a signal that
-                    # raises would leave half a record in the pipe.
-                    mask = pthread_sigmask(SIG_BLOCK, ())
-                    pthread_sigmask(SIG_BLOCK, valid_signals())
-                del pending[: write(sink, bytes(pending))]
+                    write_much()
+                else:
+                    del pending[: write(sink, bytes(pending))]
             except OSError as error:
                 cut_off(error)
                 raise
             finally:
-                if mask is not None:
-                    pthread_sigmask(SIG_SETMASK, mask)
+                sending = False
+
+
+def write_much():
+    """Writes what the pipe does not take at once, undisturbed by signals.
+
+    Less is written whole or not at all; of this, the handler of a signal that raises would leave
+    half a record in the pipe.
+    """
+    mask = pthread_sigmask(SIG_BLOCK, ())
+    try:
+        pthread_sigmask(SIG_BLOCK, valid_signals())
+        del pending[: write(sink, bytes(pending))]
+    finally:
+        pthread_sigmask(SIG_SETMASK, mask)
 
 
 def cut_off(error):
@@ -471,7 +489,7 @@ def finish_imports(mapped_names):
         mapped = len(mapped_names)
         names.extend(mapped_names)
         known = {name: number for number, name in enumerate(names)}
-        for name in early:
+        for name in list(early):
             if name not in known:
                 known[name] = len(names)
                 names.append(name)
@@ -480,7 +498,7 @@ def finish_imports(mapped_names):
         inputs.extend([0.0] * len(names))
         outputs.extend([0.0] * len(names))
         handlers.extend([None] * len(names))
-        for name, value in early.items():
+        for name, value in list(early.items()):
             outputs[known[name]] = value
             if known[name] < mapped:
                 extend_pending(pack_record(known[name], value))
@@ -503,6 +521,8 @@ def tick(now):
             function()
         except BaseException as error:
             failed(f"an interval's function `{name_of(function)}`", error)
+        if is_child:
+            leave_child()
     next_tick = min((entry[2] for entry in intervals), default=0.0)
 
 
@@ -708,9 +728,7 @@ def run():
                 if managed or intervals:
                     ready = poll_managed(poller)
                     readable = any(entry[0] == source for entry in ready)
-                busy = main_thread
                 if readable:
-                    busy = 0
                     size = readv(source, (view[rest:],) if rest else whole)
                     busy = main_thread
                     if not size:
@@ -723,6 +741,8 @@ def run():
                         tail = buffer[size - rest : size]
                     if size >= 12:
                         dispatch(view[: size - rest])
+                else:
+                    busy = main_thread
                 for descriptor, events, entry in ready:
                     if descriptor != source:
                         serve(descriptor, events, entry)
@@ -730,8 +750,6 @@ def run():
                     now = monotonic()
                     if now >= next_tick:
                         tick(now)
-                if is_child:
-                    leave_child()
         except BaseException as error:
             interrupted(error)
 
