@@ -8,7 +8,7 @@
 //!
 //! `CONSORT_TEST_PYTHON` names the interpreter, `MIDIMONSTER_BIN` adds a MIDIMonster with the
 //! same configuration and the same script. The floor is a bare Python loop that reads records
-//! from a socket pair and writes them back: what the interpreter and the kernel cost without
+//! from one pipe and writes them to another: what the interpreter and the kernel cost without
 //! anything of ours.
 
 #![allow(clippy::print_stdout)] // A benchmark prints its figures.
@@ -16,7 +16,6 @@
 mod floor;
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,31 +175,34 @@ while True:
     out = bytearray()
     for number, value in unpack(view[:size]):
         out += pack(number, value)
-    os.write(0, out)
+    os.write(1, out)
 ";
 
 /// Records a second through a bare loop.
 fn floor_rate(in_flight: usize, length: Duration) -> io::Result<f64> {
-    let (mut ours, theirs) = UnixStream::pair()?;
-    let socket = std::os::fd::OwnedFd::from(theirs);
-    let mut child =
-        Command::new(interpreter()).args(["-c", FLOOR]).stdin(Stdio::from(socket)).spawn()?;
+    let mut child = Command::new(interpreter())
+        .args(["-c", FLOOR])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut to = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut records = vec![0; in_flight * 12];
     let mut round = |count: &mut u64, until: &dyn Fn(u64) -> bool| -> io::Result<()> {
         // Whole records go out again as they come back, as many as there are.
-        ours.write_all(&records)?;
+        to.write_all(&records)?;
         let mut pending = 0;
         while until(*count) {
-            let got = ours.read(&mut records[..])?;
+            let got = from.read(&mut records[..])?;
             pending += got;
             let whole = pending / 12;
             pending %= 12;
             *count += whole as u64;
             if until(*count) {
-                ours.write_all(&vec![0; whole * 12])?;
+                to.write_all(&vec![0; whole * 12])?;
             } else {
                 let mut rest = vec![0; (in_flight - whole) * 12 - pending];
-                ours.read_exact(&mut rest)?;
+                from.read_exact(&mut rest)?;
             }
         }
         Ok(())
@@ -211,7 +213,7 @@ fn floor_rate(in_flight: usize, length: Duration) -> io::Result<f64> {
     let mut count = 0;
     round(&mut count, &|_| start.elapsed() < length)?;
     let rate = count as f64 / start.elapsed().as_secs_f64();
-    drop(ours);
+    drop(to);
     child.wait()?;
     Ok(rate)
 }
