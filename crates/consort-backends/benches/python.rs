@@ -8,7 +8,7 @@
 //!
 //! `CONSORT_TEST_PYTHON` names the interpreter, `MIDIMONSTER_BIN` adds a MIDIMonster with the
 //! same configuration and the same script. The floor is a bare Python loop that reads records
-//! from a pipe and writes them back into another: what the interpreter and the kernel cost without
+//! from one pipe and writes them to another: what the interpreter and the kernel cost without
 //! anything of ours.
 
 #![allow(clippy::print_stdout)] // A benchmark prints its figures.
@@ -180,12 +180,13 @@ while True:
 
 /// Records a second through a bare loop.
 fn floor_rate(in_flight: usize, length: Duration) -> io::Result<f64> {
-    let (stdin, mut to) = io::pipe()?;
-    let (mut from, stdout) = io::pipe()?;
-    let mut command = Command::new(interpreter());
-    let mut child = command.args(["-c", FLOOR]).stdin(stdin).stdout(stdout).spawn()?;
-    // Holds the other ends of the pipes, too.
-    drop(command);
+    let mut child = Command::new(interpreter())
+        .args(["-c", FLOOR])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut to = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut records = vec![0; in_flight * 12];
     let mut round = |count: &mut u64, until: &dyn Fn(u64) -> bool| -> io::Result<()> {
         // Whole records go out again as they come back, as many as there are.

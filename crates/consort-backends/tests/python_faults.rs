@@ -218,12 +218,9 @@ def again(value): pass
     running.logged(&["WARN", "bad", "has not answered for 5s"]);
     goes_on(&running);
     running.stop().look(|seen| {
-        assert_eq!(
-            seen.logged(&["WARN", "bad", "did not clean up within 2s"]),
-            1,
-            "{:?}",
-            seen.log
-        );
+        let parts = ["ERROR", "bad", "`script.go` was interrupted", "in go", "the show ends"];
+        assert_eq!(seen.logged(&parts), 1, "{:?}", seen.log);
+        assert_eq!(seen.logged(&["did not clean up"]), 0, "{:?}", seen.log);
     });
 }
 

@@ -173,6 +173,55 @@ midimonster.cleanup_handler(clean)
 }
 
 #[test]
+fn clean_up_handlers_run_whatever_still_runs() {
+    // One sleeps, one computes, one has more values waiting than it can take in time, and one
+    // does not give up.
+    let source = |body: &str| {
+        format!(
+            "
+import midimonster, time
+def clean():
+    midimonster.output('out', 0.125)
+midimonster.cleanup_handler(clean)
+def go(value):
+    midimonster.output('busy', value)
+{body}
+"
+        )
+    };
+    let mut rig = Rig::new();
+    for (name, body) in [
+        ("sleeps", "    time.sleep(1000)"),
+        ("computes", "    while True: pass"),
+        ("slow", "    time.sleep(0.01)"),
+        ("stays", "    while True:\n        try: time.sleep(1000)\n        except: pass"),
+    ] {
+        rig = rig.file(&format!("{name}.py"), &source(body)).python(name, &[("module", name)]);
+        rig = rig.map(&format!(
+            "probe.go > {name}.{name}.go
+             {name}.busy > probe.busy_{name}
+             {name}.out > probe.{name}"
+        ));
+    }
+    let running = rig.start();
+    for _ in 0..20_000 {
+        running.send("go", 0.5);
+    }
+    for name in ["sleeps", "computes", "slow", "stays"] {
+        running.values(&format!("busy_{name}"), 1);
+    }
+    running.stop().look(|seen| {
+        for name in ["sleeps", "computes", "slow"] {
+            assert_eq!(seen.of(name), [0.125], "{name} {:?}", seen.log);
+            let parts = ["ERROR", name, "was interrupted", "in go", "the show ends"];
+            assert_eq!(seen.logged(&parts), 1, "{name} {:?}", seen.log);
+        }
+        assert_eq!(seen.of("stays"), []);
+        assert_eq!(seen.logged(&["WARN", "stays", "did not clean up within 2s"]), 1);
+    });
+}
+
+#[test]
 fn what_is_printed_last_is_not_lost() {
     let source = "
 import midimonster, atexit

@@ -332,3 +332,69 @@ class Thing:
         assert!(found.contains(message) && found.contains(hint), "{found} {message} {hint}");
     }
 }
+
+const GO: &str = "
+import midimonster
+def go(value):
+    midimonster.output('out', value)
+";
+
+#[test]
+fn names_with_dots_dashes_spaces_and_letters_of_all_kinds() {
+    let rig = Rig::new()
+        .file("my.lights.py", GO)
+        .file("blue-lights.py", GO)
+        .file("my scripts/light show.py", GO)
+        .file(
+            "lüster.py",
+            "import midimonster\ndef glänzen(value): midimonster.output('färbe 色', value)\n",
+        )
+        .python(
+            "py",
+            &[
+                ("module", "my.lights.py"),
+                ("module", "blue-lights"),
+                ("module", "my scripts/light show.py"),
+                ("module", "lüster"),
+            ],
+        )
+        .map(
+            "probe.a > py.my.lights.go
+             probe.b > py.blue-lights.go
+             probe.c > py.light show.go
+             probe.d > py.lüster.glänzen
+             py.out > probe.out
+             py.färbe 色 > probe.colour",
+        );
+    assert_eq!(rig.check(), [] as [String; 0]);
+    let running = rig.start();
+    for (channel, value) in [("a", 0.125), ("b", 0.25), ("c", 0.5), ("d", 1.0)] {
+        running.send(channel, value);
+    }
+    assert_eq!(running.values("colour", 1), [1.0]);
+    assert_eq!(running.values("out", 3), [0.125, 0.25, 0.5]);
+    running.witness.look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+}
+
+#[test]
+fn files_of_one_folder_import_each_other() {
+    let rig = Rig::new()
+        .file("scripts/first.py", "import second\nfrom helper import double\ndef go(value): second.put(double(value))\n")
+        .file("scripts/second.py", "import midimonster\ndef put(value): midimonster.output('out', value)\ndef name(value): import first; put(first.double(value))\n")
+        .file("scripts/helper.py", "def double(value): return value * 2\n")
+        .python("py", &[("module", "scripts/first.py"), ("module", "scripts/second.py")])
+        .map("probe.a > py.first.go\nprobe.a > py.second.name\npy.out > probe.out");
+    let running = rig.start();
+    running.send("a", 0.25);
+    assert_eq!(running.values("out", 2), [0.5, 0.5]);
+}
+
+#[test]
+fn a_file_with_the_name_of_a_loaded_module_is_refused() {
+    let rig = Rig::new()
+        .file("select.py", GO)
+        .python("py", &[("module", "./select.py")])
+        .map("probe.a > py.select.go\npy.out > probe.out");
+    let running = rig.start();
+    running.logged(&["ERROR", "py", "`select`", "another module of that name"]);
+}

@@ -1,6 +1,7 @@
 """The harness does what a show does, without one."""
 
 import socket
+import sys
 
 import midimonster
 import pytest
@@ -130,6 +131,26 @@ def test_sockets(folder):
         midimonster.manage(None, left)
         assert show.poll(timeout=0) == 0
         midimonster.manage(None, left)
+        with socket.socket(fileno=socket.dup(left.fileno())) as other:
+            right.send(b"unread")
+            midimonster.manage(print, other)
+            midimonster.manage(None, Wrapper(other))
+            assert show.poll(timeout=0) == 0
+
+
+class Wrapper:
+    """Another thing with the same descriptor."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def fileno(self):
+        return self.inner.fileno()
+
+
+def test_a_wrapper_whose_socket_is_gone():
+    with Show(), pytest.raises(TypeError):
+        midimonster.manage(print, Wrapper(None))
 
 
 def test_intervals_are_updated_by_value(folder):
@@ -152,3 +173,28 @@ def test_intervals_are_updated_by_value(folder):
 def test_without_a_show_the_module_can_be_imported():
     assert midimonster.channels() == []
     assert midimonster.inputvalue("anything") is None
+
+
+def test_files_of_one_folder_import_each_other(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "first.py").write_text(
+        "import second\nimport helper\ndef go(value): second.put(value / helper.two)\n"
+    )
+    (tmp_path / "scripts" / "second.py").write_text(
+        "import midimonster\n"
+        "count = 0\n"
+        "def put(value):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "    midimonster.output('out', value)\n"
+    )
+    (tmp_path / "scripts" / "helper.py").write_text("two = 2\n")
+    (tmp_path / "scripts" / "a.dot.py").write_text("from second import put as go\n")
+    before = list(sys.path)
+    modules = ("scripts/first.py", "scripts/second.py", "scripts/a.dot.py")
+    with Show(*modules, folder=str(tmp_path), channels=["out"]) as show:
+        show.input("first.go", 1.0)
+        show.input("a.dot.go", 0.25)
+        assert show.take() == [("out", 0.5), ("out", 0.25)]
+        assert show.module("second").count == 2
+    assert sys.path == before

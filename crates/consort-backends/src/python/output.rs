@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags};
 /// How many bytes of lines wait to be written.
 const WAITING_LIMIT: usize = 1 << 20;
 /// The longest line; longer ones are broken.
-const LINE_LIMIT: usize = 8_192;
+const LINE_LIMIT: usize = 1 << 16;
 /// How long a full queue may stand still before lines are dropped.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How long the end waits for the last lines.

@@ -13,7 +13,8 @@
 //! that the script has started would live on.
 
 // `CommandExt::pre_exec` is unsafe: between fork and exec only async-signal-safe calls are
-// allowed. The one closure here makes nothing but system calls.
+// allowed. The one closure here makes nothing but system calls. A realtime signal is sent through
+// libc.
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;
@@ -25,6 +26,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal};
+
+/// A realtime signal; worker.py waits for this one.
+const URGE: libc::c_int = 40;
 
 /// What is to be started.
 pub(crate) struct Job {
@@ -150,6 +154,16 @@ impl Worker {
         Some(outcome)
     }
 
+    /// Has its script give up what it does, to clean up. Does not block.
+    pub(crate) fn urge(&self) {
+        if let Stage::Running(child, _) = &lock(&self.slot).stage
+            && let Some(pid) = pid(child)
+        {
+            // SAFETY: a system call without pointers; the process is ours and not reaped yet.
+            let _ = unsafe { libc::kill(pid.as_raw_nonzero().get(), URGE) };
+        }
+    }
+
     /// The process, while it runs.
     pub(crate) fn id(&self) -> Option<u32> {
         match &lock(&self.slot).stage {
@@ -251,6 +265,10 @@ fn prepare(lifeline: RawFd, output: RawFd, memory: u64) -> io::Result<()> {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         }
         libc::signal(libc::SIGINT, libc::SIG_IGN);
+        // It is in the background of its terminal: a script that reads from there shall get an
+        // error, not be stopped for ever.
+        libc::signal(libc::SIGTTIN, libc::SIG_IGN);
+        libc::signal(libc::SIGTTOU, libc::SIG_IGN);
         // When memory runs out, the script goes first and not the show.
         let adjust =
             libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);

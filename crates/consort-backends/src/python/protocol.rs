@@ -144,6 +144,8 @@ pub(crate) enum ProtocolError {
     Length(u32),
     #[error("a message of kind {0} that is too short")]
     Short(u32),
+    #[error("a value that cannot be, of channel {0}")]
+    Value(u32),
 }
 
 /// Takes one message from the front of `bytes`; how many bytes it took comes back. None: more

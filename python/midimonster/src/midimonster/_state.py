@@ -27,7 +27,8 @@ def descriptor_of(socket: Any) -> int:
         raise TypeError(f"manage() needs something with a fileno(), not {type(socket).__name__}")
     try:
         descriptor = fileno()
-    except (OSError, ValueError):
+    except Exception:
+        # Wrappers of sockets raise all kinds of things when they are closed.
         return -1
     return descriptor if isinstance(descriptor, int) else -1
 
@@ -105,9 +106,11 @@ class State:
         if function is None and known:
             self.managed.remove(known[0])
             return
-        if descriptor_of(socket) < 0:
+        number = descriptor_of(socket)
+        if number < 0:
             raise TypeError("manage() needs an open socket, pipe or file")
         if function is None:
+            self.managed = [entry for entry in self.managed if descriptor_of(entry[0]) != number]
             return
         if known:
             self.managed[self.managed.index(known[0])] = (socket, function)

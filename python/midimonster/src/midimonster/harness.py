@@ -40,6 +40,7 @@ class Show:
         self._state = _state.State()
         self._loaded: dict[str, ModuleType] = {}
         self._known: dict[str, ModuleType] = {}
+        self._folders: list[str] = []
 
     def __enter__(self) -> Show:
         self._known = dict(sys.modules)
@@ -74,8 +75,9 @@ class Show:
 
     def _leave(self) -> None:
         _state.pop(self._state)
-        if self._folder in sys.path:
-            sys.path.remove(self._folder)
+        for folder in (self._folder, *self._folders):
+            if folder in sys.path:
+                sys.path.remove(folder)
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
             if self._known.get(name) is not module and file and self._is_ours(file):
@@ -106,6 +108,14 @@ class Show:
         package = file == "__init__.py"
         title = os.path.basename(folder) if package else file[:-3]
         within = [folder] if package else None
+        if not package and folder not in sys.path:
+            sys.path.append(folder)
+            self._folders.append(folder)
+        loaded = sys.modules.get(title)
+        if loaded is not None and loaded is not self._known.get(title):
+            # One that was loaded before has imported it.
+            self._loaded[title] = loaded
+            return
         spec = importlib.util.spec_from_file_location(
             title, path, submodule_search_locations=within
         )
@@ -127,11 +137,13 @@ class Show:
         return self._resolve(channel)
 
     def _resolve(self, name: str) -> Callable[[float], Any]:
-        head, _, rest = name.partition(".")
-        if head not in self._loaded:
-            raise LookupError(f"there is no module `{head}` in this show: {list(self._loaded)}")
-        at: Any = self._loaded[head]
-        for part in rest.split("."):
+        path = name.rpartition(".")[0]
+        while path not in self._loaded:
+            path = path.rpartition(".")[0]
+            if not path:
+                raise LookupError(f"no module of `{name}` in this show: {list(self._loaded)}")
+        at: Any = self._loaded[path]
+        for part in name[len(path) + 1 :].split("."):
             at = getattr(at, part)
         if not callable(at):
             raise TypeError(f"`{name}` is no function but {type(at).__name__}")

@@ -10,12 +10,16 @@ use mio::unix::pipe::{Receiver, Sender};
 use super::super::output::Stream;
 use super::super::process::{Job, Outcome, default_memory, describe};
 use super::link::{Link, ROOM, WORDS};
-use super::{BUSY_NOTICE, HELLO_LIMIT, IMPORT_NOTICE, PING_DELAY, Phase, PythonInstance};
+use super::{
+    BUSY_NOTICE, HELLO_LIMIT, IMPORT_NOTICE, PING_DELAY, Phase, PythonInstance, URGE_LEFT,
+};
 
 const BOOT: &str = include_str!("../worker/boot.py");
 
 /// How often a dead worker is asked how it died.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
+/// How long a process that no longer speaks may live on.
+const DEATH_LIMIT: Duration = Duration::from_secs(1);
 /// The first pause before a worker is started again; doubled each time up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -73,14 +77,19 @@ impl PythonInstance {
             return self.end(context);
         }
         let lived = context.now() - started;
-        self.phase = Phase::Dead { worker, greeted, lived, reason };
+        let until = context.now() + DEATH_LIMIT;
+        self.phase = Phase::Dead { worker, greeted, lived, until, reason };
         self.mourn(context);
     }
 
     /// Finds out how the worker died and plans the next one.
     pub(super) fn mourn(&mut self, context: &mut Context<'_>) {
-        let Phase::Dead { worker, greeted, lived, reason } = &mut self.phase else { return };
+        let Phase::Dead { worker, greeted, lived, until, reason } = &mut self.phase else { return };
         let Some(outcome) = worker.outcome() else {
+            if reason.is_none() && context.now() >= *until {
+                *reason = Some("the script has closed the pipe to the show and runs on".into());
+                worker.kill();
+            }
             return context.wake_in(REAP_INTERVAL);
         };
         if *lived >= LONG_LIFE {
@@ -145,7 +154,8 @@ impl PythonInstance {
                 None => link.fed.map(|fed| fed + PING_DELAY),
             },
         };
-        context.wake_at(match (time, self.stopping) {
+        let limit = self.stopping.map(|it| if self.urged { it } else { it - URGE_LEFT });
+        context.wake_at(match (time, limit) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         });

@@ -8,7 +8,9 @@ use consort_router::{Context, State};
 use mio::unix::pipe::{Receiver, Sender};
 
 use super::super::process::Worker;
-use super::super::protocol::{self, Message, Order, Setup, decode, push_order, push_value};
+use super::super::protocol::{
+    self, Message, Order, ProtocolError, Setup, decode, push_order, push_value,
+};
 use super::{Phase, PythonInstance};
 
 const PROGRAM: &str = include_str!("../worker/worker.py");
@@ -209,19 +211,19 @@ impl PythonInstance {
                 Ok(Some((message, taken))) => {
                     link.first += taken;
                     if let Message::Value(channel, value) = message {
-                        if (channel as usize) < self.channels.len() && !value.is_nan() {
-                            context.emit(channel, value.clamp(0.0, 1.0));
+                        if channel as usize >= self.channels.len() || value.is_nan() {
+                            // Half a record, or something that a script wrote in between: from
+                            // here on all values would be read out of step.
+                            return self.disown(ProtocolError::Value(channel), context);
                         }
+                        context.emit(channel, value.clamp(0.0, 1.0));
                         budget -= 1;
                     } else {
                         self.take(message, context);
                     }
                     continue;
                 }
-                Err(error) => {
-                    let reason = format!("its process does not speak the protocol: {error}");
-                    return self.bury(context, Some(reason));
-                }
+                Err(error) => return self.disown(error, context),
                 Ok(None) if link.drained && !link.closed => return,
                 Ok(None) => fill(link),
             };
@@ -232,6 +234,18 @@ impl PythonInstance {
                 Ok(_) | Err(_) => return self.bury(context, None),
             }
         }
+    }
+
+    /// A worker whose words make no sense is ended.
+    fn disown(&mut self, error: ProtocolError, context: &mut Context<'_>) {
+        let greeted = matches!(&self.phase, Phase::Linked(link) if link.greeted);
+        let reason = if greeted {
+            format!("its process does not speak the protocol: {error}")
+        } else {
+            let python = self.settings.python.to_string_lossy();
+            format!("`{python}` is no Python that runs here: it says {error}")
+        };
+        self.bury(context, Some(reason));
     }
 
     /// Acts on anything but a value.
@@ -281,10 +295,12 @@ impl PythonInstance {
                 link.asked = None;
                 self.wake(context);
             }
-            Message::WakeMe => {
+            // A worker whose pipe is full wakes by itself.
+            Message::WakeMe if link.greeted && !link.blocked => {
                 push_order(&mut link.staged, Order::Wake);
                 self.write(context);
             }
+            Message::WakeMe => {}
         }
     }
 

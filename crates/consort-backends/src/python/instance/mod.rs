@@ -30,14 +30,16 @@ const PING_DELAY: Duration = Duration::from_secs(1);
 
 /// How long clean-up handlers have.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// So long before that, what a script still does is interrupted.
+const URGE_LEFT: Duration = Duration::from_secs(1);
 
 enum Phase {
     /// Not started, or nothing more is to come.
     Idle,
     /// There is a worker.
     Linked(Box<Link>),
-    /// The worker is dead; how it died is not known yet.
-    Dead { worker: Worker, greeted: bool, lived: Duration, reason: Option<String> },
+    /// The worker is dead, or will be by a time; how it died is not known yet.
+    Dead { worker: Worker, greeted: bool, lived: Duration, until: Instant, reason: Option<String> },
     /// Waiting to start again.
     Pause { until: Instant },
 }
@@ -58,6 +60,7 @@ pub(crate) struct PythonInstance {
     faults: Faults,
     stopping: Option<Instant>,
     stop_sent: bool,
+    urged: bool,
 }
 
 impl PythonInstance {
@@ -77,6 +80,7 @@ impl PythonInstance {
             faults: Faults::default(),
             stopping: None,
             stop_sent: false,
+            urged: false,
         }
     }
 }
@@ -141,6 +145,14 @@ impl Instance for PythonInstance {
                 );
             }
             return self.end(context);
+        }
+        if !self.urged && self.stopping.is_some_and(|limit| now + URGE_LEFT >= limit) {
+            self.urged = true;
+            if let Phase::Linked(link) = &self.phase
+                && link.ready
+            {
+                link.worker.urge();
+            }
         }
         match &mut self.phase {
             Phase::Idle => return,

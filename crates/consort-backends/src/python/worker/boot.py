@@ -25,7 +25,12 @@ def read(count):
 def boot():
     version = sys.version_info[0] << 8 | sys.version_info[1]
     sink = int(sys.argv[1])
-    os.write(sink, struct.pack("<III", 0xFFFFFFFF, 1, version))
+    try:
+        os.write(sink, struct.pack("<III", 0xFFFFFFFF, 1, version))
+    except OSError:
+        text = "descriptor %d is closed: what starts this interpreter must leave it open\n"
+        os.write(2, (text % sink).encode())
+        os._exit(1)
     if sys.version_info < (3, 8):  # noqa: UP036
         os._exit(1)
     (size,) = struct.unpack("<I", read(4))

@@ -11,15 +11,30 @@ small are imported, because every instance pays for them.
 
 import os
 import sys
-from _signal import ITIMER_REAL, SIGALRM, getsignal, setitimer, signal
-from _thread import allocate_lock, get_ident
-from select import POLLIN, POLLNVAL
+from _signal import (
+    ITIMER_REAL,
+    SIG_BLOCK,
+    SIG_SETMASK,
+    SIGALRM,
+    SIGINT,
+    getitimer,
+    getsignal,
+    pthread_sigmask,
+    setitimer,
+    signal,
+    valid_signals,
+)
+from _thread import RLock, get_ident
+from errno import EBADF, EPIPE
+from select import PIPE_BUF, POLLIN, POLLNVAL
 from select import poll as make_poll
 from struct import Struct
 from time import monotonic, monotonic_ns
 
 CONTROL = 0xFFFFFFFF
 STOP, PING, WAKE = 1.0, 2.0, 3.0
+# The signal with which the core urges a worker that does not stop; no one else's.
+URGE = 40
 READY, ERROR, REPEAT, WARNING, EXIT, BYE, PONG, WAKE_ME = 2, 3, 4, 5, 6, 7, 8, 9
 
 # How much is read at once, and how much output may wait while handlers run.
@@ -27,6 +42,8 @@ BATCH = 12 * 512
 FLUSH_SIZE = 12 * 4096
 # How long output waits at most for a handler that takes its time.
 FLUSH_DELAY = 0.01
+# In seconds; poll(2) takes milliseconds in 31 bits.
+LONGEST_WAIT = 1e6
 DISTINCT_ERRORS = 256
 TEXT_LIMIT = 16_000
 OWN_FILES = ("<consort>", "<string>", "<frozen importlib")
@@ -41,8 +58,10 @@ main_thread = get_ident()
 # The pipes from the core and to it.
 source = sink = -1
 epoch = 0
-send_lock = allocate_lock()
-import_lock = allocate_lock()
+# A thread can be called away from what it does under a lock, to where it wants it again.
+send_lock = RLock()
+sending = False
+import_lock = RLock()
 
 # Mirrored state. `numbers` is empty until the imports are done: until then `early` collects
 # what the modules put out.
@@ -68,31 +87,56 @@ managed = {}
 cleanup = None
 errors = {}
 is_child = False
+ending = False
 
 
 # ---- talking to the core ----------------------------------------------------------------------
 
 
-def write_all(data):
-    try:
-        size = write(sink, data)
-        while size < len(data):
-            data = data[size:]
-            size = write(sink, data)
-    except OSError:
-        if not is_child:
-            os._exit(1)
-
-
 def flush():
+    global sending
     if is_child:
         pending.clear()
         return
-    with send_lock:
-        while pending:
-            data = bytes(pending)
-            del pending[: len(data)]
-            write_all(data)
+    while pending:
+        with send_lock:
+            if sending:
+                # The garbage collector or a signal has called this thread away from the lines
+                # below; it comes back to them.
+                return
+            try:
+                sending = True
+                if len(pending) > PIPE_BUF:
+                    write_much()
+                else:
+                    del pending[: write(sink, bytes(pending))]
+            except OSError as error:
+                cut_off(error)
+                raise
+            finally:
+                sending = False
+
+
+def write_much():
+    """Writes what the pipe does not take at once, undisturbed by signals.
+
+    Less is written whole or not at all; of this, the handler of a signal that raises would leave
+    half a record in the pipe.
+    """
+    mask = pthread_sigmask(SIG_BLOCK, ())
+    try:
+        pthread_sigmask(SIG_BLOCK, valid_signals())
+        del pending[: write(sink, bytes(pending))]
+    finally:
+        pthread_sigmask(SIG_SETMASK, mask)
+
+
+def cut_off(error):
+    """Ends the process if an error means that the core cannot be spoken to."""
+    if error.errno == EBADF:
+        os.write(2, b"the script has closed a pipe that is not its own: the one to the show\n")
+    if error.errno in (EBADF, EPIPE):
+        os._exit(1)
 
 
 def on_alarm(_number, _frame):
@@ -152,7 +196,7 @@ def report(where, error):
         if number is None:
             number = errors[key] = len(errors)
             text = describe(error, trace) if key is not None else "more kinds of errors"
-            text = f"{where}\n{text[-TEXT_LIMIT:]}"
+            text = f"{where[:TEXT_LIMIT]}\n{text[-TEXT_LIMIT:]}"
             send(ERROR, number.to_bytes(4, "little") + text.encode("utf-8", "replace"))
             return
     extend_pending(HEADER.pack(CONTROL, REPEAT, 4) + number.to_bytes(4, "little"))
@@ -285,6 +329,7 @@ def manage(function, socket):
     if descriptor < 0:
         raise TypeError("manage() needs an open socket, pipe or file")
     if function is None:
+        managed.pop(descriptor, None)
         return
     for other, entry in list(managed.items()):
         if entry[0] is socket and other != descriptor:
@@ -303,7 +348,8 @@ def descriptor_of(socket):
         raise TypeError(f"manage() needs something with a fileno(), not {type(socket).__name__}")
     try:
         descriptor = fileno()
-    except (OSError, ValueError):
+    except Exception:
+        # Wrappers of sockets raise all kinds of things when they are closed.
         return -1
     return descriptor if isinstance(descriptor, int) else -1
 
@@ -342,10 +388,19 @@ def load(name, path):
     import importlib._bootstrap as bootstrap
     import importlib._bootstrap_external as external
 
-    if name in sys.modules:
-        return
+    known = sys.modules.get(name)
+    if known is not None:
+        origin = getattr(known, "__file__", None)
+        if origin and os.path.realpath(origin) == os.path.realpath(path):
+            return
+        raise ImportError(
+            f"there is another module of that name already ({origin or 'built in'}): rename {path}"
+        )
     folder, file = os.path.split(path)
     within = [folder] if file == "__init__.py" else None
+    if not within and folder not in sys.path:
+        # The last place: its neighbours are found, and nothing that was found before is hidden.
+        sys.path.append(folder)
     spec = external.spec_from_file_location(name, path, submodule_search_locations=within)
     module = bootstrap.module_from_spec(spec)
     sys.modules[name] = module
@@ -357,7 +412,7 @@ def load(name, path):
 
 
 def load_all(modules, directory):
-    loaded, start = set(), None
+    loaded, start = {}, None
     try:
         start = os.getcwd()
     except OSError as error:
@@ -366,9 +421,11 @@ def load_all(modules, directory):
     for name, path in modules:
         try:
             load(name, path)
-            loaded.add(name.partition(".")[0])
+            if not path:
+                name = name.partition(".")[0]
+            loaded[name] = sys.modules.get(name)
         except SystemExit as error:
-            code = "" if error.code is None else as_text(error.code)
+            code = "" if error.code is None else as_text(error.code)[:TEXT_LIMIT]
             leave(EXIT, (f"{name}\0{code}").encode("utf-8", "replace"))
         except BaseException as error:
             report(f"the module `{name}` cannot be imported", error)
@@ -381,18 +438,22 @@ def load_all(modules, directory):
 
 def resolve(name, loaded):
     """The handler that a dotted name stands for, and why there is none."""
-    head, _, rest = name.partition(".")
-    if head not in loaded:
-        return None, f"there is no module `{head}` in this instance"
-    at = sys.modules[head]
-    path = head
+    path = name.rpartition(".")[0]
+    while path not in loaded:
+        path = path.rpartition(".")[0]
+        if not path:
+            head = name.partition(".")[0]
+            return None, f"there is no module `{head}` in this instance"
+    at = loaded[path]
+    file = getattr(at, "__file__", None) or "the module"
+    rest = name[len(path) + 1 :]
     for part in rest.split("."):
         path += "." + part
         try:
             at = getattr(at, part)
         except AttributeError:
             if path not in sys.modules:
-                return None, "the module has no `{}`".format(path.partition(".")[2])
+                return None, f"{file} has no `{rest}`"
             at = sys.modules[path]
         except BaseException as error:
             report(f"looking for the handler `{name}`", error)
@@ -428,7 +489,7 @@ def finish_imports(mapped_names):
         mapped = len(mapped_names)
         names.extend(mapped_names)
         known = {name: number for number, name in enumerate(names)}
-        for name in early:
+        for name in list(early):
             if name not in known:
                 known[name] = len(names)
                 names.append(name)
@@ -437,7 +498,7 @@ def finish_imports(mapped_names):
         inputs.extend([0.0] * len(names))
         outputs.extend([0.0] * len(names))
         handlers.extend([None] * len(names))
-        for name, value in early.items():
+        for name, value in list(early.items()):
             outputs[known[name]] = value
             if known[name] < mapped:
                 extend_pending(pack_record(known[name], value))
@@ -460,6 +521,8 @@ def tick(now):
             function()
         except BaseException as error:
             failed(f"an interval's function `{name_of(function)}`", error)
+        if is_child:
+            leave_child()
     next_tick = min((entry[2] for entry in intervals), default=0.0)
 
 
@@ -467,9 +530,24 @@ def name_of(function):
     return getattr(function, "__qualname__", None) or type(function).__name__
 
 
+class ShowEnded(SystemExit):
+    """Raised in what still runs a while after the show was stopped."""
+
+    __module__ = "builtins"
+
+
+def on_urge(_number, _frame):
+    """What the main thread is doing gives way to the clean-up handler."""
+    if not ending:
+        raise ShowEnded("the show ends")
+
+
 def failed(where, error):
     if is_child:
         leave_child(error)
+    if isinstance(error, ShowEnded):
+        report(f"{where} was interrupted", error)
+        stop()
     report(f"{where} failed", error)
 
 
@@ -515,7 +593,8 @@ def leave(kind, payload=b""):
 
 
 def stop():
-    global current_number
+    global current_number, ending
+    ending = True
     current_number = -1
     if cleanup is not None:
         try:
@@ -527,9 +606,12 @@ def stop():
 
 
 def control(value):
+    global armed
     if value == STOP:
         stop()
     elif value == PING:
+        # A script that used the timer meanwhile has ended ours without a call of `on_alarm`.
+        armed = armed and getitimer(ITIMER_REAL)[0] > 0
         send(PONG)
 
 
@@ -563,14 +645,14 @@ def dispatch(records):
 
 def warn_closed(entry):
     warn(
-        f"{entry[0]!r} was closed while it was managed: its handler "
+        f"a {type(entry[0]).__name__} was closed while it was managed: its handler "
         f"`{name_of(entry[1])}` is dropped "
         "(call manage(None, socket) before closing it)"
     )
 
 
 def poll_managed(poller):
-    """Waits for values, sockets and intervals; returns the ready descriptors."""
+    """Waits for values, sockets and intervals; returns what is ready and was waited for."""
     wanted = {source}
     for descriptor, entry in list(managed.items()):
         if descriptor_of(entry[0]) != descriptor or identity(descriptor) != entry[2]:
@@ -587,16 +669,15 @@ def poll_managed(poller):
     watched.update(wanted)
     timeout = None
     if intervals:
-        timeout = max(0.0, next_tick - monotonic()) * 1000
-    return poller.poll(timeout)
+        timeout = min(max(0.0, next_tick - monotonic()), LONGEST_WAIT) * 1000
+    return [(number, events, managed.get(number)) for number, events in poller.poll(timeout)]
 
 
 watched = set()
 
 
-def serve(descriptor, events):
-    entry = managed.get(descriptor)
-    if entry is None:
+def serve(descriptor, events, entry):
+    if entry is None or managed.get(descriptor) is not entry:
         return
     if events & POLLNVAL:
         managed.pop(descriptor, None)
@@ -610,47 +691,67 @@ def serve(descriptor, events):
         leave_child()
 
 
+def interrupted(error):
+    """An error that no handler has raised: one of a signal's handler is told; others end it."""
+    if is_child:
+        leave_child(error)
+    if isinstance(error, ShowEnded):
+        stop()
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    if last.tb_frame.f_code.co_filename == "<consort>":
+        if isinstance(error, OSError):
+            cut_off(error)
+        report("the script cannot be served any more", error)
+        os._exit(1)
+    failed("the handler of a signal", error)
+
+
 def run():
     """Serves the instance until the core says stop or is gone."""
     global busy
     buffer = bytearray(BATCH)
     view = memoryview(buffer)
     whole = (view,)
-    rest = 0
+    tail, rest = b"", 0
     poller = make_poll()
     readv = os.readv
     while True:
-        readable = True
-        ready = ()
-        if managed or intervals:
-            ready = poll_managed(poller)
-            readable = any(descriptor == source for descriptor, _ in ready)
-        busy = main_thread
-        if readable:
-            busy = 0
-            size = readv(source, (view[rest:],) if rest else whole)
-            busy = main_thread
-            if not size:
-                os.killpg(0, 9)
-            size += rest
-            end = size - size % 12
-            if end:
-                dispatch(view[:end])
-            rest = size - end
-            if rest:
-                buffer[:rest] = buffer[end:size]
-        for descriptor, events in ready:
-            if descriptor != source:
-                serve(descriptor, events)
-        if intervals:
-            now = monotonic()
-            if now >= next_tick:
-                tick(now)
-        if is_child:
-            leave_child()
-        if pending:
-            flush()
-        busy = 0
+        try:
+            while True:
+                if pending:
+                    flush()
+                busy = 0
+                readable = True
+                ready = ()
+                if managed or intervals:
+                    ready = poll_managed(poller)
+                    readable = any(entry[0] == source for entry in ready)
+                if readable:
+                    size = readv(source, (view[rest:],) if rest else whole)
+                    busy = main_thread
+                    if not size:
+                        os.killpg(0, 9)
+                    if rest:
+                        buffer[:rest] = tail
+                        size += rest
+                    rest = size % 12
+                    if rest:
+                        tail = buffer[size - rest : size]
+                    if size >= 12:
+                        dispatch(view[: size - rest])
+                else:
+                    busy = main_thread
+                for descriptor, events, entry in ready:
+                    if descriptor != source:
+                        serve(descriptor, events, entry)
+                if intervals:
+                    now = monotonic()
+                    if now >= next_tick:
+                        tick(now)
+        except BaseException as error:
+            interrupted(error)
 
 
 def make_module():
@@ -688,6 +789,9 @@ def main(output, fields):
     os.close(nothing)
     os.register_at_fork(after_in_child=after_fork)
     signal(SIGALRM, on_alarm)
+    signal(URGE, on_urge)
+    # Ignored until now; unlike that, a handler is not inherited by the programs a script starts.
+    signal(SIGINT, lambda _number, _frame: None)
     epoch = int(fields[0])
     directory = os.fsdecode(fields[1])
     default_handler = fields[2].decode("utf-8")

@@ -1,0 +1,310 @@
+//! Scripts, and what starts their interpreters, with descriptors: those of ours that they close
+//! or write to, sockets of all kinds, the terminal.
+#![allow(missing_docs)]
+
+mod python_support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use python_support::{DEADLINE, Rig, Running, interpreter};
+
+const MAP: &str = "
+probe.go > py.script.go
+probe.again > py.script.again
+py.out > probe.out";
+
+fn show(source: &str) -> Running {
+    Rig::script(source).map(MAP).start()
+}
+
+#[test]
+fn a_script_that_closes_all_descriptors_and_hangs_is_started_again() {
+    let source = "
+import midimonster, os, time
+def go(value):
+    os.closerange(3, 256)
+    while True:
+        time.sleep(1000)
+def again(value):
+    midimonster.output('out', value)
+";
+    let running = show(source);
+    running.send("go", 0.5);
+    running.logged(&["WARN", "py", "closed the pipe to the show and runs on", "started again"]);
+    running.send("again", 0.25);
+    assert_eq!(running.values("out", 1), [0.25]);
+}
+
+#[test]
+fn a_script_that_closes_all_descriptors_is_told() {
+    let source = "
+import midimonster, os
+def go(value):
+    os.closerange(3, 256)
+def again(value):
+    midimonster.output('out', value)
+";
+    let running = show(source);
+    running.send("go", 0.5);
+    running.logged(&["WARN", "py", "has closed a pipe that is not its own"]);
+    running.logged(&["WARN", "py", "started again"]);
+    running.send("again", 0.25);
+    assert_eq!(running.values("out", 1), [0.25]);
+}
+
+#[test]
+fn a_script_that_writes_to_a_descriptor_of_ours_is_started_again() {
+    let source = "
+import midimonster, os
+def go(value):
+    for number in range(3, 64):
+        try:
+            os.write(number, b'hello')
+        except OSError:
+            pass
+def again(value):
+    midimonster.output('out', value)
+";
+    let running = show(source);
+    running.send("go", 0.5);
+    running.send("again", 0.5);
+    running.logged(&["WARN", "py", "does not speak the protocol", "started again"]);
+    running.send("again", 0.25);
+    running.wait("an answer", |seen| seen.of("out").contains(&0.25));
+}
+
+#[test]
+fn processes_of_a_script_hold_none_of_our_descriptors() {
+    let source = "
+import midimonster, os, subprocess, sys
+def link(number):
+    try:
+        return os.readlink('/proc/self/fd/%d' % number)
+    except OSError:
+        return ''
+ours = [link(number) for number in range(3, 64)
+        if link(number).startswith('pipe') and not os.get_inheritable(number)]
+print('ours', len(ours))
+tell = '''
+import os
+for each in os.listdir('/proc/self/fd'):
+    try: print(os.readlink('/proc/self/fd/' + each))
+    except OSError: pass
+'''
+def held(text):
+    assert 'pipe' in text
+    return [line for line in text.splitlines() if line in ours]
+def go(value):
+    args = [sys.executable, '-c', tell]
+    for close in (True, False):
+        done = subprocess.run(args, stdout=subprocess.PIPE, text=True, close_fds=close)
+        print('subprocess', held(done.stdout))
+    for execute in (True, False):
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.dup2(writer, 1)
+            if execute:
+                os.execv(sys.executable, args)
+            exec(tell)
+            sys.stdout.flush()
+            os._exit(0)
+        os.close(writer)
+        print('fork', held(open(reader).read()))
+        os.wait()
+    print('end')
+def again(value): pass
+";
+    let running = show(source);
+    running.send("go", 0.5);
+    running.printed("end");
+    let (subprocess, fork) = ("subprocess []", "fork []");
+    running.witness.look(|seen| {
+        let expected = ["ours 2", subprocess, subprocess, fork, fork, "end"];
+        assert_eq!(seen.lines(), expected, "{:?}", seen.log);
+    });
+}
+
+#[test]
+fn a_managed_thing_whose_fileno_raises_is_dropped() {
+    let source = "
+import midimonster, socket
+left, right = socket.socketpair()
+class Connection:
+    def __init__(self, sock): self.sock = sock
+    def fileno(self): return self.sock.fileno()
+    def __repr__(self): raise RuntimeError('no words')
+connection = Connection(left)
+def read(it): midimonster.output('out', it.sock.recv(10)[0] / 100)
+midimonster.manage(read, connection)
+def go(value):
+    right.send(bytes([50]))
+def again(value):
+    connection.sock.close()
+    connection.sock = None
+";
+    let running = show(source);
+    running.send("go", 0.5);
+    assert_eq!(running.values("out", 1), [0.5]);
+    running.send("again", 0.5);
+    running.logged(&["WARN", "py", "was closed while it was managed", "`read`"]);
+    running.send("go", 0.5);
+    running.stop().look(|seen| assert_eq!(seen.logged(&["started again"]), 0, "{:?}", seen.log));
+}
+
+#[test]
+fn another_object_of_the_same_descriptor_ends_its_watch() {
+    let source = "
+import midimonster, socket
+left, right = socket.socketpair()
+class Connection:
+    def fileno(self): return left.fileno()
+def read(it): midimonster.output('out', left.recv(10)[0] / 100)
+midimonster.manage(read, Connection())
+right.send(bytes([50]))
+def go(value):
+    midimonster.manage(None, left)
+    right.send(bytes([75]))
+    midimonster.output('out', value)
+def again(value): midimonster.output('out', value)
+";
+    let running = show(source);
+    assert_eq!(running.values("out", 1), [0.5]);
+    // Each is waited for: the worker has looked at its sockets when the last comes.
+    for (step, channel) in ["go", "again", "again"].into_iter().enumerate() {
+        running.send(channel, 0.25);
+        running.values("out", step + 2);
+    }
+    assert_eq!(running.values("out", 4), [0.5, 0.25, 0.25, 0.25]);
+}
+
+#[test]
+fn a_new_socket_with_an_old_number_waits_for_data_of_its_own() {
+    let source = "
+import midimonster, os, socket
+pairs = [socket.socketpair() for _ in range(2)]
+def first(sock):
+    sock.recv(10)
+    for own, peer in list(pairs):
+        if own is not sock:
+            number = own.fileno()
+            midimonster.manage(None, own)
+            own.close()
+            new, other = socket.socketpair()
+            assert new.fileno() == number
+            pairs.append((new, other))
+            midimonster.manage(later, new)
+            midimonster.output('out', 0.5)
+def later(sock):
+    print('later', sock.recv(10))
+for own, peer in pairs:
+    midimonster.manage(first, own)
+    peer.send(b'x')
+def go(value): midimonster.output('out', value)
+def again(value): pairs[-1][1].send(b'yes')
+";
+    let running = show(source);
+    running.send("go", 0.25);
+    running.wait("both", |seen| seen.of("out").len() == 2);
+    running.send("again", 1.0);
+    running.printed("later b'yes'");
+}
+
+#[test]
+fn what_closes_descriptors_before_the_interpreter_starts_is_found_out() {
+    let rig = Rig::new().file("script.py", "");
+    let wrapper = rig.path().join("wrapper");
+    let python = interpreter();
+    let text = format!(
+        "#!/usr/bin/env {python}\n\
+         import os, sys\n\
+         os.closerange(3, 256)\n\
+         os.execvp('{python}', ['{python}'] + sys.argv[1:])\n"
+    );
+    std::fs::write(&wrapper, text).unwrap();
+    std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
+    let python = wrapper.to_str().unwrap();
+    let running = rig.python("py", &[("module", "script"), ("python", python)]).launch();
+    running.logged(&["WARN", "py", "is closed: what starts this interpreter must leave it open"]);
+    running.logged(&["WARN", "py", "is no Python that runs here", "exit status 1"]);
+}
+
+#[test]
+fn a_listening_socket_and_those_it_accepts() {
+    let source = "
+import midimonster, socket
+server = socket.socket()
+server.bind(('127.0.0.1', 0))
+server.listen()
+def accept(sock):
+    client, _ = sock.accept()
+    midimonster.manage(read, client)
+def read(sock):
+    data = sock.recv(100)
+    if not data:
+        midimonster.manage(None, sock)
+        sock.close()
+        print('gone')
+        return
+    sock.send(data.upper())
+midimonster.manage(accept, server)
+print('port', server.getsockname()[1])
+def go(value): pass
+def again(value): pass
+";
+    let running = show(source);
+    running.wait("the port", |seen| seen.lines().iter().any(|line| line.starts_with("port ")));
+    let port: u16 = running.witness.look(|seen| seen.lines()[0][5..].parse().unwrap());
+    let mut clients: Vec<_> =
+        (0..3).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    for client in &mut clients {
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.write_all(b"word").unwrap();
+        let mut answer = [0; 4];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"WORD");
+    }
+    drop(clients);
+    running.wait("all gone", |seen| seen.lines().iter().filter(|it| **it == "gone").count() == 3);
+    running.stop().look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+}
+
+/// Not a test of its own: what the next one runs on a terminal.
+#[test]
+fn core_on_a_terminal() {
+    if std::env::var_os("CONSORT_TEST_TERMINAL").is_none() {
+        return;
+    }
+    let source = "
+import midimonster, termios
+def go(value):
+    with open('/dev/tty', 'rb', 0) as terminal:
+        termios.tcsetattr(terminal, termios.TCSANOW, termios.tcgetattr(terminal))
+        midimonster.output('out', value)
+        terminal.read(1)
+def again(value): midimonster.output('out', value)
+";
+    let running = show(source);
+    running.send("go", 0.5);
+    running.logged(&["ERROR", "py", "OSError: [Errno 5]"]);
+    running.send("again", 0.25);
+    assert_eq!(running.values("out", 2), [0.5, 0.25]);
+    println!("survived the terminal");
+}
+
+#[test]
+fn a_script_that_reads_from_the_terminal_is_not_frozen() {
+    let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
+    let done = Command::new(interpreter())
+        .args(["-c", spawn])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "core_on_a_terminal", "--nocapture"])
+        .env("CONSORT_TEST_TERMINAL", "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&done.stdout);
+    assert!(text.contains("survived the terminal"), "{text}");
+}
