@@ -75,6 +75,26 @@ facts! {
         nothing(&next);
     }
 
+    fn what_waits_for_a_client_goes_with_it_where_it_uses_the_queue(rig) {
+        let (sender, user, stranger) = (rig.client("a"), rig.client("b"), rig.client("c"));
+        let out = sender.create_port("out").unwrap();
+        let to = [user.create_port("in").unwrap(), stranger.create_port("in").unwrap()];
+        let queue = sender.create_queue("q").unwrap();
+        let used = user.get_queue(queue.queue_id()).unwrap();
+        for port in &to {
+            let waiting = note(60).on_queue(&queue).at_tick(100).to(port);
+            sender.event_output(&waiting, &out).unwrap();
+        }
+        sender.drain_output().unwrap();
+        assert_eq!(queue.get_status().unwrap().events, 2);
+        stranger.close();
+        assert_eq!(queue.get_status().unwrap().events, 2);
+        user.close();
+        assert_eq!(queue.get_status().unwrap().events, 1);
+        assert_eq!(sender.get_client_pool().unwrap().output_free, 499);
+        drop(used);
+    }
+
     fn a_client_lives_as_long_as_its_ports(rig) {
         let other = rig.client("other");
         let client = rig.client("short");

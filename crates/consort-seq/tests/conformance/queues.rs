@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use consort_seq::client::WRITE_PORT;
 use consort_seq::{
-    Address, Event, EventTime, EventType, Payload, PortOptions, QUEUE_DIRECT, QueueInfo,
-    QueueTempo, QueueTimer, QueueTimerType, RealTime,
+    Address, Event, EventFlags, EventTime, EventType, Payload, PortOptions, QUEUE_DIRECT,
+    QueueInfo, QueueTempo, QueueTimer, QueueTimerType, RealTime,
 };
 
 use crate::support::{note, notes, nothing};
@@ -245,6 +245,13 @@ facts! {
             assert_eq!((event.source(), event.queue()), (Address::SYSTEM_TIMER, QUEUE_DIRECT));
         }
         assert_eq!(queue.get_tempo().unwrap().tempo, 300_000);
+        // They are told without the flags that they came with.
+        let mut urgent = Event::new(Payload::Continue { queue: queue.queue_id() });
+        urgent.set_high_priority(true);
+        let out = client.create_port("out").unwrap();
+        client.event_output_direct(&urgent.to(Address::SYSTEM_TIMER), &out).unwrap();
+        let told = rig.receive(&listener);
+        assert_eq!((told.event_type(), told.flags()), (EventType::CONTINUE, EventFlags::empty()));
     }
 
     fn control_events_can_be_scheduled(rig) {
