@@ -35,8 +35,12 @@ impl QueueInner {
         let mut known = lock(&self.core.queues);
         if known.get(&self.queue).is_some_and(own_entry) {
             known.remove(&self.queue);
+        } else if !self.owned
+            && known.get(&self.queue).is_some_and(|other| other.strong_count() > 0)
+        {
+            // Made while this one was going: the use is that one's now.
+            return Ok(());
         }
-        drop(known);
         if self.owned {
             let queue = i32::from(self.queue);
             let mut raw = raw::QueueInfo { queue, ..raw::QueueInfo::default() };

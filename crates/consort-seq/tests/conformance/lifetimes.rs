@@ -1,6 +1,6 @@
 //! What goes when its handle is dropped.
 
-use consort_seq::Errno;
+use consort_seq::{Errno, ErrorKind};
 
 use crate::support::{errno, note, nothing};
 
@@ -58,12 +58,30 @@ facts! {
         assert_eq!(errno(owner.get_queue_info(number)), Errno::INVALID);
     }
 
+    fn a_handle_that_goes_takes_the_use_from_none_made_meanwhile(rig) {
+        let (owner, user) = (rig.client("owner"), rig.client("user"));
+        let own = owner.create_queue("q").unwrap();
+        let queue = own.queue_id();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for round in 0..2000 {
+                        let handle = user.get_queue(queue).unwrap();
+                        assert!(handle.get_usage().unwrap(), "round {round}");
+                    }
+                });
+            }
+        });
+        assert!(!user.get_queue_usage(queue).unwrap());
+    }
+
     fn a_closed_client_goes_with_everything(rig) {
         let (client, other) = (rig.client("goes"), rig.client("stays"));
         let port = client.create_port("port").unwrap();
         let queue = client.create_queue("queue").unwrap();
         let number = client.client_id();
         client.close();
+        assert_eq!(client.get_queue(queue.queue_id()).unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(errno(other.get_any_client_info(number)), Errno::NOT_FOUND);
         assert_eq!(errno(other.get_queue_info(queue.queue_id())), Errno::INVALID);
         // What is left of it does no harm to who gets the number next.
