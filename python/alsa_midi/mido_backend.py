@@ -30,6 +30,7 @@ from alsa_midi import (
     Port,
     PortCaps,
     PortInfo,
+    PortType,
     SequencerClient,
     StateError,
 )
@@ -194,10 +195,8 @@ class PortCommon:
         hub = _Hub.acquire()
         try:
             if virtual:
-                if not self.name:
-                    raise OSError("a virtual port must have a name")
                 caps = READ_PORT if self._for_output else WRITE_PORT
-                port = hub.client.create_port(self.name, caps)
+                port = self._create(hub, self.name or self._next_name(), caps, kwargs)
                 self._register(hub, port)
             else:
                 ports = hub.client.list_ports(input=self._for_input, output=self._for_output)
@@ -209,7 +208,7 @@ class PortCommon:
                     raise OSError("there is no port to open")
                 # Others do not see it: it stands for the connection only.
                 caps = PortCaps.READ if self._for_output else PortCaps.WRITE
-                port = hub.client.create_port(self._next_name(), caps)
+                port = self._create(hub, self._next_name(), caps, kwargs)
                 self._register(hub, port)
                 self._dest_port = found
                 if self._for_output:
@@ -221,6 +220,14 @@ class PortCommon:
             hub.release()
             raise
         self._hub = hub
+
+    @staticmethod
+    def _create(hub: _Hub, name: str, caps: PortCaps, options: dict[str, Any]) -> Port:
+        return hub.client.create_port(
+            name,
+            options.get("alsa_capability", caps),
+            options.get("alsa_type", PortType.MIDI_GENERIC),
+        )
 
     def _register(self, hub: _Hub, port: Port) -> None:
         self._port = port

@@ -75,6 +75,11 @@ impl QueueHandle {
         }
     }
 
+    /// Lets go of the queue, which other objects may still use. Doing so twice does nothing.
+    fn _leave(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// tempo, ppq, skew, skew_base.
     fn _tempo(&self, py: Python<'_>) -> PyResult<(u32, u32, u32, u32)> {
         let tempo = self.open(py)?.get_tempo().py(py)?;

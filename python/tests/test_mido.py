@@ -7,6 +7,7 @@ import pytest
 
 mido = pytest.importorskip("mido")
 
+import alsa_midi  # noqa: E402
 from alsa_midi import SequencerClient, mido_backend  # noqa: E402
 from conftest import ENGINE, wait_until  # noqa: E402
 
@@ -162,8 +163,6 @@ def test_virtual_ports_are_found():
         with mido.open_output("virtual in") as out:
             out.send(note(8))
             assert into.receive() == note(8)
-    with pytest.raises(OSError):
-        mido.open_output(virtual=True)
 
 
 def test_others_connect_to_virtual_ports():
@@ -229,3 +228,16 @@ def test_text():
         assert repr(out) == "<open output '14:0' (AlsaMidi/seq)>"
     with mido.open_input("v", virtual=True) as into:
         assert repr(into) == "<open input 'v' (virtual AlsaMidi/seq)>"
+
+
+def test_a_virtual_port_without_a_name_gets_one():
+    with mido.open_input(virtual=True) as port:
+        names = [name for name in mido.get_output_names() if f":{port._port.port_id}" in name]
+        assert any(":in" in name for name in names)
+
+
+def test_alsa_options():
+    caps, kind = alsa_midi.RW_PORT, alsa_midi.PortType.SYNTHESIZER
+    with mido.open_output("14:0", alsa_capability=caps, alsa_type=kind) as port:
+        info = port._port.get_info()
+        assert (info.capability, info.type) == (caps, kind)

@@ -418,6 +418,13 @@ event_base! {
     #[pyo3(signature = (midi_bytes, **keywords))]
     fn init(event, midi_bytes: &Bound<'_, PyAny>, keywords: Option<&Bound<'_, PyDict>>) {
         event.fields[0] = Value::of_bytes(midi_bytes)?;
-        event.set_common(keywords)
+        let rest = keywords.map(|keywords| keywords.copy()).transpose()?;
+        if let Some(rest) = &rest
+            && let Some(kind) = rest.get_item("type")?
+        {
+            event.kind = Value::of(&kind);
+            rest.del_item("type")?;
+        }
+        event.set_common(rest.as_ref())
     }
 }

@@ -7,6 +7,9 @@ use pyo3::types::PyBytes;
 
 use super::{Event, Layout, Value};
 
+/// Data of as many bytes is only counted.
+const SHOWN: usize = 32;
+
 /// An attribute's text.
 fn text(value: &mut Value, py: Python<'_>) -> PyResult<String> {
     Ok(value.get(py)?.str()?.to_string())
@@ -47,8 +50,12 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
             if let Value::Number(tempo) = event.fields[1]
                 && tempo != 0
             {
-                let bpm = (60e6 / tempo as f64).into_pyobject(py)?;
-                let _ = write!(shown, " ({bpm} bpm)");
+                let bpm = 60e6 / tempo as f64;
+                let _ = if event.fields[0].is_nothing() {
+                    write!(shown, " ({} bpm)", bpm.into_pyobject(py)?)
+                } else {
+                    write!(shown, " ({bpm:.1} bpm)")
+                };
             }
         }
         Layout::Address => {
@@ -60,8 +67,11 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
             let _ = write!(shown, " from {sender} to {dest}");
         }
         Layout::External => {
-            let data = event.fields[0].get(py)?.repr()?;
-            let _ = write!(shown, " data={data}");
+            let data = event.fields[0].get(py)?;
+            let _ = match data.len() {
+                Ok(length) if length >= SHOWN => write!(shown, " data=<{length} bytes>"),
+                _ => write!(shown, " data={}", data.repr()?),
+            };
         }
         Layout::MidiBytes => {
             let bytes = event.fields[0].get(py)?;

@@ -7,7 +7,7 @@ use consort_seq::Address;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyTuple};
+use pyo3::types::{PyBytes, PyInt, PyList, PyTuple};
 use pyo3::{PyTraverseError, intern};
 
 use crate::integers::{integer, within};
@@ -161,8 +161,12 @@ impl Value {
         }
     }
 
-    /// An address as the keywords `source` and `dest` take it: also a tuple of the client alone.
+    /// An address as the keywords `source` and `dest` take it: also a tuple of the client alone,
+    /// or a list.
     pub(crate) fn of_address_parts(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(list) = object.cast::<PyList>() {
+            return Self::of_address_parts(list.to_tuple().as_any());
+        }
         if let Ok(parts) = object.cast::<PyTuple>()
             && parts.len() != 2
         {
