@@ -56,6 +56,31 @@ facts! {
         assert!(queue.get_usage().unwrap());
     }
 
+    fn a_sole_user_that_says_so_again_finds_the_timer_as_new(rig) {
+        let client = rig.client("queues");
+        let queue = client.create_queue("q").unwrap();
+        let tempo = || queue.get_tempo().unwrap().tempo;
+        let set = || queue.set_tempo(&QueueTempo::new(300_000, 24)).unwrap();
+        set();
+        queue.start_now().unwrap();
+        queue.set_usage(true).unwrap();
+        assert_eq!((tempo(), queue.get_tempo().unwrap().ppq), (500_000, 96));
+        assert!(!queue.get_status().unwrap().is_running());
+        // So does locking.
+        set();
+        let info = queue.get_info().unwrap();
+        queue.set_info(&QueueInfo { locked: false, ..info.clone() }).unwrap();
+        assert_eq!(tempo(), 300_000);
+        queue.set_info(&QueueInfo { locked: true, ..info }).unwrap();
+        assert_eq!(tempo(), 500_000);
+        // One of several does not.
+        let other = rig.client("other");
+        let _used = other.get_queue(queue.queue_id()).unwrap();
+        set();
+        queue.set_usage(true).unwrap();
+        assert_eq!(tempo(), 300_000);
+    }
+
     fn queue_info_can_be_set(rig) {
         let client = rig.client("queues");
         let queue = client.create_queue_from(&QueueInfo::named("set")).unwrap();

@@ -322,13 +322,12 @@ impl Queue {
         self.users.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Notes that a client uses the queue or no longer. The first user finds the timer as new; the
-    /// last takes it away.
+    /// Notes that a client uses the queue or no longer. A sole user that says so, be it again,
+    /// finds the timer as new; the last takes it away.
     pub(super) fn set_used(&mut self, client: u8, used: bool, now: u64) {
-        if self.is_used_by(client) == used {
-            return;
+        if self.is_used_by(client) != used {
+            self.users[client as usize / 64] ^= 1 << (client % 64);
         }
-        self.users[client as usize / 64] ^= 1 << (client % 64);
         match (used, self.user_count()) {
             (true, 1) => {
                 self.timer.stop(now);

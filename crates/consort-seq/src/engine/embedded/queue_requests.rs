@@ -117,6 +117,7 @@ impl State {
         }
         queue.name = info.name;
         queue.name[63] = 0;
+        self.find_next_due();
         Ok(())
     }
 
