@@ -174,7 +174,7 @@ impl Client {
         let mut result = 0;
         let mut left = Vec::new();
         event::to_sequencer(
-            &event.borrow(),
+            &*event.try_borrow()?,
             py,
             target,
             |bytes, sink| client.encode_midi_bytes(bytes, sink),
@@ -312,7 +312,7 @@ impl Client {
         let client = self.sequencer(py)?;
         let mut plain = None;
         event::to_sequencer(
-            &event.borrow(),
+            &*event.try_borrow()?,
             py,
             &Target::default(),
             |_, _| {},
@@ -401,7 +401,7 @@ impl Client {
             let client = self.sequencer(py)?;
             let event = event.cast::<Event>().map_err(PyErr::from)?;
             event::to_sequencer(
-                &event.borrow(),
+                &*event.try_borrow()?,
                 py,
                 &target,
                 |bytes, sink| client.encode_midi_bytes(bytes, sink),

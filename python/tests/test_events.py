@@ -493,3 +493,44 @@ def test_tempo_is_rounded_where_a_queue_is_named():
     assert repr(E.SetQueueTempoEvent(600001, control_queue=1)) == (
         "<SetQueueTempoEvent queue=1 tempo=600001 (100.0 bpm)>"
     )
+
+
+def test_values_may_look_at_their_event(pair):
+    class Value:
+        """Asks its event for whatever is wanted of it."""
+
+        def __init__(self, event):
+            self.event = event
+
+        def __str__(self):
+            return f"as loud as {self.event.velocity}"
+
+        def __index__(self):
+            return self.event.velocity
+
+        __int__ = __index__
+
+        def __len__(self):
+            return len(repr(self.event.tag))
+
+        def __bytes__(self):
+            return bytes([self.event.tag])
+
+        def __del__(self):
+            gone.append(self.event.tag)
+
+    gone = []
+    event = E.NoteOnEvent(1, velocity=9)
+    event.note = Value(event)
+    assert repr(event) == "<NoteOnEvent channel=0 note=as loud as 9 velocity=9>"
+    assert pair.pass_through(event).note == 9
+    event.note = 2
+    assert gone == [0]
+    event.__init__(Value(event))
+    assert (event.note, event.velocity) == (9, 127)
+    event = E.SysExEvent(b"", tag=7)
+    event.data = Value(event)
+    assert event.length() == 29
+    assert pair.pass_through(event).data == b"\x07"
+    event.data = None
+    assert gone == [0, 0, 7]

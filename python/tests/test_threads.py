@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from alsa_midi import NoteOnEvent, StateError
+from alsa_midi import NoteOnEvent, PortSubscribedEvent, StateError
 
 
 def test_waiting_lets_other_threads_run(client):
@@ -175,3 +175,28 @@ def test_no_sequencer_is_said_plainly(on_kernel):
             env={**environment, "CONSORT_SEQ": value},
         )
         assert words in done.stdout
+
+
+def test_threads_may_look_at_the_same_event():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    wrong, end = [], time.monotonic() + 1
+
+    def look(see):
+        try:
+            while time.monotonic() < end and not wrong:
+                see()
+        except BaseException as error:
+            wrong.append(error)
+
+    event = PortSubscribedEvent((1, 2), (3, 4))
+    sees = (lambda: repr(event), lambda: event.connect_dest, lambda: event.type)
+    threads = [threading.Thread(target=look, args=(see,)) for see in sees]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong

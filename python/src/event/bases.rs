@@ -106,21 +106,19 @@ macro_rules! event_base {
 
             $(#[$init])*
             fn __init__(slf: &Bound<'_, Self>, $($arguments)*) -> PyResult<()> {
-                let mut borrowed = Self::up(slf).borrow_mut();
-                let $this: &mut Event = &mut borrowed;
-                $body
+                Event::initialise(Self::up(slf), |$this| $body)
             }
 
             $(
                 #[doc = $what]
                 #[getter($attribute)]
                 fn $get<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-                    Self::up(slf).borrow_mut().fields[$at].get(slf.py())
+                    Event::get(Self::up(slf), Event::OWN + $at)
                 }
 
                 #[setter($attribute)]
-                fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) {
-                    Self::up(slf).borrow_mut().fields[$at] = Value::of(value);
+                fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+                    Event::set(Self::up(slf), Event::OWN + $at, Value::of(value))
                 }
             )*
         }
