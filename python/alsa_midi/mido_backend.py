@@ -90,6 +90,9 @@ class _Hub:
                 _threads.add(self.thread)
 
 
+#: Beginning and end of a system exclusive message.
+_EXCLUSIVE = (0xF0, 0xF7)
+
 #: Threads that may still run.
 _threads: WeakSet[threading.Thread] = WeakSet()
 
@@ -250,13 +253,14 @@ class PortCommon:
 
     def _arrive(self, midi_bytes: bytes) -> None:
         """Takes bytes from the reading thread."""
-        if len(midi_bytes) <= 3 and midi_bytes[0] != 0xF0 and not self._own_parser.messages:
+        if len(midi_bytes) <= 3 and midi_bytes[:1] >= b"\x80" and midi_bytes[0] not in _EXCLUSIVE:
             try:
                 messages = [Message.from_bytes(midi_bytes)]
             except ValueError:
                 return
         else:
-            # Parts of system exclusive messages, and events that make several messages.
+            # Parts of system exclusive messages, of any length, and events that make several
+            # messages.
             self._own_parser.feed(midi_bytes)
             messages = list(self._own_parser)
         with self._ready:

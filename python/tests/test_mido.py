@@ -241,3 +241,23 @@ def test_alsa_options():
     with mido.open_output("14:0", alsa_capability=caps, alsa_type=kind) as port:
         info = port._port.get_info()
         assert (info.capability, info.type) == (caps, kind)
+
+
+@pytest.mark.parametrize("length", [1021, 1022, 1023, 1024, 1025, 2046, 2047])
+def test_long_system_exclusive_messages_of_any_length(length):
+    message = mido.Message("sysex", data=[number % 128 for number in range(length)])
+    with mido.open_input("14:0") as into, mido.open_output("14:0") as out:
+        out.send(message)
+        out.send(note(1))
+        wait_until(lambda: len(into._arrived) > 0)
+        assert [into.poll(), into.receive()] == [message, note(1)]
+
+
+def test_an_empty_system_exclusive_event_does_no_harm():
+    with mido.open_input("into", virtual=True) as into:
+        with SequencerClient("stranger", engine=ENGINE) as stranger:
+            port = stranger.create_port("out")
+            for event in (alsa_midi.SysExEvent(b""), alsa_midi.NoteOnEvent(60)):
+                stranger.event_output_direct(event, port=port, dest=into._port)
+            wait_until(lambda: len(into._arrived) > 0)
+        assert into.receive() == note(60, velocity=127)
