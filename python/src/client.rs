@@ -43,6 +43,24 @@ struct OutgoingState {
     result: usize,
 }
 
+impl Outgoing {
+    fn go_on(&self, client: &SequencerClient) -> consort_seq::Result<Option<usize>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(event) = state.events.as_slice().first() {
+            match put(client, self.way, event) {
+                Ok(None) => return Ok(None),
+                Ok(Some(bytes)) => state.result = bytes,
+                Err(error) => {
+                    state.events.next();
+                    return Err(error);
+                }
+            }
+            state.events.next();
+        }
+        Ok(Some(state.result))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Through the output buffer.
@@ -424,19 +442,7 @@ impl Client {
     /// Goes on with an output without waiting: its result, or `None` if there is no room yet.
     fn _continue_output(&self, py: Python<'_>, outgoing: &Outgoing) -> PyResult<Option<usize>> {
         let client = self.sequencer(py)?;
-        let mut state = outgoing.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(event) = state.events.as_slice().first() {
-            match put(client, outgoing.way, event) {
-                Ok(None) => return Ok(None),
-                Ok(Some(bytes)) => state.result = bytes,
-                Err(error) => {
-                    state.events.next();
-                    return Err(errors::convert(py, &error));
-                }
-            }
-            state.events.next();
-        }
-        Ok(Some(state.result))
+        outgoing.go_on(client).py(py)
     }
 
     /// Writes what is in the output buffer, waiting for room as long as it takes. Returns the

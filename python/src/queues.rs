@@ -29,8 +29,9 @@ impl QueueHandle {
     }
 
     fn open(&self, py: Python<'_>) -> PyResult<consort_seq::Queue> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.clone().ok_or_else(|| errors::state_error(py, "Already closed: the queue"))
+        // Not locked any more while the error is made, which runs Python code.
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.ok_or_else(|| errors::state_error(py, "Already closed: the queue"))
     }
 
     /// The queue's number, if it is open.
