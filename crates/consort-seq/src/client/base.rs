@@ -354,14 +354,17 @@ impl ClientBase {
     /// Sets the size of the output buffer in bytes. What waits in it stays.
     ///
     /// # Errors
-    /// `EINVAL` if less than one event fits (28 bytes) or more than that is waiting.
+    /// `EINVAL` if less than one event fits (28 bytes), more than that is waiting, or there is no
+    /// memory for it.
     pub fn set_output_buffer_size(&self, size: usize) -> Result<()> {
         let operation = "set_output_buffer_size";
         if self.core.is_closed() {
             return Err(Error::closed(operation));
         }
         if size < raw::Event::SIZE || !self.core.output().set_capacity(size) {
-            let note = format!("{size} bytes do not hold an event, or not what is waiting");
+            let note = format!(
+                "{size} bytes do not hold an event or what is waiting, or are not to be had"
+            );
             return Err(Error::invalid(operation, Subject::None, note));
         }
         Ok(())
