@@ -189,7 +189,7 @@ impl Client {
                 event.repr()?
             )));
         };
-        let mut result = 0;
+        let mut result = None;
         let mut left = Vec::new();
         event::to_sequencer(
             &*event.try_borrow()?,
@@ -200,14 +200,16 @@ impl Client {
                 if left.is_empty()
                     && let Some(bytes) = put(client, way, &event).py(py)?
                 {
-                    result = bytes;
+                    result = Some(bytes);
                     return Ok(());
                 }
                 left.push(event);
                 Ok(())
             },
         )?;
-        Ok((result, left))
+        // No event, or part of one: what waits in the buffer is the same as before.
+        let none = || if way == Way::Direct { 0 } else { client.event_output_pending() };
+        Ok((result.unwrap_or_else(none), left))
     }
 
     fn output(

@@ -14,6 +14,7 @@ from alsa_midi import (
     ClientPool,
     ClientType,
     EventType,
+    MidiBytesEvent,
     NoteOffEvent,
     NoteOnEvent,
     Port,
@@ -433,7 +434,7 @@ def test_client_info(client):
         client.get_client_info(77)
     with pytest.raises(TypeError):
         client.get_client_info("x")
-    with pytest.raises(OverflowError):
+    with raises(errno.ENOENT):
         client.get_client_info(300)
     changed = ClientInfo(
         client_id=client.client_id,
@@ -743,3 +744,22 @@ def test_a_closed_client_hands_out_no_queue(make_client):
     client.close()
     with pytest.raises(StateError):
         client.get_queue(number)
+
+
+def test_clients_that_cannot_be(client):
+    with raises(errno.ENOENT):
+        client.get_client_info(1000)
+    assert client.query_next_client(500) is None
+
+
+def test_the_input_buffer_holds_whole_cells(client):
+    client.set_input_buffer_size(1000)
+    assert client.get_input_buffer_size() == 1008
+
+
+def test_output_of_no_event_says_what_waits(client):
+    port = client.create_port("p")
+    assert client.event_output(NoteOnEvent(60), port=port) == 28
+    assert client.event_output(MidiBytesEvent(b"\xf0\x01"), port=port) == 28
+    assert client.event_output_buffer(alsa_midi.Event(EventType.NONE), port=port) == 28
+    assert client.event_output_pending() == 28

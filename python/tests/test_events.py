@@ -355,8 +355,8 @@ class TestMidiBytes:
         sender, receiver, port = pair.sender, pair.receiver, pair.out
         put = lambda data: sender.event_output(E.MidiBytesEvent(data), port=port)  # noqa: E731
         assert put(b"\x90\x3c\x7f\x80\x3c\x00") == 56  # two messages in one
-        assert put(b"") == 0
-        assert put(b"\x90\x3d") == 0  # and one in two
+        assert put(b"") == 56
+        assert put(b"\x90\x3d") == 56  # and one in two
         assert put(b"\x7f") == 84
         assert put(b"\x3e\x01") == 112  # running status
         sender.drain_output()

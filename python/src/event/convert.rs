@@ -266,6 +266,9 @@ pub(crate) fn to_sequencer(
         Value::Nothing => 0,
         ref other => other.byte(py, "type")?,
     };
+    if raw.kind == raw::event_type::NONE {
+        return Ok(());
+    }
     let (data, mut variable) = payload(event, py)?;
     if event.layout == Layout::Raw && raw.flags & LENGTH == VARIABLE {
         // An event of variable length without a class of its own, as it was received.

@@ -377,7 +377,8 @@ impl ClientBase {
         self.core.input().size()
     }
 
-    /// Sets the size of the input buffer in bytes. What has been read stays.
+    /// Sets the size of the input buffer in bytes, rounded up to whole cells of 28. What has been
+    /// read stays.
     ///
     /// # Errors
     /// `EINVAL` if less than one event fits (28 bytes).
@@ -390,7 +391,8 @@ impl ClientBase {
             let note = format!("{size} bytes do not hold an event of 28");
             return Err(Error::invalid(operation, Subject::None, note));
         }
-        self.core.input().set_size(size);
+        let cell = raw::Event::SIZE;
+        self.core.input().set_size(size.checked_next_multiple_of(cell).unwrap_or(size));
         Ok(())
     }
 
