@@ -98,6 +98,7 @@ class AsyncSequencerClient(SequencerClientBase):
 
     def close(self) -> None:
         """End the client; whoever waits gets a ``StateError``. Closing twice does nothing."""
+        self._given_back.clear()
         loops = {loop for loop in (self._read_loop, self._write_loop) if loop is not None}
         for loop in loops:
             if loop.is_closed():
@@ -132,6 +133,16 @@ class AsyncSequencerClient(SequencerClientBase):
         self.close()
 
     # input
+
+    def drop_input(self) -> None:
+        """Forget all input, here and in the sequencer."""
+        self._given_back.clear()
+        super().drop_input()
+
+    def drop_input_buffer(self) -> None:
+        """Forget what has been read into the input buffer."""
+        self._given_back.clear()
+        super().drop_input_buffer()
 
     async def event_input(  # type: ignore[override]
         self, prefer_bytes: bool = False, timeout: float | None = None

@@ -178,6 +178,9 @@ class SubscriptionQuery:
     def __post_init__(self) -> None:
         self.root = Address(self.root)
         self.addr = Address(self.addr)
+        self.exclusive = bool(self.exclusive)
+        self.time_update = bool(self.time_update)
+        self.time_real = bool(self.time_real)
 
     @classmethod
     def _of(cls, answer: tuple[Any, ...]) -> SubscriptionQuery:
@@ -316,8 +319,7 @@ class SequencerClientBase(_core.Client):
         return ClientInfo._of(self._ask("client_info", client_id))
 
     def set_client_info(self, info: ClientInfo) -> None:
-        """Change this client's name and filters."""
-        types = info.event_filter
+        """Change this client's name and filters; without types there is no event filter."""
         self._ask(
             "set_client_info",
             self.client_id,
@@ -325,7 +327,7 @@ class SequencerClientBase(_core.Client):
             bool(info.broadcast_filter),
             bool(info.error_bounce),
             info.event_lost,
-            None if types is None else list(types),
+            list(info.event_filter) if info.event_filter else None,
         )
 
     def set_client_event_filter(self, event_type: EventType) -> None:
@@ -445,7 +447,11 @@ class SequencerClientBase(_core.Client):
         self, client_id: int, previous: PortInfo | int | None = None
     ) -> PortInfo | None:
         """The client's port after ``previous`` by number, or the first; ``None`` after the last."""
-        number = previous.port_id if isinstance(previous, PortInfo) else previous
+        number = previous
+        if isinstance(previous, PortInfo):
+            if previous.client_id != client_id:
+                raise ValueError(f"client_id is {client_id}, of the previous {previous.client_id}")
+            number = previous.port_id
         info: PortInfo | None = self._ask("next_port", client_id, number)
         return info
 
@@ -454,7 +460,7 @@ class SequencerClientBase(_core.Client):
         *,
         input: bool | None = None,
         output: bool | None = None,
-        type: PortType = PortType.MIDI_GENERIC,
+        type: PortType | None = PortType.MIDI_GENERIC,
         include_system: bool = False,
         include_midi_through: bool = True,
         include_no_export: bool = True,
@@ -470,7 +476,7 @@ class SequencerClientBase(_core.Client):
         ports: list[PortInfo] = self._list_ports(
             bool(input),
             bool(output),
-            type,
+            type or PortType.ANY,
             bool(include_system),
             bool(include_midi_through),
             bool(include_no_export),
@@ -537,9 +543,9 @@ class SequencerClientBase(_core.Client):
 
     def get_queue(self, queue_id: int) -> Queue:
         """The queue with this number; the same object again while there is one."""
-        queue = self._queues.get(queue_id)
+        queue = None if self._closed else self._queues.get(queue_id)
         if queue is None:
-            queue = Queue(self, queue_id)
+            queue = Queue(self, queue_id, _own=False)
             self._queues[queue_id] = queue
         return queue
 
@@ -590,6 +596,8 @@ class SequencerClientBase(_core.Client):
         both; every other argument that is given narrows it. A ``RemoveEvents`` says it all.
         """
         if isinstance(condition, RemoveEvents):
+            if any((queue, time, dest, channel, event_type, tag)):
+                raise TypeError("a RemoveEvents says it all; give no other argument with it")
             remove = condition
             self._ask(
                 "remove_events",

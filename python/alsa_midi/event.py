@@ -181,6 +181,18 @@ class EventFlags(IntFlag):
     PRIORITY_MASK = 16
 
 
+def _init_subclass(cls: Any, /, **kwargs: Any) -> None:
+    super(Event, cls).__init_subclass__(**kwargs)
+    kind = cls.__dict__.get("type")
+    if isinstance(kind, int):
+        cls.type = TypeField(kind)  # a program's own type: it is sent, and events may change it
+
+
+_event: Any = Event
+_event.__init_subclass__ = classmethod(_init_subclass)
+_event.type = TypeField(None)
+
+
 class MidiBytesEvent(MidiBytesEventBase):
     """Any event as the bytes of MIDI.
 

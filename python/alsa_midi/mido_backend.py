@@ -30,6 +30,7 @@ from alsa_midi import (
     Port,
     PortCaps,
     PortInfo,
+    PortType,
     SequencerClient,
     StateError,
 )
@@ -88,6 +89,9 @@ class _Hub:
                 self.thread.start()
                 _threads.add(self.thread)
 
+
+#: Beginning and end of a system exclusive message.
+_EXCLUSIVE = (0xF0, 0xF7)
 
 #: Threads that may still run.
 _threads: WeakSet[threading.Thread] = WeakSet()
@@ -194,10 +198,8 @@ class PortCommon:
         hub = _Hub.acquire()
         try:
             if virtual:
-                if not self.name:
-                    raise OSError("a virtual port must have a name")
                 caps = READ_PORT if self._for_output else WRITE_PORT
-                port = hub.client.create_port(self.name, caps)
+                port = self._create(hub, self.name or self._next_name(), caps, kwargs)
                 self._register(hub, port)
             else:
                 ports = hub.client.list_ports(input=self._for_input, output=self._for_output)
@@ -209,7 +211,7 @@ class PortCommon:
                     raise OSError("there is no port to open")
                 # Others do not see it: it stands for the connection only.
                 caps = PortCaps.READ if self._for_output else PortCaps.WRITE
-                port = hub.client.create_port(self._next_name(), caps)
+                port = self._create(hub, self._next_name(), caps, kwargs)
                 self._register(hub, port)
                 self._dest_port = found
                 if self._for_output:
@@ -221,6 +223,14 @@ class PortCommon:
             hub.release()
             raise
         self._hub = hub
+
+    @staticmethod
+    def _create(hub: _Hub, name: str, caps: PortCaps, options: dict[str, Any]) -> Port:
+        return hub.client.create_port(
+            name,
+            options.get("alsa_capability", caps),
+            options.get("alsa_type", PortType.MIDI_GENERIC),
+        )
 
     def _register(self, hub: _Hub, port: Port) -> None:
         self._port = port
@@ -243,13 +253,14 @@ class PortCommon:
 
     def _arrive(self, midi_bytes: bytes) -> None:
         """Takes bytes from the reading thread."""
-        if len(midi_bytes) <= 3 and midi_bytes[0] != 0xF0 and not self._own_parser.messages:
+        if len(midi_bytes) <= 3 and midi_bytes[:1] >= b"\x80" and midi_bytes[0] not in _EXCLUSIVE:
             try:
                 messages = [Message.from_bytes(midi_bytes)]
             except ValueError:
                 return
         else:
-            # Parts of system exclusive messages, and events that make several messages.
+            # Parts of system exclusive messages, of any length, and events that make several
+            # messages.
             self._own_parser.feed(midi_bytes)
             messages = list(self._own_parser)
         with self._ready:

@@ -105,8 +105,12 @@ class PortInfo:
     #: Name of the client, where ``list_ports`` has looked it up.
     client_name: str | None = field(init=False, default=None)
 
+    def __post_init__(self, port_specified: bool | None) -> None:
+        if port_specified is not None and not port_specified:
+            self.port_id = None
+
     def __repr__(self) -> str:
-        client = f" @ {self.client_name!r}" if self.client_name else ""
+        client = "" if self.client_name is None else f" @ {self.client_name!r}"
         return f"<PortInfo {self.client_id}:{self.port_id} {self.name!r}{client}>"
 
 

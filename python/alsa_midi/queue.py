@@ -43,7 +43,7 @@ class QueueStatus:
     @property
     def running(self) -> bool:
         """Whether the queue runs."""
-        return bool(self.status)
+        return bool(self.status & 1)
 
 
 @dataclass
@@ -93,8 +93,9 @@ class Queue(_core.QueueHandle):
     """A queue that a client uses, as ``create_queue`` and ``get_queue`` make it.
 
     A queue of the client's own is freed by ``close``, or when this object goes; another's is
-    released then. ``start``, ``stop`` and ``continue_`` go into the client's output buffer and act
-    when it is drained.
+    released then. ``Queue(client, number)`` makes one more object of a queue, which it does not
+    own. ``start``, ``stop`` and ``continue_`` go into the client's output buffer and act when it is
+    drained.
     """
 
     client: SequencerClientBase | None
@@ -105,8 +106,8 @@ class Queue(_core.QueueHandle):
         self, client: SequencerClientBase, queue_id: int, *, _own: bool | None = None
     ) -> None:
         self.client = client
-        self.queue_id, own = self._use(client, queue_id)
-        self._own = own if _own is None else _own
+        self.queue_id, _ = self._use(client, queue_id)
+        self._own = _own
 
     def _open_client(self) -> SequencerClientBase:
         client = self.client
@@ -121,8 +122,11 @@ class Queue(_core.QueueHandle):
             client._forget_queue(self)
         self.client = None
         self.queue_id = None
-        self._own = False
-        self._close()
+        own, self._own = self._own, False
+        if own:
+            self._close()
+        else:
+            self._leave()
 
     def control(self, event_type: EventType, value: int = 0) -> None:
         """Put a control event for the queue into the output buffer."""
@@ -191,7 +195,8 @@ class Queue(_core.QueueHandle):
             skew_base = tempo.skew_base if skew_base is None else skew_base
         else:
             microseconds = tempo
-        self._set_tempo(microseconds, 96 if ppq is None else ppq, skew, skew_base)
+        # A skew of 0 would hold the queue for ever; it means none, as a base of 0 does.
+        self._set_tempo(microseconds, 96 if ppq is None else ppq, skew or None, skew_base or None)
 
     def get_timer(self) -> QueueTimer:
         """What drives the queue."""

@@ -39,7 +39,10 @@ pub(crate) fn address_pair(
                 "an address is a tuple of two numbers, client and port; this one has {length}"
             )));
         }
-        return Ok((number(&pair.get_item(0)?)?, number(&pair.get_item(1)?)?));
+        let part = |at| {
+            pair.get_item(at).and_then(|part| if part.is_none() { Ok(0) } else { number(&part) })
+        };
+        return Ok((part(0)?, part(1)?));
     } else if let Ok(text) = address.cast::<PyString>() {
         let text = text.to_cow()?;
         return match text.parse::<Address>() {

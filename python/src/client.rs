@@ -43,6 +43,24 @@ struct OutgoingState {
     result: usize,
 }
 
+impl Outgoing {
+    fn go_on(&self, client: &SequencerClient) -> consort_seq::Result<Option<usize>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(event) = state.events.as_slice().first() {
+            match put(client, self.way, event) {
+                Ok(None) => return Ok(None),
+                Ok(Some(bytes)) => state.result = bytes,
+                Err(error) => {
+                    state.events.next();
+                    return Err(error);
+                }
+            }
+            state.events.next();
+        }
+        Ok(Some(state.result))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Through the output buffer.
@@ -171,10 +189,10 @@ impl Client {
                 event.repr()?
             )));
         };
-        let mut result = 0;
+        let mut result = None;
         let mut left = Vec::new();
         event::to_sequencer(
-            &event.borrow(),
+            &*event.try_borrow()?,
             py,
             target,
             |bytes, sink| client.encode_midi_bytes(bytes, sink),
@@ -182,14 +200,16 @@ impl Client {
                 if left.is_empty()
                     && let Some(bytes) = put(client, way, &event).py(py)?
                 {
-                    result = bytes;
+                    result = Some(bytes);
                     return Ok(());
                 }
                 left.push(event);
                 Ok(())
             },
         )?;
-        Ok((result, left))
+        // No event, or part of one: what waits in the buffer is the same as before.
+        let none = || if way == Way::Direct { 0 } else { client.event_output_pending() };
+        Ok((result.unwrap_or_else(none), left))
     }
 
     fn output(
@@ -312,7 +332,7 @@ impl Client {
         let client = self.sequencer(py)?;
         let mut plain = None;
         event::to_sequencer(
-            &event.borrow(),
+            &*event.try_borrow()?,
             py,
             &Target::default(),
             |_, _| {},
@@ -401,7 +421,7 @@ impl Client {
             let client = self.sequencer(py)?;
             let event = event.cast::<Event>().map_err(PyErr::from)?;
             event::to_sequencer(
-                &event.borrow(),
+                &*event.try_borrow()?,
                 py,
                 &target,
                 |bytes, sink| client.encode_midi_bytes(bytes, sink),
@@ -424,19 +444,7 @@ impl Client {
     /// Goes on with an output without waiting: its result, or `None` if there is no room yet.
     fn _continue_output(&self, py: Python<'_>, outgoing: &Outgoing) -> PyResult<Option<usize>> {
         let client = self.sequencer(py)?;
-        let mut state = outgoing.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(event) = state.events.as_slice().first() {
-            match put(client, outgoing.way, event) {
-                Ok(None) => return Ok(None),
-                Ok(Some(bytes)) => state.result = bytes,
-                Err(error) => {
-                    state.events.next();
-                    return Err(errors::convert(py, &error));
-                }
-            }
-            state.events.next();
-        }
-        Ok(Some(state.result))
+        outgoing.go_on(client).py(py)
     }
 
     /// Writes what is in the output buffer, waiting for room as long as it takes. Returns the

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::address::address;
-use crate::errors::IntoPyResult;
+use crate::errors::{IntoPyResult, alsa_error};
 use crate::integers::{U8, U32, integer};
 use crate::registry::Registry;
 
@@ -187,12 +187,15 @@ pub(crate) fn ask<'py>(
     Ok(match name {
         "client_info" => {
             let id = argument(0)?;
-            let info = if id.is_none() {
-                client.get_client_info()
-            } else {
-                client.get_any_client_info(integer(&id, "client_id", 0, 255)? as u8)
+            if id.is_none() {
+                return client_tuple(py, &client.get_client_info().py(py)?);
+            }
+            let number = integer(&id, "client_id", 0, i32::MAX.into())?;
+            let Ok(number) = u8::try_from(number) else {
+                let message = format!("get_client_info client {number} failed: there is none");
+                return Err(alsa_error(py, message, libc::ENOENT));
             };
-            client_tuple(py, &info.py(py)?)?
+            client_tuple(py, &client.get_any_client_info(number).py(py)?)?
         }
         "set_client_info" => {
             let info = client_info_from(client, arguments.extract()?, py)?;
@@ -204,9 +207,10 @@ pub(crate) fn ask<'py>(
             let previous = if previous.is_none() {
                 None
             } else {
-                match integer(&previous, "previous", -1, 255)? {
+                match integer(&previous, "previous", -1, i32::MAX.into())? {
                     -1 => None,
-                    number => Some(number as u8),
+                    number @ 0..=255 => Some(number as u8),
+                    _ => return Ok(nothing()),
                 }
             };
             match client.query_next_client(previous).py(py)? {

@@ -29,8 +29,9 @@ impl QueueHandle {
     }
 
     fn open(&self, py: Python<'_>) -> PyResult<consort_seq::Queue> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.clone().ok_or_else(|| errors::state_error(py, "Already closed: the queue"))
+        // Not locked any more while the error is made, which runs Python code.
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.ok_or_else(|| errors::state_error(py, "Already closed: the queue"))
     }
 
     /// The queue's number, if it is open.
@@ -73,6 +74,11 @@ impl QueueHandle {
             Some(result) => result.py(py),
             None => Ok(()),
         }
+    }
+
+    /// Lets go of the queue, which other objects may still use. Doing so twice does nothing.
+    fn _leave(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// tempo, ppq, skew, skew_base.

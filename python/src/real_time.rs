@@ -2,6 +2,7 @@
 
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 
@@ -75,8 +76,8 @@ fn nanoseconds_of(value: &Bound<'_, PyAny>) -> PyResult<i128> {
         }
         return Ok((number * 1e9) as i128);
     }
-    if let Ok(number) = value.cast::<PyInt>() {
-        return Ok(i128::from(number.extract::<i64>()?) * NANOSECONDS);
+    if value.is_instance_of::<PyInt>() || value.hasattr(intern!(value.py(), "__index__"))? {
+        return Ok(i128::from(value.extract::<i64>()?) * NANOSECONDS);
     }
     if let Ok(text) = value.cast::<PyString>() {
         return from_text(&text.to_cow()?);
@@ -87,7 +88,8 @@ fn nanoseconds_of(value: &Bound<'_, PyAny>) -> PyResult<i128> {
     )))
 }
 
-/// Decimal seconds, digits beyond the ninth decimal cut off.
+/// Decimal seconds, digits beyond the ninth decimal cut off. With a point there may be an exponent,
+/// as `float` reads it; then it is as exact as a `float`.
 fn from_text(text: &str) -> PyResult<i128> {
     let wrong = || {
         let shown: String = text.chars().take(40).collect();
@@ -100,6 +102,12 @@ fn from_text(text: &str) -> PyResult<i128> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if fraction.contains(['e', 'E'])
+        && let Ok(number) = digits.parse::<f64>()
+        && number.is_finite()
+    {
+        return Ok(sign * (number * 1e9) as i128);
+    }
     if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
         return Err(wrong());
     }

@@ -6,10 +6,10 @@ use std::sync::Mutex;
 
 use consort_seq::Address;
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyTuple, PyType};
+use pyo3::{ffi, intern};
 
 use crate::event::Event;
 
@@ -120,7 +120,14 @@ impl Registry {
         if let Some(kind) = self.kinds.get(&(class.as_ptr() as usize)) {
             return Ok(Some(*kind));
         }
-        // A program's own subclass.
+        // One without a type, or a program's own subclass, perhaps with a type of its own.
+        let kind = class.getattr(intern!(class.py(), "type"))?;
+        if kind.is_none() {
+            return Ok(None);
+        }
+        if let Ok(kind) = kind.extract() {
+            return Ok(Some(kind));
+        }
         for base in class.mro() {
             if let Some(kind) = self.kinds.get(&(base.as_ptr() as usize)) {
                 return Ok(Some(*kind));

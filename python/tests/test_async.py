@@ -163,6 +163,31 @@ def test_an_event_given_back_comes_first(loop_pair):
     run(main())
 
 
+def test_an_event_given_back_is_input_like_any_other(loop_pair):
+    async def give_back(note):
+        receiver = loop_pair.receiver
+        task = asyncio.ensure_future(receiver.event_input())
+        await asyncio.sleep(0)
+        await loop_pair.send(note)
+        receiver._serve_input()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def main():
+        receiver = loop_pair.receiver
+        for drop in (receiver.drop_input, receiver.drop_input_buffer):
+            await give_back(1)
+            drop()
+            assert await receiver.event_input(timeout=0) is None
+        await give_back(2)
+        receiver.close()
+        with pytest.raises(StateError):
+            await receiver.event_input()
+
+    run(main())
+
+
 def test_many_tasks_and_clients(make_async):
     async def main():
         hub = make_async("hub")

@@ -14,6 +14,7 @@ from alsa_midi import (
     ClientPool,
     ClientType,
     EventType,
+    MidiBytesEvent,
     NoteOffEvent,
     NoteOnEvent,
     Port,
@@ -433,7 +434,7 @@ def test_client_info(client):
         client.get_client_info(77)
     with pytest.raises(TypeError):
         client.get_client_info("x")
-    with pytest.raises(OverflowError):
+    with raises(errno.ENOENT):
         client.get_client_info(300)
     changed = ClientInfo(
         client_id=client.client_id,
@@ -705,3 +706,60 @@ def test_announcements(make_client):
         if type(event) is kinds[0] and event.addr.client_id == other.client_id:
             seen.append(kinds.pop(0))
     assert len(seen) == 4
+
+
+def test_the_previous_port_is_the_clients(make_client):
+    first, second = make_client("first"), make_client("second")
+    info = first.get_port_info(first.create_port("p"))
+    with pytest.raises(ValueError, match="client_id"):
+        first.query_next_port(second.client_id, info)
+
+
+def test_remove_events_takes_all_or_each(client):
+    condition = RemoveEvents(RemoveCondition.OUTPUT)
+    with pytest.raises(TypeError, match="RemoveEvents"):
+        client.remove_events(condition, channel=1)
+
+
+def test_an_empty_event_filter_is_none(pair):
+    info = pair.receiver.get_client_info()
+    info.event_filter = {EventType.ECHO}
+    pair.receiver.set_client_info(info)
+    info.event_filter = set()
+    pair.receiver.set_client_info(info)
+    assert pair.receiver.get_client_info().event_filter is None
+    assert pair.pass_through(NoteOnEvent(60)).note == 60
+
+
+def test_ports_of_no_particular_type(client):
+    port = client.create_port("odd", type=PortType.SPECIFIC)
+    found = client.list_ports(type=None)
+    assert (port.client_id, port.port_id) in [(info.client_id, info.port_id) for info in found]
+
+
+def test_a_closed_client_hands_out_no_queue(make_client):
+    client = make_client("closed")
+    queue = client.create_queue()
+    number = queue.queue_id
+    client.close()
+    with pytest.raises(StateError):
+        client.get_queue(number)
+
+
+def test_clients_that_cannot_be(client):
+    with raises(errno.ENOENT):
+        client.get_client_info(1000)
+    assert client.query_next_client(500) is None
+
+
+def test_the_input_buffer_holds_whole_cells(client):
+    client.set_input_buffer_size(1000)
+    assert client.get_input_buffer_size() == 1008
+
+
+def test_output_of_no_event_says_what_waits(client):
+    port = client.create_port("p")
+    assert client.event_output(NoteOnEvent(60), port=port) == 28
+    assert client.event_output(MidiBytesEvent(b"\xf0\x01"), port=port) == 28
+    assert client.event_output_buffer(alsa_midi.Event(EventType.NONE), port=port) == 28
+    assert client.event_output_pending() == 28

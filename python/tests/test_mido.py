@@ -7,6 +7,7 @@ import pytest
 
 mido = pytest.importorskip("mido")
 
+import alsa_midi  # noqa: E402
 from alsa_midi import SequencerClient, mido_backend  # noqa: E402
 from conftest import ENGINE, wait_until  # noqa: E402
 
@@ -162,8 +163,6 @@ def test_virtual_ports_are_found():
         with mido.open_output("virtual in") as out:
             out.send(note(8))
             assert into.receive() == note(8)
-    with pytest.raises(OSError):
-        mido.open_output(virtual=True)
 
 
 def test_others_connect_to_virtual_ports():
@@ -229,3 +228,36 @@ def test_text():
         assert repr(out) == "<open output '14:0' (AlsaMidi/seq)>"
     with mido.open_input("v", virtual=True) as into:
         assert repr(into) == "<open input 'v' (virtual AlsaMidi/seq)>"
+
+
+def test_a_virtual_port_without_a_name_gets_one():
+    with mido.open_input(virtual=True) as port:
+        names = [name for name in mido.get_output_names() if f":{port._port.port_id}" in name]
+        assert any(":in" in name for name in names)
+
+
+def test_alsa_options():
+    caps, kind = alsa_midi.RW_PORT, alsa_midi.PortType.SYNTHESIZER
+    with mido.open_output("14:0", alsa_capability=caps, alsa_type=kind) as port:
+        info = port._port.get_info()
+        assert (info.capability, info.type) == (caps, kind)
+
+
+@pytest.mark.parametrize("length", [1021, 1022, 1023, 1024, 1025, 2046, 2047])
+def test_long_system_exclusive_messages_of_any_length(length):
+    message = mido.Message("sysex", data=[number % 128 for number in range(length)])
+    with mido.open_input("14:0") as into, mido.open_output("14:0") as out:
+        out.send(message)
+        out.send(note(1))
+        wait_until(lambda: len(into._arrived) > 0)
+        assert [into.poll(), into.receive()] == [message, note(1)]
+
+
+def test_an_empty_system_exclusive_event_does_no_harm():
+    with mido.open_input("into", virtual=True) as into:
+        with SequencerClient("stranger", engine=ENGINE) as stranger:
+            port = stranger.create_port("out")
+            for event in (alsa_midi.SysExEvent(b""), alsa_midi.NoteOnEvent(60)):
+                stranger.event_output_direct(event, port=port, dest=into._port)
+            wait_until(lambda: len(into._arrived) > 0)
+        assert into.receive() == note(60, velocity=127)

@@ -273,3 +273,24 @@ def test_engines_are_apart_and_the_process_wide_one_is_shared(on_kernel):
     assert one.get_engine_name() == "embedded"
     for client in (one, two, *shared, inside):
         client.close()
+
+
+def test_a_skew_of_nothing_leaves_the_speed_alone(client):
+    queue = client.create_queue()
+    queue.set_tempo(500000, skew=0)
+    assert queue.get_tempo().skew == 0x10000
+    queue.set_tempo(QueueTempo(skew=0, skew_base=0))
+    assert queue.get_tempo().skew == 0x10000
+    queue.set_tempo(500000, skew=0x8000, skew_base=0)
+    assert queue.get_tempo().skew == 0x8000
+
+
+def test_a_second_object_of_a_queue_does_not_own_it(client):
+    queue = client.create_queue("one")
+    second = Queue(client, queue.queue_id)
+    assert second.get_info().name == "one"
+    second.close()
+    assert queue.get_info().name == "one"
+    queue.close()
+    with pytest.raises(ALSAError):
+        client.query_named_queue("one")

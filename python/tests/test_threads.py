@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from alsa_midi import NoteOnEvent, StateError
+from alsa_midi import NoteOnEvent, PortSubscribedEvent, StateError
 
 
 def test_waiting_lets_other_threads_run(client):
@@ -175,3 +175,81 @@ def test_no_sequencer_is_said_plainly(on_kernel):
             env={**environment, "CONSORT_SEQ": value},
         )
         assert words in done.stdout
+
+
+def test_threads_may_look_at_the_same_event():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    wrong, end = [], time.monotonic() + 1
+
+    def look(see):
+        try:
+            while time.monotonic() < end and not wrong:
+                see()
+        except BaseException as error:
+            wrong.append(error)
+
+    event = PortSubscribedEvent((1, 2), (3, 4))
+    sees = (lambda: repr(event), lambda: event.connect_dest, lambda: event.type)
+    threads = [threading.Thread(target=look, args=(see,)) for see in sees]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
+
+
+#: What is made of an error is Python code, in which another thread may come to its turn.
+TURNS = """
+import threading
+from alsa_midi import EmbeddedEngine, ALSAError, MidiBytesEvent, SequencerClient, StateError
+
+client = SequencerClient("turns", engine=EmbeddedEngine())
+port = client.create_port("out")
+queue = client.create_queue()
+queue.close()
+turns = []
+
+
+def turn(use):
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    turns.append(use)
+
+
+def output():
+    client.event_output(MidiBytesEvent(b"\\x90\\x01\\x02"), port=port)
+
+
+def closed():
+    try:
+        queue._tempo()
+    except StateError:
+        pass
+
+
+def taking_turns(kind, use):
+    def init(self, *arguments):
+        kind.__init__ = plain
+        plain(self, *arguments)
+        turn(use)
+
+    plain, kind.__init__ = kind.__init__, init
+
+
+taking_turns(ALSAError, output)
+try:
+    client.event_output_direct(MidiBytesEvent(b"\\x90\\x01\\x02"), port=port, dest=(99, 0))
+except ALSAError:
+    taking_turns(StateError, closed)
+    closed()
+assert turns == [output, closed]
+"""
+
+
+def test_an_error_lets_other_threads_use_the_same_things():
+    subprocess.run([sys.executable, "-c", TURNS], check=True, timeout=20)

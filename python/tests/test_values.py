@@ -38,8 +38,10 @@ from alsa_midi import (
         (("128",), (128, 0)),
         ((" 128:1",), (128, 1)),
         (("0x10:1",), (16, 1)),
+        (("010:010",), (8, 10)),
         (("'128':1",), (128, 1)),
         ((1.5,), (1, 0)),
+        (((128, None),), (128, 0)),
         ((300, 400), (300, 400)),
     ],
 )
@@ -175,3 +177,24 @@ def test_exceptions():
     assert (again.message, again.errnum) == ("text", -errno.EBUSY)
     assert issubclass(ALSAError, Error) and issubclass(StateError, Error)
     assert not issubclass(StateError, ALSAError)
+
+
+def test_times_of_texts_with_exponents_and_of_other_integers():
+    class Number:
+        def __index__(self):
+            return 7
+
+    assert RealTime("1.5e3") == RealTime(1500)
+    assert RealTime("-0.0") == RealTime(0)
+    assert RealTime(Number()) == RealTime(7)
+    for text in ("1e3", "-1.5e3", "1.e400", "1.5e3x"):
+        with pytest.raises((ValueError, OverflowError)):
+            RealTime(text)
+
+
+def test_port_information_without_a_port():
+    assert PortInfo(1, 2, "n", port_specified=False).port_id is None
+    assert PortInfo(1, 2, "n", port_specified=True).port_id == 2
+    info = PortInfo(1, 2, "n")
+    info.client_name = ""
+    assert repr(info) == "<PortInfo 1:2 'n' @ ''>"

@@ -7,8 +7,8 @@ use consort_seq::engine::{
     ClockKind, Connection, Embedded, Engine, Errno, OpenMode, Request, exercise,
 };
 use consort_seq::raw::{
-    Address, Event, EventData, NoteData, PortInfo, PortSubscribe, QueueInfo, address, event_flag,
-    event_type, request_number,
+    Address, Event, EventData, NoteData, PortInfo, PortSubscribe, QueueInfo, QueueTempo, RealTime,
+    Timestamp, address, event_flag, event_type, request_number,
 };
 use proptest::prelude::*;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -231,4 +231,63 @@ proptest! {
         };
         prop_assert_eq!(run(), run());
     }
+}
+
+/// Writes an event that controls a queue: `value` is the first word of its parameter.
+fn control(client: &Client, kind: u8, queue: u8, value: u32) {
+    let mut data = [0; 12];
+    data[0] = queue;
+    data[4..8].copy_from_slice(&value.to_ne_bytes());
+    let event = Event {
+        kind,
+        queue: address::QUEUE_DIRECT,
+        dest: Address::new(0, 0),
+        data: EventData::from_bytes(data),
+        ..Event::default()
+    };
+    client.connection.write(&event.to_bytes()).unwrap();
+}
+
+#[test]
+fn a_position_that_has_wrapped_round_still_comes_to_what_waits() {
+    let engine = Embedded::new(ClockKind::Virtual);
+    let player = client(&engine);
+    let at = player.at;
+    let queue = queue(&player);
+    let mut tempo =
+        QueueTempo { queue: queue.into(), tempo: 1, ppq: 1000, ..QueueTempo::default() };
+    player.connection.ioctl(Request::SetQueueTempo(&mut tempo)).unwrap();
+    start(&player, queue);
+    // A tick a nanosecond: the 32 bits of ticks are through after 4.3 s.
+    engine.advance(Duration::from_secs(5));
+    let echo = |time, flags| Event {
+        kind: event_type::ECHO,
+        queue,
+        time,
+        flags,
+        dest: at,
+        ..Event::default()
+    };
+    let tick = Timestamp::from_tick(4_000_000_000);
+    player.connection.write(&echo(tick, 0).to_bytes()).unwrap();
+    let wait = (1_u64 << 32) + 4_000_000_000 - 5_000_000_000;
+    assert_eq!(engine.next_due(), Some(Duration::from_nanos(wait)));
+    assert_eq!(engine.run_until_idle(), Duration::from_nanos(wait));
+
+    // So are its seconds.
+    control(&player, event_type::SET_POSITION_TIME, queue, u32::MAX);
+    engine.advance(Duration::from_secs(3));
+    let time = Timestamp::from_real(RealTime { seconds: 10, nanoseconds: 0 });
+    let real = event_flag::TIME_STAMP_REAL;
+    player.connection.write(&echo(time, real).to_bytes()).unwrap();
+    assert_eq!(engine.next_due(), Some(Duration::from_secs(8)));
+    assert_eq!(engine.run_until_idle(), Duration::from_secs(8));
+
+    // And a stamp behind the last of all times is never due.
+    let never = Timestamp::from_real(RealTime { seconds: u32::MAX, nanoseconds: u32::MAX });
+    player.connection.write(&echo(never, real).to_bytes()).unwrap();
+    assert_eq!(engine.next_due(), None);
+    let mut arrived = Vec::new();
+    events(&player, &mut arrived);
+    assert_eq!(arrived.len(), 2);
 }

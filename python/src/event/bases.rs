@@ -106,21 +106,19 @@ macro_rules! event_base {
 
             $(#[$init])*
             fn __init__(slf: &Bound<'_, Self>, $($arguments)*) -> PyResult<()> {
-                let mut borrowed = Self::up(slf).borrow_mut();
-                let $this: &mut Event = &mut borrowed;
-                $body
+                Event::initialise(Self::up(slf), |$this| $body)
             }
 
             $(
                 #[doc = $what]
                 #[getter($attribute)]
                 fn $get<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-                    Self::up(slf).borrow_mut().fields[$at].get(slf.py())
+                    Event::get(Self::up(slf), Event::OWN + $at)
                 }
 
                 #[setter($attribute)]
-                fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) {
-                    Self::up(slf).borrow_mut().fields[$at] = Value::of(value);
+                fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+                    Event::set(Self::up(slf), Event::OWN + $at, Value::of(value))
                 }
             )*
         }
@@ -418,6 +416,13 @@ event_base! {
     #[pyo3(signature = (midi_bytes, **keywords))]
     fn init(event, midi_bytes: &Bound<'_, PyAny>, keywords: Option<&Bound<'_, PyDict>>) {
         event.fields[0] = Value::of_bytes(midi_bytes)?;
-        event.set_common(keywords)
+        let rest = keywords.map(|keywords| keywords.copy()).transpose()?;
+        if let Some(rest) = &rest
+            && let Some(kind) = rest.get_item("type")?
+        {
+            event.kind = Value::of(&kind);
+            rest.del_item("type")?;
+        }
+        event.set_common(rest.as_ref())
     }
 }

@@ -248,25 +248,27 @@ pub(crate) fn to_sequencer(
     let mut raw = envelope(event, py, target)?;
     if event.layout == Layout::MidiBytes {
         let bytes = bytes_of(py, &event.fields[0], "midi_bytes")?;
-        let mut result = Ok(());
-        encode(&bytes, &mut |made| {
-            if result.is_err() {
-                return;
-            }
+        // What takes the events may run Python code, and so let another thread come to its turn:
+        // not while the coder is locked.
+        let mut events = Vec::new();
+        encode(&bytes, &mut |made| events.push(made));
+        return events.into_iter().try_for_each(|made| {
             let body = made.to_raw();
             let mut addressed = raw;
             addressed.kind = body.kind;
             addressed.flags = addressed.flags & !LENGTH | body.flags & LENGTH;
             addressed.data = body.data;
-            result = sink(consort_seq::Event::from_raw(addressed, made.variable().to_vec()));
+            sink(consort_seq::Event::from_raw(addressed, made.variable().to_vec()))
         });
-        return result;
     }
     raw.kind = match event.kind {
         Value::Kind(kind) => kind,
         Value::Nothing => 0,
         ref other => other.byte(py, "type")?,
     };
+    if raw.kind == raw::event_type::NONE {
+        return Ok(());
+    }
     let (data, mut variable) = payload(event, py)?;
     if event.layout == Layout::Raw && raw.flags & LENGTH == VARIABLE {
         // An event of variable length without a class of its own, as it was received.

@@ -5,20 +5,25 @@ use std::fmt::Write as _;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{Event, Layout, Value};
+use super::{Event, Layout};
 
-/// An attribute's text.
-fn text(value: &mut Value, py: Python<'_>) -> PyResult<String> {
-    Ok(value.get(py)?.str()?.to_string())
+/// Data of as many bytes is only counted.
+const SHOWN: usize = 32;
+
+/// The text of the attribute at a place.
+fn text(slf: &Bound<'_, Event>, at: usize) -> PyResult<String> {
+    Ok(Event::get(slf, at)?.str()?.to_string())
 }
 
 /// `<NoteOnEvent channel=0 note=60 velocity=127>` and the like.
 pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
     let py = slf.py();
     let mut shown = format!("<{}", slf.get_type().name()?);
-    let mut event = slf.borrow_mut();
-    let layout = event.layout;
-    let class_kind = event.class_kind;
+    let own = |at| Event::get(slf, Event::OWN + at);
+    let (layout, class_kind) = {
+        let event = slf.try_borrow()?;
+        (event.layout, event.class_kind)
+    };
     let names: &[(&str, usize)] = match layout {
         Layout::Key => &[("channel", 1), ("note", 0), ("velocity", 2)],
         Layout::Note => {
@@ -36,35 +41,42 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
         }
     };
     for &(name, at) in names {
-        if name != "queue" || !event.fields[at].is_nothing() {
-            let value = text(&mut event.fields[at], py)?;
+        if name != "queue" || !own(at)?.is_none() {
+            let value = text(slf, Event::OWN + at)?;
             // Writing to a string cannot fail.
             let _ = write!(shown, " {name}={value}");
         }
     }
     match layout {
         Layout::Tempo => {
-            if let Value::Number(tempo) = event.fields[1]
-                && tempo != 0
+            if let Ok(tempo) = own(1)?.extract::<f64>()
+                && tempo != 0.0
             {
-                let bpm = (60e6 / tempo as f64).into_pyobject(py)?;
-                let _ = write!(shown, " ({bpm} bpm)");
+                let bpm = 60e6 / tempo;
+                let _ = if own(0)?.is_none() {
+                    write!(shown, " ({} bpm)", bpm.into_pyobject(py)?)
+                } else {
+                    write!(shown, " ({bpm:.1} bpm)")
+                };
             }
         }
         Layout::Address => {
-            let addr = text(&mut event.fields[0], py)?;
+            let addr = text(slf, Event::OWN)?;
             let _ = write!(shown, " {addr}");
         }
         Layout::Connect => {
-            let (sender, dest) = (text(&mut event.fields[0], py)?, text(&mut event.fields[1], py)?);
+            let (sender, dest) = (text(slf, Event::OWN)?, text(slf, Event::OWN + 1)?);
             let _ = write!(shown, " from {sender} to {dest}");
         }
         Layout::External => {
-            let data = event.fields[0].get(py)?.repr()?;
-            let _ = write!(shown, " data={data}");
+            let data = own(0)?;
+            let _ = match data.len() {
+                Ok(length) if length >= SHOWN => write!(shown, " data=<{length} bytes>"),
+                _ => write!(shown, " data={}", data.repr()?),
+            };
         }
         Layout::MidiBytes => {
-            let bytes = event.fields[0].get(py)?;
+            let bytes = own(0)?;
             match bytes.cast::<PyBytes>() {
                 Ok(bytes) => {
                     for byte in bytes.as_bytes() {
@@ -77,19 +89,20 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
             }
         }
         Layout::Raw => {
-            let kind = event.kind.number(py, "type", 0, 255).ok();
+            let value = slf.try_borrow()?.kind.share(py);
+            let kind = value.number(py, "type", 0, 255).ok();
             match class_kind {
                 // Echo and OSS: what matters is the data.
                 Some(50 | 51) => {
-                    let data = event.raw_data.get(py)?.repr()?;
+                    let data = Event::get(slf, Event::RAW_DATA)?.repr()?;
                     let _ = write!(shown, " data={data}");
                 }
                 Some(own) if kind == Some(own.into()) => {}
                 _ => {
                     let name = match kind {
-                        _ if event.kind.is_nothing() => "unknown".to_owned(),
+                        _ if value.is_nothing() => "unknown".to_owned(),
                         Some(number) => consort_seq::EventType(number as u8).to_string(),
-                        None => text(&mut event.kind, py)?,
+                        None => text(slf, Event::KIND)?,
                     };
                     let _ = write!(shown, " {name}");
                 }

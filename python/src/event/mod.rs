@@ -5,6 +5,7 @@
 //! with behaviour of their own are in `bases`; the forty that differ in their type number only
 //! are plain Python subclasses of these, in `alsa_midi/event.py`.
 
+mod access;
 mod bases;
 mod convert;
 mod display;
@@ -145,38 +146,6 @@ impl Event {
         }
         Ok(())
     }
-
-    pub(crate) fn all_values(&self) -> impl Iterator<Item = &Value> {
-        let common = [
-            &self.kind,
-            &self.flags,
-            &self.tag,
-            &self.queue_id,
-            &self.time,
-            &self.tick,
-            &self.relative,
-            &self.source,
-            &self.dest,
-            &self.raw_data,
-        ];
-        common.into_iter().chain(&self.fields)
-    }
-
-    fn all_values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
-        let common = [
-            &mut self.kind,
-            &mut self.flags,
-            &mut self.tag,
-            &mut self.queue_id,
-            &mut self.time,
-            &mut self.tick,
-            &mut self.relative,
-            &mut self.source,
-            &mut self.dest,
-            &mut self.raw_data,
-        ];
-        common.into_iter().chain(&mut self.fields)
-    }
 }
 
 trait TextOrUnknown {
@@ -209,7 +178,7 @@ fn truth_of(value: &Bound<'_, PyAny>) -> Value {
 }
 
 macro_rules! common_attributes {
-    ($($get:ident, $set:ident, $field:ident, $doc:literal;)*) => {
+    ($($get:ident, $set:ident, $field:ident, $at:ident, $doc:literal;)*) => {
         #[pymethods]
         impl Event {
             #[new]
@@ -229,47 +198,49 @@ macro_rules! common_attributes {
 
             #[pyo3(signature = (r#type = None, **keywords))]
             fn __init__(
-                &mut self,
+                slf: &Bound<'_, Self>,
                 r#type: Option<&Bound<'_, PyAny>>,
                 keywords: Option<&Bound<'_, PyDict>>,
             ) -> PyResult<()> {
-                if let Some(kind) = r#type {
-                    self.kind = Value::of(kind);
-                }
-                self.set_common(keywords)
+                Self::initialise(slf, |event| {
+                    if let Some(kind) = r#type {
+                        event.kind = Value::of(kind);
+                    }
+                    event.set_common(keywords)
+                })
             }
 
             $(
                 #[doc = $doc]
                 #[getter($field)]
-                fn $get<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                    self.$field.get(py)
+                fn $get<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                    Self::get(slf, Self::$at)
                 }
 
                 #[setter($field)]
-                fn $set(&mut self, value: &Bound<'_, PyAny>) {
-                    self.$field = Value::of(value);
+                fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+                    Self::set(slf, Self::$at, Value::of(value))
                 }
             )*
 
             /// What the event is: an `EventType`.
             #[getter(r#type)]
-            fn get_type<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                self.kind.get(py)
+            fn get_type<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                Self::get(slf, Self::KIND)
             }
 
             #[setter(r#type)]
-            fn set_type(&mut self, value: &Bound<'_, PyAny>) {
-                self.kind = Value::of(value);
+            fn set_type(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+                Self::set(slf, Self::KIND, Value::of(value))
             }
 
             /// Bytes that the event takes in a buffer: 28, and those of its data where that is of
             /// variable length.
-            fn length(&mut self, py: Python<'_>) -> PyResult<usize> {
-                if self.layout != Layout::External {
+            fn length(slf: &Bound<'_, Self>) -> PyResult<usize> {
+                if slf.try_borrow()?.layout != Layout::External {
                     return Ok(28);
                 }
-                Ok(28 + self.fields[0].get(py)?.len()?)
+                Ok(28 + Self::get(slf, Self::OWN)?.len()?)
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -278,10 +249,8 @@ macro_rules! common_attributes {
 
             fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
                 let py = slf.py();
-                let mut values = Vec::new();
-                for value in slf.borrow_mut().all_values_mut() {
-                    values.push(value.get(py)?);
-                }
+                let values =
+                    (0..Self::COUNT).map(|at| Self::get(slf, at)).collect::<PyResult<Vec<_>>>()?;
                 let extra = slf.getattr(intern!(py, "__dict__"))?;
                 let new = py.import("copyreg")?.getattr("__newobj__")?;
                 let state = (PyTuple::new(py, values)?, extra);
@@ -290,29 +259,27 @@ macro_rules! common_attributes {
 
             fn __setstate__(slf: &Bound<'_, Self>, state: &Bound<'_, PyTuple>) -> PyResult<()> {
                 let (values, extra): (Bound<'_, PyTuple>, Bound<'_, PyDict>) = state.extract()?;
-                {
-                    let mut this = slf.borrow_mut();
-                    let most = this.all_values_mut().count();
-                    if values.len() != most {
-                        return Err(PyValueError::new_err(format!(
-                            "the state of an event has {most} values; {} given", values.len()
-                        )));
-                    }
-                    for (value, object) in this.all_values_mut().zip(values.iter()) {
-                        *value = Value::of(&object);
-                    }
+                if values.len() != Self::COUNT {
+                    return Err(PyValueError::new_err(format!(
+                        "the state of an event has {} values; {} given",
+                        Self::COUNT,
+                        values.len()
+                    )));
+                }
+                for (at, object) in values.iter().enumerate() {
+                    Self::set(slf, at, Value::of(&object))?;
                 }
                 slf.getattr(intern!(slf.py(), "__dict__"))?.cast_into::<PyDict>()?
                     .update(extra.as_mapping())
             }
 
             fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-                self.all_values().try_for_each(|value| value.traverse(&visit))
+                (0..Self::COUNT).try_for_each(|at| self.value(at).traverse(&visit))
             }
 
             fn __clear__(&mut self) {
-                for value in self.all_values_mut() {
-                    *value = Value::Nothing;
+                for at in 0..Self::COUNT {
+                    *self.value_mut(at) = Value::Nothing;
                 }
             }
         }
@@ -320,15 +287,15 @@ macro_rules! common_attributes {
 }
 
 common_attributes! {
-    get_flags, set_flags, flags, "Flag bits: an `EventFlags`.";
-    get_tag, set_tag, tag, "A number from 0 to 255, free for the program's use.";
-    get_queue_id, set_queue_id, queue_id, "The queue's number; `None`: deliver at once.";
-    get_time, set_time, time, "The time stamp in real time: a `RealTime`, or `None`.";
-    get_tick, set_tick, tick, "The time stamp in ticks, or `None`.";
-    get_relative, set_relative, relative, "Whether the stamp counts from when it is queued.";
-    get_source, set_source, source, "Where the event comes from: an `Address`, or `None`.";
-    get_dest, set_dest, dest, "Where the event goes: an `Address`; `None`: to all subscribers.";
-    get_raw_data, set_raw_data, raw_data, "The twelve bytes of data as the sequencer has them.";
+    get_flags, set_flags, flags, FLAGS, "Flag bits: an `EventFlags`.";
+    get_tag, set_tag, tag, TAG, "A number from 0 to 255, free for the program's use.";
+    get_queue_id, set_queue_id, queue_id, QUEUE_ID, "The queue's number; `None`: deliver at once.";
+    get_time, set_time, time, TIME, "The time stamp in real time: a `RealTime`, or `None`.";
+    get_tick, set_tick, tick, TICK, "The time stamp in ticks, or `None`.";
+    get_relative, set_relative, relative, RELATIVE, "Whether the stamp counts from when it is queued.";
+    get_source, set_source, source, SOURCE, "Where the event comes from: an `Address`, or `None`.";
+    get_dest, set_dest, dest, DEST, "Where the event goes: an `Address`; `None`: to all subscribers.";
+    get_raw_data, set_raw_data, raw_data, RAW_DATA, "The twelve bytes of data as the sequencer has them.";
 }
 
 /// The attribute `type` of a class of events: the class's own type when read from the class, the
@@ -352,13 +319,12 @@ impl TypeField {
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = owner;
         match instance.cast::<Event>() {
-            Ok(event) => event.borrow_mut().kind.get(instance.py()),
+            Ok(event) => Event::get(event, Event::KIND),
             Err(_) => Ok(self.kind.bind(instance.py()).clone()),
         }
     }
 
     fn __set__(&self, instance: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        instance.cast::<Event>()?.borrow_mut().kind = Value::of(value);
-        Ok(())
+        Event::set(instance.cast::<Event>()?, Event::KIND, Value::of(value))
     }
 }

@@ -7,7 +7,7 @@ use consort_seq::Address;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyTuple};
+use pyo3::types::{PyBytes, PyInt, PyList, PyTuple};
 use pyo3::{PyTraverseError, intern};
 
 use crate::integers::{integer, within};
@@ -57,25 +57,39 @@ impl Value {
         matches!(self, Self::Nothing)
     }
 
+    /// The same value once more.
+    #[inline]
+    pub(super) fn share(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Number(number) => Self::Number(*number),
+            Self::Truth(truth) => Self::Truth(*truth),
+            Self::Kind(kind) => Self::Kind(*kind),
+            Self::Flags(flags) => Self::Flags(*flags),
+            Self::Address(client, port) => Self::Address(*client, *port),
+            Self::Time(seconds, nanoseconds) => Self::Time(*seconds, *nanoseconds),
+            Self::Raw(bytes) => Self::Raw(*bytes),
+            Self::Object(object) => Self::Object(object.clone_ref(py)),
+        }
+    }
+
     /// As Python sees it.
-    pub(crate) fn get<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    #[inline]
+    pub(super) fn show(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
             Self::Nothing => py.None().into_bound(py),
             Self::Number(number) => number.into_pyobject(py)?.into_any(),
             Self::Truth(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
-            Self::Kind(kind) => registry::get(py)?.event_type(py, *kind)?,
-            Self::Flags(flags) => registry::get(py)?.event_flags(py, *flags)?,
+            Self::Kind(kind) => registry::get(py)?.event_type(py, kind)?,
+            Self::Flags(flags) => registry::get(py)?.event_flags(py, flags)?,
             Self::Address(client, port) => {
-                registry::get(py)?.address(py, Address::new(*client, *port))?
+                registry::get(py)?.address(py, Address::new(client, port))?
             }
-            Self::Raw(bytes) => PyBytes::new(py, bytes).into_any(),
+            Self::Raw(bytes) => PyBytes::new(py, &bytes).into_any(),
             Self::Time(seconds, nanoseconds) => {
-                let time = RealTime::new(u64::from(*seconds), *nanoseconds);
-                let object = Bound::new(py, time)?.into_any();
-                *self = Self::Object(object.clone().unbind());
-                object
+                Bound::new(py, RealTime::new(u64::from(seconds), nanoseconds))?.into_any()
             }
-            Self::Object(object) => object.bind(py).clone(),
+            Self::Object(object) => object.into_bound(py),
         })
     }
 
@@ -161,8 +175,12 @@ impl Value {
         }
     }
 
-    /// An address as the keywords `source` and `dest` take it: also a tuple of the client alone.
+    /// An address as the keywords `source` and `dest` take it: also a tuple of the client alone,
+    /// or a list.
     pub(crate) fn of_address_parts(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(list) = object.cast::<PyList>() {
+            return Self::of_address_parts(list.to_tuple().as_any());
+        }
         if let Ok(parts) = object.cast::<PyTuple>()
             && parts.len() != 2
         {

@@ -354,14 +354,17 @@ impl ClientBase {
     /// Sets the size of the output buffer in bytes. What waits in it stays.
     ///
     /// # Errors
-    /// `EINVAL` if less than one event fits (28 bytes) or more than that is waiting.
+    /// `EINVAL` if less than one event fits (28 bytes), more than that is waiting, or there is no
+    /// memory for it.
     pub fn set_output_buffer_size(&self, size: usize) -> Result<()> {
         let operation = "set_output_buffer_size";
         if self.core.is_closed() {
             return Err(Error::closed(operation));
         }
         if size < raw::Event::SIZE || !self.core.output().set_capacity(size) {
-            let note = format!("{size} bytes do not hold an event, or not what is waiting");
+            let note = format!(
+                "{size} bytes do not hold an event or what is waiting, or are not to be had"
+            );
             return Err(Error::invalid(operation, Subject::None, note));
         }
         Ok(())
@@ -374,7 +377,8 @@ impl ClientBase {
         self.core.input().size()
     }
 
-    /// Sets the size of the input buffer in bytes. What has been read stays.
+    /// Sets the size of the input buffer in bytes, rounded up to whole cells of 28. What has been
+    /// read stays.
     ///
     /// # Errors
     /// `EINVAL` if less than one event fits (28 bytes).
@@ -387,7 +391,8 @@ impl ClientBase {
             let note = format!("{size} bytes do not hold an event of 28");
             return Err(Error::invalid(operation, Subject::None, note));
         }
-        self.core.input().set_size(size);
+        let cell = raw::Event::SIZE;
+        self.core.input().set_size(size.checked_next_multiple_of(cell).unwrap_or(size));
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::base::{ClientBase, ClientBuilder};
 use super::buffers::{BytesOrEvent, Flush};
-use super::core::{Core, Direction, Woken, deadline};
-use super::error::{Result, Subject};
+use super::core::{Core, Direction, Woken, deadline, lock};
+use super::error::Result;
 use super::routing::Routing;
 use super::watch::Watch;
 use crate::engine::Request;
@@ -318,33 +318,90 @@ impl SequencerClient {
     }
 }
 
-/// While it lives the client counts as writable only when its output pool is all free.
+/// While one lives the client counts as writable only when its output pool is all free.
 pub(crate) struct RoomForAll<'a> {
     core: &'a Core,
-    pool: raw::ClientPool,
 }
 
 impl<'a> RoomForAll<'a> {
     /// `None` if nothing has ever been written, so that there is nothing to wait for.
     pub(crate) fn set(core: &'a Core, operation: &'static str) -> Result<Option<Self>> {
+        let mut waits = lock(&core.waits_for_all);
+        if waits.number == 0 {
+            let pool = Self::pool(core, operation)?;
+            if pool.output_room == 0 {
+                return Ok(None);
+            }
+            Self::set_room(core, operation, pool.output_pool)?;
+            waits.room = pool.output_room;
+        }
+        waits.number += 1;
+        Ok(Some(Self { core }))
+    }
+
+    fn pool(core: &Core, operation: &'static str) -> Result<raw::ClientPool> {
         let client = i32::from(core.client_id);
         let mut pool = raw::ClientPool { client, ..raw::ClientPool::default() };
         core.ioctl(operation, Request::GetClientPool(&mut pool), || core.subject())?;
-        if pool.output_room == 0 {
-            return Ok(None);
-        }
-        let mut all = raw::ClientPool { output_room: pool.output_pool, ..pool };
-        core.ioctl(operation, Request::SetClientPool(&mut all), || core.subject())?;
-        Ok(Some(Self { core, pool }))
+        Ok(pool)
+    }
+
+    /// Sets the room; sizes of 0 leave the pools as they are.
+    fn set_room(core: &Core, operation: &'static str, room: i32) -> Result<()> {
+        let client = i32::from(core.client_id);
+        let mut pool = raw::ClientPool { client, output_room: room, ..raw::ClientPool::default() };
+        core.ioctl(operation, Request::SetClientPool(&mut pool), || core.subject())?;
+        Ok(())
     }
 }
 
 impl Drop for RoomForAll<'_> {
     fn drop(&mut self) {
-        // A client that was closed meanwhile has no pool left to restore.
-        let _ =
-            self.core.ioctl("sync_output_queue", Request::SetClientPool(&mut self.pool), || {
-                Subject::None
-            });
+        let operation = "sync_output_queue";
+        let mut waits = lock(&self.core.waits_for_all);
+        waits.number -= 1;
+        // A client that was closed meanwhile has no pool left, and a room that somebody has set
+        // meanwhile stays.
+        if waits.number == 0
+            && let Ok(pool) = Self::pool(self.core, operation)
+            && pool.output_room == pool.output_pool
+        {
+            let _ = Self::set_room(self.core, operation, waits.room);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ClockKind, Embedded};
+
+    #[test]
+    fn overlapping_waits_leave_the_room_as_it_was() {
+        let engine = Embedded::new(ClockKind::Virtual);
+        let client = SequencerClient::builder("sync").engine(engine).open().unwrap();
+        let port = client.create_port("out").unwrap();
+        client.event_output_direct(&Event::note_on(0, 60, 100).unwrap(), &port).unwrap();
+        let room = || client.get_client_pool().unwrap().output_room;
+        let before = room();
+        let first = RoomForAll::set(&client.core, "first").unwrap();
+        let second = RoomForAll::set(&client.core, "second").unwrap();
+        assert_eq!(room(), 500);
+        drop(first);
+        assert_eq!(room(), 500, "the second still waits");
+        drop(second);
+        assert_eq!(room(), before);
+    }
+
+    #[test]
+    fn a_wait_leaves_pools_that_were_resized_meanwhile() {
+        let engine = Embedded::new(ClockKind::Virtual);
+        let client = SequencerClient::builder("sync").engine(engine).open().unwrap();
+        let port = client.create_port("out").unwrap();
+        client.event_output_direct(&Event::note_on(0, 60, 100).unwrap(), &port).unwrap();
+        let waits = RoomForAll::set(&client.core, "sync").unwrap();
+        client.set_client_pool_input(400).unwrap();
+        drop(waits);
+        assert_eq!(client.get_client_pool().unwrap().input_pool, 400);
     }
 }

@@ -257,9 +257,10 @@ impl OutputBuffer {
         self.capacity
     }
 
-    /// `false` if more is waiting than `capacity`.
+    /// `false` if more is waiting than `capacity`, or there is no memory for that.
     pub(crate) fn set_capacity(&mut self, capacity: usize) -> bool {
-        if self.used() > capacity {
+        let more = capacity.saturating_sub(self.bytes.len());
+        if self.used() > capacity || self.bytes.try_reserve_exact(more).is_err() {
             return false;
         }
         self.capacity = capacity;
@@ -422,5 +423,22 @@ impl OutputBuffer {
         self.end = kept.len();
         kept.resize(self.bytes.len(), 0);
         self.bytes = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ClockKind, Embedded, OpenMode};
+
+    #[test]
+    fn a_size_that_no_memory_has_is_refused() {
+        let connection = Embedded::new(ClockKind::Virtual).open(OpenMode::Duplex).unwrap();
+        let mut output = OutputBuffer::new(Arc::new(connection));
+        for size in [usize::MAX, isize::MAX as usize, 1 << 60] {
+            assert!(!output.set_capacity(size), "{size}");
+        }
+        assert_eq!(output.capacity(), OUTPUT_SIZE);
+        assert!(output.set_capacity(1 << 20));
     }
 }

@@ -49,6 +49,15 @@ pub(crate) struct Core {
     pub(crate) encoder: Mutex<MidiEncoder>,
     pub(crate) decoder: Mutex<MidiDecoder>,
     pub(crate) queues: Mutex<HashMap<u8, Weak<QueueInner>>>,
+    pub(crate) waits_for_all: Mutex<WaitsForAll>,
+}
+
+/// Who waits for the whole output pool to be free at present, see `RoomForAll`.
+#[derive(Default)]
+pub(crate) struct WaitsForAll {
+    pub(crate) number: u32,
+    /// The room that the client had before.
+    pub(crate) room: i32,
 }
 
 #[inline]
@@ -84,6 +93,7 @@ impl Core {
             encoder: Mutex::default(),
             decoder: Mutex::default(),
             queues: Mutex::default(),
+            waits_for_all: Mutex::default(),
             connection: RwLock::new(Some(connection)),
         })
     }

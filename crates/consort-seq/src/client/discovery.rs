@@ -7,7 +7,7 @@ use super::error::{Error, ErrorKind, Result, Subject};
 use super::info::{PortCaps, PortInfo, PortType, READ_PORT, WRITE_PORT};
 use crate::engine::{Errno, Request};
 use crate::event::Address;
-use crate::raw;
+use crate::raw::{self, port_flag};
 
 /// The name of the kernel's loop-back client.
 const MIDI_THROUGH: &str = "Midi Through";
@@ -249,6 +249,10 @@ impl ClientBase {
                     Ok(_) => {}
                     Err(Errno::NOT_FOUND | Errno::NO_SUCH_ADDRESS) => break,
                     Err(errno) => return Err(failed(errno)),
+                }
+                if port.flags & port_flag::TIMESTAMP == 0 {
+                    // The kernel leaves it as it was: that of the port before.
+                    port.time_queue = 0;
                 }
                 let capability = PortCaps::from_bits_retain(port.capability);
                 let port_type = PortType::from_bits_retain(port.kind);

@@ -208,10 +208,11 @@ impl ClientBase {
     }
 
     /// Changes name, capabilities, type and time stamping of a port of this client
-    /// (`SNDRV_SEQ_IOCTL_SET_PORT_INFO`); the address in `info` does not count.
+    /// (`SNDRV_SEQ_IOCTL_SET_PORT_INFO`); the address in `info` does not count. A port that is
+    /// not there is passed over silently.
     ///
     /// # Errors
-    /// `ENOENT` if there is no such port.
+    /// If the client is closed.
     pub fn set_port_info(&self, port: impl Into<u8>, info: &PortInfo) -> Result<()> {
         let address = self.address(port);
         let mut raw = info.to_raw();

@@ -35,8 +35,12 @@ impl QueueInner {
         let mut known = lock(&self.core.queues);
         if known.get(&self.queue).is_some_and(own_entry) {
             known.remove(&self.queue);
+        } else if !self.owned
+            && known.get(&self.queue).is_some_and(|other| other.strong_count() > 0)
+        {
+            // Made while this one was going: the use is that one's now.
+            return Ok(());
         }
-        drop(known);
         if self.owned {
             let queue = i32::from(self.queue);
             let mut raw = raw::QueueInfo { queue, ..raw::QueueInfo::default() };
@@ -233,7 +237,8 @@ impl Queue {
         queues::get_info(self.open("get_queue_info")?, self.queue_id())
     }
 
-    /// Changes owner and locking (and on some kernels the name).
+    /// Changes owner and locking (and on some kernels the name). Locking says once more that this
+    /// client uses the queue, see [`set_usage`](Self::set_usage).
     ///
     /// # Errors
     /// `EPERM` if the queue is another's.
@@ -300,7 +305,8 @@ impl Queue {
     }
 
     /// Sets whether this client uses the queue; a client must, to send events through it.
-    /// Handles set and clear this by themselves.
+    /// Handles set and clear this by themselves. If no other client uses the queue, saying it again
+    /// stops it and gives it the tempo and timer of a new one.
     ///
     /// # Errors
     /// If the queue is closed.

@@ -1,5 +1,6 @@
 //! Queues: creation, look-up, and the ioctls behind the handles.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::base::ClientBase;
@@ -98,12 +99,12 @@ impl ClientBase {
         raw.owner = i32::from(self.client_id());
         let request = Request::CreateQueue(&mut raw);
         self.core.ioctl("create_queue", request, || Subject::Name(info.name.clone()))?;
-        Ok(self.handle(raw.queue as u8, true))
+        Ok(self.handle(&mut lock(&self.core.queues), raw.queue as u8, true))
     }
 
-    fn handle(&self, queue: u8, owned: bool) -> Queue {
+    fn handle(&self, known: &mut HashMap<u8, Weak<QueueInner>>, queue: u8, owned: bool) -> Queue {
         let inner = Arc::new(QueueInner::new(Arc::clone(&self.core), queue, owned));
-        lock(&self.core.queues).insert(queue, Arc::downgrade(&inner));
+        known.insert(queue, Arc::downgrade(&inner));
         Queue::from_inner(inner)
     }
 
@@ -113,13 +114,17 @@ impl ClientBase {
     /// # Errors
     /// `EINVAL` if there is no such queue.
     pub fn get_queue(&self, queue: u8) -> Result<Queue> {
-        let known = lock(&self.core.queues).get(&queue).and_then(Weak::upgrade);
-        if let Some(inner) = known.filter(|inner| !inner.is_closed()) {
+        self.core.connection("get_queue")?;
+        // Kept until the queue is used, as by a handle that ends the use.
+        let mut known = lock(&self.core.queues);
+        if let Some(inner) = known.get(&queue).and_then(Weak::upgrade)
+            && !inner.is_closed()
+        {
             return Ok(Queue::from_inner(inner));
         }
         get_info(&self.core, queue)?;
         set_usage(&self.core, queue, true)?;
-        Ok(self.handle(queue, false))
+        Ok(self.handle(&mut known, queue, false))
     }
 
     /// A handle of a queue by its name; see [`get_queue`](Self::get_queue).

@@ -270,7 +270,10 @@ impl Runner<'_> {
             12 => self.remove(slot),
             13 => self.client(slot),
             14..=23 => self.write(slot),
-            24 => self.scheduled(slot),
+            24 => {
+                self.pass();
+                self.scheduled(slot);
+            }
             _ => {
                 let size = self.source.pick(&[8192, 8192, 8192, 28, 56, 0, 27, 100, 300]);
                 self.read(slot, size);
@@ -672,11 +675,14 @@ impl Runner<'_> {
         let kind = self.source.pick(&[30, 30, 31, 32, 33, 34, 35, 36, 38]);
         let mut data = [0; 12];
         data[0] = self.queue_number().cast_unsigned() as u8;
-        let value = match kind {
+        let mut value = match kind {
             event_type::TEMPO => self.source.pick(&[SLOWEST, 0, u32::MAX]),
             event_type::QUEUE_SKEW => 0x1_0000,
             _ => self.source.pick(&[0, 1, 2, 50]),
         };
+        if !self.comparable() && self.source.chance(64) {
+            value = self.source.word();
+        }
         data[4..8].copy_from_slice(&value.to_ne_bytes());
         let second: u32 = if kind == event_type::QUEUE_SKEW { 0x1_0000 } else { 0 };
         data[8..].copy_from_slice(&second.to_ne_bytes());
@@ -722,6 +728,14 @@ impl Runner<'_> {
             std::thread::sleep(settle);
         }
         self.note((slot, "write", bytes.len(), events), result);
+    }
+
+    /// Lets virtual time pass, up to 38 hours, where nothing is to be compared.
+    fn pass(&mut self) {
+        if let (Timing::Free, Engine::Embedded(embedded)) = (self.timing, self.engine) {
+            let step = u64::from(self.source.word()) << self.source.below(16);
+            embedded.advance(Duration::from_nanos(step));
+        }
     }
 
     /// Fills a queue with events that are not due yet.

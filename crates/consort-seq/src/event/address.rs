@@ -97,7 +97,8 @@ impl FromStr for Address {
     type Err = AddressError;
 
     /// Reads what `snd_seq_parse_address` reads: `128:1` or `128.1`, `128` for `128:0`, with
-    /// leading blanks, a prefix `0x` (or `0` for octal numbers) and quotes around the client.
+    /// leading blanks, a prefix `0x` (or of the client `0` for octal numbers) and quotes around the
+    /// client.
     ///
     /// Stricter in two things: a number above 255 is an error instead of wrapping round, and so
     /// is a port that is no number instead of counting as 0.
@@ -117,18 +118,19 @@ impl FromStr for Address {
             None => return Err(fail("it is empty")),
         };
         // The whole address in quotes: libasound takes the quoted text for a name.
-        let client = number(client.trim_end()).map_err(fail)?;
+        let client = number(client.trim_end(), 8).map_err(fail)?;
         let port = match rest.strip_prefix([':', '.']) {
             None if rest.trim().is_empty() => 0,
             None => return Err(fail("a separator ':' or '.' is missing")),
             Some(port) if port.trim().is_empty() => 0,
-            Some(port) => number(port.trim()).map_err(fail)?,
+            Some(port) => number(port.trim(), 10).map_err(fail)?,
         };
         Ok(Self { client, port })
     }
 }
 
-fn number(text: &str) -> Result<u8, &'static str> {
+/// A number; `after_zero` is the base of one that begins with 0.
+fn number(text: &str, after_zero: u32) -> Result<u8, &'static str> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text.starts_with('-') {
         return Err("a number is negative");
@@ -137,7 +139,7 @@ fn number(text: &str) -> Result<u8, &'static str> {
     {
         (digits, 16)
     } else if text.len() > 1 && text.starts_with('0') {
-        (&text[1..], 8)
+        (&text[1..], after_zero)
     } else {
         (text, 10)
     };
@@ -167,6 +169,8 @@ mod tests {
             ("128: 5", 128, 5),
             ("128:1 ", 128, 1),
             ("010:07", 8, 7),
+            ("1:010", 1, 10),
+            ("1:08", 1, 8),
             ("+12:+3", 12, 3),
             ("0:0", 0, 0),
         ] {

@@ -168,10 +168,11 @@ impl EventType {
         matches!(self.0, 130..=139)
     }
 
-    /// Whether events of this type carry a channel in their first data byte (5 to 24).
+    /// Whether events of this type carry a channel in their first data byte, as the sequencer
+    /// sees it (5 to 19): notes, controllers and parameters.
     #[must_use]
     pub const fn has_channel(self) -> bool {
-        matches!(self.0, 5..=24)
+        matches!(self.0, 5..=19)
     }
 }
 

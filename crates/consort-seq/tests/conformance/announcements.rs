@@ -57,6 +57,28 @@ facts! {
         nothing(&watcher);
     }
 
+    fn ports_that_go_with_their_client_are_announced_before_their_connections_end(rig) {
+        let watcher = rig.client("watcher");
+        let port = watcher.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
+        port.connect_from(Address::SYSTEM_ANNOUNCE).unwrap();
+        let guest = rig.client("guest");
+        let out = guest.create_port("out").unwrap();
+        port.connect_from(&out).unwrap();
+        watcher.drop_input().unwrap();
+        let connection = Connection { sender: out.address(), dest: port.address() };
+        guest.close();
+        let events = rig.receive_count(&watcher, 3);
+        let payloads: Vec<Payload<'_>> = events.iter().map(Event::payload).collect();
+        let gone = Address::new(guest.client_id(), 0);
+        let expected = [
+            Payload::PortExit(out.address()),
+            Payload::PortUnsubscribed(connection),
+            Payload::ClientExit(gone),
+        ];
+        assert_eq!(payloads, expected);
+        nothing(&watcher);
+    }
+
     fn the_other_end_of_a_connection_is_told(rig) {
         let (a, b, third) = (rig.client("a"), rig.client("b"), rig.client("third"));
         let out = a.create_port("out").unwrap();

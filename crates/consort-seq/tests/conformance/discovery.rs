@@ -4,6 +4,21 @@ use consort_seq::client::{READ_PORT, WRITE_PORT};
 use consort_seq::{Address, ErrorKind, ListPorts, PortCaps, PortOptions, PortType};
 
 facts! {
+    fn a_queue_for_time_stamps_is_told_of_its_own_port_only(rig) {
+        let client = rig.client("stamps");
+        let _ports = [
+            client.create_port(PortOptions::new("stamped").stamp_ticks(2)).unwrap(),
+            client.create_port(PortOptions::new("plain")).unwrap(),
+        ];
+        let ports = client.list_ports(&ListPorts::new().by_address()).unwrap();
+        let queues: Vec<(String, u8)> = ports
+            .into_iter()
+            .filter(|port| port.client_id == client.client_id())
+            .map(|port| (port.name, port.timestamp_queue_id))
+            .collect();
+        assert_eq!(queues, [("stamped".to_owned(), 2), ("plain".to_owned(), 0)]);
+    }
+
     fn ports_are_listed_by_direction_and_type(rig) {
         let client = rig.client("list");
         let generic = PortType::MIDI_GENERIC;

@@ -1,6 +1,6 @@
 //! What goes when its handle is dropped.
 
-use consort_seq::Errno;
+use consort_seq::{Errno, ErrorKind};
 
 use crate::support::{errno, note, nothing};
 
@@ -58,12 +58,30 @@ facts! {
         assert_eq!(errno(owner.get_queue_info(number)), Errno::INVALID);
     }
 
+    fn a_handle_that_goes_takes_the_use_from_none_made_meanwhile(rig) {
+        let (owner, user) = (rig.client("owner"), rig.client("user"));
+        let own = owner.create_queue("q").unwrap();
+        let queue = own.queue_id();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for round in 0..2000 {
+                        let handle = user.get_queue(queue).unwrap();
+                        assert!(handle.get_usage().unwrap(), "round {round}");
+                    }
+                });
+            }
+        });
+        assert!(!user.get_queue_usage(queue).unwrap());
+    }
+
     fn a_closed_client_goes_with_everything(rig) {
         let (client, other) = (rig.client("goes"), rig.client("stays"));
         let port = client.create_port("port").unwrap();
         let queue = client.create_queue("queue").unwrap();
         let number = client.client_id();
         client.close();
+        assert_eq!(client.get_queue(queue.queue_id()).unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(errno(other.get_any_client_info(number)), Errno::NOT_FOUND);
         assert_eq!(errno(other.get_queue_info(queue.queue_id())), Errno::INVALID);
         // What is left of it does no harm to who gets the number next.
@@ -73,6 +91,26 @@ facts! {
         drop((port, queue, client));
         assert_eq!(theirs.get_info().unwrap().name, "theirs");
         nothing(&next);
+    }
+
+    fn what_waits_for_a_client_goes_with_it_where_it_uses_the_queue(rig) {
+        let (sender, user, stranger) = (rig.client("a"), rig.client("b"), rig.client("c"));
+        let out = sender.create_port("out").unwrap();
+        let to = [user.create_port("in").unwrap(), stranger.create_port("in").unwrap()];
+        let queue = sender.create_queue("q").unwrap();
+        let used = user.get_queue(queue.queue_id()).unwrap();
+        for port in &to {
+            let waiting = note(60).on_queue(&queue).at_tick(100).to(port);
+            sender.event_output(&waiting, &out).unwrap();
+        }
+        sender.drain_output().unwrap();
+        assert_eq!(queue.get_status().unwrap().events, 2);
+        stranger.close();
+        assert_eq!(queue.get_status().unwrap().events, 2);
+        user.close();
+        assert_eq!(queue.get_status().unwrap().events, 1);
+        assert_eq!(sender.get_client_pool().unwrap().output_free, 499);
+        drop(used);
     }
 
     fn a_client_lives_as_long_as_its_ports(rig) {

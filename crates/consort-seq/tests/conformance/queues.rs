@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use consort_seq::client::WRITE_PORT;
 use consort_seq::{
-    Address, Event, EventTime, EventType, Payload, PortOptions, QUEUE_DIRECT, QueueInfo,
-    QueueTempo, QueueTimer, QueueTimerType, RealTime,
+    Address, Event, EventFlags, EventTime, EventType, Payload, PortOptions, QUEUE_DIRECT,
+    QueueInfo, QueueTempo, QueueTimer, QueueTimerType, RealTime,
 };
 
 use crate::support::{note, notes, nothing};
@@ -54,6 +54,31 @@ facts! {
         assert!(!queue.get_usage().unwrap());
         queue.set_usage(true).unwrap();
         assert!(queue.get_usage().unwrap());
+    }
+
+    fn a_sole_user_that_says_so_again_finds_the_timer_as_new(rig) {
+        let client = rig.client("queues");
+        let queue = client.create_queue("q").unwrap();
+        let tempo = || queue.get_tempo().unwrap().tempo;
+        let set = || queue.set_tempo(&QueueTempo::new(300_000, 24)).unwrap();
+        set();
+        queue.start_now().unwrap();
+        queue.set_usage(true).unwrap();
+        assert_eq!((tempo(), queue.get_tempo().unwrap().ppq), (500_000, 96));
+        assert!(!queue.get_status().unwrap().is_running());
+        // So does locking.
+        set();
+        let info = queue.get_info().unwrap();
+        queue.set_info(&QueueInfo { locked: false, ..info.clone() }).unwrap();
+        assert_eq!(tempo(), 300_000);
+        queue.set_info(&QueueInfo { locked: true, ..info }).unwrap();
+        assert_eq!(tempo(), 500_000);
+        // One of several does not.
+        let other = rig.client("other");
+        let _used = other.get_queue(queue.queue_id()).unwrap();
+        set();
+        queue.set_usage(true).unwrap();
+        assert_eq!(tempo(), 300_000);
     }
 
     fn queue_info_can_be_set(rig) {
@@ -245,6 +270,13 @@ facts! {
             assert_eq!((event.source(), event.queue()), (Address::SYSTEM_TIMER, QUEUE_DIRECT));
         }
         assert_eq!(queue.get_tempo().unwrap().tempo, 300_000);
+        // They are told without the flags that they came with.
+        let mut urgent = Event::new(Payload::Continue { queue: queue.queue_id() });
+        urgent.set_high_priority(true);
+        let out = client.create_port("out").unwrap();
+        client.event_output_direct(&urgent.to(Address::SYSTEM_TIMER), &out).unwrap();
+        let told = rig.receive(&listener);
+        assert_eq!((told.event_type(), told.flags()), (EventType::CONTINUE, EventFlags::empty()));
     }
 
     fn control_events_can_be_scheduled(rig) {

@@ -101,6 +101,31 @@ facts! {
         assert_eq!(queue.get_status().unwrap().events, 0);
     }
 
+    fn only_from_queues_that_the_client_uses(rig) {
+        let pair = rig.pair();
+        let queue = pair.sender.create_queue("q").unwrap();
+        pair.send(&[note(1).on_queue(&queue).at_tick(10)]);
+        queue.set_usage(false).unwrap();
+        pair.sender.remove_events(&RemoveEvents::output()).unwrap();
+        assert_eq!(queue.get_status().unwrap().events, 1);
+        queue.set_usage(true).unwrap();
+        pair.sender.remove_events(&RemoveEvents::output()).unwrap();
+        assert_eq!(queue.get_status().unwrap().events, 0);
+    }
+
+    fn a_song_position_has_no_channel(rig) {
+        let pair = rig.pair();
+        let queue = pair.sender.create_queue("q").unwrap();
+        let position = Event::song_position(3).unwrap().on_queue(&queue).at_tick(10);
+        let on_first = RemoveEvents::output().on_channel(0);
+        pair.sender.event_output(&position, &pair.out).unwrap();
+        pair.sender.remove_events(&on_first).unwrap();
+        assert_eq!(pair.sender.event_output_pending(), 28);
+        pair.sender.drain_output().unwrap();
+        pair.sender.remove_events(&on_first).unwrap();
+        assert_eq!(queue.get_status().unwrap().events, 1);
+    }
+
     fn from_the_output_buffer_too(rig) {
         let pair = rig.pair();
         for event in [note(1).with_tag(1), note(2).with_tag(2), Event::system_exclusive(&[7; 99]), note(3)] {

@@ -67,6 +67,12 @@ impl State {
         else {
             return;
         };
+        self.disconnect(port);
+        self.announce(event_type::PORT_EXIT, client, number);
+    }
+
+    /// Ends the connections of a port that has been taken away.
+    pub(super) fn disconnect(&mut self, port: Port) {
         for connection in port.readers.list {
             if let Some(other) = self.port_mut(connection.dest) {
                 leave(&mut other.writers, &connection);
@@ -79,7 +85,6 @@ impl State {
                 self.tell_other_end(event_type::PORT_UNSUBSCRIBED, connection.sender, &connection);
             }
         }
-        self.announce(event_type::PORT_EXIT, client, number);
     }
 
     pub(super) fn get_port_info(&self, info: &mut PortInfo) -> Result<(), Errno> {

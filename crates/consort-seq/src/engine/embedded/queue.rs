@@ -13,6 +13,8 @@ pub(super) const QUEUE_LIMIT: usize = 32;
 pub(super) const SKEW_BASE: u32 = 0x1_0000;
 
 const NANOSECONDS: u64 = 1_000_000_000;
+/// Nanoseconds after which the 32 bits of a queue's seconds start again.
+const ROUND: u64 = NANOSECONDS << 32;
 
 /// Nanoseconds of a stamp. A stamp that is not normalised is due with the next full second, since
 /// stamps are compared second by second.
@@ -120,7 +122,7 @@ impl Timer {
         let into = self.fraction.saturating_add(passed);
         self.tick = self.tick.wrapping_add((into / self.resolution) as u32);
         self.fraction = into % self.resolution;
-        self.time = self.time.saturating_add(passed);
+        self.time = self.time.saturating_add(passed) % ROUND;
         self.since = now;
     }
 
@@ -148,7 +150,9 @@ impl Timer {
     }
 
     fn moment_of_time(&self, time: RealTime) -> Option<u64> {
-        self.moment_after(u128::from(nanoseconds_of(time).saturating_sub(self.time)))
+        let due = nanoseconds_of(time);
+        // The clock starts again before it comes to a stamp behind all times.
+        (due < ROUND).then(|| self.moment_after(u128::from(due.saturating_sub(self.time))))?
     }
 
     fn reset(&mut self, now: u64) {
@@ -233,7 +237,7 @@ impl Timer {
     pub(super) fn set_time(&mut self, now: u64, time: RealTime) {
         self.settle(now);
         let nanoseconds = u64::from(time.nanoseconds);
-        self.time = u64::from(time.seconds) * NANOSECONDS + nanoseconds;
+        self.time = (u64::from(time.seconds) * NANOSECONDS + nanoseconds) % ROUND;
     }
 }
 
@@ -318,13 +322,12 @@ impl Queue {
         self.users.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Notes that a client uses the queue or no longer. The first user finds the timer as new; the
-    /// last takes it away.
+    /// Notes that a client uses the queue or no longer. A sole user that says so, be it again,
+    /// finds the timer as new; the last takes it away.
     pub(super) fn set_used(&mut self, client: u8, used: bool, now: u64) {
-        if self.is_used_by(client) == used {
-            return;
+        if self.is_used_by(client) != used {
+            self.users[client as usize / 64] ^= 1 << (client % 64);
         }
-        self.users[client as usize / 64] ^= 1 << (client % 64);
         match (used, self.user_count()) {
             (true, 1) => {
                 self.timer.stop(now);
@@ -369,6 +372,9 @@ impl Queue {
             }
             event.flags &= !event_flag::TIME_MODE_MASK;
         }
+        // What waits is ahead of the position that moments are told from, also when the position
+        // has wrapped round.
+        self.timer.settle(now);
         self.counter += 1;
         let high = event.flags & event_flag::PRIORITY_MASK == event_flag::PRIORITY_HIGH;
         let first = (high && !bend.ignore_priority) || bend.last_first;

@@ -53,7 +53,8 @@ impl State {
         }
     }
 
-    /// A client goes: its queues with it, and its events out of the others.
+    /// A client goes: its queues with it, and its events out of the others; also those for it,
+    /// where it uses the queue.
     pub(super) fn leave_queues(&mut self, client: u8) {
         let now = self.now;
         for number in 0..QUEUE_LIMIT {
@@ -61,7 +62,10 @@ impl State {
             if queue.owner == client {
                 self.drop_queue(number);
             } else {
-                self.remove_from_queue(number, |event| event.source.client == client);
+                let used = queue.is_used_by(client);
+                self.remove_from_queue(number, |event| {
+                    event.source.client == client || used && event.dest.client == client
+                });
                 if let Some(queue) = self.queues[number].as_deref_mut() {
                     queue.set_used(client, false, now);
                 }
@@ -113,6 +117,7 @@ impl State {
         }
         queue.name = info.name;
         queue.name[63] = 0;
+        self.find_next_due();
         Ok(())
     }
 

@@ -4,12 +4,8 @@ use super::pool::POOL_LIMIT;
 use super::queue::QUEUE_LIMIT;
 use super::state::State;
 use crate::engine::Errno;
+use crate::event::EventType;
 use crate::raw::{ClientPool, Event, RemoveEvents, event_type, remove};
-
-/// Notes and controllers: what has a channel.
-const fn has_channel(kind: u8) -> bool {
-    kind >= event_type::NOTE && kind < 20
-}
 
 /// Whether a client's own event fits the condition.
 fn fits(condition: &RemoveEvents, event: &Event) -> bool {
@@ -25,7 +21,7 @@ fn fits(condition: &RemoveEvents, event: &Event) -> bool {
         return false;
     }
     if has(remove::DEST_CHANNEL)
-        && !(has_channel(event.kind) && event.data.note().channel == condition.channel)
+        && !(EventType(event.kind).has_channel() && event.data.note().channel == condition.channel)
     {
         return false;
     }
@@ -59,7 +55,10 @@ impl State {
         }
         if condition.mode & remove::OUTPUT != 0 {
             for number in 0..QUEUE_LIMIT {
-                if condition.mode & remove::DEST != 0 && number != condition.queue as usize {
+                let used = self.queues[number].as_deref().is_some_and(|q| q.is_used_by(client));
+                let other =
+                    condition.mode & remove::DEST != 0 && number != condition.queue as usize;
+                if !used || other {
                     continue;
                 }
                 self.remove_from_queue(number, |event| {

@@ -151,12 +151,11 @@ impl State {
 
     /// Ends a client with all that it owns.
     pub(super) fn close(&mut self, number: u8) {
-        while let Some(port) = self
-            .client(number)
-            .and_then(|client| client.ports.first_key_value())
-            .map(|(&port, _)| port)
-        {
-            self.remove_port(number, port);
+        let ports = self.client_mut(number).map(|client| std::mem::take(&mut client.ports));
+        for (port_number, port) in ports.unwrap_or_default() {
+            // Unlike where a port goes by itself: first that, then what was connected to it.
+            self.announce(event_type::PORT_EXIT, number, port_number);
+            self.disconnect(port);
         }
         self.leave_queues(number);
         if let Some(gone) = self.clients[number as usize].take()

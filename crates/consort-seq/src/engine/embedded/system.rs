@@ -119,7 +119,7 @@ impl State {
         let tick = timer.tick(now);
         if done.is_ok() {
             let mut told = Event {
-                flags: event.flags & !(event_flag::TIME_STAMP_MASK | event_flag::TIME_MODE_MASK),
+                flags: event_flag::TIME_STAMP_TICK,
                 queue: address::QUEUE_DIRECT,
                 time: crate::raw::Timestamp::from_tick(tick),
                 source: TIMER,
