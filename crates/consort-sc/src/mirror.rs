@@ -146,6 +146,11 @@ impl Mirror {
         self.nodes.get(&id).is_some_and(|node| node.children.is_some())
     }
 
+    /// How many groups there are, the root included.
+    pub(crate) fn group_count(&self) -> usize {
+        self.nodes.values().filter(|node| node.children.is_some()).count()
+    }
+
     /// The name of a synth's SynthDef, if it is known: from an answer, or because this client
     /// asked for the synth.
     pub(crate) fn synthdef(&self, id: i32) -> Option<Arc<str>> {

@@ -1,5 +1,5 @@
-//! A real `scsynth` under a JACK server of the test's own, with the dummy driver: no sound card
-//! is needed. One at a time: a machine has room for eight JACK servers.
+//! Real servers under a JACK server of the test's own, with the dummy driver: no sound card is
+//! needed. One at a time: a machine has room for eight JACK servers.
 
 #![allow(dead_code)] // Each of those who include this uses a part.
 
@@ -127,6 +127,42 @@ impl Drop for Jack {
     }
 }
 
+/// A server that nobody of ours started: a bare process, as another user's would be.
+pub(crate) struct Stranger(Child);
+
+impl Stranger {
+    /// Starts one with the server's own defaults, but for the port and the logins. It is not
+    /// waited for.
+    pub(crate) fn start(jack: &Jack, port: u16, logins: u32) -> Stranger {
+        let program = find_executable(None).expect("scsynth");
+        let child = Command::new(program)
+            .args(["-u", &port.to_string(), "-l", &logins.to_string(), "-R", "0", "-D", "0"])
+            .envs(jack.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server");
+        Stranger(child)
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// Ends it without a word, as a crash does; its port is free then.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// A port that is free for UDP and TCP.
 pub(crate) fn free_port() -> u16 {
     loop {
@@ -155,7 +191,9 @@ pub(crate) fn process_at(port: u16) -> Option<u32> {
         let id: u32 = entry.file_name().to_str()?.parse().ok()?;
         let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
         let is_it = line.contains(&wanted) || line.contains(&other);
-        (is_it && line.split('\0').next()?.contains("scsynth")).then_some(id)
+        let program = line.split('\0').next()?;
+        let is_server = program.contains("scsynth") || program.contains("supernova");
+        (is_it && is_server).then_some(id)
     })
 }
 

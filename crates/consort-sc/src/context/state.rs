@@ -279,6 +279,12 @@ impl ContextShared {
         true
     }
 
+    /// How many groups are known, and how often the mirror has changed.
+    pub(crate) fn mirrored_groups(&self) -> (usize, u64) {
+        let state = self.lock();
+        (state.mirror.group_count(), state.mirror.changes())
+    }
+
     pub(crate) fn has_node(&self, id: i32) -> bool {
         self.lock().mirror.contains(id)
     }

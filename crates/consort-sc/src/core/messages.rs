@@ -19,7 +19,8 @@ impl Core {
     ) -> Result<()> {
         match message.address.as_str() {
             "/status.reply" => {
-                self.status = Some(StatusInfo::parse(message)?);
+                let status = StatusInfo::parse(message)?;
+                self.status = Some(status);
                 self.health.attempt = 0;
                 self.health.refused = 0;
                 if self.health.waiting {
@@ -37,6 +38,8 @@ impl Core {
                     self.handshake =
                         vec![ToggleNotifications { should_notify: true, client_id: None }.into()];
                     self.send(&self.handshake.clone());
+                } else {
+                    self.doubt_identity(status.group_count);
                 }
             }
             "/n_go" => {
@@ -64,6 +67,10 @@ impl Core {
             "/g_queryTree.reply" => {
                 if self.is_at(Step::Tree) || message.int(1)? == 0 {
                     let tree = QueryTreeGroup::parse(message)?;
+                    if self.is_another(&tree) {
+                        self.panic("another server is at its place");
+                        return Ok(());
+                    }
                     self.seed(&tree, None, now);
                 }
                 self.pending.reply(message);

@@ -142,6 +142,21 @@ struct Health {
     refused: u32,
 }
 
+/// Whether the server may be another than the one that was joined: one that was started anew at
+/// its place answers health checks as if nothing had happened, but has fewer groups than are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Doubt {
+    #[default]
+    None,
+    /// It has fewer groups; the mirror had changed this often then.
+    Noticed(u64),
+    /// Its tree was asked for, this often.
+    Asked(u32),
+}
+
+/// How often the tree of a doubtful server is asked for.
+const DOUBTS: u32 = 3;
+
 /// What a caller of `boot`, `connect`, `quit` … waits on.
 pub(crate) type Outcome = Arc<Slot<()>>;
 
@@ -152,6 +167,7 @@ pub(crate) struct Core {
     timeouts: Timeouts,
     phase: Phase,
     health: Health,
+    doubt: Doubt,
     pending: PendingTable,
     pace: Pace,
     actions: VecDeque<Action>,
@@ -187,6 +203,7 @@ impl Core {
             timeouts,
             phase: Phase::Offline,
             health: Health::default(),
+            doubt: Doubt::None,
             pending: PendingTable::default(),
             pace: Pace::default(),
             actions: VecDeque::new(),
@@ -284,6 +301,7 @@ impl Core {
     fn close(&mut self) {
         self.pace.clear();
         self.settling = None;
+        self.doubt = Doubt::None;
         self.actions.push_back(Action::Close);
     }
 
