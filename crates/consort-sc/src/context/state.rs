@@ -275,6 +275,7 @@ impl ContextShared {
         state.mirror.seed(tree);
         for (_, node) in tree.walk() {
             state.nodes.reserve_permanent(node.id());
+            state.nodes.pass(node.id());
         }
         true
     }

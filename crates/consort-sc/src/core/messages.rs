@@ -173,7 +173,8 @@ impl Core {
         let fail = FailInfo::parse(message)?;
         if fail.command == "/notify" && (self.is_at(Step::Notify) || self.at_once.is_some()) {
             if fail.reason.contains("already registered") {
-                // This very socket is logged in: an answer was lost and the request repeated.
+                // This very socket is logged in: an answer was lost and the request repeated, or the
+                // connection was lost and is made again.
                 let client_id = fail.other.first().and_then(consort_osc::OscValue::as_i32);
                 if self.options.protocol == Protocol::Tcp {
                     self.actions.push_back(Action::Warn(
@@ -184,11 +185,12 @@ impl Core {
                     ));
                 }
                 let client_id = client_id.unwrap_or(0);
+                let logins = self.told_logins;
                 if let Some(at_once) = &mut self.at_once {
-                    at_once.login = Some((client_id, None));
+                    at_once.login = Some((client_id, logins));
                     return self.answered_at_once(now);
                 }
-                return self.logged_in(client_id, None, now);
+                return self.logged_in(client_id, logins, now);
             }
             let error = Error::new(
                 ErrorKind::TooManyClients,

@@ -181,6 +181,8 @@ pub(crate) struct Core {
     status: Option<StatusInfo>,
     client_id: u32,
     maximum_logins: u32,
+    /// What this server said of its logins when it took this client in.
+    told_logins: Option<i32>,
     /// SynthDef files that an owner loads while connecting.
     initial_synthdefs: Vec<Arc<[u8]>>,
     /// A bundle of the handshake that was sent, for repetition.
@@ -217,6 +219,7 @@ impl Core {
             status: None,
             client_id: 0,
             maximum_logins: 1,
+            told_logins: None,
             initial_synthdefs: Vec::new(),
             handshake: Vec::new(),
             at_once: None,
@@ -323,6 +326,9 @@ impl Core {
             return false;
         }
         self.context.begin(&options);
+        if (options.ip_address, options.port) != (self.options.ip_address, self.options.port) {
+            self.told_logins = None;
+        }
         self.options = options;
         self.start_error = None;
         self.output.clear();
