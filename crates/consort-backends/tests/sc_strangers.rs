@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use consort_backends::sc::DESCRIPTOR;
 use consort_router::testing::{Performance, Stage};
 use consort_sc::{Server, find_executable};
-use sc_support::{Jack, PATIENCE, Stranger, client, free_port, process_at, signal};
+use sc_support::{Jack, Network, PATIENCE, Stranger, client, free_port, process_at, signal};
 
 /// The last value that the probe has of a channel.
 fn last(show: &Performance, channel: &str) -> f64 {
@@ -32,6 +32,7 @@ fn patient_client(port: u16) -> Server {
         Server::new(consort_sc::Options { port, ..consort_sc::Options::default() }).expect("one");
     while let Err(error) = server.connect() {
         assert!(Instant::now() < deadline, "no server at {port}: {error}");
+        std::thread::sleep(Duration::from_millis(10));
     }
     server
 }
@@ -150,6 +151,42 @@ fn a_stranger_dies_and_comes_back() {
     show.finish();
     assert!(stranger.is_running(), "a stranger's server is not ended");
     drop(watcher);
+    let watcher = patient_client(port);
+    let text = tree(&watcher);
+    assert!(!text.contains("pad") && !text.contains("master"), "left behind:\n{text}");
+}
+
+/// On another machine: no shared memory, and a network that is away for a while.
+#[test]
+fn a_stranger_out_of_sight_is_found_again() {
+    let Some(jack) = Jack::start("sc: a stranger out of sight") else { return };
+    let port = free_port();
+    // There is no login to spare.
+    let mut stranger = Stranger::start(&jack, port, 1);
+    drop(patient_client(port));
+    let network = Network::to(port);
+    let address = format!("127.0.0.1:{}", network.port());
+    let mut stage = Stage::new();
+    let options: Vec<_> = PLAYS.into_iter().chain([("server", address.as_str())]).collect();
+    stage.instance(&DESCRIPTOR, "sound", &options);
+    maps(&mut stage);
+    let mut show = stage.start();
+    show.until_state("sound", "up");
+    show.send_all(&[("knob", 0.5), ("key", 1.0)]);
+    show.until("sound", |show| {
+        last(show, "meter") > 0.005 && last(show, "sounds") == 1.0 && last(show, "read") == 0.5
+    });
+    network.set_away(true);
+    show.until_state("sound", "waiting");
+    // The key is let go meanwhile; the server, which plays on, must not go on for ever.
+    show.send("key", 0.0);
+    network.set_away(false);
+    show.until_state("sound", "up");
+    show.until("silence", |show| last(show, "meter") < 0.001);
+    show.send("key", 1.0);
+    show.until("sound again", |show| last(show, "sounds") == 1.0 && last(show, "meter") > 0.005);
+    show.finish();
+    assert!(stranger.is_running(), "a stranger's server is not ended");
     let watcher = patient_client(port);
     let text = tree(&watcher);
     assert!(!text.contains("pad") && !text.contains("master"), "left behind:\n{text}");

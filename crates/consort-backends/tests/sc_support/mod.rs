@@ -3,10 +3,13 @@
 
 #![allow(dead_code)] // Each of those who include this uses a part.
 
-use std::net::{TcpListener, UdpSocket};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_sc::{Options, Server, find_executable};
@@ -160,6 +163,75 @@ impl Stranger {
 impl Drop for Stranger {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A network between a show and a server, which can be away: a client that is seen at another
+/// address is another client to the server, as it would be.
+pub(crate) struct Network {
+    socket: UdpSocket,
+    is_away: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Network {
+    /// Hands on what it gets to the server at `port`.
+    pub(crate) fn to(port: u16) -> Network {
+        let open = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+            socket.set_nonblocking(true).expect("set");
+            socket
+        };
+        let socket = open();
+        let (is_away, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (mine, away, stopped) =
+            (socket.try_clone().expect("a socket"), is_away.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let mut clients: HashMap<SocketAddr, UdpSocket> = HashMap::new();
+            let mut bytes = vec![0; 65_536];
+            while !stopped.load(Ordering::Relaxed) {
+                let mut is_idle = true;
+                while let Ok((length, from)) = mine.recv_from(&mut bytes) {
+                    is_idle = false;
+                    let client = clients.entry(from).or_insert_with(open);
+                    if !away.load(Ordering::Relaxed) {
+                        // A server that is gone is no concern of a network.
+                        let _ = client.send_to(&bytes[..length], ("127.0.0.1", port));
+                    }
+                }
+                for (to, client) in &clients {
+                    while let Ok(length) = client.recv(&mut bytes) {
+                        is_idle = false;
+                        if !away.load(Ordering::Relaxed) {
+                            let _ = mine.send_to(&bytes[..length], to);
+                        }
+                    }
+                }
+                if is_idle {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        Network { socket, is_away, stop, thread: Some(thread) }
+    }
+
+    /// Where the show finds the server.
+    pub(crate) fn port(&self) -> u16 {
+        self.socket.local_addr().expect("an address").port()
+    }
+
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the network broke");
+        }
     }
 }
 
