@@ -17,7 +17,7 @@ use consort_osc::{OscMessage, TimeTag};
 use crate::bundling::packets;
 use crate::context::ContextShared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{BootStatus, LifecycleEvent, Timeouts};
+use crate::lifecycle::{BootStatus, FOREVER, LifecycleEvent, Timeouts};
 use crate::options::{Options, Protocol};
 use crate::pace::{Pace, Paced};
 use crate::pending::{PendingTable, Slot};
@@ -202,7 +202,7 @@ impl Core {
         Self {
             context,
             options,
-            timeouts,
+            timeouts: timeouts.bounded(),
             phase: Phase::Offline,
             health: Health::default(),
             doubt: Doubt::None,
@@ -241,7 +241,7 @@ impl Core {
     }
 
     pub(crate) fn set_timeouts(&mut self, timeouts: Timeouts) {
-        self.timeouts = timeouts;
+        self.timeouts = timeouts.bounded();
     }
 
     pub(crate) fn set_initial_synthdefs(&mut self, files: Vec<Arc<[u8]>>) {
@@ -450,7 +450,8 @@ impl Core {
         now: Duration,
     ) -> Result<u64> {
         self.check_online()?;
-        self.pending.add(request, slot, timeout.unwrap_or(self.timeouts.request), now)
+        let timeout = timeout.unwrap_or(self.timeouts.request).min(FOREVER);
+        self.pending.add(request, slot, timeout, now)
     }
 
     /// The requests of these waits are never sent.
