@@ -340,6 +340,16 @@ fn shared_memory_for_others() {
     assert_eq!(scope.id(), 64);
     assert_eq!(scope.read().unwrap(), None);
     scope.free().unwrap();
+    // A server with fewer buses than a client believes: what lies behind them is not theirs.
+    let small = Options { control_bus_channel_count: 128, maximum_logins: 2, ..options() };
+    let owner = booted_with(small);
+    let believes = Options { control_bus_channel_count: 16_384, ..owner.options() };
+    let client = Server::new(believes).unwrap();
+    client.connect().unwrap();
+    let memory = client.shared_memory().expect("the memory of a server on this machine");
+    assert_eq!(memory.control_bus_count(), 128);
+    assert!(memory.set_control_bus(127, 0.5).is_ok());
+    assert_eq!(memory.set_control_bus(128, 0.5).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
 fn a_stale_shared_memory_file() {
