@@ -508,6 +508,12 @@ pub struct GetBuffer {
     pub indices: Vec<u32>,
 }
 
+impl GetBuffer {
+    /// The most samples that are asked for at once; the answers to more than about 6,000 would not
+    /// fit into scsynth's reply buffer, and never come.
+    pub const LIMIT: usize = 4_096;
+}
+
 impl Command for GetBuffer {
     fn address(&self) -> &str {
         "/b_get"
