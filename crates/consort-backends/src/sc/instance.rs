@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 
 use super::config::{Config, Place};
 use super::desk::Desk;
-use super::inputs::Inputs;
+use super::inputs::{self, Inputs};
 use super::link::Link;
 use super::server::{Conductor, Report, Up};
 
@@ -370,10 +370,8 @@ impl Instance for ScInstance {
         if self.load_due.is_some_and(|due| due <= now) {
             self.load_due = Some(now + LOAD_INTERVAL);
             let status = self.conductor.as_ref().and_then(|it| it.server.status());
-            if let (Some(status), Some(channel)) = (status, self.inputs.load()) {
-                let load = f64::from(status.average_cpu_usage) / 100.0;
-                self.desk.emits.push((channel, load.clamp(0.0, 1.0)));
-            }
+            let load = status.and_then(|it| inputs::load(it.average_cpu_usage));
+            self.desk.emits.extend(self.inputs.load().zip(load));
         }
         if self.tick_due.is_some_and(|due| due <= now) {
             self.tick_due = None;

@@ -14,6 +14,8 @@ mod config;
 mod controls;
 mod definitions;
 mod desk;
+#[doc(hidden)]
+pub mod fuzz;
 mod inputs;
 mod instance;
 pub mod instruments;
