@@ -136,7 +136,8 @@ fn a_stranger_dies_and_comes_back() {
     show.until_state("sound", "up");
     let watcher = patient_client(port);
     let text = tree(&watcher);
-    for wanted in ["pad", "reverb", "mix: 0.75", "consort:master"] {
+    // Its eight outputs and eight inputs are no buses of ours.
+    for wanted in ["pad", "out: 16.0", "reverb", "in: 16.0", "mix: 0.75", "consort:master"] {
         assert!(text.contains(wanted), "no {wanted} in\n{text}");
     }
     // This time another is at its place at once, as a supervisor would see to it.
