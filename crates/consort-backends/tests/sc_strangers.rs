@@ -192,3 +192,56 @@ fn a_stranger_out_of_sight_is_found_again() {
     let text = tree(&watcher);
     assert!(!text.contains("pad") && !text.contains("master"), "left behind:\n{text}");
 }
+
+/// As Cmd-period in `sclang` does: it frees whatever plays, of every client.
+#[test]
+fn what_another_frees_is_made_again() {
+    let Some(jack) = Jack::start("sc: another frees everything") else { return };
+    for protocol in ["udp", "tcp"] {
+        let port = free_port();
+        let mut stage = Stage::new();
+        let all = jack.instance_options(port);
+        let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: Vec<(&str, &str)> = all.chain(PLAYS).chain([("protocol", protocol)]).collect();
+        stage.instance(&DESCRIPTOR, "sound", &all);
+        maps(&mut stage);
+        let mut show = stage.start();
+        show.until_state("sound", "up");
+        let protocol = match protocol {
+            "tcp" => consort_sc::Protocol::Tcp,
+            _ => consort_sc::Protocol::Udp,
+        };
+        let options = consort_sc::Options { port, protocol, ..consort_sc::Options::default() };
+        let other = Server::new(options).expect("a client");
+        other.connect().expect("connected");
+        for round in 0..2 {
+            show.send_all(&[("mix", 0.75), ("key", 1.0)]);
+            show.until("sound", |show| last(show, "meter") > 0.005 && last(show, "sounds") == 1.0);
+            // Everything, or one of our groups alone.
+            match round {
+                0 => other.free_group_children(0, false).expect("sent"),
+                _ => other.free_group_children(1, false).expect("sent"),
+            }
+            show.until("the end", |show| {
+                last(show, "sounds") == 0.0 && last(show, "voices") == 0.0
+            });
+            show.send("key", 0.0);
+            show.until("the effect, which ended and is there again", |show| {
+                let ends = show.received().iter().filter(|it| **it == ("room".into(), 0.0)).count();
+                ends == round + 1 && last(show, "room") == 1.0
+            });
+        }
+        show.send("key", 1.0);
+        show.until("sound again", |show| {
+            last(show, "meter") > 0.005 && last(show, "sounds") == 1.0
+        });
+        let text = tree(&other);
+        for wanted in ["pad", "reverb", "mix: 0.75", "consort:master"] {
+            assert_eq!(text.matches(wanted).count(), 1, "{wanted} in\n{text}");
+        }
+        println!("freed by another, over {protocol:?}: {:?}", show.counters("sound"));
+        assert_eq!(show.counters("sound").errors, 2, "each loss is said once");
+        drop(other);
+        show.finish();
+    }
+}
