@@ -574,9 +574,10 @@ impl Mirror {
             if depth > MAXIMUM_DEPTH + 1 {
                 return None;
             }
-            for level in at..order.len() {
-                order.extend_from_slice(self.children(order[level]).unwrap_or_default());
-                at += 1;
+            let level = at..order.len();
+            at = level.end;
+            for node in level {
+                order.extend_from_slice(self.children(order[node]).unwrap_or_default());
                 if order.len() > self.nodes.len() {
                     return None;
                 }
