@@ -70,6 +70,17 @@ impl NodeIdAllocator {
         self.freed_permanent.remove(&id);
     }
 
+    /// Goes on behind an id of this client that is in use already: of nodes that it made before it
+    /// lost sight of the server.
+    pub fn pass(&mut self, id: i32) {
+        if self.is_own(id)
+            && let id @ 1000.. = id as u32 & NODE_ID_MASK
+            && id >= self.next
+        {
+            self.next = if id == NODE_ID_MASK { self.initial } else { id + 1 };
+        }
+    }
+
     fn own_permanent(&self, id: i32) -> Option<u32> {
         let id = u32::try_from(id).ok()?;
         (id >> 26 == self.client && (1..1000).contains(&(id & NODE_ID_MASK)))
@@ -231,6 +242,20 @@ mod tests {
         ids.next = NODE_ID_MASK;
         assert_eq!(ids.allocate(), NODE_ID_MASK as i32);
         assert_eq!(ids.allocate(), 1000);
+    }
+
+    #[test]
+    fn node_ids_go_on_behind_those_in_use() {
+        let mut ids = NodeIdAllocator::new(1, 1000);
+        for (passed, next) in [(5, 1000), (2000, 1001), ((1 << 26) + 4, 1002)] {
+            ids.pass(passed);
+            assert_eq!(ids.allocate(), (1 << 26) + next);
+        }
+        ids.pass((1 << 26) + 2000);
+        ids.pass((1 << 26) + 1500);
+        assert_eq!(ids.allocate(), (1 << 26) + 2001);
+        ids.pass((2 << 26) - 1);
+        assert_eq!(ids.allocate(), (1 << 26) + 1000);
     }
 
     #[test]

@@ -15,9 +15,12 @@ use consort_osc::{OscMessage, OscValue};
 
 use crate::lifecycle::LifecycleEvent;
 use crate::requests::starts_with;
+use crate::wire::weight;
 
 /// Calls that may wait for one callback before further ones are dropped and counted.
 const MAILBOX_CAPACITY: usize = 65_536;
+/// Bytes that they may take.
+const MAILBOX_BYTES: usize = 64 << 20;
 /// A thread without work ends after this long.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -25,9 +28,18 @@ trait Runnable: Send + Sync {
     fn run(&self);
 }
 
+/// Calls that wait.
+struct Calls<T> {
+    /// Each with the bytes that it takes.
+    queue: VecDeque<(T, usize)>,
+    bytes: usize,
+    /// A thread sees to them.
+    is_running: bool,
+}
+
 /// The calls that wait for one callback.
 struct Mailbox<T> {
-    queue: Mutex<(VecDeque<T>, bool)>,
+    calls: Mutex<Calls<T>>,
     procedure: Mutex<Box<dyn FnMut(T) + Send>>,
     dropped: AtomicU64,
 }
@@ -35,24 +47,24 @@ struct Mailbox<T> {
 impl<T: Send + 'static> Mailbox<T> {
     fn new(procedure: impl FnMut(T) + Send + 'static) -> Arc<Self> {
         Arc::new(Self {
-            queue: Mutex::default(),
+            calls: Mutex::new(Calls { queue: VecDeque::new(), bytes: 0, is_running: false }),
             procedure: Mutex::new(Box::new(procedure)),
             dropped: AtomicU64::new(0),
         })
     }
 
-    fn post(self: &Arc<Self>, call: T, workers: &Arc<Workers>) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.0.len() >= MAILBOX_CAPACITY {
+    fn post(self: &Arc<Self>, call: T, bytes: usize, workers: &Arc<Workers>) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.queue.len() >= MAILBOX_CAPACITY || calls.bytes + bytes > MAILBOX_BYTES {
             if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::warn!("a callback is too slow; calls of it are dropped");
             }
             return;
         }
-        queue.0.push_back(call);
-        if !queue.1 {
-            queue.1 = true;
-            drop(queue);
+        calls.queue.push_back((call, bytes));
+        calls.bytes += bytes;
+        if !std::mem::replace(&mut calls.is_running, true) {
+            drop(calls);
             workers.add(self.clone());
         }
     }
@@ -62,10 +74,13 @@ impl<T: Send + 'static> Runnable for Mailbox<T> {
     fn run(&self) {
         loop {
             let call = {
-                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                match queue.0.pop_front() {
-                    Some(call) => call,
-                    None => break queue.1 = false,
+                let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+                match calls.queue.pop_front() {
+                    Some((call, bytes)) => {
+                        calls.bytes -= bytes;
+                        call
+                    }
+                    None => break calls.is_running = false,
                 }
             };
             let mut procedure = self.procedure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,7 +279,7 @@ impl CallbackRegistry {
                 return true;
             }
             claimed |= failed || message.address == "/fail";
-            entry.mailbox.post(message.clone(), workers);
+            entry.mailbox.post(message.clone(), weight(message), workers);
             !entry.once
         });
         claimed
@@ -277,7 +292,7 @@ impl CallbackRegistry {
             if !entry.events.contains(&event) {
                 return true;
             }
-            entry.mailbox.post(event, workers);
+            entry.mailbox.post(event, 0, workers);
             !entry.once
         });
     }
@@ -319,6 +334,28 @@ mod tests {
         let seen: Vec<i32> = (0..100).map(|_| tell.recv_timeout(PATIENCE).unwrap()).collect();
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
         drop(release);
+    }
+
+    #[test]
+    fn a_callback_that_does_not_keep_up_with_large_messages_holds_so_many_bytes() {
+        let registry = Arc::new(CallbackRegistry::default());
+        let (release, released) = mpsc::channel::<()>();
+        let (told, tell) = mpsc::channel();
+        registry.register_osc("/blob".into(), None, false, move |_| {
+            told.send(()).unwrap();
+            let _ = released.recv();
+        });
+        let large = OscMessage::new("/blob", [vec![0; MAILBOX_BYTES / 8].into()]);
+        registry.message(&large);
+        tell.recv_timeout(PATIENCE).unwrap();
+        // One is in the callback's hands; seven fit, with what else a message takes.
+        (0..99).for_each(|_| assert!(!registry.message(&large)));
+        assert_eq!(registry.lock().osc[0].mailbox.dropped.load(Ordering::Relaxed), 92);
+        drop(release);
+        (0..7).for_each(|_| tell.recv_timeout(PATIENCE).unwrap());
+        // There is room again.
+        registry.message(&large);
+        tell.recv_timeout(PATIENCE).unwrap();
     }
 
     #[test]

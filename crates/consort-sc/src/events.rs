@@ -9,6 +9,7 @@ use consort_osc::OscMessage;
 
 use crate::lifecycle::LifecycleEvent;
 use crate::queries::FailInfo;
+use crate::wire::{arguments_weight, weight};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +45,36 @@ impl EventFilter {
     }
 }
 
+impl Event {
+    fn weight(&self) -> usize {
+        match self {
+            Event::Lifecycle(_) => 0,
+            Event::Message(message) => weight(message),
+            Event::Fail(fail) => {
+                fail.command.len() + fail.reason.len() + arguments_weight(&fail.other)
+            }
+            Event::ProcessOutput(text) | Event::Warning(text) => text.len(),
+        }
+    }
+}
+
 const CAPACITY: usize = 65_536;
+/// Bytes that the events of a queue may take; few of them need so much.
+const CAPACITY_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event>,
+    bytes: usize,
     dropped: u64,
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.bytes -= event.weight();
+        Some(event)
+    }
 }
 
 #[derive(Debug)]
@@ -73,11 +98,12 @@ impl EventQueue {
 
     pub(crate) fn push(&self, event: Event) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.events.len() >= CAPACITY {
-            queue.events.pop_front();
+        queue.bytes += event.weight();
+        queue.events.push_back(event);
+        while queue.events.len() > CAPACITY || queue.bytes > CAPACITY_BYTES {
+            queue.pop();
             queue.dropped += 1;
         }
-        queue.events.push_back(event);
         drop(queue);
         self.arrived.notify_one();
         if let Some(descriptor) = &self.descriptor {
@@ -87,7 +113,8 @@ impl EventQueue {
     }
 }
 
-/// Receives events. Holds the newest 65,536; what is older is dropped and counted.
+/// Receives events. Holds the newest 65,536, and at most 64 MiB of them; what is older is dropped
+/// and counted.
 #[derive(Debug)]
 pub struct EventReceiver(Arc<EventQueue>);
 
@@ -107,7 +134,7 @@ impl EventReceiver {
     /// The next event, if there is one. Never blocks.
     pub fn try_next(&self) -> Option<Event> {
         let mut queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = queue.events.pop_front();
+        let event = queue.pop();
         if queue.events.is_empty()
             && let Some(descriptor) = &self.0.descriptor
         {
@@ -116,14 +143,17 @@ impl EventReceiver {
         event
     }
 
-    /// The next event; blocks for at most `timeout`.
+    /// The next event; blocks for at most `timeout` ([`Duration::MAX`]: until there is one).
     pub fn next_timeout(&self, timeout: Duration) -> Option<Event> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             if let Some(event) = self.try_next() {
                 return Some(event);
             }
-            let left = deadline.checked_duration_since(Instant::now())?;
+            let left = match deadline {
+                Some(deadline) => deadline.checked_duration_since(Instant::now())?,
+                None => timeout,
+            };
             let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
             if queue.events.is_empty() {
                 drop(self.0.arrived.wait_timeout(queue, left));
@@ -140,5 +170,26 @@ impl EventReceiver {
     /// How many events were dropped because nobody took them.
     pub fn dropped(&self) -> u64 {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner).dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_holds_so_many_events_and_so_many_bytes() {
+        let filter = EventFilter { all_messages: true, ..EventFilter::default() };
+        let (receiver, queue) = EventReceiver::new(filter);
+        let large = Event::Message(OscMessage::new("/blob", [vec![0; 1 << 20].into()]));
+        (0..100).for_each(|_| queue.push(large.clone()));
+        // Each takes a little more than its blob.
+        assert_eq!(receiver.dropped(), 37);
+        assert_eq!(std::iter::from_fn(|| receiver.try_next()).count(), 63);
+        let small = Event::Message(OscMessage::new("/tr", [1.into()]));
+        (0..CAPACITY + 5).for_each(|_| queue.push(small.clone()));
+        assert_eq!(receiver.dropped(), 42);
+        // Any wait is a wait, also one that no clock can hold.
+        assert!(receiver.next_timeout(Duration::MAX).is_some());
     }
 }

@@ -130,7 +130,7 @@ impl Default for HealthCheck {
     }
 }
 
-/// How long things may take.
+/// How long things may take; [`Duration::MAX`] is for ever.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timeouts {
     /// From the start of the process to its ready line (20 s).
@@ -147,6 +147,39 @@ pub struct Timeouts {
     pub request: Duration,
     /// Health checks.
     pub health: HealthCheck,
+}
+
+/// No deadline is further away: as good as none, and no sum of two overflows.
+pub(crate) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Timeouts {
+    /// The same with nothing beyond [`FOREVER`], and with a backoff that can be computed with.
+    pub(crate) fn bounded(self) -> Self {
+        let backoff = self.health.backoff;
+        Self {
+            boot: self.boot.min(FOREVER),
+            connect: self.connect.min(FOREVER),
+            quit: self.quit.min(FOREVER),
+            exit: self.exit.min(FOREVER),
+            log_out: self.log_out.min(FOREVER),
+            request: self.request.min(FOREVER),
+            health: HealthCheck {
+                interval: self.health.interval.min(FOREVER),
+                timeout: self.health.timeout.min(FOREVER),
+                backoff: if backoff.is_nan() { 1.0 } else { backoff.max(0.0) },
+                attempts: self.health.attempts,
+            },
+        }
+    }
+}
+
+impl HealthCheck {
+    /// How long a try may take, counted from 0.
+    pub(crate) fn patience(&self, attempt: u32) -> Duration {
+        let factor = self.backoff.powi(i32::try_from(attempt).unwrap_or(i32::MAX));
+        let patience = Duration::try_from_secs_f64(self.timeout.as_secs_f64() * factor);
+        patience.unwrap_or(FOREVER).min(FOREVER)
+    }
 }
 
 impl Default for Timeouts {

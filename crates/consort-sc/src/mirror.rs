@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::queries::NodeInfo;
-use crate::tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
+use crate::tree::{MAXIMUM_DEPTH, QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 
 /// What the mirror knows of one node.
 #[derive(Clone, Debug)]
@@ -92,6 +92,10 @@ const MAXIMUM_GONE: usize = 1 << 16;
 const MAXIMUM_ENDED: usize = 256;
 /// At most this many doubts are kept; with more, the mirror is stale.
 const MAXIMUM_DOUBTS: usize = 1 << 12;
+/// At most this many nodes are kept in one doubt.
+const MAXIMUM_BETWEEN: usize = 256;
+/// At most this many nodes are mirrored: more than any server computes.
+pub(crate) const MAXIMUM_NODES: usize = 1 << 20;
 
 /// What became of an attempt to put a node at its place.
 enum Place {
@@ -144,6 +148,11 @@ impl Mirror {
     /// Whether a node is a group.
     pub(crate) fn is_group(&self, id: i32) -> bool {
         self.nodes.get(&id).is_some_and(|node| node.children.is_some())
+    }
+
+    /// How many groups there are, the root included.
+    pub(crate) fn group_count(&self) -> usize {
+        self.nodes.values().filter(|node| node.children.is_some()).count()
     }
 
     /// The name of a synth's SynthDef, if it is known: from an answer, or because this client
@@ -264,7 +273,7 @@ impl Mirror {
     /// A notification does not fit.
     fn doubt(&mut self, id: i32, between: Vec<i32>, is_move: bool) {
         self.unsettled = true;
-        if self.doubts.len() < MAXIMUM_DOUBTS {
+        if self.doubts.len() < MAXIMUM_DOUBTS && between.len() <= MAXIMUM_BETWEEN {
             self.doubts.push(Doubt { id, between, is_move, at: self.changes });
         } else {
             self.stale = true;
@@ -359,6 +368,9 @@ impl Mirror {
         if info.id == 0 {
             return Vec::new();
         }
+        if self.is_full_for(info.id) {
+            return Vec::new();
+        }
         if let Some(at) = self.ended.iter().position(|id| *id == info.id) {
             // Its end came first.
             self.ended.remove(at);
@@ -450,6 +462,13 @@ impl Mirror {
         self.nodes.insert(info.id, node);
     }
 
+    /// Whether one more node is not taken; the mirror is stale then.
+    fn is_full_for(&mut self, id: i32) -> bool {
+        let is_full = self.nodes.len() >= MAXIMUM_NODES && !self.nodes.contains_key(&id);
+        self.stale |= is_full;
+        is_full
+    }
+
     fn mark_gone(&mut self, id: i32) {
         if self.gone.len() >= MAXIMUM_GONE {
             self.gone.clear();
@@ -496,7 +515,7 @@ impl Mirror {
 
     /// `/n_move`: a node stands elsewhere.
     pub(crate) fn moved(&mut self, info: &NodeInfo) {
-        if info.id == 0 || self.gone.contains(&info.id) {
+        if info.id == 0 || self.gone.contains(&info.id) || self.is_full_for(info.id) {
             return;
         }
         self.changes += 1;
@@ -543,17 +562,25 @@ impl Mirror {
         }
     }
 
-    /// The mirrored tree below a group, without controls.
+    /// The mirrored tree below a group, without controls; `None` if it is no group, or if groups
+    /// nest deeper in it than in any answer.
     pub(crate) fn tree(&self, id: i32) -> Option<QueryTreeGroup> {
         self.children(id)?;
-        // Built from the leaves up, so that depth costs no stack.
+        // Built from the leaves up, level by level. Whoever drops a tree needs stack for its depth.
         let mut order = vec![id];
-        let mut at = 0;
+        let (mut at, mut depth) = (0, 0);
         while at < order.len() {
-            order.extend_from_slice(self.children(order[at]).unwrap_or_default());
-            at += 1;
-            if order.len() > self.nodes.len() {
+            depth += 1;
+            if depth > MAXIMUM_DEPTH + 1 {
                 return None;
+            }
+            let level = at..order.len();
+            at = level.end;
+            for node in level {
+                order.extend_from_slice(self.children(order[node]).unwrap_or_default());
+                if order.len() > self.nodes.len() {
+                    return None;
+                }
             }
         }
         let mut groups: HashMap<i32, QueryTreeGroup> = HashMap::new();

@@ -214,7 +214,7 @@ operations! {
         session => session.trace_node(node.into())
     }
 
-    /// The values of samples. `/b_get`
+    /// The values of samples, however many. `/b_get`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,

@@ -87,13 +87,14 @@ pub struct Options {
     pub ugen_plugins_path: Option<String>,
     /// Load the SynthDefs of the user's folder at start (`-D`, on).
     pub load_synthdefs: bool,
-    /// Level at which output is clipped, in full scale; infinite for none (`-s`).
+    /// Level at which output is clipped, in full scale; infinite for none (`-s`); not of
+    /// supernova, which ends with it.
     pub safety_clip: Option<f32>,
     /// Password that a TCP client has to send first, at most 31 bytes (`-p`).
     pub password: Option<String>,
-    /// Inputs to open, as a string of 0 and 1 (`-I`).
+    /// Inputs to open, as a string of 0 and 1 (`-I`): on macOS; elsewhere scsynth ends with it.
     pub input_stream_mask: String,
-    /// Outputs to open, as a string of 0 and 1 (`-O`).
+    /// Outputs to open, as a string of 0 and 1 (`-O`): on macOS; elsewhere scsynth ends with it.
     pub output_stream_mask: String,
     /// Threads of supernova (`-T`); scsynth has none.
     pub threads: Option<u32>,

@@ -164,6 +164,22 @@ macro_rules! realtime_methods {
                 self.session.register_osc(pattern.into(), None, false, blocking(procedure))
             }
 
+            /// As `register_osc_callback_with`, with a procedure that returns a future.
+            pub fn register_osc_callback_async_with<F: Future<Output = ()> + Send + 'static>(
+                &self,
+                pattern: impl Into<OscPattern>,
+                failure_pattern: Option<OscPattern>,
+                once: bool,
+                procedure: impl FnMut(OscMessage) -> F + Send + 'static,
+            ) -> CallbackHandle {
+                self.session.register_osc(
+                    pattern.into(),
+                    failure_pattern,
+                    once,
+                    blocking(procedure),
+                )
+            }
+
             /// Calls `procedure` when one of `events` happens ([`LifecycleEvent::ALL`] for
             /// all); with `once`, only for the first of them. It runs on a thread of its own.
             pub fn register_lifecycle_callback(

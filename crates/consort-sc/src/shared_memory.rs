@@ -34,6 +34,7 @@ fn broken(message: impl Into<String>) -> Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
     control_buses: usize,
+    control_bus_count: u32,
     scope_buffers: usize,
     scope_buffer_count: usize,
 }
@@ -107,6 +108,16 @@ fn parse(size: usize, name: &str, read: ReadAt<'_>) -> Result<Layout> {
     if !control_buses.is_multiple_of(4) {
         return Err(broken("the control buses are not aligned"));
     }
+    // The word before an allocation has its size in its lower 62 bits: in units of 16 bytes, one
+    // more than it has itself.
+    let header = control_buses.checked_sub(8).ok_or_else(|| broken("the buses have no size"))?;
+    let units = u64_at(read, header)? & (u64::MAX >> 2);
+    let control_bus_count = units.saturating_sub(1).saturating_mul(4);
+    let room = (size - control_buses) / 4;
+    if control_bus_count == 0 || control_bus_count > room as u64 {
+        return Err(broken(format!("the segment cannot hold {control_bus_count} control buses")));
+    }
+    let control_bus_count = u32::try_from(control_bus_count).unwrap_or(u32::MAX);
     let scope_buffer_count = u64_at(read, value + 56)?;
     if scope_buffer_count > MAXIMUM_SCOPE_BUFFERS {
         return Err(broken(format!("there are {scope_buffer_count} scope buffers")));
@@ -117,7 +128,7 @@ fn parse(size: usize, name: &str, read: ReadAt<'_>) -> Result<Layout> {
     if !scope_buffers.is_multiple_of(8) {
         return Err(broken("the scope buffers are not aligned"));
     }
-    Ok(Layout { control_buses, scope_buffers, scope_buffer_count })
+    Ok(Layout { control_buses, control_bus_count, scope_buffers, scope_buffer_count })
 }
 
 /// The newest samples of a scope.
@@ -148,7 +159,8 @@ pub struct SharedMemory {
 }
 
 impl SharedMemory {
-    /// Opens the memory of the server at `port`. `control_bus_count` is the server's option.
+    /// Opens the memory of the server at `port`. At most `control_bus_count` control
+    /// buses are reached, and never more than the server has.
     ///
     /// # Errors
     /// [`ErrorKind::SharedMemory`] if there is none, if it does not look as it should, or if no
@@ -180,8 +192,7 @@ impl SharedMemory {
         let size = usize::try_from(size).map_err(|_| broken("the segment is too large"))?;
         let layout =
             parse(size, name, &|offset, bytes| file.read_exact_at(bytes, offset as u64).is_ok())?;
-        let room = (size - layout.control_buses) / 4;
-        let control_bus_count = control_bus_count.min(u32::try_from(room).unwrap_or(u32::MAX));
+        let control_bus_count = control_bus_count.min(layout.control_bus_count);
         let map = MmapOptions::new().map_raw(&file).map_err(|error| say("map", error))?;
         if map.len() != size {
             return Err(broken("the segment changed its size"));
@@ -431,6 +442,7 @@ pub fn example_segment(name: &str) -> Vec<u8> {
     put(&mut bytes, value + 32, &relative(value + 32, buses));
     put(&mut bytes, value + 48, &relative(value + 48, scopes));
     put(&mut bytes, value + 56, &2u64.to_le_bytes());
+    put(&mut bytes, buses - 8, &(0b11 << 62 | 17u64).to_le_bytes());
     put(&mut bytes, buses + 8, &0.25f32.to_le_bytes());
     put(&mut bytes, scopes, &relative(scopes, scopes + 16));
     put(&mut bytes, scopes + 8, &relative(scopes + 8, scopes + 16 + SCOPE_BUFFER_BYTES));
@@ -500,6 +512,8 @@ mod tests {
         };
         assert!(change(HEADER_STATE, 1).to_string().contains("state is 1"));
         assert!(change(NAMED_COUNT, 2).to_string().contains("2 named objects"));
+        assert!(change(0x1F8, 0).to_string().contains("cannot hold 0 control buses"));
+        assert!(change(0x1F9, 1).to_string().contains("cannot hold 1088 control buses"));
         let value = 0x100 + NODE_BLOCK + BLOCK_HEADER;
         assert!(change(value + 72, b'X').to_string().contains("not called"));
         assert!(change(value + 38, 0x7F).to_string().contains("outside"));

@@ -10,7 +10,7 @@ use crate::values::{ControlKey, ControlValue, MapSymbol};
 use crate::wire::Arguments;
 
 /// How deep groups may nest in an answer before it is refused.
-const MAXIMUM_DEPTH: usize = 512;
+pub(crate) const MAXIMUM_DEPTH: usize = 512;
 
 /// A synth in a tree.
 #[derive(Clone, Debug, PartialEq)]

@@ -68,6 +68,22 @@ impl Arguments for OscMessage {
     }
 }
 
+/// About how many bytes of memory a message takes while it waits for somebody.
+pub(crate) fn weight(message: &OscMessage) -> usize {
+    message.address.len() + arguments_weight(&message.arguments)
+}
+
+/// As [`weight`], of arguments alone. Arrays nest as deep as decoding lets them.
+pub(crate) fn arguments_weight(arguments: &[OscValue]) -> usize {
+    let content = |value: &OscValue| match value {
+        OscValue::String(text) | OscValue::Symbol(text) => text.len(),
+        OscValue::Blob(bytes) => bytes.len(),
+        OscValue::Array(items) => arguments_weight(items),
+        _ => 0,
+    };
+    std::mem::size_of_val(arguments) + arguments.iter().map(content).sum::<usize>()
+}
+
 pub(crate) fn unexpected(message: &OscMessage, index: usize, expected: &str) -> Error {
     let found = match message.arguments.get(index) {
         Some(argument) => argument.to_string(),

@@ -206,12 +206,12 @@ fn repeatedly(
     if let Some(seconds) = watch {
         let pause = Duration::try_from_secs_f64(seconds).context("--watch")?;
         loop {
-            let next = Instant::now() + pause;
-            while Instant::now() < next {
+            let start = Instant::now();
+            loop {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(ExitCode::SUCCESS);
                 }
-                let left = next.saturating_duration_since(Instant::now());
+                let Some(left) = pause.checked_sub(start.elapsed()) else { break };
                 std::thread::park_timeout(left.min(Duration::from_millis(50)));
             }
             print()?;
@@ -242,7 +242,7 @@ fn status(
     writeln!(
         out,
         "{} at {}:{}, client {} of {}",
-        server.query_version()?,
+        plain(&server.query_version()?.to_string()),
         arguments.address.host,
         arguments.address.port,
         server.client_id(),
@@ -264,7 +264,7 @@ fn tree(
     repeatedly(arguments.watch.watch, stop, || {
         let text = server.query_tree(arguments.group, !arguments.no_controls)?.to_string();
         if text != last {
-            out.write_all(text.as_bytes())?;
+            out.write_all(plain(&text).as_bytes())?;
             last = text;
         }
         Ok(out.flush()?)
@@ -281,12 +281,9 @@ fn dump(
     let events = server.events(EventFilter { all_messages: true, ..EventFilter::default() });
     let capture = server.capture();
     server.connect()?;
-    let end = match arguments.seconds {
-        Some(seconds) => {
-            Some(Instant::now() + Duration::try_from_secs_f64(seconds).context("--seconds")?)
-        }
-        None => None,
-    };
+    let length = arguments.seconds.map(Duration::try_from_secs_f64);
+    let length = length.transpose().context("--seconds")?;
+    let start = Instant::now();
     loop {
         let event = events.next_timeout(Duration::from_millis(50));
         print_captured(&capture, arguments.all, out)?;
@@ -294,7 +291,7 @@ fn dump(
             writeln!(out, "the connection is lost")?;
             return Ok(ExitCode::FAILURE);
         }
-        if stop.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end) {
+        if stop.load(Ordering::Relaxed) || length.is_some_and(|it| start.elapsed() >= it) {
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -304,8 +301,21 @@ fn print_captured(capture: &Capture, all: bool, out: &mut dyn Write) -> anyhow::
     for packet in capture.take() {
         let text = packet.to_string();
         if all || !text.contains(" /status") {
-            writeln!(out, "{text}")?;
+            writeln!(out, "{}", plain(&text))?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// What a server says, without what would move a terminal's cursor, or worse.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => plain.push(letter),
+            _ if letter.is_control() => plain.extend(letter.escape_default()),
+            _ => plain.push(letter),
+        }
+    }
+    plain
 }

@@ -62,7 +62,8 @@ fn answer(message: &OscMessage) -> Option<Vec<u8>> {
                 1.into(),
                 1000.into(),
                 (-1).into(),
-                "tone".into(),
+                // Clears a terminal that takes it at its word.
+                "to\x1b[2Jne".into(),
             ];
             if controls {
                 reply.extend([1.into(), "frequency".into(), 440.0f32.into()]);
@@ -132,11 +133,19 @@ fn status_tree_dump_and_quit() {
     result.unwrap();
     assert_eq!(
         text,
-        "NODE TREE 0 group\n    1 group\n        1000 tone\n            frequency: 440.0\n"
+        "NODE TREE 0 group\n    1 group\n        1000 to\\u{1b}[2Jne\n            frequency: 440.0\n"
     );
     let (text, result) = run(&["dump", "--port", &port, "--seconds", "0.3"]);
     result.unwrap();
     assert!(text.contains("-> /notify ,i 1") && text.contains("<- /done"), "{text}");
+    // Longer than any clock runs, and no pause at all, are until Ctrl-C.
+    for long in
+        [["dump", "--seconds", "1e19"], ["tree", "--watch", "1e19"], ["status", "--watch", "0"]]
+    {
+        let cli = Cli::parse_from(["sc"].iter().chain(&long).chain(&["--port", &port]));
+        let stop = Arc::new(AtomicBool::new(true));
+        sc::run(&cli.command, &stop, &mut Vec::new()).unwrap();
+    }
     let (text, result) = run(&["quit", "--port", &port]);
     result.unwrap();
     assert!(text.contains("ended the server"), "{text}");

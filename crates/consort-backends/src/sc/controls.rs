@@ -75,6 +75,10 @@ impl Scale {
                 "an exponential range has both ends above 0 or both below, not {low} to {high}"
             ));
         }
+        // The server's numbers have 32 bits; between the ends no curve leaves them.
+        if [0.0, 1.0].iter().any(|end| !(scale.number(*end) as f32).is_finite()) {
+            return Err(format!("{low} to {high} is more than the server's numbers can hold"));
+        }
         Ok(scale)
     }
 
@@ -205,6 +209,8 @@ mod tests {
             ("-1 1 exponential", "both ends above 0"),
             ("0 1 start", "behind `start`"),
             ("0 1 linear 3", "`3` is more than was expected"),
+            ("0 1000 decibels", "more than the server's numbers can hold"),
+            ("1e-300 1e9 exponential", "more than the server's numbers can hold"),
         ] {
             let error = Scale::parse(text).expect_err(text);
             assert!(error.contains(expected), "{text}: {error}");

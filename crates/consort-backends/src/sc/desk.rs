@@ -1,6 +1,7 @@
 //! From values to messages for the server, and from what the server says of nodes to values. No
 //! I/O: messages gather in `packets`, values for the show in `emits`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use consort_osc::MessageBuilder;
@@ -31,6 +32,9 @@ pub(super) struct Desk {
     voices: Vec<Voices>,
     keyboards: Vec<Keyboard>,
     nodes: Nodes,
+    /// Groups and master that the server has told of.
+    frame: BTreeSet<i32>,
+    is_torn: bool,
     ids: NodeIdAllocator,
     /// The server that runs; the last one when none does.
     up: Up,
@@ -55,6 +59,8 @@ impl Desk {
             voices: config.voices.iter().map(|voice| Voices::new(voice.rules)).collect(),
             keyboards: config.voices.iter().map(Keyboard::new).collect(),
             nodes: Nodes::default(),
+            frame: BTreeSet::new(),
+            is_torn: false,
             ids: NodeIdAllocator::new(0, state::NOTES),
             up: Up::default(),
             is_up: false,
@@ -102,6 +108,24 @@ impl Desk {
         self.symbols = Symbols::new(&up);
         self.up = up;
         self.is_up = true;
+        if !self.up.is_owned {
+            // What an earlier show of this login has left.
+            state::free(&self.config, &self.nodes, &mut self.packets);
+        }
+        self.rebuild();
+        let mut forgotten = 0;
+        for voice in 0..self.voices.len() {
+            let ids = &mut self.ids;
+            let count = self.voices[voice].restore(&mut || ids.allocate(), &mut self.steps);
+            forgotten += count as u64;
+            self.perform(voice);
+        }
+        forgotten
+    }
+
+    fn rebuild(&mut self) {
+        self.is_torn = false;
+        self.frame.clear();
         let settings = Settings { up: &self.up, symbols: &self.symbols };
         state::rebuild(
             &self.config,
@@ -111,14 +135,6 @@ impl Desk {
             &settings,
             &mut self.packets,
         );
-        let mut forgotten = 0;
-        for voice in 0..self.voices.len() {
-            let ids = &mut self.ids;
-            let count = self.voices[voice].restore(&mut || ids.allocate(), &mut self.steps);
-            forgotten += count as u64;
-            self.perform(voice);
-        }
-        forgotten
     }
 
     /// The server is gone.
@@ -274,6 +290,11 @@ impl Desk {
         self.packets.message("/g_freeAll", |it| {
             it.int(group);
         });
+        self.forget_notes(voice);
+    }
+
+    /// The notes of a voice have ended, all of them.
+    fn forget_notes(&mut self, voice: usize) {
         for (_, note, _) in self.voices[voice].nodes() {
             if let Some(channel) = self.channels.source(&Control::Note(voice, note)) {
                 self.emits.push((channel, 0.0));
@@ -437,17 +458,34 @@ impl Desk {
 
     /// The show ends, and the server is somebody else's: nothing is left behind.
     pub(super) fn leave(&mut self) {
-        let nodes = &self.nodes;
-        for node in (0..self.config.groups.len()).map(|it| nodes.group(it)).chain([nodes.master()])
-        {
-            self.packets.message("/n_free", |it| {
-                it.int(node);
-            });
-        }
+        state::free(&self.config, &self.nodes, &mut self.packets);
+    }
+
+    /// Whether another program has freed what the show's nodes are in, as Cmd-period in `sclang`
+    /// does: every note would be refused from then on.
+    pub(super) fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    /// Makes everything again but the notes, which somebody wanted to end.
+    pub(super) fn mend(&mut self) {
+        (0..self.voices.len()).for_each(|voice| self.forget_notes(voice));
+        // Of this one's end nothing may have been told yet; the server refuses it if it is there.
+        let (group, tail) = (self.nodes.default_group(), AddAction::ToTail.code());
+        self.packets.message("/g_new", |it| {
+            it.int(group).int(tail).int(0);
+        });
+        // What is left of it.
+        state::free(&self.config, &self.nodes, &mut self.packets);
+        self.rebuild();
     }
 
     /// The server says that a node has started.
     pub(super) fn started(&mut self, node: i32) {
+        if self.nodes.is_frame(node) {
+            self.frame.insert(node);
+            return;
+        }
         if let Some(synth) = self.nodes.synth_of(node) {
             self.tell(&Control::Run(synth), 1.0);
             return;
@@ -467,6 +505,11 @@ impl Desk {
 
     /// The server says that a node has ended.
     pub(super) fn ended(&mut self, node: i32) {
+        // Of those that the show itself frees, nothing has been told since.
+        if self.frame.remove(&node) {
+            self.is_torn |= self.is_up;
+            return;
+        }
         if let Some(synth) = self.nodes.synth_of(node) {
             self.tell(&Control::Run(synth), 0.0);
             return;

@@ -211,6 +211,11 @@ impl Inputs {
     }
 }
 
+/// The server's load, told in percent, as a value; none for what is no number.
+pub(super) fn load(percent: f32) -> Option<f64> {
+    (!percent.is_nan()).then(|| (f64::from(percent) / 100.0).clamp(0.0, 1.0))
+}
+
 impl Reading {
     /// Tells a number if it is a new value.
     fn take(&mut self, number: Option<f64>, emits: &mut Vec<(u32, f64)>) {
@@ -219,5 +224,16 @@ impl Reading {
             self.last = Some(value);
             emits.push((self.channel, value));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_a_value_or_nothing() {
+        assert_eq!([25.0, 400.0, -1.0].map(load), [Some(0.25), Some(1.0), Some(0.0)]);
+        assert_eq!([f32::NAN, f32::INFINITY].map(load), [None, Some(1.0)]);
     }
 }

@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 
 use super::config::{Config, Place};
 use super::desk::Desk;
-use super::inputs::Inputs;
+use super::inputs::{self, Inputs};
 use super::link::Link;
 use super::server::{Conductor, Report, Up};
 
@@ -247,6 +247,9 @@ impl ScInstance {
                     }
                     self.inputs.notified(&message, &mut self.desk);
                 }
+                ServerEvent::Fail(fail) if is_harmless(&fail.command, &fail.reason) => {
+                    tracing::debug!(instance = context.name(), "{}: {}", fail.command, fail.reason);
+                }
                 ServerEvent::Fail(fail) => {
                     complaints
                         .push(format!("the server refused {}: {}", fail.command, fail.reason));
@@ -259,6 +262,10 @@ impl ScInstance {
         }
         for complaint in complaints {
             self.complain(&complaint, context);
+        }
+        if self.desk.is_torn() && !context.is_stopping() {
+            self.desk.mend();
+            self.complain("another program freed the show's groups; they are made again", context);
         }
         self.flush(context);
     }
@@ -300,8 +307,7 @@ impl ScInstance {
         let mut arguments = message.arguments();
         let command = arguments.next().and_then(|it| it.as_str()).unwrap_or("a message");
         let reason = arguments.next().and_then(|it| it.as_str()).unwrap_or("no reason given");
-        // A note that had just ended by itself, or what an earlier show did not leave.
-        if reason.contains("not found") && matches!(command, "/n_set" | "/n_free" | "/n_run") {
+        if is_harmless(command, reason) {
             tracing::debug!(instance = context.name(), "{command}: {}", reason.trim_end());
             return;
         }
@@ -370,10 +376,8 @@ impl Instance for ScInstance {
         if self.load_due.is_some_and(|due| due <= now) {
             self.load_due = Some(now + LOAD_INTERVAL);
             let status = self.conductor.as_ref().and_then(|it| it.server.status());
-            if let (Some(status), Some(channel)) = (status, self.inputs.load()) {
-                let load = f64::from(status.average_cpu_usage) / 100.0;
-                self.desk.emits.push((channel, load.clamp(0.0, 1.0)));
-            }
+            let load = status.and_then(|it| inputs::load(it.average_cpu_usage));
+            self.desk.emits.extend(self.inputs.load().zip(load));
         }
         if self.tick_due.is_some_and(|due| due <= now) {
             self.tick_due = None;
@@ -409,6 +413,16 @@ impl Instance for ScInstance {
 
     fn is_stopped(&self) -> bool {
         self.stop_due.is_none() && self.conductor.as_ref().is_none_or(Conductor::is_stopped)
+    }
+}
+
+/// Of a note that had just ended by itself, or of what an earlier show did not leave; and of the
+/// client's group, which is made again whether it is there or not.
+fn is_harmless(command: &str, reason: &str) -> bool {
+    match command {
+        "/n_set" | "/n_free" | "/n_run" => reason.contains("not found"),
+        "/g_new" => reason.contains("duplicate node ID"),
+        _ => false,
     }
 }
 

@@ -14,6 +14,8 @@ mod config;
 mod controls;
 mod definitions;
 mod desk;
+#[doc(hidden)]
+pub mod fuzz;
 mod inputs;
 mod instance;
 pub mod instruments;
@@ -110,7 +112,8 @@ they process: `control.pad.out = bus wet` and `control.room.in = bus wet` with `
 again; the rest of the show goes on. A new server gets SynthDefs, buffers, groups, fixed synths, \
 buses and the master with the values that they had. Notes whose keys or pedal are still down start \
 again (`restore = notes`) or not (`restore = none`); what was fading or ends by itself is not \
-restored, nor are the notes of a server that was ended in good order, which ends them first. Notes that cannot sound meanwhile are counted as dropped.
+restored, nor are the notes of a server that was ended in good order, which ends them first. Notes that cannot sound meanwhile are counted as dropped. \
+What another program frees (Cmd-period in `sclang`) is made again, but for the notes, which have ended.
 
 **From a value to sound** it is one datagram, sent at once from the router's thread without \
 waiting. `latency` adds a time to everything, so that the server places it exactly.

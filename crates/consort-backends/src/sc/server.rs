@@ -342,11 +342,18 @@ fn bring_up(plan: &Plan, server: &Server, events: &EventReceiver) -> Result<Up, 
             _ => {}
         }
     }
-    let is_over = [LifecycleEvent::OscPanicked, LifecycleEvent::ProcessPanicked];
-    match rest.iter().any(|event| is_over.contains(event)) {
+    match is_over(&rest) {
         true => Err("the server ended while it was made ready".into()),
         false => Ok(up),
     }
+}
+
+/// Whether the life that began last is over: the end of the one before may be told only now.
+fn is_over(events: &[LifecycleEvent]) -> bool {
+    let began = events.iter().rposition(|event| *event == LifecycleEvent::Connecting);
+    let this_life = &events[began.unwrap_or(0)..];
+    let ends = [LifecycleEvent::OscPanicked, LifecycleEvent::ProcessPanicked];
+    this_life.iter().any(|event| ends.contains(event))
 }
 
 /// Neighbouring control buses, none of which the show names by its number.
@@ -368,5 +375,21 @@ fn reachable(address: std::net::IpAddr) -> std::net::IpAddr {
         it if !it.is_unspecified() => it,
         std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
         std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use LifecycleEvent::*;
+
+    #[test]
+    fn the_end_of_the_life_before_is_not_the_end_of_this_one() {
+        let life = [Booting, ProcessBooted, Connecting, OscConnected, Connected, Booted];
+        let late = [OscPanicked, Disconnecting, Disconnected, Quit];
+        assert!(!is_over(&life));
+        assert!(!is_over(&[&late[..], &life].concat()));
+        assert!(is_over(&[&life[..], &late].concat()));
+        assert!(is_over(&[&late[..], &life, &[ProcessPanicked]].concat()));
     }
 }

@@ -71,8 +71,20 @@ pub(super) const ROWS: [OptionSpec; 32] = [
                         divided among them.",
         ..OptionSpec::EMPTY
     },
-    count("inputs", 65_536, "2", "Inputs of the sound card that are used."),
-    count("outputs", 65_536, "2", "Outputs of the sound card that are used."),
+    count(
+        "inputs",
+        65_536,
+        "2",
+        "Inputs of the sound card that are used. A server that runs already is believed to have \
+         8, its own default, unless this says otherwise.",
+    ),
+    count(
+        "outputs",
+        65_536,
+        "2",
+        "Outputs of the sound card that are used. A server that runs already is believed to have \
+         8, its own default, unless this says otherwise: buses of the show lie behind them.",
+    ),
     maybe("input-device", OptionKind::Text, "hw:1", "The sound card that is heard."),
     maybe("output-device", OptionKind::Text, "hw:1", "The sound card that sounds."),
     maybe(
@@ -137,14 +149,19 @@ pub(super) const ROWS: [OptionSpec; 32] = [
         "safety-clip",
         OptionKind::Number(0.0001, 1e9),
         "1.26",
-        "The amplitude at which the outputs are clipped.",
+        "The amplitude at which the outputs are clipped; `supernova` does not start with it.",
     ),
-    maybe("input-streams", OptionKind::Checked(check_mask), "10", "Inputs to open, a 0 or 1 each."),
+    maybe(
+        "input-streams",
+        OptionKind::Checked(check_mask),
+        "10",
+        "Inputs to open, a 0 or 1 each: of a server on macOS; others do not start with it.",
+    ),
     maybe(
         "output-streams",
         OptionKind::Checked(check_mask),
         "11",
-        "Outputs to open, a 0 or 1 each.",
+        "Outputs to open, a 0 or 1 each: of a server on macOS; others do not start with it.",
     ),
     maybe("threads", OptionKind::Integer(1, 1_024), "4", "Threads of `supernova`."),
     maybe(
@@ -195,6 +212,12 @@ pub(super) fn read(
     let standard = consort_sc::Options::default();
     let or = |name: &str, default: u32| number(name).unwrap_or(default);
     let text = |name: &str| options.text(name).map(str::to_owned);
+    let is_joined = matches!(place, Some(Place::Connect(_)));
+    // Too many are believed rather than too few: no bus of the show may be an output.
+    let hardware = |name: &str, joined: u32| match is_joined && !options.is_set(name) {
+        true => joined,
+        false => or(name, 2),
+    };
     let is_tcp = options.text("protocol").is_some_and(|it| it.eq_ignore_ascii_case("tcp"));
     let port = number("port").and_then(|it| u16::try_from(it).ok());
     let mut server = consort_sc::Options {
@@ -205,8 +228,8 @@ pub(super) fn read(
         zero_configuration: options.flag("zero-configuration"),
         audio_bus_channel_count: or("audio-buses", standard.audio_bus_channel_count),
         control_bus_channel_count: or("control-buses", standard.control_bus_channel_count),
-        input_bus_channel_count: or("inputs", 2),
-        output_bus_channel_count: or("outputs", 2),
+        input_bus_channel_count: hardware("inputs", standard.input_bus_channel_count),
+        output_bus_channel_count: hardware("outputs", standard.output_bus_channel_count),
         block_size: or("block-size", standard.block_size),
         hardware_buffer_size: number("hardware-buffer-size"),
         sample_rate: number("sample-rate"),

@@ -52,8 +52,18 @@ impl Nodes {
         self.first + self.groups + self.voices + synth as i32
     }
 
+    /// The group of the client itself, which the library makes.
+    pub(super) fn default_group(&self) -> i32 {
+        self.default_group
+    }
+
     pub(super) fn master(&self) -> i32 {
         self.first + self.groups + self.voices + self.synths
+    }
+
+    /// Whether it is one of the groups, or the master: what everything else needs.
+    pub(super) fn is_frame(&self, node: i32) -> bool {
+        (self.first..self.synth(0)).contains(&node) || node == self.master()
     }
 
     /// The fixed synth of that number.
@@ -232,6 +242,15 @@ impl Settings<'_> {
     }
 }
 
+/// Frees whatever the show has on a server; the server says if there is nothing.
+pub(super) fn free(config: &Config, nodes: &Nodes, packets: &mut Packets) {
+    for node in (0..config.groups.len()).map(|it| nodes.group(it)).chain([nodes.master()]) {
+        packets.message("/n_free", |it| {
+            it.int(node);
+        });
+    }
+}
+
 /// Tells a new server everything but the notes.
 pub(super) fn rebuild(
     config: &Config,
@@ -241,14 +260,6 @@ pub(super) fn rebuild(
     settings: &Settings<'_>,
     packets: &mut Packets,
 ) {
-    if !settings.up.is_owned {
-        // What an earlier show of this login has left; the server says if there is nothing.
-        for node in (0..config.groups.len()).map(|it| nodes.group(it)).chain([nodes.master()]) {
-            packets.message("/n_free", |it| {
-                it.int(node);
-            });
-        }
-    }
     let tail = AddAction::ToTail.code();
     packets.message("/g_new", |it| {
         for group in 0..config.groups.len() {

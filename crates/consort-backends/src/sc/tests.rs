@@ -563,3 +563,15 @@ fn no_server_program_is_a_reason_to_wait() {
     show.finish();
     assert!(before.elapsed() < Duration::from_secs(2), "it stops while it waits");
 }
+
+#[test]
+fn the_committed_corpus_is_survived() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/sc_config");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the corpus") {
+        let bytes = std::fs::read(entry.expect("a file").path()).expect("readable");
+        super::fuzz::sc_config(&bytes);
+        count += 1;
+    }
+    assert!(count >= 15, "only {count} files");
+}

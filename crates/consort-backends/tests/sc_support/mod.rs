@@ -1,12 +1,15 @@
-//! A real `scsynth` under a JACK server of the test's own, with the dummy driver: no sound card
-//! is needed. One at a time: a machine has room for eight JACK servers.
+//! Real servers under a JACK server of the test's own, with the dummy driver: no sound card is
+//! needed. One at a time: a machine has room for eight JACK servers.
 
 #![allow(dead_code)] // Each of those who include this uses a part.
 
-use std::net::{TcpListener, UdpSocket};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_sc::{Options, Server, find_executable};
@@ -127,6 +130,111 @@ impl Drop for Jack {
     }
 }
 
+/// A server that nobody of ours started: a bare process, as another user's would be.
+pub(crate) struct Stranger(Child);
+
+impl Stranger {
+    /// Starts one with the server's own defaults, but for the port and the logins. It is not
+    /// waited for.
+    pub(crate) fn start(jack: &Jack, port: u16, logins: u32) -> Stranger {
+        let program = find_executable(None).expect("scsynth");
+        let child = Command::new(program)
+            .args(["-u", &port.to_string(), "-l", &logins.to_string(), "-R", "0", "-D", "0"])
+            .envs(jack.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server");
+        Stranger(child)
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// Ends it without a word, as a crash does; its port is free then.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A network between a show and a server, which can be away: a client that is seen at another
+/// address is another client to the server, as it would be.
+pub(crate) struct Network {
+    socket: UdpSocket,
+    is_away: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Network {
+    /// Hands on what it gets to the server at `port`.
+    pub(crate) fn to(port: u16) -> Network {
+        let open = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+            socket.set_nonblocking(true).expect("set");
+            socket
+        };
+        let socket = open();
+        let (is_away, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (mine, away, stopped) =
+            (socket.try_clone().expect("a socket"), is_away.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let mut clients: HashMap<SocketAddr, UdpSocket> = HashMap::new();
+            let mut bytes = vec![0; 65_536];
+            while !stopped.load(Ordering::Relaxed) {
+                let mut is_idle = true;
+                while let Ok((length, from)) = mine.recv_from(&mut bytes) {
+                    is_idle = false;
+                    let client = clients.entry(from).or_insert_with(open);
+                    if !away.load(Ordering::Relaxed) {
+                        // A server that is gone is no concern of a network.
+                        let _ = client.send_to(&bytes[..length], ("127.0.0.1", port));
+                    }
+                }
+                for (to, client) in &clients {
+                    while let Ok(length) = client.recv(&mut bytes) {
+                        is_idle = false;
+                        if !away.load(Ordering::Relaxed) {
+                            let _ = mine.send_to(&bytes[..length], to);
+                        }
+                    }
+                }
+                if is_idle {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        Network { socket, is_away, stop, thread: Some(thread) }
+    }
+
+    /// Where the show finds the server.
+    pub(crate) fn port(&self) -> u16 {
+        self.socket.local_addr().expect("an address").port()
+    }
+
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the network broke");
+        }
+    }
+}
+
 /// A port that is free for UDP and TCP.
 pub(crate) fn free_port() -> u16 {
     loop {
@@ -155,7 +263,9 @@ pub(crate) fn process_at(port: u16) -> Option<u32> {
         let id: u32 = entry.file_name().to_str()?.parse().ok()?;
         let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
         let is_it = line.contains(&wanted) || line.contains(&other);
-        (is_it && line.split('\0').next()?.contains("scsynth")).then_some(id)
+        let program = line.split('\0').next()?;
+        let is_server = program.contains("scsynth") || program.contains("supernova");
+        (is_it && is_server).then_some(id)
     })
 }
 

@@ -104,6 +104,15 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
+fn too_many(count: usize, limit: usize) -> Error {
+    Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "{count} samples were asked for in one request; the server answers at most {limit}"
+        ),
+    )
+}
+
 fn no_completion(_: &Context) -> Result<()> {
     Ok(())
 }
@@ -462,9 +471,8 @@ impl Context {
 
     /// Sets neighbouring samples, however many. `/b_setn`
     ///
-    /// What does not fit into a datagram (about 16,000 samples) goes in several, and the calling
-    /// thread waits for the server to read each (two audio periods) before it sends the next:
-    /// else the system would drop some. Over TCP nothing waits here.
+    /// What does not fit into a datagram (about 16,000 samples) goes in several; the calling thread
+    /// waits for none of them, as [`Context::submit`] says.
     ///
     /// # Errors
     /// As [`Context::submit`].
@@ -473,14 +481,18 @@ impl Context {
         self.submit(SetBufferRange { id: buffer.id(), ranges: vec![(start, values.to_vec())] })
     }
 
-    /// The values of samples. `/b_get`
+    /// The values of at most [`GetBuffer::LIMIT`] samples. `/b_get`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    /// [`ErrorKind::TooLarge`] above the limit, and as [`Context::submit`]; the future's are those
+    /// of [`Pending`].
     pub fn ask_buffer(&self, buffer: &Buffer, indices: &[u32]) -> Result<Pending<Vec<(u32, f32)>>> {
         self.check_own(buffer.context(), "buffer")?;
         if indices.is_empty() {
             return Err(invalid("no sample was asked for"));
+        }
+        if indices.len() > GetBuffer::LIMIT {
+            return Err(too_many(indices.len(), GetBuffer::LIMIT));
         }
         let request = GetBuffer { id: buffer.id(), indices: indices.to_vec() };
         self.ask_for(request, |message| parse_indexed(message, 1))
@@ -498,13 +510,7 @@ impl Context {
     ) -> Result<Pending<Vec<f32>>> {
         self.check_own(buffer.context(), "buffer")?;
         if count > GetBufferRange::LIMIT {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "{count} samples were asked for in one request; the server answers at most {}",
-                    GetBufferRange::LIMIT
-                ),
-            ));
+            return Err(too_many(count as usize, GetBufferRange::LIMIT as usize));
         }
         let request = GetBufferRange { id: buffer.id(), start, count };
         self.ask_for(request, |message| parse_range(message, 2))

@@ -14,6 +14,8 @@ use crate::synthdef_file::SynthDefInfo;
 use crate::tree::QueryTreeGroup;
 use crate::values::CalculationRate;
 
+/// At most this many buffers are remembered as allocated.
+const MAXIMUM_BUFFERS: usize = 1 << 20;
 /// Scope buffers of a server: a limit of its shared memory.
 const SCOPE_BUFFER_COUNT: u32 = 128;
 
@@ -275,8 +277,15 @@ impl ContextShared {
         state.mirror.seed(tree);
         for (_, node) in tree.walk() {
             state.nodes.reserve_permanent(node.id());
+            state.nodes.pass(node.id());
         }
         true
+    }
+
+    /// How many groups are known, and how often the mirror has changed.
+    pub(crate) fn mirrored_groups(&self) -> (usize, u64) {
+        let state = self.lock();
+        (state.mirror.group_count(), state.mirror.changes())
     }
 
     pub(crate) fn has_node(&self, id: i32) -> bool {
@@ -284,7 +293,10 @@ impl ContextShared {
     }
 
     pub(crate) fn buffer_allocated(&self, id: i32) {
-        self.lock().live_buffers.insert(id);
+        let mut state = self.lock();
+        if state.live_buffers.len() < MAXIMUM_BUFFERS {
+            state.live_buffers.insert(id);
+        }
     }
 
     pub(crate) fn buffer_freed(&self, id: i32) {

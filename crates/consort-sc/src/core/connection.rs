@@ -126,6 +126,40 @@ impl Core {
         self.after_loss();
     }
 
+    /// A server that this client joined says how many groups it has. With fewer than are known,
+    /// twice and with nothing told between, its tree is asked for.
+    pub(super) fn doubt_identity(&mut self, group_count: i32) {
+        if self.owned || !matches!(self.phase, Phase::Online) {
+            return;
+        }
+        let (groups, changes) = self.context.mirrored_groups();
+        if usize::try_from(group_count).is_ok_and(|count| count >= groups) {
+            self.doubt = Doubt::None;
+            return;
+        }
+        self.doubt = match self.doubt {
+            Doubt::Noticed(at) if at == changes => Doubt::Asked(1),
+            Doubt::Asked(times @ ..DOUBTS) => Doubt::Asked(times + 1),
+            Doubt::Asked(_) => return,
+            Doubt::None | Doubt::Noticed(_) => {
+                self.doubt = Doubt::Noticed(changes);
+                return;
+            }
+        };
+        self.send(&[QueryTree { id: 0, include_controls: false }.into()]);
+    }
+
+    /// Whether a doubtful server's tree lacks this client's own group, of whose end nothing was
+    /// told.
+    pub(super) fn is_another(&mut self, tree: &QueryTreeGroup) -> bool {
+        let is_doubtful = matches!(std::mem::take(&mut self.doubt), Doubt::Asked(_));
+        let own = self.client_id as i32 + 1;
+        is_doubtful
+            && matches!(self.phase, Phase::Online)
+            && self.context.has_node(own)
+            && !tree.walk().iter().any(|(_, node)| node.id() == own)
+    }
+
     /// After `/quit` or a log-out: the connection ends in good order.
     pub(super) fn finish_connection(&mut self) {
         let after = match self.phase {

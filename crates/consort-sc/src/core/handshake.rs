@@ -64,11 +64,11 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn log_in(&mut self, client_id: i32, logins: Option<i32>) -> Result<()> {
+    pub(super) fn log_in(&mut self, client_id: i32, told: Option<i32>) -> Result<()> {
         let client_id = u32::try_from(client_id).map_err(|_| {
             Error::new(ErrorKind::Protocol, format!("the server gave the client id {client_id}"))
         })?;
-        let logins = logins
+        let logins = told
             .and_then(|logins| u32::try_from(logins).ok())
             .unwrap_or(self.options.maximum_logins)
             .max(client_id.saturating_add(1));
@@ -80,6 +80,7 @@ impl Core {
         }
         self.client_id = client_id;
         self.maximum_logins = logins;
+        self.told_logins = told;
         self.context.log_in(client_id, logins)?;
         self.event(LifecycleEvent::OscConnected);
         Ok(())

@@ -19,7 +19,8 @@ impl Core {
     ) -> Result<()> {
         match message.address.as_str() {
             "/status.reply" => {
-                self.status = Some(StatusInfo::parse(message)?);
+                let status = StatusInfo::parse(message)?;
+                self.status = Some(status);
                 self.health.attempt = 0;
                 self.health.refused = 0;
                 if self.health.waiting {
@@ -37,6 +38,8 @@ impl Core {
                     self.handshake =
                         vec![ToggleNotifications { should_notify: true, client_id: None }.into()];
                     self.send(&self.handshake.clone());
+                } else {
+                    self.doubt_identity(status.group_count);
                 }
             }
             "/n_go" => {
@@ -64,6 +67,10 @@ impl Core {
             "/g_queryTree.reply" => {
                 if self.is_at(Step::Tree) || message.int(1)? == 0 {
                     let tree = QueryTreeGroup::parse(message)?;
+                    if self.is_another(&tree) {
+                        self.panic("another server is at its place");
+                        return Ok(());
+                    }
                     self.seed(&tree, None, now);
                 }
                 self.pending.reply(message);
@@ -166,7 +173,8 @@ impl Core {
         let fail = FailInfo::parse(message)?;
         if fail.command == "/notify" && (self.is_at(Step::Notify) || self.at_once.is_some()) {
             if fail.reason.contains("already registered") {
-                // This very socket is logged in: an answer was lost and the request repeated.
+                // This very socket is logged in: an answer was lost and the request repeated, or the
+                // connection was lost and is made again.
                 let client_id = fail.other.first().and_then(consort_osc::OscValue::as_i32);
                 if self.options.protocol == Protocol::Tcp {
                     self.actions.push_back(Action::Warn(
@@ -177,11 +185,12 @@ impl Core {
                     ));
                 }
                 let client_id = client_id.unwrap_or(0);
+                let logins = self.told_logins;
                 if let Some(at_once) = &mut self.at_once {
-                    at_once.login = Some((client_id, None));
+                    at_once.login = Some((client_id, logins));
                     return self.answered_at_once(now);
                 }
-                return self.logged_in(client_id, None, now);
+                return self.logged_in(client_id, logins, now);
             }
             let error = Error::new(
                 ErrorKind::TooManyClients,

@@ -17,7 +17,7 @@ use consort_osc::{OscMessage, TimeTag};
 use crate::bundling::packets;
 use crate::context::ContextShared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{BootStatus, LifecycleEvent, Timeouts};
+use crate::lifecycle::{BootStatus, FOREVER, LifecycleEvent, Timeouts};
 use crate::options::{Options, Protocol};
 use crate::pace::{Pace, Paced};
 use crate::pending::{PendingTable, Slot};
@@ -142,6 +142,21 @@ struct Health {
     refused: u32,
 }
 
+/// Whether the server may be another than the one that was joined: one that was started anew at
+/// its place answers health checks as if nothing had happened, but has fewer groups than are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Doubt {
+    #[default]
+    None,
+    /// It has fewer groups; the mirror had changed this often then.
+    Noticed(u64),
+    /// Its tree was asked for, this often.
+    Asked(u32),
+}
+
+/// How often the tree of a doubtful server is asked for.
+const DOUBTS: u32 = 3;
+
 /// What a caller of `boot`, `connect`, `quit` … waits on.
 pub(crate) type Outcome = Arc<Slot<()>>;
 
@@ -152,6 +167,7 @@ pub(crate) struct Core {
     timeouts: Timeouts,
     phase: Phase,
     health: Health,
+    doubt: Doubt,
     pending: PendingTable,
     pace: Pace,
     actions: VecDeque<Action>,
@@ -165,6 +181,8 @@ pub(crate) struct Core {
     status: Option<StatusInfo>,
     client_id: u32,
     maximum_logins: u32,
+    /// What this server said of its logins when it took this client in.
+    told_logins: Option<i32>,
     /// SynthDef files that an owner loads while connecting.
     initial_synthdefs: Vec<Arc<[u8]>>,
     /// A bundle of the handshake that was sent, for repetition.
@@ -184,9 +202,10 @@ impl Core {
         Self {
             context,
             options,
-            timeouts,
+            timeouts: timeouts.bounded(),
             phase: Phase::Offline,
             health: Health::default(),
+            doubt: Doubt::None,
             pending: PendingTable::default(),
             pace: Pace::default(),
             actions: VecDeque::new(),
@@ -200,6 +219,7 @@ impl Core {
             status: None,
             client_id: 0,
             maximum_logins: 1,
+            told_logins: None,
             initial_synthdefs: Vec::new(),
             handshake: Vec::new(),
             at_once: None,
@@ -221,7 +241,7 @@ impl Core {
     }
 
     pub(crate) fn set_timeouts(&mut self, timeouts: Timeouts) {
-        self.timeouts = timeouts;
+        self.timeouts = timeouts.bounded();
     }
 
     pub(crate) fn set_initial_synthdefs(&mut self, files: Vec<Arc<[u8]>>) {
@@ -284,6 +304,7 @@ impl Core {
     fn close(&mut self) {
         self.pace.clear();
         self.settling = None;
+        self.doubt = Doubt::None;
         self.actions.push_back(Action::Close);
     }
 
@@ -305,6 +326,9 @@ impl Core {
             return false;
         }
         self.context.begin(&options);
+        if (options.ip_address, options.port) != (self.options.ip_address, self.options.port) {
+            self.told_logins = None;
+        }
         self.options = options;
         self.start_error = None;
         self.output.clear();
@@ -426,7 +450,8 @@ impl Core {
         now: Duration,
     ) -> Result<u64> {
         self.check_online()?;
-        self.pending.add(request, slot, timeout.unwrap_or(self.timeouts.request), now)
+        let timeout = timeout.unwrap_or(self.timeouts.request).min(FOREVER);
+        self.pending.add(request, slot, timeout, now)
     }
 
     /// The requests of these waits are never sent.

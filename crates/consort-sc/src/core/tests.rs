@@ -76,11 +76,16 @@ impl Stage {
     }
 
     fn status(&mut self) {
+        self.status_of(2);
+    }
+
+    fn status_of(&mut self, group_count: i32) {
         let (one, float, double) = (1.into(), 0.5f32.into(), 48_000f64.into());
         let int = || 0.into();
+        let rate = 48_000f64.into();
         self.hear(
             "/status.reply",
-            vec![one, int(), int(), int(), int(), float, 0.5f32.into(), double, 48_000f64.into()],
+            vec![one, int(), int(), group_count.into(), int(), float, 0.5f32.into(), double, rate],
         );
     }
 
@@ -325,6 +330,42 @@ fn three_refusals_are_a_loss_and_one_is_not() {
     stage.core.socket_refused(stage.now);
     stage.take_actions();
     assert_eq!(stage.events, ["OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"]);
+}
+
+/// A server that is started anew at once, by a supervisor, answers every health check.
+#[test]
+fn another_server_at_the_place_of_a_joined_one_is_noticed() {
+    let mut stage = Stage::connected();
+    let group = |id: i32| [id, 0, -1, -1, 1, -1, -1].map(consort_osc::OscValue::from);
+    stage.hear("/n_go", group(1));
+    stage.status_of(2);
+    stage.status_of(1);
+    assert_eq!(stage.sent, [""; 0], "a group may just have gone");
+    stage.hear("/n_move", group(1));
+    stage.status_of(1);
+    assert_eq!(stage.sent, [""; 0], "the server has just told something");
+    stage.status_of(1);
+    assert_eq!(stage.sent, ["/g_queryTree ,ii 0 0"]);
+    // Its notification was lost: the tree is known anew, and nothing is lost.
+    stage.hear("/g_queryTree.reply", [0.into(), 0.into(), 1.into(), 1.into(), 0.into()]);
+    assert_eq!(stage.events, [""; 0]);
+    stage.status_of(1);
+    stage.status_of(1);
+    assert_eq!(stage.sent.len(), 2);
+    // This one knows nothing of us.
+    stage.hear("/g_queryTree.reply", [0.into(), 0.into(), 0.into()]);
+    assert_eq!(stage.events, ["OSC_PANICKED", "DISCONNECTING", "DISCONNECTED"]);
+    assert_eq!(stage.core.boot_status(), BootStatus::Offline);
+    // It is asked three times, not for ever, where no answer comes.
+    let mut stage = Stage::connected();
+    stage.hear("/n_go", group(1));
+    (0..10).for_each(|_| stage.status_of(1));
+    assert_eq!(stage.sent, ["/g_queryTree ,ii 0 0"; 3]);
+    // An owner knows better: its process lives.
+    let mut stage = Stage::booted();
+    stage.hear("/n_go", group(1));
+    (0..10).for_each(|_| stage.status_of(1));
+    assert_eq!(stage.sent, [""; 0]);
 }
 
 fn large(count: usize) -> Vec<Vec<u8>> {

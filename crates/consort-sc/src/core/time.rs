@@ -77,8 +77,7 @@ impl Core {
             }
         }
         self.health.waiting = true;
-        let patience = check.timeout.mul_f64(check.backoff.powi(self.health.attempt as i32));
-        self.health.at = now + patience;
+        self.health.at = now + check.patience(self.health.attempt);
         self.send(&[QueryStatus.into()]);
     }
 }

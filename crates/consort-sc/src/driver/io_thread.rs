@@ -29,6 +29,9 @@ struct Loop<'a> {
     closing: bool,
     /// The system takes no datagram now; `poll` says when it does.
     is_full: bool,
+    /// The socket's port, until the server was left in good order: one that was merely out of sight
+    /// still knows this client by it.
+    port: Option<u16>,
 }
 
 pub(super) fn run(shared: &Arc<Shared>) {
@@ -40,6 +43,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         options: shared.context.options(),
         closing: false,
         is_full: false,
+        port: None,
     };
     loop {
         this.perform_actions();
@@ -89,7 +93,12 @@ impl Loop<'_> {
                         self.shared.core().process_exited("it was gone already");
                     }
                 }
-                Action::Event(event) => self.event(event),
+                Action::Event(event) => {
+                    if event == LifecycleEvent::OscDisconnected {
+                        self.port = None;
+                    }
+                    self.event(event);
+                }
                 Action::Complete(outcome, result) => outcome.fill(result),
                 Action::Warn(warning) => crate::context::Host::warn(self.shared, &warning),
                 Action::Fail(fail) => {
@@ -186,8 +195,9 @@ impl Loop<'_> {
     fn open(&mut self, options: Options) {
         self.options = options;
         let timeout = self.shared.core().timeouts().connect;
-        match Link::open(&self.options, timeout) {
+        match Link::open(&self.options, timeout, self.port) {
             Ok(link) => {
+                self.port = link.port();
                 let link = Arc::new(link);
                 self.receiver = Receiver::new();
                 self.is_full = false;

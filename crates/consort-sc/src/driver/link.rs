@@ -1,7 +1,7 @@
 //! The socket to a server. Any thread may send; the I/O thread receives.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -28,16 +28,15 @@ fn wildcard(address: SocketAddr) -> SocketAddr {
     // A server that listens on all addresses is reached through the local one.
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            (std::net::Ipv6Addr::LOCALHOST, v6.port()).into()
-        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
         address => address,
     }
 }
 
 impl Link {
-    /// Opens a socket; a TCP connection is waited for at most `timeout`.
-    pub(super) fn open(options: &Options, timeout: Duration) -> Result<Self> {
+    /// Opens a socket; a TCP connection is waited for at most `timeout`. A datagram socket has the
+    /// port `from` if that is free: a server knows its clients by their ports.
+    pub(super) fn open(options: &Options, timeout: Duration, from: Option<u16>) -> Result<Self> {
         let address = wildcard(SocketAddr::new(options.ip_address, options.port));
         let fail = |error: io::Error| {
             let refused = error.kind() == io::ErrorKind::ConnectionRefused;
@@ -57,6 +56,14 @@ impl Link {
                 }
                 let _ = socket.set_send_buffer_size(RECEIVE_BUFFER / 8);
                 socket.set_nonblocking(true).map_err(fail)?;
+                if let Some(port) = from {
+                    let any: IpAddr = match address {
+                        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+                    };
+                    // Taken by somebody else meanwhile: any other does.
+                    let _ = socket.bind(&SocketAddr::new(any, port).into());
+                }
                 socket.connect(&address.into()).map_err(fail)?;
                 Ok(Link::Udp(socket.into()))
             }
@@ -73,6 +80,14 @@ impl Link {
                 stream.set_nonblocking(true).map_err(fail)?;
                 Ok(Link::Tcp { stream, backlog: Mutex::default() })
             }
+        }
+    }
+
+    /// The port of a datagram socket.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Link::Udp(socket) => Some(socket.local_addr().ok()?.port()),
+            Link::Tcp { .. } => None,
         }
     }
 

@@ -258,8 +258,8 @@ impl Shared {
             // A reply comes when the time does.
             let later = outgoing.seconds.map(|seconds| {
                 let ahead = seconds - unix_now();
-                core.timeouts().request
-                    + Duration::try_from_secs_f64(ahead.max(0.0)).unwrap_or(Duration::ZERO)
+                let ahead = Duration::try_from_secs_f64(ahead.max(0.0)).unwrap_or(Duration::MAX);
+                ahead.saturating_add(core.timeouts().request)
             });
             match core.wait_for(request, slot.clone(), later, now) {
                 Ok(number) if waits.is_empty() => waits = number..number + 1,

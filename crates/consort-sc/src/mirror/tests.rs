@@ -195,6 +195,34 @@ fn the_root_stays_what_it_is() {
     assert_eq!(mirror.parentage(1000), [1, 0]);
 }
 
+/// A server that has lost its mind, or is none.
+#[test]
+fn what_no_server_has_is_bounded() {
+    // Groups in groups: as deep as an answer may be, and no deeper.
+    let mut mirror = Mirror::default();
+    let nested = |id: i32| info(id, id - 1, -1, -1, true);
+    (1..=512).for_each(|id| drop(mirror.go(&nested(id))));
+    assert_eq!(mirror.tree(0).map(|tree| tree.walk().len()), Some(512));
+    (513..200_000).for_each(|id| drop(mirror.go(&nested(id))));
+    assert_eq!(mirror.tree(0), None);
+    assert!(mirror.tree(199_900).is_some());
+    assert!(!mirror.is_stale());
+    // Nodes without end.
+    let mut mirror = Mirror::default();
+    let unordered = |id: i32| NodeInfo { is_unordered: true, ..info(id, 0, -1, -1, false) };
+    (1..MAXIMUM_NODES as i32 + 9).for_each(|id| drop(mirror.go(&unordered(id))));
+    assert!(mirror.is_stale());
+    assert_eq!(mirror.ids().len(), MAXIMUM_NODES);
+    mirror.moved(&unordered(i32::MAX));
+    assert!(!mirror.contains(i32::MAX));
+    // Doubts that each hold what stands there.
+    let all: Vec<i32> = (1000..5000).collect();
+    let mut mirror = seeded(&all);
+    (5000..6000).for_each(|id| drop(mirror.go(&synth(id, -1, -1))));
+    let held: usize = mirror.doubts.iter().map(|doubt| doubt.between.len()).sum();
+    assert!(held <= MAXIMUM_DOUBTS * MAXIMUM_BETWEEN && mirror.is_stale(), "{held}");
+}
+
 mod properties {
     use super::*;
     use proptest::prelude::*;

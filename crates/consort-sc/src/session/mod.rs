@@ -172,7 +172,14 @@ impl Session {
         buffer: &Buffer,
         indices: &[u32],
     ) -> Result<Vec<(u32, f32)>> {
-        self.context.ask_buffer(buffer, indices)?.await
+        if indices.len() <= GetBuffer::LIMIT {
+            return self.context.ask_buffer(buffer, indices)?.await;
+        }
+        let mut values = Vec::new();
+        for part in indices.chunks(GetBuffer::LIMIT) {
+            values.extend(self.context.ask_buffer(buffer, part)?.await?);
+        }
+        Ok(values)
     }
 
     /// Any number of samples: asked for in parts that the server can answer.

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::Session;
 use crate::context::NodeReference;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::Mirror;
+use crate::mirror::{MAXIMUM_NODES, Mirror};
 use crate::pending::Pending;
 use crate::queries::{NodeInfo, parse_controls};
 use crate::requests::{DumpTree, GetSynthControls, Sync};
@@ -151,6 +151,12 @@ impl Session {
         let mut infos: HashMap<i32, Option<NodeInfo>> = HashMap::new();
         let mut is_whole = true;
         while !ask.is_empty() {
+            if infos.len() > MAXIMUM_NODES {
+                return Err(Error::new(
+                    ErrorKind::Protocol,
+                    format!("the server speaks of more than {MAXIMUM_NODES} nodes"),
+                ));
+            }
             let mut waiting = Vec::new();
             while waiting.len() < AT_ONCE
                 && let Some(node) = ask.pop_first()
@@ -203,7 +209,10 @@ impl Session {
             }
         }
         mirror.tree(id).ok_or_else(|| {
-            Error::new(ErrorKind::RequestFailed, format!("group {id} has gone meanwhile"))
+            Error::new(
+                ErrorKind::RequestFailed,
+                format!("group {id} has gone meanwhile, or groups nest too deep in it"),
+            )
         })
     }
 

@@ -597,6 +597,9 @@ fn large_replies_and_requests() {
     assert_eq!(server.get_buffer_range(&buffer, 0, 100_000).unwrap(), values);
     // One answer above 8,192 bytes.
     assert_eq!(server.get_buffer_range(&buffer, 0, 1634).unwrap(), values[..1634]);
+    let indices: Vec<u32> = (0..20_000).map(|at| at * 5 % 100_000).collect();
+    let expected: Vec<(u32, f32)> = indices.iter().map(|at| (*at, values[*at as usize])).collect();
+    assert_eq!(server.get_buffer(&buffer, &indices).unwrap(), expected);
     let error = server.ask_buffer_range(&buffer, 0, 20_000).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let bus = server.add_bus(CalculationRate::Control).unwrap();
@@ -769,6 +772,20 @@ fn callbacks_and_events() {
     server.submit(requests::QueryNodes { ids: vec![4711] }).unwrap();
     assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), "/fail");
     assert_eq!(events.try_next(), None);
+    let (told, tell) = std::sync::mpsc::channel();
+    server.register_osc_callback_async_with(
+        OscPattern::new("/n_info", [4712.into()]),
+        Some(OscPattern::new("/fail", ["/n_query".into()])),
+        true,
+        move |message| {
+            let told = told.clone();
+            async move { told.send(message.address).unwrap() }
+        },
+    );
+    server.submit(requests::QueryNodes { ids: vec![4712] }).unwrap();
+    assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), "/fail");
+    // Once only: its sender is gone with it.
+    assert!(tell.recv_timeout(PATIENCE).is_err());
     // Async callbacks.
     let (told, tell) = std::sync::mpsc::channel();
     let inside = server.asynchronous();

@@ -21,6 +21,8 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("fake::a_task_goes_on_during_a_large_write", a_task_goes_on_during_a_large_write),
     ("fake::notifications_that_come_late", notifications_that_come_late),
     ("fake::an_end_before_its_start", an_end_before_its_start),
+    ("fake::patience_without_end", patience_without_end),
+    ("fake::answers_that_lie", answers_that_lie),
 ];
 
 /// A UDP server of a few words: answers the handshake, and what `answer` says.
@@ -355,4 +357,121 @@ fn an_end_before_its_start() {
     server.free_all_synthdefs().unwrap();
     server.sync().unwrap();
     assert_eq!(children(&server.default_group()), [1000]);
+}
+
+/// "For ever" is a deadline like any other.
+fn patience_without_end() {
+    let fake = Fake::start(Box::new(usual));
+    let ever = Duration::MAX;
+    let health =
+        HealthCheck { interval: ever, timeout: ever, backoff: f64::NAN, attempts: u32::MAX };
+    let timeouts = Timeouts {
+        boot: ever,
+        connect: ever,
+        quit: ever,
+        exit: ever,
+        log_out: ever,
+        request: ever,
+        health,
+    };
+    let server = Server::with_timeouts(fake.options(), None, timeouts).unwrap();
+    let events = server.events(EventFilter::default());
+    server.connect().unwrap();
+    assert!(events.next_timeout(ever).is_some());
+    server.sync().unwrap();
+    server.sync_with(1, ever).unwrap();
+    // A moment beyond all clocks that waits for an answer.
+    let moment = server.at(1e19).unwrap();
+    let status = moment.ask_status().unwrap();
+    moment.send().unwrap();
+    assert!(status.wait().is_ok());
+    for backoff in [-1.0, f64::INFINITY, 1e300] {
+        let health = HealthCheck { interval: Duration::ZERO, backoff, ..health };
+        server.set_timeouts(Timeouts { health, ..timeouts });
+        server.sync().unwrap();
+    }
+    server.force_quit().unwrap();
+    assert_eq!(server.boot_status(), BootStatus::Offline);
+}
+
+/// Whatever is answered is a value or an error, and the next question is answered again.
+fn answers_that_lie() {
+    let lies = Arc::new(Mutex::new(Vec::<Vec<u8>>::new()));
+    let said = lies.clone();
+    let fake = Fake::start(Box::new(move |message| {
+        let honest = ["/sync", "/status", "/notify", "/quit"].contains(&message.address.as_str());
+        if honest || said.lock().unwrap().is_empty() {
+            return usual(message);
+        }
+        said.lock().unwrap().clone()
+    }));
+    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    server.connect().unwrap();
+    let buffer = server.add_buffer(BufferContent::empty(1, 8)).unwrap();
+    let bus = server.add_bus(CalculationRate::Control).unwrap();
+    let synth = server.add_synth("tone", Placement::default(), NO_SETTINGS).unwrap();
+    let (i, f, d) =
+        (|it: i32| OscValue::from(it), |it: f32| OscValue::from(it), |it: f64| OscValue::from(it));
+    let text = |it: &str| OscValue::from(it);
+    let lie = |address: &str, arguments: Vec<OscValue>| {
+        *lies.lock().unwrap() = vec![encode(address, arguments)];
+    };
+    let protocol = |what: &str, result: Result<()>| {
+        let error = result.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{what}: {error}");
+    };
+    // Counts that are negative, or more than there is.
+    for count in [-1, i32::MIN, 3, i32::MAX] {
+        lie("/b_setn", vec![i(0), i(0), i(count), f(0.5)]);
+        protocol("/b_setn", server.get_buffer_range(&buffer, 0, 1).map(drop));
+        lie("/n_setn", vec![i(synth.id()), i(0), i(count), f(0.5)]);
+        protocol("/n_setn", server.get_synth_control_range(&synth, 0, 1).map(drop));
+        lie("/g_queryTree.reply", vec![i(0), i(1), i(count.max(3)), i(5), i(-1), text("tone")]);
+        protocol("tree", server.query_tree(1, false).map(drop));
+    }
+    // Types that are not expected, and nothing at all.
+    for value in [text("x"), OscValue::Blob(vec![0; 60_000]), OscValue::Nil] {
+        lie("/b_setn", vec![i(0), i(0), i(1), value.clone()]);
+        protocol("/b_setn", server.get_buffer_range(&buffer, 0, 1).map(drop));
+        lie("/b_set", vec![i(0), i(0), value.clone()]);
+        protocol("/b_set", server.get_buffer(&buffer, &[0]).map(drop));
+        lie("/b_info", vec![i(0), value.clone()]);
+        protocol("/b_info", server.query_buffer(&buffer).map(drop));
+        lie("/c_set", vec![i(0), value.clone()]);
+        protocol("/c_set", server.get_bus(&bus).map(drop));
+        lie("/n_set", vec![i(synth.id()), d(0.5), value.clone()]);
+        protocol("/n_set", server.get_synth_controls(&synth, [0]).map(drop));
+        lie("/n_info", vec![i(synth.id()), value.clone()]);
+        protocol("/n_info", server.query_node(&synth).map(drop));
+        lie("/version.reply", vec![value.clone()]);
+        protocol("/version.reply", server.query_version().map(drop));
+        // What nobody asked for: buffers and nodes without numbers.
+        for address in ["/done", "/fail", "/n_go", "/n_end", "/n_move", "/n_on", "/tr", "/synced"] {
+            lies.lock().unwrap().push(encode(address, [value.clone()]));
+        }
+        server.clear_schedule().unwrap();
+        server.sync().unwrap();
+    }
+    // Numbers that are none are handed on as they are.
+    lie("/c_set", vec![i(0), f(f32::NAN)]);
+    assert!(server.get_bus(&bus).unwrap().is_nan());
+    lie("/b_info", vec![i(0), i(i32::MIN), i(-1), d(f64::NAN)]);
+    assert_eq!(server.query_buffer(&buffer).unwrap().frame_count, i32::MIN);
+    // Nodes and buffers with any number, also in loops.
+    for id in [i32::MIN, -1, 0, 1, i32::MAX] {
+        let mut all = Vec::new();
+        for (address, parent) in [("/n_go", id), ("/n_move", 0), ("/n_move", id), ("/n_end", id)] {
+            all.push(encode(address, [id, parent, id, id, 1, id, id].map(OscValue::from)));
+        }
+        for command in ["/b_alloc", "/b_free"] {
+            all.push(encode("/done", [text(command), i(id)]));
+        }
+        *lies.lock().unwrap() = all;
+        server.clear_schedule().unwrap();
+        server.sync().unwrap();
+        let _ = server.root_node().children();
+    }
+    lies.lock().unwrap().clear();
+    assert_eq!(server.query_status().unwrap().group_count, 2);
+    server.disconnect().unwrap();
 }

@@ -15,6 +15,7 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("faults::reset_leaves_others_alone", reset_leaves_others_alone),
     ("faults::permanent_ids_of_every_client_come_back", permanent_ids_of_every_client_come_back),
     ("faults::disconnecting_logs_out", disconnecting_logs_out),
+    ("faults::lost_connections_use_up_no_logins", lost_connections_use_up_no_logins),
     ("faults::ids_are_divided_by_what_the_server_says", ids_are_divided_by_what_the_server_says),
     ("faults::a_replaced_node_leaves_the_mirror", a_replaced_node_leaves_the_mirror),
     ("faults::one_buffer_of_a_group", one_buffer_of_a_group),
@@ -204,6 +205,44 @@ fn disconnecting_logs_out() {
     }
 }
 
+/// A network that is away for a while: the server keeps the login of a client that nobody logged
+/// out, and that client is the one that comes back.
+fn lost_connections_use_up_no_logins() {
+    let server = booted_with(Options { maximum_logins: 2, ..options() });
+    let process = server.process_id().unwrap();
+    let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE, ..crate::lifecycle::quick() };
+    let options = Options { maximum_logins: 8, ..server.options() };
+    let client = Server::with_timeouts(options, None, timeouts).unwrap();
+    client.connect().unwrap();
+    let range = |client: &Server| {
+        let bus = client.add_bus(CalculationRate::Control).unwrap();
+        (client.client_id(), client.maximum_logins(), bus.id())
+    };
+    let first = range(&client);
+    client.add_group(Placement::default()).unwrap();
+    let mut groups = 1;
+    for _ in 0..4 {
+        stop(process);
+        eventually("the loss", || client.boot_status() == BootStatus::Offline);
+        resume(process);
+        client.connect().unwrap();
+        // What it made before is still there, and new nodes do not want its ids.
+        client.add_group(Placement::default()).unwrap();
+        groups += 1;
+        client.sync().unwrap();
+        assert_eq!(
+            client.query_tree(&client.default_group(), false).unwrap().children.len(),
+            groups
+        );
+        // Another number of logins would let its ids overlap with others'.
+        assert_eq!(range(&client), first);
+        client.sync().unwrap();
+    }
+    client.disconnect().unwrap();
+    let other = connected(&server);
+    other.sync().unwrap();
+}
+
 fn ids_are_divided_by_what_the_server_says() {
     // scsynth 3.13 rounds three logins up to four.
     let owner = booted_with(Options { maximum_logins: 3, ..options() });
@@ -301,6 +340,16 @@ fn shared_memory_for_others() {
     assert_eq!(scope.id(), 64);
     assert_eq!(scope.read().unwrap(), None);
     scope.free().unwrap();
+    // A server with fewer buses than a client believes: what lies behind them is not theirs.
+    let small = Options { control_bus_channel_count: 128, maximum_logins: 2, ..options() };
+    let owner = booted_with(small);
+    let believes = Options { control_bus_channel_count: 16_384, ..owner.options() };
+    let client = Server::new(believes).unwrap();
+    client.connect().unwrap();
+    let memory = client.shared_memory().expect("the memory of a server on this machine");
+    assert_eq!(memory.control_bus_count(), 128);
+    assert!(memory.set_control_bus(127, 0.5).is_ok());
+    assert_eq!(memory.set_control_bus(128, 0.5).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
 fn a_stale_shared_memory_file() {

@@ -221,6 +221,10 @@ pub(crate) fn stop(process: u32) {
     signal(process, "STOP");
 }
 
+pub(crate) fn resume(process: u32) {
+    signal(process, "CONT");
+}
+
 pub(crate) fn kill(process: u32) {
     signal(process, "KILL");
 }
