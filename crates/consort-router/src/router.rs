@@ -64,7 +64,8 @@ impl Handle {
     }
 
     /// Puts a value into the router as if it had come in on that channel. Does not block.
-    /// Returns false when there is no such channel or 4,096 values are waiting already.
+    /// Returns false when there is no such channel, the value is no number or 4,096 values are
+    /// waiting already.
     pub fn inject(&self, instance: InstanceId, channel: u32, value: f64) -> bool {
         let known = self
             .live
@@ -72,7 +73,7 @@ impl Handle {
             .get(instance.index())
             .is_some_and(|instance| (channel as usize) < instance.channels.len());
         let mut commands = self.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known || commands.len() >= COMMAND_LIMIT {
+        if !known || value.is_nan() || commands.len() >= COMMAND_LIMIT {
             return false;
         }
         commands.push_back(Command::Inject { instance, channel, value: value.clamp(0.0, 1.0) });

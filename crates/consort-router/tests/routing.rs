@@ -327,6 +327,7 @@ fn other_threads_inject_look_and_stop() {
     let watcher = std::thread::spawn(move || {
         assert!(!handle.inject(InstanceId(0), 7, 0.5), "no such channel");
         assert!(!handle.inject(InstanceId(9), 0, 0.5), "no such instance");
+        assert!(!handle.inject(InstanceId(0), 0, f64::NAN), "no number");
         assert!(handle.inject(InstanceId(source), 0, 0.75));
         let deadline = Instant::now() + Duration::from_secs(20);
         while handle.live().channel(InstanceId(sink), 0).is_none() {

@@ -10,7 +10,9 @@ const SONG: &[u8] = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x1c\0\xc0\x05\x
     \x83\x60\x80\x3c\x40\0\xf0\x05\x7e\x7f\x09\x01\xf7\x87\x40\xff\x2f\0";
 
 fn consort(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    // Tests that run under nohup ignore SIGHUP, which consort would do, too.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_consort")]);
     command.current_dir(folder).arg("midi").args(arguments).stdin(Stdio::null());
     command.env_remove("CONSORT_SEQ").env_remove("CONSORT_LOG");
     command
