@@ -9,16 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use python_support::{DEADLINE, Rig, Running, interpreter};
-
-const MAP: &str = "
-probe.go > py.script.go
-probe.again > py.script.again
-py.out > probe.out";
-
-fn show(source: &str) -> Running {
-    Rig::script(source).map(MAP).start()
-}
+use python_support::{DEADLINE, Rig, interpreter};
 
 #[test]
 fn a_script_that_closes_all_descriptors_and_hangs_is_started_again() {
@@ -31,7 +22,7 @@ def go(value):
 def again(value):
     midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.logged(&["WARN", "py", "closed the pipe to the show and runs on", "started again"]);
     running.send("again", 0.25);
@@ -47,7 +38,7 @@ def go(value):
 def again(value):
     midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.logged(&["WARN", "py", "has closed a pipe that is not its own"]);
     running.logged(&["WARN", "py", "started again"]);
@@ -68,7 +59,7 @@ def go(value):
 def again(value):
     midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.send("again", 0.5);
     running.logged(&["WARN", "py", "does not speak the protocol", "started again"]);
@@ -117,7 +108,7 @@ def go(value):
     print('end')
 def again(value): pass
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.printed("end");
     let (subprocess, fork) = ("subprocess []", "fork []");
@@ -145,7 +136,7 @@ def again(value):
     connection.sock.close()
     connection.sock = None
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     assert_eq!(running.values("out", 1), [0.5]);
     running.send("again", 0.5);
@@ -170,7 +161,7 @@ def go(value):
     midimonster.output('out', value)
 def again(value): midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     assert_eq!(running.values("out", 1), [0.5]);
     // Each is waited for: the worker has looked at its sockets when the last comes.
     for (step, channel) in ["go", "again", "again"].into_iter().enumerate() {
@@ -205,7 +196,7 @@ for own, peer in pairs:
 def go(value): midimonster.output('out', value)
 def again(value): pairs[-1][1].send(b'yes')
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.25);
     running.wait("both", |seen| seen.of("out").len() == 2);
     running.send("again", 1.0);
@@ -254,7 +245,7 @@ print('port', server.getsockname()[1])
 def go(value): pass
 def again(value): pass
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.wait("the port", |seen| seen.lines().iter().any(|line| line.starts_with("port ")));
     let port: u16 = running.witness.look(|seen| seen.lines()[0][5..].parse().unwrap());
     let mut clients: Vec<_> =
@@ -286,7 +277,7 @@ def go(value):
         terminal.read(1)
 def again(value): midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.logged(&["ERROR", "py", "OSError: [Errno 5]"]);
     running.send("again", 0.25);

@@ -6,16 +6,7 @@ mod python_support;
 
 use std::time::{Duration, Instant};
 
-use python_support::{DEADLINE, Rig, Running};
-
-const MAP: &str = "
-probe.go > py.script.go
-probe.again > py.script.again
-py.out > probe.out";
-
-fn show(source: &str) -> Running {
-    Rig::script(source).map(MAP).start()
-}
+use python_support::{DEADLINE, Rig};
 
 #[test]
 fn an_alarm_that_comes_after_its_handler_is_reported() {
@@ -26,7 +17,7 @@ signal.signal(signal.SIGALRM, late)
 def go(value): signal.setitimer(signal.ITIMER_REAL, 0.02)
 def again(value): midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.logged(&["ERROR", "py", "TimeoutError: too late"]);
     running.send("again", 0.25);
@@ -55,7 +46,7 @@ def again(value):
     time.sleep(0.2)
     midimonster.output('end', value)
 ";
-    let running = Rig::script(source).map(MAP).map("py.end > probe.end").start();
+    let running = Rig::handlers(source).map("py.end > probe.end").start();
     running.send("go", 0.5);
     assert_eq!(running.values("out", 2), [0.5, 1.0]);
     // The timer that has what was put out before a sleep leave is there again after a while.
@@ -84,7 +75,7 @@ def go(value):
     midimonster.interval(never, 3_000_000_000)
 def again(value): midimonster.output('out', value)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.send("again", 0.5);
     assert_eq!(running.values("out", 1), [0.5]);
@@ -132,7 +123,7 @@ def again(value):
         ended.append(child.wait())
     print('ended', *ended)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 1.0);
     assert_eq!(running.values("out", 4), [0.5, 0.25, 0.5, 1.0]);
     running.send("again", 1.0);
@@ -156,7 +147,7 @@ def again(value):
     asyncio.run(slowly(value))
     midimonster.output('out', 0)
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     assert_eq!(running.values("out", 1), [0.5]);
     running.send("again", 0.25);
@@ -177,7 +168,7 @@ def go(value):
 def again(value):
     midimonster.output('out', value)
 ";
-    let rig = Rig::script(source).map(MAP).map("py.a > probe.a\npy.b > probe.b");
+    let rig = Rig::handlers(source).map("py.a > probe.a\npy.b > probe.b");
     let running = rig.start();
     running.send("go", 0.5);
     for step in 1..=200 {
@@ -234,7 +225,7 @@ def go(value):
         print('nothing to read')
 def again(value): pass
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.printed("? nothing to read");
     running.logged(&["WARN", "py", "error", "bytes"]);
@@ -255,7 +246,7 @@ def go(value):
     time.sleep(1)
 def again(value): pass
 ";
-    let running = show(source);
+    let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.values("out", 1);
     running.stop().look(|seen| assert_eq!(seen.of("out"), [0.5, 0.125], "{:?}", seen.log));
@@ -276,7 +267,7 @@ def go(value):
         pass
 def again(value): midimonster.output('out', value)
 ";
-    let rig = Rig::script(source).loopback("bay").map(MAP).map("py.flood > bay.dump");
+    let rig = Rig::handlers(source).loopback("bay").map("py.flood > bay.dump");
     let running = rig.start();
     for step in 1..=100 {
         running.send("go", 0.5);
@@ -310,7 +301,7 @@ def again(value): midimonster.output('out', value)
 signal.signal(signal.SIGALRM, lambda number, frame: midimonster.output('flood', 0.75))
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 ";
-    let rig = Rig::script(source).loopback("bay").map(MAP).map("py.flood > bay.dump");
+    let rig = Rig::handlers(source).loopback("bay").map("py.flood > bay.dump");
     let running = rig.start();
     running.send("go", 0.5);
     running.printed("end");

@@ -112,6 +112,13 @@ fn supernova_plays_dies_and_comes_back() {
     assert_eq!(process_at(port), None, "the server that was started is ended");
 }
 
+/// A stranger's server is not ended, and nothing of the show is left on it.
+fn is_left_as_it_was(stranger: &mut Stranger, port: u16) {
+    assert!(stranger.is_running(), "a stranger's server is not ended");
+    let text = tree(&patient_client(port));
+    assert!(!text.contains("pad") && !text.contains("master"), "left behind:\n{text}");
+}
+
 #[test]
 fn a_stranger_dies_and_comes_back() {
     let Some(jack) = Jack::start("sc: a stranger dies") else { return };
@@ -150,11 +157,8 @@ fn a_stranger_dies_and_comes_back() {
     show.send("key", 0.0);
     show.until("the end", |show| last(show, "sounds") == 0.0 && last(show, "voices") == 0.0);
     show.finish();
-    assert!(stranger.is_running(), "a stranger's server is not ended");
     drop(watcher);
-    let watcher = patient_client(port);
-    let text = tree(&watcher);
-    assert!(!text.contains("pad") && !text.contains("master"), "left behind:\n{text}");
+    is_left_as_it_was(&mut stranger, port);
 }
 
 /// On another machine: no shared memory, and a network that is away for a while.
@@ -187,10 +191,7 @@ fn a_stranger_out_of_sight_is_found_again() {
     show.send("key", 1.0);
     show.until("sound again", |show| last(show, "sounds") == 1.0 && last(show, "meter") > 0.005);
     show.finish();
-    assert!(stranger.is_running(), "a stranger's server is not ended");
-    let watcher = patient_client(port);
-    let text = tree(&watcher);
-    assert!(!text.contains("pad") && !text.contains("master"), "left behind:\n{text}");
+    is_left_as_it_was(&mut stranger, port);
 }
 
 /// As Cmd-period in `sclang` does: it frees whatever plays, of every client.

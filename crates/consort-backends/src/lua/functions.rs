@@ -46,7 +46,7 @@ pub(super) struct Channel {
 /// What the functions and the instance share. Never borrowed while Lua runs.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// The instance's, for what the script prints.
+    /// The instance's, for what is logged.
     pub(super) name: String,
     pub(super) channels: Vec<Channel>,
     pub(super) by_name: HashMap<String, u32>,

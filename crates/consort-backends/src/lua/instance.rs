@@ -41,10 +41,10 @@ impl LuaInstance {
         }
     }
 
-    fn load(&mut self, instance: &str) -> Result<Interpreter, String> {
+    fn load(&mut self) -> Result<Interpreter, String> {
         let mut interpreter = Interpreter::new(Rc::clone(&self.shared), self.limit)
             .map_err(|error| format!("no interpreter: {error}"))?;
-        interpreter.load(&self.scripts, self.default_handler.as_deref(), instance)?;
+        interpreter.load(&self.scripts, self.default_handler.as_deref())?;
         Ok(interpreter)
     }
 
@@ -92,7 +92,7 @@ impl Instance for LuaInstance {
 
     fn start(&mut self, context: &mut Context<'_>) {
         self.set_time(context);
-        match self.load(context.name()) {
+        match self.load() {
             Ok(interpreter) => {
                 self.interpreter = Some(interpreter);
                 context.set_state(State::Up);
@@ -114,7 +114,7 @@ impl Instance for LuaInstance {
         self.set_time(context);
         for event in events {
             let Some(interpreter) = &mut self.interpreter else { return };
-            let errors = interpreter.handle(event.channel, event.value, context.name());
+            let errors = interpreter.handle(event.channel, event.value);
             if errors > 0 {
                 context.count_errors(errors);
             }
@@ -129,7 +129,7 @@ impl Instance for LuaInstance {
         let mut left = 2_048;
         while left > 0
             && let Some(interpreter) = &mut self.interpreter
-            && let Some(errors) = interpreter.run_due(context.now(), context.name())
+            && let Some(errors) = interpreter.run_due(context.now())
         {
             left -= 1;
             if errors > 0 {
@@ -143,8 +143,8 @@ impl Instance for LuaInstance {
     fn stop(&mut self, context: &mut Context<'_>) {
         self.set_time(context);
         if let Some(interpreter) = &mut self.interpreter {
-            let errors = interpreter.clean_up(context.name());
-            interpreter.report_counts(context.name());
+            let errors = interpreter.clean_up();
+            interpreter.report_counts();
             if errors > 0 {
                 context.count_errors(errors);
             }

@@ -178,7 +178,6 @@ impl Interpreter {
         &mut self,
         scripts: &[Script],
         default_handler: Option<&str>,
-        instance: &str,
     ) -> Result<(), String> {
         self.extend_path(scripts).map_err(|error| error.to_string())?;
         self.shared.borrow_mut().is_loading = true;
@@ -202,7 +201,10 @@ impl Interpreter {
             Some(name) => {
                 let handler = function(name);
                 if handler.is_none() {
-                    tracing::error!(instance, "the default handler `{name}` is no global function");
+                    tracing::error!(
+                        instance = shared.name,
+                        "the default handler `{name}` is no global function"
+                    );
                 }
                 mapped.map(|_| handler.clone()).collect()
             }
@@ -217,18 +219,18 @@ impl Interpreter {
     }
 
     /// Runs something under the time limit; returns how many errors it made.
-    fn run(&mut self, work: impl FnOnce() -> mlua::Result<()>, instance: &str) -> u64 {
+    fn run(&mut self, work: impl FnOnce() -> mlua::Result<()>) -> u64 {
         let result = self.guard.begin(&self.lua, 1).and_then(|()| work());
         let mut errors = std::mem::take(&mut self.shared.borrow_mut().errors);
         errors.extend(result.err());
         for error in &errors {
-            self.report(error, instance);
+            self.report(error);
         }
         errors.len() as u64
     }
 
     /// Says an error once, with its traceback; counts it after that.
-    fn report(&mut self, error: &Error, instance: &str) {
+    fn report(&mut self, error: &Error) {
         let text = error.to_string();
         let head = text.lines().next().unwrap_or_default().to_owned();
         if self.errors.len() >= ERROR_KINDS && !self.errors.contains_key(&head) {
@@ -237,24 +239,24 @@ impl Interpreter {
         let count = self.errors.entry(head).or_default();
         *count += 1;
         if *count == 1 {
-            tracing::error!(instance, "{text}");
+            tracing::error!(instance = self.shared.borrow().name, "{text}");
         }
     }
 
     /// Says how often errors came that were said only once.
-    pub(super) fn report_counts(&self, instance: &str) {
+    pub(super) fn report_counts(&self) {
         for (error, count) in self.errors.iter().filter(|(_, count)| **count > 1) {
-            tracing::error!(instance, "{count} times: {error}");
+            tracing::error!(instance = self.shared.borrow().name, "{count} times: {error}");
         }
     }
 
     /// A value has come to a channel.
-    pub(super) fn handle(&mut self, channel: u32, value: f64, instance: &str) -> u64 {
+    pub(super) fn handle(&mut self, channel: u32, value: f64) -> u64 {
         let mut errors = 0;
         if let Some(Some(handler)) = self.handlers.get(channel as usize) {
             let handler = handler.clone();
             self.shared.borrow_mut().current = Some(channel);
-            errors = self.run(|| handler.call(value), instance);
+            errors = self.run(|| handler.call(value));
             self.shared.borrow_mut().current = None;
         }
         // The handler still saw the value before this one.
@@ -263,20 +265,18 @@ impl Interpreter {
     }
 
     /// Runs what is due; returns how many errors there were, or none when nothing is due.
-    pub(super) fn run_due(&mut self, now: Instant, instance: &str) -> Option<u64> {
+    pub(super) fn run_due(&mut self, now: Instant) -> Option<u64> {
         let due = self.shared.borrow_mut().schedule.take_due(now)?;
         let shared = Rc::clone(&self.shared);
         Some(match due {
-            Due::Call(function) => self.run(|| function.call(()), instance),
-            Due::Resume(thread, woken) => {
-                self.run(|| resume(&shared, thread, Some(woken)), instance)
-            }
+            Due::Call(function) => self.run(|| function.call(())),
+            Due::Resume(thread, woken) => self.run(|| resume(&shared, thread, Some(woken))),
         })
     }
 
     /// Calls the clean-up handler.
-    pub(super) fn clean_up(&mut self, instance: &str) -> u64 {
+    pub(super) fn clean_up(&mut self) -> u64 {
         let handler = self.shared.borrow_mut().cleanup.take();
-        handler.map_or(0, |handler| self.run(|| handler.call(()), instance))
+        handler.map_or(0, |handler| self.run(|| handler.call(())))
     }
 }

@@ -195,6 +195,13 @@ impl Rig {
         Rig::new().file("script.py", source).python("py", &[("module", "script")])
     }
 
+    /// With one script, too: the channels `go` and `again` of the probe call its handlers of
+    /// those names, what it puts out on `out` comes to the probe's `out`.
+    pub fn handlers(source: &str) -> Self {
+        let map = "probe.go > py.script.go\nprobe.again > py.script.again\npy.out > probe.out";
+        Rig::script(source).map(map)
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

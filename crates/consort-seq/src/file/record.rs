@@ -151,7 +151,10 @@ impl Recording {
     /// Releases what all tracks still hold, at a time, but not before their last events: events
     /// were lost, the ends of notes may have been among them.
     pub fn release_all(&mut self, time: RealTime) {
-        let tick = self.tick(time);
+        self.release_all_at(self.tick(time));
+    }
+
+    fn release_all_at(&mut self, tick: u64) {
         for track in 0..self.held.len() {
             self.release_at(track, tick);
         }
@@ -170,9 +173,7 @@ impl Recording {
     #[must_use]
     pub fn finish(mut self, end: RealTime) -> MidiFile {
         let end = self.last.iter().fold(self.tick(end), |end, last| end.max(*last));
-        for track in 0..self.held.len() {
-            self.release_at(track, end);
-        }
+        self.release_all_at(end);
         self.file.ends.fill(end);
         self.file.arrange();
         self.file
