@@ -311,45 +311,60 @@ def exchange(binary):
     check("stops with status 0", consort.stop() == 0)
 
 
+class Wire:
+    """A veth pair between two network namespaces, `here` and `there`."""
+
+    NAMES = ("consort0", "consort1")
+
+    def __init__(self, *addresses):
+        self.here, self.there = (f"consort-{end}{os.getpid()}" for end in "ab")
+        self.addresses = addresses
+
+    @classmethod
+    def lay(cls, *addresses):
+        """The namespaces; None where they cannot be had."""
+        wire = cls(*addresses)
+        if os.geteuid() != 0 or not shutil.which("ip"):
+            return None
+        if wire.ip("netns", "add", wire.here, good=False).returncode:
+            return None
+        wire.ip("netns", "add", wire.there)
+        return wire
+
+    def ip(self, *arguments, good=True):
+        return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=good)
+
+    def inside(self, space, *command):
+        """A command that runs in one of them."""
+        return ["ip", "netns", "exec", space, *command]
+
+    def plug(self):
+        near, far = self.NAMES
+        pair = ["link", "add", near, "type", "veth", "peer", "name", far, "netns", self.there]
+        self.ip("-n", self.here, *pair)
+        for space, name, address in zip((self.here, self.there), self.NAMES, self.addresses):
+            self.ip("-n", space, "address", "add", f"{address}/24", "dev", name)
+            self.ip("-n", space, "link", "set", name, "up")
+
+    def cut(self):
+        for space in (self.here, self.there):
+            self.ip("netns", "delete", space, good=False)
+
+
 def interface_returns(binary):
     """Multicast goes on when a network interface vanishes and returns: a namespace with a veth
     pair, one end in a namespace of its own."""
-    tool = shutil.which("ip")
-    here, there = f"consort-a{os.getpid()}", f"consort-b{os.getpid()}"
-
-    def ip(*arguments, good=True):
-        return subprocess.run([tool, *arguments], capture_output=True, text=True, check=good)
-
-    if os.geteuid() != 0 or not tool or ip("netns", "add", here, good=False).returncode:
+    wire = Wire.lay("10.9.8.1", "10.9.8.2")
+    if not wire:
         return skip("network namespaces (root and iproute2 are needed)")
-    ip("netns", "add", there)
 
     def plug():
-        ip(
-            "-n",
-            here,
-            "link",
-            "add",
-            "light0",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "light1",
-            "netns",
-            there,
-        )
-        for space, name, address in (
-            (here, "light0", "10.9.8.1/24"),
-            (there, "light1", "10.9.8.2/24"),
-        ):
-            ip("-n", space, "address", "add", address, "dev", name)
-            ip("-n", space, "link", "set", name, "up")
-        ip("-n", here, "route", "add", "239.0.0.0/8", "dev", "light0")
+        wire.plug()
+        wire.ip("-n", wire.here, "route", "add", "239.0.0.0/8", "dev", wire.NAMES[0])
 
     consort = None
     try:
-        ip("-n", here, "link", "set", "lo", "up")
+        wire.ip("-n", wire.here, "link", "set", "lo", "up")
         plug()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "show.cfg"
@@ -371,19 +386,20 @@ def interface_returns(binary):
                 "s.sendto(p,('239.255.0.9',5568))\n"
             )
             with open(log, "w") as file:
-                command = [tool, "netns", "exec", here, binary, "run", str(path)]
+                command = wire.inside(wire.here, binary, "run", str(path))
                 consort = subprocess.Popen(command, stderr=file)
 
             def said(words, value=None):
                 def test():
                     if value is not None:
-                        ip("netns", "exec", there, sys.executable, "-c", sender, str(value))
+                        command = wire.inside(wire.there, sys.executable, "-c", sender, str(value))
+                        subprocess.run(command, capture_output=True, text=True, check=True)
                     return words in log.read_text()
 
                 return bool(until(words, test))
 
             check("multicast comes in over a veth", said("value 51", 51))
-            ip("-n", here, "link", "delete", "light0")
+            wire.ip("-n", wire.here, "link", "delete", wire.NAMES[0])
             check("the interface is missed", said("waiting"))
             plug()
             check("multicast comes in again when it has returned", said("value 102", 102))
@@ -392,22 +408,15 @@ def interface_returns(binary):
     finally:
         if consort and consort.poll() is None:
             consort.kill()
-        ip("netns", "delete", here, good=False)
-        ip("netns", "delete", there, good=False)
+        wire.cut()
 
 
 def address_changes(binary):
     """OSC goes on when the machine's address changes: a namespace with a veth pair, and whoever
     listens in a namespace of its own."""
-    tool = shutil.which("ip")
-    here, there = f"consort-c{os.getpid()}", f"consort-d{os.getpid()}"
-
-    def ip(*arguments, good=True):
-        return subprocess.run([tool, *arguments], capture_output=True, text=True, check=good)
-
-    if os.geteuid() != 0 or not tool or ip("netns", "add", here, good=False).returncode:
+    wire = Wire.lay("10.9.7.1", "10.9.7.2")
+    if not wire:
         return skip("network namespaces (root and iproute2 are needed)")
-    ip("netns", "add", there)
     listen = (
         "import socket\n"
         "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
@@ -416,11 +425,7 @@ def address_changes(binary):
     )
     running = []
     try:
-        veth = ["link", "add", "osc0", "type", "veth", "peer", "name", "osc1", "netns"]
-        ip("-n", here, *veth, there)
-        for space, name, address in ((here, "osc0", "10.9.7.1/24"), (there, "osc1", "10.9.7.2/24")):
-            ip("-n", space, "address", "add", address, "dev", name)
-            ip("-n", space, "link", "set", name, "up")
+        wire.plug()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "show.cfg"
             log = Path(folder) / "log"
@@ -431,18 +436,18 @@ def address_changes(binary):
             )
             with open(log, "w") as file:
                 for space, command in (
-                    (there, [sys.executable, "-c", listen]),
-                    (here, [binary, "run", str(path)]),
+                    (wire.there, [sys.executable, "-c", listen]),
+                    (wire.here, [binary, "run", str(path)]),
                 ):
-                    command = [tool, "netns", "exec", space, *command]
-                    running.append(subprocess.Popen(command, stdout=file))
+                    running.append(subprocess.Popen(wire.inside(space, *command), stdout=file))
 
             def heard(words):
                 return bool(until(words, lambda: words in log.read_text()))
 
             check("OSC goes out over a veth", heard("from 10.9.7.1"))
-            ip("-n", here, "address", "delete", "10.9.7.1/24", "dev", "osc0")
-            ip("-n", here, "address", "add", "10.9.7.5/24", "dev", "osc0")
+            own = ("dev", wire.NAMES[0])
+            wire.ip("-n", wire.here, "address", "delete", "10.9.7.1/24", *own)
+            wire.ip("-n", wire.here, "address", "add", "10.9.7.5/24", *own)
             check("OSC goes out from another address", heard("from 10.9.7.5"))
             running[1].send_signal(signal.SIGTERM)
             check("stops with status 0", running[1].wait(DEADLINE) == 0)
@@ -451,8 +456,7 @@ def address_changes(binary):
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        ip("netns", "delete", here, good=False)
-        ip("netns", "delete", there, good=False)
+        wire.cut()
 
 
 def main():
