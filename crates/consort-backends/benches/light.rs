@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use consort_backends::net::{DatagramSocket, OutgoingDatagrams};
 use consort_backends::{artnet, sacn};
-use consort_router::testing::Stage;
+use consort_router::testing::TestShow;
 use support::allocations;
 
 #[global_allocator]
@@ -74,7 +74,7 @@ type Body = fn(u16, u16, &AtomicBool, &mpsc::Sender<()>) -> Account;
 
 /// The router with 64 instances of each backend and 32,768 mappings.
 fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Account {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.backend(&artnet::DESCRIPTOR, &[("bind", &format!("127.0.0.1 {input}"))]);
     stage.backend(&sacn::DESCRIPTOR, &[("bind", "127.0.0.1 0")]);
     let destination = format!("127.0.0.1 {output}");

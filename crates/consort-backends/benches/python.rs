@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use consort_backends::{osc, python};
 use consort_router::config::{ChannelRef, Show, ShowInstance};
-use consort_router::testing::Stage;
+use consort_router::testing::TestShow;
 use consort_router::{
     ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems, Router,
     State, Usage,
@@ -248,7 +248,7 @@ fn serve(arguments: &[String]) -> io::Result<()> {
     };
     let python = interpreter();
     let local = |port: &str| format!("127.0.0.1 {port}");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.directory = folder.into();
     let value = ("/x", "f 0.0 1.0");
     stage.instance(&osc::DESCRIPTOR, "in", &[("bind", &local(input)), value]);
@@ -494,7 +494,7 @@ fn memory(process: u32) -> io::Result<(u64, u64)> {
 fn start_of_sixteen(folder: &str) -> io::Result<()> {
     println!("\n16 instances, from the start of the router until all are imported");
     for round in 1..=3 {
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         stage.directory = folder.into();
         let python = interpreter();
         let names: Vec<String> = (0..16).map(|number| format!("py{number}")).collect();

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use consort_backends::{midi, sc};
 use consort_osc::{OscMessage, OscPacket, OscValue};
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 use consort_seq::{Embedded, Engine, Event, Port, SequencerClient};
 use sc_support::{Jack, client, free_port, process_at, signal};
 
@@ -60,7 +60,7 @@ impl Keyboard {
 
 /// A show with a MIDI instance that hears the keyboard, and a pad that it plays.
 fn show(keyboard: &str, options: &[(&str, &str)]) -> Performance {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.backend(&midi::DESCRIPTOR, &[("engine", "embedded")]);
     stage.instance(&midi::DESCRIPTOR, "keys", &[("read", keyboard)]);
     stage.instance(&sc::DESCRIPTOR, "sound", options);

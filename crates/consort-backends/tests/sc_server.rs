@@ -8,13 +8,13 @@ mod sc_support;
 use std::time::{Duration, Instant};
 
 use consort_backends::sc::DESCRIPTOR;
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 use consort_sc::Server;
 use consort_sc::synthdef::prelude::*;
 use sc_support::{Jack, client, free_port, process_at, signal};
 
 /// Adds an instance `sound` that starts a server at `port`.
-fn boots(stage: &mut Stage, jack: &Jack, port: u16, options: &[(&str, &str)]) {
+fn boots(stage: &mut TestShow, jack: &Jack, port: u16, options: &[(&str, &str)]) {
     let all = jack.instance_options(port);
     let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let all: Vec<(&str, &str)> = all.chain(options.iter().copied()).collect();
@@ -41,7 +41,7 @@ fn synths(server: &Server) -> usize {
 fn a_note_is_heard_and_nothing_is_left_of_it() {
     let Some(jack) = Jack::start("sc: a note is heard") else { return };
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     boots(&mut stage, &jack, port, &[("voice.pad", "default"), ("rate", "100")]);
     for (source, target) in [
         ("probe.key", "sound.pad.note60"),
@@ -81,7 +81,7 @@ fn a_note_is_heard_and_nothing_is_left_of_it() {
 fn a_killed_server_comes_back_with_everything() {
     let Some(jack) = Jack::start("sc: a killed server comes back") else { return };
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options = [
         ("voice.pad", "pad"),
         ("voice.kick", "kick"),
@@ -183,7 +183,7 @@ fn anothers_server_is_used_and_left() {
     let Some(jack) = Jack::start("sc: another's server") else { return };
     let options = jack.server_options();
     let address = format!("127.0.0.1:{}", options.port);
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let instance = [("server", address.as_str()), ("voice.pad", "default"), ("synth.r", "delay")];
     stage.instance(&DESCRIPTOR, "sound", &instance);
     stage.map("probe.key", "sound.pad.note60");
@@ -226,7 +226,7 @@ fn sounds_send_triggers_replies_and_buses() {
     let path = folder.path().join("clock.scsyndef");
     let samples = hound_free_wav(folder.path());
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options = [
         ("synthdef", path.to_str().expect("UTF-8")),
         ("synth.clock", "clock"),
@@ -299,7 +299,7 @@ fn a_thousand_notes_a_second_leave_an_empty_tree() {
     let Some(jack) = Jack::start("sc: a thousand notes a second") else { return };
     for (protocol, synthdef) in [("udp", "default"), ("udp", "pad"), ("tcp", "pad")] {
         let port = free_port();
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         let options = [
             ("voice.pad", synthdef),
             ("voice.pad.polyphony", "64"),

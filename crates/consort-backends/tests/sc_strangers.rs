@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use consort_backends::sc::DESCRIPTOR;
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 use consort_sc::{Server, find_executable};
 use sc_support::{Jack, Network, PATIENCE, Stranger, client, free_port, process_at, signal};
 
@@ -37,7 +37,7 @@ fn patient_client(port: u16) -> Server {
     server
 }
 
-fn maps(stage: &mut Stage) {
+fn maps(stage: &mut TestShow) {
     for (source, target) in [
         ("probe.key", "sound.pad.note60"),
         ("probe.mix", "sound.room.mix"),
@@ -72,7 +72,7 @@ fn supernova_plays_dies_and_comes_back() {
     }
     let Some(jack) = Jack::start("sc: supernova") else { return };
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let all = jack.instance_options(port);
     let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let all: Vec<(&str, &str)> =
@@ -125,7 +125,7 @@ fn a_stranger_dies_and_comes_back() {
     let port = free_port();
     let address = format!("127.0.0.1:{port}");
     let mut stranger = Stranger::start(&jack, port, 4);
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options: Vec<_> = PLAYS.into_iter().chain([("server", address.as_str())]).collect();
     stage.instance(&DESCRIPTOR, "sound", &options);
     maps(&mut stage);
@@ -171,7 +171,7 @@ fn a_stranger_out_of_sight_is_found_again() {
     drop(patient_client(port));
     let network = Network::to(port);
     let address = format!("127.0.0.1:{}", network.port());
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options: Vec<_> = PLAYS.into_iter().chain([("server", address.as_str())]).collect();
     stage.instance(&DESCRIPTOR, "sound", &options);
     maps(&mut stage);
@@ -200,7 +200,7 @@ fn what_another_frees_is_made_again() {
     let Some(jack) = Jack::start("sc: another frees everything") else { return };
     for protocol in ["udp", "tcp"] {
         let port = free_port();
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         let all = jack.instance_options(port);
         let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let all: Vec<(&str, &str)> = all.chain(PLAYS).chain([("protocol", protocol)]).collect();

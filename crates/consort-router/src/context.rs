@@ -103,7 +103,7 @@ impl<'a> Context<'a> {
 
     /// The router as another instance of the backend sees it, where something shared (a
     /// sequencer client) serves several.
-    pub fn of(&mut self, instance: InstanceId) -> Context<'_> {
+    pub fn for_instance(&mut self, instance: InstanceId) -> Context<'_> {
         Context { shared: self.shared, instance }
     }
 

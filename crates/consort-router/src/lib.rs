@@ -23,6 +23,7 @@ mod router;
 mod routes;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod warn_once;
 
 pub use backend::{
     Backend, BackendDescriptor, ChannelError, ChannelSyntax, Instance, InstanceConfig, Readiness,
@@ -33,3 +34,4 @@ pub use event::{Event, InstanceId};
 pub use live::{Live, State};
 pub use options::{OptionFamily, OptionKind, OptionSpec, Options, Problem, Problems};
 pub use router::{Handle, Router, RunError};
+pub use warn_once::WarnOnce;

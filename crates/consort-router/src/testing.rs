@@ -23,7 +23,7 @@ type Log = Rc<RefCell<Vec<(String, f64)>>>;
 
 /// A show in the making. The probe is its first instance, with the name `probe`; every channel
 /// name will do.
-pub struct Stage {
+pub struct TestShow {
     show: Show,
     backends: HashMap<&'static str, usize>,
     log: Log,
@@ -56,13 +56,13 @@ impl Instance for Probe {
     }
 }
 
-impl Default for Stage {
+impl Default for TestShow {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Stage {
+impl TestShow {
     /// A stage with nothing but the probe.
     pub fn new() -> Self {
         let log = Log::default();
@@ -73,7 +73,7 @@ impl Stage {
             instance: Box::new(Probe { log: Rc::clone(&log), ..Probe::default() }),
             channels: Vec::new(),
         });
-        Stage { show, backends: HashMap::new(), log, directory: PathBuf::from(".") }
+        TestShow { show, backends: HashMap::new(), log, directory: PathBuf::from(".") }
     }
 
     fn options(&self, specs: &'static [crate::OptionSpec], pairs: &[(&str, &str)]) -> Options {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use consort_router::Usage;
-use consort_router::testing::{DEADLINE, Performance, Stage};
+use consort_router::testing::{DEADLINE, Performance, TestShow};
 use proptest::prelude::*;
 
 use super::DESCRIPTOR;
@@ -39,7 +39,7 @@ struct Show {
 impl Show {
     fn new(options: &[(&str, &str)], maps: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         stage.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
         stage.instance(&DESCRIPTOR, "net", options);
         for (from, to) in maps {
@@ -180,7 +180,7 @@ fn an_idle_universe_is_kept_alive() {
 #[test]
 fn a_poll_is_answered_for_each_instance() {
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let bind = format!("127.0.0.1 {port} announce=10.1.2.3");
     stage.backend(&DESCRIPTOR, &[("bind", &bind)]);
     stage.instance(&DESCRIPTOR, "in", &[("net", "1"), ("universe", "0x45")]);
@@ -234,7 +234,7 @@ fn a_poll_is_answered_for_each_instance() {
 #[test]
 fn two_instances_of_one_universe_both_hear_it() {
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
     for name in ["a", "b"] {
         stage.instance(&DESCRIPTOR, name, &[]);
@@ -249,7 +249,7 @@ fn two_instances_of_one_universe_both_hear_it() {
 
 #[test]
 fn an_address_that_this_machine_lacks_is_waited_for() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.backend(&DESCRIPTOR, &[("bind", "192.0.2.77 6454")]);
     stage.instance(&DESCRIPTOR, "net", &[]);
     stage.map("net.1", "probe.a");
@@ -260,7 +260,7 @@ fn an_address_that_this_machine_lacks_is_waited_for() {
 
 #[test]
 fn what_is_wrong_is_explained() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let problems = stage.try_instance(&DESCRIPTOR, "net", &[("interface", "1")]).expect_err("one");
     assert!(problems[0].message.contains("no interface 1"), "{problems:?}");
     stage.instance(&DESCRIPTOR, "net", &[]);

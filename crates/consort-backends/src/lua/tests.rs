@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 
 use super::DESCRIPTOR;
 
@@ -31,7 +31,7 @@ impl Drop for Folder {
 /// to it.
 fn show(name: &str, script: &str, options: &[(&str, &str)], channels: &[&str]) -> Performance {
     let folder = Folder::new(name, &[("s.lua", script)]);
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.directory.clone_from(&folder.0);
     let mut all = vec![("script", "s.lua")];
     all.extend(options);
@@ -99,7 +99,7 @@ fn a_default_handler_takes_every_channel() {
 fn names_of_the_interface_are_channels_without_handlers() {
     let script = "function output2(value) end output('output', 0.5)";
     let folder = Folder::new("names", &[("s.lua", script)]);
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.directory.clone_from(&folder.0);
     stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
     stage.map("probe.a", "lua.interval");
@@ -247,7 +247,7 @@ fn several_scripts_share_one_interpreter_and_find_modules() {
             ("half.lua", "return function(value) return value / 2 end"),
         ],
     );
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.directory.clone_from(&folder.0);
     stage.instance(&DESCRIPTOR, "lua", &[("script", "one.lua"), ("script", "two.lua")]);
     stage.map("probe.in1", "lua.in1");
@@ -260,7 +260,7 @@ fn several_scripts_share_one_interpreter_and_find_modules() {
 #[test]
 fn code_stands_in_the_configuration_itself() {
     let folder = Folder::new("code", &[("s.lua", "scale = scale * 2")]);
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.directory.clone_from(&folder.0);
     let code = "function in1(value) output('out', value * scale) end";
     stage.instance(
@@ -286,7 +286,7 @@ fn scripts_that_cannot_be_loaded_are_explained() {
         ("loop", "while true do end", "more than 200 ms", false),
     ] {
         let folder = Folder::new(name, &[("s.lua", script)]);
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         stage.directory.clone_from(&folder.0);
         stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua"), ("time-limit", "20")]);
         stage.map("probe.a", "lua.in1");
@@ -299,10 +299,10 @@ fn scripts_that_cannot_be_loaded_are_explained() {
         show.send("a", 1.0);
         assert_eq!(show.counters("lua").dropped, 1);
     }
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "lua", &[("script", "/no/such/file.lua")]);
     assert!(stage.check("lua")[0].message.contains("/no/such/file.lua"));
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "lua", &[("script", "/dev/zero")]);
     assert!(stage.check("lua")[0].message.contains("not a regular file"));
 }
@@ -340,7 +340,7 @@ fn a_script_may_begin_with_a_mark_and_the_name_of_an_interpreter() {
         assert_eq!(show.receive(1), named(&[("out", 0.5)]), "{start:?}");
     }
     let folder = Folder::new("hash", &[("s.lua", "#!/usr/bin/lua")]);
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.directory.clone_from(&folder.0);
     stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
     assert_eq!(stage.check("lua"), []);

@@ -154,7 +154,7 @@ impl Shared {
             let Some(member) = self.members.iter().find(|it| it.port == event.dest().port) else {
                 continue;
             };
-            member.state.borrow_mut().receive(event, &mut context.of(member.instance));
+            member.state.borrow_mut().receive(event, &mut context.for_instance(member.instance));
         }
         let count = batch.len();
         batch.clear();
@@ -182,7 +182,7 @@ impl Shared {
         );
         context.count_errors(1);
         for member in &self.members {
-            let mut of = context.of(member.instance);
+            let mut of = context.for_instance(member.instance);
             of.count_dropped(1);
             let mut state = member.state.borrow_mut();
             state.forget_input(&mut of);
@@ -198,7 +198,7 @@ impl Shared {
     ) {
         let own = client.client_id();
         for member in &self.members {
-            let mut of = context.of(member.instance);
+            let mut of = context.for_instance(member.instance);
             let mut state = member.state.borrow_mut();
             match announcement {
                 Announcement::PortExited(address) if address.client != own => {
@@ -236,7 +236,7 @@ impl Shared {
             let _ = context.deregister(&mut SourceFd(&descriptor));
         }
         for member in self.members.drain(..) {
-            member.state.borrow_mut().lost(reason, &mut context.of(member.instance));
+            member.state.borrow_mut().lost(reason, &mut context.for_instance(member.instance));
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use consort_osc::{OscMessage, OscPacket, OscValue, Packet};
-use consort_router::testing::{DEADLINE, Performance, Stage};
+use consort_router::testing::{DEADLINE, Performance, TestShow};
 use consort_router::{State, Usage};
 
 use super::DESCRIPTOR;
@@ -41,7 +41,7 @@ fn next(socket: &UdpSocket) -> String {
 /// A show with one instance `osc` that receives; returns it with a sender.
 fn receiving(options: &[(&str, &str)], channels: &[&str]) -> (Performance, UdpSocket) {
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let bind = format!("127.0.0.1 {port}");
     let mut all = vec![("bind", bind.as_str())];
     all.extend(options);
@@ -59,7 +59,7 @@ fn receiving(options: &[(&str, &str)], channels: &[&str]) -> (Performance, UdpSo
 /// A show with one instance `osc` that sends to the socket returned.
 fn sending(options: &[(&str, &str)], channels: &[&str]) -> (Performance, UdpSocket) {
     let (socket, port) = peer();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let destination = format!("127.0.0.1 {port}");
     let mut all = vec![("destination", destination.as_str())];
     all.extend(options);
@@ -232,7 +232,7 @@ fn learn_replies_to_the_last_sender_and_to_a_port_if_one_is_given() {
     let (peer, port) = peer();
     for destination in ["learn".to_owned(), format!("learn@{port}")] {
         let at = free_port();
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         let bind = format!("127.0.0.1 {at}");
         stage.instance(&DESCRIPTOR, "osc", &[("bind", &bind), ("destination", &destination)]);
         stage.map("probe.a", "osc./a");
@@ -261,7 +261,7 @@ fn v6_first() -> bool {
 #[test]
 fn a_host_name_is_looked_up_in_the_background() {
     let (socket, port) = peer();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "osc", &[("destination", &format!("localhost {port}"))]);
     stage.map("probe.a", "osc./a");
     let mut show = stage.start();
@@ -275,7 +275,7 @@ fn a_host_name_is_looked_up_in_the_background() {
 #[test]
 fn a_port_in_use_is_waited_for() {
     let (socket, port) = peer();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "osc", &[("bind", &format!("127.0.0.1 {port}"))]);
     stage.map("osc./a", "probe.a");
     let mut show = stage.start();
@@ -289,7 +289,7 @@ fn a_port_in_use_is_waited_for() {
 
 #[test]
 fn what_cannot_be_mapped_is_explained() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "osc", &[("bind", "127.0.0.1 9"), ("/xy", "ff 0 1 0 1")]);
     for (channel, words) in [
         ("osc.a", "no OSC address"),
@@ -319,7 +319,7 @@ fn wrong_options_are_explained() {
         (&[("bind", "0.0.0.0 1"), ("destination", "::1 2")], "IPv6"),
     ];
     for (options, words) in cases {
-        let problems = Stage::new().try_instance(&DESCRIPTOR, "osc", options).expect_err(words);
+        let problems = TestShow::new().try_instance(&DESCRIPTOR, "osc", options).expect_err(words);
         assert!(problems.iter().any(|it| it.message.contains(words)), "{options:?}: {problems:?}");
     }
 }
@@ -398,7 +398,7 @@ fn values_for_an_instance_without_a_destination_are_warned_of() {
         (&[("bind", "127.0.0.1 9"), ("destination", "learn")], true, false),
         (&[("bind", "127.0.0.1 9"), ("transport", "tcp")], true, false),
     ] {
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         stage.instance(&DESCRIPTOR, "osc", options);
         match target {
             true => stage.map("probe.a", "osc./a"),
@@ -411,7 +411,7 @@ fn values_for_an_instance_without_a_destination_are_warned_of() {
 
 fn tcp_show(framing: &str, learn: bool) -> (Performance, u16) {
     let port = TcpListener::bind("127.0.0.1:0").expect("one").local_addr().expect("one").port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let bind = format!("127.0.0.1 {port}");
     let mut options = vec![("bind", bind.as_str()), ("transport", "tcp"), ("framing", framing)];
     if learn {
@@ -529,7 +529,7 @@ fn a_destination_over_tcp_is_connected_to_again() {
 fn connect_again(host: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("one").port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let destination = format!("{host} {port}");
     stage.instance(&DESCRIPTOR, "osc", &[("destination", &destination), ("transport", "tcp")]);
     stage.map("probe.out", "osc./out");

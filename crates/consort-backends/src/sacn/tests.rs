@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use consort_router::testing::{DEADLINE, Performance, Stage};
+use consort_router::testing::{DEADLINE, Performance, TestShow};
 use proptest::prelude::*;
 
 use super::DESCRIPTOR;
@@ -42,7 +42,7 @@ fn packet(data: &Data<'_>) -> Vec<u8> {
 
 fn show(options: &[(&str, &str)], maps: &[(&str, &str)]) -> (Performance, SocketAddr) {
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let bind = format!("127.0.0.1 {port} local");
     stage.backend(&DESCRIPTOR, &[("bind", &bind), ("name", "Consort test")]);
     let mut all = vec![("universe", "1")];
@@ -108,7 +108,7 @@ fn values_come_in_by_unicast_and_by_multicast() {
 #[test]
 fn more_groups_than_one_socket_can_join() {
     let port = free_port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
     for universe in 1..=64 {
         let name = format!("u{universe}");
@@ -240,7 +240,7 @@ fn universes_are_announced_in_their_group() {
         .join_multicast_v4(&group(super::DISCOVERY_UNIVERSE), &Ipv4Addr::LOCALHOST)
         .expect("joined");
     let socket: UdpSocket = listener.into();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let bind = format!("127.0.0.1 {port} local");
     stage.backend(&DESCRIPTOR, &[("bind", &bind)]);
     for universe in ["7", "3", "9"] {
@@ -283,7 +283,7 @@ fn discovery_has_pages() {
 #[test]
 fn what_is_wrong_is_explained() {
     let bad = |options: &[(&str, &str)], words: &str| {
-        let problems = Stage::new().try_instance(&DESCRIPTOR, "net", options).expect_err(words);
+        let problems = TestShow::new().try_instance(&DESCRIPTOR, "net", options).expect_err(words);
         assert!(problems.iter().any(|it| it.message.contains(words)), "{problems:?}");
     };
     bad(&[], "`universe` is missing");

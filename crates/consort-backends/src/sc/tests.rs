@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use consort_osc::{OscMessage, OscPacket, OscValue};
 use consort_router::Usage;
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 
 use proptest::prelude::*;
 
@@ -143,8 +143,8 @@ fn go(node: i32) -> Vec<OscValue> {
     [node, 900_002, -1, -1, 0].map(OscValue::from).to_vec()
 }
 
-fn stage(fake: &Fake, options: &[(&str, &str)]) -> Stage {
-    let mut stage = Stage::new();
+fn stage(fake: &Fake, options: &[(&str, &str)]) -> TestShow {
+    let mut stage = TestShow::new();
     let address = fake.address();
     let options: Vec<(&str, &str)> =
         [("server", address.as_str())].into_iter().chain(options.iter().copied()).collect();
@@ -191,7 +191,7 @@ fn a_note_is_a_packet_and_the_servers_word_comes_back() {
 #[test]
 fn a_server_that_comes_late_and_goes_is_waited_for() {
     let port = Fake::start().port();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let address = format!("127.0.0.1:{port}");
     stage.instance(&DESCRIPTOR, "sound", &[("server", address.as_str()), ("voice.pad", "pad")]);
     stage.map("probe.key", "sound.pad.note60");
@@ -319,7 +319,7 @@ fn a_score_is_written_when_the_show_ends() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("show.osc");
     let path = path.to_str().expect("UTF-8");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options = [("server", "score"), ("score", path), ("voice.bell", "bell")];
     stage.instance(&DESCRIPTOR, "sound", &options);
     stage.map("probe.key", "sound.bell.note60");
@@ -363,7 +363,7 @@ fn a_server_under_jack_is_connected_to_the_sound_card() {
 }
 
 fn refused(options: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let problems = stage.try_instance(&DESCRIPTOR, "sound", options).expect_err("refused");
     problems.into_iter().map(|it| (it.message, it.hint.unwrap_or_default())).collect()
 }
@@ -435,7 +435,7 @@ fn bad_options_are_told_with_what_was_probably_meant() {
 
 #[test]
 fn a_voice_that_is_cut_is_warned_of() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let cut = [("voice.r", "reverb"), ("voice.r.end", "cut")];
     assert!(stage.try_instance(&DESCRIPTOR, "quiet", &cut).is_ok());
     let options = consort_router::Options::from_pairs(DESCRIPTOR.instance_options, &cut[..1]);
@@ -448,7 +448,7 @@ fn a_voice_that_is_cut_is_warned_of() {
 
 #[test]
 fn channels_that_are_not_there_are_told() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options = [
         ("voice.pad", "pad"),
         ("synth.room", "reverb"),
@@ -503,7 +503,7 @@ proptest! {
         let mut problems = consort_router::Problems::new();
         let config = super::Config::read(&options, &mut problems);
         prop_assert_eq!(config.is_some(), problems.is_ok());
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         stage.instance(&DESCRIPTOR, "sound", &pairs[..2]);
         if let Err(error) = stage.channel(&format!("sound.{channel}"), usage)
             && let Some((start, end)) = error.range
@@ -548,7 +548,7 @@ proptest! {
 
 #[test]
 fn no_server_program_is_a_reason_to_wait() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let options = [("program", "no-such-scsynth"), ("voice.pad", "pad")];
     stage.instance(&DESCRIPTOR, "sound", &options);
     stage.map("probe.a", "probe.b");

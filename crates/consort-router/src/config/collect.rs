@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Sink, quoted};
 use super::files::{Files, SIZE_LIMIT};
-use super::nearest::{MIDIMONSTER_BACKENDS, did_you_mean, nearest};
+use super::midimonster::MIDIMONSTER_BACKENDS;
 use super::section::{Kind, Section};
 use super::source::{SourceId, Sources, Span};
 use super::syntax::{Arrow, Mode, Statement, parse};
 use crate::backend::BackendDescriptor;
+use consort_suggest::{did_you_mean, nearest};
 
 /// How deep files may include each other.
 pub const INCLUDE_DEPTH: usize = 32;

@@ -8,13 +8,13 @@ use super::build::Made;
 use super::collect::{Hidden, Mapping, Named};
 use super::diagnostic::{Diagnostic, Sink, counted, grouped, quoted};
 use super::expression::Expression;
-use super::nearest::did_you_mean;
 use super::overrides::sorted;
 use super::section::{Section, ceiling, floor};
 use super::source::{Sources, Span};
 use super::syntax::Arrow;
 use crate::backend::{ChannelError, Usage};
 use crate::event::InstanceId;
+use consort_suggest::did_you_mean;
 
 /// How many mappings a show can have.
 pub const MAPPING_LIMIT: u64 = 1_000_000;

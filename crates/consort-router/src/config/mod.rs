@@ -15,7 +15,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzz;
 mod mapping;
-mod nearest;
+mod midimonster;
 mod overrides;
 mod section;
 mod source;

@@ -3,10 +3,10 @@
 use super::collect::{Collector, unknown_backend};
 use super::diagnostic::{Diagnostic, quoted};
 use super::files::Files;
-use super::nearest::did_you_mean;
 use super::section::{Kind, Section};
 use super::source::{SourceId, Sources, Span};
 use crate::backend::BackendDescriptor;
+use consort_suggest::did_you_mean;
 
 /// What an [`Override`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

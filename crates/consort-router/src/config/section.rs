@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Sink, quoted};
-use super::nearest::{did_you_mean, nearest};
 use super::source::{Sources, Span};
 use crate::backend::BackendDescriptor;
 use crate::options::{
     OptionEntry, OptionFamily, OptionKind, OptionSpec, Options, Problem, Problems,
 };
+use consort_suggest::{did_you_mean, nearest};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

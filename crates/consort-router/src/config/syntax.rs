@@ -5,8 +5,8 @@
 //! (`name = value`) or, in `[map]`, a mapping (`source > target`).
 
 use super::diagnostic::{Diagnostic, counted, quoted, unseen};
-use super::nearest::nearest;
 use super::source::{SourceId, Span};
+use consort_suggest::nearest;
 
 /// How long a line may be, in bytes.
 pub const LINE_LIMIT: usize = 1024 * 1024;

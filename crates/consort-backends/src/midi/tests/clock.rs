@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 use consort_seq::{ClockKind, Embedded, Event, EventType, Payload};
 
 use super::super::DESCRIPTOR;
@@ -16,7 +16,7 @@ fn clock_out_has_its_tempo_on_the_virtual_clock() {
     let device = Device::new(&engine.clone().into(), "Drums");
     let queue = device.client.create_queue("stamps").expect("a queue");
     queue.start_now().expect("started");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "midi", &[]);
     stage.map("probe.tempo", "midi.tempo");
     let mut show = stage.start();

@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout)] // the log of one round is part of the result
 
 use consort_router::State;
-use consort_router::testing::Stage;
+use consort_router::testing::TestShow;
 use consort_seq::Event;
 
 use super::super::DESCRIPTOR;
@@ -13,7 +13,7 @@ fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() 
     let engine = engine();
     let (log, _guard) = Log::start();
     let synth = Device::new(&engine, "Synth");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "keys", &[("read", "Hot Keys")]);
     stage.instance(&DESCRIPTOR, "synth", &[("write", "Synth")]);
     stage.map("keys.ch0.note60", "synth.ch1.note72");
@@ -65,7 +65,7 @@ fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() 
 #[test]
 fn the_device_to_send_to_comes_late_goes_and_comes_again() {
     let engine = engine();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "synth", &[("write", "Late Synth:Late Synth port")]);
     stage.map("probe.note", "synth.ch0.note60");
     let mut show = stage.start();
@@ -90,14 +90,14 @@ fn the_device_to_send_to_comes_late_goes_and_comes_again() {
 #[test]
 fn a_connection_that_others_take_away_is_not_made_again_until_the_device_returns() {
     let engine = engine();
-    let mut stage = Stage::new();
-    stage.backend(&DESCRIPTOR, &[("name", "Stage")]);
+    let mut stage = TestShow::new();
+    stage.backend(&DESCRIPTOR, &[("name", "TestShow")]);
     stage.instance(&DESCRIPTOR, "midi", &[("read", "Pads")]);
     stage.map("midi.ch0.note60", "probe.note");
     let pads = Device::new(&engine, "Pads");
     let mut show = stage.start();
     show.until_state("midi", "up");
-    let ours = pads.client.find_port("Stage:midi").expect("the virtual port").address();
+    let ours = pads.client.find_port("TestShow:midi").expect("the virtual port").address();
     pads.send(Event::note_on(0, 60, 127).expect("valid"));
     assert_eq!(show.receive(1), pairs(&[("note", 1.0)]));
     pads.port.disconnect_to(ours).expect("disconnected");
@@ -119,13 +119,13 @@ fn a_connection_that_others_take_away_is_not_made_again_until_the_device_returns
 fn a_connection_made_by_others_counts_too_and_two_sources_hold_a_note_together() {
     let engine = engine();
     let (one, two) = (Device::new(&engine, "One"), Device::new(&engine, "Two"));
-    let mut stage = Stage::new();
-    stage.backend(&DESCRIPTOR, &[("name", "Stage")]);
+    let mut stage = TestShow::new();
+    stage.backend(&DESCRIPTOR, &[("name", "TestShow")]);
     stage.instance(&DESCRIPTOR, "midi", &[]);
     stage.map("midi.ch0.note60", "probe.note");
     let mut show = stage.start();
     show.until_state("midi", "up");
-    let ours = one.client.find_port("Stage:midi").expect("the virtual port").address();
+    let ours = one.client.find_port("TestShow:midi").expect("the virtual port").address();
     one.port.connect_to(ours).expect("connected");
     two.port.connect_to(ours).expect("connected");
     one.send(Event::note_on(0, 60, 127).expect("valid"));
@@ -141,7 +141,7 @@ fn a_connection_made_by_others_counts_too_and_two_sources_hold_a_note_together()
 #[test]
 fn a_device_that_goes_with_its_pedal_down_lets_go_of_it() {
     let engine = engine();
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
     for channel in ["ch0.note60", "ch0.cc64", "ch0.cc66", "ch0.cc1"] {
         stage.map(&format!("midi.{channel}"), &format!("probe.{channel}"));

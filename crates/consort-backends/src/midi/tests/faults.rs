@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout)] // the figure of the flood is part of the result
 
 use consort_router::config::{Severity, load_text};
-use consort_router::testing::Stage;
+use consort_router::testing::TestShow;
 use consort_router::{State, Usage};
 use consort_seq::{Engine, Event};
 
@@ -94,7 +94,7 @@ fn a_receiver_that_is_stuck_holds_up_nobody() {
 
 #[test]
 fn a_mapping_out_of_range_is_told_with_the_range() {
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "midi", &[]);
     let error = stage.channel("midi.ch16.cc1", Usage::Source).expect_err("out of range");
     assert_eq!(error.message, "MIDI channel 16 is out of range: expected 0 to 15");
@@ -117,7 +117,7 @@ fn a_second_device_of_one_direction_is_an_error() {
 /// What the instance says of a sequencer that cannot be opened, while the show runs.
 fn waits_for(engine: Engine) -> String {
     ENGINE.set(Some(engine));
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
     stage.map("probe.cc", "midi.ch0.cc1");
     stage.map("probe.tempo", "midi.tempo");
@@ -151,7 +151,7 @@ fn detect_logs_what_arrives_mapped_or_not() {
     let engine = engine();
     let (log, _guard) = Log::start();
     let keys = Device::new(&engine, "Keys");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.backend(&DESCRIPTOR, &[("detect", "on")]);
     stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
     stage.map("midi.ch0.cc1", "probe.cc");
@@ -173,7 +173,7 @@ fn a_flood_passes_without_loss_and_in_order() {
     let count = 50_000;
     let engine = engine();
     let (keys, synth) = (Device::new(&engine, "Keys"), Device::new(&engine, "Synth"));
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys"), ("write", "Synth")]);
     for channel in 0..16 {
         stage.map(&format!("midi.ch{channel}.pitch"), &format!("midi.ch{channel}.pitch"));

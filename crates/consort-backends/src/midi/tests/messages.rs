@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use consort_router::testing::Stage;
+use consort_router::testing::TestShow;
 use consort_seq::{Event, Payload};
 use proptest::prelude::*;
 
@@ -311,7 +311,7 @@ proptest! {
     ) {
         let engine = engine();
         let (keys, synth) = (Device::new(&engine, "Keys"), Device::new(&engine, "Synth"));
-        let mut stage = Stage::new();
+        let mut stage = TestShow::new();
         stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys"), ("write", "Synth")]);
         for channel in ["ch0.cc7", "ch0.pitch", "ch0.nrpn5"] {
             stage.map(&format!("midi.{channel}"), &format!("midi.{channel}"));

@@ -9,7 +9,7 @@ mod messages;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use consort_router::testing::{Performance, Stage};
+use consort_router::testing::{Performance, TestShow};
 use consort_seq::{ClockKind, Embedded, Engine, Event, EventType, Port, SequencerClient};
 
 use super::DESCRIPTOR;
@@ -84,7 +84,7 @@ impl Device {
 fn receiving(channels: &[&str]) -> (Performance, Device) {
     let engine = engine();
     let device = Device::new(&engine, "Keys");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
     for channel in channels {
         stage.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
@@ -98,7 +98,7 @@ fn receiving(channels: &[&str]) -> (Performance, Device) {
 fn sending(options: &[(&str, &str)], channels: &[&str]) -> (Performance, Device) {
     let engine = engine();
     let device = Device::new(&engine, "Synth");
-    let mut stage = Stage::new();
+    let mut stage = TestShow::new();
     let mut all = vec![("write", "Synth")];
     all.extend(options);
     stage.instance(&DESCRIPTOR, "midi", &all);
