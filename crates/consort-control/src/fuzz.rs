@@ -2,12 +2,12 @@
 
 use crate::{Answer, Lines, Request};
 
-/// Reads `bytes` as a client's and as a server's stream. The first byte says in pieces of which
-/// size the rest arrives, the second how long a line may be.
+/// Reads `bytes` as a client's and as a server's stream. The first byte is the size of
+/// the pieces in which the rest arrives, the second limits the length of a line.
 ///
 /// # Panics
-/// When lines depend on how the stream is cut, more is kept than may be, or a message that was
-/// read is written as another.
+/// When lines depend on how the stream is split, the buffer exceeds its limit, or a decoded message
+/// is encoded differently.
 pub fn control_line(bytes: &[u8]) {
     let [size, limit, stream @ ..] = bytes else { return };
     let (size, limit) = (usize::from(*size).max(1), usize::from(*limit) * 16);

@@ -1,4 +1,4 @@
-//! The control socket of a running show: what can be asked, what is answered, and lines of
+//! The protocol of the control socket of a running show: requests, answers, and lines of
 //! bounded length. No I/O; `consort run` is the server, `consort monitor` and `consort status`
 //! are clients.
 //!
@@ -13,9 +13,10 @@
 //! nonsense                                                  {"error":"…"}
 //! ```
 //!
-//! Both sides treat the other as a stranger: lines are bounded ([`REQUEST_LIMIT`],
-//! [`ANSWER_LIMIT`]), nothing here recurses with its input, and what cannot be read is an error.
+//! Neither side trusts the other: lines are bounded ([`REQUEST_LIMIT`], [`ANSWER_LIMIT`]), nothing
+//! here recurses with its input, and a line that cannot be decoded is an error.
 
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
 mod lines;

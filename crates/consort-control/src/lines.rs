@@ -1,36 +1,36 @@
-//! Bytes of a stream, cut into lines.
+//! Splits a stream of bytes into lines.
 
-/// A line is longer than its reader takes. The stream is of no use after it: where the next
-/// line begins is not known.
+/// A line is longer than its reader accepts. The stream cannot be used after it, because the start
+/// of the next line is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a line is longer than {limit} bytes")]
 pub struct TooLong {
-    /// The longest line that is taken, in bytes.
+    /// The longest line that is accepted, in bytes.
     pub limit: usize,
 }
 
-/// Cuts a stream into lines. Keeps no more than one line's limit and what was pushed last: take
-/// all lines before the next push.
+/// Splits a stream into lines. It buffers at most one line and the bytes pushed last, provided that
+/// the caller takes all lines before the next push.
 #[derive(Debug)]
 pub struct Lines {
     buffer: Vec<u8>,
-    /// What was given out already.
+    /// How many bytes of `buffer` were returned already.
     taken: usize,
-    /// What holds no line's end.
+    /// How many bytes of `buffer` were searched for the end of a line.
     scanned: usize,
     limit: usize,
-    is_broken: bool,
+    is_too_long: bool,
 }
 
 impl Lines {
     /// A reader of lines of at most `limit` bytes, their ends not counted.
     pub fn new(limit: usize) -> Self {
-        Lines { buffer: Vec::new(), taken: 0, scanned: 0, limit, is_broken: false }
+        Lines { buffer: Vec::new(), taken: 0, scanned: 0, limit, is_too_long: false }
     }
 
-    /// Takes what was read from the stream; ignored after a line that was too long.
+    /// Appends bytes read from the stream; ignored after a line that was too long.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.is_broken {
+        if self.is_too_long {
             return;
         }
         self.buffer.drain(..self.taken);
@@ -45,13 +45,13 @@ impl Lines {
     /// When a line is longer than the limit, now and at every call after it.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let too_long = TooLong { limit: self.limit };
-        if self.is_broken {
+        if self.is_too_long {
             return Err(too_long);
         }
         let end = self.buffer[self.scanned..].iter().position(|&byte| byte == b'\n');
-        let end = end.map(|at| self.scanned + at);
+        let end = end.map(|offset| self.scanned + offset);
         if end.unwrap_or(self.buffer.len()) - self.taken > self.limit {
-            self.is_broken = true;
+            self.is_too_long = true;
             self.buffer = Vec::new();
             (self.taken, self.scanned) = (0, 0);
             return Err(too_long);
@@ -66,7 +66,7 @@ impl Lines {
         Ok(Some(&self.buffer[line]))
     }
 
-    /// Whether a line has begun whose end has not come. Ask when all lines were taken.
+    /// Whether the buffer holds the beginning of a line. Call it when all lines were taken.
     pub fn is_partial(&self) -> bool {
         self.buffer.len() > self.taken
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused_as_soon_as_it_is_too_long() {
+    fn a_line_without_end_is_rejected_as_soon_as_it_is_too_long() {
         let mut lines = Lines::new(3);
         lines.push(b"abc");
         assert_eq!(lines.next_line(), Ok(None));

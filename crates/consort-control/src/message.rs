@@ -1,16 +1,16 @@
-//! What is asked and answered.
+//! Requests and answers.
 
 use serde::{Deserialize, Serialize};
 
-/// What a client asks; one a line.
+/// A request of a client; one a line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// What does not change while the show runs: [`Answer::Layout`].
+    /// Asks for what does not change while the show runs: [`Answer::Layout`].
     Layout,
-    /// What changes: [`Answer::Reading`].
+    /// Asks for what changes: [`Answer::Reading`].
     Read {
-        /// The number of the first line of the log that is wanted.
+        /// The number of the first log line to return.
         log_from: u64,
     },
     /// Sends a value as if it had come in on a channel of the show: [`Answer::Injected`].
@@ -19,12 +19,12 @@ pub enum Request {
         instance: u32,
         /// The channel's place in the instance, from 0.
         channel: u32,
-        /// 0.0 to 1.0; what is outside is clipped.
+        /// 0.0 to 1.0; values outside are clipped.
         value: f64,
     },
 }
 
-/// What a show answers; one a line.
+/// An answer of a show; one a line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -32,19 +32,19 @@ pub enum Answer {
     Layout(Layout),
     /// To [`Request::Read`].
     Reading(Reading),
-    /// To [`Request::Inject`]: false when there is no such channel, or when too many values
-    /// wait already.
+    /// To [`Request::Inject`]: false when the channel does not exist or when too many values
+    /// are waiting already.
     Injected(bool),
-    /// To what cannot be answered, and to a client for whom there is no room.
+    /// To an invalid request, and to a client above the limit of clients.
     Error(String),
 }
 
 /// What does not change while a show runs.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Layout {
-    /// The configuration.
+    /// The path of the configuration.
     pub show: String,
-    /// The process that runs it.
+    /// The id of the process that runs it.
     pub process: u32,
     /// In the order of the configuration.
     pub instances: Vec<LayoutInstance>,
@@ -53,7 +53,7 @@ pub struct Layout {
 /// An instance and its channels.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct LayoutInstance {
-    /// As the configuration names it.
+    /// Its name in the configuration.
     pub name: String,
     /// The name of its backend.
     pub backend: String,
@@ -72,9 +72,9 @@ pub struct Reading {
     pub instances: Vec<InstanceReading>,
     /// Last value and number of values of every channel, in the layout's order.
     pub values: Vec<(f64, u64)>,
-    /// Lines of the log since the number asked for, as far as they are kept.
+    /// Log lines from the requested number on, as far as they are kept.
     pub log: Vec<String>,
-    /// The number of the line that comes next.
+    /// The number of the next line.
     pub log_next: u64,
 }
 
@@ -83,7 +83,7 @@ pub struct Reading {
 pub struct InstanceReading {
     /// `starting`, `up`, `waiting`, `failed` or `stopped`.
     pub state: String,
-    /// Why, where there is a why.
+    /// The reason of `waiting` and `failed`.
     pub reason: Option<String>,
     /// Values that came in through it.
     pub incoming: u64,
@@ -91,13 +91,13 @@ pub struct InstanceReading {
     pub outgoing: u64,
     /// Values that it, or its queue, dropped.
     pub dropped: u64,
-    /// Errors it met.
+    /// Errors of this instance.
     pub errors: u64,
 }
 
-/// A line is no message of this protocol.
+/// A line is not a message of this protocol.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} cannot be read: {source}")]
+#[error("invalid {what}: {source}")]
 pub struct DecodeError {
     what: &'static str,
     source: serde_json::Error,
@@ -112,9 +112,9 @@ impl Request {
     /// Reads a line without its end.
     ///
     /// # Errors
-    /// When it is no request.
+    /// When it is not a request.
     pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
-        serde_json::from_slice(line).map_err(|source| DecodeError { what: "the request", source })
+        serde_json::from_slice(line).map_err(|source| DecodeError { what: "request", source })
     }
 }
 
@@ -127,14 +127,14 @@ impl Answer {
     /// Reads a line without its end.
     ///
     /// # Errors
-    /// When it is no answer.
+    /// When it is not an answer.
     pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
-        serde_json::from_slice(line).map_err(|source| DecodeError { what: "the answer", source })
+        serde_json::from_slice(line).map_err(|source| DecodeError { what: "answer", source })
     }
 }
 
 fn encode(message: &impl Serialize) -> Vec<u8> {
-    // Maps with keys that are no strings are all that serde_json cannot write.
+    // Serialization fails only for maps whose keys are not strings; these messages have none.
     let mut line = serde_json::to_vec(message).expect("messages are JSON");
     line.push(b'\n');
     line

@@ -2,12 +2,12 @@
 
 use crate::{Error, ErrorKind, Result};
 
-/// Checks that `address` is one that a method or channel may have: `/` before every name, no
-/// empty name, and none of the characters that OSC 1.0 keeps for itself (space and
+/// Checks that `address` is valid for a method or channel: `/` before every name, no
+/// empty name, and none of the characters that OSC 1.0 reserves (space and
 /// `# * , / ? [ ] { }`) nor control characters.
 ///
-/// Other than the specification, letters beyond ASCII are accepted: programs in the field send
-/// them as UTF-8.
+/// Unlike the specification, this accepts letters outside ASCII, which many programs send as
+/// UTF-8.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub fn validate_address(address: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether `address` has anything of a pattern in it: `? * [ ] { }` or `//`.
+/// Whether `address` contains a wildcard of patterns: `? * [ ] { }` or `//`.
 #[inline]
 pub fn is_pattern(address: &str) -> bool {
     let mut previous = 0;

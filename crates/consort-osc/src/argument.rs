@@ -52,7 +52,7 @@ pub enum Argument<'a> {
     Double(f64),
     /// `t`
     Time(TimeTag),
-    /// `S`, a string that systems with symbols tell apart.
+    /// `S`, a symbol, for systems that distinguish symbols from strings.
     Symbol(&'a str),
     /// `c`
     Char(char),
@@ -334,22 +334,22 @@ fn size_of(tag: u8, data: &[u8]) -> Option<usize> {
     })
 }
 
-/// The index of the first zero byte.
+/// The index of the first zero byte, if any.
 #[inline]
 pub(crate) fn zero(bytes: &[u8]) -> Option<usize> {
     // Four at a time: strings are padded to that, so the last step is never short in a
     // well-formed packet.
     let mut words = bytes.chunks_exact(4);
-    let mut at = 0;
+    let mut offset = 0;
     for word in &mut words {
         let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
         let found = word.wrapping_sub(0x0101_0101) & !word & 0x8080_8080;
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(offset + found.trailing_zeros() as usize / 8);
         }
-        at += 4;
+        offset += 4;
     }
-    words.remainder().iter().position(|&byte| byte == 0).map(|index| at + index)
+    words.remainder().iter().position(|&byte| byte == 0).map(|index| offset + index)
 }
 
 impl<'a> Iterator for Arguments<'a> {

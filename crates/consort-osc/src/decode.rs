@@ -11,12 +11,12 @@ pub(crate) const BUNDLE: &[u8; 8] = b"#bundle\0";
 /// `#bundle` and the time tag.
 pub(crate) const BUNDLE_HEADER: usize = 16;
 
-/// A message or a bundle, borrowed from the bytes it came in.
+/// A message or a bundle, borrowed from the bytes that contain it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Packet<'a> {
     /// An address with arguments.
     Message(Message<'a>),
-    /// Packets that belong together, with a time tag.
+    /// A time tag and packets.
     Bundle(Bundle<'a>),
 }
 
@@ -56,7 +56,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The bytes of this packet alone.
+    /// The bytes of this packet.
     #[inline]
     pub fn as_bytes(&self) -> &'a [u8] {
         match self {
@@ -65,8 +65,8 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// All messages in the order in which they stand, those of nested bundles included, without
-    /// their time tags. Neither recurses nor allocates.
+    /// All messages in order, including those of nested bundles, without their time tags.
+    /// Neither recurses nor allocates.
     #[inline]
     pub fn messages(&self) -> Messages<'a> {
         match *self {
@@ -81,7 +81,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Validates one packet that stands at `base` inside the whole and is in `depth` bundles.
+/// Validates one packet at offset `base` of the whole, nested in `depth` bundles.
 fn packet<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Result<Packet<'a>> {
     match bytes.first() {
         None => Err(Error::new(ErrorKind::Empty, base)),
@@ -103,24 +103,24 @@ fn bundle<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Re
         let kind = ErrorKind::Truncated { needed: BUNDLE_HEADER, available: bytes.len() };
         Error::new(kind, base)
     })?;
-    let mut at = BUNDLE_HEADER;
-    while at < bytes.len() {
-        let rest = &bytes[at..];
+    let mut offset = BUNDLE_HEADER;
+    while offset < bytes.len() {
+        let rest = &bytes[offset..];
         let Some((size, rest)) = rest.split_first_chunk::<4>() else {
             let kind = ErrorKind::Truncated { needed: 4, available: rest.len() };
-            return Err(Error::new(kind, base + at));
+            return Err(Error::new(kind, base + offset));
         };
         let size = i32::from_be_bytes(*size);
         let Ok(needed) = usize::try_from(size) else {
-            return Err(Error::new(ErrorKind::NegativeSize(size), base + at));
+            return Err(Error::new(ErrorKind::NegativeSize(size), base + offset));
         };
-        at += 4;
+        offset += 4;
         let Some(element) = rest.get(..needed) else {
             let kind = ErrorKind::Truncated { needed, available: rest.len() };
-            return Err(Error::new(kind, base + at));
+            return Err(Error::new(kind, base + offset));
         };
-        packet(element, base + at, depth + 1, limits)?;
-        at += needed;
+        packet(element, base + offset, depth + 1, limits)?;
+        offset += needed;
     }
     Ok(view)
 }
@@ -128,7 +128,7 @@ fn bundle<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Re
 /// Validates a message, whose first byte is known to be `/`.
 #[inline]
 fn message<'a>(bytes: &'a [u8], base: usize, limits: &Limits) -> Result<Message<'a>> {
-    let fail = |kind, at| Err(Error::new(kind, base + at));
+    let fail = |kind, offset| Err(Error::new(kind, base + offset));
     if !bytes.len().is_multiple_of(4) {
         return fail(ErrorKind::UnalignedSize(bytes.len()), 0);
     }
@@ -151,8 +151,8 @@ fn message<'a>(bytes: &'a [u8], base: usize, limits: &Limits) -> Result<Message<
     };
     let tags = &rest[1..tags_end];
     let data = &rest[padded(tags_end + 1)..];
-    let data_at = bytes.len() - data.len();
-    let left = arguments(tags, data, tags_at + 1, data_at, base, limits)?;
+    let data_offset = bytes.len() - data.len();
+    let left = arguments(tags, data, tags_at + 1, data_offset, base, limits)?;
     if left != 0 {
         return fail(ErrorKind::TrailingBytes(left), bytes.len() - left);
     }
@@ -165,7 +165,7 @@ fn arguments(
     tags: &[u8],
     data: &[u8],
     tags_at: usize,
-    data_at: usize,
+    data_offset: usize,
     base: usize,
     limits: &Limits,
 ) -> Result<usize> {
@@ -173,36 +173,35 @@ fn arguments(
         let kind = ErrorKind::TooManyArguments { limit: limits.arguments };
         return Err(Error::new(kind, base + tags_at + limits.arguments));
     }
-    let mut at = 0usize;
+    let mut offset = 0usize;
     let mut depth = 0usize;
     for (index, &tag) in tags.iter().enumerate() {
         let needed = match tag {
             b'i' | b'f' | b'r' | b'm' => 4,
             b'h' | b'd' | b't' => 8,
             b'T' | b'F' | b'N' | b'I' => 0,
-            b's' | b'S' | b'b' | b'c' => {
-                sized(tag, &data[at..]).map_err(|kind| Error::new(kind, base + data_at + at))?
-            }
+            b's' | b'S' | b'b' | b'c' => sized(tag, &data[offset..])
+                .map_err(|kind| Error::new(kind, base + data_offset + offset))?,
             tag => {
                 bracket(tag, &mut depth, limits)
                     .map_err(|kind| Error::new(kind, base + tags_at + index))?;
                 0
             }
         };
-        let available = data.len() - at;
+        let available = data.len() - offset;
         if needed > available {
             let kind = ErrorKind::Truncated { needed, available };
-            return Err(Error::new(kind, base + data_at + at));
+            return Err(Error::new(kind, base + data_offset + offset));
         }
-        at += needed;
+        offset += needed;
     }
     if depth != 0 {
         return Err(Error::new(ErrorKind::UnbalancedArray, base + tags_at + tags.len()));
     }
-    Ok(data.len() - at)
+    Ok(data.len() - offset)
 }
 
-/// The padded size of an argument that must be looked at: strings, blobs and characters.
+/// The padded size of an argument whose content must be examined: strings, blobs and characters.
 fn sized(tag: u8, data: &[u8]) -> Result<usize, ErrorKind> {
     match tag {
         b'b' => match data.first_chunk::<4>() {
@@ -288,13 +287,13 @@ impl<'a> Message<'a> {
         std::str::from_utf8(self.address).unwrap_or_default()
     }
 
-    /// The bytes of the address without its padding: the cheapest key to look up.
+    /// The bytes of the address without its padding: the cheapest key for a lookup.
     #[inline]
     pub fn address_bytes(&self) -> &'a [u8] {
         self.address
     }
 
-    /// The type tags without the comma; brackets of arrays stand among them.
+    /// The type tags without the comma, including the brackets of arrays.
     #[inline]
     pub fn type_tags(&self) -> &'a [u8] {
         self.tags
@@ -312,7 +311,7 @@ impl<'a> Message<'a> {
         Arguments { tags: self.tags, data: self.data }
     }
 
-    /// The bytes of this message alone.
+    /// The bytes of this message.
     #[inline]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
@@ -358,7 +357,7 @@ impl<'a> Bundle<'a> {
         Some(Self { bytes, time: TimeTag::from_raw(u64::from_be_bytes(*time)) })
     }
 
-    /// When the content is to take effect.
+    /// The time at which the content takes effect.
     #[inline]
     pub fn time(&self) -> TimeTag {
         self.time
@@ -376,7 +375,7 @@ impl<'a> Bundle<'a> {
         Messages { first: None, rest: self.content() }
     }
 
-    /// The bytes of this bundle alone.
+    /// The bytes of this bundle.
     #[inline]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes

@@ -2,12 +2,12 @@
 
 use crate::{Error, ErrorKind, Result, Sink};
 
-/// Writes `packet` with its size before it (four bytes, big-endian), as OSC 1.0 has it for TCP.
+/// Writes `packet` after its size (four bytes, big-endian), the framing of OSC 1.0 for TCP.
 /// Returns the bytes written.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BufferTooSmall`] or [`ErrorKind::TooLarge`]; the sink is then as it was.
+/// [`ErrorKind::BufferTooSmall`] or [`ErrorKind::TooLarge`]; the sink is then unchanged.
 pub fn encode_length_prefixed<S: Sink + ?Sized>(packet: &[u8], sink: &mut S) -> Result<usize> {
     let start = sink.position();
     let Ok(size) = i32::try_from(packet.len()) else {
@@ -21,11 +21,11 @@ pub fn encode_length_prefixed<S: Sink + ?Sized>(packet: &[u8], sink: &mut S) -> 
     Ok(4 + packet.len())
 }
 
-/// Cuts a stream of length-prefixed packets, in pieces of any size, into packets.
+/// Splits a stream of length-prefixed packets, read in pieces of any size, into packets.
 ///
-/// A frame that lies whole in the input is handed out without a copy. What is incomplete is
-/// buffered, up to the limit plus four bytes; memory is taken as bytes arrive, never on the word
-/// of a length. Empty frames are skipped.
+/// A frame that is complete in the input is returned without a copy. An incomplete one is
+/// buffered, up to the limit plus four bytes; memory is allocated as bytes arrive, never for an
+/// announced length. Empty frames are skipped.
 ///
 /// ```
 /// use consort_osc::LengthPrefixDecoder;
@@ -42,7 +42,7 @@ pub fn encode_length_prefixed<S: Sink + ?Sized>(packet: &[u8], sink: &mut S) -> 
 pub struct LengthPrefixDecoder {
     limit: usize,
     buffer: Vec<u8>,
-    /// The frame in the buffer was handed out and goes at the next call.
+    /// The frame in the buffer was returned and is removed at the next call.
     taken: bool,
     /// Bytes of the stream before the input of this call.
     position: usize,
@@ -50,7 +50,7 @@ pub struct LengthPrefixDecoder {
 }
 
 impl LengthPrefixDecoder {
-    /// A decoder that refuses packets above `limit` bytes.
+    /// A decoder that rejects packets above `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { limit, buffer: Vec::new(), taken: false, position: 0, failed: None }
     }
@@ -61,8 +61,8 @@ impl LengthPrefixDecoder {
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] or [`ErrorKind::NegativeSize`], with the offset in the stream.
-    /// There is no way to find the next packet after that: every further call fails alike, and
-    /// the connection should be closed.
+    /// The start of the next packet is then unknown: every further call returns the same error,
+    /// and the caller should close the connection.
     #[inline]
     pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Result<Option<&'s [u8]>> {
         if let Some(error) = self.failed {
@@ -125,12 +125,13 @@ impl LengthPrefixDecoder {
         Err(error)
     }
 
-    /// Bytes that wait for the rest of their packet: if the stream ends with any, it was cut.
+    /// How many bytes wait for the rest of their packet. If the stream ends with any, it was
+    /// truncated.
     pub fn pending(&self) -> usize {
         if self.taken { 0 } else { self.buffer.len() }
     }
 
-    /// Forgets all, for a new connection.
+    /// Discards all buffered bytes, for a new connection.
     pub fn reset(&mut self) {
         *self = Self::new(self.limit);
     }
@@ -141,12 +142,12 @@ const ESCAPE: u8 = 0xdb;
 const ESCAPED_END: u8 = 0xdc;
 const ESCAPED_ESCAPE: u8 = 0xdd;
 
-/// Writes `packet` as a SLIP frame (RFC 1055) with an END on either side, as OSC 1.1 has it for
-/// streams. Returns the bytes written.
+/// Writes `packet` as a SLIP frame (RFC 1055) with an END on either side, the framing of OSC 1.1
+/// for streams. Returns the bytes written.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BufferTooSmall`]; the sink is then as it was.
+/// [`ErrorKind::BufferTooSmall`]; the sink is then unchanged.
 pub fn encode_slip<S: Sink + ?Sized>(packet: &[u8], sink: &mut S) -> Result<usize> {
     let start = sink.position();
     let mut write = || -> Result<(), usize> {
@@ -173,10 +174,10 @@ pub fn encode_slip<S: Sink + ?Sized>(packet: &[u8], sink: &mut S) -> Result<usiz
     Ok(sink.position() - start)
 }
 
-/// Cuts a SLIP stream, in pieces of any size, into packets.
+/// Splits a SLIP stream, read in pieces of any size, into packets.
 ///
-/// At most the limit is buffered. A frame that is too large or has a broken escape is reported
-/// once and skipped up to the next END: the stream goes on after it. Empty frames (the double
+/// At most the limit is buffered. A frame that is too large or has an invalid escape is reported
+/// once and skipped up to the next END; decoding continues after it. Empty frames (the double
 /// END of RFC 1055) are skipped.
 #[derive(Debug, Clone)]
 pub struct SlipDecoder {
@@ -189,7 +190,7 @@ pub struct SlipDecoder {
 }
 
 impl SlipDecoder {
-    /// A decoder that refuses packets above `limit` bytes.
+    /// A decoder that rejects packets above `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -207,7 +208,7 @@ impl SlipDecoder {
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] or [`ErrorKind::InvalidEscape`], with the offset in the stream.
-    /// The frame is lost; the next call goes on after it.
+    /// The frame is lost; the next call continues after it.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>> {
         if self.taken {
             self.buffer.clear();
@@ -215,7 +216,7 @@ impl SlipDecoder {
         }
         while let Some((&byte, rest)) = input.split_first() {
             if !self.escaped && !self.skipping && byte != END && byte != ESCAPE {
-                // Plain bytes in one go.
+                // Copy a run of plain bytes at once.
                 let plain = input.iter().position(|&byte| byte == END || byte == ESCAPE);
                 let (now, later) = input.split_at(plain.unwrap_or(input.len()));
                 let room = self.limit - self.buffer.len();
@@ -269,12 +270,12 @@ impl SlipDecoder {
         Error::new(kind, self.position)
     }
 
-    /// Bytes that wait for the rest of their packet.
+    /// How many bytes wait for the rest of their packet.
     pub fn pending(&self) -> usize {
         if self.taken { 0 } else { self.buffer.len() }
     }
 
-    /// Forgets all, for a new connection.
+    /// Discards all buffered bytes, for a new connection.
     pub fn reset(&mut self) {
         *self = Self::new(self.limit);
     }

@@ -6,7 +6,7 @@ use crate::{
     encode_length_prefixed, encode_slip, validate_address,
 };
 
-/// Decodes anything; what is accepted must survive a round trip through the owned types.
+/// Decodes any bytes; accepted packets must survive a round trip through the owned types.
 pub fn osc_decode(bytes: &[u8]) {
     let packet = match Packet::decode(bytes) {
         Ok(packet) => packet,
@@ -25,7 +25,7 @@ pub fn osc_decode(bytes: &[u8]) {
     assert_eq!(owned.to_string(), packet.to_string());
     let again = owned.to_vec().unwrap_or_else(|error| panic!("cannot encode {owned}: {error}"));
     let decoded = Packet::decode(&again).unwrap_or_else(|error| panic!("{owned}: {error}"));
-    // NaN is not equal to itself, so the bytes are what is compared.
+    // NaN is not equal to itself, so the bytes are compared.
     let once_more = OscPacket::from(decoded).to_vec();
     assert_eq!(once_more.as_ref(), Ok(&again));
     assert_eq!(again.len(), canonical_length(packet));
@@ -35,7 +35,7 @@ fn count(arguments: crate::Arguments<'_>) -> usize {
     arguments.map(|argument| argument.as_array().map_or(1, |array| count(array.iter()))).sum()
 }
 
-/// What the packet takes when written: a message without type tags gains an empty list.
+/// The size of the packet when written: a message without type tags gains an empty list.
 fn canonical_length(packet: Packet<'_>) -> usize {
     match packet {
         Packet::Message(message) => {
@@ -70,8 +70,8 @@ pub fn osc_pattern(bytes: &[u8]) {
     }
 }
 
-/// The first byte cuts the rest into pieces: both framings must not care about the cuts, and
-/// must give back what they framed.
+/// The first byte is the size of the pieces into which the rest is split: both framings must
+/// decode the same packets however the stream is split, and decode what they encoded.
 pub fn osc_stream(bytes: &[u8]) {
     let Some((&step, stream)) = bytes.split_first() else { return };
     let step = usize::from(step).max(1);

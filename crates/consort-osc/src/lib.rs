@@ -1,16 +1,16 @@
 //! OSC packets: codec, address patterns, time tags and stream framing, without I/O.
 //!
-//! The crate turns bytes into views and values into bytes; sockets, threads and clocks are
-//! the caller's. Nothing here blocks, and every function may be called from any thread.
+//! The crate decodes bytes into views and encodes values into bytes; the caller provides
+//! sockets, threads and clocks. Nothing here blocks, and every function may be called from any thread.
 //!
 //! | to … | take … | allocates |
 //! |---|---|---|
 //! | read a packet | [`Packet::decode`] → [`Message`], [`Bundle`], [`Argument`] | never |
-//! | write a message or bundle | [`MessageBuilder`], [`BundleBuilder`] into a [`Sink`] | only what a `Vec` sink grows |
-//! | keep, compare or print packets | [`OscPacket`], [`OscMessage`], [`OscBundle`], [`OscValue`] | yes |
+//! | write a message or bundle | [`MessageBuilder`], [`BundleBuilder`] into a [`Sink`] | only a `Vec` sink as it grows |
+//! | store, compare or print packets | [`OscPacket`], [`OscMessage`], [`OscBundle`], [`OscValue`] | yes |
 //! | match addresses | [`Pattern`], or [`address_matches`] for a pattern used once | compiling does, matching never |
 //! | handle times | [`TimeTag`] | never |
-//! | cut a byte stream into packets | [`LengthPrefixDecoder`] (OSC 1.0), [`SlipDecoder`] (OSC 1.1) | up to the limit given |
+//! | split a byte stream into packets | [`LengthPrefixDecoder`] (OSC 1.0), [`SlipDecoder`] (OSC 1.1) | up to the limit given |
 //!
 //! Supported argument types are those of OSC 1.0 and 1.1: `i f s b h d t S c r m T F N I`
 //! and nested arrays `[ ]`.
@@ -23,7 +23,7 @@
 //!
 //! A packet is validated once, in [`Packet::decode`]: sizes, nesting and the number of
 //! arguments are bounded by [`Limits`], and no input can exhaust the stack or make a view
-//! panic afterwards. What is refused carries an [`ErrorKind`] and the byte offset.
+//! panic afterwards. Errors carry an [`ErrorKind`] and the byte offset.
 //!
 //! # Example
 //!
@@ -51,6 +51,7 @@ mod decode;
 mod encode;
 mod error;
 mod framing;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
 mod limits;

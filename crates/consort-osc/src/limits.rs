@@ -2,7 +2,7 @@
 
 /// Bounds on what [`Packet::decode_with`](crate::Packet::decode_with) accepts.
 ///
-/// The defaults suit packets from anywhere:
+/// The defaults suit packets from untrusted peers:
 ///
 /// ```
 /// use consort_osc::Limits;
@@ -11,7 +11,7 @@
 /// assert_eq!(limits.bundle_depth, 16);
 /// assert_eq!(limits.array_depth, 16);
 /// assert_eq!(limits.arguments, 65_536);
-/// // Only what is to differ need be said:
+/// // Set only the limits that differ:
 /// let strict = Limits::default().with_size(1_500).with_bundle_depth(1);
 /// # assert_eq!(strict.size, 1_500);
 /// ```
@@ -20,17 +20,17 @@
 pub struct Limits {
     /// The largest packet, in bytes.
     pub size: usize,
-    /// How many bundles may stand in each other; 0 accepts messages only. At most
-    /// [`Limits::MAX_DEPTH`] is used.
+    /// How deep bundles may nest; 0 accepts messages only. Values above
+    /// [`Limits::MAX_DEPTH`] have no further effect.
     pub bundle_depth: usize,
-    /// How many arrays may stand in each other. At most [`Limits::MAX_DEPTH`] is used.
+    /// How deep arrays may nest. Values above [`Limits::MAX_DEPTH`] have no further effect.
     pub array_depth: usize,
     /// The most type tags in one message, those inside arrays and the brackets included.
     pub arguments: usize,
 }
 
 impl Limits {
-    /// The deepest nesting of bundles and of arrays, whatever a caller asks for. Readers and
+    /// The upper bound of both depths, whatever a caller sets. Readers and
     /// writers recurse at most this deep.
     pub const MAX_DEPTH: usize = 64;
 
@@ -45,14 +45,14 @@ impl Limits {
         self
     }
 
-    /// How many bundles may stand in each other.
+    /// How deep bundles may nest.
     #[must_use]
     pub const fn with_bundle_depth(mut self, depth: usize) -> Self {
         self.bundle_depth = depth;
         self
     }
 
-    /// How many arrays may stand in each other.
+    /// How deep arrays may nest.
     #[must_use]
     pub const fn with_array_depth(mut self, depth: usize) -> Self {
         self.array_depth = depth;

@@ -1,4 +1,4 @@
-//! Packets that own their content.
+//! Owned packets.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::{
     MidiMessage, Packet, Result, Sink, TimeTag,
 };
 
-/// One argument that owns its content. `From` makes one from most Rust values.
+/// One argument that owns its content. `From` converts most Rust values.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum OscValue {
@@ -45,8 +45,8 @@ pub enum OscValue {
 }
 
 impl OscValue {
-    /// The value as a borrowed argument; `None` for an array, whose content has no encoding
-    /// yet.
+    /// The value as a borrowed argument; `None` for an array, whose content
+    /// is not encoded.
     pub fn as_argument(&self) -> Option<Argument<'_>> {
         Some(match self {
             Self::Int(value) => Argument::Int(*value),
@@ -92,7 +92,7 @@ impl OscValue {
         self.as_argument()?.as_blob()
     }
 
-    /// Type tags that the value takes. Stops at the depth that no encoder accepts.
+    /// How many type tags the value needs. Stops at the depth that encoders reject.
     fn tags(&self, depth: usize) -> usize {
         match self {
             Self::Array(items) if depth <= Limits::MAX_DEPTH => {
@@ -200,7 +200,7 @@ impl OscMessage {
     ///
     /// # Errors
     ///
-    /// As [`MessageBuilder::finish`]; the sink is then as it was.
+    /// As [`MessageBuilder::finish`]; the sink is then unchanged.
     pub fn encode<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<usize> {
         self.write(MessageBuilder::with_tags(sink, &self.address, self.tags()))
     }
@@ -215,8 +215,8 @@ impl OscMessage {
     }
 }
 
-/// Owned copies, in a vector that is right from the start if there are no arrays inside. (With
-/// arrays inside, the tags of a small packet nested deeply would ask for memory at every level.)
+/// Owned copies. The vector is allocated at its final size if there are no arrays inside. (With
+/// arrays, a small packet of deeply nested tags could otherwise demand memory at every level.)
 pub(crate) fn values(arguments: Arguments<'_>) -> Vec<OscValue> {
     let tags = arguments.type_tags();
     let mut values = match tags.contains(&b'[') {
@@ -245,14 +245,14 @@ impl fmt::Display for OscMessage {
 /// A bundle that owns its content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OscBundle {
-    /// When the content is to take effect.
+    /// The time at which the content takes effect.
     pub time: TimeTag,
     /// The packets in order.
     pub elements: Vec<OscPacket>,
 }
 
 impl OscBundle {
-    /// A bundle that is to take effect at `time`.
+    /// A bundle that takes effect at `time`.
     pub fn new(time: TimeTag, elements: impl Into<Vec<OscPacket>>) -> Self {
         Self { time, elements: elements.into() }
     }
@@ -261,7 +261,7 @@ impl OscBundle {
     ///
     /// # Errors
     ///
-    /// As [`OscPacket::encode`]; the sink is then as it was.
+    /// As [`OscPacket::encode`]; the sink is then unchanged.
     pub fn encode<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<usize> {
         self.write(BundleBuilder::new(sink, self.time), 1)
     }
@@ -271,7 +271,7 @@ impl OscBundle {
         mut builder: BundleBuilder<'_, S>,
         depth: usize,
     ) -> Result<usize> {
-        // One level too many fails in `finish`; its content is not needed for that.
+        // A level too deep makes `finish` fail; its content is not needed for that.
         let elements = if depth > Limits::MAX_DEPTH { &[] } else { self.elements.as_slice() };
         for element in elements {
             match element {
@@ -309,7 +309,7 @@ impl fmt::Display for OscBundle {
 pub enum OscPacket {
     /// An address with arguments.
     Message(OscMessage),
-    /// Packets that belong together, with a time tag.
+    /// A time tag and packets.
     Bundle(OscBundle),
 }
 
@@ -328,7 +328,7 @@ impl OscPacket {
     /// # Errors
     ///
     /// As [`MessageBuilder::finish`] and [`BundleBuilder::finish`]; bundles and arrays nested
-    /// deeper than [`Limits::MAX_DEPTH`] are refused. The sink is then as it was.
+    /// deeper than [`Limits::MAX_DEPTH`] are rejected. The sink is then unchanged.
     pub fn encode<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<usize> {
         match self {
             Self::Message(message) => message.encode(sink),

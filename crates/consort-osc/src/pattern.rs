@@ -13,18 +13,18 @@ use crate::{Error, ErrorKind, Result, is_pattern};
 /// The longest pattern in bytes.
 pub const MAX_PATTERN: usize = 1_024;
 
-/// The longest address in bytes that a pattern with wildcards matches; beyond it only the very
-/// same text does.
+/// The longest address in bytes that a pattern with wildcards matches; a longer one matches only
+/// a pattern of the same text.
 pub const MAX_MATCHED_ADDRESS: usize = 4_095;
 
 /// One step of a pattern, borrowed from its text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step<'p> {
-    /// These very bytes.
+    /// Literal bytes.
     Literal(&'p [u8]),
     /// `?`: one character of a name.
     One,
-    /// `*`: any characters of a name, also none.
+    /// `*`: any number of characters of a name, including none.
     Any,
     /// `[…]` and `[!…]`: one character in the list, or not in it.
     Class { list: &'p str, negated: bool },
@@ -34,7 +34,7 @@ enum Step<'p> {
     Descend,
 }
 
-/// Cuts a pattern into steps, checking it on the way.
+/// Splits a pattern into steps and validates it.
 #[derive(Clone)]
 struct Steps<'p> {
     pattern: &'p str,
@@ -53,7 +53,7 @@ impl<'p> Steps<'p> {
         Ok(Self { pattern, at: 0 })
     }
 
-    /// The text between the bracket at `self.at` and its partner, which is passed.
+    /// The text between the bracket at `self.at` and its counterpart; moves past the counterpart.
     fn inside(&mut self, open: char, close: char) -> Result<&'p str> {
         let start = self.at + 1;
         let Some(length) = self.pattern[start..].find(close) else {
@@ -148,7 +148,7 @@ impl<'p> Iterator for Steps<'p> {
     }
 }
 
-/// Refuses characters between brackets or braces.
+/// Rejects characters that are not allowed between brackets or braces.
 fn forbid(list: &str, start: usize, forbidden: impl Fn(char) -> bool) -> Result<()> {
     match list.char_indices().find(|&(_, character)| forbidden(character) || character.is_control())
     {
@@ -263,7 +263,7 @@ fn advance<const WORDS: usize>(
         }
         Step::Any => {
             for start in from.iter() {
-                // Where an earlier start came past, all further offsets are in already.
+                // An earlier start already passed here, so all further offsets are in the set.
                 for offset in start..=bytes.len() {
                     if to.contains(offset) {
                         break;
@@ -278,7 +278,7 @@ fn advance<const WORDS: usize>(
             }
         }
         Step::Descend => {
-            // From a slash to behind every slash from there on: the earliest reaches them all.
+            // A slash leads to the offset after every later slash: the earliest start reaches them all.
             if let Some(start) = from.iter().find(|&offset| bytes.get(offset) == Some(&b'/')) {
                 for (offset, _) in bytes.iter().enumerate().skip(start).filter(|(_, b)| **b == b'/')
                 {
@@ -316,12 +316,12 @@ fn matches_steps<'p>(steps: impl Iterator<Item = Result<Step<'p>>>, address: &st
 }
 
 /// Whether `pattern` matches `address`, for a pattern that is used once, such as the address of
-/// a message that came in. Does not allocate.
+/// a received message. Does not allocate.
 ///
 /// # Errors
 ///
-/// As [`Pattern::new`], though only for faults in the part of the pattern that was looked at: a
-/// mismatch before the fault is a plain `false`.
+/// As [`Pattern::new`], but only for errors in the part of the pattern that was compared: a
+/// mismatch before the error returns `false`.
 pub fn address_matches(pattern: &str, address: &str) -> Result<bool> {
     if !is_pattern(pattern) {
         return Ok(pattern == address);
@@ -329,7 +329,7 @@ pub fn address_matches(pattern: &str, address: &str) -> Result<bool> {
     matches_steps(Steps::new(pattern)?, address)
 }
 
-/// One step in a [`Pattern`], as places in its text.
+/// One step in a [`Pattern`], as offsets into its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stored {
     Literal(u16, u16),
@@ -345,11 +345,11 @@ enum Stored {
 /// | | matches |
 /// |---|---|
 /// | `?` | one character |
-/// | `*` | any characters, also none |
-/// | `[abc]` `[a-z]` | one character of the list or range; a `-` at the end is itself |
+/// | `*` | any number of characters, including none |
+/// | `[abc]` `[a-z]` | one character of the list or range; a `-` at the end is literal |
 /// | `[!abc]` | one character that is not in the list |
 /// | `{foo,bar}` | one of the texts |
-/// | `//` | any number of levels, also none (OSC 1.1) |
+/// | `//` | any number of levels, including none (OSC 1.1) |
 ///
 /// Only `//` matches across a `/`. Names are compared as UTF-8 characters. Matching takes at most
 /// (length of pattern) × (length of address) steps, also for hostile patterns, and does not
@@ -369,13 +369,13 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Checks and compiles a pattern. An address without wildcards is a pattern, too.
+    /// Checks and compiles a pattern. An address without wildcards is a valid pattern.
     ///
     /// # Errors
     ///
     /// With the offset in bytes: a text that does not start with `/` or has an empty name,
-    /// brackets and braces that are not closed or opened, empty or reversed classes, characters
-    /// that have no place where they stand, and more than [`MAX_PATTERN`] bytes.
+    /// unbalanced brackets or braces, empty or descending classes, characters that are not
+    /// allowed at their place, and more than [`MAX_PATTERN`] bytes.
     pub fn new(pattern: &str) -> Result<Self> {
         let place = |text: &[u8]| {
             // Offsets fit: a pattern is at most MAX_PATTERN bytes.
@@ -404,7 +404,7 @@ impl Pattern {
         Ok(Self { steps: steps.collect::<Result<_>>()?, text: pattern.into() })
     }
 
-    /// The pattern as it was given.
+    /// The text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -419,8 +419,8 @@ impl Pattern {
         if self.is_literal() {
             return *self.text == *address;
         }
-        // The first step is a literal unless the pattern begins with `//`: most addresses of a
-        // stranger are turned away by it.
+        // The first step is a literal unless the pattern begins with `//`; it rejects most
+        // addresses that do not match.
         let text =
             |start: u16, end: u16| &self.text.as_bytes()[usize::from(start)..usize::from(end)];
         if let Some(&Stored::Literal(start, end)) = self.steps.first()

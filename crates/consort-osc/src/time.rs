@@ -16,8 +16,8 @@ const HALF: u64 = 1 << 63;
 /// about 0.23 ns each (the NTP timestamp format, RFC 5905 section 6).
 ///
 /// The seconds roll over on 2036-02-07 06:28:16 UTC. As RFC 4330 advises, a tag with the
-/// highest bit set stands for 1968–2036 and one without it for 2036–2104; order, conversion
-/// and arithmetic all keep to that, so a show that runs through the rollover goes on.
+/// highest bit set means 1968–2036 and one without it for 2036–2104; order, conversion
+/// and arithmetic follow this rule, so the rollover does not interrupt a running show.
 ///
 /// The raw value 1 means "immediately" and precedes every other tag.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,12 +27,12 @@ impl TimeTag {
     /// "Immediately": 63 zero bits and a one (OSC 1.0).
     pub const IMMEDIATE: Self = Self(1);
 
-    /// From the 64 bits that stand in a packet.
+    /// From the 64 bits of a packet.
     pub const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 
-    /// The 64 bits as they stand in a packet.
+    /// The 64 bits as in a packet.
     pub const fn raw(self) -> u64 {
         self.0
     }
@@ -57,7 +57,7 @@ impl TimeTag {
         self.0 == Self::IMMEDIATE.0
     }
 
-    /// The present time of the system's clock.
+    /// The current time of the system clock.
     pub fn now() -> Self {
         Self::from_system_time(SystemTime::now())
     }
@@ -73,7 +73,7 @@ impl TimeTag {
     /// The point in time between 20 January 1968 and 26 February 2104 (where the first half of
     /// an era changes to the second), rounded to the nearest nanosecond.
     ///
-    /// [`TimeTag::IMMEDIATE`] is no point in time; ask [`is_immediate`](Self::is_immediate)
+    /// [`TimeTag::IMMEDIATE`] is not a point in time; test [`is_immediate`](Self::is_immediate)
     /// first.
     pub fn to_system_time(self) -> SystemTime {
         let era = if self.0 & HALF == 0 { ERA } else { 0 };
@@ -91,7 +91,7 @@ impl TimeTag {
         at_unix(now + i128::from(difference))
     }
 
-    /// From seconds on the NTP scale itself, with no epoch offset: what a SuperCollider score
+    /// From seconds on the NTP scale itself, with no epoch offset, as a SuperCollider score
     /// counts from its beginning. Rounded to the nearest 2⁻³² s, wrapping at 2³² s; a number
     /// that is not finite gives [`TimeTag::IMMEDIATE`].
     pub fn from_ntp_seconds(seconds: f64) -> Self {
@@ -110,8 +110,8 @@ impl TimeTag {
         f64::from(self.seconds()) + f64::from(self.fraction()) / FRACTIONS
     }
 
-    /// From seconds since 1970-01-01 UTC, which may be negative. Rounding and what is not
-    /// finite: as in [`from_ntp_seconds`](Self::from_ntp_seconds).
+    /// From seconds since 1970-01-01 UTC, which may be negative. Rounding and numbers that
+    /// are not finite: as in [`from_ntp_seconds`](Self::from_ntp_seconds).
     pub fn from_unix_seconds(seconds: f64) -> Self {
         if !seconds.is_finite() {
             return Self::IMMEDIATE;
@@ -141,8 +141,8 @@ impl TimeTag {
         self.0.wrapping_sub(other.0) as i64 as f64 / FRACTIONS
     }
 
-    /// Moved by `seconds`, which may be negative, rounded to the nearest 2⁻³² s. What is not
-    /// finite leaves the tag as it is.
+    /// Moved by `seconds`, which may be negative, rounded to the nearest 2⁻³² s. A number that
+    /// is not finite leaves the tag unchanged.
     #[must_use]
     pub fn add_seconds(self, seconds: f64) -> Self {
         if !seconds.is_finite() {
@@ -159,13 +159,13 @@ fn fractions(duration: Duration) -> i128 {
     (i128::from(duration.as_secs()) << 32) + i128::from(fraction)
 }
 
-/// The duration of so many units of 2⁻³² s, to the nearest nanosecond.
+/// The duration of a number of units of 2⁻³² s, to the nearest nanosecond.
 fn duration(units: u64) -> Duration {
     let nanoseconds = ((units & (ERA - 1)) * 1_000_000_000 + (ERA >> 1)) >> 32;
     Duration::new(units >> 32, 0) + Duration::from_nanos(nanoseconds)
 }
 
-/// The system time of so many units of 2⁻³² s since 1900.
+/// The system time of a number of units of 2⁻³² s since 1900.
 fn at_unix(units: i128) -> SystemTime {
     let since_1970 = units - (i128::from(UNIX_OFFSET) << 32);
     let seconds = since_1970.div_euclid(i128::from(ERA));

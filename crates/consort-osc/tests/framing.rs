@@ -33,7 +33,7 @@ fn length_prefixed_streams_end_at_a_bad_length() {
 }
 
 #[test]
-fn slip_streams_go_on_after_a_bad_frame() {
+fn slip_streams_continue_after_an_invalid_frame() {
     let mut decoder = SlipDecoder::new(4);
     let mut input =
         &b"\xc0\xc0ab\xdb\xdc\xdb\xdd\xc012345678\xc0ab\xdbx\xdb\xc0cd\xc0\xdb\xc0ef\xc0"[..];
@@ -50,7 +50,7 @@ fn slip_streams_go_on_after_a_bad_frame() {
 }
 
 #[test]
-fn slices_that_are_too_small_stay_as_they_were() {
+fn slices_that_are_too_small_are_unchanged() {
     let mut buffer = [0; 7];
     let mut sink = SliceSink::new(&mut buffer);
     for error in

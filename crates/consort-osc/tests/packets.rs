@@ -114,7 +114,7 @@ fn messages_without_type_tags_have_no_arguments() {
 }
 
 #[test]
-fn malformed_packets_are_refused_with_their_offset() {
+fn malformed_packets_are_rejected_with_their_offset() {
     let truncated = |needed, available| ErrorKind::Truncated { needed, available };
     let cases: &[(&[u8], ErrorKind, usize)] = &[
         (b"", ErrorKind::Empty, 0),
@@ -216,7 +216,7 @@ fn the_deepest_packet_needs_little_stack() {
 }
 
 #[test]
-fn limits_are_kept() {
+fn limits_are_enforced() {
     let bytes = b"/a\0\0,iii\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03";
     let with = |limits: Limits| Packet::decode_with(bytes, &limits).map_err(|e| e.kind());
     assert!(with(Limits::DEFAULT.with_arguments(3).with_size(24)).is_ok());
@@ -231,7 +231,7 @@ fn limits_are_kept() {
 }
 
 #[test]
-fn builders_leave_the_sink_as_it_was_on_errors() {
+fn builders_leave_the_sink_unchanged_on_errors() {
     let mut bytes = b"before".to_vec();
     type Build = fn(&mut MessageBuilder<'_, Vec<u8>>);
     let cases: [(&str, Build, ErrorKind); 5] = [
@@ -283,7 +283,7 @@ fn builders_leave_the_sink_as_it_was_on_errors() {
 
 /// A buffer that is large enough for the result is enough, also while tags are moved about.
 #[test]
-fn slices_need_no_more_room_than_the_result() {
+fn slices_need_no_more_space_than_the_result() {
     for count in 0..40 {
         let write = |sink: &mut SliceSink<'_>| {
             let mut builder = MessageBuilder::new(sink, "/some/address");
@@ -319,9 +319,9 @@ fn length_prefixes() {
 }
 
 #[test]
-fn errors_say_what_and_where() {
+fn errors_name_the_cause_and_the_offset() {
     let error = Packet::decode(b"/a\0\0,id\0\0\0\0\x01\0\0\0\0").expect_err("truncated");
-    assert_eq!(error.to_string(), "8 bytes are needed here, and 4 are left (at byte 12)");
+    assert_eq!(error.to_string(), "expected 8 bytes here, found 4 (at byte 12)");
     let error = Packet::decode(b"/a\0\0,x\0\0").expect_err("unknown");
     assert_eq!(error.to_string(), "unknown type tag 'x' (at byte 5)");
 }

@@ -50,7 +50,7 @@ fn wildcards() {
 }
 
 #[test]
-fn faults_are_refused_with_their_offset() {
+fn invalid_patterns_are_rejected_with_their_offset() {
     for (pattern, kind, offset) in [
         ("", ErrorKind::AddressWithoutSlash, 0),
         ("a", ErrorKind::AddressWithoutSlash, 0),
@@ -98,7 +98,7 @@ fn long_addresses() {
 /// A backtracking matcher needs longer than the universe has existed; the bound here is wide,
 /// for it is no measurement.
 #[test]
-fn hostile_patterns_end() {
+fn hostile_patterns_terminate() {
     let address = format!("/{}", "a".repeat(MAX_MATCHED_ADDRESS - 1));
     let start = Instant::now();
     for pattern in [

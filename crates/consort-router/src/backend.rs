@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::options::{OptionFamily, OptionSpec, Options, Problems};
 
-/// A backend as the registry knows it: its tables, its documentation and how to make one.
+/// A backend in the registry: its tables, its documentation and its constructor.
 pub struct BackendDescriptor {
     /// The name used in section headers.
     pub name: &'static str,
@@ -44,18 +44,18 @@ pub struct ChannelSyntax {
     pub syntax: &'static str,
     /// A specification that is accepted by an instance of the descriptor's `example`.
     pub example: &'static str,
-    /// What it stands for, its ranges and which values it takes, in Markdown.
+    /// Its meaning, its ranges and the values that it takes, in Markdown.
     pub documentation: &'static str,
 }
 
-/// Where an instance stands in the configuration.
+/// An instance's section of the configuration.
 #[derive(Clone, Debug)]
 pub struct InstanceConfig {
     /// Its name, unique in the show.
     pub name: String,
     /// The options given to it, validated by the descriptor's table.
     pub options: Options,
-    /// The folder of the configuration file in which its section stands.
+    /// The folder of the configuration file that contains its section.
     pub directory: PathBuf,
 }
 
@@ -104,7 +104,7 @@ impl ChannelError {
 /// that the backend hands to each: the router is one thread.
 pub trait Backend {
     /// Takes the options of `[backend NAME]`. Called once, before any instance, also when there
-    /// is no such section. No side effects.
+    /// is no such section in the file. No side effects.
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         let _ = (options, problems);
     }
@@ -117,7 +117,7 @@ pub trait Backend {
     ) -> Option<Box<dyn Instance>>;
 
     /// Called once when all instances exist and every channel is mapped; the place to compare
-    /// instances with each other (two that bind the same port, say). Problems are reported
+    /// instances with each other (for example two that bind the same port). Problems are reported
     /// with the instance they concern. No side effects.
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         let _ = report;
@@ -150,7 +150,7 @@ pub trait Instance {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError>;
 
     /// For `consort check` and the start: what can be seen to be missing without side effects
-    /// (a script's file or handler, say). Called after all channels are mapped.
+    /// (for example a script's file or handler). Called after all channels are mapped.
     fn check(&self, problems: &mut Problems) {
         let _ = problems;
     }
@@ -182,9 +182,9 @@ pub trait Instance {
         false
     }
 
-    /// The show ends. An instance that still has something to say (clean-up handlers, notes to
-    /// release) answers `false` to [`Instance::is_stopped`] until it has; routing goes on until
-    /// all are stopped, for 3 seconds at most.
+    /// The show ends. An instance that still has output (clean-up handlers, notes to release)
+    /// returns `false` from [`Instance::is_stopped`] until it is sent; routing continues until all
+    /// are stopped, for 3 seconds at most.
     fn stop(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }

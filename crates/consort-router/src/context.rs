@@ -1,4 +1,4 @@
-//! What an instance may ask of the router while one of its methods runs.
+//! What an instance can do with the router while one of its methods runs.
 
 use std::time::{Duration, Instant};
 
@@ -7,24 +7,25 @@ use mio::{Interest, Registry, Token};
 
 use crate::event::{Event, InstanceId};
 use crate::live::{Live, LiveCounters, State, add};
+use crate::warn_once::WarnOnce;
 
-/// How many events an instance should emit in one call before it lets others have a turn.
+/// How many events an instance should emit in one call before other instances get a turn.
 pub const BUDGET: usize = 256;
 
-/// How many events the answers of one instance to its deliveries may add up to in one turn;
-/// what is beyond that is dropped and counted.
+/// How many events one instance may emit in response to deliveries in one turn; more are
+/// dropped and counted.
 pub const ANSWER_LIMIT: usize = 65_536;
 
-/// How many events that are passed on unchanged may wait at once. Mappings that part and meet
-/// again double a value each time, so a few dozen of them could make more than memory holds;
-/// what is beyond this is dropped and counted.
+/// How many passed-on events may wait at once. Mappings that split and join again double a value
+/// each time, so a few dozen of them could produce more events than memory holds; more are
+/// dropped and counted.
 pub const ECHO_LIMIT: usize = 1 << 22;
 
 /// Called with an instance's number, a channel specification and a value for input that no
 /// mapping uses.
 pub type Observer = Box<dyn FnMut(InstanceId, &str, f64)>;
 
-/// Everything of the router that instances reach through a [`Context`].
+/// The parts of the router that instances reach through a [`Context`].
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) live: std::sync::Arc<Live>,
@@ -41,9 +42,9 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Vec<Option<Instant>>,
     pub(crate) earliest: Option<Instant>,
     pub(crate) again: Vec<(InstanceId, u32)>,
-    /// Whether it was said that there were more echoes than [`ECHO_LIMIT`].
-    pub(crate) echoes_overflowed: bool,
-    /// Who expects an answer within microseconds, and until when it is worth waiting awake.
+    /// Reports the first time that there are more echoes than [`ECHO_LIMIT`].
+    pub(crate) echo_overflow: WarnOnce,
+    /// The instance that expects an answer within microseconds, and until when to poll for it.
     pub(crate) expecting: Option<(InstanceId, Instant)>,
     pub(crate) observer: Option<Observer>,
     pub(crate) stopping: bool,
@@ -92,22 +93,22 @@ impl<'a> Context<'a> {
         self.shared.stopping
     }
 
-    /// A value has come in on one of this instance's channels.
+    /// Emits a value on one of this instance's channels.
     ///
-    /// Out of [`Instance::deliver`](crate::Instance::deliver) the value is routed in the next
-    /// turn of the loop, after everyone else had theirs.
+    /// Called from [`Instance::deliver`](crate::Instance::deliver) the value is routed in the next
+    /// turn of the loop, after all other instances.
     #[inline]
     pub fn emit(&mut self, channel: u32, value: f64) {
         self.emit_for(self.instance, channel, value);
     }
 
-    /// The router as another instance of the backend sees it, where something shared (a
-    /// sequencer client) serves several.
+    /// The context of another instance of the same backend, for a shared resource (such as a
+    /// sequencer client) that serves several.
     pub fn for_instance(&mut self, instance: InstanceId) -> Context<'_> {
         Context { shared: self.shared, instance }
     }
 
-    /// The same for another instance of the backend, where a shared socket serves several.
+    /// [`emit`](Self::emit) for another instance of the same backend, for a shared socket.
     #[inline]
     pub fn emit_for(&mut self, instance: InstanceId, channel: u32, value: f64) {
         let shared = &mut *self.shared;
@@ -145,34 +146,34 @@ impl<'a> Context<'a> {
         add(&self.counters().incoming, events.len() as u64);
     }
 
-    /// Leaves out the echoes that there is no room for.
+    /// Drops and counts the echoes above [`ECHO_LIMIT`].
     #[cold]
     fn overflow<'e>(&mut self, events: &'e [Event], room: usize) -> &'e [Event] {
         self.count_dropped((events.len() - room) as u64);
-        if !std::mem::replace(&mut self.shared.echoes_overflowed, true) {
+        if self.shared.echo_overflow.is_first() {
             tracing::warn!(
                 instance = self.name(),
-                "mappings multiply values: more than {ECHO_LIMIT} at once are dropped and counted"
+                "the mappings multiply values: events above {ECHO_LIMIT} at once are dropped and counted"
             );
         }
         &events[..room]
     }
 
-    /// Something came in that no mapping uses. `specification` is only built when somebody
-    /// listens (`consort learn`).
+    /// Reports input that no mapping uses. `specification` is only called when an observer is
+    /// set (`consort learn`).
     pub fn unmapped(&mut self, value: f64, specification: impl FnOnce() -> String) {
         if let Some(observer) = &mut self.shared.observer {
             observer(self.instance, &specification(), value);
         }
     }
 
-    /// Whether somebody listens to what [`Context::unmapped`] reports.
+    /// Whether an observer receives what [`Context::unmapped`] reports.
     pub fn is_observed(&self) -> bool {
         self.shared.observer.is_some()
     }
 
     /// Asks for another call of [`Instance::ready`](crate::Instance::ready) with `key` in the
-    /// next turn, after everyone else had theirs.
+    /// next turn, after all other instances.
     pub fn call_again(&mut self, key: u32) {
         let call = (self.instance, key);
         if !self.shared.again.contains(&call) {
@@ -180,9 +181,10 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Says that an answer is due within microseconds: until then the loop looks for readiness
-    /// again and again instead of sleeping, because waking a sleeping thread takes longer than
-    /// such an answer. Whatever else becomes ready meanwhile is served at once. None: it came.
+    /// Announces an answer that is due within microseconds: until then the loop polls for
+    /// readiness instead of sleeping, because waking a sleeping thread takes longer than such an
+    /// answer. Other sources that become ready meanwhile are served at once. `None`: the answer
+    /// has arrived.
     pub fn expect_answer(&mut self, within: Option<Duration>) {
         match within {
             Some(delay) => {
@@ -206,21 +208,21 @@ impl<'a> Context<'a> {
         shared.earliest = shared.deadlines.iter().flatten().min().copied();
     }
 
-    /// Asks for a call of [`Instance::timer`](crate::Instance::timer) in a while.
+    /// Asks for a call of [`Instance::timer`](crate::Instance::timer) after `delay`.
     pub fn wake_in(&mut self, delay: Duration) {
         self.wake_at(Some(self.shared.now + delay));
     }
 
-    /// What was asked with [`Context::wake_at`] and has not come yet.
+    /// The time set with [`Context::wake_at`] that has not come yet.
     pub fn wake_time(&self) -> Option<Instant> {
         self.shared.deadlines[self.instance.index()]
     }
 
-    /// Has the router watch a source; its readiness comes to
+    /// Registers a source with the event loop; its readiness is reported to
     /// [`Instance::ready`](crate::Instance::ready) with `key`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn register(
         &mut self,
         source: &mut impl Source,
@@ -231,10 +233,10 @@ impl<'a> Context<'a> {
         self.shared.registry.register(source, token, interest)
     }
 
-    /// Changes what a registered source is watched for.
+    /// Changes the interest of a registered source.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn reregister(
         &mut self,
         source: &mut impl Source,
@@ -245,15 +247,15 @@ impl<'a> Context<'a> {
         self.shared.registry.reregister(source, token, interest)
     }
 
-    /// Ends the watch of a source.
+    /// Deregisters a source.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn deregister(&mut self, source: &mut impl Source) -> std::io::Result<()> {
         self.shared.registry.deregister(source)
     }
 
-    /// Says what this instance is doing; a change is logged.
+    /// Sets the state of this instance and logs the change.
     pub fn set_state(&mut self, state: State) {
         let name = self.shared.live.instance_name(self.instance);
         let before = self.shared.live.set_state(self.instance, state.clone());
@@ -269,7 +271,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What this instance is doing.
+    /// The state of this instance.
     pub fn state(&self) -> State {
         self.shared.live.state(self.instance)
     }
@@ -279,7 +281,7 @@ impl<'a> Context<'a> {
         add(&self.counters().dropped, count);
     }
 
-    /// Counts errors that this instance met.
+    /// Counts errors of this instance.
     pub fn count_errors(&mut self, count: u64) {
         add(&self.counters().errors, count);
     }

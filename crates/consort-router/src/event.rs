@@ -1,4 +1,4 @@
-//! What travels through the router.
+//! The unit that the router moves.
 
 /// The number of an instance: its place in the order of the configuration, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub struct Event {
     pub value: f64,
     /// The channel.
     pub channel: u32,
-    /// Which event from outside this one descends from: events that an instance passes on with
+    /// The number of the input that this event descends from: events that an instance passes on with
     /// [`Context::echo_all`](crate::Context::echo_all) keep it, which is how feedback is recognised.
     pub(crate) root: u32,
 }

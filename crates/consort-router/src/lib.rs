@@ -2,8 +2,8 @@
 //!
 //! A *show* is a set of *instances* (each belonging to a backend: a protocol, a script
 //! interpreter, …) whose *channels* are mapped onto each other. The router moves values
-//! between 0.0 and 1.0 from channel to channel. It knows no protocol: everything that touches
-//! the world is an [`Instance`].
+//! between 0.0 and 1.0 from channel to channel. It contains no protocol: all input and
+//! output is done by [`Instance`]s.
 //!
 //! ```text
 //!  bytes → Instance::ready → Context::emit → routes → Instance::deliver → bytes

@@ -5,7 +5,8 @@
 //! and may see two channels of one moment at different moments.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::event::InstanceId;
 
@@ -13,15 +14,15 @@ use crate::event::InstanceId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// Not yet ready, nothing is wrong so far.
+    /// Not ready yet; no problem so far.
     Starting,
-    /// At work.
+    /// Working.
     Up,
-    /// Something outside is missing; it is tried again.
+    /// A device, host or server is missing; the instance tries again.
     Waiting(String),
-    /// It has given up; a change of the configuration is needed.
+    /// The instance cannot work; the configuration has to change.
     Failed(String),
-    /// The show is over for it.
+    /// The instance has stopped.
     Stopped,
 }
 
@@ -37,7 +38,7 @@ impl State {
         }
     }
 
-    /// Why, where there is a why.
+    /// The reason of `waiting` and `failed`.
     pub fn reason(&self) -> Option<&str> {
         match self {
             State::Waiting(reason) | State::Failed(reason) => Some(reason),
@@ -60,6 +61,7 @@ pub struct Counters {
     pub errors: u64,
 }
 
+/// [`Counters`] as the router writes them.
 #[derive(Debug, Default)]
 pub(crate) struct LiveCounters {
     pub(crate) incoming: AtomicU64,
@@ -75,6 +77,7 @@ pub(crate) fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }
 
+/// The last value of a channel, and how many it had.
 #[derive(Debug, Default)]
 pub(crate) struct LiveChannel {
     value: AtomicU64,
@@ -89,6 +92,7 @@ impl LiveChannel {
     }
 }
 
+/// What other threads see of an instance.
 #[derive(Debug)]
 pub(crate) struct LiveInstance {
     pub(crate) name: String,
@@ -99,16 +103,12 @@ pub(crate) struct LiveInstance {
     pub(crate) state: Mutex<State>,
 }
 
-/// A running show, shared between the router and whoever looks at it.
+/// A running show, shared between the router and its views.
 #[derive(Debug)]
 pub struct Live {
     pub(crate) instances: Vec<LiveInstance>,
     pub(crate) channels: Vec<LiveChannel>,
     pub(crate) running: AtomicBool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Live {
@@ -124,8 +124,8 @@ impl Live {
 
     /// The instance of that name.
     pub fn find_instance(&self, name: &str) -> Option<InstanceId> {
-        let at = self.instances.iter().position(|instance| instance.name == name)?;
-        Some(InstanceId(u32::try_from(at).ok()?))
+        let index = self.instances.iter().position(|instance| instance.name == name)?;
+        Some(InstanceId(u32::try_from(index).ok()?))
     }
 
     /// The name of an instance's backend.
@@ -135,11 +135,11 @@ impl Live {
 
     /// What an instance is doing.
     pub fn state(&self, instance: InstanceId) -> State {
-        lock(&self.instances[instance.index()].state).clone()
+        self.instances[instance.index()].state.lock().clone()
     }
 
     pub(crate) fn set_state(&self, instance: InstanceId, state: State) -> State {
-        std::mem::replace(&mut lock(&self.instances[instance.index()].state), state)
+        std::mem::replace(&mut *self.instances[instance.index()].state.lock(), state)
     }
 
     /// An instance's counters.

@@ -23,12 +23,12 @@ pub enum OptionKind {
     Choice(&'static [&'static str]),
     /// A path, relative to the folder of the file in which it is written.
     Path,
-    /// Text that this function accepts; its error says what was expected.
+    /// Text that this function accepts; its error states what was expected.
     Checked(fn(&str) -> Result<(), String>),
 }
 
 impl OptionKind {
-    /// Says why `text` is no value of this kind, in words for the person who wrote it.
+    /// Checks `text`; the error states what was expected, for the person who wrote it.
     pub fn validate(&self, text: &str) -> Result<(), String> {
         match *self {
             OptionKind::Text | OptionKind::Path => Ok(()),
@@ -87,7 +87,7 @@ pub struct OptionSpec {
     pub aliases: &'static [&'static str],
     /// What a value must look like.
     pub kind: OptionKind,
-    /// The value it has when the configuration says nothing, if it has one.
+    /// The value it has when the configuration does not set it, if any.
     pub default: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
@@ -122,7 +122,7 @@ impl OptionSpec {
     }
 }
 
-/// Options whose names the user chooses, told apart by how they begin.
+/// Options whose names the user chooses; a prefix tells the families apart.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionFamily {
     /// How their names begin, such as `/` or `voice.`.
@@ -140,7 +140,7 @@ pub struct OptionEntry {
     pub name: String,
     /// The value, trimmed.
     pub value: String,
-    /// The folder that relative paths in the value start from: that of the file it stands in,
+    /// The folder that relative paths in the value start from: that of the file that contains it,
     /// or the working directory for the command line.
     pub directory: PathBuf,
 }
@@ -153,7 +153,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options that a table has validated. Entries that the table does not know belong to one
+    /// Options that a table has validated. Entries that are not in the table belong to one
     /// of its families.
     pub fn new(specs: &'static [OptionSpec], entries: Vec<OptionEntry>) -> Self {
         Options { specs, entries }
@@ -174,7 +174,7 @@ impl Options {
         &self.entries
     }
 
-    /// The entries of one option, with their numbers (see [`Problem::at`]), in order.
+    /// The entries of one option, with their numbers (see [`Problem::entry`]), in order.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = (usize, &'a OptionEntry)> {
         self.entries.iter().enumerate().filter(move |(_, entry)| entry.name == name)
     }
@@ -191,7 +191,7 @@ impl Options {
 
     /// The number of the last entry of an option, for a [`Problem`].
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.all(name).last().map(|(at, _)| at)
+        self.all(name).last().map(|(entry, _)| entry)
     }
 
     /// The value of an option: the last one given, else its default.
@@ -228,7 +228,7 @@ impl Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The entry it is about; none: the section as a whole.
-    pub at: Option<usize>,
+    pub entry: Option<usize>,
     /// The bytes of the entry's value it is about; none: all of it.
     pub range: Option<(usize, usize)>,
     /// What is wrong.
@@ -252,21 +252,21 @@ impl Problems {
     }
 
     /// Adds an error about one entry (or the whole section).
-    pub fn error(&mut self, at: Option<usize>, message: impl Into<String>) -> &mut Problem {
-        self.push(at, message.into(), false)
+    pub fn error(&mut self, entry: Option<usize>, message: impl Into<String>) -> &mut Problem {
+        self.push(entry, message.into(), false)
     }
 
     /// Adds a warning about one entry (or the whole section).
-    pub fn warning(&mut self, at: Option<usize>, message: impl Into<String>) -> &mut Problem {
-        self.push(at, message.into(), true)
+    pub fn warning(&mut self, entry: Option<usize>, message: impl Into<String>) -> &mut Problem {
+        self.push(entry, message.into(), true)
     }
 
-    fn push(&mut self, at: Option<usize>, message: String, is_warning: bool) -> &mut Problem {
-        self.list.push(Problem { at, range: None, message, hint: None, is_warning });
+    fn push(&mut self, entry: Option<usize>, message: String, is_warning: bool) -> &mut Problem {
+        self.list.push(Problem { entry, range: None, message, hint: None, is_warning });
         self.list.last_mut().expect("one was just pushed")
     }
 
-    /// Whether there is no error among them.
+    /// Whether none of them is an error.
     pub fn is_ok(&self) -> bool {
         self.list.iter().all(|problem| problem.is_warning)
     }

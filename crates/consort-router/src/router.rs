@@ -2,11 +2,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
+use parking_lot::Mutex;
 
 use crate::backend::{Backend, Instance, Readiness};
 use crate::config::Show;
@@ -14,11 +15,12 @@ use crate::context::{Context, Observer, Shared, WAKER, untoken};
 use crate::event::{Event, InstanceId};
 use crate::live::{Live, LiveChannel, LiveCounters, LiveInstance, State, add};
 use crate::routes::Routes;
+use crate::warn_once::WarnOnce;
 
-/// How long instances may go on talking after the show was stopped.
+/// How long instances may take to stop, their last events included.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(3);
 
-/// How many deliveries are collected before they are handed over.
+/// How many deliveries are collected before the batches are delivered.
 const DELIVERY_CHUNK: usize = 8_192;
 
 /// How many commands of other threads wait at most.
@@ -33,22 +35,24 @@ pub enum RunError {
     Poll {
         /// What was tried.
         operation: &'static str,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
+/// What another thread asks the router to do.
 enum Command {
     Inject { instance: InstanceId, channel: u32, value: f64 },
 }
 
+/// How other threads reach the router.
 struct Mailbox {
     waker: Waker,
     stop: AtomicBool,
     commands: Mutex<VecDeque<Command>>,
 }
 
-/// Talks to a running show from any thread.
+/// Controls a running show from any thread.
 #[derive(Clone)]
 pub struct Handle {
     mailbox: Arc<Mailbox>,
@@ -56,7 +60,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Ends the show: every instance is stopped, what they still say is routed, and
+    /// Ends the show: every instance is stopped, its last events are routed, and
     /// [`Router::run`] returns. Does not block.
     pub fn stop(&self) {
         self.mailbox.stop.store(true, Ordering::Release);
@@ -64,7 +68,7 @@ impl Handle {
     }
 
     /// Puts a value into the router as if it had come in on that channel. Does not block.
-    /// Returns false when there is no such channel, the value is no number or 4,096 values are
+    /// Returns false when the channel does not exist, the value is NaN, or 4,096 values are
     /// waiting already.
     pub fn inject(&self, instance: InstanceId, channel: u32, value: f64) -> bool {
         let known = self
@@ -72,7 +76,7 @@ impl Handle {
             .instances
             .get(instance.index())
             .is_some_and(|instance| (channel as usize) < instance.channels.len());
-        let mut commands = self.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commands = self.mailbox.commands.lock();
         if !known || value.is_nan() || commands.len() >= COMMAND_LIMIT {
             return false;
         }
@@ -89,25 +93,28 @@ impl Handle {
 
     fn wake(&self) {
         if let Err(error) = self.mailbox.waker.wake() {
-            tracing::error!("the event loop cannot be woken: {error}");
+            tracing::error!("cannot wake the event loop: {error}");
         }
     }
 }
 
-/// A show that can run. Everything happens on the thread that calls [`Router::run`].
+/// The event loop of a show. Everything runs on the thread that calls [`Router::run`].
 pub struct Router {
     shared: Shared,
     poll: Poll,
     events: Events,
     instances: Vec<Box<dyn Instance>>,
     routes: Routes,
-    /// Deliveries that wait for each instance, and which instances have any.
+    /// The batch collected for each instance.
     batches: Vec<Vec<Event>>,
-    dirty: Vec<u32>,
-    wave: Vec<Event>,
+    /// The instances whose batch is not empty, in the order of their first event.
+    pending: Vec<u32>,
+    /// The events being routed; what instances pass on meanwhile is routed after them.
+    routing: Vec<Event>,
     /// Channels on a loop and the roots that have passed them while routing.
     visited: HashSet<(u32, u32)>,
     loop_reports: Vec<u64>,
+    /// Calls asked for in the last turn, made in this one.
     called: Vec<(InstanceId, u32)>,
     handle: Handle,
     // Dropped after the instances, whose shared state they may hold.
@@ -119,7 +126,7 @@ fn poll_error(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
 }
 
 impl Router {
-    /// Takes a show; nothing is started yet.
+    /// Builds a router for a show without starting it.
     ///
     /// # Errors
     /// When the operating system gives no descriptors to wait on.
@@ -131,12 +138,12 @@ impl Router {
         let count = show.instances.len();
         let mut instances = Vec::with_capacity(count);
         let mut live_instances = Vec::with_capacity(count);
-        for (at, entry) in show.instances.into_iter().enumerate() {
+        for (index, entry) in show.instances.into_iter().enumerate() {
             instances.push(entry.instance);
             live_instances.push(LiveInstance {
                 name: entry.name,
                 backend: entry.backend,
-                base: routes.bases[at] as usize,
+                base: routes.bases[index] as usize,
                 channels: entry.channels,
                 counters: LiveCounters::default(),
                 state: Mutex::new(State::Starting),
@@ -161,7 +168,7 @@ impl Router {
             deadlines: vec![None; count],
             earliest: None,
             again: Vec::with_capacity(count),
-            echoes_overflowed: false,
+            echo_overflow: WarnOnce::default(),
             expecting: None,
             observer: None,
             stopping: false,
@@ -177,8 +184,8 @@ impl Router {
             events: Events::with_capacity(256),
             instances,
             batches: vec![Vec::new(); count],
-            dirty: Vec::with_capacity(count),
-            wave: Vec::with_capacity(1_024),
+            pending: Vec::with_capacity(count),
+            routing: Vec::with_capacity(1_024),
             visited: HashSet::new(),
             loop_reports: vec![0; routes.loop_count as usize + 1],
             routes,
@@ -193,7 +200,7 @@ impl Router {
         self.handle.clone()
     }
 
-    /// Has `observer` called, on the router's thread, for input that no mapping uses.
+    /// Calls `observer`, on the router's thread, for input that no mapping uses.
     pub fn observe_unmapped(&mut self, observer: Observer) {
         self.shared.observer = Some(observer);
     }
@@ -216,12 +223,12 @@ impl Router {
         self.handle.mailbox.stop.load(Ordering::Acquire)
     }
 
-    /// Starts every instance and routes what they say at once. For programs with a loop of
+    /// Starts every instance and routes what they emit while starting. For programs with a loop of
     /// their own, which call [`Router::step`] and [`Router::finish`] after it.
     pub fn start(&mut self) {
         self.shared.now = Instant::now();
-        for at in 0..self.instances.len() {
-            self.call(at, |instance, context| instance.start(context));
+        for index in 0..self.instances.len() {
+            self.call(index, |instance, context| instance.start(context));
         }
     }
 
@@ -262,13 +269,15 @@ impl Router {
                 again: false,
             };
             self.called.retain(|call| *call != (instance, key));
-            self.call(instance.index(), |it, context| it.ready(key, readiness, context));
+            self.call(instance.index(), |instance, context| {
+                instance.ready(key, readiness, context)
+            });
         }
         self.events = events;
         let again = Readiness { readable: true, writable: false, closed: false, again: true };
-        for at in 0..self.called.len() {
-            let (instance, key) = self.called[at];
-            self.call(instance.index(), |it, context| it.ready(key, again, context));
+        for index in 0..self.called.len() {
+            let (instance, key) = self.called[index];
+            self.call(instance.index(), |instance, context| instance.ready(key, again, context));
         }
         self.called.clear();
         self.run_timers();
@@ -282,7 +291,7 @@ impl Router {
         {
             let due = self.shared.earliest.map_or(until, |due| due.min(until));
             while Instant::now() < due {
-                // Whoever is to answer may be waiting for this very processor.
+                // The worker that is to answer may be waiting for this processor.
                 std::thread::yield_now();
                 self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
                 if !self.events.is_empty() {
@@ -295,9 +304,9 @@ impl Router {
     }
 
     /// Calls an instance and routes what came in.
-    fn call(&mut self, at: usize, method: impl FnOnce(&mut dyn Instance, &mut Context<'_>)) {
-        let id = InstanceId(at as u32);
-        method(&mut *self.instances[at], &mut Context::new(&mut self.shared, id));
+    fn call(&mut self, index: usize, method: impl FnOnce(&mut dyn Instance, &mut Context<'_>)) {
+        let id = InstanceId(index as u32);
+        method(&mut *self.instances[index], &mut Context::new(&mut self.shared, id));
         if !self.shared.arrived.is_empty() {
             self.route();
         }
@@ -308,18 +317,17 @@ impl Router {
         if self.shared.earliest.is_none_or(|time| time > now) {
             return;
         }
-        for at in 0..self.instances.len() {
-            if self.shared.deadlines[at].is_some_and(|time| time <= now) {
-                self.shared.deadlines[at] = None;
-                self.call(at, |instance, context| instance.timer(context));
+        for index in 0..self.instances.len() {
+            if self.shared.deadlines[index].is_some_and(|time| time <= now) {
+                self.shared.deadlines[index] = None;
+                self.call(index, |instance, context| instance.timer(context));
             }
         }
         self.shared.earliest = self.shared.deadlines.iter().flatten().min().copied();
     }
 
     fn take_commands(&mut self) {
-        let mut commands =
-            self.handle.mailbox.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commands = self.handle.mailbox.commands.lock();
         let taken = std::mem::take(&mut *commands);
         drop(commands);
         for Command::Inject { instance, channel, value } in taken {
@@ -341,30 +349,30 @@ impl Router {
     fn route(&mut self) {
         self.shared.delivering = true;
         while !self.shared.arrived.is_empty() {
-            std::mem::swap(&mut self.wave, &mut self.shared.arrived);
+            std::mem::swap(&mut self.routing, &mut self.shared.arrived);
             let mut next = 0;
-            while next < self.wave.len() {
+            while next < self.routing.len() {
                 next = self.collect(next);
                 self.deliver();
             }
-            self.wave.clear();
+            self.routing.clear();
         }
         self.shared.delivering = false;
         self.visited.clear();
     }
 
-    /// Sorts events of the wave from `next` on into the batches of their targets, until there
-    /// are enough; returns where it stopped.
+    /// Sorts the events from index `next` on into the batches of their targets, until
+    /// [`DELIVERY_CHUNK`] deliveries are collected; returns the index of the next event.
     fn collect(&mut self, mut next: usize) -> usize {
         let live = &*self.shared.live;
         let mut count = 0;
-        while next < self.wave.len() && count < DELIVERY_CHUNK {
-            let event = self.wave[next];
+        while next < self.routing.len() && count < DELIVERY_CHUNK {
+            let event = self.routing[next];
             next += 1;
-            let at = event.channel as usize;
-            live.channels[at].record(event.value);
-            if self.routes.loops[at] != 0 && !self.visited.insert((event.channel, event.root)) {
-                report_feedback(&self.routes, live, at, &mut self.loop_reports);
+            let index = event.channel as usize;
+            live.channels[index].record(event.value);
+            if self.routes.loops[index] != 0 && !self.visited.insert((event.channel, event.root)) {
+                report_feedback(&self.routes, live, index, &mut self.loop_reports);
                 continue;
             }
             let targets = self.routes.targets(event.channel);
@@ -372,7 +380,7 @@ impl Router {
             for target in targets {
                 let batch = &mut self.batches[target.instance as usize];
                 if batch.is_empty() {
-                    self.dirty.push(target.instance);
+                    self.pending.push(target.instance);
                 }
                 batch.push(Event { channel: target.channel, ..event });
                 if !target.echoes {
@@ -384,17 +392,17 @@ impl Router {
     }
 
     fn deliver(&mut self) {
-        for at in 0..self.dirty.len() {
-            let instance = self.dirty[at] as usize;
+        for index in 0..self.pending.len() {
+            let instance = self.pending[index] as usize;
             let mut batch = std::mem::take(&mut self.batches[instance]);
-            let id = InstanceId(self.dirty[at]);
+            let id = InstanceId(self.pending[index]);
             add(&self.shared.live.instances[instance].counters.outgoing, batch.len() as u64);
             let mut context = Context::new(&mut self.shared, id);
             self.instances[instance].deliver(&batch, &mut context);
             batch.clear();
             self.batches[instance] = batch;
         }
-        self.dirty.clear();
+        self.pending.clear();
     }
 
     /// Stops every instance; routing goes on until all are done or the time is up.
@@ -405,8 +413,8 @@ impl Router {
         self.shared.stopping = true;
         self.shared.now = Instant::now();
         let limit = self.shared.now + STOP_LIMIT;
-        for at in 0..self.instances.len() {
-            self.call(at, |instance, context| instance.stop(context));
+        for index in 0..self.instances.len() {
+            self.call(index, |instance, context| instance.stop(context));
         }
         loop {
             let waiting = self.instances.iter().any(|instance| !instance.is_stopped());
@@ -420,30 +428,30 @@ impl Router {
             }
             self.step(Some(left))?;
         }
-        for at in 0..self.instances.len() {
-            self.shared.live.set_state(InstanceId(at as u32), State::Stopped);
+        for index in 0..self.instances.len() {
+            self.shared.live.set_state(InstanceId(index as u32), State::Stopped);
         }
         self.handle.live.running.store(false, Ordering::Release);
         Ok(())
     }
 
     fn report_unstopped(&self) {
-        for (at, instance) in self.instances.iter().enumerate() {
+        for (index, instance) in self.instances.iter().enumerate() {
             if !instance.is_stopped() {
-                let name = &self.shared.live.instances[at].name;
+                let name = &self.shared.live.instances[index].name;
                 tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
             }
         }
     }
 }
 
-/// Says once for each loop which channels feed each other.
+/// Reports once for each loop the channels that feed each other.
 #[cold]
-fn report_feedback(routes: &Routes, live: &Live, at: usize, reports: &mut [u64]) {
-    let number = routes.loops[at];
+fn report_feedback(routes: &Routes, live: &Live, index: usize, reports: &mut [u64]) {
+    let number = routes.loops[index];
     let count = &mut reports[number as usize];
     *count += 1;
-    let owner = routes.bases.partition_point(|&base| base as usize <= at) - 1;
+    let owner = routes.bases.partition_point(|&base| base as usize <= index) - 1;
     add(&live.instances[owner].counters.dropped, 1);
     if *count > 1 {
         return;
@@ -458,7 +466,7 @@ fn report_feedback(routes: &Routes, live: &Live, at: usize, reports: &mut [u64])
         })
         .collect();
     tracing::warn!(
-        "feedback: these channels are mapped in a circle, values stop where they started: {}",
+        "feedback: these channels are mapped in a loop; values stop at the channel where they started: {}",
         names.join(", ")
     );
 }

@@ -1,8 +1,8 @@
-//! Who gets what: flat arrays from channel numbers to targets, and the loops among them.
+//! The routing table: flat arrays from channel numbers to targets, and the loops among them.
 
 use crate::config::Show;
 
-/// Where a channel's values go.
+/// One target of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) instance: u32,
@@ -41,8 +41,8 @@ impl Routes {
         for (source, _) in &show.mappings {
             starts[global(source) as usize + 1] += 1;
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
         }
         let mut next = starts.clone();
         let echoes: Vec<bool> =
@@ -70,8 +70,8 @@ impl Routes {
 
     #[inline]
     pub(crate) fn targets(&self, channel: u32) -> &[Target] {
-        let at = channel as usize;
-        &self.targets[self.starts[at] as usize..self.starts[at + 1] as usize]
+        let index = channel as usize;
+        &self.targets[self.starts[index] as usize..self.starts[index + 1] as usize]
     }
 
     /// Numbers the loops that values can run in: strongly connected channels, counting only
@@ -95,12 +95,12 @@ impl Routes {
             }
             calls.push((root, 0));
             while let Some((channel, nth)) = calls.last_mut() {
-                let at = *channel as usize;
+                let index = *channel as usize;
                 if *nth == 0 {
-                    (order[at], low[at]) = (seen, seen);
+                    (order[index], low[index]) = (seen, seen);
                     seen += 1;
                     stack.push(*channel);
-                    on_stack[at] = true;
+                    on_stack[index] = true;
                 }
                 let step = steps(self, *channel, *nth);
                 *nth += 1;
@@ -111,17 +111,17 @@ impl Routes {
                         if order[to] == UNSEEN {
                             calls.push((next, 0));
                         } else if on_stack[to] {
-                            low[at] = low[at].min(order[to]);
+                            low[index] = low[index].min(order[to]);
                         }
                     }
                     None => {
                         calls.pop();
                         if let Some((parent, _)) = calls.last() {
                             let parent = *parent as usize;
-                            low[parent] = low[parent].min(low[at]);
+                            low[parent] = low[parent].min(low[index]);
                         }
-                        if low[at] == order[at] {
-                            self.close_component(at as u32, &mut stack, &mut on_stack);
+                        if low[index] == order[index] {
+                            self.close_component(index as u32, &mut stack, &mut on_stack);
                         }
                     }
                 }

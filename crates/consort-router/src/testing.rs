@@ -1,6 +1,5 @@
-//! A small stage for tests of backends: shows made in code, with a *probe* that sends values
-//! into them and records what comes out. Nothing sleeps: tests wait for a condition with a
-//! deadline.
+//! A fixture for tests of backends: shows built in code, with a *probe* that sends values into
+//! them and records what arrives. Nothing sleeps: tests wait for a condition with a deadline.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,8 +20,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 type Log = Rc<RefCell<Vec<(String, f64)>>>;
 
-/// A show in the making. The probe is its first instance, with the name `probe`; every channel
-/// name will do.
+/// A show under construction. The probe is its first instance, named `probe`; it accepts any
+/// channel name.
 pub struct TestShow {
     show: Show,
     backends: HashMap<&'static str, usize>,
@@ -39,8 +38,8 @@ struct Probe {
 
 impl Instance for Probe {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
-        if let Some(at) = self.names.iter().position(|name| name == specification) {
-            return Ok(at as u32);
+        if let Some(index) = self.names.iter().position(|name| name == specification) {
+            return Ok(index as u32);
         }
         self.names.push(specification.to_owned());
         Ok(self.names.len() as u32 - 1)
@@ -63,7 +62,7 @@ impl Default for TestShow {
 }
 
 impl TestShow {
-    /// A stage with nothing but the probe.
+    /// A show with only the probe.
     pub fn new() -> Self {
         let log = Log::default();
         let mut show = Show::default();
@@ -141,17 +140,17 @@ impl TestShow {
     /// Finds or makes a channel, written `instance.channel`.
     ///
     /// # Errors
-    /// What the instance says about the specification.
+    /// The error that the instance returns for the specification.
     pub fn channel(&mut self, end: &str, usage: Usage) -> Result<ChannelRef, ChannelError> {
         let (name, specification) = end.split_once('.').expect("instance.channel");
-        let at = self.show.instances.iter().position(|it| it.name == name);
-        let at = at.unwrap_or_else(|| panic!("no instance {name}"));
-        let entry = &mut self.show.instances[at];
+        let index = self.show.instances.iter().position(|entry| entry.name == name);
+        let index = index.unwrap_or_else(|| panic!("no instance {name}"));
+        let entry = &mut self.show.instances[index];
         let channel = entry.instance.channel(specification, usage)?;
         if channel as usize == entry.channels.len() {
             entry.channels.push(specification.to_owned());
         }
-        Ok(ChannelRef { instance: InstanceId(at as u32), channel })
+        Ok(ChannelRef { instance: InstanceId(index as u32), channel })
     }
 
     /// Maps one channel onto another, both written `instance.channel`.
@@ -166,7 +165,7 @@ impl TestShow {
     /// What [`Instance::check`] reports of an instance.
     pub fn check(&self, name: &str) -> Vec<Problem> {
         let mut problems = Problems::new();
-        for entry in self.show.instances.iter().filter(|it| it.name == name) {
+        for entry in self.show.instances.iter().filter(|entry| entry.name == name) {
             entry.instance.check(&mut problems);
         }
         problems.into_vec()
@@ -180,7 +179,7 @@ impl TestShow {
     }
 }
 
-/// A running show, moved on by the test that holds it.
+/// A running show, driven step by step by the test.
 pub struct Performance {
     /// The router.
     pub router: Router,
@@ -231,9 +230,9 @@ impl Performance {
         let handle = self.router.handle();
         let names = handle.live().channel_names(InstanceId(0));
         for (channel, value) in values {
-            let at = names.iter().position(|name| name == channel);
-            let at = at.unwrap_or_else(|| panic!("the probe has no channel {channel}"));
-            assert!(handle.inject(InstanceId(0), at as u32, *value), "the router is full");
+            let index = names.iter().position(|name| name == channel);
+            let index = index.unwrap_or_else(|| panic!("the probe has no channel {channel}"));
+            assert!(handle.inject(InstanceId(0), index as u32, *value), "the router is full");
         }
         self.router.step(Some(Duration::ZERO)).expect("a turn");
     }
@@ -250,7 +249,7 @@ impl Performance {
         std::mem::take(&mut *self.log.borrow_mut())
     }
 
-    /// Stops the show; what instances still say is routed.
+    /// Stops the show; the last events of its instances are routed.
     pub fn finish(&mut self) {
         self.router.finish().expect("a clean stop");
     }

@@ -25,10 +25,10 @@ fn asked() -> Vec<String> {
     LOG.take()
 }
 
-/// A backend that says what it is asked.
+/// A backend that accepts one option of each kind.
 const RIG: BackendDescriptor = BackendDescriptor {
     name: "rig",
-    summary: "says what it is asked",
+    summary: "accepts one option of each kind",
     documentation: "",
     options: &[
         OptionSpec { name: "detect", kind: OptionKind::Flag, ..OptionSpec::EMPTY },
@@ -75,10 +75,10 @@ impl Backend for Rig {
         problems: &mut Problems,
     ) -> Option<Box<dyn Instance>> {
         log(format!("instance {} in {}", config.name, config.directory.display()));
-        for (at, entry) in config.options.entries().iter().enumerate() {
+        for (index, entry) in config.options.entries().iter().enumerate() {
             log(format!("{} = {}", entry.name, entry.value));
             if entry.value == "refuse" {
-                problems.error(Some(at), "refused").range(2..=3).hint("give another");
+                problems.error(Some(index), "refused").range(2..=3).hint("give another");
             }
         }
         if let Some(path) = config.options.path("module") {
@@ -102,11 +102,11 @@ impl Instance for RigInstance {
         let sign = if usage == Usage::Source { '>' } else { '<' };
         log(format!("{sign}{}.{specification}", self.name));
         if self.is_numbered && specification.parse::<u32>().is_err() {
-            let start = specification.find(|it: char| !it.is_ascii_digit()).unwrap_or(0);
+            let start = specification.find(|item: char| !item.is_ascii_digit()).unwrap_or(0);
             return Err(ChannelError::new("no number").with_range(start, specification.len()));
         }
-        if let Some(at) = self.known.iter().position(|known| known == specification) {
-            return Ok(at as u32);
+        if let Some(index) = self.known.iter().position(|known| known == specification) {
+            return Ok(index as u32);
         }
         self.known.push(specification.to_owned());
         Ok(self.known.len() as u32 - 1)
@@ -125,14 +125,14 @@ fn loaded(text: &str, overrides: &[Override]) -> Loaded {
 }
 
 fn messages(loaded: &Loaded) -> Vec<String> {
-    let each = loaded.diagnostics.iter().map(|it| {
-        let place = it.primary.as_ref().map(|label| {
+    let each = loaded.diagnostics.iter().map(|item| {
+        let place = item.primary.as_ref().map(|label| {
             let source = loaded.sources.get(label.span.source);
-            let at = source.position(label.span.start);
-            format!("{}:{}:{} ", source.name(), at.line, at.column)
+            let index = source.position(label.span.start);
+            format!("{}:{}:{} ", source.name(), index.line, index.column)
                 + &format!("`{}` ", loaded.sources.text(label.span))
         });
-        format!("{}{}: {}", place.unwrap_or_default(), it.code, it.message)
+        format!("{}{}: {}", place.unwrap_or_default(), item.code, item.message)
     });
     each.collect()
 }
@@ -280,7 +280,7 @@ fn a_channel_that_is_refused_is_shown_at_its_bytes() {
     );
     assert_eq!(
         loaded.diagnostics[1].notes,
-        ["this is about `1a` and 3 other channels of this line"]
+        ["this applies to `1a` and 3 other channels of this line"]
     );
 }
 
@@ -349,21 +349,21 @@ fn a_file_may_be_included_twice_but_not_by_itself() {
         ("b.cfg", "\n[include ../x/../show.cfg]\n[include a.cfg]\n"),
     ]);
     let notes: Vec<&str> =
-        circle.diagnostics.iter().flat_map(|it| it.notes.iter().map(String::as_str)).collect();
+        circle.diagnostics.iter().flat_map(|item| item.notes.iter().map(String::as_str)).collect();
     assert_eq!(notes, ["a.cfg includes b.cfg includes a.cfg"], "{:?}", messages(&circle));
 }
 
 #[test]
 fn includes_that_double_are_bounded() {
     let mut list = vec![("show.cfg".to_owned(), "[include f0.cfg]\n".to_owned())];
-    for at in 0..40 {
-        let next = format!("[include f{0}.cfg]\n[include f{0}.cfg]\n", at + 1);
-        list.push((format!("f{at}.cfg"), next));
+    for index in 0..40 {
+        let next = format!("[include f{0}.cfg]\n[include f{0}.cfg]\n", index + 1);
+        list.push((format!("f{index}.cfg"), next));
     }
     let list: Vec<(&str, &str)> = list.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     let loaded = from(&list);
     assert!(loaded.show.is_none());
-    assert!(loaded.diagnostics.iter().all(|it| it.code == "too-many-includes"));
+    assert!(loaded.diagnostics.iter().all(|item| item.code == "too-many-includes"));
 }
 
 #[test]
@@ -430,17 +430,17 @@ fn an_override_needs_no_section_of_its_backend_but_something_to_hit() {
     let loaded = loaded("[rig a]\n", &nothing);
     let places: Vec<String> = messages(&loaded)
         .into_iter()
-        .map(|it| it.split_once(": ").expect("a message").0.to_owned())
+        .map(|item| item.split_once(": ").expect("a message").0.to_owned())
         .collect();
-    let at = |line: usize, text: &str| format!("{}:{line}:{text}", Sources::COMMAND_LINE);
+    let index = |line: usize, text: &str| format!("{}:{line}:{text}", Sources::COMMAND_LINE);
     assert_eq!(
         places,
         [
-            at(1, "4 `strict` override-hits-nothing"),
-            at(2, "4 `b` override-hits-nothing"),
-            at(3, "6 `tetx` unknown-option"),
-            at(4, "11 `1001` invalid-value"),
-            at(5, "4 `a` malformed-override"),
+            index(1, "4 `strict` override-hits-nothing"),
+            index(2, "4 `b` override-hits-nothing"),
+            index(3, "6 `tetx` unknown-option"),
+            index(4, "11 `1001` invalid-value"),
+            index(5, "4 `a` malformed-override"),
         ]
     );
 }
@@ -475,7 +475,8 @@ fn the_first_dot_splits_and_the_rest_reaches_the_backend() {
 #[test]
 fn channels_are_made_source_before_target_for_each_index() {
     map("a.{1..2} > b.{y,x}\nb.z < a.1\na.q <> b.r");
-    let calls: Vec<String> = asked().into_iter().filter(|it| it.starts_with(['<', '>'])).collect();
+    let calls: Vec<String> =
+        asked().into_iter().filter(|item| item.starts_with(['<', '>'])).collect();
     assert_eq!(
         calls,
         [
@@ -505,7 +506,7 @@ fn counts_that_do_not_match_are_refused() {
     let loaded = loaded("[rig a]\n[map]\na.{1..3} > a.x{1..2}\n", &[]);
     assert_eq!(
         messages(&loaded),
-        ["show.cfg:3:14 `x{1..2}` mismatched-counts: 3 channels cannot be mapped onto 2"]
+        ["show.cfg:3:14 `x{1..2}` mismatched-counts: cannot map 3 channels to 2"]
     );
     assert_eq!(loaded.sources.text(loaded.diagnostics[0].secondary[0].span), "{1..3}");
 }
@@ -528,8 +529,8 @@ fn absurd_expansions_are_refused_before_they_are_made() {
 #[test]
 fn diagnostics_are_bounded_and_counted() {
     let mut text = "[rig a]\n".to_owned();
-    for at in 0..5_000 {
-        text.push_str(&format!("strange{at} = 1\n"));
+    for index in 0..5_000 {
+        text.push_str(&format!("strange{index} = 1\n"));
     }
     let loaded = loaded(&text, &[]);
     assert_eq!(loaded.diagnostics.len() + loaded.suppressed, 5_000);

@@ -56,7 +56,7 @@ proptest! {
     fn statements_stand_in_the_text_in_order(parts in vec(fragment(), 0..24)) {
         let text = parts.concat();
         let loaded = load_text("show.cfg", &text, &[], &[]);
-        prop_assert_eq!(loaded.sources.iter().next().map(|it| it.text()), Some(text.as_str()));
+        prop_assert_eq!(loaded.sources.iter().next().map(|text| text.text()), Some(text.as_str()));
         let lines = text.split('\n').count();
         let statements = fuzz::statements(&text, syntax::Mode::Map);
         prop_assert!(statements.len() <= lines);
@@ -73,11 +73,11 @@ proptest! {
             let choices: Vec<String> = if *is_range {
                 text.push_str(&format!("{{{first}..{last}}}x"));
                 let step = if first <= last { 1 } else { -1 };
-                let (mut at, end) = (*first as i64, *last as i64);
-                let mut numbers = vec![at.to_string()];
-                while at != end {
-                    at += step;
-                    numbers.push(at.to_string());
+                let (mut number, end) = (*first as i64, *last as i64);
+                let mut numbers = vec![number.to_string()];
+                while number != end {
+                    number += step;
+                    numbers.push(number.to_string());
                 }
                 numbers
             } else {
@@ -86,7 +86,7 @@ proptest! {
             };
             all = all
                 .iter()
-                .flat_map(|before| choices.iter().map(move |it| format!("{before}{it}x")))
+                .flat_map(|before| choices.iter().map(move |text| format!("{before}{text}x")))
                 .collect();
         }
         let expression = Expression::parse(&text).expect("well formed");

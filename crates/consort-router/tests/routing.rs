@@ -118,7 +118,7 @@ impl Builder {
         self.show.mappings.push((end(source), end(target)));
     }
 
-    /// Runs until `done` says so.
+    /// Runs until `done` returns true.
     fn run(self, mut done: impl FnMut(&Router, &Log) -> bool) -> (Router, Log) {
         let mut router = Router::new(self.show).expect("an event loop");
         router.start();
@@ -132,7 +132,7 @@ impl Builder {
 }
 
 fn values(log: &Log, name: &str) -> Vec<(u32, f64)> {
-    log.borrow().iter().filter(|it| it.0 == name).map(|it| (it.1, it.2)).collect()
+    log.borrow().iter().filter(|item| item.0 == name).map(|item| (item.1, item.2)).collect()
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_loop_that_branches_does_not_multiply() {
         show.map((bay, a), (sink, a));
     }
     let (_, log) = show.run(|_, log| values(log, "sink").len() == WIDTH as usize);
-    let mut seen: Vec<u32> = values(&log, "sink").iter().map(|it| it.0).collect();
+    let mut seen: Vec<u32> = values(&log, "sink").iter().map(|item| item.0).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..WIDTH).collect::<Vec<_>>());
 }
@@ -280,7 +280,8 @@ fn answers_that_feed_each_other_let_others_have_their_turn() {
     let talker = show.instance("talker", 2, Script { answer_on: Some(1), ..Script::default() });
     show.map((source, 0), (talker, 0));
     show.map((talker, 1), (talker, 0));
-    let (_, log) = show.run(|_, log| values(log, "talker").last().is_some_and(|it| it.1 < 0.01));
+    let (_, log) =
+        show.run(|_, log| values(log, "talker").last().is_some_and(|item| item.1 < 0.01));
     assert_eq!(values(&log, "talker").len(), 8);
 }
 
@@ -298,7 +299,7 @@ fn a_flooding_instance_leaves_the_others_their_turns() {
         show.run(|router, _| router.handle().live().counters(InstanceId(sink_b)).outgoing == 1_000);
     let of_a = router.handle().live().counters(InstanceId(sink_a)).outgoing;
     assert!(of_a <= 1_280, "the flood had {of_a} events in the turns that b needed for 1,000");
-    let b: Vec<f64> = values(&log, "sink_b").iter().map(|it| it.1).collect();
+    let b: Vec<f64> = values(&log, "sink_b").iter().map(|item| item.1).collect();
     assert_eq!(b, (1..=1_000).map(f64::from).collect::<Vec<_>>());
 }
 

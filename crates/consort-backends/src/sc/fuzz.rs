@@ -33,7 +33,7 @@ pub fn sc_config(bytes: &[u8]) {
     let config = Config::read(&options, &mut problems);
     assert_eq!(config.is_some(), problems.is_ok(), "a configuration with errors, or none without");
     for problem in problems.into_vec() {
-        assert!(problem.at.is_none_or(|at| at < count) && !problem.message.is_empty());
+        assert!(problem.entry.is_none_or(|at| at < count) && !problem.message.is_empty());
     }
     let Some(config) = config else { return };
     play(Desk::new(config), &text, heard);

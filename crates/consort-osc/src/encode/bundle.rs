@@ -7,8 +7,8 @@ use crate::{Error, ErrorKind, Limits, Result, TimeTag};
 
 /// Writes a bundle, element by element, without allocating.
 ///
-/// As with [`MessageBuilder`], one that fails or is dropped unfinished leaves the sink as it
-/// was found; so an element that failed is simply not in the bundle.
+/// As with [`MessageBuilder`], a builder that fails or is dropped unfinished leaves the sink
+/// unchanged; an element that failed is therefore not in the bundle.
 ///
 /// ```
 /// use consort_osc::{BundleBuilder, Packet, TimeTag};
@@ -36,13 +36,13 @@ pub struct BundleBuilder<'s, S: Sink + ?Sized> {
 }
 
 impl<'s, S: Sink + ?Sized> BundleBuilder<'s, S> {
-    /// Begins a bundle that is to take effect at `time`.
+    /// Begins a bundle that takes effect at `time`.
     pub fn new(sink: &'s mut S, time: TimeTag) -> Self {
         Self::begin(sink, time, 1, false)
     }
 
-    /// As [`new`](Self::new), with the size of the bundle before it, as a TCP stream of
-    /// OSC 1.0 and a SuperCollider score want it.
+    /// As [`new`](Self::new), with the size of the bundle before it, as TCP streams of
+    /// OSC 1.0 and SuperCollider scores require.
     pub fn length_prefixed(sink: &'s mut S, time: TimeTag) -> Self {
         Self::begin(sink, time, 1, true)
     }
@@ -74,7 +74,7 @@ impl<'s, S: Sink + ?Sized> BundleBuilder<'s, S> {
         MessageBuilder::begin(self.sink, address, 2, true)
     }
 
-    /// As [`message`](Self::message), with a place for `tags` type tags.
+    /// As [`message`](Self::message), reserving space for `tags` type tags.
     #[inline]
     pub fn message_with_tags(&mut self, address: &str, tags: usize) -> MessageBuilder<'_, S> {
         MessageBuilder::begin(self.sink, address, tags, true)
@@ -85,7 +85,7 @@ impl<'s, S: Sink + ?Sized> BundleBuilder<'s, S> {
         BundleBuilder::begin(self.sink, time, self.depth + 1, true)
     }
 
-    /// Adds a packet that is encoded already, which is not looked into.
+    /// Adds an encoded packet without examining it.
     pub fn encoded(&mut self, packet: &[u8]) {
         if self.error.is_none() {
             let before = self.sink.position();

@@ -7,16 +7,16 @@ use crate::{Argument, Color, Error, ErrorKind, Limits, MidiMessage, Result, Time
 /// Writes one message, argument by argument, without allocating.
 ///
 /// Errors are kept until [`finish`](Self::finish); calls after one do nothing. A builder that
-/// fails, or is dropped unfinished, leaves the sink as it was found. Type tags stand before the
-/// arguments, so the arguments are moved up when the tags outgrow their place: rarely, and
-/// never with [`with_tags`](Self::with_tags).
+/// fails, or is dropped unfinished, leaves the sink unchanged. Type tags precede the arguments,
+/// so the arguments are moved when the tags outgrow the reserved space: rarely, and never with
+/// [`with_tags`](Self::with_tags).
 ///
 /// ```
 /// use consort_osc::{MessageBuilder, TimeTag};
 /// let mut bytes = Vec::new();
-/// // In one go:
+/// // In one expression:
 /// MessageBuilder::new(&mut bytes, "/a").int(1).string("x").finish().unwrap();
-/// // Or step by step; the sink is free again once the builder is gone.
+/// // Or step by step; the sink can be used again when the builder is dropped.
 /// {
 ///     let mut message = MessageBuilder::with_tags(&mut bytes, "/b", 3);
 ///     for value in [0.1, 0.2, 0.3] {
@@ -29,10 +29,10 @@ use crate::{Argument, Color, Error, ErrorKind, Limits, MidiMessage, Result, Time
 #[derive(Debug)]
 pub struct MessageBuilder<'s, S: Sink + ?Sized> {
     sink: &'s mut S,
-    /// Where the sink stood, before a size as well.
+    /// The position of the sink at the start, before the size if there is one.
     start: usize,
     has_size: bool,
-    /// Where the comma stands.
+    /// The position of the comma.
     tags_at: usize,
     /// Comma and tags written so far.
     tags: usize,
@@ -50,14 +50,14 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         Self::begin(sink, address, 2, false)
     }
 
-    /// As [`new`](Self::new), with a place for `tags` type tags (brackets of arrays count).
+    /// As [`new`](Self::new), reserving space for `tags` type tags (brackets of arrays count).
     #[inline]
     pub fn with_tags(sink: &'s mut S, address: &str, tags: usize) -> Self {
         Self::begin(sink, address, tags, false)
     }
 
-    /// As [`new`](Self::new), with the size of the message before it, as a TCP stream of
-    /// OSC 1.0 wants it.
+    /// As [`new`](Self::new), with the size of the message before it, as TCP streams of
+    /// OSC 1.0 require.
     #[inline]
     pub fn length_prefixed(sink: &'s mut S, address: &str) -> Self {
         Self::begin(sink, address, 2, true)
@@ -108,7 +108,7 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         }
     }
 
-    /// Adds a type tag, and makes room for it if need be. False after an error.
+    /// Adds a type tag and grows the space for tags if needed. False after an error.
     #[inline]
     fn tag(&mut self, tag: u8) -> bool {
         if self.error.is_some() {
@@ -117,13 +117,13 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         if self.tags + 2 > self.reserved && !self.more_tags() {
             return false;
         }
-        let at = self.tags_at + self.tags;
-        self.sink.written()[at] = tag;
+        let tag_offset = self.tags_at + self.tags;
+        self.sink.written()[tag_offset] = tag;
         self.tags += 1;
         true
     }
 
-    /// Doubles the place for tags, or adds the least that helps if the sink is nearly full.
+    /// Doubles the space for tags, or adds the minimum if the sink is nearly full.
     #[cold]
     fn more_tags(&mut self) -> bool {
         let data_at = self.tags_at + self.reserved;
@@ -145,8 +145,8 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         true
     }
 
-    /// Adds a tag and what `write` writes. If that does not fit, once more without the spare
-    /// place for tags.
+    /// Adds a tag and the data that `write` writes. If the data does not fit, tries again without
+    /// the spare space for tags.
     #[inline]
     fn add(&mut self, tag: u8, write: impl Fn(&mut S) -> Result<(), ErrorKind>) -> &mut Self {
         if self.tag(tag) {
@@ -162,7 +162,7 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         self
     }
 
-    /// Moves the arguments down to where they belong behind the tags written so far.
+    /// Moves the arguments to their final place after the tags written so far.
     #[inline]
     fn compact(&mut self) {
         let needed = padded(self.tags + 1);

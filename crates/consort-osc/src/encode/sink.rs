@@ -1,12 +1,12 @@
-//! Where packets are written, and the pieces they are made of.
+//! The destination of encoded packets, and the writing of their parts.
 
 use crate::text::padded;
 use crate::{ErrorKind, Result};
 
-/// Where packets are written: a `Vec<u8>`, which grows at its end, or a [`SliceSink`], which
-/// does not allocate.
+/// The destination of encoded packets: a `Vec<u8>`, which grows at its end, or a [`SliceSink`],
+/// which does not allocate.
 pub trait Sink {
-    /// All bytes written so far, also those from before the packet.
+    /// All bytes written so far, including those before the packet.
     fn written(&mut self) -> &mut [u8];
 
     /// How many bytes were written so far.
@@ -16,7 +16,7 @@ pub trait Sink {
     ///
     /// # Errors
     ///
-    /// The number of bytes that are missing, if they do not fit; nothing is written then.
+    /// The number of missing bytes, if they do not fit; then nothing is written.
     fn append(&mut self, bytes: &[u8]) -> Result<(), usize>;
 
     /// Adds `count` zero bytes at the end.
@@ -26,7 +26,7 @@ pub trait Sink {
     /// As [`append`](Sink::append).
     fn append_zeros(&mut self, count: usize) -> Result<(), usize>;
 
-    /// Forgets what was written after `position`.
+    /// Discards the bytes after `position`.
     fn truncate(&mut self, position: usize);
 }
 
@@ -75,19 +75,19 @@ pub struct SliceSink<'b> {
 }
 
 impl<'b> SliceSink<'b> {
-    /// An empty sink over `buffer`, whose content does not matter.
+    /// An empty sink over `buffer`, whose content is overwritten.
     #[inline]
     pub fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, position: 0 }
     }
 
-    /// What was written.
+    /// The bytes written.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.position]
     }
 
-    /// What was written, for as long as the buffer lives.
+    /// The bytes written, for the lifetime of the buffer.
     #[inline]
     pub fn into_bytes(self) -> &'b mut [u8] {
         &mut self.buffer[..self.position]
@@ -139,7 +139,7 @@ pub(super) fn too_small(needed: usize) -> ErrorKind {
     ErrorKind::BufferTooSmall { needed }
 }
 
-/// Opens a place for a size that is known later.
+/// Reserves space for a size that is known later.
 #[inline]
 pub(super) fn reserve_size<S: Sink + ?Sized>(sink: &mut S) -> Result<(), usize> {
     sink.append_zeros(4)
@@ -156,7 +156,7 @@ pub(super) fn patch_size<S: Sink + ?Sized>(sink: &mut S, size_at: usize) -> Resu
     Ok(())
 }
 
-/// Text, its closing zero and the padding.
+/// Writes text, its terminating zero and the padding.
 #[inline]
 pub(super) fn append_text<S: Sink + ?Sized>(sink: &mut S, text: &str) -> Result<(), ErrorKind> {
     let bytes = text.as_bytes();

@@ -4,29 +4,22 @@ use std::collections::HashMap;
 
 use super::collect::{Hidden, Mapping, Named};
 use super::diagnostic::Sink;
-use super::mapping::{Ends, Mapper};
+use super::mapping::{ConfiguredInstance, Ends, Mapper};
 use super::section::{Kind, Section};
 use super::source::Sources;
 use super::{Show, ShowInstance};
 use crate::backend::{Backend, Instance, InstanceConfig};
 use crate::options::{Options, Problems};
 
-/// An instance, if it could be made.
-pub(super) struct Made {
-    pub(super) section: usize,
-    pub(super) instance: Option<Box<dyn Instance>>,
-    /// The first spelling of each of its channels, by number.
-    pub(super) channels: Vec<String>,
-}
-
-struct MadeBackend {
+/// A backend that the show uses, or that a section `[backend NAME]` configures.
+struct ConfiguredBackend {
     name: &'static str,
     backend: Box<dyn Backend>,
     is_usable: bool,
     is_used: bool,
 }
 
-/// What the files say.
+/// The contents of the files.
 pub(super) struct Parts<'p> {
     pub(super) sections: &'p [Section<'p>],
     pub(super) instances: &'p [usize],
@@ -37,41 +30,41 @@ pub(super) struct Parts<'p> {
     pub(super) limit: u64,
 }
 
-/// Makes a show of what the files say; none when there is an error among what they say.
+/// Builds a show from the contents of the files; none when there is an error in them.
 pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Option<Show> {
     let &Parts { sections, instances, names, mappings, hidden, limit } = parts;
-    let mut backends: Vec<MadeBackend> = Vec::new();
+    let mut backends: Vec<ConfiguredBackend> = Vec::new();
     for section in sections {
         if !backends.iter().any(|made| made.name == section.descriptor.name) {
             backends.push(make_backend(section, sections, sink));
         }
     }
-    let mut made: Vec<Made> = Vec::with_capacity(instances.len());
-    for &at in instances {
-        let instance = make_instance(&sections[at], &mut backends, sources, sink);
-        made.push(Made { section: at, instance, channels: Vec::new() });
+    let mut made: Vec<ConfiguredInstance> = Vec::with_capacity(instances.len());
+    for &index in instances {
+        let instance = make_instance(&sections[index], &mut backends, sources, sink);
+        made.push(ConfiguredInstance { section: index, instance, channels: Vec::new() });
     }
-    // Instances that repeat a name are no part of the show, but their options are looked at.
-    for (at, section) in sections.iter().enumerate() {
-        if section.kind == Kind::Instance && names[&section.name].section != Some(at) {
+    // Instances that repeat a name are not part of the show, but their options are checked.
+    for (index, section) in sections.iter().enumerate() {
+        if section.kind == Kind::Instance && names[&section.name].section != Some(index) {
             make_instance(section, &mut backends, sources, sink);
         }
     }
 
-    let of_section: HashMap<usize, usize> =
+    let instance_of_section: HashMap<usize, usize> =
         instances.iter().enumerate().map(|(number, &section)| (section, number)).collect();
-    let ends = Ends { names, of_section: &of_section, sections, hidden };
+    let ends = Ends { names, instance_of_section: &instance_of_section, sections, hidden };
     let mut mapper = Mapper::new(ends, &mut made, sources, sink, limit);
     for mapping in mappings {
         mapper.add(mapping);
     }
     let pairs = mapper.finish();
 
-    for it in &made {
-        if let Some(instance) = &it.instance {
+    for made in &made {
+        if let Some(instance) = &made.instance {
             let mut problems = Problems::new();
             instance.check(&mut problems);
-            sections[it.section].report(problems, sink);
+            sections[made.section].report(problems, sink);
         }
     }
     for made in backends.iter_mut().filter(|made| made.is_usable && made.is_used) {
@@ -85,28 +78,36 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     if sink.has_errors() {
         return None;
     }
-    let instance = |it: Made| {
-        let section = &sections[it.section];
+    let instance = |made: ConfiguredInstance| {
+        let section = &sections[made.section];
         Some(ShowInstance {
             name: section.name.clone(),
             backend: section.descriptor.name,
-            instance: it.instance?,
-            channels: it.channels,
+            instance: made.instance?,
+            channels: made.channels,
         })
     };
     Some(Show {
-        backends: backends.into_iter().filter(|it| it.is_used).map(|it| it.backend).collect(),
+        backends: backends
+            .into_iter()
+            .filter(|made| made.is_used)
+            .map(|made| made.backend)
+            .collect(),
         instances: made.into_iter().map(instance).collect::<Option<Vec<_>>>()?,
         mappings: pairs,
     })
 }
 
-fn make_backend(of: &Section<'_>, sections: &[Section<'_>], sink: &mut Sink) -> MadeBackend {
-    let descriptor = of.descriptor;
-    let is_it =
-        |it: &&Section<'_>| it.kind == Kind::Backend && it.descriptor.name == descriptor.name;
-    let section = sections.iter().find(is_it);
-    let mut made = MadeBackend {
+fn make_backend(
+    used_by: &Section<'_>,
+    sections: &[Section<'_>],
+    sink: &mut Sink,
+) -> ConfiguredBackend {
+    let descriptor = used_by.descriptor;
+    let configures =
+        |made: &&Section<'_>| made.kind == Kind::Backend && made.descriptor.name == descriptor.name;
+    let section = sections.iter().find(configures);
+    let mut made = ConfiguredBackend {
         name: descriptor.name,
         backend: (descriptor.create)(),
         is_usable: true,
@@ -116,7 +117,7 @@ fn make_backend(of: &Section<'_>, sections: &[Section<'_>], sink: &mut Sink) -> 
     match section {
         None => {
             made.backend.configure(&Options::new(descriptor.options, Vec::new()), &mut problems);
-            made.is_usable = of.report(problems, sink);
+            made.is_usable = used_by.report(problems, sink);
         }
         Some(section) if section.is_incomplete => made.is_usable = false,
         Some(section) => {
@@ -129,7 +130,7 @@ fn make_backend(of: &Section<'_>, sections: &[Section<'_>], sink: &mut Sink) -> 
 
 fn make_instance(
     section: &Section<'_>,
-    backends: &mut [MadeBackend],
+    backends: &mut [ConfiguredBackend],
     sources: &Sources,
     sink: &mut Sink,
 ) -> Option<Box<dyn Instance>> {
@@ -150,6 +151,6 @@ fn make_instance(
         problems.error(None, format!("the instance `{}` cannot be made", section.name));
     }
     section.report(problems, sink);
-    // Its channels may depend on options that are wrong: those are said first.
+    // Its channels may depend on options that are wrong: those errors come first.
     instance.filter(|_| !section.is_broken)
 }

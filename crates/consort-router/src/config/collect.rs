@@ -29,7 +29,7 @@ pub(super) struct Mapping {
 /// An instance's place among the sections.
 pub(super) struct Named {
     pub(super) span: Span,
-    /// None when the instance cannot be made: what is wrong has been said.
+    /// None when the instance cannot be made and the reason was reported.
     pub(super) section: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ enum Current {
     Outside,
     Section(usize),
     Map,
-    /// Something is wrong with the header: what stands below it is not looked at.
+    /// The header is invalid: the lines below it are skipped.
     Skipped,
 }
 
@@ -57,7 +57,7 @@ struct OpenFile {
     include: Option<Span>,
 }
 
-/// Everything that the files say.
+/// The contents of all files, in order.
 pub(super) struct Collector<'r, 's> {
     registry: &'r [&'r BackendDescriptor],
     files: &'s Files,
@@ -106,8 +106,8 @@ impl<'r, 's> Collector<'r, 's> {
     /// Reads a file and all that it includes.
     pub(super) fn file(&mut self, path: &Path, include: Option<Span>) {
         let identity = self.files.identity(path);
-        if let Some(at) = self.open.iter().position(|file| file.identity == identity) {
-            self.report_cycle(at, include);
+        if let Some(index) = self.open.iter().position(|file| file.identity == identity) {
+            self.report_cycle(index, include);
             return;
         }
         let Some(source) = self.source(path, &identity, include) else {
@@ -145,11 +145,11 @@ impl<'r, 's> Collector<'r, 's> {
             Ok(bytes) => bytes,
             Err(error) => {
                 let shown = quoted(&path.display().to_string());
-                let message = format!("{shown} cannot be read: {}", error.message);
+                let message = format!("cannot read {shown}: {}", error.message);
                 let diagnostic = Diagnostic::error("unreadable-file", message);
                 let diagnostic = match include {
                     Some(span) => diagnostic.at(span, "included here").hint(
-                        "the path is relative to the folder of the file in which this stands",
+                        "the path is relative to the folder of the file that contains this line",
                     ),
                     None => diagnostic,
                 };
@@ -160,7 +160,7 @@ impl<'r, 's> Collector<'r, 's> {
         self.size += bytes.len() as u64;
         let mut broken = None;
         let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-            broken = first_broken(error.as_bytes()).map(|it| (it, utf16(error.as_bytes())));
+            broken = first_broken(error.as_bytes()).map(|found| (found, utf16(error.as_bytes())));
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         });
         let name = path.display().to_string();
@@ -168,8 +168,8 @@ impl<'r, 's> Collector<'r, 's> {
         let source = self.sources.add(name, directory, text);
         self.known.insert(identity.to_owned(), source);
         if let Some((broken, utf16)) = broken {
-            let (offset, at) = (broken.offset, broken.in_text);
-            let span = Span::new(source, at, at + '\u{FFFD}'.len_utf8());
+            let (offset, index) = (broken.offset, broken.in_text);
+            let span = Span::new(source, index, index + '\u{FFFD}'.len_utf8());
             let diagnostic = match broken.in_comment && !utf16 {
                 true => {
                     let message = format!("a comment is not UTF-8 (byte {offset})");
@@ -180,7 +180,7 @@ impl<'r, 's> Collector<'r, 's> {
                     Diagnostic::error("not-utf-8", message)
                 }
             };
-            self.sink.push(diagnostic.at(span, "no character in UTF-8").hint(match utf16 {
+            self.sink.push(diagnostic.at(span, "not valid in UTF-8").hint(match utf16 {
                 true => "it looks like UTF-16: save the file as UTF-8",
                 false => "it may be Latin-1: save the file as UTF-8",
             }));
@@ -191,19 +191,20 @@ impl<'r, 's> Collector<'r, 's> {
         Some(source)
     }
 
-    fn report_cycle(&mut self, at: usize, include: Option<Span>) {
-        let mut chain: Vec<&str> = self.open[at..].iter().map(|file| file.name.as_str()).collect();
-        chain.push(&self.open[at].name);
+    fn report_cycle(&mut self, index: usize, include: Option<Span>) {
+        let mut chain: Vec<&str> =
+            self.open[index..].iter().map(|file| file.name.as_str()).collect();
+        chain.push(&self.open[index].name);
         let mut diagnostic =
-            Diagnostic::error("include-cycle", "files include each other in a circle")
+            Diagnostic::error("include-cycle", "files include each other in a cycle")
                 .note(chain.join(" includes "));
         if let Some(span) = include {
             diagnostic =
-                diagnostic.at(span, "closes the circle").hint("remove one of the includes");
+                diagnostic.at(span, "completes the cycle").hint("remove one of the includes");
         }
-        for file in &self.open[at..] {
+        for file in &self.open[index..] {
             if let Some(span) = file.include.filter(|&span| Some(span) != include) {
-                diagnostic = diagnostic.also(span, "comes by here");
+                diagnostic = diagnostic.also(span, "included through this line");
             }
         }
         self.sink.push(diagnostic);
@@ -220,13 +221,13 @@ impl<'r, 's> Collector<'r, 's> {
             }
             Statement::Include { path, .. } => self.include(path),
             Statement::Option { name, value } => {
-                if let Current::Section(at) = self.current {
-                    self.sections[at].add(name, value, self.sources, self.sink);
+                if let Current::Section(index) = self.current {
+                    self.sections[index].add(name, value, self.sources, self.sink);
                 }
             }
             Statement::NotAnOption => {
-                if let Current::Section(at) = self.current {
-                    self.sections[at].is_broken = true;
+                if let Current::Section(index) = self.current {
+                    self.sections[index].is_broken = true;
                 }
             }
             Statement::Mapping { left, arrow, right } => {
@@ -262,27 +263,27 @@ impl<'r, 's> Collector<'r, 's> {
             self.current = Current::Skipped;
             return;
         };
-        let is_it = |section: &Section<'_>| {
+        let matches = |section: &Section<'_>| {
             section.kind == Kind::Backend && section.descriptor.name == descriptor.name
         };
-        let at = self.sections.iter().position(is_it).unwrap_or_else(|| {
+        let index = self.sections.iter().position(matches).unwrap_or_else(|| {
             self.sections.push(Section::new(Kind::Backend, descriptor, "", header));
             self.sections.len() - 1
         });
-        self.current = Current::Section(at);
+        self.current = Current::Section(index);
     }
 
     fn instance(&mut self, backend: Span, name: Span, header: Span) {
         let text = self.sources.text(name).to_owned();
         let descriptor = self.find_backend(backend);
-        let before = self.names.get(&text).map(|it| it.span);
+        let before = self.names.get(&text).map(|found| found.span);
         if let Some(before) = before {
             let message = format!("the name {} is used twice", quoted(&text));
             self.sink.push(
                 Diagnostic::error("repeated-name", message)
                     .at(name, "again here")
                     .also(before, "first used here")
-                    .hint("names of instances are unique, whatever their backend"),
+                    .hint("instance names must be unique across all backends"),
             );
         }
         let section = descriptor.map(|descriptor| {
@@ -292,7 +293,7 @@ impl<'r, 's> Collector<'r, 's> {
         self.current = section.map_or(Current::Skipped, Current::Section);
         if before.is_none() {
             self.instances.extend(section);
-            // A name that is refused as a whole is not refused once more by its first part.
+            // A name that is rejected as a whole is not rejected again by its first part.
             let first = text.split(['.', '<', '>']).next().unwrap_or_default();
             if first != text && !self.names.contains_key(first) {
                 self.names.insert(first.to_owned(), Named { span: name, section: None });
@@ -315,13 +316,13 @@ impl<'r, 's> Collector<'r, 's> {
     }
 }
 
-/// What to say of the name of a backend that there is not.
+/// The diagnostic for the name of a backend that does not exist.
 pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnostic {
     let names = || registry.iter().map(|descriptor| descriptor.name);
     if MIDIMONSTER_BACKENDS.contains(&name) {
-        let message = format!("MIDIMonster has a backend `{name}`, consort does not yet");
+        let message = format!("MIDIMonster's backend `{name}` is not available in consort yet");
         return Diagnostic::error("missing-backend", message)
-            .hint("leave its sections and mappings out for now");
+            .hint("remove its sections and mappings for now");
     }
     let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
     let message = format!("unknown backend {}", quoted(name));
@@ -330,7 +331,7 @@ pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnosti
         Some(hint) => diagnostic.hint(hint),
         None => match nearest(name, MIDIMONSTER_BACKENDS.iter().copied()) {
             Some(found) => diagnostic
-                .hint(format!("MIDIMonster has a backend `{found}`, consort does not yet")),
+                .hint(format!("MIDIMonster's backend `{found}` is not available in consort yet")),
             None => diagnostic.hint(format!("there are {}", all.join(", "))),
         },
     }
@@ -344,17 +345,17 @@ fn join(parent: &Path, path: &str) -> PathBuf {
     }
 }
 
-/// A byte that is no UTF-8.
+/// A byte that is not valid UTF-8.
 struct Broken {
-    /// Where it stands in the file.
+    /// Its offset in the file.
     offset: usize,
-    /// Where the character stands that replaces it in the text.
+    /// The offset in the text of the character that replaces it.
     in_text: usize,
-    /// Whether it stands in a comment, where it changes nothing.
+    /// Whether it is in a comment, where it has no effect.
     in_comment: bool,
 }
 
-/// The first byte that is no UTF-8: the first outside of comments if there is one.
+/// The first byte that is not valid UTF-8: the first outside comments if there is one.
 fn first_broken(bytes: &[u8]) -> Option<Broken> {
     let (mut offset, mut in_text, mut first) = (0, 0, None);
     for line in bytes.split(|&byte| byte == b'\n') {

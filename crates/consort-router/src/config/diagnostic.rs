@@ -1,4 +1,4 @@
-//! What there is to say about a configuration.
+//! Diagnostics: errors and warnings about a configuration.
 
 use super::source::Span;
 
@@ -7,7 +7,7 @@ use super::source::Span;
 pub enum Severity {
     /// The show cannot run.
     Error,
-    /// The show can run, but perhaps not as was meant.
+    /// The show can run, but perhaps not as intended.
     Warning,
 }
 
@@ -21,7 +21,7 @@ impl Severity {
     }
 }
 
-/// Some text of the configuration and what there is to say about it.
+/// A part of the configuration's text with a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// The text.
@@ -124,13 +124,13 @@ impl Sink {
 
     /// In the order of the texts they are about.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|it| it.primary.as_ref().map(|label| label.span));
+        self.list.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span));
         self.list
     }
 }
 
 /// Whether a character shows nothing, or changes how others are shown.
-pub(crate) fn unseen(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || (character.is_whitespace() && character != ' ')
         || matches!(character, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}')
@@ -147,7 +147,7 @@ pub(crate) fn quoted(text: &str) -> String {
             out.push('…');
             break;
         }
-        if unseen(character) {
+        if is_invisible(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);
@@ -166,8 +166,8 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -1,7 +1,7 @@
-//! Channel specifications that stand for many: `ch{1..8}.{cc,note}7`.
+//! Channel specifications with expressions, which expand to many: `ch{1..8}.{cc,note}7`.
 //!
 //! `{a..b}` counts from a to b, up or down; `{x,y,z}` are these texts; the rightmost expression
-//! varies fastest. Nothing is stored for what an expression stands for: each of the
+//! varies fastest. The expansion is not stored: each of the
 //! specifications is written when it is its turn.
 
 use std::fmt::Write;
@@ -35,7 +35,7 @@ impl Choice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
     /// The bytes of the specification, braces included.
-    at: Range<usize>,
+    range: Range<usize>,
     choice: Choice,
     /// After how many specifications it moves on.
     stride: u64,
@@ -71,11 +71,11 @@ impl<'t> Expression<'t> {
         let mut parts = Vec::new();
         let mut errors = Vec::new();
         let mut from = 0;
-        while let Some(open) = text[from..].find('{').map(|at| from + at) {
+        while let Some(open) = text[from..].find('{').map(|offset| from + offset) {
             let mut error = |message: &str, hint, range| {
                 errors.push(ExpressionError { message: message.to_owned(), hint, range });
             };
-            let Some(close) = text[open..].find('}').map(|at| open + at) else {
+            let Some(close) = text[open..].find('}').map(|offset| open + offset) else {
                 error("an expression is not closed", "`}` is missing", open..text.len());
                 break;
             };
@@ -83,7 +83,7 @@ impl<'t> Expression<'t> {
             let inside = &text[open + 1..close];
             if let Some(second) = inside.find('{') {
                 let second = open + 1 + second;
-                error("an expression inside an expression", FORMS, second..close + 1);
+                error("expressions cannot be nested", FORMS, second..close + 1);
                 continue;
             }
             if parts.len() == EXPRESSION_LIMIT {
@@ -92,7 +92,7 @@ impl<'t> Expression<'t> {
                 break;
             }
             match choice(inside, open + 1) {
-                Ok(choice) => parts.push(Part { at: open..close + 1, choice, stride: 1 }),
+                Ok(choice) => parts.push(Part { range: open..close + 1, choice, stride: 1 }),
                 Err((message, hint)) => error(message, hint, open..close + 1),
             }
         }
@@ -107,19 +107,19 @@ impl<'t> Expression<'t> {
         Ok(Expression { text, parts, count })
     }
 
-    /// How many specifications it stands for; `u64::MAX` for that many or more.
+    /// How many specifications it expands to; `u64::MAX` for that many or more.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether it stands for its own text alone.
+    /// Whether it contains no expression and expands to its own text alone.
     pub fn is_plain(&self) -> bool {
         self.parts.is_empty()
     }
 
     /// How many bytes the longest of them has at most.
     pub fn longest(&self) -> usize {
-        let braces: usize = self.parts.iter().map(|part| part.at.len()).sum();
+        let braces: usize = self.parts.iter().map(|part| part.range.len()).sum();
         let choices: usize = self.parts.iter().map(|part| part.choice.longest()).sum();
         self.text.len() - braces + choices
     }
@@ -156,7 +156,7 @@ impl<'t> Expression<'t> {
         found.unwrap_or(0..self.text.len())
     }
 
-    /// Writes a specification piece by piece; says which bytes of the text became which.
+    /// Writes a specification piece by piece; reports which bytes of the text became which.
     fn pieces(
         &self,
         index: u64,
@@ -166,8 +166,8 @@ impl<'t> Expression<'t> {
         let mut from = 0;
         for part in &self.parts {
             let start = out.len();
-            out.push_str(&self.text[from..part.at.start]);
-            each(from..part.at.start, start..out.len());
+            out.push_str(&self.text[from..part.range.start]);
+            each(from..part.range.start, start..out.len());
             let start = out.len();
             let digit = index / part.stride % part.choice.count();
             match &part.choice {
@@ -178,8 +178,8 @@ impl<'t> Expression<'t> {
                     let _ = write!(out, "{number}");
                 }
             }
-            each(part.at.clone(), start..out.len());
-            from = part.at.end;
+            each(part.range.clone(), start..out.len());
+            from = part.range.end;
         }
         let start = out.len();
         out.push_str(&self.text[from..]);
@@ -187,7 +187,7 @@ impl<'t> Expression<'t> {
     }
 }
 
-/// Reads what stands between braces; `offset` is where that begins in the specification.
+/// Reads the text between braces; `offset` is its start in the specification.
 fn choice(inside: &str, offset: usize) -> Result<Choice, (&'static str, &'static str)> {
     let (first, rest) = number(inside);
     if let Some(rest) = rest.strip_prefix("..") {
@@ -202,7 +202,7 @@ fn choice(inside: &str, offset: usize) -> Result<Choice, (&'static str, &'static
                 Err(("a range has no end", "write both ends, as in `{1..8}`"))
             }
             _ if !rest.is_empty() || matches!(last, Number::Missing) => {
-                Err(("a range ends with something that is no whole number", FORMS))
+                Err(("the end of a range is not a whole number", FORMS))
             }
             (Number::Missing, Number::Is(last)) => Ok(Choice::Numbers { first: 0, last }),
             (Number::Is(first), Number::Is(last)) => Ok(Choice::Numbers { first, last }),
@@ -212,8 +212,8 @@ fn choice(inside: &str, offset: usize) -> Result<Choice, (&'static str, &'static
     if !inside.contains(',') {
         return Err(match inside {
             "" => ("an expression is empty", FORMS),
-            _ if inside.starts_with('-') => ("a range has no negative numbers", FORMS),
-            _ if inside.contains("..") => ("a range is written with whole numbers", FORMS),
+            _ if inside.starts_with('-') => ("a range cannot contain negative numbers", FORMS),
+            _ if inside.contains("..") => ("a range needs whole numbers", FORMS),
             _ => ("an expression needs a range or a list", FORMS),
         });
     }
@@ -240,7 +240,7 @@ enum Number {
 fn number(text: &str) -> (Number, &str) {
     let digits = text.trim_ascii_start();
     let digits = digits.strip_prefix('+').unwrap_or(digits);
-    let end = digits.find(|it: char| !it.is_ascii_digit()).unwrap_or(digits.len());
+    let end = digits.find(|character: char| !character.is_ascii_digit()).unwrap_or(digits.len());
     let (digits, rest) = digits.split_at(end);
     match digits.parse() {
         _ if digits.is_empty() => (Number::Missing, text),

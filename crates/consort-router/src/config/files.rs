@@ -68,14 +68,13 @@ impl Files {
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         let bytes = match self {
             Files::Disk => read_disk(path, limit)?,
-            Files::Memory(files) => files
-                .get(&normal(path))
-                .cloned()
-                .ok_or_else(|| FileError::new("there is no such file"))?,
+            Files::Memory(files) => {
+                files.get(&normal(path)).cloned().ok_or_else(|| FileError::new("no such file"))?
+            }
         };
         if bytes.len() as u64 > limit {
             return Err(FileError::new(format!(
-                "configurations of more than {} MiB are not read",
+                "the configuration is larger than the limit of {} MiB",
                 SIZE_LIMIT / (1024 * 1024)
             )));
         }
@@ -87,11 +86,11 @@ fn read_disk(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     // Asked before it is opened: opening a FIFO would block, opening a device might act.
     let kind = std::fs::metadata(path).map_err(|error| refused(&error))?.file_type();
     if kind.is_dir() {
-        return Err(FileError::new("it is a folder").hint("name the configuration file in it"));
+        return Err(FileError::new("this is a folder").hint("name the configuration file in it"));
     }
     if !kind.is_file() {
         let hint = "write the configuration to a file first";
-        return Err(FileError::new("it is not a regular file").hint(hint));
+        return Err(FileError::new("this is not a regular file").hint(hint));
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| refused(&error))?;
@@ -101,13 +100,13 @@ fn read_disk(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 
 fn refused(error: &io::Error) -> FileError {
     match error.kind() {
-        io::ErrorKind::NotFound => FileError::new("there is no such file"),
+        io::ErrorKind::NotFound => FileError::new("no such file"),
         io::ErrorKind::PermissionDenied => FileError::new("permission denied"),
         _ => FileError::new(error.to_string()),
     }
 }
 
-/// Without `.` and, where that can be told, `..`.
+/// The path without `.` and, where they can be resolved, `..`.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

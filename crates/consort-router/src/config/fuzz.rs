@@ -9,10 +9,10 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::options::{OptionFamily, OptionKind, OptionSpec, Problems};
 
-/// A backend with one of each kind of thing that a configuration can say.
+/// A backend with one option of each kind that a configuration can contain.
 pub const BACKEND: BackendDescriptor = BackendDescriptor {
     name: "fuzz",
-    summary: "takes a little of everything",
+    summary: "accepts one option of each kind",
     documentation: "",
     options: &[
         OptionSpec { name: "detect", kind: OptionKind::Flag, ..OptionSpec::EMPTY },
@@ -43,9 +43,9 @@ impl Backend for Fuzz {
         config: InstanceConfig,
         problems: &mut Problems,
     ) -> Option<Box<dyn Instance>> {
-        for (at, entry) in config.options.family("/") {
+        for (index, entry) in config.options.family("/") {
             if entry.value.contains('!') {
-                problems.error(Some(at), "no exclamation marks").range(1..=entry.value.len());
+                problems.error(Some(index), "no exclamation marks").range(1..=entry.value.len());
             }
         }
         problems.is_ok().then(|| Box::<FuzzInstance>::default() as Box<dyn Instance>)
@@ -59,8 +59,8 @@ struct FuzzInstance {
 
 impl Instance for FuzzInstance {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
-        if let Some(at) = specification.find('!') {
-            return Err(ChannelError::new("no exclamation marks").with_range(at, at + 9));
+        if let Some(index) = specification.find('!') {
+            return Err(ChannelError::new("no exclamation marks").with_range(index, index + 9));
         }
         let next = self.channels.len() as u32;
         Ok(*self.channels.entry(specification.to_owned()).or_insert(next))
@@ -71,7 +71,7 @@ impl Instance for FuzzInstance {
     fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}
 }
 
-/// Loads `bytes` as a configuration and looks at what is said of it. The bytes are split at
+/// Loads `bytes` as a configuration and inspects the diagnostics. The bytes are split at
 /// the byte 0x1E: the first part is `show.cfg`, the second `other.cfg`, and each later one an
 /// override (`-i`, or `-b` when it begins with an exclamation mark).
 ///
@@ -105,7 +105,8 @@ pub fn inspect(loaded: &Loaded) {
             check(&loaded.sources, label.span);
         }
     }
-    let is_clean = loaded.diagnostics.iter().all(|it| it.severity == Severity::Warning);
+    let is_clean =
+        loaded.diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
     assert!(loaded.show.is_some() == is_clean || loaded.suppressed > 0, "a show with errors");
 }
 

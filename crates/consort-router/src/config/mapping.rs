@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::ChannelRef;
-use super::build::Made;
 use super::collect::{Hidden, Mapping, Named};
 use super::diagnostic::{Diagnostic, Sink, counted, grouped, quoted};
 use super::expression::Expression;
@@ -12,22 +11,30 @@ use super::overrides::sorted;
 use super::section::{Section, ceiling, floor};
 use super::source::{Sources, Span};
 use super::syntax::Arrow;
-use crate::backend::{ChannelError, Usage};
+use crate::backend::{ChannelError, Instance, Usage};
 use crate::event::InstanceId;
 use consort_suggest::did_you_mean;
 
 /// How many mappings a show can have.
 pub const MAPPING_LIMIT: u64 = 1_000_000;
 
-/// How many bytes the specifications that expressions stand for can have, all together.
+/// How many bytes the expanded specifications of all expressions may have together.
 pub const EXPANSION_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// An instance, if it could be made.
+pub(super) struct ConfiguredInstance {
+    pub(super) section: usize,
+    pub(super) instance: Option<Box<dyn Instance>>,
+    /// The first spelling of each of its channels, by number.
+    pub(super) channels: Vec<String>,
+}
 
 /// The instances by name.
 #[derive(Clone, Copy)]
 pub(super) struct Ends<'m> {
     pub(super) names: &'m HashMap<String, Named>,
     /// The number of the instance of a section.
-    pub(super) of_section: &'m HashMap<usize, usize>,
+    pub(super) instance_of_section: &'m HashMap<usize, usize>,
     pub(super) sections: &'m [Section<'m>],
     /// What could not be read.
     pub(super) hidden: &'m [Hidden],
@@ -45,7 +52,7 @@ impl Ends<'_> {
 
 /// One side of a mapping.
 struct Side<'m> {
-    /// None when there is no such instance, or it could not be made.
+    /// None when the instance does not exist or could not be made.
     instance: Option<usize>,
     /// The channel specification.
     span: Span,
@@ -66,6 +73,7 @@ impl Refusals {
     }
 }
 
+/// An instance that mappings name and no section defines.
 struct Unknown {
     diagnostic: Diagnostic,
     more: u64,
@@ -76,7 +84,7 @@ pub(super) struct Mapper<'m> {
     /// How many mappings there may be.
     limit: u64,
     ends: Ends<'m>,
-    made: &'m mut [Made],
+    made: &'m mut [ConfiguredInstance],
     sources: &'m Sources,
     sink: &'m mut Sink,
     pairs: Vec<(ChannelRef, ChannelRef)>,
@@ -92,7 +100,7 @@ pub(super) struct Mapper<'m> {
 impl<'m> Mapper<'m> {
     pub(super) fn new(
         ends: Ends<'m>,
-        made: &'m mut [Made],
+        made: &'m mut [ConfiguredInstance],
         sources: &'m Sources,
         sink: &'m mut Sink,
         limit: u64,
@@ -119,7 +127,7 @@ impl<'m> Mapper<'m> {
             let mut diagnostic = unknown.diagnostic;
             if unknown.more > 0 {
                 let places = counted(unknown.more, "more place");
-                diagnostic = diagnostic.note(format!("it is named in {places} below"));
+                diagnostic = diagnostic.note(format!("it is also named in {places} below"));
             }
             self.sink.push(diagnostic);
         }
@@ -131,28 +139,28 @@ impl<'m> Mapper<'m> {
         let (left, right) = (self.side(mapping.left), self.side(mapping.right));
         let (Some(left), Some(right)) = (left, right) else { return };
         let Some(count) = self.count(&left, &right, mapping.arrow) else { return };
-        let (mut of_left, mut of_right) = (Refusals::default(), Refusals::default());
+        let (mut left_refusals, mut right_refusals) = (Refusals::default(), Refusals::default());
         if mapping.arrow != Arrow::Left {
-            self.expand(&left, &right, count, &mut of_left, &mut of_right);
+            self.expand(&left, &right, count, &mut left_refusals, &mut right_refusals);
         }
-        // What was refused in one direction is not said again for the other.
+        // A rejection in one direction is not repeated for the other.
         if mapping.arrow == Arrow::Both {
             let (mut again_left, mut again_right) = (Refusals::default(), Refusals::default());
             self.expand(&right, &left, count, &mut again_right, &mut again_left);
-            of_left = of_left.or(again_left);
-            of_right = of_right.or(again_right);
+            left_refusals = left_refusals.or(again_left);
+            right_refusals = right_refusals.or(again_right);
         } else if mapping.arrow == Arrow::Left {
-            self.expand(&right, &left, count, &mut of_right, &mut of_left);
+            self.expand(&right, &left, count, &mut right_refusals, &mut left_refusals);
         }
-        self.report(&left, of_left);
-        self.report(&right, of_right);
+        self.report(&left, left_refusals);
+        self.report(&right, right_refusals);
     }
 
     fn side(&mut self, span: Span) -> Option<Side<'m>> {
         let text: &'m str = self.sources.text(span);
         let Some(dot) = text.find('.') else {
             let message = "a channel is written `instance.channel`";
-            let diagnostic = Diagnostic::error("no-channel", message).at(span, "there is no dot");
+            let diagnostic = Diagnostic::error("no-channel", message).at(span, "expected a dot");
             let hint = self.ends.names.contains_key(text).then(|| {
                 format!("{} is an instance: add a dot and one of its channels", quoted(text))
             });
@@ -161,13 +169,15 @@ impl<'m> Mapper<'m> {
         };
         let (name, specification) = (&text[..dot], &text[dot + 1..]);
         let instance = match self.ends.names.get(name) {
-            Some(named) => named.section.and_then(|section| self.ends.of_section.get(&section)),
+            Some(named) => {
+                named.section.and_then(|section| self.ends.instance_of_section.get(&section))
+            }
             None => {
                 self.report_unknown(name, span.part(0, dot));
                 None
             }
         };
-        let instance = instance.copied().filter(|&at| self.made[at].instance.is_some());
+        let instance = instance.copied().filter(|&index| self.made[index].instance.is_some());
         let whole = span.part(dot + 1, text.len());
         match Expression::parse(specification) {
             Ok(expression) => Some(Side { instance, span: whole, text: specification, expression }),
@@ -208,39 +218,40 @@ impl<'m> Mapper<'m> {
         if hint.is_none() && self.ends.may_be_hidden(name, self.sources) {
             return;
         }
-        let is_backend = || self.ends.sections.iter().any(|it| it.descriptor.name == name);
+        let is_backend =
+            || self.ends.sections.iter().any(|section| section.descriptor.name == name);
         let hint = hint.or_else(|| {
             is_backend().then(|| format!("`{name}` is a backend; mappings name its instances"))
         });
-        let label = "no section makes this instance";
+        let label = "no section defines this instance";
         let diagnostic = Diagnostic::error("unknown-instance", message).at(span, label);
         let hint = hint.unwrap_or_else(|| {
             let name = if name.is_empty() { "`NAME`".to_owned() } else { quoted(name) };
-            format!("an instance is made by a section `[BACKEND {}]`", name.trim_matches('`'))
+            format!("add a section `[BACKEND {}]` for it", name.trim_matches('`'))
         });
         let diagnostic = diagnostic.hint(hint);
         self.unknown.insert(name, Unknown { diagnostic, more: 0 });
     }
 
-    /// How many pairs a line stands for, if that is reasonable.
+    /// How many pairs a line expands to, if that is within the limits.
     fn count(&mut self, left: &Side<'_>, right: &Side<'_>, arrow: Arrow) -> Option<u64> {
         let (a, b) = (left.expression.count(), right.expression.count());
         if a != b && a != 1 && b != 1 {
             self.sink.push(
                 Diagnostic::error(
                     "mismatched-counts",
-                    format!("{} cannot be mapped onto {}", counted(a, "channel"), grouped(b)),
+                    format!("cannot map {} to {}", counted(a, "channel"), grouped(b)),
                 )
                 .at(right.span, counted(b, "channel"))
                 .also(left.span, counted(a, "channel"))
-                .hint("both sides need as many channels as the other, or one side one"),
+                .hint("both sides need the same number of channels, or one side a single channel"),
             );
             return None;
         }
         let (count, side) = if a >= b { (a, left) } else { (b, right) };
         let ways = if arrow == Arrow::Both { 2 } else { 1 };
         if count > self.limit {
-            let message = format!("this stands for {}", counted(count, "channel"));
+            let message = format!("this expands to {}", counted(count, "channel"));
             self.sink.push(
                 Diagnostic::error("too-many-channels", message)
                     .at(side.span, "too many")
@@ -261,11 +272,11 @@ impl<'m> Mapper<'m> {
                     true => format!("a show has at most {} mappings", grouped(self.limit)),
                     false => {
                         let limit = counted(EXPANSION_LIMIT / (1024 * 1024), "mebibyte");
-                        format!("expressions stand for more than {limit} of text")
+                        format!("expressions expand to more than {limit} of text")
                     }
                 };
                 let diagnostic = Diagnostic::error("too-many-channels", message);
-                let hint = "split the show, or write shorter names";
+                let hint = "split the show or use shorter names";
                 self.sink.push(diagnostic.at(side.span, "reached here").hint(hint));
             }
             return None;
@@ -313,8 +324,8 @@ impl<'m> Mapper<'m> {
         usage: Usage,
         refusals: &mut Refusals,
     ) -> Option<ChannelRef> {
-        let at = side.instance?;
-        let made = &mut self.made[at];
+        let owner = side.instance?;
+        let made = &mut self.made[owner];
         let instance = made.instance.as_mut()?;
         let name = if side.expression.is_plain() {
             side.text
@@ -338,7 +349,7 @@ impl<'m> Mapper<'m> {
                 if number as usize == made.channels.len() {
                     made.channels.push(name.to_owned());
                 }
-                Some(ChannelRef { instance: InstanceId(at as u32), channel: number })
+                Some(ChannelRef { instance: InstanceId(owner as u32), channel: number })
             }
             Err(error) => {
                 refusals.count += 1;
@@ -362,9 +373,9 @@ impl<'m> Mapper<'m> {
         if !side.expression.is_plain() {
             side.expression.write(index, &mut self.scratch);
             let note = match refusals.count {
-                1 => format!("this is about {}", quoted(&self.scratch)),
+                1 => format!("this applies to {}", quoted(&self.scratch)),
                 count => format!(
-                    "this is about {} and {} of this line",
+                    "this applies to {} and {} of this line",
                     quoted(&self.scratch),
                     counted(count - 1, "other channel")
                 ),

@@ -12,6 +12,7 @@ mod collect;
 mod diagnostic;
 mod expression;
 mod files;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
 mod mapping;
@@ -71,7 +72,7 @@ pub struct Show {
 pub struct Loaded {
     /// The show; none when there is an error.
     pub show: Option<Show>,
-    /// What there is to say about it, in the order of the text.
+    /// Its errors and warnings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
     /// How many more diagnostics there were than are kept ([`DIAGNOSTIC_LIMIT`]).
     pub suppressed: usize,
@@ -82,7 +83,7 @@ pub struct Loaded {
 /// Loads the configuration at `path` with the backends of `registry`.
 ///
 /// Reads that file and those it includes, regular files alone, [`SIZE_LIMIT`] bytes at most;
-/// has no other side effect. What the command line says replaces what the files say.
+/// has no other side effect. Options of the command line replace those of the files.
 pub fn load(path: &Path, overrides: &[Override], registry: &[&BackendDescriptor]) -> Loaded {
     load_from(&Files::Disk, path, overrides, registry)
 }
@@ -140,8 +141,8 @@ fn load_within(
         && show.instances.is_empty()
     {
         let message =
-            format!("{} makes no instances", diagnostic::quoted(&path.display().to_string()));
-        let hint = "an instance is made by a section `[BACKEND NAME]`";
+            format!("{} defines no instances", diagnostic::quoted(&path.display().to_string()));
+        let hint = "add a section `[BACKEND NAME]` for it";
         sink.push(Diagnostic::warning("no-instances", message).hint(hint));
     }
     let suppressed = sink.suppressed;
@@ -151,6 +152,6 @@ fn load_within(
 impl Loaded {
     /// How many of its diagnostics are of that severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.diagnostics.iter().filter(|it| it.severity == severity).count()
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
 }

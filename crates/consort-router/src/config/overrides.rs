@@ -17,7 +17,7 @@ pub enum OverrideKind {
     Instance,
 }
 
-/// An option of the command line. It replaces what the files say of that option.
+/// An option of the command line. It replaces the values that the files give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// What it is about.
@@ -46,13 +46,13 @@ fn add_source(
 ) -> (SourceId, Vec<Span>) {
     let mut text = String::new();
     let mut places = Vec::new();
-    for it in overrides {
-        text.push_str(match it.kind {
+    for entry in overrides {
+        text.push_str(match entry.kind {
             OverrideKind::Backend => "-b ",
             OverrideKind::Instance => "-i ",
         });
         let start = text.len();
-        text.push_str(&it.text);
+        text.push_str(&entry.text);
         places.push((start, text.len()));
         text.push('\n');
     }
@@ -76,13 +76,13 @@ pub(super) fn apply<'r>(
     let directory = collector.sources.get(source).directory().to_owned();
     // In the order of the command line, those of one section together.
     let mut groups: Vec<(usize, Vec<(Span, Span)>)> = Vec::new();
-    for (it, span) in overrides.iter().zip(spans) {
-        let Some((target, name, value)) = split(&it.text) else {
-            let (flag, target) = match it.kind {
+    for (entry, span) in overrides.iter().zip(spans) {
+        let Some((target, name, value)) = split(&entry.text) else {
+            let (flag, target) = match entry.kind {
                 OverrideKind::Backend => ("-b", "backend"),
                 OverrideKind::Instance => ("-i", "instance"),
             };
-            let message = format!("{} is no override", quoted(&it.text));
+            let message = format!("{} is not an override", quoted(&entry.text));
             collector.sink.push(
                 Diagnostic::error("malformed-override", message)
                     .at(span, "")
@@ -91,13 +91,13 @@ pub(super) fn apply<'r>(
             continue;
         };
         let target_span = span.part(0, target.len());
-        let found = match it.kind {
+        let found = match entry.kind {
             OverrideKind::Backend => find_backend(collector, target, target_span, registry),
             OverrideKind::Instance => find_instance(collector, target, target_span),
         };
         let Some(section) = found else { continue };
         let pair = (span.part(name.0, name.1), span.part(value.0, value.1));
-        match groups.iter_mut().find(|(at, _)| *at == section) {
+        match groups.iter_mut().find(|(index, _)| *index == section) {
             Some((_, list)) => list.push(pair),
             None => groups.push((section, vec![pair])),
         }
@@ -132,7 +132,7 @@ fn find_backend<'r>(
     span: Span,
     registry: &'r [&'r BackendDescriptor],
 ) -> Option<usize> {
-    let Some(descriptor) = registry.iter().find(|it| it.name == name) else {
+    let Some(descriptor) = registry.iter().find(|entry| entry.name == name) else {
         let mut diagnostic = unknown_backend(name, registry);
         if collector.names.contains_key(name) {
             diagnostic = diagnostic.hint(format!("`{name}` is an instance: use `-i`"));
@@ -142,8 +142,10 @@ fn find_backend<'r>(
     };
     let is_of = |section: &Section<'_>| section.descriptor.name == name;
     let sections = &mut collector.sections;
-    if let Some(at) = sections.iter().position(|it| it.kind == Kind::Backend && is_of(it)) {
-        return Some(at);
+    if let Some(index) =
+        sections.iter().position(|entry| entry.kind == Kind::Backend && is_of(entry))
+    {
+        return Some(index);
     }
     if sections.iter().any(is_of) {
         sections.push(Section::new(Kind::Backend, descriptor, "", span));
@@ -160,7 +162,7 @@ fn find_backend<'r>(
 
 fn find_instance(collector: &mut Collector<'_, '_>, name: &str, span: Span) -> Option<usize> {
     if let Some(named) = collector.names.get(name) {
-        // None: the instance cannot be made, which has been said.
+        // None: the instance cannot be made, and the reason was reported.
         return named.section;
     }
     let message = format!("the show has no instance {}", quoted(name));

@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Instance,
 }
 
-/// An option that its table knows.
+/// An option that is in its table.
 pub(super) struct Entry {
     entry: OptionEntry,
     name_span: Span,
@@ -30,12 +30,12 @@ pub(super) struct Section<'r> {
     pub(super) descriptor: &'r BackendDescriptor,
     /// The instance's name.
     pub(super) name: String,
-    /// Where it stands; for a backend that only the command line configures, that.
+    /// Where the section is; for a backend that only the command line configures, its place there.
     pub(super) header: Span,
     entries: Vec<Entry>,
     /// The first of each option that may be given once.
     seen: HashMap<&'static str, Span>,
-    /// Whether something is wrong with its options, which has been said.
+    /// Whether an error in its options was reported.
     pub(super) is_broken: bool,
     /// Whether an option that must be given is missing.
     pub(super) is_incomplete: bool,
@@ -96,16 +96,16 @@ impl<'r> Section<'r> {
             let Some(entry) = self.check(name, value, directory.to_owned(), sources, sink) else {
                 continue;
             };
-            let is_it = |other: &Entry| other.entry.name == entry.entry.name;
-            let at = if replaced.contains(&entry.entry.name) {
-                self.entries.iter().rposition(is_it).map(|at| at + 1)
+            let matches = |other: &Entry| other.entry.name == entry.entry.name;
+            let index = if replaced.contains(&entry.entry.name) {
+                self.entries.iter().rposition(matches).map(|index| index + 1)
             } else {
-                let at = self.entries.iter().position(is_it);
-                self.entries.retain(|other| !is_it(other));
+                let index = self.entries.iter().position(matches);
+                self.entries.retain(|other| !matches(other));
                 replaced.push(entry.entry.name.clone());
-                at
+                index
             };
-            self.entries.insert(at.unwrap_or(self.entries.len()), entry);
+            self.entries.insert(index.unwrap_or(self.entries.len()), entry);
         }
     }
 
@@ -135,7 +135,7 @@ impl<'r> Section<'r> {
             self.is_broken = true;
             let message = match value {
                 "" => format!("the option `{}` has no value", spec.name),
-                _ => format!("{} is no value for the option `{}`", quoted(value), spec.name),
+                _ => format!("invalid value {} for the option `{}`", quoted(value), spec.name),
             };
             let span = if value_span.is_empty() { name_span.to(value_span) } else { value_span };
             let hint = match spec.kind {
@@ -154,12 +154,12 @@ impl<'r> Section<'r> {
                 sink.push(if spec.once {
                     self.is_broken = true;
                     Diagnostic::error("repeated-option", message)
-                        .at(name_span, "here again; it can be given once")
+                        .at(name_span, "repeated here; it can be given once")
                         .also(before, "given here")
                 } else {
                     Diagnostic::warning("repeated-option", message)
-                        .at(name_span, "this one counts")
-                        .also(before, "this one does not")
+                        .at(name_span, "this value is used")
+                        .also(before, "this value is ignored")
                 });
             }
             self.seen.insert(spec.name, name_span);
@@ -169,11 +169,11 @@ impl<'r> Section<'r> {
 
     fn unknown_option(&self, name: &str) -> Diagnostic {
         let backend = self.descriptor.name;
-        let of = match self.kind {
+        let owner = match self.kind {
             Kind::Backend => format!("the backend `{backend}`"),
             Kind::Instance => format!("instances of `{backend}`"),
         };
-        let message = format!("unknown option {} of {of}", quoted(name));
+        let message = format!("unknown option {} of {owner}", quoted(name));
         let diagnostic = Diagnostic::error("unknown-option", message);
         let (other, place) = match self.kind {
             Kind::Backend => {
@@ -190,7 +190,7 @@ impl<'r> Section<'r> {
         if let Some(found) = nearest(name, names()) {
             return diagnostic.hint(format!("did you mean `{found}`?"));
         }
-        let families = self.families().iter().map(|it| format!("`{}…`", it.prefix));
+        let families = self.families().iter().map(|family| format!("`{}…`", family.prefix));
         let all: Vec<String> =
             specs.iter().map(|spec| format!("`{}`", spec.name)).chain(families).collect();
         match all.is_empty() {
@@ -206,7 +206,7 @@ impl<'r> Section<'r> {
             if self.entries.iter().any(|entry| entry.entry.name == spec.name) {
                 continue;
             }
-            // When one was given and refused, that has been said.
+            // An option that was given and rejected was reported already.
             self.is_incomplete = true;
             if self.is_broken {
                 continue;
@@ -242,7 +242,7 @@ impl<'r> Section<'r> {
         let is_ok = problems.is_ok();
         for problem in problems.into_vec() {
             // What is wrong with the section as a whole may come from what was left out of it.
-            if problem.at.is_some() || !self.is_broken {
+            if problem.entry.is_some() || !self.is_broken {
                 sink.push(self.diagnostic(problem));
             }
         }
@@ -250,7 +250,7 @@ impl<'r> Section<'r> {
     }
 
     fn diagnostic(&self, problem: Problem) -> Diagnostic {
-        let entry = problem.at.and_then(|at| self.entries.get(at));
+        let entry = problem.entry.and_then(|index| self.entries.get(index));
         let code = match (entry, self.kind) {
             (Some(_), _) => "refused-option",
             (None, Kind::Backend) => "refused-backend",

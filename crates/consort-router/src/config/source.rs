@@ -26,11 +26,11 @@ impl Span {
 
     /// Some bytes of this span, counted from its start; kept inside it.
     pub(crate) fn part(self, start: usize, end: usize) -> Self {
-        let at = |offset: usize| {
+        let clamped = |offset: usize| {
             let offset = u32::try_from(offset).unwrap_or(u32::MAX);
             self.start.saturating_add(offset).min(self.end)
         };
-        let (start, end) = (at(start), at(end));
+        let (start, end) = (clamped(start), clamped(end));
         Span { start, end: end.max(start), ..self }
     }
 
@@ -45,7 +45,7 @@ impl Span {
     }
 }
 
-/// Where a byte stands, for people and editors.
+/// The line and column of a byte, as people and editors count them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The line, from 1.
@@ -83,11 +83,11 @@ impl Source {
     fn lines(&self) -> &[u32] {
         self.lines.get_or_init(|| {
             let ends = self.text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
-            std::iter::once(0).chain(ends.map(|(at, _)| at as u32 + 1)).collect()
+            std::iter::once(0).chain(ends.map(|(clamped, _)| clamped as u32 + 1)).collect()
         })
     }
 
-    /// Where a byte stands. An offset behind the text is taken for its end, one inside a
+    /// The line and column of a byte. An offset after the text counts as its end, one inside a
     /// character for that character's start.
     pub fn position(&self, offset: u32) -> Position {
         let mut offset = (offset as usize).min(self.text.len());
@@ -97,8 +97,9 @@ impl Source {
         let lines = self.lines();
         let line = lines.partition_point(|&start| start as usize <= offset);
         let start = lines[line - 1] as usize;
-        // A byte-order mark is no column.
-        let before = self.text[start..offset].chars().filter(|&it| it != '\u{FEFF}').count();
+        // A byte-order mark does not count as a column.
+        let before =
+            self.text[start..offset].chars().filter(|&character| character != '\u{FEFF}').count();
         Position { line, column: before + 1 }
     }
 

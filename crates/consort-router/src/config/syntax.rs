@@ -4,14 +4,14 @@
 //! it is empty, a comment (it begins with `;`), a section header (`[…]`), an assignment
 //! (`name = value`) or, in `[map]`, a mapping (`source > target`).
 
-use super::diagnostic::{Diagnostic, counted, quoted, unseen};
+use super::diagnostic::{Diagnostic, counted, is_invisible, quoted};
 use super::source::{SourceId, Span};
 use consort_suggest::nearest;
 
 /// How long a line may be, in bytes.
 pub const LINE_LIMIT: usize = 1024 * 1024;
 
-/// What the lines that are not headers mean.
+/// How lines that are not headers are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// No section has begun.
@@ -35,7 +35,7 @@ pub enum Arrow {
     Both,
 }
 
-/// One line that means something.
+/// One line that is not blank and not a comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statement {
     /// `[backend NAME]`
@@ -68,7 +68,7 @@ pub enum Statement {
         /// All of it.
         header: Span,
     },
-    /// A line of a section that is no assignment.
+    /// A line of a section that is not an assignment.
     NotAnOption,
     /// `NAME = VALUE`
     Option {
@@ -79,16 +79,16 @@ pub enum Statement {
     },
     /// `LEFT > RIGHT`
     Mapping {
-        /// What stands before the arrow.
+        /// The channel before the arrow.
         left: Span,
         /// Which way values go.
         arrow: Arrow,
-        /// What stands behind the arrow.
+        /// The channel after the arrow.
         right: Span,
     },
 }
 
-/// One file's statements in order, and what there is to say about their form.
+/// One file's statements in order, and the diagnostics about their syntax.
 #[derive(Debug, Default)]
 pub struct Tree {
     /// The statements.
@@ -97,7 +97,7 @@ pub struct Tree {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads the statements of a text. `mode` is what lines before the first header mean: an
+/// Reads the statements of a text. `mode` says how lines before the first header are read: an
 /// included file begins in the section in which it is included.
 pub fn parse(source: SourceId, text: &str, mode: Mode) -> Tree {
     let mut parser = Parser { source, text, mode, outside: None, tree: Tree::default() };
@@ -116,7 +116,7 @@ pub fn parse(source: SourceId, text: &str, mode: Mode) -> Tree {
                 "an option before the first section has no effect",
             )
             .at(first, "belongs to no section")
-            .hint("write a header such as `[osc desk]` or `[backend osc]` above it")
+            .hint("add a header such as `[osc tablet]` or `[backend osc]` above it")
             .maybe_note(count),
         );
     }
@@ -128,7 +128,7 @@ impl Diagnostic {
         if count < 2 {
             return self;
         }
-        self.note(format!("so have {} below it", counted(count - 1, "more option")))
+        self.note(format!("the same applies to {} below it", counted(count - 1, "more option")))
     }
 }
 
@@ -162,7 +162,7 @@ impl Parser<'_> {
         self.span(start, end)
     }
 
-    fn say(&mut self, diagnostic: Diagnostic) {
+    fn report(&mut self, diagnostic: Diagnostic) {
         // The sink keeps no more either.
         if self.tree.diagnostics.len() <= super::diagnostic::DIAGNOSTIC_LIMIT {
             self.tree.diagnostics.push(diagnostic);
@@ -175,7 +175,8 @@ impl Parser<'_> {
             return;
         }
         if line.len() > LINE_LIMIT {
-            let message = format!("a line of {} is too long", counted(line.len() as u64, "byte"));
+            let message =
+                format!("this line has {}, which is too long", counted(line.len() as u64, "byte"));
             let mut stop = start + 40;
             while !self.text.is_char_boundary(stop) {
                 stop -= 1;
@@ -183,7 +184,7 @@ impl Parser<'_> {
             let diagnostic = Diagnostic::error("line-too-long", message)
                 .at(self.span(start, stop), "begins here")
                 .hint(format!("at most {} are read", counted(LINE_LIMIT as u64, "byte")));
-            self.say(diagnostic);
+            self.report(diagnostic);
             return;
         }
         if line.starts_with('[') {
@@ -204,12 +205,12 @@ impl Parser<'_> {
         let line = &self.text[start..end];
         let diagnostic = Diagnostic::error("section-header", "a section header ends with `]`");
         let diagnostic = match line.find(']') {
-            Some(at) => diagnostic
-                .at(self.span(start + at + 1, end), "nothing may follow the header")
-                .hint("a comment stands on a line of its own and begins with `;`"),
+            Some(offset) => diagnostic
+                .at(self.span(start + offset + 1, end), "unexpected text after the header")
+                .hint("put the comment on a line of its own that begins with `;`"),
             None => diagnostic.at(self.span(start, end), "the closing `]` is missing"),
         };
-        self.say(diagnostic);
+        self.report(diagnostic);
         self.unreadable(start, end);
     }
 
@@ -231,50 +232,51 @@ impl Parser<'_> {
         }
         let Some(space) = inside.find(' ') else {
             let diagnostic = match inside {
-                "" => bad("a section header is empty").at(header, "names no section").hint(
+                "" => bad("a section header is empty").at(header, "does not match a section").hint(
                     "write `[map]`, `[backend NAME]`, `[include FILE]` or `[BACKEND INSTANCE]`",
                 ),
-                "backend" => {
-                    bad("`[backend]` names no backend").at(header, "write `[backend NAME]`")
+                "backend" => bad("`[backend]` needs the name of a backend")
+                    .at(header, "write `[backend NAME]`"),
+                "include" => {
+                    bad("`[include]` needs the path of a file").at(header, "write `[include FILE]`")
                 }
-                "include" => bad("`[include]` names no file").at(header, "write `[include FILE]`"),
                 _ => {
                     let found = nearest(inside, ["map", "mapping", "mappings"]);
                     let hint = match found {
                         Some(_) => "did you mean `[map]`?".to_owned(),
                         None => format!(
-                            "an instance is written `[BACKEND NAME]`, options of a backend stand \
+                            "write `[BACKEND NAME]` for an instance; options of a backend go \
                              under `[backend {}]`",
                             quoted(inside).trim_matches('`')
                         ),
                     };
-                    bad(&format!("the section {} names no instance", quoted(inside)))
+                    bad(&format!("the section {} needs the name of an instance", quoted(inside)))
                         .at(header, "expected a backend and an instance")
                         .hint(hint)
                 }
             };
-            self.say(diagnostic);
+            self.report(diagnostic);
             self.unreadable(start, end);
             return;
         };
         let (word, rest) = (&inside[..space], &inside[space + 1..]);
         let (rest_start, rest_end) = (first + space + 1, end - 1);
         if word.is_empty() {
-            let diagnostic = bad("a section header begins with a space")
+            let diagnostic = bad("a section header cannot begin with a space")
                 .at(self.span(first, first + 1), "remove this")
-                .hint("there must be no space next to the brackets");
-            self.say(diagnostic);
+                .hint("remove the space next to the brackets");
+            self.report(diagnostic);
             self.unreadable(start, end);
             return;
         }
         match word {
             "include" => {
                 if rest.trim_ascii() != rest || rest.is_empty() {
-                    let message = "the path of an include is not trimmed";
+                    let message = "spaces around the path of an include are part of it";
                     let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
-                    self.say(diagnostic);
+                    self.report(diagnostic);
                 }
-                // What was meant is clear; so nothing that it includes is missed.
+                // The intended file is clear: follow it, so that its contents are checked too.
                 let path = self.trimmed(rest_start, rest_end);
                 if !path.is_empty() {
                     self.tree.statements.push(Statement::Include { path, header });
@@ -282,9 +284,9 @@ impl Parser<'_> {
             }
             "backend" => {
                 if rest.contains(' ') || rest.is_empty() {
-                    let message = "the name of a backend has no spaces";
+                    let message = "the name of a backend cannot contain spaces";
                     let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
-                    self.say(diagnostic);
+                    self.report(diagnostic);
                 }
                 let name = self.trimmed(rest_start, rest_end);
                 if name.is_empty() {
@@ -300,26 +302,26 @@ impl Parser<'_> {
                 self.mode = Mode::Options;
                 self.tree.statements.push(Statement::Instance { backend, name, header });
                 if rest.is_empty() || rest.contains(' ') {
-                    let message = "the name of an instance has no spaces";
+                    let message = "the name of an instance cannot contain spaces";
                     let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
-                    self.say(diagnostic);
-                } else if let Some(at) = rest.find(['.', '<', '>']) {
-                    let (sign, at) = (&rest[at..at + 1], rest_start + at);
-                    let message = format!("the name of an instance has no `{sign}`");
+                    self.report(diagnostic);
+                } else if let Some(offset) = rest.find(['.', '<', '>']) {
+                    let (sign, offset) = (&rest[offset..offset + 1], rest_start + offset);
+                    let message = format!("the name of an instance cannot contain `{sign}`");
                     let why = match sign {
                         "." => "in a mapping, the channel begins behind the first dot",
                         _ => "in a mapping, this would be the arrow",
                     };
                     let diagnostic = Diagnostic::error("instance-name", message)
-                        .at(self.span(at, at + 1), "not in a name")
+                        .at(self.span(offset, offset + 1), "not in a name")
                         .hint(why);
-                    self.say(diagnostic);
+                    self.report(diagnostic);
                 }
             }
         }
     }
 
-    /// What to say when what follows the first space of a header is empty or has spaces.
+    /// The diagnostic for a header whose name is empty or contains spaces.
     fn name_with_spaces(&self, message: &str, start: usize, end: usize) -> Diagnostic {
         let name = &self.text[start..end];
         let diagnostic = |message: &str| Diagnostic::error("section-header", message);
@@ -329,16 +331,16 @@ impl Parser<'_> {
         }
         let leading = name.len() - name.trim_ascii_start().len();
         let trailing = name.trim_ascii_end().len();
-        let hint = "there is one space in a header, and none next to the brackets";
+        let hint = "a header has one space between the words and none next to the brackets";
         if leading > 0 {
             diagnostic(message).at(self.span(start, start + leading), "remove this").hint(hint)
         } else if trailing < name.len() {
             diagnostic(message).at(self.span(start + trailing, end), "remove this").hint(hint)
         } else {
-            let at = start + name.find(' ').unwrap_or(0);
+            let offset = start + name.find(' ').unwrap_or(0);
             diagnostic(message)
-                .at(self.span(at, at + 1), "not in a name")
-                .hint(format!("`{}` would do", name.replace(' ', "-").escape_debug()))
+                .at(self.span(offset, offset + 1), "not in a name")
+                .hint(format!("for example `{}`", name.replace(' ', "-").escape_debug()))
         }
     }
 
@@ -347,20 +349,20 @@ impl Parser<'_> {
         let Some(equals) = line.find('=') else {
             let whole = self.span(start, end);
             let diagnostic = if self.mode == Mode::Outside {
-                Diagnostic::error("outside-section", "this line stands before the first section")
+                Diagnostic::error("outside-section", "this line is before the first section")
                     .at(whole, "expected a section header")
             } else {
                 Diagnostic::error("not-an-option", "an option is written `name = value`")
-                    .at(whole, "there is no `=`")
+                    .at(whole, "expected `=`")
             };
             let diagnostic = match line.contains(['<', '>']) {
-                true => diagnostic.hint("mappings stand under `[map]`"),
+                true => diagnostic.hint("mappings belong under `[map]`"),
                 false if line.starts_with('#') || line.starts_with("//") => {
                     diagnostic.hint("a comment begins with `;`")
                 }
                 false => diagnostic,
             };
-            self.say(diagnostic);
+            self.report(diagnostic);
             self.tree.statements.push(Statement::NotAnOption);
             return;
         };
@@ -370,7 +372,7 @@ impl Parser<'_> {
         if name.is_empty() {
             let diagnostic = Diagnostic::error("not-an-option", "an option has no name")
                 .at(self.span(start, end), "the name belongs before the `=`");
-            self.say(diagnostic);
+            self.report(diagnostic);
             self.tree.statements.push(Statement::NotAnOption);
             return;
         }
@@ -379,100 +381,102 @@ impl Parser<'_> {
             self.outside = Some((first, count + 1));
             return;
         }
-        self.warn_of_unseen(name, "belongs to the option's name");
-        self.warn_of_unseen(value, "belongs to the value");
-        self.warn_of_comment(value, "belongs to the value");
+        self.warn_invisible(name, "belongs to the option's name");
+        self.warn_invisible(value, "belongs to the value");
+        self.warn_trailing_comment(value, "belongs to the value");
         self.tree.statements.push(Statement::Option { name, value });
     }
 
     fn mapping(&mut self, start: usize, end: usize) {
         let line = &self.text[start..end];
-        let Some(at) = line.find(['<', '>']) else {
+        let Some(offset) = line.find(['<', '>']) else {
             let diagnostic = Diagnostic::error("not-a-mapping", "a mapping needs an arrow")
-                .at(self.span(start, end), "there is no `<` or `>`");
+                .at(self.span(start, end), "expected `<` or `>`");
             let hint = match line.contains('=') {
-                true => "options stand under the header of their section, not under `[map]`",
+                true => "options belong under the header of their section, not under `[map]`",
                 false => "write `source > target`, `target < source` or `one <> other`",
             };
-            self.say(diagnostic.hint(hint));
+            self.report(diagnostic.hint(hint));
             return;
         };
         let bytes = line.as_bytes();
-        let (arrow, length) = match (bytes[at], bytes.get(at + 1)) {
+        let (arrow, length) = match (bytes[offset], bytes.get(offset + 1)) {
             (b'<', Some(b'>')) | (b'>', Some(b'<')) => (Arrow::Both, 2),
             (b'<', _) => (Arrow::Left, 1),
             _ => (Arrow::Right, 1),
         };
-        let left = trim(self.text, start, start + at);
-        let right = trim(self.text, start + at + length, end);
+        let left = trim(self.text, start, start + offset);
+        let right = trim(self.text, start + offset + length, end);
         let (left, right) = (self.span(left.0, left.1), self.span(right.0, right.1));
         let behind = &self.text[right.start as usize..right.end as usize];
         if behind.starts_with(['<', '>']) || behind.starts_with("->") {
             let sign =
-                self.span(start + at, right.start as usize + behind.find('>').unwrap_or(0) + 1);
-            let diagnostic = Diagnostic::error("not-a-mapping", "there is no such arrow")
+                self.span(start + offset, right.start as usize + behind.find('>').unwrap_or(0) + 1);
+            let diagnostic = Diagnostic::error("not-a-mapping", "invalid arrow")
                 .at(sign, "expected `>`, `<` or `<>`")
                 .hint("`source > target`, `target < source`, or both ways: `one <> other`");
-            self.say(diagnostic);
+            self.report(diagnostic);
             return;
         }
         if left.is_empty() || right.is_empty() {
             let side = if left.is_empty() { "left" } else { "right" };
             let message = format!("the {side} side of a mapping is empty");
-            let diagnostic = Diagnostic::error("not-a-mapping", message)
-                .at(self.span(start + at, start + at + length), "a channel belongs on either side");
-            self.say(diagnostic);
+            let diagnostic = Diagnostic::error("not-a-mapping", message).at(
+                self.span(start + offset, start + offset + length),
+                "a channel belongs on either side",
+            );
+            self.report(diagnostic);
             return;
         }
-        self.warn_of_unseen(left, "belongs to the channel's name");
-        self.warn_of_unseen(right, "belongs to the channel's name");
-        self.warn_of_comment(left, "belongs to the channel's name");
-        self.warn_of_comment(right, "belongs to the channel's name");
+        self.warn_invisible(left, "belongs to the channel's name");
+        self.warn_invisible(right, "belongs to the channel's name");
+        self.warn_trailing_comment(left, "belongs to the channel's name");
+        self.warn_trailing_comment(right, "belongs to the channel's name");
         if let Some(second) = behind.find(['<', '>']) {
             let second = right.start as usize + second;
-            let diagnostic = Diagnostic::warning("second-arrow", "a mapping has two arrows")
+            let diagnostic = Diagnostic::warning("second-arrow", "this mapping has two arrows")
                 .at(self.span(second, right.end as usize), "belongs to the channel's name")
-                .hint("the first arrow decides; write one mapping on each line");
-            self.say(diagnostic);
+                .hint("the first arrow is used; write one mapping on each line");
+            self.report(diagnostic);
         }
         let before = &self.text[left.start as usize..left.end as usize];
         if before.ends_with(" -") || before.ends_with(" =") || before.ends_with(" --") {
-            let at = before.rfind(' ').unwrap_or(0) + 1;
-            let diagnostic = Diagnostic::warning("long-arrow", "an arrow has no shaft")
-                .at(left.part(at, before.len()), "belongs to the channel's name")
+            let offset = before.rfind(' ').unwrap_or(0) + 1;
+            let diagnostic = Diagnostic::warning("long-arrow", "use `>` instead of a longer arrow")
+                .at(left.part(offset, before.len()), "belongs to the channel's name")
                 .hint("write `>` alone");
-            self.say(diagnostic);
+            self.report(diagnostic);
         }
         self.tree.statements.push(Statement::Mapping { left, arrow, right });
     }
 
-    /// White space that is not ASCII, at either end, comes from a web page and is seen by nobody.
-    fn warn_of_unseen(&mut self, span: Span, label: &str) {
+    /// White space that is not ASCII, at either end, usually comes from a web page and is invisible.
+    fn warn_invisible(&mut self, span: Span, label: &str) {
         let text = &self.text[span.start as usize..span.end as usize];
         let first = text.char_indices().next();
-        let Some((at, character)) = [first, text.char_indices().next_back()]
+        let Some((offset, character)) = [first, text.char_indices().next_back()]
             .into_iter()
             .flatten()
-            .find(|it| unseen(it.1) && !it.1.is_control())
+            .find(|(_, character)| is_invisible(*character) && !character.is_control())
         else {
             return;
         };
         let message = format!("an invisible character, U+{:04X}", u32::from(character));
         let diagnostic = Diagnostic::warning("invisible-character", message)
-            .at(span.part(at, at + character.len_utf8()), label)
-            .hint("remove it; text from web pages has such spaces");
-        self.say(diagnostic);
+            .at(span.part(offset, offset + character.len_utf8()), label)
+            .hint("remove it; text copied from web pages often contains such spaces");
+        self.report(diagnostic);
     }
 
-    fn warn_of_comment(&mut self, span: Span, label: &str) {
+    fn warn_trailing_comment(&mut self, span: Span, label: &str) {
         let text = &self.text[span.start as usize..span.end as usize];
-        let Some(at) = text.find(';') else { return };
-        let text = &text.as_bytes()[..at];
+        let Some(offset) = text.find(';') else { return };
+        let text = &text.as_bytes()[..offset];
         if text.last().is_some_and(u8::is_ascii_whitespace) {
             let diagnostic = Diagnostic::warning("no-comment", "this is not a comment")
-                .at(span.part(at, (span.end - span.start) as usize), label)
-                .hint("a comment stands on a line of its own and begins with `;`");
-            self.say(diagnostic);
+                .at(span.part(offset, (span.end - span.start) as usize), label)
+                .hint("put the comment on a line of its own that begins with `;`");
+            self.report(diagnostic);
         }
     }
 }
