@@ -1,18 +1,32 @@
 //! What a protocol implements to take part in a show.
 //!
 //! A backend is a constant [`BackendDescriptor`] (name, tables of options, documentation) and
-//! two traits: [`Backend`], of which a show makes one for each backend it uses, and
-//! [`Instance`], one for each section `[backend instance]`.
+//! four traits, two for each of two steps:
 //!
-//! Two steps are kept apart. *Configuring* ([`Backend::configure`], [`Backend::instance`],
-//! [`Instance::channel`], [`Instance::check`]) has no side effect: it opens no device, starts no
-//! process and sends nothing, so that `consort check` can do it anywhere. *Running* begins with
-//! [`Instance::start`].
+//! | | the backend, one in a show | one for each section `[backend instance]` |
+//! |---|---|---|
+//! | **configured**: `Send`, on any thread | [`Backend`] | [`Plan`] |
+//! | **running**: on the router's thread | [`Driver`] | [`Instance`] |
+//!
+//! *Configuring* ([`Backend::configure`], [`Backend::instance`], [`Plan::channel`],
+//! [`Plan::check`]) has no side effect: it opens no device, starts no process and sends nothing,
+//! so that `consort check` can do it anywhere, and so that a reload is prepared on another thread
+//! while the show runs.
+//!
+//! *Running* begins with [`Backend::open`] and [`Plan::open`], which make the driver and the
+//! instance on the router's thread, and [`Instance::start`]. When a show is reloaded, an instance
+//! whose options of the kind `restart` are unchanged *adopts* its new plan ([`Instance::adopt`])
+//! and keeps its sockets, peers and workers; any other is stopped, and its plan is opened.
+//!
+//! What several instances share (a socket, a sequencer client) belongs to the driver, which has
+//! its own descriptors and timer ([`Driver::ready`], [`Driver::timer`]): no instance owns it, so
+//! any of them can go.
 
+use std::any::Any;
 use std::path::PathBuf;
 
-use crate::context::Context;
-use crate::event::Event;
+use crate::context::{Context, DriverContext};
+use crate::event::{Event, TextEvent};
 use crate::options::{OptionFamily, OptionSpec, Options, Problems};
 
 /// A backend in the registry: its tables, its documentation and its constructor.
@@ -98,29 +112,215 @@ impl ChannelError {
     }
 }
 
-/// What a backend shares between its instances, and the maker of them.
+/// How the values of a channel behave, for mappings with layers, takeover and feedback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// A key, button or trigger: pressed above 0, released at 0. A press is a rise above 0.
+    Momentary,
+    /// A fader, knob or level that keeps its position. A press is a rise above a half.
+    #[default]
+    Absolute,
+    /// An encoder that sends steps instead of positions.
+    Relative,
+}
+
+/// How finely a channel distinguishes values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resolution {
+    steps: Option<std::num::NonZeroU32>,
+}
+
+impl Resolution {
+    /// As fine as the value itself: OSC floats, scripts.
+    pub const CONTINUOUS: Resolution = Resolution { steps: None };
+
+    /// `count` different values, evenly spaced from 0 to 1: 128 for 7 bits, 256 for DMX.
+    /// Fewer than 2 count as [`CONTINUOUS`](Self::CONTINUOUS).
+    pub const fn steps(count: u32) -> Self {
+        match count {
+            0 | 1 => Resolution::CONTINUOUS,
+            count => Resolution { steps: std::num::NonZeroU32::new(count) },
+        }
+    }
+
+    /// The distance between two neighbouring values; 0 when continuous.
+    pub fn step(self) -> f64 {
+        self.steps.map_or(0.0, |count| 1.0 / f64::from(count.get() - 1))
+    }
+
+    /// The value nearest to `value` that the channel can distinguish.
+    pub fn round(self, value: f64) -> f64 {
+        match self.steps {
+            None => value,
+            Some(count) => {
+                let scale = f64::from(count.get() - 1);
+                (value * scale).round() / scale
+            }
+        }
+    }
+
+    /// Whether two values are the same in this resolution.
+    pub fn equal(self, a: f64, b: f64) -> bool {
+        self.round(a) == self.round(b)
+    }
+}
+
+/// A backend while it is configured: it reads options and makes plans.
 ///
-/// State that instances share (a socket, a sequencer client) lives behind an `Rc<RefCell<…>>`
-/// that the backend hands to each: the router is one thread.
-pub trait Backend {
+/// On any thread; never two threads at once. No method has side effects before
+/// [`open`](Backend::open).
+pub trait Backend: Any + Send {
     /// Takes the options of `[backend NAME]`. Called once, before any instance, also when there
-    /// is no such section in the file. No side effects.
+    /// is no such section in the file.
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         let _ = (options, problems);
     }
 
-    /// Makes an instance. No side effects. Returns none after reporting at least one error.
+    /// Configures an instance. Returns none after reporting at least one error.
     fn instance(
         &mut self,
         config: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>>;
+    ) -> Option<Box<dyn Plan>>;
 
     /// Called once when all instances exist and every channel is mapped; the place to compare
     /// instances with each other (for example two that bind the same port). Problems are reported
-    /// with the instance they concern. No side effects.
+    /// with the instance they concern.
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         let _ = report;
+    }
+
+    /// Makes the running part that the instances share. Called once, on the router's thread,
+    /// before the first [`Plan::open`]; must not block.
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        Box::new(NoDriver)
+    }
+}
+
+/// A configured instance that does not run: its options and channels.
+///
+/// On any thread; never two threads at once. No method has side effects before
+/// [`open`](Plan::open).
+pub trait Plan: Any + Send {
+    /// Finds or makes the channel that `specification` (what follows the first `.`) names, and
+    /// returns its number. Numbers are dense from 0, in order of creation; different
+    /// spellings of one channel give the same number.
+    ///
+    /// # Errors
+    /// When the specification has no meaning here, or not in this direction.
+    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError>;
+
+    /// For `consort check` and the start: reports what can be seen to be missing without side
+    /// effects (for example a script's file or handler). Called after all channels are mapped.
+    fn check(&self, problems: &mut Problems) {
+        let _ = problems;
+    }
+
+    /// How the values of a channel behave.
+    fn kind(&self, channel: u32) -> ChannelKind {
+        let _ = channel;
+        ChannelKind::Absolute
+    }
+
+    /// How finely a channel distinguishes values.
+    fn resolution(&self, channel: u32) -> Resolution {
+        let _ = channel;
+        Resolution::CONTINUOUS
+    }
+
+    /// Whether [`Instance::deliver`] passes every event on, on the channel it came to, with
+    /// [`Context::pass_on`]: then loops of mappings through it are found and cut.
+    fn passes_on(&self) -> bool {
+        false
+    }
+
+    /// Makes the running instance. On the router's thread; must not block. `driver` is what
+    /// [`Backend::open`] made. Devices are opened in [`Instance::start`].
+    fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance>;
+}
+
+/// The running part of a backend that its instances share. All methods run on the router's
+/// thread and must not block.
+pub trait Driver: Any {
+    /// Takes the options of a reloaded backend. Called when no option of the kind `restart` of
+    /// `[backend NAME]` has changed, before the instances adopt their plans.
+    ///
+    /// # Errors
+    /// Returns the backend when it cannot be adopted: then all its instances are stopped, this
+    /// driver is dropped, and the backend is opened.
+    fn adopt(
+        &mut self,
+        backend: Box<dyn Backend>,
+        context: &mut DriverContext<'_>,
+    ) -> Result<(), Box<dyn Backend>> {
+        let _ = (backend, context);
+        Ok(())
+    }
+
+    /// A source registered with [`DriverContext::register`] is ready; see [`Instance::ready`].
+    fn ready(&mut self, key: u32, readiness: Readiness, context: &mut DriverContext<'_>) {
+        let _ = (key, readiness, context);
+    }
+
+    /// The time set with [`DriverContext::wake_at`] has come.
+    fn timer(&mut self, context: &mut DriverContext<'_>) {
+        let _ = context;
+    }
+}
+
+/// The driver of a backend whose instances share nothing.
+#[derive(Debug, Default)]
+pub struct NoDriver;
+
+impl Driver for NoDriver {}
+
+/// The channels of an instance before and after a reload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelTable {
+    new_of_old: Vec<Option<u32>>,
+    old_of_new: Vec<Option<u32>>,
+}
+
+impl ChannelTable {
+    /// The table between two lists of channels by name, each in the order of its numbers.
+    pub fn between(old: &[String], new: &[String]) -> Self {
+        let numbers: std::collections::HashMap<&str, u32> =
+            old.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
+        let mut new_of_old = vec![None; old.len()];
+        let mut old_of_new = vec![None; new.len()];
+        for (number, name) in new.iter().enumerate() {
+            if let Some(&before) = numbers.get(name.as_str()) {
+                new_of_old[before as usize] = Some(number as u32);
+                old_of_new[number] = Some(before);
+            }
+        }
+        ChannelTable { new_of_old, old_of_new }
+    }
+
+    /// The new number of an old channel; none when no mapping uses it any more.
+    pub fn new_number(&self, old: u32) -> Option<u32> {
+        self.new_of_old.get(old as usize).copied().flatten()
+    }
+
+    /// The old number of a new channel; none when it is new.
+    pub fn old_number(&self, new: u32) -> Option<u32> {
+        self.old_of_new.get(new as usize).copied().flatten()
+    }
+
+    /// How many channels there were.
+    pub fn old_count(&self) -> usize {
+        self.new_of_old.len()
+    }
+
+    /// How many channels there are.
+    pub fn new_count(&self) -> usize {
+        self.old_of_new.len()
+    }
+
+    /// Whether all channels keep their numbers.
+    pub fn is_identity(&self) -> bool {
+        self.new_of_old.len() == self.old_of_new.len()
+            && self.old_of_new.iter().enumerate().all(|(new, old)| *old == Some(new as u32))
     }
 }
 
@@ -131,34 +331,38 @@ pub struct Readiness {
     pub readable: bool,
     /// There is room to write, or the connection attempt has ended.
     pub writable: bool,
-    /// The peer has closed its side, or all of the connection: what is left has to be read until
-    /// nothing comes, since no other report follows.
+    /// The peer has closed its side, or all of the connection: read the rest until the end, since
+    /// no other report follows.
     pub closed: bool,
     /// True when the router calls again because the instance asked for it with
     /// [`Context::call_again`], not because of a new report of the operating system.
     pub again: bool,
 }
 
-/// One instance in a show. All methods run on the router's thread and must not block.
-pub trait Instance {
-    /// Finds or makes the channel that `specification` (what follows the first `.`) names, and
-    /// returns its number. Numbers are dense from 0, in order of creation; different
-    /// spellings of one channel give the same number. No side effects.
-    ///
-    /// # Errors
-    /// When the specification has no meaning here, or not in this direction.
-    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError>;
-
-    /// For `consort check` and the start: what can be seen to be missing without side effects
-    /// (for example a script's file or handler). Called after all channels are mapped.
-    fn check(&self, problems: &mut Problems) {
-        let _ = problems;
-    }
-
-    /// Starts it. What is missing (a device, a host, a server) is reported as
+/// One running instance of a show. All methods run on the router's thread and must not block.
+pub trait Instance: Any {
+    /// Starts the instance. What is missing (a device, a host, a server) is reported as
     /// [`State::Waiting`](crate::State::Waiting) through [`Context::set_state`] and tried again
     /// from [`Instance::timer`]; the show runs.
     fn start(&mut self, context: &mut Context<'_>);
+
+    /// Takes a new plan of the same name and backend while the show runs. Called when no option
+    /// of the kind `restart` has changed: only options of the kind `live` and channels can differ.
+    /// The instance keeps its connections and state, continues with the new channel numbers
+    /// (`channels` relates them to the old ones), and releases what is held on channels that go.
+    ///
+    /// # Errors
+    /// Returns the plan when it cannot be adopted; the instance is then stopped and the plan
+    /// opened. It must be unchanged in that case.
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        channels: &ChannelTable,
+        context: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        let _ = (channels, context);
+        Err(plan)
+    }
 
     /// A source registered with [`Context::register`] is ready. Readiness is edge-triggered:
     /// read until the operation would block, or until `context.budget()` events were emitted and
@@ -167,7 +371,7 @@ pub trait Instance {
         let _ = (key, readiness, context);
     }
 
-    /// The time asked for with [`Context::wake_at`] has come.
+    /// The time set with [`Context::wake_at`] has come.
     fn timer(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }
@@ -176,15 +380,22 @@ pub trait Instance {
     /// instance's own numbers.
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>);
 
-    /// Whether [`Instance::deliver`] passes every event on, on the channel it came to, with
-    /// [`Context::echo_all`]: then loops of mappings through it are found and cut.
-    fn echoes(&self) -> bool {
-        false
+    /// Takes a text from the router, in order with the values: those that arrived before it were
+    /// delivered already. The default drops and counts it.
+    fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {
+        let _ = event;
+        context.count_dropped(1);
     }
 
-    /// The show ends. An instance that still has output (clean-up handlers, notes to release)
-    /// returns `false` from [`Instance::is_stopped`] until it is sent; routing continues until all
-    /// are stopped, for 3 seconds at most.
+    /// Ends everything that sounds or is held at the receivers, at once: notes off, all sound
+    /// off, voices freed. Lights keep their levels.
+    fn panic(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// The show ends, or the instance is removed by a reload. An instance that still has output
+    /// (clean-up handlers, notes to release) returns `false` from [`Instance::is_stopped`] until
+    /// it is sent; routing continues until all are stopped, for 3 seconds at most.
     fn stop(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }
@@ -192,5 +403,52 @@ pub trait Instance {
     /// Whether nothing more will come after [`Instance::stop`].
     fn is_stopped(&self) -> bool {
         true
+    }
+}
+
+/// A plan as its own type, for [`Instance::adopt`].
+///
+/// # Errors
+/// Returns the plan when it is of another type.
+pub fn downcast<T: Plan>(plan: Box<dyn Plan>) -> Result<Box<T>, Box<dyn Plan>> {
+    if (&*plan as &dyn Any).is::<T>() {
+        let plan: Box<dyn Any> = plan;
+        Ok(plan.downcast().expect("the type was compared"))
+    } else {
+        Err(plan)
+    }
+}
+
+/// The driver of a backend as its own type, for [`Plan::open`].
+///
+/// # Panics
+/// When the driver belongs to another backend, which the router rules out.
+pub fn driver<T: Driver>(driver: &mut dyn Driver) -> &mut T {
+    (driver as &mut dyn Any).downcast_mut().expect("a plan is opened with its backend's driver")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolutions_round_and_compare() {
+        let seven_bits = Resolution::steps(128);
+        assert_eq!(seven_bits.round(0.503), 64.0 / 127.0);
+        assert!(seven_bits.equal(0.5, 64.0 / 127.0) && !seven_bits.equal(0.5, 0.51));
+        assert_eq!(Resolution::CONTINUOUS.round(0.503), 0.503);
+        assert_eq!(Resolution::steps(1), Resolution::CONTINUOUS);
+        assert_eq!((seven_bits.step(), Resolution::CONTINUOUS.step()), (1.0 / 127.0, 0.0));
+    }
+
+    #[test]
+    fn a_channel_table_relates_channels_by_name() {
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let table = ChannelTable::between(&names(&["a", "b", "c"]), &names(&["c", "d", "a"]));
+        assert_eq!([0, 1, 2, 3].map(|old| table.new_number(old)), [Some(2), None, Some(0), None]);
+        assert_eq!([0, 1, 2].map(|new| table.old_number(new)), [Some(2), None, Some(0)]);
+        assert!(!table.is_identity());
+        assert!(ChannelTable::between(&names(&["a"]), &names(&["a"])).is_identity());
     }
 }

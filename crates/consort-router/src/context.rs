@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
-use crate::event::{Event, InstanceId};
+use crate::event::{Event, InstanceId, Root, TextEvent};
 use crate::live::{Live, LiveCounters, State, add};
+use crate::queue::EventQueue;
+use crate::timers::Deadlines;
+use crate::unmatched::Unmatched;
 use crate::warn_once::WarnOnce;
 
 /// How many events an instance should emit in one call before other instances get a turn.
@@ -19,11 +22,25 @@ pub const ANSWER_LIMIT: usize = 65_536;
 /// How many passed-on events may wait at once. Mappings that split and join again double a value
 /// each time, so a few dozen of them could produce more events than memory holds; more are
 /// dropped and counted.
-pub const ECHO_LIMIT: usize = 1 << 22;
+pub const PASS_ON_LIMIT: usize = 1 << 22;
 
-/// Called with an instance's number, a channel specification and a value for input that no
+/// The longest text that a channel carries, in bytes.
+pub const MAX_TEXT_BYTES: usize = 1_024;
+
+/// Called with an instance's number, a channel specification and the input, for input that no
 /// mapping uses.
-pub type Observer = Box<dyn FnMut(InstanceId, &str, f64)>;
+pub type Observer = Box<dyn FnMut(InstanceId, &str, &Unmatched<'_>)>;
+
+/// The number of a driver, in the order of the show's backends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DriverId(pub(crate) u32);
+
+/// An instance or a driver, which have descriptors and timers alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Instance(InstanceId),
+    Driver(DriverId),
+}
 
 /// The parts of the router that instances reach through a [`Context`].
 pub(crate) struct Shared {
@@ -33,17 +50,21 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     pub(crate) now: Instant,
     /// Events to be routed in this turn.
-    pub(crate) arrived: Vec<Event>,
+    pub(crate) arrived: EventQueue,
     /// Events to be routed in the next turn, and how many of each instance.
-    pub(crate) deferred: Vec<Event>,
+    pub(crate) deferred: EventQueue,
     pub(crate) deferred_of: Vec<u32>,
     pub(crate) delivering: bool,
     pub(crate) next_root: u32,
-    pub(crate) deadlines: Vec<Option<Instant>>,
-    pub(crate) earliest: Option<Instant>,
-    pub(crate) again: Vec<(InstanceId, u32)>,
-    /// Reports the first time that there are more echoes than [`ECHO_LIMIT`].
-    pub(crate) echo_overflow: WarnOnce,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) driver_deadlines: Deadlines,
+    /// The driver of each instance.
+    pub(crate) driver_of: Vec<DriverId>,
+    pub(crate) again: Vec<(Owner, u32)>,
+    /// Where channel specifications of unmatched input are written.
+    pub(crate) scratch: String,
+    /// Reports the first time that there are more passed-on events than [`PASS_ON_LIMIT`].
+    pub(crate) pass_on_overflow: WarnOnce,
     /// The instance that expects an answer within microseconds, and until when to poll for it.
     pub(crate) expecting: Option<(InstanceId, Instant)>,
     pub(crate) observer: Option<Observer>,
@@ -111,15 +132,28 @@ impl<'a> Context<'a> {
     /// [`emit`](Self::emit) for another instance of the same backend, for a shared socket.
     #[inline]
     pub fn emit_for(&mut self, instance: InstanceId, channel: u32, value: f64) {
+        let root = self.shared.next_root;
+        self.shared.next_root = root.wrapping_add(1);
+        self.push(instance, channel, value, root);
+    }
+
+    /// Emits a value that results from a delivery, such as the output of a script's handler: it
+    /// keeps the root of its cause, so that feedback through the instance is found and the path of
+    /// a value can be traced. Otherwise as [`emit`](Self::emit).
+    #[inline]
+    pub fn emit_descended(&mut self, channel: u32, value: f64, root: Root) {
+        self.push(self.instance, channel, value, root.0);
+    }
+
+    #[inline]
+    fn push(&mut self, instance: InstanceId, channel: u32, value: f64, root: u32) {
         let shared = &mut *self.shared;
         let base = shared.bases[instance.index()];
         debug_assert!(base + channel < shared.bases[instance.index() + 1], "unknown channel");
-        let root = shared.next_root;
-        shared.next_root = root.wrapping_add(1);
         let event = Event { value, channel: base + channel, root };
         let counters = &shared.live.instances[instance.index()].counters;
         if !shared.delivering {
-            shared.arrived.push(event);
+            shared.arrived.values.push(event);
         } else {
             let count = &mut shared.deferred_of[instance.index()];
             if *count as usize >= ANSWER_LIMIT {
@@ -127,55 +161,137 @@ impl<'a> Context<'a> {
                 return;
             }
             *count += 1;
-            shared.deferred.push(event);
+            shared.deferred.values.push(event);
+        }
+        add(&counters.incoming, 1);
+    }
+
+    /// Emits a text on one of this instance's channels, in order with the values. Texts of more
+    /// than [`MAX_TEXT_BYTES`] bytes are dropped and counted. Targets that take no texts drop and
+    /// count it. Does not allocate in the steady state.
+    ///
+    /// Called from [`Instance::deliver`](crate::Instance::deliver) the text is routed in the next
+    /// turn of the loop, after all other instances.
+    pub fn emit_text(&mut self, channel: u32, text: &str) {
+        let root = self.shared.next_root;
+        self.shared.next_root = root.wrapping_add(1);
+        self.push_text(channel, text, root);
+    }
+
+    /// [`emit_text`](Self::emit_text) for a text that results from a delivery; see
+    /// [`emit_descended`](Self::emit_descended).
+    pub fn emit_text_descended(&mut self, channel: u32, text: &str, root: Root) {
+        self.push_text(channel, text, root.0);
+    }
+
+    fn push_text(&mut self, channel: u32, text: &str, root: u32) {
+        let index = self.instance.index();
+        let shared = &mut *self.shared;
+        let counters = &shared.live.instances[index].counters;
+        if text.len() > MAX_TEXT_BYTES {
+            add(&counters.dropped, 1);
+            return;
+        }
+        let global = shared.bases[index] + channel;
+        debug_assert!(global < shared.bases[index + 1], "unknown channel");
+        if !shared.delivering {
+            shared.arrived.push_text(global, root, text);
+        } else {
+            let count = &mut shared.deferred_of[index];
+            if *count as usize >= ANSWER_LIMIT {
+                add(&counters.dropped, 1);
+                return;
+            }
+            *count += 1;
+            shared.deferred.push_text(global, root, text);
         }
         add(&counters.incoming, 1);
     }
 
     /// Passes a delivery on, on the same channels, within this turn. An event that comes back
     /// to where it has been, by way of mappings, is dropped and the loop reported; so is what is
-    /// more than [`ECHO_LIMIT`]. Only for instances whose [`Instance::echoes`](crate::Instance::echoes) is true.
+    /// more than [`PASS_ON_LIMIT`]. Only for instances whose [`Plan::passes_on`](crate::Plan::passes_on) is true.
     #[inline]
-    pub fn echo_all(&mut self, events: &[Event]) {
+    pub fn pass_on(&mut self, events: &[Event]) {
         let base = self.shared.bases[self.instance.index()];
-        let room = ECHO_LIMIT.saturating_sub(self.shared.arrived.len());
+        let room = PASS_ON_LIMIT.saturating_sub(self.shared.arrived.values.len());
         let events = if events.len() > room { self.overflow(events, room) } else { events };
         self.shared
             .arrived
+            .values
             .extend(events.iter().map(|event| Event { channel: base + event.channel, ..*event }));
         add(&self.counters().incoming, events.len() as u64);
     }
 
-    /// Drops and counts the echoes above [`ECHO_LIMIT`].
+    /// [`pass_on`](Self::pass_on) for a text.
+    pub fn pass_on_text(&mut self, event: TextEvent<'_>) {
+        if self.shared.arrived.len() >= PASS_ON_LIMIT {
+            self.overflow(&[Event { value: 0.0, channel: event.channel, root: event.root }], 0);
+            return;
+        }
+        let channel = self.shared.bases[self.instance.index()] + event.channel;
+        self.shared.arrived.push_text(channel, event.root, event.text);
+        add(&self.counters().incoming, 1);
+    }
+
+    /// Drops and counts the passed-on events above [`PASS_ON_LIMIT`].
     #[cold]
     fn overflow<'e>(&mut self, events: &'e [Event], room: usize) -> &'e [Event] {
         self.count_dropped((events.len() - room) as u64);
-        if self.shared.echo_overflow.is_first() {
+        if self.shared.pass_on_overflow.is_first() {
             tracing::warn!(
                 instance = self.name(),
-                "the mappings multiply values: events above {ECHO_LIMIT} at once are dropped and counted"
+                "the mappings multiply values: events above {PASS_ON_LIMIT} at once are dropped and counted"
             );
         }
         &events[..room]
     }
 
-    /// Reports input that no mapping uses. `specification` is only called when an observer is
-    /// set (`consort learn`).
-    pub fn unmapped(&mut self, value: f64, specification: impl FnOnce() -> String) {
-        if let Some(observer) = &mut self.shared.observer {
-            observer(self.instance, &specification(), value);
+    /// Reports input that belongs to no mapped channel: counts it, and keeps the last hundred
+    /// different ones for the views. `specification` writes the channel as one would write it in
+    /// `[map]` behind `INSTANCE.`. Does not allocate in the steady state and does not block: while
+    /// a view reads the list, the input is only counted.
+    pub fn unmatched(&mut self, input: Unmatched<'_>, specification: impl FnOnce(&mut String)) {
+        let shared = &mut *self.shared;
+        shared.scratch.clear();
+        specification(&mut shared.scratch);
+        let live = &shared.live.instances[self.instance.index()];
+        add(&live.unmatched_count, 1);
+        if let Some(mut log) = live.unmatched.try_lock() {
+            log.record(&shared.scratch, input, shared.now - shared.started);
+        }
+        if let Some(observer) = &mut shared.observer {
+            observer(self.instance, &shared.scratch, &input);
         }
     }
 
-    /// Whether an observer receives what [`Context::unmapped`] reports.
+    /// Whether an observer receives what [`Context::unmatched`] reports.
     pub fn is_observed(&self) -> bool {
         self.shared.observer.is_some()
+    }
+
+    /// Counts input of this instance, matched or not: packets, MIDI messages, frames. Views show
+    /// the time since the last one.
+    #[inline]
+    pub fn count_input(&mut self, count: u64) {
+        let live = &self.shared.live.instances[self.instance.index()];
+        add(&live.packets, count);
+        live.last_input.store(
+            u64::try_from((self.shared.now - self.shared.started).as_micros()).unwrap_or(u64::MAX),
+            std::sync::atomic::Ordering::Relaxed,
+        );
+    }
+
+    /// The driver of this instance's backend: for registering what the instances share.
+    pub fn driver(&mut self) -> DriverContext<'_> {
+        let driver = self.shared.driver_of[self.instance.index()];
+        DriverContext { shared: self.shared, driver }
     }
 
     /// Asks for another call of [`Instance::ready`](crate::Instance::ready) with `key` in the
     /// next turn, after all other instances.
     pub fn call_again(&mut self, key: u32) {
-        let call = (self.instance, key);
+        let call = (Owner::Instance(self.instance), key);
         if !self.shared.again.contains(&call) {
             self.shared.again.push(call);
         }
@@ -203,9 +319,7 @@ impl<'a> Context<'a> {
     /// Asks for a call of [`Instance::timer`](crate::Instance::timer) at (or, when the loop is
     /// busy, soon after) a time; replaces what was asked before. None: no call.
     pub fn wake_at(&mut self, time: Option<Instant>) {
-        let shared = &mut *self.shared;
-        shared.deadlines[self.instance.index()] = time;
-        shared.earliest = shared.deadlines.iter().flatten().min().copied();
+        self.shared.deadlines.set(self.instance.index(), time);
     }
 
     /// Asks for a call of [`Instance::timer`](crate::Instance::timer) after `delay`.
@@ -215,7 +329,7 @@ impl<'a> Context<'a> {
 
     /// The time set with [`Context::wake_at`] that has not come yet.
     pub fn wake_time(&self) -> Option<Instant> {
-        self.shared.deadlines[self.instance.index()]
+        self.shared.deadlines.get(self.instance.index())
     }
 
     /// Registers a source with the event loop; its readiness is reported to
@@ -229,7 +343,7 @@ impl<'a> Context<'a> {
         key: u32,
         interest: Interest,
     ) -> std::io::Result<()> {
-        let token = token(self.instance, key);
+        let token = token(Owner::Instance(self.instance), key);
         self.shared.registry.register(source, token, interest)
     }
 
@@ -243,7 +357,7 @@ impl<'a> Context<'a> {
         key: u32,
         interest: Interest,
     ) -> std::io::Result<()> {
-        let token = token(self.instance, key);
+        let token = token(Owner::Instance(self.instance), key);
         self.shared.registry.reregister(source, token, interest)
     }
 
@@ -291,12 +405,130 @@ impl<'a> Context<'a> {
     }
 }
 
-pub(crate) const WAKER: Token = Token(usize::MAX);
-
-pub(crate) fn token(instance: InstanceId, key: u32) -> Token {
-    Token((instance.index() << 32) | key as usize)
+/// The router, as seen by a driver during one call.
+pub struct DriverContext<'a> {
+    shared: &'a mut Shared,
+    driver: DriverId,
 }
 
-pub(crate) fn untoken(token: Token) -> (InstanceId, u32) {
-    (InstanceId((token.0 >> 32) as u32), (token.0 & 0xFFFF_FFFF) as u32)
+impl<'a> DriverContext<'a> {
+    pub(crate) fn new(shared: &'a mut Shared, driver: DriverId) -> Self {
+        DriverContext { shared, driver }
+    }
+
+    /// The time of this turn of the loop.
+    pub fn now(&self) -> Instant {
+        self.shared.now
+    }
+
+    /// How many events to emit in one call of [`Driver::ready`](crate::Driver::ready) before
+    /// asking for another with [`call_again`](Self::call_again).
+    pub fn budget(&self) -> usize {
+        BUDGET
+    }
+
+    /// Whether the show is ending.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping
+    }
+
+    /// The context of one of the backend's instances.
+    pub fn for_instance(&mut self, instance: InstanceId) -> Context<'_> {
+        debug_assert_eq!(self.shared.driver_of[instance.index()], self.driver);
+        Context { shared: self.shared, instance }
+    }
+
+    /// Asks for another call of [`Driver::ready`](crate::Driver::ready) with `key` in the next
+    /// turn, after all other instances.
+    pub fn call_again(&mut self, key: u32) {
+        let call = (Owner::Driver(self.driver), key);
+        if !self.shared.again.contains(&call) {
+            self.shared.again.push(call);
+        }
+    }
+
+    /// Asks for a call of [`Driver::timer`](crate::Driver::timer) at (or soon after) a time;
+    /// replaces what was asked before. None: no call.
+    pub fn wake_at(&mut self, time: Option<Instant>) {
+        self.shared.driver_deadlines.set(self.driver.0 as usize, time);
+    }
+
+    /// The time set with [`wake_at`](Self::wake_at) that has not come yet.
+    pub fn wake_time(&self) -> Option<Instant> {
+        self.shared.driver_deadlines.get(self.driver.0 as usize)
+    }
+
+    /// Registers a source with the event loop; its readiness is reported to
+    /// [`Driver::ready`](crate::Driver::ready) with `key`.
+    ///
+    /// # Errors
+    /// The error of the operating system.
+    pub fn register(
+        &mut self,
+        source: &mut impl Source,
+        key: u32,
+        interest: Interest,
+    ) -> std::io::Result<()> {
+        let token = token(Owner::Driver(self.driver), key);
+        self.shared.registry.register(source, token, interest)
+    }
+
+    /// Changes the interest of a registered source.
+    ///
+    /// # Errors
+    /// The error of the operating system.
+    pub fn reregister(
+        &mut self,
+        source: &mut impl Source,
+        key: u32,
+        interest: Interest,
+    ) -> std::io::Result<()> {
+        let token = token(Owner::Driver(self.driver), key);
+        self.shared.registry.reregister(source, token, interest)
+    }
+
+    /// Deregisters a source.
+    ///
+    /// # Errors
+    /// The error of the operating system.
+    pub fn deregister(&mut self, source: &mut impl Source) -> std::io::Result<()> {
+        self.shared.registry.deregister(source)
+    }
+}
+
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// Bits of a token: the kind of owner, 11 bits of the slot's generation, 20 bits of the slot, and
+/// 32 bits of the owner's key.
+const DRIVER_BIT: usize = 1 << 63;
+const GENERATION_SHIFT: u32 = 52;
+const GENERATION_MASK: u32 = (1 << 11) - 1;
+const SLOT_SHIFT: u32 = 32;
+const SLOT_MASK: u32 = InstanceId::MAX_SLOTS - 1;
+
+pub(crate) fn token(owner: Owner, key: u32) -> Token {
+    let owner = match owner {
+        Owner::Instance(id) => {
+            let generation = (id.generation() & GENERATION_MASK) as usize;
+            (generation << GENERATION_SHIFT) | ((id.slot() as usize) << SLOT_SHIFT)
+        }
+        Owner::Driver(id) => DRIVER_BIT | ((id.0 as usize) << SLOT_SHIFT),
+    };
+    Token(owner | key as usize)
+}
+
+/// The owner and key of a token. An instance's generation comes without its upper bits.
+pub(crate) fn untoken(token: Token) -> (Owner, u32) {
+    let slot = (token.0 >> SLOT_SHIFT) as u32 & SLOT_MASK;
+    let key = (token.0 & 0xFFFF_FFFF) as u32;
+    if token.0 & DRIVER_BIT != 0 {
+        return (Owner::Driver(DriverId(slot)), key);
+    }
+    let generation = (token.0 >> GENERATION_SHIFT) as u32 & GENERATION_MASK;
+    (Owner::Instance(InstanceId::with_generation(slot, generation)), key)
+}
+
+/// Whether a token's owner is the instance that has the slot now.
+pub(crate) fn is_current(token: InstanceId, current: InstanceId) -> bool {
+    token.slot() == current.slot() && token.generation() == current.generation() & GENERATION_MASK
 }

@@ -19,19 +19,23 @@ pub mod context;
 mod event;
 pub mod live;
 pub mod options;
+mod queue;
 mod router;
 mod routes;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timers;
+pub mod unmatched;
 mod warn_once;
 
 pub use backend::{
-    Backend, BackendDescriptor, ChannelError, ChannelSyntax, Instance, InstanceConfig, Readiness,
-    Usage,
+    Backend, BackendDescriptor, ChannelError, ChannelKind, ChannelSyntax, ChannelTable, Driver,
+    Instance, InstanceConfig, NoDriver, Plan, Readiness, Resolution, Usage, downcast, driver,
 };
-pub use context::Context;
-pub use event::{Event, InstanceId};
-pub use live::{Live, State};
+pub use context::{Context, DriverContext};
+pub use event::{Event, InstanceId, Root, TextEvent};
+pub use live::{ChannelInfo, Live, State};
 pub use options::{OptionFamily, OptionKind, OptionSpec, Options, Problem, Problems};
-pub use router::{Handle, Router, RunError};
+pub use router::{Adoption, Handle, RefusedShow, Router, RunError};
+pub use unmatched::{RawValue, Sender, Unmatched};
 pub use warn_once::WarnOnce;

@@ -4,11 +4,16 @@
 //! The router stores with relaxed atomics, one plain store each; readers may be a turn behind
 //! and may see two channels of one moment at different moments.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::backend::{ChannelKind, Resolution};
 use crate::event::InstanceId;
+use crate::unmatched::{UnmatchedInput, UnmatchedLog};
 
 /// What an instance is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +90,14 @@ pub(crate) struct LiveChannel {
 }
 
 impl LiveChannel {
+    /// The channel of a show that was reloaded starts with the value that it had.
+    pub(crate) fn copied(&self) -> LiveChannel {
+        LiveChannel {
+            value: AtomicU64::new(self.value.load(Ordering::Relaxed)),
+            events: AtomicU64::new(self.events.load(Ordering::Relaxed)),
+        }
+    }
+
     #[inline]
     pub(crate) fn record(&self, value: f64) {
         self.value.store(value.to_bits(), Ordering::Relaxed);
@@ -97,10 +110,73 @@ impl LiveChannel {
 pub(crate) struct LiveInstance {
     pub(crate) name: String,
     pub(crate) backend: &'static str,
+    pub(crate) id: InstanceId,
     pub(crate) base: usize,
-    pub(crate) channels: Vec<String>,
-    pub(crate) counters: LiveCounters,
-    pub(crate) state: Mutex<State>,
+    pub(crate) channels: Vec<ChannelInfo>,
+    pub(crate) counters: Arc<LiveCounters>,
+    pub(crate) state: Arc<Mutex<State>>,
+    /// Packets, messages or frames that arrived, and when the last one did: microseconds since
+    /// the start, or 0 for never.
+    pub(crate) packets: Arc<AtomicU64>,
+    pub(crate) last_input: Arc<AtomicU64>,
+    pub(crate) unmatched_count: Arc<AtomicU64>,
+    pub(crate) unmatched: Arc<Mutex<UnmatchedLog>>,
+}
+
+impl LiveInstance {
+    pub(crate) fn new(
+        name: String,
+        backend: &'static str,
+        id: InstanceId,
+        base: usize,
+        channels: Vec<ChannelInfo>,
+    ) -> Self {
+        LiveInstance {
+            name,
+            backend,
+            id,
+            base,
+            channels,
+            counters: Arc::default(),
+            state: Arc::new(Mutex::new(State::Starting)),
+            packets: Arc::default(),
+            last_input: Arc::default(),
+            unmatched_count: Arc::default(),
+            unmatched: Arc::default(),
+        }
+    }
+
+    /// The same instance after a reload: it keeps its state and counters.
+    pub(crate) fn adopted(&self, base: usize, channels: Vec<ChannelInfo>) -> Self {
+        LiveInstance {
+            name: self.name.clone(),
+            backend: self.backend,
+            id: self.id,
+            base,
+            channels,
+            counters: Arc::clone(&self.counters),
+            state: Arc::clone(&self.state),
+            packets: Arc::clone(&self.packets),
+            last_input: Arc::clone(&self.last_input),
+            unmatched_count: Arc::clone(&self.unmatched_count),
+            unmatched: Arc::clone(&self.unmatched),
+        }
+    }
+}
+
+/// A mapped channel: its name and what its instance declares about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelInfo {
+    /// The channel as the configuration spells it first, without the instance.
+    pub name: String,
+    /// Whether a mapping reads it.
+    pub is_source: bool,
+    /// Whether a mapping writes it.
+    pub is_target: bool,
+    /// How its values behave.
+    pub kind: ChannelKind,
+    /// How finely it distinguishes values.
+    pub resolution: Resolution,
 }
 
 /// A running show, shared between the router and its views.
@@ -108,7 +184,11 @@ pub(crate) struct LiveInstance {
 pub struct Live {
     pub(crate) instances: Vec<LiveInstance>,
     pub(crate) channels: Vec<LiveChannel>,
-    pub(crate) running: AtomicBool,
+    /// The last text of each channel that had one, by its number in the show, and how many.
+    pub(crate) texts: Mutex<HashMap<u32, (String, u64)>>,
+    pub(crate) generation: u64,
+    pub(crate) is_replaced: AtomicBool,
+    pub(crate) running: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -125,7 +205,7 @@ impl Live {
     /// The instance of that name.
     pub fn find_instance(&self, name: &str) -> Option<InstanceId> {
         let index = self.instances.iter().position(|instance| instance.name == name)?;
-        Some(InstanceId(u32::try_from(index).ok()?))
+        Some(self.instances[index].id)
     }
 
     /// The name of an instance's backend.
@@ -153,10 +233,72 @@ impl Live {
         }
     }
 
-    /// An instance's mapped channels, as the configuration spells them, in the order of their
-    /// numbers.
-    pub fn channel_names(&self, instance: InstanceId) -> &[String] {
+    /// An instance's mapped channels, in the order of their numbers.
+    pub fn channel_infos(&self, instance: InstanceId) -> &[ChannelInfo] {
         &self.instances[instance.index()].channels
+    }
+
+    /// The number of a mapped channel by its name.
+    pub fn find_channel(&self, instance: InstanceId, name: &str) -> Option<u32> {
+        let channels = &self.instances[instance.index()].channels;
+        Some(channels.iter().position(|channel| channel.name == name)? as u32)
+    }
+
+    /// The instances in the order of the configuration.
+    pub fn instance_ids(&self) -> impl Iterator<Item = InstanceId> {
+        self.instances.iter().map(|instance| instance.id)
+    }
+
+    /// Whether the show has this instance now: same slot, same generation.
+    pub fn has_instance(&self, instance: InstanceId) -> bool {
+        self.instances.get(instance.index()).is_some_and(|live| live.id == instance)
+    }
+
+    /// How many packets, messages or frames arrived at an instance, matched or not, and how long
+    /// after the start the last one did.
+    pub fn input(&self, instance: InstanceId) -> (u64, Option<Duration>) {
+        let live = &self.instances[instance.index()];
+        let last = live.last_input.load(Ordering::Relaxed);
+        let last = (last > 0).then(|| Duration::from_micros(last));
+        (live.packets.load(Ordering::Relaxed), last)
+    }
+
+    /// How many inputs of an instance belonged to no mapped channel.
+    pub fn unmatched_count(&self, instance: InstanceId) -> u64 {
+        self.instances[instance.index()].unmatched_count.load(Ordering::Relaxed)
+    }
+
+    /// The last different inputs of an instance that belonged to no mapped channel, the newest
+    /// first; at most [`MAX_UNMATCHED`](crate::unmatched::MAX_UNMATCHED). Input that arrives while
+    /// they are copied is only counted.
+    pub fn unmatched(&self, instance: InstanceId) -> Vec<UnmatchedInput> {
+        self.instances[instance.index()].unmatched.lock().newest_first()
+    }
+
+    /// The last text of a channel, and how many it had.
+    pub fn text(&self, instance: InstanceId, channel: u32) -> Option<(String, u64)> {
+        let global = self.instances[instance.index()].base as u32 + channel;
+        self.texts.lock().get(&global).cloned()
+    }
+
+    /// Records a text on the router's thread; while a view reads the texts, it is left out.
+    pub(crate) fn record_text(&self, global: u32, text: &str) {
+        let Some(mut texts) = self.texts.try_lock() else { return };
+        let (last, count) = texts.entry(global).or_default();
+        last.clear();
+        last.push_str(text);
+        *count += 1;
+    }
+
+    /// The number of this layout of instances and channels: a reload makes another.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether a reload has replaced this view; [`Handle::live`](crate::Handle::live) has the new
+    /// one.
+    pub fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Ordering::Acquire)
     }
 
     /// The last value of a channel and how many values it has had; none before the first.

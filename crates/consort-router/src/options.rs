@@ -93,6 +93,9 @@ pub struct OptionSpec {
     pub required: bool,
     /// Whether it may be given more than once (all values count, in order).
     pub repeatable: bool,
+    /// Whether a reload applies a changed value while the instance runs. Otherwise the instance
+    /// is restarted; for an option of `[backend NAME]`, all instances of the backend are.
+    pub live: bool,
     /// Whether giving it more than once is an error. Where neither this nor `repeatable` is set,
     /// the last value counts, with a warning.
     pub once: bool,
@@ -111,6 +114,7 @@ impl OptionSpec {
         default: None,
         required: false,
         repeatable: false,
+        live: false,
         once: false,
         example: "",
         documentation: "",
@@ -127,6 +131,8 @@ impl OptionSpec {
 pub struct OptionFamily {
     /// How their names begin, such as `/` or `voice.`.
     pub prefix: &'static str,
+    /// Whether a reload applies changes while the instance runs; see [`OptionSpec::live`].
+    pub live: bool,
     /// An option as one would write it, name and value: `/fader = f 0 1`.
     pub example: &'static str,
     /// What they do, in Markdown.
@@ -167,6 +173,11 @@ impl Options {
             directory: PathBuf::from("."),
         };
         Options { specs, entries: pairs.iter().map(entry).collect() }
+    }
+
+    /// The table that the options belong to.
+    pub fn specs(&self) -> &'static [OptionSpec] {
+        self.specs
     }
 
     /// Every entry, in order.
@@ -222,6 +233,46 @@ impl Options {
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.all(name).last().map(|(_, entry)| entry.directory.join(Path::new(&entry.value)))
     }
+}
+
+/// Whether two sets of options of one table differ in an option that is not `live`, so that a
+/// reload has to restart the instance.
+pub fn needs_restart(
+    old: &Options,
+    new: &Options,
+    specs: &[OptionSpec],
+    families: &[OptionFamily],
+) -> bool {
+    let values = |options: &Options, spec: &OptionSpec| -> Vec<(String, PathBuf)> {
+        let given: Vec<_> = options
+            .all(spec.name)
+            .map(|(_, entry)| (entry.value.clone(), entry.directory.clone()))
+            .collect();
+        match (given.is_empty(), spec.default) {
+            (true, Some(default)) => vec![(default.to_owned(), PathBuf::new())],
+            _ if spec.repeatable => given,
+            _ => given.into_iter().next_back().into_iter().collect(),
+        }
+    };
+    // The folder of the file matters for paths alone.
+    let differs = |spec: &OptionSpec| {
+        let (old, new) = (values(old, spec), values(new, spec));
+        match spec.kind {
+            OptionKind::Path => old != new,
+            _ => !old.iter().map(|(value, _)| value).eq(new.iter().map(|(value, _)| value)),
+        }
+    };
+    let of_family = |options: &Options, family: &OptionFamily| -> Vec<(String, String)> {
+        let entries = options.family(family.prefix);
+        let mut entries: Vec<_> =
+            entries.map(|(_, entry)| (entry.name.clone(), entry.value.clone())).collect();
+        entries.sort();
+        entries
+    };
+    specs.iter().any(|spec| !spec.live && differs(spec))
+        || families
+            .iter()
+            .any(|family| !family.live && of_family(old, family) != of_family(new, family))
 }
 
 /// What is wrong with an option or with an instance as a whole.

@@ -9,13 +9,20 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 use parking_lot::Mutex;
 
-use crate::backend::{Backend, Instance, Readiness};
-use crate::config::Show;
-use crate::context::{Context, Observer, Shared, WAKER, untoken};
-use crate::event::{Event, InstanceId};
-use crate::live::{Live, LiveChannel, LiveCounters, LiveInstance, State, add};
+use crate::backend::{Driver, Instance, Readiness};
+use crate::context::{
+    Context, DriverContext, DriverId, MAX_TEXT_BYTES, Observer, Owner, Shared, WAKER, is_current,
+    untoken,
+};
+use crate::event::{Event, InstanceId, TextEvent};
+use crate::live::{Live, State, add};
+use crate::queue::EventQueue;
 use crate::routes::Routes;
-use crate::warn_once::WarnOnce;
+
+mod adopt;
+mod build;
+
+pub use adopt::{Adoption, RefusedShow};
 
 /// How long instances may take to stop, their last events included.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -42,7 +49,16 @@ pub enum RunError {
 
 /// What another thread asks the router to do.
 enum Command {
+    /// Emits a value from a channel.
     Inject { instance: InstanceId, channel: u32, value: f64 },
+    /// Delivers a value to a channel.
+    Deliver { instance: InstanceId, channel: u32, value: f64 },
+    /// Emits a text from a channel.
+    InjectText { instance: InstanceId, channel: u32, text: Box<str> },
+    /// Delivers a text to a channel.
+    DeliverText { instance: InstanceId, channel: u32, text: Box<str> },
+    /// Calls [`Instance::panic`] of every instance.
+    Panic,
 }
 
 /// How other threads reach the router.
@@ -50,45 +66,81 @@ struct Mailbox {
     waker: Waker,
     stop: AtomicBool,
     commands: Mutex<VecDeque<Command>>,
+    live: Mutex<Arc<Live>>,
 }
 
-/// Controls a running show from any thread.
+/// Controls a running show from any thread. No method blocks.
 #[derive(Clone)]
 pub struct Handle {
     mailbox: Arc<Mailbox>,
-    live: Arc<Live>,
 }
 
 impl Handle {
     /// Ends the show: every instance is stopped, its last events are routed, and
-    /// [`Router::run`] returns. Does not block.
+    /// [`Router::run`] returns.
     pub fn stop(&self) {
         self.mailbox.stop.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Puts a value into the router as if it had come in on that channel. Does not block.
-    /// Returns false when the channel does not exist, the value is NaN, or 4,096 values are
+    /// Routes a value as if it had arrived on that channel: it goes to the channel's targets.
+    /// Returns false when the channel does not exist, the value is NaN, or 4,096 commands are
     /// waiting already.
     pub fn inject(&self, instance: InstanceId, channel: u32, value: f64) -> bool {
-        let known = self
-            .live
-            .instances
-            .get(instance.index())
-            .is_some_and(|instance| (channel as usize) < instance.channels.len());
+        let value = value.clamp(0.0, 1.0);
+        self.has_channel(instance, channel)
+            && !value.is_nan()
+            && self.push(Command::Inject { instance, channel, value })
+    }
+
+    /// Delivers a value to that channel as a mapping would. Returns false as
+    /// [`inject`](Self::inject) does.
+    pub fn deliver(&self, instance: InstanceId, channel: u32, value: f64) -> bool {
+        let value = value.clamp(0.0, 1.0);
+        self.has_channel(instance, channel)
+            && !value.is_nan()
+            && self.push(Command::Deliver { instance, channel, value })
+    }
+
+    /// [`inject`](Self::inject) for a text of at most [`MAX_TEXT_BYTES`] bytes.
+    pub fn inject_text(&self, instance: InstanceId, channel: u32, text: &str) -> bool {
+        self.has_channel(instance, channel)
+            && text.len() <= MAX_TEXT_BYTES
+            && self.push(Command::InjectText { instance, channel, text: text.into() })
+    }
+
+    /// [`deliver`](Self::deliver) for a text of at most [`MAX_TEXT_BYTES`] bytes.
+    pub fn deliver_text(&self, instance: InstanceId, channel: u32, text: &str) -> bool {
+        self.has_channel(instance, channel)
+            && text.len() <= MAX_TEXT_BYTES
+            && self.push(Command::DeliverText { instance, channel, text: text.into() })
+    }
+
+    /// Ends everything that sounds or is held at the receivers; lights keep their levels. Returns
+    /// false when 4,096 commands are waiting already.
+    pub fn panic(&self) -> bool {
+        self.push(Command::Panic)
+    }
+
+    /// The show as other threads see it. A reload replaces it: see [`Live::is_replaced`].
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.mailbox.live.lock())
+    }
+
+    fn has_channel(&self, instance: InstanceId, channel: u32) -> bool {
+        let live = self.live();
+        live.has_instance(instance) && (channel as usize) < live.channel_infos(instance).len()
+    }
+
+    fn push(&self, command: Command) -> bool {
         let mut commands = self.mailbox.commands.lock();
-        if !known || value.is_nan() || commands.len() >= COMMAND_LIMIT {
+        if commands.len() >= COMMAND_LIMIT {
             return false;
         }
-        commands.push_back(Command::Inject { instance, channel, value: value.clamp(0.0, 1.0) });
+        commands.push_back(command);
         drop(commands);
         self.wake();
         true
-    }
-
-    /// The show as other threads see it.
-    pub fn live(&self) -> &Arc<Live> {
-        &self.live
     }
 
     fn wake(&self) {
@@ -98,110 +150,46 @@ impl Handle {
     }
 }
 
+/// An instance in its slot.
+struct Slot {
+    id: InstanceId,
+    instance: Box<dyn Instance>,
+}
+
 /// The event loop of a show. Everything runs on the thread that calls [`Router::run`].
 pub struct Router {
     shared: Shared,
     poll: Poll,
     events: Events,
-    instances: Vec<Box<dyn Instance>>,
+    slots: Vec<Slot>,
+    /// The drivers in the order of the show's backends. Dropped after the instances, whose shared
+    /// state they may hold.
+    drivers: Vec<Box<dyn Driver>>,
+    /// What the configuration said, for comparing it with a reloaded one.
+    origin: build::Origin,
     routes: Routes,
     /// The batch collected for each instance.
     batches: Vec<Vec<Event>>,
     /// The instances whose batch is not empty, in the order of their first event.
     pending: Vec<u32>,
     /// The events being routed; what instances pass on meanwhile is routed after them.
-    routing: Vec<Event>,
+    routing: EventQueue,
     /// Channels on a loop and the roots that have passed them while routing.
     visited: HashSet<(u32, u32)>,
     loop_reports: Vec<u64>,
     /// Calls asked for in the last turn, made in this one.
-    called: Vec<(InstanceId, u32)>,
+    called: Vec<(Owner, u32)>,
     handle: Handle,
-    // Dropped after the instances, whose shared state they may hold.
-    _backends: Vec<Box<dyn Backend>>,
-}
-
-fn poll_error(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
-    move |source| RunError::Poll { operation, source }
 }
 
 impl Router {
-    /// Builds a router for a show without starting it.
-    ///
-    /// # Errors
-    /// When the operating system gives no descriptors to wait on.
-    pub fn new(show: Show) -> Result<Self, RunError> {
-        let poll = Poll::new().map_err(poll_error("be made"))?;
-        let registry = poll.registry().try_clone().map_err(poll_error("be shared"))?;
-        let waker = Waker::new(&registry, WAKER).map_err(poll_error("be woken"))?;
-        let routes = Routes::new(&show);
-        let count = show.instances.len();
-        let mut instances = Vec::with_capacity(count);
-        let mut live_instances = Vec::with_capacity(count);
-        for (index, entry) in show.instances.into_iter().enumerate() {
-            instances.push(entry.instance);
-            live_instances.push(LiveInstance {
-                name: entry.name,
-                backend: entry.backend,
-                base: routes.bases[index] as usize,
-                channels: entry.channels,
-                counters: LiveCounters::default(),
-                state: Mutex::new(State::Starting),
-            });
-        }
-        let mut channels = Vec::new();
-        channels.resize_with(routes.channel_count(), LiveChannel::default);
-        let live =
-            Arc::new(Live { instances: live_instances, channels, running: AtomicBool::new(true) });
-        let now = Instant::now();
-        let shared = Shared {
-            registry,
-            live: Arc::clone(&live),
-            bases: routes.bases.clone(),
-            started: now,
-            now,
-            arrived: Vec::with_capacity(1_024),
-            deferred: Vec::with_capacity(1_024),
-            deferred_of: vec![0; count],
-            delivering: false,
-            next_root: 1,
-            deadlines: vec![None; count],
-            earliest: None,
-            again: Vec::with_capacity(count),
-            echo_overflow: WarnOnce::default(),
-            expecting: None,
-            observer: None,
-            stopping: false,
-        };
-        let mailbox = Arc::new(Mailbox {
-            waker,
-            stop: AtomicBool::new(false),
-            commands: Mutex::new(VecDeque::new()),
-        });
-        Ok(Router {
-            shared,
-            poll,
-            events: Events::with_capacity(256),
-            instances,
-            batches: vec![Vec::new(); count],
-            pending: Vec::with_capacity(count),
-            routing: Vec::with_capacity(1_024),
-            visited: HashSet::new(),
-            loop_reports: vec![0; routes.loop_count as usize + 1],
-            routes,
-            called: Vec::with_capacity(count),
-            handle: Handle { mailbox, live },
-            _backends: show.backends,
-        })
-    }
-
     /// A handle for other threads.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Calls `observer`, on the router's thread, for input that no mapping uses.
-    pub fn observe_unmapped(&mut self, observer: Observer) {
+    /// Calls `observer`, on the router's thread, for input that belongs to no mapped channel.
+    pub fn observe_unmatched(&mut self, observer: Observer) {
         self.shared.observer = Some(observer);
     }
 
@@ -227,7 +215,7 @@ impl Router {
     /// their own, which call [`Router::step`] and [`Router::finish`] after it.
     pub fn start(&mut self) {
         self.shared.now = Instant::now();
-        for index in 0..self.instances.len() {
+        for index in 0..self.slots.len() {
             self.call(index, |instance, context| instance.start(context));
         }
     }
@@ -242,7 +230,8 @@ impl Router {
         let timeout = if busy {
             Some(Duration::ZERO)
         } else {
-            let due = self.shared.earliest;
+            let due = self.shared.deadlines.earliest();
+            let due = due.into_iter().chain(self.shared.driver_deadlines.earliest()).min();
             let due = due.map(|time| time.saturating_duration_since(Instant::now()));
             due.into_iter().chain(limit).min()
         };
@@ -261,23 +250,21 @@ impl Router {
                 self.take_commands();
                 continue;
             }
-            let (instance, key) = untoken(event.token());
+            let (owner, key) = untoken(event.token());
             let readiness = Readiness {
                 readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                 writable: event.is_writable() || event.is_write_closed() || event.is_error(),
                 closed: event.is_read_closed() || event.is_error(),
                 again: false,
             };
-            self.called.retain(|call| *call != (instance, key));
-            self.call(instance.index(), |instance, context| {
-                instance.ready(key, readiness, context)
-            });
+            self.called.retain(|call| !is_same_call(call, owner, key));
+            self.call_owner(owner, key, readiness);
         }
         self.events = events;
         let again = Readiness { readable: true, writable: false, closed: false, again: true };
         for index in 0..self.called.len() {
-            let (instance, key) = self.called[index];
-            self.call(instance.index(), |instance, context| instance.ready(key, again, context));
+            let (owner, key) = self.called[index];
+            self.call_owner(owner, key, again);
         }
         self.called.clear();
         self.run_timers();
@@ -289,7 +276,9 @@ impl Router {
         if timeout != Some(Duration::ZERO)
             && let Some((_, until)) = self.shared.expecting
         {
-            let due = self.shared.earliest.map_or(until, |due| due.min(until));
+            let timers =
+                [self.shared.deadlines.earliest(), self.shared.driver_deadlines.earliest()];
+            let due = timers.into_iter().flatten().fold(until, Instant::min);
             while Instant::now() < due {
                 // The worker that is to answer may be waiting for this processor.
                 std::thread::yield_now();
@@ -303,10 +292,47 @@ impl Router {
         self.poll.poll(&mut self.events, timeout)
     }
 
-    /// Calls an instance and routes what came in.
+    /// Calls `method` with the context of an instance, for tests.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn with_context(&mut self, id: InstanceId, method: impl FnOnce(&mut Context<'_>)) {
+        method(&mut Context::new(&mut self.shared, id));
+        self.route();
+    }
+
+    /// Calls an instance and routes what it emitted.
     fn call(&mut self, index: usize, method: impl FnOnce(&mut dyn Instance, &mut Context<'_>)) {
-        let id = InstanceId(index as u32);
-        method(&mut *self.instances[index], &mut Context::new(&mut self.shared, id));
+        let slot = &mut self.slots[index];
+        method(&mut *slot.instance, &mut Context::new(&mut self.shared, slot.id));
+        if !self.shared.arrived.is_empty() {
+            self.route();
+        }
+    }
+
+    /// Reports readiness to an instance or a driver. A report for an instance that was replaced
+    /// meanwhile is dropped.
+    fn call_owner(&mut self, owner: Owner, key: u32, readiness: Readiness) {
+        match owner {
+            Owner::Instance(id) => {
+                if self.slots.get(id.index()).is_some_and(|slot| is_current(id, slot.id)) {
+                    self.call(id.index(), |instance, context| {
+                        instance.ready(key, readiness, context);
+                    });
+                }
+            }
+            Owner::Driver(id) => self.call_driver(id, |driver, context| {
+                driver.ready(key, readiness, context);
+            }),
+        }
+    }
+
+    fn call_driver(
+        &mut self,
+        id: DriverId,
+        method: impl FnOnce(&mut dyn Driver, &mut DriverContext<'_>),
+    ) {
+        let Some(driver) = self.drivers.get_mut(id.0 as usize) else { return };
+        method(&mut **driver, &mut DriverContext::new(&mut self.shared, id));
         if !self.shared.arrived.is_empty() {
             self.route();
         }
@@ -314,25 +340,88 @@ impl Router {
 
     fn run_timers(&mut self) {
         let now = self.shared.now;
-        if self.shared.earliest.is_none_or(|time| time > now) {
-            return;
-        }
-        for index in 0..self.instances.len() {
-            if self.shared.deadlines[index].is_some_and(|time| time <= now) {
-                self.shared.deadlines[index] = None;
+        let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
+        if is_due(self.shared.deadlines.earliest()) {
+            let mut next = 0;
+            while let Some(index) = self.shared.deadlines.take_due(next, now) {
                 self.call(index, |instance, context| instance.timer(context));
+                next = index + 1;
             }
         }
-        self.shared.earliest = self.shared.deadlines.iter().flatten().min().copied();
+        if is_due(self.shared.driver_deadlines.earliest()) {
+            let mut next = 0;
+            while let Some(index) = self.shared.driver_deadlines.take_due(next, now) {
+                self.call_driver(DriverId(index as u32), |driver, context| driver.timer(context));
+                next = index + 1;
+            }
+        }
     }
 
     fn take_commands(&mut self) {
-        let mut commands = self.handle.mailbox.commands.lock();
-        let taken = std::mem::take(&mut *commands);
-        drop(commands);
-        for Command::Inject { instance, channel, value } in taken {
-            Context::new(&mut self.shared, instance).emit(channel, value);
+        let commands = std::mem::take(&mut *self.handle.mailbox.commands.lock());
+        for command in commands {
+            self.execute(command);
         }
+    }
+
+    fn execute(&mut self, command: Command) {
+        // The layout may have changed since the command was given.
+        let exists = |shared: &Shared, instance: InstanceId, channel: u32| {
+            shared.live.has_instance(instance)
+                && (channel as usize) < shared.live.channel_infos(instance).len()
+        };
+        match command {
+            Command::Inject { instance, channel, value } => {
+                if exists(&self.shared, instance, channel) {
+                    Context::new(&mut self.shared, instance).emit(channel, value);
+                    self.route();
+                }
+            }
+            Command::InjectText { instance, channel, text } => {
+                if exists(&self.shared, instance, channel) {
+                    Context::new(&mut self.shared, instance).emit_text(channel, &text);
+                    self.route();
+                }
+            }
+            Command::Deliver { instance, channel, value } => {
+                if exists(&self.shared, instance, channel) {
+                    self.deliver_value(instance, channel, value);
+                }
+            }
+            Command::DeliverText { instance, channel, text } => {
+                if exists(&self.shared, instance, channel) {
+                    let root = self.next_root();
+                    let global = self.shared.bases[instance.index()] + channel;
+                    self.shared.live.record_text(global, &text);
+                    self.deliver_text(instance, TextEvent { text: &text, channel, root });
+                }
+            }
+            Command::Panic => {
+                for index in 0..self.slots.len() {
+                    self.call(index, |instance, context| instance.panic(context));
+                }
+            }
+        }
+    }
+
+    fn next_root(&mut self) -> u32 {
+        let root = self.shared.next_root;
+        self.shared.next_root = root.wrapping_add(1);
+        root
+    }
+
+    /// Delivers one value that no mapping routes.
+    fn deliver_value(&mut self, id: InstanceId, channel: u32, value: f64) {
+        let event = Event { value, channel, root: self.next_root() };
+        let global = (self.shared.bases[id.index()] + channel) as usize;
+        if !self.origin.passes_on(id.index()) {
+            self.shared.live.channels[global].record(value);
+        }
+        self.batches[id.index()].push(event);
+        self.pending.push(id.slot());
+        self.shared.delivering = true;
+        self.deliver();
+        self.shared.delivering = false;
         self.route();
     }
 
@@ -351,23 +440,36 @@ impl Router {
         while !self.shared.arrived.is_empty() {
             std::mem::swap(&mut self.routing, &mut self.shared.arrived);
             let mut next = 0;
-            while next < self.routing.len() {
-                next = self.collect(next);
-                self.deliver();
+            for text in 0..self.routing.texts.len() {
+                // The values that arrived before a text are delivered before it.
+                let position = self.routing.texts[text].position;
+                self.route_values(&mut next, position);
+                self.route_text(text);
             }
+            let end = self.routing.values.len();
+            self.route_values(&mut next, end);
             self.routing.clear();
         }
         self.shared.delivering = false;
         self.visited.clear();
     }
 
-    /// Sorts the events from index `next` on into the batches of their targets, until
+    #[inline]
+    fn route_values(&mut self, next: &mut usize, end: usize) {
+        while *next < end {
+            *next = self.collect(*next, end);
+            self.deliver();
+        }
+    }
+
+    /// Sorts the events from index `next` up to `end` into the batches of their targets, until
     /// [`DELIVERY_CHUNK`] deliveries are collected; returns the index of the next event.
-    fn collect(&mut self, mut next: usize) -> usize {
+    fn collect(&mut self, mut next: usize, end: usize) -> usize {
         let live = &*self.shared.live;
+        let values = &self.routing.values[..end];
         let mut count = 0;
-        while next < self.routing.len() && count < DELIVERY_CHUNK {
-            let event = self.routing[next];
+        while next < values.len() && count < DELIVERY_CHUNK {
+            let event = values[next];
             next += 1;
             let index = event.channel as usize;
             live.channels[index].record(event.value);
@@ -383,7 +485,7 @@ impl Router {
                     self.pending.push(target.instance);
                 }
                 batch.push(Event { channel: target.channel, ..event });
-                if !target.echoes {
+                if !target.passes_on {
                     live.channels[target.global as usize].record(event.value);
                 }
             }
@@ -395,14 +497,46 @@ impl Router {
         for index in 0..self.pending.len() {
             let instance = self.pending[index] as usize;
             let mut batch = std::mem::take(&mut self.batches[instance]);
-            let id = InstanceId(self.pending[index]);
+            let slot = &mut self.slots[instance];
             add(&self.shared.live.instances[instance].counters.outgoing, batch.len() as u64);
-            let mut context = Context::new(&mut self.shared, id);
-            self.instances[instance].deliver(&batch, &mut context);
+            let mut context = Context::new(&mut self.shared, slot.id);
+            slot.instance.deliver(&batch, &mut context);
             batch.clear();
             self.batches[instance] = batch;
         }
         self.pending.clear();
+    }
+
+    /// Delivers a text of the queue to its targets.
+    fn route_text(&mut self, index: usize) {
+        let queue = std::mem::take(&mut self.routing);
+        let queued = &queue.texts[index];
+        let text = queue.text(queued);
+        let (channel, root) = (queued.channel, queued.root);
+        self.shared.live.record_text(channel, text);
+        let on_loop = self.routes.loops[channel as usize] != 0;
+        if on_loop && !self.visited.insert((channel, root)) {
+            let live = &*self.shared.live;
+            report_feedback(&self.routes, live, channel as usize, &mut self.loop_reports);
+        } else {
+            for nth in 0..self.routes.targets(channel).len() {
+                let target = self.routes.targets(channel)[nth];
+                if !target.passes_on {
+                    self.shared.live.record_text(target.global, text);
+                }
+                let id = self.slots[target.instance as usize].id;
+                self.deliver_text(id, TextEvent { text, channel: target.channel, root });
+            }
+        }
+        self.routing = queue;
+    }
+
+    fn deliver_text(&mut self, id: InstanceId, event: TextEvent<'_>) {
+        add(&self.shared.live.instances[id.index()].counters.outgoing, 1);
+        let was_delivering = std::mem::replace(&mut self.shared.delivering, true);
+        let mut context = Context::new(&mut self.shared, id);
+        self.slots[id.index()].instance.deliver_text(event, &mut context);
+        self.shared.delivering = was_delivering;
     }
 
     /// Stops every instance; routing goes on until all are done or the time is up.
@@ -413,11 +547,11 @@ impl Router {
         self.shared.stopping = true;
         self.shared.now = Instant::now();
         let limit = self.shared.now + STOP_LIMIT;
-        for index in 0..self.instances.len() {
+        for index in 0..self.slots.len() {
             self.call(index, |instance, context| instance.stop(context));
         }
         loop {
-            let waiting = self.instances.iter().any(|instance| !instance.is_stopped());
+            let waiting = self.slots.iter().any(|slot| !slot.instance.is_stopped());
             if !waiting && self.shared.deferred.is_empty() {
                 break;
             }
@@ -428,21 +562,30 @@ impl Router {
             }
             self.step(Some(left))?;
         }
-        for index in 0..self.instances.len() {
-            self.shared.live.set_state(InstanceId(index as u32), State::Stopped);
+        for slot in &self.slots {
+            self.shared.live.set_state(slot.id, State::Stopped);
         }
-        self.handle.live.running.store(false, Ordering::Release);
+        self.shared.live.running.store(false, Ordering::Release);
         Ok(())
     }
 
     fn report_unstopped(&self) {
-        for (index, instance) in self.instances.iter().enumerate() {
-            if !instance.is_stopped() {
-                let name = &self.shared.live.instances[index].name;
+        for slot in &self.slots {
+            if !slot.instance.is_stopped() {
+                let name = self.shared.live.instance_name(slot.id);
                 tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
             }
         }
     }
+}
+
+/// Whether a pending call is for this owner and key. A generation counts by its lower bits.
+fn is_same_call(call: &(Owner, u32), owner: Owner, key: u32) -> bool {
+    let is_same_owner = match (owner, call.0) {
+        (Owner::Instance(token), Owner::Instance(id)) => is_current(token, id),
+        (token, called) => token == called,
+    };
+    call.1 == key && is_same_owner
 }
 
 /// Reports once for each loop the channels that feed each other.
@@ -462,7 +605,7 @@ fn report_feedback(routes: &Routes, live: &Live, index: usize, reports: &mut [u6
         .map(|channel| {
             let owner = routes.bases.partition_point(|&base| base as usize <= channel) - 1;
             let instance = &live.instances[owner];
-            format!("{}.{}", instance.name, instance.channels[channel - instance.base])
+            format!("{}.{}", instance.name, instance.channels[channel - instance.base].name)
         })
         .collect();
     tracing::warn!(

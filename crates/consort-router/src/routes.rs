@@ -1,6 +1,6 @@
 //! The routing table: flat arrays from channel numbers to targets, and the loops among them.
 
-use crate::config::Show;
+use crate::config::ChannelRef;
 
 /// One target of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(crate) struct Target {
     /// The channel's number in the show.
     pub(crate) global: u32,
     /// Whether the target's instance passes events on unchanged.
-    pub(crate) echoes: bool,
+    pub(crate) passes_on: bool,
 }
 
 /// All mappings of a show. Channels are numbered through the show, instance by instance.
@@ -27,35 +27,40 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    pub(crate) fn new(show: &Show) -> Self {
-        let mut bases = Vec::with_capacity(show.instances.len() + 1);
+    /// The routes between instances, of which each has a number of channels and either passes
+    /// events on or not.
+    pub(crate) fn new(
+        instances: impl Iterator<Item = (usize, bool)>,
+        mappings: &[(ChannelRef, ChannelRef)],
+    ) -> Self {
+        let mut bases = Vec::new();
+        let mut passes_on = Vec::new();
         let mut count = 0_u32;
-        for instance in &show.instances {
+        for (channels, passes) in instances {
             bases.push(count);
-            count += u32::try_from(instance.channels.len()).expect("channels fit 32 bits");
+            passes_on.push(passes);
+            count += u32::try_from(channels).expect("channels fit 32 bits");
         }
         bases.push(count);
-        let global = |end: &crate::config::ChannelRef| bases[end.instance.index()] + end.channel;
+        let global = |end: &ChannelRef| bases[end.instance.index()] + end.channel;
 
         let mut starts = vec![0_u32; count as usize + 1];
-        for (source, _) in &show.mappings {
+        for (source, _) in mappings {
             starts[global(source) as usize + 1] += 1;
         }
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
         }
         let mut next = starts.clone();
-        let echoes: Vec<bool> =
-            show.instances.iter().map(|instance| instance.instance.echoes()).collect();
-        let nowhere = Target { instance: 0, channel: 0, global: 0, echoes: false };
-        let mut targets = vec![nowhere; show.mappings.len()];
-        for (source, target) in &show.mappings {
+        let nowhere = Target { instance: 0, channel: 0, global: 0, passes_on: false };
+        let mut targets = vec![nowhere; mappings.len()];
+        for (source, target) in mappings {
             let slot = &mut next[global(source) as usize];
             targets[*slot as usize] = Target {
-                instance: target.instance.0,
+                instance: target.instance.slot(),
                 channel: target.channel,
                 global: global(target),
-                echoes: echoes[target.instance.index()],
+                passes_on: passes_on[target.instance.index()],
             };
             *slot += 1;
         }
@@ -83,7 +88,7 @@ impl Routes {
         self.loops = vec![0; count];
         let steps = |routes: &Routes, channel: u32, nth: usize| -> Option<Option<u32>> {
             let target = routes.targets(channel).get(nth)?;
-            Some(target.echoes.then_some(target.global))
+            Some(target.passes_on.then_some(target.global))
         };
         let (mut order, mut low) = (vec![UNSEEN; count], vec![0_u32; count]);
         let mut on_stack = vec![false; count];
@@ -136,7 +141,7 @@ impl Routes {
             on_stack[member as usize] = false;
         }
         let feeds_itself = |channel: u32| {
-            self.targets(channel).iter().any(|target| target.global == channel && target.echoes)
+            self.targets(channel).iter().any(|target| target.global == channel && target.passes_on)
         };
         if members.len() > 1 || feeds_itself(root) {
             self.loop_count += 1;

@@ -1,24 +1,35 @@
 //! A fixture for tests of backends: shows built in code, with a *probe* that sends values into
 //! them and records what arrives. Nothing sleeps: tests wait for a condition with a deadline.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{Backend, BackendDescriptor, ChannelError, Instance, InstanceConfig, Usage};
-use crate::config::{ChannelRef, Show, ShowInstance};
+use parking_lot::Mutex;
+
+use crate::backend::{
+    Backend, BackendDescriptor, ChannelError, ChannelTable, Driver, Instance, InstanceConfig, Plan,
+    Usage, downcast,
+};
+use crate::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use crate::context::Context;
-use crate::event::{Event, InstanceId};
+use crate::event::{Event, InstanceId, TextEvent};
 use crate::live::State;
 use crate::options::{OptionEntry, Options, Problem, Problems};
-use crate::router::Router;
+use crate::router::{Adoption, Router};
 
 /// How long a test waits for a condition before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-type Log = Rc<RefCell<Vec<(String, f64)>>>;
+type Log = Arc<Mutex<Received>>;
+
+/// What the probe has received.
+#[derive(Default)]
+struct Received {
+    values: Vec<(String, f64)>,
+    texts: Vec<(String, String)>,
+}
 
 /// A show under construction. The probe is its first instance, named `probe`; it accepts any
 /// channel name.
@@ -30,13 +41,29 @@ pub struct TestShow {
     pub directory: PathBuf,
 }
 
+/// The probe before the start.
 #[derive(Default)]
+struct ProbePlan {
+    names: Vec<String>,
+    log: Log,
+}
+
+/// The running probe.
 struct Probe {
     names: Vec<String>,
     log: Log,
 }
 
-impl Instance for Probe {
+/// The probe's backend, which configures nothing.
+struct ProbeBackend;
+
+impl Backend for ProbeBackend {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
+}
+
+impl Plan for ProbePlan {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
         if let Some(index) = self.names.iter().position(|name| name == specification) {
             return Ok(index as u32);
@@ -45,13 +72,34 @@ impl Instance for Probe {
         Ok(self.names.len() as u32 - 1)
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        Box::new(Probe { names: self.names, log: self.log })
+    }
+}
+
+impl Instance for Probe {
     fn start(&mut self, context: &mut Context<'_>) {
         context.set_state(State::Up);
     }
 
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        _: &ChannelTable,
+        _: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        self.names = downcast::<ProbePlan>(plan)?.names;
+        Ok(())
+    }
+
     fn deliver(&mut self, events: &[Event], _: &mut Context<'_>) {
         let entry = |event: &Event| (self.names[event.channel as usize].clone(), event.value);
-        self.log.borrow_mut().extend(events.iter().map(entry));
+        self.log.lock().values.extend(events.iter().map(entry));
+    }
+
+    fn deliver_text(&mut self, event: TextEvent<'_>, _: &mut Context<'_>) {
+        let name = self.names[event.channel as usize].clone();
+        self.log.lock().texts.push((name, event.text.to_owned()));
     }
 }
 
@@ -66,13 +114,26 @@ impl TestShow {
     pub fn new() -> Self {
         let log = Log::default();
         let mut show = Show::default();
+        show.backends.push(ShowBackend {
+            name: "probe",
+            backend: Box::new(ProbeBackend),
+            options: Options::default(),
+        });
         show.instances.push(ShowInstance {
             name: "probe".into(),
             backend: "probe",
-            instance: Box::new(Probe { log: Rc::clone(&log), ..Probe::default() }),
+            driver: 0,
+            plan: Box::new(ProbePlan { log: Arc::clone(&log), ..ProbePlan::default() }),
+            options: Options::default(),
+            families: &[],
             channels: Vec::new(),
         });
-        TestShow { show, backends: HashMap::new(), log, directory: PathBuf::from(".") }
+        TestShow {
+            show,
+            backends: HashMap::from([("probe", 0)]),
+            log,
+            directory: PathBuf::from("."),
+        }
     }
 
     fn options(&self, specs: &'static [crate::OptionSpec], pairs: &[(&str, &str)]) -> Options {
@@ -88,10 +149,11 @@ impl TestShow {
     pub fn backend(&mut self, descriptor: &BackendDescriptor, options: &[(&str, &str)]) {
         let mut backend = (descriptor.create)();
         let mut problems = Problems::new();
-        backend.configure(&self.options(descriptor.options, options), &mut problems);
+        let options = self.options(descriptor.options, options);
+        backend.configure(&options, &mut problems);
         assert!(problems.is_ok(), "{:?}", problems.into_vec());
         self.backends.insert(descriptor.name, self.show.backends.len());
-        self.show.backends.push(backend);
+        self.show.backends.push(ShowBackend { name: descriptor.name, backend, options });
     }
 
     /// Adds an instance.
@@ -112,16 +174,25 @@ impl TestShow {
             options: self.options(descriptor.instance_options, options),
             directory: self.directory.clone(),
         };
+        let options = config.options.clone();
         let mut problems = Problems::new();
-        let backend: &mut dyn Backend = &mut *self.show.backends[self.backends[descriptor.name]];
-        let made = backend.instance(config, &mut problems);
-        let instance = match made {
-            Some(instance) if problems.is_ok() => instance,
+        let driver = self.backends[descriptor.name];
+        let backend: &mut dyn Backend = &mut *self.show.backends[driver].backend;
+        let plan = match backend.instance(config, &mut problems) {
+            Some(plan) if problems.is_ok() => plan,
             _ => return Err(problems.into_vec()),
         };
         let backend = descriptor.name;
         let name = name.to_owned();
-        self.show.instances.push(ShowInstance { name, backend, instance, channels: Vec::new() });
+        self.show.instances.push(ShowInstance {
+            name,
+            backend,
+            driver,
+            plan,
+            options,
+            families: descriptor.instance_families,
+            channels: Vec::new(),
+        });
         Ok(())
     }
 
@@ -146,11 +217,11 @@ impl TestShow {
         let index = self.show.instances.iter().position(|entry| entry.name == name);
         let index = index.unwrap_or_else(|| panic!("no instance {name}"));
         let entry = &mut self.show.instances[index];
-        let channel = entry.instance.channel(specification, usage)?;
+        let channel = entry.plan.channel(specification, usage)?;
         if channel as usize == entry.channels.len() {
             entry.channels.push(specification.to_owned());
         }
-        Ok(ChannelRef { instance: InstanceId(index as u32), channel })
+        Ok(ChannelRef { instance: InstanceId::new(index as u32), channel })
     }
 
     /// Maps one channel onto another, both written `instance.channel`.
@@ -162,11 +233,11 @@ impl TestShow {
         self.show.mappings.push(mapping);
     }
 
-    /// What [`Instance::check`] reports of an instance.
+    /// What [`Plan::check`] reports of an instance.
     pub fn check(&self, name: &str) -> Vec<Problem> {
         let mut problems = Problems::new();
         for entry in self.show.instances.iter().filter(|entry| entry.name == name) {
-            entry.instance.check(&mut problems);
+            entry.plan.check(&mut problems);
         }
         problems.into_vec()
     }
@@ -228,25 +299,50 @@ impl Performance {
     /// Sends values from the probe's channels in one turn.
     pub fn send_all(&mut self, values: &[(&str, f64)]) {
         let handle = self.router.handle();
-        let names = handle.live().channel_names(InstanceId(0));
+        let live = handle.live();
+        let infos = live.channel_infos(InstanceId::new(0));
         for (channel, value) in values {
-            let index = names.iter().position(|name| name == channel);
+            let index = infos.iter().position(|info| info.name == *channel);
             let index = index.unwrap_or_else(|| panic!("the probe has no channel {channel}"));
-            assert!(handle.inject(InstanceId(0), index as u32, *value), "the router is full");
+            assert!(handle.inject(InstanceId::new(0), index as u32, *value), "the router is full");
         }
         self.router.step(Some(Duration::ZERO)).expect("a turn");
     }
 
     /// What the probe has received so far.
     pub fn received(&self) -> Vec<(String, f64)> {
-        self.log.borrow().clone()
+        self.log.lock().values.clone()
     }
 
     /// Turns until the probe has received that many values, and takes them.
     pub fn receive(&mut self, count: usize) -> Vec<(String, f64)> {
-        let log = Rc::clone(&self.log);
-        self.until(&format!("{count} values"), |_| log.borrow().len() >= count);
-        std::mem::take(&mut *self.log.borrow_mut())
+        let log = Arc::clone(&self.log);
+        self.until(&format!("{count} values"), |_| log.lock().values.len() >= count);
+        std::mem::take(&mut self.log.lock().values)
+    }
+
+    /// The texts that the probe has received so far.
+    pub fn received_texts(&self) -> Vec<(String, String)> {
+        self.log.lock().texts.clone()
+    }
+
+    /// Sends a text from one of the probe's channels, and turns once.
+    pub fn send_text(&mut self, channel: &str, text: &str) {
+        let handle = self.router.handle();
+        let probe = InstanceId::new(0);
+        let number = handle.live().find_channel(probe, channel);
+        let number = number.unwrap_or_else(|| panic!("the probe has no channel {channel}"));
+        assert!(handle.inject_text(probe, number, text), "the router is full or the text too long");
+        self.router.step(Some(Duration::ZERO)).expect("a turn");
+    }
+
+    /// Replaces the configuration of the running show; see [`Router::adopt`]. What the probe has
+    /// received so far is kept.
+    ///
+    /// # Panics
+    /// When the shows have different instances.
+    pub fn adopt(&mut self, show: TestShow) -> Adoption {
+        self.router.adopt(show.show).expect("the same instances")
     }
 
     /// Stops the show; the last events of its instances are routed.

@@ -8,8 +8,8 @@ use consort_router::config::{
     Files, Loaded, Override, Severity, Show, Sources, fuzz, load, load_from, load_text,
 };
 use consort_router::{
-    Backend, BackendDescriptor, ChannelError, Context, Event, Instance, InstanceConfig,
-    OptionFamily, OptionKind, OptionSpec, Options, Problems, Usage,
+    Backend, BackendDescriptor, ChannelError, Context, Driver, Event, Instance, InstanceConfig,
+    OptionFamily, OptionKind, OptionSpec, Options, Plan, Problems, Usage,
 };
 
 thread_local! {
@@ -44,7 +44,12 @@ const RIG: BackendDescriptor = BackendDescriptor {
             ..OptionSpec::EMPTY
         },
     ],
-    instance_families: &[OptionFamily { prefix: "/", example: "/a = 1", documentation: "" }],
+    instance_families: &[OptionFamily {
+        prefix: "/",
+        live: false,
+        example: "/a = 1",
+        documentation: "",
+    }],
     channels: &[],
     example: "",
     create: || Box::new(Rig),
@@ -73,7 +78,7 @@ impl Backend for Rig {
         &mut self,
         config: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    ) -> Option<Box<dyn Plan>> {
         log(format!("instance {} in {}", config.name, config.directory.display()));
         for (index, entry) in config.options.entries().iter().enumerate() {
             log(format!("{} = {}", entry.name, entry.value));
@@ -85,19 +90,19 @@ impl Backend for Rig {
             log(format!("path {}", path.display()));
         }
         let is_numbered = config.options.is_set("device");
-        problems.is_ok().then(|| -> Box<dyn Instance> {
-            Box::new(RigInstance { name: config.name, known: Vec::new(), is_numbered })
+        problems.is_ok().then(|| -> Box<dyn Plan> {
+            Box::new(RigPlan { name: config.name, known: Vec::new(), is_numbered })
         })
     }
 }
 
-struct RigInstance {
+struct RigPlan {
     name: String,
     known: Vec<String>,
     is_numbered: bool,
 }
 
-impl Instance for RigInstance {
+impl Plan for RigPlan {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
         let sign = if usage == Usage::Source { '>' } else { '<' };
         log(format!("{sign}{}.{specification}", self.name));
@@ -112,6 +117,12 @@ impl Instance for RigInstance {
         Ok(self.known.len() as u32 - 1)
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for RigPlan {
     fn start(&mut self, _: &mut Context<'_>) {}
 
     fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}

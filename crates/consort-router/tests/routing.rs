@@ -1,14 +1,17 @@
 //! The router's promises, with instances made for the purpose: order of arrival, fairness,
 //! feedback, answers, stopping, and what other threads see.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use consort_router::config::{ChannelRef, Show, ShowInstance};
-use consort_router::{ChannelError, Context, Event, Instance, InstanceId, Router, State, Usage};
+use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
+use consort_router::{
+    Backend, ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options,
+    Plan, Problems, Router, State, Usage,
+};
+use parking_lot::Mutex;
 
-type Log = Rc<RefCell<Vec<(&'static str, u32, f64)>>>;
+type Log = Arc<Mutex<Vec<(&'static str, u32, f64)>>>;
 
 /// What a test instance does when it is called.
 #[derive(Default)]
@@ -28,11 +31,21 @@ struct Script {
     log: Option<Log>,
 }
 
-impl Instance for Script {
+impl Plan for Script {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
         specification.parse().map_err(|_| ChannelError::new("expected a number"))
     }
 
+    fn passes_on(&self) -> bool {
+        self.echo
+    }
+
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Script {
     fn start(&mut self, context: &mut Context<'_>) {
         for &(channel, value) in &self.at_start {
             context.emit(channel, value);
@@ -61,17 +74,13 @@ impl Instance for Script {
         self.stopped = true;
     }
 
-    fn echoes(&self) -> bool {
-        self.echo
-    }
-
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
         if let Some(log) = &self.log {
             let entry = |event: &Event| (self.name, event.channel, event.value);
-            log.borrow_mut().extend(events.iter().map(entry));
+            log.lock().extend(events.iter().map(entry));
         }
         if self.echo {
-            context.echo_all(events);
+            context.pass_on(events);
         }
         if let Some(channel) = self.answer_on {
             for event in events.iter().filter(|event| event.value > 0.01) {
@@ -92,6 +101,15 @@ impl Instance for Script {
     }
 }
 
+/// The backend of the scripts, which are made in code.
+struct Scripts;
+
+impl Backend for Scripts {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
+}
+
 struct Builder {
     show: Show,
     log: Log,
@@ -99,22 +117,28 @@ struct Builder {
 
 impl Builder {
     fn new() -> Self {
-        Builder { show: Show::default(), log: Log::default() }
+        let mut show = Show::default();
+        let (backend, options) = (Box::new(Scripts), Options::default());
+        show.backends.push(ShowBackend { name: "script", backend, options });
+        Builder { show, log: Log::default() }
     }
 
     fn instance(&mut self, name: &'static str, channels: u32, script: Script) -> u32 {
-        let log = Some(Rc::clone(&self.log));
+        let log = Some(Arc::clone(&self.log));
         self.show.instances.push(ShowInstance {
             name: name.to_owned(),
             backend: "script",
-            instance: Box::new(Script { name, log, ..script }),
+            driver: 0,
+            plan: Box::new(Script { name, log, ..script }),
+            options: Options::default(),
+            families: &[],
             channels: (0..channels).map(|channel| channel.to_string()).collect(),
         });
         self.show.instances.len() as u32 - 1
     }
 
     fn map(&mut self, source: (u32, u32), target: (u32, u32)) {
-        let end = |(instance, channel)| ChannelRef { instance: InstanceId(instance), channel };
+        let end = |(instance, channel)| ChannelRef { instance: InstanceId::new(instance), channel };
         self.show.mappings.push((end(source), end(target)));
     }
 
@@ -132,7 +156,7 @@ impl Builder {
 }
 
 fn values(log: &Log, name: &str) -> Vec<(u32, f64)> {
-    log.borrow().iter().filter(|item| item.0 == name).map(|item| (item.1, item.2)).collect()
+    log.lock().iter().filter(|item| item.0 == name).map(|item| (item.1, item.2)).collect()
 }
 
 #[test]
@@ -143,7 +167,7 @@ fn events_arrive_in_the_order_they_came_in_also_when_interleaved() {
     let sink = show.instance("sink", 2, Script::default());
     show.map((source, 0), (sink, 0));
     show.map((source, 1), (sink, 1));
-    let (_, log) = show.run(|_, log| log.borrow().len() == 4);
+    let (_, log) = show.run(|_, log| log.lock().len() == 4);
     assert_eq!(values(&log, "sink"), [(0, 0.1), (1, 0.2), (1, 0.3), (0, 0.4)]);
 }
 
@@ -154,7 +178,7 @@ fn repeated_values_are_all_delivered() {
     let source = show.instance("source", 1, Script { at_start, ..Script::default() });
     let sink = show.instance("sink", 1, Script::default());
     show.map((source, 0), (sink, 0));
-    let (_, log) = show.run(|_, log| log.borrow().len() == 5);
+    let (_, log) = show.run(|_, log| log.lock().len() == 5);
     assert_eq!(values(&log, "sink"), vec![(0, 0.5); 5]);
 }
 
@@ -174,7 +198,7 @@ fn a_bidirectional_loop_delivers_each_value_once_and_ends() {
     show.map((bay, 1), (sink, 0));
     let (router, log) = show.run(|_, log| values(log, "sink").len() == 2);
     assert_eq!(values(&log, "sink"), [(0, 0.5), (0, 0.6)]);
-    let counters = router.handle().live().counters(InstanceId(bay));
+    let counters = router.handle().live().counters(InstanceId::new(bay));
     assert_eq!(counters.dropped, 2, "each value was cut once, where it had started");
 }
 
@@ -214,19 +238,25 @@ fn a_loop_that_branches_does_not_multiply() {
 /// Passes everything on and remembers nothing.
 struct Bay;
 
-impl Instance for Bay {
+impl Plan for Bay {
     fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
         Err(ChannelError::new("made in code"))
     }
 
-    fn start(&mut self, _: &mut Context<'_>) {}
-
-    fn echoes(&self) -> bool {
+    fn passes_on(&self) -> bool {
         true
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Bay {
+    fn start(&mut self, _: &mut Context<'_>) {}
+
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
-        context.echo_all(events);
+        context.pass_on(events);
     }
 }
 
@@ -239,7 +269,7 @@ fn mappings_that_multiply_one_value_are_bounded() {
     let source =
         show.instance("source", 1, Script { at_start: vec![(0, 0.5)], ..Script::default() });
     let bay = show.instance("bay", 3 * WIDTH, Script::default());
-    show.show.instances[bay as usize].instance = Box::new(Bay);
+    show.show.instances[bay as usize].plan = Box::new(Bay);
     for a in 0..WIDTH {
         show.map((source, 0), (bay, a));
         for b in 0..WIDTH {
@@ -248,9 +278,9 @@ fn mappings_that_multiply_one_value_are_bounded() {
         }
     }
     let (router, _) = show.run(|_, _| true);
-    let counters = router.handle().live().counters(InstanceId(bay));
+    let counters = router.handle().live().counters(InstanceId::new(bay));
     let all = u64::from(WIDTH.pow(3));
-    let limit = consort_router::context::ECHO_LIMIT as u64;
+    let limit = consort_router::context::PASS_ON_LIMIT as u64;
     assert_eq!(counters.dropped, all - limit);
     assert_eq!(counters.outgoing, u64::from(WIDTH + WIDTH.pow(2)) + all, "each was delivered once");
 }
@@ -295,9 +325,10 @@ fn a_flooding_instance_leaves_the_others_their_turns() {
     let sink_b = show.instance("sink_b", 1, Script::default());
     show.map((a, 0), (sink_a, 0));
     show.map((b, 0), (sink_b, 0));
-    let (router, log) =
-        show.run(|router, _| router.handle().live().counters(InstanceId(sink_b)).outgoing == 1_000);
-    let of_a = router.handle().live().counters(InstanceId(sink_a)).outgoing;
+    let (router, log) = show.run(|router, _| {
+        router.handle().live().counters(InstanceId::new(sink_b)).outgoing == 1_000
+    });
+    let of_a = router.handle().live().counters(InstanceId::new(sink_a)).outgoing;
     assert!(of_a <= 1_280, "the flood had {of_a} events in the turns that b needed for 1,000");
     let b: Vec<f64> = values(&log, "sink_b").iter().map(|item| item.1).collect();
     assert_eq!(b, (1..=1_000).map(f64::from).collect::<Vec<_>>());
@@ -314,7 +345,7 @@ fn what_an_instance_says_while_stopping_is_routed() {
     assert_eq!(values(&log, "sink"), [(0, 0.25)]);
     let live = router.handle().live().clone();
     assert!(!live.is_running());
-    assert_eq!(live.state(InstanceId(source)), State::Stopped);
+    assert_eq!(live.state(InstanceId::new(source)), State::Stopped);
 }
 
 #[test]
@@ -326,16 +357,16 @@ fn other_threads_inject_look_and_stop() {
     let mut router = Router::new(show.show).expect("an event loop");
     let handle = router.handle();
     let watcher = std::thread::spawn(move || {
-        assert!(!handle.inject(InstanceId(0), 7, 0.5), "no such channel");
-        assert!(!handle.inject(InstanceId(9), 0, 0.5), "no such instance");
-        assert!(!handle.inject(InstanceId(0), 0, f64::NAN), "no number");
-        assert!(handle.inject(InstanceId(source), 0, 0.75));
+        assert!(!handle.inject(InstanceId::new(0), 7, 0.5), "no such channel");
+        assert!(!handle.inject(InstanceId::new(9), 0, 0.5), "no such instance");
+        assert!(!handle.inject(InstanceId::new(0), 0, f64::NAN), "no number");
+        assert!(handle.inject(InstanceId::new(source), 0, 0.75));
         let deadline = Instant::now() + Duration::from_secs(20);
-        while handle.live().channel(InstanceId(sink), 0).is_none() {
+        while handle.live().channel(InstanceId::new(sink), 0).is_none() {
             assert!(Instant::now() < deadline, "the value did not arrive in 20 s");
             std::thread::yield_now();
         }
-        let seen = handle.live().channel(InstanceId(sink), 0);
+        let seen = handle.live().channel(InstanceId::new(sink), 0);
         handle.stop();
         seen
     });

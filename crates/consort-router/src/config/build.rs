@@ -7,14 +7,15 @@ use super::diagnostic::Sink;
 use super::mapping::{ConfiguredInstance, Ends, Mapper};
 use super::section::{Kind, Section};
 use super::source::Sources;
-use super::{Show, ShowInstance};
-use crate::backend::{Backend, Instance, InstanceConfig};
+use super::{Show, ShowBackend, ShowInstance};
+use crate::backend::{Backend, InstanceConfig, Plan};
 use crate::options::{Options, Problems};
 
 /// A backend that the show uses, or that a section `[backend NAME]` configures.
 struct ConfiguredBackend {
     name: &'static str,
     backend: Box<dyn Backend>,
+    options: Options,
     is_usable: bool,
     is_used: bool,
 }
@@ -41,13 +42,13 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     }
     let mut made: Vec<ConfiguredInstance> = Vec::with_capacity(instances.len());
     for &index in instances {
-        let instance = make_instance(&sections[index], &mut backends, sources, sink);
-        made.push(ConfiguredInstance { section: index, instance, channels: Vec::new() });
+        let plan = make_plan(&sections[index], &mut backends, sources, sink);
+        made.push(ConfiguredInstance { section: index, plan, channels: Vec::new() });
     }
     // Instances that repeat a name are not part of the show, but their options are checked.
     for (index, section) in sections.iter().enumerate() {
         if section.kind == Kind::Instance && names[&section.name].section != Some(index) {
-            make_instance(section, &mut backends, sources, sink);
+            make_plan(section, &mut backends, sources, sink);
         }
     }
 
@@ -61,9 +62,9 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     let pairs = mapper.finish();
 
     for made in &made {
-        if let Some(instance) = &made.instance {
+        if let Some(plan) = &made.plan {
             let mut problems = Problems::new();
-            instance.check(&mut problems);
+            plan.check(&mut problems);
             sections[made.section].report(problems, sink);
         }
     }
@@ -78,24 +79,27 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     if sink.has_errors() {
         return None;
     }
+    backends.retain(|entry| entry.is_used);
     let instance = |made: ConfiguredInstance| {
         let section = &sections[made.section];
+        let descriptor = section.descriptor;
         Some(ShowInstance {
             name: section.name.clone(),
-            backend: section.descriptor.name,
-            instance: made.instance?,
+            backend: descriptor.name,
+            driver: backends.iter().position(|entry| entry.name == descriptor.name)?,
+            plan: made.plan?,
+            options: section.options(),
+            families: descriptor.instance_families,
             channels: made.channels,
         })
     };
-    Some(Show {
-        backends: backends
-            .into_iter()
-            .filter(|made| made.is_used)
-            .map(|made| made.backend)
-            .collect(),
-        instances: made.into_iter().map(instance).collect::<Option<Vec<_>>>()?,
-        mappings: pairs,
-    })
+    let instances = made.into_iter().map(instance).collect::<Option<Vec<_>>>()?;
+    let backend = |entry: ConfiguredBackend| ShowBackend {
+        name: entry.name,
+        backend: entry.backend,
+        options: entry.options,
+    };
+    Some(Show { backends: backends.into_iter().map(backend).collect(), instances, mappings: pairs })
 }
 
 fn make_backend(
@@ -110,30 +114,34 @@ fn make_backend(
     let mut made = ConfiguredBackend {
         name: descriptor.name,
         backend: (descriptor.create)(),
+        options: section.map_or_else(
+            || Options::new(descriptor.options, Vec::new()),
+            |section| section.options(),
+        ),
         is_usable: true,
         is_used: false,
     };
     let mut problems = Problems::new();
     match section {
         None => {
-            made.backend.configure(&Options::new(descriptor.options, Vec::new()), &mut problems);
+            made.backend.configure(&made.options, &mut problems);
             made.is_usable = used_by.report(problems, sink);
         }
         Some(section) if section.is_incomplete => made.is_usable = false,
         Some(section) => {
-            made.backend.configure(&section.options(), &mut problems);
+            made.backend.configure(&made.options, &mut problems);
             made.is_usable = section.report(problems, sink) && !section.is_broken;
         }
     }
     made
 }
 
-fn make_instance(
+fn make_plan(
     section: &Section<'_>,
     backends: &mut [ConfiguredBackend],
     sources: &Sources,
     sink: &mut Sink,
-) -> Option<Box<dyn Instance>> {
+) -> Option<Box<dyn Plan>> {
     let made = backends.iter_mut().find(|made| made.name == section.descriptor.name)?;
     if section.is_incomplete || !made.is_usable {
         return None;
@@ -145,12 +153,12 @@ fn make_instance(
     };
     made.is_used = true;
     let mut problems = Problems::new();
-    let instance = made.backend.instance(config, &mut problems);
-    if instance.is_none() && problems.is_ok() {
+    let plan = made.backend.instance(config, &mut problems);
+    if plan.is_none() && problems.is_ok() {
         // A backend owes a reason; without one the show would end without a word.
         problems.error(None, format!("the instance `{}` cannot be made", section.name));
     }
     section.report(problems, sink);
     // Its channels may depend on options that are wrong: those errors come first.
-    instance.filter(|_| !section.is_broken)
+    plan.filter(|_| !section.is_broken)
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::syntax::{Mode, Statement, parse};
 use super::{Files, Loaded, Override, Severity, Sources, Span, load_within};
-use crate::backend::{Backend, BackendDescriptor, ChannelError, Instance, InstanceConfig, Usage};
+use crate::backend::{
+    Backend, BackendDescriptor, ChannelError, Driver, Instance, InstanceConfig, Plan, Usage,
+};
 use crate::context::Context;
 use crate::event::Event;
 use crate::options::{OptionFamily, OptionKind, OptionSpec, Problems};
@@ -29,7 +31,12 @@ pub const BACKEND: BackendDescriptor = BackendDescriptor {
             ..OptionSpec::EMPTY
         },
     ],
-    instance_families: &[OptionFamily { prefix: "/", example: "/x = 1", documentation: "" }],
+    instance_families: &[OptionFamily {
+        prefix: "/",
+        live: false,
+        example: "/x = 1",
+        documentation: "",
+    }],
     channels: &[],
     example: "",
     create: || Box::new(Fuzz),
@@ -42,22 +49,22 @@ impl Backend for Fuzz {
         &mut self,
         config: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    ) -> Option<Box<dyn Plan>> {
         for (index, entry) in config.options.family("/") {
             if entry.value.contains('!') {
                 problems.error(Some(index), "no exclamation marks").range(1..=entry.value.len());
             }
         }
-        problems.is_ok().then(|| Box::<FuzzInstance>::default() as Box<dyn Instance>)
+        problems.is_ok().then(|| Box::<FuzzPlan>::default() as Box<dyn Plan>)
     }
 }
 
 #[derive(Default)]
-struct FuzzInstance {
+struct FuzzPlan {
     channels: HashMap<String, u32>,
 }
 
-impl Instance for FuzzInstance {
+impl Plan for FuzzPlan {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
         if let Some(index) = specification.find('!') {
             return Err(ChannelError::new("no exclamation marks").with_range(index, index + 9));
@@ -66,6 +73,14 @@ impl Instance for FuzzInstance {
         Ok(*self.channels.entry(specification.to_owned()).or_insert(next))
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        Box::new(FuzzInstance)
+    }
+}
+
+struct FuzzInstance;
+
+impl Instance for FuzzInstance {
     fn start(&mut self, _: &mut Context<'_>) {}
 
     fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}

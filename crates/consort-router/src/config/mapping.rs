@@ -11,7 +11,7 @@ use super::overrides::sorted;
 use super::section::{Section, ceiling, floor};
 use super::source::{Sources, Span};
 use super::syntax::Arrow;
-use crate::backend::{ChannelError, Instance, Usage};
+use crate::backend::{ChannelError, Plan, Usage};
 use crate::event::InstanceId;
 use consort_suggest::did_you_mean;
 
@@ -24,7 +24,7 @@ pub const EXPANSION_LIMIT: u64 = 256 * 1024 * 1024;
 /// An instance, if it could be made.
 pub(super) struct ConfiguredInstance {
     pub(super) section: usize,
-    pub(super) instance: Option<Box<dyn Instance>>,
+    pub(super) plan: Option<Box<dyn Plan>>,
     /// The first spelling of each of its channels, by number.
     pub(super) channels: Vec<String>,
 }
@@ -177,7 +177,7 @@ impl<'m> Mapper<'m> {
                 None
             }
         };
-        let instance = instance.copied().filter(|&index| self.made[index].instance.is_some());
+        let instance = instance.copied().filter(|&index| self.made[index].plan.is_some());
         let whole = span.part(dot + 1, text.len());
         match Expression::parse(specification) {
             Ok(expression) => Some(Side { instance, span: whole, text: specification, expression }),
@@ -326,7 +326,7 @@ impl<'m> Mapper<'m> {
     ) -> Option<ChannelRef> {
         let owner = side.instance?;
         let made = &mut self.made[owner];
-        let instance = made.instance.as_mut()?;
+        let plan = made.plan.as_mut()?;
         let name = if side.expression.is_plain() {
             side.text
         } else {
@@ -334,7 +334,7 @@ impl<'m> Mapper<'m> {
             side.expression.write(index, &mut self.scratch);
             &self.scratch
         };
-        let result = instance.channel(name, usage).and_then(|number| {
+        let result = plan.channel(name, usage).and_then(|number| {
             if number as usize > made.channels.len() {
                 let expected = made.channels.len();
                 return Err(ChannelError::new(format!(
@@ -349,7 +349,7 @@ impl<'m> Mapper<'m> {
                 if number as usize == made.channels.len() {
                     made.channels.push(name.to_owned());
                 }
-                Some(ChannelRef { instance: InstanceId(owner as u32), channel: number })
+                Some(ChannelRef { instance: InstanceId::new(owner as u32), channel: number })
             }
             Err(error) => {
                 refusals.count += 1;

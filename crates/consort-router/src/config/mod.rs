@@ -33,8 +33,9 @@ pub use self::files::{Files, SIZE_LIMIT};
 pub use self::mapping::{EXPANSION_LIMIT, MAPPING_LIMIT};
 pub use self::overrides::{Override, OverrideKind};
 pub use self::source::{Position, Source, SourceId, Sources, Span};
-use crate::backend::{Backend, BackendDescriptor, Instance};
+use crate::backend::{Backend, BackendDescriptor, Plan};
 use crate::event::InstanceId;
+use crate::options::{OptionFamily, Options};
 
 /// One end of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,17 +52,34 @@ pub struct ShowInstance {
     pub name: String,
     /// Its backend's name.
     pub backend: &'static str,
-    /// What it does.
-    pub instance: Box<dyn Instance>,
+    /// Its backend's index in [`Show::backends`].
+    pub driver: usize,
+    /// Its options and channels, not yet running.
+    pub plan: Box<dyn Plan>,
+    /// The options that the configuration gives it.
+    pub options: Options,
+    /// The families of options of its backend.
+    pub families: &'static [OptionFamily],
     /// The first spelling of each of its channels, by number.
     pub channels: Vec<String>,
 }
 
-/// A whole show, validated and not started: nothing is open yet.
+/// A backend of a show.
+pub struct ShowBackend {
+    /// Its name.
+    pub name: &'static str,
+    /// The backend, which has configured the instances.
+    pub backend: Box<dyn Backend>,
+    /// The options of `[backend NAME]`.
+    pub options: Options,
+}
+
+/// A whole show, validated and not started: nothing is open yet. It is `Send`: a reload prepares
+/// it on another thread.
 #[derive(Default)]
 pub struct Show {
-    /// The backends in use; kept for as long as their instances.
-    pub backends: Vec<Box<dyn Backend>>,
+    /// The backends in use.
+    pub backends: Vec<ShowBackend>,
     /// The instances, in configuration order.
     pub instances: Vec<ShowInstance>,
     /// Source and target of every mapping, in configuration order, without repetitions.

@@ -1,0 +1,180 @@
+//! From a show to a router: backends and plans are opened, routes and live values are laid out.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use mio::{Events, Poll, Waker};
+use parking_lot::Mutex;
+
+use super::{Handle, Mailbox, Router, RunError, Slot};
+use crate::backend::{Driver, Plan};
+use crate::config::{ChannelRef, Show};
+use crate::context::{DriverId, Shared, WAKER};
+use crate::event::InstanceId;
+use crate::live::{ChannelInfo, Live, LiveChannel, LiveInstance};
+use crate::options::Options;
+use crate::queue::EventQueue;
+use crate::routes::Routes;
+use crate::timers::Deadlines;
+use crate::warn_once::WarnOnce;
+
+/// What the configuration said about an instance or a backend.
+pub(super) struct OriginEntry {
+    pub(super) options: Options,
+    pub(super) passes_on: bool,
+}
+
+/// What the configuration said, for comparing it with a reloaded one.
+pub(super) struct Origin {
+    /// Name and options of each driver's backend.
+    pub(super) backends: Vec<(&'static str, Options)>,
+    /// By slot.
+    pub(super) instances: Vec<OriginEntry>,
+}
+
+impl Origin {
+    pub(super) fn passes_on(&self, slot: usize) -> bool {
+        self.instances[slot].passes_on
+    }
+}
+
+fn poll_error(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::Poll { operation, source }
+}
+
+/// What views see of an instance's channels.
+pub(super) fn channel_infos(names: Vec<String>, plan: &dyn Plan) -> Vec<ChannelInfo> {
+    names
+        .into_iter()
+        .enumerate()
+        .map(|(channel, name)| ChannelInfo {
+            name,
+            is_source: false,
+            is_target: false,
+            kind: plan.kind(channel as u32),
+            resolution: plan.resolution(channel as u32),
+        })
+        .collect()
+}
+
+impl Router {
+    /// Builds a router for a show without starting it: backends and plans are opened, instances
+    /// are not started. On the thread that will run the show.
+    ///
+    /// # Errors
+    /// When the operating system gives no descriptors to wait on.
+    pub fn new(show: Show) -> Result<Self, RunError> {
+        let poll = Poll::new().map_err(poll_error("be created"))?;
+        let registry = poll.registry().try_clone().map_err(poll_error("be shared"))?;
+        let waker = Waker::new(&registry, WAKER).map_err(poll_error("be woken"))?;
+        let count = show.instances.len();
+        let shapes =
+            show.instances.iter().map(|entry| (entry.channels.len(), entry.plan.passes_on()));
+        let routes = Routes::new(shapes, &show.mappings);
+
+        let mut origin = Origin { backends: Vec::new(), instances: Vec::with_capacity(count) };
+        let mut drivers: Vec<Box<dyn Driver>> = Vec::with_capacity(show.backends.len());
+        for entry in show.backends {
+            origin.backends.push((entry.name, entry.options));
+            drivers.push(entry.backend.open());
+        }
+        let (mut slots, mut live_instances, mut driver_of) =
+            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut used = Used::new(count, &show.mappings);
+        for (index, entry) in show.instances.into_iter().enumerate() {
+            let id = InstanceId::new(index as u32);
+            let mut infos = channel_infos(entry.channels, &*entry.plan);
+            used.mark(index, &mut infos);
+            origin
+                .instances
+                .push(OriginEntry { options: entry.options, passes_on: entry.plan.passes_on() });
+            driver_of.push(DriverId(entry.driver as u32));
+            slots.push(Slot { id, instance: entry.plan.open(&mut *drivers[entry.driver]) });
+            let base = routes.bases[index] as usize;
+            live_instances.push(LiveInstance::new(entry.name, entry.backend, id, base, infos));
+        }
+        let mut channels = Vec::new();
+        channels.resize_with(routes.channel_count(), LiveChannel::default);
+        let live = Arc::new(Live {
+            instances: live_instances,
+            channels,
+            texts: Mutex::default(),
+            generation: 1,
+            is_replaced: AtomicBool::new(false),
+            running: Arc::new(AtomicBool::new(true)),
+        });
+        let now = Instant::now();
+        let shared = Shared {
+            registry,
+            live: Arc::clone(&live),
+            bases: routes.bases.clone(),
+            started: now,
+            now,
+            arrived: EventQueue::with_capacity(1_024),
+            deferred: EventQueue::with_capacity(1_024),
+            deferred_of: vec![0; count],
+            delivering: false,
+            next_root: 1,
+            deadlines: Deadlines::new(count),
+            driver_deadlines: Deadlines::new(drivers.len()),
+            driver_of,
+            again: Vec::with_capacity(count),
+            scratch: String::with_capacity(256),
+            pass_on_overflow: WarnOnce::default(),
+            expecting: None,
+            observer: None,
+            stopping: false,
+        };
+        let mailbox = Arc::new(Mailbox {
+            waker,
+            stop: AtomicBool::new(false),
+            commands: Mutex::new(VecDeque::new()),
+            live: Mutex::new(live),
+        });
+        Ok(Router {
+            shared,
+            poll,
+            events: Events::with_capacity(256),
+            slots,
+            drivers,
+            origin,
+            batches: vec![Vec::new(); count],
+            pending: Vec::with_capacity(count),
+            routing: EventQueue::with_capacity(1_024),
+            visited: HashSet::new(),
+            loop_reports: vec![0; routes.loop_count as usize + 1],
+            routes,
+            called: Vec::with_capacity(count),
+            handle: Handle { mailbox },
+        })
+    }
+}
+
+/// Which channels mappings read and write, by slot: one pass over the mappings for all instances.
+pub(super) struct Used {
+    sources: Vec<Vec<u32>>,
+    targets: Vec<Vec<u32>>,
+}
+
+impl Used {
+    pub(super) fn new(count: usize, mappings: &[(ChannelRef, ChannelRef)]) -> Self {
+        let mut used = Used { sources: vec![Vec::new(); count], targets: vec![Vec::new(); count] };
+        for (source, target) in mappings {
+            used.sources[source.instance.index()].push(source.channel);
+            used.targets[target.instance.index()].push(target.channel);
+        }
+        used
+    }
+
+    pub(super) fn mark(&mut self, slot: usize, infos: &mut [ChannelInfo]) {
+        for channel in std::mem::take(&mut self.sources[slot]) {
+            infos[channel as usize].is_source = true;
+        }
+        for channel in std::mem::take(&mut self.targets[slot]) {
+            infos[channel as usize].is_target = true;
+        }
+    }
+}
