@@ -547,3 +547,49 @@ fn diagnostics_are_bounded_and_counted() {
     assert_eq!(loaded.diagnostics.len() + loaded.suppressed, 5_000);
     assert!(loaded.show.is_none());
 }
+
+/// What the mappings of `lines` ask the instances `a` and `b` for: sources, then targets.
+fn channels_asked(lines: &str) -> (Vec<String>, Vec<String>) {
+    let text = format!("[rig a]\n[rig b]\n[map]\n{lines}\n");
+    let loaded = loaded(&text, &[]);
+    let messages = loaded.diagnostics.iter().map(|item| format!("{}: {}", item.code, item.message));
+    let messages = messages.collect();
+    let calls = asked().into_iter().filter(|call| call.starts_with(['<', '>'])).collect();
+    (calls, messages)
+}
+
+#[test]
+fn quoted_channels_take_bars_comments_and_arrows() {
+    let (calls, messages) = channels_asked("a.\"x | y\" > b.\"# 1 > 2 ; 3\"");
+    assert_eq!(calls, [">a.x | y", "<b.# 1 > 2 ; 3"]);
+    assert_eq!(messages, [""; 0]);
+    let (calls, _) = channels_asked("a.\"{1..2} |\" > b.\"{x,y}\"");
+    assert_eq!(calls, [">a.1 |", "<b.x", ">a.2 |", "<b.y"], "expressions are expanded in quotes");
+    let (_, messages) = channels_asked("a.x > b.\"y\" z");
+    assert_eq!(messages, ["quoted-channel: unexpected text after a quoted channel"]);
+}
+
+#[test]
+fn unquoted_channels_keep_midimonsters_meaning_with_a_warning() {
+    for (line, calls, message) in [
+        ("a.x > b.y ; z", [">a.x", "<b.y ; z"], "no-comment: this is not a comment"),
+        ("a.x > b.y # z", [">a.x", "<b.y # z"], "no-comment: this is not a comment"),
+        (
+            "a.x > b.y | 3",
+            [">a.x", "<b.y | 3"],
+            "no-stage: this is not a stage: no name follows the `|`",
+        ),
+    ] {
+        let (asked, messages) = channels_asked(line);
+        assert_eq!(asked, calls, "{line}");
+        assert_eq!(messages, [message], "{line}");
+    }
+    let (asked, messages) = channels_asked("a.x > b.y|z;1#2");
+    assert_eq!((asked.len(), messages.len()), (2, 0), "without blanks nothing is special");
+}
+
+#[test]
+fn a_bar_and_a_word_are_a_stage() {
+    let (_, messages) = channels_asked("a.x > b.y | invret(1)");
+    assert_eq!(messages, ["unknown-stage: unknown stage `invret`"]);
+}

@@ -24,6 +24,8 @@ pub(super) struct Mapping {
     pub(super) left: Span,
     pub(super) arrow: Arrow,
     pub(super) right: Span,
+    /// The stages without the first bar; empty when there are none.
+    pub(super) stages: Span,
 }
 
 /// An instance's place among the sections.
@@ -230,8 +232,8 @@ impl<'r, 's> Collector<'r, 's> {
                     self.sections[index].is_broken = true;
                 }
             }
-            Statement::Mapping { left, arrow, right } => {
-                self.mappings.push(Mapping { left, arrow, right });
+            Statement::Mapping { left, arrow, right, stages } => {
+                self.mappings.push(Mapping { left, arrow, right, stages });
             }
         }
     }

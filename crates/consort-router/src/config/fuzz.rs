@@ -150,7 +150,7 @@ pub fn statements(text: &str, mode: Mode) -> Vec<Statement> {
             Statement::Include { path, header } => vec![header, path],
             Statement::Unreadable { header } => vec![header],
             Statement::Option { name, value } => vec![name, value],
-            Statement::Mapping { left, right, .. } => vec![left, right],
+            Statement::Mapping { left, right, stages, .. } => vec![left, right, stages],
             Statement::Map | Statement::NotAnOption => Vec::new(),
         };
         for span in &spans {

@@ -7,6 +7,7 @@ use super::ChannelRef;
 use super::collect::{Hidden, Mapping, Named};
 use super::diagnostic::{Diagnostic, Sink, counted, grouped, quoted};
 use super::expression::Expression;
+use super::mapping_line;
 use super::overrides::sorted;
 use super::section::{Section, ceiling, floor};
 use super::source::{Sources, Span};
@@ -136,6 +137,9 @@ impl<'m> Mapper<'m> {
 
     /// Takes a line.
     pub(super) fn add(&mut self, mapping: &Mapping) {
+        if !mapping.stages.is_empty() {
+            self.report_stages(mapping);
+        }
         let (left, right) = (self.side(mapping.left), self.side(mapping.right));
         let (Some(left), Some(right)) = (left, right) else { return };
         let Some(count) = self.count(&left, &right, mapping.arrow) else { return };
@@ -156,6 +160,27 @@ impl<'m> Mapper<'m> {
         self.report(&right, right_refusals);
     }
 
+    /// Reports the stages of a line; none are known yet.
+    fn report_stages(&mut self, mapping: &Mapping) {
+        let text = self.sources.text(mapping.stages);
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        let name = &text[..end.unwrap_or(text.len())];
+        let channel = self.sources.text(mapping.right);
+        let message = format!("unknown stage {}", quoted(name));
+        let mut diagnostic = Diagnostic::error("unknown-stage", message)
+            .at(mapping.stages.part(0, name.len()), "no such stage");
+        if let Some((instance, specification)) = channel.split_once('.')
+            && !mapping_line::is_quoted(channel)
+        {
+            let quoted = format!("{instance}.\"{specification} | {text}\"");
+            diagnostic = diagnostic.hint(format!(
+                "if this text is part of the channel, write `{}`",
+                quoted.escape_debug()
+            ));
+        }
+        self.sink.push(diagnostic);
+    }
+
     fn side(&mut self, span: Span) -> Option<Side<'m>> {
         let text: &'m str = self.sources.text(span);
         let Some(dot) = text.find('.') else {
@@ -167,7 +192,9 @@ impl<'m> Mapper<'m> {
             self.sink.push(diagnostic.maybe_hint(hint));
             return None;
         };
-        let (name, specification) = (&text[..dot], &text[dot + 1..]);
+        let (name, written) = (&text[..dot], &text[dot + 1..]);
+        let inside = mapping_line::unquoted(written);
+        let specification = &written[inside.clone()];
         let instance = match self.ends.names.get(name) {
             Some(named) => {
                 named.section.and_then(|section| self.ends.instance_of_section.get(&section))
@@ -178,7 +205,7 @@ impl<'m> Mapper<'m> {
             }
         };
         let instance = instance.copied().filter(|&index| self.made[index].plan.is_some());
-        let whole = span.part(dot + 1, text.len());
+        let whole = span.part(dot + 1 + inside.start, dot + 1 + inside.end);
         match Expression::parse(specification) {
             Ok(expression) => Some(Side { instance, span: whole, text: specification, expression }),
             Err(errors) => {

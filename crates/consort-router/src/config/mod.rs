@@ -16,6 +16,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzz;
 mod mapping;
+mod mapping_line;
 mod midimonster;
 mod overrides;
 mod section;

@@ -4,7 +4,10 @@
 //! it is empty, a comment (it begins with `;`), a section header (`[…]`), an assignment
 //! (`name = value`) or, in `[map]`, a mapping (`source > target`).
 
+use std::ops::Range;
+
 use super::diagnostic::{Diagnostic, counted, is_invisible, quoted};
+use super::mapping_line;
 use super::source::{SourceId, Span};
 use consort_suggest::nearest;
 
@@ -85,6 +88,8 @@ pub enum Statement {
         arrow: Arrow,
         /// The channel after the arrow.
         right: Span,
+        /// The stages without the first bar; empty when there are none.
+        stages: Span,
     },
 }
 
@@ -389,7 +394,7 @@ impl Parser<'_> {
 
     fn mapping(&mut self, start: usize, end: usize) {
         let line = &self.text[start..end];
-        let Some(offset) = line.find(['<', '>']) else {
+        let Some(parts) = mapping_line::split(line) else {
             let diagnostic = Diagnostic::error("not-a-mapping", "a mapping needs an arrow")
                 .at(self.span(start, end), "expected `<` or `>`");
             let hint = match line.contains('=') {
@@ -399,21 +404,15 @@ impl Parser<'_> {
             self.report(diagnostic.hint(hint));
             return;
         };
-        let bytes = line.as_bytes();
-        let (arrow, length) = match (bytes[offset], bytes.get(offset + 1)) {
-            (b'<', Some(b'>')) | (b'>', Some(b'<')) => (Arrow::Both, 2),
-            (b'<', _) => (Arrow::Left, 1),
-            _ => (Arrow::Right, 1),
-        };
-        let left = trim(self.text, start, start + offset);
-        let right = trim(self.text, start + offset + length, end);
-        let (left, right) = (self.span(left.0, left.1), self.span(right.0, right.1));
-        let behind = &self.text[right.start as usize..right.end as usize];
+        let span =
+            |range: Range<usize>| Span::new(self.source, start + range.start, start + range.end);
+        let sign = span(parts.sign.clone());
+        let (left, right) = (span(parts.left.clone()), span(parts.right.clone()));
+        let behind = &line[parts.right.clone()];
         if behind.starts_with(['<', '>']) || behind.starts_with("->") {
-            let sign =
-                self.span(start + offset, right.start as usize + behind.find('>').unwrap_or(0) + 1);
+            let end = parts.right.start + behind.find('>').unwrap_or(0) + 1;
             let diagnostic = Diagnostic::error("not-a-mapping", "invalid arrow")
-                .at(sign, "expected `>`, `<` or `<>`")
+                .at(span(parts.sign.start..end), "expected `>`, `<` or `<>`")
                 .hint("`source > target`, `target < source`, or both ways: `one <> other`");
             self.report(diagnostic);
             return;
@@ -421,25 +420,33 @@ impl Parser<'_> {
         if left.is_empty() || right.is_empty() {
             let side = if left.is_empty() { "left" } else { "right" };
             let message = format!("the {side} side of a mapping is empty");
-            let diagnostic = Diagnostic::error("not-a-mapping", message).at(
-                self.span(start + offset, start + offset + length),
-                "a channel belongs on either side",
-            );
+            let diagnostic = Diagnostic::error("not-a-mapping", message)
+                .at(sign, "a channel belongs on either side");
             self.report(diagnostic);
             return;
         }
+        if !parts.rest.is_empty() {
+            let message = "unexpected text after a quoted channel";
+            let diagnostic = Diagnostic::error("quoted-channel", message)
+                .at(span(parts.rest.clone()), "expected the end of the line, `|` or `;`")
+                .hint("the channel ends at the closing quote; remove the text or move the quote");
+            self.report(diagnostic);
+            return;
+        }
+        let stages = span(parts.stages.clone());
         self.warn_invisible(left, "belongs to the channel's name");
         self.warn_invisible(right, "belongs to the channel's name");
-        self.warn_trailing_comment(left, "belongs to the channel's name");
-        self.warn_trailing_comment(right, "belongs to the channel's name");
-        if let Some(second) = behind.find(['<', '>']) {
+        self.warn_lookalike(left, &line[parts.left.clone()]);
+        self.warn_lookalike(right, behind);
+        let is_quoted = mapping_line::is_quoted(behind);
+        if let Some(second) = behind.find(['<', '>']).filter(|_| !is_quoted) {
             let second = right.start as usize + second;
             let diagnostic = Diagnostic::warning("second-arrow", "this mapping has two arrows")
                 .at(self.span(second, right.end as usize), "belongs to the channel's name")
                 .hint("the first arrow is used; write one mapping on each line");
             self.report(diagnostic);
         }
-        let before = &self.text[left.start as usize..left.end as usize];
+        let before = &line[parts.left.clone()];
         if before.ends_with(" -") || before.ends_with(" =") || before.ends_with(" --") {
             let offset = before.rfind(' ').unwrap_or(0) + 1;
             let diagnostic = Diagnostic::warning("long-arrow", "use `>` instead of a longer arrow")
@@ -447,7 +454,32 @@ impl Parser<'_> {
                 .hint("write `>` alone");
             self.report(diagnostic);
         }
-        self.tree.statements.push(Statement::Mapping { left, arrow, right });
+        let arrow = parts.arrow;
+        self.tree.statements.push(Statement::Mapping { left, arrow, right, stages });
+    }
+
+    /// Warns of a comment or stages that are part of a channel, as in MIDIMonster.
+    fn warn_lookalike(&mut self, span: Span, channel: &str) {
+        let Some(offset) = mapping_line::lookalike(channel) else { return };
+        let whole = (span.end - span.start) as usize;
+        let without = channel[..offset].trim_ascii_end();
+        let (code, message) = match channel.as_bytes()[offset] {
+            b'|' => ("no-stage", "this is not a stage: no name follows the `|`"),
+            _ => ("no-comment", "this is not a comment"),
+        };
+        let quoted = match channel.split_once('.') {
+            Some((instance, specification)) => format!("{instance}.\"{specification}\""),
+            None => format!("\"{channel}\""),
+        };
+        let diagnostic = Diagnostic::warning(code, message)
+            .at(span.part(offset, whole), "belongs to the channel's name")
+            .hint(format!(
+                "write `{}` without it, or `{}` to keep it without this warning; a comment goes on \
+                 a line of its own and begins with `;`",
+                without.escape_debug(),
+                quoted.escape_debug()
+            ));
+        self.report(diagnostic);
     }
 
     /// White space that is not ASCII, at either end, usually comes from a web page and is invisible.

@@ -1,0 +1,210 @@
+//! The parts of a line of `[map]`: both channels, the arrow, and the stages behind a bar.
+//!
+//! MIDIMonster takes everything up to the first arrow and everything behind it as channels. Its
+//! files keep that meaning, with one exception: a bar between blanks that is followed by a word
+//! begins a stage. Channels that contain such a text, or an arrow, are written in double quotes
+//! behind the instance's dot: `tablet."/a | b"`. Quotes cannot be escaped: a channel ends at the
+//! next one.
+
+use std::ops::Range;
+
+use super::syntax::Arrow;
+
+/// A line of `[map]`, by bytes of its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MappingLine {
+    pub(super) left: Range<usize>,
+    pub(super) sign: Range<usize>,
+    pub(super) arrow: Arrow,
+    pub(super) right: Range<usize>,
+    /// The stages without the first bar; empty when there are none.
+    pub(super) stages: Range<usize>,
+    /// What follows a quoted right channel and is neither a stage nor a comment.
+    pub(super) rest: Range<usize>,
+}
+
+/// Whether `character` separates words: what is trimmed from lines.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\x0B' | b'\x0C')
+}
+
+/// The bytes of `text[range]` without blanks at both ends.
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let bytes = text.as_bytes();
+    let (mut start, mut end) = (range.start, range.end);
+    while start < end && is_blank(bytes[start]) {
+        start += 1;
+    }
+    while end > start && is_blank(bytes[end - 1]) {
+        end -= 1;
+    }
+    start..end
+}
+
+/// The end of a quoted channel that begins at or after `start` (`INSTANCE."CHANNEL"`), behind the
+/// closing quote; none when the channel there is not quoted or its quote is not closed.
+fn quoted_end(text: &str, start: usize) -> Option<usize> {
+    let dot = start
+        + text[start..]
+            .find(['.', '<', '>'])
+            .filter(|&offset| text.as_bytes()[start + offset] == b'.')?;
+    let content = dot + 2;
+    text[dot..].starts_with(".\"").then_some(())?;
+    Some(content + text[content..].find('"')? + 1)
+}
+
+/// The first bar of stages in `text[range]`: between blanks and followed by a word.
+fn find_stages(text: &str, range: Range<usize>) -> Option<usize> {
+    let bytes = &text.as_bytes()[..range.end];
+    (range.start.max(1)..range.end).find(|&offset| {
+        bytes[offset] == b'|'
+            && is_blank(bytes[offset - 1])
+            && bytes.get(offset + 1).copied().is_some_and(is_blank)
+            && bytes[offset + 1..]
+                .iter()
+                .find(|&&byte| !is_blank(byte))
+                .is_some_and(u8::is_ascii_alphabetic)
+    })
+}
+
+/// The end of the stages in `text[range]`: a `;` behind a blank and outside parentheses begins a
+/// comment.
+fn stages_end(text: &str, range: Range<usize>) -> usize {
+    let bytes = text.as_bytes();
+    let mut depth = 0_u32;
+    for offset in range.clone() {
+        match bytes[offset] {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b';' if depth == 0 && is_blank(bytes[offset - 1]) => return offset,
+            _ => {}
+        }
+    }
+    range.end
+}
+
+/// Splits a line at its arrow; none when it has none.
+pub(super) fn split(line: &str) -> Option<MappingLine> {
+    let bytes = line.as_bytes();
+    let from = quoted_end(line, 0).unwrap_or(0);
+    let at = from + line[from..].find(['<', '>'])?;
+    let (arrow, length) = match (bytes[at], bytes.get(at + 1)) {
+        (b'<', Some(b'>')) | (b'>', Some(b'<')) => (Arrow::Both, 2),
+        (b'<', _) => (Arrow::Left, 1),
+        _ => (Arrow::Right, 1),
+    };
+    let sign = at..at + length;
+    let left = trimmed(line, 0..at);
+    let behind = trimmed(line, sign.end..line.len());
+    let quoted = quoted_end(line, behind.start);
+    let bar = find_stages(line, quoted.unwrap_or(behind.start)..behind.end);
+    let stages = match bar {
+        None => behind.end..behind.end,
+        Some(bar) => {
+            let stages = bar + 1..behind.end;
+            trimmed(line, stages.start..stages_end(line, stages))
+        }
+    };
+    let channel = trimmed(line, behind.start..bar.unwrap_or(behind.end));
+    let (right, rest) = match quoted {
+        None => (channel, behind.end..behind.end),
+        Some(end) => {
+            let rest = trimmed(line, end..channel.end.max(end));
+            // A comment behind a quoted channel.
+            let is_comment = line[rest.clone()].starts_with(';') && end < rest.start;
+            (behind.start..end, if is_comment { rest.end..rest.end } else { rest })
+        }
+    };
+    Some(MappingLine { left, sign, arrow, right, stages, rest })
+}
+
+/// The offset of a text in a channel that looks like a comment or stages but is part of it: a `;`,
+/// a `#` or a bar behind a blank. Quoted channels have none.
+pub(super) fn lookalike(channel: &str) -> Option<usize> {
+    if is_quoted(channel) {
+        return None;
+    }
+    let bytes = channel.as_bytes();
+    (1..bytes.len())
+        .find(|&offset| matches!(bytes[offset], b';' | b'#' | b'|') && is_blank(bytes[offset - 1]))
+}
+
+/// Whether a channel is written in quotes: `INSTANCE."CHANNEL"`.
+pub(super) fn is_quoted(channel: &str) -> bool {
+    quoted_end(channel, 0) == Some(channel.len())
+}
+
+/// The specification without its quotes, by its bytes in `specification`.
+pub(super) fn unquoted(specification: &str) -> Range<usize> {
+    let is_quoted = specification.len() >= 2
+        && specification.starts_with('"')
+        && specification[1..].find('"') == Some(specification.len() - 2);
+    if is_quoted { 1..specification.len() - 1 } else { 0..specification.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(line: &str) -> [&str; 5] {
+        let parts = split(line).unwrap_or_else(|| panic!("{line}"));
+        [
+            &line[parts.left],
+            &line[parts.sign],
+            &line[parts.right],
+            &line[parts.stages],
+            &line[parts.rest],
+        ]
+    }
+
+    #[test]
+    fn lines_of_midimonster_keep_their_meaning() {
+        assert_eq!(parts("a.x > b.y"), ["a.x", ">", "b.y", "", ""]);
+        assert_eq!(parts("a.x<>b.y"), ["a.x", "<>", "b.y", "", ""]);
+        assert_eq!(parts("a.x >< b.y # z"), ["a.x", "><", "b.y # z", "", ""]);
+        assert_eq!(parts("a.x < b.y ; z"), ["a.x", "<", "b.y ; z", "", ""]);
+        assert_eq!(parts("a.x > b.y | 3"), ["a.x", ">", "b.y | 3", "", ""]);
+        assert_eq!(parts("a.x > b.y|invert"), ["a.x", ">", "b.y|invert", "", ""]);
+        assert_eq!(parts("a.x > b.y |"), ["a.x", ">", "b.y |", "", ""]);
+        assert_eq!(parts("a.say \"x\" > b.\"open"), ["a.say \"x\"", ">", "b.\"open", "", ""]);
+        assert_eq!(split("a.x b.y"), None);
+    }
+
+    #[test]
+    fn a_bar_and_a_word_begin_stages() {
+        assert_eq!(parts("a.x > b.y | invert"), ["a.x", ">", "b.y", "invert", ""]);
+        assert_eq!(
+            parts("a.x < b.y | from(0, 1) | curve(2)"),
+            ["a.x", "<", "b.y", "from(0, 1) | curve(2)", ""]
+        );
+        assert_eq!(
+            parts("a.x > b.y | when(c.z > 0.5) ; why"),
+            ["a.x", ">", "b.y", "when(c.z > 0.5)", ""]
+        );
+        assert_eq!(
+            parts("a.x > b.y | points(0:1 ; 1:0)"),
+            ["a.x", ">", "b.y", "points(0:1 ; 1:0)", ""]
+        );
+    }
+
+    #[test]
+    fn quotes_take_everything_up_to_the_next_one() {
+        assert_eq!(
+            parts("a.\"/x > y\" > b.\"/a | b\""),
+            ["a.\"/x > y\"", ">", "b.\"/a | b\"", "", ""]
+        );
+        assert_eq!(parts("a.\"x\"<b.y"), ["a.\"x\"", "<", "b.y", "", ""]);
+        assert_eq!(parts("a.x > b.\"# 1\" | invert ; no"), ["a.x", ">", "b.\"# 1\"", "invert", ""]);
+        assert_eq!(parts("a.x > b.\"1\" ; comment"), ["a.x", ">", "b.\"1\"", "", ""]);
+        assert_eq!(parts("a.x > b.\"1\" 2"), ["a.x", ">", "b.\"1\"", "", "2"]);
+    }
+
+    #[test]
+    fn lookalikes_are_found_outside_quotes() {
+        assert_eq!(lookalike("b.x # hi"), Some(4));
+        assert_eq!(lookalike("b.x | 1"), Some(4));
+        assert_eq!(lookalike("b.x#1"), None);
+        assert_eq!(lookalike("b.\"x # hi\""), None);
+        assert_eq!((unquoted("\"a b\""), unquoted("\"a"), unquoted("\"\"")), (1..4, 0..2, 1..1));
+    }
+}
