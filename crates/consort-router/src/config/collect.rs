@@ -216,7 +216,7 @@ impl<'r, 's> Collector<'r, 's> {
         match statement {
             Statement::Backend { name, header } => self.backend(name, header),
             Statement::Instance { backend, name, header } => self.instance(backend, name, header),
-            Statement::Map => self.current = Current::Map,
+            Statement::Map { .. } => self.current = Current::Map,
             Statement::Unreadable { header } => {
                 self.hidden.push(Hidden::Header(header));
                 self.current = Current::Skipped;

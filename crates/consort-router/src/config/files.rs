@@ -16,6 +16,9 @@ pub enum Files {
     Disk,
     /// Texts in memory, by path: for tests, and for editors that check what is not saved yet.
     Memory(BTreeMap<PathBuf, Vec<u8>>),
+    /// The file system, with the contents of some files replaced, by canonical path: for checking
+    /// and trying edits that are not saved.
+    Edited(BTreeMap<PathBuf, Vec<u8>>),
 }
 
 /// Why a file could not be read: what is wrong, and what to do about it.
@@ -39,7 +42,9 @@ impl Files {
     /// One path for one file, however it is spelled: for finding include cycles.
     pub(crate) fn identity(&self, path: &Path) -> PathBuf {
         match self {
-            Files::Disk => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            Files::Disk | Files::Edited(_) => {
+                path.canonicalize().unwrap_or_else(|_| path.to_owned())
+            }
             Files::Memory(_) => normal(path),
         }
     }
@@ -51,7 +56,9 @@ impl Files {
             _ => Path::new("."),
         };
         match self {
-            Files::Disk => std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned()),
+            Files::Disk | Files::Edited(_) => {
+                std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned())
+            }
             Files::Memory(_) => parent.to_owned(),
         }
     }
@@ -59,7 +66,9 @@ impl Files {
     /// The folder that relative paths on the command line start from.
     pub(crate) fn working_directory(&self) -> PathBuf {
         match self {
-            Files::Disk => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            Files::Disk | Files::Edited(_) => {
+                std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+            }
             Files::Memory(_) => PathBuf::from("."),
         }
     }
@@ -68,6 +77,10 @@ impl Files {
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         let bytes = match self {
             Files::Disk => read_disk(path, limit)?,
+            Files::Edited(files) => match files.get(&self.identity(path)) {
+                Some(bytes) => bytes.clone(),
+                None => read_disk(path, limit)?,
+            },
             Files::Memory(files) => {
                 files.get(&normal(path)).cloned().ok_or_else(|| FileError::new("no such file"))?
             }

@@ -151,7 +151,8 @@ pub fn statements(text: &str, mode: Mode) -> Vec<Statement> {
             Statement::Unreadable { header } => vec![header],
             Statement::Option { name, value } => vec![name, value],
             Statement::Mapping { left, right, stages, .. } => vec![left, right, stages],
-            Statement::Map | Statement::NotAnOption => Vec::new(),
+            Statement::Map { header } => vec![header],
+            Statement::NotAnOption => Vec::new(),
         };
         for span in &spans {
             check(&sources, *span);

@@ -10,6 +10,7 @@
 mod build;
 mod collect;
 mod diagnostic;
+pub mod edit;
 mod expression;
 mod files;
 #[cfg(feature = "fuzzing")]

@@ -83,7 +83,7 @@ impl Source {
     fn lines(&self) -> &[u32] {
         self.lines.get_or_init(|| {
             let ends = self.text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
-            std::iter::once(0).chain(ends.map(|(clamped, _)| clamped as u32 + 1)).collect()
+            std::iter::once(0).chain(ends.map(|(offset, _)| offset as u32 + 1)).collect()
         })
     }
 

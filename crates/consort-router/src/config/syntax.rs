@@ -58,7 +58,10 @@ pub enum Statement {
         header: Span,
     },
     /// `[map]`
-    Map,
+    Map {
+        /// The whole header.
+        header: Span,
+    },
     /// `[include PATH]`
     Include {
         /// `PATH`.
@@ -232,7 +235,7 @@ impl Parser<'_> {
         let bad = |message: &str| Diagnostic::error("section-header", message);
         if inside == "map" {
             self.mode = Mode::Map;
-            self.tree.statements.push(Statement::Map);
+            self.tree.statements.push(Statement::Map { header });
             return;
         }
         let Some(space) = inside.find(' ') else {
