@@ -4,26 +4,44 @@
 //!
 //! A show listens on the Unix socket `PID.sock` in `$XDG_RUNTIME_DIR/consort`, or in
 //! `/tmp/consort-UID` where that is not set. One [`Request`] a line, one [`Answer`] a line, in
-//! order, both JSON:
+//! order, both JSON. A subscription sends
+//! [`Answer::Delta`] lines between the answers:
 //!
 //! ```text
-//! "layout"                                                  {"layout":{"show":"show.cfg",…}}
-//! {"read":{"log_from":0}}                                   {"reading":{"seconds":1.5,…}}
-//! {"inject":{"instance":0,"channel":3,"value":0.5}}         {"injected":true}
-//! nonsense                                                  {"error":"…"}
+//! {"hello":{"version":2}}                        {"hello":{"version":2,"generation":1,…}}
+//! "layout"                                       {"layout":{"generation":1,"show":"show.cfg",…}}
+//! {"read":{"generation":1,"log_from":0}}         {"reading":{"seconds":1.5,…}}
+//! {"set":{"generation":1,"instance":0,"channel":3,"content":{"value":0.5}}}     "done"
+//! {"get":{"generation":1,"instance":0,"channel":3}}    {"value":{"value":0.5,"count":1}}
+//! nonsense                                       {"error":"…"}
 //! ```
 //!
 //! Neither side trusts the other: lines are bounded ([`REQUEST_LIMIT`], [`ANSWER_LIMIT`]), nothing
 //! here recurses with its input, and a line that cannot be decoded is an error.
 
+mod delta;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
 mod lines;
 mod message;
 
+pub use delta::DeltaEncoder;
 pub use lines::{Lines, TooLong};
-pub use message::{Answer, DecodeError, InstanceReading, Layout, LayoutInstance, Reading, Request};
+pub use message::{
+    Answer, Content, DecodeError, Delta, Direction, InstanceReading, Kind, Layout, LayoutChannel,
+    LayoutInstance, LayoutLayer, LayoutRoute, Reading, Request, UnmatchedReading,
+};
+
+/// The version of this protocol. A show answers requests of its own version; fields may be added
+/// within one, so clients ignore what they do not know.
+pub const VERSION: u32 = 2;
+
+/// The shortest interval of a subscription, in milliseconds.
+pub const MIN_INTERVAL_MS: u32 = 20;
+
+/// The longest interval of a subscription, in milliseconds.
+pub const MAX_INTERVAL_MS: u32 = 10_000;
 
 /// The longest request, in bytes without the line's end.
 pub const REQUEST_LIMIT: usize = 4_096;

@@ -3,51 +3,167 @@
 use serde::{Deserialize, Serialize};
 
 /// A request of a client; one a line.
+///
+/// Requests that use the numbers of a layout name its `generation`. When the show was reloaded
+/// since, they are answered with [`Answer::Stale`] and have no effect.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Asks for what does not change while the show runs: [`Answer::Layout`].
+    /// Asks for the version and the generation: [`Answer::Hello`].
+    Hello {
+        /// The newest version that the client supports.
+        version: u32,
+    },
+    /// Asks for what does not change within a generation: [`Answer::Layout`].
     Layout,
-    /// Asks for what changes: [`Answer::Reading`].
+    /// Asks for everything that changes: [`Answer::Reading`].
     Read {
+        /// The generation of the layout that the client has.
+        generation: u64,
         /// The number of the first log line to return.
         log_from: u64,
     },
-    /// Sends a value as if it had come in on a channel of the show: [`Answer::Injected`].
-    Inject {
-        /// The instance's place in the layout, from 0.
-        instance: u32,
-        /// The channel's place in the instance, from 0.
-        channel: u32,
-        /// 0.0 to 1.0; values outside are clipped.
-        value: f64,
+    /// Asks for changes as they happen: [`Answer::Subscribed`], then [`Answer::Delta`] until
+    /// [`Request::Unsubscribe`], a newer `Subscribe`, or a reload.
+    Subscribe {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The shortest time between two deltas in milliseconds, from 20 to 10,000. A client that
+        /// reads more slowly gets fewer, newer ones.
+        interval_ms: u32,
+        /// The number of the first log line to send.
+        log_from: u64,
+        /// Whether to send unmatched input, too.
+        #[serde(default)]
+        unmatched: bool,
     },
+    /// Ends a subscription: [`Answer::Done`].
+    Unsubscribe,
+    /// Asks for the last inputs of an instance that belong to no mapped channel:
+    /// [`Answer::Unmatched`].
+    Unmatched {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The instance's number in the layout.
+        instance: u32,
+    },
+    /// Asks for the last value and text of a channel: [`Answer::Value`].
+    Get {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The instance's number in the layout.
+        instance: u32,
+        /// The channel's number in the instance.
+        channel: u32,
+    },
+    /// Sets a channel: [`Answer::Done`]. A target gets the value delivered as a mapping would; a
+    /// source emits it as if it had arrived there.
+    Set {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The instance's number in the layout.
+        instance: u32,
+        /// The channel's number in the instance.
+        channel: u32,
+        /// What to send.
+        content: Content,
+        /// For a channel that is both source and target: as which of them. Others need none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<Direction>,
+    },
+    /// Ends everything that sounds or is held at the receivers; lights keep their levels:
+    /// [`Answer::Done`].
+    Panic,
 }
 
-/// An answer of a show; one a line.
+/// What a channel carries.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// A value from 0.0 to 1.0; values outside are clipped.
+    Value(f64),
+    /// A text of at most 1,024 bytes.
+    Text(String),
+}
+
+/// As what a channel is set that is both source and target.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Emit the value: it goes to the channel's targets.
+    Source,
+    /// Deliver the value to the channel.
+    Target,
+}
+
+/// An answer of a show; one a line. Answers come in the order of the requests; deltas come
+/// between them.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
+    /// To [`Request::Hello`].
+    Hello {
+        /// The version that the show speaks.
+        version: u32,
+        /// The generation of its layout.
+        generation: u64,
+        /// The path of the configuration.
+        show: String,
+        /// The id of the process that runs it.
+        process: u32,
+    },
     /// To [`Request::Layout`].
     Layout(Layout),
     /// To [`Request::Read`].
     Reading(Reading),
-    /// To [`Request::Inject`]: false when the channel does not exist or when too many values
-    /// are waiting already.
-    Injected(bool),
-    /// To an invalid request, and to a client above the limit of clients.
+    /// To [`Request::Subscribe`].
+    Subscribed {
+        /// The interval in milliseconds, within the limits.
+        interval_ms: u32,
+    },
+    /// A change, while a subscription lasts.
+    Delta(Delta),
+    /// To [`Request::Unmatched`], the newest first.
+    Unmatched(Vec<UnmatchedReading>),
+    /// To [`Request::Get`].
+    Value {
+        /// The last value; none before the first.
+        value: Option<f64>,
+        /// How many values there were.
+        count: u64,
+        /// The last text; none before the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// To requests that have been carried out.
+    Done,
+    /// To a request of an older generation: it had no effect. A subscription has ended.
+    Stale {
+        /// The present generation; ask for its layout.
+        generation: u64,
+    },
+    /// To an invalid request, to one that cannot be carried out, and to a client above the limit
+    /// of clients.
     Error(String),
 }
 
-/// What does not change while a show runs.
+/// What does not change within a generation.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Layout {
+    /// Counts the layouts of a show; a reload makes the next one.
+    pub generation: u64,
     /// The path of the configuration.
     pub show: String,
     /// The id of the process that runs it.
     pub process: u32,
     /// In the order of the configuration.
     pub instances: Vec<LayoutInstance>,
+    /// The routes of all mappings, in the order of their sources.
+    #[serde(default)]
+    pub routes: Vec<LayoutRoute>,
+    /// The layers, in the order of the configuration.
+    #[serde(default)]
+    pub layers: Vec<LayoutLayer>,
 }
 
 /// An instance and its channels.
@@ -57,11 +173,78 @@ pub struct LayoutInstance {
     pub name: String,
     /// The name of its backend.
     pub backend: String,
-    /// Its mapped channels, as the configuration spells them.
-    pub channels: Vec<String>,
+    /// Its mapped channels, in the order of their numbers.
+    pub channels: Vec<LayoutChannel>,
 }
 
-/// What changes while a show runs.
+/// A mapped channel.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LayoutChannel {
+    /// The channel as the configuration spells it.
+    pub name: String,
+    /// Whether a mapping reads it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub source: bool,
+    /// Whether a mapping writes it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub target: bool,
+    /// How its values behave.
+    #[serde(default, skip_serializing_if = "Kind::is_default")]
+    pub kind: Kind,
+    /// How many values it distinguishes; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// How the values of a channel behave.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A key or button: pressed above 0.
+    Momentary,
+    /// A fader or level that keeps its position.
+    #[default]
+    Absolute,
+    /// An encoder that sends steps.
+    Relative,
+}
+
+impl Kind {
+    fn is_default(&self) -> bool {
+        *self == Kind::default()
+    }
+}
+
+/// One source and target.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LayoutRoute {
+    /// Instance and channel.
+    pub source: (u32, u32),
+    /// Instance and channel.
+    pub target: (u32, u32),
+    /// The stages as the configuration has them; empty when there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stages: String,
+    /// The number of its layer; none: always active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<u32>,
+}
+
+/// A layer of mappings.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LayoutLayer {
+    /// Its name.
+    pub name: String,
+    /// Its group; layers of one group exclude each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// Everything that changes while a show runs.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Reading {
     /// Seconds since the start of the show.
@@ -73,6 +256,36 @@ pub struct Reading {
     /// Last value and number of values of every channel, in the layout's order.
     pub values: Vec<(f64, u64)>,
     /// Log lines from the requested number on, as far as they are kept.
+    pub log: Vec<String>,
+    /// The number of the next line.
+    pub log_next: u64,
+}
+
+/// What has changed since the last delta, or since the subscription.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Delta {
+    /// Seconds since the start of the show.
+    pub seconds: f64,
+    /// False once the router has left its loop.
+    pub running: bool,
+    /// Number and reading of each instance that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<(u32, InstanceReading)>,
+    /// Place in the order of the layout's channels, last value and number of values of each
+    /// channel that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<(u32, f64, u64)>,
+    /// Instance, channel and last text of each channel that got one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<(u32, u32, String)>,
+    /// Number and newest inputs of each instance that got unmatched input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched: Vec<(u32, Vec<UnmatchedReading>)>,
+    /// Numbers of the active layers, if that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<u32>>,
+    /// New log lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
     /// The number of the next line.
     pub log_next: u64,
@@ -93,6 +306,39 @@ pub struct InstanceReading {
     pub dropped: u64,
     /// Errors of this instance.
     pub errors: u64,
+    /// Packets, messages or frames that arrived, matched or not.
+    #[serde(default)]
+    pub packets: u64,
+    /// Seconds from the start of the show to the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_input: Option<f64>,
+    /// Inputs that belonged to no mapped channel.
+    #[serde(default)]
+    pub unmatched: u64,
+}
+
+/// Input that belongs to no mapped channel.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct UnmatchedReading {
+    /// The channel as one would write it in `[map]` behind `INSTANCE.`.
+    pub channel: String,
+    /// The types in the protocol's notation, such as `f` or `si` for OSC.
+    pub types: String,
+    /// The last raw value, as text.
+    pub raw: String,
+    /// The lowest and highest raw number so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(f64, f64)>,
+    /// The last value scaled to 0.0–1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Who sent it; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sender: String,
+    /// How often it arrived.
+    pub count: u64,
+    /// Seconds from the start of the show to the last one.
+    pub last: f64,
 }
 
 /// A line is not a message of this protocol.
@@ -115,6 +361,18 @@ impl Request {
     /// When it is not a request.
     pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
         serde_json::from_slice(line).map_err(|source| DecodeError { what: "request", source })
+    }
+
+    /// The generation that the request names.
+    pub fn generation(&self) -> Option<u64> {
+        match *self {
+            Request::Read { generation, .. }
+            | Request::Subscribe { generation, .. }
+            | Request::Unmatched { generation, .. }
+            | Request::Get { generation, .. }
+            | Request::Set { generation, .. } => Some(generation),
+            Request::Hello { .. } | Request::Layout | Request::Unsubscribe | Request::Panic => None,
+        }
     }
 }
 

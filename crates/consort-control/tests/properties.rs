@@ -1,7 +1,9 @@
 //! Properties of the control socket's lines and messages.
 
 use consort_control::{
-    Answer, InstanceReading, Layout, LayoutInstance, Lines, REQUEST_LIMIT, Reading, Request,
+    Answer, Content, Delta, DeltaEncoder, Direction, InstanceReading, Kind, Layout, LayoutChannel,
+    LayoutInstance, LayoutLayer, LayoutRoute, Lines, REQUEST_LIMIT, Reading, Request,
+    UnmatchedReading,
 };
 use proptest::prelude::*;
 
@@ -10,12 +12,39 @@ fn value() -> impl Strategy<Value = f64> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
+    let numbers = (any::<u64>(), any::<u32>(), any::<u32>());
+    let content = prop_oneof![value().prop_map(Content::Value), text().prop_map(Content::Text)];
+    let direction =
+        proptest::option::of(prop_oneof![Just(Direction::Source), Just(Direction::Target)]);
     prop_oneof![
+        any::<u32>().prop_map(|version| Request::Hello { version }),
         Just(Request::Layout),
-        any::<u64>().prop_map(|log_from| Request::Read { log_from }),
-        (any::<u32>(), any::<u32>(), value()).prop_map(|(instance, channel, value)| {
-            Request::Inject { instance, channel, value }
+        Just(Request::Unsubscribe),
+        Just(Request::Panic),
+        any::<[u64; 2]>().prop_map(|[generation, log_from]| Request::Read { generation, log_from }),
+        (any::<[u64; 2]>(), any::<u32>(), any::<bool>()).prop_map(
+            |([generation, log_from], interval_ms, unmatched)| Request::Subscribe {
+                generation,
+                interval_ms,
+                log_from,
+                unmatched,
+            }
+        ),
+        numbers.prop_map(|(generation, instance, _)| Request::Unmatched { generation, instance }),
+        numbers.prop_map(|(generation, instance, channel)| Request::Get {
+            generation,
+            instance,
+            channel
         }),
+        (numbers, content, direction).prop_map(
+            |((generation, instance, channel), content, direction)| Request::Set {
+                generation,
+                instance,
+                channel,
+                content,
+                direction,
+            }
+        ),
     ]
 }
 
@@ -25,21 +54,72 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn layout() -> impl Strategy<Value = Layout> {
-    let instance = (text(), text(), proptest::collection::vec(text(), 0..4));
+    let kind = prop_oneof![Just(Kind::Momentary), Just(Kind::Absolute), Just(Kind::Relative)];
+    let channel = (text(), any::<[bool; 2]>(), kind, proptest::option::of(any::<u32>())).prop_map(
+        |(name, [source, target], kind, steps)| LayoutChannel { name, source, target, kind, steps },
+    );
+    let instance = (text(), text(), proptest::collection::vec(channel, 0..4));
     let instance =
         instance.prop_map(|(name, backend, channels)| LayoutInstance { name, backend, channels });
-    (text(), any::<u32>(), proptest::collection::vec(instance, 0..4))
-        .prop_map(|(show, process, instances)| Layout { show, process, instances })
+    let route =
+        (any::<(u32, u32)>(), any::<(u32, u32)>(), text(), proptest::option::of(any::<u32>()));
+    let route = route.prop_map(|(source, target, stages, layer)| LayoutRoute {
+        source,
+        target,
+        stages,
+        layer,
+    });
+    let layer = (text(), proptest::option::of(text()));
+    let layer = layer.prop_map(|(name, group)| LayoutLayer { name, group });
+    let some = 0..4;
+    (
+        any::<u64>(),
+        text(),
+        any::<u32>(),
+        proptest::collection::vec(instance, some.clone()),
+        proptest::collection::vec(route, some.clone()),
+        proptest::collection::vec(layer, some),
+    )
+        .prop_map(|(generation, show, process, instances, routes, layers)| Layout {
+            generation,
+            show,
+            process,
+            instances,
+            routes,
+            layers,
+        })
+}
+
+fn instance_reading() -> impl Strategy<Value = InstanceReading> {
+    let last = proptest::option::of(value());
+    (text(), proptest::option::of(text()), any::<[u64; 6]>(), last).prop_map(
+        |(state, reason, counters, last_input)| {
+            let [incoming, outgoing, dropped, errors, packets, unmatched] = counters;
+            InstanceReading {
+                state,
+                reason,
+                incoming,
+                outgoing,
+                dropped,
+                errors,
+                packets,
+                last_input,
+                unmatched,
+            }
+        },
+    )
 }
 
 fn reading() -> impl Strategy<Value = Reading> {
-    let instance = (text(), proptest::option::of(text()), any::<[u64; 4]>());
-    let instance = instance.prop_map(|(state, reason, counters)| {
-        let [incoming, outgoing, dropped, errors] = counters;
-        InstanceReading { state, reason, incoming, outgoing, dropped, errors }
-    });
-    let values = proptest::collection::vec((value(), any::<u64>()), 0..8);
-    let instances = proptest::collection::vec(instance, 0..4);
+    readings_of(0..4, 0..8)
+}
+
+fn readings_of(
+    instances: std::ops::Range<usize>,
+    values: std::ops::Range<usize>,
+) -> impl Strategy<Value = Reading> {
+    let values = proptest::collection::vec((value(), any::<u64>()), values);
+    let instances = proptest::collection::vec(instance_reading(), instances);
     let log = proptest::collection::vec(text(), 0..4);
     (value(), any::<bool>(), instances, values, log, any::<u64>()).prop_map(
         |(seconds, running, instances, values, log, log_next)| Reading {
@@ -53,11 +133,68 @@ fn reading() -> impl Strategy<Value = Reading> {
     )
 }
 
+fn unmatched() -> impl Strategy<Value = UnmatchedReading> {
+    (
+        [text(), text(), text(), text()],
+        proptest::option::of((value(), value())),
+        proptest::option::of(value()),
+        any::<u64>(),
+        value(),
+    )
+        .prop_map(|([channel, types, raw, sender], range, value, count, last)| {
+            UnmatchedReading { channel, types, raw, range, value, sender, count, last }
+        })
+}
+
+fn delta() -> impl Strategy<Value = Delta> {
+    (
+        (value(), any::<bool>(), any::<u64>()),
+        proptest::collection::vec((any::<u32>(), instance_reading()), 0..3),
+        proptest::collection::vec((any::<u32>(), value(), any::<u64>()), 0..4),
+        proptest::collection::vec((any::<u32>(), any::<u32>(), text()), 0..3),
+        proptest::collection::vec(
+            (any::<u32>(), proptest::collection::vec(unmatched(), 0..3)),
+            0..3,
+        ),
+        proptest::option::of(proptest::collection::vec(any::<u32>(), 0..3)),
+        proptest::collection::vec(text(), 0..3),
+    )
+        .prop_map(
+            |((seconds, running, log_next), instances, values, texts, unmatched, layers, log)| {
+                Delta {
+                    seconds,
+                    running,
+                    instances,
+                    values,
+                    texts,
+                    unmatched,
+                    layers,
+                    log,
+                    log_next,
+                }
+            },
+        )
+}
+
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
+        (any::<u32>(), any::<u64>(), text(), any::<u32>()).prop_map(
+            |(version, generation, show, process)| Answer::Hello {
+                version,
+                generation,
+                show,
+                process
+            }
+        ),
         layout().prop_map(Answer::Layout),
         reading().prop_map(Answer::Reading),
-        any::<bool>().prop_map(Answer::Injected),
+        any::<u32>().prop_map(|interval_ms| Answer::Subscribed { interval_ms }),
+        delta().prop_map(Answer::Delta),
+        proptest::collection::vec(unmatched(), 0..3).prop_map(Answer::Unmatched),
+        (proptest::option::of(value()), any::<u64>(), proptest::option::of(text()))
+            .prop_map(|(value, count, text)| Answer::Value { value, count, text }),
+        Just(Answer::Done),
+        any::<u64>().prop_map(|generation| Answer::Stale { generation }),
         text().prop_map(Answer::Error),
     ]
 }
@@ -78,6 +215,25 @@ proptest! {
         let (end, line) = line.split_last().expect("not empty");
         prop_assert!(*end == b'\n' && !line.contains(&b'\n'));
         prop_assert_eq!(Answer::decode(line).expect("what was written"), answer);
+    }
+
+    #[test]
+    fn deltas_add_up_to_the_reading(readings in proptest::collection::vec(readings_of(3..4, 5..6), 1..6)) {
+        let mut encoder = DeltaEncoder::new();
+        let mut seen = Reading {
+            instances: vec![InstanceReading::default(); 3],
+            values: vec![(0.0, 0); 5],
+            ..Reading::default()
+        };
+        let mut log = Vec::new();
+        for reading in readings {
+            log.extend(reading.log.clone());
+            let delta = encoder.next(reading.clone());
+            let again = encoder.clone().next(reading.clone());
+            prop_assert!(again.instances.is_empty() && again.values.is_empty(), "no change, no news");
+            DeltaEncoder::apply(delta, &mut seen);
+            prop_assert_eq!(&seen, &Reading { log: log.clone(), ..reading });
+        }
     }
 
     #[test]
