@@ -37,5 +37,5 @@ for python in "${pythons[@]}"; do
     echo "== python backend on $("$python" --version) ($python)"
     CONSORT_TEST_PYTHON=$python cargo test --quiet -p consort-backends \
         --test python_calls --test python_modules --test python_sockets \
-        --test python_faults --test python_life --test python_descriptors --test python_odd
+        --test python_faults --test python_lifecycle --test python_descriptors --test python_unusual_scripts
 done

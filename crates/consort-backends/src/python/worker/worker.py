@@ -403,7 +403,7 @@ def load(name, path):
         if origin and os.path.realpath(origin) == os.path.realpath(path):
             return
         raise ImportError(
-            f"another module named {name!r} is already loaded ({origin or 'built in'}); rename {path}"
+            f"another module `{name}` is already loaded ({origin or 'built in'}); rename {path}"
         )
     folder, file = os.path.split(path)
     locations = [folder] if file == "__init__.py" else None
