@@ -18,9 +18,9 @@ pub mod protocol;
 mod queue;
 #[doc(hidden)]
 pub mod scan;
+mod services;
 mod settings;
 
-use std::cell::{Cell, OnceCell};
 use std::io::{self, Write};
 use std::rc::Rc;
 
@@ -29,8 +29,7 @@ use consort_router::{
 };
 
 use instance::PythonInstance;
-use output::Forwarder;
-use process::Spawner;
+use services::SharedServices;
 use settings::{Defaults, Settings};
 
 /// The backend's entry in the registry.
@@ -65,10 +64,7 @@ must be one of the instance's `module` options.",
 pub fn backend(script_output: Box<dyn Write + Send>) -> Box<dyn Backend> {
     Box::new(PythonBackend {
         defaults: Defaults::default(),
-        shared: Rc::new(SharedServices {
-            services: OnceCell::new(),
-            script_output: Cell::new(Some(script_output)),
-        }),
+        shared: Rc::new(SharedServices::new(script_output)),
     })
 }
 
@@ -76,40 +72,6 @@ pub fn backend(script_output: Box<dyn Write + Send>) -> Box<dyn Backend> {
 struct PythonBackend {
     defaults: Defaults,
     shared: Rc<SharedServices>,
-}
-
-/// The services that all instances share; they start together with the first worker.
-struct SharedServices {
-    services: OnceCell<Services>,
-    /// Where scripts print to, until the services take it over.
-    script_output: Cell<Option<Box<dyn Write + Send>>>,
-}
-
-/// The running services, each with its threads.
-struct Services {
-    spawner: Spawner,
-    forwarder: Forwarder,
-    /// The reading of the monotonic clock at the start of the show, in nanoseconds.
-    epoch: i64,
-}
-
-impl SharedServices {
-    /// Returns the services and starts them if necessary. `timestamp` is the current time of
-    /// the show in milliseconds.
-    fn services(&self, timestamp: u64) -> io::Result<&Services> {
-        if self.services.get().is_none() {
-            let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-            let now = clock.tv_sec * 1_000_000_000 + clock.tv_nsec;
-            let script_output = self.script_output.take().unwrap_or_else(|| Box::new(io::stdout()));
-            let services = Services {
-                spawner: Spawner::new()?,
-                forwarder: Forwarder::new(script_output)?,
-                epoch: now - i64::try_from(timestamp).unwrap_or(0) * 1_000_000,
-            };
-            let _ = self.services.set(services);
-        }
-        self.services.get().ok_or_else(|| io::ErrorKind::Other.into())
-    }
 }
 
 impl Backend for PythonBackend {

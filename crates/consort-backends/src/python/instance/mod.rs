@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
 
-use super::SharedServices;
 use super::process::Worker;
 use super::protocol;
 use super::queue::{MAX_ORDERED_VALUES, Queue};
 use super::scan;
+use super::services::SharedServices;
 use super::settings::Settings;
 use faults::Faults;
 use link::{WRITE_KEY, WorkerLink};
