@@ -276,7 +276,7 @@ def again(value): pass
 
 /// Not a test by itself: the next test runs it on a terminal.
 #[test]
-fn core_on_a_terminal() {
+fn router_on_a_terminal() {
     if std::env::var_os("CONSORT_TEST_TERMINAL").is_none() {
         return;
     }
@@ -303,7 +303,7 @@ fn a_script_that_reads_from_the_terminal_is_not_stopped() {
     let done = Command::new(interpreter())
         .args(["-c", spawn])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "core_on_a_terminal", "--nocapture"])
+        .args(["--exact", "router_on_a_terminal", "--nocapture"])
         .env("CONSORT_TEST_TERMINAL", "1")
         .stdin(Stdio::null())
         .output()

@@ -235,7 +235,7 @@ def again(value): pass
 }
 
 #[test]
-fn a_handler_that_ends_soon_after_the_stop_is_not_interrupted() {
+fn the_cleanup_handler_runs_after_a_handler_that_still_sleeps() {
     let source = "
 import midimonster, time
 def clean(): midimonster.output('out', 0.125)

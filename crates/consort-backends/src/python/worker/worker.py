@@ -805,7 +805,7 @@ def split(field):
 def main(output, fields):
     """Reads the settings (see `Setup::encode` in protocol.rs), imports the modules and runs."""
     global source, sink, epoch
-    # boot.py leaves nothing behind in the module `__main__`.
+    # Remove the names that boot.py defined in the module `__main__`.
     boot_names = sys.modules["__main__"].__dict__
     for name in [name for name in boot_names if not name.startswith("__")]:
         del boot_names[name]
