@@ -147,7 +147,7 @@ impl RemoveEvents {
 
     /// No note off events.
     #[must_use]
-    pub fn but_note_off(mut self) -> Self {
+    pub fn except_note_off(mut self) -> Self {
         self.condition |= RemoveCondition::IGNORE_OFF;
         self
     }
