@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(held.releases(), [Event::system_exclusive(&[0xf7]), off(15, 127)]);
         assert!(held.is_empty());
         let mut other = HeldNotes::new();
-        other.note(&on(1, 1));
+        other.track(&on(1, 1));
         held.merge(&other);
         held.track(&Event::new(Payload::Reset));
         assert!(held.is_empty());
