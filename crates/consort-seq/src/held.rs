@@ -130,7 +130,7 @@ impl HeldNotes {
         events
     }
 
-    /// The events that silence every channel, whatever is held: sustain pedal up, all sound off,
+    /// The events that silence every channel, regardless of what is held: sustain pedal up, all sound off,
     /// all notes off, reset all controllers, pitch bend centred.
     #[must_use]
     pub fn panic() -> Vec<Event> {

@@ -1,6 +1,6 @@
 //! Replaces `alsa_crate` when the feature `peer-alsa` is off: a peer that does not exist.
 
-/// The peer, of which there is no value.
+/// The missing peer; no value of this type exists.
 pub(super) enum Peer {}
 
 impl Peer {

@@ -31,7 +31,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Opens the client on this engine, whatever the environment says.
+    /// Opens the client on this engine, regardless of the environment.
     #[must_use]
     pub fn engine(mut self, engine: impl Into<Engine>) -> Self {
         self.engine = Some(engine.into());

@@ -218,7 +218,7 @@ impl Port {
     /// Connects this port to `dest`, which then receives what this port sends to its subscribers.
     ///
     /// # Errors
-    /// As [`ClientBase::subscribe_port`].
+    /// As [`ClientBase::subscribe_port`](crate::ClientBase::subscribe_port).
     pub fn connect_to(&self, dest: impl Into<Address>) -> Result<()> {
         self.connect_to_with(dest, SubscribeOptions::new())
     }
@@ -226,7 +226,7 @@ impl Port {
     /// [`connect_to`](Self::connect_to) with options.
     ///
     /// # Errors
-    /// As [`ClientBase::subscribe_port`].
+    /// As [`ClientBase::subscribe_port`](crate::ClientBase::subscribe_port).
     pub fn connect_to_with(
         &self,
         dest: impl Into<Address>,
@@ -240,7 +240,7 @@ impl Port {
     /// Connects `source` to this port, which then receives what `source` sends to its subscribers.
     ///
     /// # Errors
-    /// As [`ClientBase::subscribe_port`].
+    /// As [`ClientBase::subscribe_port`](crate::ClientBase::subscribe_port).
     pub fn connect_from(&self, source: impl Into<Address>) -> Result<()> {
         self.connect_from_with(source, SubscribeOptions::new())
     }
@@ -248,7 +248,7 @@ impl Port {
     /// [`connect_from`](Self::connect_from) with options.
     ///
     /// # Errors
-    /// As [`ClientBase::subscribe_port`].
+    /// As [`ClientBase::subscribe_port`](crate::ClientBase::subscribe_port).
     pub fn connect_from_with(
         &self,
         source: impl Into<Address>,

@@ -69,11 +69,11 @@ cases! {
         other.close();
         let events = rig.receive_count(&watcher, 3);
         let payloads: Vec<Payload<'_>> = events.iter().map(Event::payload).collect();
-        let gone = Address::new(other.client_id(), 0);
+        let exited = Address::new(other.client_id(), 0);
         let expected = [
             Payload::PortExit(out.address()),
             Payload::PortUnsubscribed(connection),
-            Payload::ClientExit(gone),
+            Payload::ClientExit(exited),
         ];
         assert_eq!(payloads, expected);
         nothing(&watcher);

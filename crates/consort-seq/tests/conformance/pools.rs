@@ -1,4 +1,4 @@
-//! The output and input pools: sizes, room, and what happens when they are full.
+//! The output and input pools: sizes, room, and behaviour when they are full.
 
 use std::time::Duration;
 

@@ -42,7 +42,8 @@ cases! {
         assert!(!other.get_queue_usage(queue.queue_id()).unwrap());
         other.set_queue_usage(queue.queue_id(), true).unwrap();
         assert!(other.get_queue_usage(queue.queue_id()).unwrap());
-        // Looking up a queue of this client gives another handle, which does not delete it when dropped.
+        // For the owner, a lookup gives another handle of the same queue. Dropping it does not
+        // delete the queue while the first handle exists.
         drop(owner.get_queue(queue.queue_id()).unwrap());
         assert_eq!(queue.get_info().unwrap().name, "by name");
     }

@@ -1,7 +1,7 @@
 //! The state that a client shares with the handles of its ports and queues.
 //!
 //! Nothing in here has the name of a public method: failures leave as
-//! [`Failure`](super::error::Failure), and the method that the user has called adds its name.
+//! [`Failure`], and the method that the user has called adds its name.
 
 mod input;
 mod output;

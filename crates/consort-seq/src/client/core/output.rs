@@ -125,8 +125,8 @@ impl ClientCore {
         }
     }
 
-    /// Writes as much of the buffer as the sequencer takes now. Returns the bytes that remain,
-    /// too.
+    /// Writes as much of the buffer as the sequencer accepts now. Also returns the number of bytes
+    /// that remain.
     pub(crate) fn flush(&self) -> Outcome<(Flush, usize)> {
         let mut output = self.output();
         match output.flush() {
@@ -215,8 +215,8 @@ impl ClientCore {
         }
     }
 
-    /// Puts an event that a queue's handle makes into the output buffer: a blocking client waits
-    /// for room, an asynchronous one fails with `EAGAIN`, because its handles have no futures.
+    /// Puts a control event of a queue into the output buffer. A blocking client waits for room; an
+    /// asynchronous one fails with `EAGAIN`, because the methods of its queues are not futures.
     pub(crate) fn output_control(&self, event: &Event) -> Outcome<()> {
         let attempt = || self.output_step(event, &Routing::new());
         if self.may_block {

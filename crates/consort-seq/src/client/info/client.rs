@@ -13,7 +13,7 @@ pub enum ClientType {
     User,
     /// A driver.
     Kernel,
-    /// A number that this library does not know.
+    /// Any other number.
     Other(i32),
 }
 
@@ -62,7 +62,7 @@ pub enum MidiVersion {
     Ump1,
     /// Universal MIDI Packets, MIDI 2.0 protocol.
     Ump2,
-    /// A number that this library does not know.
+    /// Any other number.
     Other(u32),
 }
 

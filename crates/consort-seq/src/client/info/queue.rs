@@ -179,7 +179,7 @@ pub enum QueueTimerType {
     MidiClock,
     /// MIDI tick events.
     MidiTick,
-    /// A number that this library does not know.
+    /// Any other number.
     Other(i32),
 }
 

@@ -121,8 +121,8 @@ impl RemoveEvents {
         self.at(EventTime::Tick(tick), RemoveCondition::TIME_AFTER)
     }
 
-    /// Restricts the selection to events before `time`, or at `time` and after it, as `condition`
-    /// says: [`RemoveCondition::TIME_BEFORE`] or [`RemoveCondition::TIME_AFTER`].
+    /// Restricts the selection to events before `time`, or at `time` and after it.
+    /// `condition` is [`RemoveCondition::TIME_BEFORE`] or [`RemoveCondition::TIME_AFTER`].
     #[must_use]
     pub fn at(mut self, time: EventTime, condition: RemoveCondition) -> Self {
         self.time = time;

@@ -326,7 +326,7 @@ impl ClientBase {
                 let available = list(&mut all.iter().filter(|info| info.client_id != 0));
                 let note = match available.as_str() {
                     "" => "no ports are available".to_owned(),
-                    ports => format!("no port has this address or name; available are {ports}"),
+                    ports => format!("no port has this address or name; available ports: {ports}"),
                 };
                 Err(Failure::name(text, ErrorKind::NotFound, note))
             }

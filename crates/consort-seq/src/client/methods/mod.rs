@@ -33,8 +33,9 @@ use crate::raw;
 /// [`AsyncSequencerClient`](crate::AsyncSequencerClient) have in common; both dereference to this
 /// type.
 ///
-/// All methods may be called from any thread. None of them waits for events or room unless its
-/// documentation says so.
+/// All methods may be called from any thread. None of them waits for events or room, except
+/// [`wait_readable`](Self::wait_readable), [`wait_writable`](Self::wait_writable), and the control
+/// methods of a blocking client's queues.
 pub struct ClientBase {
     pub(crate) core: Arc<ClientCore>,
     queues: Arc<QueueRegistry>,
