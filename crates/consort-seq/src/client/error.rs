@@ -251,7 +251,8 @@ impl Error {
         match (self.0.kind, &self.0.subject) {
             (ErrorKind::Closed, _) => Some("open a new client"),
             (ErrorKind::Overrun, _) => Some(
-                "read more often, or enlarge the input pool with set_client_pool_input (up to 2000 cells)",
+                "read more often, or enlarge the input pool with set_client_pool_input (up to 2000 \
+                 cells)",
             ),
             (ErrorKind::WouldBlock, _) => {
                 Some("drain the output and wait until the client is writable")
@@ -268,7 +269,8 @@ impl Error {
                 if *queue == QUEUE_DIRECT =>
             {
                 Some(
-                    "send notes with a duration through a queue, or send note on and note off directly",
+                    "send notes with a duration through a queue, or send note on and note off \
+                     directly",
                 )
             }
             (ErrorKind::Invalid, Subject::Event { .. }) => {

@@ -144,7 +144,8 @@ impl Queue {
     /// Starts the queue immediately, past the output buffer.
     ///
     /// # Errors
-    /// `EPERM` if another client owns and has locked the queue; `EAGAIN` if the output pool is full.
+    /// `EPERM` if another client owns and has locked the queue; `EAGAIN` if the output pool is
+    /// full.
     pub fn start_now(&self) -> Result<()> {
         self.output_now(&self.control_event(EventType::START, 0)).during("start")
     }
