@@ -1,8 +1,8 @@
-"""Plays the keys that are held one after the other, upwards."""
+"""Plays the held keys one after the other, in ascending order."""
 
 import midimonster
 
-SLOWEST, FASTEST = 1000, 60  # milliseconds a note
+SLOWEST, FASTEST = 1000, 60  # milliseconds per note
 
 held = {}
 period = 250
@@ -12,7 +12,7 @@ previous = 0
 
 
 def key(value):
-    """Any key: its channel says which; the value is how hard it is pressed."""
+    """Handles any key: the channel's name has its number, the value is the velocity."""
     number = int(midimonster.current()[len("key") :])
     if value > 0:
         if not held:
@@ -23,7 +23,7 @@ def key(value):
 
 
 def speed(value):
-    """0 is slowest, 1 is fastest."""
+    """Sets the speed, from 0 (slowest) to 1 (fastest)."""
     global period
     period = int(SLOWEST + value * (FASTEST - SLOWEST))
     if held:
@@ -31,7 +31,7 @@ def speed(value):
 
 
 def gate(value):
-    """How much of its time a note sounds."""
+    """Sets the length of a note as a part of its step."""
     global length
     length = max(0.1, min(value, 0.9))
 
@@ -57,7 +57,7 @@ def step():
 
 
 def silence():
-    """At the end of the show nothing keeps sounding."""
+    """Releases the note that sounds when the show ends."""
     release()
 
 

@@ -1,31 +1,31 @@
-"""A chase over eight lamps: each lights up in its turn and fades while the next ones run."""
+"""A chase over eight lamps: they light up in turn, and each fades while the next ones light up."""
 
 import midimonster
 
 LAMPS = 8
-FADE = 0.6  # what is left of a lamp's light after each step
+FADE = 0.6  # the part of a lamp's brightness that remains after each step
 
 lamps = [0.0] * LAMPS
-state = {"at": -1, "level": 1.0, "run": True}
+state = {"position": -1, "level": 1.0, "run": True}
 
 
 def show():
-    for lamp, light in enumerate(lamps, start=1):
-        midimonster.output(f"lamp{lamp}", light * state["level"])
+    for lamp, brightness in enumerate(lamps, start=1):
+        midimonster.output(f"lamp{lamp}", brightness * state["level"])
 
 
 def step():
     if not state["run"]:
         return
-    state["at"] = (state["at"] + 1) % LAMPS
+    state["position"] = (state["position"] + 1) % LAMPS
     for lamp in range(LAMPS):
         lamps[lamp] *= FADE
-    lamps[state["at"]] = 1.0
+    lamps[state["position"]] = 1.0
     show()
 
 
 def speed(value):
-    """From 0 (two steps a second) to 1 (twenty)."""
+    """Sets the speed, from 0 (2 steps per second) to 1 (20 steps per second)."""
     midimonster.interval(step, round(500 - 450 * value))
 
 
@@ -39,7 +39,7 @@ def run(value):
 
 
 def lights_out():
-    """The lamps go out with the show."""
+    """Turns the lamps off when the show ends."""
     for lamp in range(1, LAMPS + 1):
         midimonster.output(f"lamp{lamp}", 0.0)
 

@@ -1,10 +1,10 @@
-"""Low frequency oscillators around the middle."""
+"""Low frequency oscillators: sine, triangle and square, around 0.5."""
 
 import math
 
 import midimonster
 
-SLOWEST, FASTEST = 0.05, 5.0  # periods a second
+SLOWEST, FASTEST = 0.05, 5.0  # periods per second
 STEP = 20  # milliseconds
 
 frequency = 0.5
@@ -14,18 +14,19 @@ last = midimonster.timestamp()
 
 
 def rate(value):
-    """Periods a second, exponentially, as the ear and the eye like it."""
+    """Sets the frequency on an exponential scale, which matches perception."""
     global frequency
     frequency = SLOWEST * (FASTEST / SLOWEST) ** value
 
 
 def depth(value):
+    """Sets the amplitude."""
     global amount
     amount = value
 
 
 def shapes(position):
-    """The three waves at a position in their period, each from -1 to 1."""
+    """The values of the three waveforms at a position in the period, each from -1 to 1."""
     return {
         "sine": math.sin(2 * math.pi * position),
         "triangle": 1 - 4 * abs((position + 0.25) % 1 - 0.5),
@@ -34,7 +35,7 @@ def shapes(position):
 
 
 def move():
-    """By the clock, not by counting calls: late calls leave no trace."""
+    """Advances the phase by the clock, so that late calls do not change the frequency."""
     global phase, last
     now = midimonster.timestamp()
     phase = (phase + (now - last) / 1000 * frequency) % 1

@@ -1,12 +1,12 @@
-"""Keeps the positions of faders from one show to the next."""
+"""Stores the positions of faders and restores them at the next start of the show."""
 
 import json
 import os
 
 import midimonster
 
-# Beside this file: handlers and clean-up handlers run where consort was started.
-PLACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "positions.json")
+# The folder of this file: handlers run in the folder where consort was started.
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "positions.json")
 
 positions = {}
 
@@ -17,12 +17,12 @@ def moved(value):
 
 def restore():
     try:
-        with open(PLACE) as file:
+        with open(PATH) as file:
             stored = json.load(file)
     except FileNotFoundError:
         return
     except ValueError as error:
-        print("the stored positions cannot be read:", error)
+        print("cannot read the stored positions:", error)
         return
     for name, value in stored.items():
         positions[name] = value
@@ -30,10 +30,10 @@ def restore():
 
 
 def save():
-    """First beside, then in place: a crash leaves the old positions."""
-    with open(PLACE + ".new", "w") as file:
+    """Writes a new file and renames it, so that a crash leaves the old positions intact."""
+    with open(PATH + ".new", "w") as file:
         json.dump(positions, file, indent=1, sort_keys=True)
-    os.replace(PLACE + ".new", PLACE)
+    os.replace(PATH + ".new", PATH)
 
 
 restore()

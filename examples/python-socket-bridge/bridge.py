@@ -1,26 +1,26 @@
-"""A line a value, over TCP, in both directions."""
+"""Sends and receives values over TCP, one per line."""
 
 import socket
 
 import midimonster
 
 ADDRESS = ("127.0.0.1", 7400)
-LINE_LIMIT = 1000
+MAX_LINE_BYTES = 1000
 
 clients = {}
 
 
-def tell(value):
-    """Something came in: everyone hears of it."""
+def forward(value):
+    """Sends a value that arrived to all clients."""
     line = f"{midimonster.current()} {value:.4f}\n".encode()
     for client in list(clients):
         try:
             client.send(line)
         except BlockingIOError:
-            # A client that does not read misses lines; nobody waits for it.
+            # A client that does not read misses lines and delays no other client.
             continue
         except OSError:
-            leave(client)
+            disconnect(client)
 
 
 def accept(server):
@@ -31,7 +31,7 @@ def accept(server):
     print("connected:", address)
 
 
-def leave(client):
+def disconnect(client):
     midimonster.manage(None, client)
     client.close()
     clients.pop(client, None)
@@ -47,26 +47,26 @@ def read(client):
     lines = (clients[client] + data).split(b"\n")
     rest = lines.pop()
     for line in lines:
-        take(client, line)
-    if not data or len(rest) > LINE_LIMIT:
-        leave(client)
+        handle_line(client, line)
+    if not data or len(rest) > MAX_LINE_BYTES:
+        disconnect(client)
     elif client in clients:
         clients[client] = rest
 
 
-def take(client, line):
+def handle_line(client, line):
     try:
         name, value = line.decode().split()
         number = float(value)
     except ValueError:
-        client.send(b"? write: name value\n")
+        client.send(b"error: expected NAME VALUE\n")
         return
     midimonster.output(name, number)
 
 
 def close():
     for client in list(clients):
-        leave(client)
+        disconnect(client)
 
 
 server = socket.create_server(ADDRESS)

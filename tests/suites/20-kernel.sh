@@ -28,7 +28,7 @@ for name in conformance differential; do
 done
 
 if [[ ${1:-} == --show ]]; then
-    CONSORT_SEQ=embedded "${tests[0]}" every_fault_is_noticed --nocapture
+    CONSORT_SEQ=embedded "${tests[0]}" every_fault_is_detected --nocapture
     CONSORT_SEQ=kernel tests/vm/run --timeout 120 "${tests[0]}" foreign:: --nocapture \
         --test-threads=1
     exit
@@ -43,7 +43,7 @@ run_on() { # Debian suite or nothing
         failed=0
         # The kernel has no deliberate faults to notice.
         for test in "$@"; do
-            "$test" --test-threads=1 --skip every_fault_is_noticed || failed=1
+            "$test" --test-threads=1 --skip every_fault_is_detected || failed=1
         done
         exit $failed' kernel-suite "${tests[@]}"
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The stub package `midimonster`, its harness and the scripts under examples/; then, where there
-# is a second interpreter, the Rust tests of the python backend on it. CONSORT_TEST_PYTHONS names
-# interpreters, separated by spaces; else the newest and the oldest that are found are taken.
+# The tests of the stub package `midimonster`, its harness and the scripts under examples/. Then the
+# Rust tests of the python backend with further interpreters, if there are any:
+# CONSORT_TEST_PYTHONS lists them, separated by spaces; by default these are the oldest and the
+# newest that are found.
 set -euo pipefail
 
 if [ -n "${CONSORT_VENV:-}" ]; then
@@ -13,7 +14,7 @@ fi
 
 version() { "$1" -c 'import sys; print("%d.%02d" % sys.version_info[:2])' 2>/dev/null || true; }
 
-# `version path` of every CPython from 3.8 on, oldest first, one of each version.
+# Prints `version path` of every CPython from 3.8 on, oldest first, one of each version.
 candidates() {
     local path found
     for path in /usr/bin/python3.[0-9]* /usr/local/bin/python3.[0-9]* \
@@ -26,16 +27,16 @@ candidates() {
 
 read -r -a pythons <<<"${CONSORT_TEST_PYTHONS:-}"
 if [ ${#pythons[@]} -eq 0 ]; then
-    # `cargo test` has run on the python3 of PATH already.
-    usual=$(version python3)
-    mapfile -t pythons < <(candidates | awk -v usual="$usual" '$1 != usual { print $2 }' | sed -n '1p;$p' | uniq)
+    # `cargo test` uses the python3 of PATH, so it is left out here.
+    default=$(version python3)
+    mapfile -t pythons < <(candidates | awk -v default_version="$default" '$1 != default_version { print $2 }' | sed -n '1p;$p' | uniq)
 fi
 if [ ${#pythons[@]} -eq 0 ]; then
-    echo "there is no second interpreter; all ran on $(python3 --version)"
+    echo "no second Python interpreter found; all tests ran with $(python3 --version)"
 fi
 for python in "${pythons[@]}"; do
     echo "== python backend on $("$python" --version) ($python)"
     CONSORT_TEST_PYTHON=$python cargo test --quiet -p consort-backends \
         --test python_calls --test python_modules --test python_sockets \
-        --test python_faults --test python_life --test python_descriptors --test python_odd
+        --test python_faults --test python_lifecycle --test python_descriptors --test python_unusual_scripts
 done

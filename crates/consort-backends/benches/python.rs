@@ -1,17 +1,16 @@
-//! Values through Python handlers: messages a second with 1, 16 and 64 in flight, latency at
-//! 1,000 a second, what a sleeping handler and a killed worker do to other routes, and the
-//! start of 16 instances.
+//! Values through Python handlers: messages per second with 1, 16 and 64 in flight, latency at
+//! 1,000 per second, the effect of a sleeping handler and of a killed worker on other routes, and
+//! the start of 16 instances.
 //!
 //! ```text
 //! cargo bench -p consort-backends --bench python -- [--quick] [--only SECTION]
 //! ```
 //!
-//! `CONSORT_TEST_PYTHON` names the interpreter, `MIDIMONSTER_BIN` adds a MIDIMonster with the
-//! same configuration and the same script. The floor is a bare Python loop that reads records
-//! from one pipe and writes them to another: what the interpreter and the kernel cost without
-//! anything of ours.
+//! `CONSORT_TEST_PYTHON` sets the interpreter; `MIDIMONSTER_BIN` adds a MIDIMonster with the same
+//! configuration and script. The floor is a bare Python loop that reads records from one pipe and
+//! writes them to another, which is the cost of the interpreter and the kernel alone.
 
-#![allow(clippy::print_stdout)] // A benchmark prints its figures.
+#![allow(clippy::print_stdout)] // A benchmark prints its results.
 
 mod floor;
 
@@ -39,7 +38,7 @@ def sleep(value):
     time.sleep(1)
 ";
 
-/// What MIDIMonster did on the machine of the budgets, messages a second and microseconds.
+/// MIDIMonster's results on the machine of the budgets: messages per second, and microseconds.
 const PEER_RATE: f64 = 72_000.0;
 const PEER_P50: f64 = 35.0;
 
@@ -49,8 +48,8 @@ fn interpreter() -> String {
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--serve") {
-        return serve(&arguments[at + 1..]);
+    if let Some(index) = arguments.iter().position(|argument| argument == "--serve") {
+        return serve(&arguments[index + 1..]);
     }
     if let [first, input, output] = &arguments[..]
         && first == "--forward"
@@ -59,7 +58,8 @@ fn main() -> io::Result<()> {
         return floor::forward(port(input)?, port(output)?);
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let only = arguments.iter().position(|it| it == "--only").map(|at| arguments[at + 1].clone());
+    let only_index = arguments.iter().position(|argument| argument == "--only");
+    let only = only_index.map(|index| arguments[index + 1].clone());
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("script.py"), SCRIPT)?;
     let folder = folder.path().to_str().expect("a folder's name").to_owned();
@@ -77,13 +77,13 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-// ---- batching, by name --------------------------------------------------------------------
+// ---- batching ----------------------------------------------------------------------------
 
-/// Keeps so many values on their way through a handler.
+/// Keeps a number of values on their way through a handler.
 struct Driver {
     in_flight: u32,
     started: bool,
-    back: Arc<AtomicU64>,
+    returned: Arc<AtomicU64>,
 }
 
 impl Instance for Driver {
@@ -96,7 +96,7 @@ impl Instance for Driver {
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
-        self.back.fetch_add(events.len() as u64, Ordering::Relaxed);
+        self.returned.fetch_add(events.len() as u64, Ordering::Relaxed);
         for event in events {
             context.emit(0, event.value);
         }
@@ -116,14 +116,14 @@ fn instance(folder: &str, name: &str) -> Box<dyn Instance> {
     );
     let config = InstanceConfig { name: name.into(), options, directory: folder.into() };
     let mut backend = python::backend(Box::new(io::stdout()));
-    backend.instance(config, &mut Problems::new()).expect("options that are right")
+    backend.instance(config, &mut Problems::new()).expect("valid options")
 }
 
-/// Values a second through a handler, with so many in flight.
+/// Values per second through a handler, with `in_flight` of them on their way.
 fn handler_rate(folder: &str, in_flight: u32, length: Duration) -> io::Result<f64> {
-    let back = Arc::new(AtomicU64::new(0));
+    let returned = Arc::new(AtomicU64::new(0));
     let (sender, receiver) = std::sync::mpsc::channel();
-    let (count, folder) = (Arc::clone(&back), folder.to_owned());
+    let (count, folder) = (Arc::clone(&returned), folder.to_owned());
     let thread = std::thread::spawn(move || {
         let mut script = instance(&folder, "py");
         let go = script.channel("script.go", Usage::Target).expect("a channel");
@@ -134,36 +134,40 @@ fn handler_rate(folder: &str, in_flight: u32, length: Duration) -> io::Result<f6
             instance,
             channels: channels.map(str::to_owned).to_vec(),
         };
-        let driver = Box::new(Driver { in_flight, started: false, back: count });
-        let end = |instance, channel| ChannelRef { instance: InstanceId(instance), channel };
+        let driver = Box::new(Driver { in_flight, started: false, returned: count });
+        let channel_ref =
+            |instance, channel| ChannelRef { instance: InstanceId(instance), channel };
         let show = Show {
             backends: Vec::new(),
             instances: vec![
                 entry("driver", driver, ["send", "back"]),
                 entry("py", script, ["script.go", "out"]),
             ],
-            mappings: vec![(end(0, 0), end(1, go)), (end(1, out), end(0, 1))],
+            mappings: vec![
+                (channel_ref(0, 0), channel_ref(1, go)),
+                (channel_ref(1, out), channel_ref(0, 1)),
+            ],
         };
         let mut router = Router::new(show).expect("an event loop");
         let _ = sender.send(router.handle());
         router.run().expect("a run");
     });
     let handle = receiver.recv().map_err(io::Error::other)?;
-    // One value through the script, which then comes back and brings the others.
+    // When the first value returns, the driver sends the others.
     handle.inject(InstanceId(0), 0, 0.5);
-    let counted = || back.load(Ordering::Relaxed);
+    let counted = || returned.load(Ordering::Relaxed);
     while counted() < 1_000 {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let (before, start) = (counted(), Instant::now());
+    let (first, start) = (counted(), Instant::now());
     std::thread::sleep(length);
-    let rate = (counted() - before) as f64 / start.elapsed().as_secs_f64();
+    let rate = (counted() - first) as f64 / start.elapsed().as_secs_f64();
     handle.stop();
     let _ = thread.join();
     Ok(rate)
 }
 
-/// Reads records and writes them back, one by one in Python, as a handler would be called.
+/// Reads records and writes them back, handling each in Python as a handler would.
 const FLOOR: &str = "
 import os, struct
 unpack, pack = struct.Struct('<Id').iter_unpack, struct.Struct('<Id').pack
@@ -178,7 +182,7 @@ while True:
     os.write(1, out)
 ";
 
-/// Records a second through a bare loop.
+/// Records per second through a bare loop.
 fn floor_rate(in_flight: usize, length: Duration) -> io::Result<f64> {
     let mut child = Command::new(interpreter())
         .args(["-c", FLOOR])
@@ -189,12 +193,11 @@ fn floor_rate(in_flight: usize, length: Duration) -> io::Result<f64> {
     let mut from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut records = vec![0; in_flight * 12];
     let mut round = |count: &mut u64, until: &dyn Fn(u64) -> bool| -> io::Result<()> {
-        // Whole records go out again as they come back, as many as there are.
+        // Complete records are sent again as soon as they return.
         to.write_all(&records)?;
         let mut pending = 0;
         while until(*count) {
-            let got = from.read(&mut records[..])?;
-            pending += got;
+            pending += from.read(&mut records[..])?;
             let whole = pending / 12;
             pending %= 12;
             *count += whole as u64;
@@ -240,40 +243,41 @@ fn batching(folder: &str, quick: bool) -> io::Result<()> {
 
 // ---- OSC to a handler to OSC --------------------------------------------------------------
 
-/// The show that this program hosts as a subject: `/x` to a handler to `/x`, or with `beside`
-/// from OSC to OSC while `/sleep` calls a handler that sleeps.
+/// Runs the show that is measured: `/x` to a handler to `/x`, or with `beside` from OSC to OSC
+/// while `/sleep` calls a handler that sleeps.
 fn serve(arguments: &[String]) -> io::Result<()> {
     let [input, output, source, folder, beside] = arguments else {
         return Err(io::Error::other("--serve INPUT OUTPUT SOURCE FOLDER BESIDE"));
     };
     let python = interpreter();
     let local = |port: &str| format!("127.0.0.1 {port}");
-    let mut stage = TestShow::new();
-    stage.directory = folder.into();
+    let mut show_config = TestShow::new();
+    show_config.directory = folder.into();
     let value = ("/x", "f 0.0 1.0");
-    stage.instance(&osc::DESCRIPTOR, "in", &[("bind", &local(input)), value]);
+    show_config.instance(&osc::DESCRIPTOR, "in", &[("bind", &local(input)), value]);
     let (bind, destination) = (local(source), local(output));
-    stage.instance(
+    show_config.instance(
         &osc::DESCRIPTOR,
         "out",
         &[("bind", &bind), ("destination", &destination), value],
     );
     let options = [("module", "script"), ("python", python.as_str())];
-    stage.instance(&python::DESCRIPTOR, "py", &options);
+    show_config.instance(&python::DESCRIPTOR, "py", &options);
     if beside == "beside" {
-        stage.map("in./x:0", "out./x:0");
-        stage.map("in./sleep:0", "py.script.sleep");
+        show_config.map("in./x:0", "out./x:0");
+        show_config.map("in./sleep:0", "py.script.sleep");
     } else {
-        stage.map("in./x:0", "py.script.go");
-        stage.map("py.out", "out./x:0");
+        show_config.map("in./x:0", "py.script.go");
+        show_config.map("py.out", "out./x:0");
     }
-    let mut show = stage.start();
+    let mut show = show_config.start();
     loop {
         show.router.step(None).map_err(io::Error::other)?;
     }
 }
 
-/// `alone`: it has the last processor for itself and its worker, the load the others.
+/// Starts the show as a process. With `alone`, it and its worker get the last processor, and the
+/// load generator the others.
 fn subject(name: &str, folder: &str, beside: bool, alone: bool) -> io::Result<Subject> {
     let program = std::env::current_exe()?;
     let beside = if beside { "beside" } else { "through" };
@@ -313,7 +317,7 @@ fn forwarder(alone: bool) -> io::Result<Subject> {
     })
 }
 
-/// The least that a process with Python in it can do: no router, no worker, one path.
+/// The minimum for a process with Python in it: no router, no worker, one path.
 const PYTHON_LOOP: &str = "
 import socket, struct, sys
 source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -352,12 +356,12 @@ fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
         subjects.extend(midimonster(folder, alone)?);
         Ok(subjects)
     };
-    // How much: load and subject on all processors.
-    let mut figures: Vec<(Vec<[f64; 3]>, Vec<Latencies>)> = Vec::new();
+    // Throughput, with load and subject on all processors.
+    let mut results: Vec<(Vec<[f64; 3]>, Vec<Latencies>)> = Vec::new();
     for _ in 0..rounds {
         let mut subjects = start(false)?;
-        figures.resize_with(subjects.len(), Default::default);
-        for (subject, (rates, _)) in subjects.iter_mut().zip(&mut figures) {
+        results.resize_with(subjects.len(), Default::default);
+        for (subject, (rates, _)) in subjects.iter_mut().zip(&mut results) {
             let mut rate = |in_flight: u64, messages: u64| -> io::Result<f64> {
                 let mut sum = Throughput::default();
                 load::in_flight(subject, Shape::Float, messages, in_flight, &mut sum)?;
@@ -367,13 +371,13 @@ fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
             rates.push([rate(1, messages / 8)?, rate(16, messages)?, rate(64, messages)?]);
         }
     }
-    // How soon: the subject, with its worker, on one processor, and the load on the others, as
-    // where OSC is forwarded without a script.
+    // Latency, with the subject and its worker on one processor and the load on the others, as in
+    // the benchmark that forwards OSC without a script.
     let measured = std::thread::scope(|scope| {
         let latencies = || -> io::Result<()> {
             floor::messages::pin(0, false);
             for _ in 0..rounds {
-                for (subject, (_, latencies)) in start(true)?.iter_mut().zip(&mut figures) {
+                for (subject, (_, latencies)) in start(true)?.iter_mut().zip(&mut results) {
                     let (count, mut sum) = (if quick { 500 } else { 2_000 }, Latencies::default());
                     load::at_rate(subject, Shape::Float, count, 1_000, &mut sum)?;
                     latencies.push(sum);
@@ -394,9 +398,10 @@ fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
         "{:<12} {:>12} {:>12} {:>12} | {:>8} {:>8} {:>8}",
         "messages/s", "1 in flight", "16", "64", "p50 µs", "p99 µs", "max µs"
     );
-    for (name, (rates, latencies)) in names.iter().zip(&mut figures) {
-        let rate = |at: usize| median(rates.iter().map(|rates| rates[at]));
-        let mut percentile = |part| median(latencies.iter_mut().map(|it| it.percentile(part)));
+    for (name, (rates, latencies)) in names.iter().zip(&mut results) {
+        let rate = |index: usize| median(rates.iter().map(|rates| rates[index]));
+        let mut percentile =
+            |part| median(latencies.iter_mut().map(|latency| latency.percentile(part)));
         println!(
             "{name:<12} {:>12.0} {:>12.0} {:>12.0} | {:>8.1} {:>8.1} {:>8.1}",
             rate(0),
@@ -410,12 +415,12 @@ fn through_osc(folder: &str, quick: bool) -> io::Result<()> {
     Ok(())
 }
 
-// ---- the others, meanwhile ----------------------------------------------------------------
+// ---- other routes -------------------------------------------------------------------------
 
-/// The workers of a process: its children.
+/// The workers of a show: the children of its process.
 fn workers(process: u32) -> Vec<u32> {
-    let listed = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let parent = |number: &u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
         stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
@@ -436,7 +441,7 @@ fn others(folder: &str, quick: bool) -> io::Result<()> {
     slice(&mut subject)?;
     for _ in 0..rounds {
         all[0].push(slice(&mut subject)?);
-        // Handlers that sleep for all of the next slice.
+        // Handlers that sleep during the whole next slice.
         let mut datagram = Vec::new();
         for _ in 0..seconds + 1 {
             consort_osc::MessageBuilder::new(&mut datagram, "/sleep")
@@ -451,37 +456,40 @@ fn others(folder: &str, quick: bool) -> io::Result<()> {
         let process = subject.id();
         let killer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(seconds * 300));
-            let before = workers(process);
-            for worker in &before {
+            let killed = workers(process);
+            for worker in &killed {
                 let _ = Command::new("kill").args(["-KILL", &worker.to_string()]).status();
             }
             let start = Instant::now();
-            // Looking costs time of its own, so not too often.
-            while !workers(process).iter().any(|worker| !before.contains(worker)) {
+            // Polling takes time itself, so it is not done too often.
+            while !workers(process).iter().any(|worker| !killed.contains(worker)) {
                 std::thread::sleep(Duration::from_millis(25));
             }
             start.elapsed()
         });
         all[2].push(slice(&mut subject)?);
-        let again = killer.join().map_err(|_| io::Error::other("the killer panicked"))?;
-        println!("killed worker: another process after {again:.1?}");
+        let restart = killer.join().map_err(|_| io::Error::other("the killer panicked"))?;
+        println!("killed worker: another process after {restart:.1?}");
     }
     println!("\nOSC → OSC at 1,000/s beside a script: median of {rounds} rounds of {seconds} s");
-    let mut before = 0.0;
-    for (name, figures) in ["idle script", "sleeping handler", "killed worker"].iter().zip(&mut all)
+    let mut reference = 0.0;
+    for (name, latencies) in
+        ["idle script", "sleeping handler", "killed worker"].iter().zip(&mut all)
     {
-        let mut percentile = |part| median(figures.iter_mut().map(|it| it.percentile(part)));
+        let mut percentile =
+            |part| median(latencies.iter_mut().map(|latency| latency.percentile(part)));
         let (p50, p99) = (percentile(0.5), percentile(0.99));
-        if before == 0.0 {
-            before = p99;
+        if reference == 0.0 {
+            reference = p99;
         }
-        println!("  {name:<17} p50 {p50:>6.1} µs  p99 {p99:>6.1} µs  {:.2} ×", p99 / before);
+        println!("  {name:<17} p50 {p50:>6.1} µs  p99 {p99:>6.1} µs  {:.2} ×", p99 / reference);
     }
     Ok(())
 }
 
-// ---- sixteen ------------------------------------------------------------------------------
+// ---- start --------------------------------------------------------------------------------
 
+/// The resident and the proportional memory of a process, in kB.
 fn memory(process: u32) -> io::Result<(u64, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
     let field = |name: &str| {
@@ -492,28 +500,31 @@ fn memory(process: u32) -> io::Result<(u64, u64)> {
 }
 
 fn start_of_sixteen(folder: &str) -> io::Result<()> {
-    println!("\n16 instances, from the start of the router until all are imported");
+    println!("\n16 instances, from the start of the router until all imports are finished");
     for round in 1..=3 {
-        let mut stage = TestShow::new();
-        stage.directory = folder.into();
+        let mut show_config = TestShow::new();
+        show_config.directory = folder.into();
         let python = interpreter();
         let names: Vec<String> = (0..16).map(|number| format!("py{number}")).collect();
         for name in &names {
             let options = [("module", "script"), ("python", python.as_str())];
-            stage.instance(&python::DESCRIPTOR, name, &options);
-            stage.map("probe.go", &format!("{name}.script.go"));
+            show_config.instance(&python::DESCRIPTOR, name, &options);
+            show_config.map("probe.go", &format!("{name}.script.go"));
         }
         let start = Instant::now();
-        let mut show = stage.start();
+        let mut show = show_config.start();
         show.until("all are up", |show| names.iter().all(|name| show.state(name) == State::Up));
-        let took = start.elapsed();
-        let memories: Vec<(u64, u64)> =
-            workers(std::process::id()).into_iter().filter_map(|it| memory(it).ok()).collect();
-        let most = memories.iter().map(|it| it.0).max().unwrap_or(0);
-        let share = memories.iter().map(|it| it.1).sum::<u64>() / memories.len().max(1) as u64;
+        let start_time = start.elapsed();
+        let memories: Vec<(u64, u64)> = workers(std::process::id())
+            .into_iter()
+            .filter_map(|worker| memory(worker).ok())
+            .collect();
+        let most = memories.iter().map(|(resident, _)| *resident).max().unwrap_or(0);
+        let share =
+            memories.iter().map(|(_, share)| share).sum::<u64>() / memories.len().max(1) as u64;
         println!(
-            "  round {round}: {took:>7.0?} (budget 1.5 s); {} processes, at most {:.1} MB resident \
-             each (budget 20 MB), {:.1} MB without what they share",
+            "  round {round}: {start_time:>7.0?} (budget 1.5 s); {} processes, at most {:.1} MB resident \
+             each (budget 20 MB), {:.1} MB proportionally",
             memories.len(),
             most as f64 / 1_000.0,
             share as f64 / 1_000.0

@@ -1,12 +1,13 @@
-//! The nine functions of the module, row by row of the table of what MIDIMonster does.
+//! The nine functions of the module `midimonster` behave as in MIDIMonster.
 #![allow(missing_docs)]
 
 mod python_support;
 
 use python_support::Rig;
 
-/// Runs `body` in a handler; whatever it passes to `show` is printed.
-fn shown(source: &str, expected: &[&str]) {
+/// Calls the handler `go` of a script, and checks what it prints before the line `end`.
+#[track_caller]
+fn assert_prints(source: &str, expected: &[&str]) {
     let rig = Rig::script(source).map(
         "probe.go > py.script.go
          py.out > probe.out
@@ -15,8 +16,8 @@ fn shown(source: &str, expected: &[&str]) {
     let running = rig.start();
     running.send("go", 0.5);
     running.printed("end");
-    let witness = running.stop();
-    witness.look(|seen| {
+    let monitor = running.stop();
+    monitor.inspect(|seen| {
         let mut lines = seen.lines();
         assert_eq!(lines.pop(), Some("end"));
         assert_eq!(lines, expected, "{:?}", seen.log);
@@ -33,7 +34,7 @@ def attempt(function, *arguments):
 ";
 
 #[test]
-fn a_handler_puts_out() {
+fn a_handler_outputs_values() {
     let rig = Rig::script(
         "import midimonster\ndef in1(value):\n    midimonster.output('out1', 1 - value)\n",
     )
@@ -54,14 +55,14 @@ def go(value):
         print(midimonster.output('out', each), midimonster.outputvalue('out'))
     print('end')
 ";
-    shown(
+    assert_prints(
         source,
         &["None 0.5", "None 1.0", "None 0.0", "None 1.0", "None 1.0", "None 0.0", "None 0.001"],
     );
 }
 
 #[test]
-fn output_wants_a_number_and_a_name() {
+fn output_requires_a_name_and_a_number() {
     let source = format!(
         "{TRY}
 class Number:
@@ -81,11 +82,11 @@ def go(value):
 "
     );
     let error = "TypeError";
-    shown(&source, &[error, error, error, error, error, error, "None", "None", "0.75"]);
+    assert_prints(&source, &[error, error, error, error, error, error, "None", "None", "0.75"]);
 }
 
 #[test]
-fn values_are_mirrored() {
+fn values_can_be_queried() {
     let source = format!(
         "{TRY}
 def go(value):
@@ -98,7 +99,7 @@ def go(value):
     print('end')
 "
     );
-    shown(&source, &["0.0 0.0", "0.25 0.0", "None None", "TypeError", "TypeError"]);
+    assert_prints(&source, &["0.0 0.0", "0.25 0.0", "None None", "TypeError", "TypeError"]);
 }
 
 #[test]
@@ -113,11 +114,11 @@ def go(value):
         running.send("go", value);
     }
     running.printed("0.75 0.25");
-    running.witness.look(|seen| assert_eq!(seen.lines(), ["0.5 0.0", "0.25 0.5", "0.75 0.25"]));
+    running.monitor.inspect(|seen| assert_eq!(seen.lines(), ["0.5 0.0", "0.25 0.5", "0.75 0.25"]));
 }
 
 #[test]
-fn inputs_without_a_handler_are_known() {
+fn inputs_without_a_handler_are_stored() {
     let source = "
 import midimonster
 def go(value):
@@ -149,11 +150,11 @@ def go(value):
     thread.join()
     midimonster.interval(tick, 10)
 ";
-    shown(source, &["None", "script.go", "thread None", "interval None"]);
+    assert_prints(source, &["None", "script.go", "thread None", "interval None"]);
 }
 
 #[test]
-fn channels_are_those_of_imports_then_those_of_mappings() {
+fn channels_lists_those_of_imports_then_those_of_mappings() {
     let source = "
 import midimonster
 midimonster.output('later', 1)
@@ -163,11 +164,11 @@ def go(value):
     print(midimonster.channels())
     print('end')
 ";
-    shown(source, &["['later', 'out']", "['later', 'out', 'script.go', 'other']"]);
+    assert_prints(source, &["['later', 'out']", "['later', 'out', 'script.go', 'other']"]);
 }
 
 #[test]
-fn what_imports_put_out_is_sent_once_in_order() {
+fn outputs_of_imports_are_sent_once_in_order() {
     let source = "
 import midimonster
 midimonster.output('b', 0.1)
@@ -188,8 +189,9 @@ def go(value):
     running.send("go", 1.0);
     running.values("c", 1);
     running.printed("0.3 0.0 None");
-    running.witness.look(|seen| {
-        let values: Vec<_> = seen.values.iter().map(|it| (it.0.as_str(), it.1)).collect();
+    running.monitor.inspect(|seen| {
+        let values: Vec<_> =
+            seen.values.iter().map(|(name, value, _)| (name.as_str(), *value)).collect();
         assert_eq!(values, [("b", 0.3), ("a", 0.2), ("c", 0.3)]);
     });
 }
@@ -220,7 +222,7 @@ def go(value):
 }
 
 #[test]
-fn intervals_check_what_they_are_given() {
+fn interval_checks_its_arguments() {
     let source = format!(
         "{TRY}
 def tick():
@@ -239,12 +241,15 @@ def go(value):
 "
     );
     let error = "TypeError";
-    shown(&source, &[error, error, error, error, "ValueError", "None", "None", "None", "None"]);
+    assert_prints(
+        &source,
+        &[error, error, error, error, "ValueError", "None", "None", "None", "None"],
+    );
 }
 
 #[test]
 fn intervals_are_steady() {
-    // The script itself says when each tick came, by its own clock.
+    // The script prints the time of each tick by its own clock.
     let source = "
 import midimonster
 from time import monotonic
@@ -265,12 +270,12 @@ def go(value):
     let running = Rig::script(source).map("probe.go > py.script.go").start();
     running.send("go", 1.0);
     running.printed("end");
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         let lines = seen.lines();
-        for (at, line) in lines[..8].iter().enumerate() {
-            // Late on a busy machine, but never early, and lateness is not carried on.
+        for (index, line) in lines[..8].iter().enumerate() {
+            // A tick may be late on a busy machine, but never early, and delays do not add up.
             let time: i64 = line.parse().unwrap();
-            assert!(time >= (at as i64 + 1) * 50, "{lines:?}");
+            assert!(time >= (index as i64 + 1) * 50, "{lines:?}");
         }
     });
 }
@@ -287,17 +292,17 @@ def tick():
         time.sleep(0.2)
     if len(times) == 4:
         midimonster.interval(tick, 0)
-        # Had the missed ones been made up for, these would have come at once.
+        # If missed ticks were made up for one by one, these would have come at once.
         print(times[3] - times[1] >= 0.019)
         print('end')
 def go(value):
     midimonster.interval(tick, 20)
 ";
-    shown(source, &["True"]);
+    assert_prints(source, &["True"]);
 }
 
 #[test]
-fn the_key_of_an_interval_is_compared_by_value() {
+fn interval_functions_are_compared_by_value() {
     let source = "
 import midimonster
 class Clock:
@@ -310,7 +315,7 @@ def go(value):
     midimonster.interval(clock.tick, 86400000)
     midimonster.interval(clock.tick, 10)
 ";
-    shown(source, &["tick"]);
+    assert_prints(source, &["tick"]);
 }
 
 #[test]
@@ -326,7 +331,7 @@ midimonster.interval(tick, 20)
 }
 
 #[test]
-fn cleanup_handlers_are_handed_back() {
+fn cleanup_handler_returns_the_previous_one() {
     let source = format!(
         "{TRY}
 def one(): pass
@@ -341,11 +346,11 @@ def go(value):
     print('end')
 "
     );
-    shown(&source, &["None", "True", "TypeError", "TypeError", "True", "None"]);
+    assert_prints(&source, &["None", "True", "TypeError", "TypeError", "True", "None"]);
 }
 
 #[test]
-fn what_a_cleanup_handler_puts_out_is_routed() {
+fn outputs_of_a_cleanup_handler_are_routed() {
     let source = "
 import midimonster
 def last():
@@ -358,15 +363,15 @@ def go(value):
     let running = Rig::script(source).map("probe.go > py.script.go\npy.out > probe.out").start();
     running.send("go", 0.5);
     running.values("out", 1);
-    let witness = running.stop();
-    witness.look(|seen| {
-        assert_eq!(seen.of("out"), [0.5, 0.125]);
+    let monitor = running.stop();
+    monitor.inspect(|seen| {
+        assert_eq!(seen.values_of("out"), [0.5, 0.125]);
         assert_eq!(seen.lines(), ["cleaning None 0.5"]);
     });
 }
 
 #[test]
-fn outputs_trigger_no_handler_of_their_own_unless_mapped_back() {
+fn an_output_calls_no_handler_of_its_instance_unless_mapped_back() {
     let source = "
 import midimonster
 def go(value):
@@ -384,5 +389,5 @@ def echo(value):
     let running = rig.start();
     running.send("go", 0.5);
     running.printed("end");
-    running.stop().look(|seen| assert_eq!(seen.lines(), ["echo 0.5", "end"]));
+    running.stop().inspect(|seen| assert_eq!(seen.lines(), ["echo 0.5", "end"]));
 }

@@ -1,4 +1,4 @@
-//! What the fuzzer has found worth keeping, once more; and the shows under `examples/`.
+//! Replays the corpora of the fuzz targets, and checks the shows under `examples/`.
 
 use std::path::Path;
 
@@ -13,26 +13,27 @@ fn replay(name: &str, run: fn(&[u8])) {
         run(&std::fs::read(&path).expect("a file"));
         count += 1;
     }
-    assert!(count > 5, "{} is nearly empty", folder.display());
+    assert!(count > 5, "{} has too few files", folder.display());
 }
 
 #[test]
-fn the_protocols_corpus() {
+fn the_corpus_of_the_protocol() {
     replay("python_protocol", python::protocol::fuzz);
 }
 
 #[test]
-fn the_scanners_corpus() {
+fn the_corpus_of_the_scanner() {
     replay("python_scan", python::scan::fuzz);
 }
 
 #[test]
-fn the_examples_pass_check_without_a_word() {
+fn the_examples_have_no_diagnostics() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     for name in ["arpeggiator", "lfo", "socket-bridge", "memory"] {
         let file = folder.join(format!("python-{name}")).join("show.cfg");
         let loaded = load(&file, &[], BACKENDS);
-        let said: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
-        assert!(said.is_empty() && loaded.show.is_some(), "{name}: {said:?}");
+        let messages: Vec<_> =
+            loaded.diagnostics.iter().map(|diagnostic| &diagnostic.message).collect();
+        assert!(messages.is_empty() && loaded.show.is_some(), "{name}: {messages:?}");
     }
 }

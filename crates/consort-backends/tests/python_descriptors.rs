@@ -1,5 +1,5 @@
-//! Scripts, and what starts their interpreters, with descriptors: those of ours that they close
-//! or write to, sockets of all kinds, the terminal.
+//! File descriptors: scripts, and wrappers of the interpreter, that close or write to the worker's
+//! pipes; sockets of all kinds; the terminal.
 #![allow(missing_docs)]
 
 mod python_support;
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use python_support::{DEADLINE, Rig, interpreter};
 
 #[test]
-fn a_script_that_closes_all_descriptors_and_hangs_is_started_again() {
+fn a_script_that_closes_all_descriptors_and_hangs_is_restarted() {
     let source = "
 import midimonster, os, time
 def go(value):
@@ -24,13 +24,18 @@ def again(value):
 ";
     let running = Rig::handlers(source).start();
     running.send("go", 0.5);
-    running.logged(&["WARN", "py", "closed the pipe to the show and runs on", "started again"]);
+    running.logged(&[
+        "WARN",
+        "py",
+        "closed the pipe to consort but its process still runs",
+        "restarting",
+    ]);
     running.send("again", 0.25);
     assert_eq!(running.values("out", 1), [0.25]);
 }
 
 #[test]
-fn a_script_that_closes_all_descriptors_is_told() {
+fn a_script_that_closes_all_descriptors_is_reported() {
     let source = "
 import midimonster, os
 def go(value):
@@ -40,14 +45,14 @@ def again(value):
 ";
     let running = Rig::handlers(source).start();
     running.send("go", 0.5);
-    running.logged(&["WARN", "py", "has closed a pipe that is not its own"]);
-    running.logged(&["WARN", "py", "started again"]);
+    running.logged(&["WARN", "py", "the script closed the pipe that connects it to consort"]);
+    running.logged(&["WARN", "py", "restarting"]);
     running.send("again", 0.25);
     assert_eq!(running.values("out", 1), [0.25]);
 }
 
 #[test]
-fn a_script_that_writes_to_a_descriptor_of_ours_is_started_again() {
+fn a_script_that_writes_to_the_workers_pipe_is_restarted() {
     let source = "
 import midimonster, os
 def go(value):
@@ -62,13 +67,18 @@ def again(value):
     let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.send("again", 0.5);
-    running.logged(&["WARN", "py", "does not speak the protocol", "started again"]);
+    running.logged(&[
+        "WARN",
+        "py",
+        "received invalid data from the script's process",
+        "restarting",
+    ]);
     running.send("again", 0.25);
-    running.wait("an answer", |seen| seen.of("out").contains(&0.25));
+    running.wait("an answer", |seen| seen.values_of("out").contains(&0.25));
 }
 
 #[test]
-fn processes_of_a_script_hold_none_of_our_descriptors() {
+fn processes_of_a_script_inherit_no_descriptors_of_the_worker() {
     let source = "
 import midimonster, os, subprocess, sys
 def link(number):
@@ -112,23 +122,23 @@ def again(value): pass
     running.send("go", 0.5);
     running.printed("end");
     let (subprocess, fork) = ("subprocess []", "fork []");
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         let expected = ["ours 2", subprocess, subprocess, fork, fork, "end"];
         assert_eq!(seen.lines(), expected, "{:?}", seen.log);
     });
 }
 
 #[test]
-fn a_managed_thing_whose_fileno_raises_is_dropped() {
+fn a_managed_object_whose_fileno_raises_is_removed() {
     let source = "
 import midimonster, socket
 left, right = socket.socketpair()
 class Connection:
     def __init__(self, sock): self.sock = sock
     def fileno(self): return self.sock.fileno()
-    def __repr__(self): raise RuntimeError('no words')
+    def __repr__(self): raise RuntimeError('no text')
 connection = Connection(left)
-def read(it): midimonster.output('out', it.sock.recv(10)[0] / 100)
+def read(conn): midimonster.output('out', conn.sock.recv(10)[0] / 100)
 midimonster.manage(read, connection)
 def go(value):
     right.send(bytes([50]))
@@ -142,17 +152,17 @@ def again(value):
     running.send("again", 0.5);
     running.logged(&["WARN", "py", "was closed while it was managed", "`read`"]);
     running.send("go", 0.5);
-    running.stop().look(|seen| assert_eq!(seen.logged(&["started again"]), 0, "{:?}", seen.log));
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["restarting"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn another_object_of_the_same_descriptor_ends_its_watch() {
+fn another_object_with_the_same_descriptor_cancels_its_handler() {
     let source = "
 import midimonster, socket
 left, right = socket.socketpair()
 class Connection:
     def fileno(self): return left.fileno()
-def read(it): midimonster.output('out', left.recv(10)[0] / 100)
+def read(conn): midimonster.output('out', left.recv(10)[0] / 100)
 midimonster.manage(read, Connection())
 right.send(bytes([50]))
 def go(value):
@@ -163,7 +173,7 @@ def again(value): midimonster.output('out', value)
 ";
     let running = Rig::handlers(source).start();
     assert_eq!(running.values("out", 1), [0.5]);
-    // Each is waited for: the worker has looked at its sockets when the last comes.
+    // When the last of these values arrives, the worker has polled its sockets in between.
     for (step, channel) in ["go", "again", "again"].into_iter().enumerate() {
         running.send(channel, 0.25);
         running.values("out", step + 2);
@@ -172,7 +182,7 @@ def again(value): midimonster.output('out', value)
 }
 
 #[test]
-fn a_new_socket_with_an_old_number_waits_for_data_of_its_own() {
+fn a_new_socket_with_a_reused_descriptor_gets_only_its_own_data() {
     let source = "
 import midimonster, os, socket
 pairs = [socket.socketpair() for _ in range(2)]
@@ -198,13 +208,13 @@ def again(value): pairs[-1][1].send(b'yes')
 ";
     let running = Rig::handlers(source).start();
     running.send("go", 0.25);
-    running.wait("both", |seen| seen.of("out").len() == 2);
+    running.wait("both", |seen| seen.values_of("out").len() == 2);
     running.send("again", 1.0);
     running.printed("later b'yes'");
 }
 
 #[test]
-fn what_closes_descriptors_before_the_interpreter_starts_is_found_out() {
+fn a_wrapper_that_closes_descriptors_is_reported() {
     let rig = Rig::new().file("script.py", "");
     let wrapper = rig.path().join("wrapper");
     let python = interpreter();
@@ -218,12 +228,12 @@ fn what_closes_descriptors_before_the_interpreter_starts_is_found_out() {
     std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
     let python = wrapper.to_str().unwrap();
     let running = rig.python("py", &[("module", "script"), ("python", python)]).launch();
-    running.logged(&["WARN", "py", "is closed: what starts this interpreter must leave it open"]);
-    running.logged(&["WARN", "py", "is no Python that runs here", "exit status 1"]);
+    running.logged(&["WARN", "py", "is closed; what starts this interpreter must leave it open"]);
+    running.logged(&["WARN", "py", "is not a working Python interpreter", "exited with status 1"]);
 }
 
 #[test]
-fn a_listening_socket_and_those_it_accepts() {
+fn listening_and_accepted_sockets_can_be_managed() {
     let source = "
 import midimonster, socket
 server = socket.socket()
@@ -247,7 +257,7 @@ def again(value): pass
 ";
     let running = Rig::handlers(source).start();
     running.wait("the port", |seen| seen.lines().iter().any(|line| line.starts_with("port ")));
-    let port: u16 = running.witness.look(|seen| seen.lines()[0][5..].parse().unwrap());
+    let port: u16 = running.monitor.inspect(|seen| seen.lines()[0][5..].parse().unwrap());
     let mut clients: Vec<_> =
         (0..3).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     for client in &mut clients {
@@ -258,13 +268,15 @@ def again(value): pass
         assert_eq!(&answer, b"WORD");
     }
     drop(clients);
-    running.wait("all gone", |seen| seen.lines().iter().filter(|it| **it == "gone").count() == 3);
-    running.stop().look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+    running.wait("three closed connections", |seen| {
+        seen.lines().iter().filter(|line| **line == "gone").count() == 3
+    });
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
 
-/// Not a test of its own: what the next one runs on a terminal.
+/// Not a test by itself: the next test runs it on a terminal.
 #[test]
-fn core_on_a_terminal() {
+fn router_on_a_terminal() {
     if std::env::var_os("CONSORT_TEST_TERMINAL").is_none() {
         return;
     }
@@ -286,12 +298,12 @@ def again(value): midimonster.output('out', value)
 }
 
 #[test]
-fn a_script_that_reads_from_the_terminal_is_not_frozen() {
+fn a_script_that_reads_from_the_terminal_is_not_stopped() {
     let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
     let done = Command::new(interpreter())
         .args(["-c", spawn])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "core_on_a_terminal", "--nocapture"])
+        .args(["--exact", "router_on_a_terminal", "--nocapture"])
         .env("CONSORT_TEST_TERMINAL", "1")
         .stdin(Stdio::null())
         .output()

@@ -1,5 +1,4 @@
-//! Scripts and interpreters that are broken: the show goes on, and one message says what is
-//! the matter.
+//! Faulty scripts and interpreters: the show continues, and one message states the cause.
 #![allow(missing_docs)]
 
 mod python_support;
@@ -9,33 +8,33 @@ use std::os::unix::fs::PermissionsExt;
 use consort_router::State;
 use python_support::{Rig, Running, interpreter};
 
-const FINE: &str = "
+const GOOD: &str = "
 import midimonster
 def go(value):
     midimonster.output('out', value)
 ";
 
-/// A show with a broken script `bad` (channels `bad.script.go`, `bad.script.again`,
-/// `bad.out`) and a good one beside it.
-fn beside(source: &str) -> Rig {
+/// A show with a faulty script `bad` (channels `bad.script.go`, `bad.script.again`,
+/// `bad.out`) and a working one, `good`.
+fn with_good_script(source: &str) -> Rig {
     Rig::new()
         .file("script.py", source)
-        .file("fine.py", FINE)
+        .file("good.py", GOOD)
         .python("bad", &[("module", "script")])
-        .python("good", &[("module", "fine")])
+        .python("good", &[("module", "good")])
         .map(
             "probe.go > bad.script.go
              probe.again > bad.script.again
              bad.out > probe.bad
-             probe.good > good.fine.go
+             probe.good > good.good.go
              good.out > probe.good_out",
         )
 }
 
 /// The good script still answers.
 #[track_caller]
-fn goes_on(running: &Running) {
-    let before = running.witness.look(|seen| seen.of("good_out").len());
+fn assert_good_answers(running: &Running) {
+    let before = running.monitor.inspect(|seen| seen.values_of("good_out").len());
     running.send("good", 0.5);
     running.values("good_out", before + 1);
 }
@@ -51,19 +50,21 @@ def inner(value):
 def again(value):
     midimonster.output('out', midimonster.inputvalue('script.go'))
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     for step in 0..120 {
         running.send("go", f64::from(step) / 128.0);
     }
     running.send("again", 1.0);
     assert_eq!(running.values("bad", 1), [119.0 / 128.0]);
-    goes_on(&running);
+    assert_good_answers(&running);
     let live = running.handle.live();
     assert_eq!(live.counters(live.find_instance("bad").unwrap()).errors, 120);
-    running.stop().look(|seen| {
+    running.stop().inspect(|seen| {
         let parts = ["ERROR", "bad", "the handler of `script.go` failed", "in inner", "number 0.0"];
         assert_eq!(seen.logged(&parts), 1, "{:?}", seen.log);
-        for count in ["10 times so far", "100 times so far", "120 times so far"] {
+        for count in
+            ["occurred 10 times so far", "occurred 100 times so far", "occurred 120 times so far"]
+        {
             assert_eq!(seen.logged(&["ERROR", "bad", count, "ValueError"]), 1, "{:?}", seen.log);
         }
         assert_eq!(seen.logged(&["ERROR"]), 4, "{:?}", seen.log);
@@ -71,7 +72,7 @@ def again(value):
 }
 
 #[test]
-fn different_errors_are_told_apart() {
+fn different_errors_are_distinguished() {
     let source = "
 def go(value):
     if value < 0.5:
@@ -79,25 +80,25 @@ def go(value):
     raise KeyError('other')
 def again(value): 1 / 0
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     for value in [0.1, 0.6, 0.1, 0.6] {
         running.send("go", value);
         running.send("again", value);
     }
     running.logged(&["ZeroDivisionError"]);
-    goes_on(&running);
-    running.stop().look(|seen| {
+    assert_good_answers(&running);
+    running.stop().inspect(|seen| {
         for (error, count) in [("ValueError", 2), ("KeyError", 2), ("ZeroDivisionError", 4)] {
             assert_eq!(seen.logged(&["Traceback", error]), 1, "{:?}", seen.log);
-            let count = format!("{count} times so far");
+            let count = format!("occurred {count} times so far");
             assert_eq!(seen.logged(&[&count, error]), 1, "{:?}", seen.log);
         }
     });
 }
 
 #[test]
-fn a_handler_with_two_parameters() {
-    let running = beside("def go(one, two): pass\ndef again(value): pass\n").start();
+fn a_handler_with_two_parameters_is_reported() {
+    let running = with_good_script("def go(one, two): pass\ndef again(value): pass\n").start();
     running.send("go", 0.5);
     running.logged(&[
         "ERROR",
@@ -105,11 +106,11 @@ fn a_handler_with_two_parameters() {
         "`script.go`",
         "missing 1 required positional argument: 'two'",
     ]);
-    goes_on(&running);
+    assert_good_answers(&running);
 }
 
 #[test]
-fn errors_of_intervals_sockets_and_cleanup_handlers() {
+fn errors_in_intervals_sockets_and_cleanup_handlers_are_reported() {
     let source = "
 import midimonster
 import socket
@@ -126,80 +127,84 @@ right.send(b'x')
 def go(value): midimonster.output('out', value)
 def again(value): pass
 ";
-    let running = beside(source).start();
-    running.logged(&["interval's function `tick`", "in tick"]);
-    running.logged(&["socket handler `read`", "in read"]);
+    let running = with_good_script(source).start();
+    running.logged(&["the interval function `tick` failed", "in tick"]);
+    running.logged(&["the socket handler `read` failed", "in read"]);
     running.send("go", 0.5);
     running.values("bad", 1);
-    goes_on(&running);
-    running.stop().look(|seen| {
-        assert_eq!(seen.logged(&["clean-up handler `clean`", "in clean"]), 1);
+    assert_good_answers(&running);
+    running.stop().inspect(|seen| {
+        assert_eq!(seen.logged(&["the cleanup handler `clean` failed", "in clean"]), 1);
         assert_eq!(seen.logged(&["Traceback", "in tick"]), 1);
     });
 }
 
 #[test]
-fn sys_exit_in_a_handler_is_a_traceback() {
+fn sys_exit_in_a_handler_is_reported_with_its_traceback() {
     let source = "
 import midimonster, sys
 def go(value): sys.exit('enough')
 def again(value): midimonster.output('out', value)
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     running.send("go", 0.5);
     running.logged(&["ERROR", "bad", "Traceback", "SystemExit: enough"]);
     running.send("again", 0.25);
     assert_eq!(running.values("bad", 1), [0.25]);
-    goes_on(&running);
+    assert_good_answers(&running);
 }
 
 #[test]
-fn sys_exit_while_importing_ends_the_instance() {
-    let running = beside("import sys\nprint('here')\nsys.exit('not today')\n").launch();
+fn sys_exit_during_an_import_ends_the_instance() {
+    let running = with_good_script("import sys\nprint('here')\nsys.exit('not today')\n").launch();
     running.wait_state("bad", |state| matches!(state, State::Failed(_)));
     running.wait_up("good");
-    goes_on(&running);
-    running.logged(&["ERROR", "bad", "`script` ended it with sys.exit (not today)"]);
+    assert_good_answers(&running);
+    running.logged(&[
+        "ERROR",
+        "bad",
+        "the module `script` called sys.exit during its import: not today",
+    ]);
     running.printed("here");
     running.send("go", 0.5);
-    goes_on(&running);
-    running.stop().look(|seen| {
+    assert_good_answers(&running);
+    running.stop().inspect(|seen| {
         assert_eq!(seen.lines(), ["here"], "no second start");
         assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log);
     });
 }
 
 #[test]
-fn os_exit_in_a_handler_is_followed_by_another_start() {
+fn os_exit_in_a_handler_restarts_the_worker() {
     let source = "
 import midimonster, os
 midimonster.output('out', 1)
 def go(value): os._exit(7)
 def again(value): midimonster.output('out', value)
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     running.values("bad", 1);
     running.send("go", 0.5);
-    running.logged(&["WARN", "bad", "ended with exit status 7", "started again"]);
+    running.logged(&["WARN", "bad", "exited with status 7", "restarting"]);
     running.values("bad", 2);
     running.send("again", 0.25);
     assert_eq!(running.values("bad", 3), [1.0, 1.0, 0.25]);
-    goes_on(&running);
+    assert_good_answers(&running);
 }
 
 #[test]
-fn os_exit_while_importing_backs_off() {
-    let running = beside("import os\nos._exit(3)\n").launch();
+fn os_exit_during_an_import_backs_off() {
+    let running = with_good_script("import os\nos._exit(3)\n").launch();
     running.wait_up("good");
-    let again = |pause| ["bad", "exit status 3", pause];
-    for pause in ["again in 100ms", "again in 200ms", "again in 400ms"] {
-        running.logged(&again(pause));
+    let restart = |pause| ["bad", "exited with status 3", pause];
+    for pause in ["restarting in 100ms", "restarting in 200ms", "restarting in 400ms"] {
+        running.logged(&restart(pause));
     }
-    goes_on(&running);
+    assert_good_answers(&running);
 }
 
 #[test]
-fn a_handler_that_sleeps_for_ever_holds_nobody_up() {
+fn a_handler_that_sleeps_forever_blocks_no_other_instance() {
     let source = "
 import midimonster, time
 def go(value):
@@ -208,33 +213,34 @@ def go(value):
         time.sleep(1000)
 def again(value): pass
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     running.send("go", 0.5);
-    // What was put out before the sleep has left.
+    // The output from before the sleep has been sent.
     assert_eq!(running.values("bad", 1), [0.5]);
     for _ in 0..100 {
-        goes_on(&running);
+        assert_good_answers(&running);
     }
-    running.logged(&["WARN", "bad", "has not answered for 5s"]);
-    goes_on(&running);
-    running.stop().look(|seen| {
-        let parts = ["ERROR", "bad", "`script.go` was interrupted", "in go", "the show ends"];
+    running.logged(&["WARN", "bad", "has not responded for 5s"]);
+    assert_good_answers(&running);
+    running.stop().inspect(|seen| {
+        let parts =
+            ["ERROR", "bad", "`script.go` was interrupted", "in go", "the show is stopping"];
         assert_eq!(seen.logged(&parts), 1, "{:?}", seen.log);
         assert_eq!(seen.logged(&["did not clean up"]), 0, "{:?}", seen.log);
     });
 }
 
 #[test]
-fn an_import_that_sleeps_for_ever_holds_nobody_up() {
-    let running = beside("import time\nprint('asleep')\ntime.sleep(1000)\n").launch();
+fn an_import_that_sleeps_forever_blocks_no_other_instance() {
+    let running = with_good_script("import time\nprint('asleep')\ntime.sleep(1000)\n").launch();
     running.printed("asleep");
     running.wait_up("good");
-    goes_on(&running);
+    assert_good_answers(&running);
     assert_eq!(running.state("bad"), State::Starting);
 }
 
 #[test]
-fn a_fork_that_comes_back_is_ended() {
+fn a_forked_process_that_returns_from_its_handler_is_ended() {
     let source = "
 import midimonster, os
 def go(value):
@@ -250,16 +256,16 @@ def again(value):
     os.wait()
     midimonster.output('out', value)
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     running.send("go", 0.5);
     running.send("again", 0.75);
     assert_eq!(running.values("bad", 2), [0.5, 0.75]);
-    running.logged(&["WARN", "bad", "os.fork() came back from its handler and was ended"]);
-    goes_on(&running);
+    running.logged(&["WARN", "bad", "os.fork() returned from its handler and was ended"]);
+    assert_good_answers(&running);
 }
 
 #[test]
-fn an_endless_loop_of_outputs_leaves_the_others_their_turn() {
+fn an_endless_loop_of_outputs_does_not_starve_other_instances() {
     let source = "
 import midimonster
 def go(value):
@@ -269,14 +275,14 @@ def again(value): pass
 ";
     let rig = Rig::new()
         .file("script.py", source)
-        .file("fine.py", FINE)
+        .file("good.py", GOOD)
         .python("bad", &[("module", "script")])
-        .python("good", &[("module", "fine")])
-        .loopback("bay")
+        .python("good", &[("module", "good")])
+        .loopback("sink")
         .map(
             "probe.go > bad.script.go
-             bad.out > bay.dump
-             probe.good > good.fine.go
+             bad.out > sink.all
+             probe.good > good.good.go
              good.out > probe.good_out",
         );
     let running = rig.start();
@@ -286,13 +292,13 @@ def again(value): pass
     let flooded = |count| running.wait_state("bad", |_| live.counters(bad).incoming > count);
     flooded(10_000);
     for _ in 0..20 {
-        goes_on(&running);
+        assert_good_answers(&running);
     }
     flooded(live.counters(bad).incoming + 10_000);
 }
 
 #[test]
-fn allocating_without_end_is_a_memory_error() {
+fn unbounded_allocation_is_a_memory_error() {
     let source = "
 import midimonster
 kept = []
@@ -304,14 +310,14 @@ def again(value):
 ";
     let rig = Rig::new()
         .file("script.py", source)
-        .file("fine.py", FINE)
+        .file("good.py", GOOD)
         .python("bad", &[("module", "script"), ("memory", "256")])
-        .python("good", &[("module", "fine")])
+        .python("good", &[("module", "good")])
         .map(
             "probe.go > bad.script.go
              probe.again > bad.script.again
              bad.out > probe.bad
-             probe.good > good.fine.go
+             probe.good > good.good.go
              good.out > probe.good_out",
         );
     let running = rig.start();
@@ -320,11 +326,11 @@ def again(value):
     running.send("again", 0.5);
     let kept = running.values("bad", 1)[0] * 1000.0;
     assert!((8.0..=16.0).contains(&kept), "{kept} of 16 MiB each");
-    goes_on(&running);
+    assert_good_answers(&running);
 }
 
 #[test]
-fn a_hundred_megabytes_of_print_stop_nobody() {
+fn printing_a_hundred_megabytes_blocks_no_other_instance() {
     let source = "
 import midimonster
 def go(value):
@@ -333,35 +339,36 @@ def go(value):
     midimonster.output('out', value)
 def again(value): pass
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     running.send("go", 0.5);
     for _ in 0..50 {
-        goes_on(&running);
+        assert_good_answers(&running);
     }
     running.values("bad", 1);
-    running.wait("all that was printed", |seen| seen.printed_bytes == 100_000_000);
+    running.wait("all printed output", |seen| seen.printed_bytes == 100_000_000);
 }
 
 #[test]
-fn what_goes_to_standard_error_is_logged_line_by_line() {
+fn standard_error_is_logged_line_by_line() {
     let source = "
 import sys, warnings
 print('one', file=sys.stderr)
 sys.stderr.write('half ')
 sys.stderr.write('and half\\n')
-print('printed, with odd characters \\udc80')
+print('printed, with unusual characters \\udc80')
 def go(value): print('no line break', end='', flush=True)
 def again(value): pass
 ";
-    let running = beside(source).start();
+    let running = with_good_script(source).start();
     running.logged(&["WARN", "bad", "one"]);
     running.logged(&["WARN", "bad", "half and half"]);
-    running.printed("printed, with odd characters \\udc80");
+    running.printed("printed, with unusual characters \\udc80");
     running.send("go", 1.0);
-    goes_on(&running);
-    running.stop().look(|seen| assert!(seen.lines().contains(&"no line break")));
+    assert_good_answers(&running);
+    running.stop().inspect(|seen| assert!(seen.lines().contains(&"no line break")));
 }
 
+/// Writes an executable file that replaces the interpreter.
 fn program(rig: &Rig, text: &str) -> String {
     let path = rig.path().join("interpreter");
     std::fs::write(&path, text).unwrap();
@@ -369,68 +376,68 @@ fn program(rig: &Rig, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A show whose first instance has another interpreter.
+/// A show whose instance `bad` has another interpreter: the program `text`, else `python`.
 fn with_interpreter(text: Option<&str>, python: &str) -> Running {
-    let rig = Rig::new().file("fine.py", FINE);
+    let rig = Rig::new().file("good.py", GOOD);
     let python = text.map_or_else(|| python.to_owned(), |text| program(&rig, text));
     let rig = rig
-        .python("bad", &[("module", "fine"), ("python", &python)])
-        .python("good", &[("module", "fine"), ("python", &interpreter())])
-        .map("probe.good > good.fine.go\ngood.out > probe.good_out\nprobe.go > bad.fine.go");
+        .python("bad", &[("module", "good"), ("python", &python)])
+        .python("good", &[("module", "good"), ("python", &interpreter())])
+        .map("probe.good > good.good.go\ngood.out > probe.good_out\nprobe.go > bad.good.go");
     let running = rig.launch();
     running.wait_up("good");
     running
 }
 
 #[test]
-fn interpreters_that_are_none() {
+fn programs_that_are_not_interpreters_are_reported() {
     for (text, python, message) in [
-        (None, "no-such-python-anywhere", "there is no `no-such-python-anywhere` to run"),
-        (None, "/etc/passwd", "`/etc/passwd` cannot be run: Permission denied"),
-        (None, "/bin/true", "`/bin/true` is no Python that runs here"),
-        (None, "/bin/sh", "`/bin/sh` is no Python that runs here"),
-        (None, "/bin/cat", "`/bin/cat` is no Python that runs here"),
-        (Some("not a program"), "", "is no Python that runs here"),
+        (None, "no-such-python-anywhere", "cannot run `no-such-python-anywhere`: no such program"),
+        (None, "/etc/passwd", "cannot run `/etc/passwd`: Permission denied"),
+        (None, "/bin/true", "`/bin/true` is not a working Python interpreter"),
+        (None, "/bin/sh", "`/bin/sh` is not a working Python interpreter"),
+        (None, "/bin/cat", "`/bin/cat` is not a working Python interpreter"),
+        (Some("not a program"), "", "is not a working Python interpreter"),
         (
             Some("#!/bin/sh\necho nonsense nonsense >/proc/self/fd/$3\nsleep 100\n"),
             "",
-            "no Python that runs here",
+            "is not a working Python interpreter",
         ),
     ] {
         let running = with_interpreter(text, python);
         running.wait_state("bad", |state| matches!(state, State::Waiting(_)));
-        goes_on(&running);
+        assert_good_answers(&running);
         running.logged(&["bad", message]);
     }
 }
 
 #[test]
-fn an_interpreter_that_is_too_old() {
-    // The greeting of Python 3.7; an old interpreter itself, if there is one.
-    let greeting = "#!/bin/sh\nprintf '\\377\\377\\377\\377\\001\\0\\0\\0\\007\\003\\0\\0' \
+fn an_interpreter_that_is_too_old_is_an_error() {
+    // The handshake of Python 3.7, unless there is a real interpreter of that age.
+    let handshake = "#!/bin/sh\nprintf '\\377\\377\\377\\377\\001\\0\\0\\0\\007\\003\\0\\0' \
         >/proc/self/fd/$3\nsleep 100\n";
     let old = std::env::var("CONSORT_TEST_OLD_PYTHON").ok();
-    let text = old.is_none().then_some(greeting);
+    let text = old.is_none().then_some(handshake);
     let running = with_interpreter(text, old.as_deref().unwrap_or(""));
     running.wait_state("bad", |state| matches!(state, State::Failed(_)));
-    goes_on(&running);
-    running.logged(&["ERROR", "bad", "is Python", "3.8 or newer is needed"]);
+    assert_good_answers(&running);
+    running.logged(&["ERROR", "bad", "is Python", "Python 3.8 or newer is required"]);
 }
 
 #[test]
-fn an_interpreter_that_comes_later() {
-    let rig = Rig::new().file("fine.py", FINE);
-    let place = rig.path().join("later");
+fn an_interpreter_that_appears_later_is_used() {
+    let rig = Rig::new().file("good.py", GOOD);
+    let path = rig.path().join("later");
     let rig = rig
-        .python("py", &[("module", "fine"), ("python", place.to_str().unwrap())])
-        .map("probe.good > py.fine.go\npy.out > probe.good_out");
+        .python("py", &[("module", "good"), ("python", path.to_str().unwrap())])
+        .map("probe.good > py.good.go\npy.out > probe.good_out");
     let running = rig.launch();
     running.wait_state("py", |state| matches!(state, State::Waiting(_)));
     let text = format!("#!/bin/sh\nexec {} \"$@\"\n", interpreter());
     let next = running.rig.path().join("next");
     std::fs::write(&next, text).unwrap();
     std::fs::set_permissions(&next, PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::rename(&next, &place).unwrap();
+    std::fs::rename(&next, &path).unwrap();
     running.wait_up("py");
-    goes_on(&running);
+    assert_good_answers(&running);
 }

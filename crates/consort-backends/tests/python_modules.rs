@@ -1,4 +1,4 @@
-//! Which modules are found, where, by which interpreter; and which handlers.
+//! Which modules and handlers are found, where, and by which interpreter.
 #![allow(missing_docs)]
 
 mod python_support;
@@ -8,22 +8,22 @@ use std::process::Command;
 use consort_router::State;
 use python_support::{Rig, interpreter};
 
-const TELL: &str = "
+const PRINT: &str = "
 import midimonster
-def tell(value):
+def show(value):
     print(__name__, value)
 ";
 
 #[test]
-fn modules_by_name_path_and_package() {
+fn modules_are_found_by_name_path_and_package() {
     let rig = Rig::new()
-        .file("plain.py", TELL)
-        .file("by_path.py", TELL)
-        .file("deep/down/under.py", TELL)
-        .file("box/__init__.py", TELL)
-        .file("box/inner.py", TELL)
-        .file("apart/__init__.py", "from . import part\nfrom .part import tell\n")
-        .file("apart/part.py", TELL)
+        .file("plain.py", PRINT)
+        .file("by_path.py", PRINT)
+        .file("deep/down/under.py", PRINT)
+        .file("box/__init__.py", PRINT)
+        .file("box/inner.py", PRINT)
+        .file("apart/__init__.py", "from . import part\nfrom .part import show\n")
+        .file("apart/part.py", PRINT)
         .python(
             "py",
             &[
@@ -35,18 +35,18 @@ fn modules_by_name_path_and_package() {
             ],
         )
         .map(
-            "probe.a > py.plain.tell
-             probe.a > py.by_path.tell
-             probe.a > py.under.tell
-             probe.a > py.box.tell
-             probe.a > py.box.inner.tell
-             probe.a > py.apart.tell",
+            "probe.a > py.plain.show
+             probe.a > py.by_path.show
+             probe.a > py.under.show
+             probe.a > py.box.show
+             probe.a > py.box.inner.show
+             probe.a > py.apart.show",
         );
     assert_eq!(rig.check(), [] as [String; 0]);
     let running = rig.start();
     running.send("a", 0.5);
     running.printed("apart.part 0.5");
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         assert_eq!(
             seen.lines(),
             ["plain 0.5", "by_path 0.5", "under 0.5", "box 0.5", "box.inner 0.5", "apart.part 0.5"]
@@ -56,7 +56,7 @@ fn modules_by_name_path_and_package() {
 }
 
 #[test]
-fn the_default_handler_takes_unqualified_channels_only() {
+fn the_default_handler_handles_only_channels_without_a_dot() {
     let source = "
 import midimonster
 def default(value):
@@ -76,12 +76,12 @@ def own(value):
     let running = rig.start();
     running.send("a", 0.5);
     running.printed("bar 0.5");
-    running.witness.look(|seen| assert_eq!(seen.lines(), ["foo 0.5", "own 0.5", "bar 0.5"]));
-    running.logged(&["py", "`script.nobody` is not there", "no `nobody`"]);
+    running.monitor.inspect(|seen| assert_eq!(seen.lines(), ["foo 0.5", "own 0.5", "bar 0.5"]));
+    running.logged(&["py", "cannot use the handler `script.nobody`", "does not define `nobody`"]);
 }
 
 #[test]
-fn one_unresolved_handler_breaks_nothing_and_is_named_once() {
+fn a_missing_handler_is_reported_once_and_the_others_work() {
     let source = "
 import midimonster
 number = 5
@@ -100,16 +100,24 @@ def fine(value):
     running.send("a", 0.25);
     running.send("a", 0.5);
     assert_eq!(running.values("out", 2), [0.25, 0.5]);
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         assert_eq!(seen.logged(&["WARN", "py", "`script.missing`"]), 1);
-        assert_eq!(seen.logged(&["WARN", "py", "`script.number`", "no function but int"]), 1);
-        assert_eq!(seen.logged(&["WARN", "py", "no module `elsewhere`"]), 1);
+        assert_eq!(
+            seen.logged(&[
+                "WARN",
+                "py",
+                "`script.number`",
+                "expected a function, found an object of type `int`"
+            ]),
+            1
+        );
+        assert_eq!(seen.logged(&["WARN", "py", "this instance has no module `elsewhere`"]), 1);
         assert_eq!(seen.logged(&["WARN"]), 3, "{:?}", seen.log);
     });
 }
 
 #[test]
-fn the_search_path_the_arguments_and_the_folders() {
+fn scripts_have_the_documented_search_path_arguments_and_folders() {
     let source = "
 import midimonster
 import os
@@ -126,20 +134,20 @@ def go(value):
         .file("sub/script.py", source)
         .file("sub/beside.py", "word = 'found'\n")
         .python("py", &[("module", "script")])
-        .within("sub")
+        .in_folder("sub")
         .map("probe.go > py.script.go");
     let running = rig.start();
     running.send("go", 1.0);
     running.printed("input ''");
     let here = std::env::current_dir().unwrap();
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         let found = format!("found False {}", here.display());
         assert_eq!(seen.lines(), ["True ['']", "True", &found, "main []", "input ''"]);
     });
 }
 
 #[test]
-fn a_local_midimonster_never_shadows_ours_nor_a_local_file_the_library() {
+fn local_files_shadow_neither_midimonster_nor_the_standard_library() {
     let source = "import midimonster\nmidimonster.output('out', 1)\n";
     let rig = Rig::script(source)
         .file("midimonster.py", "raise RuntimeError('the wrong one')\n")
@@ -148,13 +156,15 @@ fn a_local_midimonster_never_shadows_ours_nor_a_local_file_the_library() {
         .map("py.out > probe.out");
     let running = rig.start();
     running.values("out", 1);
-    running.witness.look(|seen| assert_eq!(seen.logged(&["wrong"]), 0));
+    running.monitor.inspect(|seen| assert_eq!(seen.logged(&["wrong"]), 0));
 }
 
 #[test]
-fn a_module_called_midimonster_is_refused() {
+fn a_module_named_midimonster_is_rejected() {
     let rig = Rig::new().python("py", &[("module", "midimonster")]);
-    assert!(rig.check()[0].starts_with("error: `midimonster` is the module that consort itself"));
+    assert!(
+        rig.check()[0].starts_with("error: the module name `midimonster` is reserved: consort")
+    );
 }
 
 #[test]
@@ -186,16 +196,16 @@ def add(value):
 }
 
 #[test]
-fn a_module_that_fails_is_told_with_its_traceback_and_the_others_run() {
+fn a_module_that_fails_is_reported_with_its_traceback_and_the_others_run() {
     let rig = Rig::new()
         .file("fine.py", "import midimonster\ndef go(value): midimonster.output('out', value)\n")
         .file("raises.py", "def inner():\n    raise ValueError('so not')\ninner()\n")
-        .file("broken.py", "def broken(:\n    pass\n")
+        .file("invalid.py", "def invalid(:\n    pass\n")
         .python(
             "py",
             &[
                 ("module", "raises"),
-                ("module", "broken"),
+                ("module", "invalid"),
                 ("module", "absent_module"),
                 ("module", "absent/file.py"),
                 ("module", "fine"),
@@ -205,12 +215,12 @@ fn a_module_that_fails_is_told_with_its_traceback_and_the_others_run() {
     let running = rig.start();
     running.send("a", 0.5);
     assert_eq!(running.values("out", 1), [0.5]);
-    running.witness.look(|seen| {
-        let module = |name| format!("the module `{name}` cannot be imported");
+    running.monitor.inspect(|seen| {
+        let module = |name| format!("cannot import module `{name}`");
         let raised = [module("raises"), "so not".into(), "inner()".into()];
         assert_eq!(seen.logged(&[&raised[0], &raised[1], &raised[2]]), 1, "{:?}", seen.log);
         assert_eq!(seen.logged(&[&module("raises"), "line 2, in inner"]), 1, "{:?}", seen.log);
-        assert_eq!(seen.logged(&[&module("broken"), "SyntaxError"]), 1, "{:?}", seen.log);
+        assert_eq!(seen.logged(&[&module("invalid"), "SyntaxError"]), 1, "{:?}", seen.log);
         assert_eq!(seen.logged(&[&module("absent_module"), "ModuleNotFoundError"]), 1);
         assert_eq!(seen.logged(&[&module("file"), "FileNotFoundError"]), 1);
         assert_eq!(seen.logged(&["ERROR"]), 4, "{:?}", seen.log);
@@ -219,7 +229,7 @@ fn a_module_that_fails_is_told_with_its_traceback_and_the_others_run() {
 }
 
 #[test]
-fn a_slow_import_delays_nobody() {
+fn a_slow_import_delays_no_other_instance() {
     let slow = "
 import os, time
 while not os.path.exists('go'):
@@ -247,22 +257,22 @@ def handler(value):
     assert_eq!(running.values("quick", 1), [0.25]);
     assert_eq!(running.state("slow"), State::Starting);
     std::fs::write(running.rig.path().join("go"), "").unwrap();
-    // What came during the import is not lost.
+    // Values that arrive during the import are not lost.
     assert_eq!(running.values("slow", 2), [0.5, 0.75]);
 }
 
 #[test]
-fn another_interpreter_a_virtual_environment() {
+fn a_virtual_environment_is_used() {
     let rig = Rig::script(
         "import midimonster, sys, only_here\ndef go(value): print(sys.prefix, only_here.word)\n",
     );
     let venv = rig.path().join("venv");
-    let made = Command::new(interpreter())
+    let status = Command::new(interpreter())
         .args(["-m", "venv", "--without-pip"])
         .arg(&venv)
         .status()
         .expect("the interpreter runs");
-    if !made.success() {
+    if !status.success() {
         assert!(std::env::var_os("CI").is_none(), "no venv module in CI");
         eprintln!("SKIPPED: virtual environments, {} has no venv module", interpreter());
         return;
@@ -285,7 +295,7 @@ fn another_interpreter_a_virtual_environment() {
 }
 
 #[test]
-fn a_check_sees_what_is_missing() {
+fn check_reports_missing_modules_and_handlers() {
     let source = "
 import midimonster
 def lights(value): pass
@@ -316,20 +326,20 @@ class Thing:
              probe.a > py.plain
              py.handlers.only_output > probe.b",
         );
-    let found = rig.check();
+    let problems = rig.check();
     let expected = [
-        ("there is no interpreter at", "venv"),
-        ("there is no module `handlrs`", "did you mean `handlers`?"),
-        ("there is no file", ""),
-        ("there is no `ligths`", "did you mean `handlers.lights`?"),
-        ("there is no `method`", ""),
+        ("no Python interpreter at", "venv"),
+        ("no module `handlrs` in ", "did you mean `handlers`?"),
+        ("absent.py` does not exist", ""),
+        ("handlers.py does not define `ligths`", "did you mean `handlers.lights`?"),
+        ("handlers.py does not define `method`", ""),
         ("`unloaded.handler` belongs to a module that is not loaded", "module = unloaded"),
-        ("there is no `nobody`", ""),
+        ("handlers.py does not define `nobody`", ""),
     ];
-    assert_eq!(found.len(), expected.len(), "{found:#?}");
-    for (found, (message, hint)) in found.iter().zip(expected) {
-        assert!(found.starts_with("warning: "), "{found}");
-        assert!(found.contains(message) && found.contains(hint), "{found} {message} {hint}");
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, (message, hint)) in problems.iter().zip(expected) {
+        assert!(problem.starts_with("warning: "), "{problem}");
+        assert!(problem.contains(message) && problem.contains(hint), "{problem} {message} {hint}");
     }
 }
 
@@ -340,7 +350,7 @@ def go(value):
 ";
 
 #[test]
-fn names_with_dots_dashes_spaces_and_letters_of_all_kinds() {
+fn names_can_have_dots_dashes_spaces_and_any_letters() {
     let rig = Rig::new()
         .file("my.lights.py", GO)
         .file("blue-lights.py", GO)
@@ -373,11 +383,11 @@ fn names_with_dots_dashes_spaces_and_letters_of_all_kinds() {
     }
     assert_eq!(running.values("colour", 1), [1.0]);
     assert_eq!(running.values("out", 3), [0.125, 0.25, 0.5]);
-    running.witness.look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+    running.monitor.inspect(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn files_of_one_folder_import_each_other() {
+fn files_in_one_folder_can_import_each_other() {
     let rig = Rig::new()
         .file("scripts/first.py", "import second\nfrom helper import double\ndef go(value): second.put(double(value))\n")
         .file("scripts/second.py", "import midimonster\ndef put(value): midimonster.output('out', value)\ndef name(value): import first; put(first.double(value))\n")
@@ -390,11 +400,11 @@ fn files_of_one_folder_import_each_other() {
 }
 
 #[test]
-fn a_file_with_the_name_of_a_loaded_module_is_refused() {
+fn a_file_with_the_name_of_a_loaded_module_is_rejected() {
     let rig = Rig::new()
         .file("select.py", GO)
         .python("py", &[("module", "./select.py")])
         .map("probe.a > py.select.go\npy.out > probe.out");
     let running = rig.start();
-    running.logged(&["ERROR", "py", "`select`", "another module of that name"]);
+    running.logged(&["ERROR", "py", "another module `select` is already loaded"]);
 }

@@ -1,4 +1,4 @@
-//! `manage`, and the example modules of MIDIMonster's documents against a local server.
+//! `manage`, and the example modules of MIDIMonster's documentation with a local server.
 #![allow(missing_docs)]
 
 mod python_support;
@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use python_support::Rig;
 
 #[test]
-fn manage_checks_what_it_is_given() {
+fn manage_checks_its_arguments() {
     let source = "
 import midimonster
 import os, socket
@@ -43,7 +43,7 @@ def go(value):
     running.printed("end");
     let error = "TypeError";
     let none = "None";
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         assert_eq!(
             seen.lines(),
             [error, error, error, error, error, none, none, none, none, none, error, error, "end"]
@@ -52,7 +52,7 @@ def go(value):
 }
 
 #[test]
-fn sockets_pipes_and_files_are_read_when_they_can_be() {
+fn handlers_of_readable_sockets_pipes_and_files_are_called() {
     let source = "
 import midimonster
 import os, socket
@@ -65,14 +65,14 @@ pipe = Pipe(reader)
 file = open('text')
 def on_socket(sock):
     print('socket', sock is left, sock.recv(100))
-def on_pipe(it):
-    print('pipe', it is pipe, os.read(it.descriptor, 100))
+def on_pipe(readable):
+    print('pipe', readable is pipe, os.read(readable.descriptor, 100))
     midimonster.manage(on_pipe_again, pipe)
-def on_pipe_again(it):
-    print('again', os.read(it.descriptor, 100))
-def on_file(it):
-    print('file', it.read(3))
-    midimonster.manage(None, it)
+def on_pipe_again(readable):
+    print('again', os.read(readable.descriptor, 100))
+def on_file(readable):
+    print('file', readable.read(3))
+    midimonster.manage(None, readable)
 midimonster.manage(on_socket, left)
 midimonster.manage(on_pipe, pipe)
 midimonster.manage(on_file, file)
@@ -90,11 +90,11 @@ def go(value):
     running.printed("pipe True b'two'");
     running.send("go", 0.75);
     running.printed("again b'three'");
-    running.witness.look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+    running.monitor.inspect(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn the_end_of_a_file_keeps_firing_until_it_is_unregistered() {
+fn the_end_of_a_stream_calls_the_handler_until_it_is_cancelled() {
     let source = "
 import midimonster
 import socket
@@ -122,7 +122,7 @@ def ask(value):
 }
 
 #[test]
-fn a_socket_closed_while_managed_is_dropped_and_the_show_goes_on() {
+fn a_socket_closed_while_managed_loses_its_handler_and_the_show_continues() {
     let source = "
 import midimonster
 import os, socket
@@ -150,14 +150,14 @@ def reuse(value):
     running.send("close", 0.5);
     running.values("out", 1);
     running.logged(&["WARN", "py", "closed while it was managed", "`old`"]);
-    // The new socket has the number of the old one.
+    // The new socket has the descriptor of the old one.
     running.send("reuse", 0.5);
     running.printed("new b'hello'");
-    running.witness.look(|seen| assert_eq!(seen.lines(), ["new b'hello'"]));
+    running.monitor.inspect(|seen| assert_eq!(seen.lines(), ["new b'hello'"]));
 }
 
 #[test]
-fn a_descriptor_used_again_at_once_has_only_its_own_handler() {
+fn a_descriptor_reused_at_once_has_only_its_own_handler() {
     let source = "
 import midimonster
 import socket
@@ -179,11 +179,11 @@ def manage(value):
     running.logged(&["WARN", "py", "closed while it was managed"]);
     running.send("manage", 1.0);
     running.printed("new b'unmanaged'");
-    running.witness.look(|seen| assert_eq!(seen.lines(), ["True", "new b'unmanaged'"]));
+    running.monitor.inspect(|seen| assert_eq!(seen.lines(), ["True", "new b'unmanaged'"]));
 }
 
 #[test]
-fn values_intervals_and_sockets_share_the_script() {
+fn values_intervals_and_sockets_are_served_together() {
     let source = "
 import midimonster
 import socket
@@ -213,8 +213,9 @@ def go(value):
     running.values("socket", 5);
 }
 
-/// The documents' example: handler, socket handler, interval, a socket made while importing.
-/// What stands empty there does what its comment says.
+/// The example of MIDIMonster's documentation: a handler, a socket handler, an interval, and a
+/// socket that is opened during the import. Functions with an empty body do here what their
+/// comments describe.
 fn example(port: u16, newer: bool) -> String {
     let close = if newer { "" } else { "\t\tsock.close()\n" };
     let ping = if newer {
@@ -270,9 +271,9 @@ fn run_example(newer: bool, module: &str) {
     let server = TcpListener::bind("localhost:0").unwrap();
     let source = example(server.local_addr().unwrap().port(), newer);
     let folder = tempfile::tempdir().unwrap();
-    // Handlers run where consort was started: the file's place must be told.
-    let place = folder.path().join("positions");
-    let source = source.replace("'positions'", &format!("{:?}", place.to_str().unwrap()));
+    // Handlers run where consort was started, so the script needs the file's path.
+    let path = folder.path().join("positions");
+    let source = source.replace("'positions'", &format!("{:?}", path.to_str().unwrap()));
     let rig = Rig::new().file("my_handlers.py", &source).python("py1", &[("module", module)]).map(
         "probe.in > py1.my_handlers.in1
              py1.out1 > probe.out",
@@ -291,24 +292,25 @@ fn run_example(newer: bool, module: &str) {
     running.printed("Received 0 bytes from socket: b''");
     running.send("in", 0.5);
     assert_eq!(running.values("out", 2), [0.75, 0.5]);
-    let witness = running.stop();
-    witness.look(|seen| {
-        // After the end of the older example's socket, its ping says that it is closed.
+    let monitor = running.stop();
+    monitor.inspect(|seen| {
+        // When the older example's socket is closed, its ping fails.
         let other = seen.log.iter().filter(|entry| !entry.contains("Bad file descriptor"));
-        let loud: Vec<_> =
-            other.filter(|it| !it.starts_with("DEBUG") && !it.starts_with("INFO")).collect();
-        assert_eq!(loud, [] as [&String; 0]);
+        let warnings: Vec<_> = other
+            .filter(|entry| !entry.starts_with("DEBUG") && !entry.starts_with("INFO"))
+            .collect();
+        assert_eq!(warnings, [] as [&String; 0]);
         assert_eq!(seen.lines().iter().filter(|line| line.contains("0 bytes")).count(), 1);
     });
-    assert_eq!(place.exists(), newer, "the clean-up handler");
+    assert_eq!(path.exists(), newer, "the cleanup handler");
 }
 
 #[test]
-fn the_newer_documents_example() {
+fn the_example_of_the_newer_documentation_runs() {
     run_example(true, "my_handlers");
 }
 
 #[test]
-fn the_older_documents_example() {
+fn the_example_of_the_older_documentation_runs() {
     run_example(false, "my_handlers.py");
 }

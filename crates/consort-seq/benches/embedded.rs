@@ -1,6 +1,7 @@
-//! The embedded engine: events through one subscription, allocations for them, and an hour of
-//! music on the virtual clock. Figures are printed, nothing is asserted.
-#![allow(unsafe_code, clippy::print_stdout)] // an allocator that counts; a program that prints
+//! Benchmark of the embedded engine: events per second through one subscription, their
+//! allocations, and an hour of music on the virtual clock. It prints figures and asserts nothing
+//! about them.
+#![allow(unsafe_code, clippy::print_stdout)] // for the counting allocator; to print the figures
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +13,12 @@ use consort_seq::raw::{
     event_type,
 };
 
+/// The system's allocator, which also counts allocations.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: every call goes to the system's allocator unchanged.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -33,16 +35,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// A connection with one port and the address of that port.
 type Client = (Box<dyn Connection>, Address);
 
 fn client(engine: &Embedded) -> Client {
     let connection = Engine::Embedded(engine.clone()).open(OpenMode::Duplex).unwrap();
     let mut number = 0;
     connection.ioctl(Request::ClientId(&mut number)).unwrap();
-    let at = Address::new(number as u8, 0);
-    let mut port = PortInfo { address: at, capability: 0x63, ..PortInfo::default() };
+    let address = Address::new(number as u8, 0);
+    let mut port = PortInfo { address, capability: 0x63, ..PortInfo::default() };
     connection.ioctl(Request::CreatePort(&mut port)).unwrap();
-    (connection, at)
+    (connection, address)
 }
 
 fn pair(engine: &Embedded) -> (Client, Client) {
@@ -50,7 +53,7 @@ fn pair(engine: &Embedded) -> (Client, Client) {
     let mut subscription =
         PortSubscribe { sender: sender.1, dest: receiver.1, ..PortSubscribe::default() };
     sender.0.ioctl(Request::SubscribePort(&mut subscription)).unwrap();
-    // The notice of it.
+    // Discard the notice of the connection.
     receiver.0.read(&mut [0; 28]).unwrap();
     (sender, receiver)
 }
@@ -83,12 +86,12 @@ fn through_one_subscription(clock: ClockKind, batch: usize) {
     let mut allocations = 0;
     for _ in 0..5 {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
-        let began = Instant::now();
+        let start = Instant::now();
         for _ in 0..rounds {
             assert_eq!(sender.0.write(&bytes), Ok(bytes.len()));
             assert_eq!(receiver.0.read(&mut buffer), Ok(bytes.len()));
         }
-        best = best.min(began.elapsed().as_secs_f64());
+        best = best.min(start.elapsed().as_secs_f64());
         allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
     }
     let count = (rounds * batch) as f64;
@@ -100,7 +103,7 @@ fn through_one_subscription(clock: ClockKind, batch: usize) {
 }
 
 fn hour_of_music() {
-    let began = Instant::now();
+    let start = Instant::now();
     let engine = Embedded::new(ClockKind::Virtual);
     let (player, listener) = pair(&engine);
     let mut info = QueueInfo::default();
@@ -110,26 +113,26 @@ fn hour_of_music() {
     control.data.words[0] = u32::from_ne_bytes([queue, 0, 0, 0]);
     player.0.write(&control.to_bytes()).unwrap();
     let mut buffer = vec![0; 28 * 500];
-    let mut heard = 0;
-    let mut steady = 0;
+    let mut received = 0;
+    let mut allocations_before = 0;
     for beat in 0..120 * 60 {
         if beat == 100 {
-            steady = ALLOCATIONS.load(Ordering::Relaxed);
+            allocations_before = ALLOCATIONS.load(Ordering::Relaxed);
         }
         for channel in 0..16 {
             let event = note(event_type::NOTE, queue, beat * 96, channel);
             player.0.write(&event.to_bytes()).unwrap();
         }
         engine.advance(Duration::from_millis(500));
-        heard += listener.0.read(&mut buffer).unwrap_or(0) / 28;
+        received += listener.0.read(&mut buffer).unwrap_or(0) / 28;
     }
     engine.run_until_idle();
-    heard += listener.0.read(&mut buffer).unwrap_or(0) / 28;
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - steady;
+    received += listener.0.read(&mut buffer).unwrap_or(0) / 28;
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations_before;
     println!(
-        "an hour at 120 BPM on 16 channels: {heard} events in {:.3} s, {allocations} allocations \
+        "an hour at 120 BPM on 16 channels: {received} events in {:.3} s, {allocations} allocations \
          after the first 100 beats",
-        began.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64()
     );
 }
 

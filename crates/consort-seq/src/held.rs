@@ -1,35 +1,37 @@
-//! Notes that sound: so that they can be released.
+//! Held notes and pedals of a stream of events, so that they can be released.
 
 use crate::event::{ChannelValue, Control, Event, Key, Payload};
 
+// Controller numbers.
 const SUSTAIN: u32 = 64;
 const SOSTENUTO: u32 = 66;
 const ALL_SOUND_OFF: u32 = 120;
 const RESET_CONTROLLERS: u32 = 121;
 const ALL_NOTES_OFF: u32 = 123;
 
-/// Which notes and pedals a stream of events has left down. A program that stops sending in the
-/// middle (Ctrl-C, an end without note-offs, a source that vanished) sends
-/// [`releases`](Self::releases), and nothing hangs.
+/// The notes and pedals that a stream of events holds.
+///
+/// A program that stops sending in the middle (Ctrl-C, a file without note-offs, a source that
+/// disappears) sends the events of [`releases`](Self::releases), so that no note keeps sounding.
 ///
 /// ```
 /// use consort_seq::{Event, HeldNotes};
 ///
 /// let mut held = HeldNotes::new();
-/// held.note(&Event::note_on(0, 60, 100)?);
-/// held.note(&Event::note_on(0, 64, 100)?);
-/// held.note(&Event::note_off(0, 60, 0)?);
+/// held.track(&Event::note_on(0, 60, 100)?);
+/// held.track(&Event::note_on(0, 64, 100)?);
+/// held.track(&Event::note_off(0, 60, 0)?);
 /// assert_eq!(held.releases(), [Event::note_off(0, 64, 64)?]);
 /// # Ok::<(), consort_seq::EventError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldNotes {
-    /// For each channel a bit for each note.
+    /// One bit per note, for each channel.
     notes: [u128; 16],
-    /// For each channel whether its sustain and sostenuto pedals are down.
+    /// Whether the sustain and sostenuto pedals are down, for each channel.
     pedals: [[bool; 2]; 16],
     /// Whether a system exclusive message has begun and not ended.
-    is_exclusive: bool,
+    in_system_exclusive: bool,
 }
 
 impl Default for HeldNotes {
@@ -39,10 +41,10 @@ impl Default for HeldNotes {
 }
 
 impl HeldNotes {
-    /// Nothing is held.
+    /// The state in which nothing is held.
     #[must_use]
     pub const fn new() -> Self {
-        Self { notes: [0; 16], pedals: [[false; 2]; 16], is_exclusive: false }
+        Self { notes: [0; 16], pedals: [[false; 2]; 16], in_system_exclusive: false }
     }
 
     /// Whether nothing is held.
@@ -51,27 +53,27 @@ impl HeldNotes {
         *self == Self::new()
     }
 
-    /// Takes note of an event that was sent.
-    pub fn note(&mut self, event: &Event) {
+    /// Updates the state for an event that was sent.
+    pub fn track(&mut self, event: &Event) {
         match event.payload() {
             Payload::NoteOn(Key { velocity: 0, channel, note })
             | Payload::NoteOff(Key { channel, note, .. }) => {
-                self.is_exclusive = false;
+                self.in_system_exclusive = false;
                 self.notes[usize::from(channel & 15)] &= !(1 << (note & 0x7f));
             }
             Payload::NoteOn(Key { channel, note, .. }) => {
-                self.is_exclusive = false;
+                self.in_system_exclusive = false;
                 self.notes[usize::from(channel & 15)] |= 1 << (note & 0x7f);
             }
             Payload::ControlChange(control) => {
-                self.is_exclusive = false;
+                self.in_system_exclusive = false;
                 self.control(control);
             }
-            Payload::SystemExclusive(data) => self.is_exclusive = data.last() != Some(&0xf7),
+            Payload::SystemExclusive(data) => self.in_system_exclusive = data.last() != Some(&0xf7),
             Payload::KeyPressure(_)
             | Payload::ProgramChange(_)
             | Payload::ChannelPressure(_)
-            | Payload::PitchBend(_) => self.is_exclusive = false,
+            | Payload::PitchBend(_) => self.in_system_exclusive = false,
             Payload::Reset => *self = Self::new(),
             _ => {}
         }
@@ -88,7 +90,7 @@ impl HeldNotes {
         }
     }
 
-    /// Counts what another has held as held too.
+    /// Adds everything that `other` holds.
     pub fn merge(&mut self, other: &Self) {
         for (notes, others) in self.notes.iter_mut().zip(other.notes) {
             *notes |= others;
@@ -97,15 +99,15 @@ impl HeldNotes {
             pedals[0] |= others[0];
             pedals[1] |= others[1];
         }
-        self.is_exclusive |= other.is_exclusive;
+        self.in_system_exclusive |= other.in_system_exclusive;
     }
 
-    /// The events that release everything, and forgets it: an end for an unfinished system
-    /// exclusive message, a note off (velocity 64) for each note, and pedals up. Direct, to all
-    /// subscribers.
+    /// Returns the events that release everything, and resets the state: the end of an unfinished
+    /// system exclusive message, a note off (velocity 64) for each note, and pedals up. The events
+    /// are direct, to all subscribers.
     pub fn releases(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.is_exclusive {
+        if self.in_system_exclusive {
             events.push(Event::system_exclusive(&[0xf7]));
         }
         for channel in 0..16u8 {
@@ -128,8 +130,8 @@ impl HeldNotes {
         events
     }
 
-    /// The events that silence every channel, whatever is held: sustain pedal up, all sound off,
-    /// all notes off, controllers reset, pitch bend at rest.
+    /// The events that silence every channel, regardless of what is held: sustain pedal up, all sound off,
+    /// all notes off, reset all controllers, pitch bend centred.
     #[must_use]
     pub fn panic() -> Vec<Event> {
         let mut events = Vec::new();
@@ -149,26 +151,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_down_is_released_once() {
+    fn held_notes_and_pedals_are_released_once() {
         let mut held = HeldNotes::new();
         assert!(held.is_empty() && held.releases().is_empty());
         let on = |channel, note| Event::note_on(channel, note, 100).unwrap();
         let control = |param, value| Event::control_change(3, param, value).unwrap();
         for event in [on(3, 60), on(3, 0), on(15, 127), on(3, 61), control(64, 127)] {
-            held.note(&event);
+            held.track(&event);
         }
-        held.note(&Event::note_on(3, 61, 0).unwrap());
+        held.track(&Event::note_on(3, 61, 0).unwrap());
         let off = |channel, note| Event::note_off(channel, note, 64).unwrap();
         assert_eq!(held.clone().releases(), [off(3, 0), off(3, 60), control(64, 0), off(15, 127)]);
-        held.note(&control(123, 0));
-        held.note(&control(64, 0));
-        held.note(&Event::system_exclusive(&[0xf0, 1]));
+        held.track(&control(123, 0));
+        held.track(&control(64, 0));
+        held.track(&Event::system_exclusive(&[0xf0, 1]));
         assert_eq!(held.releases(), [Event::system_exclusive(&[0xf7]), off(15, 127)]);
         assert!(held.is_empty());
         let mut other = HeldNotes::new();
-        other.note(&on(1, 1));
+        other.track(&on(1, 1));
         held.merge(&other);
-        held.note(&Event::new(Payload::Reset));
+        held.track(&Event::new(Payload::Reset));
         assert!(held.is_empty());
     }
 }

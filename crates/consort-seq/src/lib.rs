@@ -1,4 +1,10 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Names
+//!
+//! Methods have the names of libasound and python-alsa-midi, including their `get_` prefixes, and
+//! both clients dereference to [`ClientBase`]. The Rust API guidelines advise against both; the
+//! module [`client`] explains why they are right here.
 
 pub mod client;
 pub mod engine;

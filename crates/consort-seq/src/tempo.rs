@@ -1,25 +1,27 @@
-//! Tempo maps: ticks to time and back.
+//! Tempo maps, which convert between ticks and time.
 
 use crate::event::RealTime;
 
-/// What cannot be a tempo map.
+/// An invalid value for a tempo map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TempoMapError {
     /// Ticks per quarter note must be 1 or more.
-    #[error("a tempo map needs 1 or more ticks per quarter note, not 0")]
+    #[error("invalid resolution of 0 ticks per quarter note; expected 1 or more")]
     ZeroResolution,
     /// Microseconds per quarter note must be 1 or more.
-    #[error("the tempo at tick {tick} is 0 µs per quarter note; expected 1 or more")]
+    #[error("invalid tempo of 0 µs per quarter note at tick {tick}; expected 1 or more")]
     ZeroTempo {
-        /// Where.
+        /// The tick of the tempo change.
         tick: u64,
     },
 }
 
-/// Tempo changes along the ticks of a piece, so that ticks become time and time becomes ticks,
-/// exactly: the sums are whole nanoseconds times ticks per quarter note, nothing accumulates
-/// rounding.
+/// The tempo changes of a piece, which convert its ticks to time and back.
+///
+/// The conversion is exact. Internally, times are integers in units of a nanosecond divided by the
+/// ticks per quarter note. In this unit every tick has a whole duration (its tempo in
+/// nanoseconds), so rounding errors do not accumulate over tempo changes.
 ///
 /// ```
 /// use consort_seq::{RealTime, TempoMap};
@@ -33,25 +35,26 @@ pub enum TempoMapError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TempoMap {
     ticks_per_quarter: u32,
-    /// By tick, beginning with tick 0.
+    /// Sorted by tick; the first is at tick 0.
     changes: Vec<Change>,
 }
 
+/// A tempo change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Change {
     tick: u64,
-    /// Microseconds per quarter note from here on.
+    /// Microseconds per quarter note from this tick on.
     tempo: u32,
-    /// Time at `tick`, in nanoseconds times ticks per quarter note.
-    scaled: u128,
+    /// Time at `tick`, in nanoseconds multiplied by the ticks per quarter note.
+    scaled_time: u128,
 }
 
-/// Microseconds per quarter note of a queue that nobody has set: 120 beats per minute.
+/// The tempo of a new queue in microseconds per quarter note: 120 beats per minute.
 const DEFAULT_TEMPO: u32 = 500_000;
 
 impl TempoMap {
-    /// A map with `ticks_per_quarter` ticks per quarter note at 120 beats per minute throughout,
-    /// the tempo of a new queue.
+    /// A map with `ticks_per_quarter` ticks per quarter note and a constant tempo of 120 beats per
+    /// minute, which is the tempo of a new queue.
     ///
     /// # Errors
     /// If `ticks_per_quarter` is 0.
@@ -59,7 +62,7 @@ impl TempoMap {
         if ticks_per_quarter == 0 {
             return Err(TempoMapError::ZeroResolution);
         }
-        let first = Change { tick: 0, tempo: DEFAULT_TEMPO, scaled: 0 };
+        let first = Change { tick: 0, tempo: DEFAULT_TEMPO, scaled_time: 0 };
         Ok(Self { ticks_per_quarter, changes: vec![first] })
     }
 
@@ -70,7 +73,7 @@ impl TempoMap {
     }
 
     /// Sets the tempo from `tick` on, up to the next change, in microseconds per quarter note.
-    /// A change at the same tick is replaced.
+    /// It replaces a change at the same tick.
     ///
     /// # Errors
     /// If `microseconds` is 0.
@@ -84,13 +87,13 @@ impl TempoMap {
                 index
             }
             Err(index) => {
-                self.changes.insert(index, Change { tick, tempo: microseconds, scaled: 0 });
+                self.changes.insert(index, Change { tick, tempo: microseconds, scaled_time: 0 });
                 index
             }
         };
-        for at in index.max(1)..self.changes.len() {
-            let before = self.changes[at - 1];
-            self.changes[at].scaled = before.scaled_at(self.changes[at].tick);
+        for index in index.max(1)..self.changes.len() {
+            let previous = self.changes[index - 1];
+            self.changes[index].scaled_time = previous.scaled_time_at(self.changes[index].tick);
         }
         Ok(())
     }
@@ -107,15 +110,15 @@ impl TempoMap {
         60e6 / f64::from(self.tempo(tick))
     }
 
-    /// The changes: tick and microseconds per quarter note, by tick.
+    /// The changes as ticks and microseconds per quarter note, sorted by tick.
     pub fn changes(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         self.changes.iter().map(|change| (change.tick, change.tempo))
     }
 
-    /// When `tick` is, rounded down to the nanosecond.
+    /// The time of `tick`, rounded down to the nanosecond.
     #[must_use]
     pub fn real_time(&self, tick: u64) -> RealTime {
-        let scaled = self.change_at(tick).scaled_at(tick);
+        let scaled = self.change_at(tick).scaled_time_at(tick);
         let nanoseconds = scaled / u128::from(self.ticks_per_quarter);
         RealTime::from_nanoseconds(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
@@ -123,12 +126,12 @@ impl TempoMap {
     /// The first tick that is not before `time`.
     #[must_use]
     pub fn tick(&self, time: RealTime) -> u64 {
-        // The least tick whose time, rounded down, is not less than `time`.
+        // This is the smallest tick whose time, rounded down, is not less than `time`.
         let target = u128::from(time.as_nanoseconds()) * u128::from(self.ticks_per_quarter);
-        let index = self.changes.partition_point(|change| change.scaled < target).max(1) - 1;
+        let index = self.changes.partition_point(|change| change.scaled_time < target).max(1) - 1;
         let change = self.changes[index];
         let per_tick = u128::from(change.tempo) * 1000;
-        let ticks = (target - change.scaled.min(target)).div_ceil(per_tick);
+        let ticks = (target - change.scaled_time.min(target)).div_ceil(per_tick);
         let tick = change.tick + u64::try_from(ticks).unwrap_or(u64::MAX);
         match self.changes.get(index + 1) {
             Some(next) => tick.min(next.tick),
@@ -136,6 +139,7 @@ impl TempoMap {
         }
     }
 
+    /// The change whose tempo is valid at `tick`.
     fn change_at(&self, tick: u64) -> Change {
         let after = self.changes.partition_point(|change| change.tick <= tick);
         self.changes[after - 1]
@@ -143,8 +147,9 @@ impl TempoMap {
 }
 
 impl Change {
-    fn scaled_at(self, tick: u64) -> u128 {
-        self.scaled + u128::from(tick - self.tick) * u128::from(self.tempo) * 1000
+    /// The scaled time of a tick that has this change's tempo.
+    fn scaled_time_at(self, tick: u64) -> u128 {
+        self.scaled_time + u128::from(tick - self.tick) * u128::from(self.tempo) * 1000
     }
 }
 
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn zeroes_are_refused() {
+    fn zeroes_are_rejected() {
         assert_eq!(TempoMap::new(0), Err(TempoMapError::ZeroResolution));
         let mut map = TempoMap::new(1).unwrap();
         assert_eq!(map.set_tempo(7, 0), Err(TempoMapError::ZeroTempo { tick: 7 }));
@@ -185,16 +190,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ticks_survive_the_way_there_and_back(
+        fn a_conversion_to_time_and_back_preserves_ticks(
             resolution in 1u32..2000,
             changes in prop::collection::vec((0u64..100_000, 1000u32..5_000_000), 0..8),
             tick in 0u64..200_000,
         ) {
             let mut map = TempoMap::new(resolution).unwrap();
-            for (at, tempo) in changes {
-                map.set_tempo(at, tempo).unwrap();
+            for (tick, tempo) in changes {
+                map.set_tempo(tick, tempo).unwrap();
             }
-            // A tick lasts at least 500 ns here, so rounding down loses less than one.
+            // A tick lasts at least 500 ns here, so rounding down loses less than one tick.
             prop_assert_eq!(map.tick(map.real_time(tick)), tick);
             prop_assert!(map.real_time(tick + 1) > map.real_time(tick));
         }

@@ -104,9 +104,9 @@ fn pages_name_every_option_and_form_of_channel() {
 fn paragraphs_are_filled_however_their_source_is_broken() {
     let (_, page, _) = consort(&["python"]);
     for words in [
-        "Runs Python 3 scripts. Every instance has an interpreter of its own, in a\nprocess of its",
-        "\n- A script never holds the show up. Handlers may sleep, and `threading` may be\n  used.",
-        "\n| `current()` | the channel whose handler is running, else `None` |\n",
+        "Runs Python 3 scripts. Every instance has its own interpreter, in its own\nprocess, with the modules of its `module` options.",
+        "\n- A script never blocks the show. Handlers may sleep and use `threading`. A\n  queue holds 65,536 values for a slow script;",
+        "\n| `current()` | the channel whose handler is running, otherwise `None` |\n",
     ] {
         assert!(page.contains(words), "no `{words}` in:\n{page}");
     }

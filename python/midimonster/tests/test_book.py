@@ -1,4 +1,4 @@
-"""Every Python script in the book runs: modules are imported in the harness, tests are run."""
+"""Runs every Python script in the book: imports modules in the harness, and calls tests."""
 
 import importlib.util
 import os

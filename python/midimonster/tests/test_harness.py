@@ -1,4 +1,4 @@
-"""The harness does what a show does, without one."""
+"""The harness behaves as a show does."""
 
 import socket
 import sys
@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["my_handlers", "my_handlers.py"])
-def test_values_in_and_out(folder, module):
+def test_inputs_call_handlers_and_outputs_are_recorded(folder, module):
     with Show(module, folder=folder) as show:
         assert show.take() == [("out1", 0.25), ("out2", 1.0)]
         show.input("my_handlers.in1", 0.75)
@@ -57,17 +57,17 @@ def test_values_in_and_out(folder, module):
         assert midimonster.inputvalue(name) == 1.0
         assert midimonster.outputvalue("out1") == 0.0
         assert midimonster.current() is None
-    assert show.outputs == [("out1", 0.0)], "the clean-up handler"
+    assert show.outputs == [("out1", 0.0)], "the cleanup handler"
 
 
-def test_every_show_begins_afresh(folder):
+def test_every_show_imports_its_modules_anew(folder):
     for _ in range(2):
         with Show("my_handlers", folder=folder) as show:
             show.input("my_handlers.in1", 1)
             assert len(show.module("my_handlers").seen) == 1
 
 
-def test_time_moves_only_by_hand(folder):
+def test_time_advances_only_on_request(folder):
     with Show("my_handlers", folder=folder) as show:
         show.take()
         show.advance(0.999)
@@ -79,7 +79,7 @@ def test_time_moves_only_by_hand(folder):
         assert (midimonster.timestamp(), show.time) == (3000, 3.0)
 
 
-def test_channels_and_the_default_handler(folder):
+def test_the_default_handler_handles_mapped_channels(folder):
     show = Show(
         "my_handlers", folder=folder, channels=["fader"], default_handler="my_handlers.default"
     )
@@ -92,11 +92,11 @@ def test_channels_and_the_default_handler(folder):
         assert show.take() == []
 
 
-def test_mistakes_are_errors(folder):
+def test_invalid_arguments_raise(folder):
     with Show("my_handlers", folder=folder) as show:
-        for wrong in ("0.5", None, [1]):
+        for value in ("0.5", None, [1]):
             with pytest.raises(TypeError):
-                midimonster.output("out1", wrong)
+                midimonster.output("out1", value)
         with pytest.raises(TypeError):
             midimonster.output(5, 0.5)
         with pytest.raises(TypeError):
@@ -113,13 +113,13 @@ def test_mistakes_are_errors(folder):
             show.input("my_handlers.nobody", 1)
 
 
-def test_errors_of_handlers_reach_the_test(tmp_path):
+def test_exceptions_in_handlers_are_raised_in_the_test(tmp_path):
     (tmp_path / "bad.py").write_text("def go(value):\n    raise KeyError(value)\n")
     with Show("bad", folder=str(tmp_path)) as show, pytest.raises(KeyError):
         show.input("bad.go", 1)
 
 
-def test_sockets(folder):
+def test_poll_calls_the_handlers_of_readable_sockets(folder):
     left, right = socket.socketpair()
     received = []
     with Show(folder=folder) as show, left, right:
@@ -139,7 +139,7 @@ def test_sockets(folder):
 
 
 class Wrapper:
-    """Another thing with the same descriptor."""
+    """Another object with the same descriptor."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -148,12 +148,12 @@ class Wrapper:
         return self.inner.fileno()
 
 
-def test_a_wrapper_whose_socket_is_gone():
+def test_a_wrapper_without_its_socket_is_rejected():
     with Show(), pytest.raises(TypeError):
         midimonster.manage(print, Wrapper(None))
 
 
-def test_intervals_are_updated_by_value(folder):
+def test_interval_functions_are_compared_by_value(folder):
     ticks = []
 
     class Clock:
@@ -170,12 +170,12 @@ def test_intervals_are_updated_by_value(folder):
     assert ticks == [10, 20, 30]
 
 
-def test_without_a_show_the_module_can_be_imported():
+def test_the_module_can_be_imported_without_a_show():
     assert midimonster.channels() == []
     assert midimonster.inputvalue("anything") is None
 
 
-def test_files_of_one_folder_import_each_other(tmp_path):
+def test_files_in_one_folder_can_import_each_other(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "first.py").write_text(
         "import second\nimport helper\ndef go(value): second.put(value / helper.two)\n"

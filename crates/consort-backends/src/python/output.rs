@@ -1,175 +1,179 @@
-//! What scripts print, line by line, without ever making anyone wait who must not.
+//! Forwarding what scripts print, line by line, without blocking the router.
 //!
-//! One thread reads the pipes of all workers, another writes. What a script writes to its
-//! standard output comes out of ours as it is; what it writes to its standard error goes to the
-//! log with the instance's name. Between the two threads at most [`WAITING_LIMIT`] bytes wait;
-//! when our own standard output is slow, scripts that print wait a little; when it does not
-//! move at all, lines are dropped and counted, and the scripts go on.
+//! One thread reads the pipes of all workers, another one writes. A script's standard output is
+//! copied to ours unchanged; its standard error goes to the log with the instance's name. At most
+//! [`MAX_QUEUED_BYTES`] are queued between the two threads. If our standard output is slow,
+//! scripts that print are slowed down; if it is blocked, lines are dropped and counted, and the
+//! scripts continue.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags};
 
-/// How many bytes of lines wait to be written.
-const WAITING_LIMIT: usize = 1 << 20;
-/// The longest line; longer ones are broken.
-const LINE_LIMIT: usize = 1 << 16;
-/// How long a full queue may stand still before lines are dropped.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// How long the end waits for the last lines.
-const FAREWELL: Duration = Duration::from_millis(1_000);
+/// How many bytes of lines are queued at most.
+const MAX_QUEUED_BYTES: usize = 1 << 20;
+/// The maximum length of a line; longer ones are split.
+const MAX_LINE_BYTES: usize = 1 << 16;
+/// How long a full queue may stay full before lines are dropped.
+const FULL_QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long the last lines are read when the show ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How many lines are written between two looks at the queue, so that a blocked reader notices
+/// progress.
+const WRITE_BATCH: usize = 256;
 
-/// Where a line belongs.
+/// The stream of a script that a line was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Output,
     Error,
 }
 
+/// One line of output on its way to the writing thread.
 struct Line {
     instance: Arc<str>,
     stream: Stream,
     bytes: Vec<u8>,
 }
 
+/// The lines between the two threads.
 #[derive(Default)]
-struct Waiting {
+struct LineQueue {
     lines: VecDeque<Line>,
+    /// The size of `lines`.
     bytes: usize,
-    /// How many lines the writer has taken; stands still when it is stuck.
+    /// How many lines the writer has taken so far; does not change while the writer is blocked.
     taken: u64,
     dropped: u64,
+    /// The reader has ended: no further lines follow.
     ended: bool,
 }
 
+/// The queue, and the signal that it has changed.
 #[derive(Default)]
-struct Shared {
-    waiting: Mutex<Waiting>,
-    moved: Condvar,
+struct SharedQueue {
+    queue: Mutex<LineQueue>,
+    changed: Condvar,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Source {
+/// A pipe from a worker, and the beginning of a line that is not complete yet.
+struct ScriptPipe {
     pipe: OwnedFd,
     instance: Arc<str>,
     stream: Stream,
     partial: Vec<u8>,
 }
 
-/// Takes the output of workers. Its threads end with it.
+/// Forwards the output of workers. Its threads end when it is dropped.
 pub(crate) struct Forwarder {
-    sources: Sender<Source>,
+    new_pipes: Sender<ScriptPipe>,
+    /// Wakes the reading thread: a byte announces a new pipe, the end of the stream the end.
     wake: UnixStream,
-    done: Receiver<()>,
+    writer_done: Receiver<()>,
 }
 
 impl Forwarder {
     /// Starts the threads; lines of standard output go to `sink`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the operating system cannot start a thread or create a socket pair.
     pub(crate) fn new(sink: Box<dyn Write + Send>) -> io::Result<Self> {
-        let (sources, new_sources) = channel();
-        let (wake, woken) = UnixStream::pair()?;
-        woken.set_nonblocking(true)?;
-        let (finished, done) = channel();
-        let shared = Arc::new(Shared::default());
-        let writing = Arc::clone(&shared);
+        let (new_pipes, added_pipes) = channel();
+        let (wake, wake_receiver) = UnixStream::pair()?;
+        wake_receiver.set_nonblocking(true)?;
+        let (done_sender, writer_done) = channel();
+        let shared = Arc::new(SharedQueue::default());
+        let writer_shared = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("python output".into())
-            .spawn(move || read_all(&new_sources, &woken, &shared))?;
-        // Whoever listens to the log here listens to the scripts as well.
+            .spawn(move || read_all(&added_pipes, &wake_receiver, &shared))?;
+        // The writing thread logs to the subscriber of this thread, which tests replace.
         let log = tracing::dispatcher::get_default(Clone::clone);
         std::thread::Builder::new().name("python print".into()).spawn(move || {
-            tracing::dispatcher::with_default(&log, || write_all(&writing, sink));
-            let _ = finished.send(());
+            tracing::dispatcher::with_default(&log, || write_all(&writer_shared, sink));
+            let _ = done_sender.send(());
         })?;
-        Ok(Forwarder { sources, wake, done })
+        Ok(Forwarder { new_pipes, wake, writer_done })
     }
 
-    /// Reads another pipe, to its end.
+    /// Forwards what arrives through another pipe, until its end.
     pub(crate) fn add(&self, pipe: OwnedFd, instance: &Arc<str>, stream: Stream) {
         let instance = Arc::clone(instance);
-        let source = Source { pipe, instance, stream, partial: Vec::new() };
-        if self.sources.send(source).is_ok() {
+        let pipe = ScriptPipe { pipe, instance, stream, partial: Vec::new() };
+        if self.new_pipes.send(pipe).is_ok() {
             let _ = (&self.wake).write(&[0]);
         }
     }
 }
 
 impl Drop for Forwarder {
-    /// Waits for the last lines, but not for an output that does not move.
+    /// Waits until the last lines are written, but not for a blocked output.
     fn drop(&mut self) {
-        let (sources, _) = channel();
-        self.sources = sources;
+        let (new_pipes, _) = channel();
+        self.new_pipes = new_pipes;
         let _ = self.wake.shutdown(std::net::Shutdown::Write);
-        let _ = self.done.recv_timeout(FAREWELL + PATIENCE * 2);
+        let _ = self.writer_done.recv_timeout(DRAIN_TIMEOUT + FULL_QUEUE_TIMEOUT * 2);
     }
 }
 
-/// The reading thread: until no pipe is open and no more will come.
-fn read_all(new_sources: &Receiver<Source>, woken: &UnixStream, shared: &Shared) {
-    let mut sources: Vec<Source> = Vec::new();
+/// The reading thread. It runs until the forwarder is dropped and all pipes are closed, at most
+/// [`DRAIN_TIMEOUT`] after the former.
+fn read_all(added_pipes: &Receiver<ScriptPipe>, wake_receiver: &UnixStream, shared: &SharedQueue) {
+    let mut pipes: Vec<ScriptPipe> = Vec::new();
     let mut buffer = vec![0; 1 << 16];
-    let mut closing: Option<Instant> = None;
+    let mut deadline: Option<Instant> = None;
     loop {
         let ready: Vec<bool> = {
-            let mut watched = Vec::with_capacity(sources.len() + 1);
-            if closing.is_none() {
-                watched.push(PollFd::new(woken, PollFlags::IN));
+            let mut watched = Vec::with_capacity(pipes.len() + 1);
+            if deadline.is_none() {
+                watched.push(PollFd::new(wake_receiver, PollFlags::IN));
             }
-            let first = watched.len();
-            watched.extend(sources.iter().map(|it| PollFd::new(&it.pipe, PollFlags::IN)));
-            let timeout = closing.map(|end| {
-                let rest = end.saturating_duration_since(Instant::now());
+            let first_pipe = watched.len();
+            watched.extend(pipes.iter().map(|pipe| PollFd::new(&pipe.pipe, PollFlags::IN)));
+            let timeout = deadline.map(|deadline| {
+                let remaining = deadline.saturating_duration_since(Instant::now());
                 rustix::event::Timespec {
-                    tv_sec: i64::try_from(rest.as_secs()).unwrap_or(1),
-                    tv_nsec: i64::from(rest.subsec_nanos()),
+                    tv_sec: i64::try_from(remaining.as_secs()).unwrap_or(1),
+                    tv_nsec: i64::from(remaining.subsec_nanos()),
                 }
             });
             if rustix::event::poll(&mut watched, timeout.as_ref()).is_err() {
                 continue;
             }
-            watched[first..].iter().map(|it| !it.revents().is_empty()).collect()
+            watched[first_pipe..].iter().map(|entry| !entry.revents().is_empty()).collect()
         };
         let mut ready = ready.into_iter();
-        sources.retain_mut(|source| {
-            !ready.next().unwrap_or(false) || read(source, &mut buffer, shared)
-        });
-        if closing.is_none() {
-            let mut words = [0; 64];
-            if let Ok(0) = (&mut &*woken).read(&mut words) {
-                closing = Some(Instant::now() + FAREWELL);
+        pipes.retain_mut(|pipe| !ready.next().unwrap_or(false) || read(pipe, &mut buffer, shared));
+        if deadline.is_none() {
+            let mut wake_bytes = [0; 64];
+            if let Ok(0) = (&mut &*wake_receiver).read(&mut wake_bytes) {
+                deadline = Some(Instant::now() + DRAIN_TIMEOUT);
             }
-            sources.extend(new_sources.try_iter());
+            pipes.extend(added_pipes.try_iter());
         }
-        if closing.is_some_and(|end| sources.is_empty() || Instant::now() >= end) {
+        if deadline.is_some_and(|deadline| pipes.is_empty() || Instant::now() >= deadline) {
             break;
         }
     }
-    for source in &mut sources {
-        finish(source, shared);
+    for pipe in &mut pipes {
+        queue_line(pipe, shared);
     }
-    shared.lock().ended = true;
-    shared.moved.notify_all();
+    shared.queue.lock().ended = true;
+    shared.changed.notify_all();
 }
 
-/// Reads what is there; false at the end of the pipe.
-fn read(source: &mut Source, buffer: &mut [u8], shared: &Shared) -> bool {
-    let count = match rustix::io::read(source.pipe.as_fd(), &mut *buffer) {
+/// Reads the input that is available; false at the end of the pipe.
+fn read(pipe: &mut ScriptPipe, buffer: &mut [u8], shared: &SharedQueue) -> bool {
+    let count = match rustix::io::read(pipe.pipe.as_fd(), &mut *buffer) {
         Ok(0) => {
-            finish(source, shared);
+            queue_line(pipe, shared);
             return false;
         }
         Ok(count) => count,
@@ -177,76 +181,77 @@ fn read(source: &mut Source, buffer: &mut [u8], shared: &Shared) -> bool {
         Err(_) => return false,
     };
     for piece in buffer[..count].split_inclusive(|&byte| byte == b'\n') {
-        for piece in piece.chunks(LINE_LIMIT) {
-            source.partial.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || source.partial.len() >= LINE_LIMIT {
-                finish(source, shared);
+        for piece in piece.chunks(MAX_LINE_BYTES) {
+            pipe.partial.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || pipe.partial.len() >= MAX_LINE_BYTES {
+                queue_line(pipe, shared);
             }
         }
     }
     true
 }
 
-/// Hands a line on, complete or not.
-fn finish(source: &mut Source, shared: &Shared) {
-    let mut bytes = std::mem::take(&mut source.partial);
+/// Queues the current line of a pipe, complete or not.
+fn queue_line(pipe: &mut ScriptPipe, shared: &SharedQueue) {
+    let mut bytes = std::mem::take(&mut pipe.partial);
     if bytes.is_empty() {
         return;
     }
     if bytes.last() != Some(&b'\n') {
         bytes.push(b'\n');
     }
-    let mut waiting = shared.lock();
-    if waiting.bytes + bytes.len() > WAITING_LIMIT {
-        // Wait for the writer as long as it moves; a stuck one is asked only once.
-        while waiting.bytes + bytes.len() > WAITING_LIMIT && waiting.dropped == 0 {
-            let before = waiting.taken;
-            waiting = shared
-                .moved
-                .wait_timeout_while(waiting, PATIENCE, |it| it.taken == before)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-            if waiting.taken == before {
+    let mut queue = shared.queue.lock();
+    if queue.bytes + bytes.len() > MAX_QUEUED_BYTES {
+        // Wait as long as the writer makes progress, and for a blocked writer only once: after
+        // that, lines are dropped without waiting until the writer has reported how many.
+        while queue.bytes + bytes.len() > MAX_QUEUED_BYTES && queue.dropped == 0 {
+            let taken = queue.taken;
+            shared.changed.wait_while_for(
+                &mut queue,
+                |queue| queue.taken == taken,
+                FULL_QUEUE_TIMEOUT,
+            );
+            if queue.taken == taken {
                 break;
             }
         }
-        if waiting.bytes + bytes.len() > WAITING_LIMIT {
-            waiting.dropped += 1;
+        if queue.bytes + bytes.len() > MAX_QUEUED_BYTES {
+            queue.dropped += 1;
             return;
         }
     }
-    waiting.bytes += bytes.len();
-    let instance = Arc::clone(&source.instance);
-    waiting.lines.push_back(Line { instance, stream: source.stream, bytes });
-    drop(waiting);
-    shared.moved.notify_all();
+    queue.bytes += bytes.len();
+    let instance = Arc::clone(&pipe.instance);
+    queue.lines.push_back(Line { instance, stream: pipe.stream, bytes });
+    drop(queue);
+    shared.changed.notify_all();
 }
 
-/// The writing thread.
-fn write_all(shared: &Shared, mut sink: Box<dyn Write + Send>) {
+/// The writing thread. It runs until the reading thread has ended and all lines are written.
+fn write_all(shared: &SharedQueue, mut sink: Box<dyn Write + Send>) {
     let mut lines = VecDeque::new();
     loop {
-        let mut waiting = shared.lock();
-        while waiting.lines.is_empty() && !waiting.ended {
-            waiting = shared.moved.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        let mut queue = shared.queue.lock();
+        while queue.lines.is_empty() && !queue.ended {
+            shared.changed.wait(&mut queue);
         }
-        if waiting.lines.is_empty() {
+        if queue.lines.is_empty() {
             return;
         }
-        // A piece at a time, so that a reader that waits sees the queue move.
-        let count = waiting.lines.len().min(256);
-        lines.extend(waiting.lines.drain(..count));
-        waiting.bytes -= lines.iter().map(|line: &Line| line.bytes.len()).sum::<usize>();
-        waiting.taken += count as u64;
-        let dropped = std::mem::take(&mut waiting.dropped);
-        drop(waiting);
-        shared.moved.notify_all();
+        let count = queue.lines.len().min(WRITE_BATCH);
+        lines.extend(queue.lines.drain(..count));
+        queue.bytes -= lines.iter().map(|line: &Line| line.bytes.len()).sum::<usize>();
+        queue.taken += count as u64;
+        let dropped = std::mem::take(&mut queue.dropped);
+        drop(queue);
+        shared.changed.notify_all();
         if dropped > 0 {
-            tracing::warn!("standard output did not move: {dropped} lines of scripts were dropped");
+            let lines = if dropped == 1 { "line" } else { "lines" };
+            tracing::warn!("standard output is blocked: dropped {dropped} {lines} of scripts");
         }
         for line in lines.drain(..) {
             match line.stream {
-                // A closed standard output is no reason to stop.
+                // Scripts continue even if standard output is closed.
                 Stream::Output => drop(sink.write_all(&line.bytes)),
                 Stream::Error => {
                     let text = String::from_utf8_lossy(&line.bytes);
@@ -262,12 +267,13 @@ fn write_all(shared: &Shared, mut sink: Box<dyn Write + Send>) {
 mod tests {
     use super::*;
 
+    /// An output that stores everything.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Recorder(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for Recorder {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -283,36 +289,36 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_whole_and_all() {
-        let kept = Kept::default();
-        let forwarder = Forwarder::new(Box::new(kept.clone())).unwrap();
+    fn all_lines_are_written_whole() {
+        let recorder = Recorder::default();
+        let forwarder = Forwarder::new(Box::new(recorder.clone())).unwrap();
         let (read, mut write) = pipe();
         forwarder.add(read, &"py".into(), Stream::Output);
         write.write_all(b"one\ntw").unwrap();
         write.write_all(b"o\nthree").unwrap();
         drop(write);
         drop(forwarder);
-        assert_eq!(&*kept.0.lock().unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!(&*recorder.0.lock(), b"one\ntwo\nthree\n");
     }
 
     #[test]
-    fn a_megabyte_without_a_line_break_is_broken() {
-        let kept = Kept::default();
-        let forwarder = Forwarder::new(Box::new(kept.clone())).unwrap();
+    fn a_megabyte_without_a_line_break_is_split() {
+        let recorder = Recorder::default();
+        let forwarder = Forwarder::new(Box::new(recorder.clone())).unwrap();
         let (read, mut write) = pipe();
         forwarder.add(read, &"py".into(), Stream::Output);
         write.write_all(&vec![b'x'; 1 << 20]).unwrap();
         drop(write);
         drop(forwarder);
-        let kept = kept.0.lock().unwrap();
-        assert_eq!(kept.iter().filter(|&&byte| byte == b'x').count(), 1 << 20);
-        assert!(kept.split(|&byte| byte == b'\n').all(|line| line.len() <= LINE_LIMIT));
+        let written = recorder.0.lock();
+        assert_eq!(written.iter().filter(|&&byte| byte == b'x').count(), 1 << 20);
+        assert!(written.split(|&byte| byte == b'\n').all(|line| line.len() <= MAX_LINE_BYTES));
     }
 
-    /// An output that never takes anything.
-    struct Stuck(Receiver<()>);
+    /// An output that blocks until it is released.
+    struct BlockedOutput(Receiver<()>);
 
-    impl Write for Stuck {
+    impl Write for BlockedOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.0.recv();
             Ok(bytes.len())
@@ -324,12 +330,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_output_stops_nobody() {
+    fn a_blocked_output_does_not_block_a_script() {
         let (release, held) = channel();
-        let forwarder = Forwarder::new(Box::new(Stuck(held))).unwrap();
+        let forwarder = Forwarder::new(Box::new(BlockedOutput(held))).unwrap();
         let (read, mut write) = pipe();
         forwarder.add(read, &"py".into(), Stream::Output);
-        // Far more than all buffers together: this returns only because lines are dropped.
+        // This is far more than all buffers hold: it returns only because lines are dropped.
         let line = [b"a line of a script that prints without end".as_slice(), b"\n"].concat();
         for _ in 0..200_000 {
             write.write_all(&line).unwrap();

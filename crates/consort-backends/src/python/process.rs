@@ -1,19 +1,20 @@
-//! Worker processes: started on a thread of their own, so that the core never waits, and ended
-//! with everything they have started.
+//! Worker processes: a thread starts them, so that the router never blocks, and they end together
+//! with every process that they have started.
 //!
-//! Nothing is left behind however the core dies. Each worker leads a process group and holds
-//! the read end of a pipe, the *lifeline*, whose write end only the core has: when that closes,
-//! for whatever reason, the kernel itself sends SIGKILL to the whole group (`F_SETOWN` with a
-//! process group, `F_SETSIG`, `O_ASYNC`; fcntl(2)), which needs no cooperation of the
-//! interpreter. Besides, a worker that finds the end of its input kills its own group.
+//! No process is left behind, however the router's process ends. Each worker leads a process
+//! group and holds the read end of a pipe, the *lifeline*, whose write end only the router's
+//! process has. When that end closes, for whatever reason, the kernel itself sends SIGKILL to the
+//! whole group (`F_SETOWN` with a process group, `F_SETSIG`, `O_ASYNC`; fcntl(2)); this needs no
+//! cooperation from the interpreter. In addition, a worker that reads the end of its input kills
+//! its own group.
 //!
-//! `PR_SET_PDEATHSIG` is only set where the lifeline cannot be: it reaches the worker alone, and
-//! it comes when the thread that started the worker ends, which can be before the core's
-//! descriptors close; with the worker gone nobody would hold the lifeline, and the processes
-//! that the script has started would live on.
+//! `PR_SET_PDEATHSIG` is set only where the lifeline cannot be set up. That signal reaches the
+//! worker alone, and it is sent when the thread that started the worker ends, which can happen
+//! before the descriptors of the router's process close. The lifeline would then have no reader
+//! left, and the processes that the script has started would keep running.
 
 // `CommandExt::pre_exec` is unsafe: between fork and exec only async-signal-safe calls are
-// allowed. The one closure here makes nothing but system calls. A realtime signal is sent through
+// allowed, and the one closure here makes system calls only. A realtime signal is sent through
 // libc.
 #![allow(unsafe_code)]
 
@@ -22,31 +23,35 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
 
-/// A realtime signal; worker.py waits for this one.
-const URGE: libc::c_int = 40;
+/// The realtime signal that interrupts a script; worker.py handles it.
+const INTERRUPT_SIGNAL: libc::c_int = 40;
 
-/// What is to be started.
+/// A worker to start.
 pub(crate) struct Job {
     pub(crate) python: OsString,
     pub(crate) boot: &'static str,
-    /// The most memory it may allocate, in bytes.
+    /// The maximum size of its data segment, in bytes; `u64::MAX` for no limit.
     pub(crate) memory: u64,
-    /// Becomes its standard input: what the core says.
+    /// The pipe from the instance, which becomes the worker's standard input.
     pub(crate) input: OwnedFd,
-    /// What it says to the core: keeps its number, which is the worker's first argument.
+    /// The pipe to the instance. It keeps its number, which is the worker's first argument.
     pub(crate) output: OwnedFd,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
 }
 
-enum Stage {
+/// How far a worker's process has got.
+enum SpawnPhase {
     Starting,
+    /// The process and the write end of its lifeline.
     Running(Child, OwnedFd),
+    /// Killed, but not reaped yet.
     Ending,
     Gone(Outcome),
 }
@@ -56,18 +61,21 @@ enum Stage {
 pub(crate) enum Outcome {
     /// It could not be started.
     NotStarted(io::ErrorKind, i32),
-    /// It ran and ended.
-    Ended(ExitStatus),
+    /// It ran and exited.
+    Exited(ExitStatus),
 }
 
-struct Slot {
-    stage: Stage,
+/// The state of a worker, shared between its handle and the spawner's thread.
+struct SpawnState {
+    phase: SpawnPhase,
+    /// The worker was killed before it had been started.
     cancelled: bool,
 }
 
+/// Work for the spawner's thread.
 enum Task {
-    Start(Job, Arc<Mutex<Slot>>),
-    Reap(Child, Arc<Mutex<Slot>>),
+    Start(Job, Arc<Mutex<SpawnState>>),
+    Reap(Child, Arc<Mutex<SpawnState>>),
 }
 
 /// Starts and reaps workers. Cheap to clone; its thread ends with the last clone.
@@ -76,98 +84,93 @@ pub(crate) struct Spawner {
     tasks: Sender<Task>,
 }
 
-fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Spawner {
     /// Starts the thread.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the operating system cannot start a thread.
     pub(crate) fn new() -> io::Result<Self> {
         let (tasks, received) = channel();
         std::thread::Builder::new().name("python workers".into()).spawn(move || {
             while let Ok(task) = received.recv() {
                 match task {
-                    Task::Start(job, slot) => start(job, &slot),
-                    Task::Reap(child, slot) => reap(child, &slot),
+                    Task::Start(job, state) => start(job, &state),
+                    Task::Reap(child, state) => reap(child, &state),
                 }
             }
         })?;
         Ok(Spawner { tasks })
     }
 
-    /// Starts a worker; does not wait for it. When it cannot be started, the other end of its
-    /// pipes closes.
+    /// Starts a worker without waiting for it. If that fails, the worker's ends of its pipes
+    /// close.
     pub(crate) fn start(&self, job: Job) -> Worker {
-        let slot = Arc::new(Mutex::new(Slot { stage: Stage::Starting, cancelled: false }));
-        if self.tasks.send(Task::Start(job, Arc::clone(&slot))).is_err() {
-            lock(&slot).stage = Stage::Gone(Outcome::NotStarted(io::ErrorKind::Other, 0));
+        let phase = SpawnPhase::Starting;
+        let state = Arc::new(Mutex::new(SpawnState { phase, cancelled: false }));
+        if self.tasks.send(Task::Start(job, Arc::clone(&state))).is_err() {
+            state.lock().phase = SpawnPhase::Gone(Outcome::NotStarted(io::ErrorKind::Other, 0));
         }
-        Worker { slot, spawner: self.clone() }
+        Worker { state, spawner: self.clone() }
     }
 }
 
 /// One worker process. Dropping it kills its process group.
 pub(crate) struct Worker {
-    slot: Arc<Mutex<Slot>>,
+    state: Arc<Mutex<SpawnState>>,
     spawner: Spawner,
 }
 
 impl Worker {
-    /// Kills the process group; the process is reaped soon. Does not block.
+    /// Kills the process group; the spawner's thread reaps the process. Does not block.
     pub(crate) fn kill(&self) {
-        let mut slot = lock(&self.slot);
-        slot.cancelled = true;
-        self.end(&mut slot);
-    }
-
-    fn end(&self, slot: &mut Slot) {
-        match std::mem::replace(&mut slot.stage, Stage::Ending) {
-            Stage::Running(child, lifeline) => {
+        let mut state = self.state.lock();
+        state.cancelled = true;
+        match std::mem::replace(&mut state.phase, SpawnPhase::Ending) {
+            SpawnPhase::Running(child, lifeline) => {
                 kill_group(&child);
                 drop(lifeline);
-                let _ = self.spawner.tasks.send(Task::Reap(child, Arc::clone(&self.slot)));
+                let _ = self.spawner.tasks.send(Task::Reap(child, Arc::clone(&self.state)));
             }
-            other => slot.stage = other,
+            other => state.phase = other,
         }
     }
 
-    /// How it ended, once it has; kills what is left of its group then. Does not block.
+    /// Returns how the process ended, or none if it has not; then also kills what is left of its
+    /// group. Does not block.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        let mut slot = lock(&self.slot);
-        let Slot { stage: Stage::Running(child, _), .. } = &mut *slot else {
-            return match slot.stage {
-                Stage::Gone(outcome) => Some(outcome),
+        let mut state = self.state.lock();
+        let SpawnState { phase: SpawnPhase::Running(child, _), .. } = &mut *state else {
+            return match state.phase {
+                SpawnPhase::Gone(outcome) => Some(outcome),
                 _ => None,
             };
         };
-        // The leader must not be reaped before its group is killed: its number could be given
-        // to someone else.
-        if !is_dead(child) {
+        // The group must be killed before its leader is reaped: after that, the kernel could
+        // reuse the number of the group for another process.
+        if !has_exited(child) {
             return None;
         }
         kill_group(child);
-        let outcome = Outcome::Ended(child.wait().ok()?);
-        slot.stage = Stage::Gone(outcome);
+        let outcome = Outcome::Exited(child.wait().ok()?);
+        state.phase = SpawnPhase::Gone(outcome);
         Some(outcome)
     }
 
-    /// Has its script give up what it does, to clean up. Does not block.
-    pub(crate) fn urge(&self) {
-        if let Stage::Running(child, _) = &lock(&self.slot).stage
+    /// Interrupts what the script is doing, so that its cleanup handler can run. Does not block.
+    pub(crate) fn interrupt(&self) {
+        if let SpawnPhase::Running(child, _) = &self.state.lock().phase
             && let Some(pid) = pid(child)
         {
-            // SAFETY: a system call without pointers; the process is ours and not reaped yet.
-            let _ = unsafe { libc::kill(pid.as_raw_nonzero().get(), URGE) };
+            // SAFETY: a system call without pointers; the process is our child and not reaped
+            // yet, so the number is its own.
+            let _ = unsafe { libc::kill(pid.as_raw_nonzero().get(), INTERRUPT_SIGNAL) };
         }
     }
 
-    /// The process, while it runs.
+    /// The number of the process, while it runs.
     pub(crate) fn id(&self) -> Option<u32> {
-        match &lock(&self.slot).stage {
-            Stage::Running(child, _) => Some(child.id()),
+        match &self.state.lock().phase {
+            SpawnPhase::Running(child, _) => Some(child.id()),
             _ => None,
         }
     }
@@ -185,49 +188,52 @@ fn pid(child: &Child) -> Option<Pid> {
 
 fn kill_group(child: &Child) {
     if let Some(pid) = pid(child) {
-        // It fails when all are gone, which is what was wanted.
+        // This fails if no process of the group is left, which is the desired result.
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
     }
 }
 
-/// Whether a child waits to be reaped.
-fn is_dead(child: &Child) -> bool {
+/// Whether a child has exited and can be reaped.
+fn has_exited(child: &Child) -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let Some(pid) = pid(child) else { return true };
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
 }
 
-fn start(job: Job, slot: &Mutex<Slot>) {
-    let started =
-        if lock(slot).cancelled { Err(io::ErrorKind::Interrupted.into()) } else { spawn(job) };
-    let mut slot = lock(slot);
+/// Starts a worker on the spawner's thread, unless it was killed in the meantime.
+fn start(job: Job, state: &Mutex<SpawnState>) {
+    let is_cancelled = state.lock().cancelled;
+    let started = if is_cancelled { Err(io::ErrorKind::Interrupted.into()) } else { spawn(job) };
+    let mut state = state.lock();
     match started {
-        Ok((child, _)) if slot.cancelled => {
+        Ok((child, _)) if state.cancelled => {
             kill_group(&child);
             let mut child = child;
             if let Ok(status) = child.wait() {
-                slot.stage = Stage::Gone(Outcome::Ended(status));
+                state.phase = SpawnPhase::Gone(Outcome::Exited(status));
             }
         }
-        Ok((child, lifeline)) => slot.stage = Stage::Running(child, lifeline),
+        Ok((child, lifeline)) => state.phase = SpawnPhase::Running(child, lifeline),
         Err(error) => {
             let code = error.raw_os_error().unwrap_or(0);
-            slot.stage = Stage::Gone(Outcome::NotStarted(error.kind(), code));
+            state.phase = SpawnPhase::Gone(Outcome::NotStarted(error.kind(), code));
         }
     }
 }
 
-fn reap(mut child: Child, slot: &Mutex<Slot>) {
+/// Waits for a killed child on the spawner's thread.
+fn reap(mut child: Child, state: &Mutex<SpawnState>) {
     let outcome = match child.wait() {
-        Ok(status) => Outcome::Ended(status),
+        Ok(status) => Outcome::Exited(status),
         Err(error) => Outcome::NotStarted(error.kind(), error.raw_os_error().unwrap_or(0)),
     };
-    lock(slot).stage = Stage::Gone(outcome);
+    state.lock().phase = SpawnPhase::Gone(outcome);
 }
 
+/// Starts the process; returns it with the write end of its lifeline.
 fn spawn(job: Job) -> io::Result<(Child, OwnedFd)> {
-    let (lifeline, held) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (lifeline, lifeline_writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let Job { python, boot, memory, input, output, stdout, stderr } = job;
     let mut command = Command::new(&python);
     command
@@ -245,31 +251,31 @@ fn spawn(job: Job) -> io::Result<(Child, OwnedFd)> {
     }
     let child = command.spawn()?;
     drop(output);
-    Ok((child, held))
+    Ok((child, lifeline_writer))
 }
 
-/// Runs in the new process before the interpreter does. What fails here only weakens a
-/// safeguard, so nothing is reported; but a worker without its output would be mute.
+/// Prepares the new process before it executes the interpreter. A failure here only weakens a
+/// safeguard and is not reported, except for the output pipe, without which a worker is useless.
 fn prepare(lifeline: RawFd, output: RawFd, memory: u64) -> io::Result<()> {
-    // fcntl(2); not in the libc crate for every target.
+    // From fcntl(2); the libc crate does not define it for every target.
     const F_SETSIG: libc::c_int = 10;
-    // SAFETY: system calls on descriptors of this process, without pointers but to a constant
-    // string and to a structure on this stack.
+    // SAFETY: system calls on descriptors of this process; the only pointers are to constant
+    // strings and to a structure on this stack.
     unsafe {
-        let tied = libc::fcntl(lifeline, libc::F_SETOWN, -libc::getpid()) == 0
+        let has_lifeline = libc::fcntl(lifeline, libc::F_SETOWN, -libc::getpid()) == 0
             && libc::fcntl(lifeline, F_SETSIG, libc::SIGKILL) == 0
             && libc::fcntl(lifeline, libc::F_SETFL, libc::O_ASYNC) == 0
-            // Stays open in the interpreter: a closed one would not be watched.
+            // It stays open in the interpreter: the kernel does not watch a closed one.
             && libc::fcntl(lifeline, libc::F_SETFD, 0) == 0;
-        if !tied {
+        if !has_lifeline {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         }
         libc::signal(libc::SIGINT, libc::SIG_IGN);
-        // It is in the background of its terminal: a script that reads from there shall get an
-        // error, not be stopped for ever.
+        // The process is in the background of its terminal: a script that reads from the
+        // terminal gets an error and is not stopped.
         libc::signal(libc::SIGTTIN, libc::SIG_IGN);
         libc::signal(libc::SIGTTOU, libc::SIG_IGN);
-        // When memory runs out, the script goes first and not the show.
+        // If the system runs out of memory, the kernel ends the script before the show.
         let adjust =
             libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         if adjust >= 0 {
@@ -293,26 +299,26 @@ pub(crate) fn default_memory() -> u64 {
     (system.totalram as u64).saturating_mul(u64::from(system.mem_unit)).max(1 << 28) / 2
 }
 
-/// Words for how a worker ended.
+/// Describes for the log how a worker ended.
 pub(crate) fn describe(outcome: Outcome, python: &OsString) -> String {
     use std::os::unix::process::ExitStatusExt;
     match outcome {
         Outcome::NotStarted(io::ErrorKind::NotFound, _) => {
-            format!("there is no `{}` to run", python.to_string_lossy())
+            format!("cannot run `{}`: no such program", python.to_string_lossy())
         }
         Outcome::NotStarted(kind, code) => {
             let reason = match code {
                 0 => kind.to_string(),
                 code => io::Error::from_raw_os_error(code).to_string(),
             };
-            format!("`{}` cannot be run: {reason}", python.to_string_lossy())
+            format!("cannot run `{}`: {reason}", python.to_string_lossy())
         }
-        Outcome::Ended(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("its process ended with exit status {code}"),
+        Outcome::Exited(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("its process exited with status {code}"),
             (_, Some(libc::SIGKILL)) => "its process was killed (SIGKILL)".into(),
             (_, Some(libc::SIGSEGV)) => "its process crashed (SIGSEGV)".into(),
             (_, Some(libc::SIGABRT)) => "its process aborted (SIGABRT)".into(),
-            (_, signal) => format!("its process was ended by signal {}", signal.unwrap_or(0)),
+            (_, signal) => format!("its process was terminated by signal {}", signal.unwrap_or(0)),
         },
     }
 }

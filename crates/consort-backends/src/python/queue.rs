@@ -1,51 +1,55 @@
-//! Values that wait for a worker: bounded, and never without the newest of each channel.
+//! The values that wait for a worker: a bounded queue that always has the newest value of each
+//! channel.
 
 use std::collections::VecDeque;
 
-/// How many values wait in order of arrival. What comes on top keeps one value per channel.
-pub(crate) const LIMIT: usize = 65_536;
+/// How many values are queued in order of arrival. Beyond that, one value per channel is kept.
+pub(crate) const MAX_ORDERED_VALUES: usize = 65_536;
 
-/// Values in order of arrival, up to a limit; above it the newest of each channel.
+/// Values in order of arrival, up to a limit; beyond it, the newest of each channel.
+///
+/// With a limit of 2, the values 0.1 and 0.2 for channel 0 and then 0.3 and 0.5 for channel 1 are
+/// taken as 0.1, 0.2, 0.5: when 0.3 arrived, `ordered` was full, so 0.5 replaced it.
 #[derive(Debug)]
 pub(crate) struct Queue {
     ordered: VecDeque<(u32, f64)>,
     limit: usize,
-    /// What came when `ordered` was full, one value a channel, by first arrival.
+    /// Values that arrived when `ordered` was full, one per channel, by first arrival.
     newest: Vec<(u32, f64)>,
-    /// For each channel its place in `newest` plus one, 0 for none.
-    places: Vec<u32>,
+    /// For each channel its index in `newest` plus one; 0 for none.
+    positions: Vec<u32>,
 }
 
 impl Queue {
-    /// An empty queue for channels numbered below `channels`.
+    /// Creates an empty queue for channels whose numbers are below `channels`.
     pub(crate) fn new(channels: usize, limit: usize) -> Self {
         Queue {
             ordered: VecDeque::with_capacity(1_024.min(limit)),
             limit,
             newest: Vec::new(),
-            places: vec![0; channels],
+            positions: vec![0; channels],
         }
     }
 
-    /// How many values wait.
+    /// How many values are queued.
     pub(crate) fn len(&self) -> usize {
         self.ordered.len() + self.newest.len()
     }
 
-    /// Adds a value. False: it took the place of an older one of its channel.
+    /// Adds a value; returns false if it replaced an older one of its channel.
     #[inline]
     pub(crate) fn push(&mut self, channel: u32, value: f64) -> bool {
         if self.newest.is_empty() && self.ordered.len() < self.limit {
             self.ordered.push_back((channel, value));
             return true;
         }
-        let place = &mut self.places[channel as usize];
-        if *place > 0 {
-            self.newest[*place as usize - 1].1 = value;
+        let position = &mut self.positions[channel as usize];
+        if *position > 0 {
+            self.newest[*position as usize - 1].1 = value;
             return false;
         }
         self.newest.push((channel, value));
-        *place = self.newest.len() as u32;
+        *position = self.newest.len() as u32;
         true
     }
 
@@ -54,7 +58,7 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<(u32, f64)> {
         if self.ordered.is_empty() && !self.newest.is_empty() {
             for (channel, _) in &self.newest {
-                self.places[*channel as usize] = 0;
+                self.positions[*channel as usize] = 0;
             }
             self.ordered.extend(self.newest.drain(..));
         }
@@ -68,7 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn order_is_kept_below_the_limit() {
+    fn values_below_the_limit_keep_their_order() {
         let mut queue = Queue::new(2, 4);
         for value in [0.1, 0.2, 0.3, 0.4] {
             assert!(queue.push(1, value));
@@ -91,7 +95,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_bounded_and_true(
+        fn the_queue_is_bounded_and_ends_with_the_newest_values(
             steps in proptest::collection::vec((0_u32..4, any::<bool>()), 0..300),
         ) {
             let mut queue = Queue::new(4, 8);

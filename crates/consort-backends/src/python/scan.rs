@@ -1,9 +1,9 @@
-//! What can be seen in the source of a module without running it.
+//! Finding missing modules and handlers without running Python.
 //!
-//! `consort check` starts no interpreter. This scanner knows enough of Python to tell strings
-//! and comments from code and module scope from function bodies, and reports a handler as
-//! missing only when nothing at module scope could define it. Sources that it cannot follow, or
-//! that make names at run time, are left to the interpreter.
+//! `consort check` does not start an interpreter. This scanner recognises enough of Python's
+//! syntax to separate strings and comments from code, and module scope from function bodies. It
+//! reports a handler as missing only if nothing at module scope could define it. Sources that it
+//! cannot follow, or that may create names at run time, are left to the interpreter.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,210 +12,215 @@ use consort_router::Problems;
 
 use super::settings::{Module, Settings};
 
-/// Sources above this size are not looked at.
-const SOURCE_LIMIT: u64 = 4 << 20;
+/// Larger sources are not scanned.
+const MAX_SOURCE_BYTES: u64 = 4 << 20;
+/// How many entries of a folder are read at most.
+const MAX_FOLDER_ENTRIES: usize = 10_000;
 
-/// Names whose mere mention means that others may be made at run time.
-const DYNAMIC: &[&str] =
+/// Names whose use means that a module may create further names at run time.
+const DYNAMIC_NAMES: &[&str] =
     &["globals", "locals", "vars", "exec", "eval", "setattr", "__getattr__", "__dict__", "modules"];
 
-/// What a module defines, as far as can be seen.
+/// What the source of a module defines, as far as the scanner can determine.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outline {
-    /// Every identifier in a statement at module scope, and every `global` of a function.
+pub(crate) struct Outline {
+    /// Every identifier in a statement at module scope, and in every `global` statement.
     names: BTreeSet<String>,
-    /// Functions and classes at module scope.
+    /// The functions and classes at module scope.
     definitions: BTreeSet<String>,
-    /// Whether other names may be there as well.
-    open: bool,
+    /// Whether the module may have other names as well.
+    is_open: bool,
 }
 
+/// A piece of source code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Token<'a> {
+    /// An identifier, a keyword or a number.
     Name(&'a str),
+    /// Any other character; `"` for a whole string.
     Other(u8),
 }
 
-/// Reads a source. `open` is set when it cannot be followed.
-pub fn outline(source: &str) -> Outline {
+/// Scans a source. A source that cannot be followed has an open outline.
+pub(crate) fn outline(source: &str) -> Outline {
     let mut outline = Outline::default();
-    if !tokens(source, &mut |line| take_line(line, &mut outline)) {
-        outline.open = true;
+    if !scan_lines(source, &mut |line| record_line(line, &mut outline)) {
+        outline.is_open = true;
     }
     outline
 }
 
-/// State of [`outline`] while lines go by: which indentations belong to functions and classes.
-fn take_line(line: &Line<'_>, outline: &mut Outline) {
+/// Adds what one logical line defines to the outline.
+fn record_line(line: &Line<'_>, outline: &mut Outline) {
     let names = line.tokens.iter().filter_map(|token| match token {
         Token::Name(name) => Some(*name),
-        _ => None,
+        Token::Other(_) => None,
     });
-    if names.clone().any(|name| DYNAMIC.contains(&name)) {
-        outline.open = true;
+    if names.clone().any(|name| DYNAMIC_NAMES.contains(&name)) {
+        outline.is_open = true;
     }
     let first = names.clone().find(|name| *name != "async");
-    let keep = line.scope == 0 || first == Some("global");
+    let is_module_scope = line.depth == 0 || first == Some("global");
     if first == Some("from") && line.tokens.last() == Some(&Token::Other(b'*')) {
-        outline.open = true;
+        outline.is_open = true;
     }
-    if keep {
+    if is_module_scope {
         outline.names.extend(names.clone().map(str::to_owned));
     }
-    if line.scope == 0 && matches!(first, Some("def" | "class")) {
+    if line.depth == 0 && matches!(first, Some("def" | "class")) {
         let definition = names.skip_while(|name| !matches!(*name, "def" | "class")).nth(1);
         outline.definitions.extend(definition.map(str::to_owned));
     }
 }
 
+/// A logical line: lines that brackets, strings or backslashes join are one.
 struct Line<'a> {
     tokens: Vec<Token<'a>>,
-    /// How many functions and classes it stands in.
-    scope: usize,
+    /// How many functions and classes enclose it.
+    depth: usize,
 }
 
-/// Splits a source into logical lines; false when strings or brackets do not end.
-fn tokens<'a>(source: &'a str, take: &mut impl FnMut(&Line<'a>)) -> bool {
+/// Splits a source into logical lines; returns false if a string or bracket is not closed.
+fn scan_lines<'a>(source: &'a str, take: &mut impl FnMut(&Line<'a>)) -> bool {
     let bytes = source.as_bytes();
-    let mut at = if source.starts_with('\u{feff}') { 3 } else { 0 };
+    let mut offset = if source.starts_with('\u{feff}') { 3 } else { 0 };
     let mut brackets = 0_usize;
-    let mut line: Vec<Token<'a>> = Vec::new();
-    // Indentations of the `def` and `class` lines around the current one.
+    let mut tokens: Vec<Token<'a>> = Vec::new();
+    // The indentations of the `def` and `class` lines that enclose the current line.
     let mut scopes: Vec<usize> = Vec::new();
     let mut indentation = 0;
-    let mut fresh = true;
+    let mut is_line_start = true;
     loop {
-        if fresh && brackets == 0 {
-            fresh = false;
+        if is_line_start && brackets == 0 {
+            is_line_start = false;
             indentation = 0;
-            while let Some(byte @ (b' ' | b'\t' | b'\x0c')) = bytes.get(at) {
+            while let Some(byte @ (b' ' | b'\t' | b'\x0c')) = bytes.get(offset) {
                 indentation =
                     if *byte == b'\t' { (indentation / 8 + 1) * 8 } else { indentation + 1 };
-                at += 1;
+                offset += 1;
             }
         }
-        let Some(&byte) = bytes.get(at) else {
-            end_line(&mut line, indentation, &mut scopes, take);
+        let Some(&byte) = bytes.get(offset) else {
+            end_line(&mut tokens, indentation, &mut scopes, take);
             return brackets == 0;
         };
         match byte {
             b'\n' | b'\r' => {
-                at += 1;
+                offset += 1;
                 if brackets == 0 {
-                    end_line(&mut line, indentation, &mut scopes, take);
-                    fresh = true;
+                    end_line(&mut tokens, indentation, &mut scopes, take);
+                    is_line_start = true;
                 }
             }
-            b'#' => at += bytes[at..].iter().position(|&b| b == b'\n').unwrap_or(bytes.len() - at),
-            // Joins lines; before anything else it is an error, which is not ours to report.
+            b'#' => {
+                let rest = &bytes[offset..];
+                offset += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            }
+            // A backslash joins two lines. Anywhere else it is a syntax error, which the
+            // interpreter reports.
             b'\\' => {
-                at += match bytes[at + 1..] {
+                offset += match bytes[offset + 1..] {
                     [b'\r', b'\n', ..] => 3,
                     [b'\n' | b'\r', ..] => 2,
                     _ => 1,
                 }
             }
-            b'"' | b'\'' => match string(bytes, at) {
+            b'"' | b'\'' => match string_end(bytes, offset) {
                 Some(end) => {
-                    at = end;
-                    line.push(Token::Other(b'"'));
+                    offset = end;
+                    tokens.push(Token::Other(b'"'));
                 }
                 None => return false,
             },
             b'(' | b'[' | b'{' => {
                 brackets += 1;
-                line.push(Token::Other(byte));
-                at += 1;
+                tokens.push(Token::Other(byte));
+                offset += 1;
             }
             b')' | b']' | b'}' => {
-                let Some(fewer) = brackets.checked_sub(1) else { return false };
-                brackets = fewer;
-                line.push(Token::Other(byte));
-                at += 1;
+                let Some(remaining) = brackets.checked_sub(1) else { return false };
+                brackets = remaining;
+                tokens.push(Token::Other(byte));
+                offset += 1;
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'0'..=b'9' | 0x80.. => {
-                let length = bytes[at..]
-                    .iter()
-                    .position(|&b| !(b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80))
-                    .unwrap_or(bytes.len() - at);
-                line.push(Token::Name(&source[at..at + length]));
-                at += length;
+                let is_in_name =
+                    |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+                let rest = &bytes[offset..];
+                let length = rest.iter().position(|&byte| !is_in_name(byte)).unwrap_or(rest.len());
+                tokens.push(Token::Name(&source[offset..offset + length]));
+                offset += length;
             }
-            b' ' | b'\t' | b'\x0c' => at += 1,
+            b' ' | b'\t' | b'\x0c' => offset += 1,
             _ => {
-                line.push(Token::Other(byte));
-                at += 1;
+                tokens.push(Token::Other(byte));
+                offset += 1;
             }
         }
     }
 }
 
+/// Passes a complete logical line on and updates the scopes; `tokens` keeps its allocation.
 fn end_line<'a>(
-    line: &mut Vec<Token<'a>>,
+    tokens: &mut Vec<Token<'a>>,
     indentation: usize,
     scopes: &mut Vec<usize>,
     take: &mut impl FnMut(&Line<'a>),
 ) {
-    if line.is_empty() {
+    if tokens.is_empty() {
         return;
     }
     while scopes.last().is_some_and(|&scope| scope >= indentation) {
         scopes.pop();
     }
-    let tokens = std::mem::take(line);
-    let mut words = tokens.iter().filter(|token| **token != Token::Name("async"));
-    let opens = matches!(words.next(), Some(Token::Name("def" | "class")));
-    let whole = Line { tokens, scope: scopes.len() };
-    take(&whole);
-    if opens {
+    let line = Line { tokens: std::mem::take(tokens), depth: scopes.len() };
+    let mut words = line.tokens.iter().filter(|token| **token != Token::Name("async"));
+    let opens_scope = matches!(words.next(), Some(Token::Name("def" | "class")));
+    take(&line);
+    if opens_scope {
         scopes.push(indentation);
     }
-    *line = whole.tokens;
-    line.clear();
+    *tokens = line.tokens;
+    tokens.clear();
 }
 
-/// The end of the string that begins at `at`; none when it does not end.
-fn string(bytes: &[u8], at: usize) -> Option<usize> {
-    let quote = bytes[at];
-    let triple = bytes[at..].starts_with(&[quote; 3]);
-    let mut next = at + if triple { 3 } else { 1 };
+/// The end of the string that begins at `start`; none if it is not closed.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let quote = bytes[start];
+    let triple = bytes[start..].starts_with(&[quote; 3]);
+    let mut offset = start + if triple { 3 } else { 1 };
     loop {
-        match *bytes.get(next)? {
-            b'\\' => next += 2,
+        match *bytes.get(offset)? {
+            b'\\' => offset += 2,
             b'\n' if !triple => return None,
-            byte if byte == quote && !triple => return Some(next + 1),
-            byte if byte == quote && bytes[next..].starts_with(&[quote; 3]) => {
-                return Some(next + 3);
+            byte if byte == quote && !triple => return Some(offset + 1),
+            byte if byte == quote && bytes[offset..].starts_with(&[quote; 3]) => {
+                return Some(offset + 3);
             }
-            _ => next += 1,
+            _ => offset += 1,
         }
     }
 }
 
 impl Outline {
-    /// Whether the module has no such name, for all that can be seen.
-    pub fn lacks(&self, name: &str) -> bool {
-        !self.open && !self.names.contains(name)
+    /// Whether the module certainly has no such name.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        !self.is_open && !self.names.contains(name)
     }
 
-    /// A function or class whose name is like that.
-    pub fn similar(&self, name: &str) -> Option<&str> {
-        similar(name, self.definitions.iter().map(String::as_str))
+    /// The function or class with the most similar name, if one is similar enough.
+    fn nearest_definition(&self, name: &str) -> Option<&str> {
+        consort_suggest::nearest(name, self.definitions.iter().map(String::as_str))
     }
 }
 
-fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let rated = names.map(|other| (strsim::jaro_winkler(name, other), other));
-    rated.filter(|(rate, _)| *rate > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
-}
-
-/// Where a module was looked for and what was found.
+/// The result of looking for a module in the configuration's folder.
 enum Found {
-    /// A source that can be read.
+    /// A source that can be scanned.
     Source(PathBuf),
-    /// Something else that can be imported, or nothing that can be judged.
+    /// A module without a source that can be scanned.
     Unknown,
-    /// Nothing.
+    /// No module.
     Missing,
 }
 
@@ -237,23 +242,25 @@ fn find(settings: &Settings, module: &Module) -> Found {
     }
 }
 
-/// The names of modules in a folder.
+/// The names of the modules and packages in a folder.
 fn modules_in(folder: &Path) -> BTreeSet<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeSet::new() };
-    let names = entries.take(10_000).flatten().filter_map(|entry| {
+    let names = entries.take(MAX_FOLDER_ENTRIES).flatten().filter_map(|entry| {
         let path = entry.path();
         let stem = path.file_stem()?.to_str()?.to_owned();
-        (path.extension().is_some_and(|ending| ending == "py") || path.is_dir()).then_some(stem)
+        let is_module =
+            path.extension().is_some_and(|extension| extension == "py") || path.is_dir();
+        is_module.then_some(stem)
     });
     names.collect()
 }
 
 fn read(path: &Path) -> Option<String> {
-    let small = std::fs::metadata(path).is_ok_and(|data| data.len() <= SOURCE_LIMIT);
-    if small { std::fs::read_to_string(path).ok() } else { None }
+    let is_small = std::fs::metadata(path).is_ok_and(|data| data.len() <= MAX_SOURCE_BYTES);
+    if is_small { std::fs::read_to_string(path).ok() } else { None }
 }
 
-/// Reports modules and handlers of an instance that can be seen to be missing.
+/// Warns of modules and handlers of an instance that are certainly missing.
 pub(crate) fn check(
     settings: &Settings,
     channels: &[String],
@@ -267,7 +274,7 @@ pub(crate) fn check(
             Found::Source(path) => read(&path).map(|source| (path, outline(&source))),
             Found::Unknown => None,
             Found::Missing => {
-                report_module(settings, module, problems);
+                check_missing_module(settings, module, problems);
                 None
             }
         };
@@ -277,62 +284,66 @@ pub(crate) fn check(
     for (channel, _) in targets.filter(|(channel, _)| channel.contains('.')) {
         check_handler(channel, None, &outlines, problems);
     }
-    if settings.default_handler.contains('.') {
-        let at = settings.default_handler_at;
-        check_handler(&settings.default_handler, at, &outlines, problems);
-    } else if !settings.default_handler.is_empty() {
-        let message = format!("the default handler `{}` has no module", settings.default_handler);
+    let (default_handler, option) = (&settings.default_handler, settings.default_handler_option);
+    if default_handler.contains('.') {
+        check_handler(default_handler, option, &outlines, problems);
+    } else if !default_handler.is_empty() {
+        let message = format!("the default handler `{default_handler}` has no module name");
         problems
-            .warning(settings.default_handler_at, message)
-            .hint("write `module.function`, with one of the instance's modules");
+            .warning(option, message)
+            .hint("write `MODULE.FUNCTION` with one of the instance's modules");
     }
 }
 
 fn check_interpreter(settings: &Settings, problems: &mut Problems) {
     let path = Path::new(&settings.python);
     if path.is_absolute() && !path.exists() {
-        let message = format!("there is no interpreter at `{}`", path.display());
+        let message = format!("no Python interpreter at `{}`", path.display());
         problems
-            .warning(settings.python_at, message)
-            .hint("make the virtual environment with `python3 -m venv`, or correct the path");
+            .warning(settings.python_option, message)
+            .hint("create the virtual environment with `python3 -m venv`, or correct the path");
     }
 }
 
-fn report_module(settings: &Settings, module: &Module, problems: &mut Problems) {
+/// Warns of a module that is not in the configuration's folder, unless it may be installed.
+fn check_missing_module(settings: &Settings, module: &Module, problems: &mut Problems) {
     if let Some(path) = &module.path {
-        let problem =
-            problems.warning(Some(module.at), format!("there is no file `{}`", path.display()));
+        let message = format!("the module file `{}` does not exist", path.display());
+        let problem = problems.warning(Some(module.option), message);
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
-        let near = path.parent().map(modules_in).unwrap_or_default();
-        if let Some(other) = similar(stem, near.iter().map(String::as_str)) {
+        let others = path.parent().map(modules_in).unwrap_or_default();
+        if let Some(other) = consort_suggest::nearest(stem, others.iter().map(String::as_str)) {
             problem.hint(format!("did you mean `{other}.py`?"));
         }
         return;
     }
-    // A name without a file here may be installed; a name that is nearly one here is a slip.
-    let near = modules_in(&settings.directory);
+    let search_path = interpreter_search_path(settings);
+    let top_name = module.name.split('.').next().unwrap_or("");
+    let mut installed = search_path.iter().flatten();
+    if installed.any(|folder| contains_module(folder, top_name)) {
+        return;
+    }
+    let others = modules_in(&settings.directory);
     let folder = settings.directory.display();
-    if let Some(other) = similar(&module.name, near.iter().map(String::as_str)) {
-        let message = format!("there is no module `{}` in {folder}", module.name);
-        problems.warning(Some(module.at), message).hint(format!("did you mean `{other}`?"));
-    } else if let Some(places) = places(settings) {
-        let head = module.name.split('.').next().unwrap_or("");
-        if !places.iter().any(|place| provides(place, head)) {
-            let message = format!(
-                "there is no module `{}` in {folder} nor, for all that can be seen, among those of \
-                 `{}`",
-                module.name,
-                settings.python.to_string_lossy()
-            );
-            problems.warning(Some(module.at), message);
-        }
+    if let Some(hint) =
+        consort_suggest::did_you_mean(&module.name, others.iter().map(String::as_str))
+    {
+        let message = format!("no module `{}` in {folder}", module.name);
+        problems.warning(Some(module.option), message).hint(hint);
+    } else if search_path.is_some_and(|folders| !folders.iter().any(|folder| adds_folders(folder)))
+    {
+        let python = settings.python.to_string_lossy();
+        let message =
+            format!("no module `{}` in {folder} or installed for `{python}`", module.name);
+        problems.warning(Some(module.option), message);
     }
 }
 
-/// The folders in which the interpreter keeps modules, if they can be told.
-fn places(settings: &Settings) -> Option<Vec<PathBuf>> {
+/// The folders in which the interpreter looks for installed modules; none if they cannot be
+/// determined.
+fn interpreter_search_path(settings: &Settings) -> Option<Vec<PathBuf>> {
     let python = Path::new(&settings.python);
-    let found = if python.is_absolute() {
+    let executable = if python.is_absolute() {
         python.to_owned()
     } else {
         let path = std::env::var_os("PATH")?;
@@ -340,89 +351,101 @@ fn places(settings: &Settings) -> Option<Vec<PathBuf>> {
             .map(|folder| folder.join(python))
             .find(|file| file.is_file())?
     };
-    let real = std::fs::canonicalize(&found).ok()?;
-    let mut places = Vec::new();
-    for executable in [&found, &real] {
+    let real = std::fs::canonicalize(&executable).ok()?;
+    let mut folders = Vec::new();
+    for executable in [&executable, &real] {
         let library = executable.parent()?.parent()?.join("lib");
         for entry in std::fs::read_dir(&library).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("python3") {
                 let folder = entry.path();
-                for inner in ["site-packages", "dist-packages", "lib-dynload"] {
-                    places.push(folder.join(inner));
+                for subfolder in ["site-packages", "dist-packages", "lib-dynload"] {
+                    folders.push(folder.join(subfolder));
                 }
-                places.push(folder);
+                folders.push(folder);
             }
         }
     }
-    if !places.iter().any(|place| place.join("os.py").is_file()) {
+    if !folders.iter().any(|folder| folder.join("os.py").is_file()) {
         return None;
     }
     let extra = std::env::var_os("PYTHONPATH").unwrap_or_default();
-    places.extend(std::env::split_paths(&extra));
+    folders.extend(std::env::split_paths(&extra));
     if let Some(home) = std::env::var_os("HOME") {
         let user = Path::new(&home).join(".local/lib");
         for entry in std::fs::read_dir(user).into_iter().flatten().flatten() {
-            places.push(entry.path().join("site-packages"));
+            folders.push(entry.path().join("site-packages"));
         }
     }
-    Some(places)
+    Some(folders)
 }
 
-fn provides(place: &Path, module: &str) -> bool {
-    let Ok(entries) = std::fs::read_dir(place) else { return false };
-    entries.flatten().any(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // A `.pth` file may add any folder.
-        name.split('.').next() == Some(module)
-            || name.ends_with(".egg-link")
-            || name == "easy-install.pth"
-    })
+fn file_names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
+fn contains_module(folder: &Path, module: &str) -> bool {
+    file_names(folder).any(|name| name.split('.').next() == Some(module))
+}
+
+/// Whether a folder has files that may add any other folder to the search path.
+fn adds_folders(folder: &Path) -> bool {
+    file_names(folder).any(|name| name.ends_with(".egg-link") || name == "easy-install.pth")
+}
+
+/// The modules of an instance, with path and outline where their sources could be read.
 type Outlines<'a> = [(&'a Module, Option<(PathBuf, Outline)>)];
 
-fn check_handler(name: &str, at: Option<usize>, outlines: &Outlines<'_>, problems: &mut Problems) {
-    let head = name.split('.').next().unwrap_or("");
-    let belongs = |module: &Module| module.name.split('.').next() == Some(head);
-    if !outlines.iter().any(|(module, _)| belongs(module)) {
+fn check_handler(
+    name: &str,
+    option: Option<usize>,
+    outlines: &Outlines<'_>,
+    problems: &mut Problems,
+) {
+    let top_name = name.split('.').next().unwrap_or("");
+    let is_loaded = |module: &Module| module.name.split('.').next() == Some(top_name);
+    if !outlines.iter().any(|(module, _)| is_loaded(module)) {
         let message = format!("the handler `{name}` belongs to a module that is not loaded");
         problems
-            .warning(at, message)
-            .hint(format!("add `module = {head}` to the instance, or correct the name"));
+            .warning(option, message)
+            .hint(format!("add `module = {top_name}` to the instance, or correct the name"));
         return;
     }
-    // The longest module that the name begins with; the next part must be there.
-    let best = outlines
+    // The longest module name that the handler's name begins with; the module must define the
+    // part that follows.
+    let module = outlines
         .iter()
         .filter(|(module, _)| {
             name.strip_prefix(&module.name).is_some_and(|rest| rest.starts_with('.'))
         })
         .max_by_key(|(module, _)| module.name.len());
-    let Some((module, Some((path, outline)))) = best else { return };
+    let Some((module, Some((path, outline)))) = module else { return };
     let attribute = name[module.name.len() + 1..].split('.').next().unwrap_or("");
     if !outline.lacks(attribute) {
         return;
     }
-    // Importing a package's module makes it an attribute of the package.
-    let inner = path.file_name().is_some_and(|file| file == "__init__.py");
-    if inner && path.parent().is_some_and(|folder| modules_in(folder).contains(attribute)) {
+    // A module of a package becomes an attribute of the package when it is imported.
+    let is_package = path.file_name().is_some_and(|file| file == "__init__.py");
+    if is_package && path.parent().is_some_and(|folder| modules_in(folder).contains(attribute)) {
         return;
     }
-    let message = format!("there is no `{attribute}` in {}: the handler `{name}`", path.display());
-    let problem = problems.warning(at, message);
-    if let Some(other) = outline.similar(attribute) {
+    let file = path.display();
+    let message = format!("handler `{name}` not found: {file} does not define `{attribute}`");
+    let problem = problems.warning(option, message);
+    if let Some(other) = outline.nearest_definition(attribute) {
         problem.hint(format!("did you mean `{}.{other}`?", module.name));
     }
 }
 
-/// What the fuzzer runs: any text is survived, and a definition put in front is seen.
+/// For the fuzz target and the property test: scans any text, and finds a definition at its
+/// beginning.
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = outline(&text);
-    let with = outline(&format!("def handler(value): pass\n{text}"));
-    assert!(!with.lacks("handler"));
+    let with_handler = outline(&format!("def handler(value): pass\n{text}"));
+    assert!(!with_handler.lacks("handler"));
 }
 
 #[cfg(test)]
@@ -450,20 +473,20 @@ text = f"{one!r} fine" 'it''s'
 "#;
 
     #[test]
-    fn what_stands_at_module_scope_is_there() {
+    fn names_at_module_scope_are_found() {
         let outline = outline(SOURCE);
-        assert!(!outline.open);
+        assert!(!outline.is_open);
         for name in ["os", "system", "one", "two", "inside", "late", "other", "Thing", "waiting"] {
             assert!(!outline.lacks(name), "{name}");
         }
         for name in ["hidden", "quoted", "three", "local", "method", "fine"] {
             assert!(outline.lacks(name), "{name}");
         }
-        assert_eq!(outline.similar("wating"), Some("waiting"));
+        assert_eq!(outline.nearest_definition("wating"), Some("waiting"));
     }
 
     #[test]
-    fn sources_that_make_names_are_left_alone() {
+    fn sources_that_may_create_names_lack_none() {
         for source in [
             "from somewhere import *\n",
             "globals()['in1'] = print\n",
@@ -477,7 +500,7 @@ text = f"{one!r} fine" 'it''s'
 
     proptest! {
         #[test]
-        fn any_text_is_survived(text in "[ \\ta-c_0-9\"'#()\\[\\]{}\\\\\n:=.é]{0,120}") {
+        fn any_text_can_be_scanned(text in "[ \\ta-c_0-9\"'#()\\[\\]{}\\\\\n:=.é]{0,120}") {
             fuzz(text.as_bytes());
         }
     }

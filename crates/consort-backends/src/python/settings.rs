@@ -1,4 +1,4 @@
-//! What the configuration says about an instance.
+//! The options of the backend and its instances.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ const INTERPRETER: OptionSpec = OptionSpec {
     default: Some("python3"),
     example: "venv",
     documentation: "\
-The interpreter: a command that is looked up in `PATH`, the path of an executable, or the folder \
-of a virtual environment; paths start at the folder of the configuration. CPython 3.8 or newer.",
+The interpreter, CPython 3.8 or newer: a command that is looked up in `PATH`, the path of an \
+executable, or the folder of a virtual environment. Paths are relative to the folder of the \
+configuration.",
     ..OptionSpec::EMPTY
 };
 
@@ -22,12 +23,12 @@ const MEMORY: OptionSpec = OptionSpec {
     kind: OptionKind::Integer(0, 1 << 30),
     example: "512",
     documentation: "\
-How much memory an interpreter may allocate, in MiB; a script that wants more gets a \
-`MemoryError`. 0 sets no limit. Without the option: half of the machine's.",
+How much memory an interpreter may allocate, in MiB; a script that needs more gets a \
+`MemoryError`. 0 sets no limit. Without this option the limit is half of the machine's memory.",
     ..OptionSpec::EMPTY
 };
 
-/// Options of `[backend python]`: what instances have when they say nothing themselves.
+/// Options of `[backend python]`: the defaults of all instances.
 pub(crate) const BACKEND_OPTIONS: &[OptionSpec] = &[INTERPRETER, MEMORY];
 
 /// Options of `[python NAME]`.
@@ -38,9 +39,9 @@ pub(crate) const INSTANCE_OPTIONS: &[OptionSpec] = &[
         repeatable: true,
         example: "my_handlers",
         documentation: "\
-A module to import: its name (`my_handlers`, `package.module`), or the path of its source \
-relative to the configuration (`my_handlers.py`, `scripts/lights.py`). Its handlers are the \
-channels `my_handlers.FUNCTION`. May be given several times.",
+A module to import: its name (`my_handlers`, `package.module`), or the path of its source file, \
+relative to the configuration's folder (`my_handlers.py`, `scripts/lights.py`). Its handlers are \
+the channels `my_handlers.FUNCTION`.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -48,7 +49,7 @@ channels `my_handlers.FUNCTION`. May be given several times.",
         kind: OptionKind::Checked(not_empty),
         example: "my_handlers.default",
         documentation: "\
-The function that takes the values of all channels whose names have no dot.",
+The function that handles the values of all channels whose names have no dot.",
         ..OptionSpec::EMPTY
     },
     OptionSpec { default: None, ..INTERPRETER },
@@ -59,18 +60,18 @@ fn not_empty(text: &str) -> Result<(), String> {
     if text.is_empty() { Err("expected a name or a path".into()) } else { Ok(()) }
 }
 
-/// A module as the configuration names it.
+/// A module to import, as the configuration specifies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Module {
-    /// The name it has in the interpreter.
+    /// Its name in the interpreter.
     pub(crate) name: String,
-    /// The path of its source, where it was given as a path.
+    /// The path of its source, if the option gives a path.
     pub(crate) path: Option<PathBuf>,
-    /// The number of its option, for reports.
-    pub(crate) at: usize,
+    /// The position of its option, for diagnostics.
+    pub(crate) option: usize,
 }
 
-/// Defaults from `[backend python]`.
+/// The defaults from `[backend python]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Defaults {
     python: OsString,
@@ -93,7 +94,7 @@ impl Defaults {
     }
 }
 
-/// An instance's settings.
+/// The settings of an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) name: String,
@@ -101,16 +102,16 @@ pub(crate) struct Settings {
     pub(crate) directory: PathBuf,
     pub(crate) modules: Vec<Module>,
     pub(crate) default_handler: String,
-    pub(crate) default_handler_at: Option<usize>,
+    pub(crate) default_handler_option: Option<usize>,
     pub(crate) python: OsString,
-    pub(crate) python_at: Option<usize>,
-    /// The most memory it may allocate, in bytes; `u64::MAX` for no limit, none for the
-    /// default.
+    pub(crate) python_option: Option<usize>,
+    /// How much memory the interpreter may allocate, in bytes: `u64::MAX` for no limit, none for
+    /// the default.
     pub(crate) memory: Option<u64>,
 }
 
 impl Settings {
-    /// Reads the options of an instance; none after reporting an error.
+    /// Reads the options of an instance; reports errors and then returns none.
     pub(crate) fn new(
         config: InstanceConfig,
         defaults: &Defaults,
@@ -120,23 +121,23 @@ impl Settings {
         let directory =
             std::path::absolute(non_empty(&config.directory)).unwrap_or(config.directory.clone());
         let mut modules: Vec<Module> = Vec::new();
-        for (at, entry) in options.all("module") {
-            let module = module(at, entry);
+        for (option, entry) in options.all("module") {
+            let module = module(option, entry);
             if module.name == "midimonster" || module.name.starts_with("midimonster.") {
-                problems
-                    .error(Some(at), "`midimonster` is the module that consort itself provides")
-                    .hint(
-                        "give the script another name; it gets the show with `import midimonster`",
-                    );
+                let message =
+                    "the module name `midimonster` is reserved: consort provides this module";
+                problems.error(Some(option), message).hint(
+                    "rename the script; it can import the provided module with `import midimonster`",
+                );
                 continue;
             }
-            let namesake =
+            let duplicate =
                 modules.iter().find(|other| other.name == module.name && other.path != module.path);
-            if let Some(other) = namesake {
-                let message = format!("there is another module `{}` in this instance", other.name);
-                problems
-                    .error(Some(at), message)
-                    .hint("modules are told apart by name: rename one");
+            if let Some(other) = duplicate {
+                let message = format!("duplicate module name `{}` in this instance", other.name);
+                problems.error(Some(option), message).hint(
+                    "module names must be unique within an instance: rename one of the files",
+                );
             }
             modules.push(module);
         }
@@ -148,9 +149,9 @@ impl Settings {
             directory,
             modules,
             default_handler: options.text("default-handler").unwrap_or("").to_owned(),
-            default_handler_at: options.position("default-handler"),
+            default_handler_option: options.position("default-handler"),
             python,
-            python_at: options.position("python"),
+            python_option: options.position("python"),
             memory: memory(options).or(defaults.memory),
             name: config.name,
         };
@@ -158,6 +159,7 @@ impl Settings {
     }
 }
 
+/// The `memory` option in bytes.
 fn memory(options: &Options) -> Option<u64> {
     match options.integer("memory") {
         Some(0) => Some(u64::MAX),
@@ -166,21 +168,22 @@ fn memory(options: &Options) -> Option<u64> {
     }
 }
 
+/// The directory as a path that can be joined: `.` instead of nothing.
 fn non_empty(directory: &Path) -> &Path {
     if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
 }
 
-/// A name, or a path: one with a slash or with the ending of a source.
-fn module(at: usize, entry: &OptionEntry) -> Module {
+/// Reads a `module` option: a path if it has a slash or the extension `.py`, otherwise a name.
+fn module(option: usize, entry: &OptionEntry) -> Module {
     let value = entry.value.as_str();
     if !value.contains('/') && !value.ends_with(".py") {
-        return Module { name: value.to_owned(), path: None, at };
+        return Module { name: value.to_owned(), path: None, option };
     }
     let joined = non_empty(&entry.directory).join(value);
     let mut path = std::path::absolute(&joined).unwrap_or(joined);
     if path.is_dir() {
         path.push("__init__.py");
-    } else if path.extension().is_none_or(|ending| ending != "py") {
+    } else if path.extension().is_none_or(|extension| extension != "py") {
         path.as_mut_os_string().push(".py");
     }
     let stem = match path.file_stem() {
@@ -188,10 +191,10 @@ fn module(at: usize, entry: &OptionEntry) -> Module {
         stem => stem,
     };
     let name = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Module { name, path: Some(path), at }
+    Module { name, path: Some(path), option }
 }
 
-/// The executable that a `python` option means.
+/// The executable of a `python` option.
 fn interpreter(entry: &OptionEntry) -> OsString {
     let path = non_empty(&entry.directory).join(&entry.value);
     let path = std::path::absolute(&path).unwrap_or(path);
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_module() {
+    fn a_module_is_given_by_name_or_path() {
         let (settings, _) = settings(&[
             ("module", "plain"),
             ("module", "package.inner"),
@@ -231,24 +234,27 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_the_module_that_consort_provides_is_taken() {
+    fn the_name_of_the_provided_module_is_reserved() {
         for value in ["midimonster", "midimonster.py", "scripts/midimonster.py"] {
             let (settings, problems) = settings(&[("module", value)]);
             assert!(settings.is_none());
-            assert!(problems[0].message.contains("consort itself provides"), "{problems:?}");
+            assert!(
+                problems[0].message.contains("`midimonster` is reserved: consort provides"),
+                "{problems:?}"
+            );
         }
     }
 
     #[test]
-    fn two_files_cannot_share_a_name() {
+    fn two_files_cannot_have_the_same_name() {
         let (settings, problems) =
             settings(&[("module", "a/lights.py"), ("module", "b/lights.py")]);
         assert!(settings.is_none());
-        assert!(problems[0].message.contains("another module `lights`"), "{problems:?}");
+        assert!(problems[0].message.contains("duplicate module name `lights`"), "{problems:?}");
     }
 
     #[test]
-    fn a_folder_is_a_virtual_environment() {
+    fn a_folder_given_as_interpreter_is_a_virtual_environment() {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().to_str().unwrap();
         let (settings, _) = settings(&[("python", text)]);

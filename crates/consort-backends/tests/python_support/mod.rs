@@ -1,12 +1,12 @@
-//! A show with Python instances and a probe, for tests: it runs on a thread of its own, and
-//! everything that happens is waited for, with a deadline.
+//! A show with Python instances and a probe, for tests. It runs on a thread of its own; tests wait
+//! for what they expect, with a deadline.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,10 @@ use consort_router::{
     Backend, BackendDescriptor, ChannelError, Context, Event, Handle, Instance, InstanceConfig,
     InstanceId, Options, Problems, Router, State, Usage,
 };
+use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
 
-/// How long anything may take before a test fails.
+/// How long a test waits for anything before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The interpreter under test.
@@ -27,70 +28,75 @@ pub fn interpreter() -> String {
     std::env::var("CONSORT_TEST_PYTHON").unwrap_or_else(|_| "python3".into())
 }
 
-/// What has happened so far.
+/// What the show has output so far.
 #[derive(Default)]
 pub struct Seen {
-    /// Values that came to the probe: channel, value, when.
+    /// The values that arrived at the probe: channel, value, time.
     pub values: Vec<(String, f64, Instant)>,
-    /// What scripts printed, the first megabyte of it, and how much it was in all.
+    /// The first megabyte that scripts printed.
     pub printed: String,
+    /// How much scripts printed in total.
     pub printed_bytes: usize,
-    /// What was logged: level, instance, message.
+    /// The log: level, instance, message.
     pub log: Vec<String>,
 }
 
 impl Seen {
     /// The values of one channel.
-    pub fn of(&self, channel: &str) -> Vec<f64> {
-        self.values.iter().filter(|it| it.0 == channel).map(|it| it.1).collect()
+    pub fn values_of(&self, channel: &str) -> Vec<f64> {
+        self.values
+            .iter()
+            .filter(|(name, ..)| name == channel)
+            .map(|(_, value, _)| *value)
+            .collect()
     }
 
     pub fn lines(&self) -> Vec<&str> {
         self.printed.lines().collect()
     }
 
-    /// How many log entries contain all of these.
+    /// How many log entries contain all of these parts.
     pub fn logged(&self, parts: &[&str]) -> usize {
         self.log.iter().filter(|entry| parts.iter().all(|part| entry.contains(part))).count()
     }
 }
 
+/// Records what a show outputs, for the tests' thread.
 #[derive(Clone, Default)]
-pub struct Witness(Arc<(Mutex<Seen>, Condvar)>);
+pub struct Monitor(Arc<(Mutex<Seen>, Condvar)>);
 
-impl Witness {
-    fn note(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.0.0.lock().unwrap());
+impl Monitor {
+    fn record(&self, record: impl FnOnce(&mut Seen)) {
+        record(&mut self.0.0.lock());
         self.0.1.notify_all();
     }
 
-    pub fn look<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
-        look(&self.0.0.lock().unwrap())
+    pub fn inspect<T>(&self, inspect: impl FnOnce(&Seen) -> T) -> T {
+        inspect(&self.0.0.lock())
     }
 
     /// Waits until the condition holds.
     #[track_caller]
     pub fn wait(&self, what: &str, condition: impl Fn(&Seen) -> bool) {
-        let seen = self.0.0.lock().unwrap();
-        let (seen, timeout) =
-            self.0.1.wait_timeout_while(seen, DEADLINE, |seen| !condition(seen)).unwrap();
-        if timeout.timed_out() {
+        let mut seen = self.0.0.lock();
+        let result = self.0.1.wait_while_for(&mut seen, |seen| !condition(seen), DEADLINE);
+        if result.timed_out() {
             let values = seen.values.len();
-            let tail: Vec<_> =
-                seen.values.iter().rev().take(20).map(|it| (it.0.clone(), it.1)).collect();
+            let newest = seen.values.iter().rev().take(20);
+            let newest: Vec<_> = newest.map(|(name, value, _)| (name.clone(), *value)).collect();
             let printed: String = seen.printed.chars().take(4_000).collect();
             let log = seen.log.join("\n");
             drop(seen);
             panic!(
-                "{what}: not seen\n{values} values, last {tail:?}\nprinted:\n{printed}\nlog:\n{log}"
+                "{what}: not seen\n{values} values, newest first {newest:?}\nprinted:\n{printed}\nlog:\n{log}"
             );
         }
     }
 }
 
-impl Write for Witness {
+impl Write for Monitor {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.note(|seen| {
+        self.record(|seen| {
             seen.printed_bytes += bytes.len();
             if seen.printed.len() < 1 << 20 {
                 seen.printed.push_str(&String::from_utf8_lossy(bytes));
@@ -104,8 +110,8 @@ impl Write for Witness {
     }
 }
 
-/// Takes the log of one show.
-struct Log(Witness);
+/// Records the log of one show.
+struct Log(Monitor);
 
 impl tracing::Subscriber for Log {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -121,17 +127,22 @@ impl tracing::Subscriber for Log {
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        struct Text(String, String);
-        impl tracing::field::Visit for Text {
+        #[derive(Default)]
+        struct Entry {
+            fields: String,
+            message: String,
+        }
+        impl tracing::field::Visit for Entry {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                let text = if field.name() == "message" { &mut self.1 } else { &mut self.0 };
+                let is_message = field.name() == "message";
+                let text = if is_message { &mut self.message } else { &mut self.fields };
                 let _ = write!(text, "{value:?} ");
             }
         }
-        let mut text = Text(String::new(), String::new());
-        event.record(&mut text);
-        let entry = format!("{} {}{}", event.metadata().level(), text.0, text.1);
-        self.0.note(|seen| seen.log.push(entry));
+        let mut entry = Entry::default();
+        event.record(&mut entry);
+        let entry = format!("{} {}{}", event.metadata().level(), entry.fields, entry.message);
+        self.0.record(|seen| seen.log.push(entry));
     }
 
     fn enter(&self, _: &tracing::span::Id) {}
@@ -139,10 +150,10 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// Takes what comes to it; values are put in with [`Running::send`].
+/// Records the values that arrive; [`Running::send`] sends values from it.
 struct Probe {
     names: Vec<String>,
-    witness: Witness,
+    monitor: Monitor,
 }
 
 impl Instance for Probe {
@@ -160,7 +171,7 @@ impl Instance for Probe {
 
     fn deliver(&mut self, events: &[Event], _: &mut Context<'_>) {
         let now = Instant::now();
-        self.witness.note(|seen| {
+        self.monitor.record(|seen| {
             for event in events {
                 seen.values.push((self.names[event.channel as usize].clone(), event.value, now));
             }
@@ -168,6 +179,7 @@ impl Instance for Probe {
     }
 }
 
+/// A section of the configuration.
 struct Section {
     backend: &'static str,
     name: String,
@@ -175,7 +187,7 @@ struct Section {
     folder: String,
 }
 
-/// A show that is being put together.
+/// The configuration of a show.
 pub struct Rig {
     pub folder: TempDir,
     sections: Vec<Section>,
@@ -183,20 +195,20 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// With one instance `probe`.
+    /// A show with one instance, `probe`.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let rig = Rig { folder, sections: Vec::new(), mappings: Vec::new() };
         rig.section("probe", "probe", &[])
     }
 
-    /// With one instance `py` of one module `script`.
+    /// A show with `probe` and an instance `py` with the module `script`.
     pub fn script(source: &str) -> Self {
         Rig::new().file("script.py", source).python("py", &[("module", "script")])
     }
 
-    /// With one script, too: the channels `go` and `again` of the probe call its handlers of
-    /// those names, what it puts out on `out` comes to the probe's `out`.
+    /// [`Rig::script`] with mappings: the channels `go` and `again` of the probe call the handlers
+    /// of these names, and the script's `out` goes to the probe's `out`.
     pub fn handlers(source: &str) -> Self {
         let map = "probe.go > py.script.go\nprobe.again > py.script.again\npy.out > probe.out";
         Rig::script(source).map(map)
@@ -231,13 +243,13 @@ impl Rig {
         self
     }
 
-    /// Puts the last instance's section into a file in a folder of its own.
-    pub fn within(mut self, folder: &str) -> Self {
+    /// Moves the last instance's section into a file in another folder.
+    pub fn in_folder(mut self, folder: &str) -> Self {
         self.sections.last_mut().unwrap().folder = folder.into();
         self
     }
 
-    /// Adds mappings, one a line: `source > target`.
+    /// Adds mappings, one per line: `source > target`.
     pub fn map(mut self, lines: &str) -> Self {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (source, target) = line.split_once(" > ").expect("source > target");
@@ -246,30 +258,30 @@ impl Rig {
         self
     }
 
-    /// Everything that a check finds, one a line.
+    /// Everything that a check reports.
     pub fn check(&self) -> Vec<String> {
-        let (mut problems, mut all) = (Problems::new(), Vec::new());
-        if let Some(show) = self.show(&Witness::default(), &mut problems) {
+        let mut problems = Problems::new();
+        if let Some(show) = self.show(&Monitor::default(), &mut problems) {
             for instance in &show.instances {
                 instance.instance.check(&mut problems);
             }
         }
-        for problem in problems.into_vec() {
+        let problems = problems.into_vec().into_iter().map(|problem| {
             let kind = if problem.is_warning { "warning" } else { "error" };
-            all.push(format!("{kind}: {} [{}]", problem.message, problem.hint.unwrap_or_default()));
-        }
-        all
+            format!("{kind}: {} [{}]", problem.message, problem.hint.unwrap_or_default())
+        });
+        problems.collect()
     }
 
-    fn show(&self, witness: &Witness, problems: &mut Problems) -> Option<Show> {
+    fn show(&self, monitor: &Monitor, problems: &mut Problems) -> Option<Show> {
         let mut show = Show::default();
         let mut backends: HashMap<&str, Box<dyn Backend>> = HashMap::new();
         backends.insert("loopback", (loopback::DESCRIPTOR.create)());
-        backends.insert("python", python::backend(Box::new(witness.clone())));
+        backends.insert("python", python::backend(Box::new(monitor.clone())));
         for section in &self.sections {
             let directory = self.path().join(&section.folder);
             let instance = if section.backend == "probe" {
-                Some(Box::new(Probe { names: Vec::new(), witness: witness.clone() })
+                Some(Box::new(Probe { names: Vec::new(), monitor: monitor.clone() })
                     as Box<dyn Instance>)
             } else {
                 let descriptor: &BackendDescriptor = if section.backend == "python" {
@@ -294,25 +306,25 @@ impl Rig {
             });
         }
         for (source, target) in &self.mappings {
-            let source = end(&mut show, source, Usage::Source);
-            let target = end(&mut show, target, Usage::Target);
+            let source = channel_ref(&mut show, source, Usage::Source);
+            let target = channel_ref(&mut show, target, Usage::Target);
             show.mappings.push((source, target));
         }
         show.backends.extend(backends.into_values());
         Some(show)
     }
 
-    /// Starts the show; Python instances may not be up yet.
+    /// Starts the show without waiting for its instances.
     pub fn launch(self) -> Running {
-        let witness = Witness::default();
+        let monitor = Monitor::default();
         let (sender, receiver) = std::sync::mpsc::channel();
-        let (mine, rig) = (witness.clone(), Arc::new(self));
-        let its = Arc::clone(&rig);
+        let rig = Arc::new(self);
+        let (thread_monitor, thread_rig) = (monitor.clone(), Arc::clone(&rig));
         let thread = std::thread::spawn(move || {
-            let log = tracing::Dispatch::new(Log(mine.clone()));
+            let log = tracing::Dispatch::new(Log(thread_monitor.clone()));
             tracing::dispatcher::with_default(&log, || {
                 let mut problems = Problems::new();
-                let show = its.show(&mine, &mut problems);
+                let show = thread_rig.show(&thread_monitor, &mut problems);
                 let show = show.unwrap_or_else(|| panic!("{:?}", problems.into_vec()));
                 let mut router = Router::new(show).unwrap();
                 sender.send(router.handle()).unwrap();
@@ -320,14 +332,15 @@ impl Rig {
             });
         });
         let handle = receiver.recv().expect("the show is valid");
-        Running { handle, thread: Some(thread), witness, rig }
+        Running { handle, thread: Some(thread), monitor, rig }
     }
 
     /// Starts the show and waits until every instance is up.
     #[track_caller]
     pub fn start(self) -> Running {
         let running = self.launch();
-        let names: Vec<_> = running.rig.sections.iter().map(|it| it.name.clone()).collect();
+        let names: Vec<_> =
+            running.rig.sections.iter().map(|section| section.name.clone()).collect();
         for name in names {
             running.wait_up(&name);
         }
@@ -335,51 +348,52 @@ impl Rig {
     }
 }
 
-fn end(show: &mut Show, text: &str, usage: Usage) -> ChannelRef {
+fn channel_ref(show: &mut Show, text: &str, usage: Usage) -> ChannelRef {
     let (name, specification) = text.split_once('.').expect("instance.channel");
-    let at = show.instances.iter().position(|it| it.name == name).expect("a known instance");
-    let entry = &mut show.instances[at];
+    let named = |instance: &ShowInstance| instance.name == name;
+    let index = show.instances.iter().position(named).expect("a known instance");
+    let entry = &mut show.instances[index];
     let channel = entry.instance.channel(specification, usage).unwrap();
     if channel as usize == entry.channels.len() {
         entry.channels.push(specification.to_owned());
     }
-    ChannelRef { instance: InstanceId(at as u32), channel }
+    ChannelRef { instance: InstanceId(index as u32), channel }
 }
 
-/// A show that runs. Dropping it stops it.
+/// A running show. Dropping it stops the show.
 pub struct Running {
     pub handle: Handle,
     thread: Option<JoinHandle<()>>,
-    pub witness: Witness,
+    pub monitor: Monitor,
     pub rig: Arc<Rig>,
 }
 
 impl Running {
-    /// Puts a value in at the probe's channel.
+    /// Sends a value from a channel of the probe.
     #[track_caller]
     pub fn send(&self, channel: &str, value: f64) {
         let live = self.handle.live();
         let probe = live.find_instance("probe").unwrap();
         let names = live.channel_names(probe);
-        let at = names.iter().position(|name| name == channel).expect("a mapped channel") as u32;
+        let number = names.iter().position(|name| name == channel).expect("a mapped channel");
         let deadline = Instant::now() + DEADLINE;
-        while !self.handle.inject(probe, at, value) {
-            assert!(Instant::now() < deadline, "the router takes no values");
+        while !self.handle.inject(probe, number as u32, value) {
+            assert!(Instant::now() < deadline, "the router accepts no values");
             std::thread::yield_now();
         }
     }
 
     #[track_caller]
     pub fn wait(&self, what: &str, condition: impl Fn(&Seen) -> bool) {
-        self.witness.wait(what, condition);
+        self.monitor.wait(what, condition);
     }
 
-    /// Waits until so many values came to a channel and returns them.
+    /// Waits until `count` values have arrived on a channel of the probe; returns all of them.
     #[track_caller]
     pub fn values(&self, channel: &str, count: usize) -> Vec<f64> {
         let what = format!("{count} values of {channel}");
-        self.wait(&what, |seen| seen.of(channel).len() >= count);
-        self.witness.look(|seen| seen.of(channel))
+        self.wait(&what, |seen| seen.values_of(channel).len() >= count);
+        self.monitor.inspect(|seen| seen.values_of(channel))
     }
 
     #[track_caller]
@@ -397,14 +411,14 @@ impl Running {
         live.state(live.find_instance(instance).unwrap())
     }
 
-    /// Waits for a state; states have no signal of their own, so this looks again and again.
+    /// Waits for a state, by polling: a change of state sends no notification.
     #[track_caller]
     pub fn wait_state(&self, instance: &str, condition: impl Fn(&State) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !condition(&self.state(instance)) {
             let state = self.state(instance);
             if Instant::now() > deadline {
-                let log = self.witness.look(|seen| seen.log.join("\n"));
+                let log = self.monitor.inspect(|seen| seen.log.join("\n"));
                 panic!("{instance} is {state:?}\n{log}");
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -416,13 +430,13 @@ impl Running {
         self.wait_state(instance, |state| *state == State::Up);
     }
 
-    /// Ends the show and returns what was seen in all.
-    pub fn stop(mut self) -> Witness {
-        self.end();
-        self.witness.clone()
+    /// Stops the show and returns what was recorded.
+    pub fn stop(mut self) -> Monitor {
+        self.join();
+        self.monitor.clone()
     }
 
-    fn end(&mut self) {
+    fn join(&mut self) {
         self.handle.stop();
         if let Some(thread) = self.thread.take() {
             let result = thread.join();
@@ -435,6 +449,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        self.join();
     }
 }

@@ -1,5 +1,6 @@
-//! In the place of `alsa_crate` where the feature `peer-alsa` is off: a peer that never is.
+//! Replaces `alsa_crate` when the feature `peer-alsa` is off: a peer that does not exist.
 
+/// The missing peer; no value of this type exists.
 pub(super) enum Peer {}
 
 impl Peer {

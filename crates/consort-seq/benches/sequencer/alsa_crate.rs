@@ -1,4 +1,4 @@
-//! The `alsa` crate's share: the same work by its means.
+//! The measurements of the peer `alsa` crate.
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};
@@ -9,10 +9,13 @@ use alsa::seq::{
     QueueTempo, Seq,
 };
 
+/// The clients of the measurements.
 pub(super) struct Peer {
     sender: Seq,
     receiver: Seq,
+    /// A port without subscribers.
     silent: i32,
+    /// A port that is connected to the receiver.
     out: i32,
 }
 
@@ -26,7 +29,7 @@ fn note(port: i32) -> Event<'static> {
 }
 
 /// A client with one port for both directions.
-fn both_ways(name: &std::ffi::CStr) -> (Seq, i32) {
+fn duplex_client(name: &std::ffi::CStr) -> (Seq, i32) {
     let seq = Seq::open(None, None, false).expect("libasound");
     seq.set_client_name(name).expect("a name");
     let caps = PortCap::READ | PortCap::SUBS_READ | PortCap::WRITE | PortCap::SUBS_WRITE;
@@ -34,10 +37,10 @@ fn both_ways(name: &std::ffi::CStr) -> (Seq, i32) {
     (seq, port)
 }
 
-/// Nanoseconds of each of `count` round trips to a process that echoes with this crate. The
-/// first event is the echo's own, sent when it is connected.
+/// The nanoseconds of each of `count` round trips to a process that echoes with this crate. That
+/// process sends a first event when it is connected.
 fn round_trips(count: usize) -> Vec<f64> {
-    let (seq, port) = both_ways(c"alsa round trip");
+    let (seq, port) = duplex_client(c"alsa round trip");
     let address = format!("{}:{port}", seq.client_id().expect("a number"));
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--echo-alsa", &address])
@@ -62,7 +65,7 @@ fn round_trips(count: usize) -> Vec<f64> {
 }
 
 pub(super) fn echo(address: &str) {
-    let (seq, port) = both_ways(c"alsa echo");
+    let (seq, port) = duplex_client(c"alsa echo");
     let own = Addr { client: seq.client_id().expect("a number"), port };
     let (client, other) = address.split_once(':').expect("an address");
     let other =
@@ -84,7 +87,7 @@ pub(super) fn echo(address: &str) {
 
 impl Peer {
     /// See [`round_trips`].
-    #[allow(clippy::unused_self)] // it takes a peer to have this
+    #[allow(clippy::unused_self)] // a method, so that it needs a peer
     pub(super) fn round_trips(&self, count: usize) -> Vec<f64> {
         round_trips(count)
     }
@@ -136,7 +139,7 @@ impl Peer {
         }
     }
 
-    /// Addresses and names of all ports that are generic MIDI, as `list_ports` has them.
+    /// Collects what `list_ports` returns: addresses and names of all ports of type generic MIDI.
     pub(super) fn list_ports(&self) -> usize {
         let mut ports = Vec::new();
         for client in ClientIter::new(&self.sender) {
@@ -169,7 +172,7 @@ impl Peer {
         }
     }
 
-    /// When each of `count` events arrives that are due every 5 ms.
+    /// The arrival times, in nanoseconds, of `count` events that are due every 5 ms.
     pub(super) fn scheduled(&self, count: u32) -> Vec<f64> {
         let queue = self.sender.alloc_queue().expect("a queue");
         let tempo = QueueTempo::empty().expect("memory");
@@ -180,8 +183,8 @@ impl Peer {
         self.sender.drain_output().expect("output");
         for number in 1..=count {
             let mut event = note(self.out);
-            let at = Duration::from_millis(u64::from(number) * 5 + 200);
-            event.schedule_real(queue, false, at);
+            let time = Duration::from_millis(u64::from(number) * 5 + 200);
+            event.schedule_real(queue, false, time);
             self.sender.event_output(&mut event).expect("output");
         }
         self.sender.drain_output().expect("output");

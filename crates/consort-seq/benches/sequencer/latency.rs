@@ -1,4 +1,4 @@
-//! Round trips between two processes, and the times of scheduled events.
+//! Round trips between two processes, and the jitter of scheduled events.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use super::peers::Peers;
 use super::table::Line;
 use super::{client, engine, note, write_raw};
 
-/// Nanoseconds of each of `count` round trips to a process that echoes.
-fn trips(echo: &str, count: usize, engine: &Engine) -> Vec<f64> {
+/// The nanoseconds of each of `count` round trips to a process that echoes.
+fn round_trip_times(echo: &str, count: usize, engine: &Engine) -> Vec<f64> {
     let client = client(engine, "round trip");
     let port = client.create_port("round trip").expect("a port");
     let program = std::env::current_exe().expect("this program");
@@ -21,13 +21,13 @@ fn trips(echo: &str, count: usize, engine: &Engine) -> Vec<f64> {
         .stdout(Stdio::null())
         .spawn()
         .expect("the echo");
-    let end = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while port.list_subscribers(None).expect("a list").len() < 2 {
-        assert!(Instant::now() < end, "the echo does not connect");
+        assert!(Instant::now() < deadline, "the echo process does not connect");
         std::thread::sleep(Duration::from_millis(2));
     }
     client.drop_input().expect("dropped");
-    let raw_side = echo == "--echo-raw";
+    let is_raw = echo == "--echo-raw";
     let connection = client.connection().expect("open");
     let event = note().from_port(port.port_id());
     let cell = event.to_raw().to_bytes();
@@ -35,7 +35,7 @@ fn trips(echo: &str, count: usize, engine: &Engine) -> Vec<f64> {
     let times = (0..count)
         .map(|_| {
             let start = Instant::now();
-            if raw_side {
+            if is_raw {
                 connection.write(&cell).expect("output");
                 wait_readable(&*connection);
                 connection.read(&mut buffer).expect("input");
@@ -58,8 +58,8 @@ fn wait_readable(connection: &dyn Connection) {
     poll(&mut polled, None).expect("poll");
 }
 
-/// The other end of the round trips, in a process of its own.
-pub(super) fn echo(raw_side: bool, address: &str) {
+/// The echo process, which is the other end of the round trips.
+pub(super) fn echo(is_raw: bool, address: &str) {
     let client = client(&engine(), "echo");
     let port = client.create_port("echo").expect("a port");
     let address = client.parse_address(address).expect("an address");
@@ -69,7 +69,7 @@ pub(super) fn echo(raw_side: bool, address: &str) {
     let cell = note().from_port(port.port_id()).to_raw().to_bytes();
     let mut buffer = [0; 28 * 16];
     loop {
-        if raw_side {
+        if is_raw {
             wait_readable(&*connection);
             connection.read(&mut buffer).expect("input");
             connection.write(&cell).expect("output");
@@ -82,17 +82,17 @@ pub(super) fn echo(raw_side: bool, address: &str) {
 
 pub(super) fn round_trips(engine: &Engine, peers: &mut Peers) {
     if !matches!(engine, Engine::Kernel { .. }) {
-        println!("round trip between two processes: on the kernel only");
+        println!("round trips between two processes: measured on the kernel only");
         return;
     }
     let (mut p50, mut p99) = (Line::default(), Line::default());
     for _ in 0..5 {
-        let mut add = |subject: usize, (middle, late): (f64, f64)| {
-            p50.subjects[subject].push(middle);
-            p99.subjects[subject].push(late);
+        let mut add = |subject: usize, (median, p99_time): (f64, f64)| {
+            p50.subjects[subject].push(median);
+            p99.subjects[subject].push(p99_time);
         };
         for (subject, echo) in ["--echo-raw", "--echo"].into_iter().enumerate() {
-            add(subject, percentiles(trips(echo, 1000, engine)));
+            add(subject, percentiles(round_trip_times(echo, 1000, engine)));
         }
         if let Some(alsa) = &peers.alsa {
             add(2, percentiles(alsa.round_trips(1000)));
@@ -105,45 +105,47 @@ pub(super) fn round_trips(engine: &Engine, peers: &mut Peers) {
     p99.print("round trip, two processes, p99");
 }
 
-/// The middle and the 99th of a hundred.
+/// The 50th and the 99th percentile.
 fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
     times.sort_by(f64::total_cmp);
     (times[times.len() / 2], times[times.len() * 99 / 100])
 }
 
-/// Events that are due every 5 ms: how far their arrivals are off an even spacing, by the
-/// receiver's clock. What all of them are late by is no jitter.
+/// Measures how far the arrivals of events that are due every 5 ms deviate from an even spacing, by
+/// the receiver's clock. A constant delay is not jitter.
 pub(super) fn jitter(engine: &Engine, peers: &mut Peers) {
     let count = 200;
     let (mut p50, mut p99) = (Line::default(), Line::default());
     for _ in 0..3 {
-        let mut add = |subject: usize, (middle, late): (f64, f64)| {
-            p50.subjects[subject].push(middle);
-            p99.subjects[subject].push(late);
+        let mut add = |subject: usize, (median, p99_time): (f64, f64)| {
+            p50.subjects[subject].push(median);
+            p99.subjects[subject].push(p99_time);
         };
-        add(0, percentiles(off(&scheduled(engine, count, true))));
-        add(1, percentiles(off(&scheduled(engine, count, false))));
+        add(0, percentiles(deviations(&scheduled(engine, count, true))));
+        add(1, percentiles(deviations(&scheduled(engine, count, false))));
         if let Some(alsa) = &peers.alsa {
-            add(2, percentiles(off(&alsa.scheduled(count))));
+            add(2, percentiles(deviations(&alsa.scheduled(count))));
         }
         if let Some(times) = peers.python("jitter") {
-            add(3, percentiles(off(&times)));
+            add(3, percentiles(deviations(&times)));
         }
     }
-    p50.print("scheduled every 5 ms, off by, p50");
-    p99.print("scheduled every 5 ms, off by, p99");
+    p50.print("jitter, scheduled every 5 ms, p50");
+    p99.print("jitter, scheduled every 5 ms, p99");
 }
 
-/// How far arrivals, in nanoseconds, are off the grid of 5 ms that lies in the middle of them.
-fn off(arrivals: &[f64]) -> Vec<f64> {
-    let late: Vec<f64> =
-        arrivals.iter().enumerate().map(|(index, at)| at - 5e6 * index as f64).collect();
-    let (usual, _) = percentiles(late.clone());
-    late.iter().map(|late| (late - usual).abs()).collect()
+/// The deviation of each arrival, in nanoseconds, from a grid of 5 ms whose offset is the median
+/// delay.
+fn deviations(arrivals: &[f64]) -> Vec<f64> {
+    let delays: Vec<f64> =
+        arrivals.iter().enumerate().map(|(index, time)| time - 5e6 * index as f64).collect();
+    let (median, _) = percentiles(delays.clone());
+    delays.iter().map(|delay| (delay - median).abs()).collect()
 }
 
-/// When each of `count` events arrives, in nanoseconds. The floor writes and reads cells by hand.
-fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<f64> {
+/// The arrival times of `count` scheduled events, in nanoseconds. The baseline (`is_raw`) writes and
+/// reads cells without the library.
+fn scheduled(engine: &Engine, count: u32, is_raw: bool) -> Vec<f64> {
     let (sender, receiver) = (client(engine, "sender"), client(engine, "receiver"));
     let out = sender.create_port(PortOptions::new("out").caps(READ_PORT)).expect("a port");
     let into = receiver.create_port(PortOptions::new("in").caps(WRITE_PORT)).expect("a port");
@@ -154,9 +156,9 @@ fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<f64> {
     let (from, to) = (sender.connection().expect("open"), receiver.connection().expect("open"));
     let mut cells = Vec::new();
     for number in 1..=count {
-        let at = RealTime::from_nanoseconds(u64::from(number) * 5_000_000 + 200_000_000);
-        let event = note().from_port(out.port_id()).on_queue(&queue).at_time(at);
-        if raw_side {
+        let time = RealTime::from_nanoseconds(u64::from(number) * 5_000_000 + 200_000_000);
+        let event = note().from_port(out.port_id()).on_queue(&queue).at_time(time);
+        if is_raw {
             cells.extend_from_slice(&event.to_raw().to_bytes());
         } else {
             sender.event_output(&event, ()).expect("output");
@@ -168,7 +170,7 @@ fn scheduled(engine: &Engine, count: u32, raw_side: bool) -> Vec<f64> {
     let (start, mut arrivals) = (Instant::now(), Vec::new());
     while arrivals.len() < count as usize {
         let mut read = 1;
-        if raw_side {
+        if is_raw {
             wait_readable(&*to);
             read = to.read(&mut buffer).expect("input") / 28;
         } else {

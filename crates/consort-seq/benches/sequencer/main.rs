@@ -1,12 +1,13 @@
-//! Costs of the client library beside the floor (the same system calls made by hand) and peers:
-//! the `alsa` crate (feature `peer-alsa`, which needs libasound's headers) and python-alsa-midi
-//! (a Python with it in `CONSORT_VENV`). Rounds are interleaved; the median and the spread
-//! (smallest to largest) are printed in nanoseconds, with the ratio to the floor.
+//! Benchmark of the client library, compared with a baseline (the same system calls without any
+//! library) and with peers: the `alsa` crate (feature `peer-alsa`, which needs libasound's headers)
+//! and python-alsa-midi (installed for the Python in `CONSORT_VENV`). The rounds of all subjects are
+//! interleaved. The output is the median and the range (smallest to largest) in nanoseconds, and the
+//! ratio to the baseline.
 //!
-//! Arguments choose sections: `output`, `input`, `list`, `round-trips`, `jitter`, `idle`.
+//! Arguments select sections: `output`, `input`, `list`, `round-trips`, `jitter`, `idle`.
 //! `CONSORT_SEQ=kernel` measures the kernel's sequencer (in the virtual machine, see
-//! `tests/bench/20-sequencer.sh`), otherwise the embedded one.
-#![allow(unsafe_code)] // a counting allocator
+//! `tests/bench/20-sequencer.sh`), any other value the embedded one.
+#![allow(unsafe_code)] // for the counting allocator
 #![allow(clippy::print_stdout)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -30,11 +31,12 @@ mod table;
 use peers::Peers;
 use table::{Line, ROUNDS, time};
 
+/// The system's allocator, which also counts allocations.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: everything is passed on to the system's allocator unchanged.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -66,12 +68,12 @@ fn note() -> Event {
     Event::note_on(0, 60, 100).expect("a note")
 }
 
-/// The floor of output: the cells are ready, and written as they are.
+/// The baseline of output: writes cells that are prepared already.
 fn write_raw(connection: &dyn Connection, cells: &[u8], times: usize) {
     for _ in 0..times {
         let mut rest = cells;
         while !rest.is_empty() {
-            rest = &rest[connection.write(rest).expect("no subscriber, so always room")..];
+            rest = &rest[connection.write(rest).expect("room, since there is no subscriber")..];
         }
     }
 }
@@ -127,7 +129,7 @@ fn output(engine: &Engine, peers: &mut Peers) {
                 client.drain_output().expect("output");
             }
         }));
-        // The peers have no call for many events: one by one is their batch.
+        // The peers have no batch calls, so they output one event at a time.
         if let Some(alsa) = &peers.alsa {
             line.subjects[2].push(time(count, || alsa.output(count, 500, true)));
         }
@@ -178,14 +180,14 @@ fn input(engine: &Engine, peers: &mut Peers) {
     let mut allocations = 0;
     for _ in 0..ROUNDS {
         fill();
-        let floor = time(count, || {
+        let baseline = time(count, || {
             let mut bytes = 0;
             while bytes < count * 28 {
                 bytes += connection.read(&mut buffer).expect("events");
             }
         });
-        one.subjects[0].push(floor);
-        batch.subjects[0].push(floor);
+        one.subjects[0].push(baseline);
+        batch.subjects[0].push(baseline);
         fill();
         one.subjects[1].push(time(count, || {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -207,7 +209,7 @@ fn input(engine: &Engine, peers: &mut Peers) {
         }
         one.subjects[3].extend(peers.python("input").into_iter().flatten());
     }
-    // The peers have no call for many events: one by one is their batch.
+    // The peers have no batch calls, so they read one event at a time.
     for peer in [2, 3] {
         batch.subjects[peer] = one.subjects[peer].clone();
     }
@@ -257,16 +259,17 @@ fn list_ports(engine: &Engine, peers: &mut Peers) {
 
 fn idle(engine: &Engine, _peers: &mut Peers) {
     let client = client(engine, "idle");
-    let processor = || {
+    let processor_time = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     };
-    let before = processor();
+    let before = processor_time();
     let event = client.event_input(Some(Duration::from_secs(1))).expect("input");
     assert!(event.is_none());
-    println!("idle event_input(1 s): {:?} of processor time", processor() - before);
+    println!("idle event_input(1 s): {:?} of processor time", processor_time() - before);
 }
 
+/// A section of the benchmark.
 type Section = fn(&Engine, &mut Peers);
 
 fn main() {
@@ -281,9 +284,9 @@ fn main() {
     let connection = engine.open(OpenMode::Duplex).expect("a sequencer");
     println!("sequencer: {} {}", connection.engine_name(), connection.protocol_version());
     drop(connection);
-    println!("nanoseconds: median (least–most) of {ROUNDS} interleaved rounds, × the floor");
+    println!("nanoseconds: median (min–max) of {ROUNDS} interleaved rounds, × the baseline");
     let mut peers = Peers::find(&engine);
-    let wanted = |section: &str| {
+    let is_selected = |section: &str| {
         let mut named = arguments[1..].iter().filter(|argument| !argument.starts_with('-'));
         named.clone().next().is_none() || named.any(|argument| argument == section)
     };
@@ -296,7 +299,7 @@ fn main() {
         ("idle", idle),
     ];
     for (name, section) in sections {
-        if wanted(name) {
+        if is_selected(name) {
             section(&engine, &mut peers);
         }
     }

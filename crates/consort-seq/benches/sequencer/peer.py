@@ -1,7 +1,7 @@
-"""python-alsa-midi's share of the benchmark `sequencer`.
+"""The measurements of the peer python-alsa-midi in the benchmark `sequencer`.
 
-Reads what to measure, one round a line, and answers each with nanoseconds a step; for the
-latencies, with those of every step.
+Reads the name of a measurement per line, runs one round of it, and answers with the nanoseconds
+per step, or for latencies with those of every step.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ from alsa_midi import (
 
 
 def echo(address: str) -> None:
-    """The other end of the round trips; sends a first event when it is connected."""
+    """Echo events to `address`; send a first event when connected."""
     client = SequencerClient("echo")
     port = client.create_port("echo", RW_PORT)
     port.connect_from(Address(address))
@@ -35,7 +35,7 @@ def echo(address: str) -> None:
 
 
 class Output:
-    """Events to nobody."""
+    """Output to a port without subscribers."""
 
     def __init__(self) -> None:
         self.client = SequencerClient("peer")
@@ -60,12 +60,12 @@ class Output:
 
 
 class Pair:
-    """A sender, and a receiver that is connected to it."""
+    """A sender and a receiver that is connected to it."""
 
     def __init__(self) -> None:
         self.sender, self.receiver = SequencerClient("sender"), SequencerClient("receiver")
         self.out = self.sender.create_port("out", READ_PORT)
-        # Kept, for a port goes with its object.
+        # The attribute keeps the port: it is deleted with its object.
         self.into = self.receiver.create_port("in", WRITE_PORT)
         self.receiver.set_client_pool_input(2000)
         self.into.connect_from(self.out)
@@ -89,9 +89,9 @@ class Pair:
         queue.start()
         self.sender.drain_output()
         for number in range(1, count + 1):
-            # Writing the events takes Python longer than the first few of them would wait.
-            at = RealTime(0, number * 5_000_000 + 200_000_000)
-            event = NoteOnEvent(note=60, queue_id=queue.queue_id, time=at)
+            # The offset of 200 ms is longer than Python takes to write the events.
+            time_stamp = RealTime(0, number * 5_000_000 + 200_000_000)
+            event = NoteOnEvent(note=60, queue_id=queue.queue_id, time=time_stamp)
             self.sender.event_output(event, port=self.out)
         self.sender.drain_output()
         arrivals = []
@@ -114,7 +114,7 @@ def round_trips() -> list[int]:
     client = SequencerClient("round trip")
     port = client.create_port("round trip", RW_PORT)
     address = f"{client.client_id}:{port.port_id}"
-    other = subprocess.Popen([sys.executable, __file__, address])
+    echo_process = subprocess.Popen([sys.executable, __file__, address])
     try:
         while client.event_input().type != EventType.NOTEON:
             pass
@@ -126,8 +126,8 @@ def round_trips() -> list[int]:
             client.event_input()
             times.append(time.perf_counter_ns() - start)
     finally:
-        other.kill()
-        other.wait()
+        echo_process.kill()
+        echo_process.wait()
         client.close()
     return times
 

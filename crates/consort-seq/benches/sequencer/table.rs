@@ -1,11 +1,13 @@
-//! The lines of the table: the rounds of each subject, and how they are printed.
+//! The lines of the result table.
 
 use std::time::Instant;
 
+/// Rounds of each subject in a line.
 pub(super) const ROUNDS: usize = 15;
-const NAMES: [&str; 4] = ["floor", "consort-seq", "alsa crate", "python-alsa-midi"];
+/// The subjects; the first is the baseline.
+const SUBJECTS: [&str; 4] = ["baseline", "consort-seq", "alsa crate", "python-alsa-midi"];
 
-/// Nanoseconds of each subject's rounds.
+/// The nanoseconds of each round, by subject.
 #[derive(Default)]
 pub(super) struct Line {
     pub(super) subjects: [Vec<f64>; 4],
@@ -17,21 +19,21 @@ impl Line {
             times.sort_by(f64::total_cmp);
             times.get(times.len() / 2).copied()
         };
-        let floor = median(&mut self.subjects[0]);
+        let baseline = median(&mut self.subjects[0]);
         print!("{what:<34}");
-        for (name, times) in NAMES.iter().zip(&mut self.subjects) {
-            let Some(middle) = median(times) else { continue };
-            let (least, most) = (times[0], times[times.len() - 1]);
-            print!(" | {name} {middle:.0} ({least:.0}–{most:.0})");
-            if let Some(floor) = floor.filter(|_| *name != "floor") {
-                print!(" ×{:.2}", middle / floor);
+        for (name, times) in SUBJECTS.iter().zip(&mut self.subjects) {
+            let Some(median) = median(times) else { continue };
+            let (min, max) = (times[0], times[times.len() - 1]);
+            print!(" | {name} {median:.0} ({min:.0}–{max:.0})");
+            if let Some(baseline) = baseline.filter(|_| *name != SUBJECTS[0]) {
+                print!(" ×{:.2}", median / baseline);
             }
         }
         println!();
     }
 }
 
-/// Time of `count` steps, in nanoseconds a step.
+/// Runs `count` steps and returns the nanoseconds per step.
 pub(super) fn time(count: usize, run: impl FnOnce()) -> f64 {
     let start = Instant::now();
     run();

@@ -4,26 +4,25 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-use super::base::{ClientBase, ClientBuilder};
-use super::blocking::RoomForAll;
-use super::buffers::{BytesOrEvent, Flush};
-use super::core::{BACK_OFF, Direction, deadline};
-use super::error::Result;
+use super::buffers::BytesOrEvent;
+use super::builder::ClientBuilder;
+use super::core::{Direction, EmptyPoolWait, OutputStep, RoomWait, deadline};
+use super::error::{OperationName, Outcome, Result};
+use super::methods::ClientBase;
 use super::reactor::Reactor;
 #[cfg(feature = "tokio")]
 use super::reactor_tokio::TokioReactor;
 use super::routing::Routing;
-use super::watch::AsyncWatch;
 use crate::event::Event;
 
 /// A client of the sequencer whose input and output are futures.
 ///
-/// They run on any executor: a thread of the client's own waits for the sequencer and wakes
+/// They run on any executor: the client starts a thread that waits for the sequencer and wakes
 /// tasks. (With the feature `tokio`,
 /// [`ClientBuilder::open_tokio`](crate::ClientBuilder) lets tokio's reactor wait instead.) Any
-/// number of tasks may read and write at once; every event goes to one of them. Dropping a
-/// future before it is ready loses no event. What does not wait stands in [`ClientBase`], to
-/// which this dereferences.
+/// number of tasks may read and write at the same time; each event goes to one of them. Dropping
+/// a future before it is ready loses no event. The operations that do not wait are methods of
+/// [`ClientBase`], to which this dereferences.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,6 +42,7 @@ pub struct AsyncSequencerClient {
     driver: Driver,
 }
 
+/// What waits for the sequencer and wakes the tasks.
 enum Driver {
     Thread(Reactor),
     #[cfg(feature = "tokio")]
@@ -63,42 +63,51 @@ impl fmt::Debug for AsyncSequencerClient {
     }
 }
 
-/// Result of an attempt to write.
-enum Attempt<T> {
-    Done(T),
-    /// There is no room; how much has ever been written.
-    Blocked(u64),
+impl ClientBuilder {
+    /// Opens a client whose methods are futures, driven by a thread that the client starts: they
+    /// run on any executor.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or if the thread cannot be started.
+    pub fn open_async(self) -> Result<AsyncSequencerClient> {
+        let base = self.open_base(false)?;
+        let driver = Driver::Thread(Reactor::start(&base.core).during("open")?);
+        Ok(AsyncSequencerClient { base, driver })
+    }
+
+    /// Opens a client whose methods are futures, driven by tokio. Open it inside a runtime with
+    /// I/O and time enabled, and use it only while that runtime exists.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or if the descriptor cannot be registered with tokio.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub fn open_tokio(self) -> Result<AsyncSequencerClient> {
+        let base = self.open_base(false)?;
+        let driver = Driver::Tokio(TokioReactor::start(&base.core).during("open")?);
+        Ok(AsyncSequencerClient { base, driver })
+    }
 }
 
 impl AsyncSequencerClient {
     /// Opens a client called `name` for input and output, on the engine that the environment
-    /// says, driven by a thread of its own; see [`ClientBuilder`].
+    /// selects, driven by a thread that the client starts; see [`ClientBuilder`].
     ///
     /// # Errors
-    /// [`ErrorKind::Open`](crate::ErrorKind::Open) if there is no sequencer or no room for
-    /// another client; the text says which module or group is missing.
+    /// As [`ClientBuilder::open_async`].
     pub fn new(name: impl Into<String>) -> Result<Self> {
         ClientBuilder::new(name).open_async()
     }
 
-    /// How to open a client otherwise.
+    /// Options for opening a client.
     #[must_use]
     pub fn builder(name: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(name)
     }
 
-    pub(crate) fn with_thread(base: ClientBase) -> Result<Self> {
-        let driver = Driver::Thread(Reactor::start(&base.core)?);
-        Ok(Self { base, driver })
-    }
-
-    #[cfg(feature = "tokio")]
-    pub(crate) fn with_tokio(base: ClientBase) -> Result<Self> {
-        let driver = Driver::Tokio(TokioReactor::start(&base.core)?);
-        Ok(Self { base, driver })
-    }
-
-    /// Ends the client; see [`ClientBase::close`].
+    /// Closes the client; see [`ClientBase::close`].
     pub fn close(&self) {
         self.base.close();
         match &self.driver {
@@ -108,67 +117,67 @@ impl AsyncSequencerClient {
         }
     }
 
-    /// Runs `attempt` until it gives something, fails, or the time is over (`None`).
+    /// Repeats `attempt` until it returns a value or fails, waiting for the direction in between.
+    /// `None` if the deadline passes first.
     async fn run<T>(
         &self,
         direction: Direction,
-        until: Option<Instant>,
-        mut attempt: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut() -> Outcome<Option<T>>,
+    ) -> Outcome<Option<T>> {
         match &self.driver {
             Driver::Thread(reactor) => loop {
                 if let Some(value) = attempt()? {
                     return Ok(Some(value));
                 }
-                if until.is_some_and(|until| Instant::now() >= until) {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Ok(None);
                 }
-                reactor.wait(Some(direction), until).await;
+                reactor.wait(Some(direction), deadline).await;
             },
             #[cfg(feature = "tokio")]
-            Driver::Tokio(reactor) => reactor.run(direction, until, attempt).await,
+            Driver::Tokio(reactor) => reactor.run(direction, deadline, attempt).await,
         }
     }
 
-    async fn pause(&self) {
-        let until = Instant::now() + BACK_OFF;
+    async fn pause(&self, duration: Duration) {
+        let end = Instant::now() + duration;
         match &self.driver {
-            Driver::Thread(reactor) => reactor.wait(None, Some(until)).await,
+            Driver::Thread(reactor) => reactor.wait(None, Some(end)).await,
             #[cfg(feature = "tokio")]
-            Driver::Tokio(_) => tokio::time::sleep_until(until.into()).await,
+            Driver::Tokio(_) => tokio::time::sleep_until(end.into()).await,
         }
     }
 
-    /// Runs an attempt to write until it is done, the time is over, or it fails, waiting for
-    /// room in between; where there is room and yet nothing is taken, it stays away a moment.
+    /// Repeats an attempt to output until it is done or fails, waiting for room in between as
+    /// [`RoomWait`] describes. `None` if the deadline passes first.
     async fn run_output<T>(
         &self,
-        until: Option<Instant>,
-        mut attempt: impl FnMut() -> Result<Attempt<T>>,
-    ) -> Result<Option<T>> {
-        let mut before = None;
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut() -> Outcome<OutputStep<T>>,
+    ) -> Outcome<Option<T>> {
+        let mut room = RoomWait::new();
         loop {
-            let removed = match attempt()? {
-                Attempt::Done(value) => return Ok(Some(value)),
-                Attempt::Blocked(removed) => removed,
+            let written = match attempt()? {
+                OutputStep::Done(value) => return Ok(Some(value)),
+                OutputStep::Blocked { written } => written,
             };
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            if before == Some(removed) {
-                self.pause().await;
+            if let Some(pause) = room.pause_after(written) {
+                self.pause(pause).await;
             }
-            before = Some(removed);
-            let mut first = true;
+            let mut is_first = true;
             let mut result = None;
-            self.run(Direction::Write, until, || {
-                // The first attempt was made above; after the wait, leave to the loop.
-                if std::mem::take(&mut first) {
+            self.run(Direction::Write, deadline, || {
+                // The first attempt was made above. After one wait, control returns to the outer
+                // loop, which decides whether to pause.
+                if std::mem::take(&mut is_first) {
                     return Ok(None);
                 }
-                match attempt()? {
-                    Attempt::Done(value) => result = Some(value),
-                    Attempt::Blocked(_) => {}
+                if let OutputStep::Done(value) = attempt()? {
+                    result = Some(value);
                 }
                 Ok(Some(()))
             })
@@ -179,32 +188,34 @@ impl AsyncSequencerClient {
         }
     }
 
-    /// Waits for the next event. `None`: for ever; zero: looks once, without waiting. Gives
-    /// `None` when the time is over.
+    /// Waits for the next event, and gives `None` when the time-out is over. A time-out of `None`
+    /// waits without limit, and one of zero does not wait at all.
     ///
     /// # Errors
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost,
     /// [`Closed`](crate::ErrorKind::Closed) if the client is closed meanwhile.
     pub async fn event_input(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
         let operation = "event_input";
-        if let Some(event) = self.core.try_input(operation)? {
+        if let Some(event) = self.core.try_input().during(operation)? {
             return Ok(Some(event));
         }
         if timeout == Some(Duration::ZERO) {
             return Ok(None);
         }
         self.run(Direction::Read, deadline(timeout), || {
-            let event = self.core.try_input(operation)?;
+            let event = self.core.try_input()?;
             if event.is_none() {
-                // Another task was quicker, or the event is longer than the buffer.
+                // Another task was faster, or the event is longer than the buffer.
                 self.core.input().grow();
             }
             Ok(event)
         })
         .await
+        .during(operation)
     }
 
-    /// Like [`event_input`](Self::event_input), and adds the MIDI bytes of events that have any.
+    /// Like [`event_input`](Self::event_input), but adds the MIDI bytes of events that have a MIDI
+    /// form.
     ///
     /// # Errors
     /// As [`event_input`](Self::event_input).
@@ -216,39 +227,31 @@ impl AsyncSequencerClient {
         Ok(event.map(|event| BytesOrEvent { midi_bytes: self.decode_midi_bytes(&event), event }))
     }
 
-    /// Puts an event into the output buffer, draining that first if it is full. Gives the bytes
-    /// that wait in the buffer. See
+    /// Puts an event into the output buffer, draining the buffer first if it is full. Gives the
+    /// number of bytes in the buffer. See
     /// [`SequencerClient::event_output`](crate::SequencerClient::event_output).
     ///
     /// # Errors
-    /// `EINVAL` if the event is larger than the buffer; what
-    /// [`drain_output`](Self::drain_output) reports.
+    /// `EINVAL` if the event is larger than the buffer; the errors of
+    /// [`drain_output`](Self::drain_output).
     pub async fn event_output(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
-        let operation = "event_output";
         let routing = routing.into();
         if let Some(used) = self.core.quick_output(event, &routing) {
             return Ok(used);
         }
         let used = self
-            .run_output(None, || {
-                loop {
-                    if let Some(used) = self.core.buffer(operation, event, &routing)? {
-                        return Ok(Attempt::Done(used));
-                    }
-                    if self.core.flush(operation)?.0 == Flush::Blocked {
-                        return Ok(Attempt::Blocked(self.core.output().removed()));
-                    }
-                }
-            })
-            .await?;
+            .run_output(None, || self.core.output_step(event, &routing))
+            .await
+            .during("event_output")?;
         Ok(used.unwrap_or(0))
     }
 
-    /// Puts many events into the output buffer, in order: the same as
-    /// [`event_output`](Self::event_output) for each, at less cost.
+    /// Puts many events into the output buffer, in order. This is
+    /// [`event_output`](Self::event_output) for each event, at less cost.
     ///
     /// # Errors
-    /// As [`event_output`](Self::event_output); the events before the failing one have gone in.
+    /// As [`event_output`](Self::event_output); the events before the failing one are in the
+    /// buffer.
     pub async fn event_output_batch(
         &self,
         events: &[Event],
@@ -257,9 +260,9 @@ impl AsyncSequencerClient {
         let routing = routing.into();
         let mut rest = events;
         while let Some(first) = rest.first() {
-            let gone = self.core.buffer_many("event_output_batch", rest, &routing)?;
-            rest = &rest[gone..];
-            if gone == 0 {
+            let buffered = self.core.buffer_many(rest, &routing).during("event_output_batch")?;
+            rest = &rest[buffered..];
+            if buffered == 0 {
                 self.event_output(first, routing).await?;
                 rest = &rest[1..];
             }
@@ -267,8 +270,8 @@ impl AsyncSequencerClient {
         Ok(())
     }
 
-    /// Writes an event to the sequencer at once, past the output buffer and whatever waits
-    /// there; waits for room if need be. Gives the bytes written.
+    /// Writes an event to the sequencer immediately, past the output buffer and the events in it;
+    /// waits for room if necessary. Gives the number of bytes written.
     ///
     /// # Errors
     /// As [`SequencerClient::event_output_direct`](crate::SequencerClient::event_output_direct).
@@ -278,23 +281,19 @@ impl AsyncSequencerClient {
         routing: impl Into<Routing>,
     ) -> Result<usize> {
         let operation = "event_output_direct";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
+        let cell = self.core.prepare(event, &routing.into()).during(operation)?;
         let written = self
-            .run_output(None, || {
-                Ok(match self.core.write_direct(operation, &cell, event)? {
-                    Some(written) => Attempt::Done(written),
-                    None => Attempt::Blocked(0),
-                })
-            })
-            .await?;
+            .run_output(None, || self.core.direct_step(&cell, event))
+            .await
+            .during(operation)?;
         Ok(written.unwrap_or(0))
     }
 
-    /// Makes events of MIDI bytes and puts them into the output buffer; see
+    /// Converts MIDI bytes to events and puts these into the output buffer; see
     /// [`SequencerClient::midi_bytes_output`](crate::SequencerClient::midi_bytes_output).
     ///
     /// # Errors
-    /// As [`event_output`](Self::event_output); the bytes have been taken nevertheless.
+    /// As [`event_output`](Self::event_output); the bytes are consumed even then.
     pub async fn midi_bytes_output(
         &self,
         bytes: &[u8],
@@ -312,8 +311,8 @@ impl AsyncSequencerClient {
         Ok(events.len())
     }
 
-    /// Writes everything that is in the output buffer when this is first polled, waiting for
-    /// room in the sequencer as long as it takes. Gives the bytes that others have added
+    /// Writes everything that is in the output buffer when this is first polled, waiting for room
+    /// in the sequencer without limit. Gives the number of bytes that other tasks have added
     /// meanwhile, usually 0.
     ///
     /// # Errors
@@ -322,25 +321,18 @@ impl AsyncSequencerClient {
         self.drain_output_timeout(None).await
     }
 
-    /// Like [`drain_output`](Self::drain_output), but gives up waiting after `timeout`; then the
-    /// bytes that remain are not 0.
+    /// Like [`drain_output`](Self::drain_output), but stops waiting after `timeout`; then the
+    /// number of bytes that remain is not 0.
     ///
     /// # Errors
     /// As [`drain_output`](Self::drain_output).
     pub async fn drain_output_timeout(&self, timeout: Option<Duration>) -> Result<usize> {
-        let operation = "drain_output";
         let target = self.core.output().appended();
-        let drained = self
-            .run_output(deadline(timeout), || {
-                let (flush, used) = self.core.flush(operation)?;
-                let removed = self.core.output().removed();
-                Ok(match flush {
-                    Flush::Blocked if removed < target => Attempt::Blocked(removed),
-                    _ => Attempt::Done(used),
-                })
-            })
-            .await?;
-        Ok(drained.unwrap_or_else(|| self.core.output().used()))
+        let remaining = self
+            .run_output(deadline(timeout), || self.core.drain_step(target))
+            .await
+            .during("drain_output")?;
+        Ok(remaining.unwrap_or_else(|| self.core.output().used()))
     }
 
     /// Waits until the sequencer has delivered all events that this client has written; see
@@ -349,23 +341,17 @@ impl AsyncSequencerClient {
     /// # Errors
     /// If the client is closed.
     pub async fn sync_output_queue(&self) -> Result<()> {
-        let operation = "sync_output_queue";
-        let Some(restore) = RoomForAll::set(&self.core, operation)? else { return Ok(()) };
+        self.wait_for_delivery().await.during("sync_output_queue")
+    }
+
+    async fn wait_for_delivery(&self) -> Outcome<()> {
+        let Some(empty_pool) = EmptyPoolWait::begin(&self.core)? else { return Ok(()) };
         self.run(Direction::Write, None, || {
-            let pool = self.get_client_pool()?;
+            let pool = self.core.pool(self.core.client_id)?;
             Ok((pool.output_free >= pool.output_pool).then_some(()))
         })
         .await?;
-        drop(restore);
+        drop(empty_pool);
         Ok(())
-    }
-
-    /// Follows clients and ports as they come and go, with a client of its own on the same
-    /// engine.
-    ///
-    /// # Errors
-    /// If that client cannot be opened.
-    pub fn watch(&self) -> Result<AsyncWatch> {
-        AsyncWatch::open(self.engine().clone())
     }
 }

@@ -2,22 +2,21 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::base::{ClientBase, ClientBuilder};
 use super::buffers::{BytesOrEvent, Flush};
-use super::core::{Core, Direction, Woken, deadline, lock};
-use super::error::Result;
+use super::builder::ClientBuilder;
+use super::core::{Direction, EmptyPoolWait, WaitEnd, deadline};
+use super::error::{OperationName, Outcome, Result};
+use super::methods::ClientBase;
 use super::routing::Routing;
-use super::watch::Watch;
-use crate::engine::Request;
 use crate::event::Event;
-use crate::raw;
 
 /// A client of the sequencer whose input and output wait by blocking the calling thread.
 ///
-/// `Send + Sync`: threads may read and write at once, and none holds up another. What does not
-/// wait stands in [`ClientBase`], to which this dereferences.
+/// It is `Send + Sync`: threads may read and write at the same time, and input does not delay
+/// output. The operations that do not wait are methods of [`ClientBase`], to which this
+/// dereferences.
 ///
 /// ```no_run
 /// use consort_seq::{Event, SequencerClient};
@@ -47,42 +46,36 @@ impl fmt::Debug for SequencerClient {
     }
 }
 
-/// Waits for room. `stuck`: there was room the last time, and yet nothing was taken.
-fn wait_for_room(
-    core: &Core,
-    operation: &'static str,
-    until: Option<Instant>,
-    stuck: bool,
-) -> Result<Woken> {
-    if stuck {
-        core.pause(operation, until)?;
+impl ClientBuilder {
+    /// Opens a client whose methods block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Open`](crate::ErrorKind::Open) if there is no sequencer, or if it has reached
+    /// its limit of clients; the text names the missing module or group.
+    pub fn open(self) -> Result<SequencerClient> {
+        Ok(SequencerClient { base: self.open_base(true)? })
     }
-    core.wait(operation, Direction::Write, until)
 }
 
 impl SequencerClient {
     /// Opens a client called `name` for input and output, on the engine that the environment
-    /// says; see [`ClientBuilder`].
+    /// selects; see [`ClientBuilder`].
     ///
     /// # Errors
-    /// [`ErrorKind::Open`](crate::ErrorKind::Open) if there is no sequencer or no room for
-    /// another client; the text says which module or group is missing.
+    /// As [`ClientBuilder::open`].
     pub fn new(name: impl Into<String>) -> Result<Self> {
         ClientBuilder::new(name).open()
     }
 
-    /// How to open a client otherwise.
+    /// Options for opening a client.
     #[must_use]
     pub fn builder(name: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(name)
     }
 
-    pub(crate) fn from_base(base: ClientBase) -> Self {
-        Self { base }
-    }
-
-    /// Waits for the next event. `None`: for ever; zero: does not wait at all. Returns `None`
-    /// when the time is over. While waiting it uses no processor time.
+    /// Waits for the next event, and returns `None` when the time-out is over. A time-out of
+    /// `None` waits without limit, and one of zero does not wait at all. Waiting uses no processor
+    /// time.
     ///
     /// # Errors
     /// [`Overrun`](crate::ErrorKind::Overrun) if events were lost,
@@ -95,32 +88,36 @@ impl SequencerClient {
         }
     }
 
-    /// The rest of [`event_input`](Self::event_input), where the sequencer must be asked.
+    /// The slow path of [`event_input`](Self::event_input), which reads from the sequencer.
     #[inline(never)]
     fn input_when_ready(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let operation = "event_input";
-        // The clock is not asked where an event is there already.
-        if let Some(event) = self.core.fetch(operation)? {
+        self.wait_for_input(timeout).during("event_input")
+    }
+
+    fn wait_for_input(&self, timeout: Option<Duration>) -> Outcome<Option<Event>> {
+        // An attempt without a deadline first saves reading the clock if an event is there.
+        if let Some(event) = self.core.fetch()? {
             return Ok(Some(event));
         }
         if timeout == Some(Duration::ZERO) {
             return Ok(None);
         }
-        let until = deadline(timeout);
+        let deadline = deadline(timeout);
         loop {
-            let woken = self.core.wait(operation, Direction::Read, until)?;
-            if let Some(event) = self.core.try_input(operation)? {
+            let end = self.core.wait(Direction::Read, deadline)?;
+            if let Some(event) = self.core.try_input()? {
                 return Ok(Some(event));
             }
-            if woken == Woken::TimedOut {
+            if end == WaitEnd::TimedOut {
                 return Ok(None);
             }
-            // Another thread was quicker, or the event is longer than the buffer.
+            // Another thread was faster, or the event is longer than the buffer.
             self.core.input().grow();
         }
     }
 
-    /// Like [`event_input`](Self::event_input), and adds the MIDI bytes of events that have any.
+    /// Like [`event_input`](Self::event_input), but adds the MIDI bytes of events that have a MIDI
+    /// form.
     ///
     /// # Errors
     /// As [`event_input`](Self::event_input).
@@ -132,35 +129,36 @@ impl SequencerClient {
         Ok(event.map(|event| BytesOrEvent { midi_bytes: self.decode_midi_bytes(&event), event }))
     }
 
-    /// Puts an event into the output buffer, draining that first if it is full (which may wait
-    /// for room in the sequencer). Returns the bytes that wait in the buffer.
+    /// Puts an event into the output buffer, draining the buffer first if it is full (which may
+    /// wait for room in the sequencer). Returns the number of bytes in the buffer.
     ///
     /// `routing` is `()`, a [`&Port`](crate::Port) to send from, or a full [`Routing`].
     ///
     /// # Errors
-    /// `EINVAL` if the event is larger than the buffer; what
-    /// [`drain_output`](Self::drain_output) reports.
+    /// `EINVAL` if the event is larger than the buffer; the errors of
+    /// [`drain_output`](Self::drain_output).
     #[inline]
     pub fn event_output(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
         let routing = routing.into();
         match self.core.quick_output(event, &routing) {
             Some(used) => Ok(used),
-            None => self.output_otherwise(event, routing),
+            None => self.output_when_drained(event, routing),
         }
     }
 
-    /// Puts many events into the output buffer, in order: the same as
-    /// [`event_output`](Self::event_output) for each, at less cost.
+    /// Puts many events into the output buffer, in order. This is
+    /// [`event_output`](Self::event_output) for each event, at less cost.
     ///
     /// # Errors
-    /// As [`event_output`](Self::event_output); the events before the failing one have gone in.
+    /// As [`event_output`](Self::event_output); the events before the failing one are in the
+    /// buffer.
     pub fn event_output_batch(&self, events: &[Event], routing: impl Into<Routing>) -> Result<()> {
         let routing = routing.into();
         let mut rest = events;
         while let Some(first) = rest.first() {
-            let gone = self.core.buffer_many("event_output_batch", rest, &routing)?;
-            rest = &rest[gone..];
-            if gone == 0 {
+            let buffered = self.core.buffer_many(rest, &routing).during("event_output_batch")?;
+            rest = &rest[buffered..];
+            if buffered == 0 {
                 self.output_when_drained(first, routing)?;
                 rest = &rest[1..];
             }
@@ -168,59 +166,41 @@ impl SequencerClient {
         Ok(())
     }
 
-    /// The rest of [`event_output`](Self::event_output), where the event is long or the buffer
-    /// has no room at its end.
+    /// The slow path of [`event_output`](Self::event_output): the event has variable size, or the
+    /// buffer has no room at its end.
     #[inline(never)]
-    fn output_otherwise(&self, event: &Event, routing: Routing) -> Result<usize> {
-        match self.core.buffer("event_output", event, &routing)? {
-            Some(used) => Ok(used),
-            None => self.output_when_drained(event, routing),
-        }
-    }
-
-    /// The rest of [`event_output`](Self::event_output), where the buffer is full.
-    #[cold]
     fn output_when_drained(&self, event: &Event, routing: Routing) -> Result<usize> {
-        let operation = "event_output";
-        let mut stuck = None;
-        loop {
-            if self.core.flush(operation)?.0 == Flush::Blocked {
-                let removed = Some(self.core.output().removed());
-                wait_for_room(&self.core, operation, None, stuck == removed)?;
-                stuck = removed;
-            }
-            if let Some(used) = self.core.buffer(operation, event, &routing)? {
-                return Ok(used);
-            }
-        }
+        let used = self
+            .core
+            .output_blocking(None, || self.core.output_step(event, &routing))
+            .during("event_output")?;
+        Ok(used.unwrap_or(0))
     }
 
-    /// Writes an event to the sequencer at once, past the output buffer and whatever waits
-    /// there, waiting for room if need be. Returns the bytes written.
+    /// Writes an event to the sequencer immediately, past the output buffer and the events in it,
+    /// waiting for room if necessary. Returns the number of bytes written.
     ///
     /// # Errors
-    /// The sequencer's errno for the event: `ENOENT` no such destination (or it filters this
-    /// type), `EPERM` no capability to be written to, `EINVAL` a bad queue or a note with a
-    /// duration sent direct, `ENOMEM` larger than the pool.
+    /// The sequencer's errno for the event: `ENOENT` if the destination does not exist or filters
+    /// this type, `EPERM` if it is not writable, `EINVAL` for a wrong queue or a note with a
+    /// duration that is sent directly, `ENOMEM` if the event is larger than the pool.
     pub fn event_output_direct(&self, event: &Event, routing: impl Into<Routing>) -> Result<usize> {
-        let operation = "event_output_direct";
-        let cell = self.core.prepare(operation, event, &routing.into())?;
-        let mut stuck = false;
-        loop {
-            if let Some(written) = self.core.write_direct(operation, &cell, event)? {
-                return Ok(written);
-            }
-            wait_for_room(&self.core, operation, None, stuck)?;
-            stuck = true;
-        }
+        let written = self
+            .core
+            .prepare(event, &routing.into())
+            .and_then(|cell| {
+                self.core.output_blocking(None, || self.core.direct_step(&cell, event))
+            })
+            .during("event_output_direct")?;
+        Ok(written.unwrap_or(0))
     }
 
-    /// Makes events of MIDI bytes, which may be parts of messages, and puts them into the output
-    /// buffer; unfinished messages are completed by later calls. `template` gives time, queue,
-    /// tag, source and destination. Returns the number of events.
+    /// Converts MIDI bytes to events and puts these into the output buffer. The bytes may be parts
+    /// of messages; later calls complete them. `template` provides time, queue, tag, source and
+    /// destination. Returns the number of events.
     ///
     /// # Errors
-    /// As [`event_output`](Self::event_output); the bytes have been taken nevertheless.
+    /// As [`event_output`](Self::event_output). The bytes are consumed even then.
     pub fn midi_bytes_output(
         &self,
         bytes: &[u8],
@@ -238,55 +218,47 @@ impl SequencerClient {
         Ok(events.len())
     }
 
-    /// Writes everything that is in the output buffer when this is called, waiting for room in
-    /// the sequencer as long as it takes. Returns the bytes that other threads have added
+    /// Writes everything that is in the output buffer at the time of the call, waiting for room in
+    /// the sequencer without limit. Returns the number of bytes that other threads have added
     /// meanwhile, usually 0.
     ///
     /// # Errors
     /// The errno of the first event that fails. It stays at the head of the buffer, and every
-    /// later drain fails likewise, until [`extract_output`](ClientBase::extract_output) or
-    /// [`drop_output_buffer`](ClientBase::drop_output_buffer) takes it.
+    /// later drain fails in the same way, until [`extract_output`](ClientBase::extract_output) or
+    /// [`drop_output_buffer`](ClientBase::drop_output_buffer) removes it.
     #[inline]
     pub fn drain_output(&self) -> Result<usize> {
         self.drain_output_timeout(None)
     }
 
-    /// Like [`drain_output`](Self::drain_output), but gives up waiting after `timeout`; then the
-    /// bytes that remain are not 0.
+    /// Like [`drain_output`](Self::drain_output), but stops waiting after `timeout`; then the
+    /// number of bytes that remain is not 0.
     ///
     /// # Errors
     /// As [`drain_output`](Self::drain_output).
     #[inline]
     pub fn drain_output_timeout(&self, timeout: Option<Duration>) -> Result<usize> {
-        match self.core.flush("drain_output")? {
+        match self.core.flush().during("drain_output")? {
             (Flush::Done, used) => Ok(used),
             (Flush::Blocked, _) => self.drain_waiting(timeout),
         }
     }
 
-    /// The rest of [`drain_output_timeout`](Self::drain_output_timeout), where there is no room.
+    /// The slow path of [`drain_output_timeout`](Self::drain_output_timeout): the sequencer has no
+    /// room.
     #[cold]
     fn drain_waiting(&self, timeout: Option<Duration>) -> Result<usize> {
-        let operation = "drain_output";
-        let until = deadline(timeout);
         let target = self.core.output().appended();
-        let mut stuck = None;
-        loop {
-            let (flush, used) = self.core.flush(operation)?;
-            let removed = self.core.output().removed();
-            if flush == Flush::Done || removed >= target {
-                return Ok(used);
-            }
-            let woken = wait_for_room(&self.core, operation, until, stuck == Some(removed))?;
-            stuck = Some(removed);
-            if woken == Woken::TimedOut {
-                return Ok(used);
-            }
-        }
+        let remaining = self
+            .core
+            .output_blocking(deadline(timeout), || self.core.drain_step(target))
+            .during("drain_output")?;
+        Ok(remaining.unwrap_or_else(|| self.core.output().used()))
     }
 
-    /// Waits until the sequencer has delivered all events that this client has written, those in
-    /// queues included: for ever if a queue does not run. Does not drain the output buffer.
+    /// Waits until the sequencer has delivered all events that this client has written, including
+    /// those in queues. If a queue is stopped, this never returns. It does not drain the output
+    /// buffer.
     ///
     /// # Errors
     /// If the client is closed.
@@ -294,114 +266,20 @@ impl SequencerClient {
         self.sync_output_queue_timeout(None).map(|_| ())
     }
 
-    /// Like [`sync_output_queue`](Self::sync_output_queue), but gives up after `timeout`;
-    /// whether everything has been delivered.
+    /// Like [`sync_output_queue`](Self::sync_output_queue), but stops waiting after `timeout`.
+    /// Returns whether everything has been delivered.
     ///
     /// # Errors
     /// If the client is closed.
     pub fn sync_output_queue_timeout(&self, timeout: Option<Duration>) -> Result<bool> {
-        let operation = "sync_output_queue";
-        let until = deadline(timeout);
-        let Some(restore) = RoomForAll::set(&self.core, operation)? else { return Ok(true) };
-        let woken = self.core.wait(operation, Direction::Write, until)?;
-        drop(restore);
-        Ok(woken == Woken::Ready)
+        self.wait_for_delivery(timeout).during("sync_output_queue")
     }
 
-    /// Follows clients and ports as they come and go, with a client of its own on the same
-    /// engine.
-    ///
-    /// # Errors
-    /// If that client cannot be opened.
-    pub fn watch(&self) -> Result<Watch> {
-        Watch::open(self.engine().clone())
-    }
-}
-
-/// While one lives the client counts as writable only when its output pool is all free.
-pub(crate) struct RoomForAll<'a> {
-    core: &'a Core,
-}
-
-impl<'a> RoomForAll<'a> {
-    /// `None` if nothing has ever been written, so that there is nothing to wait for.
-    pub(crate) fn set(core: &'a Core, operation: &'static str) -> Result<Option<Self>> {
-        let mut waits = lock(&core.waits_for_all);
-        if waits.number == 0 {
-            let pool = Self::pool(core, operation)?;
-            if pool.output_room == 0 {
-                return Ok(None);
-            }
-            Self::set_room(core, operation, pool.output_pool)?;
-            waits.room = pool.output_room;
-        }
-        waits.number += 1;
-        Ok(Some(Self { core }))
-    }
-
-    fn pool(core: &Core, operation: &'static str) -> Result<raw::ClientPool> {
-        let client = i32::from(core.client_id);
-        let mut pool = raw::ClientPool { client, ..raw::ClientPool::default() };
-        core.ioctl(operation, Request::GetClientPool(&mut pool), || core.subject())?;
-        Ok(pool)
-    }
-
-    /// Sets the room; sizes of 0 leave the pools as they are.
-    fn set_room(core: &Core, operation: &'static str, room: i32) -> Result<()> {
-        let client = i32::from(core.client_id);
-        let mut pool = raw::ClientPool { client, output_room: room, ..raw::ClientPool::default() };
-        core.ioctl(operation, Request::SetClientPool(&mut pool), || core.subject())?;
-        Ok(())
-    }
-}
-
-impl Drop for RoomForAll<'_> {
-    fn drop(&mut self) {
-        let operation = "sync_output_queue";
-        let mut waits = lock(&self.core.waits_for_all);
-        waits.number -= 1;
-        // A client that was closed meanwhile has no pool left, and a room that somebody has set
-        // meanwhile stays.
-        if waits.number == 0
-            && let Ok(pool) = Self::pool(self.core, operation)
-            && pool.output_room == pool.output_pool
-        {
-            let _ = Self::set_room(self.core, operation, waits.room);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::{ClockKind, Embedded};
-
-    #[test]
-    fn overlapping_waits_leave_the_room_as_it_was() {
-        let engine = Embedded::new(ClockKind::Virtual);
-        let client = SequencerClient::builder("sync").engine(engine).open().unwrap();
-        let port = client.create_port("out").unwrap();
-        client.event_output_direct(&Event::note_on(0, 60, 100).unwrap(), &port).unwrap();
-        let room = || client.get_client_pool().unwrap().output_room;
-        let before = room();
-        let first = RoomForAll::set(&client.core, "first").unwrap();
-        let second = RoomForAll::set(&client.core, "second").unwrap();
-        assert_eq!(room(), 500);
-        drop(first);
-        assert_eq!(room(), 500, "the second still waits");
-        drop(second);
-        assert_eq!(room(), before);
-    }
-
-    #[test]
-    fn a_wait_leaves_pools_that_were_resized_meanwhile() {
-        let engine = Embedded::new(ClockKind::Virtual);
-        let client = SequencerClient::builder("sync").engine(engine).open().unwrap();
-        let port = client.create_port("out").unwrap();
-        client.event_output_direct(&Event::note_on(0, 60, 100).unwrap(), &port).unwrap();
-        let waits = RoomForAll::set(&client.core, "sync").unwrap();
-        client.set_client_pool_input(400).unwrap();
-        drop(waits);
-        assert_eq!(client.get_client_pool().unwrap().input_pool, 400);
+    fn wait_for_delivery(&self, timeout: Option<Duration>) -> Outcome<bool> {
+        let deadline = deadline(timeout);
+        let Some(empty_pool) = EmptyPoolWait::begin(&self.core)? else { return Ok(true) };
+        let end = self.core.wait(Direction::Write, deadline)?;
+        drop(empty_pool);
+        Ok(end == WaitEnd::Ready)
     }
 }

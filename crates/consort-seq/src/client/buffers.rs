@@ -1,4 +1,4 @@
-//! The client's own buffers of cells on their way in and out.
+//! The client's buffers of input and output cells.
 
 use std::sync::Arc;
 
@@ -7,30 +7,30 @@ use crate::engine::{Connection, Errno};
 use crate::event::{Cell, Event, EventFlags};
 use crate::raw::VARIABLE_LENGTH_LIMIT;
 
-/// Bytes of the output buffer, unless set otherwise.
-pub(crate) const OUTPUT_SIZE: usize = 16 * 1024;
-/// Bytes of the input buffer, unless set otherwise: 500 cells.
-pub(crate) const INPUT_SIZE: usize = 500 * Cell::SIZE;
-/// The input buffer grows up to here for an event that is longer.
-const INPUT_LIMIT: usize = VARIABLE_LENGTH_LIMIT + Cell::SIZE;
+/// Initial size of the output buffer in bytes.
+pub(crate) const INITIAL_OUTPUT_BYTES: usize = 16 * 1024;
+/// Initial size of the input buffer in bytes: 500 cells.
+pub(crate) const INITIAL_INPUT_BYTES: usize = 500 * Cell::SIZE;
+/// The size up to which the input buffer grows for a long event.
+const MAX_INPUT_BYTES: usize = VARIABLE_LENGTH_LIMIT + Cell::SIZE;
 
-/// An event that came in, with its MIDI bytes where it has any.
+/// An event that was read, with its MIDI bytes if it has a MIDI form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BytesOrEvent {
     /// The event.
     pub event: Event,
-    /// Its MIDI bytes; `None` for an event that has none, such as an announcement.
+    /// Its MIDI bytes; `None` for an event without a MIDI form, such as an announcement.
     pub midi_bytes: Option<Vec<u8>>,
 }
 
-/// Why buffered cells make no event.
+/// Cells that do not form an event: they state more bytes than there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Corrupt {
     pub(crate) stated: usize,
     pub(crate) available: usize,
 }
 
-/// Takes the first event off `bytes`: the event and the bytes that it took, padding included.
+/// Parses the first event of `bytes`. Returns it with its length in bytes, including padding.
 #[inline]
 pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
     let Some(cell) = bytes.first_chunk::<{ Cell::SIZE }>() else {
@@ -46,8 +46,8 @@ pub(crate) fn parse_cell(bytes: &[u8]) -> Result<(Event, usize), Corrupt> {
         return Err(Corrupt { stated: length, available });
     }
     let data = bytes[Cell::SIZE..Cell::SIZE + length].to_vec();
-    let taken = Cell::SIZE + length.next_multiple_of(Cell::SIZE);
-    Ok((Event::from_cell(cell, data), taken.min(bytes.len())))
+    let padded_length = Cell::SIZE + length.next_multiple_of(Cell::SIZE);
+    Ok((Event::from_cell(cell, data), padded_length.min(bytes.len())))
 }
 
 #[inline]
@@ -55,17 +55,18 @@ fn is_variable(cell: &[u8; Cell::SIZE]) -> bool {
     cell[1] & EventFlags::LENGTH_MASK.bits() == EventFlags::LENGTH_VARIABLE.bits()
 }
 
-/// Cells that have been read and not yet taken.
+/// Cells that have been read from the sequencer and not yet returned to the caller.
 #[derive(Debug)]
 pub(crate) struct InputBuffer {
-    /// Gone once the client is closed.
+    /// `None` once the client is closed.
     pub(crate) connection: Option<Arc<dyn Connection>>,
     bytes: Vec<u8>,
-    /// The size that was asked for; `bytes` may be longer, so that every event fits.
+    /// The size that the user has set; `bytes` may be longer, so that every event fits.
     size: usize,
     start: usize,
     end: usize,
-    /// A loss that the sequencer reported after events which had to be handed out first.
+    /// Whether the sequencer has reported a loss that the next read returns as an error. Events
+    /// that were read before it had to be returned first.
     overrun: bool,
 }
 
@@ -73,8 +74,8 @@ impl InputBuffer {
     pub(crate) fn new(connection: Arc<dyn Connection>) -> Self {
         Self {
             connection: Some(connection),
-            bytes: vec![0; INPUT_SIZE],
-            size: INPUT_SIZE,
+            bytes: vec![0; INITIAL_INPUT_BYTES],
+            size: INITIAL_INPUT_BYTES,
             start: 0,
             end: 0,
             overrun: false,
@@ -94,20 +95,20 @@ impl InputBuffer {
         self.reserve(size);
     }
 
-    /// Sees to it that an event which fills an input pool of `cells` cells can be read. (A read
-    /// into a buffer that is too short says "try again", as if there were nothing.)
+    /// Enlarges the buffer for the longest event that fits an input pool of `cells` cells. (The
+    /// kernel answers a read into a shorter buffer with `EAGAIN`, as if there were no event.)
     pub(crate) fn fit_pool(&mut self, cells: u32) {
         self.reserve((cells as usize + 1) * Cell::SIZE);
     }
 
-    /// Makes room for a longer event, where the sequencer says there is something to read, and
-    /// reading says there is nothing.
+    /// Doubles the buffer. This is for a sequencer that is readable and yet returns no event,
+    /// because the event is longer than the buffer.
     pub(crate) fn grow(&mut self) {
         self.reserve(self.bytes.len() * 2);
     }
 
     fn reserve(&mut self, size: usize) {
-        let size = size.min(INPUT_LIMIT);
+        let size = size.min(MAX_INPUT_BYTES);
         if self.bytes.len() < size {
             self.bytes.resize(size, 0);
         }
@@ -119,7 +120,7 @@ impl InputBuffer {
         self.overrun = false;
     }
 
-    /// The cell of the next event that has been read, if it has fixed size: the quick way.
+    /// The fast path of [`take`](Self::take): the cell of the next event, if it has fixed size.
     #[inline]
     pub(crate) fn take_fixed(&mut self) -> Option<Cell> {
         let cell = self.bytes.get(self.start..self.end)?.first_chunk::<{ Cell::SIZE }>()?;
@@ -130,27 +131,27 @@ impl InputBuffer {
         Some(Cell::load(cell))
     }
 
-    /// Appends up to `limit` events of fixed size that have been read, up to the first of
-    /// variable size.
+    /// Moves up to `limit` events of fixed size to `events`, up to the first of variable size, and
+    /// returns how many.
     pub(crate) fn take_fixed_many(&mut self, events: &mut Vec<Event>, limit: usize) -> usize {
         let (cells, _) = self.bytes[self.start..self.end].as_chunks::<{ Cell::SIZE }>();
         let cells = &cells[..cells.len().min(limit)];
         let count = cells.iter().position(is_variable).unwrap_or(cells.len());
-        // The number is known before, so that the vector asks for room once.
+        // The iterator knows its length, so the vector allocates only once.
         let new = |cell| Event { cell: Cell::load(cell), variable: Vec::new() };
         events.extend(cells[..count].iter().map(new));
         self.start += count * Cell::SIZE;
         count
     }
 
-    /// The next event that has been read, if any.
+    /// Removes the next event from the buffer, if there is one.
     pub(crate) fn take(&mut self) -> Option<Result<Event, Corrupt>> {
         if self.start == self.end {
             return None;
         }
         match parse_cell(&self.bytes[self.start..self.end]) {
-            Ok((event, taken)) => {
-                self.start += taken;
+            Ok((event, length)) => {
+                self.start += length;
                 Some(Ok(event))
             }
             Err(corrupt) => {
@@ -160,12 +161,12 @@ impl InputBuffer {
         }
     }
 
-    /// Events that have been read.
+    /// The number of events in the buffer.
     pub(crate) fn count(&self) -> usize {
         let mut rest = &self.bytes[self.start..self.end];
         let mut count = 0;
-        while let Ok((_, taken)) = parse_cell(rest) {
-            rest = &rest[taken..];
+        while let Ok((_, length)) = parse_cell(rest) {
+            rest = &rest[length..];
             count += 1;
         }
         count
@@ -188,7 +189,7 @@ impl InputBuffer {
                     self.end = read.min(self.bytes.len());
                     return Ok(());
                 }
-                Err(Errno::NO_MEMORY) if self.bytes.len() < INPUT_LIMIT => self.grow(),
+                Err(Errno::NO_MEMORY) if self.bytes.len() < MAX_INPUT_BYTES => self.grow(),
                 Err(errno) => return Err(errno),
             }
         }
@@ -198,29 +199,29 @@ impl InputBuffer {
         self.overrun
     }
 
-    /// Keeps a loss for the next call, because this one has events to hand out.
+    /// Keeps a loss for the next call, because this one has events to return.
     pub(crate) fn remember_overrun(&mut self) {
         self.overrun = true;
     }
 }
 
-/// Cells that are to be written.
+/// Cells that have not yet been written to the sequencer.
 #[derive(Debug)]
 pub(crate) struct OutputBuffer {
-    /// Gone once the client is closed.
+    /// `None` once the client is closed.
     connection: Option<Arc<dyn Connection>>,
-    /// As long as the capacity, or empty once the client is closed, so that nothing goes in any
-    /// more. What waits stands between `start` and `end`.
+    /// As long as the capacity, or empty once the client is closed, so that nothing more fits.
+    /// The waiting cells are between `start` and `end`.
     bytes: Vec<u8>,
     capacity: usize,
     start: usize,
     end: usize,
-    /// Bytes that ever went out; with what waits they tell a drain when it is done, though
-    /// others add.
+    /// The number of bytes ever removed. A drain compares it with [`appended`](Self::appended) at
+    /// its beginning, so that it ends even if other threads keep adding events.
     removed: u64,
 }
 
-/// What became of an attempt to write the buffer.
+/// The result of an attempt to write the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flush {
     /// Everything is written.
@@ -231,12 +232,12 @@ pub(crate) enum Flush {
 
 impl OutputBuffer {
     pub(crate) fn new(connection: Arc<dyn Connection>) -> Self {
-        let bytes = vec![0; OUTPUT_SIZE];
-        let capacity = OUTPUT_SIZE;
+        let bytes = vec![0; INITIAL_OUTPUT_BYTES];
+        let capacity = INITIAL_OUTPUT_BYTES;
         Self { connection: Some(connection), bytes, capacity, start: 0, end: 0, removed: 0 }
     }
 
-    /// Lets go of the connection and of everything that waits.
+    /// Drops the connection and everything that waits.
     pub(crate) fn close(&mut self) {
         self.clear();
         self.connection = None;
@@ -257,7 +258,7 @@ impl OutputBuffer {
         self.capacity
     }
 
-    /// `false` if more is waiting than `capacity`, or there is no memory for that.
+    /// Returns `false` if more is waiting than `capacity`, or there is not enough memory.
     pub(crate) fn set_capacity(&mut self, capacity: usize) -> bool {
         let more = capacity.saturating_sub(self.bytes.len());
         if self.used() > capacity || self.bytes.try_reserve_exact(more).is_err() {
@@ -271,7 +272,7 @@ impl OutputBuffer {
         true
     }
 
-    /// Bytes that ever went in.
+    /// The number of bytes ever appended.
     pub(crate) fn appended(&self) -> u64 {
         self.removed + self.used() as u64
     }
@@ -295,8 +296,8 @@ impl OutputBuffer {
         }
     }
 
-    /// Appends an event of fixed size, the quick way: the bytes that wait now, or `None` if there
-    /// is no room at the end.
+    /// The fast path of [`append`](Self::append): appends an event of fixed size. Returns the
+    /// bytes that wait then, or `None` if there is no room at the end of the buffer.
     #[inline]
     pub(crate) fn append_fixed(
         &mut self,
@@ -304,35 +305,35 @@ impl OutputBuffer {
         routing: &Routing,
         client: u8,
     ) -> Option<usize> {
-        let place = self.bytes.get_mut(self.end..)?.first_chunk_mut::<{ Cell::SIZE }>()?;
-        cell.store(place);
-        routing.apply(place, client);
+        let slot = self.bytes.get_mut(self.end..)?.first_chunk_mut::<{ Cell::SIZE }>()?;
+        cell.store(slot);
+        routing.apply(slot, client);
         self.end += Cell::SIZE;
         Some(self.used())
     }
 
-    /// Appends events of fixed size up to the first for which the quick way does not do.
+    /// Appends events up to the first that the fast path cannot append, and returns how many.
     pub(crate) fn append_fixed_many(
         &mut self,
         events: &[Event],
         routing: &Routing,
         client: u8,
     ) -> usize {
-        let (places, _) = self.bytes[self.end..].as_chunks_mut::<{ Cell::SIZE }>();
+        let (slots, _) = self.bytes[self.end..].as_chunks_mut::<{ Cell::SIZE }>();
         let mut count = 0;
-        for (event, place) in events.iter().zip(places) {
+        for (event, slot) in events.iter().zip(slots) {
             if !event.cell.is_fixed() {
                 break;
             }
-            event.cell.store(place);
-            routing.apply(place, client);
+            event.cell.store(slot);
+            routing.apply(slot, client);
             count += 1;
         }
         self.end += count * Cell::SIZE;
         count
     }
 
-    /// Appends an event of any kind; `false` if there is no room.
+    /// Appends an event of any kind. Returns `false` if there is no room.
     pub(crate) fn append(&mut self, event: &Event, routing: &Routing, client: u8) -> bool {
         let length = event.length();
         if self.bytes.len() - self.end < length {
@@ -341,8 +342,8 @@ impl OutputBuffer {
             }
             self.compact();
         }
-        let place = &mut self.bytes[self.end..self.end + length];
-        let Some((cell, variable)) = place.split_first_chunk_mut::<{ Cell::SIZE }>() else {
+        let slot = &mut self.bytes[self.end..self.end + length];
+        let Some((cell, variable)) = slot.split_first_chunk_mut::<{ Cell::SIZE }>() else {
             return false;
         };
         event.cell_to_write().store(cell);
@@ -352,7 +353,7 @@ impl OutputBuffer {
         true
     }
 
-    /// Writes as much as the sequencer takes. An event that fails stays at the head.
+    /// Writes as much as the sequencer accepts. An event that fails stays at the head.
     ///
     /// # Errors
     /// The sequencer's; `EBADFD` once the client is closed.
@@ -375,25 +376,26 @@ impl OutputBuffer {
         Ok(Flush::Done)
     }
 
-    fn head_length(&self, at: usize) -> usize {
+    /// The length of the event at `offset`.
+    fn length_at(&self, offset: usize) -> usize {
         let mut cell = Cell([0; Cell::SIZE]);
-        cell.0.copy_from_slice(&self.bytes[at..at + Cell::SIZE]);
+        cell.0.copy_from_slice(&self.bytes[offset..offset + Cell::SIZE]);
         if cell.is_variable() { Cell::SIZE + cell.stated_length() } else { Cell::SIZE }
     }
 
-    fn event_at(&self, at: usize) -> Event {
+    fn event_at(&self, offset: usize) -> Event {
         let mut cell = Cell([0; Cell::SIZE]);
-        cell.0.copy_from_slice(&self.bytes[at..at + Cell::SIZE]);
-        let length = self.head_length(at);
-        Event::from_cell(cell, self.bytes[at + Cell::SIZE..at + length].to_vec())
+        cell.0.copy_from_slice(&self.bytes[offset..offset + Cell::SIZE]);
+        let length = self.length_at(offset);
+        Event::from_cell(cell, self.bytes[offset + Cell::SIZE..offset + length].to_vec())
     }
 
-    /// The first event, left where it is.
+    /// The first event, which stays in the buffer.
     pub(crate) fn head(&self) -> Option<Event> {
         (self.used() > 0).then(|| self.event_at(self.start))
     }
 
-    /// Takes the first event out.
+    /// Removes the first event.
     pub(crate) fn extract(&mut self) -> Option<Event> {
         let event = self.head()?;
         self.remove_front(event.length());
@@ -406,18 +408,18 @@ impl OutputBuffer {
         self.end = 0;
     }
 
-    /// Takes out every event for which `gone` holds.
-    pub(crate) fn remove_if(&mut self, gone: impl Fn(&Event) -> bool) {
+    /// Removes every event for which `is_removed` returns `true`.
+    pub(crate) fn remove_if(&mut self, is_removed: impl Fn(&Event) -> bool) {
         let mut kept = Vec::with_capacity(self.bytes.len());
-        let mut at = self.start;
-        while at < self.end {
-            let length = self.head_length(at);
-            if gone(&self.event_at(at)) {
+        let mut offset = self.start;
+        while offset < self.end {
+            let length = self.length_at(offset);
+            if is_removed(&self.event_at(offset)) {
                 self.removed += length as u64;
             } else {
-                kept.extend_from_slice(&self.bytes[at..at + length]);
+                kept.extend_from_slice(&self.bytes[offset..offset + length]);
             }
-            at += length;
+            offset += length;
         }
         self.start = 0;
         self.end = kept.len();
@@ -432,13 +434,13 @@ mod tests {
     use crate::engine::{ClockKind, Embedded, OpenMode};
 
     #[test]
-    fn a_size_that_no_memory_has_is_refused() {
+    fn a_capacity_that_cannot_be_allocated_is_refused() {
         let connection = Embedded::new(ClockKind::Virtual).open(OpenMode::Duplex).unwrap();
         let mut output = OutputBuffer::new(Arc::new(connection));
         for size in [usize::MAX, isize::MAX as usize, 1 << 60] {
             assert!(!output.set_capacity(size), "{size}");
         }
-        assert_eq!(output.capacity(), OUTPUT_SIZE);
+        assert_eq!(output.capacity(), INITIAL_OUTPUT_BYTES);
         assert!(output.set_capacity(1 << 20));
     }
 }

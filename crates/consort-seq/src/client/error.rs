@@ -1,4 +1,4 @@
-//! What can go wrong with a client, and what to do about it.
+//! Errors of clients: kind, subject, errno, and what to do about them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::event::{Address, Event, EventType, QUEUE_DIRECT};
 /// Result of an operation of a client.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What kind of failure it is.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -17,56 +17,56 @@ pub enum ErrorKind {
     /// The sequencer could not be opened; [`Error::source`](std::error::Error::source) is an
     /// [`OpenError`].
     Open,
-    /// Events were lost: the input was full, and the kernel has cleared it (`ENOSPC`). Reading
-    /// goes on with the next event that arrives.
+    /// Events were lost: the input pool was full, and the kernel has cleared it (`ENOSPC`).
+    /// Reading continues with the next event that arrives.
     Overrun,
-    /// There is no such client, port, queue or connection.
+    /// The client, port, queue or connection does not exist.
     NotFound,
-    /// It belongs to another client, or the port lacks the capability.
+    /// The object belongs to another client, or the port lacks the capability.
     NotPermitted,
-    /// It is in use, or there already.
+    /// The object is in use, or exists already.
     Busy,
-    /// No room at present (`EAGAIN`), in an operation that does not wait.
+    /// The sequencer has no room at present (`EAGAIN`), and the operation does not wait.
     WouldBlock,
-    /// No number is left, or the event is larger than the pool (`ENOMEM`).
+    /// No client, port or queue number is free, or the event is larger than the pool (`ENOMEM`).
     Exhausted,
     /// An argument is not valid.
     Invalid,
     /// The event went through too many clients (`EMLINK`).
     TooManyHops,
-    /// The sequencer sent cells that make no event.
+    /// The sequencer sent cells that do not form an event.
     Corrupt,
-    /// A name fits more than one port.
+    /// A name matches more than one port.
     Ambiguous,
-    /// Something else; see the errno.
+    /// Another failure; see the errno.
     Other,
 }
 
-/// What the failing operation was about.
+/// The object of the failed operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
-    /// Nothing in particular.
+    /// No particular object.
     None,
     /// A client.
     Client(i32),
     /// A port.
     Port(Address),
-    /// A connection of two ports.
+    /// A connection from the first port to the second.
     Connection(Address, Address),
     /// A queue.
     Queue(i32),
     /// A name.
     Name(String),
-    /// An event on its way.
+    /// An event that was sent.
     Event {
-        /// Its type.
+        /// The event's type.
         event_type: EventType,
-        /// From.
+        /// The port that sends it.
         source: Address,
-        /// To.
+        /// The port that receives it.
         dest: Address,
-        /// Through this queue.
+        /// The queue that delivers it; [`QUEUE_DIRECT`] for none.
         queue: u8,
     },
 }
@@ -102,12 +102,22 @@ impl fmt::Display for Subject {
     }
 }
 
-/// An operation of a client failed. Its text says which operation on which client, port or
-/// queue, the errno with its meaning, and what to do.
-pub struct Error(Box<Inner>);
+/// An operation of a client failed. The text names the operation and its client, port or queue,
+/// the errno with its meaning, and what to do.
+pub struct Error(Box<Details>);
 
-struct Inner {
+/// A failed operation inside the client, before the public method adds its name with
+/// [`OperationName::during`]. The internals are shared by several methods and have no name that
+/// a caller would recognise.
+pub(crate) struct Failure(Box<Details>);
+
+/// What an internal function returns.
+pub(crate) type Outcome<T> = std::result::Result<T, Failure>;
+
+/// Everything that is known about an error. It is boxed, so that a `Result` stays small.
+struct Details {
     kind: ErrorKind,
+    /// The public method; empty in a [`Failure`].
     operation: &'static str,
     subject: Subject,
     errno: Option<Errno>,
@@ -115,12 +125,39 @@ struct Inner {
     note: Option<String>,
 }
 
-impl Error {
-    fn build(kind: ErrorKind, operation: &'static str, subject: Subject) -> Self {
-        Self(Box::new(Inner { kind, operation, subject, errno: None, open: None, note: None }))
+/// Adds the operation's name to an internal [`Outcome`], at the public edge.
+pub(crate) trait OperationName<T> {
+    /// The result as the caller of the public method `operation` gets it.
+    fn during(self, operation: &'static str) -> Result<T>;
+}
+
+impl<T> OperationName<T> for Outcome<T> {
+    #[inline]
+    fn during(self, operation: &'static str) -> Result<T> {
+        self.map_err(|failure| failure.during(operation))
+    }
+}
+
+impl Failure {
+    fn new(kind: ErrorKind, subject: Subject) -> Self {
+        Self(Box::new(Details {
+            kind,
+            operation: "",
+            subject,
+            errno: None,
+            open: None,
+            note: None,
+        }))
     }
 
-    pub(crate) fn system(operation: &'static str, subject: Subject, errno: Errno) -> Self {
+    /// The error that the caller of the public method `operation` gets.
+    #[cold]
+    pub(crate) fn during(mut self, operation: &'static str) -> Error {
+        self.0.operation = operation;
+        Error(self.0)
+    }
+
+    pub(crate) fn system(subject: Subject, errno: Errno) -> Self {
         let kind = match errno {
             Errno::OVERRUN => ErrorKind::Overrun,
             Errno::NOT_FOUND | Errno::NO_SUCH_ADDRESS => ErrorKind::NotFound,
@@ -132,32 +169,32 @@ impl Error {
             Errno::TOO_MANY_HOPS => ErrorKind::TooManyHops,
             _ => ErrorKind::Other,
         };
-        let mut error = Self::build(kind, operation, subject);
-        error.0.errno = Some(errno);
-        error
+        let mut failure = Self::new(kind, subject);
+        failure.0.errno = Some(errno);
+        failure
     }
 
-    pub(crate) fn closed(operation: &'static str) -> Self {
-        Self::build(ErrorKind::Closed, operation, Subject::None)
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, Subject::None)
     }
 
     pub(crate) fn open(error: OpenError) -> Self {
-        let mut this = Self::build(ErrorKind::Open, "open", Subject::None);
-        this.0.errno = error.errno();
-        this.0.open = Some(error);
-        this
+        let mut failure = Self::new(ErrorKind::Open, Subject::None);
+        failure.0.errno = error.errno();
+        failure.0.open = Some(error);
+        failure
     }
 
-    pub(crate) fn corrupt(operation: &'static str, note: String) -> Self {
-        Self::build(ErrorKind::Corrupt, operation, Subject::None).with_note(note)
+    pub(crate) fn corrupt(note: String) -> Self {
+        Self::new(ErrorKind::Corrupt, Subject::None).with_note(note)
     }
 
-    pub(crate) fn invalid(operation: &'static str, subject: Subject, note: String) -> Self {
-        Self::system(operation, subject, Errno::INVALID).with_note(note)
+    pub(crate) fn invalid(subject: Subject, note: String) -> Self {
+        Self::system(subject, Errno::INVALID).with_note(note)
     }
 
-    pub(crate) fn name(operation: &'static str, name: &str, kind: ErrorKind, note: String) -> Self {
-        Self::build(kind, operation, Subject::Name(name.to_owned())).with_note(note)
+    pub(crate) fn name(name: &str, kind: ErrorKind, note: String) -> Self {
+        Self::new(kind, Subject::Name(name.to_owned())).with_note(note)
     }
 
     pub(crate) fn with_note(mut self, note: String) -> Self {
@@ -165,25 +202,35 @@ impl Error {
         self
     }
 
-    /// What kind of failure it is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    pub(crate) fn errno(&self) -> Option<Errno> {
+        self.0.errno
+    }
+}
+
+impl Error {
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The operation that failed, by the name of its method.
+    /// The name of the method that failed.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// What the operation was about.
+    /// The object of the operation.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.0.subject
     }
 
-    /// The errno of the system call, where one failed.
+    /// The errno of the system call, if one failed.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         self.0.errno
@@ -195,7 +242,7 @@ impl Error {
         self.0.open.as_ref()
     }
 
-    /// What to do about it, where there is something to say.
+    /// What to do about the error, if there is a general answer.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         if let Some(open) = &self.0.open {
@@ -204,7 +251,8 @@ impl Error {
         match (self.0.kind, &self.0.subject) {
             (ErrorKind::Closed, _) => Some("open a new client"),
             (ErrorKind::Overrun, _) => Some(
-                "read faster, or enlarge the input pool with set_client_pool_input (up to 2000)",
+                "read more often, or enlarge the input pool with set_client_pool_input (up to 2000 \
+                 cells)",
             ),
             (ErrorKind::WouldBlock, _) => {
                 Some("drain the output and wait until the client is writable")
@@ -213,47 +261,53 @@ impl Error {
                 "enlarge the output pool with set_client_pool_output (up to 2000 cells of 28 \
                  bytes), or send the data in parts",
             ),
-            (ErrorKind::Exhausted, _) => {
-                Some("close what is not needed: 192 clients, 254 ports a client, 32 queues at most")
-            }
+            (ErrorKind::Exhausted, _) => Some(
+                "close clients, ports or queues that are not needed (limits: 192 clients, 254 \
+                 ports per client, 32 queues)",
+            ),
             (ErrorKind::Invalid, Subject::Event { event_type: EventType::NOTE, queue, .. })
                 if *queue == QUEUE_DIRECT =>
             {
-                Some("send notes with a duration through a queue, or note on and note off direct")
+                Some(
+                    "send notes with a duration through a queue, or send note on and note off \
+                     directly",
+                )
             }
             (ErrorKind::Invalid, Subject::Event { .. }) => {
                 Some("check that the queue exists and that this client uses it")
             }
             (ErrorKind::NotFound | ErrorKind::NotPermitted, Subject::Event { .. }) => Some(
-                "check the destination (and its capability to be written to); the event stays at \
-                 the head of the output buffer until extract_output or drop_output_buffer takes it",
+                "check that the destination exists and is writable; the event stays at the head \
+                 of the output buffer until extract_output or drop_output_buffer removes it",
             ),
             (ErrorKind::NotPermitted, Subject::Connection(..)) => Some(
-                "the sender needs READ and SUBS_READ, the destination WRITE and SUBS_WRITE, and \
-                 neither may be NO_EXPORT of another client",
+                "the sender needs READ and SUBS_READ, the destination needs WRITE and SUBS_WRITE, \
+                 and neither may be another client's NO_EXPORT port",
             ),
             (ErrorKind::Busy, Subject::Connection(..)) => {
-                Some("they are connected already, or one of the ports is connected exclusively")
+                Some("the ports are already connected, or one of them is connected exclusively")
             }
             (ErrorKind::Invalid, Subject::Connection(..)) => {
                 Some("check with list_ports that both ports exist")
             }
             (ErrorKind::NotPermitted, Subject::Queue(_)) => {
-                Some("ask the queue's owner to unlock it, or use a queue of your own")
+                Some("use a queue of this client, or have the queue's owner unlock it")
             }
             (ErrorKind::Busy, Subject::Queue(_)) => {
-                Some("stop the queue before its resolution is changed")
+                Some("stop the queue before changing its resolution")
             }
-            (ErrorKind::Invalid, Subject::Queue(_)) => {
-                Some("check that the queue exists and the values are above 0 (skew base 0x10000)")
-            }
+            (ErrorKind::Invalid, Subject::Queue(_)) => Some(
+                "check that the queue exists and that the values are above 0 (skew base: 0x10000)",
+            ),
             (ErrorKind::Busy, Subject::Port(_)) => {
                 Some("choose another port number, or let the sequencer choose")
             }
             (ErrorKind::NotFound | ErrorKind::Ambiguous, Subject::Name(_)) => {
-                Some("list the ports with list_ports, and give the address as CLIENT:PORT")
+                Some("list the ports with list_ports and give the address as CLIENT:PORT")
             }
-            (ErrorKind::NotFound, _) => Some("check with list_ports that it (still) exists"),
+            (ErrorKind::NotFound, _) => {
+                Some("check with list_ports that the client or port still exists")
+            }
             _ => None,
         }
     }
@@ -261,7 +315,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, subject, errno, open, note } = &*self.0;
+        let Details { kind, operation, subject, errno, open, note } = &*self.0;
         if let Some(open) = open {
             return fmt::Display::fmt(open, formatter);
         }
@@ -283,6 +337,13 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Error({:?}: {self})", self.0.kind)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { kind, subject, errno, note, .. } = &*self.0;
+        write!(formatter, "Failure({kind:?}{subject}: errno {errno:?}, note {note:?})")
     }
 }
 
@@ -315,13 +376,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_says_what_where_why_and_what_to_do() {
+    fn the_text_names_operation_subject_cause_and_remedy() {
         let subject = Subject::Connection(Address::new(128, 0), Address::new(14, 0));
-        let error = Error::system("subscribe_port", subject, Errno::BUSY);
+        let error = Failure::system(subject, Errno::BUSY).during("subscribe_port");
         let text = error.to_string();
         assert!(text.starts_with("subscribe_port 128:0 -> 14:0 failed: EBUSY (16)"), "{text}");
         assert!(text.ends_with("connected exclusively"), "{text}");
         assert_eq!(error.kind(), ErrorKind::Busy);
-        assert!(Error::closed("event_input").to_string().contains("the client is closed"));
+        assert!(
+            Failure::closed().during("event_input").to_string().contains("the client is closed")
+        );
     }
 }

@@ -1,40 +1,48 @@
 //! Clients of the sequencer, their ports and queues.
 //!
-//! [`SequencerClient`] waits by blocking, [`AsyncSequencerClient`] by futures; what does not
-//! wait is common to both and stands in [`ClientBase`], to which both dereference. All of them
-//! are `Send + Sync`: input and output have separate locks, which are never held while waiting,
-//! so that any number of threads or tasks may read and write at once.
+//! [`SequencerClient`] waits by blocking, [`AsyncSequencerClient`] by futures. The operations that
+//! do not wait are common to both: they are methods of [`ClientBase`], to which both dereference.
+//! All three are `Send + Sync`. Input and output have separate locks, which are never held during
+//! a wait, so any number of threads or tasks may read and write at the same time.
+//!
+//! # Why `Deref`, and why `get_` names
+//!
+//! The Rust API guidelines advise against `Deref` as inheritance and against `get_` prefixes. Both
+//! are deliberate here. The names are those of libasound and python-alsa-midi
+//! (`get_client_info` for `snd_seq_get_client_info`), so that their documentation and existing
+//! programs carry over method by method. `Deref` gives both clients the whole set of these methods
+//! as one type with one documentation, as the base class does in python-alsa-midi; a function that
+//! does not wait can take a `&ClientBase` and serves both.
 
 mod asynchronous;
-mod base;
 mod blocking;
 mod buffers;
+mod builder;
 mod core;
-mod discovery;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod info;
+mod methods;
 mod port;
 mod queue;
-mod queues;
 mod reactor;
 #[cfg(feature = "tokio")]
 mod reactor_tokio;
 mod routing;
-mod subscriptions;
-mod waiting;
 mod watch;
 
+#[doc(hidden)] // for clients of other runtimes, which wait by their own means
+pub use self::core::{OutputStep, RoomWait};
 pub use asynchronous::AsyncSequencerClient;
-pub use base::{ClientBase, ClientBuilder};
 pub use blocking::SequencerClient;
 pub use buffers::BytesOrEvent;
-pub use discovery::{ListPorts, PortSort};
+pub use builder::ClientBuilder;
 pub use error::{Error, ErrorKind, Result, Subject};
 pub use info::*;
+pub use methods::{ClientBase, ListPorts, PortSort, Waited};
 pub use port::{Port, PortOptions};
 pub use queue::Queue;
 pub use routing::Routing;
-pub use waiting::Waited;
 pub use watch::{Announcement, AsyncWatch, Watch};

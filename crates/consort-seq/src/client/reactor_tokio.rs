@@ -1,19 +1,21 @@
-//! Waiting for futures through tokio's reactor.
-#![allow(unsafe_code)] // tokio wants a promise about the life of the descriptors
+//! Waking futures from tokio's reactor.
+#![allow(unsafe_code)] // `AsyncFd::register` requires descriptors that stay open
 
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::core::{Core, Direction, lock};
-use super::error::{Error, Result, Subject};
+use super::core::{ClientCore, Direction};
+use super::error::{Failure, Outcome, Subject};
 use crate::engine::Connection;
 
+/// A connection as tokio registers it.
 struct Device(Arc<dyn Connection>);
 
 impl AsRawFd for Device {
@@ -22,7 +24,8 @@ impl AsRawFd for Device {
     }
 }
 
-struct Closing(Arc<Core>);
+/// A client's closing event as tokio registers it.
+struct Closing(Arc<ClientCore>);
 
 impl AsRawFd for Closing {
     fn as_raw_fd(&self) -> RawFd {
@@ -30,21 +33,23 @@ impl AsRawFd for Closing {
     }
 }
 
+/// Waits for a client through the reactor of the runtime in which it was opened.
 pub(crate) struct TokioReactor {
+    /// `None` once the client is closed.
     device: Mutex<Option<Arc<AsyncFd<Device>>>>,
     closing: AsyncFd<Closing>,
 }
 
 impl TokioReactor {
-    pub(crate) fn start(core: &Arc<Core>) -> Result<Self> {
+    pub(crate) fn start(core: &Arc<ClientCore>) -> Outcome<Self> {
         let failed = |error: std::io::Error| {
             let errno = crate::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-            Error::system("open", Subject::None, errno)
+            Failure::system(Subject::None, errno)
         };
-        let device = Device(core.connection("open")?);
+        let device = Device(core.connection()?);
         let closing = Closing(Arc::clone(core));
-        // SAFETY: a connection keeps its one descriptor open until it is dropped, and `Device`
-        // holds the connection.
+        // SAFETY: a connection keeps its descriptor open until it is dropped, and `Device` holds
+        // the connection.
         let device = unsafe { AsyncFd::register(device) }.map_err(|error| failed(error.into()))?;
         // SAFETY: the event descriptor lives as long as the core, which `Closing` holds.
         let closing = unsafe { AsyncFd::register_with_interest(closing, Interest::READABLE) }
@@ -52,27 +57,28 @@ impl TokioReactor {
         Ok(Self { device: Mutex::new(Some(Arc::new(device))), closing })
     }
 
-    /// Lets go of the connection, so that closing the client closes it.
+    /// Drops the connection, so that closing the client closes it.
     pub(crate) fn release(&self) {
-        lock(&self.device).take();
+        self.device.lock().take();
     }
 
-    /// Runs `attempt` until it gives something, the time is over (`None`), or it fails.
+    /// Repeats `attempt` until it returns a value or fails, waiting for the direction in between.
+    /// `None` if the deadline passes first.
     pub(crate) async fn run<T>(
         &self,
         direction: Direction,
-        until: Option<Instant>,
-        mut attempt: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut() -> Outcome<Option<T>>,
+    ) -> Outcome<Option<T>> {
         loop {
             if let Some(value) = attempt()? {
                 return Ok(Some(value));
             }
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            let Some(device) = lock(&self.device).clone() else {
-                // Closed: the next attempt says so.
+            let Some(device) = self.device.lock().clone() else {
+                // The client is closed, so this attempt returns that error.
                 attempt()?;
                 return Ok(None);
             };
@@ -83,8 +89,8 @@ impl TokioReactor {
             let ready = std::pin::pin!(device.ready(interest));
             let closed = std::pin::pin!(self.closing.readable());
             let sleep = std::pin::pin!(async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
                     None => std::future::pending().await,
                 }
             });
@@ -99,8 +105,8 @@ impl TokioReactor {
             })
             .await;
             if let Some(Ok(mut guard)) = guard {
-                // Tokio hears of changes only: its readiness is cleared where the attempt
-                // that follows finds nothing, and not if something came in between.
+                // Tokio's readiness is edge-triggered, so it must be cleared when an attempt
+                // finds nothing. `clear_ready` keeps a readiness that is newer than the guard.
                 if let Some(value) = attempt()? {
                     return Ok(Some(value));
                 }

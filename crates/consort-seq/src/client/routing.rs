@@ -1,10 +1,10 @@
-//! Where an event goes, where it differs from what the event itself says.
+//! Overrides of the address and queue in an event, for one output.
 
 use crate::event::{Address, Cell};
 
-/// Overrides for one output: each field that is set takes the place of the event's own.
+/// Overrides for one output: each field that is set replaces the event's own.
 ///
-/// Made from `()` (no override) or a [`&Port`](crate::Port) (send from this port).
+/// It can be made from `()` (no override) or a [`&Port`](crate::Port) (send from this port).
 ///
 /// ```
 /// use consort_seq::Routing;
@@ -25,21 +25,21 @@ impl Routing {
         Self { queue: None, port: None, dest: None }
     }
 
-    /// Through this queue.
+    /// Sends through this queue.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<u8>) -> Self {
         self.queue = Some(queue.into());
         self
     }
 
-    /// From this port of the own client.
+    /// Sends from this port of the client.
     #[must_use]
     pub fn port(mut self, port: impl Into<u8>) -> Self {
         self.port = Some(port.into());
         self
     }
 
-    /// To this port.
+    /// Sends to this port.
     #[must_use]
     pub fn dest(mut self, dest: impl Into<Address>) -> Self {
         self.dest = Some(dest.into());

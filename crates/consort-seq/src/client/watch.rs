@@ -1,40 +1,40 @@
-//! Watching clients, ports and connections as they come and go.
+//! Watching clients, ports and connections appear and disappear.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
-use super::base::{ClientBase, ClientBuilder};
-use super::discovery::ListPorts;
+use super::builder::ClientBuilder;
 use super::error::{ErrorKind, Result};
 use super::info::{PortCaps, PortInfo, PortType};
+use super::methods::{ClientBase, ListPorts};
 use super::port::{Port, PortOptions};
 use super::{AsyncSequencerClient, SequencerClient};
 use crate::engine::Engine;
 use crate::event::{Address, Connection, Event, Payload};
 
-/// Events that a watch can have waiting before it reports a loss.
-const POOL: u32 = 2000;
+/// The size of a watch's input pool: how many announcements can wait before some are lost.
+const INPUT_POOL_CELLS: u32 = 2000;
 
-/// Something has come, gone or changed.
+/// A change of the sequencer's clients, ports or connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Announcement {
-    /// A client has come. It has no name yet: that follows as a change (Linux 7.0 and later)
-    /// or shows with its first port.
+    /// A client has started. It has no name yet; Linux 7.0 and later announce the name as a
+    /// change. On earlier kernels, look it up when the client's first port starts.
     ClientStarted(u8),
-    /// A client has gone.
+    /// A client has exited.
     ClientExited(u8),
     /// A client's information has changed (Linux 7.0 and later).
     ClientChanged(u8),
-    /// A port has come.
+    /// A port has been created.
     PortStarted(Address),
-    /// A port has gone.
+    /// A port has been deleted.
     PortExited(Address),
     /// A port's information has changed (Linux 7.0 and later).
     PortChanged(Address),
@@ -42,7 +42,7 @@ pub enum Announcement {
     Connected(Connection),
     /// Two ports were disconnected.
     Disconnected(Connection),
-    /// Announcements were lost: make a new list.
+    /// Announcements were lost; list the ports again.
     Lost,
 }
 
@@ -61,13 +61,13 @@ impl fmt::Display for Announcement {
             Self::Disconnected(connection) => {
                 write!(formatter, "{} disconnected from {}", connection.sender, connection.dest)
             }
-            Self::Lost => formatter.write_str("announcements were lost; make a new list"),
+            Self::Lost => formatter.write_str("announcements were lost; list the ports again"),
         }
     }
 }
 
 impl Announcement {
-    /// What an event from the system's announcement port says; `None` for another event.
+    /// The announcement in an event from the system's announcement port; `None` for other events.
     #[must_use]
     pub fn from_event(event: &Event) -> Option<Self> {
         Some(match event.payload() {
@@ -83,6 +83,7 @@ impl Announcement {
         })
     }
 
+    /// Whether the announcement concerns this client, its ports or their connections.
     fn is_about(&self, client: u8) -> bool {
         match self {
             Self::ClientStarted(other) | Self::ClientExited(other) | Self::ClientChanged(other) => {
@@ -104,7 +105,7 @@ fn builder(engine: Engine) -> ClientBuilder {
 }
 
 fn subscribe(client: &ClientBase) -> Result<Port> {
-    client.set_client_pool_input(POOL)?;
+    client.set_client_pool_input(INPUT_POOL_CELLS)?;
     let options = PortOptions::new("announcements")
         .caps(PortCaps::WRITE | PortCaps::NO_EXPORT)
         .port_type(PortType::APPLICATION);
@@ -119,7 +120,7 @@ fn list(client: &ClientBase) -> Result<Vec<PortInfo>> {
     Ok(ports)
 }
 
-/// What to make of one event of a watch: skip it, or announce it.
+/// The announcement in the result of reading one event; `None` to skip it.
 fn announcement(client: &ClientBase, event: Result<Option<Event>>) -> Result<Option<Announcement>> {
     match event {
         Ok(event) => Ok(event
@@ -131,18 +132,38 @@ fn announcement(client: &ClientBase, event: Result<Option<Event>>) -> Result<Opt
     }
 }
 
-/// Follows clients, ports and connections, blocking. An iterator without end (but for an error)
-/// over [`Announcement`]s, in order, without those about itself.
+impl SequencerClient {
+    /// Watches clients and ports, through a client of its own on the same engine.
+    ///
+    /// # Errors
+    /// If that client cannot be opened.
+    pub fn watch(&self) -> Result<Watch> {
+        Watch::open(self.engine().clone())
+    }
+}
+
+impl AsyncSequencerClient {
+    /// Watches clients and ports, through a client of its own on the same engine.
+    ///
+    /// # Errors
+    /// If that client cannot be opened.
+    pub fn watch(&self) -> Result<AsyncWatch> {
+        AsyncWatch::open(self.engine().clone())
+    }
+}
+
+/// Watches clients, ports and connections, blocking the thread. It is an iterator over
+/// [`Announcement`]s in order, except those about the watch itself, and ends only by an error.
 ///
-/// To miss nothing, open the watch, take [`list_ports`](Self::list_ports), and then follow the
-/// announcements.
+/// To miss no change, open the watch first, then call [`list_ports`](Self::list_ports), and then
+/// read the announcements.
 ///
 /// ```no_run
 /// use consort_seq::{Announcement, SequencerClient};
 ///
-/// let mut watch = SequencerClient::new("follower")?.watch()?;
+/// let mut watch = SequencerClient::new("watcher")?.watch()?;
 /// for port in watch.list_ports()? {
-///     println!("there is {port}");
+///     println!("{port}");
 /// }
 /// for announcement in watch {
 ///     println!("{}", announcement?);
@@ -165,7 +186,7 @@ impl Watch {
         Ok(Self { _port: subscribe(&client)?, client })
     }
 
-    /// All ports that there are now, without the watch's own.
+    /// All ports that exist now, except those of the watch.
     ///
     /// # Errors
     /// If the list cannot be made.
@@ -173,7 +194,7 @@ impl Watch {
         list(&self.client)
     }
 
-    /// The watch's client, to look things up.
+    /// The watch's client, for requests about what it announces.
     #[must_use]
     pub fn client(&self) -> &ClientBase {
         &self.client
@@ -184,16 +205,16 @@ impl Watch {
     /// # Errors
     /// If reading fails.
     pub fn next_timeout(&mut self, timeout: Option<Duration>) -> Result<Option<Announcement>> {
-        let until = super::core::deadline(timeout);
+        let deadline = super::core::deadline(timeout);
         loop {
-            let left =
-                until.map(|until| until.saturating_duration_since(std::time::Instant::now()));
-            let event = self.client.event_input(left);
-            let over = matches!(event, Ok(None));
+            let remaining =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let event = self.client.event_input(remaining);
+            let is_over = matches!(event, Ok(None));
             if let Some(announcement) = announcement(&self.client, event)? {
                 return Ok(Some(announcement));
             }
-            if over {
+            if is_over {
                 return Ok(None);
             }
         }
@@ -208,10 +229,11 @@ impl Iterator for Watch {
     }
 }
 
+/// The future of the event that a stream waits for.
 type NextEvent = Pin<Box<dyn Future<Output = Result<Option<Event>>> + Send>>;
 
-/// Follows clients, ports and connections: a stream without end (but for an error) over
-/// [`Announcement`]s; otherwise as [`Watch`].
+/// Watches clients, ports and connections. It is a stream of [`Announcement`]s, and otherwise like
+/// [`Watch`].
 pub struct AsyncWatch {
     pending: Option<NextEvent>,
     _port: Port,
@@ -228,7 +250,7 @@ impl AsyncWatch {
         Ok(Self { pending: None, _port: subscribe(&client)?, client })
     }
 
-    /// All ports that there are now, without the watch's own.
+    /// All ports that exist now, except those of the watch.
     ///
     /// # Errors
     /// If the list cannot be made.
@@ -236,7 +258,7 @@ impl AsyncWatch {
         list(&self.client)
     }
 
-    /// The watch's client, to look things up.
+    /// The watch's client, for requests about what it announces.
     #[must_use]
     pub fn client(&self) -> &ClientBase {
         &self.client

@@ -114,7 +114,7 @@ impl Recording {
         if track >= self.held.len() {
             return false;
         }
-        self.held[track].note(event);
+        self.held[track].track(event);
         let tick = self.tick(time);
         self.last[track] = tick.max(self.last[track]);
         self.put(track, tick, event)

@@ -1,4 +1,4 @@
-//! What the system announces, and what the ends of a connection are told.
+//! The announcements of the system client, and the notices to the ends of a connection.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ fn next(watch: &mut Watch) -> Announcement {
     watch.next_timeout(Some(Duration::from_secs(20))).unwrap().expect("an announcement")
 }
 
-facts! {
-    fn comings_and_goings_are_announced(rig) {
+cases! {
+    fn clients_ports_and_connections_are_announced(rig) {
         let watcher = rig.client("watcher");
         let port = watcher.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
         port.connect_from(Address::SYSTEM_ANNOUNCE).unwrap();
         while watcher.event_input(Some(Duration::ZERO)).unwrap().is_some() {}
 
-        let guest = rig.client("guest");
-        let number = guest.client_id();
-        let first = guest.create_port("first").unwrap();
-        let second = guest.create_port("second").unwrap();
+        let other = rig.client("other");
+        let number = other.client_id();
+        let first = other.create_port("first").unwrap();
+        let second = other.create_port("second").unwrap();
         first.connect_to(&second).unwrap();
         let mut info = second.get_info().unwrap();
         info.name = "renamed".to_owned();
@@ -32,7 +32,7 @@ facts! {
         let (a, b) = (first.address(), second.address());
         second.close().unwrap();
         first.close().unwrap();
-        guest.close();
+        other.close();
 
         let connection = Connection { sender: a, dest: b };
         let changes = rig.is_at_least(7, 0);
@@ -57,44 +57,44 @@ facts! {
         nothing(&watcher);
     }
 
-    fn ports_that_go_with_their_client_are_announced_before_their_connections_end(rig) {
+    fn a_closing_client_announces_its_ports_before_their_connections(rig) {
         let watcher = rig.client("watcher");
         let port = watcher.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
         port.connect_from(Address::SYSTEM_ANNOUNCE).unwrap();
-        let guest = rig.client("guest");
-        let out = guest.create_port("out").unwrap();
+        let other = rig.client("other");
+        let out = other.create_port("out").unwrap();
         port.connect_from(&out).unwrap();
         watcher.drop_input().unwrap();
         let connection = Connection { sender: out.address(), dest: port.address() };
-        guest.close();
+        other.close();
         let events = rig.receive_count(&watcher, 3);
         let payloads: Vec<Payload<'_>> = events.iter().map(Event::payload).collect();
-        let gone = Address::new(guest.client_id(), 0);
+        let exited = Address::new(other.client_id(), 0);
         let expected = [
             Payload::PortExit(out.address()),
             Payload::PortUnsubscribed(connection),
-            Payload::ClientExit(gone),
+            Payload::ClientExit(exited),
         ];
         assert_eq!(payloads, expected);
         nothing(&watcher);
     }
 
-    fn the_other_end_of_a_connection_is_told(rig) {
+    fn the_other_end_of_a_connection_is_notified(rig) {
         let (a, b, third) = (rig.client("a"), rig.client("b"), rig.client("third"));
         let out = a.create_port("out").unwrap();
         let into = b.create_port("in").unwrap();
         let connection = Connection { sender: out.address(), dest: into.address() };
-        // Made by the sender: the receiver is told.
+        // The sender connects, so the receiver is notified.
         out.connect_to(&into).unwrap();
         let notice = rig.receive(&b);
         assert_eq!(notice.payload(), Payload::PortSubscribed(connection));
         assert_eq!((notice.dest(), notice.queue()), (into.address(), QUEUE_DIRECT));
         nothing(&a);
-        // Undone by the receiver: the sender is told.
+        // The receiver disconnects, so the sender is notified.
         into.disconnect_from(&out).unwrap();
         assert_eq!(rig.receive(&a).payload(), Payload::PortUnsubscribed(connection));
         nothing(&b);
-        // Made and undone by a third: both are.
+        // A third client connects and disconnects, so both are notified.
         third.subscribe_port(&out, &into, Default::default()).unwrap();
         assert_eq!(rig.receive(&a).payload(), Payload::PortSubscribed(connection));
         assert_eq!(rig.receive(&b).payload(), Payload::PortSubscribed(connection));
@@ -104,7 +104,7 @@ facts! {
         nothing(&third);
     }
 
-    fn a_watch_follows(rig) {
+    fn a_watch_reports_changes(rig) {
         let client = rig.client("main");
         let mut watch = client.watch().unwrap();
         let before = watch.list_ports().unwrap();
@@ -128,7 +128,7 @@ facts! {
         assert_eq!(next(&mut watch), Announcement::ClientExited(number));
     }
 
-    fn a_watch_that_is_too_slow_says_so(rig) {
+    fn a_slow_watch_reports_the_loss(rig) {
         let client = rig.client("main");
         let mut watch = client.watch().unwrap();
         for _ in 0..1001 {

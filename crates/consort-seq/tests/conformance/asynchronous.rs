@@ -1,4 +1,4 @@
-//! The client of futures.
+//! The asynchronous client.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use futures_lite::future::{block_on, poll_once, race, zip};
 
 use crate::support::{Rig, note, notes};
 
-/// Runs a future, letting time pass meanwhile.
+/// Runs a future while time passes.
 fn drive<T: Send>(rig: &Rig, future: impl Future<Output = T> + Send) -> T {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -26,7 +26,7 @@ fn drive<T: Send>(rig: &Rig, future: impl Future<Output = T> + Send) -> T {
     })
 }
 
-facts! {
+cases! {
     fn input_and_output(rig) {
         let client = rig.asynchronous("async");
         let out = client.create_port(PortOptions::new("out").caps(READ_PORT)).unwrap();
@@ -41,7 +41,7 @@ facts! {
             client.event_output(&note(1), &out).await.unwrap();
             client.event_output_direct(&note(61), &out).await.unwrap();
             let event = client.event_input(None).await.unwrap().unwrap();
-            assert_eq!(notes(&[event]), [61], "direct output is direct");
+            assert_eq!(notes(&[event]), [61], "direct output overtakes the buffer");
             client.drain_output().await.unwrap();
             client.event_input(None).await.unwrap();
             client.midi_bytes_output(&[0x90, 62, 1], &Event::default(), &out).await.unwrap();
@@ -52,32 +52,32 @@ facts! {
         });
     }
 
-    fn waiting_input_is_woken(rig) {
+    fn an_event_wakes_waiting_input(rig) {
         let client = rig.asynchronous("async");
         let port = client.create_port("port").unwrap();
         let sender = rig.client("sender");
         let out = sender.create_port("out").unwrap();
         drive(rig, async {
             let mut waiting = pin!(client.event_input(None));
-            assert!(poll_once(waiting.as_mut()).await.is_none(), "there is nothing yet");
+            assert!(poll_once(waiting.as_mut()).await.is_none(), "no event has arrived yet");
             sender.event_output_direct(&note(60).to(&port), &out).unwrap();
             assert_eq!(notes(&[waiting.await.unwrap().unwrap()]), [60]);
         });
     }
 
-    fn time_outs_are_kept(rig) {
+    fn input_waits_as_long_as_the_timeout(rig) {
         let client = rig.asynchronous("async");
         block_on(async {
             for milliseconds in [1, 30] {
                 let timeout = Duration::from_millis(milliseconds);
                 let before = Instant::now();
                 assert_eq!(client.event_input(Some(timeout)).await.unwrap(), None);
-                assert!(before.elapsed() >= timeout && before.elapsed() < rig.patience());
+                assert!(before.elapsed() >= timeout && before.elapsed() < rig.timeout());
             }
         });
     }
 
-    fn two_who_wait_for_input_both_end(rig) {
+    fn two_waiting_tasks_both_get_an_event(rig) {
         let client = rig.asynchronous("async");
         let port = client.create_port("port").unwrap();
         let sender = rig.client("sender");
@@ -99,11 +99,11 @@ facts! {
         let port = client.create_port("port").unwrap();
         drive(rig, async {
             for number in 0..20 {
-                let given_up = race(
+                let cancelled = race(
                     async { client.event_input(None).await.unwrap() },
                     async { None },
                 );
-                assert_eq!(given_up.await, None);
+                assert_eq!(cancelled.await, None);
                 client.event_output_direct(&note(number).to(&port), &port).await.unwrap();
                 let got = client.event_input(None).await.unwrap().unwrap();
                 assert_eq!(notes(&[got]), [number]);
@@ -123,7 +123,7 @@ facts! {
         queue.start_now().unwrap();
         let start = queue.get_status().unwrap().tick_time + 60;
         let (queue, out, client) = (&queue, &out, &client);
-        // More than the pool and the buffer hold together, from two tasks at once.
+        // Two tasks at once write more events than the pool and the buffer can hold.
         let write = |first: u32| async move {
             for number in first..first + 700 {
                 let event = note(1).on_queue(queue).at_tick(start + number / 50);
@@ -143,7 +143,7 @@ facts! {
         assert_eq!(drained, 0);
     }
 
-    fn closing_ends_the_waiting(rig) {
+    fn closing_ends_a_wait(rig) {
         let client = rig.asynchronous("async");
         drive(rig, async {
             let mut waiting = pin!(client.event_input(None));
@@ -170,7 +170,7 @@ facts! {
         });
     }
 
-    fn tokio_drives_it_too(rig) {
+    fn tokio_drives_the_client(rig) {
         #[cfg(feature = "tokio")]
         {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -204,7 +204,7 @@ facts! {
         #[cfg(not(feature = "tokio"))]
         {
             let _ = rig;
-            eprintln!("SKIPPED: tokio_drives_it_too: built without the feature `tokio`");
+            eprintln!("SKIPPED: tokio_drives_the_client: built without the feature `tokio`");
         }
     }
 }

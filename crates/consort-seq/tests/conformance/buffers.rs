@@ -1,4 +1,4 @@
-//! The client's own buffers, waiting and time-outs.
+//! The client's buffers, waiting and time-outs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn processor_time() -> Duration {
 
 fn assert_send_sync<T: Send + Sync>(_: &T) {}
 
-facts! {
+cases! {
     fn output_is_buffered_until_drained(rig) {
         let pair = rig.pair();
         assert_eq!(pair.sender.event_output(&note(1), &pair.out).unwrap(), 28);
@@ -38,7 +38,7 @@ facts! {
         let full = pair.sender.event_output_buffer(&note(2), &pair.out);
         assert_eq!(errno(full), Errno::WOULD_BLOCK);
         nothing(&pair.receiver);
-        // event_output writes the buffer out instead.
+        // Unlike event_output_buffer, event_output drains a full buffer.
         assert_eq!(pair.sender.event_output(&note(3), &pair.out).unwrap(), 28);
         let mut events = Vec::new();
         assert_eq!(pair.receiver.event_input_batch(&mut events, 1000).unwrap(), 585);
@@ -68,17 +68,17 @@ facts! {
         pair.receiver.set_input_buffer_size(28).unwrap();
         assert_eq!(pair.receiver.get_input_buffer_size(), 28);
         assert_eq!(notes(&rig.receive_count(&pair.receiver, 2)), [1, 2]);
-        // It grows by itself for what is longer.
+        // The buffer grows automatically for a longer event.
         pair.sender.event_output_direct(&Event::system_exclusive(&[9; 3000]), &pair.out).unwrap();
         assert_eq!(rig.receive(&pair.receiver).variable(), [9; 3000]);
     }
 
-    fn batches_of_output(rig) {
+    fn output_in_batches(rig) {
         let pair = rig.pair();
         pair.sender.set_client_pool_output(2000).unwrap();
         pair.receiver.set_client_pool_input(2000).unwrap();
         let events: Vec<Event> = (0..900).map(|number| note((number % 128) as u8)).collect();
-        // 585 fit 16 KiB; the rest makes the buffer be written out in between.
+        // 585 events fit 16 KiB; a batch of more drains the buffer in between.
         assert_eq!(pair.sender.event_output_buffer_batch(&events, &pair.out).unwrap(), 585);
         assert_eq!(pair.sender.event_output_buffer_batch(&events, &pair.out).unwrap(), 0);
         pair.sender.drop_output_buffer().unwrap();
@@ -120,10 +120,10 @@ facts! {
         for _ in 0..100 {
             assert_eq!(client.event_input(Some(Duration::ZERO)).unwrap(), None);
         }
-        assert!(before.elapsed() < rig.patience(), "a time-out of zero must not wait");
+        assert!(before.elapsed() < rig.timeout(), "a time-out of zero must not wait");
     }
 
-    fn a_timeout_is_kept_without_using_the_processor(rig) {
+    fn a_wait_uses_no_processor_time(rig) {
         let client = rig.client("idle");
         for milliseconds in [1, 20, 150] {
             let timeout = Duration::from_millis(milliseconds);
@@ -135,17 +135,17 @@ facts! {
         }
     }
 
-    fn waiting_ends_when_an_event_comes(rig) {
+    fn a_wait_ends_when_an_event_arrives(rig) {
         let pair = rig.pair();
         let (receiver, sender) = (&pair.receiver, &pair.sender);
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| receiver.event_input(Some(rig.patience())).unwrap());
+            let reader = scope.spawn(|| receiver.event_input(Some(rig.timeout())).unwrap());
             sender.event_output_direct(&note(60), &pair.out).unwrap();
             assert_eq!(notes(&[reader.join().unwrap().expect("an event")]), [60]);
         });
     }
 
-    fn many_threads_read_and_write_at_once(rig) {
+    fn many_threads_read_and_write_concurrently(rig) {
         let pair = rig.pair();
         assert_send_sync(&pair.sender);
         assert_send_sync(&pair.out);
@@ -188,7 +188,7 @@ facts! {
         assert_eq!(got.len(), writers as usize * each as usize);
     }
 
-    fn closing_wakes_who_waits(rig) {
+    fn closing_ends_a_wait(rig) {
         let client = Arc::new(rig.client("closed"));
         let port = client.create_port("port").unwrap();
         let queue = client.create_queue("queue").unwrap();
@@ -226,9 +226,9 @@ facts! {
         client.close();
     }
 
-    fn syncing_waits_for_everything(rig) {
+    fn syncing_waits_for_delivery(rig) {
         let pair = rig.pair();
-        // Nothing was ever written.
+        // The client has never written anything, so there is nothing to wait for.
         pair.sender.sync_output_queue().unwrap();
         let queue = rig.running_queue(&pair.sender);
         let later = queue.get_status().unwrap().tick_time + 60;
@@ -271,7 +271,7 @@ facts! {
         let pair = rig.pair();
         let template = Event::default();
         let out = |bytes: &[u8]| pair.sender.midi_bytes_output(bytes, &template, &pair.out).unwrap();
-        // Several messages, running status, one split over two calls.
+        // Several messages, running status, and a message that is split over two calls.
         assert_eq!(out(&[0x90, 60, 100, 61, 100, 0xb0, 7]), 2);
         assert_eq!(out(&[0xf8, 99, 0xf0, 1, 2]), 2);
         assert_eq!(out(&[3, 0xf7]), 1);
@@ -279,7 +279,7 @@ facts! {
         let mut bytes = Vec::new();
         for _ in 0..5 {
             rig.until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
-            let got = pair.receiver.event_input_prefer_bytes(Some(rig.patience())).unwrap().unwrap();
+            let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
             bytes.push(got.midi_bytes.unwrap());
         }
         let expected: [&[u8]; 5] = [
@@ -290,7 +290,7 @@ facts! {
             &[0xf0, 1, 2, 3, 0xf7],
         ];
         assert_eq!(bytes, expected);
-        // NRPN: 12 bytes; a 14-bit controller: 6; an event without bytes stays an event.
+        // An NRPN has 12 bytes, a 14-bit controller 6; an echo has no MIDI form.
         let events = [
             Event::non_registered_parameter(0, 1, 2).unwrap(),
             Event::control_14(0, 1, 200).unwrap(),
@@ -302,7 +302,7 @@ facts! {
         pair.sender.drain_output().unwrap();
         let lengths: Vec<Option<usize>> = (0..3)
             .map(|_| {
-                let got = pair.receiver.event_input_prefer_bytes(Some(rig.patience())).unwrap().unwrap();
+                let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
                 got.midi_bytes.map(|bytes| bytes.len())
             })
             .collect();

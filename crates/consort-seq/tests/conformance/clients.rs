@@ -1,16 +1,16 @@
-//! Information about clients, and the sequencer's own.
+//! Information about clients and about the sequencer.
 
 use consort_seq::{ClientType, EventFilter, EventType, MidiVersion, SequencerType};
 
 use crate::support::{note, notes, nothing};
 
-facts! {
+cases! {
     fn a_new_client(rig) {
         let client = rig.client("Zoë’s client");
         let info = client.get_client_info().unwrap();
         assert_eq!((info.client_id, info.name.as_str()), (client.client_id(), "Zoë’s client"));
         assert_eq!((info.client_type, info.num_ports, info.event_lost), (ClientType::User, 0, 0));
-        // The kernel names the thread that opened it.
+        // The kernel reports the thread that opened the client.
         let thread = rustix::thread::gettid().as_raw_nonzero().get();
         assert_eq!(info.pid, Some(thread));
         assert_eq!((info.card_id, info.event_filter), (None, None));
@@ -21,7 +21,7 @@ facts! {
         drop(port);
     }
 
-    fn names_are_cut_at_63_bytes(rig) {
+    fn names_are_truncated_to_63_bytes(rig) {
         let client = rig.client(&"é".repeat(40));
         assert_eq!(client.get_client_info().unwrap().name, "é".repeat(31));
         client.set_client_name("renamed").unwrap();
@@ -43,12 +43,12 @@ facts! {
         assert_eq!(client.get_client_info().unwrap().event_filter, None);
     }
 
-    fn an_event_filter_lets_in_what_it_names(rig) {
+    fn an_event_filter_accepts_the_types_it_names(rig) {
         let pair = rig.pair();
         pair.receiver.set_client_event_filter(EventType::NOTE_OFF).unwrap();
         let filter = pair.receiver.get_client_info().unwrap().event_filter.unwrap();
         assert_eq!(filter.iter().collect::<Vec<_>>(), [EventType::NOTE_OFF]);
-        // The sender is told that nobody has taken it.
+        // The sender gets an error, because no client has accepted the event.
         let refused = pair.sender.event_output_direct(&note(60), &pair.out);
         assert_eq!(crate::support::errno(refused), consort_seq::Errno::NOT_FOUND);
         pair.send(&[consort_seq::Event::note_off(0, 61, 0).unwrap()]);
@@ -60,8 +60,8 @@ facts! {
         assert_eq!(EventFilter::from_bitmap(*filter.bitmap()), filter);
     }
 
-    fn clients_can_be_walked(rig) {
-        let (client, other) = (rig.client("walker"), rig.client("walked"));
+    fn clients_can_be_enumerated(rig) {
+        let (client, other) = (rig.client("lister"), rig.client("listed"));
         let clients = client.list_clients().unwrap();
         let numbers: Vec<u8> = clients.iter().map(|info| info.client_id).collect();
         assert!(numbers.is_sorted() && numbers.starts_with(&[0]));
@@ -73,7 +73,7 @@ facts! {
         assert_eq!(client.query_next_client(Some(last)).unwrap(), None);
     }
 
-    fn the_sequencer_says_what_it_is(rig) {
+    fn the_sequencer_reports_its_name_and_type(rig) {
         let client = rig.client("info");
         let name = client.get_sequencer_name().unwrap();
         assert_eq!(name == "embedded", rig.as_embedded().is_some());
@@ -84,7 +84,7 @@ facts! {
         assert_eq!(client.streams(), consort_seq::OpenMode::Duplex);
     }
 
-    fn directions_can_be_left_out(rig) {
+    fn a_client_may_open_one_direction_only(rig) {
         use consort_seq::{OpenMode, SequencerClient};
         let open = |mode| {
             SequencerClient::builder("one way").engine(rig.engine()).streams(mode).open().unwrap()
@@ -100,7 +100,7 @@ facts! {
         assert!(input.event_output_direct(&note(60), &into).is_err());
     }
 
-    fn everything_is_listed(rig) {
+    fn the_listing_names_clients_ports_and_queues(rig) {
         let client = rig.client("listed client");
         let port = client.create_port("listed port").unwrap();
         let queue = client.create_queue("listed queue").unwrap();

@@ -7,7 +7,7 @@ use consort_seq::{
 
 use crate::support::{note, notes, nothing};
 
-facts! {
+cases! {
     fn a_new_port(rig) {
         let client = rig.client("ports");
         let port = client.create_port("simple").unwrap();
@@ -44,7 +44,7 @@ facts! {
         assert_eq!(port.get_info().unwrap().name, "again");
     }
 
-    fn ports_can_be_walked(rig) {
+    fn ports_can_be_enumerated(rig) {
         let client = rig.client("ports");
         let ports: Vec<_> = ["a", "b", "c"].map(|name| client.create_port(name).unwrap()).into();
         ports[1].close().unwrap();
@@ -87,14 +87,14 @@ facts! {
         assert!(addresses.contains(&x.address()) && addresses.contains(&y.address()));
         assert_eq!(readers.len(), 2);
         assert_eq!(readers[0].num_subs, 2);
-        let of_y = readers.iter().find(|query| query.addr == y.address()).unwrap();
-        assert!(of_y.time_update && of_y.time_real && !of_y.exclusive);
-        assert_eq!(of_y.queue_id, queue.queue_id());
+        let y_connection = readers.iter().find(|query| query.addr == y.address()).unwrap();
+        assert!(y_connection.time_update && y_connection.time_real && !y_connection.exclusive);
+        assert_eq!(y_connection.queue_id, queue.queue_id());
         let writers = client.list_port_subscribers(&hub, Some(SubscriptionQueryType::Write)).unwrap();
         assert_eq!(writers.iter().map(|query| query.addr).collect::<Vec<_>>(), [z.address()]);
         assert_eq!(client.list_port_subscribers(&hub, None).unwrap().len(), 3);
-        let walked = client.iter_port_subscribers(&hub, SubscriptionQueryType::Read);
-        assert_eq!(walked.collect::<Result<Vec<_>, _>>().unwrap(), readers);
+        let enumerated = client.iter_port_subscribers(&hub, SubscriptionQueryType::Read);
+        assert_eq!(enumerated.collect::<Result<Vec<_>, _>>().unwrap(), readers);
         let query = SubscriptionQuery::new(&hub, SubscriptionQueryType::Write, 0);
         assert_eq!(client.query_port_subscribers(&query).unwrap().addr, z.address());
         assert!(client.list_port_subscribers((190, 0), None).is_err());
@@ -104,7 +104,7 @@ facts! {
         let pair = rig.pair();
         let third = rig.client("patchbay");
         third.unsubscribe_port(&pair.out, &pair.into).unwrap();
-        // Both ends are told; take the notices.
+        // The receiver is notified; the sender's notice is not read in this test.
         rig.receive(&pair.receiver);
         pair.send(&[note(1)]);
         nothing(&pair.receiver);

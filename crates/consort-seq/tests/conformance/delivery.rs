@@ -1,4 +1,4 @@
-//! How events get from port to port.
+//! Delivery of events from port to port.
 
 use consort_seq::client::WRITE_PORT;
 use consort_seq::{
@@ -7,8 +7,8 @@ use consort_seq::{
 
 use crate::support::{errno, note, notes, nothing};
 
-facts! {
-    fn to_subscribers_or_to_one_port(rig) {
+cases! {
+    fn events_go_to_subscribers_or_to_one_port(rig) {
         let pair = rig.pair();
         let other = pair.receiver.create_port(PortOptions::new("other").caps(WRITE_PORT)).unwrap();
         pair.send(&[note(60)]);
@@ -20,7 +20,7 @@ facts! {
         assert_eq!((event.source(), event.dest()), (pair.out.address(), other.address()));
     }
 
-    fn every_subscriber_gets_it(rig) {
+    fn every_subscriber_gets_an_event(rig) {
         let pair = rig.pair();
         let third = rig.client("third");
         let port = third.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
@@ -30,13 +30,13 @@ facts! {
         assert_eq!(notes(&rig.receive_count(&third, 2)), [60, 61]);
     }
 
-    fn arguments_go_before_the_events_own(rig) {
+    fn routing_overrides_the_events_own_addresses(rig) {
         let pair = rig.pair();
         let other = pair.receiver.create_port(PortOptions::new("other").caps(WRITE_PORT)).unwrap();
         let second = pair.sender.create_port("second").unwrap();
         let queue = pair.sender.create_queue("q").unwrap();
         let event = note(60).to(&pair.into).from_port(pair.out.port_id()).on_queue(31);
-        // The event says queue 31, which there is not.
+        // The event names queue 31, which does not exist.
         assert_eq!(errno(pair.sender.event_output_direct(&event, ())), Errno::INVALID);
         let routing = Routing::new().queue(&queue).port(&second).dest(&other);
         pair.sender.event_output_direct(&event, routing).unwrap();
@@ -45,7 +45,7 @@ facts! {
         assert_eq!(got.queue(), queue.queue_id());
     }
 
-    fn everything_in_an_event_arrives(rig) {
+    fn data_tag_and_priority_arrive(rig) {
         let pair = rig.pair();
         let mut sent = Event::with_data(EventType::USER_3, *b"twelve bytes").with_tag(77);
         sent.set_high_priority(true);
@@ -55,7 +55,7 @@ facts! {
         assert_eq!((got.tag(), got.is_high_priority()), (77, true));
     }
 
-    fn direct_output_is_direct(rig) {
+    fn direct_output_overtakes_the_buffer(rig) {
         let pair = rig.pair();
         pair.sender.event_output(&note(1), &pair.out).unwrap();
         let written = pair.sender.event_output_direct(&note(2), &pair.out).unwrap();
@@ -68,9 +68,9 @@ facts! {
 
     fn a_failing_event_stays_at_the_head(rig) {
         let pair = rig.pair();
-        let bad = note(1).to((190, 0));
+        let undeliverable = note(1).to((190, 0));
         pair.sender.event_output(&note(0), &pair.out).unwrap();
-        pair.sender.event_output(&bad, &pair.out).unwrap();
+        pair.sender.event_output(&undeliverable, &pair.out).unwrap();
         pair.sender.event_output(&note(2), &pair.out).unwrap();
         for _ in 0..2 {
             let error = pair.sender.drain_output().unwrap_err();
@@ -85,21 +85,21 @@ facts! {
         assert_eq!(pair.sender.extract_output().unwrap(), None);
     }
 
-    fn what_cannot_be_delivered_bounces_from_queues_only(rig) {
+    fn only_queued_events_bounce(rig) {
         let sender = rig.client("sender");
         let port = sender.create_port("port").unwrap();
         let queue = rig.running_queue(&sender);
         let lost = note(60).to((190, 0)).with_tag(5).from_port(port.port_id());
         let queued = lost.clone().on_queue(&queue).at_tick(5);
-        // Without the filter: silence.
+        // Without the bounce filter, the event is dropped silently.
         sender.event_output_direct(&queued, ()).unwrap();
-        rig.until("the event to go", || queue.get_status().unwrap().events == 0);
+        rig.until("the delivery of the event", || queue.get_status().unwrap().events == 0);
         nothing(&sender);
         let mut info = sender.get_client_info().unwrap();
         info.error_bounce = true;
         sender.set_client_info(&info).unwrap();
         assert!(sender.get_client_info().unwrap().error_bounce);
-        // Direct: the errno, and nothing comes back.
+        // A direct event gives an errno instead of a bounce.
         assert_eq!(errno(sender.event_output_direct(&lost, ())), Errno::NOT_FOUND);
         nothing(&sender);
         let after = queue.get_status().unwrap().tick_time + 5;
@@ -112,7 +112,7 @@ facts! {
         assert_eq!(back.dest(), port.address());
     }
 
-    fn loops_end(rig) {
+    fn a_connection_loop_is_an_error(rig) {
         let client = rig.client("loop");
         let port = client.create_port("port").unwrap();
         let through = Address::new(14, 0);
@@ -123,7 +123,7 @@ facts! {
         assert_eq!(error.errno(), Some(Errno::TOO_MANY_HOPS));
     }
 
-    fn long_data_arrives_whole(rig) {
+    fn long_data_arrives_complete(rig) {
         let pair = rig.pair();
         pair.receiver.set_client_pool_input(2000).unwrap();
         pair.sender.set_client_pool_output(2000).unwrap();

@@ -3,8 +3,8 @@
 use consort_seq::client::{READ_PORT, WRITE_PORT};
 use consort_seq::{Address, ErrorKind, ListPorts, PortCaps, PortOptions, PortType};
 
-facts! {
-    fn a_queue_for_time_stamps_is_told_of_its_own_port_only(rig) {
+cases! {
+    fn the_timestamp_queue_is_listed_for_its_own_port_only(rig) {
         let client = rig.client("stamps");
         let _ports = [
             client.create_port(PortOptions::new("stamped").stamp_ticks(2)).unwrap(),
@@ -27,8 +27,8 @@ facts! {
         };
         let source = create("source", READ_PORT, generic);
         let sink = create("sink", WRITE_PORT, generic | PortType::HARDWARE);
-        let deaf = create("deaf", PortCaps::READ, generic);
-        let odd = create("odd", WRITE_PORT, PortType::SPECIFIC);
+        let unconnectable = create("unconnectable", PortCaps::READ, generic);
+        let specific = create("specific", WRITE_PORT, PortType::SPECIFIC);
         let hidden = create("hidden", READ_PORT | PortCaps::NO_EXPORT, generic);
         let own = |options: &ListPorts| {
             let mut ports: Vec<u8> = client
@@ -49,11 +49,11 @@ facts! {
         assert_eq!(own(&ListPorts::writable()), numbers(&[&sink]));
         assert_eq!(own(&ListPorts::new()), numbers(&[&source, &sink, &hidden]));
         let any = ListPorts::writable().port_type(PortType::ANY);
-        assert_eq!(own(&any), numbers(&[&sink, &odd]));
+        assert_eq!(own(&any), numbers(&[&sink, &specific]));
         let hardware = ListPorts::writable().port_type(generic | PortType::HARDWARE);
         assert_eq!(own(&hardware), numbers(&[&sink]));
-        let unconnectable = ListPorts { only_connectable: false, ..ListPorts::readable() };
-        assert_eq!(own(&unconnectable), numbers(&[&source, &deaf, &hidden]));
+        let all_readable = ListPorts { only_connectable: false, ..ListPorts::readable() };
+        assert_eq!(own(&all_readable), numbers(&[&source, &unconnectable, &hidden]));
         assert_eq!(own(&ListPorts::everything()).len(), 5);
     }
 
@@ -72,9 +72,9 @@ facts! {
             client.list_ports(options).unwrap().into_iter().map(|info| info.name).collect()
         };
         let listed = names(&ListPorts::writable());
-        let place = |name: &str| listed.iter().position(|other| other == name).unwrap();
+        let position = |name: &str| listed.iter().position(|other| other == name).unwrap();
         assert_eq!(listed[0], "best");
-        assert!(place("synth") < place("plain"));
+        assert!(position("synth") < position("plain"));
         let last = client.list_ports(&ListPorts::writable()).unwrap().pop().unwrap();
         assert_eq!(last.client_name.as_deref(), Some("Midi Through"));
         let without = client.list_ports(&ListPorts::writable().without_midi_through()).unwrap();
@@ -84,7 +84,7 @@ facts! {
         client.close();
     }
 
-    fn the_system_is_listed_if_asked_for(rig) {
+    fn system_ports_are_listed_on_request(rig) {
         let client = rig.client("list");
         let any = ListPorts::readable().port_type(PortType::ANY);
         let system = |options: &ListPorts| {
@@ -98,23 +98,23 @@ facts! {
         let client = rig.client("My Synth");
         let _first = client.create_port("Lead In").unwrap();
         let second = client.create_port("Pad In").unwrap();
-        let here = |text: &str| client.find_port(text).unwrap().address();
+        let find = |text: &str| client.find_port(text).unwrap().address();
         let address = second.address();
-        assert_eq!(here(&address.to_string()), address);
-        assert_eq!(here(&format!("{}.{}", address.client, address.port)), address);
-        assert_eq!(here(&format!("My Synth:Pad In {address}")), address);
-        assert_eq!(here("My Synth:Pad In"), address);
-        assert_eq!(here("My Synth:1"), address);
-        assert_eq!(here("My Synth").port, 0);
-        assert_eq!(here("Pad In"), address);
-        assert_eq!(here("My Synth:Pa"), address);
-        assert_eq!(here("Pad"), address);
-        assert_eq!(here("Midi Through"), Address::new(14, 0));
+        assert_eq!(find(&address.to_string()), address);
+        assert_eq!(find(&format!("{}.{}", address.client, address.port)), address);
+        assert_eq!(find(&format!("My Synth:Pad In {address}")), address);
+        assert_eq!(find("My Synth:Pad In"), address);
+        assert_eq!(find("My Synth:1"), address);
+        assert_eq!(find("My Synth").port, 0);
+        assert_eq!(find("Pad In"), address);
+        assert_eq!(find("My Synth:Pa"), address);
+        assert_eq!(find("Pad"), address);
+        assert_eq!(find("Midi Through"), Address::new(14, 0));
         assert_eq!(client.parse_address("My Synth:1").unwrap(), address);
         assert_eq!(client.parse_address("14").unwrap(), Address::new(14, 0));
     }
 
-    fn what_is_not_found_is_explained(rig) {
+    fn a_failed_search_lists_the_candidates(rig) {
         let client = rig.client("My Synth");
         let _ports = ["Lead In", "Lead Out"].map(|name| client.create_port(name).unwrap());
         let error = client.find_port("Lead").unwrap_err();

@@ -1,4 +1,4 @@
-//! Which errno each failure gives.
+//! The errno of each failure.
 
 use consort_seq::client::{READ_PORT, WRITE_PORT};
 use consort_seq::engine::Request;
@@ -9,24 +9,24 @@ use consort_seq::{
 
 use crate::support::{errno, note};
 
-/// A client that nobody has.
-const NOBODY: u8 = 190;
+/// The number of a client that does not exist.
+const MISSING_CLIENT: u8 = 190;
 
-facts! {
+cases! {
     fn missing_clients_and_ports(rig) {
         let client = rig.client("errors");
-        assert_eq!(errno(client.get_any_client_info(NOBODY)), Errno::NOT_FOUND);
-        assert_eq!(errno(client.get_port_info((NOBODY, 0))), Errno::NO_SUCH_ADDRESS);
+        assert_eq!(errno(client.get_any_client_info(MISSING_CLIENT)), Errno::NOT_FOUND);
+        assert_eq!(errno(client.get_port_info((MISSING_CLIENT, 0))), Errno::NO_SUCH_ADDRESS);
         assert_eq!(errno(client.get_port_info(client.address(77))), Errno::NOT_FOUND);
-        assert_eq!(errno(client.query_next_port(NOBODY, None)), Errno::NO_SUCH_ADDRESS);
+        assert_eq!(errno(client.query_next_port(MISSING_CLIENT, None)), Errno::NO_SUCH_ADDRESS);
         assert_eq!(client.query_next_port(client.client_id(), None).unwrap(), None);
-        let mut gone = raw::PortInfo {
+        let mut missing = raw::PortInfo {
             address: raw::Address::new(client.client_id(), 5),
             ..raw::PortInfo::default()
         };
-        let deleted = client.connection().unwrap().ioctl(Request::DeletePort(&mut gone));
+        let deleted = client.connection().unwrap().ioctl(Request::DeletePort(&mut missing));
         assert_eq!(deleted, Err(Errno::NOT_FOUND));
-        let error = client.get_port_info((NOBODY, 3)).unwrap_err();
+        let error = client.get_port_info((MISSING_CLIENT, 3)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("port 190:3"), "{error}");
     }
@@ -37,17 +37,17 @@ facts! {
         assert_eq!(errno(client.set_client_info(&info)), Errno::NOT_PERMITTED);
     }
 
-    fn subscribing_needs_ports_and_capabilities(rig) {
+    fn subscribing_requires_ports_and_capabilities(rig) {
         let client = rig.client("errors");
         let source = client.create_port(PortOptions::new("source").caps(READ_PORT)).unwrap();
         let sink = client.create_port(PortOptions::new("sink").caps(WRITE_PORT)).unwrap();
         let plain = SubscribeOptions::new;
         let connect = |from: (u8, u8), to: (u8, u8)| client.subscribe_port(from, to, plain());
-        let me = client.client_id();
-        assert_eq!(errno(connect((NOBODY, 0), (me, sink.port_id()))), Errno::INVALID);
-        assert_eq!(errno(connect((me, source.port_id()), (NOBODY, 0))), Errno::INVALID);
-        assert_eq!(errno(connect((me, 99), (me, sink.port_id()))), Errno::INVALID);
-        // Whoever owns a port needs no capability for it; others do.
+        let own = client.client_id();
+        assert_eq!(errno(connect((MISSING_CLIENT, 0), (own, sink.port_id()))), Errno::INVALID);
+        assert_eq!(errno(connect((own, source.port_id()), (MISSING_CLIENT, 0))), Errno::INVALID);
+        assert_eq!(errno(connect((own, 99), (own, sink.port_id()))), Errno::INVALID);
+        // The owner of a port needs no capability to connect it, but other clients do.
         let other = rig.client("other");
         let theirs = other.create_port("theirs").unwrap();
         assert_eq!(errno(theirs.connect_from(&sink)), Errno::NOT_PERMITTED);
@@ -55,10 +55,10 @@ facts! {
         client.subscribe_port(&source, &sink, plain()).unwrap();
         let error = client.subscribe_port(&source, &sink, plain()).unwrap_err();
         assert_eq!((error.kind(), error.errno()), (ErrorKind::Busy, Some(Errno::BUSY)));
-        assert!(error.to_string().contains("they are connected already"), "{error}");
+        assert!(error.to_string().contains("the ports are already connected"), "{error}");
     }
 
-    fn third_parties_need_the_capability_to_subscribe(rig) {
+    fn a_third_client_needs_the_capability_to_subscribe(rig) {
         let (owner, third) = (rig.client("owner"), rig.client("third"));
         let closed = owner.create_port(PortOptions::new("closed").caps(PortCaps::READ)).unwrap();
         let hidden = owner
@@ -69,11 +69,11 @@ facts! {
             let result = third.subscribe_port(port, &sink, SubscribeOptions::new());
             assert_eq!(errno(result), Errno::NOT_PERMITTED, "{port:?}");
         }
-        // Its owner may.
+        // The owner may connect it.
         owner.subscribe_port(&hidden, &sink, SubscribeOptions::new()).unwrap();
     }
 
-    fn exclusive_connections_exclude(rig) {
+    fn exclusive_connections_exclude_others(rig) {
         let client = rig.client("errors");
         let source = client.create_port(PortOptions::new("source").caps(READ_PORT)).unwrap();
         let first = client.create_port(PortOptions::new("first").caps(WRITE_PORT)).unwrap();
@@ -89,19 +89,19 @@ facts! {
         assert!(kept.exclusive);
     }
 
-    fn unsubscribing_needs_a_connection(rig) {
+    fn unsubscribing_requires_a_connection(rig) {
         let client = rig.client("errors");
         let source = client.create_port(PortOptions::new("source").caps(READ_PORT)).unwrap();
         let sink = client.create_port(PortOptions::new("sink").caps(WRITE_PORT)).unwrap();
         let error = client.unsubscribe_port(&source, &sink).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::NOT_FOUND));
         assert!(error.to_string().contains("not connected"), "{error}");
-        let missing = client.unsubscribe_port((NOBODY, 0), &sink);
+        let missing = client.unsubscribe_port((MISSING_CLIENT, 0), &sink);
         assert_eq!(errno(missing), Errno::NO_SUCH_ADDRESS);
         assert_eq!(client.get_subscription(&source, &sink).unwrap(), None);
     }
 
-    fn asking_for_subscribers(rig) {
+    fn subscriber_queries_of_missing_ports_and_indices(rig) {
         let client = rig.client("errors");
         let port = client.create_port("port").unwrap();
         let query = |root: (u8, u8), index| {
@@ -111,7 +111,7 @@ facts! {
                 index,
             ))
         };
-        assert_eq!(errno(query((NOBODY, 0), 0)), Errno::NO_SUCH_ADDRESS);
+        assert_eq!(errno(query((MISSING_CLIENT, 0), 0)), Errno::NO_SUCH_ADDRESS);
         assert_eq!(errno(query((client.client_id(), 99), 0)), Errno::NO_SUCH_ADDRESS);
         assert_eq!(errno(query((client.client_id(), port.port_id()), 0)), Errno::NOT_FOUND);
     }
@@ -142,14 +142,14 @@ facts! {
         let mut raw = raw::QueueInfo { queue: i32::from(queue.queue_id()), ..raw::QueueInfo::default() };
         let freed = other.connection().unwrap().ioctl(Request::DeleteQueue(&mut raw));
         assert_eq!(freed, Err(Errno::INVALID));
-        // Unlocked, anyone may.
+        // Any client may control an unlocked queue.
         queue.set_info(&QueueInfo { locked: false, ..queue.get_info().unwrap() }).unwrap();
         used.set_tempo(&tempo).unwrap();
         used.start_now().unwrap();
         assert_eq!(queue.get_tempo().unwrap().tempo, 600_000);
     }
 
-    fn bad_tempos(rig) {
+    fn invalid_tempos(rig) {
         let client = rig.client("errors");
         let queue = client.create_queue("q").unwrap();
         assert_eq!(errno(queue.set_tempo(&QueueTempo::new(0, 96))), Errno::INVALID);
@@ -165,26 +165,26 @@ facts! {
         queue.set_tempo(&QueueTempo::new(400_000, 96)).unwrap();
     }
 
-    fn writing_to_what_is_not_there(rig) {
+    fn writing_to_missing_or_unwritable_ports(rig) {
         let client = rig.client("errors");
         let port = client.create_port("port").unwrap();
-        let missing = client.event_output_direct(&note(60).to((NOBODY, 0)), &port);
+        let missing = client.event_output_direct(&note(60).to((MISSING_CLIENT, 0)), &port);
         assert_eq!(errno(missing), Errno::NOT_FOUND);
         let missing = client.event_output_direct(&note(60).to(client.address(99)), &port);
         assert_eq!(errno(missing), Errno::NOT_FOUND);
-        let deaf = client.create_port(PortOptions::new("deaf").caps(READ_PORT)).unwrap();
-        let refused = client.event_output_direct(&note(60).to(&deaf), &port);
+        let unwritable = client.create_port(PortOptions::new("unwritable").caps(READ_PORT)).unwrap();
+        let refused = client.event_output_direct(&note(60).to(&unwritable), &port);
         assert_eq!(errno(refused), Errno::NOT_PERMITTED);
         client.event_output_direct(&note(60), &port).expect("no subscribers is fine");
     }
 
-    fn writing_what_is_filtered(rig) {
+    fn writing_a_type_that_is_filtered(rig) {
         let pair = rig.pair();
         pair.receiver.set_client_event_filter(EventType::CONTROL_CHANGE).unwrap();
         let filtered = pair.sender.event_output_direct(&note(60).to(&pair.into), &pair.out);
         assert_eq!(errno(filtered), Errno::NOT_FOUND);
-        let let_in = Event::control_change(0, 7, 1).unwrap().to(&pair.into);
-        pair.sender.event_output_direct(&let_in, &pair.out).unwrap();
+        let accepted = Event::control_change(0, 7, 1).unwrap().to(&pair.into);
+        pair.sender.event_output_direct(&accepted, &pair.out).unwrap();
         assert_eq!(rig.receive(&pair.receiver).event_type(), EventType::CONTROL_CHANGE);
     }
 

@@ -1,22 +1,22 @@
-//! Every event type, there and back.
+//! Every event type, sent and received.
 
 use consort_seq::{Event, EventType, Payload, RealTime, raw};
 
 use crate::support::Rig;
 
-/// Sends an event and gives what arrives, without the addresses and the time.
+/// Sends an event and returns the one that arrives.
 fn round_trip(rig: &Rig, event: &Event) -> Event {
     let pair = rig.pair();
     pair.sender.event_output_direct(event, &pair.out).unwrap();
     rig.receive(&pair.receiver)
 }
 
-facts! {
+cases! {
     fn every_type_arrives_as_it_was_sent(rig) {
         let pair = rig.pair();
         let data = *b"abcdefghijkl";
         for (event_type, name) in EventType::ALL {
-            // A note with duration must be queued, and the last three are the kernel's own.
+            // A note with duration must be queued, and only the kernel sends the last three types.
             if *event_type == EventType::NOTE || event_type.0 >= 150 {
                 continue;
             }
@@ -43,7 +43,7 @@ facts! {
         }
     }
 
-    fn types_without_a_name_are_kept(rig) {
+    fn unknown_types_are_preserved(rig) {
         let event = Event::with_data(EventType(77), [7; 12]);
         let got = round_trip(rig, &event);
         let Payload::Unknown { event_type, data, variable } = got.payload() else {
@@ -53,7 +53,7 @@ facts! {
         assert!(got.to_string().contains("Unknown type 77"), "{got}");
     }
 
-    fn raw_and_back_loses_nothing(rig) {
+    fn a_conversion_to_raw_and_back_loses_nothing(rig) {
         let raw = raw::Event {
             kind: 10,
             flags: raw::event_flag::PRIORITY_HIGH,
@@ -69,7 +69,7 @@ facts! {
         assert_eq!((got.kind, got.flags, got.tag, got.data), (raw.kind, raw.flags, raw.tag, raw.data));
     }
 
-    fn stamps_are_kept_in_both_units(rig) {
+    fn stamps_are_preserved_in_both_units(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("q").unwrap();
         let tick = Event::echo([0; 12]).on_queue(&queue).at_tick(0).to(&pair.into);
@@ -80,7 +80,7 @@ facts! {
         assert_eq!(rig.receive(&pair.receiver).real_time(), Some(RealTime::ZERO));
     }
 
-    fn echo_comes_back_to_its_own_client(rig) {
+    fn an_echo_returns_to_its_own_client(rig) {
         let client = rig.client("echo");
         let port = client.create_port("port").unwrap();
         let queue = rig.running_queue(&client);

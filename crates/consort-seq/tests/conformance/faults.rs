@@ -1,4 +1,4 @@
-//! Ten deliberate faults of the embedded engine: each must turn some fact red.
+//! Ten deliberate faults of the embedded engine. The suite must detect each of them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -6,52 +6,54 @@ use std::sync::Mutex;
 use consort_seq::engine::embedded::Fault;
 use consort_seq::engine::{ClockKind, Embedded};
 
-use crate::FACTS;
-use crate::support::{Fact, Rig};
+use crate::CASES;
+use crate::support::{Case, Rig};
 
-/// Facts that have to do with what the faults break; the others would only take time. The test
-/// fails if a fault slips through these, so the choice cannot hide one.
-const WORTH_TRYING: &[&str] = &["announcements", "delivery", "errors", "pools", "queues", "stamps"];
+/// The modules whose cases can detect the faults; the others would only take time. The test fails
+/// if these detect too little, so the selection cannot hide a fault.
+const RELEVANT_MODULES: &[&str] =
+    &["announcements", "delivery", "errors", "pools", "queues", "stamps"];
 
-/// Runs a fact on a faulty engine; whether it noticed.
-fn notices(fault: Fault, fact: &Fact) -> bool {
+/// Whether a case fails on an engine with this fault.
+fn detects(fault: Fault, case: &Case) -> bool {
     let embedded = Embedded::new(ClockKind::Virtual);
     embedded.set_fault(Some(fault));
-    catch_unwind(AssertUnwindSafe(|| (fact.1)(&Rig::embedded(embedded).impatient()))).is_err()
+    catch_unwind(AssertUnwindSafe(|| (case.1)(&Rig::embedded(embedded).with_short_timeout())))
+        .is_err()
 }
 
 #[test]
-fn every_fault_is_noticed() {
+fn every_fault_is_detected() {
     if std::env::var("CONSORT_SEQ").as_deref() == Ok("kernel") {
-        eprintln!("SKIPPED: every_fault_is_noticed: the kernel has no deliberate faults");
+        eprintln!("SKIPPED: every_fault_is_detected: the kernel has no deliberate faults");
         return;
     }
-    // What fails on purpose need not be told in full; one hook for the whole process, so
-    // messages of this thread only are kept back.
-    static QUIET: Mutex<Option<std::thread::ThreadId>> = Mutex::new(None);
-    *QUIET.lock().unwrap() = Some(std::thread::current().id());
-    let loud = std::panic::take_hook();
+    // The panics of this test are expected, so their messages are suppressed. The panic hook is
+    // one for the whole process, so it suppresses only those of this thread.
+    static QUIET_THREAD: Mutex<Option<std::thread::ThreadId>> = Mutex::new(None);
+    *QUIET_THREAD.lock().unwrap() = Some(std::thread::current().id());
+    let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if QUIET.lock().map_or(true, |quiet| *quiet != Some(std::thread::current().id())) {
-            loud(info);
+        if QUIET_THREAD.lock().map_or(true, |thread| *thread != Some(std::thread::current().id())) {
+            default_hook(info);
         }
     }));
-    let mut table = String::from("fault                     noticed by\n");
-    let mut slipped = Vec::new();
+    let mut table = String::from("fault                     detected by\n");
+    let mut undetected = Vec::new();
     for fault in Fault::ALL {
-        let noticed: Vec<String> = FACTS
+        let detected_by: Vec<String> = CASES
             .iter()
-            .filter(|(module, _)| WORTH_TRYING.contains(module))
-            .flat_map(|(module, facts)| facts.iter().map(move |fact| (module, fact)))
-            .filter(|(_, fact)| notices(fault, fact))
-            .map(|(module, fact)| format!("{module}::{}", fact.0))
+            .filter(|(module, _)| RELEVANT_MODULES.contains(module))
+            .flat_map(|(module, cases)| cases.iter().map(move |case| (module, case)))
+            .filter(|(_, case)| detects(fault, case))
+            .map(|(module, case)| format!("{module}::{}", case.0))
             .collect();
-        table += &format!("{:<25} {}\n", format!("{fault:?}"), noticed.join(", "));
-        if noticed.is_empty() {
-            slipped.push(fault);
+        table += &format!("{:<25} {}\n", format!("{fault:?}"), detected_by.join(", "));
+        if detected_by.is_empty() {
+            undetected.push(fault);
         }
     }
-    *QUIET.lock().unwrap() = None;
+    *QUIET_THREAD.lock().unwrap() = None;
     eprintln!("{table}");
-    assert!(slipped.is_empty(), "no fact has noticed {slipped:?}");
+    assert!(undetected.is_empty(), "no case detects {undetected:?}");
 }

@@ -1,5 +1,5 @@
-//! Foreign clients against ours, both ways: `aseqdump`, `aplaymidi`, `arecordmidi` and `aconnect`
-//! of alsa-utils. On the kernel's sequencer only: they reach no other.
+//! Interoperability with `aseqdump`, `aplaymidi`, `arecordmidi` and `aconnect` of alsa-utils, in
+//! both directions. They can use only the kernel's sequencer.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -12,29 +12,29 @@ use consort_seq::{
 
 use crate::support::Rig;
 
-/// Whether foreign clients can be had; says so loudly if not.
+/// Whether the program can be used here. Prints the reason if not.
 fn can_run(rig: &Rig, program: &str) -> bool {
     if rig.as_embedded().is_some() {
-        eprintln!("SKIPPED: {program} reaches the kernel's sequencer only");
+        eprintln!("SKIPPED: {program} can use only the kernel's sequencer");
         return false;
     }
-    let there = Command::new(program)
+    let is_installed = Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok();
-    if !there {
+    if !is_installed {
         eprintln!("SKIPPED: {program} is not installed (alsa-utils)");
-        assert!(std::env::var_os("CI").is_none(), "{program} must be there in CI");
+        assert!(std::env::var_os("CI").is_none(), "{program} must be installed in CI");
     }
-    there
+    is_installed
 }
 
-/// A child that is ended when it goes out of scope.
-struct Running(Child);
+/// A process that is killed when this is dropped.
+struct RunningProgram(Child);
 
-impl Running {
+impl RunningProgram {
     fn start(program: &str, arguments: &[&str]) -> Self {
         let child = Command::new(program)
             .args(arguments)
@@ -46,16 +46,16 @@ impl Running {
         Self(child)
     }
 
-    /// As Ctrl-C does.
+    /// Sends the signal of Ctrl-C.
     fn interrupt(&mut self) {
         let process = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
     }
 
     fn finish(mut self, rig: &Rig) -> String {
-        let end = Instant::now() + rig.patience();
+        let end = Instant::now() + rig.timeout();
         while self.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < end, "the program does not end");
+            assert!(Instant::now() < end, "the program does not exit");
             rig.pass(std::time::Duration::from_millis(2));
         }
         let mut text = String::new();
@@ -64,7 +64,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -96,14 +96,14 @@ fn scale() -> impl Iterator<Item = u8> {
     [60, 62, 64, 65, 67, 69, 71, 72].into_iter()
 }
 
-facts! {
-    fn aseqdump_prints_what_we_play(rig) {
+cases! {
+    fn aseqdump_prints_our_events(rig) {
         if !can_run(rig, "aseqdump") {
             return;
         }
         let client = rig.client("scale");
         let out = client.create_port(PortOptions::new("out").caps(READ_PORT)).unwrap();
-        let mut dump = Running::start("aseqdump", &["-p", &out.address().to_string()]);
+        let mut dump = RunningProgram::start("aseqdump", &["-p", &out.address().to_string()]);
         rig.until("aseqdump to connect", || {
             !out.list_subscribers(Some(SubscriptionQueryType::Read)).unwrap().is_empty()
         });
@@ -128,9 +128,9 @@ facts! {
             }
         }
         let source = format!("{:3}:{}", client.client_id(), out.port_id());
-        let ons: Vec<&String> = printed.iter().filter(|line| line.contains("Note on")).collect();
-        assert_eq!(ons.len(), 8);
-        for (line, number) in ons.iter().zip(scale()) {
+        let note_ons: Vec<&String> = printed.iter().filter(|line| line.contains("Note on")).collect();
+        assert_eq!(note_ons.len(), 8);
+        for (line, number) in note_ons.iter().zip(scale()) {
             assert!(line.starts_with(&source), "{line}");
             assert!(line.contains(&format!("note {number}, velocity 100")), "{line}");
         }
@@ -138,7 +138,7 @@ facts! {
         assert!(printed.last().unwrap().contains("F0 7E 01 F7"), "{printed:?}");
     }
 
-    fn aplaymidi_plays_to_us(rig) {
+    fn we_receive_what_aplaymidi_plays(rig) {
         if !can_run(rig, "aplaymidi") {
             return;
         }
@@ -157,14 +157,14 @@ facts! {
             (3, &[0xf0, 4, 0x7e, 1, 2, 0xf7]),
         ];
         std::fs::write(&path, midi_file(file)).unwrap();
-        let player = Running::start(
+        let player = RunningProgram::start(
             "aplaymidi",
             &["-p", &into.address().to_string(), "-d", "0", path.to_str().unwrap()],
         );
         let mut played = Vec::new();
         while played.len() < file.len() {
             let event = rig.receive(&client);
-            // Notices of aplaymidi's connection come first.
+            // The notices of aplaymidi's connection arrive first.
             if event.event_type().has_channel() || event.event_type() == EventType::SYSTEM_EXCLUSIVE {
                 eprintln!("recorded: {event}");
                 played.push(event);
@@ -183,7 +183,7 @@ facts! {
         }
     }
 
-    fn arecordmidi_records_us(rig) {
+    fn arecordmidi_records_our_events(rig) {
         if !can_run(rig, "arecordmidi") {
             return;
         }
@@ -192,7 +192,7 @@ facts! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recorded.mid");
         let mut recorder =
-            Running::start("arecordmidi", &["-p", &out.address().to_string(), path.to_str().unwrap()]);
+            RunningProgram::start("arecordmidi", &["-p", &out.address().to_string(), path.to_str().unwrap()]);
         rig.until("arecordmidi to connect", || {
             !out.list_subscribers(Some(SubscriptionQueryType::Read)).unwrap().is_empty()
         });
@@ -201,9 +201,9 @@ facts! {
             client.midi_bytes_output(message, &Event::default(), &out).unwrap();
         }
         client.drain_output().unwrap();
-        // Its queue stamps them when they arrive, so they have been taken when this has.
+        // arecordmidi's queue delivers in order, so everything has arrived when this returns.
         client.sync_output_queue().unwrap();
-        let reader: SequencerClient = rig.client("looker");
+        let reader: SequencerClient = rig.client("observer");
         let number = out.list_subscribers(None).unwrap()[0].addr.client;
         rig.until("arecordmidi to read", || {
             let pool = reader.get_any_client_pool(number).unwrap();
@@ -213,16 +213,16 @@ facts! {
         recorder.finish(rig);
         let recorded = std::fs::read(&path).unwrap();
         assert!(recorded.starts_with(b"MThd"));
-        // Velocities, controllers and programs in order, whatever the times and running status.
+        // The data bytes are in order; times and running status may be anything.
         let mut rest = &recorded[22..];
         for message in messages {
             let data = &message[1..];
-            let at = rest.windows(data.len()).position(|window| window == data);
-            rest = &rest[at.unwrap_or_else(|| panic!("{message:02x?} in {recorded:02x?}"))..];
+            let offset = rest.windows(data.len()).position(|window| window == data);
+            rest = &rest[offset.unwrap_or_else(|| panic!("{message:02x?} in {recorded:02x?}"))..];
         }
     }
 
-    fn aconnect_sees_and_connects_us(rig) {
+    fn aconnect_lists_and_connects_our_ports(rig) {
         if !can_run(rig, "aconnect") {
             return;
         }
@@ -235,7 +235,7 @@ facts! {
         run("aconnect", &["patched:0", &into.address().to_string()]);
         let subscribers = out.list_subscribers(None).unwrap();
         assert_eq!(subscribers.iter().map(|query| query.addr).collect::<Vec<_>>(), [into.address()]);
-        // Of our two ports the one that can be written to is told of it.
+        // Of our two ports, the writable one is notified.
         let event = rig.receive(&client);
         assert!(matches!(event.payload(), Payload::PortSubscribed(_)), "{event}");
         assert_eq!(event.dest(), into.address());

@@ -1,17 +1,17 @@
-//! What goes when its handle is dropped.
+//! What is deleted when a handle is dropped or closed.
 
 use consort_seq::{Errno, ErrorKind};
 
 use crate::support::{errno, note, nothing};
 
-facts! {
+cases! {
     fn a_dropped_port_is_deleted(rig) {
         let client = rig.client("ports");
         let port = client.create_port("port").unwrap();
         let address = port.address();
         let clone = port.clone();
         drop(port);
-        assert!(client.get_port_info(address).is_ok(), "another handle is left");
+        assert!(client.get_port_info(address).is_ok(), "another handle still exists");
         drop(clone);
         assert_eq!(errno(client.get_port_info(address)), Errno::NOT_FOUND);
     }
@@ -21,7 +21,7 @@ facts! {
         let port = client.create_port("port").unwrap();
         port.close().unwrap();
         port.close().unwrap();
-        // Its number is another port's now, which dropping the old handle must not delete.
+        // Another port now has the number, and dropping the old handle must not delete it.
         let other = client.create_port("other").unwrap();
         assert_eq!(other.port_id(), port.port_id());
         drop(port);
@@ -38,7 +38,7 @@ facts! {
         }
     }
 
-    fn an_own_queue_is_freed_and_anothers_released(rig) {
+    fn an_own_queue_is_deleted_and_a_foreign_one_released(rig) {
         let (owner, user) = (rig.client("owner"), rig.client("user"));
         let queue = owner.create_queue("q").unwrap();
         let number = queue.queue_id();
@@ -49,7 +49,7 @@ facts! {
         assert!(owner.get_queue_info(number).is_ok());
         let clone = queue.clone();
         drop(queue);
-        assert!(owner.get_queue_info(number).is_ok(), "another handle is left");
+        assert!(owner.get_queue_info(number).is_ok(), "another handle still exists");
         drop(clone);
         assert_eq!(errno(owner.get_queue_info(number)), Errno::INVALID);
         let again = owner.create_queue("again").unwrap();
@@ -58,7 +58,7 @@ facts! {
         assert_eq!(errno(owner.get_queue_info(number)), Errno::INVALID);
     }
 
-    fn a_handle_that_goes_takes_the_use_from_none_made_meanwhile(rig) {
+    fn a_dropped_handle_keeps_the_use_of_a_concurrent_one(rig) {
         let (owner, user) = (rig.client("owner"), rig.client("user"));
         let own = owner.create_queue("q").unwrap();
         let queue = own.queue_id();
@@ -75,8 +75,8 @@ facts! {
         assert!(!user.get_queue_usage(queue).unwrap());
     }
 
-    fn a_closed_client_goes_with_everything(rig) {
-        let (client, other) = (rig.client("goes"), rig.client("stays"));
+    fn a_closed_client_deletes_its_ports_and_queues(rig) {
+        let (client, other) = (rig.client("closed"), rig.client("other"));
         let port = client.create_port("port").unwrap();
         let queue = client.create_queue("queue").unwrap();
         let number = client.client_id();
@@ -84,28 +84,28 @@ facts! {
         assert_eq!(client.get_queue(queue.queue_id()).unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(errno(other.get_any_client_info(number)), Errno::NOT_FOUND);
         assert_eq!(errno(other.get_queue_info(queue.queue_id())), Errno::INVALID);
-        // What is left of it does no harm to who gets the number next.
+        // The remaining handles must not affect the next client that gets the number.
         let next = rig.client("next");
         assert_eq!(next.client_id(), number);
-        let theirs = next.create_port("theirs").unwrap();
+        let port_of_next = next.create_port("next port").unwrap();
         drop((port, queue, client));
-        assert_eq!(theirs.get_info().unwrap().name, "theirs");
+        assert_eq!(port_of_next.get_info().unwrap().name, "next port");
         nothing(&next);
     }
 
-    fn what_waits_for_a_client_goes_with_it_where_it_uses_the_queue(rig) {
-        let (sender, user, stranger) = (rig.client("a"), rig.client("b"), rig.client("c"));
+    fn events_for_a_closed_client_are_removed_from_the_queues_it_used(rig) {
+        let (sender, user, other) = (rig.client("a"), rig.client("b"), rig.client("c"));
         let out = sender.create_port("out").unwrap();
-        let to = [user.create_port("in").unwrap(), stranger.create_port("in").unwrap()];
+        let destinations = [user.create_port("in").unwrap(), other.create_port("in").unwrap()];
         let queue = sender.create_queue("q").unwrap();
         let used = user.get_queue(queue.queue_id()).unwrap();
-        for port in &to {
+        for port in &destinations {
             let waiting = note(60).on_queue(&queue).at_tick(100).to(port);
             sender.event_output(&waiting, &out).unwrap();
         }
         sender.drain_output().unwrap();
         assert_eq!(queue.get_status().unwrap().events, 2);
-        stranger.close();
+        other.close();
         assert_eq!(queue.get_status().unwrap().events, 2);
         user.close();
         assert_eq!(queue.get_status().unwrap().events, 1);
@@ -113,7 +113,7 @@ facts! {
         drop(used);
     }
 
-    fn a_client_lives_as_long_as_its_ports(rig) {
+    fn a_client_exists_as_long_as_its_ports(rig) {
         let other = rig.client("other");
         let client = rig.client("short");
         let number = client.client_id();

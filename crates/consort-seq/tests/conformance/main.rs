@@ -1,9 +1,9 @@
-//! The conformance suite: what the reference says of the sequencer and of a client library, as
-//! facts that hold on both engines.
+//! The conformance suite: the documented behaviour of the sequencer and of this client library,
+//! as test cases that pass on both engines.
 //!
-//! `CONSORT_SEQ=kernel` runs it on the kernel's sequencer (in the virtual machine of
-//! `tests/vm/run`), `CONSORT_SEQ=embedded` or nothing on the embedded one, each fact on a
-//! sequencer of its own with virtual time. Where kernels differ, a fact asks for the version;
+//! `CONSORT_SEQ=kernel` runs the suite on the kernel's sequencer (in the virtual machine of
+//! `tests/vm/run`). `CONSORT_SEQ=embedded`, or no value, runs it on the embedded engine; then each
+//! case has a new sequencer with virtual time. Where kernels differ, a case checks the version;
 //! the embedded engine counts as 7.0.
 #![allow(clippy::print_stderr)]
 
@@ -30,24 +30,24 @@ mod queues;
 mod remove;
 mod stamps;
 
-use support::Fact;
+use support::Case;
 
-/// Every fact of the suite, by module.
-const FACTS: &[(&str, &[Fact])] = &[
-    ("announcements", announcements::FACTS),
-    ("asynchronous", asynchronous::FACTS),
-    ("buffers", buffers::FACTS),
-    ("clients", clients::FACTS),
-    ("connections", connections::FACTS),
-    ("delivery", delivery::FACTS),
-    ("discovery", discovery::FACTS),
-    ("errors", errors::FACTS),
-    ("events", events::FACTS),
-    ("foreign", foreign::FACTS),
-    ("lifetimes", lifetimes::FACTS),
-    ("numbers", numbers::FACTS),
-    ("pools", pools::FACTS),
-    ("queues", queues::FACTS),
-    ("remove", remove::FACTS),
-    ("stamps", stamps::FACTS),
+/// Every case of the suite, by module.
+const CASES: &[(&str, &[Case])] = &[
+    ("announcements", announcements::CASES),
+    ("asynchronous", asynchronous::CASES),
+    ("buffers", buffers::CASES),
+    ("clients", clients::CASES),
+    ("connections", connections::CASES),
+    ("delivery", delivery::CASES),
+    ("discovery", discovery::CASES),
+    ("errors", errors::CASES),
+    ("events", events::CASES),
+    ("foreign", foreign::CASES),
+    ("lifetimes", lifetimes::CASES),
+    ("numbers", numbers::CASES),
+    ("pools", pools::CASES),
+    ("queues", queues::CASES),
+    ("remove", remove::CASES),
+    ("stamps", stamps::CASES),
 ];

@@ -1,28 +1,30 @@
-//! The table of the seed document's methods: each with ours, the request behind it, and the fact
-//! that runs it on both engines. `docs/sequencer-methods.md` is made of it.
+//! The table of python-alsa-midi's methods: for each, the corresponding method of this library,
+//! the request behind it, and the case that tests it on both engines.
+//! `docs/sequencer-methods.md` is generated from it.
 
 use std::path::{Path, PathBuf};
 
-use crate::FACTS;
+use crate::CASES;
 
+/// A method of python-alsa-midi and what corresponds to it.
 struct Row {
     /// Method of python-alsa-midi.
-    seed: &'static str,
-    /// Ours: type and method.
-    ours: &'static str,
+    peer: &'static str,
+    /// Type and method of this library.
+    own: &'static str,
     /// The ioctl or system call behind it.
     request: &'static str,
-    /// A fact that runs it: module and name.
-    fact: &'static str,
+    /// The case that tests it: module and name.
+    case: &'static str,
 }
 
 const fn row(
-    seed: &'static str,
-    ours: &'static str,
+    peer: &'static str,
+    own: &'static str,
     request: &'static str,
-    fact: &'static str,
+    case: &'static str,
 ) -> Row {
-    Row { seed, ours, request, fact }
+    Row { peer, own, request, case }
 }
 
 const CLIENT: &[Row] = &[
@@ -38,7 +40,7 @@ const CLIENT: &[Row] = &[
         "open, PVERSION, USER_PVERSION, CLIENT_ID, SET_CLIENT_INFO",
         "asynchronous::input_and_output",
     ),
-    row("close", "ClientBase::close", "close", "buffers::closing_wakes_who_waits"),
+    row("close", "ClientBase::close", "close", "buffers::closing_ends_a_wait"),
     row("create_port", "ClientBase::create_port", "CREATE_PORT", "connections::a_new_port"),
     row("create_queue", "ClientBase::create_queue", "CREATE_QUEUE", "queues::a_new_queue"),
     row(
@@ -81,7 +83,7 @@ const CLIENT: &[Row] = &[
         "event_input",
         "SequencerClient::event_input",
         "read, poll",
-        "buffers::a_timeout_is_kept_without_using_the_processor",
+        "buffers::a_wait_uses_no_processor_time",
     ),
     row(
         "event_input(prefer_bytes=True)",
@@ -94,7 +96,7 @@ const CLIENT: &[Row] = &[
         "event_output",
         "SequencerClient::event_output",
         "write when the buffer is full",
-        "delivery::arguments_go_before_the_events_own",
+        "delivery::routing_overrides_the_events_own_addresses",
     ),
     row(
         "event_output(MidiBytesEvent)",
@@ -112,7 +114,7 @@ const CLIENT: &[Row] = &[
         "event_output_direct",
         "SequencerClient::event_output_direct",
         "write, poll",
-        "delivery::direct_output_is_direct",
+        "delivery::direct_output_overtakes_the_buffer",
     ),
     row(
         "event_output_pending",
@@ -136,7 +138,7 @@ const CLIENT: &[Row] = &[
         "get_client_info(client_id)",
         "ClientBase::get_any_client_info",
         "GET_CLIENT_INFO",
-        "numbers::system_and_midi_through_are_there",
+        "numbers::system_and_midi_through_exist",
     ),
     row(
         "get_client_pool",
@@ -185,13 +187,13 @@ const CLIENT: &[Row] = &[
         "get_sequencer_name",
         "ClientBase::get_sequencer_name",
         "none",
-        "clients::the_sequencer_says_what_it_is",
+        "clients::the_sequencer_reports_its_name_and_type",
     ),
     row(
         "get_sequencer_type",
         "ClientBase::get_sequencer_type",
         "none",
-        "clients::the_sequencer_says_what_it_is",
+        "clients::the_sequencer_reports_its_name_and_type",
     ),
     row(
         "get_system_info",
@@ -227,13 +229,13 @@ const CLIENT: &[Row] = &[
         "query_next_client",
         "ClientBase::query_next_client",
         "QUERY_NEXT_CLIENT",
-        "clients::clients_can_be_walked",
+        "clients::clients_can_be_enumerated",
     ),
     row(
         "query_next_port",
         "ClientBase::query_next_port",
         "QUERY_NEXT_PORT",
-        "connections::ports_can_be_walked",
+        "connections::ports_can_be_enumerated",
     ),
     row(
         "query_port_subscribers",
@@ -245,13 +247,13 @@ const CLIENT: &[Row] = &[
         "remove_events",
         "ClientBase::remove_events",
         "REMOVE_EVENTS",
-        "remove::by_type_tag_and_channel",
+        "remove::removal_by_type_tag_and_channel",
     ),
     row(
         "set_client_event_filter",
         "ClientBase::set_client_event_filter",
         "GET_CLIENT_INFO, SET_CLIENT_INFO",
-        "clients::an_event_filter_lets_in_what_it_names",
+        "clients::an_event_filter_accepts_the_types_it_names",
     ),
     row(
         "set_client_info",
@@ -317,7 +319,7 @@ const CLIENT: &[Row] = &[
         "sync_output_queue",
         "SequencerClient::sync_output_queue",
         "GET_CLIENT_POOL, SET_CLIENT_POOL, poll",
-        "buffers::syncing_waits_for_everything",
+        "buffers::syncing_waits_for_delivery",
     ),
     row(
         "unsubscribe_port",
@@ -332,13 +334,13 @@ const ASYNCHRONOUS: &[Row] = &[
         "AsyncSequencerClient.aclose",
         "AsyncSequencerClient::close",
         "close",
-        "asynchronous::closing_ends_the_waiting",
+        "asynchronous::closing_ends_a_wait",
     ),
     row(
         "AsyncSequencerClient.event_input",
         "AsyncSequencerClient::event_input",
         "read, poll",
-        "asynchronous::two_who_wait_for_input_both_end",
+        "asynchronous::two_waiting_tasks_both_get_an_event",
     ),
     row(
         "AsyncSequencerClient.event_output",
@@ -411,7 +413,7 @@ const PORT_AND_QUEUE: &[Row] = &[
         "Queue.control",
         "Queue::control",
         "write of a control event",
-        "queues::control_events_are_told_to_the_timers_subscribers",
+        "queues::subscribers_of_the_timer_get_control_events",
     ),
     row(
         "Queue.get_tempo",
@@ -447,13 +449,13 @@ const PORT_AND_QUEUE: &[Row] = &[
         "Queue.close",
         "Queue::close",
         "DELETE_QUEUE or SET_QUEUE_CLIENT",
-        "lifetimes::an_own_queue_is_freed_and_anothers_released",
+        "lifetimes::an_own_queue_is_deleted_and_a_foreign_one_released",
     ),
 ];
 
 const CLASSES: &[Row] = &[
     row("Address", "Address", "none", "discovery::ports_are_found_by_number_and_name"),
-    row("RealTime", "RealTime", "none", "events::stamps_are_kept_in_both_units"),
+    row("RealTime", "RealTime", "none", "events::stamps_are_preserved_in_both_units"),
     row(
         "Event and its classes",
         "Event, Payload",
@@ -480,7 +482,7 @@ const CLASSES: &[Row] = &[
         "QUERY_SUBS",
         "connections::subscribers_are_listed",
     ),
-    row("RemoveEvents", "RemoveEvents", "REMOVE_EVENTS", "remove::by_tick"),
+    row("RemoveEvents", "RemoveEvents", "REMOVE_EVENTS", "remove::removal_by_tick"),
     row(
         "Error, StateError, ALSAError",
         "Error, ErrorKind",
@@ -489,8 +491,8 @@ const CLASSES: &[Row] = &[
     ),
 ];
 
-/// The methods in the seed document, in its order.
-const SEED: &[&str] = &[
+/// The methods of the class `SequencerClient` of python-alsa-midi, sorted.
+const PEER_METHODS: &[&str] = &[
     "close",
     "create_port",
     "create_queue",
@@ -550,18 +552,18 @@ const TABLES: &[(&str, &[Row])] = &[
 fn page() -> String {
     let mut page = String::from(
         "# Sequencer methods\n\n\
-         <!-- Made by the test `methods` of crates/consort-seq/tests/conformance; to make it anew:\n\
+         <!-- Generated by the test `methods` of crates/consort-seq/tests/conformance; to update it:\n\
          CONSORT_REGENERATE=1 cargo test -p consort-seq --test conformance methods -->\n\n\
-         What python-alsa-midi offers, what this library calls it, the request to the sequencer\n\
-         (`SNDRV_SEQ_IOCTL_…` or a system call) behind it, and the test of the conformance suite\n\
-         that runs it on both engines.\n",
+         The methods and classes of python-alsa-midi with their counterparts in this library, the\n\
+         request to the sequencer (`SNDRV_SEQ_IOCTL_…` or a system call) behind each, and the case\n\
+         of the conformance suite that tests it on both engines.\n",
     );
     for (title, rows) in TABLES {
         page += &format!(
             "\n## {title}\n\n| python-alsa-midi | consort-seq | request | test |\n|---|---|---|---|\n"
         );
-        for Row { seed, ours, request, fact } in *rows {
-            page += &format!("| `{seed}` | `{ours}` | {request} | `{fact}` |\n");
+        for Row { peer, own, request, case } in *rows {
+            page += &format!("| `{peer}` | `{own}` | {request} | `{case}` |\n");
         }
     }
     page
@@ -572,7 +574,7 @@ fn crate_folder() -> &'static Path {
 }
 
 #[test]
-fn the_page_is_fresh() {
+fn the_generated_page_is_up_to_date() {
     let path: PathBuf = crate_folder().join("../../docs/sequencer-methods.md");
     if std::env::var_os("CONSORT_REGENERATE").is_some() {
         std::fs::write(&path, page()).unwrap();
@@ -586,41 +588,47 @@ fn the_page_is_fresh() {
 }
 
 #[test]
-fn every_method_of_the_seed_has_a_row() {
-    for method in SEED {
-        let named = |row: &&Row| row.seed == *method || row.seed.starts_with(&format!("{method}("));
+fn every_method_of_python_alsa_midi_has_a_row() {
+    for method in PEER_METHODS {
+        let named = |row: &&Row| row.peer == *method || row.peer.starts_with(&format!("{method}("));
         assert!(CLIENT.iter().any(|row| named(&row)), "{method} has no row");
     }
 }
 
 #[test]
-fn every_row_is_full_and_true() {
+fn every_row_names_a_method_and_a_test() {
     let mut source = String::new();
     for name in [
         "asynchronous",
-        "base",
         "blocking",
-        "discovery",
+        "methods/buffers",
+        "methods/clients",
+        "methods/discovery",
+        "methods/input",
+        "methods/mod",
+        "methods/output",
+        "methods/pools",
+        "methods/ports",
+        "methods/queues",
+        "methods/subscriptions",
         "port",
-        "queue",
-        "queues",
-        "subscriptions",
+        "queue/handle",
     ] {
         source +=
             &std::fs::read_to_string(crate_folder().join(format!("src/client/{name}.rs"))).unwrap();
     }
     for (_, rows) in TABLES {
-        for Row { seed, ours, request, fact } in *rows {
-            assert!(![seed, ours, request, fact].iter().any(|cell| cell.is_empty()), "{seed}");
-            let (module, name) = fact.split_once("::").unwrap();
-            let facts = FACTS.iter().find(|(other, _)| *other == module).map(|(_, facts)| facts);
-            let there = facts.is_some_and(|facts| facts.iter().any(|(other, _)| *other == name));
-            assert!(there, "{seed}: there is no fact {fact}");
-            if let Some((_, method)) = ours.split_once("::") {
-                let there = ["pub fn ", "pub async fn "]
+        for Row { peer, own, request, case } in *rows {
+            assert!(![peer, own, request, case].iter().any(|cell| cell.is_empty()), "{peer}");
+            let (module, name) = case.split_once("::").unwrap();
+            let cases = CASES.iter().find(|(other, _)| *other == module).map(|(_, cases)| cases);
+            let exists = cases.is_some_and(|cases| cases.iter().any(|(other, _)| *other == name));
+            assert!(exists, "{peer}: there is no case {case}");
+            if let Some((_, method)) = own.split_once("::") {
+                let exists = ["pub fn ", "pub async fn "]
                     .iter()
                     .any(|prefix| source.contains(&format!("{prefix}{method}(")));
-                assert!(there, "{seed}: there is no method {ours}");
+                assert!(exists, "{peer}: there is no method {own}");
             }
         }
     }

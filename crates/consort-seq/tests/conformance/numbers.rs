@@ -1,11 +1,11 @@
-//! Which numbers clients, ports and queues get.
+//! The numbers of clients, ports and queues.
 
 use consort_seq::{Address, ClientType, Errno, PortOptions};
 
 use crate::support::{errno, note, notes};
 
-facts! {
-    fn system_and_midi_through_are_there(rig) {
+cases! {
+    fn system_and_midi_through_exist(rig) {
         let client = rig.client("numbers");
         let system = client.get_any_client_info(0).unwrap();
         assert_eq!((system.name.as_str(), system.client_type), ("System", ClientType::Kernel));
@@ -49,7 +49,7 @@ facts! {
         assert_eq!(client.create_port("d").unwrap().port_id(), 1);
     }
 
-    fn a_client_has_254_ports_at_most(rig) {
+    fn a_client_has_at_most_254_ports(rig) {
         let client = rig.client("ports");
         let mut ports = Vec::new();
         let error = loop {
@@ -63,7 +63,7 @@ facts! {
         assert_eq!((ports.len(), error.errno()), (254, Some(errno)));
     }
 
-    fn a_port_number_can_be_asked_for(rig) {
+    fn a_port_number_can_be_requested(rig) {
         let client = rig.client("ports");
         let port = client.create_port(PortOptions::new("seven").port_id(7)).unwrap();
         assert_eq!(port.port_id(), 7);
@@ -75,7 +75,7 @@ facts! {
         }
     }
 
-    fn queues_get_the_lowest_free_number_and_are_32(rig) {
+    fn there_are_32_queues_with_the_lowest_free_numbers(rig) {
         let client = rig.client("queues");
         let first = client.create_queue("first").unwrap();
         let mut queues: Vec<_> = (0..31).map(|_| client.create_queue("").unwrap()).collect();
@@ -99,7 +99,7 @@ facts! {
         drop(queue);
     }
 
-    fn midi_through_passes_on(rig) {
+    fn midi_through_forwards_events(rig) {
         let client = rig.client("through");
         let port = client.create_port("both").unwrap();
         port.connect_to((14, 0)).unwrap();

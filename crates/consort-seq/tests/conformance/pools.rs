@@ -1,4 +1,4 @@
-//! Memory: pools, room, and what happens when they are full.
+//! The output and input pools: sizes, room, and behaviour when they are full.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use consort_seq::{ClientPool, Errno, ErrorKind, Event};
 
 use crate::support::{errno, note, nothing};
 
-/// Writes one event past every buffer and without waiting.
+/// Writes one event past the client's buffer, without waiting.
 fn write(connection: &dyn Connection, event: &Event) -> Result<usize, Errno> {
     let mut bytes = Vec::new();
     consort_seq::raw::write_cells(&mut bytes, &event.to_raw(), event.variable());
@@ -18,7 +18,7 @@ fn later() -> Event {
     note(60).at_tick(1_000_000)
 }
 
-facts! {
+cases! {
     fn sizes_of_a_new_client(rig) {
         let client = rig.client("pool");
         let pool = client.get_client_pool().unwrap();
@@ -56,7 +56,7 @@ facts! {
         }
     }
 
-    fn a_full_output_pool_says_try_again(rig) {
+    fn a_full_output_pool_would_block(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("q").unwrap();
         let connection = pair.sender.connection().unwrap();
@@ -74,7 +74,7 @@ facts! {
         assert_eq!(pair.sender.get_client_pool().unwrap().output_free, 500);
     }
 
-    fn an_event_larger_than_the_pool_is_refused(rig) {
+    fn an_event_larger_than_the_pool_is_rejected(rig) {
         let pair = rig.pair();
         let data = vec![1; 501 * 28];
         let error = pair
@@ -85,7 +85,7 @@ facts! {
         assert!(error.to_string().contains("set_client_pool_output"), "{error}");
     }
 
-    fn writable_when_the_room_is_free(rig) {
+    fn a_client_is_writable_when_its_room_is_free(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("q").unwrap();
         let event = later().on_queue(&queue).from_port(pair.out.port_id());
@@ -120,7 +120,7 @@ facts! {
         let error = pair.receiver.event_input(Some(Duration::ZERO)).unwrap_err();
         assert_eq!((error.kind(), error.errno()), (ErrorKind::Overrun, Some(Errno::OVERRUN)));
         assert!(error.to_string().contains("set_client_pool_input"), "{error}");
-        // Once, and everything is gone; then it goes on.
+        // The loss is reported once, and all input is discarded; later events arrive again.
         nothing(&pair.receiver);
         pair.send(&[note(61)]);
         assert_eq!(crate::support::notes(&[rig.receive(&pair.receiver)]), [61]);
@@ -133,7 +133,7 @@ facts! {
         for _ in 0..10 {
             write(&*connection, &event).unwrap();
         }
-        // Into the client's own buffer; the loss happens behind it.
+        // These 10 events are in the client's own buffer when later ones are lost.
         assert_eq!(pair.receiver.event_input_pending(true).unwrap(), 10);
         while write(&*connection, &event).is_ok() {}
         let mut events = Vec::new();

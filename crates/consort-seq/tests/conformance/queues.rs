@@ -1,4 +1,4 @@
-//! Queues: what they are when they are new, time, order, control.
+//! Queues: initial values, time, order and control.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use consort_seq::{
 
 use crate::support::{note, notes, nothing};
 
-facts! {
+cases! {
     fn a_new_queue(rig) {
         let client = rig.client("queues");
         let queue = client.create_queue("new").unwrap();
@@ -34,7 +34,7 @@ facts! {
         assert!(!other.get_queue_usage(queue.queue_id()).unwrap());
         let used = other.get_named_queue("by name").unwrap();
         assert!(used.get_usage().unwrap());
-        // Another handle of the same queue; the last one releases it.
+        // The last handle of a queue releases it.
         let again = other.get_queue(queue.queue_id()).unwrap();
         drop(used);
         assert!(again.get_usage().unwrap());
@@ -42,7 +42,8 @@ facts! {
         assert!(!other.get_queue_usage(queue.queue_id()).unwrap());
         other.set_queue_usage(queue.queue_id(), true).unwrap();
         assert!(other.get_queue_usage(queue.queue_id()).unwrap());
-        // An own queue that is looked up is the same handle, and is not freed with it.
+        // For the owner, a lookup gives another handle of the same queue. Dropping it does not
+        // delete the queue while the first handle exists.
         drop(owner.get_queue(queue.queue_id()).unwrap());
         assert_eq!(queue.get_info().unwrap().name, "by name");
     }
@@ -56,7 +57,7 @@ facts! {
         assert!(queue.get_usage().unwrap());
     }
 
-    fn a_sole_user_that_says_so_again_finds_the_timer_as_new(rig) {
+    fn repeating_the_usage_of_a_sole_user_resets_the_timer(rig) {
         let client = rig.client("queues");
         let queue = client.create_queue("q").unwrap();
         let tempo = || queue.get_tempo().unwrap().tempo;
@@ -66,14 +67,14 @@ facts! {
         queue.set_usage(true).unwrap();
         assert_eq!((tempo(), queue.get_tempo().unwrap().ppq), (500_000, 96));
         assert!(!queue.get_status().unwrap().is_running());
-        // So does locking.
+        // Locking resets the timer, too.
         set();
         let info = queue.get_info().unwrap();
         queue.set_info(&QueueInfo { locked: false, ..info.clone() }).unwrap();
         assert_eq!(tempo(), 300_000);
         queue.set_info(&QueueInfo { locked: true, ..info }).unwrap();
         assert_eq!(tempo(), 500_000);
-        // One of several does not.
+        // One of several users does not reset it.
         let other = rig.client("other");
         let _used = other.get_queue(queue.queue_id()).unwrap();
         set();
@@ -140,7 +141,7 @@ facts! {
         assert!(queue.get_status().unwrap().tick_time < 5000, "start resets the time");
     }
 
-    fn events_come_when_they_are_due(rig) {
+    fn events_arrive_when_they_are_due(rig) {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.sender);
         pair.send(&[note(60).on_queue(&queue).at_tick(40)]);
@@ -153,7 +154,7 @@ facts! {
         assert!(queue.get_status().unwrap().real_time.as_nanoseconds() >= 89_000_000);
     }
 
-    fn due_events_come_at_once_from_a_stopped_queue_too(rig) {
+    fn a_stopped_queue_delivers_due_events_immediately(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("stopped").unwrap();
         pair.send(&[note(60).on_queue(&queue).at_tick(0), note(61).on_queue(&queue).at_tick(1)]);
@@ -163,7 +164,7 @@ facts! {
         assert_eq!(queue.get_status().unwrap().events, 1);
     }
 
-    fn start_clears_what_waits_and_continue_keeps_it(rig) {
+    fn start_discards_waiting_events_and_continue_keeps_them(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("q").unwrap();
         pair.send(&[note(60).on_queue(&queue).at_tick(3)]);
@@ -187,7 +188,7 @@ facts! {
         assert!(notes(&rig.receive_count(&pair.receiver, 20)).into_iter().eq(0..20));
     }
 
-    fn high_priority_goes_before_equals(rig) {
+    fn high_priority_precedes_equal_stamps(rig) {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.sender);
         let at = |number: u8, tick| note(number).on_queue(&queue).at_tick(tick);
@@ -196,7 +197,7 @@ facts! {
         assert_eq!(order, [4, 3, 1, 2, 5]);
     }
 
-    fn ticks_go_before_real_time(rig) {
+    fn ticks_precede_real_time(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("stopped").unwrap();
         queue.set_tempo(&QueueTempo::new(1_000_000, 1000)).unwrap();
@@ -209,7 +210,7 @@ facts! {
             note(2).on_queue(&queue).at_tick(1),
         ]);
         nothing(&pair.receiver);
-        // Both are due in one step of the timer.
+        // Both are due in the same step of the timer.
         queue.set_position_tick(50).unwrap();
         queue.set_position_time(RealTime::new(0, 50_000_000)).unwrap();
         queue.continue_now().unwrap();
@@ -229,7 +230,7 @@ facts! {
         let before = queue.get_status().unwrap().real_time;
         pair.send(&[note(61).on_queue(&queue).after_time(half)]);
         let event = rig.receive(&pair.receiver);
-        // Queueing counts from the timer's last step, the status from this very moment.
+        // A relative stamp counts from the timer's last step, but the status is exact.
         let step = RealTime::new(0, 10_000_000);
         assert!(event.real_time().unwrap() + step >= before + half, "{event}");
     }
@@ -253,7 +254,7 @@ facts! {
         assert_eq!(off.real_time(), Some(RealTime::new(0, 145_000_000)));
     }
 
-    fn control_events_are_told_to_the_timers_subscribers(rig) {
+    fn subscribers_of_the_timer_get_control_events(rig) {
         let client = rig.client("queues");
         let listener = rig.client("listener");
         let port = listener.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
@@ -270,13 +271,13 @@ facts! {
             assert_eq!((event.source(), event.queue()), (Address::SYSTEM_TIMER, QUEUE_DIRECT));
         }
         assert_eq!(queue.get_tempo().unwrap().tempo, 300_000);
-        // They are told without the flags that they came with.
+        // The subscribers get the event without its flags.
         let mut urgent = Event::new(Payload::Continue { queue: queue.queue_id() });
         urgent.set_high_priority(true);
         let out = client.create_port("out").unwrap();
         client.event_output_direct(&urgent.to(Address::SYSTEM_TIMER), &out).unwrap();
-        let told = rig.receive(&listener);
-        assert_eq!((told.event_type(), told.flags()), (EventType::CONTINUE, EventFlags::empty()));
+        let received = rig.receive(&listener);
+        assert_eq!((received.event_type(), received.flags()), (EventType::CONTINUE, EventFlags::empty()));
     }
 
     fn control_events_can_be_scheduled(rig) {
@@ -291,9 +292,9 @@ facts! {
         assert_eq!(queue.get_tempo().unwrap().skew, 0x20000);
     }
 
-    fn an_owner_that_goes_takes_its_queues_along(rig) {
+    fn closing_the_owner_deletes_its_queues(rig) {
         let (owner, other) = (rig.client("owner"), rig.client("other"));
-        let queue = owner.create_queue("gone").unwrap();
+        let queue = owner.create_queue("owned").unwrap();
         let number = queue.queue_id();
         let used = other.get_queue(number).unwrap();
         owner.close();

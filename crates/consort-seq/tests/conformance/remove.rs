@@ -1,4 +1,4 @@
-//! Removing events that wait.
+//! Removing events from queues and buffers.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use consort_seq::{Address, Event, EventTime, EventType, RealTime, RemoveConditio
 
 use crate::support::{Pair, Rig, note, notes, nothing};
 
-/// Sends three events into a stopped queue, removes, lets the queue run, and gives what is left.
-fn left_after(
+/// Sends events into a stopped queue, removes some, runs the queue, and returns the notes that are
+/// left.
+fn notes_left_after(
     rig: &Rig,
     events: &dyn Fn(&Pair) -> Vec<Event>,
     remove: &dyn Fn(&Pair) -> RemoveEvents,
@@ -30,31 +31,31 @@ fn left_after(
     notes(&left)
 }
 
-fn three(_: &Pair) -> Vec<Event> {
+fn three_notes(_: &Pair) -> Vec<Event> {
     vec![note(1).at_tick(10), note(2).at_tick(20), note(3).at_tick(30)]
 }
 
-facts! {
-    fn all_output(rig) {
-        assert_eq!(left_after(rig, &three, &|_| RemoveEvents::output()), [0u8; 0]);
+cases! {
+    fn all_output_is_removed(rig) {
+        assert_eq!(notes_left_after(rig, &three_notes, &|_| RemoveEvents::output()), [0u8; 0]);
     }
 
-    fn by_tick(rig) {
-        assert_eq!(left_after(rig, &three, &|_| RemoveEvents::output().before_tick(20)), [2, 3]);
-        assert_eq!(left_after(rig, &three, &|_| RemoveEvents::output().after_tick(20)), [1]);
+    fn removal_by_tick(rig) {
+        assert_eq!(notes_left_after(rig, &three_notes, &|_| RemoveEvents::output().before_tick(20)), [2, 3]);
+        assert_eq!(notes_left_after(rig, &three_notes, &|_| RemoveEvents::output().after_tick(20)), [1]);
     }
 
-    fn by_real_time(rig) {
+    fn removal_by_real_time(rig) {
         let at = |number: u8| note(number).at_time(RealTime::new(0, u32::from(number) * 10_000_000));
         let events = move |_: &Pair| vec![at(1), at(2), at(3)];
         let middle = EventTime::Real(RealTime::new(0, 20_000_000));
         let before = |_: &Pair| RemoveEvents::output().at(middle, RemoveCondition::TIME_BEFORE);
-        assert_eq!(left_after(rig, &events, &before), [2, 3]);
+        assert_eq!(notes_left_after(rig, &events, &before), [2, 3]);
         let after = |_: &Pair| RemoveEvents::output().at(middle, RemoveCondition::TIME_AFTER);
-        assert_eq!(left_after(rig, &events, &after), [1]);
+        assert_eq!(notes_left_after(rig, &events, &after), [1]);
     }
 
-    fn by_type_tag_and_channel(rig) {
+    fn removal_by_type_tag_and_channel(rig) {
         let events = |_: &Pair| {
             vec![
                 note(1).at_tick(10).with_tag(1),
@@ -62,36 +63,36 @@ facts! {
                 Event::note_on(5, 3, 1).unwrap().at_tick(30).with_tag(1),
             ]
         };
-        let left = |remove: RemoveEvents| left_after(rig, &events, &move |_| remove.clone());
+        let left = |remove: RemoveEvents| notes_left_after(rig, &events, &move |_| remove.clone());
         assert_eq!(left(RemoveEvents::output().of_type(EventType::NOTE_ON)), [2]);
         assert_eq!(left(RemoveEvents::output().with_tag(1)), [2]);
-        assert_eq!(left(RemoveEvents::output().but_note_off()), [2]);
+        assert_eq!(left(RemoveEvents::output().except_note_off()), [2]);
         assert_eq!(left(RemoveEvents::output().on_channel(5)), [1, 2]);
         // Conditions are combined with "and".
         assert_eq!(left(RemoveEvents::output().with_tag(1).after_tick(20)), [1, 2]);
     }
 
-    fn by_destination(rig) {
+    fn removal_by_destination(rig) {
         let events = |pair: &Pair| {
             vec![note(1).at_tick(10).to(&pair.into), note(2).at_tick(20)]
         };
         let to_port = |pair: &Pair| RemoveEvents::output().to(&pair.into, 0);
-        assert_eq!(left_after(rig, &events, &to_port), [2]);
+        assert_eq!(notes_left_after(rig, &events, &to_port), [2]);
         let elsewhere = |_: &Pair| RemoveEvents::output().to(Address::new(190, 0), 0);
-        assert_eq!(left_after(rig, &events, &elsewhere), [1, 2]);
+        assert_eq!(notes_left_after(rig, &events, &elsewhere), [1, 2]);
     }
 
-    fn the_queue_counts_with_a_destination_only(rig) {
+    fn the_queue_is_a_condition_only_with_a_destination(rig) {
         let events = |pair: &Pair| vec![note(1).at_tick(10).to(&pair.into)];
         let other_queue = |pair: &Pair| {
             RemoveEvents::output().to(&pair.into, 17)
         };
-        assert_eq!(left_after(rig, &events, &other_queue), [1]);
+        assert_eq!(notes_left_after(rig, &events, &other_queue), [1]);
         let without = |_: &Pair| RemoveEvents { queue_id: 17, ..RemoveEvents::output() };
-        assert_eq!(left_after(rig, &events, &without), [0u8; 0]);
+        assert_eq!(notes_left_after(rig, &events, &without), [0u8; 0]);
     }
 
-    fn only_the_own_events(rig) {
+    fn only_events_of_this_client_are_removed(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("q").unwrap();
         pair.send(&[note(1).on_queue(&queue).at_tick(10)]);
@@ -101,7 +102,7 @@ facts! {
         assert_eq!(queue.get_status().unwrap().events, 0);
     }
 
-    fn only_from_queues_that_the_client_uses(rig) {
+    fn only_events_in_used_queues_are_removed(rig) {
         let pair = rig.pair();
         let queue = pair.sender.create_queue("q").unwrap();
         pair.send(&[note(1).on_queue(&queue).at_tick(10)]);
@@ -126,7 +127,7 @@ facts! {
         assert_eq!(queue.get_status().unwrap().events, 1);
     }
 
-    fn from_the_output_buffer_too(rig) {
+    fn events_in_the_output_buffer_are_removed(rig) {
         let pair = rig.pair();
         for event in [note(1).with_tag(1), note(2).with_tag(2), Event::system_exclusive(&[7; 99]), note(3)] {
             pair.sender.event_output(&event, &pair.out).unwrap();
@@ -154,7 +155,7 @@ facts! {
         pair.send(&[note(1), note(2), note(3)]);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [1]);
         pair.send(&[note(4)]);
-        // Those in the client's own buffer only.
+        // This discards only the events in the client's own buffer.
         pair.receiver.drop_input_buffer().unwrap();
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [4]);
         pair.send(&[note(5)]);

@@ -7,8 +7,8 @@ use consort_seq::{PortOptions, QUEUE_DIRECT, SubscribeOptions};
 
 use crate::support::note;
 
-facts! {
-    fn a_port_stamps_with_ticks(rig) {
+cases! {
+    fn a_port_stamps_events_with_ticks(rig) {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.receiver);
         let options = PortOptions::new("stamped").caps(WRITE_PORT).stamp_ticks(&queue);
@@ -24,7 +24,7 @@ facts! {
         assert!(!event.is_relative());
     }
 
-    fn a_port_stamps_with_real_time(rig) {
+    fn a_port_stamps_events_with_real_time(rig) {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.receiver);
         let options = PortOptions::new("stamped").caps(WRITE_PORT).stamp_real_time(&queue);
@@ -37,14 +37,14 @@ facts! {
         assert!(event.real_time().unwrap().as_nanoseconds() >= 19_000_000, "{event}");
     }
 
-    fn a_port_without_stamping_leaves_events_alone(rig) {
+    fn a_port_without_stamping_does_not_change_events(rig) {
         let pair = rig.pair();
         pair.send(&[note(60)]);
         let event = rig.receive(&pair.receiver);
         assert_eq!((event.queue(), event.tick()), (QUEUE_DIRECT, Some(0)));
     }
 
-    fn a_subscription_stamps(rig) {
+    fn a_subscription_stamps_events(rig) {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.receiver);
         pair.into.disconnect_from(&pair.out).unwrap();
@@ -64,12 +64,12 @@ facts! {
         assert!(rig.receive(&pair.receiver).tick().unwrap() >= 19);
     }
 
-    fn a_queue_that_does_not_run_stamps_zero(rig) {
+    fn a_stopped_queue_stamps_zero(rig) {
         let pair = rig.pair();
         let queue = pair.receiver.create_queue("stopped").unwrap();
         let options = PortOptions::new("stamped").caps(WRITE_PORT).stamp_ticks(&queue);
         let stamped = pair.receiver.create_port(options).unwrap();
-        // The start lies in the output buffer until it is drained.
+        // The queue does not start before the output buffer is drained.
         queue.start().unwrap();
         rig.pass(Duration::from_millis(5));
         pair.sender.event_output_direct(&note(60).to(&stamped), &pair.out).unwrap();

@@ -1,7 +1,6 @@
-//! What facts stand on: the engine under test, and time that passes.
+//! The fixture of the cases: the engine under test, its time, and helpers.
 
 use std::fmt::Debug;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use consort_seq::client::{READ_PORT, WRITE_PORT};
@@ -9,17 +8,18 @@ use consort_seq::engine::{ClockKind, Embedded};
 use consort_seq::{
     AsyncSequencerClient, Engine, Errno, Error, Event, Port, PortOptions, Queue, SequencerClient,
 };
+use parking_lot::{Mutex, MutexGuard};
 
-/// A fact: its name, and what it does.
-pub(crate) type Fact = (&'static str, fn(&Rig));
+/// A test case: its name and its function.
+pub(crate) type Case = (&'static str, fn(&Rig));
 
-/// Declares facts: functions of a [`Rig`], each a test of its own, and the list of them.
-macro_rules! facts {
+/// Declares cases: functions of a [`Rig`], a test for each, and the list `CASES`.
+macro_rules! cases {
     ($($(#[$attribute:meta])* fn $name:ident($rig:ident) $body:block)*) => {
         $($(#[$attribute])* fn $name($rig: &$crate::support::Rig) $body)*
 
-        /// The facts of this module.
-        pub(crate) const FACTS: &[$crate::support::Fact] =
+        /// The cases of this module.
+        pub(crate) const CASES: &[$crate::support::Case] =
             &[$((stringify!($name), $name as fn(&$crate::support::Rig)),)*];
 
         mod tests {
@@ -28,32 +28,33 @@ macro_rules! facts {
     };
 }
 
-/// How long a fact waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a case waits for an expected event or state.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One at a time on the kernel, which all tests share.
-static KERNEL: Mutex<()> = Mutex::new(());
+/// Held by the case that runs on the kernel's sequencer, which all tests share.
+static KERNEL_LOCK: Mutex<()> = Mutex::new(());
 
 /// The engine under test.
 pub(crate) struct Rig {
     engine: Engine,
     embedded: Option<Embedded>,
+    /// The version of Linux whose behaviour the engine has.
     version: (u32, u32),
-    patience: Duration,
-    _alone: Option<MutexGuard<'static, ()>>,
+    timeout: Duration,
+    _kernel_lock: Option<MutexGuard<'static, ()>>,
 }
 
 impl Rig {
-    /// The engine that `CONSORT_SEQ` names; the embedded one, new and with virtual time, if it
-    /// is not set.
+    /// The engine that `CONSORT_SEQ` names. If it is not set, a new embedded engine with virtual
+    /// time.
     pub(crate) fn new() -> Self {
         match std::env::var("CONSORT_SEQ").as_deref() {
             Ok("kernel") => Self {
                 engine: Engine::kernel(),
                 embedded: None,
                 version: kernel_version(),
-                patience: PATIENCE,
-                _alone: Some(KERNEL.lock().unwrap_or_else(PoisonError::into_inner)),
+                timeout: WAIT_TIMEOUT,
+                _kernel_lock: Some(KERNEL_LOCK.lock()),
             },
             Ok("embedded" | "") | Err(_) => Self::embedded(Embedded::new(ClockKind::Virtual)),
             Ok(other) => panic!("CONSORT_SEQ is {other:?}; expected kernel or embedded"),
@@ -65,20 +66,20 @@ impl Rig {
             engine: Engine::Embedded(embedded.clone()),
             embedded: Some(embedded),
             version: (7, 0),
-            patience: PATIENCE,
-            _alone: None,
+            timeout: WAIT_TIMEOUT,
+            _kernel_lock: None,
         }
     }
 
-    /// With less patience, for a sequencer that is expected to fail.
+    /// With a short time-out, for an engine that is expected to fail.
     #[cfg(feature = "faults")]
-    pub(crate) fn impatient(self) -> Self {
-        Self { patience: Duration::from_millis(100), ..self }
+    pub(crate) fn with_short_timeout(self) -> Self {
+        Self { timeout: Duration::from_millis(100), ..self }
     }
 
-    /// How long to wait for what must come.
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
+    /// How long to wait for an expected event or state.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -109,12 +110,13 @@ impl Rig {
         let receiver = self.client("receiver");
         let out = sender.create_port(PortOptions::new("out").caps(READ_PORT)).unwrap();
         let into = receiver.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
-        // Made by the receiver, so that no notice of it arrives there.
+        // Only the other end of a connection is notified, so the receiver connects: its input
+        // stays empty.
         into.connect_from(&out).unwrap();
         Pair { out, into, sender, receiver }
     }
 
-    /// Lets time pass.
+    /// Advances virtual time, or sleeps.
     pub(crate) fn pass(&self, duration: Duration) {
         match &self.embedded {
             Some(embedded) if embedded.clock() == ClockKind::Virtual => embedded.advance(duration),
@@ -122,11 +124,11 @@ impl Rig {
         }
     }
 
-    /// Lets time pass until `condition` holds.
+    /// Lets time pass until the condition is true. `what` names it for the failure.
     pub(crate) fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let end = Instant::now() + self.patience;
+        let end = Instant::now() + self.timeout;
         while !condition() {
-            assert!(Instant::now() < end, "waited for {what} in vain");
+            assert!(Instant::now() < end, "timed out while waiting for {what}");
             self.pass(Duration::from_millis(1));
             if self.embedded.is_some() {
                 std::thread::sleep(Duration::from_micros(50));
@@ -134,9 +136,9 @@ impl Rig {
         }
     }
 
-    /// The next event, letting time pass until it comes.
+    /// The next event; time passes until it arrives.
     pub(crate) fn receive(&self, client: &SequencerClient) -> Event {
-        let end = Instant::now() + self.patience;
+        let end = Instant::now() + self.timeout;
         loop {
             let wait = match &self.embedded {
                 Some(embedded) if embedded.clock() == ClockKind::Virtual => {
@@ -148,12 +150,12 @@ impl Rig {
                         None => Duration::from_millis(5),
                     }
                 }
-                _ => self.patience,
+                _ => self.timeout,
             };
             if let Some(event) = client.event_input(Some(wait)).unwrap() {
                 return event;
             }
-            assert!(Instant::now() < end, "no event has come");
+            assert!(Instant::now() < end, "timed out while waiting for an event");
         }
     }
 
@@ -161,7 +163,7 @@ impl Rig {
         (0..count).map(|_| self.receive(client)).collect()
     }
 
-    /// A running queue of 1,000 ticks a second.
+    /// A running queue of 1,000 ticks per second.
     pub(crate) fn running_queue(&self, client: &SequencerClient) -> Queue {
         let queue = client.create_queue("running").unwrap();
         queue.set_tempo(&consort_seq::QueueTempo::new(1_000_000, 1000)).unwrap();
@@ -170,7 +172,7 @@ impl Rig {
     }
 }
 
-/// A sender with a port connected to a receiver's.
+/// A sender with a port that is connected to a port of a receiver.
 pub(crate) struct Pair {
     pub(crate) out: Port,
     pub(crate) into: Port,
@@ -179,7 +181,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Sends events from the port and writes them out.
+    /// Sends events from the port and drains the output.
     pub(crate) fn send(&self, events: &[Event]) {
         for event in events {
             self.sender.event_output(event, &self.out).unwrap();
@@ -201,11 +203,11 @@ pub(crate) fn errno<T: Debug>(result: Result<T, Error>) -> Errno {
     error.errno().unwrap_or_else(|| panic!("{error} has no errno"))
 }
 
-/// Asserts that nothing has come.
+/// Asserts that no event has arrived.
 #[track_caller]
 pub(crate) fn nothing(client: &SequencerClient) {
     let event = client.event_input(Some(Duration::ZERO)).unwrap();
-    assert_eq!(event, None, "nothing was to come");
+    assert_eq!(event, None, "expected no event");
 }
 
 pub(crate) fn note(number: u8) -> Event {
@@ -218,7 +220,7 @@ pub(crate) fn notes(events: &[Event]) -> Vec<u8> {
         .iter()
         .map(|event| match event.payload() {
             consort_seq::Payload::NoteOn(key) | consort_seq::Payload::NoteOff(key) => key.note,
-            other => panic!("a note was to come, not {other}"),
+            other => panic!("expected a note, not {other}"),
         })
         .collect()
 }

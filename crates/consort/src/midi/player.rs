@@ -116,7 +116,7 @@ impl<'a> Player<'a> {
     fn retire(&mut self, now: u64) {
         for _ in self.unsent()..self.written.len() {
             let Some(timed) = self.written.front().filter(|it| it.time <= now) else { return };
-            self.held.note(&timed.event);
+            self.held.track(&timed.event);
             self.played += 1;
             self.written.pop_front();
         }
@@ -151,7 +151,7 @@ impl<'a> Player<'a> {
         // it puts down counts, what it lifts does not. One note-off too many does no harm.
         for timed in self.written.drain(..).take_while(|timed| timed.time <= after) {
             let mut alone = HeldNotes::new();
-            alone.note(&timed.event);
+            alone.track(&timed.event);
             self.held.merge(&alone);
         }
         self.next = None;

@@ -124,7 +124,7 @@ impl<'a> Schedule<'a> {
 
     fn push(&mut self, time: u64, event: Event) {
         let time = time.max(self.busy_until);
-        self.held.note(&event);
+        self.held.track(&event);
         let bytes = match event.payload() {
             Payload::SystemExclusive(bytes) if bytes.len() > WHOLE_EXCLUSIVE => bytes,
             _ => return self.pending.push_back(Timed { time, event }),

@@ -79,7 +79,7 @@ pub(super) fn send(
         match step {
             Step::Send(event) => {
                 client.event_output(event, port)?;
-                held.note(event);
+                held.track(event);
             }
             Step::Wait(time) => {
                 client.drain_output()?;

@@ -160,7 +160,7 @@ fn an_hour_on_the_virtual_clock_is_exactly_the_file() {
     }
     assert!(releases.iter().all(|(time, _)| time.as_nanoseconds() == length));
     let mut held = HeldNotes::new();
-    heard.iter().chain(&releases).for_each(|(_, event)| held.note(event));
+    heard.iter().chain(&releases).for_each(|(_, event)| held.track(event));
     assert!(held.is_empty(), "{held:?}");
     println!(
         "{} events of {} at exactly their times, and {} releases",
@@ -180,7 +180,7 @@ fn wherever_it_is_stopped_nothing_hangs() {
         let engine = Embedded::new(ClockKind::Virtual);
         let settings = Settings { passes: None, ..ONCE };
         let played = play_here(&engine, &[song(long_file(1))], settings, &ending, |_, event| {
-            held.note(event);
+            held.track(event);
             count += 1;
             if count == stopped_after {
                 stop.store(true, Ordering::Relaxed);
@@ -226,7 +226,7 @@ fn what_has_not_left_the_program_counts_as_down() {
     listener
         .read(|_, heard| {
             let listener::Heard::Event(event) = heard else { panic!("events were lost") };
-            held.note(event);
+            held.track(event);
             count += 1;
             Ok(())
         })
@@ -553,7 +553,7 @@ fn a_player_that_is_stopped_releases_what_sounds() {
         run_here(&["play", &file, "--to", "listener", "--loop"], &stopper)
     });
     let mut held = HeldNotes::new();
-    held.note(&music(&receiver, DEADLINE).expect("an event"));
+    held.track(&music(&receiver, DEADLINE).expect("an event"));
     assert!(!held.is_empty());
     stop.store(true, Ordering::Relaxed);
     let (result, out) = player.join().expect("it ends");
@@ -561,7 +561,7 @@ fn a_player_that_is_stopped_releases_what_sounds() {
     assert!(out.contains("stopped at 0:00 after ") && out.contains("; 1 released"), "{out}");
     until(|| {
         let event = receiver.event_input(Some(Duration::ZERO)).expect("read");
-        event.iter().for_each(|event| held.note(event));
+        event.iter().for_each(|event| held.track(event));
         held.is_empty()
     });
 }

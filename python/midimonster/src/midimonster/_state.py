@@ -1,4 +1,4 @@
-"""What the functions of the module act on."""
+"""The state that the functions of the module act on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 
 def clamp(value: Any) -> float:
-    """The number that leaves for a value given to `output`."""
+    """The number that is sent for a value passed to `output`."""
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError(f"the value of an output must be a number, not {type(value).__name__}")
     number = float(value)
@@ -21,19 +21,22 @@ def check_name(name: Any) -> None:
 
 
 def descriptor_of(socket: Any) -> int:
-    """The descriptor of a socket, pipe or file; -1 for one that is closed."""
+    """The descriptor of a socket, pipe or file; -1 if it is closed."""
     fileno = getattr(socket, "fileno", None)
     if fileno is None:
-        raise TypeError(f"manage() needs something with a fileno(), not {type(socket).__name__}")
+        kind = type(socket).__name__
+        raise TypeError(f"manage() expects an object with a fileno() method, not {kind}")
     try:
         descriptor = fileno()
     except Exception:
-        # Wrappers of sockets raise all kinds of things when they are closed.
+        # Objects that wrap sockets raise various exceptions when they are closed.
         return -1
     return descriptor if isinstance(descriptor, int) else -1
 
 
 class Interval:
+    """A function that is called periodically; times in milliseconds."""
+
     def __init__(self, function: Callable[[], Any], period: int, due: int) -> None:
         self.function = function
         self.period = period
@@ -41,7 +44,7 @@ class Interval:
 
 
 class State:
-    """Channels, values, intervals and sockets of one instance; time in whole milliseconds."""
+    """The channels, values, intervals and sockets of one instance; times in milliseconds."""
 
     def __init__(self) -> None:
         self.importing = True
@@ -61,7 +64,7 @@ class State:
             self.last_inputs[name] = 0.0
             self.last_outputs[name] = 0.0
 
-    def put_out(self, name: str, value: Any) -> None:
+    def output(self, name: str, value: Any) -> None:
         number = clamp(value)
         check_name(name)
         if self.importing:
@@ -72,7 +75,7 @@ class State:
                 self.outputs.append((name, number))
 
     def finish_importing(self) -> None:
-        """What imports put out leaves now: the last value of each channel, in their order."""
+        """Sends what the imports output: the last value of each channel, in order of creation."""
         self.importing = False
         self.outputs.extend((name, self.last_outputs[name]) for name in self.names)
 
@@ -82,7 +85,7 @@ class State:
 
     def set_interval(self, function: Callable[[], Any], milliseconds: int) -> None:
         if not callable(function):
-            raise TypeError("interval() needs a function")
+            raise TypeError("interval() expects a function")
         if not isinstance(milliseconds, int):
             raise TypeError("the interval must be an int, in milliseconds")
         if milliseconds < 0:
@@ -101,33 +104,38 @@ class State:
 
     def set_managed(self, function: Callable[[Any], Any] | None, socket: Any) -> None:
         if socket is None or (function is not None and not callable(function)):
-            raise TypeError("manage() needs a function or None, and something with a fileno()")
-        known = [entry for entry in self.managed if entry[0] is socket]
-        if function is None and known:
-            self.managed.remove(known[0])
+            raise TypeError(
+                "manage() expects a function or None, and an object with a fileno() method"
+            )
+        entries = [entry for entry in self.managed if entry[0] is socket]
+        if function is None and entries:
+            self.managed.remove(entries[0])
             return
-        number = descriptor_of(socket)
-        if number < 0:
-            raise TypeError("manage() needs an open socket, pipe or file")
+        descriptor = descriptor_of(socket)
+        if descriptor < 0:
+            raise TypeError("manage() expects an open socket, pipe or file")
         if function is None:
-            self.managed = [entry for entry in self.managed if descriptor_of(entry[0]) != number]
+            self.managed = [
+                entry for entry in self.managed if descriptor_of(entry[0]) != descriptor
+            ]
             return
-        if known:
-            self.managed[self.managed.index(known[0])] = (socket, function)
+        if entries:
+            self.managed[self.managed.index(entries[0])] = (socket, function)
         else:
             self.managed.append((socket, function))
 
     def set_cleanup(self, function: Callable[[], Any] | None) -> Callable[[], Any] | None:
         if function is not None and not callable(function):
-            raise TypeError("cleanup_handler() needs a function or None")
-        before, self.cleanup = self.cleanup, function
-        return before
+            raise TypeError("cleanup_handler() expects a function or None")
+        previous, self.cleanup = self.cleanup, function
+        return previous
 
 
 _active: list[State] = [State()]
 
 
 def active() -> State:
+    """The state of the show that was entered last, or of an empty one."""
     return _active[-1]
 
 

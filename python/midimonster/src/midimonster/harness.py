@@ -1,4 +1,4 @@
-"""Run a script's handlers in a test: values in, values out, time moved by hand."""
+"""Run a script's handlers in a test: send values, read outputs, advance the time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Show:
     """One `python` instance of a show, without the show.
 
     `modules` are names or paths of sources, relative to `folder`, as in the configuration.
-    `channels` are those that a configuration would map; handlers that get an `input` are added
-    by themselves. `default_handler` is a function's name, as in the configuration.
+    `channels` are those that a configuration would map; channels that get an `input` are added
+    automatically. `default_handler` is the name of a function, as in the configuration.
 
-    Use it as a context manager: it is started on entering; leaving calls the clean-up handler
-    and forgets the modules.
+    Use it as a context manager: entering imports the modules; leaving calls the cleanup handler
+    and unloads the modules.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Show:
         self._default = default_handler
         self._state = _state.State()
         self._loaded: dict[str, ModuleType] = {}
-        self._known: dict[str, ModuleType] = {}
-        self._folders: list[str] = []
+        self._modules_before: dict[str, ModuleType] = {}
+        self._added_folders: list[str] = []
 
     def __enter__(self) -> Show:
-        self._known = dict(sys.modules)
+        self._modules_before = dict(sys.modules)
         _state.push(self._state)
-        start = os.getcwd()
+        working_directory = os.getcwd()
         os.chdir(self._folder)
         sys.path.insert(0, self._folder)
         try:
@@ -55,7 +55,7 @@ class Show:
             self._leave()
             raise
         finally:
-            os.chdir(start)
+            os.chdir(working_directory)
         self._state.finish_importing()
         for name in self._channels:
             self._state.add_channel(name)
@@ -75,29 +75,29 @@ class Show:
 
     def _leave(self) -> None:
         _state.pop(self._state)
-        for folder in (self._folder, *self._folders):
+        for folder in (self._folder, *self._added_folders):
             if folder in sys.path:
                 sys.path.remove(folder)
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if self._known.get(name) is not module and file and self._is_ours(file):
+            if self._modules_before.get(name) is not module and file and self._is_in_folder(file):
                 del sys.modules[name]
-                if name in self._known:
-                    sys.modules[name] = self._known[name]
+                if name in self._modules_before:
+                    sys.modules[name] = self._modules_before[name]
 
-    def _is_ours(self, file: str) -> bool:
+    def _is_in_folder(self, file: str) -> bool:
         return os.path.abspath(file).startswith(self._folder + os.sep)
 
     def _load(self, name: str) -> None:
         if "/" not in name and not name.endswith(".py"):
-            # The globals of an earlier show must not be seen again.
-            for known in [known for known in sys.modules if known.split(".")[0] == name]:
-                if self._is_ours(getattr(sys.modules[known], "__file__", None) or ""):
-                    del sys.modules[known]
+            # A module that an earlier show has imported is imported anew.
+            for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == name]:
+                if self._is_in_folder(getattr(sys.modules[loaded], "__file__", None) or ""):
+                    del sys.modules[loaded]
             importlib.invalidate_caches()
             importlib.import_module(name)
-            head = name.partition(".")[0]
-            self._loaded[head] = sys.modules[head]
+            top_name = name.partition(".")[0]
+            self._loaded[top_name] = sys.modules[top_name]
             return
         path = os.path.join(self._folder, name)
         if os.path.isdir(path):
@@ -105,33 +105,33 @@ class Show:
         elif not path.endswith(".py"):
             path += ".py"
         folder, file = os.path.split(path)
-        package = file == "__init__.py"
-        title = os.path.basename(folder) if package else file[:-3]
-        within = [folder] if package else None
-        if not package and folder not in sys.path:
+        is_package = file == "__init__.py"
+        title = os.path.basename(folder) if is_package else file[:-3]
+        locations = [folder] if is_package else None
+        if not is_package and folder not in sys.path:
             sys.path.append(folder)
-            self._folders.append(folder)
+            self._added_folders.append(folder)
         loaded = sys.modules.get(title)
-        if loaded is not None and loaded is not self._known.get(title):
-            # One that was loaded before has imported it.
+        if loaded is not None and loaded is not self._modules_before.get(title):
+            # Another module of this show has imported it.
             self._loaded[title] = loaded
             return
         spec = importlib.util.spec_from_file_location(
-            title, path, submodule_search_locations=within
+            title, path, submodule_search_locations=locations
         )
         if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is no Python source")
+            raise ImportError(f"{path} is not a Python source file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[title] = module
         spec.loader.exec_module(module)
         self._loaded[title] = module
 
     def module(self, name: str) -> Any:
-        """A module of the show, to look at its globals."""
+        """A module of the show, for access to its globals."""
         return self._loaded[name]
 
     def handler(self, channel: str) -> Callable[[float], Any] | None:
-        """The function that takes the values of a channel, if there is one."""
+        """The function that handles the values of a channel, if there is one."""
         if "." not in channel:
             return self._resolve(self._default) if self._default else None
         return self._resolve(channel)
@@ -141,21 +141,24 @@ class Show:
         while path not in self._loaded:
             path = path.rpartition(".")[0]
             if not path:
-                raise LookupError(f"no module of `{name}` in this show: {list(self._loaded)}")
-        at: Any = self._loaded[path]
+                raise LookupError(
+                    f"this show has no module for the handler `{name}`; "
+                    f"its modules are: {', '.join(self._loaded)}"
+                )
+        target: Any = self._loaded[path]
         for part in name[len(path) + 1 :].split("."):
-            at = getattr(at, part)
-        if not callable(at):
-            raise TypeError(f"`{name}` is no function but {type(at).__name__}")
-        return at  # type: ignore[no-any-return]
+            target = getattr(target, part)
+        if not callable(target):
+            raise TypeError(f"`{name}` is not a function: its type is `{type(target).__name__}`")
+        return target  # type: ignore[no-any-return]
 
     @property
     def outputs(self) -> list[tuple[str, float]]:
-        """Everything that was put out so far on channels of the show, in order."""
+        """All outputs on channels of the show so far, in order."""
         return self._state.outputs
 
     def take(self) -> list[tuple[str, float]]:
-        """What was put out since the last call."""
+        """Returns the outputs so far and clears them."""
         taken = list(self._state.outputs)
         self._state.outputs.clear()
         return taken
@@ -166,12 +169,12 @@ class Show:
         return self._state.milliseconds / 1000
 
     def add_channel(self, *names: str) -> None:
-        """Channels that the configuration maps."""
+        """Adds channels, as mappings in the configuration do."""
         for name in names:
             self._state.add_channel(name)
 
     def input(self, channel: str, value: float) -> None:
-        """A value comes in: calls the channel's handler, if it has one."""
+        """Sends a value to a channel: calls the channel's handler, if it has one."""
         number = _state.clamp(value)
         self._state.add_channel(channel)
         handler = self.handler(channel)
@@ -184,7 +187,7 @@ class Show:
             self._state.last_inputs[channel] = number
 
     def advance(self, seconds: float) -> None:
-        """Time passes: intervals are called at their times, in order."""
+        """Advances the time and calls interval functions at their times, in order."""
         end = self._state.milliseconds + round(seconds * 1000)
         while True:
             due = [entry for entry in self._state.intervals if entry.due <= end]
@@ -197,9 +200,9 @@ class Show:
         self._state.milliseconds = end
 
     def poll(self, timeout: float = 1.0) -> int:
-        """Calls the handlers of managed sockets that can be read; returns how many.
+        """Calls the handlers of readable sockets; returns how many were called.
 
-        Waits up to `timeout` seconds, of the real clock, for the first of them.
+        Waits up to `timeout` seconds of real time until a socket is readable.
         """
         sockets = [socket for socket, _ in self._state.managed]
         readable, _, _ = select.select(sockets, [], [], timeout)

@@ -1,4 +1,4 @@
-//! The wire between an instance and its worker.
+//! The connection between an instance and its worker.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -9,257 +9,270 @@ use mio::unix::pipe::{Receiver, Sender};
 
 use super::super::process::Worker;
 use super::super::protocol::{
-    self, Message, Order, ProtocolError, Setup, decode, push_order, push_value,
+    self, Command, Message, ProtocolError, Setup, decode, push_command, push_value,
 };
 use super::{Phase, PythonInstance};
 
 const PROGRAM: &str = include_str!("../worker/worker.py");
-/// Registrations: what the worker says, and room for what is said to it.
-pub(super) const WORDS: u32 = 0;
-pub(super) const ROOM: u32 = 1;
+
+/// The key under which the pipe from the worker is registered with the event loop.
+pub(super) const READ_KEY: u32 = 0;
+/// The key of the pipe to the worker.
+pub(super) const WRITE_KEY: u32 = 1;
 
 /// How many values are encoded at once.
-const STAGE: usize = 2_048;
-const READ: usize = 1 << 16;
-/// How long the loop waits awake for what a handler puts out. A handler that is called and
-/// answers takes some ten microseconds; waking the loop's thread can take as long again.
-const ANSWER: Duration = Duration::from_micros(200);
-/// How many answers that did not come in that time end the waiting, until this many values
-/// later.
-const PATIENCE: u32 = 4;
-const RETRY: u32 = 256;
+const ENCODE_BATCH: usize = 2_048;
+/// The size of the receive buffer, unless one text needs more.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 16;
+/// How long the event loop busy-waits for a handler's output. A handler that answers at once
+/// takes some ten microseconds; waking the loop's thread can take as long again.
+const ANSWER_TIMEOUT: Duration = Duration::from_micros(200);
+/// After this many deliveries without an answer within that time, busy-waiting stops.
+const MAX_UNANSWERED_WAITS: u32 = 4;
+/// Busy-waiting is tried once more after this many deliveries without it.
+const DELIVERIES_BEFORE_RETRY: u32 = 256;
+/// The oldest version of Python that the worker's program supports.
+const OLDEST_PYTHON: (u8, u8) = (3, 8);
 
-/// A worker and the wire to it.
-pub(super) struct Link {
+/// A worker and the connection to it.
+pub(super) struct WorkerLink {
     pub(super) worker: Worker,
-    /// Two pipes: over a socket pair a reader also wakes who waits at the other end for
-    /// something to read, and every message costs one more change of context.
+    /// Two pipes instead of a socket pair: with a socket pair, each read also wakes the thread
+    /// that waits for input at the other end, which costs one context switch per message.
     sender: Sender,
     receiver: Receiver,
     pub(super) started: Instant,
-    /// Bytes to the worker, and how many of them have left.
-    staged: Vec<u8>,
-    sent: usize,
+    /// Encoded bytes for the worker, and how many of them have been written.
+    encoded: Vec<u8>,
+    written: usize,
+    /// The pipe to the worker is full.
     blocked: bool,
-    /// How many times it is still worth waiting for an answer, and writes since it was not.
-    patience: u32,
-    unwatched: u32,
-    /// Bytes from the worker, and which of them are not decoded yet.
+    /// How many deliveries are still busy-waited for, and how many have passed without that.
+    waits_left: u32,
+    deliveries_without_wait: u32,
+    /// Bytes from the worker; those in `decoded..received_end` are not decoded yet.
     received: Vec<u8>,
-    /// The worker's end is closed: what it has said is read until nothing is left.
+    decoded: usize,
+    received_end: usize,
+    /// The worker's end is closed: what remains in the pipe is still read.
     pub(super) closed: bool,
-    /// The last read found less than there was room for: the next value makes a new report.
+    /// The last read did not fill the buffer: the event loop will report further input.
     pub(super) drained: bool,
-    first: usize,
-    end: usize,
-    pub(super) greeted: bool,
+    /// The interpreter has reported its version and has been sent its program.
+    pub(super) handshake_done: bool,
+    /// The modules are imported.
     pub(super) ready: bool,
-    pub(super) noticed: bool,
-    /// Errors by the numbers that this worker gives them.
+    /// The log has a warning that the imports take long.
+    pub(super) import_noticed: bool,
+    /// Indices into the instance's `Faults` by the error numbers of this worker.
     errors: HashMap<u32, usize>,
     /// When the first value since the last ping was delivered.
-    pub(super) fed: Option<Instant>,
-    /// When a ping without answer left.
-    pub(super) asked: Option<Instant>,
-    pub(super) busy: bool,
+    pub(super) unconfirmed_since: Option<Instant>,
+    /// When the ping was sent that the worker has not answered yet.
+    pub(super) ping_sent: Option<Instant>,
+    /// The log has a warning that the script does not respond.
+    pub(super) unresponsive: bool,
 }
 
-impl Link {
+impl WorkerLink {
     pub(super) fn new(
         worker: Worker,
         sender: Sender,
         receiver: Receiver,
         started: Instant,
     ) -> Self {
-        Link {
+        WorkerLink {
             worker,
             sender,
             receiver,
             started,
-            staged: Vec::with_capacity(STAGE * protocol::RECORD),
-            sent: 0,
+            encoded: Vec::with_capacity(ENCODE_BATCH * protocol::RECORD_BYTES),
+            written: 0,
             blocked: false,
-            patience: 0,
-            unwatched: 0,
-            received: vec![0; READ],
+            waits_left: 0,
+            deliveries_without_wait: 0,
+            received: vec![0; RECEIVE_BUFFER_BYTES],
+            decoded: 0,
+            received_end: 0,
             closed: false,
             drained: false,
-            first: 0,
-            end: 0,
-            greeted: false,
+            handshake_done: false,
             ready: false,
-            noticed: false,
+            import_noticed: false,
             errors: HashMap::new(),
-            fed: None,
-            asked: None,
-            busy: false,
+            unconfirmed_since: None,
+            ping_sent: None,
+            unresponsive: false,
         }
     }
 
-    /// Nothing more is heard of the worker, nor said to it.
-    pub(super) fn hang_up(mut self: Box<Self>, context: &mut Context<'_>) -> Self {
+    /// Removes the pipes from the event loop.
+    pub(super) fn deregister(mut self: Box<Self>, context: &mut Context<'_>) -> Self {
         let _ = context.deregister(&mut self.sender);
         let _ = context.deregister(&mut self.receiver);
         *self
     }
-}
 
-/// Reads more bytes behind those that are not decoded yet.
-fn fill(link: &mut Link) -> std::io::Result<usize> {
-    if link.first > 0 {
-        link.received.copy_within(link.first..link.end, 0);
-        link.end -= link.first;
-        link.first = 0;
+    /// Reads more bytes after those that are not decoded yet.
+    fn fill(&mut self) -> std::io::Result<usize> {
+        if self.decoded > 0 {
+            self.received.copy_within(self.decoded..self.received_end, 0);
+            self.received_end -= self.decoded;
+            self.decoded = 0;
+        }
+        if self.received_end == self.received.len() {
+            // A text longer than the buffer; the protocol limits its length.
+            self.received.resize(self.received_end * 2, 0);
+        }
+        let count = self.receiver.read(&mut self.received[self.received_end..])?;
+        self.received_end += count;
+        self.drained = self.received_end < self.received.len();
+        Ok(count)
     }
-    if link.end == link.received.len() {
-        // A text that is longer than the buffer; the protocol bounds it.
-        link.received.resize(link.end * 2, 0);
-    }
-    let count = link.receiver.read(&mut link.received[link.end..])?;
-    link.end += count;
-    link.drained = link.end < link.received.len();
-    Ok(count)
 }
 
 impl PythonInstance {
-    /// Writes what waits until all is written or the pipe is full.
+    /// Writes queued values until the queue is empty or the pipe is full.
     pub(super) fn write(&mut self, context: &mut Context<'_>) {
-        let Phase::Linked(link) = &mut self.phase else { return };
-        if !link.greeted {
+        let Phase::Running(link) = &mut self.phase else { return };
+        if !link.handshake_done {
             return;
         }
         loop {
-            if link.sent == link.staged.len() {
-                link.staged.clear();
-                link.sent = 0;
-                while link.staged.len() < STAGE * protocol::RECORD {
+            if link.written == link.encoded.len() {
+                link.encoded.clear();
+                link.written = 0;
+                while link.encoded.len() < ENCODE_BATCH * protocol::RECORD_BYTES {
                     let Some((channel, value)) = self.queue.pop() else { break };
                     self.inputs[channel as usize] = value;
-                    push_value(&mut link.staged, channel, value);
+                    push_value(&mut link.encoded, channel, value);
                 }
-                if link.staged.is_empty() && self.stopping.is_some() && !self.stop_sent {
-                    push_order(&mut link.staged, Order::Stop);
+                let is_stopping = self.stop_deadline.is_some();
+                if link.encoded.is_empty() && is_stopping && !self.stop_sent {
+                    push_command(&mut link.encoded, Command::Stop);
                     self.stop_sent = true;
                 }
-                if link.staged.is_empty() {
+                if link.encoded.is_empty() {
                     break;
                 }
             }
-            match link.sender.write(&link.staged[link.sent..]) {
-                Ok(count) => link.sent += count,
+            match link.sender.write(&link.encoded[link.written..]) {
+                Ok(count) => link.written += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     link.blocked = true;
                     return;
                 }
-                // The end of the worker is seen, and spoken of, where its words are read.
+                // The worker has exited; `read` notices that and reports it.
                 Err(_) => return,
             }
         }
         link.blocked = false;
         if self.replaced > 0 {
             let count = std::mem::take(&mut self.replaced);
+            let values = if count == 1 { "value was" } else { "values were" };
             tracing::warn!(
                 instance = context.name(),
-                "the script takes values again; {count} were replaced by newer ones of their channel"
+                "the script accepts values again; {count} {values} replaced by a newer one of the \
+                 same channel"
             );
         }
     }
 
-    /// Asks a worker that got values whether it is there.
-    pub(super) fn ask(&mut self, context: &mut Context<'_>) {
-        let Phase::Linked(link) = &mut self.phase else { return };
-        link.fed = None;
-        link.asked = Some(context.now());
-        push_order(&mut link.staged, Order::Ping);
+    /// Sends a ping to a worker that has been sent values, to see whether it responds.
+    pub(super) fn ping(&mut self, context: &mut Context<'_>) {
+        let Phase::Running(link) = &mut self.phase else { return };
+        link.unconfirmed_since = None;
+        link.ping_sent = Some(context.now());
+        push_command(&mut link.encoded, Command::Ping);
         self.write(context);
     }
 
-    /// Has the loop wait awake for the answer to what was written, if this script is one that
-    /// answers at once.
-    pub(super) fn expect(&mut self, context: &mut Context<'_>) {
-        let Phase::Linked(link) = &mut self.phase else { return };
+    /// Makes the event loop busy-wait for the answer to a delivery, if this script is one that
+    /// usually answers at once.
+    pub(super) fn expect_answer(&mut self, context: &mut Context<'_>) {
+        let Phase::Running(link) = &mut self.phase else { return };
         if !link.ready || link.blocked {
             return;
         }
-        if link.patience == 0 {
-            link.unwatched += 1;
-            if link.unwatched < RETRY {
+        if link.waits_left == 0 {
+            link.deliveries_without_wait += 1;
+            if link.deliveries_without_wait < DELIVERIES_BEFORE_RETRY {
                 return;
             }
-            link.unwatched = 0;
-            link.patience = 1;
+            link.deliveries_without_wait = 0;
+            link.waits_left = 1;
         }
-        link.patience -= 1;
-        context.expect_answer(Some(ANSWER));
+        link.waits_left -= 1;
+        context.expect_answer(Some(ANSWER_TIMEOUT));
     }
 
+    /// Reads and handles messages until the pipe is empty or the budget of this turn is spent.
     pub(super) fn read(&mut self, context: &mut Context<'_>) {
         let mut budget = context.budget();
         if context.is_expecting() {
             context.expect_answer(None);
-            if let Phase::Linked(link) = &mut self.phase {
-                link.patience = PATIENCE;
+            if let Phase::Running(link) = &mut self.phase {
+                link.waits_left = MAX_UNANSWERED_WAITS;
             }
         }
         loop {
-            let Phase::Linked(link) = &mut self.phase else { return };
+            let Phase::Running(link) = &mut self.phase else { return };
             if budget == 0 {
-                return context.call_again(WORDS);
+                return context.call_again(READ_KEY);
             }
-            let ended = match decode(&link.received[link.first..link.end]) {
-                Ok(Some((message, taken))) => {
-                    link.first += taken;
+            let filled = match decode(&link.received[link.decoded..link.received_end]) {
+                Ok(Some((message, length))) => {
+                    link.decoded += length;
                     if let Message::Value(channel, value) = message {
                         if channel as usize >= self.channels.len() || value.is_nan() {
-                            // Half a record, or something that a script wrote in between: from
-                            // here on all values would be read out of step.
-                            return self.disown(ProtocolError::Value(channel), context);
+                            // Part of a record is missing, or the script wrote to the pipe
+                            // itself: all further records would be misaligned.
+                            return self.protocol_error(ProtocolError::Value(channel), context);
                         }
                         context.emit(channel, value.clamp(0.0, 1.0));
                         budget -= 1;
                     } else {
-                        self.take(message, context);
+                        self.handle_message(message, context);
                     }
                     continue;
                 }
-                Err(error) => return self.disown(error, context),
+                Err(error) => return self.protocol_error(error, context),
                 Ok(None) if link.drained && !link.closed => return,
-                Ok(None) => fill(link),
+                Ok(None) => link.fill(),
             };
-            match ended {
+            match filled {
                 Ok(count) if count > 0 => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(_) | Err(_) => return self.bury(context, None),
+                Ok(_) | Err(_) => return self.on_worker_exit(context, None),
             }
         }
     }
 
-    /// A worker whose words make no sense is ended.
-    fn disown(&mut self, error: ProtocolError, context: &mut Context<'_>) {
-        let greeted = matches!(&self.phase, Phase::Linked(link) if link.greeted);
-        let reason = if greeted {
-            format!("its process does not speak the protocol: {error}")
+    /// Ends a worker that sent invalid data.
+    fn protocol_error(&mut self, error: ProtocolError, context: &mut Context<'_>) {
+        let handshake_done = matches!(&self.phase, Phase::Running(link) if link.handshake_done);
+        let reason = if handshake_done {
+            format!("received invalid data from the script's process: {error}")
         } else {
-            let python = self.settings.python.to_string_lossy();
-            format!("`{python}` is no Python that runs here: it says {error}")
+            self.not_an_interpreter(&format!("it sent invalid data: {error}"))
         };
-        self.bury(context, Some(reason));
+        self.on_worker_exit(context, Some(reason));
     }
 
-    /// Acts on anything but a value.
-    fn take(&mut self, message: Message, context: &mut Context<'_>) {
-        let Phase::Linked(link) = &mut self.phase else { return };
+    /// Handles every message but a value.
+    fn handle_message(&mut self, message: Message, context: &mut Context<'_>) {
+        let Phase::Running(link) = &mut self.phase else { return };
         match message {
             Message::Value(..) => {}
-            Message::Hello(major, minor) => self.greet(major, minor, context),
+            Message::Hello(major, minor) => self.complete_handshake(major, minor, context),
             Message::Ready => {
                 link.ready = true;
-                if self.stopping.is_none() {
+                if self.stop_deadline.is_none() {
                     context.set_state(State::Up);
                 }
-                self.wake(context);
+                self.schedule_timer(context);
             }
             Message::Error(number, text) => {
                 context.count_errors(1);
@@ -277,39 +290,42 @@ impl PythonInstance {
             Message::Warning(text) => tracing::warn!(instance = context.name(), "{text}"),
             Message::Exit(text) => {
                 let (module, code) = text.split_once('\0').unwrap_or((&text, ""));
-                let with = if code.is_empty() { String::new() } else { format!(" ({code})") };
-                self.give_up(
-                    context,
-                    format!(
-                        "the module `{module}` ended it with sys.exit{with} while it was imported"
-                    ),
-                );
-            }
-            Message::Bye => self.end(context),
-            Message::Pong => {
-                if link.busy {
-                    let name = context.name();
-                    tracing::info!(instance = name, "the script takes values again");
+                let mut reason = format!("the module `{module}` called sys.exit during its import");
+                if !code.is_empty() {
+                    reason.push_str(": ");
+                    reason.push_str(code);
                 }
-                link.busy = false;
-                link.asked = None;
-                self.wake(context);
+                self.give_up(context, reason);
             }
-            // A worker whose pipe is full wakes by itself.
-            Message::WakeMe if link.greeted && !link.blocked => {
-                push_order(&mut link.staged, Order::Wake);
+            Message::Stopped => self.finish(context),
+            Message::Pong => {
+                if link.unresponsive {
+                    let name = context.name();
+                    tracing::info!(instance = name, "the script responds again");
+                }
+                link.unresponsive = false;
+                link.ping_sent = None;
+                self.schedule_timer(context);
+            }
+            // A worker whose pipe is full has input and wakes without this.
+            Message::WakeRequest if link.handshake_done && !link.blocked => {
+                push_command(&mut link.encoded, Command::Wake);
                 self.write(context);
             }
-            Message::WakeMe => {}
+            Message::WakeRequest => {}
         }
     }
 
-    /// The interpreter is there: it gets its program.
-    fn greet(&mut self, major: u8, minor: u8, context: &mut Context<'_>) {
-        let Phase::Linked(link) = &mut self.phase else { return };
+    /// Checks the version of the interpreter and sends it the worker's program.
+    fn complete_handshake(&mut self, major: u8, minor: u8, context: &mut Context<'_>) {
+        let Phase::Running(link) = &mut self.phase else { return };
         let python = self.settings.python.to_string_lossy();
-        if (major, minor) < (3, 8) {
-            let reason = format!("`{python}` is Python {major}.{minor}; 3.8 or newer is needed");
+        if (major, minor) < OLDEST_PYTHON {
+            let (oldest_major, oldest_minor) = OLDEST_PYTHON;
+            let reason = format!(
+                "`{python}` is Python {major}.{minor}; Python {oldest_major}.{oldest_minor} or \
+                 newer is required"
+            );
             return self.give_up(context, reason);
         }
         tracing::debug!(
@@ -317,22 +333,22 @@ impl PythonInstance {
             process = link.worker.id(),
             "`{python}` is Python {major}.{minor}"
         );
-        let Ok(services) = self.house.services(context.timestamp()) else { return };
+        let Ok(services) = self.shared.services(context.timestamp()) else { return };
         let modules = self.settings.modules.iter();
         let setup = Setup {
             program: PROGRAM,
             epoch: services.epoch,
             directory: &self.settings.directory,
             default_handler: &self.settings.default_handler,
-            modules: modules.map(|it| (it.name.as_str(), it.path.as_deref())).collect(),
+            modules: modules.map(|module| (module.name.as_str(), module.path.as_deref())).collect(),
             channels: &self.channels,
             usage: &self.usage,
             inputs: &self.inputs,
         };
-        link.staged = setup.encode();
-        link.sent = 0;
-        link.greeted = true;
-        self.wake(context);
+        link.encoded = setup.encode();
+        link.written = 0;
+        link.handshake_done = true;
+        self.schedule_timer(context);
         self.write(context);
     }
 }

@@ -1,7 +1,7 @@
-//! One instance: its worker's life, its queue, what goes to and fro.
+//! One instance: the lifecycle of its worker, its queue, and the connection between them.
 
 mod faults;
-mod life;
+mod lifecycle;
 mod link;
 
 use std::collections::HashMap;
@@ -11,76 +11,91 @@ use std::time::{Duration, Instant};
 
 use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
 
-use super::House;
 use super::process::Worker;
 use super::protocol;
-use super::queue::{LIMIT, Queue};
+use super::queue::{MAX_ORDERED_VALUES, Queue};
 use super::scan;
+use super::services::SharedServices;
 use super::settings::Settings;
 use faults::Faults;
-use link::{Link, ROOM};
+use link::{WRITE_KEY, WorkerLink};
 
-/// How long an interpreter may take until it says which one it is.
-const HELLO_LIMIT: Duration = Duration::from_secs(10);
-/// After this long a word is said about an import, or a handler, that does not end.
-const IMPORT_NOTICE: Duration = Duration::from_secs(10);
-const BUSY_NOTICE: Duration = Duration::from_secs(5);
-/// How long after a value a worker is asked whether it is there.
+/// How long an interpreter may take to report its version.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After this long a warning is logged that the imports are not finished.
+const IMPORT_NOTICE_DELAY: Duration = Duration::from_secs(10);
+/// After this long a warning is logged that a ping has not been answered.
+const UNRESPONSIVE_NOTICE_DELAY: Duration = Duration::from_secs(5);
+/// How long after a delivery a worker is sent a ping.
 const PING_DELAY: Duration = Duration::from_secs(1);
 
-/// How long clean-up handlers have.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
-/// So long before that, what a script still does is interrupted.
-const URGE_LEFT: Duration = Duration::from_secs(1);
+/// How long a worker has to run its cleanup handler and exit.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long before that time a script that is still busy is interrupted.
+const INTERRUPT_LEAD: Duration = Duration::from_secs(1);
 
+/// What an instance is doing; `lifecycle.rs` shows the transitions.
 enum Phase {
-    /// Not started, or nothing more is to come.
+    /// Not started yet, or stopped for good.
     Idle,
-    /// There is a worker.
-    Linked(Box<Link>),
-    /// The worker is dead, or will be by a time; how it died is not known yet.
-    Dead { worker: Worker, greeted: bool, lived: Duration, until: Instant, reason: Option<String> },
-    /// Waiting to start again.
-    Pause { until: Instant },
+    /// A worker is running.
+    Running(Box<WorkerLink>),
+    /// The worker is exiting; its exit status is not known yet. It is killed at the deadline.
+    Exiting {
+        worker: Worker,
+        handshake_done: bool,
+        run_time: Duration,
+        deadline: Instant,
+        reason: Option<String>,
+    },
+    /// Waiting before the next start.
+    Backoff { until: Instant },
 }
 
+/// An instance of the backend.
 pub(crate) struct PythonInstance {
     settings: Settings,
-    house: Rc<House>,
+    shared: Rc<SharedServices>,
+    /// The instance's name, for threads that print its output.
     label: Arc<str>,
     channels: Vec<String>,
+    /// The channels' numbers by name, while the show is configured.
     numbers: HashMap<String, u32>,
-    /// Bit 0: a source, bit 1: a target of mappings.
+    /// Per channel, bit 0: a source, bit 1: a target of mappings.
     usage: Vec<u8>,
+    /// The last input of each channel, which a restarted worker gets; NaN for none.
     inputs: Vec<f64>,
     queue: Queue,
+    /// How many queued values have been replaced by newer ones since the last report.
     replaced: u64,
     phase: Phase,
-    deaths: u32,
+    /// How many restarts in a row came soon after the start before.
+    restart_count: u32,
     faults: Faults,
-    stopping: Option<Instant>,
+    /// When a stopping worker is killed.
+    stop_deadline: Option<Instant>,
     stop_sent: bool,
-    urged: bool,
+    interrupt_sent: bool,
 }
 
 impl PythonInstance {
-    pub(crate) fn new(settings: Settings, house: Rc<House>) -> Self {
+    pub(crate) fn new(settings: Settings, shared: Rc<SharedServices>) -> Self {
         PythonInstance {
             label: settings.name.as_str().into(),
             settings,
-            house,
+            shared,
             channels: Vec::new(),
             numbers: HashMap::new(),
             usage: Vec::new(),
             inputs: Vec::new(),
-            queue: Queue::new(0, LIMIT),
+            queue: Queue::new(0, MAX_ORDERED_VALUES),
             replaced: 0,
             phase: Phase::Idle,
-            deaths: 0,
+            restart_count: 0,
             faults: Faults::default(),
-            stopping: None,
+            stop_deadline: None,
             stop_sent: false,
-            urged: false,
+            interrupt_sent: false,
         }
     }
 }
@@ -88,11 +103,11 @@ impl PythonInstance {
 impl Instance for PythonInstance {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
         if specification.is_empty() {
-            return Err(ChannelError::new("a channel needs a name")
+            return Err(ChannelError::new("expected a channel name")
                 .with_hint("write `instance.name` or `instance.module.function`"));
         }
         if specification.contains('\0') {
-            return Err(ChannelError::new("a channel's name holds no NUL"));
+            return Err(ChannelError::new("a channel name must not contain a NUL character"));
         }
         let bit = match usage {
             Usage::Source => 1,
@@ -119,15 +134,15 @@ impl Instance for PythonInstance {
     fn start(&mut self, context: &mut Context<'_>) {
         self.numbers = HashMap::new();
         self.inputs = vec![f64::NAN; self.channels.len()];
-        self.queue = Queue::new(self.channels.len(), LIMIT);
+        self.queue = Queue::new(self.channels.len(), MAX_ORDERED_VALUES);
         self.launch(context);
     }
 
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
-        if key == ROOM {
+        if key == WRITE_KEY {
             self.write(context);
         } else {
-            if let Phase::Linked(link) = &mut self.phase {
+            if let Phase::Running(link) = &mut self.phase {
                 link.closed |= readiness.closed;
                 link.drained = false;
             }
@@ -137,61 +152,66 @@ impl Instance for PythonInstance {
 
     fn timer(&mut self, context: &mut Context<'_>) {
         let now = context.now();
-        if self.stopping.is_some_and(|limit| now >= limit) {
-            if matches!(self.phase, Phase::Linked(_)) {
+        if self.stop_deadline.is_some_and(|deadline| now >= deadline) {
+            if matches!(self.phase, Phase::Running(_)) {
                 tracing::warn!(
                     instance = context.name(),
-                    "the script did not clean up within {STOP_LIMIT:?} and was ended"
+                    "the script did not clean up within {STOP_TIMEOUT:?} and was killed"
                 );
             }
-            return self.end(context);
+            return self.finish(context);
         }
-        if !self.urged && self.stopping.is_some_and(|limit| now + URGE_LEFT >= limit) {
-            self.urged = true;
-            if let Phase::Linked(link) = &self.phase
+        if !self.interrupt_sent
+            && self.stop_deadline.is_some_and(|deadline| now + INTERRUPT_LEAD >= deadline)
+        {
+            self.interrupt_sent = true;
+            if let Phase::Running(link) = &self.phase
                 && link.ready
             {
-                link.worker.urge();
+                link.worker.interrupt();
             }
         }
         match &mut self.phase {
             Phase::Idle => return,
-            Phase::Dead { .. } => return self.mourn(context),
-            Phase::Pause { until } if now >= *until => return self.launch(context),
-            Phase::Pause { .. } => {}
-            Phase::Linked(link) if !link.greeted => {
-                if now >= link.started + HELLO_LIMIT {
-                    let python = self.settings.python.to_string_lossy();
-                    let reason = format!(
-                        "`{python}` is no Python that runs here: it said nothing for {HELLO_LIMIT:?}"
-                    );
-                    return self.bury(context, Some(reason));
+            Phase::Exiting { .. } => return self.reap(context),
+            Phase::Backoff { until } if now >= *until => return self.launch(context),
+            Phase::Backoff { .. } => {}
+            Phase::Running(link) if !link.handshake_done => {
+                if now >= link.started + HANDSHAKE_TIMEOUT {
+                    let reason =
+                        self.not_an_interpreter(&format!("no response for {HANDSHAKE_TIMEOUT:?}"));
+                    return self.on_worker_exit(context, Some(reason));
                 }
             }
-            Phase::Linked(link) if !link.ready => {
-                if !link.noticed && now >= link.started + IMPORT_NOTICE {
-                    link.noticed = true;
+            Phase::Running(link) if !link.ready => {
+                if !link.import_noticed && now >= link.started + IMPORT_NOTICE_DELAY {
+                    link.import_noticed = true;
                     tracing::warn!(
                         instance = context.name(),
-                        "its modules are still being imported after {IMPORT_NOTICE:?}; \
-                         the show goes on without them"
+                        "the imports are not finished after {IMPORT_NOTICE_DELAY:?}; the show runs \
+                         without this instance until they are"
                     );
                 }
             }
-            Phase::Linked(link) => {
-                if link.asked.is_none() && link.fed.is_some_and(|fed| now >= fed + PING_DELAY) {
-                    self.ask(context);
-                } else if !link.busy && link.asked.is_some_and(|asked| now >= asked + BUSY_NOTICE) {
-                    link.busy = true;
+            Phase::Running(link) => {
+                let is_ping_due =
+                    link.unconfirmed_since.is_some_and(|since| now >= since + PING_DELAY);
+                let is_late =
+                    link.ping_sent.is_some_and(|sent| now >= sent + UNRESPONSIVE_NOTICE_DELAY);
+                if link.ping_sent.is_none() && is_ping_due {
+                    self.ping(context);
+                } else if !link.unresponsive && is_late {
+                    link.unresponsive = true;
                     tracing::warn!(
                         instance = context.name(),
-                        "the script has not answered for {BUSY_NOTICE:?} (a handler takes long, or more \
-                         comes than it can take); its values wait"
+                        "the script has not responded for {UNRESPONSIVE_NOTICE_DELAY:?} (a handler \
+                         takes long, or values arrive faster than the script handles them); new \
+                         values are queued"
                     );
                 }
             }
         }
-        self.wake(context);
+        self.schedule_timer(context);
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
@@ -207,33 +227,34 @@ impl Instance for PythonInstance {
             if self.replaced == 0 {
                 tracing::warn!(
                     instance = context.name(),
-                    "{LIMIT} values wait for the script; only the newest of each channel is kept now"
+                    "{MAX_ORDERED_VALUES} values are queued for the script; from now on only the newest \
+                     of each channel is kept"
                 );
             }
             self.replaced += replaced;
         }
-        if let Phase::Linked(link) = &mut self.phase
+        if let Phase::Running(link) = &mut self.phase
             && link.ready
-            && link.fed.is_none()
+            && link.unconfirmed_since.is_none()
         {
-            link.fed = Some(context.now());
-            if link.asked.is_none() {
-                self.wake(context);
+            link.unconfirmed_since = Some(context.now());
+            if link.ping_sent.is_none() {
+                self.schedule_timer(context);
             }
         }
         self.write(context);
-        self.expect(context);
+        self.expect_answer(context);
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
-        self.stopping = Some(context.now() + STOP_LIMIT);
+        self.stop_deadline = Some(context.now() + STOP_TIMEOUT);
         match &self.phase {
-            Phase::Linked(link) if link.greeted => {
+            Phase::Running(link) if link.handshake_done => {
                 self.write(context);
-                self.wake(context);
+                self.schedule_timer(context);
             }
-            // No script is running yet, or none any more.
-            _ => self.end(context),
+            // No script is running.
+            _ => self.finish(context),
         }
     }
 

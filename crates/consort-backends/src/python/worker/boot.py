@@ -1,12 +1,13 @@
-# The first words to an interpreter, in a Python that every version understands: say which
-# version this is, take the program and its settings from the pipe that stands in for standard
-# input, and run it. The argument is the descriptor of the pipe to the core. The first statement
-# is one at which a shell stops.
+# The first program of a worker, passed with `-c`. It reports the version of the interpreter,
+# reads the worker's program and its settings from the pipe that is its standard input, and runs
+# the program. The argument is the descriptor of the pipe to the instance. The code is valid in
+# every version of Python, so that old ones can report theirs; the first statement is a syntax
+# error for a shell, which stops there.
 (lambda: None)()
 import sys  # noqa: E402
 
 if sys.path and sys.path[0] == "":
-    # Nothing in the working directory may stand in for the standard library.
+    # A file in the working directory must not replace a module of the standard library.
     del sys.path[0]
 import os  # noqa: E402
 import struct  # noqa: E402
@@ -15,10 +16,10 @@ import struct  # noqa: E402
 def read(count):
     data = b""
     while len(data) < count:
-        more = os.read(0, min(count - len(data), 1 << 20))
-        if not more:
+        chunk = os.read(0, min(count - len(data), 1 << 20))
+        if not chunk:
             os._exit(1)
-        data += more
+        data += chunk
     return data
 
 
@@ -28,17 +29,17 @@ def boot():
     try:
         os.write(sink, struct.pack("<III", 0xFFFFFFFF, 1, version))
     except OSError:
-        text = "descriptor %d is closed: what starts this interpreter must leave it open\n"
+        text = "descriptor %d is closed; what starts this interpreter must leave it open\n"
         os.write(2, (text % sink).encode())
         os._exit(1)
     if sys.version_info < (3, 8):  # noqa: UP036
         os._exit(1)
     (size,) = struct.unpack("<I", read(4))
-    data, fields, at = read(size), [], 0
-    while at < size:
-        (length,) = struct.unpack_from("<I", data, at)
-        fields.append(data[at + 4 : at + 4 + length])
-        at += 4 + length
+    data, fields, offset = read(size), [], 0
+    while offset < size:
+        (length,) = struct.unpack_from("<I", data, offset)
+        fields.append(data[offset + 4 : offset + 4 + length])
+        offset += 4 + length
     program = {"__name__": "<consort>", "__builtins__": __builtins__}
     exec(compile(fields[0], "<consort>", "exec"), program)
     program["main"](sink, fields[1:])

@@ -1,12 +1,12 @@
-"""The worker of one instance: the `midimonster` module and the loop that serves it.
+"""The worker of one instance: the `midimonster` module and the loop that runs the handlers.
 
-It runs in an interpreter of its own and speaks with the core over two pipes, in records of
-twelve bytes: a channel's number and a value. The number CONTROL marks everything else; from
-the core its value says what is meant, to the core a kind and a length follow, then the text.
+The worker is a process of its own and communicates with the instance over two pipes, in records
+of twelve bytes: a channel's number and a value. Records with the number CONTROL are commands of
+the instance, or messages to it with a kind, a length and a text. protocol.rs has the details.
 
-The loop is written for speed: one system call fetches up to a few hundred values, what the
-handlers put out leaves together when all have run. Only modules that are already loaded or
-small are imported, because every instance pays for them.
+The loop is written for speed: one system call reads up to a few hundred values, and the outputs
+of all their handlers are written together. Imports are restricted to modules that are small or
+already loaded, because every instance pays for their time and memory.
 """
 
 import os
@@ -33,19 +33,20 @@ from time import monotonic, monotonic_ns
 
 CONTROL = 0xFFFFFFFF
 STOP, PING, WAKE = 1.0, 2.0, 3.0
-# The signal with which the core urges a worker that does not stop; no one else's.
-URGE = 40
-READY, ERROR, REPEAT, WARNING, EXIT, BYE, PONG, WAKE_ME = 2, 3, 4, 5, 6, 7, 8, 9
+# The realtime signal with which the instance interrupts a script that does not stop.
+INTERRUPT_SIGNAL = 40
+READY, ERROR, REPEAT, WARNING, EXIT, STOPPED, PONG, WAKE_REQUEST = 2, 3, 4, 5, 6, 7, 8, 9
 
-# How much is read at once, and how much output may wait while handlers run.
-BATCH = 12 * 512
-FLUSH_SIZE = 12 * 4096
-# How long output waits at most for a handler that takes its time.
+# How much is read at once, and how much output is buffered while handlers run.
+READ_BYTES = 12 * 512
+MAX_PENDING_BYTES = 12 * 4096
+# How many seconds output is held back at most while a handler runs.
 FLUSH_DELAY = 0.01
-# In seconds; poll(2) takes milliseconds in 31 bits.
-LONGEST_WAIT = 1e6
-DISTINCT_ERRORS = 256
-TEXT_LIMIT = 16_000
+# The longest wait in seconds: poll(2) takes milliseconds in 31 bits.
+MAX_POLL_SECONDS = 1e6
+MAX_DISTINCT_ERRORS = 256
+MAX_TEXT_CHARS = 16_000
+# Frames of these files are left out of tracebacks.
 OWN_FILES = ("<consort>", "<string>", "<frozen importlib")
 
 RECORD = Struct("<Id")
@@ -55,16 +56,18 @@ pack_record = RECORD.pack
 unpack_records = RECORD.iter_unpack
 
 main_thread = get_ident()
-# The pipes from the core and to it.
+# The descriptors of the pipes from the instance and to it.
 source = sink = -1
+# The reading of the monotonic clock at the start of the show, in nanoseconds.
 epoch = 0
-# A thread can be called away from what it does under a lock, to where it wants it again.
+# The locks are reentrant: a signal handler or the garbage collector can run on a thread that
+# holds one, and call a function that takes it again.
 send_lock = RLock()
 sending = False
 import_lock = RLock()
 
-# Mirrored state. `numbers` is empty until the imports are done: until then `early` collects
-# what the modules put out.
+# A copy of the instance's state. `numbers` is empty until the imports are finished; until then,
+# `early` collects the outputs of the modules.
 early = {}
 numbers = {}
 names = []
@@ -77,8 +80,9 @@ importing = True
 
 pending = bytearray()
 extend_pending = pending.extend
-# The main thread while it runs handlers: its output may wait for the end of the batch.
+# The main thread while it runs handlers: its output is held back until the end of the batch.
 busy = 0
+# The timer that calls `on_alarm` is running.
 armed = False
 current_number = -1
 intervals = []
@@ -90,7 +94,7 @@ is_child = False
 ending = False
 
 
-# ---- talking to the core ----------------------------------------------------------------------
+# ---- sending to the instance ------------------------------------------------------------------
 
 
 def flush():
@@ -101,27 +105,27 @@ def flush():
     while pending:
         with send_lock:
             if sending:
-                # The garbage collector or a signal has called this thread away from the lines
-                # below; it comes back to them.
+                # A signal handler or the garbage collector interrupted this very thread in the
+                # lines below; it continues there and writes what is pending.
                 return
             try:
                 sending = True
                 if len(pending) > PIPE_BUF:
-                    write_much()
+                    write_large()
                 else:
                     del pending[: write(sink, bytes(pending))]
             except OSError as error:
-                cut_off(error)
+                exit_if_disconnected(error)
                 raise
             finally:
                 sending = False
 
 
-def write_much():
-    """Writes what the pipe does not take at once, undisturbed by signals.
+def write_large():
+    """Writes more than PIPE_BUF bytes with all signals blocked.
 
-    Less is written whole or not at all; of this, the handler of a signal that raises would leave
-    half a record in the pipe.
+    Up to PIPE_BUF bytes are written as a whole or not at all. A larger write can be interrupted
+    by a signal, and a signal handler that raises would leave part of a record in the pipe.
     """
     mask = pthread_sigmask(SIG_BLOCK, ())
     try:
@@ -131,16 +135,16 @@ def write_much():
         pthread_sigmask(SIG_SETMASK, mask)
 
 
-def cut_off(error):
-    """Ends the process if an error means that the core cannot be spoken to."""
+def exit_if_disconnected(error):
+    """Ends the process if an error means that the pipe to the instance is closed."""
     if error.errno == EBADF:
-        os.write(2, b"the script has closed a pipe that is not its own: the one to the show\n")
+        os.write(2, b"the script closed the pipe that connects it to consort\n")
     if error.errno in (EBADF, EPIPE):
         os._exit(1)
 
 
 def on_alarm(_number, _frame):
-    """A handler may be taking its time: what it has put out so far leaves now."""
+    """Writes the pending output while a handler is still running."""
     global armed
     armed = False
     if pending and send_lock.acquire(False):
@@ -149,10 +153,10 @@ def on_alarm(_number, _frame):
 
 
 def arm():
-    """Has `on_alarm` called soon, unless the script uses that signal itself.
+    """Starts the timer that calls `on_alarm`, unless the script uses that signal itself.
 
-    The timer is not stopped when the handlers are done: starting one costs more than a batch
-    of values, so one that runs serves all batches of its time.
+    The timer is not stopped when the handlers have finished: starting it costs more than a batch
+    of values, so a running timer is used for all batches until it expires.
     """
     global armed
     if getsignal(SIGALRM) is on_alarm:
@@ -166,18 +170,18 @@ def send(kind, payload=b""):
 
 
 def warn(text):
-    send(WARNING, text[:TEXT_LIMIT].encode("utf-8", "replace"))
+    send(WARNING, text[:MAX_TEXT_CHARS].encode("utf-8", "replace"))
 
 
 def as_text(error):
     try:
         return str(error)
     except Exception:
-        return "(an error whose text cannot be had)"
+        return "(str() of this exception fails)"
 
 
 def report(where, error):
-    """Tells the core of an error: in full the first time, then only that it came again."""
+    """Reports an error to the instance: in full the first time, then only by its number."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OWN_FILES):
         trace = trace.tb_next
@@ -190,13 +194,16 @@ def report(where, error):
         key = (where, type(error), last.tb_frame.f_code.co_filename, last.tb_lineno)
     number = errors.get(key)
     if number is None:
-        if len(errors) >= DISTINCT_ERRORS:
+        if len(errors) >= MAX_DISTINCT_ERRORS:
             key = None
             number = errors.get(key)
         if number is None:
             number = errors[key] = len(errors)
-            text = describe(error, trace) if key is not None else "more kinds of errors"
-            text = f"{where[:TEXT_LIMIT]}\n{text[-TEXT_LIMIT:]}"
+            if key is not None:
+                text = describe(error, trace)
+            else:
+                text = "too many different errors; further ones are counted together"
+            text = f"{where[:MAX_TEXT_CHARS]}\n{text[-MAX_TEXT_CHARS:]}"
             send(ERROR, number.to_bytes(4, "little") + text.encode("utf-8", "replace"))
             return
     extend_pending(HEADER.pack(CONTROL, REPEAT, 4) + number.to_bytes(4, "little"))
@@ -217,7 +224,7 @@ def describe(error, trace):
 
 
 def output(name, value):
-    """Put a value from 0.0 to 1.0 out on a channel of this instance."""
+    """Output a value from 0.0 to 1.0 on a channel of this instance."""
     if value.__class__ is not float:
         value = as_float(value)
     if not 0.0 <= value <= 1.0:
@@ -229,7 +236,7 @@ def output(name, value):
     outputs[number] = value
     if number < mapped:
         extend_pending(pack_record(number, value))
-        if get_ident() != busy or len(pending) > FLUSH_SIZE:
+        if get_ident() != busy or len(pending) > MAX_PENDING_BYTES:
             flush()
         elif not armed:
             arm()
@@ -257,7 +264,7 @@ def output_unknown(name, value):
 
 
 def inputvalue(name):
-    """The last value that came in on a channel, None if there is no such channel."""
+    """The last value that arrived on a channel, None if there is no such channel."""
     check_name(name)
     if importing:
         return 0.0 if name in early else None
@@ -266,7 +273,7 @@ def inputvalue(name):
 
 
 def outputvalue(name):
-    """The last value put out on a channel, None if there is no such channel."""
+    """The last value output on a channel, None if there is no such channel."""
     check_name(name)
     if importing:
         return early.get(name)
@@ -275,7 +282,7 @@ def outputvalue(name):
 
 
 def current():
-    """The channel whose handler is running, None elsewhere."""
+    """The channel whose handler is running, otherwise None."""
     return names[current_number] if current_number >= 0 and get_ident() == busy else None
 
 
@@ -285,15 +292,15 @@ def timestamp():
 
 
 def channels():
-    """The names of the channels: those created by imports, then the mapped ones."""
+    """The names of the channels: those that imports created, then the mapped ones."""
     return list(early) if importing else list(order)
 
 
 def interval(function, milliseconds):
-    """Call a function every so many milliseconds, in steps of 10; 0 cancels."""
+    """Call a function periodically, in steps of 10 milliseconds; 0 cancels."""
     global next_tick
     if not callable(function):
-        raise TypeError("interval() needs a function")
+        raise TypeError("interval() expects a function")
     if not isinstance(milliseconds, int):
         raise TypeError("the interval must be an int, in milliseconds")
     if milliseconds < 0:
@@ -317,9 +324,9 @@ def interval(function, milliseconds):
 
 
 def manage(function, socket):
-    """Call function(socket) whenever there is something to read; None ends that."""
+    """Call function(socket) whenever the socket is readable; None as function cancels."""
     if socket is None or (function is not None and not callable(function)):
-        raise TypeError("manage() needs a function or None, and something with a fileno()")
+        raise TypeError("manage() expects a function or None, and an object with a fileno() method")
     if function is None:
         for descriptor, entry in list(managed.items()):
             if entry[0] is socket:
@@ -327,7 +334,7 @@ def manage(function, socket):
                 return
     descriptor = descriptor_of(socket)
     if descriptor < 0:
-        raise TypeError("manage() needs an open socket, pipe or file")
+        raise TypeError("manage() expects an open socket, pipe or file")
     if function is None:
         managed.pop(descriptor, None)
         return
@@ -342,19 +349,21 @@ def manage(function, socket):
 
 
 def descriptor_of(socket):
-    """The descriptor of a socket, pipe or file; -1 for one that is closed."""
+    """The descriptor of a socket, pipe or file; -1 if it is closed."""
     fileno = getattr(socket, "fileno", None)
     if fileno is None:
-        raise TypeError(f"manage() needs something with a fileno(), not {type(socket).__name__}")
+        kind = type(socket).__name__
+        raise TypeError(f"manage() expects an object with a fileno() method, not {kind}")
     try:
         descriptor = fileno()
     except Exception:
-        # Wrappers of sockets raise all kinds of things when they are closed.
+        # Objects that wrap sockets raise various exceptions when they are closed.
         return -1
     return descriptor if isinstance(descriptor, int) else -1
 
 
 def identity(descriptor):
+    """What distinguishes an open file from a later one with the same descriptor."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -363,25 +372,25 @@ def identity(descriptor):
 
 
 def cleanup_handler(function):
-    """Call a function when the show ends; returns the one that was there before."""
+    """Call a function when the show ends; returns the previous one."""
     global cleanup
     if function is not None and not callable(function):
-        raise TypeError("cleanup_handler() needs a function or None")
-    before, cleanup = cleanup, function
-    return before
+        raise TypeError("cleanup_handler() expects a function or None")
+    previous, cleanup = cleanup, function
+    return previous
 
 
 def wake_main():
-    """Intervals and sockets are served by the main thread: get it out of its wait."""
+    """Makes the main thread return from `poll`: it serves the intervals and sockets."""
     if get_ident() != main_thread and not importing:
-        send(WAKE_ME)
+        send(WAKE_REQUEST)
 
 
 # ---- loading ----------------------------------------------------------------------------------
 
 
 def load(name, path):
-    """Imports a module by its name, or by the path of its source."""
+    """Imports a module by name, or from the path of its source."""
     if not path:
         __import__(name)
         return
@@ -394,14 +403,14 @@ def load(name, path):
         if origin and os.path.realpath(origin) == os.path.realpath(path):
             return
         raise ImportError(
-            f"there is another module of that name already ({origin or 'built in'}): rename {path}"
+            f"another module `{name}` is already loaded ({origin or 'built in'}); rename {path}"
         )
     folder, file = os.path.split(path)
-    within = [folder] if file == "__init__.py" else None
-    if not within and folder not in sys.path:
-        # The last place: its neighbours are found, and nothing that was found before is hidden.
+    locations = [folder] if file == "__init__.py" else None
+    if not locations and folder not in sys.path:
+        # The folder is appended, so that other files in it are found but hide nothing.
         sys.path.append(folder)
-    spec = external.spec_from_file_location(name, path, submodule_search_locations=within)
+    spec = external.spec_from_file_location(name, path, submodule_search_locations=locations)
     module = bootstrap.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -412,11 +421,12 @@ def load(name, path):
 
 
 def load_all(modules, directory):
+    """Imports the modules, with the configuration's folder as working directory."""
     loaded, start = {}, None
     try:
         start = os.getcwd()
     except OSError as error:
-        warn(f"there is no working directory to return to after the imports: {error}")
+        warn(f"cannot return to the working directory after the imports: {error}")
     os.chdir(directory)
     for name, path in modules:
         try:
@@ -425,10 +435,10 @@ def load_all(modules, directory):
                 name = name.partition(".")[0]
             loaded[name] = sys.modules.get(name)
         except SystemExit as error:
-            code = "" if error.code is None else as_text(error.code)[:TEXT_LIMIT]
+            code = "" if error.code is None else as_text(error.code)[:MAX_TEXT_CHARS]
             leave(EXIT, (f"{name}\0{code}").encode("utf-8", "replace"))
         except BaseException as error:
-            report(f"the module `{name}` cannot be imported", error)
+            report(f"cannot import module `{name}`", error)
         if is_child:
             leave_child()
     if start is not None:
@@ -437,53 +447,54 @@ def load_all(modules, directory):
 
 
 def resolve(name, loaded):
-    """The handler that a dotted name stands for, and why there is none."""
+    """The handler with a dotted name and None, or None and the reason why there is none."""
     path = name.rpartition(".")[0]
     while path not in loaded:
         path = path.rpartition(".")[0]
         if not path:
-            head = name.partition(".")[0]
-            return None, f"there is no module `{head}` in this instance"
-    at = loaded[path]
-    file = getattr(at, "__file__", None) or "the module"
+            top_name = name.partition(".")[0]
+            return None, f"this instance has no module `{top_name}`"
+    target = loaded[path]
+    file = getattr(target, "__file__", None) or "the module"
     rest = name[len(path) + 1 :]
     for part in rest.split("."):
         path += "." + part
         try:
-            at = getattr(at, part)
+            target = getattr(target, part)
         except AttributeError:
             if path not in sys.modules:
-                return None, f"{file} has no `{rest}`"
-            at = sys.modules[path]
+                return None, f"{file} does not define `{rest}`"
+            target = sys.modules[path]
         except BaseException as error:
-            report(f"looking for the handler `{name}`", error)
-            return None, "looking for it failed"
-    if not callable(at):
-        return None, f"it is no function but {type(at).__name__}"
-    return at, None
+            report(f"cannot look up the handler `{name}`", error)
+            return None, "looking it up raised an exception"
+    if not callable(target):
+        return None, f"expected a function, found an object of type `{type(target).__name__}`"
+    return target, None
 
 
 def resolve_all(loaded, default_handler, usage):
+    """Looks up the handlers of all mapped channels and warns of those that are missing."""
     default = None
     if default_handler:
-        default, why = (
+        default, reason = (
             resolve(default_handler, loaded)
             if "." in default_handler
-            else (None, f"it needs its module in front: `module.{default_handler}`")
+            else (None, f"expected `MODULE.{default_handler}`")
         )
         if default is None:
-            warn(f"the default handler `{default_handler}` is not there: {why}")
+            warn(f"cannot use the default handler `{default_handler}`: {reason}")
     for number, name in enumerate(names[:mapped]):
         if "." not in name:
             handlers[number] = default
         elif usage[number] & 2:
-            handlers[number], why = resolve(name, loaded)
+            handlers[number], reason = resolve(name, loaded)
             if handlers[number] is None:
-                warn(f"the handler `{name}` is not there: {why}")
+                warn(f"cannot use the handler `{name}`: {reason}")
 
 
 def finish_imports(mapped_names):
-    """From here on outputs go to the core; returns what the imports have put out."""
+    """Numbers the channels and sends what the imports output; later outputs are sent at once."""
     global importing, mapped
     with import_lock:
         mapped = len(mapped_names)
@@ -510,7 +521,7 @@ def finish_imports(mapped_names):
 
 
 def tick(now):
-    """Calls the intervals that are due; ticks that were missed count once."""
+    """Calls the interval functions that are due; several missed calls count as one."""
     global next_tick
     for entry in list(intervals):
         function, seconds, due = entry
@@ -520,7 +531,7 @@ def tick(now):
         try:
             function()
         except BaseException as error:
-            failed(f"an interval's function `{name_of(function)}`", error)
+            handle_failure(f"the interval function `{name_of(function)}`", error)
         if is_child:
             leave_child()
     next_tick = min((entry[2] for entry in intervals), default=0.0)
@@ -531,18 +542,19 @@ def name_of(function):
 
 
 class ShowEnded(SystemExit):
-    """Raised in what still runs a while after the show was stopped."""
+    """Raised in a handler that is still running some time after the show was stopped."""
 
     __module__ = "builtins"
 
 
-def on_urge(_number, _frame):
-    """What the main thread is doing gives way to the clean-up handler."""
+def on_interrupt(_number, _frame):
+    """Interrupts what the main thread is doing, so that the cleanup handler can run."""
     if not ending:
-        raise ShowEnded("the show ends")
+        raise ShowEnded("the show is stopping")
 
 
-def failed(where, error):
+def handle_failure(where, error):
+    """Handles an exception that code of the script raised; `where` is its description."""
     if is_child:
         leave_child(error)
     if isinstance(error, ShowEnded):
@@ -552,18 +564,19 @@ def failed(where, error):
 
 
 def leave_child(error=None):
-    """A process that a handler made with fork has come back here: it has no place in the show."""
+    """Ends a forked process that has returned from its handler: it cannot serve the instance."""
     code = 1
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     else:
-        text = "a process made with os.fork() came back from its handler and was ended\n"
+        text = "a process created by os.fork() returned from its handler and was ended\n"
         os.write(2, text.encode())
     flush_files()
     os._exit(code)
 
 
 def after_fork():
+    """Disconnects a forked process from the instance."""
     global is_child
     is_child = True
     pending.clear()
@@ -580,19 +593,20 @@ def flush_files():
 
 
 def leave(kind, payload=b""):
-    """The end: says goodbye, without waiting for threads."""
+    """Sends a last message and exits without waiting for threads."""
     import atexit
 
     try:
         atexit._run_exitfuncs()
     except BaseException as error:
-        report("an exit function failed", error)
+        report("an atexit function failed", error)
     flush_files()
     send(kind, payload)
     os._exit(0)
 
 
 def stop():
+    """Runs the cleanup handler and exits."""
     global current_number, ending
     ending = True
     current_number = -1
@@ -600,17 +614,18 @@ def stop():
         try:
             cleanup()
         except BaseException as error:
-            failed(f"the clean-up handler `{name_of(cleanup)}`", error)
+            handle_failure(f"the cleanup handler `{name_of(cleanup)}`", error)
     flush()
-    leave(BYE)
+    leave(STOPPED)
 
 
-def control(value):
+def handle_command(value):
+    """Handles a command of the instance; WAKE has no effect beyond its arrival."""
     global armed
     if value == STOP:
         stop()
     elif value == PING:
-        # A script that used the timer meanwhile has ended ours without a call of `on_alarm`.
+        # A script that used the timer itself has cancelled ours without a call of `on_alarm`.
         armed = armed and getitimer(ITIMER_REAL)[0] > 0
         send(PONG)
 
@@ -622,7 +637,7 @@ def dispatch(records):
         for number, value in unpack_records(records):
             if number == CONTROL:
                 current_number = -1
-                control(value)
+                handle_command(value)
                 continue
             handler = handlers[number]
             if handler is None:
@@ -632,7 +647,7 @@ def dispatch(records):
             try:
                 handler(value)
             except BaseException as error:
-                failed(f"the handler of `{names[number]}`", error)
+                handle_failure(f"the handler of `{names[number]}`", error)
             inputs[number] = value
             if is_child:
                 leave_child()
@@ -644,15 +659,19 @@ def dispatch(records):
 
 
 def warn_closed(entry):
+    """Warns of an object whose descriptor was closed or replaced while it was managed."""
     warn(
-        f"a {type(entry[0]).__name__} was closed while it was managed: its handler "
-        f"`{name_of(entry[1])}` is dropped "
-        "(call manage(None, socket) before closing it)"
+        f"a {type(entry[0]).__name__} was closed while it was managed; its handler "
+        f"`{name_of(entry[1])}` was removed (call manage(None, socket) before closing it)"
     )
 
 
 def poll_managed(poller):
-    """Waits for values, sockets and intervals; returns what is ready and was waited for."""
+    """Waits for values, sockets or the next interval.
+
+    Returns descriptor, events and `managed` entry of everything that is ready. The entry is the
+    one that was waited for: a handler can replace it before the result is used.
+    """
     wanted = {source}
     for descriptor, entry in list(managed.items()):
         if descriptor_of(entry[0]) != descriptor or identity(descriptor) != entry[2]:
@@ -669,14 +688,15 @@ def poll_managed(poller):
     watched.update(wanted)
     timeout = None
     if intervals:
-        timeout = min(max(0.0, next_tick - monotonic()), LONGEST_WAIT) * 1000
+        timeout = min(max(0.0, next_tick - monotonic()), MAX_POLL_SECONDS) * 1000
     return [(number, events, managed.get(number)) for number, events in poller.poll(timeout)]
 
 
 watched = set()
 
 
-def serve(descriptor, events, entry):
+def call_socket_handler(descriptor, events, entry):
+    """Calls the handler of a readable socket, unless another handler has cancelled it."""
     if entry is None or managed.get(descriptor) is not entry:
         return
     if events & POLLNVAL:
@@ -686,13 +706,17 @@ def serve(descriptor, events, entry):
     try:
         entry[1](entry[0])
     except BaseException as error:
-        failed(f"the socket handler `{name_of(entry[1])}`", error)
+        handle_failure(f"the socket handler `{name_of(entry[1])}`", error)
     if is_child:
         leave_child()
 
 
-def interrupted(error):
-    """An error that no handler has raised: one of a signal's handler is told; others end it."""
+def handle_loop_exception(error):
+    """Handles an exception outside of handlers.
+
+    A signal handler of the script raised it, or the interrupt signal; it is reported. An
+    exception of the worker itself is fatal.
+    """
     if is_child:
         leave_child(error)
     if isinstance(error, ShowEnded):
@@ -702,18 +726,19 @@ def interrupted(error):
         last = last.tb_next
     if last.tb_frame.f_code.co_filename == "<consort>":
         if isinstance(error, OSError):
-            cut_off(error)
-        report("the script cannot be served any more", error)
+            exit_if_disconnected(error)
+        report("internal error of the worker", error)
         os._exit(1)
-    failed("the handler of a signal", error)
+    handle_failure("a signal handler", error)
 
 
 def run():
-    """Serves the instance until the core says stop or is gone."""
+    """Serves the instance until it sends STOP or closes the pipe."""
     global busy
-    buffer = bytearray(BATCH)
+    buffer = bytearray(READ_BYTES)
     view = memoryview(buffer)
     whole = (view,)
+    # Part of a record that a read ended with, and its length.
     tail, rest = b"", 0
     poller = make_poll()
     readv = os.readv
@@ -745,17 +770,18 @@ def run():
                     busy = main_thread
                 for descriptor, events, entry in ready:
                     if descriptor != source:
-                        serve(descriptor, events, entry)
+                        call_socket_handler(descriptor, events, entry)
                 if intervals:
                     now = monotonic()
                     if now >= next_tick:
                         tick(now)
         except BaseException as error:
-            interrupted(error)
+            handle_loop_exception(error)
 
 
 def make_module():
-    module = type(sys)("midimonster", "The show, as a script sees it.")
+    """Creates the module `midimonster`."""
+    module = type(sys)("midimonster", "The interface of a script to the show.")
     for function in (
         output,
         inputvalue,
@@ -777,20 +803,22 @@ def split(field):
 
 
 def main(output, fields):
-    """Takes the settings (see `Setup::encode` in protocol.rs), imports and serves."""
+    """Reads the settings (see `Setup::encode` in protocol.rs), imports the modules and runs."""
     global source, sink, epoch
-    start = sys.modules["__main__"].__dict__
-    for name in [name for name in start if not name.startswith("__")]:
-        del start[name]
+    # Remove the names that boot.py defined in the module `__main__`.
+    boot_names = sys.modules["__main__"].__dict__
+    for name in [name for name in boot_names if not name.startswith("__")]:
+        del boot_names[name]
     source, sink = os.dup(0), output
     os.set_inheritable(sink, False)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    empty_input = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty_input, 0)
+    os.close(empty_input)
     os.register_at_fork(after_in_child=after_fork)
     signal(SIGALRM, on_alarm)
-    signal(URGE, on_urge)
-    # Ignored until now; unlike that, a handler is not inherited by the programs a script starts.
+    signal(INTERRUPT_SIGNAL, on_interrupt)
+    # The signal was ignored until now. Programs that a script starts would inherit that, but not
+    # a handler.
     signal(SIGINT, lambda _number, _frame: None)
     epoch = int(fields[0])
     directory = os.fsdecode(fields[1])

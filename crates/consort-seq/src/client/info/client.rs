@@ -1,11 +1,11 @@
-//! Clients, their memory, and the sequencer as a whole.
+//! Information about clients, their pools, and the sequencer.
 
 use std::fmt;
 
 use crate::event::EventType;
 use crate::raw::{self, client_filter, client_type, midi_version};
 
-/// What a client is.
+/// The kind of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientType {
@@ -13,12 +13,12 @@ pub enum ClientType {
     User,
     /// A driver.
     Kernel,
-    /// Another number of the kernel's.
+    /// Any other number.
     Other(i32),
 }
 
 impl ClientType {
-    /// From the kernel's number.
+    /// Converts the kernel's number.
     #[must_use]
     pub const fn from_raw(number: i32) -> Self {
         match number {
@@ -39,11 +39,11 @@ impl ClientType {
     }
 }
 
-/// How the sequencer is reached, as `snd_seq_type` says it.
+/// The kind of access to the sequencer, as `snd_seq_type` returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SequencerType {
-    /// Through the kernel, or embedded in this process: the only way there is here.
+    /// Through the kernel, or embedded in this process. This library has no other.
     Hardware = 0,
     /// Through shared memory.
     SharedMemory = 1,
@@ -51,7 +51,7 @@ pub enum SequencerType {
     Internet = 2,
 }
 
-/// Which MIDI a client speaks.
+/// The MIDI version of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum MidiVersion {
@@ -62,7 +62,7 @@ pub enum MidiVersion {
     Ump1,
     /// Universal MIDI Packets, MIDI 2.0 protocol.
     Ump2,
-    /// Another number of the kernel's.
+    /// Any other number.
     Other(u32),
 }
 
@@ -86,7 +86,7 @@ impl MidiVersion {
     }
 }
 
-/// A set of event types: those that a client lets in.
+/// A set of event types: those that a client accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct EventFilter([u8; 32]);
 
@@ -102,7 +102,7 @@ impl EventFilter {
         self.0[event_type.0 as usize / 8] |= 1 << (event_type.0 % 8);
     }
 
-    /// Takes a type out.
+    /// Removes a type.
     pub const fn remove(&mut self, event_type: EventType) {
         self.0[event_type.0 as usize / 8] &= !(1 << (event_type.0 % 8));
     }
@@ -113,7 +113,7 @@ impl EventFilter {
         self.0[event_type.0 as usize / 8] & (1 << (event_type.0 % 8)) != 0
     }
 
-    /// The types in the set, by number.
+    /// The types in the set, sorted by number.
     pub fn iter(&self) -> impl Iterator<Item = EventType> + '_ {
         (0..=255).map(EventType).filter(|event_type| self.contains(*event_type))
     }
@@ -124,7 +124,7 @@ impl EventFilter {
         &self.0
     }
 
-    /// From the kernel's bitmap.
+    /// Converts the kernel's bitmap.
     #[must_use]
     pub const fn from_bitmap(bitmap: [u8; 32]) -> Self {
         Self(bitmap)
@@ -147,50 +147,51 @@ impl fmt::Debug for EventFilter {
     }
 }
 
-/// A client (`struct snd_seq_client_info`).
+/// Information about a client (`struct snd_seq_client_info`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientInfo {
-    /// Its number.
+    /// The client's number.
     pub client_id: u8,
-    /// What it is.
+    /// The kind of the client.
     pub client_type: ClientType,
-    /// Its name, at most 63 bytes.
+    /// The client's name, at most 63 bytes.
     pub name: String,
-    /// Whether it takes broadcast events.
+    /// Whether the client accepts broadcast events.
     pub broadcast_filter: bool,
-    /// Whether it gets queued events back that could not be delivered.
+    /// Whether queued events that cannot be delivered are returned to the client.
     pub error_bounce: bool,
-    /// The event types that it lets in; `None`: all.
+    /// The event types that the client accepts; `None` for all.
     pub event_filter: Option<EventFilter>,
-    /// Number of its ports (read-only).
+    /// Number of the client's ports (read-only).
     pub num_ports: u32,
-    /// Events that it lost because its input was full.
+    /// Number of events that were lost because the client's input was full.
     pub event_lost: u32,
-    /// Sound card of a driver's client (read-only).
+    /// Sound card of a client that belongs to a driver (read-only).
     pub card_id: Option<i32>,
-    /// Process of a user client, or rather the thread that opened it (read-only).
+    /// The thread that opened a user client (read-only).
     pub pid: Option<i32>,
-    /// Which MIDI it speaks (Linux 6.5 and later). Clients of this library are
+    /// The client's MIDI version (Linux 6.5 and later). Clients of this library are
     /// [`MidiVersion::Legacy`]; the others are for the raw interface.
     pub midi_version: MidiVersion,
-    /// Whether it takes Universal MIDI Packets unconverted (Linux 6.5 and later).
+    /// Whether the client receives Universal MIDI Packets unconverted (Linux 6.5 and later).
     pub no_convert: bool,
-    /// UMP groups that are let in, a bit each (Linux 6.7 and later).
+    /// The UMP groups that the client accepts, one bit each (Linux 6.7 and later).
     pub group_filter: u32,
-    /// Filter flags that have no field here, and the multicast bitmap, as the kernel has them.
+    /// The filter flags that have no field here, and the multicast bitmap, in the kernel's form.
     pub other_filter: (u32, [u8; 8]),
 }
 
+/// The filter flags that have fields of their own in [`ClientInfo`].
 const NAMED_FILTERS: u32 = client_filter::BROADCAST
     | client_filter::BOUNCE
     | client_filter::USE_EVENT
     | client_filter::NO_CONVERT;
 
 impl ClientInfo {
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::ClientInfo) -> Self {
-        let known = |number: i32| (number >= 0).then_some(number);
+        let non_negative = |number: i32| (number >= 0).then_some(number);
         let uses_filter = raw.filter & client_filter::USE_EVENT != 0;
         Self {
             client_id: raw.client as u8,
@@ -201,8 +202,8 @@ impl ClientInfo {
             event_filter: uses_filter.then_some(EventFilter(raw.event_filter)),
             num_ports: raw.port_count.max(0) as u32,
             event_lost: raw.lost_events.max(0) as u32,
-            card_id: known(raw.card),
-            pid: known(raw.pid),
+            card_id: non_negative(raw.card),
+            pid: non_negative(raw.pid),
             midi_version: MidiVersion::from_raw(raw.midi_version),
             no_convert: raw.filter & client_filter::NO_CONVERT != 0,
             group_filter: raw.group_filter,
@@ -210,7 +211,7 @@ impl ClientInfo {
         }
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::ClientInfo {
         let mut raw = raw::ClientInfo {
@@ -250,26 +251,27 @@ impl fmt::Display for ClientInfo {
     }
 }
 
-/// A client's memory in the sequencer, in cells of 28 bytes (`struct snd_seq_client_pool`). An
-/// event takes one cell, and one more for each 28 bytes of variable data.
+/// A client's event memory in the sequencer, in cells of 28 bytes
+/// (`struct snd_seq_client_pool`). An event uses one cell, and one more for each 28 bytes of
+/// variable data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClientPool {
-    /// The client.
+    /// The client's number.
     pub client_id: u8,
     /// Cells for output, 1 to 2000.
     pub output_pool: u32,
     /// Cells for input, 1 to 2000.
     pub input_pool: u32,
-    /// Free output cells from which the client counts as writable.
+    /// Number of free output cells from which on the client counts as writable.
     pub output_room: u32,
-    /// Free output cells (read-only).
+    /// Number of free output cells (read-only).
     pub output_free: u32,
-    /// Free input cells (read-only).
+    /// Number of free input cells (read-only).
     pub input_free: u32,
 }
 
 impl ClientPool {
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::ClientPool) -> Self {
         Self {
@@ -282,7 +284,7 @@ impl ClientPool {
         }
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::ClientPool {
         raw::ClientPool {
@@ -297,25 +299,25 @@ impl ClientPool {
     }
 }
 
-/// Limits and use of the sequencer (`struct snd_seq_system_info`).
+/// Limits of the sequencer, and how much of them is in use (`struct snd_seq_system_info`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SystemInfo {
-    /// Most queues.
+    /// Maximum number of queues.
     pub queues: u32,
-    /// Most clients.
+    /// Maximum number of clients.
     pub clients: u32,
-    /// Most ports a client.
+    /// Maximum number of ports per client.
     pub ports: u32,
-    /// Most channels a port.
+    /// Maximum number of channels per port.
     pub channels: u32,
-    /// Clients now.
+    /// Current number of clients.
     pub cur_clients: u32,
-    /// Queues now.
+    /// Current number of queues.
     pub cur_queues: u32,
 }
 
 impl SystemInfo {
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::SystemInfo) -> Self {
         Self {

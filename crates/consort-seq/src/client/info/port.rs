@@ -1,4 +1,4 @@
-//! Ports and connections.
+//! Information about ports and connections.
 
 use std::fmt;
 
@@ -8,47 +8,47 @@ use crate::event::Address;
 use crate::raw::{self, port_flag, query_type, subscription_flag};
 
 bitflags! {
-    /// What may be done with a port (`SNDRV_SEQ_PORT_CAP_*`).
+    /// Capabilities of a port: what other clients may do with it (`SNDRV_SEQ_PORT_CAP_*`).
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
     pub struct PortCaps: u32 {
-        /// Events can be read from it.
+        /// Events can be read from the port.
         const READ = 1 << 0;
-        /// Events can be written to it.
+        /// Events can be written to the port.
         const WRITE = 1 << 1;
-        /// For synchronised reading; the kernel does nothing with it.
+        /// For synchronised reading; the kernel ignores it.
         const SYNC_READ = 1 << 2;
-        /// For synchronised writing; the kernel does nothing with it.
+        /// For synchronised writing; the kernel ignores it.
         const SYNC_WRITE = 1 << 3;
-        /// Reading and writing belong together.
+        /// The port supports both directions.
         const DUPLEX = 1 << 4;
-        /// Others may connect from it.
+        /// Other clients may connect the port as a sender.
         const SUBS_READ = 1 << 5;
-        /// Others may connect to it.
+        /// Other clients may connect the port as a destination.
         const SUBS_WRITE = 1 << 6;
-        /// Only its owner may connect it.
+        /// Only the port's owner may connect it.
         const NO_EXPORT = 1 << 7;
-        /// Not active at present (Linux 6.5 and later).
+        /// The port is inactive at present (Linux 6.5 and later).
         const INACTIVE = 1 << 8;
-        /// The UMP endpoint's port (Linux 6.5 and later).
+        /// The port of a UMP endpoint (Linux 6.5 and later).
         const UMP_ENDPOINT = 1 << 9;
         const _ = !0;
     }
 }
 
-/// Capabilities of a port that others read from.
+/// Capabilities of a port that other clients read from.
 pub const READ_PORT: PortCaps = PortCaps::READ.union(PortCaps::SUBS_READ);
-/// Capabilities of a port that others write to.
+/// Capabilities of a port that other clients write to.
 pub const WRITE_PORT: PortCaps = PortCaps::WRITE.union(PortCaps::SUBS_WRITE);
 /// Capabilities of a port for both directions.
 pub const RW_PORT: PortCaps = READ_PORT.union(WRITE_PORT);
 
 bitflags! {
-    /// What a port leads to (`SNDRV_SEQ_PORT_TYPE_*`).
+    /// The type of a port: what is behind it (`SNDRV_SEQ_PORT_TYPE_*`).
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
     pub struct PortType: u32 {
         /// Specific to the hardware.
         const SPECIFIC = 1 << 0;
-        /// Understands MIDI.
+        /// Supports MIDI.
         const MIDI_GENERIC = 1 << 1;
         /// General MIDI.
         const MIDI_GM = 1 << 2;
@@ -62,19 +62,19 @@ bitflags! {
         const MIDI_GM2 = 1 << 6;
         /// Universal MIDI Packets (Linux 6.5 and later).
         const MIDI_UMP = 1 << 7;
-        /// A synthesizer that does not understand MIDI.
+        /// A synthesizer without MIDI support.
         const SYNTH = 1 << 10;
-        /// Samples can be loaded.
+        /// A synthesizer to which samples can be downloaded.
         const DIRECT_SAMPLE = 1 << 11;
-        /// Samples can be loaded at any time.
+        /// A synthesizer to which samples can be downloaded at any time.
         const SAMPLE = 1 << 12;
         /// A hardware device.
         const HARDWARE = 1 << 16;
-        /// A program.
+        /// Implemented in software.
         const SOFTWARE = 1 << 17;
-        /// Makes sound.
+        /// Generates sound.
         const SYNTHESIZER = 1 << 18;
-        /// Leads to other devices.
+        /// Connects to other devices.
         const PORT = 1 << 19;
         /// An application.
         const APPLICATION = 1 << 20;
@@ -87,38 +87,38 @@ impl PortType {
     pub const ANY: PortType = PortType::empty();
 }
 
-/// A port (`struct snd_seq_port_info`).
+/// Information about a port (`struct snd_seq_port_info`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PortInfo {
-    /// Number of its client.
+    /// Number of the port's client.
     pub client_id: u8,
     /// Number of the port.
     pub port_id: u8,
     /// Name of the port, at most 63 bytes.
     pub name: String,
-    /// Name of the client, where it is known (`list_ports`, `find_port`).
+    /// Name of the client. Only `list_ports` and `find_port` fill it in.
     pub client_name: Option<String>,
-    /// What may be done with it.
+    /// What other clients may do with the port.
     pub capability: PortCaps,
-    /// What it leads to.
+    /// The type of the port.
     pub port_type: PortType,
-    /// MIDI channels.
+    /// Number of MIDI channels.
     pub midi_channels: u32,
-    /// MIDI voices.
+    /// Number of MIDI voices.
     pub midi_voices: u32,
-    /// Synthesizer voices.
+    /// Number of synthesizer voices.
     pub synth_voices: u32,
-    /// Connections from it (read-only).
+    /// Number of connections from the port (read-only).
     pub read_use: u32,
-    /// Connections to it (read-only).
+    /// Number of connections to the port (read-only).
     pub write_use: u32,
-    /// Whether the port is to be created with exactly `port_id`.
+    /// Whether a new port must have the number `port_id`.
     pub port_specified: bool,
-    /// Whether arriving events are stamped.
+    /// Whether arriving events are time-stamped.
     pub timestamping: bool,
-    /// Whether they are stamped with real time, else with ticks.
+    /// Whether the stamps are real time; otherwise they are ticks.
     pub timestamp_real: bool,
-    /// The queue whose time they are stamped with.
+    /// The queue from which the stamps are taken.
     pub timestamp_queue_id: u8,
     /// Direction (Linux 6.5 and later): 0 unknown, 1 input, 2 output, 3 both.
     pub direction: u8,
@@ -133,7 +133,7 @@ impl PortInfo {
         Address::new(self.client_id, self.port_id)
     }
 
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::PortInfo) -> Self {
         Self::with_client_name(raw, None)
@@ -162,7 +162,7 @@ impl PortInfo {
         }
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::PortInfo {
         let mut raw = raw::PortInfo {
@@ -198,7 +198,7 @@ impl From<&PortInfo> for Address {
 }
 
 impl fmt::Display for PortInfo {
-    /// `128:0 client:port`, or without the client's name where it is not known.
+    /// `128:0 client:port`, or `128:0 port` if the client's name is not filled in.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.client_name {
             Some(client) => write!(formatter, "{} {client}:{}", self.address(), self.name),
@@ -207,41 +207,41 @@ impl fmt::Display for PortInfo {
     }
 }
 
-/// How two ports are to be connected.
+/// Options of a connection between two ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SubscribeOptions {
-    /// The queue whose time stamps the events; used with `time_update`.
+    /// The queue from which time stamps are taken; used with `time_update`.
     pub queue: Option<u8>,
-    /// No other connection may share the ports.
+    /// Whether the ports accept no other connection.
     pub exclusive: bool,
-    /// Events are stamped on their way.
+    /// Whether events are time-stamped when they are delivered.
     pub time_update: bool,
-    /// They are stamped with real time, else with ticks.
+    /// Whether the stamps are real time; otherwise they are ticks.
     pub time_real: bool,
 }
 
 impl SubscribeOptions {
-    /// A plain connection.
+    /// A shared connection without time stamps.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// No other connection may share the ports.
+    /// Makes the connection exclusive: the ports accept no other.
     #[must_use]
     pub const fn exclusive(mut self) -> Self {
         self.exclusive = true;
         self
     }
 
-    /// Events are stamped on their way with the ticks of `queue`.
+    /// Stamps events with the ticks of `queue` when they are delivered.
     #[must_use]
     pub fn stamp_ticks(mut self, queue: impl Into<u8>) -> Self {
         (self.queue, self.time_update, self.time_real) = (Some(queue.into()), true, false);
         self
     }
 
-    /// Events are stamped on their way with the real time of `queue`.
+    /// Stamps events with the real time of `queue` when they are delivered.
     #[must_use]
     pub fn stamp_real_time(mut self, queue: impl Into<u8>) -> Self {
         (self.queue, self.time_update, self.time_real) = (Some(queue.into()), true, true);
@@ -276,7 +276,7 @@ fn subscription_bits(exclusive: bool, time_update: bool, time_real: bool) -> u32
         | bit(time_real, subscription_flag::TIME_REAL)
 }
 
-/// Which subscribers of a port are asked for.
+/// Which subscribers of a port to query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum SubscriptionQueryType {
     /// Those that read from the port.
@@ -286,37 +286,37 @@ pub enum SubscriptionQueryType {
     Write = 1,
 }
 
-/// A connection of a port, as question and as answer (`struct snd_seq_query_subs`).
+/// A query for one connection of a port, and its answer (`struct snd_seq_query_subs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SubscriptionQuery {
-    /// The port whose connections are asked for.
+    /// The port whose connections are queried.
     pub root: Address,
-    /// Which of them.
+    /// Whether to query the readers or the writers.
     pub query_type: SubscriptionQueryType,
-    /// Which one, from 0.
+    /// The index of the connection, from 0.
     pub index: u32,
-    /// How many there are (answer).
+    /// Number of connections (answer).
     pub num_subs: u32,
     /// The other port (answer).
     pub addr: Address,
     /// Queue of the time stamps (answer).
     pub queue_id: u8,
-    /// Whether it is exclusive (answer).
+    /// Whether the connection is exclusive (answer).
     pub exclusive: bool,
-    /// Whether events are stamped (answer).
+    /// Whether events are time-stamped (answer).
     pub time_update: bool,
-    /// Whether they are stamped with real time (answer).
+    /// Whether the stamps are real time; otherwise they are ticks (answer).
     pub time_real: bool,
 }
 
 impl SubscriptionQuery {
-    /// The question for connection `index` of `root`.
+    /// The query for connection `index` of `root`.
     #[must_use]
     pub fn new(root: impl Into<Address>, query_type: SubscriptionQueryType, index: u32) -> Self {
         Self { root: root.into(), query_type, index, ..Self::default() }
     }
 
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::QuerySubscribers) -> Self {
         Self {
@@ -335,7 +335,7 @@ impl SubscriptionQuery {
         }
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::QuerySubscribers {
         raw::QuerySubscribers {

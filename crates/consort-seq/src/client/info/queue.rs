@@ -1,31 +1,31 @@
-//! Queues: information, status, tempo and timer.
+//! Information, status, tempo and timer of queues.
 
 use crate::event::RealTime;
 use crate::raw::{self, timer_type};
 
-/// A queue (`struct snd_seq_queue_info`).
+/// Information about a queue (`struct snd_seq_queue_info`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueueInfo {
-    /// Its number, 0 to 31.
+    /// The queue's number, 0 to 31.
     pub queue_id: u8,
-    /// Its name, at most 63 bytes; empty for none.
+    /// The queue's name, at most 63 bytes; empty for none.
     pub name: String,
-    /// The client that owns it.
+    /// The client that owns the queue.
     pub owner: u8,
     /// Whether only the owner may control it.
     pub locked: bool,
-    /// Flags of the kernel's.
+    /// The kernel's flags.
     pub flags: u32,
 }
 
 impl QueueInfo {
-    /// The description of a queue to create: named, and locked as queues are by default.
+    /// The description of a new queue with this name, locked as queues are by default.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), locked: true, ..Self::default() }
     }
 
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::QueueInfo) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl QueueInfo {
         }
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::QueueInfo {
         let mut raw = raw::QueueInfo {
@@ -52,20 +52,20 @@ impl QueueInfo {
     }
 }
 
-/// What a queue is doing (`struct snd_seq_queue_status`).
+/// The state of a queue (`struct snd_seq_queue_status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueStatus {
     /// The queue.
     pub queue_id: u8,
-    /// Events that wait in it.
+    /// Number of events that wait in the queue.
     pub events: u32,
-    /// Its time in ticks.
+    /// Position in ticks.
     pub tick_time: u32,
-    /// Its real time.
+    /// Position in real time.
     pub real_time: RealTime,
-    /// The kernel's state word; not 0 while the queue runs.
+    /// The kernel's state word; it is not 0 while the queue runs.
     pub status: u32,
-    /// Flags of the kernel's.
+    /// The kernel's flags.
     pub flags: u32,
 }
 
@@ -76,7 +76,7 @@ impl QueueStatus {
         self.status != 0
     }
 
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::QueueStatus) -> Self {
         Self {
@@ -93,34 +93,34 @@ impl QueueStatus {
 /// Tempo and resolution of a queue (`struct snd_seq_queue_tempo`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueTempo {
-    /// Microseconds per quarter note (or what `tempo_base` says), 1 or more.
+    /// Duration of a quarter note in units of `tempo_base` (by default microseconds), 1 or more.
     pub tempo: u32,
     /// Ticks per quarter note, 1 or more.
     pub ppq: u32,
-    /// Skew: the queue runs at `skew / skew_base` of its speed; 0 leaves it as it is.
+    /// Skew: the queue runs at `skew / skew_base` of its speed. 0 does not change the skew.
     pub skew: u32,
-    /// Base of the skew: 0x10000, the only one that the kernel takes.
+    /// Base of the skew. The kernel accepts only 0x10000.
     pub skew_base: u32,
     /// Unit of `tempo` in nanoseconds: 1000, or 10 with Linux 6.11 and later. 0 means 1000.
     pub tempo_base: u16,
 }
 
 impl Default for QueueTempo {
-    /// That of a new queue: 120 beats per minute, 96 ticks per quarter note, no skew.
+    /// The tempo of a new queue: 120 beats per minute, 96 ticks per quarter note, no skew.
     fn default() -> Self {
         Self { tempo: 500_000, ppq: 96, skew: 0, skew_base: 0, tempo_base: 0 }
     }
 }
 
 impl QueueTempo {
-    /// `tempo` microseconds per quarter note with `ppq` ticks, no skew.
+    /// `tempo` microseconds and `ppq` ticks per quarter note, without skew.
     #[must_use]
     pub fn new(tempo: u32, ppq: u32) -> Self {
         Self { tempo, ppq, ..Self::default() }
     }
 
-    /// `bpm` quarter notes per minute with `ppq` ticks, no skew. Rounded down to whole
-    /// microseconds per quarter note.
+    /// `bpm` quarter notes per minute and `ppq` ticks per quarter note, without skew. The tempo is
+    /// rounded down to whole microseconds per quarter note.
     #[must_use]
     pub fn from_bpm(bpm: f64, ppq: u32) -> Self {
         Self::new((60e6 / bpm) as u32, ppq)
@@ -141,7 +141,7 @@ impl QueueTempo {
         self
     }
 
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::QueueTempo) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl QueueTempo {
         }
     }
 
-    /// The kernel's structure for `queue`.
+    /// Converts to the kernel's structure for `queue`.
     #[must_use]
     pub fn to_raw(&self, queue: u8) -> raw::QueueTempo {
         raw::QueueTempo {
@@ -168,23 +168,23 @@ impl QueueTempo {
     }
 }
 
-/// What drives a queue.
+/// The kind of timer that drives a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum QueueTimerType {
-    /// A timer of ALSA's.
+    /// An ALSA timer.
     #[default]
     Alsa,
     /// MIDI clock events.
     MidiClock,
     /// MIDI tick events.
     MidiTick,
-    /// Another number of the kernel's.
+    /// Any other number.
     Other(i32),
 }
 
 impl QueueTimerType {
-    /// From the kernel's number.
+    /// Converts the kernel's number.
     #[must_use]
     pub const fn from_raw(number: i32) -> Self {
         match number {
@@ -207,7 +207,7 @@ impl QueueTimerType {
     }
 }
 
-/// A timer of ALSA's (`struct snd_timer_id`).
+/// The identification of an ALSA timer (`struct snd_timer_id`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TimerId {
     /// Device class.
@@ -222,21 +222,21 @@ pub struct TimerId {
     pub subdevice: i32,
 }
 
-/// What drives a queue, and how fast (`struct snd_seq_queue_timer`).
+/// The timer that drives a queue, and its resolution (`struct snd_seq_queue_timer`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueTimer {
     /// The queue.
     pub queue_id: u8,
-    /// What drives it.
+    /// The kind of timer.
     pub timer_type: QueueTimerType,
-    /// The timer.
+    /// The ALSA timer.
     pub id: TimerId,
-    /// Resolution in Hz, 10 to 6250; 0 for the default of 1000.
+    /// Resolution in Hz, 10 to 6250; 0 for the default, 1000.
     pub resolution: u32,
 }
 
 impl QueueTimer {
-    /// From the kernel's structure.
+    /// Converts the kernel's structure.
     #[must_use]
     pub fn from_raw(raw: &raw::QueueTimer) -> Self {
         let raw::TimerId { class, slave_class, card, device, subdevice } = raw.id;
@@ -248,7 +248,7 @@ impl QueueTimer {
         }
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::QueueTimer {
         let TimerId { dev_class, dev_sclass, card, device, subdevice } = self.id;

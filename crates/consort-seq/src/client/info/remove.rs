@@ -1,4 +1,4 @@
-//! Which events to remove.
+//! Conditions for removing events.
 
 use bitflags::bitflags;
 
@@ -10,25 +10,25 @@ bitflags! {
     /// combined with "and".
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
     pub struct RemoveCondition: u32 {
-        /// Clear the input, whatever the other conditions say.
+        /// Discard all input, regardless of the other conditions.
         const INPUT = 1 << 0;
         /// Remove events of this client that wait in queues.
         const OUTPUT = 1 << 1;
-        /// Only to this destination, and in the queue that is given.
+        /// Only events to this destination in the given queue.
         const DEST = 1 << 2;
-        /// Only on this channel.
+        /// Only events on this channel.
         const DEST_CHANNEL = 1 << 3;
-        /// Only before the time.
+        /// Only events before the time.
         const TIME_BEFORE = 1 << 4;
-        /// Only at the time or after it.
+        /// Only events at the time or after it.
         const TIME_AFTER = 1 << 5;
         /// The time is in ticks.
         const TIME_TICK = 1 << 6;
-        /// Only of this type.
+        /// Only events of this type.
         const EVENT_TYPE = 1 << 7;
-        /// No note off events.
+        /// All events except note off.
         const IGNORE_OFF = 1 << 8;
-        /// Only with this tag.
+        /// Only events with this tag.
         const TAG_MATCH = 1 << 9;
         const _ = !0;
     }
@@ -43,11 +43,11 @@ bitflags! {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoveEvents {
-    /// Which of the fields count.
+    /// The conditions; they select which of the fields are used.
     pub condition: RemoveCondition,
     /// Queue, with [`RemoveCondition::DEST`].
     pub queue_id: u8,
-    /// Time to compare with. Its unit sets [`RemoveCondition::TIME_TICK`] when it is sent.
+    /// Time to compare with. Its unit determines [`RemoveCondition::TIME_TICK`] in the request.
     pub time: EventTime,
     /// Destination.
     pub dest: Address,
@@ -66,7 +66,7 @@ impl Default for RemoveEvents {
 }
 
 impl RemoveEvents {
-    /// With these conditions and every field at its zero.
+    /// These conditions, with all fields zero.
     #[must_use]
     pub const fn new(condition: RemoveCondition) -> Self {
         Self {
@@ -86,13 +86,13 @@ impl RemoveEvents {
         Self::new(RemoveCondition::INPUT)
     }
 
-    /// All output; the methods below narrow it.
+    /// All output; the methods below restrict the selection.
     #[must_use]
     pub const fn output() -> Self {
         Self::new(RemoveCondition::OUTPUT)
     }
 
-    /// Only to `dest`, in `queue`.
+    /// Restricts the selection to events to `dest` in `queue`.
     #[must_use]
     pub fn to(mut self, dest: impl Into<Address>, queue: impl Into<u8>) -> Self {
         self.dest = dest.into();
@@ -101,7 +101,7 @@ impl RemoveEvents {
         self
     }
 
-    /// Only on `channel`.
+    /// Restricts the selection to events on `channel`.
     #[must_use]
     pub fn on_channel(mut self, channel: u8) -> Self {
         self.channel = channel;
@@ -109,19 +109,20 @@ impl RemoveEvents {
         self
     }
 
-    /// Only before `tick`.
+    /// Restricts the selection to events before `tick`.
     #[must_use]
     pub fn before_tick(self, tick: u32) -> Self {
         self.at(EventTime::Tick(tick), RemoveCondition::TIME_BEFORE)
     }
 
-    /// Only at `tick` or after it.
+    /// Restricts the selection to events at `tick` or after it.
     #[must_use]
     pub fn after_tick(self, tick: u32) -> Self {
         self.at(EventTime::Tick(tick), RemoveCondition::TIME_AFTER)
     }
 
-    /// Only before or (else) at and after a time.
+    /// Restricts the selection to events before `time`, or at `time` and after it.
+    /// `condition` is [`RemoveCondition::TIME_BEFORE`] or [`RemoveCondition::TIME_AFTER`].
     #[must_use]
     pub fn at(mut self, time: EventTime, condition: RemoveCondition) -> Self {
         self.time = time;
@@ -129,7 +130,7 @@ impl RemoveEvents {
         self
     }
 
-    /// Only of one type.
+    /// Restricts the selection to events of one type.
     #[must_use]
     pub fn of_type(mut self, event_type: EventType) -> Self {
         self.event_type = event_type;
@@ -137,7 +138,7 @@ impl RemoveEvents {
         self
     }
 
-    /// Only with `tag`.
+    /// Restricts the selection to events with `tag`.
     #[must_use]
     pub fn with_tag(mut self, tag: u8) -> Self {
         self.tag = tag;
@@ -145,14 +146,14 @@ impl RemoveEvents {
         self
     }
 
-    /// No note off events.
+    /// Excludes note off events from the selection.
     #[must_use]
-    pub fn but_note_off(mut self) -> Self {
+    pub fn except_note_off(mut self) -> Self {
         self.condition |= RemoveCondition::IGNORE_OFF;
         self
     }
 
-    /// The kernel's structure.
+    /// Converts to the kernel's structure.
     #[must_use]
     pub fn to_raw(&self) -> raw::RemoveEvents {
         let mut condition = self.condition;
@@ -181,32 +182,32 @@ impl RemoveEvents {
         }
     }
 
-    /// Whether an event that still stands in the client's own output buffer is meant. The same
-    /// rules as the sequencer's, so that it does not matter how far an event has got.
+    /// Whether an event in the client's own output buffer is selected. The rules are those of the
+    /// sequencer, so that it makes no difference whether an event has been written already.
     pub(crate) fn matches(&self, event: &Event) -> bool {
-        let on = |condition| self.condition.contains(condition);
-        if on(RemoveCondition::DEST)
+        let has = |condition| self.condition.contains(condition);
+        if has(RemoveCondition::DEST)
             && (event.dest() != self.dest || event.queue() != self.queue_id)
         {
             return false;
         }
-        if on(RemoveCondition::DEST_CHANNEL)
+        if has(RemoveCondition::DEST_CHANNEL)
             && (!event.event_type().has_channel() || event.data()[0] != self.channel)
         {
             return false;
         }
-        let later = match (event.time(), self.time) {
+        let is_at_or_after = match (event.time(), self.time) {
             (EventTime::Tick(event), EventTime::Tick(limit)) => Some(event >= limit),
             (EventTime::Real(event), EventTime::Real(limit)) => Some(event >= limit),
             _ => None,
         };
-        if on(RemoveCondition::TIME_AFTER) && later != Some(true)
-            || on(RemoveCondition::TIME_BEFORE) && later != Some(false)
+        if has(RemoveCondition::TIME_AFTER) && is_at_or_after != Some(true)
+            || has(RemoveCondition::TIME_BEFORE) && is_at_or_after != Some(false)
         {
             return false;
         }
-        !(on(RemoveCondition::EVENT_TYPE) && event.event_type() != self.event_type
-            || on(RemoveCondition::IGNORE_OFF) && event.event_type() == EventType::NOTE_OFF
-            || on(RemoveCondition::TAG_MATCH) && event.tag() != self.tag)
+        !(has(RemoveCondition::EVENT_TYPE) && event.event_type() != self.event_type
+            || has(RemoveCondition::IGNORE_OFF) && event.event_type() == EventType::NOTE_OFF
+            || has(RemoveCondition::TAG_MATCH) && event.tag() != self.tag)
     }
 }

@@ -1,10 +1,10 @@
-//! Which ports there are, and which one a name means.
+//! Listing ports, and finding one by its address or name.
 
 use std::fmt;
 
-use super::base::ClientBase;
-use super::error::{Error, ErrorKind, Result, Subject};
-use super::info::{PortCaps, PortInfo, PortType, READ_PORT, WRITE_PORT};
+use super::ClientBase;
+use crate::client::error::{ErrorKind, Failure, OperationName, Outcome, Result, Subject};
+use crate::client::info::{PortCaps, PortInfo, PortType, READ_PORT, WRITE_PORT};
 use crate::engine::{Errno, Request};
 use crate::event::Address;
 use crate::raw::{self, port_flag};
@@ -15,16 +15,16 @@ const MIDI_THROUGH: &str = "Midi Through";
 /// How a list of ports is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PortSort {
-    /// The port that is likely to be the most useful first: Midi Through last, then by type
-    /// (synthesizers first where ports to write to are wanted), then by address.
+    /// The port that is probably the most useful first: Midi Through last, then by type
+    /// (synthesizers first in a list of ports to write to), then by address.
     #[default]
     Usefulness,
     /// By client and port number.
     Address,
 }
 
-/// Which ports to list. The default: every port of type generic MIDI that can be connected in
-/// one direction at least, without the system's own.
+/// Which ports to list. The default is every port of type generic MIDI that can be connected in
+/// at least one direction, without the ports of the system client.
 ///
 /// ```
 /// use consort_seq::ListPorts;
@@ -33,23 +33,23 @@ pub enum PortSort {
 /// ```
 #[derive(Clone)]
 pub struct ListPorts {
-    /// Ports to read from.
+    /// Only ports to read from.
     pub input: bool,
-    /// Ports to write to.
+    /// Only ports to write to.
     pub output: bool,
-    /// Only ports that have all these bits of type.
+    /// Only ports that have all these type bits.
     pub port_type: PortType,
-    /// The system's ports too.
+    /// Includes the ports of the system client.
     pub include_system: bool,
-    /// Midi Through too.
+    /// Includes Midi Through.
     pub include_midi_through: bool,
-    /// Ports too that are not to be exported.
+    /// Includes ports with [`PortCaps::NO_EXPORT`].
     pub include_no_export: bool,
-    /// Only ports that others may connect to.
+    /// Only ports that other clients may connect.
     pub only_connectable: bool,
-    /// How to sort.
+    /// The order of the list.
     pub sort: PortSort,
-    /// Ports too that can neither be read nor written.
+    /// Includes ports that can be neither read nor written.
     pub any_capability: bool,
 }
 
@@ -70,13 +70,13 @@ impl Default for ListPorts {
 }
 
 impl ListPorts {
-    /// The default.
+    /// The default list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Everything that there is, by address.
+    /// All ports, sorted by address.
     #[must_use]
     pub fn everything() -> Self {
         Self {
@@ -89,54 +89,55 @@ impl ListPorts {
         }
     }
 
-    /// Ports to read from: where events come from.
+    /// Ports to read from: sources of events.
     #[must_use]
     pub fn readable() -> Self {
         Self { input: true, ..Self::default() }
     }
 
-    /// Ports to write to: where events can be sent.
+    /// Ports to write to: destinations of events.
     #[must_use]
     pub fn writable() -> Self {
         Self { output: true, ..Self::default() }
     }
 
-    /// Only ports that have all these bits of type.
+    /// Only ports that have all these type bits.
     #[must_use]
     pub fn port_type(mut self, port_type: PortType) -> Self {
         self.port_type = port_type;
         self
     }
 
-    /// Not Midi Through.
+    /// Excludes Midi Through.
     #[must_use]
     pub fn without_midi_through(mut self) -> Self {
         self.include_midi_through = false;
         self
     }
 
-    /// Not ports that are not to be exported.
+    /// Excludes ports with [`PortCaps::NO_EXPORT`].
     #[must_use]
     pub fn without_no_export(mut self) -> Self {
         self.include_no_export = false;
         self
     }
 
-    /// The system's ports too.
+    /// Includes the ports of the system client.
     #[must_use]
     pub fn with_system(mut self) -> Self {
         self.include_system = true;
         self
     }
 
-    /// By client and port number.
+    /// Sorted by client and port number.
     #[must_use]
     pub fn by_address(mut self) -> Self {
         self.sort = PortSort::Address;
         self
     }
 
-    fn wants(&self, capability: PortCaps, port_type: PortType) -> bool {
+    /// Whether the list includes a port with this capability and type.
+    fn includes(&self, capability: PortCaps, port_type: PortType) -> bool {
         if !port_type.contains(self.port_type)
             || !self.include_no_export && capability.contains(PortCaps::NO_EXPORT)
         {
@@ -155,9 +156,9 @@ impl ListPorts {
         }
     }
 
-    /// Ports are listed by address; sorting by this keeps that order among equals. `through`:
-    /// the port is Midi Through's.
-    fn rank(&self, port_type: PortType, through: bool) -> (bool, usize) {
+    /// The sort key of a port for [`PortSort::Usefulness`]. The sort is stable, so ports of equal
+    /// rank stay sorted by address.
+    fn rank(&self, port_type: PortType, is_midi_through: bool) -> (bool, usize) {
         let generic = PortType::MIDI_GENERIC;
         let preferred: &[PortType] = if self.output && !self.input {
             &[
@@ -170,7 +171,7 @@ impl ListPorts {
             &[generic]
         };
         let rank = preferred.iter().position(|bits| port_type.contains(*bits));
-        (through, rank.unwrap_or(preferred.len()))
+        (is_midi_through, rank.unwrap_or(preferred.len()))
     }
 
     fn rank_of(&self, info: &PortInfo) -> (bool, usize) {
@@ -191,13 +192,13 @@ impl fmt::Debug for ListPorts {
 }
 
 impl ClientBase {
-    /// The port of `client` after `previous` in the order of numbers, or the first
+    /// The port of `client` after `previous` in numeric order, or the first
     /// (`SNDRV_SEQ_IOCTL_QUERY_NEXT_PORT`); `None` after the last.
     ///
     /// # Errors
     /// `ENXIO` if there is no such client.
     pub fn query_next_port(&self, client: u8, previous: Option<u8>) -> Result<Option<PortInfo>> {
-        // The sequencer looks from the number that follows, and 255 is followed by 0.
+        // The sequencer searches from the next number on, and 255 wraps to 0.
         let port = previous.unwrap_or(255);
         if previous == Some(255) {
             return Ok(None);
@@ -205,25 +206,28 @@ impl ClientBase {
         let address = raw::Address { client, port };
         let mut raw = raw::PortInfo { address, ..raw::PortInfo::default() };
         let subject = || Subject::Client(i32::from(client));
-        match self.core.ioctl("query_next_port", Request::QueryNextPort(&mut raw), subject) {
+        match self.core.ioctl(Request::QueryNextPort(&mut raw), subject) {
             Ok(_) => Ok(Some(PortInfo::from_raw(&raw))),
-            Err(error) if error.errno() == Some(Errno::NOT_FOUND) => Ok(None),
-            Err(error) => Err(error),
+            Err(failure) if failure.errno() == Some(Errno::NOT_FOUND) => Ok(None),
+            Err(failure) => Err(failure.during("query_next_port")),
         }
     }
 
-    /// The ports that `options` ask for, with the names of their clients.
+    /// The ports that `options` select, with the names of their clients.
     ///
-    /// A client that goes while the list is made is left out.
+    /// A client that disappears while the list is made is left out.
     ///
     /// # Errors
     /// If the client is closed.
     pub fn list_ports(&self, options: &ListPorts) -> Result<Vec<PortInfo>> {
-        let operation = "list_ports";
-        let connection = self.core.connection(operation)?;
-        let failed = |errno| Error::system(operation, Subject::None, errno);
+        self.matching_ports(options).during("list_ports")
+    }
+
+    fn matching_ports(&self, options: &ListPorts) -> Outcome<Vec<PortInfo>> {
+        let connection = self.core.connection()?;
+        let failed = |errno| Failure::system(Subject::None, errno);
         let mut ports = Vec::new();
-        // Most lists come in the right order by themselves, and then nothing has to be moved.
+        // Most lists are in the right order already, and then sorting is skipped.
         let mut last = (false, 0);
         let mut sorted = true;
         let mut client = raw::ClientInfo { client: -1, ..raw::ClientInfo::default() };
@@ -237,8 +241,8 @@ impl ClientBase {
                 continue;
             }
             let client_name = raw::name(&client.name);
-            let through = client_name == MIDI_THROUGH;
-            if !options.include_midi_through && through {
+            let is_midi_through = client_name == MIDI_THROUGH;
+            if !options.include_midi_through && is_midi_through {
                 continue;
             }
             ports.reserve(usize::try_from(client.port_count).unwrap_or(0));
@@ -251,13 +255,13 @@ impl ClientBase {
                     Err(errno) => return Err(failed(errno)),
                 }
                 if port.flags & port_flag::TIMESTAMP == 0 {
-                    // The kernel leaves it as it was: that of the port before.
+                    // The kernel does not set the field then, so it holds that of the port before.
                     port.time_queue = 0;
                 }
                 let capability = PortCaps::from_bits_retain(port.capability);
                 let port_type = PortType::from_bits_retain(port.kind);
-                if options.wants(capability, port_type) {
-                    let rank = options.rank(port_type, through);
+                if options.includes(capability, port_type) {
+                    let rank = options.rank(port_type, is_midi_through);
                     sorted &= last <= rank;
                     last = rank;
                     ports.push(PortInfo::with_client_name(&port, Some((*client_name).to_owned())));
@@ -270,26 +274,29 @@ impl ClientBase {
         Ok(ports)
     }
 
-    /// The port that `text` means, tried in this order:
+    /// Finds a port by its address or name. `text` is matched in this order:
     ///
-    /// 1. an address in numbers (`128:0`, `128` for its port 0),
+    /// 1. a numeric address (`128:0`, or `128` for its port 0),
     /// 2. the full name `client:port c:p` as MIDO writes it,
-    /// 3. `client:port` in names, or a client's name and a port's number (`Midi Through:0`),
-    /// 4. a client's name (its first port),
+    /// 3. the names `client:port`, or a client's name and a port's number (`Midi Through:0`),
+    /// 4. a client's name (for its first port),
     /// 5. a port's name,
-    /// 6. the beginning of one of these, if it fits one port only.
+    /// 6. the beginning of one of these names, if it matches only one port.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) or [`Ambiguous`](ErrorKind::Ambiguous), with the
     /// candidates.
     pub fn find_port(&self, text: &str) -> Result<PortInfo> {
-        let operation = "find_port";
-        let all = self.list_ports(&ListPorts::everything())?;
+        self.matching_port(text).during("find_port")
+    }
+
+    fn matching_port(&self, text: &str) -> Outcome<PortInfo> {
+        let all = self.matching_ports(&ListPorts::everything())?;
         if let Ok(address) = text.parse::<Address>() {
             let found = all.into_iter().find(|info| info.address() == address);
             return found.ok_or_else(|| {
                 let note = format!("there is no port {address}");
-                Error::name(operation, text, ErrorKind::NotFound, note)
+                Failure::name(text, ErrorKind::NotFound, note)
             });
         }
         let names = |info: &PortInfo| {
@@ -305,10 +312,10 @@ impl ClientBase {
                 return Ok((*info).clone());
             }
         }
-        let fits = |names: &[String; 5]| {
+        let is_prefix = |names: &[String; 5]| {
             !text.is_empty() && names.iter().any(|name| name.starts_with(text))
         };
-        let found: Vec<_> = named.iter().filter(|(names, _)| fits(names)).collect();
+        let found: Vec<_> = named.iter().filter(|(names, _)| is_prefix(names)).collect();
         let list = |ports: &mut dyn Iterator<Item = &PortInfo>| {
             let texts: Vec<String> = ports.take(12).map(|info| format!("'{info}'")).collect();
             texts.join(", ")
@@ -316,21 +323,23 @@ impl ClientBase {
         match found.as_slice() {
             [(_, info)] => Ok((*info).clone()),
             [] => {
-                let note = format!(
-                    "no port has this address or name; there are {}",
-                    list(&mut all.iter().filter(|info| info.client_id != 0))
-                );
-                Err(Error::name(operation, text, ErrorKind::NotFound, note))
+                let available = list(&mut all.iter().filter(|info| info.client_id != 0));
+                let note = match available.as_str() {
+                    "" => "no ports are available".to_owned(),
+                    ports => format!("no port has this address or name; available ports: {ports}"),
+                };
+                Err(Failure::name(text, ErrorKind::NotFound, note))
             }
             several => {
-                let note = format!("it fits {}", list(&mut several.iter().map(|(_, info)| *info)));
-                Err(Error::name(operation, text, ErrorKind::Ambiguous, note))
+                let ports = list(&mut several.iter().map(|(_, info)| *info));
+                let note = format!("the name matches several ports: {ports}");
+                Err(Failure::name(text, ErrorKind::Ambiguous, note))
             }
         }
     }
 
-    /// The address that `text` means: in numbers without asking the sequencer, else as
-    /// [`find_port`](Self::find_port).
+    /// The address of a port given by its address or name. A numeric address is returned without
+    /// a request to the sequencer; otherwise this is [`find_port`](Self::find_port).
     ///
     /// # Errors
     /// As [`find_port`](Self::find_port).
@@ -360,7 +369,7 @@ mod tests {
             port(20, "plain", both, generic),
             port(128, "synth", both, generic | PortType::SYNTHESIZER | PortType::MIDI_GM),
             port(129, "gm", both, generic | PortType::MIDI_GM),
-            port(130, "odd", both, PortType::SPECIFIC),
+            port(130, "specific", both, PortType::SPECIFIC),
         ];
         let order = |options: ListPorts, ports: &mut [PortInfo]| {
             ports.sort_by_key(PortInfo::address);
@@ -375,20 +384,22 @@ mod tests {
     fn capabilities_and_types_select() {
         let generic = PortType::MIDI_GENERIC;
         let only_read = ListPorts::readable();
-        assert!(only_read.wants(READ_PORT, generic | PortType::HARDWARE));
-        assert!(!only_read.wants(PortCaps::READ, generic));
-        assert!(!only_read.wants(WRITE_PORT, generic));
-        assert!(!only_read.wants(READ_PORT, PortType::SPECIFIC));
+        assert!(only_read.includes(READ_PORT, generic | PortType::HARDWARE));
+        assert!(!only_read.includes(PortCaps::READ, generic));
+        assert!(!only_read.includes(WRITE_PORT, generic));
+        assert!(!only_read.includes(READ_PORT, PortType::SPECIFIC));
         assert!(
             ListPorts { only_connectable: false, ..ListPorts::readable() }
-                .wants(PortCaps::READ, generic)
+                .includes(PortCaps::READ, generic)
         );
-        assert!(ListPorts::new().wants(WRITE_PORT, generic));
-        assert!(!ListPorts::new().wants(PortCaps::READ | PortCaps::SUBS_WRITE, generic));
+        assert!(ListPorts::new().includes(WRITE_PORT, generic));
+        assert!(!ListPorts::new().includes(PortCaps::READ | PortCaps::SUBS_WRITE, generic));
         let hidden = READ_PORT | PortCaps::NO_EXPORT;
-        assert!(ListPorts::readable().wants(hidden, generic));
-        assert!(!ListPorts::readable().without_no_export().wants(hidden, generic));
+        assert!(ListPorts::readable().includes(hidden, generic));
+        assert!(!ListPorts::readable().without_no_export().includes(hidden, generic));
         let both = ListPorts { output: true, ..ListPorts::readable() };
-        assert!(!both.wants(READ_PORT, generic) && both.wants(READ_PORT | WRITE_PORT, generic));
+        assert!(
+            !both.includes(READ_PORT, generic) && both.includes(READ_PORT | WRITE_PORT, generic)
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Scripts that do what the documents do not foresee: with signals, threads, processes and sizes.
-//! None of it harms the show, and what cannot work says so.
+//! Scripts with unusual uses of signals, threads, processes and sizes. None of them disturbs the
+//! show, and what cannot work is reported.
 #![allow(missing_docs)]
 
 mod python_support;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use python_support::{DEADLINE, Rig};
 
 #[test]
-fn an_alarm_that_comes_after_its_handler_is_reported() {
+fn an_alarm_that_raises_after_its_handler_is_reported() {
     let source = "
 import midimonster, signal
 def late(number, frame): raise TimeoutError('too late')
@@ -22,11 +22,11 @@ def again(value): midimonster.output('out', value)
     running.logged(&["ERROR", "py", "TimeoutError: too late"]);
     running.send("again", 0.25);
     assert_eq!(running.values("out", 1), [0.25]);
-    running.stop().look(|seen| assert_eq!(seen.logged(&["started again"]), 0, "{:?}", seen.log));
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["restarting"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn an_alarm_of_the_script_ends_what_takes_too_long() {
+fn a_script_can_limit_the_time_of_a_handler_with_an_alarm() {
     let source = "
 import midimonster, signal, time
 def late(number, frame): raise TimeoutError('too slow')
@@ -49,25 +49,24 @@ def again(value):
     let running = Rig::handlers(source).map("py.end > probe.end").start();
     running.send("go", 0.5);
     assert_eq!(running.values("out", 2), [0.5, 1.0]);
-    // The timer that has what was put out before a sleep leave is there again after a while.
+    // After a while, the worker's own timer sends what was output before a sleep again.
     let deadline = Instant::now() + DEADLINE;
     for step in 1.. {
         running.send("again", 0.75);
         running.values("end", step);
-        let left = |name| move |it: &&(String, f64, Instant)| it.0 == name;
-        let (out, end) = running.witness.look(|seen| {
-            let last = |name| seen.values.iter().rev().find(left(name)).unwrap().2;
+        let (out, end) = running.monitor.inspect(|seen| {
+            let last = |name| seen.values.iter().rev().find(|value| value.0 == name).unwrap().2;
             (last("out"), last("end"))
         });
         if end - out >= Duration::from_millis(100) {
             break;
         }
-        assert!(Instant::now() < deadline, "what is put out waits for the end of the handler");
+        assert!(Instant::now() < deadline, "outputs are held back until the end of the handler");
     }
 }
 
 #[test]
-fn an_interval_may_be_months_long() {
+fn an_interval_can_be_months_long() {
     let source = "
 import midimonster
 def never(): pass
@@ -81,19 +80,19 @@ def again(value): midimonster.output('out', value)
     assert_eq!(running.values("out", 1), [0.5]);
     running.send("again", 0.25);
     assert_eq!(running.values("out", 2), [0.5, 0.25]);
-    running.stop().look(|seen| assert_eq!(seen.logged(&["started again"]), 0, "{:?}", seen.log));
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["restarting"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn an_exit_with_a_long_text_is_an_exit() {
+fn an_exit_with_a_long_text_ends_the_instance() {
     let rig = Rig::script("import sys\nsys.exit('no ' * 100_000)\n").map("py.out > probe.out");
     let running = rig.launch();
-    running.logged(&["ERROR", "py", "ended it with sys.exit", "no no"]);
-    running.stop().look(|seen| assert_eq!(seen.logged(&["started again"]), 0, "{:?}", seen.log));
+    running.logged(&["ERROR", "py", "called sys.exit during its import", "no no"]);
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["restarting"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn pools_of_processes_and_threads() {
+fn pools_of_processes_and_threads_work() {
     let source = "
 import midimonster, concurrent.futures, multiprocessing, signal, subprocess, time
 def half(value):
@@ -129,11 +128,11 @@ def again(value):
     running.send("again", 1.0);
     assert_eq!(running.values("out", 5)[4], 0.0);
     running.printed("ended -15 -15 -2");
-    running.stop().look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn asyncio_in_a_thread_and_in_a_handler() {
+fn asyncio_works_in_a_thread_and_in_a_handler() {
     let source = "
 import asyncio, midimonster, threading
 loop = asyncio.new_event_loop()
@@ -155,7 +154,7 @@ def again(value):
 }
 
 #[test]
-fn threads_put_out_in_order_while_handlers_run() {
+fn outputs_of_threads_keep_their_order_while_handlers_run() {
     let source = "
 import midimonster, threading
 COUNT = 5_000
@@ -181,7 +180,7 @@ def again(value):
 }
 
 #[test]
-fn ten_thousand_channels_with_names_of_all_kinds() {
+fn ten_thousand_channels_with_unusual_names_work() {
     let source = "
 import midimonster
 def default(value):
@@ -209,7 +208,7 @@ def go(value):
 }
 
 #[test]
-fn prints_of_all_kinds() {
+fn long_lines_raw_bytes_and_prompts_are_forwarded() {
     let source = "
 import midimonster, sys
 def go(value):
@@ -229,14 +228,14 @@ def again(value): pass
     running.send("go", 0.5);
     running.printed("? nothing to read");
     running.logged(&["WARN", "py", "error", "bytes"]);
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         assert_eq!(seen.lines()[0].len(), 60_000);
         assert_eq!(seen.lines()[1], "raw \u{fffd}\0 bytes");
     });
 }
 
 #[test]
-fn a_handler_that_sleeps_at_the_end_is_waited_for_and_cleaned_up_after() {
+fn the_cleanup_handler_runs_after_a_handler_that_still_sleeps() {
     let source = "
 import midimonster, time
 def clean(): midimonster.output('out', 0.125)
@@ -249,11 +248,13 @@ def again(value): pass
     let running = Rig::handlers(source).start();
     running.send("go", 0.5);
     running.values("out", 1);
-    running.stop().look(|seen| assert_eq!(seen.of("out"), [0.5, 0.125], "{:?}", seen.log));
+    running
+        .stop()
+        .inspect(|seen| assert_eq!(seen.values_of("out"), [0.5, 0.125], "{:?}", seen.log));
 }
 
 #[test]
-fn an_alarm_in_the_middle_of_a_flood_leaves_the_wire_in_step() {
+fn an_alarm_during_a_flood_of_outputs_does_not_misalign_the_protocol() {
     let source = "
 import midimonster, signal
 def late(number, frame): raise TimeoutError('enough')
@@ -267,23 +268,23 @@ def go(value):
         pass
 def again(value): midimonster.output('out', value)
 ";
-    let rig = Rig::handlers(source).loopback("bay").map("py.flood > bay.dump");
+    let rig = Rig::handlers(source).loopback("sink").map("py.flood > sink.all");
     let running = rig.start();
     for step in 1..=100 {
         running.send("go", 0.5);
         running.send("again", 0.25);
         assert_eq!(running.values("out", step), vec![0.25; step]);
     }
-    running.stop().look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+    running.stop().inspect(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
 
 #[test]
-fn what_the_garbage_collector_calls_may_put_out() {
-    // It runs at any time, also while the same thread is about to write.
+fn finalizers_can_output_values() {
+    // The garbage collector runs at any time, also while the same thread is writing.
     let source = "
 import gc, midimonster, signal, threading
 gc.set_threshold(3)
-class Knot:
+class Cycle:
     def __init__(self): self.itself = self
     def __del__(self):
         midimonster.output('flood', 0.5)
@@ -291,23 +292,23 @@ class Knot:
 def never(): pass
 def work():
     for _ in range(5_000):
-        Knot()
+        Cycle()
         midimonster.output('flood', 0.25)
         midimonster.interval(never, 1_000_000)
     print('end')
 def go(value): threading.Thread(target=work).start()
 def again(value): midimonster.output('out', value)
-# A signal's handler is just such a guest of the main thread.
+# A signal handler interrupts the main thread in the same way.
 signal.signal(signal.SIGALRM, lambda number, frame: midimonster.output('flood', 0.75))
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 ";
-    let rig = Rig::handlers(source).loopback("bay").map("py.flood > bay.dump");
+    let rig = Rig::handlers(source).loopback("sink").map("py.flood > sink.all");
     let running = rig.start();
     running.send("go", 0.5);
     running.printed("end");
     running.send("again", 0.5);
     assert_eq!(running.values("out", 1), [0.5]);
-    running.stop().look(|seen| {
+    running.stop().inspect(|seen| {
         assert_eq!(seen.logged(&["WARN"]) + seen.logged(&["ERROR"]), 0, "{:?}", seen.log);
     });
 }

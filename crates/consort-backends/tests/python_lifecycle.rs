@@ -1,4 +1,4 @@
-//! The life of a worker: killed, started again, stopped; threads, queues, order, fairness.
+//! The lifecycle of a worker: killed, restarted, stopped; threads, queues, order, fairness.
 #![allow(missing_docs)]
 
 mod python_support;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use python_support::{DEADLINE, Rig, Running};
 
-/// A script that says its process and keeps a child that would outlive it.
+/// A script that prints its process and starts a child that would outlive it.
 const FAMILY: &str = "
 import midimonster
 import os, subprocess, sys
@@ -27,14 +27,14 @@ probe.go > py.script.go
 probe.other > py.other
 py.out > probe.out";
 
-/// Processes of the n-th family that was printed.
+/// The worker and its child, from the n-th line that FAMILY printed.
 fn family(running: &Running, nth: usize) -> Vec<i32> {
     let line = |lines: &[&str]| -> Option<Vec<i32>> {
         let mut families = lines.iter().filter_map(|line| line.strip_prefix("family "));
         Some(families.nth(nth)?.split(' ').map(|number| number.parse().unwrap()).collect())
     };
-    running.wait("a family", |seen| line(&seen.lines()).is_some());
-    running.witness.look(|seen| line(&seen.lines()).unwrap())
+    running.wait("the processes of a worker", |seen| line(&seen.lines()).is_some());
+    running.monitor.inspect(|seen| line(&seen.lines()).unwrap())
 }
 
 fn kill(process: i32, signal: &str) {
@@ -42,7 +42,7 @@ fn kill(process: i32, signal: &str) {
     assert!(status.success());
 }
 
-/// Neither alive nor a zombie that its parent does not care about.
+/// Whether a process has ended; a zombie counts, its parent may not have reaped it.
 fn is_gone(process: i32) -> bool {
     match std::fs::read_to_string(format!("/proc/{process}/stat")) {
         Err(_) => true,
@@ -55,35 +55,35 @@ fn wait_gone(processes: &[i32]) {
     let deadline = Instant::now() + DEADLINE;
     for &process in processes {
         while !is_gone(process) {
-            assert!(Instant::now() < deadline, "process {process} is still there");
+            assert!(Instant::now() < deadline, "process {process} is still running");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
 
 #[test]
-fn a_killed_worker_is_back_with_its_inputs() {
+fn a_killed_worker_is_restarted_with_its_inputs() {
     let running = Rig::script(FAMILY).map(FAMILY_MAP).start();
     let first = family(&running, 0);
     running.send("go", 0.75);
     running.send("other", 0.625);
     assert_eq!(running.values("out", 3), [1.0, 0.0, 0.0]);
     kill(first[0], "-KILL");
-    running.logged(&["WARN", "py", "was killed (SIGKILL)", "started again in 100ms"]);
+    running.logged(&["WARN", "py", "was killed (SIGKILL)", "restarting in 100ms"]);
     let second = family(&running, 1);
     assert_ne!(first, second);
-    // What the import puts out is sent again; what had come in is known.
+    // The output of the import is sent again; the earlier inputs can be queried.
     running.values("out", 4);
     running.send("go", 0.5);
     assert_eq!(running.values("out", 6)[3..], [1.0, 0.625, 0.75]);
-    // Its child went with it.
+    // The child of the first worker has ended, too.
     wait_gone(&first);
     drop(running);
     wait_gone(&second);
 }
 
 #[test]
-fn interrupts_are_for_the_core() {
+fn a_worker_ignores_sigint() {
     let running = Rig::script(FAMILY).map(FAMILY_MAP).start();
     let processes = family(&running, 0);
     running.values("out", 1);
@@ -91,18 +91,18 @@ fn interrupts_are_for_the_core() {
     running.send("other", 0.5);
     running.send("go", 0.5);
     assert_eq!(running.values("out", 3), [1.0, 0.5, 0.0]);
-    running.witness.look(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
+    running.monitor.inspect(|seen| assert_eq!(seen.logged(&["WARN"]), 0, "{:?}", seen.log));
 }
 
-/// Not a test of its own: the core that the next test kills.
+/// Not a test by itself: the router that the next test kills.
 #[test]
-fn core_to_be_killed() {
-    if std::env::var_os("CONSORT_TEST_CORE").is_none() {
+fn router_to_be_killed() {
+    if std::env::var_os("CONSORT_TEST_ROUTER").is_none() {
         return;
     }
     let running = Rig::script(FAMILY).map(FAMILY_MAP).start();
-    let stuck = "import os\nprint('family', os.getpid())\nwhile True: pass\n";
-    let second = Rig::script(stuck).launch();
+    let endless = "import os\nprint('family', os.getpid())\nwhile True: pass\n";
+    let second = Rig::script(endless).launch();
     for running in [&running, &second] {
         println!("family {:?}", family(running, 0));
     }
@@ -111,16 +111,16 @@ fn core_to_be_killed() {
 }
 
 #[test]
-fn nothing_is_left_when_the_core_dies() {
+fn no_process_is_left_when_the_router_is_killed() {
     for signal in ["-KILL", "-TERM", "-ABRT"] {
-        let mut core = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "core_to_be_killed", "--nocapture"])
-            .env("CONSORT_TEST_CORE", "1")
+        let mut router = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "router_to_be_killed", "--nocapture"])
+            .env("CONSORT_TEST_ROUTER", "1")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut processes = Vec::new();
-        for line in BufReader::new(core.stdout.take().unwrap()).lines() {
+        for line in BufReader::new(router.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some((_, numbers)) = line.split_once("family [") {
                 let numbers = numbers.trim_end_matches(']').split(", ");
@@ -132,14 +132,14 @@ fn nothing_is_left_when_the_core_dies() {
         }
         assert_eq!(processes.len(), 3, "{processes:?}");
         assert!(!processes.iter().any(|&process| is_gone(process)));
-        kill(core.id().try_into().unwrap(), signal);
-        core.wait().unwrap();
+        kill(router.id().try_into().unwrap(), signal);
+        router.wait().unwrap();
         wait_gone(&processes);
     }
 }
 
 #[test]
-fn clean_up_handlers_share_one_deadline() {
+fn cleanup_handlers_share_one_deadline() {
     let source = |seconds| {
         format!(
             "
@@ -158,24 +158,24 @@ midimonster.cleanup_handler(clean)
     }
     let rig = rig.python("quick", &[("module", "quick")]).map("quick.out > probe.quick");
     let running = rig.start();
-    let before = Instant::now();
-    let witness = running.stop();
-    let took = before.elapsed();
-    witness.look(|seen| {
-        assert_eq!(seen.of("quick"), [0.25, 0.5]);
+    let start = Instant::now();
+    let monitor = running.stop();
+    let stop_time = start.elapsed();
+    monitor.inspect(|seen| {
+        assert_eq!(seen.values_of("quick"), [0.25, 0.5]);
         for name in ["one", "two", "three"] {
-            // What was put out before the sleep is routed all the same.
-            assert_eq!(seen.of(name), [0.25]);
-            assert_eq!(seen.logged(&[name, "did not clean up within 2s"]), 1);
+            // The output from before the sleep is routed.
+            assert_eq!(seen.values_of(name), [0.25]);
+            assert_eq!(seen.logged(&[name, "did not clean up within 2s and was killed"]), 1);
         }
     });
-    assert!(took >= Duration::from_secs(2), "{took:?}");
+    assert!(stop_time >= Duration::from_secs(2), "{stop_time:?}");
 }
 
 #[test]
-fn clean_up_handlers_run_whatever_still_runs() {
-    // One sleeps, one computes, one has more values waiting than it can take in time, and one
-    // does not give up.
+fn cleanup_handlers_run_even_if_handlers_are_busy() {
+    // One sleeps, one computes, one has more values queued than it can handle in time, and one
+    // ignores the interrupt.
     let source = |body: &str| {
         format!(
             "
@@ -210,19 +210,19 @@ def go(value):
     for name in ["sleeps", "computes", "slow", "stays"] {
         running.values(&format!("busy_{name}"), 1);
     }
-    running.stop().look(|seen| {
+    running.stop().inspect(|seen| {
         for name in ["sleeps", "computes", "slow"] {
-            assert_eq!(seen.of(name), [0.125], "{name} {:?}", seen.log);
-            let parts = ["ERROR", name, "was interrupted", "in go", "the show ends"];
+            assert_eq!(seen.values_of(name), [0.125], "{name} {:?}", seen.log);
+            let parts = ["ERROR", name, "was interrupted", "in go", "the show is stopping"];
             assert_eq!(seen.logged(&parts), 1, "{name} {:?}", seen.log);
         }
-        assert_eq!(seen.of("stays"), []);
-        assert_eq!(seen.logged(&["WARN", "stays", "did not clean up within 2s"]), 1);
+        assert_eq!(seen.values_of("stays"), []);
+        assert_eq!(seen.logged(&["WARN", "stays", "did not clean up within 2s and was killed"]), 1);
     });
 }
 
 #[test]
-fn what_is_printed_last_is_not_lost() {
+fn the_last_printed_lines_are_not_lost() {
     let source = "
 import midimonster, atexit
 def clean():
@@ -231,15 +231,15 @@ def clean():
 midimonster.cleanup_handler(clean)
 atexit.register(print, 'at exit')
 ";
-    let witness = Rig::script(source).start().stop();
-    witness.look(|seen| {
+    let monitor = Rig::script(source).start().stop();
+    monitor.inspect(|seen| {
         assert_eq!(seen.lines().len(), 10_001);
         assert_eq!(seen.lines()[9_999..], ["9999", "at exit"]);
     });
 }
 
 #[test]
-fn threads_may_put_out_and_ask_for_intervals() {
+fn threads_can_output_and_set_intervals() {
     let source = "
 import midimonster, socket, threading, time
 left, right = socket.socketpair()
@@ -272,7 +272,7 @@ def go(value):
 }
 
 #[test]
-fn threads_put_out_while_the_main_thread_is_busy() {
+fn threads_can_output_while_the_main_thread_is_busy() {
     let source = "
 import midimonster, threading, time
 go_on = threading.Event()
@@ -292,13 +292,13 @@ threading.Timer(0.3, go_on.set).start()
     assert_eq!(running.values("out", 2), [0.5, 1.0]);
 }
 
-/// A twentieth of a million; the whole million with CONSORT_SOAK.
-fn many() -> usize {
+/// 50,000 events, or a million with CONSORT_SOAK.
+fn event_count() -> usize {
     if std::env::var_os("CONSORT_SOAK").is_some() { 1_000_000 } else { 50_000 }
 }
 
 #[test]
-fn many_events_through_a_handler_none_lost_and_in_order() {
+fn many_events_pass_a_handler_in_order_and_none_is_lost() {
     let source = "
 import midimonster
 def go(value):
@@ -306,15 +306,15 @@ def go(value):
 ";
     let running = Rig::script(source).map("probe.go > py.script.go\npy.out > probe.out").start();
     let value = |number: usize| (number % 65_521) as f64 / 65_521.0;
-    for number in 0..many() {
+    for number in 0..event_count() {
         running.send("go", value(number));
         if number % 10_000 == 9_999 {
-            let least = number - 9_999;
-            running.wait("values", |seen| seen.values.len() >= least);
+            let count = number - 9_999;
+            running.wait("values", |seen| seen.values.len() >= count);
         }
     }
-    running.wait("all values", |seen| seen.values.len() >= many());
-    running.witness.look(|seen| {
+    running.wait("all values", |seen| seen.values.len() >= event_count());
+    running.monitor.inspect(|seen| {
         for (number, seen) in seen.values.iter().enumerate() {
             assert!(seen.1 == value(number), "value {number}");
         }
@@ -327,9 +327,9 @@ def go(value):
 fn a_full_queue_keeps_the_newest_of_each_channel_and_counts() {
     let source = "
 import midimonster, os, time
-place = FOLDER + '/go'
+path = FOLDER + '/go'
 def go(value):
-    while not os.path.exists(place):
+    while not os.path.exists(path):
         time.sleep(0.01)
 def count(value):
     global seen
@@ -364,13 +364,17 @@ def ask(value):
     running.send("ask", 1.0);
     let (a, b) = ((total - 2) as f64 / total as f64, (total - 1) as f64 / total as f64);
     running.printed(&format!("seen {} {a} {b}", total as u64 - dropped));
-    running.logged(&["WARN", "py", "values wait for the script; only the newest"]);
-    running.logged(&["WARN", "py", &format!("{dropped} were replaced by newer ones")]);
+    running.logged(&[
+        "WARN",
+        "py",
+        "values are queued for the script; from now on only the newest",
+    ]);
+    running.logged(&["WARN", "py", &format!("{dropped} values were replaced by a newer one")]);
 }
 
 #[test]
-fn a_burst_for_two_channels_leaves_as_one_batch() {
-    // XY pads: what a handler puts out together arrives together, in order.
+fn outputs_of_one_handler_on_two_channels_arrive_as_one_batch() {
+    // For XY pads: values that a handler outputs together arrive together, in order.
     let source = "
 import midimonster
 def go(value):
@@ -383,7 +387,7 @@ def go(value):
         running.send("go", f64::from(step) / 64.0);
         running.values("y", step as usize + 1);
     }
-    running.witness.look(|seen| {
+    running.monitor.inspect(|seen| {
         for pair in seen.values.chunks(2) {
             assert_eq!((pair[0].0.as_str(), pair[1].0.as_str()), ("x", "y"));
             assert_eq!(pair[0].1, 1.0 - pair[1].1);
@@ -395,7 +399,7 @@ def go(value):
 }
 
 #[test]
-fn sixteen_instances_start_side_by_side() {
+fn sixteen_instances_start_in_parallel() {
     let source = "import midimonster\ndef go(value): midimonster.output('out', value)\n";
     let mut rig = Rig::new().file("script.py", source);
     for number in 0..16 {
@@ -422,7 +426,7 @@ fn the_end_of_a_show_leaves_no_process_and_no_zombie() {
     }
     let deadline = Instant::now() + DEADLINE;
     for process in processes {
-        // The worker's child is reaped by whoever took it over.
+        // The worker's child is reaped by the process that has adopted it.
         while Path::new(&format!("/proc/{process}")).exists() && !is_gone(process) {
             assert!(Instant::now() < deadline);
             std::thread::sleep(Duration::from_millis(2));

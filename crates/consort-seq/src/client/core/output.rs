@@ -1,0 +1,290 @@
+//! Output: into the buffer, from the buffer into the sequencer, and waiting for room.
+
+use std::time::{Duration, Instant};
+
+use super::{ClientCore, Direction, WaitEnd};
+use crate::client::buffers::{Flush, OutputBuffer};
+use crate::client::error::{Failure, Outcome, Subject};
+use crate::client::routing::Routing;
+use crate::engine::Errno;
+use crate::event::{Cell, Event, EventFlags};
+
+/// The result of one attempt to output that does not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputStep<T> {
+    /// The output is complete.
+    Done(T),
+    /// The sequencer has no room at present.
+    Blocked {
+        /// A count that grows whenever part of the output has been written. It shows
+        /// [`RoomWait`] whether the attempt made progress.
+        written: u64,
+    },
+}
+
+/// Decides how one output waits for room between its attempts.
+///
+/// An output alternates attempts ([`OutputStep`]) with waits until the client is writable. The
+/// kernel counts a client as writable from a fixed number of free cells on, though, and an event
+/// may need more cells than that: then the client is writable, and yet no attempt makes progress.
+/// A loop of `poll` and `write` would use a whole processor until the queue delivers something,
+/// so from the second attempt without progress on, the output pauses first.
+///
+/// The blocking client, the asynchronous client and clients of other runtimes (an interpreter)
+/// wait by different means but share this rule:
+///
+/// ```text
+/// loop {
+///     match attempt {
+///         Done => return,
+///         Blocked { written } => if let Some(pause) = room.pause_after(written) { sleep(pause) }
+///     }
+///     wait until the client is writable
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct RoomWait {
+    /// What had been written by the attempt before, if there was one.
+    written: Option<u64>,
+}
+
+impl RoomWait {
+    /// The pause of an output that makes no progress.
+    const BACK_OFF: Duration = Duration::from_millis(1);
+
+    /// The rule at the beginning of an output.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { written: None }
+    }
+
+    /// How long to pause before waiting until the client is writable, after an attempt that was
+    /// blocked; `None` for not at all. `written` is the attempt's count, or always 0 for an
+    /// output that is written as a whole.
+    pub fn pause_after(&mut self, written: u64) -> Option<Duration> {
+        (self.written.replace(written) == Some(written)).then_some(Self::BACK_OFF)
+    }
+}
+
+impl ClientCore {
+    /// The cell of `event` as it is written.
+    pub(crate) fn prepare(&self, event: &Event, routing: &Routing) -> Outcome<Cell> {
+        if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
+            return Err(user_memory(event));
+        }
+        let mut cell = event.cell_to_write();
+        routing.apply(&mut cell.0, self.client_id);
+        Ok(cell)
+    }
+
+    /// The fast path of [`buffer`](Self::buffer): puts an event of fixed size into the buffer if
+    /// there is room at its end. Returns the bytes that wait then, or `None` if only the slow
+    /// path can decide.
+    #[inline(always)]
+    pub(crate) fn quick_output(&self, event: &Event, routing: &Routing) -> Option<usize> {
+        if !event.cell.is_fixed() {
+            return None;
+        }
+        self.output().append_fixed(&event.cell, routing, self.client_id)
+    }
+
+    /// Puts an event into the buffer. Returns the bytes that wait then, or `None` if the buffer
+    /// is full.
+    pub(crate) fn buffer(&self, event: &Event, routing: &Routing) -> Outcome<Option<usize>> {
+        let mut output = self.output();
+        if !output.is_closed()
+            && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+            && output.append(event, routing, self.client_id)
+        {
+            return Ok(Some(output.used()));
+        }
+        not_buffered(&output, event)
+    }
+
+    /// Puts events into the buffer up to the first for which there is no room, and returns how
+    /// many.
+    pub(crate) fn buffer_many(&self, events: &[Event], routing: &Routing) -> Outcome<usize> {
+        let mut output = self.output();
+        let mut rest = events;
+        loop {
+            let appended = output.append_fixed_many(rest, routing, self.client_id);
+            rest = &rest[appended..];
+            let Some((event, after)) = rest.split_first() else { return Ok(events.len()) };
+            let fits = !output.is_closed()
+                && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+                && output.append(event, routing, self.client_id);
+            if !fits {
+                // The events before it are in the buffer, so the caller must get their number;
+                // the next call reports the error.
+                return match not_buffered(&output, event) {
+                    Err(failure) if rest.len() == events.len() => Err(failure),
+                    _ => Ok(events.len() - rest.len()),
+                };
+            }
+            rest = after;
+        }
+    }
+
+    /// Writes as much of the buffer as the sequencer accepts now. Also returns the number of bytes
+    /// that remain.
+    pub(crate) fn flush(&self) -> Outcome<(Flush, usize)> {
+        let mut output = self.output();
+        match output.flush() {
+            Ok(flush) => Ok((flush, output.used())),
+            Err(errno) => Err(not_written(&output, errno)),
+        }
+    }
+
+    /// Writes one event past the buffer. Returns the bytes written, or `None` if there is no room
+    /// now.
+    pub(crate) fn write_direct(&self, cell: &Cell, event: &Event) -> Outcome<Option<usize>> {
+        let connection = self.connection()?;
+        let written = if event.variable.is_empty() {
+            connection.write(&cell.0)
+        } else {
+            let mut bytes = Vec::with_capacity(event.length());
+            bytes.extend_from_slice(&cell.0);
+            bytes.extend_from_slice(&event.variable);
+            connection.write(&bytes)
+        };
+        match written {
+            Ok(0) | Err(Errno::WOULD_BLOCK) => Ok(None),
+            Ok(written) => Ok(Some(written)),
+            Err(errno) => {
+                let sent = Event { cell: *cell, variable: Vec::new() };
+                Err(Failure::system(Subject::event(&sent), errno))
+            }
+        }
+    }
+
+    /// One attempt to put an event into the buffer, writing the buffer out if it is full.
+    pub(crate) fn output_step(
+        &self,
+        event: &Event,
+        routing: &Routing,
+    ) -> Outcome<OutputStep<usize>> {
+        loop {
+            if let Some(used) = self.buffer(event, routing)? {
+                return Ok(OutputStep::Done(used));
+            }
+            if self.flush()?.0 == Flush::Blocked {
+                return Ok(OutputStep::Blocked { written: self.output().removed() });
+            }
+        }
+    }
+
+    /// One attempt to write an event past the buffer.
+    pub(crate) fn direct_step(&self, cell: &Cell, event: &Event) -> Outcome<OutputStep<usize>> {
+        Ok(match self.write_direct(cell, event)? {
+            Some(written) => OutputStep::Done(written),
+            None => OutputStep::Blocked { written: 0 },
+        })
+    }
+
+    /// One attempt to write the buffer until everything is written that went in before the count
+    /// [`OutputBuffer::appended`] was `target`; other threads may add more meanwhile. Gives the
+    /// bytes that remain.
+    pub(crate) fn drain_step(&self, target: u64) -> Outcome<OutputStep<usize>> {
+        let (flush, used) = self.flush()?;
+        let written = self.output().removed();
+        Ok(match flush {
+            Flush::Blocked if written < target => OutputStep::Blocked { written },
+            _ => OutputStep::Done(used),
+        })
+    }
+
+    /// Repeats an attempt until it is done, blocking the thread while there is no room. `None`
+    /// if the deadline passes first.
+    pub(crate) fn output_blocking<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut() -> Outcome<OutputStep<T>>,
+    ) -> Outcome<Option<T>> {
+        let mut room = RoomWait::new();
+        loop {
+            let written = match attempt()? {
+                OutputStep::Done(value) => return Ok(Some(value)),
+                OutputStep::Blocked { written } => written,
+            };
+            if let Some(pause) = room.pause_after(written) {
+                self.pause(pause, deadline)?;
+            }
+            if self.wait(Direction::Write, deadline)? == WaitEnd::TimedOut {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Puts a control event of a queue into the output buffer. A blocking client waits for room; an
+    /// asynchronous one fails with `EAGAIN`, because the methods of its queues are not futures.
+    pub(crate) fn output_control(&self, event: &Event) -> Outcome<()> {
+        let attempt = || self.output_step(event, &Routing::new());
+        if self.may_block {
+            self.output_blocking(None, attempt)?;
+            return Ok(());
+        }
+        match attempt()? {
+            OutputStep::Done(_) => Ok(()),
+            OutputStep::Blocked { .. } => Err(no_room(event)),
+        }
+    }
+}
+
+/// The failure of an output that may not wait and finds no room.
+#[cold]
+pub(crate) fn no_room(event: &Event) -> Failure {
+    Failure::system(Subject::event(event), Errno::WOULD_BLOCK)
+}
+
+/// Why an event does not go into the buffer: `None` if there is no room at present.
+#[cold]
+fn not_buffered(output: &OutputBuffer, event: &Event) -> Outcome<Option<usize>> {
+    let length = event.length();
+    if output.is_closed() {
+        Err(Failure::closed())
+    } else if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
+        Err(user_memory(event))
+    } else if length > output.capacity() {
+        Err(Failure::invalid(
+            Subject::event(event),
+            format!(
+                "the event has {length} bytes, more than the output buffer ({} bytes); enlarge \
+                 the buffer with set_output_buffer_size, or use event_output_direct",
+                output.capacity()
+            ),
+        ))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Why the buffer could not be written.
+#[cold]
+fn not_written(output: &OutputBuffer, errno: Errno) -> Failure {
+    if output.is_closed() {
+        return Failure::closed();
+    }
+    let subject = output.head().map_or(Subject::None, |head| Subject::event(&head));
+    Failure::system(subject, errno)
+}
+
+#[cold]
+fn user_memory(event: &Event) -> Failure {
+    let note = "only kernel drivers may send data that lies in the sender's memory".to_owned();
+    Failure::invalid(Subject::event(event), note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_pauses_only_after_an_attempt_without_progress() {
+        let mut room = RoomWait::new();
+        assert_eq!(room.pause_after(0), None, "the first attempt");
+        assert_eq!(room.pause_after(28), None, "progress");
+        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF));
+        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF));
+        assert_eq!(room.pause_after(56), None, "progress again");
+    }
+}

@@ -1,0 +1,240 @@
+//! The pure paths of the libraries, each repeated as often as the command line says:
+//! `consort-instructions PATH COUNT`. `tests/bench/05-instructions.sh` runs them under callgrind
+//! with two counts and takes the difference, which leaves the instructions of one repetition.
+//!
+//! Without arguments it lists the paths with what one repetition is.
+
+#![allow(clippy::print_stdout)] // the list is its output
+
+use std::hint::black_box;
+
+use consort_osc::{BundleBuilder, MessageBuilder, Packet, TimeTag};
+use consort_router::config::Expression;
+use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::{
+    ChannelError, Context, Event, Instance, InstanceId, Readiness, Router, State, Usage,
+};
+use consort_sc::synthdef::prelude::*;
+use consort_seq::raw::{Cells, write_cells};
+
+/// One path: its name, what one repetition does, and the work.
+struct Path {
+    name: &'static str,
+    unit: &'static str,
+    run: fn(u64),
+}
+
+const PATHS: &[Path] = &[
+    Path { name: "route", unit: "one delivery, one source to one target", run: route },
+    Path { name: "fan-out", unit: "one of 100 deliveries of a value", run: fan_out },
+    Path { name: "osc-decode-float", unit: "one message `/1/fader1 ,f`", run: decode_float },
+    Path { name: "osc-decode-bundle", unit: "one bundle of 20 messages", run: decode_bundle },
+    Path { name: "osc-encode-float", unit: "one message `/1/fader1 ,f`", run: encode_float },
+    Path { name: "osc-encode-bundle", unit: "one bundle of 20 messages", run: encode_bundle },
+    Path { name: "cell-encode", unit: "one note-on", run: cell_encode },
+    Path { name: "cell-decode", unit: "one note-on", run: cell_decode },
+    Path { name: "synthdef-compile", unit: "a SynthDef of seven UGens", run: synthdef_compile },
+    Path { name: "expression", unit: "one of 1,000 expanded channels", run: expression },
+];
+
+/// Emits a fixed number of values whenever it is called, in turn on its channels.
+struct Source {
+    channels: u32,
+    next: u32,
+}
+
+/// Takes what it gets.
+struct Sink;
+
+const VALUES_PER_TURN: u32 = 200;
+
+impl Instance for Source {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made in code"))
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.set_state(State::Up);
+        context.call_again(0);
+    }
+
+    fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
+        for _ in 0..VALUES_PER_TURN {
+            context.emit(self.next, 0.5);
+            self.next = (self.next + 1) % self.channels;
+        }
+        context.call_again(key);
+    }
+
+    fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}
+}
+
+impl Instance for Sink {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made in code"))
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.set_state(State::Up);
+    }
+
+    fn deliver(&mut self, events: &[Event], _: &mut Context<'_>) {
+        black_box(events);
+    }
+}
+
+/// A source whose channels each go to `fan` channels of a sink.
+fn show(channels: u32, fan: u32) -> Show {
+    let names = |count: u32| (0..count).map(|channel| channel.to_string()).collect();
+    let entry = |name: &str, instance: Box<dyn Instance>, count: u32| ShowInstance {
+        name: name.into(),
+        backend: "instructions",
+        instance,
+        channels: names(count),
+    };
+    let end = |instance, channel| ChannelRef { instance: InstanceId(instance), channel };
+    let mut show = Show::default();
+    show.instances.push(entry("source", Box::new(Source { channels, next: 0 }), channels));
+    show.instances.push(entry("sink", Box::new(Sink), channels * fan));
+    for channel in 0..channels {
+        for nth in 0..fan {
+            show.mappings.push((end(0, channel), end(1, channel * fan + nth)));
+        }
+    }
+    show
+}
+
+fn deliver(channels: u32, fan: u32, count: u64) {
+    let mut router = Router::new(show(channels, fan)).expect("an event loop");
+    router.start();
+    for _ in 0..count.div_ceil(u64::from(VALUES_PER_TURN * fan)) {
+        router.step(None).expect("a turn");
+    }
+}
+
+fn route(count: u64) {
+    deliver(1_000, 1, count);
+}
+
+fn fan_out(count: u64) {
+    deliver(10, 100, count);
+}
+
+fn float_message() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    MessageBuilder::new(&mut bytes, "/1/fader1").float(0.75).finish().expect("a message");
+    bytes
+}
+
+fn write_bundle(bytes: &mut Vec<u8>) {
+    let mut bundle = BundleBuilder::new(bytes, TimeTag::IMMEDIATE);
+    for value in 0..20 {
+        bundle.message("/1/fader1").int(value).float(0.75).finish().expect("a message");
+    }
+    bundle.finish().expect("a bundle");
+}
+
+fn decode(bytes: &[u8], count: u64) {
+    for _ in 0..count {
+        let packet = Packet::decode(black_box(bytes)).expect("a packet");
+        for message in packet.messages() {
+            black_box(message.address_bytes());
+            for argument in message.arguments() {
+                black_box(argument.as_f64());
+            }
+        }
+    }
+}
+
+fn decode_float(count: u64) {
+    decode(&float_message(), count);
+}
+
+fn decode_bundle(count: u64) {
+    let mut bytes = Vec::new();
+    write_bundle(&mut bytes);
+    decode(&bytes, count);
+}
+
+fn encode_float(count: u64) {
+    let mut bytes = Vec::with_capacity(64);
+    for _ in 0..count {
+        bytes.clear();
+        MessageBuilder::new(&mut bytes, black_box("/1/fader1"))
+            .float(black_box(0.75))
+            .finish()
+            .expect("a message");
+        black_box(&bytes);
+    }
+}
+
+fn encode_bundle(count: u64) {
+    let mut bytes = Vec::with_capacity(2_048);
+    for _ in 0..count {
+        bytes.clear();
+        write_bundle(&mut bytes);
+        black_box(&bytes);
+    }
+}
+
+fn note() -> consort_seq::Event {
+    consort_seq::Event::note_on(0, 60, 100).expect("a note")
+}
+
+fn cell_encode(count: u64) {
+    let event = note();
+    let mut bytes = Vec::with_capacity(64);
+    for _ in 0..count {
+        bytes.clear();
+        let event = black_box(&event);
+        write_cells(&mut bytes, &event.to_raw(), event.variable());
+        black_box(&bytes);
+    }
+}
+
+fn cell_decode(count: u64) {
+    let mut bytes = Vec::new();
+    let event = note();
+    write_cells(&mut bytes, &event.to_raw(), event.variable());
+    for _ in 0..count {
+        for cell in Cells::legacy(black_box(&bytes)) {
+            let (cell, data) = cell.expect("a cell");
+            black_box((cell, data));
+        }
+    }
+}
+
+fn synthdef_compile(count: u64) {
+    for _ in 0..count {
+        let synthdef = SynthDef::build("seven", |controls| {
+            let frequency = controls.control("frequency", 440.0);
+            let envelope =
+                EnvGen::kr(Envelope::percussive(0.01, 1.0)).done_action(DoneAction::FreeSynth);
+            Out::ar(0, Pan2::ar(LPF::ar(Saw::ar(frequency), 900.0) * envelope * 0.2));
+        });
+        black_box(synthdef.expect("a SynthDef").compile());
+    }
+}
+
+fn expression(count: u64) {
+    let mut out = String::new();
+    for _ in 0..count.div_ceil(1_000) {
+        let expression = Expression::parse(black_box("ch{1..10}.{cc,note}{0..49}")).expect("valid");
+        for index in 0..expression.count() {
+            expression.write(index, &mut out);
+            black_box(&out);
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [] => PATHS.iter().for_each(|path| println!("{}\t{}", path.name, path.unit)),
+        [name, count] => {
+            let path = PATHS.iter().find(|path| path.name == *name).expect("the name of a path");
+            (path.run)(count.parse().expect("a count"));
+        }
+        _ => panic!("expected a path and a count, or nothing"),
+    }
+}
