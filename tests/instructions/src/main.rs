@@ -10,9 +10,10 @@ use std::hint::black_box;
 
 use consort_osc::{BundleBuilder, MessageBuilder, Packet, TimeTag};
 use consort_router::config::Expression;
-use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::{
-    ChannelError, Context, Event, Instance, InstanceId, Readiness, Router, State, Usage,
+    Backend, ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options,
+    Plan, Problems, Readiness, Router, State, Usage,
 };
 use consort_sc::synthdef::prelude::*;
 use consort_seq::raw::{Cells, write_cells};
@@ -48,11 +49,36 @@ struct Sink;
 
 const VALUES_PER_TURN: u32 = 200;
 
-impl Instance for Source {
+/// The backend of both, which are made in code.
+struct Made;
+
+impl Backend for Made {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
+}
+
+impl Plan for Source {
     fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
         Err(ChannelError::new("made in code"))
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Plan for Sink {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made in code"))
+    }
+
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Source {
     fn start(&mut self, context: &mut Context<'_>) {
         context.set_state(State::Up);
         context.call_again(0);
@@ -70,10 +96,6 @@ impl Instance for Source {
 }
 
 impl Instance for Sink {
-    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
-        Err(ChannelError::new("made in code"))
-    }
-
     fn start(&mut self, context: &mut Context<'_>) {
         context.set_state(State::Up);
     }
@@ -86,14 +108,19 @@ impl Instance for Sink {
 /// A source whose channels each go to `fan` channels of a sink.
 fn show(channels: u32, fan: u32) -> Show {
     let names = |count: u32| (0..count).map(|channel| channel.to_string()).collect();
-    let entry = |name: &str, instance: Box<dyn Instance>, count: u32| ShowInstance {
+    let entry = |name: &str, plan: Box<dyn Plan>, count: u32| ShowInstance {
         name: name.into(),
         backend: "instructions",
-        instance,
+        driver: 0,
+        plan,
+        options: Options::default(),
+        families: &[],
         channels: names(count),
     };
-    let end = |instance, channel| ChannelRef { instance: InstanceId(instance), channel };
+    let end = |instance, channel| ChannelRef { instance: InstanceId::new(instance), channel };
     let mut show = Show::default();
+    let (backend, options) = (Box::new(Made), Options::default());
+    show.backends.push(ShowBackend { name: "instructions", backend, options });
     show.instances.push(entry("source", Box::new(Source { channels, next: 0 }), channels));
     show.instances.push(entry("sink", Box::new(Sink), channels * fan));
     for channel in 0..channels {
