@@ -1,4 +1,4 @@
-"""Prints the seconds that Supriya takes to build and compile each of two SynthDefs."""
+"""Print how many seconds Supriya takes to build and compile each of two SynthDefs."""
 
 import timeit
 

@@ -2,36 +2,38 @@
 
 use std::marker::PhantomData;
 
-use super::error::{SynthDefError, SynthDefErrorKind};
-use super::graph;
-use super::rate::Rate;
-use super::signal::{IntoSignal, Signal};
-use crate::ugens::{ParameterDefault, UGenSpec, UGenType};
+use crate::conversion::IntoSignal;
+use crate::error::{SynthDefError, SynthDefErrorKind};
+use crate::open;
+use crate::rate::Rate;
+use crate::signal::Signal;
+use crate::spec::{UGenSpec, UGenType};
 
-/// A UGen of which inputs can still be set.
+/// A UGen whose inputs can still be set.
 ///
-/// It enters the SynthDef when it is used: as an input of another UGen, in arithmetic, by
-/// [`signal`](UGenBuilder::signal), or at the latest at the end of its statement or scope. To use
-/// it more than once, take its signal: `let voice = Saw::ar(110.0).signal();`.
+/// It is added to the SynthDef when it is used: as an input of another UGen, in arithmetic, by
+/// [`signal`](UGenBuilder::signal), or at the latest when it is dropped, at the end of its
+/// statement or scope. To use it more than once, take its signal:
+/// `let voice = Saw::ar(110.0).signal();`.
 #[derive(Debug)]
 pub struct UGenBuilder<T: UGenType, const N: usize> {
     inputs: [Option<Signal>; N],
     channels: Option<u16>,
     rate: Rate,
-    entered: bool,
+    is_added: bool,
     ugen: PhantomData<T>,
 }
 
 impl<T: UGenType, const N: usize> UGenBuilder<T, N> {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { inputs: [None; N], channels: None, rate, entered: false, ugen: PhantomData }
+        Self { inputs: [None; N], channels: None, rate, is_added: false, ugen: PhantomData }
     }
 
     pub(crate) fn set(&mut self, position: usize, signal: Signal) {
         self.inputs[position] = Some(signal);
     }
 
-    /// How many outputs the UGen has, for those that let one choose: `In::ar(0).channels(2)`.
+    /// Sets the number of outputs, for UGens that let you choose it: `In::ar(0).channels(2)`.
     /// For others the build fails.
     #[must_use]
     pub fn channels(mut self, count: u16) -> Self {
@@ -39,14 +41,14 @@ impl<T: UGenType, const N: usize> UGenBuilder<T, N> {
         self
     }
 
-    /// Enters the UGen into the SynthDef; the signal may be used as often as you like.
+    /// Adds the UGen to the SynthDef; the signal may be used as often as you like.
     pub fn signal(mut self) -> Signal {
-        self.enter()
+        self.add()
     }
 
-    fn enter(&mut self) -> Signal {
-        self.entered = true;
-        graph::enter(T::SPEC, self.rate, self.channels, &self.inputs)
+    fn add(&mut self) -> Signal {
+        self.is_added = true;
+        open::add_ugen(T::SPEC, self.rate, self.channels, &self.inputs)
     }
 }
 
@@ -58,15 +60,23 @@ impl<T: UGenType, const N: usize> IntoSignal for UGenBuilder<T, N> {
 
 impl<T: UGenType, const N: usize> Drop for UGenBuilder<T, N> {
     fn drop(&mut self) {
-        if !self.entered {
-            self.enter();
+        if !self.is_added {
+            self.add();
         }
     }
 }
 
-/// A UGen that is known by its row of the table only; see [`UGenSpec::at`].
+impl UGenSpec {
+    /// Starts a UGen of this row: `spec.at(Rate::Audio).input("frequency", 440.0)`.
+    pub fn at(&'static self, rate: Rate) -> DynamicBuilder {
+        let inputs = vec![None; self.parameters.len()];
+        DynamicBuilder { spec: self, rate, channels: None, inputs }
+    }
+}
+
+/// A UGen that is chosen at run time by its row of the table; see [`UGenSpec::at`].
 #[derive(Debug)]
-#[must_use = "the UGen enters the SynthDef by `signal`"]
+#[must_use = "`signal` adds the UGen to the SynthDef"]
 pub struct DynamicBuilder {
     spec: &'static UGenSpec,
     rate: Rate,
@@ -75,32 +85,34 @@ pub struct DynamicBuilder {
 }
 
 impl DynamicBuilder {
-    pub(crate) fn new(spec: &'static UGenSpec, rate: Rate) -> Self {
-        Self { spec, rate, channels: None, inputs: vec![None; spec.parameters.len()] }
-    }
-
     /// Sets an input by name; a name that the UGen does not have makes the build fail.
     pub fn input(mut self, name: &str, value: impl IntoSignal) -> Self {
         match self.spec.position(name) {
             Some(position) => self.inputs[position] = Some(value.into_signal()),
-            None => graph::fail(SynthDefError::new(
+            None => open::fail(SynthDefError::new(
                 SynthDefErrorKind::InvalidInput,
-                format!("{} has no input named {name:?}", self.spec.name),
+                unknown_input(self.spec, name),
             )),
         }
         self
     }
 
-    /// How many outputs the UGen has, for those that let one choose.
+    /// Sets the number of outputs, for UGens that let you choose it.
     pub fn channels(mut self, count: u16) -> Self {
         self.channels = Some(count);
         self
     }
 
-    /// Enters the UGen into the SynthDef.
+    /// Adds the UGen to the SynthDef.
     pub fn signal(self) -> Signal {
-        graph::enter(self.spec, self.rate, self.channels, &self.inputs)
+        open::add_ugen(self.spec, self.rate, self.channels, &self.inputs)
     }
+}
+
+fn unknown_input(spec: &UGenSpec, name: &str) -> String {
+    let names = spec.parameters.iter().map(|parameter| parameter.name);
+    let hint = consort_suggest::did_you_mean_or_list(name, "inputs", names);
+    format!("{} has no input named `{name}`; {hint}", spec.name)
 }
 
 impl IntoSignal for DynamicBuilder {
@@ -109,48 +121,48 @@ impl IntoSignal for DynamicBuilder {
     }
 }
 
-/// A UGen by name, for plugins that the table does not know.
+/// A UGen by name, for plugins that the table does not have.
 ///
-/// Nothing but the inputs' origin is checked: the rate, the order of the inputs and the number of
-/// outputs have to be those that the plugin expects. Lists are expanded into several UGens, as for
-/// every other UGen.
+/// Only the origin of the inputs is checked: the rate, the order of the inputs and the number of
+/// outputs have to be those that the plugin expects. Lists are expanded into several UGens, as
+/// with every other UGen.
 #[derive(Clone, Debug)]
-#[must_use = "the UGen enters the SynthDef by `signal`"]
+#[must_use = "`signal` adds the UGen to the SynthDef"]
 pub struct RawUGen {
-    pub(crate) name: String,
-    pub(crate) rate: Rate,
-    pub(crate) inputs: Vec<Signal>,
-    pub(crate) outputs: u16,
-    pub(crate) special_index: i16,
+    name: String,
+    rate: Rate,
+    inputs: Vec<Signal>,
+    outputs: u16,
+    special_index: i16,
 }
 
 impl RawUGen {
-    /// A UGen of the name with no inputs and one output.
+    /// A UGen of this name without inputs and with one output.
     pub fn new(name: impl Into<String>, rate: Rate) -> Self {
         Self { name: name.into(), rate, inputs: Vec::new(), outputs: 1, special_index: 0 }
     }
 
-    /// Adds an input after those that were added before.
+    /// Appends an input.
     pub fn input(mut self, value: impl IntoSignal) -> Self {
         self.inputs.push(value.into_signal());
         self
     }
 
-    /// Number of outputs, one unless set.
+    /// Number of outputs; one if not set.
     pub fn outputs(mut self, count: u16) -> Self {
         self.outputs = count;
         self
     }
 
-    /// The special index, which some UGens use to choose among variants.
+    /// The special index, by which some UGens choose among variants; zero if not set.
     pub fn special_index(mut self, index: i16) -> Self {
         self.special_index = index;
         self
     }
 
-    /// Enters the UGen into the SynthDef.
+    /// Adds the UGen to the SynthDef.
     pub fn signal(self) -> Signal {
-        graph::enter_raw(&self)
+        open::add_raw(&self.name, self.rate, self.special_index, self.outputs, &self.inputs)
     }
 }
 
@@ -160,10 +172,29 @@ impl IntoSignal for RawUGen {
     }
 }
 
-/// The signal of a parameter that was not given.
-pub(crate) fn default_signal(default: ParameterDefault) -> Option<Signal> {
-    match default {
-        ParameterDefault::Value(value) => Some(value.into_signal()),
-        ParameterDefault::Required | ParameterDefault::Automatic => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ugens::{SinOsc, WhiteNoise};
+
+    #[test]
+    fn a_dropped_builder_is_added_once() {
+        let graph = open::build_graph(|| {
+            WhiteNoise::ar();
+            let noise = WhiteNoise::ar().signal();
+            assert_eq!(noise.channel_count(), 1);
+        });
+        assert_eq!(graph.unwrap().nodes.len(), 2);
+    }
+
+    #[test]
+    fn a_misspelt_input_gets_a_hint() {
+        for (name, hint) in [
+            ("freq", "SinOsc has no input named `freq`; did you mean `frequency`?"),
+            ("cutoff", "SinOsc has no input named `cutoff`; the inputs are: frequency, phase"),
+        ] {
+            let result = open::build_graph(|| SinOsc::SPEC.at(Rate::Audio).input(name, 440.0));
+            assert_eq!(result.unwrap_err().to_string(), hint);
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! What looks like a UGen but is made of several: mixers, spreads and maps.
+//! Composites: what is used like a UGen but consists of several (mixers, panners, range maps).
 
-use super::graph::{array, flat};
-use super::operators::Operations;
-use super::rate::Rate;
-use super::signal::{IntoSignal, Signal};
+use crate::conversion::{IntoSignal, flat_channels};
+use crate::open::list;
+use crate::operations::Operations;
+use crate::rate::Rate;
+use crate::signal::Signal;
 use crate::ugens::{
     BufDur, Clip, Compander, DC, DelayN, FFT, HPZ1, IFFT, K2A, Lag, Lag2, Lag3, LinExp, MulAdd,
     PV_PhaseShift90, Pan2, Sum3, Sum4,
@@ -17,11 +18,11 @@ impl Mix {
     /// The sum of all channels, four at a time.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(sources: impl IntoSignal) -> Signal {
-        let mut sources = flat(sources.into_signal());
+        let mut sources = flat_channels(sources.into_signal());
         while sources.len() > 1 {
             sources = sources
                 .chunks(4)
-                .map(|part| match *part {
+                .map(|chunk| match *chunk {
                     [first, second, third, fourth] => Sum4::new(first, second, third, fourth),
                     [first, second, third] => Sum3::new(first, second, third),
                     [first, second] => first + second,
@@ -33,10 +34,11 @@ impl Mix {
         sources.first().copied().unwrap_or(Signal::INVALID)
     }
 
-    /// First channels with first channels, second ones with second ones: the flattened sources are
-    /// cut into frames of this many channels, and a frame that is not full is left out.
+    /// Sums channel by channel: the flattened sources are divided into frames of this many
+    /// channels, and the result has the sum of all first channels, of all second channels, and so
+    /// on. An incomplete last frame adds to its first channels only.
     pub fn multichannel(sources: impl IntoSignal, channel_count: usize) -> Signal {
-        let sources = flat(sources.into_signal());
+        let sources = flat_channels(sources.into_signal());
         let mixes: Vec<Signal> = (0..channel_count)
             .filter_map(|channel| {
                 let column: Vec<Signal> =
@@ -44,7 +46,7 @@ impl Mix {
                 (!column.is_empty()).then(|| Self::new(column))
             })
             .collect();
-        array(&mixes)
+        list(&mixes)
     }
 }
 
@@ -60,12 +62,12 @@ pub struct Splay {
 }
 
 impl Splay {
-    /// At audio rate; normalised for equal power.
+    /// Spreads at audio rate; normalised for equal power.
     pub fn ar(source: impl IntoSignal) -> Self {
         Self::new(source.into_signal(), Rate::Audio)
     }
 
-    /// At control rate; normalised for equal amplitude.
+    /// Spreads at control rate; normalised for equal amplitude.
     pub fn kr(source: impl IntoSignal) -> Self {
         Self::new(source.into_signal(), Rate::Control)
     }
@@ -75,35 +77,36 @@ impl Splay {
         Self { source, rate, spread, center, level, normalize: true }
     }
 
-    /// Width of the field, 0 to 1.
+    /// Sets the width of the field, 0 to 1; 1 if not set.
     #[must_use]
     pub fn spread(mut self, spread: impl IntoSignal) -> Self {
         self.spread = spread.into_signal();
         self
     }
 
-    /// Centre of the field, -1 to 1.
+    /// Sets the centre of the field, -1 (left) to 1 (right); 0 if not set.
     #[must_use]
     pub fn center(mut self, center: impl IntoSignal) -> Self {
         self.center = center.into_signal();
         self
     }
 
-    /// Amplitude.
+    /// Sets the amplitude; 1 if not set.
     #[must_use]
     pub fn level(mut self, level: impl IntoSignal) -> Self {
         self.level = level.into_signal();
         self
     }
 
-    /// Whether the level is divided so that many channels are no louder than few.
+    /// Sets whether the level is reduced so that many channels are as loud as few; true if not
+    /// set.
     #[must_use]
     pub fn normalize(mut self, normalize: bool) -> Self {
         self.normalize = normalize;
         self
     }
 
-    /// Enters the UGens into the SynthDef: two channels.
+    /// Adds the UGens to the SynthDef; the signal has two channels.
     pub fn signal(self) -> Signal {
         let count = self.source.channel_count();
         let positions: Vec<Signal> = (0..count)
@@ -134,12 +137,12 @@ impl IntoSignal for Splay {
     }
 }
 
-/// Maps a linear range to another.
+/// Maps a linear range to another linear range.
 #[derive(Clone, Copy, Debug)]
 pub struct LinLin;
 
 impl LinLin {
-    /// Maps `input` (lowest, highest) to `output` (lowest, highest), at the rate of the signals.
+    /// Maps the range `input` (lowest, highest) to the range `output` (lowest, highest).
     #[allow(clippy::new_ret_no_self)]
     pub fn new(
         source: impl IntoSignal,
@@ -155,28 +158,28 @@ impl LinLin {
     }
 }
 
-/// One when a signal changes by more than a threshold.
+/// Outputs one while a signal changes by more than a threshold, else zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed;
 
 impl Changed {
-    /// At audio rate.
+    /// Compares at audio rate.
     pub fn ar(source: impl IntoSignal, threshold: impl IntoSignal) -> Signal {
         HPZ1::ar(source).absolute().greater_than(threshold)
     }
 
-    /// At control rate.
+    /// Compares at control rate.
     pub fn kr(source: impl IntoSignal, threshold: impl IntoSignal) -> Signal {
         HPZ1::kr(source).absolute().greater_than(threshold)
     }
 }
 
-/// Compander with look-ahead: what is controlled is delayed by the clamp time.
+/// Compander with look-ahead: the signal is delayed by the clamp time, its control is not.
 #[derive(Clone, Copy, Debug)]
 pub struct CompanderD;
 
 impl CompanderD {
-    /// With thresholds and times as of [`Compander`], in the order of its parameters.
+    /// Takes the thresholds, slopes and times of [`Compander`] in the order of its parameters.
     pub fn ar(
         source: impl IntoSignal,
         threshold: impl IntoSignal,
@@ -198,18 +201,18 @@ impl CompanderD {
     }
 }
 
-/// Hilbert transform through a spectrum: the signal delayed, and the signal turned by 90 degrees.
+/// Hilbert transform through a spectrum: the delayed signal, and the signal shifted by 90 degrees.
 #[derive(Clone, Copy, Debug)]
 pub struct HilbertFir;
 
 impl HilbertFir {
-    /// With a buffer whose size is the window and the delay.
+    /// Uses a buffer whose size is that of the window, and whose duration is the delay.
     pub fn ar(source: impl IntoSignal, buffer: impl IntoSignal) -> Signal {
         let (source, buffer) = (source.into_signal(), buffer.into_signal());
         let chain = PV_PhaseShift90::kr(FFT::kr(source).buffer_id(buffer)).signal();
         let delay = BufDur::kr(buffer).signal();
         let delayed = DelayN::ar(source).maximum_delay_time(delay).delay_time(delay).signal();
-        array(&[delayed, IFFT::ar(chain).signal()])
+        list(&[delayed, IFFT::ar(chain).signal()])
     }
 }
 
@@ -218,14 +221,14 @@ impl HilbertFir {
 pub struct Silence;
 
 impl Silence {
-    /// One source of zeros for all channels.
+    /// The same silent signal for all channels.
     pub fn ar(channel_count: usize) -> Signal {
         let silence = DC::ar(0.0).signal();
-        if channel_count == 1 { silence } else { array(&vec![silence; channel_count]) }
+        if channel_count == 1 { silence } else { list(&vec![silence; channel_count]) }
     }
 }
 
-/// Ways to treat a signal that musicians use all the time, each channel at its own rate.
+/// Shorthands for common treatments of a signal; each channel keeps its own rate.
 pub trait Shaping: Operations {
     /// The sum of all channels.
     fn mix(self) -> Signal {
@@ -256,7 +259,7 @@ pub trait Shaping: Operations {
         })
     }
 
-    /// Limits to a range.
+    /// Limits the signal to a range.
     fn clip(self, minimum: impl IntoSignal, maximum: impl IntoSignal) -> Signal {
         let (minimum, maximum) = (minimum.into_signal(), maximum.into_signal());
         each(self.into_signal(), |source| match source.rate() {
@@ -266,7 +269,7 @@ pub trait Shaping: Operations {
         })
     }
 
-    /// Maps -1 to 1, the range of most oscillators, to another range.
+    /// Maps the range from -1 to 1, which most oscillators have, to another range.
     fn range(self, low: impl IntoSignal, high: impl IntoSignal) -> Signal {
         LinLin::new(self, (-1.0, 1.0), (low, high))
     }
@@ -294,7 +297,7 @@ pub trait Shaping: Operations {
         (self.hertz_to_midi() + semitones).midi_to_hertz()
     }
 
-    /// The same at audio rate.
+    /// Converts the signal to audio rate, if it has another.
     fn audio(self) -> Signal {
         each(self.into_signal(), |source| match source.rate() {
             Rate::Audio => source,
@@ -305,16 +308,16 @@ pub trait Shaping: Operations {
 
 impl<T: Operations> Shaping for T {}
 
+/// Applies the function to each channel.
 fn each(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> Signal {
-    match source.0 {
-        super::signal::Repr::Array { .. } => {
-            let channels: Vec<Signal> = source.channels().map(function).collect();
-            if let [only] = channels[..] { only } else { array(&channels) }
-        }
-        _ => function(source),
+    if !source.is_array() {
+        return function(source);
     }
+    let channels: Vec<Signal> = source.channels().map(function).collect();
+    if let [only] = channels[..] { only } else { list(&channels) }
 }
 
+/// Applies the function to each channel, and whether it runs at audio rate.
 fn by_rate(source: Signal, mut function: impl FnMut(Signal, bool) -> Signal) -> Signal {
     each(source, |channel| function(channel, channel.rate() == Rate::Audio))
 }

@@ -1,15 +1,15 @@
-//! Controls: what can be set on a running synth.
+//! Controls: the values of a running synth that `/n_set` changes.
 
 use std::marker::PhantomData;
 
-use super::graph;
-use super::rate::ControlRate;
-use super::signal::Signal;
+use crate::open;
+use crate::rate::ControlRate;
+use crate::signal::Signal;
 
 /// Adds controls to the SynthDef that is being built.
 #[derive(Debug)]
 pub struct Controls {
-    /// Controls belong to the SynthDef on top of this thread's stack.
+    /// The SynthDef is on this thread's stack, so that another thread cannot add to it.
     not_send: PhantomData<*const ()>,
 }
 
@@ -54,28 +54,28 @@ impl Controls {
         Self { not_send: PhantomData }
     }
 
-    /// A control that is read once a control period.
+    /// Adds a control that is read once a control period.
     pub fn control(&self, name: &str, default: impl ControlValues) -> Signal {
-        graph::control(name, ControlRate::Control, &default.values(), 0.0)
+        open::add_control(name, ControlRate::Control, &default.values(), 0.0)
     }
 
-    /// A control whose changes are smoothed over a time in seconds.
+    /// Adds a control whose changes are smoothed over a time in seconds.
     pub fn lagged(&self, name: &str, default: impl ControlValues, lag: f64) -> Signal {
-        graph::control(name, ControlRate::Control, &default.values(), lag)
+        open::add_control(name, ControlRate::Control, &default.values(), lag)
     }
 
-    /// A control that falls back to zero after one control period.
+    /// Adds a control that falls back to zero after one control period.
     pub fn trigger(&self, name: &str, default: impl ControlValues) -> Signal {
-        graph::control(name, ControlRate::Trigger, &default.values(), 0.0)
+        open::add_control(name, ControlRate::Trigger, &default.values(), 0.0)
     }
 
-    /// A control that is read every sample, to be mapped to an audio bus.
+    /// Adds a control that is read every sample, for mapping to an audio bus.
     pub fn audio(&self, name: &str, default: impl ControlValues) -> Signal {
-        graph::control(name, ControlRate::Audio, &default.values(), 0.0)
+        open::add_control(name, ControlRate::Audio, &default.values(), 0.0)
     }
 
-    /// A control that is read once, when the synth starts.
+    /// Adds a control that is read once, when the synth starts.
     pub fn scalar(&self, name: &str, default: impl ControlValues) -> Signal {
-        graph::control(name, ControlRate::Scalar, &default.values(), 0.0)
+        open::add_control(name, ControlRate::Scalar, &default.values(), 0.0)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::model::{CompiledInput, CompiledUGen, Control, SynthDef};
-use super::operators::{BinaryOperator, UnaryOperator};
+use crate::builtin::is_control;
+use crate::model::{CompiledInput, CompiledUGen, Control, SynthDef};
+use crate::operators::{BinaryOperator, UnaryOperator};
 use crate::ugens;
 
 /// One line for the name, each control and each UGen:
@@ -43,9 +44,9 @@ impl fmt::Display for SynthDef {
         writeln!(formatter, "  ugens")?;
         for (index, ugen) in ugens.iter().enumerate() {
             write!(formatter, "    {index} {}", label(ugen))?;
-            for (place, input) in ugen.inputs.iter().enumerate() {
-                let separator = if place == 0 { " " } else { ", " };
-                write!(formatter, "{separator}{}: ", input_name(ugen, place))?;
+            for (position, input) in ugen.inputs.iter().enumerate() {
+                let separator = if position == 0 { " " } else { ", " };
+                write!(formatter, "{separator}{}: ", input_name(ugen, position))?;
                 match *input {
                     CompiledInput::Constant(value) => write!(formatter, "{value}")?,
                     CompiledInput::Output { ugen, output } => {
@@ -60,7 +61,7 @@ impl fmt::Display for SynthDef {
                     }
                 }
             }
-            if ugen.outputs.len() > 1 && !is_control(ugen) {
+            if ugen.outputs.len() > 1 && !is_control(&ugen.name) {
                 write!(formatter, " ({} outputs)", ugen.outputs.len())?;
             }
             writeln!(formatter)?;
@@ -69,11 +70,7 @@ impl fmt::Display for SynthDef {
     }
 }
 
-fn is_control(ugen: &CompiledUGen) -> bool {
-    ["Control", "TrigControl", "AudioControl", "LagControl"].contains(&ugen.name.as_str())
-}
-
-/// Name and rate; of operators, the operator's name.
+/// Name and rate of a UGen; for operators, the name of the operator.
 fn label(ugen: &CompiledUGen) -> String {
     let rate = ugen.rate.token();
     let number = ugen.special_index as u16;
@@ -90,26 +87,26 @@ fn label(ugen: &CompiledUGen) -> String {
     }
 }
 
-/// Name of an input by its place: those behind the first list are counted from it.
-fn input_name(ugen: &CompiledUGen, place: usize) -> String {
+/// Name of an input by its position; inputs from the first list on are items of this list.
+fn input_name(ugen: &CompiledUGen, position: usize) -> String {
     let Some(spec) = ugens::find(&ugen.name) else {
-        return place.to_string();
+        return position.to_string();
     };
     let list = spec.parameters.iter().position(|parameter| parameter.list);
     match list {
-        Some(list) if place >= list => {
-            format!("{}[{}]", spec.parameters[list].name, place - list)
+        Some(list) if position >= list => {
+            format!("{}[{}]", spec.parameters[list].name, position - list)
         }
-        _ => match spec.parameters.get(place) {
+        _ => match spec.parameters.get(position) {
             Some(parameter) => parameter.name.to_owned(),
-            None => place.to_string(),
+            None => position.to_string(),
         },
     }
 }
 
-/// The control's name if the output belongs to one.
+/// The name of the control that an output belongs to, if it belongs to one.
 fn control_of(controls: &[Control], source: &CompiledUGen, output: u32) -> Option<String> {
-    if !is_control(source) {
+    if !is_control(&source.name) {
         return None;
     }
     let index = u32::from(source.special_index as u16) + output;

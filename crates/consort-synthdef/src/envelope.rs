@@ -1,39 +1,42 @@
 //! Envelopes: breakpoints for `EnvGen`.
 
-use super::graph::array;
-use super::signal::{IntoSignal, Repr, Signal};
+use crate::conversion::IntoSignal;
+use crate::error::{SynthDefError, SynthDefErrorKind};
+use crate::open::{self, list};
+use crate::signal::Signal;
 
 /// How an envelope goes from one level to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Curve {
-    /// To the new level at once.
+    /// Jumps to the new level immediately.
     Step,
     /// A straight line.
     Linear,
-    /// An exponential; both levels have to have the same sign and not be zero.
+    /// An exponential; both levels need the same sign, and neither may be zero.
     Exponential,
     /// Half a cosine.
     Sine,
     /// A quarter of a sine.
     Welch,
-    /// Bent by a number: 0 is straight, below it starts fast, above it starts slowly.
+    /// A curve bent by a number: 0 is straight, negative numbers start fast, positive ones slowly.
     Bend(Signal),
-    /// A line of square roots.
+    /// A straight line between the square roots of the levels.
     Squared,
-    /// A line of cube roots.
+    /// A straight line between the cube roots of the levels.
     Cubed,
-    /// The old level until the end.
+    /// Holds the old level until the end.
     Hold,
 }
 
 impl Curve {
-    /// Bent by a number or a signal.
+    /// A curve bent by a number or a signal.
     pub fn bend(amount: impl IntoSignal) -> Self {
         Self::Bend(amount.into_signal())
     }
 
-    fn numbers(self) -> (f64, Signal) {
+    /// The server's number of the shape, and the bend.
+    fn shape_and_bend(self) -> (f64, Signal) {
         let shape = match self {
             Self::Step => 0.0,
             Self::Linear => 1.0,
@@ -49,16 +52,17 @@ impl Curve {
     }
 }
 
-/// A number bends the curve.
+/// A number is a bend.
 impl From<f64> for Curve {
     fn from(amount: f64) -> Self {
         Self::bend(amount)
     }
 }
 
-/// Levels, the times between them in seconds, and how to go.
+/// Levels, the times between them in seconds, and the curves from one level to the next.
 ///
-/// Levels, times and bends may be signals; with several channels, there are as many envelopes.
+/// Levels, times and bends may be signals. If one of them has several channels, the result is one
+/// envelope for each channel.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     levels: Vec<Signal>,
@@ -70,10 +74,10 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// An envelope through these levels; there is one duration less than there are levels, and
-    /// curves begin anew after the last.
+    /// An envelope through these levels. It needs one duration less than levels; if there are
+    /// fewer curves than durations, they start again at the first.
     ///
-    /// Too few or too many durations make the build of the SynthDef fail.
+    /// A wrong number of durations makes the build of the SynthDef fail.
     pub fn new(
         levels: impl IntoIterator<Item = impl IntoSignal>,
         durations: impl IntoIterator<Item = impl IntoSignal>,
@@ -89,34 +93,34 @@ impl Envelope {
         }
     }
 
-    /// The level, counted from zero, at which the envelope waits until the gate closes.
+    /// Sets the level, counted from zero, at which the envelope waits until the gate closes.
     #[must_use]
     pub fn release_node(mut self, node: u16) -> Self {
         self.release_node = Some(node);
         self
     }
 
-    /// The level to which the envelope goes back from the release node while the gate is open.
+    /// Sets the level to which the envelope returns from the release node while the gate is open.
     #[must_use]
     pub fn loop_node(mut self, node: u16) -> Self {
         self.loop_node = Some(node);
         self
     }
 
-    /// Offset in seconds of the form that `IEnvGen` reads.
+    /// Sets the time in seconds at which the form that `IEnvGen` reads begins.
     #[must_use]
     pub fn offset(mut self, offset: impl IntoSignal) -> Self {
         self.offset = offset.into_signal();
         self
     }
 
-    /// Attack and release, without a gate: for everything that is struck.
+    /// Attack and release without a gate, for struck and plucked instruments.
     pub fn percussive(attack: impl IntoSignal, release: impl IntoSignal) -> Self {
         let durations = [attack.into_signal(), release.into_signal()];
         Self::new([0.0, 1.0, 0.0], durations, [Curve::bend(-4.0)])
     }
 
-    /// Attack, decay to a share of one, and release when the gate closes.
+    /// Attack to one, decay to the sustain level, and release when the gate closes.
     pub fn adsr(
         attack: impl IntoSignal,
         decay: impl IntoSignal,
@@ -129,7 +133,7 @@ impl Envelope {
         Self::new(levels, durations, [Curve::bend(-4.0)]).release_node(2)
     }
 
-    /// Attack to a level, and release when the gate closes.
+    /// Attack to the sustain level, and release when the gate closes.
     pub fn asr(
         attack: impl IntoSignal,
         sustain: impl IntoSignal,
@@ -140,7 +144,7 @@ impl Envelope {
         Self::new(levels, durations, [Curve::bend(-4.0)]).release_node(1)
     }
 
-    /// Attack, a plateau and release of given lengths, in straight lines.
+    /// Attack, a plateau and release of given durations, in straight lines.
     pub fn linen(
         attack: impl IntoSignal,
         sustain_time: impl IntoSignal,
@@ -150,20 +154,20 @@ impl Envelope {
         Self::new([0.0, 1.0, 1.0, 0.0], durations, [Curve::Linear])
     }
 
-    /// Up and down in straight lines, within a time.
+    /// Up and down in straight lines, each in half of the duration.
     pub fn triangle(duration: impl IntoSignal) -> Self {
         let half = duration.into_signal() / 2.0;
         Self::new([0.0, 1.0, 0.0], [half, half], [Curve::Linear])
     }
 
-    /// All curves at once.
+    /// Sets one curve for all segments.
     #[must_use]
     pub fn curve(mut self, curve: impl Into<Curve>) -> Self {
         self.curves = vec![curve.into()];
         self
     }
 
-    /// All levels times a factor.
+    /// Multiplies all levels by a factor.
     #[must_use]
     pub fn scaled(mut self, factor: impl IntoSignal) -> Self {
         let factor = factor.into_signal();
@@ -173,13 +177,14 @@ impl Envelope {
         self
     }
 
+    /// Whether the numbers of levels, durations and curves fit; otherwise the build fails.
     fn check(&self) -> bool {
-        let sound = self.levels.len() >= 2
+        let is_consistent = self.levels.len() >= 2
             && self.durations.len() + 1 == self.levels.len()
             && !self.curves.is_empty();
-        if !sound {
-            super::graph::fail(super::SynthDefError::new(
-                super::SynthDefErrorKind::InvalidInput,
+        if !is_consistent {
+            open::fail(SynthDefError::new(
+                SynthDefErrorKind::InvalidInput,
                 format!(
                     "an envelope of {} levels needs {} durations and at least one curve; it has \
                      {} durations and {} curves",
@@ -190,20 +195,20 @@ impl Envelope {
                 ),
             ));
         }
-        sound
+        is_consistent
     }
 
     /// Level, duration, shape and bend of each segment.
     fn segments(&self) -> impl Iterator<Item = (Signal, Signal, Signal, Signal)> {
         self.levels[1..].iter().zip(&self.durations).zip(self.curves.iter().cycle()).map(
             |((level, duration), curve)| {
-                let (shape, bend) = curve.numbers();
+                let (shape, bend) = curve.shape_and_bend();
                 (*level, *duration, shape.into_signal(), bend)
             },
         )
     }
 
-    /// The list that `EnvGen` reads.
+    /// The list of numbers that `EnvGen` reads.
     pub fn serialize(&self) -> Signal {
         if !self.check() {
             return Signal::INVALID;
@@ -221,7 +226,7 @@ impl Envelope {
         by_channels(&items)
     }
 
-    /// The list that `IEnvGen` reads.
+    /// The list of numbers that `IEnvGen` reads.
     pub fn serialize_interpolated(&self) -> Signal {
         if !self.check() {
             return Signal::INVALID;
@@ -238,10 +243,9 @@ impl Envelope {
 
 /// One list, or one for each channel of the widest item.
 fn by_channels(items: &[Signal]) -> Signal {
-    let is_array = |signal: &Signal| matches!(signal.0, Repr::Array { .. });
-    let width = items.iter().filter(|item| is_array(item)).map(|item| item.channel_count()).max();
+    let width = items.iter().filter(|item| item.is_array()).map(|item| item.channel_count()).max();
     let Some(width) = width else {
-        return array(items);
+        return list(items);
     };
     let channels: Vec<Signal> = (0..width)
         .map(|index| {
@@ -249,7 +253,7 @@ fn by_channels(items: &[Signal]) -> Signal {
             by_channels(&channel)
         })
         .collect();
-    if let [only] = channels[..] { only } else { array(&channels) }
+    if let [only] = channels[..] { only } else { list(&channels) }
 }
 
 impl IntoSignal for Envelope {

@@ -1,344 +1,280 @@
-//! Operators of the server, and what they do to two numbers known in advance.
+//! The operators of the server, and the results that are known without it.
+//!
+//! Each operator has one row in one of two tables: its documentation, its name, its number on the
+//! server, and the method of [`Operations`](crate::Operations) that applies it, if any. The tables
+//! are macros that hand their rows to another macro, since the enums here and the methods in
+//! `operations.rs` are made from the same rows.
 
-use super::graph::{binary, unary};
-use super::signal::{IntoSignal, Signal};
-
-/// An operator on one signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum UnaryOperator {
-    /// Operator 0 of the server: negative.
-    Negative = 0,
-    /// Operator 1 of the server: not.
-    Not = 1,
-    /// Operator 2 of the server: is nil.
-    IsNil = 2,
-    /// Operator 3 of the server: not nil.
-    NotNil = 3,
-    /// Operator 4 of the server: bit not.
-    BitNot = 4,
-    /// Operator 5 of the server: absolute.
-    Absolute = 5,
-    /// Operator 6 of the server: as float.
-    AsFloat = 6,
-    /// Operator 7 of the server: as integer.
-    AsInteger = 7,
-    /// Operator 8 of the server: ceiling.
-    Ceiling = 8,
-    /// Operator 9 of the server: floor.
-    Floor = 9,
-    /// Operator 10 of the server: fractional part.
-    FractionalPart = 10,
-    /// Operator 11 of the server: sign.
-    Sign = 11,
-    /// Operator 12 of the server: squared.
-    Squared = 12,
-    /// Operator 13 of the server: cubed.
-    Cubed = 13,
-    /// Operator 14 of the server: square root.
-    SquareRoot = 14,
-    /// Operator 15 of the server: exponential.
-    Exponential = 15,
-    /// Operator 16 of the server: reciprocal.
-    Reciprocal = 16,
-    /// Operator 17 of the server: midi to hertz.
-    MidiToHertz = 17,
-    /// Operator 18 of the server: hertz to midi.
-    HertzToMidi = 18,
-    /// Operator 19 of the server: semitones to ratio.
-    SemitonesToRatio = 19,
-    /// Operator 20 of the server: ratio to semitones.
-    RatioToSemitones = 20,
-    /// Operator 21 of the server: decibels to amplitude.
-    DecibelsToAmplitude = 21,
-    /// Operator 22 of the server: amplitude to decibels.
-    AmplitudeToDecibels = 22,
-    /// Operator 23 of the server: octave to hertz.
-    OctaveToHertz = 23,
-    /// Operator 24 of the server: hertz to octave.
-    HertzToOctave = 24,
-    /// Operator 25 of the server: logarithm.
-    Logarithm = 25,
-    /// Operator 26 of the server: logarithm 2.
-    Logarithm2 = 26,
-    /// Operator 27 of the server: logarithm 10.
-    Logarithm10 = 27,
-    /// Operator 28 of the server: sine.
-    Sine = 28,
-    /// Operator 29 of the server: cosine.
-    Cosine = 29,
-    /// Operator 30 of the server: tangent.
-    Tangent = 30,
-    /// Operator 31 of the server: arc sine.
-    ArcSine = 31,
-    /// Operator 32 of the server: arc cosine.
-    ArcCosine = 32,
-    /// Operator 33 of the server: arc tangent.
-    ArcTangent = 33,
-    /// Operator 34 of the server: hyperbolic sine.
-    HyperbolicSine = 34,
-    /// Operator 35 of the server: hyperbolic cosine.
-    HyperbolicCosine = 35,
-    /// Operator 36 of the server: hyperbolic tangent.
-    HyperbolicTangent = 36,
-    /// Operator 37 of the server: random.
-    Random = 37,
-    /// Operator 38 of the server: random 2.
-    Random2 = 38,
-    /// Operator 39 of the server: linear random.
-    LinearRandom = 39,
-    /// Operator 40 of the server: bilinear random.
-    BilinearRandom = 40,
-    /// Operator 41 of the server: sum 3 random.
-    Sum3Random = 41,
-    /// Operator 42 of the server: distort.
-    Distort = 42,
-    /// Operator 43 of the server: soft clip.
-    SoftClip = 43,
-    /// Operator 44 of the server: coin.
-    Coin = 44,
-    /// Operator 45 of the server: digit value.
-    DigitValue = 45,
-    /// Operator 46 of the server: silence.
-    Silence = 46,
-    /// Operator 47 of the server: through.
-    Through = 47,
-    /// Operator 48 of the server: rectangle window.
-    RectangleWindow = 48,
-    /// Operator 49 of the server: hanning window.
-    HanningWindow = 49,
-    /// Operator 50 of the server: welch window.
-    WelchWindow = 50,
-    /// Operator 51 of the server: triangle window.
-    TriangleWindow = 51,
-    /// Operator 52 of the server: ramp.
-    Ramp = 52,
-    /// Operator 53 of the server: s curve.
-    SCurve = 53,
+/// Hands the rows of the unary operators to the macro of the given name.
+macro_rules! unary_operators {
+    ($callback:ident) => {
+        $callback! {
+            /// Negates `a`.
+            Negative = 0 negate;
+            /// One where `a` is zero or negative, else zero.
+            Not = 1 logical_not;
+            /// The language's test for nil; signals are never nil.
+            IsNil = 2;
+            /// The language's test for a value other than nil; signals are never nil.
+            NotNil = 3;
+            /// Inverts the bits of the integer part of `a`.
+            BitNot = 4 bit_not;
+            /// Absolute value of `a`.
+            Absolute = 5 absolute;
+            /// The language's conversion to a floating-point number, which every signal is already.
+            AsFloat = 6;
+            /// The integer part of `a`.
+            AsInteger = 7 integer_part;
+            /// Rounds up to an integer.
+            Ceiling = 8 ceiling;
+            /// Rounds down to an integer.
+            Floor = 9 floor;
+            /// Distance of `a` from the next lower integer.
+            FractionalPart = 10 fractional_part;
+            /// -1, 0 or 1: the sign of `a`.
+            Sign = 11 sign;
+            /// `a²`.
+            Squared = 12 squared;
+            /// `a³`.
+            Cubed = 13 cubed;
+            /// Square root; for a negative `a`, the negated root of its absolute value.
+            SquareRoot = 14 square_root;
+            /// `e` to the power of `a`.
+            Exponential = 15 exponential;
+            /// `1 / a`.
+            Reciprocal = 16 reciprocal;
+            /// Converts a MIDI note number to a frequency in hertz.
+            MidiToHertz = 17 midi_to_hertz;
+            /// Converts a frequency in hertz to a MIDI note number.
+            HertzToMidi = 18 hertz_to_midi;
+            /// Converts an interval in semitones to a frequency ratio.
+            SemitonesToRatio = 19 semitones_to_ratio;
+            /// Converts a frequency ratio to an interval in semitones.
+            RatioToSemitones = 20 ratio_to_semitones;
+            /// Converts decibels to a linear amplitude.
+            DecibelsToAmplitude = 21 decibels_to_amplitude;
+            /// Converts a linear amplitude to decibels.
+            AmplitudeToDecibels = 22 amplitude_to_decibels;
+            /// Converts decimal octaves to a frequency in hertz.
+            OctaveToHertz = 23 octave_to_hertz;
+            /// Converts a frequency in hertz to decimal octaves.
+            HertzToOctave = 24 hertz_to_octave;
+            /// Natural logarithm.
+            Logarithm = 25 logarithm;
+            /// Logarithm to base two.
+            Logarithm2 = 26 logarithm_2;
+            /// Logarithm to base ten.
+            Logarithm10 = 27 logarithm_10;
+            /// Sine; `a` is in radians.
+            Sine = 28 sine;
+            /// Cosine; `a` is in radians.
+            Cosine = 29 cosine;
+            /// Tangent; `a` is in radians.
+            Tangent = 30 tangent;
+            /// Inverse sine in radians.
+            ArcSine = 31 arc_sine;
+            /// Inverse cosine in radians.
+            ArcCosine = 32 arc_cosine;
+            /// Inverse tangent in radians.
+            ArcTangent = 33 arc_tangent;
+            /// Hyperbolic sine.
+            HyperbolicSine = 34 hyperbolic_sine;
+            /// Hyperbolic cosine.
+            HyperbolicCosine = 35 hyperbolic_cosine;
+            /// Hyperbolic tangent, a smooth distortion.
+            HyperbolicTangent = 36 hyperbolic_tangent;
+            /// Random number from zero to `a`, evenly distributed.
+            Random = 37 random;
+            /// Random number from `-a` to `a`, evenly distributed.
+            Random2 = 38 random_bipolar;
+            /// Random number from zero to `a`; lower numbers are more likely.
+            LinearRandom = 39 linear_random;
+            /// Random number from `-a` to `a`; numbers near zero are more likely.
+            BilinearRandom = 40 bilinear_random;
+            /// Random number from `-a` to `a`, nearly normally distributed.
+            Sum3Random = 41 sum_3_random;
+            /// `a / (1 + |a|)`, a smooth distortion.
+            Distort = 42 distort;
+            /// Distortion that is linear within ±0.5 and approaches ±1 beyond.
+            SoftClip = 43 soft_clip;
+            /// One with the probability `a`, else zero.
+            Coin = 44 coin;
+            /// The language's value of a digit character; signals have no characters.
+            DigitValue = 45;
+            /// Zero, whatever `a` is.
+            Silence = 46 silence;
+            /// Passes `a` on unchanged.
+            Through = 47 through;
+            /// Rectangular window: one for `a` from 0 to 1, else zero.
+            RectangleWindow = 48 rectangle_window;
+            /// Hann window for `a` from 0 to 1, else zero.
+            HanningWindow = 49 hanning_window;
+            /// Welch window for `a` from 0 to 1, else zero.
+            WelchWindow = 50 welch_window;
+            /// Triangular window for `a` from 0 to 1, else zero.
+            TriangleWindow = 51 triangle_window;
+            /// Limits `a` to the range from 0 to 1.
+            Ramp = 52 ramp;
+            /// S-shaped curve from 0 to 1, constant for `a` outside of this range.
+            SCurve = 53 s_curve;
+        }
+    };
 }
 
-impl UnaryOperator {
-    const ALL: &'static [UnaryOperator] = &[
-        Self::Negative,
-        Self::Not,
-        Self::IsNil,
-        Self::NotNil,
-        Self::BitNot,
-        Self::Absolute,
-        Self::AsFloat,
-        Self::AsInteger,
-        Self::Ceiling,
-        Self::Floor,
-        Self::FractionalPart,
-        Self::Sign,
-        Self::Squared,
-        Self::Cubed,
-        Self::SquareRoot,
-        Self::Exponential,
-        Self::Reciprocal,
-        Self::MidiToHertz,
-        Self::HertzToMidi,
-        Self::SemitonesToRatio,
-        Self::RatioToSemitones,
-        Self::DecibelsToAmplitude,
-        Self::AmplitudeToDecibels,
-        Self::OctaveToHertz,
-        Self::HertzToOctave,
-        Self::Logarithm,
-        Self::Logarithm2,
-        Self::Logarithm10,
-        Self::Sine,
-        Self::Cosine,
-        Self::Tangent,
-        Self::ArcSine,
-        Self::ArcCosine,
-        Self::ArcTangent,
-        Self::HyperbolicSine,
-        Self::HyperbolicCosine,
-        Self::HyperbolicTangent,
-        Self::Random,
-        Self::Random2,
-        Self::LinearRandom,
-        Self::BilinearRandom,
-        Self::Sum3Random,
-        Self::Distort,
-        Self::SoftClip,
-        Self::Coin,
-        Self::DigitValue,
-        Self::Silence,
-        Self::Through,
-        Self::RectangleWindow,
-        Self::HanningWindow,
-        Self::WelchWindow,
-        Self::TriangleWindow,
-        Self::Ramp,
-        Self::SCurve,
-    ];
+/// Hands the rows of the binary operators to the macro of the given name.
+macro_rules! binary_operators {
+    ($callback:ident) => {
+        $callback! {
+            /// `a + b`.
+            Addition = 0;
+            /// `a - b`.
+            Subtraction = 1;
+            /// `a * b`.
+            Multiplication = 2;
+            /// Quotient of `a` and `b` without its fraction.
+            IntegerDivision = 3 integer_division;
+            /// `a / b`.
+            Division = 4;
+            /// Remainder of `a / b`, with the sign of `b`.
+            Modulo = 5 modulo;
+            /// One where `a` equals `b`, else zero.
+            Equal = 6 equal;
+            /// One where `a` differs from `b`, else zero.
+            NotEqual = 7 not_equal;
+            /// One where `a < b`, else zero.
+            LessThan = 8 less_than;
+            /// One where `a > b`, else zero.
+            GreaterThan = 9 greater_than;
+            /// One where `a <= b`, else zero.
+            LessThanOrEqual = 10 less_than_or_equal;
+            /// One where `a >= b`, else zero.
+            GreaterThanOrEqual = 11 greater_than_or_equal;
+            /// The smaller of `a` and `b`.
+            Minimum = 12 minimum;
+            /// The larger of `a` and `b`.
+            Maximum = 13 maximum;
+            /// Bitwise and of the integer parts.
+            BitAnd = 14 bit_and;
+            /// Bitwise or of the integer parts.
+            BitOr = 15 bit_or;
+            /// Bitwise exclusive or of the integer parts.
+            BitXor = 16 bit_xor;
+            /// Least common multiple of the integer parts.
+            LeastCommonMultiple = 17 least_common_multiple;
+            /// Greatest common divisor of the integer parts.
+            GreatestCommonDivisor = 18 greatest_common_divisor;
+            /// Rounds `a` to the nearest multiple of `b`.
+            Round = 19 round_to;
+            /// Rounds `a` up to a multiple of `b`.
+            RoundUp = 20 round_up_to;
+            /// Rounds `a` towards zero to a multiple of `b`.
+            Truncate = 21 truncate_to;
+            /// Angle in radians of the point whose coordinates are (`b`, `a`).
+            ArcTangent2 = 22 arc_tangent_2;
+            /// Square root of `a² + b²`.
+            Hypotenuse = 23 hypotenuse;
+            /// Approximation of the hypotenuse that needs no square root.
+            HypotenuseApproximation = 24 hypotenuse_approximation;
+            /// `a` to the power of `b`.
+            Power = 25 power;
+            /// Shifts the bits of `a` to the left by `b`.
+            ShiftLeft = 26 shift_left;
+            /// Shifts the bits of `a` to the right by `b`, keeping the sign.
+            ShiftRight = 27 shift_right;
+            /// Shifts the bits of `a` to the right by `b`, filling with zeros.
+            UnsignedShift = 28 unsigned_shift;
+            /// Reserved: the number is taken, but the server does not implement it.
+            Fill = 29;
+            /// Ring modulation plus the first signal: `a * b + a`.
+            Ring1 = 30 ring_1;
+            /// Ring modulation plus both signals: `a * b + a + b`.
+            Ring2 = 31 ring_2;
+            /// `a * a * b`.
+            Ring3 = 32 ring_3;
+            /// `a * a * b - a * b * b`.
+            Ring4 = 33 ring_4;
+            /// `a² - b²`.
+            DifferenceOfSquares = 34 difference_of_squares;
+            /// `a² + b²`.
+            SumOfSquares = 35 sum_of_squares;
+            /// `(a + b)²`.
+            SquareOfSum = 36 square_of_sum;
+            /// `(a - b)²`.
+            SquareOfDifference = 37 square_of_difference;
+            /// `|a - b|`.
+            AbsoluteDifference = 38 absolute_difference;
+            /// `a` where it is at least `b`, else zero.
+            Threshold = 39 threshold;
+            /// `a * b` where `b` is positive, else zero.
+            AmplitudeClip = 40 amplitude_clip;
+            /// `a * b` where `a` is negative, else `a`.
+            ScaleNegative = 41 scale_negative;
+            /// Limits `a` to the range from `-b` to `b`.
+            Clip2 = 42 clip_2;
+            /// The part of `a` beyond the range from `-b` to `b`, which `clip_2` removes.
+            Excess = 43 excess;
+            /// Folds `a` into the range from `-b` to `b`.
+            Fold2 = 44 fold_2;
+            /// Wraps `a` into the range from `-b` to `b`.
+            Wrap2 = 45 wrap_2;
+            /// `a`, after `b` has been computed.
+            FirstArgument = 46 first_argument;
+            /// Random number between `a` and `b`, evenly distributed.
+            RandomRange = 47 random_range;
+            /// Random number between `a` and `b`, exponentially distributed.
+            ExponentialRandomRange = 48 exponential_random_range;
+        }
+    };
+}
 
-    /// The operator by its number on the server.
+pub(crate) use {binary_operators, unary_operators};
+
+/// Defines the enum of the unary operators.
+macro_rules! unary_enum {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $($method:ident)?;)*) => {
+        /// An operator on one signal, `a`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum UnaryOperator {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl UnaryOperator {
+            /// All operators in the order of their numbers.
+            const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+/// Defines the enum of the binary operators.
+macro_rules! binary_enum {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $($method:ident)?;)*) => {
+        /// An operator on two signals, `a` and `b`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum BinaryOperator {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl BinaryOperator {
+            /// All operators in the order of their numbers.
+            const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+unary_operators!(unary_enum);
+binary_operators!(binary_enum);
+
+impl UnaryOperator {
+    /// The operator with this number on the server.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
 }
 
-/// An operator on two signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum BinaryOperator {
-    /// Operator 0 of the server: addition.
-    Addition = 0,
-    /// Operator 1 of the server: subtraction.
-    Subtraction = 1,
-    /// Operator 2 of the server: multiplication.
-    Multiplication = 2,
-    /// Operator 3 of the server: integer division.
-    IntegerDivision = 3,
-    /// Operator 4 of the server: division.
-    Division = 4,
-    /// Operator 5 of the server: modulo.
-    Modulo = 5,
-    /// Operator 6 of the server: equal.
-    Equal = 6,
-    /// Operator 7 of the server: not equal.
-    NotEqual = 7,
-    /// Operator 8 of the server: less than.
-    LessThan = 8,
-    /// Operator 9 of the server: greater than.
-    GreaterThan = 9,
-    /// Operator 10 of the server: less than or equal.
-    LessThanOrEqual = 10,
-    /// Operator 11 of the server: greater than or equal.
-    GreaterThanOrEqual = 11,
-    /// Operator 12 of the server: minimum.
-    Minimum = 12,
-    /// Operator 13 of the server: maximum.
-    Maximum = 13,
-    /// Operator 14 of the server: bit and.
-    BitAnd = 14,
-    /// Operator 15 of the server: bit or.
-    BitOr = 15,
-    /// Operator 16 of the server: bit xor.
-    BitXor = 16,
-    /// Operator 17 of the server: least common multiple.
-    LeastCommonMultiple = 17,
-    /// Operator 18 of the server: greatest common divisor.
-    GreatestCommonDivisor = 18,
-    /// Operator 19 of the server: round.
-    Round = 19,
-    /// Operator 20 of the server: round up.
-    RoundUp = 20,
-    /// Operator 21 of the server: truncate.
-    Truncate = 21,
-    /// Operator 22 of the server: arc tangent 2.
-    ArcTangent2 = 22,
-    /// Operator 23 of the server: hypotenuse.
-    Hypotenuse = 23,
-    /// Operator 24 of the server: hypotenuse approximation.
-    HypotenuseApproximation = 24,
-    /// Operator 25 of the server: power.
-    Power = 25,
-    /// Operator 26 of the server: shift left.
-    ShiftLeft = 26,
-    /// Operator 27 of the server: shift right.
-    ShiftRight = 27,
-    /// Operator 28 of the server: unsigned shift.
-    UnsignedShift = 28,
-    /// Operator 29 of the server: fill.
-    Fill = 29,
-    /// Operator 30 of the server: ring 1.
-    Ring1 = 30,
-    /// Operator 31 of the server: ring 2.
-    Ring2 = 31,
-    /// Operator 32 of the server: ring 3.
-    Ring3 = 32,
-    /// Operator 33 of the server: ring 4.
-    Ring4 = 33,
-    /// Operator 34 of the server: difference of squares.
-    DifferenceOfSquares = 34,
-    /// Operator 35 of the server: sum of squares.
-    SumOfSquares = 35,
-    /// Operator 36 of the server: square of sum.
-    SquareOfSum = 36,
-    /// Operator 37 of the server: square of difference.
-    SquareOfDifference = 37,
-    /// Operator 38 of the server: absolute difference.
-    AbsoluteDifference = 38,
-    /// Operator 39 of the server: threshold.
-    Threshold = 39,
-    /// Operator 40 of the server: amplitude clip.
-    AmplitudeClip = 40,
-    /// Operator 41 of the server: scale negative.
-    ScaleNegative = 41,
-    /// Operator 42 of the server: clip 2.
-    Clip2 = 42,
-    /// Operator 43 of the server: excess.
-    Excess = 43,
-    /// Operator 44 of the server: fold 2.
-    Fold2 = 44,
-    /// Operator 45 of the server: wrap 2.
-    Wrap2 = 45,
-    /// Operator 46 of the server: first argument.
-    FirstArgument = 46,
-    /// Operator 47 of the server: random range.
-    RandomRange = 47,
-    /// Operator 48 of the server: exponential random range.
-    ExponentialRandomRange = 48,
-}
-
 impl BinaryOperator {
-    const ALL: &'static [BinaryOperator] = &[
-        Self::Addition,
-        Self::Subtraction,
-        Self::Multiplication,
-        Self::IntegerDivision,
-        Self::Division,
-        Self::Modulo,
-        Self::Equal,
-        Self::NotEqual,
-        Self::LessThan,
-        Self::GreaterThan,
-        Self::LessThanOrEqual,
-        Self::GreaterThanOrEqual,
-        Self::Minimum,
-        Self::Maximum,
-        Self::BitAnd,
-        Self::BitOr,
-        Self::BitXor,
-        Self::LeastCommonMultiple,
-        Self::GreatestCommonDivisor,
-        Self::Round,
-        Self::RoundUp,
-        Self::Truncate,
-        Self::ArcTangent2,
-        Self::Hypotenuse,
-        Self::HypotenuseApproximation,
-        Self::Power,
-        Self::ShiftLeft,
-        Self::ShiftRight,
-        Self::UnsignedShift,
-        Self::Fill,
-        Self::Ring1,
-        Self::Ring2,
-        Self::Ring3,
-        Self::Ring4,
-        Self::DifferenceOfSquares,
-        Self::SumOfSquares,
-        Self::SquareOfSum,
-        Self::SquareOfDifference,
-        Self::AbsoluteDifference,
-        Self::Threshold,
-        Self::AmplitudeClip,
-        Self::ScaleNegative,
-        Self::Clip2,
-        Self::Excess,
-        Self::Fold2,
-        Self::Wrap2,
-        Self::FirstArgument,
-        Self::RandomRange,
-        Self::ExponentialRandomRange,
-    ];
-
-    /// The operator by its number on the server.
+    /// The operator with this number on the server.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
@@ -361,12 +297,14 @@ fn floor_division(left: f64, right: f64) -> f64 {
     if quotient - floor > 0.5 { floor + 1.0 } else { floor }
 }
 
+/// Truth as a signal has it: one or zero.
 fn truth(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
 impl UnaryOperator {
-    /// The result for a number that is known while building; `None` where only the server knows.
+    /// The result for a number that is known while building; `None` if only the server can
+    /// compute it.
     pub(crate) fn fold(self, value: f64) -> Option<f64> {
         Some(match self {
             Self::Negative => -value,
@@ -401,7 +339,8 @@ impl UnaryOperator {
 }
 
 impl BinaryOperator {
-    /// The result for numbers that are known while building; `None` where only the server knows.
+    /// The result for numbers that are known while building; `None` if only the server can
+    /// compute it.
     pub(crate) fn fold(self, left: f64, right: f64) -> Option<f64> {
         Some(match self {
             Self::Addition => left + right,
@@ -454,477 +393,45 @@ impl BinaryOperator {
     }
 }
 
-/// Every operator of the server as a method, on signals and on UGens that are being built.
-///
-/// In the descriptions `a` is the signal and `b` the argument.
-pub trait Operations: IntoSignal {
-    /// `-a`.
-    fn negate(self) -> Signal {
-        unary(UnaryOperator::Negative, self.into_signal())
-    }
-
-    /// One where `a` is zero or below, else zero.
-    fn logical_not(self) -> Signal {
-        unary(UnaryOperator::Not, self.into_signal())
-    }
-
-    /// Inverts the bits of the integer part.
-    fn bit_not(self) -> Signal {
-        unary(UnaryOperator::BitNot, self.into_signal())
-    }
-
-    /// `|a|`.
-    fn absolute(self) -> Signal {
-        unary(UnaryOperator::Absolute, self.into_signal())
-    }
-
-    /// The integer part.
-    fn integer_part(self) -> Signal {
-        unary(UnaryOperator::AsInteger, self.into_signal())
-    }
-
-    /// Rounds up to an integer.
-    fn ceiling(self) -> Signal {
-        unary(UnaryOperator::Ceiling, self.into_signal())
-    }
-
-    /// Rounds down to an integer.
-    fn floor(self) -> Signal {
-        unary(UnaryOperator::Floor, self.into_signal())
-    }
-
-    /// What lies above the next lower integer.
-    fn fractional_part(self) -> Signal {
-        unary(UnaryOperator::FractionalPart, self.into_signal())
-    }
-
-    /// -1, 0 or 1.
-    fn sign(self) -> Signal {
-        unary(UnaryOperator::Sign, self.into_signal())
-    }
-
-    /// `a²`.
-    fn squared(self) -> Signal {
-        unary(UnaryOperator::Squared, self.into_signal())
-    }
-
-    /// `a³`.
-    fn cubed(self) -> Signal {
-        unary(UnaryOperator::Cubed, self.into_signal())
-    }
-
-    /// Square root; of a negative number the negative root of its absolute value.
-    fn square_root(self) -> Signal {
-        unary(UnaryOperator::SquareRoot, self.into_signal())
-    }
-
-    /// `e` to the power of `a`.
-    fn exponential(self) -> Signal {
-        unary(UnaryOperator::Exponential, self.into_signal())
-    }
-
-    /// `1 / a`.
-    fn reciprocal(self) -> Signal {
-        unary(UnaryOperator::Reciprocal, self.into_signal())
-    }
-
-    /// MIDI note number to frequency in hertz.
-    fn midi_to_hertz(self) -> Signal {
-        unary(UnaryOperator::MidiToHertz, self.into_signal())
-    }
-
-    /// Frequency in hertz to MIDI note number.
-    fn hertz_to_midi(self) -> Signal {
-        unary(UnaryOperator::HertzToMidi, self.into_signal())
-    }
-
-    /// Interval in semitones to frequency ratio.
-    fn semitones_to_ratio(self) -> Signal {
-        unary(UnaryOperator::SemitonesToRatio, self.into_signal())
-    }
-
-    /// Frequency ratio to interval in semitones.
-    fn ratio_to_semitones(self) -> Signal {
-        unary(UnaryOperator::RatioToSemitones, self.into_signal())
-    }
-
-    /// Decibels to linear amplitude.
-    fn decibels_to_amplitude(self) -> Signal {
-        unary(UnaryOperator::DecibelsToAmplitude, self.into_signal())
-    }
-
-    /// Linear amplitude to decibels.
-    fn amplitude_to_decibels(self) -> Signal {
-        unary(UnaryOperator::AmplitudeToDecibels, self.into_signal())
-    }
-
-    /// Decimal octaves to frequency in hertz.
-    fn octave_to_hertz(self) -> Signal {
-        unary(UnaryOperator::OctaveToHertz, self.into_signal())
-    }
-
-    /// Frequency in hertz to decimal octaves.
-    fn hertz_to_octave(self) -> Signal {
-        unary(UnaryOperator::HertzToOctave, self.into_signal())
-    }
-
-    /// Natural logarithm.
-    fn logarithm(self) -> Signal {
-        unary(UnaryOperator::Logarithm, self.into_signal())
-    }
-
-    /// Logarithm to base two.
-    fn logarithm_2(self) -> Signal {
-        unary(UnaryOperator::Logarithm2, self.into_signal())
-    }
-
-    /// Logarithm to base ten.
-    fn logarithm_10(self) -> Signal {
-        unary(UnaryOperator::Logarithm10, self.into_signal())
-    }
-
-    /// Sine of radians.
-    fn sine(self) -> Signal {
-        unary(UnaryOperator::Sine, self.into_signal())
-    }
-
-    /// Cosine of radians.
-    fn cosine(self) -> Signal {
-        unary(UnaryOperator::Cosine, self.into_signal())
-    }
-
-    /// Tangent of radians.
-    fn tangent(self) -> Signal {
-        unary(UnaryOperator::Tangent, self.into_signal())
-    }
-
-    /// Inverse sine in radians.
-    fn arc_sine(self) -> Signal {
-        unary(UnaryOperator::ArcSine, self.into_signal())
-    }
-
-    /// Inverse cosine in radians.
-    fn arc_cosine(self) -> Signal {
-        unary(UnaryOperator::ArcCosine, self.into_signal())
-    }
-
-    /// Inverse tangent in radians.
-    fn arc_tangent(self) -> Signal {
-        unary(UnaryOperator::ArcTangent, self.into_signal())
-    }
-
-    /// Hyperbolic sine.
-    fn hyperbolic_sine(self) -> Signal {
-        unary(UnaryOperator::HyperbolicSine, self.into_signal())
-    }
-
-    /// Hyperbolic cosine.
-    fn hyperbolic_cosine(self) -> Signal {
-        unary(UnaryOperator::HyperbolicCosine, self.into_signal())
-    }
-
-    /// Hyperbolic tangent; a smooth distortion.
-    fn hyperbolic_tangent(self) -> Signal {
-        unary(UnaryOperator::HyperbolicTangent, self.into_signal())
-    }
-
-    /// Random number from zero to `a`.
-    fn random(self) -> Signal {
-        unary(UnaryOperator::Random, self.into_signal())
-    }
-
-    /// Random number from `-a` to `a`.
-    fn random_bipolar(self) -> Signal {
-        unary(UnaryOperator::Random2, self.into_signal())
-    }
-
-    /// Random number from zero to `a`, the lower the likelier.
-    fn linear_random(self) -> Signal {
-        unary(UnaryOperator::LinearRandom, self.into_signal())
-    }
-
-    /// Random number from `-a` to `a`, the nearer to zero the likelier.
-    fn bilinear_random(self) -> Signal {
-        unary(UnaryOperator::BilinearRandom, self.into_signal())
-    }
-
-    /// Random number from `-a` to `a`, nearly normally distributed.
-    fn sum_3_random(self) -> Signal {
-        unary(UnaryOperator::Sum3Random, self.into_signal())
-    }
-
-    /// `a / (1 + |a|)`: a smooth distortion.
-    fn distort(self) -> Signal {
-        unary(UnaryOperator::Distort, self.into_signal())
-    }
-
-    /// Linear within ±0.5, bent beyond.
-    fn soft_clip(self) -> Signal {
-        unary(UnaryOperator::SoftClip, self.into_signal())
-    }
-
-    /// One with a chance of `a`, else zero.
-    fn coin(self) -> Signal {
-        unary(UnaryOperator::Coin, self.into_signal())
-    }
-
-    /// Zero.
-    fn silence(self) -> Signal {
-        unary(UnaryOperator::Silence, self.into_signal())
-    }
-
-    /// The signal itself.
-    fn through(self) -> Signal {
-        unary(UnaryOperator::Through, self.into_signal())
-    }
-
-    /// One between 0 and 1, else zero.
-    fn rectangle_window(self) -> Signal {
-        unary(UnaryOperator::RectangleWindow, self.into_signal())
-    }
-
-    /// Hann window over 0 to 1.
-    fn hanning_window(self) -> Signal {
-        unary(UnaryOperator::HanningWindow, self.into_signal())
-    }
-
-    /// Welch window over 0 to 1.
-    fn welch_window(self) -> Signal {
-        unary(UnaryOperator::WelchWindow, self.into_signal())
-    }
-
-    /// Triangle over 0 to 1.
-    fn triangle_window(self) -> Signal {
-        unary(UnaryOperator::TriangleWindow, self.into_signal())
-    }
-
-    /// Limits to 0 to 1.
-    fn ramp(self) -> Signal {
-        unary(UnaryOperator::Ramp, self.into_signal())
-    }
-
-    /// S-shaped curve from 0 to 1.
-    fn s_curve(self) -> Signal {
-        unary(UnaryOperator::SCurve, self.into_signal())
-    }
-
-    /// Quotient without its fraction.
-    fn integer_division(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::IntegerDivision, self.into_signal(), other.into_signal())
-    }
-
-    /// Remainder with the divisor's sign.
-    fn modulo(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Modulo, self.into_signal(), other.into_signal())
-    }
-
-    /// One where both are equal, else zero.
-    fn equal(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Equal, self.into_signal(), other.into_signal())
-    }
-
-    /// One where both differ, else zero.
-    fn not_equal(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::NotEqual, self.into_signal(), other.into_signal())
-    }
-
-    /// One where `a < b`, else zero.
-    fn less_than(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::LessThan, self.into_signal(), other.into_signal())
-    }
-
-    /// One where `a > b`, else zero.
-    fn greater_than(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::GreaterThan, self.into_signal(), other.into_signal())
-    }
-
-    /// One where `a <= b`, else zero.
-    fn less_than_or_equal(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::LessThanOrEqual, self.into_signal(), other.into_signal())
-    }
-
-    /// One where `a >= b`, else zero.
-    fn greater_than_or_equal(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::GreaterThanOrEqual, self.into_signal(), other.into_signal())
-    }
-
-    /// The smaller.
-    fn minimum(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Minimum, self.into_signal(), other.into_signal())
-    }
-
-    /// The larger.
-    fn maximum(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Maximum, self.into_signal(), other.into_signal())
-    }
-
-    /// Bitwise and of the integer parts.
-    fn bit_and(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::BitAnd, self.into_signal(), other.into_signal())
-    }
-
-    /// Bitwise or of the integer parts.
-    fn bit_or(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::BitOr, self.into_signal(), other.into_signal())
-    }
-
-    /// Bitwise exclusive or of the integer parts.
-    fn bit_xor(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::BitXor, self.into_signal(), other.into_signal())
-    }
-
-    /// Least common multiple.
-    fn least_common_multiple(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::LeastCommonMultiple, self.into_signal(), other.into_signal())
-    }
-
-    /// Greatest common divisor.
-    fn greatest_common_divisor(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::GreatestCommonDivisor, self.into_signal(), other.into_signal())
-    }
-
-    /// Rounds to a multiple of `b`.
-    fn round_to(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Round, self.into_signal(), other.into_signal())
-    }
-
-    /// Rounds up to a multiple of `b`.
-    fn round_up_to(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::RoundUp, self.into_signal(), other.into_signal())
-    }
-
-    /// Rounds towards zero to a multiple of `b`.
-    fn truncate_to(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Truncate, self.into_signal(), other.into_signal())
-    }
-
-    /// Angle of the point (b, a) in radians.
-    fn arc_tangent_2(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::ArcTangent2, self.into_signal(), other.into_signal())
-    }
-
-    /// Square root of `a² + b²`.
-    fn hypotenuse(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Hypotenuse, self.into_signal(), other.into_signal())
-    }
-
-    /// Quick approximation of the hypotenuse.
-    fn hypotenuse_approximation(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::HypotenuseApproximation, self.into_signal(), other.into_signal())
-    }
-
-    /// `a` to the power of `b`.
-    fn power(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Power, self.into_signal(), other.into_signal())
-    }
-
-    /// Shifts bits to the left.
-    fn shift_left(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::ShiftLeft, self.into_signal(), other.into_signal())
-    }
-
-    /// Shifts bits to the right.
-    fn shift_right(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::ShiftRight, self.into_signal(), other.into_signal())
-    }
-
-    /// Shifts bits to the right, filling with zeros.
-    fn unsigned_shift(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::UnsignedShift, self.into_signal(), other.into_signal())
-    }
-
-    /// `a * b + a`.
-    fn ring_1(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Ring1, self.into_signal(), other.into_signal())
-    }
-
-    /// `a * b + a + b`.
-    fn ring_2(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Ring2, self.into_signal(), other.into_signal())
-    }
-
-    /// `a * a * b`.
-    fn ring_3(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Ring3, self.into_signal(), other.into_signal())
-    }
-
-    /// `a * a * b - a * b * b`.
-    fn ring_4(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Ring4, self.into_signal(), other.into_signal())
-    }
-
-    /// `a² - b²`.
-    fn difference_of_squares(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::DifferenceOfSquares, self.into_signal(), other.into_signal())
-    }
-
-    /// `a² + b²`.
-    fn sum_of_squares(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::SumOfSquares, self.into_signal(), other.into_signal())
-    }
-
-    /// `(a + b)²`.
-    fn square_of_sum(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::SquareOfSum, self.into_signal(), other.into_signal())
-    }
-
-    /// `(a - b)²`.
-    fn square_of_difference(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::SquareOfDifference, self.into_signal(), other.into_signal())
-    }
-
-    /// `|a - b|`.
-    fn absolute_difference(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::AbsoluteDifference, self.into_signal(), other.into_signal())
-    }
-
-    /// `a` where it is not below `b`, else zero.
-    fn threshold(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Threshold, self.into_signal(), other.into_signal())
-    }
-
-    /// `a * b` where `b` is positive, else zero.
-    fn amplitude_clip(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::AmplitudeClip, self.into_signal(), other.into_signal())
-    }
-
-    /// `a * b` where `a` is negative, else `a`.
-    fn scale_negative(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::ScaleNegative, self.into_signal(), other.into_signal())
-    }
-
-    /// Limits `a` to ±`b`.
-    fn clip_2(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Clip2, self.into_signal(), other.into_signal())
-    }
-
-    /// What `clip_2` takes away.
-    fn excess(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Excess, self.into_signal(), other.into_signal())
-    }
-
-    /// Folds `a` into ±`b`.
-    fn fold_2(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Fold2, self.into_signal(), other.into_signal())
-    }
-
-    /// Wraps `a` into ±`b`.
-    fn wrap_2(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::Wrap2, self.into_signal(), other.into_signal())
-    }
-
-    /// `a`, once `b` has been computed.
-    fn first_argument(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::FirstArgument, self.into_signal(), other.into_signal())
-    }
-
-    /// Random number between `a` and `b`.
-    fn random_range(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::RandomRange, self.into_signal(), other.into_signal())
-    }
-
-    /// Random number between `a` and `b`, exponential distribution.
-    fn exponential_random_range(self, other: impl IntoSignal) -> Signal {
-        binary(BinaryOperator::ExponentialRandomRange, self.into_signal(), other.into_signal())
+#[cfg(test)]
+mod tests {
+    use super::{BinaryOperator, UnaryOperator, floor_division, modulo};
+
+    #[test]
+    fn numbers_are_positions_in_the_tables() {
+        for (number, operator) in (0..).zip(UnaryOperator::ALL) {
+            assert_eq!(*operator as u16, number);
+            assert_eq!(UnaryOperator::from_number(number), Some(*operator));
+        }
+        for (number, operator) in (0..).zip(BinaryOperator::ALL) {
+            assert_eq!(*operator as u16, number);
+            assert_eq!(BinaryOperator::from_number(number), Some(*operator));
+        }
+        assert_eq!(UnaryOperator::ALL.len(), 54);
+        assert_eq!(BinaryOperator::ALL.len(), 49);
+        assert_eq!(UnaryOperator::from_number(54), None);
+        assert_eq!(BinaryOperator::from_number(49), None);
+    }
+
+    #[test]
+    fn results_that_only_the_server_has_are_not_folded() {
+        assert_eq!(UnaryOperator::SquareRoot.fold(4.0), Some(2.0));
+        assert_eq!(UnaryOperator::SquareRoot.fold(-4.0), None);
+        assert_eq!(UnaryOperator::Logarithm.fold(0.0), None);
+        assert_eq!(UnaryOperator::ArcSine.fold(1.5), None);
+        assert_eq!(UnaryOperator::Random.fold(1.0), None);
+        assert_eq!(BinaryOperator::Modulo.fold(1.0, 0.0), None);
+        assert_eq!(BinaryOperator::IntegerDivision.fold(1.0, 0.0), None);
+        assert_eq!(BinaryOperator::Division.fold(1.0, 4.0), Some(0.25));
+        assert_eq!(BinaryOperator::RandomRange.fold(0.0, 1.0), None);
+    }
+
+    #[test]
+    fn remainders_have_the_sign_of_the_divisor() {
+        assert_eq!(modulo(5.0, 3.0), 2.0);
+        assert_eq!(modulo(-5.0, 3.0), 1.0);
+        assert_eq!(modulo(5.0, -3.0), -1.0);
+        assert_eq!(floor_division(-5.0, 3.0), -2.0);
+        assert_eq!(floor_division(6.0, 3.0), 2.0);
     }
 }

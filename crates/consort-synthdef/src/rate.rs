@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How often a UGen computes. Ordered as the server orders them: a sum has the higher rate.
+/// How often a UGen computes. In the server's order: a sum has the highest rate of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Rate {
@@ -12,12 +12,12 @@ pub enum Rate {
     Control = 1,
     /// Every sample (`ar`).
     Audio = 2,
-    /// When another UGen asks (`dr`).
+    /// When another UGen takes a value (`dr`).
     Demand = 3,
 }
 
 impl Rate {
-    /// The two letters that musicians use: `ir`, `kr`, `ar` or `dr`.
+    /// The name of the rate in SuperCollider: `ir`, `kr`, `ar` or `dr`.
     pub fn token(self) -> &'static str {
         match self {
             Self::Scalar => "ir",
@@ -27,6 +27,7 @@ impl Rate {
         }
     }
 
+    /// The rate of a byte in a SynthDef file.
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             0 => Some(Self::Scalar),
@@ -44,7 +45,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// How a control of a synth behaves. Ordered as the compiler orders them.
+/// How a control of a synth behaves. In the order in which the compiler sorts controls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ControlRate {
     /// Read once, when the synth starts (`ir`).
@@ -58,7 +59,7 @@ pub enum ControlRate {
 }
 
 impl ControlRate {
-    /// The two letters that musicians use: `ir`, `tr`, `ar` or `kr`.
+    /// The name of the rate in SuperCollider: `ir`, `tr`, `ar` or `kr`.
     pub fn token(self) -> &'static str {
         match self {
             Self::Scalar => "ir",

@@ -1,19 +1,20 @@
-//! SynthDefs that the contexts themselves need: a default instrument, links between buses, and
-//! scopes. Their graphs equal those of Supriya; their names begin with `consort:`, but for the
-//! default instrument, which is named as everywhere.
+//! SynthDefs that the contexts of `consort-sc` need: a default instrument, links between buses, and
+//! scopes. Their graphs equal those of Supriya. Their names begin with `consort:`, except for the
+//! default instrument, which has its usual name.
 
 use std::sync::OnceLock;
 
-use super::prelude::*;
+use crate::prelude::*;
 
 /// Most channels of links and scopes.
 pub const MAXIMUM_CHANNELS: u16 = 16;
 
+/// The SynthDef of the cell, built at the first call.
 fn once(
     cell: &OnceLock<SynthDef>,
     build: impl FnOnce() -> Result<SynthDef, SynthDefError>,
 ) -> SynthDef {
-    cell.get_or_init(|| build().expect("the SynthDefs of the library are sound")).clone()
+    cell.get_or_init(|| build().expect("the SynthDefs of this crate compile")).clone()
 }
 
 /// The default instrument `default`: controls `amplitude`, `frequency`, `gate`, `out` and `pan`.
@@ -51,7 +52,7 @@ pub fn default() -> SynthDef {
 /// `done_action`; 1 to 16 channels.
 ///
 /// # Errors
-/// For other channel counts.
+/// If the channel count is not 1 to 16.
 pub fn audio_link(channel_count: u16) -> Result<SynthDef, SynthDefError> {
     link(Rate::Audio, channel_count)
 }
@@ -59,7 +60,7 @@ pub fn audio_link(channel_count: u16) -> Result<SynthDef, SynthDefError> {
 /// A link between control buses, `consort:link-kr:N`: as [`audio_link`].
 ///
 /// # Errors
-/// For other channel counts.
+/// If the channel count is not 1 to 16.
 pub fn control_link(channel_count: u16) -> Result<SynthDef, SynthDefError> {
     link(Rate::Control, channel_count)
 }
@@ -70,7 +71,7 @@ fn check(channel_count: u16) -> Result<(), SynthDefError> {
     }
     Err(SynthDefError::new(
         SynthDefErrorKind::InvalidInput,
-        format!("links and scopes have 1 to {MAXIMUM_CHANNELS} channels, not {channel_count}"),
+        format!("links and scopes have 1 to {MAXIMUM_CHANNELS} channels; found {channel_count}"),
     ))
 }
 
@@ -98,17 +99,17 @@ fn link(rate: Rate, channel_count: u16) -> Result<SynthDef, SynthDefError> {
     })
 }
 
-/// A scope of amplitudes into shared memory, `consort:amp-scope-RATE:N`, for audio or control
+/// A scope that writes amplitudes to shared memory, `consort:amp-scope-RATE:N`, for audio or control
 /// buses: controls `in_`, `max_frames`, `scope_frames` and `scope_id`; 1 to 16 channels.
 ///
 /// # Errors
-/// For other channel counts and other rates.
+/// If the channel count is not 1 to 16, or the rate is neither audio nor control.
 pub fn amplitude_scope(rate: Rate, channel_count: u16) -> Result<SynthDef, SynthDefError> {
     check(channel_count)?;
     if !matches!(rate, Rate::Audio | Rate::Control) {
         return Err(SynthDefError::new(
             SynthDefErrorKind::WrongRate,
-            format!("an amplitude scope reads audio or control buses, not {rate}"),
+            format!("an amplitude scope runs at ar or kr, not at {rate}"),
         ));
     }
     SynthDef::build(format!("consort:amp-scope-{rate}:{channel_count}"), |controls| {
@@ -125,7 +126,7 @@ pub fn amplitude_scope(rate: Rate, channel_count: u16) -> Result<SynthDef, Synth
     })
 }
 
-/// How a frequency scope divides its axis.
+/// How a frequency scope divides its frequency axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrequencyAxis {
     /// Equal steps in hertz.
@@ -134,8 +135,8 @@ pub enum FrequencyAxis {
     Logarithmic,
 }
 
-/// A scope of the spectrum of one audio bus, `consort:freq-scope-lin:1` or `-log`, with `-shm`
-/// where it writes shared memory instead of a buffer: controls `in_`, `fft_buffer_size`, `rate`
+/// A scope of the spectrum of one audio bus, `consort:freq-scope-lin:1` or `-log`, with `-shm` if it
+/// writes to shared memory instead of a buffer: controls `in_`, `fft_buffer_size`, `rate`
 /// and `scope_id`.
 pub fn frequency_scope(axis: FrequencyAxis, shared_memory: bool) -> SynthDef {
     static CELLS: [OnceLock<SynthDef>; 4] = [const { OnceLock::new() }; 4];
@@ -148,8 +149,8 @@ fn build_frequency_scope(
     shared_memory: bool,
 ) -> Result<SynthDef, SynthDefError> {
     let axis_name = if axis == FrequencyAxis::Linear { "lin" } else { "log" };
-    let place = if shared_memory { "-shm" } else { "" };
-    SynthDef::build(format!("consort:freq-scope-{axis_name}{place}:1"), |controls| {
+    let suffix = if shared_memory { "-shm" } else { "" };
+    SynthDef::build(format!("consort:freq-scope-{axis_name}{suffix}:1"), |controls| {
         let bus = controls.control("in_", 0.0);
         let fft_buffer_size = controls.scalar("fft_buffer_size", 2048.0);
         let scope_id = controls.scalar("scope_id", 0.0);
@@ -182,7 +183,7 @@ fn build_frequency_scope(
     })
 }
 
-/// All links: what a context sends once before it can link buses.
+/// All links: a context sends them once, before its first link between buses.
 pub fn links() -> Vec<SynthDef> {
     (1..=MAXIMUM_CHANNELS)
         .flat_map(|count| [audio_link(count), control_link(count)])

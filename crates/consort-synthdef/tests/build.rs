@@ -1,15 +1,14 @@
-//! Building SynthDefs: what comes out, and what is refused.
+//! Building SynthDefs: the compiled UGens, and the errors.
 
-use consort_sc::synthdef::prelude::*;
-use consort_sc::synthdef::{CompiledInput, ControlRate};
-use consort_sc::ugens;
+use consort_synthdef::prelude::*;
+use consort_synthdef::{CompiledInput, ControlRate, ugens};
 
 fn names(synthdef: &SynthDef) -> Vec<String> {
     synthdef.ugens().iter().map(|ugen| format!("{}.{}", ugen.name, ugen.rate)).collect()
 }
 
 fn error(result: Result<SynthDef, SynthDefError>) -> (SynthDefErrorKind, String) {
-    let error = result.expect_err("the SynthDef is not sound");
+    let error = result.expect_err("an invalid SynthDef");
     (error.kind(), error.to_string())
 }
 
@@ -21,7 +20,7 @@ fn a_small_instrument_as_text() {
         let out = controls.scalar("out", 0);
         Out::ar(out, SinOsc::ar(frequencies) * amplitude);
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     let text = "SynthDef \"small\"
   controls
     0 out ir = 0
@@ -61,20 +60,20 @@ fn rates_expansion_and_folding() {
         assert_eq!((voice * two).rate(), Rate::Audio);
         Out::ar(0, nested.mix());
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     let found = names(&synthdef);
     assert_eq!(found.iter().filter(|name| *name == "Pan2.ar").count(), 2);
     assert!(!found.contains(&"SinOsc.kr".to_owned()), "pure and unread: {found:?}");
 }
 
 #[test]
-fn a_statement_enters_its_ugen_and_a_tail_expression_too() {
+fn statements_and_tail_expressions_add_their_ugen() {
     let synthdef = SynthDef::build("statements", |_| {
         let source = WhiteNoise::ar().signal();
         Out::ar(0, source);
         Out::ar(1, source)
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     assert_eq!(names(&synthdef), ["WhiteNoise.ar", "Out.ar", "Out.ar"]);
 }
 
@@ -86,16 +85,16 @@ fn a_spectrum_read_twice_is_copied() {
         let other = IFFT::ar(PV_MagBelow::kr(chain).threshold(10.0));
         Out::ar(0, (one, other));
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     let found = names(&synthdef);
     assert_eq!(found.iter().filter(|name| *name == "PV_Copy.kr").count(), 1);
     let ugens = synthdef.ugens();
-    let reserve = ugens.iter().find(|ugen| ugen.name == "MaxLocalBufs").expect("room");
+    let reserve = ugens.iter().find(|ugen| ugen.name == "MaxLocalBufs").expect("a MaxLocalBufs");
     assert_eq!(reserve.inputs, [CompiledInput::Constant(2.0)]);
 }
 
 #[test]
-fn a_ugen_of_a_plugin() {
+fn a_plugin_ugen_is_built_by_name() {
     let synthdef = SynthDef::build("plugin", |_| {
         let ladder = RawUGen::new("MoogLadder", Rate::Audio)
             .input(Saw::ar([110.0, 111.0]))
@@ -104,17 +103,17 @@ fn a_ugen_of_a_plugin() {
             .special_index(-1);
         Out::ar(0, ladder);
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     let ugens = synthdef.ugens();
     let ladders: Vec<_> = ugens.iter().filter(|ugen| ugen.name == "MoogLadder").collect();
-    assert_eq!(ladders.len(), 2, "expanded like any other");
+    assert_eq!(ladders.len(), 2, "expanded like every other UGen");
     assert_eq!(ladders[0].special_index, -1);
-    let again = SynthDef::read_all(&synthdef.compile()).expect("a sound file");
+    let again = SynthDef::read_all(&synthdef.compile()).expect("a valid file");
     assert_eq!(again, [synthdef]);
 }
 
 #[test]
-fn a_ugen_by_its_row() {
+fn a_ugen_of_the_table_is_built_by_name() {
     let spec = ugens::find("Klank").expect("in the table");
     let built = SynthDef::anonymous(|_| {
         let bell = spec
@@ -123,31 +122,31 @@ fn a_ugen_by_its_row() {
             .input("specifications", [400.0, 1.0, 2.0]);
         Out::ar(0, bell);
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     let typed = SynthDef::anonymous(|_| {
         Out::ar(0, Klank::ar(Impulse::ar(1.0), [400.0, 1.0, 2.0]));
     })
-    .expect("the SynthDef is sound");
+    .expect("a valid SynthDef");
     assert_eq!(built, typed);
     assert_eq!(built.name().len(), 32);
 }
 
 #[test]
-fn errors_say_which_ugen_and_why() {
+fn errors_name_the_ugen_and_the_reason() {
     use SynthDefErrorKind as Kind;
     let spec = |name| ugens::find(name).expect("in the table");
     let (kind, text) = error(SynthDef::build("x", |_| spec("SinOsc").at(Rate::Demand).signal()));
     assert_eq!(kind, Kind::WrongRate);
-    assert!(text.contains("SinOsc does not run at dr") && text.contains("\"x\""), "{text}");
+    assert!(text.contains("SinOsc does not run at dr") && text.contains("SynthDef `x`"), "{text}");
 
     let (kind, text) = error(SynthDef::build("x", |_| spec("LPF").at(Rate::Audio).signal()));
     assert_eq!(kind, Kind::MissingInput);
-    assert!(text.contains("LPF needs the input \"source\""), "{text}");
+    assert!(text.contains("LPF needs the input `source`"), "{text}");
 
     let (kind, text) =
         error(SynthDef::build("x", |_| spec("LPF").at(Rate::Audio).input("cutoff", 3.0).signal()));
     assert_eq!(kind, Kind::InvalidInput);
-    assert!(text.contains("no input named \"cutoff\""), "{text}");
+    assert!(text.contains("no input named `cutoff`; the inputs are: frequency, source"), "{text}");
 
     let (kind, text) = error(SynthDef::build("x", |_| Out::ar(0, SinOsc::kr(1.0))));
     assert_eq!(kind, Kind::WrongRate);
@@ -161,14 +160,14 @@ fn errors_say_which_ugen_and_why() {
     assert_eq!(kind, Kind::WrongRate);
     assert!(text.contains("demand-rate"), "{text}");
 
-    let mut stolen = None;
-    SynthDef::build("thief", |_| {
-        stolen = Some(SinOsc::ar(440.0).signal());
+    let mut leaked = None;
+    SynthDef::build("other", |_| {
+        leaked = Some(SinOsc::ar(440.0).signal());
         Out::ar(0, DC::ar(0.0));
     })
-    .expect("the SynthDef is sound");
-    let stolen = stolen.expect("a signal");
-    let (kind, text) = error(SynthDef::build("x", |_| Out::ar(0, stolen)));
+    .expect("a valid SynthDef");
+    let leaked = leaked.expect("a signal");
+    let (kind, text) = error(SynthDef::build("x", |_| Out::ar(0, leaked)));
     assert_eq!(kind, Kind::ForeignSignal);
     assert!(text.contains("input 1 of Out"), "{text}");
     let orphan = SinOsc::ar(440.0).signal();
@@ -193,7 +192,7 @@ fn errors_say_which_ugen_and_why() {
         controls.control("a", 1.0);
         controls.scalar("a", 1.0)
     }));
-    assert!(twice.1.contains("two controls named \"a\""), "{}", twice.1);
+    assert!(twice.1.contains("two controls named `a`"), "{}", twice.1);
     let nameless = error(SynthDef::build("x", |_| RawUGen::new("", Rate::Audio).signal()));
     assert_eq!(nameless.0, Kind::InvalidName);
 
@@ -215,7 +214,7 @@ fn errors_say_which_ugen_and_why() {
 }
 
 #[test]
-fn bounds() {
+fn counts_and_nesting_are_bounded() {
     use SynthDefErrorKind as Kind;
     let many = |count: u32| {
         SynthDef::build("many", move |_| {
@@ -247,7 +246,7 @@ fn bounds() {
     });
     assert_eq!(error(deep).0, Kind::TooMany);
     let wide = SynthDef::build("wide", |_| {
-        // 64 to the power of four UGens, if they were made.
+        // Would be 64 to the power of four UGens.
         let mut signal = vec![1.0; 64].into_signal();
         for _ in 0..3 {
             signal = vec![signal; 64].into_signal();
@@ -255,13 +254,13 @@ fn bounds() {
         SinOsc::ar(signal).signal()
     });
     assert_eq!(error(wide).0, Kind::TooMany);
-    // Width-first UGens wait for each other: still no more than the square of their number.
+    // Width-first UGens wait for each other: sorting takes at most the square of their number.
     let seeds = SynthDef::build("seeds", |_| {
         for index in 0..3_000 {
             RandSeed::kr().seed(index).signal();
         }
     });
-    assert_eq!(seeds.expect("sound").ugens().len(), 3_000);
+    assert_eq!(seeds.expect("a valid SynthDef").ugens().len(), 3_000);
 }
 
 #[test]
@@ -274,26 +273,26 @@ fn a_panic_inside_leaves_the_thread_usable() {
     });
     assert!(panicked.is_err());
     let after = SynthDef::build("after", |_| Out::ar(0, DC::ar(0.0)));
-    assert_eq!(names(&after.expect("sound")), ["DC.ar", "Out.ar"]);
+    assert_eq!(names(&after.expect("a valid SynthDef")), ["DC.ar", "Out.ar"]);
 }
 
 #[test]
-fn a_synthdef_inside_another() {
+fn a_synthdef_can_be_built_inside_another() {
     let mut inner = None;
     let outer = SynthDef::build("outer", |_| {
         let source = SinOsc::ar(440.0).signal();
         inner = Some(SynthDef::build("inner", |_| Out::ar(0, DC::ar(0.0))));
         Out::ar(0, source);
     });
-    assert_eq!(names(&outer.expect("sound")), ["SinOsc.ar", "Out.ar"]);
-    assert_eq!(names(&inner.expect("built").expect("sound")), ["DC.ar", "Out.ar"]);
+    assert_eq!(names(&outer.expect("a valid SynthDef")), ["SinOsc.ar", "Out.ar"]);
+    assert_eq!(names(&inner.expect("built").expect("a valid SynthDef")), ["DC.ar", "Out.ar"]);
 }
 
 #[test]
-fn rows_are_sound() {
+fn rows_are_complete_and_unique() {
     let mut seen = std::collections::HashSet::new();
     for spec in ugens::all() {
-        assert!(seen.insert(spec.name), "{} stands twice in the table", spec.name);
+        assert!(seen.insert(spec.name), "{} is in the table twice", spec.name);
         assert!(spec.parameters.len() <= 16, "{}", spec.name);
         assert!(spec.documentation.ends_with('.'), "{}: {}", spec.name, spec.documentation);
         for (index, parameter) in spec.parameters.iter().enumerate() {

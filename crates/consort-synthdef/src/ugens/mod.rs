@@ -1,9 +1,12 @@
 //! The standard server's UGens: one table, and a type with constructors for each of its rows.
 //!
-//! A constructor names the rate and takes what the UGen cannot do without; everything else has a
-//! default and a method of its own: `LFPulse::kr(2.0).width(0.25)`. [`find`] looks a row up by
-//! name, and [`UGenSpec::at`] builds from it; UGens of plugins that the table does not know are
-//! built with [`RawUGen`](crate::synthdef::RawUGen).
+//! A constructor is named after the rate and takes the inputs that the UGen requires; all others
+//! have a default and a method of their own: `LFPulse::kr(2.0).width(0.25)`. [`find`] looks up a
+//! row by name, and [`UGenSpec::at`] builds from it; UGens of plugins that are not in the table are
+//! built with [`RawUGen`](crate::RawUGen).
+//!
+//! A few UGens compile to other inputs than those that were given. The function that prepares them
+//! is in the file of their row.
 
 mod buffers;
 mod buses;
@@ -16,9 +19,10 @@ mod further;
 mod noise;
 mod oscillators;
 mod panning;
-pub(crate) mod special;
+mod prepare;
 mod spectral;
-pub(crate) mod table;
+mod sums;
+mod table;
 mod triggers;
 
 pub use buffers::*;
@@ -32,16 +36,19 @@ pub use further::*;
 pub use noise::*;
 pub use oscillators::*;
 pub use panning::*;
-pub use special::{MulAdd, Sum3, Sum4};
 pub use spectral::*;
-pub use table::{Outputs, ParameterDefault, UGenFlags, UGenParameter, UGenSpec, UGenType};
+pub use sums::{MulAdd, Sum3, Sum4};
 pub use triggers::*;
 
-/// UGens that are used for similar things.
+pub use crate::spec::{Outputs, ParameterDefault, UGenFlags, UGenParameter, UGenSpec, UGenType};
+
+use crate::builtin;
+
+/// UGens of similar use.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct UGenFamily {
-    /// What they are used for.
+    /// What the UGens are used for.
     pub title: &'static str,
     /// Their rows of the table.
     pub ugens: &'static [&'static UGenSpec],
@@ -57,13 +64,13 @@ const FAMILIES: &[UGenFamily] = &[
     family("Chaotic maps", chaos::TABLE),
     family("Delays and physical models", delays::TABLE),
     family("Demand rate", demand::TABLE),
-    family("Envelopes, lines and what frees nodes", envelopes::TABLE),
+    family("Envelopes, lines and freeing of nodes", envelopes::TABLE),
     family("Filters and dynamics", filters::TABLE),
     family("Further UGens, which Supriya does not list", further::TABLE),
     family("Noise and random numbers", noise::TABLE),
     family("Oscillators", oscillators::TABLE),
     family("Panning and B-format", panning::TABLE),
-    family("Operators, and what the compiler adds", special::TABLE),
+    family("Operators, sums and controls", builtin::TABLE),
     family("Spectra and analysis", spectral::TABLE),
     family("Triggers, ranges and messages", triggers::TABLE),
 ];
@@ -78,17 +85,30 @@ pub fn all() -> impl Iterator<Item = &'static UGenSpec> {
     FAMILIES.iter().flat_map(|family| family.ugens.iter().copied())
 }
 
-/// The row of a UGen by its name on the server, for example `SinOsc`.
+/// Finds a row by the UGen's name on the server, for example `SinOsc`.
 pub fn find(name: &str) -> Option<&'static UGenSpec> {
     all().find(|spec| spec.name == name)
 }
 
-/// The row whose name is most like this one, in whatever case, if any is.
+/// The row with the name closest to a misspelt one, if one is close enough; case is ignored.
 pub fn nearest(name: &str) -> Option<&'static UGenSpec> {
-    let lower = name.to_lowercase();
-    all()
-        .map(|spec| (strsim::damerau_levenshtein(&lower, &spec.name.to_lowercase()), spec))
-        .filter(|(distance, _)| *distance <= 1 + lower.chars().count() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, spec)| spec)
+    consort_suggest::nearest(name, all().map(|spec| spec.name)).and_then(find)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn misspelt_names_find_their_ugen() {
+        for (written, expected) in [
+            ("sinosk", Some("SinOsc")),
+            ("envgen", Some("EnvGen")),
+            ("FreeVer", Some("FreeVerb")),
+            ("Convolution2M", Some("Convolution2")),
+            ("quux", None),
+        ] {
+            assert_eq!(nearest(written).map(|spec| spec.name), expected, "{written}");
+        }
+    }
 }

@@ -1,163 +1,16 @@
-//! The table's row, and the macro that turns a row into a type with constructors.
+//! The macro that turns a row of the table into a type with constructors.
 
-use crate::synthdef::Rate;
+use crate::spec::UGenSpec;
 
-/// What a UGen is like: a row of the table of UGens.
-///
-/// The names, rates, parameters, defaults and output counts are those of the standard server's
-/// plugins; the order of `parameters` is the order of the inputs in a compiled SynthDef.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct UGenSpec {
-    /// Name of the UGen as the server knows it, for example `SinOsc`.
-    pub name: &'static str,
-    /// Rates at which the UGen runs; empty for those whose rate follows their inputs.
-    pub rates: &'static [Rate],
-    /// Inputs in the order of the compiled form.
-    pub parameters: &'static [UGenParameter],
-    /// How many outputs the UGen has.
-    pub outputs: Outputs,
-    /// What the compiler has to know.
-    pub flags: UGenFlags,
-    /// One line of documentation.
-    pub documentation: &'static str,
-    pub(crate) hook: Hook,
-}
-
-/// A parameter of a UGen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct UGenParameter {
-    /// Name in lower case with underscores.
-    pub name: &'static str,
-    /// Value when none is given.
-    pub default: ParameterDefault,
-    /// Whether the parameter takes a list of signals, each of which becomes an input of its own,
-    /// instead of being expanded into several UGens.
-    pub list: bool,
-}
-
-/// The value of a parameter that is not given.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ParameterDefault {
-    /// There is none: the parameter has to be given.
-    Required,
-    /// This number.
-    Value(f64),
-    /// Depends on the other parameters or on the rate.
-    Automatic,
-}
-
-/// How many outputs a UGen has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outputs {
-    /// Always this many.
-    Fixed(u16),
-    /// As many as asked for, or this many.
-    Variable(u16),
-    /// Depends on the inputs.
-    ByInput,
-}
-
-bitflags::bitflags! {
-    /// What the compiler has to know of a UGen.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct UGenFlags: u8 {
-        /// No side effects: removed where nothing reads it.
-        const PURE = 1;
-        /// Runs before everything that was built after it.
-        const WIDTH_FIRST = 1 << 1;
-        /// Tells by a flag when it has finished.
-        const DONE = 1 << 2;
-        /// Reads buses.
-        const INPUT = 1 << 3;
-        /// Writes buses.
-        const OUTPUT = 1 << 4;
-        /// Works on a spectrum in place, so that a second reader needs a copy.
-        const PV_CHAIN = 1 << 5;
-        /// Asks demand-rate signals for values.
-        const ASKS = 1 << 6;
-        /// At audio rate the first input has to be at audio rate too.
-        const SAME_RATE = 1 << 7;
-    }
-}
-
-/// What is particular about a UGen when it is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hook {
-    None,
-    Demand,
-    Fft,
-    CopyDefault,
-    LeakDc,
-    LocalIn,
-    Mfcc,
-    IntegerDoneAction,
-    SortedRange,
-    IntegerRange,
-    PostMode,
-    Poll,
-    PvCopy,
-    LocalBuf,
-    MaxLocalBufs,
-    SendReply,
-    SendPeakRms,
-    Dwrand,
-    StepperReset,
-    Sum,
-    Control,
-    Operator,
-}
-
-impl UGenSpec {
-    /// Position of a parameter by name.
-    pub const fn position(&self, name: &str) -> Option<usize> {
-        let mut index = 0;
-        while index < self.parameters.len() {
-            if same(self.parameters[index].name.as_bytes(), name.as_bytes()) {
-                return Some(index);
-            }
-            index += 1;
-        }
-        None
-    }
-
-    /// Whether the UGen runs at the rate.
-    pub fn supports(&self, rate: Rate) -> bool {
-        self.rates.is_empty() || self.rates.contains(&rate)
-    }
-}
-
-const fn same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let mut index = 0;
-    while index < left.len() {
-        if left[index] != right[index] {
-            return false;
-        }
-        index += 1;
-    }
-    true
-}
-
-/// Position of a parameter that the macro knows to exist; evaluated while compiling.
+/// Position of a parameter, evaluated while this crate is compiled.
 pub(crate) const fn position(spec: &UGenSpec, name: &str) -> usize {
     match spec.position(name) {
         Some(index) => index,
-        None => panic!("a row of the table names a parameter that it does not have"),
+        None => panic!("a constructor names a parameter that its row does not have"),
     }
 }
 
-/// A UGen of the table as a type.
-pub trait UGenType {
-    /// The row of the table.
-    const SPEC: &'static UGenSpec;
-}
-
+/// One parameter of a row, with its default.
 macro_rules! parameter {
     ($name:ident required) => {
         $crate::ugens::table::parameter!(@ $name, Required, false)
@@ -178,65 +31,88 @@ macro_rules! parameter {
         $crate::ugens::table::parameter!(@ $name, Value($value), false)
     };
     (@ $name:ident, $default:ident $(($value:expr))?, $list:literal) => {
-        $crate::ugens::table::UGenParameter {
-            name: stringify!($name),
-            default: $crate::ugens::table::ParameterDefault::$default $(($value))?,
-            list: $list,
-        }
+        $crate::spec::UGenParameter::new(
+            stringify!($name),
+            $crate::spec::ParameterDefault::$default $(($value))?,
+            $list,
+        )
     };
 }
 
+/// How many outputs a row has.
 macro_rules! outputs {
     (variable $count:literal) => {
-        $crate::ugens::table::Outputs::Variable($count)
+        $crate::spec::Outputs::Variable($count)
     };
     (by_input) => {
-        $crate::ugens::table::Outputs::ByInput
+        $crate::spec::Outputs::ByInput
     };
     ($count:literal) => {
-        $crate::ugens::table::Outputs::Fixed($count)
+        $crate::spec::Outputs::Fixed($count)
     };
 }
 
+/// A rate by its token.
 macro_rules! rate {
     (ar) => {
-        $crate::synthdef::Rate::Audio
+        $crate::rate::Rate::Audio
     };
     (kr) => {
-        $crate::synthdef::Rate::Control
+        $crate::rate::Rate::Control
     };
     (ir) => {
-        $crate::synthdef::Rate::Scalar
+        $crate::rate::Rate::Scalar
     };
     (dr) => {
-        $crate::synthdef::Rate::Demand
+        $crate::rate::Rate::Demand
     };
 }
 
+/// One flag of a row.
 macro_rules! flag {
     (pure) => {
-        $crate::ugens::table::UGenFlags::PURE
+        $crate::spec::UGenFlags::PURE
     };
     (width_first) => {
-        $crate::ugens::table::UGenFlags::WIDTH_FIRST
+        $crate::spec::UGenFlags::WIDTH_FIRST
     };
     (done) => {
-        $crate::ugens::table::UGenFlags::DONE
+        $crate::spec::UGenFlags::DONE
     };
     (input) => {
-        $crate::ugens::table::UGenFlags::INPUT
+        $crate::spec::UGenFlags::INPUT
     };
     (output) => {
-        $crate::ugens::table::UGenFlags::OUTPUT
+        $crate::spec::UGenFlags::OUTPUT
     };
     (pv_chain) => {
-        $crate::ugens::table::UGenFlags::PV_CHAIN
+        $crate::spec::UGenFlags::PV_CHAIN
     };
-    (asks) => {
-        $crate::ugens::table::UGenFlags::ASKS
+    (demand_consumer) => {
+        $crate::spec::UGenFlags::DEMAND_CONSUMER
     };
     (same_rate) => {
-        $crate::ugens::table::UGenFlags::SAME_RATE
+        $crate::spec::UGenFlags::SAME_RATE
+    };
+}
+
+/// The role of a row; most have none.
+macro_rules! role {
+    () => {
+        $crate::spec::CompilerRole::Ordinary
+    };
+    ($role:ident) => {
+        $crate::spec::CompilerRole::$role
+    };
+}
+
+/// The function that prepares the inputs of a row; most have none.
+macro_rules! prepare {
+    () => {
+        None
+    };
+    ($prepare:path) => {
+        Some($prepare)
     };
 }
 
@@ -244,20 +120,20 @@ macro_rules! flag {
 macro_rules! constructor {
     ($rate:ident $rate_name:literal ($($argument:ident)*) $name:ident) => {
         #[doc = concat!("A `", stringify!($name), "` at ", $rate_name, " rate.")]
-        pub fn $rate($($argument: impl $crate::synthdef::IntoSignal),*)
-            -> $crate::synthdef::UGenBuilder<$name, { <$name as $crate::ugens::table::UGenType>::SPEC.parameters.len() }>
+        pub fn $rate($($argument: impl $crate::conversion::IntoSignal),*)
+            -> $crate::builder::UGenBuilder<$name, { <$name as $crate::spec::UGenType>::SPEC.parameters.len() }>
         {
             #[allow(unused_mut)]
-            let mut builder = $crate::synthdef::UGenBuilder::new($crate::ugens::table::rate!($rate));
+            let mut builder = $crate::builder::UGenBuilder::new($crate::ugens::table::rate!($rate));
             $(
                 builder.set(
                     const {
                         $crate::ugens::table::position(
-                            <$name as $crate::ugens::table::UGenType>::SPEC,
+                            <$name as $crate::spec::UGenType>::SPEC,
                             stringify!($argument),
                         )
                     },
-                    $crate::synthdef::IntoSignal::into_signal($argument),
+                    $crate::conversion::IntoSignal::into_signal($argument),
                 );
             )*
             builder
@@ -277,10 +153,11 @@ macro_rules! constructor {
     };
 }
 
+/// The type of a row, its constructors, and the methods that set its inputs.
 macro_rules! ugen {
     (
         $doc:literal $name:ident $arguments:tt [$($rate:ident)*] $outputs:tt [$($flag:ident)*]
-        $hook:ident; $($parameter:ident: $default:tt),*
+        [$($role:ident)?] [$($prepare:path)?]; $($parameter:ident: $default:tt),*
     ) => {
         #[doc = $doc]
         #[doc = "\n\nInputs, in the order of the server:"]
@@ -289,19 +166,20 @@ macro_rules! ugen {
         #[allow(non_camel_case_types)]
         pub struct $name;
 
-        impl $crate::ugens::table::UGenType for $name {
-            const SPEC: &'static $crate::ugens::table::UGenSpec =
-                &$crate::ugens::table::UGenSpec {
+        impl $crate::spec::UGenType for $name {
+            const SPEC: &'static $crate::spec::UGenSpec =
+                &$crate::spec::UGenSpec {
                     name: stringify!($name),
                     rates: &[$($crate::ugens::table::rate!($rate)),*],
                     parameters: &[
                         $($crate::ugens::table::parameter!($parameter $default)),*
                     ],
                     outputs: $crate::ugens::table::outputs! $outputs,
-                    flags: $crate::ugens::table::UGenFlags::empty()
+                    flags: $crate::spec::UGenFlags::empty()
                         $(.union($crate::ugens::table::flag!($flag)))*,
                     documentation: $doc.trim_ascii(),
-                    hook: $crate::ugens::table::Hook::$hook,
+                    role: $crate::ugens::table::role!($($role)?),
+                    prepare: $crate::ugens::table::prepare!($($prepare)?),
                 };
         }
 
@@ -309,18 +187,18 @@ macro_rules! ugen {
             $($crate::ugens::table::constructor!($rate $arguments $name);)*
         }
 
-        impl $crate::synthdef::UGenBuilder<$name, { <$name as $crate::ugens::table::UGenType>::SPEC.parameters.len() }> {
+        impl $crate::builder::UGenBuilder<$name, { <$name as $crate::spec::UGenType>::SPEC.parameters.len() }> {
             $(
                 #[doc = concat!("Sets the input `", stringify!($parameter), "`.")]
-                pub fn $parameter(mut self, value: impl $crate::synthdef::IntoSignal) -> Self {
+                pub fn $parameter(mut self, value: impl $crate::conversion::IntoSignal) -> Self {
                     self.set(
                         const {
                             $crate::ugens::table::position(
-                                <$name as $crate::ugens::table::UGenType>::SPEC,
+                                <$name as $crate::spec::UGenType>::SPEC,
                                 stringify!($parameter),
                             )
                         },
-                        $crate::synthdef::IntoSignal::into_signal(value),
+                        $crate::conversion::IntoSignal::into_signal(value),
                     );
                     self
                 }
@@ -329,34 +207,37 @@ macro_rules! ugen {
     };
 }
 
-/// Rows: documentation, name and the constructor's arguments, rates, outputs, flags, hook, and the
-/// parameters with their defaults (`required`, `list`, `auto`, `auto_list`, `(list number)` or a
-/// number).
+/// Defines the UGens of a family, one row each:
+///
+/// ```text
+/// /// Documentation, one sentence.
+/// Name(constructor's arguments) [rates] (outputs) [flags] role(ROLE) prepare(function) {
+///     parameter: default,
+/// }
+/// ```
+///
+/// A default is a number, `required`, `list` (required, takes a list), `(list number)`, or `auto`
+/// and `auto_list` where `prepare` fills it in. `role` (see `CompilerRole`) and `prepare` (see
+/// `Prepare`) are left out of most rows.
 macro_rules! ugen_table {
     ($(
         #[doc = $doc:literal]
         $name:ident($($argument:ident),*) [$($rate:ident)*] ($($outputs:tt)*) [$($flag:ident)*]
-        $hook:ident { $($parameter:ident: $default:tt),* $(,)? }
+        $(role($role:ident))? $(prepare($prepare:path))?
+        { $($parameter:ident: $default:tt),* $(,)? }
     )*) => {
         $(
             $crate::ugens::table::ugen! {
-                $doc $name ($($argument)*) [$($rate)*] ($($outputs)*) [$($flag)*] $hook;
+                $doc $name ($($argument)*) [$($rate)*] ($($outputs)*) [$($flag)*]
+                [$($role)?] [$($prepare)?];
                 $($parameter: $default),*
             }
         )*
 
         /// The rows of this family.
-        pub(crate) const TABLE: &[&$crate::ugens::table::UGenSpec] =
-            &[$(<$name as $crate::ugens::table::UGenType>::SPEC),*];
+        pub(crate) const TABLE: &[&$crate::spec::UGenSpec] =
+            &[$(<$name as $crate::spec::UGenType>::SPEC),*];
     };
 }
 
-pub(crate) use {constructor, flag, outputs, parameter, rate, ugen, ugen_table};
-
-/// A builder of a UGen that is known by its row only.
-impl UGenSpec {
-    /// Starts a UGen of this row: `spec.at(Rate::Audio).input("frequency", 440.0)`.
-    pub fn at(&'static self, rate: Rate) -> crate::synthdef::DynamicBuilder {
-        crate::synthdef::DynamicBuilder::new(self, rate)
-    }
-}
+pub(crate) use {constructor, flag, outputs, parameter, prepare, rate, role, ugen, ugen_table};

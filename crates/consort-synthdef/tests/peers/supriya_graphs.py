@@ -1,10 +1,10 @@
-"""Builds graphs from their JSON description with Supriya and writes the compiled bytes.
+"""Build graphs from their JSON description with Supriya and write the compiled bytes.
 
 Usage: supriya_graphs.py DESCRIPTIONS RESULTS
 
-DESCRIPTIONS holds one graph a line. RESULTS gets, for each of them, a big-endian 32-bit length and
-the bytes of the compiled SynthDef; where Supriya raises, a length with the highest bit set and the
-exception as text.
+DESCRIPTIONS has one graph per line. For each graph, the script writes a big-endian 32-bit length
+and the bytes of the compiled SynthDef to RESULTS; if Supriya raises an exception, a length with the
+highest bit set and the exception as text.
 """
 
 import json
@@ -24,7 +24,7 @@ RATES = {
 }
 CONTROL_RATES = {"ir": "SCALAR", "tr": "TRIGGER", "ar": "AUDIO", "kr": "CONTROL"}
 
-# UGens whose constructor does not take the inputs as the server has them.
+# UGens whose constructor takes the inputs in another order than the server.
 ARGUMENTS = {
     "SendReply": ["trigger", "reply_id", "command_name", "source"],
     "SendPeakRMS": ["reply_rate", "peak_lag", "reply_id", "source", "command_name"],
@@ -98,10 +98,10 @@ def build_binary(step, results):
 
 
 def single(signal):
-    """The output of a UGen that has one.
+    """Return the output of a UGen that has exactly one.
 
-    Sums and MulAdd come back as the UGen itself; inside a list the peer would take that for a list
-    of its own and spread the reader over several UGens.
+    Sums and MulAdd are returned as the UGen itself. Inside a list, Supriya would treat it as a
+    nested list and expand the reader into several UGens.
     """
     if isinstance(signal, peer.UGen) and len(signal) == 1:
         return signal[0]

@@ -1,6 +1,6 @@
-//! Compiled graphs are those of Supriya from PyPI, byte for byte.
+//! Compiled graphs equal those of Supriya from PyPI byte for byte.
 //!
-//! `CONSORT_VENV` names the virtual environment with the peer.
+//! `CONSORT_VENV` names the virtual environment with Supriya.
 
 #![allow(clippy::print_stdout)]
 
@@ -10,14 +10,14 @@ mod random;
 use std::path::PathBuf;
 use std::process::Command;
 
-use consort_sc::synthdef::prelude::*;
-use consort_sc::synthdef::{BinaryOperator, UnaryOperator, system};
-use consort_sc::ugens::{self, Outputs, ParameterDefault};
+use consort_synthdef::prelude::*;
+use consort_synthdef::ugens::{self, Outputs, ParameterDefault};
+use consort_synthdef::{BinaryOperator, UnaryOperator, system};
 
 use plan::{Plan, Value};
 use random::{Features, Generator};
 
-/// The peer's Python, or a loud reason why the test cannot run.
+/// The Python interpreter that has Supriya. Without it the test is skipped, or fails in CI.
 fn peer() -> Option<PathBuf> {
     let python =
         std::env::var_os("CONSORT_VENV").map(|venv| PathBuf::from(venv).join("bin/python"));
@@ -33,15 +33,20 @@ fn peer() -> Option<PathBuf> {
     None
 }
 
-/// What the peer makes of the descriptions.
-fn ask(python: &PathBuf, script: &str, descriptions: &[String]) -> Vec<Result<Vec<u8>, String>> {
+/// Compiles the descriptions with Supriya.
+fn compile_with_peer(
+    python: &PathBuf,
+    script: &str,
+    descriptions: &[String],
+) -> Vec<Result<Vec<u8>, String>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (input, output) = (folder.path().join("graphs.jsonl"), folder.path().join("results"));
     std::fs::write(&input, descriptions.join("\n")).expect("the descriptions are written");
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
-    let done = Command::new(python).arg(script).arg(&input).arg(&output).output();
-    let done = done.expect("the peer starts");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let output_of_peer = Command::new(python).arg(script).arg(&input).arg(&output).output();
+    let output_of_peer = output_of_peer.expect("the peer starts");
+    let errors = String::from_utf8_lossy(&output_of_peer.stderr);
+    assert!(output_of_peer.status.success(), "{errors}");
     let bytes = std::fs::read(output).expect("the peer writes its results");
     let mut rest = &bytes[..];
     let mut results = Vec::new();
@@ -59,16 +64,17 @@ fn ask(python: &PathBuf, script: &str, descriptions: &[String]) -> Vec<Result<Ve
     results
 }
 
+/// A graph that is compiled here and by Supriya.
 struct Case {
     label: String,
     ours: Result<Vec<u8>, SynthDefError>,
     description: String,
 }
 
-/// Compares all cases; returns how many are identical, and panics with the first that are not.
+/// Compares all cases. Returns how many are identical, and panics with the first that are not.
 fn compare(python: &PathBuf, cases: &[Case]) -> usize {
     let descriptions: Vec<String> = cases.iter().map(|case| case.description.clone()).collect();
-    let theirs = ask(python, "supriya_graphs.py", &descriptions);
+    let theirs = compile_with_peer(python, "supriya_graphs.py", &descriptions);
     let mut identical = 0;
     let mut different = Vec::new();
     for (case, theirs) in cases.iter().zip(theirs) {
@@ -105,7 +111,7 @@ fn compare(python: &PathBuf, cases: &[Case]) -> usize {
     identical
 }
 
-/// UGens of the table that the peer does not list.
+/// UGens of the table that Supriya does not list.
 pub(crate) const UNKNOWN_TO_PEER: &[&str] = &[
     "DetectIndex",
     "FoldIndex",
@@ -139,7 +145,7 @@ pub(crate) const UNKNOWN_TO_PEER: &[&str] = &[
     "Timer",
 ];
 
-/// Something for every input that has no default.
+/// A value for every input that has no default.
 fn required_inputs(plan: &mut Plan, spec: &ugens::UGenSpec, rate: Rate) -> Vec<(usize, Value)> {
     let source_rate = if rate == Rate::Audio { Rate::Audio } else { Rate::Control };
     let mut inputs = Vec::new();
@@ -171,7 +177,7 @@ fn every_ugen_at_every_rate_with_its_defaults() {
         !spec.name.ends_with("Control") && !UNKNOWN_TO_PEER.contains(&spec.name)
     };
     for spec in ugens::all().filter(known) {
-        // The peer drops a MaxLocalBufs that was not made by its compiler, and so do we.
+        // Both compilers drop a MaxLocalBufs that they did not add themselves.
         for &rate in spec.rates.iter().filter(|_| spec.name != "MaxLocalBufs") {
             let mut counts = vec![None];
             if let Outputs::Variable(_) = spec.outputs {
@@ -250,7 +256,7 @@ fn a_thousand_random_graphs() {
 }
 
 #[test]
-fn system_synthdefs() {
+fn system_synthdefs_equal_those_of_supriya() {
     let Some(python) = peer() else { return };
     let mut ours = vec![("supriya:default".to_owned(), system::default())];
     for count in 1..=system::MAXIMUM_CHANNELS {
@@ -273,11 +279,11 @@ fn system_synthdefs() {
         ));
     }
     let names: Vec<String> = ours.iter().map(|(name, _)| name.clone()).collect();
-    let theirs = ask(&python, "supriya_system.py", &names);
+    let theirs = compile_with_peer(&python, "supriya_system.py", &names);
     let mut identical = 0;
     for ((name, ours), theirs) in ours.iter().zip(theirs) {
         let theirs = match theirs {
-            Ok(bytes) => SynthDef::read_all(&bytes).expect("a sound file").remove(0),
+            Ok(bytes) => SynthDef::read_all(&bytes).expect("a valid file").remove(0),
             Err(error) => panic!("{name}: {error}"),
         };
         assert_eq!(ours.anonymous_name(), theirs.anonymous_name(), "{name}\n{ours}\n{theirs}");
@@ -286,23 +292,23 @@ fn system_synthdefs() {
     println!("system SynthDefs identical with Supriya's: {identical}/{}", ours.len());
 }
 
-/// The peer's list of UGens has nothing that the table lacks.
+/// Supriya has no UGen that the table lacks.
 #[test]
-fn the_table_has_no_gap() {
+fn the_table_is_complete() {
     let Some(python) = peer() else { return };
     let script = "import inspect, supriya.ugens as u\n\
         print('\\n'.join(n for n in dir(u) if inspect.isclass(getattr(u, n)) and \
         issubclass(getattr(u, n), u.UGen)))";
     let output = Command::new(python).args(["-c", script]).output().expect("the peer starts");
     let names = String::from_utf8(output.stdout).expect("names are text");
-    // Abstract classes of the peer, and its stand-in for a control before compilation.
+    // Abstract classes of Supriya, and its placeholder for a control before compilation.
     let abstract_classes = ["UGen", "PV_ChainUGen", "Parameter"];
     let missing: Vec<&str> = names
         .lines()
         .filter(|name| !abstract_classes.contains(name) && ugens::find(name).is_none())
         .collect();
     println!(
-        "the peer lists {} UGens, {} of them abstract; the table has {}; missing: {missing:?}",
+        "Supriya lists {} UGens, {} of them abstract; the table has {}; missing: {missing:?}",
         names.lines().count(),
         abstract_classes.len(),
         ugens::all().count()
@@ -311,8 +317,8 @@ fn the_table_has_no_gap() {
         .map(|spec| spec.name)
         .filter(|name| !names.lines().any(|theirs| theirs == *name))
         .collect();
-    println!("beyond the peer's list: {unknown:?}");
+    println!("not listed by Supriya: {unknown:?}");
     assert_eq!(unknown, UNKNOWN_TO_PEER);
-    assert!(names.lines().count() > 300, "the peer's list is too short to be true: {names}");
+    assert!(names.lines().count() > 300, "Supriya lists too few UGens: {names}");
     assert!(missing.is_empty(), "missing in the table: {missing:?}");
 }

@@ -1,8 +1,7 @@
-//! A graph as data, so that two libraries can build it.
+//! A graph as data, so that this crate and Supriya can build the same one.
 
-use consort_sc::synthdef::prelude::*;
-use consort_sc::synthdef::{BinaryOperator, UnaryOperator, apply_binary, apply_unary};
-use consort_sc::ugens;
+use consort_synthdef::prelude::*;
+use consort_synthdef::{BinaryOperator, UnaryOperator, apply_binary, apply_unary, ugens};
 use serde_json::{Value as Json, json};
 
 /// An input as data.
@@ -27,7 +26,7 @@ impl Value {
     }
 }
 
-/// A graph that is built here while it is written down for the peer.
+/// A graph that is built here while its description for Supriya is written.
 pub(crate) struct Plan {
     name: String,
     optimize: bool,
@@ -55,7 +54,8 @@ const SHAPES: [Curve; 8] = [
 ];
 
 impl Plan {
-    /// Runs the function on a plan within a SynthDef: the bytes, and the description for the peer.
+    /// Runs the function on a plan within a SynthDef. Returns the bytes, and the description for
+    /// Supriya.
     pub(crate) fn compile(
         name: &str,
         optimize: bool,
@@ -223,7 +223,7 @@ impl Plan {
         self.push(step, builder.signal())
     }
 
-    /// One of the makers of several UGens, by name.
+    /// A composite of several UGens, by name.
     pub(crate) fn pseudo(&mut self, kind: &str, rate: Rate, inputs: &[Value]) -> usize {
         let signals: Vec<Signal> = inputs.iter().map(|value| self.resolve(value)).collect();
         let signal = match (kind, &signals[..]) {

@@ -1,12 +1,12 @@
 //! Random graphs.
 
-use consort_sc::synthdef::prelude::*;
-use consort_sc::synthdef::{BinaryOperator, UnaryOperator};
-use consort_sc::ugens::{self, Outputs, ParameterDefault, UGenFlags, UGenSpec};
+use consort_synthdef::prelude::*;
+use consort_synthdef::ugens::{self, Outputs, ParameterDefault, UGenFlags, UGenSpec};
+use consort_synthdef::{BinaryOperator, UnaryOperator};
 
 use super::plan::{Plan, PlanCurve, Value};
 
-/// SplitMix64: small, and the same everywhere.
+/// SplitMix64: a small generator whose numbers are the same on every machine.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -47,7 +47,7 @@ impl Random {
     }
 }
 
-/// What a random graph holds.
+/// What a random graph contains.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Features {
     pub(crate) chains: bool,
@@ -56,6 +56,7 @@ pub(crate) struct Features {
     pub(crate) lagged_arrays: bool,
 }
 
+/// Builds one random graph.
 pub(crate) struct Generator<'a> {
     random: Random,
     plan: &'a mut Plan,
@@ -67,7 +68,7 @@ pub(crate) struct Generator<'a> {
     pub(crate) features: Features,
 }
 
-/// UGens that the peer builds in a way of its own, or that belong to other steps.
+/// UGens that Supriya builds in a different way, or that belong to other steps.
 const LEFT_OUT: &[&str] = &[
     "MaxLocalBufs",
     "LocalBuf",
@@ -92,7 +93,7 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 impl<'a> Generator<'a> {
-    /// Builds a whole random graph; the seed decides everything.
+    /// Builds a random graph, which depends on the seed alone.
     pub(crate) fn run(seed: u64, plan: &'a mut Plan, controls: &Controls) -> Features {
         let mut generator = Generator {
             random: Random::new(seed),
@@ -117,7 +118,8 @@ impl<'a> Generator<'a> {
         let signal = self.plan.results[node];
         let plain = signal.channels().all(|channel| channel.channel_count() == 1);
         if plain && signal.channel_count() > 0 && signal.rate() != Rate::Demand {
-            // Mixed rates in one list are kept apart: the peer gives unary operators one rate.
+            // Lists of mixed rates are left out: Supriya gives all channels of a unary operator
+            // the same rate.
             let uniform = signal.channels().all(|channel| channel.rate() == signal.rate());
             if uniform {
                 self.signals.push((node, signal.rate(), signal.channel_count()));
@@ -137,7 +139,7 @@ impl<'a> Generator<'a> {
                 0.0
             };
             lagged |= lag != 0.0 && count > 1;
-            // Names that do not sort in the order of their making.
+            // Names whose alphabetical order is not the order of building.
             let name =
                 format!("{}_{index}", self.random.pick(&["gate", "amp", "freq", "Out", "x"]));
             let node = self.plan.control(controls, &name, rate, &values, lag);
@@ -176,7 +178,7 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Anything that may be an input, now and then with several channels.
+    /// Any input, sometimes with several channels.
     fn any(&mut self) -> Value {
         match self.random.below(12) {
             0 if !self.signals.is_empty() => {
@@ -258,7 +260,7 @@ impl<'a> Generator<'a> {
 
     fn operator(&mut self) {
         if self.random.chance(30) {
-            // One channel: the peer gives all channels of a list the highest rate among them.
+            // One channel: Supriya gives all channels of a list the highest rate among them.
             let source = loop {
                 let value = self.scalar(Rate::Audio);
                 if !matches!(value, Value::Number(_)) {
@@ -450,7 +452,7 @@ impl<'a> Generator<'a> {
         self.add(node);
     }
 
-    /// UGens whose inputs cannot be just anything.
+    /// UGens that restrict their inputs.
     fn special(&mut self) {
         let rate = *self.random.pick(&[Rate::Audio, Rate::Control]);
         let number = |random: &mut Random, bound: usize| Value::Number(random.below(bound) as f64);
