@@ -46,3 +46,24 @@ impl From<&SynthDef> for SynthDefReference {
         synthdef.file().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use consort_synthdef::SynthDefFile;
+
+    use crate::error::{Error, ErrorKind};
+
+    #[test]
+    fn errors_of_synthdefs_keep_message_and_source() {
+        let invalid = SynthDefFile::new(&b"RIFF1234"[..]).unwrap_err();
+        let error = Error::from(invalid.clone());
+        assert_eq!(error.kind(), ErrorKind::InvalidSynthDef);
+        assert_eq!(error.to_string(), invalid.to_string());
+        let missing = SynthDefFile::read("/nonexistent/tone.scsyndef").unwrap_err();
+        let error = Error::from(missing);
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.source().is_some(), "{error}");
+    }
+}
