@@ -60,7 +60,7 @@ impl SynthDefError {
         Self { offset: Some(offset), ..Self::new(kind, message) }
     }
 
-    /// An error of the operating system; `message` says what was attempted.
+    /// An error of the operating system; `message` is what failed: `cannot read FILE`.
     pub(crate) fn io(message: impl Into<String>, source: io::Error) -> Self {
         Self { source: Some(Arc::new(source)), ..Self::new(SynthDefErrorKind::Io, message) }
     }

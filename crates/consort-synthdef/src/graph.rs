@@ -78,7 +78,7 @@ pub(crate) struct ControlEntry {
 /// The UGens of one SynthDef in the order in which they were built.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
-    /// Tells the signals of this graph from those of others.
+    /// Distinguishes the signals of this graph from those of others.
     pub(crate) id: u32,
     pub(crate) nodes: Vec<Node>,
     pub(crate) inputs: Vec<Input>,

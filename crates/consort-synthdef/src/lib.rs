@@ -29,8 +29,7 @@
 //!
 //! # Layers
 //!
-//! A module uses only modules that are below it in this picture; modules of one line do not depend
-//! on those to their right.
+//! A module uses only modules below it in this picture, or to its right on the same line.
 //!
 //! ```text
 //! instruments         system                    default instrument, links, scopes

@@ -155,8 +155,10 @@ impl SynthDef {
     }
 }
 
+/// Checks that the format can store the name.
+///
 /// # Errors
-/// If the format has no room for the name.
+/// If the name is empty or longer than 255 bytes.
 pub(crate) fn check_name(name: &str) -> Result<(), SynthDefError> {
     if name.is_empty() || name.len() > 255 {
         return Err(SynthDefError::new(

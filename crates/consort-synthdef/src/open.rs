@@ -16,7 +16,7 @@ use crate::rate::{ControlRate, Rate};
 use crate::signal::{Repr, Signal};
 use crate::spec::UGenSpec;
 
-/// The number of the next graph, by which signals are told apart.
+/// The number of the next graph. It identifies the graph to which a signal belongs.
 static NEXT_GRAPH: AtomicU32 = AtomicU32::new(1);
 
 thread_local! {

@@ -1,4 +1,4 @@
-//! The operators of the server, and the results that are known without it.
+//! The operators of the server, and their results on numbers.
 //!
 //! Each operator has one row in one of two tables: its documentation, its name, its number on the
 //! server, and the method of [`Operations`](crate::Operations) that applies it, if any. The tables
@@ -183,7 +183,7 @@ macro_rules! binary_operators {
             ShiftRight = 27 shift_right;
             /// Shifts the bits of `a` to the right by `b`, filling with zeros.
             UnsignedShift = 28 unsigned_shift;
-            /// Reserved: the number is taken, but the server does not implement it.
+            /// Reserved; the server does not implement it.
             Fill = 29;
             /// Ring modulation plus the first signal: `a * b + a`.
             Ring1 = 30 ring_1;

@@ -13,7 +13,7 @@ fn error(result: Result<SynthDef, SynthDefError>) -> (SynthDefErrorKind, String)
 }
 
 #[test]
-fn a_small_instrument_as_text() {
+fn a_small_instrument_is_printed() {
     let synthdef = SynthDef::build("small", |controls| {
         let frequencies = controls.control("frequency", [440.0, 443.0]);
         let amplitude = controls.lagged("amplitude", 0.1, 0.5);
@@ -170,8 +170,8 @@ fn errors_name_the_ugen_and_the_reason() {
     let (kind, text) = error(SynthDef::build("x", |_| Out::ar(0, leaked)));
     assert_eq!(kind, Kind::ForeignSignal);
     assert!(text.contains("input 1 of Out"), "{text}");
-    let orphan = SinOsc::ar(440.0).signal();
-    assert_eq!(error(SynthDef::build("x", |_| Out::ar(0, orphan))).0, Kind::ForeignSignal);
+    let outside = SinOsc::ar(440.0).signal();
+    assert_eq!(error(SynthDef::build("x", |_| Out::ar(0, outside))).0, Kind::ForeignSignal);
 
     let (kind, text) = error(SynthDef::build("x", |_| SinOsc::ar(f64::NAN).signal()));
     assert_eq!(kind, Kind::InvalidConstant);
@@ -200,8 +200,9 @@ fn errors_name_the_ugen_and_the_reason() {
     assert_eq!(error(SynthDef::build("x", |_| SinOsc::ar(440.0).signal())).0, Kind::Empty);
     let channels = error(SynthDef::build("x", |_| SinOsc::ar(440.0).channels(2).signal()));
     assert_eq!(channels.0, Kind::InvalidInput);
-    let nothing = error(SynthDef::build("x", |_| SinOsc::ar(Out::ar(0, DC::ar(0.0))).signal()));
-    assert!(nothing.1.contains("without channels"), "{}", nothing.1);
+    let without_outputs =
+        error(SynthDef::build("x", |_| SinOsc::ar(Out::ar(0, DC::ar(0.0))).signal()));
+    assert!(without_outputs.1.contains("without channels"), "{}", without_outputs.1);
     let chain = error(SynthDef::build("x", |_| {
         let chain = PV_MagAbove::kr(LFTri::kr(1.0)).signal();
         (PV_Conj::kr(chain).signal(), PV_Conj::kr(chain).signal())

@@ -67,36 +67,38 @@ fn compile_with_peer(
 /// A graph that is compiled here and by Supriya.
 struct Case {
     label: String,
-    ours: Result<Vec<u8>, SynthDefError>,
+    compiled: Result<Vec<u8>, SynthDefError>,
     description: String,
 }
 
 /// Compares all cases. Returns how many are identical, and panics with the first that are not.
 fn compare(python: &PathBuf, cases: &[Case]) -> usize {
     let descriptions: Vec<String> = cases.iter().map(|case| case.description.clone()).collect();
-    let theirs = compile_with_peer(python, "supriya_graphs.py", &descriptions);
+    let reference = compile_with_peer(python, "supriya_graphs.py", &descriptions);
     let mut identical = 0;
     let mut different = Vec::new();
-    for (case, theirs) in cases.iter().zip(theirs) {
-        match (&case.ours, theirs) {
-            (Ok(ours), Ok(theirs)) if *ours == theirs => identical += 1,
-            (ours, theirs) => {
+    for (case, reference) in cases.iter().zip(reference) {
+        match (&case.compiled, reference) {
+            (Ok(compiled), Ok(reference)) if *compiled == reference => identical += 1,
+            (compiled, reference) => {
                 let show = |bytes: &[u8]| match SynthDef::read_all(bytes) {
                     Ok(read) => read.iter().map(ToString::to_string).collect::<String>(),
                     Err(error) => error.to_string(),
                 };
-                let ours = ours.as_ref().map_or_else(ToString::to_string, |bytes| show(bytes));
-                let theirs = theirs.map_or_else(|error| error, |bytes| show(&bytes));
-                let same = ours.lines().zip(theirs.lines()).take_while(|(a, b)| a == b).count();
+                let compiled =
+                    compiled.as_ref().map_or_else(ToString::to_string, |bytes| show(bytes));
+                let reference = reference.map_or_else(|error| error, |bytes| show(&bytes));
+                let same =
+                    compiled.lines().zip(reference.lines()).take_while(|(a, b)| a == b).count();
                 let tail = |text: &str| -> String {
                     text.lines().skip(same).take(3).map(|line| format!("  {line}\n")).collect()
                 };
                 different.push(format!(
-                    "{}\n{}\nour line {same}:\n{}their line {same}:\n{}",
+                    "{}\n{}\ncompiled line {same}:\n{}Supriya's line {same}:\n{}",
                     case.label,
                     case.description,
-                    tail(&ours),
-                    tail(&theirs)
+                    tail(&compiled),
+                    tail(&reference)
                 ));
             }
         }
@@ -185,11 +187,11 @@ fn every_ugen_at_every_rate_with_its_defaults() {
             }
             for channels in counts {
                 let label = format!("{}.{rate} {channels:?}", spec.name);
-                let (ours, description) = Plan::compile(spec.name, false, |plan, _| {
+                let (compiled, description) = Plan::compile(spec.name, false, |plan, _| {
                     let inputs = required_inputs(plan, spec, rate);
                     plan.ugen(spec.name, rate, channels, &inputs);
                 });
-                cases.push(Case { label, ours, description });
+                cases.push(Case { label, compiled, description });
             }
         }
     }
@@ -202,21 +204,21 @@ fn every_ugen_at_every_rate_with_its_defaults() {
         };
         for number in 0..54 {
             let Some(operator) = UnaryOperator::from_number(number) else { continue };
-            let (ours, description) = Plan::compile("unary", false, |plan, _| {
+            let (compiled, description) = Plan::compile("unary", false, |plan, _| {
                 let source = plan.ugen(name, rate, None, &[]);
                 plan.unary(operator, &Value::Node(source));
             });
-            cases.push(Case { label: format!("{operator:?} {rate}"), ours, description });
+            cases.push(Case { label: format!("{operator:?} {rate}"), compiled, description });
         }
         for number in 0..49 {
             let Some(operator) = BinaryOperator::from_number(number) else { continue };
-            let (ours, description) = Plan::compile("binary", false, |plan, _| {
+            let (compiled, description) = Plan::compile("binary", false, |plan, _| {
                 let left = plan.ugen(name, rate, None, &[]);
                 let right = plan.ugen("SampleRate", Rate::Scalar, None, &[]);
                 plan.binary(operator, &Value::Node(left), &Value::Node(right));
                 plan.binary(operator, &Value::Node(right), &Value::Node(left));
             });
-            cases.push(Case { label: format!("{operator:?} {rate}"), ours, description });
+            cases.push(Case { label: format!("{operator:?} {rate}"), compiled, description });
         }
     }
     let operators = cases.len() - ugens;
@@ -235,11 +237,11 @@ fn a_thousand_random_graphs() {
     let mut all = Vec::new();
     for seed in first_seed..first_seed + count {
         let mut features = Features::default();
-        let (ours, description) = Plan::compile("random", true, |plan, controls| {
+        let (compiled, description) = Plan::compile("random", true, |plan, controls| {
             features = Generator::run(seed, plan, controls);
         });
         all.push(features);
-        cases.push(Case { label: format!("seed {seed}"), ours, description });
+        cases.push(Case { label: format!("seed {seed}"), compiled, description });
     }
     let share = |what: fn(&Features) -> bool| all.iter().filter(|features| what(features)).count();
     let shares = [
@@ -258,38 +260,43 @@ fn a_thousand_random_graphs() {
 #[test]
 fn system_synthdefs_equal_those_of_supriya() {
     let Some(python) = peer() else { return };
-    let mut ours = vec![("supriya:default".to_owned(), system::default())];
+    let mut compiled = vec![("supriya:default".to_owned(), system::default())];
     for count in 1..=system::MAXIMUM_CHANNELS {
         let link = system::audio_link(count).expect("a link");
-        ours.push((format!("supriya:link-ar:{count}"), link));
+        compiled.push((format!("supriya:link-ar:{count}"), link));
         let link = system::control_link(count).expect("a link");
-        ours.push((format!("supriya:link-kr:{count}"), link));
+        compiled.push((format!("supriya:link-kr:{count}"), link));
         for rate in [Rate::Audio, Rate::Control] {
             let scope = system::amplitude_scope(rate, count).expect("a scope");
-            ours.push((format!("supriya:amp-scope-{rate}:{count}"), scope));
+            compiled.push((format!("supriya:amp-scope-{rate}:{count}"), scope));
         }
     }
     for (axis, name) in
         [(system::FrequencyAxis::Linear, "lin"), (system::FrequencyAxis::Logarithmic, "log")]
     {
-        ours.push((format!("supriya:freq-scope-{name}:1"), system::frequency_scope(axis, false)));
-        ours.push((
+        compiled
+            .push((format!("supriya:freq-scope-{name}:1"), system::frequency_scope(axis, false)));
+        compiled.push((
             format!("supriya:freq-scope-{name}-shm:1"),
             system::frequency_scope(axis, true),
         ));
     }
-    let names: Vec<String> = ours.iter().map(|(name, _)| name.clone()).collect();
-    let theirs = compile_with_peer(&python, "supriya_system.py", &names);
+    let names: Vec<String> = compiled.iter().map(|(name, _)| name.clone()).collect();
+    let reference = compile_with_peer(&python, "supriya_system.py", &names);
     let mut identical = 0;
-    for ((name, ours), theirs) in ours.iter().zip(theirs) {
-        let theirs = match theirs {
+    for ((name, compiled), reference) in compiled.iter().zip(reference) {
+        let reference = match reference {
             Ok(bytes) => SynthDef::read_all(&bytes).expect("a valid file").remove(0),
             Err(error) => panic!("{name}: {error}"),
         };
-        assert_eq!(ours.anonymous_name(), theirs.anonymous_name(), "{name}\n{ours}\n{theirs}");
+        assert_eq!(
+            compiled.anonymous_name(),
+            reference.anonymous_name(),
+            "{name}\n{compiled}\n{reference}"
+        );
         identical += 1;
     }
-    println!("system SynthDefs identical with Supriya's: {identical}/{}", ours.len());
+    println!("system SynthDefs identical with Supriya's: {identical}/{}", compiled.len());
 }
 
 /// Supriya has no UGen that the table lacks.
@@ -315,7 +322,7 @@ fn the_table_is_complete() {
     );
     let unknown: Vec<&str> = ugens::all()
         .map(|spec| spec.name)
-        .filter(|name| !names.lines().any(|theirs| theirs == *name))
+        .filter(|name| !names.lines().any(|listed| listed == *name))
         .collect();
     println!("not listed by Supriya: {unknown:?}");
     assert_eq!(unknown, UNKNOWN_TO_PEER);
