@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| consort_sc::fuzz::scsyndef(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| consort_synthdef::fuzz::scsyndef(bytes));

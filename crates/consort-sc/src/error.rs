@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 
+use consort_synthdef::{SynthDefError, SynthDefErrorKind};
+
 /// What sort of thing went wrong. More kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -97,6 +99,17 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| source.as_ref() as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// Errors of SynthDefs keep their message; those of reading a file also keep their source.
+impl From<SynthDefError> for Error {
+    fn from(error: SynthDefError) -> Self {
+        let kind = match error.kind() {
+            SynthDefErrorKind::Io => ErrorKind::Io,
+            _ => ErrorKind::InvalidSynthDef,
+        };
+        Self { kind, message: error.to_string(), source: error.io_error().cloned() }
     }
 }
 

@@ -3,7 +3,6 @@
 
 pub use crate::score::fuzz_score as score;
 pub use crate::shared_memory::fuzz_shared_memory as sc_shared_memory;
-pub use crate::synthdef::fuzz_scsyndef as scsyndef;
 
 use std::time::Duration;
 

@@ -63,10 +63,8 @@ pub mod score;
 mod server;
 mod session;
 mod shared_memory;
-pub mod synthdef;
-mod synthdef_file;
+mod synthdefs;
 mod tree;
-pub mod ugens;
 mod values;
 mod wire;
 
@@ -75,6 +73,11 @@ pub use async_server::AsyncServer;
 pub use callbacks::{CallbackHandle, OscPattern};
 pub use capture::{Capture, CapturedPacket, Direction};
 pub use consort_osc::{OscMessage, OscValue};
+/// The crate that builds, compiles and reads SynthDefs.
+pub use consort_synthdef as synthdef;
+#[doc(inline)]
+pub use consort_synthdef::ugens;
+pub use consort_synthdef::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use context::{
     BufferContent, BufferRead, BufferWrite, Context, Host, NodeKind, NodeReference, Outgoing,
     Placement, Scope, ScopeBuffer,
@@ -92,7 +95,7 @@ pub use server::Server;
 pub use shared_memory::{ScopeDescription, ScopeFrames, SharedMemory};
 #[doc(hidden)]
 pub use shared_memory::{example_segment, fuzz_shared_memory};
-pub use synthdef_file::{ControlInfo, SynthDefFile, SynthDefInfo, SynthDefReference};
+pub use synthdefs::SynthDefReference;
 pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 pub use values::{
     AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, NO_SETTINGS, Settings,

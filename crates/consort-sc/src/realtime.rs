@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use consort_osc::OscMessage;
 
+use crate::SynthDefFile;
 use crate::async_server::AsyncServer;
 use crate::callbacks::{CallbackHandle, OscPattern, blocking};
 use crate::capture::{Capture, CaptureBuffer};
@@ -19,7 +20,6 @@ use crate::queries::StatusInfo;
 use crate::server::Server;
 use crate::session::Session;
 use crate::shared_memory::SharedMemory;
-use crate::synthdef_file::SynthDefFile;
 
 impl Session {
     fn register_osc(

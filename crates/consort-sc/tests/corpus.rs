@@ -18,11 +18,6 @@ fn replay(target: &str, body: fn(&[u8])) {
 }
 
 #[test]
-fn scsyndef() {
-    replay("scsyndef", consort_sc::fuzz::scsyndef);
-}
-
-#[test]
 fn score() {
     replay("score", consort_sc::fuzz::score);
 }

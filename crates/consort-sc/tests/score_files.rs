@@ -89,4 +89,9 @@ proptest! {
         let times: Vec<f64> = read.entries().map(|entry| entry.seconds).collect();
         prop_assert!(times.is_sorted());
     }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        consort_sc::fuzz::score(&bytes);
+    }
 }

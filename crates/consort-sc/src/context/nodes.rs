@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{Context, Effect};
+use crate::SynthDefInfo;
 use crate::entities::{Bus, Group, RootNode, Synth};
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::pending::Pending;
 use crate::queries::{NodeInfo, parse_controls, parse_range};
 use crate::requests::*;
-use crate::synthdef_file::{SynthDefInfo, SynthDefReference};
+use crate::synthdefs::SynthDefReference;
 use crate::tree::QueryTreeGroup;
 use crate::values::{
     AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, collect_settings,

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::Host;
+use crate::SynthDefInfo;
 use crate::allocator::{BlockAllocator, MAXIMUM_CLIENT_ID, NodeIdAllocator, partition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::BootStatus;
 use crate::mirror::Mirror;
 use crate::options::Options;
 use crate::queries::NodeInfo;
-use crate::synthdef_file::SynthDefInfo;
 use crate::tree::QueryTreeGroup;
 use crate::values::CalculationRate;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Context;
+use crate::SynthDefFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::requests::*;
-use crate::synthdef_file::SynthDefFile;
 
 impl Context {
     /// Sends the bytes of SynthDef files; their controls are known from then on. `/d_recv`

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::SynthDefInfo;
 use crate::context::{Context, NodeReference, Placement};
 use crate::error::Result;
-use crate::synthdef_file::{SynthDefInfo, SynthDefReference};
+use crate::synthdefs::SynthDefReference;
 use crate::values::{AddAction, ControlKey, ControlValue, MapSymbol};
 
 macro_rules! node_methods {
