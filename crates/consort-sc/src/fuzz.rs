@@ -34,7 +34,7 @@ pub fn sc_reply(bytes: &[u8]) {
                     core.message(&OscMessage::from(message), false, now);
                 }
             }
-            Err(_) => core.garbage(),
+            Err(_) => core.invalid_packet(),
         }
         let requests: [Request; 4] = [
             Sync { id: 1 }.into(),
@@ -45,10 +45,10 @@ pub fn sc_reply(bytes: &[u8]) {
         for request in requests {
             let _ = core.wait_for(&request, Slot::new(), None, now);
         }
-        if !core.is_paced() {
-            let _ = core.pace(vec![vec![0; 40_000]; 2], 0..1);
+        if !core.has_queue() {
+            let _ = core.enqueue(vec![vec![0; 40_000]; 2], 0..1);
         }
-        while core.next_paced(now).is_some() {}
+        while core.next_queued(now).is_some() {}
         now += Duration::from_millis(300);
         core.tick(now);
         while let Some(action) = core.next_action() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Context, Effect};
 use crate::SynthDefInfo;
 use crate::entities::{Bus, Group, RootNode, Synth};
-use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pending::Pending;
 use crate::queries::{NodeInfo, parse_controls, parse_range};
 use crate::requests::*;
@@ -231,7 +231,7 @@ impl Context {
             let problem = match key {
                 ControlKey::Name(name) if !info.has_control(name) => {
                     let names = info.controls.iter().map(|control| control.name.as_str());
-                    let hint = match nearest(name, names) {
+                    let hint = match consort_suggest::nearest(name, names) {
                         Some(nearest) => format!("did you mean {nearest:?}?"),
                         None => "it has no control of a similar name".to_owned(),
                     };

@@ -229,41 +229,41 @@ impl ContextShared {
 
     // ---- what notifications say -------------------------------------------------------------
 
-    // Each returns whether the mirror is unsettled, so that one more question should be asked.
+    // Each returns whether the mirror needs a barrier.
 
     pub(crate) fn node_started(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        let replaced = state.mirror.go(info);
+        let replaced = state.mirror.node_started(info);
         if state.mirror.contains(info.id) {
             state.nodes.reserve_permanent(info.id);
         }
         state.free_nodes(replaced);
-        state.mirror.is_unsettled()
+        state.mirror.needs_barrier()
     }
 
     pub(crate) fn node_ended(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        state.mirror.end(info);
+        state.mirror.node_ended(info);
         state.free_nodes([info.id]);
-        state.mirror.is_unsettled()
+        state.mirror.needs_barrier()
     }
 
     pub(crate) fn node_moved(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        state.mirror.moved(info);
-        state.mirror.is_unsettled()
+        state.mirror.node_moved(info);
+        state.mirror.needs_barrier()
     }
 
     pub(crate) fn node_paused(&self, id: i32, paused: bool) -> bool {
         let mut state = self.lock();
         state.mirror.set_running(id, !paused);
-        state.mirror.is_unsettled()
+        state.mirror.needs_barrier()
     }
 
-    /// The question after what unsettled the mirror was answered.
-    pub(crate) fn settle(&self) {
+    /// The mirror's barrier was answered.
+    pub(crate) fn reconcile(&self) {
         let mut state = self.lock();
-        let replaced = state.mirror.settle();
+        let replaced = state.mirror.reconcile();
         state.free_nodes(replaced);
     }
 
