@@ -102,16 +102,3 @@ impl std::error::Error for Error {
 
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// The name out of `candidates` that `wanted` was probably meant to be.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(wanted, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}

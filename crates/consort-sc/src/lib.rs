@@ -43,9 +43,9 @@ mod capture;
 mod context;
 mod core;
 mod driver;
-mod entities;
 mod error;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod lifecycle;
@@ -76,10 +76,10 @@ pub use callbacks::{CallbackHandle, OscPattern};
 pub use capture::{Capture, CapturedPacket, Direction};
 pub use consort_osc::{OscMessage, OscValue};
 pub use context::{
-    BufferContent, BufferRead, BufferWrite, Context, Host, NodeKind, NodeReference, Outgoing,
-    Placement, Scope, ScopeBuffer,
+    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, Context, Entity,
+    Group, Host, Node, NodeKind, NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer,
+    Synth,
 };
-pub use entities::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventReceiver};
 pub use lifecycle::{BootStatus, HealthCheck, LifecycleEvent, Timeouts};
@@ -90,8 +90,6 @@ pub use process::{EXECUTABLE_VARIABLE, find_executable};
 pub use queries::{BufferInfo, FailInfo, NodeInfo, StatusInfo, VersionInfo};
 pub use server::Server;
 pub use shared_memory::{ScopeDescription, ScopeFrames, SharedMemory};
-#[doc(hidden)]
-pub use shared_memory::{example_segment, fuzz_shared_memory};
 pub use synthdef_file::{ControlInfo, SynthDefFile, SynthDefInfo, SynthDefReference};
 pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 pub use values::{

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::queries::NodeInfo;
-use crate::tree::{MAXIMUM_DEPTH, QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
+use crate::tree::{MAX_GROUP_DEPTH, QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 
 /// What the mirror knows of one node.
 #[derive(Clone, Debug)]
@@ -571,7 +571,7 @@ impl Mirror {
         let (mut at, mut depth) = (0, 0);
         while at < order.len() {
             depth += 1;
-            if depth > MAXIMUM_DEPTH + 1 {
+            if depth > MAX_GROUP_DEPTH + 1 {
                 return None;
             }
             let level = at..order.len();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use consort_osc::TimeTag;
 
-use crate::bundling::packets;
+use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
 use crate::context::{ContextShared, Host, Outgoing};
@@ -295,7 +295,7 @@ impl Shared {
         let is_datagram = limit == Protocol::Udp.packet_limit();
         let is_paced = self.paced.load(Ordering::Acquire);
         let mut left: Vec<Vec<u8>> = Vec::new();
-        packets(time, outgoing.requests, limit, &mut |packet| {
+        encode_packets(time, outgoing.requests, limit, &mut |packet| {
             if is_datagram && (is_paced || !left.is_empty() || packet.len() >= LARGE) {
                 left.push(packet.to_vec());
                 return Ok(());

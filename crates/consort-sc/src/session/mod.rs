@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use consort_osc::OscMessage;
 
-use crate::context::{Context, ContextShared, NodeReference};
+use crate::context::{Buffer, Bus, Context, ContextShared, NodeReference, Synth};
 use crate::driver::Driver;
-use crate::entities::{Buffer, Bus, Synth};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
@@ -172,11 +171,11 @@ impl Session {
         buffer: &Buffer,
         indices: &[u32],
     ) -> Result<Vec<(u32, f32)>> {
-        if indices.len() <= GetBuffer::LIMIT {
+        if indices.len() <= GetBuffer::MAX_SAMPLES {
             return self.context.ask_buffer(buffer, indices)?.await;
         }
         let mut values = Vec::new();
-        for part in indices.chunks(GetBuffer::LIMIT) {
+        for part in indices.chunks(GetBuffer::MAX_SAMPLES) {
             values.extend(self.context.ask_buffer(buffer, part)?.await?);
         }
         Ok(values)
@@ -197,7 +196,7 @@ impl Session {
         while at < end {
             let mut parts = Vec::new();
             while at < end && parts.len() < 8 {
-                let count = (end - at).min(GetBufferRange::LIMIT);
+                let count = (end - at).min(GetBufferRange::MAX_SAMPLES);
                 parts.push(self.context.ask_buffer_range(buffer, at, count)?);
                 at += count;
             }
@@ -227,7 +226,7 @@ impl Session {
         let mut values = Vec::new();
         let mut at = 0;
         while at < count {
-            let part = (count - at).min(GetBufferRange::LIMIT);
+            let part = (count - at).min(GetControlBusRange::MAX_BUSES);
             let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + at);
             values.extend(self.context.ask_bus_range(&first, part)?.await?);
             at += part;
