@@ -2,9 +2,9 @@
 
 Usage: supriya_graphs.py DESCRIPTIONS RESULTS
 
-DESCRIPTIONS holds one graph a line. RESULTS gets, for each of them, a big-endian 32-bit length and
-the bytes of the compiled SynthDef; where Supriya raises, a length with the highest bit set and the
-exception as text.
+DESCRIPTIONS has one graph per line. RESULTS gets, for each graph, a big-endian 32-bit length and the
+bytes of the compiled SynthDef. If Supriya raises an exception, the length has its highest bit set,
+and the exception follows as text.
 """
 
 import json
@@ -12,7 +12,7 @@ import struct
 import sys
 
 from supriya import CalculationRate, Envelope
-from supriya import ugens as peer
+from supriya import ugens
 from supriya.enums import EnvelopeShape
 from supriya.ugens.core import _compute_binary_op, _compute_unary_op
 
@@ -24,7 +24,7 @@ RATES = {
 }
 CONTROL_RATES = {"ir": "SCALAR", "tr": "TRIGGER", "ar": "AUDIO", "kr": "CONTROL"}
 
-# UGens whose constructor does not take the inputs as the server has them.
+# UGens whose constructor takes the inputs in another order than the server.
 ARGUMENTS = {
     "SendReply": ["trigger", "reply_id", "command_name", "source"],
     "SendPeakRMS": ["reply_rate", "peak_lag", "reply_id", "source", "command_name"],
@@ -48,7 +48,7 @@ def resolve(value, results):
 
 def build_ugen(step, results):
     name = step["name"]
-    class_ = getattr(peer, name)
+    class_ = getattr(ugens, name)
     keys = ARGUMENTS.get(name, class_._ordered_keys)
     arguments = {keys[i]: resolve(value, results) for i, value in step["inputs"]}
     if step.get("channels"):
@@ -85,9 +85,9 @@ def build_binary(step, results):
     operator = step["operator"]
     if operator in (0, 1, 2, 4):
         if isinstance(left, list):
-            left = peer.UGenVector(*left)
+            left = ugens.UGenVector(*left)
         if isinstance(right, list):
-            right = peer.UGenVector(*right)
+            right = ugens.UGenVector(*right)
         return {
             0: lambda: left + right,
             1: lambda: left - right,
@@ -98,15 +98,15 @@ def build_binary(step, results):
 
 
 def single(signal):
-    """The output of a UGen that has one.
+    """Replaces a UGen with one output by that output.
 
-    Sums and MulAdd come back as the UGen itself; inside a list the peer would take that for a list
-    of its own and spread the reader over several UGens.
+    Supriya's sums and MulAdd return the UGen itself. Inside a list, Supriya would treat it as a
+    nested list and expand the UGen that reads it into several.
     """
-    if isinstance(signal, peer.UGen) and len(signal) == 1:
+    if isinstance(signal, ugens.UGen) and len(signal) == 1:
         return signal[0]
-    if isinstance(signal, peer.UGenVector):
-        return peer.UGenVector(*(single(item) for item in signal))
+    if isinstance(signal, ugens.UGenVector):
+        return ugens.UGenVector(*(single(item) for item in signal))
     return signal
 
 
@@ -118,7 +118,7 @@ def build_step(step, results):
         inputs = {"envelope": build_envelope(step, results)}
         for key, value in step["inputs"].items():
             inputs[key] = resolve(value, results)
-        return getattr(peer.EnvGen, step["rate"])(**inputs)
+        return getattr(ugens.EnvGen, step["rate"])(**inputs)
     if kind == "unary":
         return _compute_unary_op(
             source=resolve(step["source"], results), special_index=step["operator"]
@@ -127,22 +127,22 @@ def build_step(step, results):
         return build_binary(step, results)
     inputs = [resolve(value, results) for value in step["inputs"]]
     if kind == "muladd":
-        return peer.MulAdd.new(source=inputs[0], multiplier=inputs[1], addend=inputs[2])
+        return ugens.MulAdd.new(source=inputs[0], multiplier=inputs[1], addend=inputs[2])
     if kind == "sum3":
-        return peer.Sum3.new(input_one=inputs[0], input_two=inputs[1], input_three=inputs[2])
+        return ugens.Sum3.new(input_one=inputs[0], input_two=inputs[1], input_three=inputs[2])
     if kind == "sum4":
-        return peer.Sum4.new(
+        return ugens.Sum4.new(
             input_one=inputs[0],
             input_two=inputs[1],
             input_three=inputs[2],
             input_four=inputs[3],
         )
     if kind == "mix":
-        return peer.Mix.new(peer.UGenVector(*inputs))
+        return ugens.Mix.new(ugens.UGenVector(*inputs))
     if kind == "splay":
-        return getattr(peer.Splay, step["rate"])(source=inputs)
+        return getattr(ugens.Splay, step["rate"])(source=inputs)
     if kind == "linlin":
-        return peer.LinLin.ar(
+        return ugens.LinLin.ar(
             source=inputs[0],
             input_minimum=inputs[1],
             input_maximum=inputs[2],
@@ -150,16 +150,16 @@ def build_step(step, results):
             output_maximum=inputs[4],
         )
     if kind == "changed":
-        return getattr(peer.Changed, step["rate"])(source=inputs[0], threshold=inputs[1])
+        return getattr(ugens.Changed, step["rate"])(source=inputs[0], threshold=inputs[1])
     if kind == "compander":
-        return peer.CompanderD.ar(source=inputs[0], clamp_time=inputs[1])
+        return ugens.CompanderD.ar(source=inputs[0], clamp_time=inputs[1])
     if kind == "hilbert":
-        return peer.HilbertFIR.ar(source=inputs[0], buffer_id=inputs[1])
+        return ugens.HilbertFIR.ar(source=inputs[0], buffer_id=inputs[1])
     raise ValueError(kind)
 
 
 def build(description):
-    builder = peer.SynthDefBuilder()
+    builder = ugens.SynthDefBuilder()
     results = []
     for control in description["controls"]:
         values = control["values"]
@@ -182,11 +182,11 @@ def main():
         for line in descriptions:
             try:
                 result = build(json.loads(line))
-                head = len(result)
+                length = len(result)
             except Exception as error:  # noqa: BLE001
                 result = f"{type(error).__name__}: {error}".encode()
-                head = len(result) | 1 << 31
-            output.write(struct.pack(">I", head) + result)
+                length = len(result) | 1 << 31
+            output.write(struct.pack(">I", length) + result)
 
 
 if __name__ == "__main__":

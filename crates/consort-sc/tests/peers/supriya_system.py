@@ -1,8 +1,8 @@
-"""Compiles the SynthDefs that Supriya itself needs.
+"""Compiles the SynthDefs that Supriya uses itself.
 
 Usage: supriya_system.py NAMES RESULTS
 
-NAMES holds a name a line. The form of RESULTS is that of supriya_graphs.py.
+NAMES has one name per line. RESULTS has the format of supriya_graphs.py.
 """
 
 import struct
@@ -12,7 +12,7 @@ from supriya.ugens import system
 
 
 def main():
-    # By name; two of them stand under one name of the module, so that all are looked through.
+    # The tables overlap, so all of them are merged by name.
     known = {
         **system.AMPLITUDE_SCOPE_SYNTHDEFS,
         **system.FREQUENCY_SCOPE_SYNTHDEFS,
