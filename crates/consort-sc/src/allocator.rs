@@ -157,8 +157,8 @@ impl BlockAllocator {
             return Err(Error::new(
                 ErrorKind::Allocation,
                 format!(
-                    "cannot allocate {count} consecutive {}: of this client's {}, {} are free, with at \
-                     most {} in a row; free some or raise the server's option",
+                    "cannot allocate {count} consecutive {}: this client has {}, {} free and at most \
+                     {} in a row; free some or raise the server's option",
                     self.noun,
                     self.count,
                     self.gaps.values().sum::<u32>(),

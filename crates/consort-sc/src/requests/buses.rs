@@ -1,4 +1,4 @@
-//! Requests about control buses. The server knows them by their index, from 0.
+//! Requests about control buses, which are addressed by their index, from 0.
 
 use super::{Command, ReplyPattern, range_tags, split_list, split_ranges, write_ids, write_ranges};
 use crate::wire::Writer;
