@@ -301,7 +301,7 @@ impl Score {
         if duration <= 0.0 {
             return Err(ScoreError::new(
                 ScoreErrorKind::Empty,
-                "the score has no duration; add an entry at a later time, or set `until`",
+                "the score has no duration; add an entry at a later time, or give a duration",
             ));
         }
         let folder = render::TemporaryFolder::new()?;
