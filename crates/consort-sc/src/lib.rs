@@ -80,9 +80,9 @@ mod capture;
 mod context;
 mod core;
 mod driver;
-mod entities;
 mod error;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod lifecycle;
@@ -116,10 +116,10 @@ pub use consort_synthdef as synthdef;
 pub use consort_synthdef::ugens;
 pub use consort_synthdef::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use context::{
-    BufferContent, BufferRead, BufferWrite, Context, Host, NodeKind, NodeReference, Outgoing,
-    Placement, Scope, ScopeBuffer,
+    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, Context, Entity,
+    Group, Host, Node, NodeKind, NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer,
+    Synth,
 };
-pub use entities::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventReceiver};
 pub use lifecycle::{BootStatus, HealthCheck, LifecycleEvent, Timeouts};
@@ -130,8 +130,6 @@ pub use process::{EXECUTABLE_VARIABLE, find_executable};
 pub use queries::{BufferInfo, FailInfo, NodeInfo, StatusInfo, VersionInfo};
 pub use server::Server;
 pub use shared_memory::{ScopeDescription, ScopeFrames, SharedMemory};
-#[doc(hidden)]
-pub use shared_memory::{example_segment, fuzz_shared_memory};
 pub use synthdefs::SynthDefReference;
 pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 pub use values::{

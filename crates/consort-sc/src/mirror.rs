@@ -50,7 +50,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::queries::NodeInfo;
-use crate::tree::{MAXIMUM_DEPTH, QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
+use crate::tree::{MAX_GROUP_DEPTH, QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 
 /// One node of the mirror.
 #[derive(Clone, Debug)]
@@ -638,7 +638,7 @@ impl Mirror {
         let (mut start, mut depth) = (0, 0);
         while start < order.len() {
             depth += 1;
-            if depth > MAXIMUM_DEPTH + 1 {
+            if depth > MAX_GROUP_DEPTH + 1 {
                 return None;
             }
             let level = start..order.len();

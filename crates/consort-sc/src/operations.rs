@@ -6,8 +6,7 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 
 use crate::async_server::AsyncServer;
-use crate::context::NodeReference;
-use crate::entities::{Buffer, Bus, Synth};
+use crate::context::{Buffer, Bus, NodeReference, Synth};
 #[allow(unused_imports)] // The documentation links to it.
 use crate::error::{ErrorKind, Result};
 #[allow(unused_imports)] // The documentation links to it.

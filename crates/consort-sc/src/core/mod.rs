@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use consort_osc::{OscMessage, TimeTag};
 
-use crate::bundling::packets;
+use crate::bundling::encode_packets;
 use crate::context::ContextShared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{BootStatus, LifecycleEvent, MAX_TIMEOUT, Timeouts};
@@ -356,7 +356,7 @@ impl Core {
         let time = (requests.len() > 1).then_some(TimeTag::IMMEDIATE);
         let limit = self.options.protocol.packet_limit();
         let actions = &mut self.actions;
-        let sent = packets(time, requests, limit, &mut |bytes| {
+        let sent = encode_packets(time, requests, limit, &mut |bytes| {
             actions.push_back(Action::Send(bytes.to_vec()));
             Ok(())
         });

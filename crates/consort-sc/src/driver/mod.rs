@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use consort_osc::TimeTag;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::bundling::packets;
+use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
 use crate::context::{ContextShared, Host, Outgoing};
@@ -298,7 +298,7 @@ impl Shared {
         let limit = connection.protocol.packet_limit();
         let has_queue = self.has_queue.load(Ordering::Acquire);
         let mut queued: Vec<Vec<u8>> = Vec::new();
-        packets(time, outgoing.requests, limit, &mut |packet| {
+        encode_packets(time, outgoing.requests, limit, &mut |packet| {
             if is_datagram
                 && (has_queue || !queued.is_empty() || packet.len() >= LARGE_DATAGRAM_BYTES)
             {

@@ -9,18 +9,17 @@ use std::time::Duration;
 
 use consort_osc::OscMessage;
 
-use crate::context::{Context, ContextShared, NodeReference};
+use crate::context::{Buffer, Bus, Context, ContextShared, NodeReference, Synth};
 use crate::core::Core;
 use crate::driver::Driver;
-use crate::entities::{Buffer, Bus, Synth};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
 use crate::pending::{Pending, Slot, SlotFuture};
 use crate::queries::{BufferInfo, NodeInfo, StatusInfo, VersionInfo};
 use crate::requests::{
-    CompletionRequests, FreeBuffer, FreeNodes, GetBuffer, GetBufferRange, NewGroup, NewGroups,
-    Request, Sync,
+    CompletionRequests, FreeBuffer, FreeNodes, GetBuffer, GetBufferRange, GetControlBusRange,
+    NewGroup, NewGroups, Request, Sync,
 };
 use crate::values::{AddAction, CalculationRate, ControlKey};
 pub(crate) use printed::PRINT_MARKER_PREFIX;
@@ -181,11 +180,11 @@ impl Session {
         buffer: &Buffer,
         indices: &[u32],
     ) -> Result<Vec<(u32, f32)>> {
-        if indices.len() <= GetBuffer::LIMIT {
+        if indices.len() <= GetBuffer::MAX_SAMPLES {
             return self.context.ask_buffer(buffer, indices)?.await;
         }
         let mut values = Vec::new();
-        for part in indices.chunks(GetBuffer::LIMIT) {
+        for part in indices.chunks(GetBuffer::MAX_SAMPLES) {
             values.extend(self.context.ask_buffer(buffer, part)?.await?);
         }
         Ok(values)
@@ -206,7 +205,7 @@ impl Session {
         while next < end {
             let mut parts = Vec::new();
             while next < end && parts.len() < MAX_SAMPLE_REQUESTS {
-                let count = (end - next).min(GetBufferRange::LIMIT);
+                let count = (end - next).min(GetBufferRange::MAX_SAMPLES);
                 parts.push(self.context.ask_buffer_range(buffer, next, count)?);
                 next += count;
             }
@@ -236,7 +235,7 @@ impl Session {
         let mut values = Vec::new();
         let mut offset = 0;
         while offset < count {
-            let part = (count - offset).min(GetBufferRange::LIMIT);
+            let part = (count - offset).min(GetControlBusRange::MAX_BUSES);
             let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + offset);
             values.extend(self.context.ask_bus_range(&first, part)?.await?);
             offset += part;

@@ -160,7 +160,7 @@ fn controls_and_mappings() {
     synth.set([("frequenzy", 1.0)]).unwrap();
     let warning = events.next_timeout(WAIT_TIMEOUT).unwrap();
     assert!(
-        matches!(&warning, Event::Warning(text) if text.contains("did you mean \"frequency\"?")),
+        matches!(&warning, Event::Warning(text) if text.contains("did you mean `frequency`?")),
         "{warning:?}"
     );
     server.forget_synth(&synth).unwrap();
