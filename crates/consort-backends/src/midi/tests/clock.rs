@@ -127,7 +127,7 @@ fn no_tempo_is_measured_across_a_stop() {
     let at = |milliseconds| start + Duration::from_millis(milliseconds);
     assert!((0..24).all(|clock| input.clock(at(20 * clock)).tempo.is_none()));
     input.stop();
-    input.go_on();
+    input.resume();
     assert_eq!(input.clock(at(2_000)).tempo, None, "the pause is no quarter note");
     assert!((1..24).all(|clock| input.clock(at(2_000 + 20 * clock)).tempo.is_none()));
     let tempo = input.clock(at(2_480)).tempo.expect("a whole quarter note");

@@ -85,7 +85,7 @@ fn a_receiver_that_is_stuck_holds_up_nobody() {
     assert!((4_000..=4_001).contains(&heard), "the other device heard {heard}");
     assert!(show.counters("midi").dropped > 1_900, "{:?}", show.counters("midi"));
 
-    // Alone, it is given some time, and then what it does not take is dropped.
+    // PerChannel, it is given some time, and then what it does not take is dropped.
     other.port.disconnect_from(ours).expect("disconnected");
     show.send_all(&vec![("ch0.cc1", 0.5); 100]);
     let before = show.counters("midi").dropped;
