@@ -249,7 +249,7 @@ impl Player {
         self.needs_rebuild
     }
 
-    /// Creates everything again except the notes, which somebody ended on purpose.
+    /// Creates everything again except the notes, which the other program ended on purpose.
     pub(super) fn rebuild(&mut self) {
         (0..self.voices.len()).for_each(|voice| self.forget_notes(voice));
         // The default group may be gone, too, and its end may be reported only later. Where it
