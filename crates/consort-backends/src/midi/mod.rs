@@ -54,7 +54,8 @@ The show is one client of the sequencer. Each instance is a port with the name o
 so other programs can connect to it (`consort midi connect`, `aconnect`).
 
 **Devices can be plugged in and out.** `read` and `write` name devices. An instance waits for a \
-missing device and connects it when it appears, whatever its number is then. If a device disappears \
+missing device and connects it when it appears, whatever its number is then. If a device \
+disappears \
 while it holds notes or a pedal (sustain `cc64`, sostenuto `cc66`), these are released in the show \
 (value 0). The same happens if input is lost because it arrives faster than the show can process \
 it; the loss is counted and logged. Notes are also released when their device sends \"all notes \
@@ -65,16 +66,19 @@ pedal that it has pressed. The channel `panic` ends everything on all MIDI chann
 sound off, all notes off), `chN.panic` on one.
 
 **Values.** 7-bit numbers are 0.0–1.0 in steps of 1/127, 14-bit numbers (`pitch`, `rpn`, \
-`nrpn`, `position`) in steps of 1/16383. Both pass through the show without loss. MIDI channels are \
+`nrpn`, `position`) in steps of 1/16383. Both pass through the show without loss. MIDI channels \
+are \
 counted from 0: channel 1 of a device is `ch0`.
 
 **Parameters** (`rpn`, `nrpn`) are sent and received as controllers 101 to 98, 6 and 38, which also \
-arrive on their `cc` channels. If a device sends only the upper 7 bits (controller 6 and never 38), \
+arrive on their `cc` channels. If a device sends only the upper 7 bits (controller 6 and never \
+38), \
 its values arrive from the second message on, and 127 is 1.0.
 
 **Clock.** A value on `tempo` sends MIDI clock: 0.5 is 150 quarter notes per minute, 1.0 is 300, \
 and 0 stops the clock. The sequencer times the clocks, not the show. A new tempo takes effect \
-within 50 ms. Incoming clock arrives on `clock`, `beat` and `tempo`. Incoming MIDI time code (24, 25 \
+within 50 ms. Incoming clock arrives on `clock`, `beat` and `tempo`. Incoming MIDI time code (24, \
+25 \
 or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
 
 **Linux only.** The backend needs access to `/dev/snd/seq` (usually the group `audio`). With \
@@ -100,7 +104,8 @@ names it, and the value.",
             name: "engine",
             kind: OptionKind::Choice(&["kernel", "embedded"]),
             example: "embedded",
-            documentation: "The sequencer: the kernel's, or one inside this program, to which other \
+            documentation: "The sequencer: the kernel's, or one inside this program, to which \
+other \
 programs cannot connect. The default is the value of the environment variable `CONSORT_SEQ`, or \
 `kernel` if that is not set.",
             ..OptionSpec::EMPTY
@@ -113,7 +118,8 @@ programs cannot connect. The default is the value of the environment variable `C
             kind: OptionKind::Checked(check_device),
             once: true,
             example: "20:0",
-            documentation: "The device to receive from: `client:port` in numbers or names, the name \
+            documentation: "The device to receive from: `client:port` in numbers or names, the \
+name \
 of a client or port, or the beginning of one of these.",
             ..OptionSpec::EMPTY
         },
@@ -131,7 +137,8 @@ of a client or port, or the beginning of one of these.",
             kind: OptionKind::Choice(&["full", "short"]),
             default: Some("full"),
             example: "short",
-            documentation: "Whether the parameter is deselected after each `rpn` or `nrpn` value that \
+            documentation: "Whether the parameter is deselected after each `rpn` or `nrpn` value \
+that \
 is sent (`full`) or stays selected (`short`).",
             ..OptionSpec::EMPTY
         },
@@ -227,7 +234,8 @@ before it. As a target, it plays the selected note and ends the previous one.",
     ChannelSyntax {
         syntax: "start",
         example: "start",
-        documentation: "The message start. As a source, 1 when it arrives; as a target, sent for values above 0.",
+        documentation: "The message start. As a source, 1 when it arrives; as a target, sent for \
+values above 0.",
     },
     ChannelSyntax {
         syntax: "stop",

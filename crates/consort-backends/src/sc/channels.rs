@@ -270,8 +270,8 @@ impl MappedControls {
 }
 
 /// The hint for a voice without a channel.
-const VOICE_CHANNELS: &str = "expected `noteN`, `bend`, `pressure`, `pressureN`, `sustain`, `panic`, `voices`, `stolen` or \
-     the name of a control";
+const VOICE_CHANNELS: &str = "expected `noteN`, `bend`, `pressure`, `pressureN`, `sustain`, \
+                              `panic`, `voices`, `stolen` or the name of a control";
 
 /// The error for a channel whose first part is unknown.
 fn unknown(name: &str, config: &Config) -> ChannelError {

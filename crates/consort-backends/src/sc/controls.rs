@@ -72,7 +72,8 @@ impl Scale {
         }
         if scale.curve == Curve::Exponential && low * high <= 0.0 {
             return Err(format!(
-                "both ends of an exponential range must be above 0, or both below 0, not {low} and {high}"
+                "both ends of an exponential range must be above 0, or both below 0, not {low} \
+                 and {high}"
             ));
         }
         // The server's numbers have 32 bits. Every curve is monotonic, so the ends are enough.
@@ -126,8 +127,9 @@ impl Scale {
 }
 
 /// The syntax of a range, for messages.
-const FORM: &str = "expected `LOW HIGH`, a curve (`linear`, `exponential`, `squared`, `decibels` or a number \
-     from -20 to 20) and `start NUMBER`, such as `200 8000 exponential start 1200`";
+const FORM: &str = "expected `LOW HIGH`, a curve (`linear`, `exponential`, `squared`, `decibels` \
+                    or a number from -20 to 20) and `start NUMBER`, such as \
+                    `200 8000 exponential start 1200`";
 
 fn curve(word: &str) -> Result<Curve, String> {
     Ok(match word.to_ascii_lowercase().as_str() {

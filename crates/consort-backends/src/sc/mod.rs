@@ -112,7 +112,8 @@ controls are unknown, so `check` does not validate them.
 
 **Controls** take values of the show, 0.0–1.0, and convert them to the range of \
 `control.NAME.CONTROL`. Without that option, `frequency` and `freq` range from 20 to 20,000 Hz and \
-`cutoff` from 50 to 15,000 Hz, both exponential; `pan` ranges from -1 to 1, and every other control \
+`cutoff` from 50 to 15,000 Hz, both exponential; `pan` ranges from -1 to 1, and every other \
+control \
 from 0 to 1.
 
 **Order.** The server computes the groups in the order of the option `groups`, the synths of a \
@@ -121,9 +122,11 @@ effects come after the voices that they process: `control.pad.out = bus wet` and
 `control.room.in = bus wet` with `bus.wet = audio 2`.
 
 **If the server starts late, crashes or is restarted,** the instance waits, reports the reason, and \
-tries again; the rest of the show continues. A new server receives SynthDefs, buffers, groups, fixed \
+tries again; the rest of the show continues. A new server receives SynthDefs, buffers, groups, \
+fixed \
 synths, buses and the master with their last values. Notes whose key or pedal is still down start \
-again, unless `restore = none`. Notes that were fading or free themselves are not restored. Neither \
+again, unless `restore = none`. Notes that were fading or free themselves are not restored. \
+Neither \
 are the notes of a server that quit normally, because it ends them first. Notes that cannot sound \
 while there is no server count as dropped. If another program frees the groups of the show \
 (Cmd-period in `sclang`), the instance creates them again, without the notes.
@@ -242,7 +245,8 @@ const FAMILIES: &[OptionFamily] = &[
     OptionFamily {
         prefix: "voice.",
         example: "voice.pad = pad",
-        documentation: "An instrument that notes play, and its SynthDef. Further lines configure it: \
+        documentation: "An instrument that notes play, and its SynthDef. Further lines configure \
+it: \
 `voice.pad.polyphony = 16` (the maximum number of nodes, 1–1024), `voice.pad.steal = oldest` (or \
 `quietest`, `lowest`, `highest`, `none`), `voice.pad.mode = poly` (or `mono`: one note at a time, \
 each starts a new voice; `legato`: overlapping notes slide), `voice.pad.glide = 0.1` (seconds from \
@@ -259,9 +263,11 @@ note to note; the SynthDef needs a control `glide`), `voice.pad.bend = 2` (semit
         prefix: "control.",
         example: "control.pad.cutoff = 200 8000 exponential start 1200",
         documentation: "A control of a voice or synth. `LOW HIGH` is the range of the channel. A \
-curve may follow (`linear`, `exponential`, `squared`, `decibels` for an amplitude whose ends are in \
+curve may follow (`linear`, `exponential`, `squared`, `decibels` for an amplitude whose ends are \
+in \
 decibels, or a number from -20 to 20 as in SuperCollider), then `start NUMBER`, the number before \
-the first value. A single number is a constant. `bus NAME` sets the control to the number of a bus, \
+the first value. A single number is a constant. `bus NAME` sets the control to the number of a \
+bus, \
 `buffer NAME` to the number of a buffer; with `map NAME` it follows a control bus.",
     },
     OptionFamily {
@@ -279,7 +285,8 @@ number is the control bus with that number.",
     OptionFamily {
         prefix: "trigger.",
         example: "trigger.1 = 0 127",
-        documentation: "The range of the numbers that a `SendTrig` with this id sends. The default is 0 to 1.",
+        documentation: "The range of the numbers that a `SendTrig` with this id sends. The \
+default is 0 to 1.",
     },
     OptionFamily {
         prefix: "reply.",
@@ -347,7 +354,8 @@ above.",
     ChannelSyntax {
         syntax: "SYNTH.run",
         example: "room.run",
-        documentation: "Target: above 0 the synth runs, at 0 it pauses. Source: 1 while it runs, else 0.",
+        documentation: "Target: above 0 the synth runs, at 0 it pauses. Source: 1 while it runs, \
+else 0.",
     },
     ChannelSyntax {
         syntax: "bus.NAME",
@@ -357,7 +365,8 @@ above.",
     ChannelSyntax {
         syntax: "bus.N",
         example: "bus.100",
-        documentation: "The control bus with this number, from 0 to 1 unless the option `bus.N` sets a range.",
+        documentation: "The control bus with this number, from 0 to 1 unless the option `bus.N` \
+sets a range.",
     },
     ChannelSyntax {
         syntax: "trigger.ID",
@@ -373,7 +382,8 @@ be omitted.",
     ChannelSyntax {
         syntax: "level",
         example: "level",
-        documentation: "Target: the level of the master; its amplitude is proportional to the square of the value.",
+        documentation: "Target: the level of the master; its amplitude is proportional to the \
+square of the value.",
     },
     ChannelSyntax {
         syntax: "mute",

@@ -171,7 +171,8 @@ impl ServerThread {
         let stopper = std::thread::Builder::new().name("sc-stop".into()).spawn(move || {
             while !thread.is_finished() {
                 thread.thread().unpark();
-                // Only the owner can quit a server; for others this is an error, and they disconnect.
+                // Only the owner can quit a server; for others this is an error, so they
+                // disconnect.
                 if server.quit().is_err() && server.disconnect().is_err() {
                     std::thread::sleep(QUIT_RETRY_INTERVAL);
                 }

@@ -42,7 +42,8 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
         "program",
         OptionKind::Text,
         "supernova",
-        "The server program to start, a name or a path. The default is the value of the environment \
+        "The server program to start, a name or a path. The default is the value of the \
+         environment \
          variable `CONSORT_SCSYNTH`, or `scsynth` if that is not set.",
     ),
     optional(
@@ -108,7 +109,8 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
         "hardware-buffer-size",
         OptionKind::Integer(1, 1 << 20),
         "256",
-        "The buffer size of the sound card, in frames. The default is the setting of the sound card.",
+        "The buffer size of the sound card, in frames. The default is the setting of the sound \
+         card.",
     ),
     count("block-size", 65_536, "64", "The length of a control period, in frames."),
     count(
@@ -174,19 +176,22 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
         "safety-clip",
         OptionKind::Number(0.0001, 1e9),
         "1.26",
-        "The amplitude at which the outputs are clipped. `supernova` does not start with this option.",
+        "The amplitude at which the outputs are clipped. `supernova` does not start with this \
+         option.",
     ),
     optional(
         "input-streams",
         OptionKind::Checked(check_mask),
         "10",
-        "The input streams to open, a 0 or 1 for each. Servers on other systems than macOS do not start with this option.",
+        "The input streams to open, a 0 or 1 for each. Servers on other systems than macOS do not \
+         start with this option.",
     ),
     optional(
         "output-streams",
         OptionKind::Checked(check_mask),
         "11",
-        "The output streams to open, a 0 or 1 for each. Servers on other systems than macOS do not start with this option.",
+        "The output streams to open, a 0 or 1 for each. Servers on other systems than macOS do \
+         not start with this option.",
     ),
     optional(
         "threads",

@@ -110,7 +110,10 @@ impl<'a> Reader<'a> {
             Some(path) => Some(Place::Score(path)),
             None => {
                 self.problems
-                    .error(self.options.position("server"), "missing option `score`: the file")
+                    .error(
+                        self.options.position("server"),
+                        "missing option `score`, the file to write",
+                    )
                     .hint("add `score = FILE.osc`");
                 None
             }
