@@ -28,6 +28,7 @@
 //! Source: the Standard MIDI Files 1.0 specification (RP-001), and RP-029 for the RIFF wrapper.
 
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod read;

@@ -7,6 +7,7 @@
 
 mod decode;
 mod encode;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 
