@@ -117,9 +117,8 @@ impl Cell {
 
 /// Copies a cell word by word. The compiler would choose two overlapping vectors of 16 bytes, but
 /// an event that has just been built was stored word by word, and a processor cannot forward
-/// several narrow stores to one wider load. Emulators such as QEMU, which runs the benchmarks and
-/// tests on the kernel's sequencer, translate vector registers into calls that cost more than the
-/// moves of words.
+/// several narrow stores to one wider load. Under QEMU, which runs the benchmark on the kernel's
+/// sequencer, moves between vector registers and memory are slower besides.
 #[inline]
 fn copy(from: &[u8; Cell::SIZE], to: &mut [u8; Cell::SIZE]) {
     let ([first, second, third], last) = split(from);

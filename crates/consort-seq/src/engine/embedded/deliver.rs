@@ -295,8 +295,7 @@ impl State {
         }
     }
 
-    /// Returns an event that could not be delivered to its sender, if the sender's filter asks for
-    /// bounced events.
+    /// Returns an undeliverable event to its sender, if the sender's filter requests bounced events.
     fn bounce(&mut self, sender: Option<u8>, event: &Event, hop: u32) -> Result<i32, Errno> {
         let Some(client) = sender.and_then(|number| self.client(number)) else { return Ok(0) };
         if client.filter & client_filter::BOUNCE == 0
