@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# SynthDefs beside Supriya: at least 100 times as fast. Rendering beside the bare server: at most
-# 5 % more.
+# SynthDefs compared with Supriya: at least 100 times as fast. Rendering compared with the bare
+# server: at most 5 % slower.
 set -euo pipefail
-cargo bench --quiet -p consort-sc --bench synthdef
+cargo bench --quiet -p consort-synthdef --bench synthdef
+cargo bench --quiet -p consort-sc --bench rendering

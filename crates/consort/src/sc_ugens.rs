@@ -100,7 +100,7 @@ fn notes(spec: &UGenSpec) -> Vec<&'static str> {
         (UGenFlags::INPUT, "reads buses"),
         (UGenFlags::OUTPUT, "writes buses"),
         (UGenFlags::PV_CHAIN, "works on a spectrum in place"),
-        (UGenFlags::ASKS, "asks demand-rate inputs"),
+        (UGenFlags::DEMAND_CONSUMER, "asks demand-rate inputs"),
         (UGenFlags::SAME_RATE, "at `ar`, the first input has to be `ar`, too"),
     ];
     notes.into_iter().filter(|(flag, _)| spec.flags.contains(*flag)).map(|(_, note)| note).collect()
