@@ -63,9 +63,8 @@ impl HostPort {
 
     /// Whether sockets bound to both addresses would conflict.
     pub fn overlaps(&self, other: &HostPort) -> bool {
-        let is_wildcard = |bind: &HostPort| {
-            bind.literal().is_some_and(|address| address.ip().is_unspecified())
-        };
+        let is_wildcard =
+            |bind: &HostPort| bind.literal().is_some_and(|address| address.ip().is_unspecified());
         self.port == other.port
             && self.port != 0
             && (self.host == other.host || is_wildcard(self) || is_wildcard(other))

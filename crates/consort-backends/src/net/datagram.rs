@@ -181,8 +181,13 @@ impl DatagramSocket {
         let mut vectors = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
         let batch = self.batch;
-        for (index, buffer) in self.buffers.chunks_exact_mut(MAX_DATAGRAM_BYTES).take(batch).enumerate() {
-            vectors[index].write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: MAX_DATAGRAM_BYTES });
+        for (index, buffer) in
+            self.buffers.chunks_exact_mut(MAX_DATAGRAM_BYTES).take(batch).enumerate()
+        {
+            vectors[index].write(libc::iovec {
+                iov_base: buffer.as_mut_ptr().cast(),
+                iov_len: MAX_DATAGRAM_BYTES,
+            });
             // SAFETY: a zeroed header is valid.
             let header = headers[index].write(unsafe { zeroed() });
             if !self.ignores_peers {
@@ -216,7 +221,8 @@ impl DatagramSocket {
         for (index, header) in headers.iter().take(count).enumerate() {
             // SAFETY: the header was initialised above, and the kernel has filled it.
             let length = unsafe { header.assume_init_ref() }.msg_len as usize;
-            let bytes = &self.buffers[index * MAX_DATAGRAM_BYTES..][..length.min(MAX_DATAGRAM_BYTES)];
+            let bytes =
+                &self.buffers[index * MAX_DATAGRAM_BYTES..][..length.min(MAX_DATAGRAM_BYTES)];
             handle(bytes, Peer { storage: &self.addresses[index] });
         }
         // Fewer datagrams than requested means that the queue is empty: the next one triggers a new
@@ -248,9 +254,7 @@ impl DatagramSocket {
                 // Consecutive datagrams to one destination share one address.
                 let address_index = match previous {
                     _ if self.connected == Some(destination) => None,
-                    Some((address, address_index)) if address == destination => {
-                        Some(address_index)
-                    }
+                    Some((address, address_index)) if address == destination => Some(address_index),
                     _ => {
                         let address = for_family(destination, self.is_v6).unwrap_or(destination);
                         addresses[index].write(SockAddr::from(address));
@@ -328,10 +332,14 @@ impl Peer<'_> {
             libc::AF_INET6 => {
                 // SAFETY: a storage of this family holds an IPv6 address.
                 let address = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in6>() };
-                let (ip, port) = (Ipv6Addr::from(address.sin6_addr.s6_addr), u16::from_be(address.sin6_port));
+                let (ip, port) =
+                    (Ipv6Addr::from(address.sin6_addr.s6_addr), u16::from_be(address.sin6_port));
                 Some(match ip.to_ipv4_mapped() {
                     Some(ip) => SocketAddrV4::new(ip, port).into(),
-                    None => SocketAddrV6::new(ip, port, address.sin6_flowinfo, address.sin6_scope_id).into(),
+                    None => {
+                        SocketAddrV6::new(ip, port, address.sin6_flowinfo, address.sin6_scope_id)
+                            .into()
+                    }
                 })
             }
             _ => None,
@@ -512,7 +520,8 @@ mod tests {
     fn a_full_queue_refuses_datagrams() {
         let mut outgoing = OutgoingDatagrams::default();
         let to = (Ipv4Addr::LOCALHOST, 9).into();
-        let accepted = (0..10_000).take_while(|_| outgoing.push(to, |b| b.extend([0; 1_000]))).count();
+        let accepted =
+            (0..10_000).take_while(|_| outgoing.push(to, |b| b.extend([0; 1_000]))).count();
         assert_eq!(accepted, MAX_OUTGOING_BYTES / 1_000 + 1);
     }
 }

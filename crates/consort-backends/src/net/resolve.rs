@@ -77,7 +77,10 @@ impl Lookup {
         let Some(resolution) = &mut self.running else { return Ok(()) };
         let Ok(answer) = resolution.answer.try_recv() else { return Ok(()) };
         if let Err(error) = context.deregister(&mut resolution.source) {
-            tracing::debug!(instance = context.name(), "cannot deregister the pipe of a look-up: {error}");
+            tracing::debug!(
+                instance = context.name(),
+                "cannot deregister the pipe of a look-up: {error}"
+            );
         }
         self.running = None;
         let explain = |error| format!("cannot look up `{}`: {error}", self.target.host);
