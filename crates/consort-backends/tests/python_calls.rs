@@ -1,4 +1,5 @@
 //! The nine functions of the module, row by row of the table of what MIDIMonster does.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

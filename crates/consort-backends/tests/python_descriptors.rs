@@ -1,5 +1,6 @@
 //! Scripts, and what starts their interpreters, with descriptors: those of ours that they close
 //! or write to, sockets of all kinds, the terminal.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

@@ -1,5 +1,6 @@
 //! Scripts and interpreters that are broken: the show goes on, and one message says what is
 //! the matter.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

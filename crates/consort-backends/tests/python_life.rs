@@ -1,4 +1,5 @@
 //! The life of a worker: killed, started again, stopped; threads, queues, order, fairness.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

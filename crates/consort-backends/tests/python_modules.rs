@@ -1,4 +1,5 @@
 //! Which modules are found, where, by which interpreter; and which handlers.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

@@ -1,5 +1,6 @@
 //! Scripts that do what the documents do not foresee: with signals, threads, processes and sizes.
 //! None of it harms the show, and what cannot work says so.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;
