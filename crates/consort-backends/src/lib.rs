@@ -6,6 +6,10 @@
 #[cfg(feature = "artnet")]
 pub mod artnet;
 #[cfg(any(feature = "artnet", feature = "sacn"))]
+#[cfg_attr(
+    not(all(feature = "artnet", feature = "sacn")),
+    allow(dead_code, reason = "each of the two protocols uses a part")
+)]
 mod dmx;
 #[cfg(feature = "loopback")]
 pub mod loopback;

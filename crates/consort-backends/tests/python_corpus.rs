@@ -1,9 +1,9 @@
 //! What the fuzzer has found worth keeping, once more; and the shows under `examples/`.
+#![cfg(feature = "python")]
 
 use std::path::Path;
 
-use consort_backends::{BACKENDS, python};
-use consort_router::config::load;
+use consort_backends::python;
 
 fn replay(name: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
@@ -27,11 +27,12 @@ fn the_scanners_corpus() {
 }
 
 #[test]
+#[cfg(feature = "osc")]
 fn the_examples_pass_check_without_a_word() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     for name in ["arpeggiator", "lfo", "socket-bridge", "memory"] {
         let file = folder.join(format!("python-{name}")).join("show.cfg");
-        let loaded = load(&file, &[], BACKENDS);
+        let loaded = consort_router::config::load(&file, &[], consort_backends::BACKENDS);
         let said: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
         assert!(said.is_empty() && loaded.show.is_some(), "{name}: {said:?}");
     }
