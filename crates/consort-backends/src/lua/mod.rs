@@ -99,7 +99,7 @@ script may take ten times as long.",
     channels: &[ChannelSyntax {
         syntax: "NAME",
         example: "fader",
-        documentation: "Any name. Its values call the global function with this name.",
+        documentation: "Any name. Values sent to it call the global function with this name.",
     }],
     example: "\
 [lua script]
