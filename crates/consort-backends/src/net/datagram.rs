@@ -106,7 +106,7 @@ impl DatagramSocket {
     }
 
     /// Stops recording where datagrams come from, which saves work in the kernel:
-    /// [`Peer::address`] then returns `None`.
+    /// `Peer::address` then returns `None`.
     pub fn ignore_peers(&mut self) {
         self.ignores_peers = true;
     }
