@@ -1,12 +1,14 @@
 //! Events as Python objects.
 //!
-//! One structure serves all classes: the common attributes, up to five of the class's own
-//! ([`Layout`] says which), and numbers instead of Python objects wherever possible. The classes
-//! with behaviour of their own are in `bases`; the forty that differ in their type number only
-//! are plain Python subclasses of these, in `alsa_midi/event.py`.
+//! One structure serves all classes. It contains the attributes that all events have and up to five
+//! attributes of the event's class, which [`Layout`] lists. Values are stored as numbers instead of
+//! Python objects wherever possible. The classes with attributes of their own are in `bases`; the
+//! forty classes that differ only in their event type are Python subclasses of these, in
+//! `alsa_midi/event.py`.
 
 mod access;
 mod bases;
+mod classes;
 mod convert;
 mod display;
 mod value;
@@ -14,7 +16,7 @@ mod value;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, intern};
 
 pub(crate) use bases::{
@@ -23,15 +25,17 @@ pub(crate) use bases::{
     QueueControlEventBase, ResultEventBase, SetPositionTickBase, SetPositionTimeBase, SetTempoBase,
     SkewBase,
 };
-pub(crate) use convert::{Target, from_sequencer, midi_bytes_from_sequencer, to_sequencer};
-pub(crate) use value::Value;
+pub(crate) use classes::set_classes;
+pub(crate) use convert::{Routing, from_sequencer, midi_bytes_from_sequencer, to_sequencer};
+use value::Value;
 
-use crate::registry;
+/// The length of an event in a buffer, without data of variable length.
+const CELL_BYTES: usize = 28;
 
-/// What an event's own attributes are, in order.
+/// The attributes of an event's class, in the order in which they are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Layout {
-    /// None: `raw_data` alone.
+    /// None; the data is in `raw_data`.
     Raw,
     /// note, channel, velocity.
     Key,
@@ -65,12 +69,12 @@ pub(crate) enum Layout {
 
 /// An event of the sequencer.
 ///
-/// Every attribute may be changed; what cannot be sent is refused when the event is output.
-/// Events are equal only to themselves.
+/// Every attribute can be changed. Values are checked when the event is output. Events are equal
+/// only to themselves.
 #[pyclass(module = "alsa_midi.event", subclass, dict, weakref)]
 pub(crate) struct Event {
     pub(crate) layout: Layout,
-    /// The type number of the class, if it stands for one.
+    /// The event type of the class, if it has one.
     class_kind: Option<u8>,
     pub(crate) kind: Value,
     pub(crate) flags: Value,
@@ -86,9 +90,9 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// A new event of a class, with nothing set.
+    /// A new event of a class, without values.
     pub(crate) fn of_class(class: &Bound<'_, PyType>, layout: Layout) -> PyResult<Self> {
-        let kind = registry::get(class.py())?.kind_of(class)?;
+        let kind = classes::get(class.py())?.kind_of(class)?;
         Ok(Self { layout, class_kind: kind, ..Self::bare(kind) })
     }
 
@@ -97,20 +101,21 @@ impl Event {
         Self { class_kind: None, ..Self::bare(Some(kind)) }
     }
 
+    /// An event without values.
     fn bare(kind: Option<u8>) -> Self {
         Self {
             layout: Layout::Raw,
             class_kind: kind,
-            kind: kind.map_or(Value::Nothing, Value::Kind),
+            kind: kind.map_or(Value::PyNone, Value::Kind),
             flags: Value::Flags(0),
             tag: Value::Number(0),
-            queue_id: Value::Nothing,
-            time: Value::Nothing,
-            tick: Value::Nothing,
-            relative: Value::Nothing,
-            source: Value::Nothing,
-            dest: Value::Nothing,
-            raw_data: Value::Nothing,
+            queue_id: Value::PyNone,
+            time: Value::PyNone,
+            tick: Value::PyNone,
+            relative: Value::PyNone,
+            source: Value::PyNone,
+            dest: Value::PyNone,
+            raw_data: Value::PyNone,
             fields: Default::default(),
         }
     }
@@ -121,64 +126,54 @@ impl Event {
         for (key, value) in keywords.iter() {
             let key = key.cast_into::<PyString>()?;
             let py = value.py();
-            match key.to_str_or_unknown().as_ref() {
+            match key.to_string_lossy().as_ref() {
                 "flags" => self.flags = flags_of(py, &value)?,
-                "tag" => self.tag = Value::of(&value),
-                "queue_id" => self.queue_id = Value::of(&value),
-                "time" => self.time = Value::of_time(&value)?,
-                "tick" => self.tick = Value::of(&value),
+                "tag" => self.tag = Value::from_python(&value),
+                "queue_id" => self.queue_id = Value::from_python(&value),
+                "time" => self.time = Value::from_time(&value)?,
+                "tick" => self.tick = Value::from_python(&value),
                 "relative" => self.relative = truth_of(&value),
-                "source" => self.source = Value::of_address_parts(&value)?,
-                "dest" => self.dest = Value::of_address_parts(&value)?,
-                "raw_data" => self.raw_data = Value::of(&value),
+                "source" => self.source = Value::from_address_parts(&value)?,
+                "dest" => self.dest = Value::from_address_parts(&value)?,
+                "raw_data" => self.raw_data = Value::from_python(&value),
                 other => {
                     return Err(PyTypeError::new_err(format!(
-                        "an event takes no argument '{other}' here; beside its own: flags, tag, \
-                         queue_id, time, tick, source, dest, relative, raw_data"
+                        "unexpected argument '{other}'; all events accept flags, tag, queue_id, \
+                         time, tick, source, dest, relative and raw_data"
                     )));
                 }
             }
         }
-        if !self.time.is_nothing() && !self.tick.is_nothing() {
-            return Err(PyValueError::new_err(
-                "an event has either 'time' or 'tick'; both were given",
-            ));
+        if !self.time.is_none() && !self.tick.is_none() {
+            return Err(PyValueError::new_err("expected 'time' or 'tick', but both are given"));
         }
         Ok(())
     }
 }
 
-trait TextOrUnknown {
-    fn to_str_or_unknown(&self) -> std::borrow::Cow<'_, str>;
-}
-
-impl TextOrUnknown for Bound<'_, PyString> {
-    /// A keyword's text; one that is no Unicode is shown with replacements.
-    fn to_str_or_unknown(&self) -> std::borrow::Cow<'_, str> {
-        self.to_string_lossy()
-    }
-}
-
+/// The value for the keyword `flags`: an `EventFlags`.
 fn flags_of(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Value> {
-    match Value::of(value) {
-        Value::Nothing => Ok(Value::Nothing),
+    match Value::from_python(value) {
+        Value::PyNone => Ok(Value::PyNone),
         Value::Number(number @ 0..=255) => Ok(Value::Flags(number as u8)),
         _ => {
-            let class = registry::get(py)?.flags_class(py);
+            let class = classes::get(py)?.flags_class(py);
             Ok(Value::Object(class.call1((value,))?.unbind()))
         }
     }
 }
 
+/// The value for the keyword `relative`.
 fn truth_of(value: &Bound<'_, PyAny>) -> Value {
-    if let Ok(truth) = value.cast::<pyo3::types::PyBool>() {
+    if let Ok(truth) = value.cast::<PyBool>() {
         return Value::Truth(truth.is_true());
     }
-    Value::of(value)
+    Value::from_python(value)
 }
 
+/// The methods of `Event`, with a getter and a setter for each attribute that all events have.
 macro_rules! common_attributes {
-    ($($get:ident, $set:ident, $field:ident, $at:ident, $doc:literal;)*) => {
+    ($($get:ident, $set:ident, $field:ident, $index:ident, $doc:literal;)*) => {
         #[pymethods]
         impl Event {
             #[new]
@@ -204,7 +199,7 @@ macro_rules! common_attributes {
             ) -> PyResult<()> {
                 Self::initialise(slf, |event| {
                     if let Some(kind) = r#type {
-                        event.kind = Value::of(kind);
+                        event.kind = Value::from_python(kind);
                     }
                     event.set_common(keywords)
                 })
@@ -214,16 +209,16 @@ macro_rules! common_attributes {
                 #[doc = $doc]
                 #[getter($field)]
                 fn $get<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-                    Self::get(slf, Self::$at)
+                    Self::get(slf, Self::$index)
                 }
 
                 #[setter($field)]
                 fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-                    Self::set(slf, Self::$at, Value::of(value))
+                    Self::set(slf, Self::$index, Value::from_python(value))
                 }
             )*
 
-            /// What the event is: an `EventType`.
+            /// The event's type: an `EventType`.
             #[getter(r#type)]
             fn get_type<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 Self::get(slf, Self::KIND)
@@ -231,16 +226,16 @@ macro_rules! common_attributes {
 
             #[setter(r#type)]
             fn set_type(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-                Self::set(slf, Self::KIND, Value::of(value))
+                Self::set(slf, Self::KIND, Value::from_python(value))
             }
 
-            /// Bytes that the event takes in a buffer: 28, and those of its data where that is of
-            /// variable length.
+            /// The event's length in a buffer in bytes: 28, plus the length of its data if that is
+            /// of variable length.
             fn length(slf: &Bound<'_, Self>) -> PyResult<usize> {
                 if slf.try_borrow()?.layout != Layout::External {
-                    return Ok(28);
+                    return Ok(CELL_BYTES);
                 }
-                Ok(28 + Self::get(slf, Self::OWN)?.len()?)
+                Ok(CELL_BYTES + Self::get(slf, Self::FIRST_FIELD)?.len()?)
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -250,7 +245,7 @@ macro_rules! common_attributes {
             fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
                 let py = slf.py();
                 let values =
-                    (0..Self::COUNT).map(|at| Self::get(slf, at)).collect::<PyResult<Vec<_>>>()?;
+                    (0..Self::COUNT).map(|index| Self::get(slf, index)).collect::<PyResult<Vec<_>>>()?;
                 let extra = slf.getattr(intern!(py, "__dict__"))?;
                 let new = py.import("copyreg")?.getattr("__newobj__")?;
                 let state = (PyTuple::new(py, values)?, extra);
@@ -261,25 +256,25 @@ macro_rules! common_attributes {
                 let (values, extra): (Bound<'_, PyTuple>, Bound<'_, PyDict>) = state.extract()?;
                 if values.len() != Self::COUNT {
                     return Err(PyValueError::new_err(format!(
-                        "the state of an event has {} values; {} given",
+                        "expected a state of {} values; got {}",
                         Self::COUNT,
                         values.len()
                     )));
                 }
-                for (at, object) in values.iter().enumerate() {
-                    Self::set(slf, at, Value::of(&object))?;
+                for (index, object) in values.iter().enumerate() {
+                    Self::set(slf, index, Value::from_python(&object))?;
                 }
                 slf.getattr(intern!(slf.py(), "__dict__"))?.cast_into::<PyDict>()?
                     .update(extra.as_mapping())
             }
 
             fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-                (0..Self::COUNT).try_for_each(|at| self.value(at).traverse(&visit))
+                (0..Self::COUNT).try_for_each(|index| self.value(index).traverse(&visit))
             }
 
             fn __clear__(&mut self) {
-                for at in 0..Self::COUNT {
-                    *self.value_mut(at) = Value::Nothing;
+                for index in 0..Self::COUNT {
+                    *self.value_mut(index) = Value::PyNone;
                 }
             }
         }
@@ -288,18 +283,18 @@ macro_rules! common_attributes {
 
 common_attributes! {
     get_flags, set_flags, flags, FLAGS, "Flag bits: an `EventFlags`.";
-    get_tag, set_tag, tag, TAG, "A number from 0 to 255, free for the program's use.";
-    get_queue_id, set_queue_id, queue_id, QUEUE_ID, "The queue's number; `None`: deliver at once.";
+    get_tag, set_tag, tag, TAG, "A number from 0 to 255 for the program's own use.";
+    get_queue_id, set_queue_id, queue_id, QUEUE_ID, "The queue's number; with `None`, the event is delivered immediately.";
     get_time, set_time, time, TIME, "The time stamp in real time: a `RealTime`, or `None`.";
     get_tick, set_tick, tick, TICK, "The time stamp in ticks, or `None`.";
-    get_relative, set_relative, relative, RELATIVE, "Whether the stamp counts from when it is queued.";
-    get_source, set_source, source, SOURCE, "Where the event comes from: an `Address`, or `None`.";
-    get_dest, set_dest, dest, DEST, "Where the event goes: an `Address`; `None`: to all subscribers.";
-    get_raw_data, set_raw_data, raw_data, RAW_DATA, "The twelve bytes of data as the sequencer has them.";
+    get_relative, set_relative, relative, RELATIVE, "Whether the time stamp counts from the moment when the event is queued.";
+    get_source, set_source, source, SOURCE, "The port that sends the event: an `Address`, or `None`.";
+    get_dest, set_dest, dest, DEST, "The port that receives the event: an `Address`; with `None`, all subscribers.";
+    get_raw_data, set_raw_data, raw_data, RAW_DATA, "The twelve bytes of data in the sequencer's format.";
 }
 
-/// The attribute `type` of a class of events: the class's own type when read from the class, the
-/// event's when read from an event.
+/// The attribute `type` of a class of events: the type of the class when it is read from the class,
+/// and the type of the event when it is read from an event.
 #[pyclass(module = "alsa_midi._core", frozen)]
 pub(crate) struct TypeField {
     kind: Py<PyAny>,
@@ -325,6 +320,6 @@ impl TypeField {
     }
 
     fn __set__(&self, instance: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        Event::set(instance.cast::<Event>()?, Event::KIND, Value::of(value))
+        Event::set(instance.cast::<Event>()?, Event::KIND, Value::from_python(value))
     }
 }

@@ -1,15 +1,16 @@
-//! Reading and changing attributes.
+//! Reading and changing the attributes of an event.
 //!
-//! Values may be any Python object, and what is asked of one may run Python code, which may look
-//! at the event again or let another thread do so. So an event is never kept borrowed here while
-//! that can happen: values are taken out first, and what is replaced goes afterwards.
+//! Values may be any Python object, and using an object may run Python code, which may access the
+//! same event or let another thread do so. Therefore an event is never borrowed while Python code
+//! can run: a value is taken out before it is used, and a replaced value is dropped after the
+//! borrow has ended.
 
 use pyo3::prelude::*;
 
 use super::{Event, Value};
 
 impl Event {
-    /// Places of the common attributes, in the order of [`value`](Self::value).
+    /// Indices of the attributes that all events have, as [`value`](Self::value) counts them.
     pub(super) const KIND: usize = 0;
     pub(super) const FLAGS: usize = 1;
     pub(super) const TAG: usize = 2;
@@ -20,14 +21,14 @@ impl Event {
     pub(super) const SOURCE: usize = 7;
     pub(super) const DEST: usize = 8;
     pub(super) const RAW_DATA: usize = 9;
-    /// Place of the first of the class's own attributes.
-    pub(super) const OWN: usize = 10;
-    /// Number of places.
+    /// Index of the first attribute that belongs to the event's class.
+    pub(super) const FIRST_FIELD: usize = 10;
+    /// Number of attributes.
     pub(super) const COUNT: usize = 15;
 
-    /// The attribute at a place.
-    pub(super) fn value(&self, at: usize) -> &Value {
-        match at {
+    /// The attribute at an index.
+    pub(super) fn value(&self, index: usize) -> &Value {
+        match index {
             Self::KIND => &self.kind,
             Self::FLAGS => &self.flags,
             Self::TAG => &self.tag,
@@ -38,12 +39,13 @@ impl Event {
             Self::SOURCE => &self.source,
             Self::DEST => &self.dest,
             Self::RAW_DATA => &self.raw_data,
-            own => &self.fields[own - Self::OWN],
+            field => &self.fields[field - Self::FIRST_FIELD],
         }
     }
 
-    pub(super) fn value_mut(&mut self, at: usize) -> &mut Value {
-        match at {
+    /// The attribute at an index, to change it.
+    pub(super) fn value_mut(&mut self, index: usize) -> &mut Value {
+        match index {
             Self::KIND => &mut self.kind,
             Self::FLAGS => &mut self.flags,
             Self::TAG => &mut self.tag,
@@ -54,34 +56,34 @@ impl Event {
             Self::SOURCE => &mut self.source,
             Self::DEST => &mut self.dest,
             Self::RAW_DATA => &mut self.raw_data,
-            own => &mut self.fields[own - Self::OWN],
+            field => &mut self.fields[field - Self::FIRST_FIELD],
         }
     }
 
-    /// An attribute as Python sees it.
+    /// An attribute as a Python object.
     #[inline]
-    pub(super) fn get<'py>(slf: &Bound<'py, Self>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn get<'py>(slf: &Bound<'py, Self>, index: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let value = slf.try_borrow()?.value(at).share(py);
+        let value = slf.try_borrow()?.value(index).clone_ref(py);
         let is_time = matches!(value, Value::Time(..));
-        let object = value.show(py)?;
-        // A `RealTime` can be changed, so that the event keeps the one that it has shown.
+        let object = value.into_python(py)?;
+        // A `RealTime` is mutable, so the event keeps the object that it has returned.
         if is_time && let Ok(mut event) = slf.try_borrow_mut() {
-            *event.value_mut(at) = Value::Object(object.clone().unbind());
+            *event.value_mut(index) = Value::Object(object.clone().unbind());
         }
         Ok(object)
     }
 
     /// Changes an attribute.
     #[inline]
-    pub(super) fn set(slf: &Bound<'_, Self>, at: usize, value: Value) -> PyResult<()> {
-        let old = std::mem::replace(slf.try_borrow_mut()?.value_mut(at), value);
-        drop(old);
+    pub(super) fn set(slf: &Bound<'_, Self>, index: usize, value: Value) -> PyResult<()> {
+        let previous = std::mem::replace(slf.try_borrow_mut()?.value_mut(index), value);
+        drop(previous);
         Ok(())
     }
 
-    /// What a constructor does: `body` sets up an event with nothing set, which then takes the
-    /// place of this one's values.
+    /// Runs a constructor: `body` fills in an event without values, which then replaces the values
+    /// of this event.
     #[inline]
     pub(super) fn initialise(
         slf: &Bound<'_, Self>,
@@ -91,10 +93,10 @@ impl Event {
             let event = slf.try_borrow()?;
             (event.layout, event.class_kind)
         };
-        let mut fresh = Self { layout, ..Self::bare(class_kind) };
-        body(&mut fresh)?;
-        let old = std::mem::replace(&mut *slf.try_borrow_mut()?, fresh);
-        drop(old);
+        let mut new = Self { layout, ..Self::bare(class_kind) };
+        body(&mut new)?;
+        let previous = std::mem::replace(&mut *slf.try_borrow_mut()?, new);
+        drop(previous);
         Ok(())
     }
 }

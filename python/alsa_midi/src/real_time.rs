@@ -6,12 +6,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 
+/// Nanoseconds per second.
 const NANOSECONDS: i128 = 1_000_000_000;
 
 /// A time of a queue: seconds and nanoseconds, normalised and never negative.
 ///
-/// Made of a number of seconds (`int`, `float`), of a text (`"1.5"`, exact to the nanosecond) or
-/// of another `RealTime`, plus nanoseconds. Compares with all of these.
+/// It is created from a number of seconds (`int`, `float`), a text (`"1.5"`, exact to the
+/// nanosecond) or another `RealTime`, plus nanoseconds, and compares with all of these.
 #[pyclass(module = "alsa_midi.event", subclass)]
 #[derive(Clone, Copy)]
 pub(crate) struct RealTime {
@@ -35,22 +36,24 @@ impl RealTime {
     fn from_total(total: i128) -> PyResult<Self> {
         if total < 0 {
             return Err(PyValueError::new_err(format!(
-                "a RealTime cannot be negative: {} s given",
+                "a RealTime cannot be negative; got {} s",
                 total as f64 / 1e9
             )));
         }
-        let seconds = u64::try_from(total / NANOSECONDS)
-            .map_err(|_| PyOverflowError::new_err("seconds do not fit 64 bits"))?;
+        let seconds = u64::try_from(total / NANOSECONDS).map_err(|_| {
+            PyOverflowError::new_err("the time is too long: its seconds must fit in 64 bits")
+        })?;
         Ok(Self { seconds, nanoseconds: (total % NANOSECONDS) as u32 })
     }
 
-    /// Whatever `RealTime(value)` takes.
-    pub(crate) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// `RealTime(value)`.
+    pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         Self::from_total(nanoseconds_of(value)?)
     }
 
-    /// As the sequencer has it: seconds of 32 bits.
-    pub(crate) fn for_sequencer(self, name: &str) -> PyResult<(u32, u32)> {
+    /// Seconds and nanoseconds as the sequencer stores them, with seconds of 32 bits. `name` is the
+    /// attribute's name in errors.
+    pub(crate) fn to_sequencer(self, name: &str) -> PyResult<(u32, u32)> {
         match u32::try_from(self.seconds) {
             Ok(seconds) => Ok((seconds, self.nanoseconds)),
             Err(_) => Err(PyOverflowError::new_err(format!(
@@ -62,6 +65,7 @@ impl RealTime {
     }
 }
 
+/// The nanoseconds of everything that a `RealTime` can be created from.
 fn nanoseconds_of(value: &Bound<'_, PyAny>) -> PyResult<i128> {
     if let Ok(time) = value.cast::<RealTime>() {
         return Ok(time.borrow().total());
@@ -69,7 +73,7 @@ fn nanoseconds_of(value: &Bound<'_, PyAny>) -> PyResult<i128> {
     if let Ok(number) = value.cast::<PyFloat>() {
         let number = number.extract::<f64>()?;
         if number.is_nan() {
-            return Err(PyValueError::new_err("a RealTime cannot be made of NaN"));
+            return Err(PyValueError::new_err("a RealTime cannot be NaN"));
         }
         if number.is_infinite() {
             return Err(PyOverflowError::new_err("a RealTime cannot be infinite"));
@@ -80,20 +84,21 @@ fn nanoseconds_of(value: &Bound<'_, PyAny>) -> PyResult<i128> {
         return Ok(i128::from(value.extract::<i64>()?) * NANOSECONDS);
     }
     if let Ok(text) = value.cast::<PyString>() {
-        return from_text(&text.to_cow()?);
+        return nanoseconds_of_text(&text.to_cow()?);
     }
     Err(PyTypeError::new_err(format!(
-        "a RealTime cannot be made of {}; expected int, float, str or RealTime",
+        "a RealTime cannot be created from {}; expected int, float, str or RealTime",
         value.get_type().name()?
     )))
 }
 
-/// Decimal seconds, digits beyond the ninth decimal cut off. With a point there may be an exponent,
-/// as `float` reads it; then it is as exact as a `float`.
-fn from_text(text: &str) -> PyResult<i128> {
-    let wrong = || {
+/// The nanoseconds of a text of decimal seconds. Digits beyond the ninth decimal place are cut off.
+/// A text with a decimal point may have an exponent; it is read as `float` reads it and is as exact
+/// as a `float`.
+fn nanoseconds_of_text(text: &str) -> PyResult<i128> {
+    let invalid = || {
         let shown: String = text.chars().take(40).collect();
-        PyValueError::new_err(format!("{shown:?} is no number of seconds such as \"1.5\""))
+        PyValueError::new_err(format!("{shown:?} is not a number of seconds such as \"1.5\""))
     };
     let trimmed = text.trim();
     let (sign, digits) = match trimmed.strip_prefix('-') {
@@ -109,9 +114,9 @@ fn from_text(text: &str) -> PyResult<i128> {
         return Ok(sign * (number * 1e9) as i128);
     }
     if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let seconds: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
+    let seconds: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
     let mut nanoseconds: i128 = 0;
     for place in 0..9 {
         let digit = fraction.as_bytes().get(place).map_or(0, |byte| byte - b'0');
@@ -131,19 +136,20 @@ impl RealTime {
         arguments: &Bound<'_, PyTuple>,
         keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        // `None` is no time, so that it cannot stand for an argument that is left out.
-        let argument = |at: usize, name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
-            match arguments.get_item(at) {
-                Ok(given) => Ok(Some(given)),
+        // The arguments are read here instead of by PyO3, because `None` is an invalid time and
+        // must not count as an omitted argument.
+        let argument = |index: usize, name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+            match arguments.get_item(index) {
+                Ok(value) => Ok(Some(value)),
                 Err(_) => keywords.map_or(Ok(None), |keywords| keywords.get_item(name)),
             }
         };
-        let named = keywords.map_or(0, |keywords| keywords.len());
+        let keyword_count = keywords.map_or(0, |keywords| keywords.len());
         let (seconds, nanoseconds) = (argument(0, "seconds")?, argument(1, "nanoseconds")?);
-        let taken = usize::from(seconds.is_some()) + usize::from(nanoseconds.is_some());
-        if arguments.len() + named != taken {
+        let used_count = usize::from(seconds.is_some()) + usize::from(nanoseconds.is_some());
+        if arguments.len() + keyword_count != used_count {
             return Err(PyTypeError::new_err(
-                "RealTime takes 'seconds' and 'nanoseconds', each once",
+                "RealTime() expects at most 'seconds' and 'nanoseconds', each once",
             ));
         }
         let whole = seconds.as_ref().map_or(Ok(0), nanoseconds_of)?;

@@ -1,25 +1,30 @@
-//! An attribute of an event: a number where it can be, any Python object where it must be.
+//! The value of one attribute of an event: a number if possible, otherwise a Python object.
 //!
-//! Python programs may set attributes to anything, and are told when the event is sent; received
-//! events carry numbers only, of which Python objects are made when they are asked for.
+//! Python programs may set an attribute to any object; whether it is valid is checked when the event
+//! is sent. Received events contain only numbers, from which Python objects are created when a
+//! program reads the attribute.
 
 use consort_seq::Address;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyTuple};
 use pyo3::{PyTraverseError, intern};
 
+use super::classes;
+use crate::address;
 use crate::integers::{integer, within};
 use crate::real_time::RealTime;
-use crate::{address, registry};
 
-/// See the module's text.
+/// The most zero bytes that a program can request with a number as data, as `bytes(number)` does.
+const MAX_ZERO_BYTES: i64 = 0x0100_0000;
+
+/// The value of one attribute; the module's documentation describes it.
 #[derive(Default)]
 pub(crate) enum Value {
     /// `None`.
     #[default]
-    Nothing,
+    PyNone,
     /// An `int`.
     Number(i64),
     /// A `bool`.
@@ -30,20 +35,21 @@ pub(crate) enum Value {
     Flags(u8),
     /// An `Address`.
     Address(u8, u8),
-    /// A `RealTime`; becomes an object when it is asked for, because it is mutable.
+    /// A `RealTime`: seconds and nanoseconds. It becomes an object when it is read, because a
+    /// `RealTime` is mutable.
     Time(u32, u32),
-    /// Twelve `bytes`.
+    /// The twelve bytes of an event's data.
     Raw([u8; 12]),
     /// Anything else.
     Object(Py<PyAny>),
 }
 
 impl Value {
-    /// Takes what Python gives.
+    /// The value for an object that a program has set.
     #[inline]
-    pub(crate) fn of(object: &Bound<'_, PyAny>) -> Self {
+    pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> Self {
         if object.is_none() {
-            return Self::Nothing;
+            return Self::PyNone;
         }
         if object.is_exact_instance_of::<PyInt>()
             && let Ok(number) = object.extract::<i64>()
@@ -53,15 +59,15 @@ impl Value {
         Self::Object(object.clone().unbind())
     }
 
-    pub(crate) const fn is_nothing(&self) -> bool {
-        matches!(self, Self::Nothing)
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self, Self::PyNone)
     }
 
-    /// The same value once more.
+    /// The same value, with a new reference to an object.
     #[inline]
-    pub(super) fn share(&self, py: Python<'_>) -> Self {
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
-            Self::Nothing => Self::Nothing,
+            Self::PyNone => Self::PyNone,
             Self::Number(number) => Self::Number(*number),
             Self::Truth(truth) => Self::Truth(*truth),
             Self::Kind(kind) => Self::Kind(*kind),
@@ -73,17 +79,17 @@ impl Value {
         }
     }
 
-    /// As Python sees it.
+    /// The value as a Python object.
     #[inline]
-    pub(super) fn show(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    pub(super) fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            Self::Nothing => py.None().into_bound(py),
+            Self::PyNone => py.None().into_bound(py),
             Self::Number(number) => number.into_pyobject(py)?.into_any(),
             Self::Truth(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
-            Self::Kind(kind) => registry::get(py)?.event_type(py, kind)?,
-            Self::Flags(flags) => registry::get(py)?.event_flags(py, flags)?,
+            Self::Kind(kind) => classes::get(py)?.event_type(py, kind)?,
+            Self::Flags(flags) => classes::get(py)?.event_flags(py, flags)?,
             Self::Address(client, port) => {
-                registry::get(py)?.address(py, Address::new(client, port))?
+                classes::get(py)?.address(py, Address::new(client, port))?
             }
             Self::Raw(bytes) => PyBytes::new(py, &bytes).into_any(),
             Self::Time(seconds, nanoseconds) => {
@@ -93,46 +99,50 @@ impl Value {
         })
     }
 
-    /// As a number in a range, for the sequencer.
+    /// The value as a number for the sequencer, checked against a range. `name` is the attribute's
+    /// name in errors.
     #[inline]
     pub(crate) fn number(
         &self,
         py: Python<'_>,
         name: &str,
-        least: i64,
-        most: i64,
+        minimum: i64,
+        maximum: i64,
     ) -> PyResult<i64> {
         match self {
-            Self::Number(number) => within(*number, name, least, most),
+            Self::Number(number) => within(*number, name, minimum, maximum),
             Self::Kind(number) | Self::Flags(number) => Ok((*number).into()),
             Self::Truth(truth) => Ok((*truth).into()),
-            Self::Object(object) => integer(object.bind(py), name, least, most),
-            Self::Nothing => integer(&py.None().into_bound(py), name, least, most),
+            Self::Object(object) => integer(object.bind(py), name, minimum, maximum),
+            Self::PyNone => integer(&py.None().into_bound(py), name, minimum, maximum),
             Self::Address(..) | Self::Time(..) | Self::Raw(_) => {
-                integer(&py.NotImplemented().into_bound(py), name, least, most)
+                integer(&py.NotImplemented().into_bound(py), name, minimum, maximum)
             }
         }
     }
 
+    /// The value as a number of 8 bits.
     #[inline]
     pub(crate) fn byte(&self, py: Python<'_>, name: &str) -> PyResult<u8> {
         Ok(self.number(py, name, 0, 255)? as u8)
     }
 
+    /// The value as an unsigned number of 32 bits.
     #[inline]
     pub(crate) fn unsigned(&self, py: Python<'_>, name: &str) -> PyResult<u32> {
         Ok(self.number(py, name, 0, u32::MAX.into())? as u32)
     }
 
+    /// The value as a signed number of 32 bits.
     #[inline]
     pub(crate) fn signed(&self, py: Python<'_>, name: &str) -> PyResult<i32> {
         Ok(self.number(py, name, i32::MIN.into(), i32::MAX.into())? as i32)
     }
 
-    /// As an address; `None` stays none.
+    /// The value as an address; `None` if it is Python's `None`.
     pub(crate) fn address(&self, py: Python<'_>, name: &str) -> PyResult<Option<Address>> {
         match self {
-            Self::Nothing => Ok(None),
+            Self::PyNone => Ok(None),
             Self::Address(client, port) => Ok(Some(Address::new(*client, *port))),
             Self::Number(_) => Ok(Some(Address::new(self.number(py, name, 0, 255)? as u8, 0))),
             Self::Object(object) => address::address(object.bind(py), name).map(Some),
@@ -140,21 +150,23 @@ impl Value {
         }
     }
 
-    /// As a real time; `None` stays none.
+    /// The value as a real time; `None` if it is Python's `None`.
     pub(crate) fn time(&self, py: Python<'_>, name: &str) -> PyResult<Option<(u32, u32)>> {
         match self {
-            Self::Nothing => Ok(None),
+            Self::PyNone => Ok(None),
             Self::Time(seconds, nanoseconds) => Ok(Some((*seconds, *nanoseconds))),
             Self::Number(_) => Ok(Some((self.unsigned(py, name)?, 0))),
-            Self::Object(object) => RealTime::of(object.bind(py))?.for_sequencer(name).map(Some),
+            Self::Object(object) => {
+                RealTime::from_python(object.bind(py))?.to_sequencer(name).map(Some)
+            }
             _ => Ok(None),
         }
     }
 
-    /// Whether it counts as true; `None` stays none.
+    /// Whether the value counts as true; `None` if it is Python's `None`.
     pub(crate) fn truth(&self, py: Python<'_>) -> PyResult<Option<bool>> {
         Ok(match self {
-            Self::Nothing => None,
+            Self::PyNone => None,
             Self::Truth(truth) => Some(*truth),
             Self::Number(number) => Some(*number != 0),
             Self::Object(object) => Some(object.bind(py).is_truthy()?),
@@ -162,78 +174,76 @@ impl Value {
         })
     }
 
-    /// An address as the constructors take it.
-    pub(crate) fn of_address(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// The value for an address that a constructor receives.
+    pub(crate) fn from_address(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if object.is_none() {
-            return Ok(Self::Nothing);
+            return Ok(Self::PyNone);
         }
         let py = object.py();
         let (client, port) = address::address_pair(object, None)?;
         match (u8::try_from(client), u8::try_from(port)) {
             (Ok(client), Ok(port)) => Ok(Self::Address(client, port)),
-            _ => Ok(Self::Object(registry::get(py)?.wide_address(py, client, port)?.unbind())),
+            _ => Ok(Self::Object(classes::get(py)?.wide_address(py, client, port)?.unbind())),
         }
     }
 
-    /// An address as the keywords `source` and `dest` take it: also a tuple of the client alone,
-    /// or a list.
-    pub(crate) fn of_address_parts(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// The value for the keywords `source` and `dest` of constructors, which accept lists and
+    /// tuples of only a client, too.
+    pub(crate) fn from_address_parts(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(list) = object.cast::<PyList>() {
-            return Self::of_address_parts(list.to_tuple().as_any());
+            return Self::from_address_parts(list.to_tuple().as_any());
         }
         if let Ok(parts) = object.cast::<PyTuple>()
             && parts.len() != 2
         {
             if parts.len() == 1 {
-                return Self::of_address(&parts.get_item(0)?);
+                return Self::from_address(&parts.get_item(0)?);
             }
-            return Err(PyTypeError::new_err(format!(
-                "an address is a tuple of two numbers, client and port; this one has {}",
-                parts.len()
-            )));
+            return Err(PyTypeError::new_err(address::wrong_length(parts)));
         }
-        Self::of_address(object)
+        Self::from_address(object)
     }
 
-    /// A time as the constructors take it: always a `RealTime`.
-    pub(crate) fn of_time(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// The value for a time that a constructor receives: always a `RealTime`.
+    pub(crate) fn from_time(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if object.is_none() {
-            return Ok(Self::Nothing);
+            return Ok(Self::PyNone);
         }
         if object.cast::<RealTime>().is_ok() {
             return Ok(Self::Object(object.clone().unbind()));
         }
-        let time = RealTime::of(object)?;
+        let time = RealTime::from_python(object)?;
         match u32::try_from(time.seconds) {
             Ok(seconds) => Ok(Self::Time(seconds, time.nanoseconds)),
             Err(_) => Ok(Self::Object(Bound::new(object.py(), time)?.into_any().unbind())),
         }
     }
 
-    /// A queue as the constructors take it: a number, or an object with `queue_id`.
-    pub(crate) fn of_queue(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// The value for a queue that a constructor receives: a number or an object with `queue_id`.
+    pub(crate) fn from_queue(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if object.is_none() || object.is_instance_of::<PyInt>() {
-            return Ok(Self::of(object));
+            return Ok(Self::from_python(object));
         }
-        Ok(Self::of(&object.getattr(intern!(object.py(), "queue_id"))?))
+        Ok(Self::from_python(&object.getattr(intern!(object.py(), "queue_id"))?))
     }
 
-    /// Bytes as the constructors take them: whatever `bytes(value)` takes.
-    pub(crate) fn of_bytes(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// The value for data that a constructor receives: everything that `bytes(value)` accepts.
+    pub(crate) fn from_bytes(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if object.is_exact_instance_of::<PyBytes>() {
             return Ok(Self::Object(object.clone().unbind()));
         }
         let py = object.py();
         if let Ok(length) = object.extract::<i64>()
-            && length > 0x0100_0000
+            && length > MAX_ZERO_BYTES
         {
-            return Err(pyo3::exceptions::PyOverflowError::new_err(format!(
-                "data of {length} zero bytes; expected at most 16777216"
+            return Err(PyOverflowError::new_err(format!(
+                "the data is {length} zero bytes; expected at most {MAX_ZERO_BYTES}"
             )));
         }
         Ok(Self::Object(py.get_type::<PyBytes>().call1((object,))?.unbind()))
     }
 
+    /// Visits the object for the garbage collector.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Object(object) => visit.call(object),

@@ -1,4 +1,4 @@
-//! Addresses: whatever Python calls one, as two numbers.
+//! Addresses: everything that Python code may pass as an address, as two numbers.
 
 use consort_seq::Address;
 use pyo3::exceptions::PyValueError;
@@ -6,11 +6,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString, PyTuple};
 
 use crate::errors;
+use crate::handles::PortHandle;
 use crate::integers::within;
-use crate::ports::PortHandle;
 
-/// Client and port of whatever stands for an address: a number (port 0), a tuple of two, an
-/// object with `client_id` and perhaps `port_id`, or a text such as "128:0".
+/// Client and port of an address. The address is a number (with port 0), a tuple of two numbers, an
+/// object with the attribute `client_id` and optionally `port_id`, or a text such as "128:0".
 #[pyfunction]
 #[pyo3(signature = (address, port = None, /))]
 pub(crate) fn address_pair(
@@ -24,9 +24,9 @@ pub(crate) fn address_pair(
         }
         py.get_type::<PyInt>().call1((value,))?.extract()
     };
-    let given_port = || port.map_or(Ok(0), number);
+    let port_argument = || port.map_or(Ok(0), number);
     if address.is_exact_instance_of::<PyInt>() {
-        return Ok((address.extract()?, given_port()?));
+        return Ok((address.extract()?, port_argument()?));
     }
     if let Ok(handle) = address.cast::<PortHandle>() {
         if let Some((client, port)) = handle.get().address() {
@@ -34,20 +34,17 @@ pub(crate) fn address_pair(
         }
     } else if let Ok(pair) = address.cast::<PyTuple>() {
         if pair.len() != 2 {
-            let length = pair.len();
-            return Err(PyValueError::new_err(format!(
-                "an address is a tuple of two numbers, client and port; this one has {length}"
-            )));
+            return Err(PyValueError::new_err(wrong_length(pair)));
         }
-        let part = |at| {
-            pair.get_item(at).and_then(|part| if part.is_none() { Ok(0) } else { number(&part) })
+        let part = |index| {
+            pair.get_item(index).and_then(|part| if part.is_none() { Ok(0) } else { number(&part) })
         };
         return Ok((part(0)?, part(1)?));
     } else if let Ok(text) = address.cast::<PyString>() {
         let text = text.to_cow()?;
         return match text.parse::<Address>() {
             Ok(address) => Ok((address.client.into(), address.port.into())),
-            Err(error) => Err(errors::alsa_error(py, error.to_string(), libc::EINVAL)),
+            Err(error) => Err(errors::alsa_error(py, &error.to_string(), libc::EINVAL)),
         };
     }
     if let Some(client) = address.getattr_opt(pyo3::intern!(py, "client_id"))? {
@@ -55,13 +52,18 @@ pub(crate) fn address_pair(
         return match address.getattr_opt(pyo3::intern!(py, "port_id"))? {
             Some(port) if !port.is_none() => Ok((client, number(&port)?)),
             Some(_) => Ok((client, 0)),
-            None => Ok((client, given_port()?)),
+            None => Ok((client, port_argument()?)),
         };
     }
-    Ok((number(address)?, given_port()?))
+    Ok((number(address)?, port_argument()?))
 }
 
-/// The address as the sequencer has it, checked.
+/// The message for a tuple that cannot be an address.
+pub(crate) fn wrong_length(tuple: &Bound<'_, PyTuple>) -> String {
+    format!("an address is a tuple of two numbers, client and port; this tuple has {}", tuple.len())
+}
+
+/// The address, checked against the sequencer's range. `name` is the argument's name in errors.
 pub(crate) fn address(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Address> {
     let (client, port) = address_pair(value, None)?;
     Ok(Address::new(

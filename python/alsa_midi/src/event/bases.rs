@@ -1,43 +1,40 @@
-//! Classes of events with attributes of their own.
+//! The classes of events that have attributes of their own.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyTuple, PyType};
 
 use super::{Event, Layout, Value};
 
-/// `int(value)` within 0 and `most`, else `ValueError`.
-fn bits(value: &Bound<'_, PyAny>, name: &str, most: i64) -> PyResult<Value> {
+/// `int(value)`, or `ValueError` if it is not from 0 to `maximum`.
+fn bounded(value: &Bound<'_, PyAny>, name: &str, maximum: i64) -> PyResult<Value> {
     let number = if value.is_exact_instance_of::<PyInt>() {
         value.extract::<i64>()
     } else {
         value.py().get_type::<PyInt>().call1((value,))?.extract::<i64>()
     };
     match number {
-        Ok(number) if (0..=most).contains(&number) => Ok(Value::Number(number)),
+        Ok(number) if (0..=maximum).contains(&number) => Ok(Value::Number(number)),
         _ => Err(PyValueError::new_err(format!(
-            "{name} is {}; expected 0 to {most}",
+            "{name} is {}; expected 0 to {maximum}",
             value.str()?.to_string_lossy()
         ))),
     }
 }
 
-/// A number of seven bits that may be left out.
-fn seven(value: Option<&Bound<'_, PyAny>>, name: &str, default: i64) -> PyResult<Value> {
-    value.map_or(Ok(Value::Number(default)), |value| bits(value, name, 127))
+/// An optional number of seven bits.
+fn seven_bits(value: Option<&Bound<'_, PyAny>>, name: &str, default: i64) -> PyResult<Value> {
+    value.map_or(Ok(Value::Number(default)), |value| bounded(value, name, 127))
 }
 
-fn four(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Value> {
-    value.map_or(Ok(Value::Number(0)), |value| bits(value, name, 15))
+/// An optional number of four bits; 0 if it is omitted.
+fn four_bits(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Value> {
+    value.map_or(Ok(Value::Number(0)), |value| bounded(value, name, 15))
 }
 
-/// Unchecked until it is sent, as the classes for controllers and values take it.
-fn as_given(value: &Bound<'_, PyAny>) -> Value {
-    Value::of(value)
-}
-
-/// The queue that stands after a position, by position or by name.
-fn trailing_queue(
+/// Handles the last arguments of events that control a queue: the queue, by position or by name, and
+/// the keywords that all events accept.
+fn set_queue_and_common(
     event: &mut Event,
     arguments: Option<&Bound<'_, PyTuple>>,
     keywords: Option<&Bound<'_, PyDict>>,
@@ -48,35 +45,36 @@ fn trailing_queue(
     {
         if arguments.len() > 1 {
             return Err(PyTypeError::new_err(format!(
-                "{} arguments too many: after its own, the event takes the queue only",
-                arguments.len() - 1
+                "expected at most one further argument, the queue; got {}",
+                arguments.len()
             )));
         }
         queue = Some(arguments.get_item(0)?);
     }
     let rest = keywords.map(|keywords| keywords.copy()).transpose()?;
     if let Some(rest) = &rest
-        && let Some(named) = rest.get_item("control_queue")?
+        && let Some(keyword) = rest.get_item("control_queue")?
     {
         if queue.is_some() {
-            return Err(PyTypeError::new_err("'control_queue' was given twice"));
+            return Err(PyTypeError::new_err("'control_queue' is given twice"));
         }
-        queue = Some(named);
+        queue = Some(keyword);
         rest.del_item("control_queue")?;
     }
     if let Some(queue) = queue {
-        event.fields[0] = Value::of_queue(&queue)?;
+        event.fields[0] = Value::from_queue(&queue)?;
     }
     event.set_common(rest.as_ref())
 }
 
-/// A class that extends `Event` (or another base): its constructor and its attributes.
+/// Defines a class that extends `Event`, directly or through another class: its constructor and its
+/// attributes.
 macro_rules! event_base {
     (
         $(#[$doc:meta])* $name:ident($python:literal) extends $parent:ident via [$($middle:ident)?],
         $layout:ident,
         text $text:literal,
-        attributes { $($attribute:literal, $get:ident, $set:ident, $at:literal, $what:literal;)* }
+        attributes { $($attribute:literal, $get:ident, $set:ident, $index:literal, $doc_text:literal;)* }
         $(#[$init:meta])*
         fn init($this:ident, $($arguments:tt)*) $body:block
     ) => {
@@ -85,8 +83,8 @@ macro_rules! event_base {
         pub(crate) struct $name;
 
         impl $name {
-            fn up<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Event> {
-                event_base!(@up slf, [$($middle)?])
+            fn as_event<'a, 'py>(slf: &'a Bound<'py, Self>) -> &'a Bound<'py, Event> {
+                event_base!(@as_event slf, [$($middle)?])
             }
         }
 
@@ -106,29 +104,29 @@ macro_rules! event_base {
 
             $(#[$init])*
             fn __init__(slf: &Bound<'_, Self>, $($arguments)*) -> PyResult<()> {
-                Event::initialise(Self::up(slf), |$this| $body)
+                Event::initialise(Self::as_event(slf), |$this| $body)
             }
 
             $(
-                #[doc = $what]
+                #[doc = $doc_text]
                 #[getter($attribute)]
                 fn $get<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-                    Event::get(Self::up(slf), Event::OWN + $at)
+                    Event::get(Self::as_event(slf), Event::FIRST_FIELD + $index)
                 }
 
                 #[setter($attribute)]
                 fn $set(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-                    Event::set(Self::up(slf), Event::OWN + $at, Value::of(value))
+                    Event::set(Self::as_event(slf), Event::FIRST_FIELD + $index, Value::from_python(value))
                 }
             )*
         }
     };
-    (@up $slf:ident, []) => { $slf.as_super() };
-    (@up $slf:ident, [$middle:ident]) => { $slf.as_super().as_super() };
+    (@as_event $slf:ident, []) => { $slf.as_super() };
+    (@as_event $slf:ident, [$middle:ident]) => { $slf.as_super().as_super() };
 }
 
 event_base! {
-    /// Events about a key: note, channel, velocity.
+    /// Events of a key: note, channel and velocity.
     NoteEventBase("NoteEventBase") extends Event via [], Key,
     text "(note, channel=0, velocity=127, **kwargs)",
     attributes {
@@ -144,9 +142,9 @@ event_base! {
         velocity: Option<&Bound<'_, PyAny>>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[0] = bits(note, "note", 127)?;
-        event.fields[1] = four(channel, "channel")?;
-        event.fields[2] = seven(velocity, "velocity", 127)?;
+        event.fields[0] = bounded(note, "note", 127)?;
+        event.fields[1] = four_bits(channel, "channel")?;
+        event.fields[2] = seven_bits(velocity, "velocity", 127)?;
         event.set_common(keywords)
     }
 }
@@ -157,7 +155,7 @@ event_base! {
     text "(note, channel=0, velocity=127, duration=0, off_velocity=0, **kwargs)",
     attributes {
         "duration", get_duration, set_duration, 3,
-            "In ticks, or in milliseconds where the time stamp is real time.";
+            "Duration in ticks, or in milliseconds if the time stamp is real time.";
         "off_velocity", get_off_velocity, set_off_velocity, 4, "Velocity of the note off, 0 to 127.";
     }
     #[pyo3(signature = (note, channel = None, velocity = None, duration = None, off_velocity = None, **keywords))]
@@ -170,17 +168,17 @@ event_base! {
         off_velocity: Option<&Bound<'_, PyAny>>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[0] = bits(note, "note", 127)?;
-        event.fields[1] = four(channel, "channel")?;
-        event.fields[2] = seven(velocity, "velocity", 127)?;
-        event.fields[3] = duration.map_or(Value::Number(0), as_given);
-        event.fields[4] = seven(off_velocity, "off_velocity", 0)?;
+        event.fields[0] = bounded(note, "note", 127)?;
+        event.fields[1] = four_bits(channel, "channel")?;
+        event.fields[2] = seven_bits(velocity, "velocity", 127)?;
+        event.fields[3] = duration.map_or(Value::Number(0), Value::from_python);
+        event.fields[4] = seven_bits(off_velocity, "off_velocity", 0)?;
         event.set_common(keywords)
     }
 }
 
 event_base! {
-    /// Controllers and parameters: channel, param, value.
+    /// Controllers and parameters: channel, number and value.
     ControlChangeEventBase("ControlChangeEventBase") extends Event via [], Control,
     text "(channel, param, value, **kwargs)",
     attributes {
@@ -196,9 +194,9 @@ event_base! {
         value: &Bound<'_, PyAny>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[0] = as_given(channel);
-        event.fields[1] = as_given(param);
-        event.fields[2] = as_given(value);
+        event.fields[0] = Value::from_python(channel);
+        event.fields[1] = Value::from_python(param);
+        event.fields[2] = Value::from_python(value);
         event.set_common(keywords)
     }
 }
@@ -218,8 +216,8 @@ event_base! {
         value: &Bound<'_, PyAny>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[0] = as_given(channel);
-        event.fields[1] = as_given(value);
+        event.fields[0] = Value::from_python(channel);
+        event.fields[1] = Value::from_python(value);
         event.set_common(keywords)
     }
 }
@@ -229,7 +227,7 @@ event_base! {
     QueueControlEventBase("QueueControlEventBase") extends Event via [], Queue,
     text "(control_queue=None, **kwargs)",
     attributes {
-        "control_queue", get_control_queue, set_control_queue, 0, "Number of the queue meant.";
+        "control_queue", get_control_queue, set_control_queue, 0, "Number of the queue to control.";
     }
     #[pyo3(signature = (control_queue = None, **keywords))]
     fn init(
@@ -238,7 +236,7 @@ event_base! {
         keywords: Option<&Bound<'_, PyDict>>
     ) {
         if let Some(queue) = control_queue {
-            event.fields[0] = Value::of_queue(queue)?;
+            event.fields[0] = Value::from_queue(queue)?;
         }
         event.set_common(keywords)
     }
@@ -256,8 +254,8 @@ event_base! {
         arguments: &Bound<'_, PyTuple>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[1] = as_given(position);
-        trailing_queue(event, Some(arguments), keywords)
+        event.fields[1] = Value::from_python(position);
+        set_queue_and_common(event, Some(arguments), keywords)
     }
 }
 
@@ -265,7 +263,7 @@ event_base! {
     /// A queue's position in real time.
     SetPositionTimeBase("SetPositionTimeBase") extends QueueControlEventBase via [QueueControlEventBase], PositionTime,
     text "(position, *args, **kwargs)",
-    attributes { "position", get_position, set_position, 1, "Position: a `RealTime`."; }
+    attributes { "position", get_position, set_position, 1, "Position as a `RealTime`."; }
     #[pyo3(signature = (position, *arguments, **keywords))]
     fn init(
         event,
@@ -276,8 +274,8 @@ event_base! {
         if position.is_none() {
             return Err(PyTypeError::new_err("position is None; expected a time in seconds"));
         }
-        event.fields[1] = Value::of_time(position)?;
-        trailing_queue(event, Some(arguments), keywords)
+        event.fields[1] = Value::from_time(position)?;
+        set_queue_and_common(event, Some(arguments), keywords)
     }
 }
 
@@ -296,26 +294,26 @@ event_base! {
         keywords: Option<&Bound<'_, PyDict>>
     ) {
         event.fields[1] = match (midi_tempo, bpm) {
-            (Some(tempo), None) => as_given(tempo),
+            (Some(tempo), None) => Value::from_python(tempo),
             (None, Some(bpm)) => Value::Number(tempo_of(bpm)?),
             (None, None) => {
-                return Err(PyValueError::new_err("one of 'midi_tempo' and 'bpm' must be given"));
+                return Err(PyValueError::new_err("expected 'midi_tempo' or 'bpm'"));
             }
             (Some(_), Some(_)) => {
                 return Err(PyValueError::new_err(
-                    "only one of 'midi_tempo' and 'bpm' may be given",
+                    "expected 'midi_tempo' or 'bpm', but both are given",
                 ));
             }
         };
-        trailing_queue(event, None, keywords)
+        set_queue_and_common(event, None, keywords)
     }
 }
 
-/// Microseconds per quarter note of beats per minute.
+/// Microseconds per quarter note at a tempo in beats per minute.
 fn tempo_of(bpm: &Bound<'_, PyAny>) -> PyResult<i64> {
     let bpm = bpm.py().get_type::<PyFloat>().call1((bpm,))?.extract::<f64>()?;
     if bpm == 0.0 {
-        return Err(pyo3::exceptions::PyZeroDivisionError::new_err("bpm is 0; expected above 0"));
+        return Err(PyZeroDivisionError::new_err("bpm is 0; expected more than 0"));
     }
     Ok((60e6 / bpm).round_ties_even() as i64)
 }
@@ -325,8 +323,8 @@ event_base! {
     SkewBase("SkewBase") extends QueueControlEventBase via [QueueControlEventBase], Skew,
     text "(value, base, *args, **kwargs)",
     attributes {
-        "value", get_value, set_value, 1, "Skew, in parts of the base.";
-        "base", get_base, set_base, 2, "Base of the skew; the kernel takes 0x10000 only.";
+        "value", get_value, set_value, 1, "Skew as a fraction of the base.";
+        "base", get_base, set_base, 2, "Base of the skew; the kernel accepts only 0x10000.";
     }
     #[pyo3(signature = (value, base, *arguments, **keywords))]
     fn init(
@@ -336,52 +334,52 @@ event_base! {
         arguments: &Bound<'_, PyTuple>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[1] = as_given(value);
-        event.fields[2] = as_given(base);
-        trailing_queue(event, Some(arguments), keywords)
+        event.fields[1] = Value::from_python(value);
+        event.fields[2] = Value::from_python(base);
+        set_queue_and_common(event, Some(arguments), keywords)
     }
 }
 
 event_base! {
-    /// Results of events.
+    /// The result of an event.
     ResultEventBase("ResultEventBase") extends Event via [], Result,
     text "(event, result, **kwargs)",
     attributes {
         "event", get_event, set_event, 0, "Type of the event that was processed.";
-        "result", get_result, set_result, 1, "Its result.";
+        "result", get_result, set_result, 1, "The result.";
     }
     #[pyo3(signature = (event, result, **keywords))]
     fn init(
-        this,
+        result_event,
         event: &Bound<'_, PyAny>,
         result: &Bound<'_, PyAny>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        this.fields[0] = as_given(event);
-        this.fields[1] = as_given(result);
-        this.set_common(keywords)
+        result_event.fields[0] = Value::from_python(event);
+        result_event.fields[1] = Value::from_python(result);
+        result_event.set_common(keywords)
     }
 }
 
 event_base! {
-    /// Notices about a client or port.
+    /// Announcements about a client or port.
     AddressEventBase("AddressEventBase") extends Event via [], Address,
     text "(addr, **kwargs)",
-    attributes { "addr", get_addr, set_addr, 0, "The client or port meant: an `Address`."; }
+    attributes { "addr", get_addr, set_addr, 0, "The client or port: an `Address`."; }
     #[pyo3(signature = (addr, **keywords))]
     fn init(event, addr: &Bound<'_, PyAny>, keywords: Option<&Bound<'_, PyDict>>) {
-        event.fields[0] = Value::of_address(addr)?;
+        event.fields[0] = Value::from_address(addr)?;
         event.set_common(keywords)
     }
 }
 
 event_base! {
-    /// Notices about a connection.
+    /// Announcements about a connection.
     ConnectEventBase("ConnectEventBase") extends Event via [], Connect,
     text "(connect_sender, connect_dest, **kwargs)",
     attributes {
-        "connect_sender", get_sender, set_sender, 0, "Where events come from: an `Address`.";
-        "connect_dest", get_connect_dest, set_connect_dest, 1, "Where they go: an `Address`.";
+        "connect_sender", get_sender, set_sender, 0, "The port that sends: an `Address`.";
+        "connect_dest", get_connect_dest, set_connect_dest, 1, "The port that receives: an `Address`.";
     }
     #[pyo3(signature = (connect_sender, connect_dest, **keywords))]
     fn init(
@@ -390,8 +388,8 @@ event_base! {
         connect_dest: &Bound<'_, PyAny>,
         keywords: Option<&Bound<'_, PyDict>>
     ) {
-        event.fields[0] = Value::of_address(connect_sender)?;
-        event.fields[1] = Value::of_address(connect_dest)?;
+        event.fields[0] = Value::from_address(connect_sender)?;
+        event.fields[1] = Value::from_address(connect_dest)?;
         event.set_common(keywords)
     }
 }
@@ -403,24 +401,24 @@ event_base! {
     attributes { "data", get_data, set_data, 0, "The data, as `bytes`."; }
     #[pyo3(signature = (data, **keywords))]
     fn init(event, data: &Bound<'_, PyAny>, keywords: Option<&Bound<'_, PyDict>>) {
-        event.fields[0] = Value::of_bytes(data)?;
+        event.fields[0] = Value::from_bytes(data)?;
         event.set_common(keywords)
     }
 }
 
 event_base! {
-    /// Any event as the bytes of MIDI.
+    /// Any event as MIDI bytes.
     MidiBytesEventBase("MidiBytesEventBase") extends Event via [], MidiBytes,
     text "(midi_bytes, **kwargs)",
     attributes { "midi_bytes", get_midi_bytes, set_midi_bytes, 0, "The bytes."; }
     #[pyo3(signature = (midi_bytes, **keywords))]
     fn init(event, midi_bytes: &Bound<'_, PyAny>, keywords: Option<&Bound<'_, PyDict>>) {
-        event.fields[0] = Value::of_bytes(midi_bytes)?;
+        event.fields[0] = Value::from_bytes(midi_bytes)?;
         let rest = keywords.map(|keywords| keywords.copy()).transpose()?;
         if let Some(rest) = &rest
             && let Some(kind) = rest.get_item("type")?
         {
-            event.kind = Value::of(&kind);
+            event.kind = Value::from_python(&kind);
             rest.del_item("type")?;
         }
         event.set_common(rest.as_ref())

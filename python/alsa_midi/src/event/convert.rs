@@ -1,148 +1,148 @@
-//! Events from Python to the sequencer and back.
+//! Conversion of events from Python to the sequencer and back.
 
 use consort_seq::{Address, EventType, QUEUE_DIRECT, raw};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt};
+use pyo3::types::{PyBytes, PyInt, PyString};
 
+use super::classes;
 use super::{Event, Layout, Value};
 use crate::address;
 use crate::errors;
-use crate::integers::integer;
-use crate::ports::PortHandle;
-use crate::queues::QueueHandle;
-use crate::registry;
+use crate::handles::{PortHandle, QueueHandle};
+use crate::integers::{integer, shortened_repr, within};
 
-const VARIABLE: u8 = raw::event_flag::LENGTH_VARIABLE;
-const LENGTH: u8 = raw::event_flag::LENGTH_MASK;
-const REAL: u8 = raw::event_flag::TIME_STAMP_REAL;
-const RELATIVE: u8 = raw::event_flag::TIME_MODE_RELATIVE;
+const LENGTH_VARIABLE: u8 = raw::event_flag::LENGTH_VARIABLE;
+const LENGTH_MASK: u8 = raw::event_flag::LENGTH_MASK;
+const TIME_STAMP_REAL: u8 = raw::event_flag::TIME_STAMP_REAL;
+const TIME_MODE_RELATIVE: u8 = raw::event_flag::TIME_MODE_RELATIVE;
 
-/// The arguments of an output that take the place of the event's own.
+/// Offset of an event's data in its cell.
+const DATA_OFFSET: usize = 16;
+
+/// The arguments `queue`, `port` and `dest` of an output, which override the event's attributes.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Target {
+pub(crate) struct Routing {
     queue: Option<u8>,
     port: Option<u8>,
     dest: Option<Address>,
 }
 
-fn given<'a, 'py>(value: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
+/// An argument, unless it is `None`.
+fn not_none<'a, 'py>(value: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
     value.filter(|value| !value.is_none())
 }
 
-fn has_no(value: &Bound<'_, PyAny>, what: &str, attribute: &str) -> PyErr {
-    let shown = value.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
-    let shown: String = shown.chars().take(80).collect();
-    PyAttributeError::new_err(format!(
-        "{what} is {shown}; expected a number or an object with '{attribute}'"
-    ))
+/// The number in an argument: the argument itself if it is an `int`, otherwise its attribute.
+fn number_or_attribute(
+    value: &Bound<'_, PyAny>,
+    name: &str,
+    attribute: &Bound<'_, PyString>,
+) -> PyResult<u8> {
+    let number = if value.is_instance_of::<PyInt>() {
+        value.clone()
+    } else {
+        value.getattr_opt(attribute)?.ok_or_else(|| {
+            PyAttributeError::new_err(format!(
+                "{name} is {}; expected a number or an object with '{attribute}'",
+                shortened_repr(value)
+            ))
+        })?
+    };
+    Ok(integer(&number, name, 0, 255)? as u8)
 }
 
-impl Target {
+impl Routing {
     #[inline]
     pub(crate) fn new(
         queue: Option<&Bound<'_, PyAny>>,
         port: Option<&Bound<'_, PyAny>>,
         dest: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let queue = given(queue).map(queue_number).transpose()?;
-        let port = given(port).map(port_number).transpose()?;
-        let dest = given(dest).map(|dest| address::address(dest, "dest")).transpose()?;
+        let queue = not_none(queue).map(queue_number).transpose()?;
+        let port = not_none(port).map(port_number).transpose()?;
+        let dest = not_none(dest).map(|dest| address::address(dest, "dest")).transpose()?;
         Ok(Self { queue, port, dest })
     }
 }
 
-/// The number of a queue, given as a number or an object with `queue_id`.
-pub(crate) fn queue_number(value: &Bound<'_, PyAny>) -> PyResult<u8> {
+/// The number of a queue, which is a number or an object with `queue_id`.
+fn queue_number(value: &Bound<'_, PyAny>) -> PyResult<u8> {
     if let Ok(handle) = value.cast::<QueueHandle>() {
         return handle.get().number(value.py());
     }
-    let number = if value.is_instance_of::<PyInt>() {
-        value.clone()
-    } else {
-        value
-            .getattr_opt(intern!(value.py(), "queue_id"))?
-            .ok_or_else(|| has_no(value, "queue", "queue_id"))?
-    };
-    Ok(integer(&number, "queue", 0, 255)? as u8)
+    number_or_attribute(value, "queue", intern!(value.py(), "queue_id"))
 }
 
-/// The number of a port, given as a number or an object with `port_id`.
-pub(crate) fn port_number(value: &Bound<'_, PyAny>) -> PyResult<u8> {
+/// The number of a port, which is a number or an object with `port_id`.
+fn port_number(value: &Bound<'_, PyAny>) -> PyResult<u8> {
     if let Ok(handle) = value.cast::<PortHandle>()
         && let Some((_, port)) = handle.get().address()
     {
         return Ok(port);
     }
-    let number = if value.is_instance_of::<PyInt>() {
-        value.clone()
-    } else {
-        value
-            .getattr_opt(intern!(value.py(), "port_id"))?
-            .ok_or_else(|| has_no(value, "port", "port_id"))?
-    };
-    Ok(integer(&number, "port", 0, 255)? as u8)
+    number_or_attribute(value, "port", intern!(value.py(), "port_id"))
 }
 
-/// The bytes of an attribute that must hold some.
+/// The bytes of an attribute; none if it is `None`.
 fn bytes_of(py: Python<'_>, value: &Value, name: &str) -> PyResult<Vec<u8>> {
     match value {
-        Value::Nothing => Ok(Vec::new()),
+        Value::PyNone => Ok(Vec::new()),
         Value::Raw(bytes) => Ok(bytes.to_vec()),
         Value::Object(object) => {
             let object = object.bind(py);
             if let Ok(bytes) = object.cast::<PyBytes>() {
                 return Ok(bytes.as_bytes().to_vec());
             }
-            let made = py.get_type::<PyBytes>().call1((object,))?;
-            Ok(made.cast::<PyBytes>()?.as_bytes().to_vec())
+            let bytes = py.get_type::<PyBytes>().call1((object,))?;
+            Ok(bytes.cast::<PyBytes>()?.as_bytes().to_vec())
         }
-        _ => Err(PyTypeError::new_err(format!("{name} is no bytes"))),
+        _ => Err(PyTypeError::new_err(format!("{name} must be bytes"))),
     }
 }
 
-/// What an event is but for its payload: as every event made of its MIDI bytes shares it.
+/// Everything of an event except its type and data. The events encoded from MIDI bytes share it.
 #[inline]
-fn envelope(event: &Event, py: Python<'_>, target: &Target) -> PyResult<raw::Event> {
+fn envelope(event: &Event, py: Python<'_>, routing: &Routing) -> PyResult<raw::Event> {
     let mut flags = match event.flags {
         Value::Flags(flags) => flags,
-        Value::Nothing => 0,
+        Value::PyNone => 0,
         ref other => other.byte(py, "flags")?,
     };
     let time = if let Some((seconds, nanoseconds)) = event.time.time(py, "time")? {
-        flags |= REAL;
+        flags |= TIME_STAMP_REAL;
         raw::Timestamp::from_real(raw::RealTime { seconds, nanoseconds })
-    } else if !event.tick.is_nothing() {
-        flags &= !REAL;
+    } else if !event.tick.is_none() {
+        flags &= !TIME_STAMP_REAL;
         raw::Timestamp::from_tick(event.tick.unsigned(py, "tick")?)
     } else {
         raw::Timestamp::default()
     };
     match event.relative.truth(py)? {
-        Some(true) => flags |= RELATIVE,
-        Some(false) => flags &= !RELATIVE,
+        Some(true) => flags |= TIME_MODE_RELATIVE,
+        Some(false) => flags &= !TIME_MODE_RELATIVE,
         None => {}
     }
-    let queue = match target.queue {
+    let queue = match routing.queue {
         Some(queue) => queue,
-        None if event.queue_id.is_nothing() => QUEUE_DIRECT,
+        None if event.queue_id.is_none() => QUEUE_DIRECT,
         None => event.queue_id.byte(py, "queue_id")?,
     };
-    let port = match target.port {
+    let port = match routing.port {
         Some(port) => port,
         None => match &event.source {
-            Value::Nothing => 0,
+            Value::PyNone => 0,
             Value::Address(_, port) => *port,
-            // Only the port counts; the client is the sender whatever stands here.
+            // Only the port counts; the sequencer sets the client.
             Value::Object(object) => {
                 let (_, port) = address::address_pair(object.bind(py), None)?;
-                crate::integers::within(port, "port of source", 0, 255)? as u8
+                within(port, "port of source", 0, 255)? as u8
             }
             other => other.address(py, "source")?.map_or(0, |source| source.port),
         },
     };
-    let dest = match target.dest {
+    let dest = match routing.dest {
         Some(dest) => dest,
         None => event.dest.address(py, "dest")?.unwrap_or(Address::SUBSCRIBERS),
     };
@@ -158,11 +158,12 @@ fn envelope(event: &Event, py: Python<'_>, target: &Target) -> PyResult<raw::Eve
     })
 }
 
-/// The twelve bytes of data, and the variable data if the event has any.
+/// The twelve bytes of data, and the data of variable length if the event has any.
 fn payload(event: &Event, py: Python<'_>) -> PyResult<([u8; 12], Option<Vec<u8>>)> {
     let mut data = [0; 12];
     let field = &event.fields;
-    let mut word = |at: usize, word: u32| data[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+    let mut word =
+        |offset: usize, word: u32| data[offset..offset + 4].copy_from_slice(&word.to_ne_bytes());
     match event.layout {
         Layout::Key | Layout::Note => {
             let mut head = [0; 4];
@@ -205,7 +206,7 @@ fn payload(event: &Event, py: Python<'_>) -> PyResult<([u8; 12], Option<Vec<u8>>
                 }
                 _ => {}
             }
-            if !field[0].is_nothing() {
+            if !field[0].is_none() {
                 data[0] = field[0].byte(py, "control_queue")?;
             }
         }
@@ -235,104 +236,105 @@ fn payload(event: &Event, py: Python<'_>) -> PyResult<([u8; 12], Option<Vec<u8>>
     Ok((data, None))
 }
 
-/// The event as the sequencer takes it, `sink` called for each: one, but for MIDI bytes, of
-/// which `encode` makes any number.
+/// Converts an event for the sequencer and calls `sink` for each resulting event: one, or as many as
+/// `encode` produces from MIDI bytes.
 #[inline]
 pub(crate) fn to_sequencer(
     event: &Event,
     py: Python<'_>,
-    target: &Target,
+    routing: &Routing,
     encode: impl FnOnce(&[u8], &mut dyn FnMut(consort_seq::Event)),
     mut sink: impl FnMut(consort_seq::Event) -> PyResult<()>,
 ) -> PyResult<()> {
-    let mut raw = envelope(event, py, target)?;
+    let mut raw = envelope(event, py, routing)?;
     if event.layout == Layout::MidiBytes {
         let bytes = bytes_of(py, &event.fields[0], "midi_bytes")?;
-        // What takes the events may run Python code, and so let another thread come to its turn:
-        // not while the coder is locked.
+        // `sink` may run Python code, which lets other threads run, so it is not called while the
+        // encoder is locked.
         let mut events = Vec::new();
-        encode(&bytes, &mut |made| events.push(made));
-        return events.into_iter().try_for_each(|made| {
-            let body = made.to_raw();
+        encode(&bytes, &mut |encoded| events.push(encoded));
+        return events.into_iter().try_for_each(|encoded| {
+            let body = encoded.to_raw();
             let mut addressed = raw;
             addressed.kind = body.kind;
-            addressed.flags = addressed.flags & !LENGTH | body.flags & LENGTH;
+            addressed.flags = addressed.flags & !LENGTH_MASK | body.flags & LENGTH_MASK;
             addressed.data = body.data;
-            sink(consort_seq::Event::from_raw(addressed, made.variable().to_vec()))
+            sink(consort_seq::Event::from_raw(addressed, encoded.variable().to_vec()))
         });
     }
     raw.kind = match event.kind {
         Value::Kind(kind) => kind,
-        Value::Nothing => 0,
+        Value::PyNone => 0,
         ref other => other.byte(py, "type")?,
     };
     if raw.kind == raw::event_type::NONE {
         return Ok(());
     }
     let (data, mut variable) = payload(event, py)?;
-    if event.layout == Layout::Raw && raw.flags & LENGTH == VARIABLE {
-        // An event of variable length without a class of its own, as it was received.
+    if event.layout == Layout::Raw && raw.flags & LENGTH_MASK == LENGTH_VARIABLE {
+        // A received event of variable length whose type has no class.
         variable = Some(bytes_of(py, &event.raw_data, "raw_data")?);
     }
-    raw.flags &= !LENGTH;
+    raw.flags &= !LENGTH_MASK;
     if let Some(variable) = variable {
-        raw.flags |= VARIABLE;
+        raw.flags |= LENGTH_VARIABLE;
         return sink(consort_seq::Event::from_raw(raw, variable));
     }
     if EventType(raw.kind).is_variable() {
         return Err(errors::alsa_error(
             py,
-            format!(
-                "an event of type {} has data of variable length; use its own class",
+            &format!(
+                "events of type {} have data of variable length; use the class for this type",
                 EventType(raw.kind)
             ),
             libc::EINVAL,
         ));
     }
-    let cell = raw.to_bytes();
-    let mut bytes = cell;
-    bytes[16..].copy_from_slice(&data);
+    let mut bytes = raw.to_bytes();
+    bytes[DATA_OFFSET..].copy_from_slice(&data);
     sink(consort_seq::Event::from_raw(raw::Event::from_bytes(&bytes), Vec::new()))
 }
 
-/// The common attributes of a received event.
+/// Sets the attributes that all events have from a received event.
 #[inline]
 fn fill(event: &mut Event, raw: &raw::Event, data: [u8; 12]) {
     event.kind = Value::Kind(raw.kind);
     event.flags = Value::Flags(raw.flags);
     event.tag = Value::Number(raw.tag.into());
     event.queue_id = Value::Number(raw.queue.into());
-    if raw.flags & REAL == 0 {
+    if raw.flags & TIME_STAMP_REAL == 0 {
         event.tick = Value::Number(raw.time.tick().into());
     } else {
         let time = raw.time.real();
         event.time = Value::Time(time.seconds, time.nanoseconds);
     }
-    event.relative = Value::Truth(raw.flags & RELATIVE != 0);
+    event.relative = Value::Truth(raw.flags & TIME_MODE_RELATIVE != 0);
     event.source = Value::Address(raw.source.client, raw.source.port);
     event.dest = Value::Address(raw.dest.client, raw.dest.port);
     event.raw_data = Value::Raw(data);
 }
 
+/// The twelve bytes of data of an event.
 fn data_of(raw: &raw::Event) -> [u8; 12] {
     let mut data = [0; 12];
-    data.copy_from_slice(&raw.to_bytes()[16..]);
+    data.copy_from_slice(&raw.to_bytes()[DATA_OFFSET..]);
     data
 }
 
-/// The Python object of a received event.
+/// A received event as a Python object.
 pub(crate) fn from_sequencer<'py>(
     py: Python<'py>,
     received: &consort_seq::Event,
 ) -> PyResult<Bound<'py, Event>> {
     let raw = received.to_raw();
-    let object = registry::get(py)?.new_event(py, raw.kind)?;
+    let object = classes::get(py)?.new_event(py, raw.kind)?;
     let data = data_of(&raw);
-    let byte = |at: usize| Value::Number(data[at].into());
-    let unsigned =
-        |at: usize| u32::from_ne_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
-    let word = |at: usize| Value::Number(unsigned(at).into());
-    let signed = |at: usize| Value::Number(unsigned(at).cast_signed().into());
+    let byte = |offset: usize| Value::Number(data[offset].into());
+    let unsigned = |offset: usize| {
+        u32::from_ne_bytes([data[offset], data[offset + 1], data[offset + 2], data[offset + 3]])
+    };
+    let word = |offset: usize| Value::Number(unsigned(offset).into());
+    let signed = |offset: usize| Value::Number(unsigned(offset).cast_signed().into());
     {
         let mut event = object.borrow_mut();
         fill(&mut event, &raw, data);
@@ -379,14 +381,14 @@ pub(crate) fn from_sequencer<'py>(
     Ok(object)
 }
 
-/// The Python object of a received event as its MIDI bytes.
+/// A received event as a `MidiBytesEvent`.
 pub(crate) fn midi_bytes_from_sequencer<'py>(
     py: Python<'py>,
     received: &consort_seq::Event,
     bytes: &[u8],
 ) -> PyResult<Bound<'py, Event>> {
     let raw = received.to_raw();
-    let object = registry::get(py)?.new_midi_bytes(py)?;
+    let object = classes::get(py)?.new_midi_bytes(py)?;
     {
         let mut event = object.borrow_mut();
         fill(&mut event, &raw, data_of(&raw));

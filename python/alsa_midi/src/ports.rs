@@ -1,48 +1,26 @@
-//! Own ports: what keeps one alive.
+//! The methods of a port's handle.
 
-use std::sync::{Mutex, OnceLock};
-
-use consort_seq::{PortCaps, PortInfo, PortOptions, PortType};
+use consort_seq::{ErrorKind, PortCaps, PortInfo, PortOptions, PortType};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::client::Client;
-use crate::errors::IntoPyResult;
+use crate::errors::OrRaise;
+use crate::handles::PortHandle;
 use crate::integers::integer;
-
-/// Owns a port of a client: the port is deleted when this object goes, or by `_close`.
-#[pyclass(module = "alsa_midi._core", subclass, frozen)]
-pub(crate) struct PortHandle {
-    port: Mutex<Option<consort_seq::Port>>,
-    /// Stays after the port has been closed.
-    address: OnceLock<(u8, u8)>,
-}
-
-impl PortHandle {
-    /// The port's address, once it has one.
-    pub(crate) fn address(&self) -> Option<(u8, u8)> {
-        self.address.get().copied()
-    }
-
-    fn own(&self, port: consort_seq::Port) -> (u8, u8) {
-        let address = *self.address.get_or_init(|| (port.client_id(), port.port_id()));
-        *self.port.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(port);
-        address
-    }
-}
 
 #[pymethods]
 impl PortHandle {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
     fn __new__(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { port: Mutex::default(), address: OnceLock::new() }
+        Self::default()
     }
 
-    /// Creates a port and owns it.
+    /// Creates a port and takes ownership of it; returns its address.
     #[pyo3(signature = (client, name, caps, r#type, port_id, midi_channels, midi_voices,
         synth_voices, timestamping, timestamp_real, timestamp_queue))]
-    #[allow(clippy::too_many_arguments)] // those of `create_port`, its only caller
+    #[allow(clippy::too_many_arguments)] // the arguments of `create_port`, the only caller
     fn _create(
         &self,
         py: Python<'_>,
@@ -74,11 +52,11 @@ impl PortHandle {
             timestamp_queue_id: integer(timestamp_queue, "timestamp_queue", 0, 255)? as u8,
             ..PortInfo::default()
         };
-        let port = client.sequencer(py)?.create_port(PortOptions::from(info)).py(py)?;
+        let port = client.sequencer(py)?.create_port(PortOptions::from(info)).or_raise(py)?;
         Ok(self.own(port))
     }
 
-    /// Owns a port that exists already.
+    /// Takes ownership of a port that already exists; returns its address.
     fn _adopt(
         &self,
         py: Python<'_>,
@@ -86,17 +64,16 @@ impl PortHandle {
         port: &Bound<'_, PyAny>,
     ) -> PyResult<(u8, u8)> {
         let port = integer(port, "port_id", 0, 255)? as u8;
-        let port = client.sequencer(py)?.adopt_port(port).py(py)?;
+        let port = client.sequencer(py)?.adopt_port(port).or_raise(py)?;
         Ok(self.own(port))
     }
 
     /// Deletes the port. Closing twice does nothing.
     fn _close(&self, py: Python<'_>) -> PyResult<()> {
-        let port = self.port.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        match port.map(|port| port.close()) {
-            // The client has been closed, and its ports have gone with it.
-            Some(Err(error)) if error.kind() == consort_seq::ErrorKind::Closed => Ok(()),
-            Some(result) => result.py(py),
+        match self.release().map(|port| port.close()) {
+            // The client has been closed, and its ports with it.
+            Some(Err(error)) if error.kind() == ErrorKind::Closed => Ok(()),
+            Some(result) => result.or_raise(py),
             None => Ok(()),
         }
     }
