@@ -1,6 +1,7 @@
 """The ALSA sequencer for Python: clients, ports, queues and events.
 
-A drop-in for python-alsa-midi on the library ``consort-seq``, which talks to the kernel itself.
+A drop-in replacement for python-alsa-midi, based on the library ``consort-seq``, which calls the
+kernel directly.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from alsa_midi.client import (
     SystemInfo,
 )
 from alsa_midi.event import (
-    _CLASSES,
+    _EVENT_CLASSES,
     ActiveSensingEvent,
     BounceEvent,
     ChannelPressureEvent,
@@ -191,13 +192,13 @@ _core.setup(
     port_caps=PortCaps,
     port_type=PortType,
     port_info=PortInfo,
-    events=list(_CLASSES.items()),
+    events=list(_EVENT_CLASSES.items()),
     midi_bytes_event=MidiBytesEvent,
 )
 
 
 def __getattr__(name: str) -> Any:
-    # Raw libasound is loaded only for those who ask for it.
+    # libasound is loaded when a program first uses it.
     if name in ("alsa", "ffi"):
         from alsa_midi import _libasound
 

@@ -1,8 +1,8 @@
 """The client for asyncio.
 
-The client's descriptor is watched by the running loop's own reader and writer. Whoever waits
-stands in a queue, and is served in order. The reader stays in place between two waits, so that
-an exchange of events costs no calls to the selector; it goes when an event finds nobody waiting.
+The running loop watches the client's file descriptor. Tasks that wait are served in order. The
+loop's reader is not removed when a wait ends, so that an exchange of events costs no calls to the
+selector. It is removed when an event arrives and no task is waiting.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from alsa_midi import _core
-from alsa_midi.client import SequencerClientBase
+from alsa_midi._base import SequencerClientBase
 from alsa_midi.exceptions import StateError
 
 if TYPE_CHECKING:
@@ -23,34 +23,40 @@ if TYPE_CHECKING:
     from alsa_midi.port import Port
     from alsa_midi.queue import Queue
 
-#: How long to stay away from a sequencer that says it has room and yet takes nothing.
+#: Seconds to pause while a client is writable but lacks the room for its next event.
 _BACK_OFF = 0.001
 
-_Step = Callable[[], int | None]
+#: One attempt to output, which returns ``None`` if there is not enough room.
+_Attempt = Callable[[], int | None]
 
 
 def _expire(future: asyncio.Future[Any]) -> None:
+    """Ends a wait whose timeout has passed."""
     if not future.done():
         future.set_result(None)
 
 
-def _readable(reference: weakref.ref[AsyncSequencerClient]) -> None:
+# A loop holds only weak references to clients. Otherwise it would keep a client open that the
+# program no longer uses.
+
+
+def _on_readable(reference: weakref.ref[AsyncSequencerClient]) -> None:
     client = reference()
     if client is not None:
         client._serve_input()
 
 
-def _writable(reference: weakref.ref[AsyncSequencerClient]) -> None:
+def _on_writable(reference: weakref.ref[AsyncSequencerClient]) -> None:
     client = reference()
     if client is not None:
         client._serve_output()
 
 
 class AsyncSequencerClient(SequencerClientBase):
-    """A client of the sequencer for asyncio: what waits is a coroutine.
+    """A client of the sequencer for asyncio. Methods that may wait are coroutines.
 
-    Any number of tasks may read and write at once; they are served in order, and every event goes
-    to one of them. A client is used with one loop at a time.
+    Any number of tasks may read and write at once. They are served in order, and each event goes to
+    one of them. A client can be used with one loop at a time.
     """
 
     _may_block = False
@@ -59,9 +65,9 @@ class AsyncSequencerClient(SequencerClientBase):
         super().__init__(*args, **kwargs)
         self._fd = self._descriptor()
         self._readers: deque[asyncio.Future[Event | None]] = deque()
-        self._writers: deque[tuple[asyncio.Future[int | None], _Step]] = deque()
-        #: Events that a cancelled task had been given.
-        self._given_back: deque[Event] = deque()
+        self._writers: deque[tuple[asyncio.Future[int | None], _Attempt]] = deque()
+        #: Events that had been assigned to tasks which were then cancelled.
+        self._returned: deque[Event] = deque()
         self._read_loop: asyncio.AbstractEventLoop | None = None
         self._write_loop: asyncio.AbstractEventLoop | None = None
 
@@ -75,7 +81,7 @@ class AsyncSequencerClient(SequencerClientBase):
     def _watch_input(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._read_loop is not loop:
             self._unwatch_input()
-            loop.add_reader(self._fd, _readable, weakref.ref(self))
+            loop.add_reader(self._fd, _on_readable, weakref.ref(self))
             self._read_loop = loop
 
     def _unwatch_input(self) -> None:
@@ -86,7 +92,7 @@ class AsyncSequencerClient(SequencerClientBase):
     def _watch_output(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._write_loop is not loop:
             self._unwatch_output()
-            loop.add_writer(self._fd, _writable, weakref.ref(self))
+            loop.add_writer(self._fd, _on_writable, weakref.ref(self))
             self._write_loop = loop
 
     def _unwatch_output(self) -> None:
@@ -97,27 +103,28 @@ class AsyncSequencerClient(SequencerClientBase):
     # closing
 
     def close(self) -> None:
-        """End the client; whoever waits gets a ``StateError``. Closing twice does nothing."""
-        self._given_back.clear()
+        """Close the client. Tasks that wait get a ``StateError``. Closing twice does nothing."""
+        self._returned.clear()
         loops = {loop for loop in (self._read_loop, self._write_loop) if loop is not None}
         for loop in loops:
             if loop.is_closed():
                 continue
             try:
-                here = asyncio.get_running_loop() is loop
+                is_this_thread = asyncio.get_running_loop() is loop
             except RuntimeError:
-                here = not loop.is_running()
-            if not here:
-                # Another thread's loop: its tasks are told there, after the client has gone.
-                loop.call_soon_threadsafe(self._tell_closed)
+                is_this_thread = not loop.is_running()
+            if not is_this_thread:
+                # The loop of another thread must end the waits of its tasks itself.
+                loop.call_soon_threadsafe(self._end_waits)
                 super().close()
                 return
         self._unwatch_input()
         self._unwatch_output()
         super().close()
-        self._tell_closed()
+        self._end_waits()
 
-    def _tell_closed(self) -> None:
+    def _end_waits(self) -> None:
+        """Raises a ``StateError`` in all tasks that wait."""
         self._unwatch_input()
         self._unwatch_output()
         futures: list[asyncio.Future[Any]] = [*self._readers]
@@ -129,31 +136,32 @@ class AsyncSequencerClient(SequencerClientBase):
                 future.set_exception(StateError("Already closed: the client"))
 
     async def aclose(self) -> None:
-        """End the client, as ``close`` does."""
+        """Close the client, as ``close`` does."""
         self.close()
 
     # input
 
     def drop_input(self) -> None:
-        """Forget all input, here and in the sequencer."""
-        self._given_back.clear()
+        """Discard all input, in the input buffer and in the sequencer."""
+        self._returned.clear()
         super().drop_input()
 
     def drop_input_buffer(self) -> None:
-        """Forget what has been read into the input buffer."""
-        self._given_back.clear()
+        """Discard the contents of the input buffer."""
+        self._returned.clear()
         super().drop_input_buffer()
 
     async def event_input(  # type: ignore[override]
         self, prefer_bytes: bool = False, timeout: float | None = None
     ) -> Event | None:
-        """Wait for the next event; ``None`` when ``timeout`` (in seconds) is over.
+        """Wait for the next event and return it, or return ``None`` after ``timeout`` seconds.
 
-        With ``prefer_bytes`` events that MIDI has come as ``MidiBytesEvent``.
+        With ``prefer_bytes``, an event that has a form in MIDI bytes is returned as a
+        ``MidiBytesEvent``.
         """
         if not self._readers:
-            if self._given_back:
-                return self._shape(self._given_back.popleft(), prefer_bytes)
+            if self._returned:
+                return self._convert(self._returned.popleft(), prefer_bytes)
             event = self._try_event_input(prefer_bytes)
             if event is not None:
                 return event
@@ -161,9 +169,10 @@ class AsyncSequencerClient(SequencerClientBase):
             if self._closed:
                 raise StateError("Already closed: the client")
             return None
-        return self._shape(await self._wait_for_event(timeout), prefer_bytes)
+        return self._convert(await self._wait_for_event(timeout), prefer_bytes)
 
-    def _shape(self, event: Event | None, prefer_bytes: bool) -> Event | None:
+    def _convert(self, event: Event | None, prefer_bytes: bool) -> Event | None:
+        """The event as the caller of ``event_input`` wants it."""
         if event is not None and prefer_bytes:
             return self._as_bytes(event)
         return event
@@ -177,11 +186,11 @@ class AsyncSequencerClient(SequencerClientBase):
             self._watch_input(loop)
             return await future
         except asyncio.CancelledError:
-            # Given an event and cancelled in the same turn: the event goes to the next.
+            # If the task got an event in the same pass of the loop, the next task gets the event.
             if future.done() and not future.cancelled() and future.exception() is None:
                 event = future.result()
                 if event is not None:
-                    self._give_back(event)
+                    self._return_event(event)
             raise
         finally:
             if timer is not None:
@@ -189,17 +198,16 @@ class AsyncSequencerClient(SequencerClientBase):
             if future in self._readers:
                 self._readers.remove(future)
 
-    def _give_back(self, event: Event) -> None:
-        self._given_back.appendleft(event)
-        self._serve_given_back()
-
-    def _serve_given_back(self) -> None:
-        while self._given_back and self._readers:
+    def _return_event(self, event: Event) -> None:
+        """Passes an event of a cancelled task to the first task that waits, or keeps it."""
+        self._returned.appendleft(event)
+        while self._returned and self._readers:
             future = self._readers.popleft()
             if not future.done():
-                future.set_result(self._given_back.popleft())
+                future.set_result(self._returned.popleft())
 
     def _serve_input(self) -> None:
+        """Passes events that have arrived to the tasks that wait."""
         readers = self._readers
         if not readers:
             self._unwatch_input()
@@ -229,9 +237,9 @@ class AsyncSequencerClient(SequencerClientBase):
         port: Port | int | None = None,
         dest: AddressType | None = None,
     ) -> int:
-        """Put an event into the output buffer, which is written first if it is full.
+        """Put an event into the output buffer. If the buffer is full, it is written first.
 
-        Returns the bytes that the buffer holds then.
+        Returns the number of bytes in the buffer.
         """
         started = self._start_output(event, queue, port, dest, False, bool(self._writers))
         return await self._finish_output(started)
@@ -243,32 +251,35 @@ class AsyncSequencerClient(SequencerClientBase):
         port: Port | int | None = None,
         dest: AddressType | None = None,
     ) -> int:
-        """Write an event to the sequencer at once, past the output buffer.
+        """Write an event directly to the sequencer, bypassing the output buffer.
 
-        Returns the bytes written.
+        Returns the number of bytes written.
         """
         started = self._start_output(event, queue, port, dest, True, bool(self._writers))
         return await self._finish_output(started)
 
     async def drain_output(self) -> int:  # type: ignore[override]
-        """Write what is in the output buffer; returns the bytes that remain: 0."""
+        """Write the output buffer. Returns the number of bytes that remain, which is 0."""
         if not self._writers and self._try_drain_output() == 0:
             return 0
-        return await self._wait_for_room(self._drain_step)
+        return await self._wait_for_room(self._try_drain)
 
-    def _drain_step(self) -> int | None:
+    def _try_drain(self) -> int | None:
+        """One attempt to write the output buffer."""
         return 0 if self._try_drain_output() == 0 else None
 
-    async def _finish_output(self, started: int | _core.Outgoing) -> int:
+    async def _finish_output(self, started: int | _core.PendingOutput) -> int:
+        """Waits for the end of an output that ``_start_output`` has started."""
         if isinstance(started, int):
             return started
-        outgoing = started
-        return await self._wait_for_room(lambda: self._continue_output(outgoing))
+        pending = started
+        return await self._wait_for_room(lambda: self._continue_output(pending))
 
-    async def _wait_for_room(self, step: _Step) -> int:
+    async def _wait_for_room(self, attempt: _Attempt) -> int:
+        """Waits until an attempt to output succeeds, behind the tasks that already wait."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int | None] = loop.create_future()
-        waiter = (future, step)
+        waiter = (future, attempt)
         self._writers.append(waiter)
         try:
             self._watch_output(loop)
@@ -278,15 +289,16 @@ class AsyncSequencerClient(SequencerClientBase):
                 self._writers.remove(waiter)
 
     def _serve_output(self) -> None:
+        """Repeats the attempts of the tasks that wait, in order, until there is no room."""
         writers = self._writers
-        served = False
+        made_progress = False
         while writers:
-            future, step = writers[0]
+            future, attempt = writers[0]
             if future.done():
                 writers.popleft()
                 continue
             try:
-                result = step()
+                result = attempt()
             except Exception as error:
                 writers.popleft()
                 future.set_exception(error)
@@ -295,17 +307,18 @@ class AsyncSequencerClient(SequencerClientBase):
                 break
             writers.popleft()
             future.set_result(result)
-            served = True
+            made_progress = True
         loop = self._write_loop
         if not writers:
             self._unwatch_output()
-        elif not served and loop is not None:
-            # There is room, and yet nothing fits: look again in a moment.
+        elif not made_progress and loop is not None:
+            # The client is writable, but has not enough room for the next event. Watching it now
+            # would call this method without end.
             self._unwatch_output()
-            loop.call_later(_BACK_OFF, _look_again, weakref.ref(self), loop)
+            loop.call_later(_BACK_OFF, _watch_output_again, weakref.ref(self), loop)
 
 
-def _look_again(
+def _watch_output_again(
     reference: weakref.ref[AsyncSequencerClient], loop: asyncio.AbstractEventLoop
 ) -> None:
     client = reference()

@@ -1,9 +1,9 @@
-"""Raw libasound, for those who want it: ``alsa_midi.alsa`` and ``alsa_midi.ffi``.
+"""Raw libasound for programs that use it: ``alsa_midi.alsa`` and ``alsa_midi.ffi``.
 
-Nothing else in this package uses libasound. It is loaded when one of the two is first asked for,
-through cffi at the level of the binary interface, so that neither headers nor a compiler are
-needed. The declarations are put together below: most of libasound's sequencer and timer
-functions are readers and writers of opaque structures and follow one pattern.
+Nothing else in this package uses libasound. It is loaded when a program first uses one of the two
+names. cffi loads it through the binary interface, so neither headers nor a compiler are needed.
+Most of libasound's sequencer and timer functions read or write a field of an opaque structure, so
+their declarations are generated from the tables below.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from alsa_midi.event import EventType
 
 _LIBRARY = "libasound.so.2"
 
-#: Opaque structures: function prefix and C type, with their fields. A field is its name, its C
-#: type, and which accessors it has: r(ead), w(rite).
+#: Opaque structures: the name in function names and types, and the fields. A field consists of its
+#: name, its C type, and its accessors: r(ead), w(rite).
 _STRUCTURES: list[tuple[str, str]] = [
     (
         "seq_system_info",
@@ -169,7 +169,7 @@ typedef struct snd_seq_event {
 } snd_seq_event_t;
 """
 
-#: Functions that follow no pattern.
+#: Functions that are not accessors of fields.
 _FUNCTIONS = """
 const char *snd_asoundlib_version(void);
 const char *snd_strerror(int errnum);
@@ -313,7 +313,7 @@ int snd_timer_continue(snd_timer_t *handle);
 ssize_t snd_timer_read(snd_timer_t *handle, void *buffer, size_t size);
 """
 
-#: Enumerations by their C type: prefix of the names, and the names in order (or with numbers).
+#: Enumerations: the C type, the prefix of the names, and the names in order or with numbers.
 _ENUMERATIONS: list[tuple[str, str, str]] = [
     (
         "snd_config_type_t",
@@ -345,6 +345,7 @@ _ENUMERATIONS: list[tuple[str, str, str]] = [
     ),
 ]
 
+#: Constants by the prefix of their names.
 _NUMBERS: dict[str, str] = {
     "SND_SEQ_EVFLG_": "NOTE_ONEARG=0 NOTE_TWOARG=1 QUEUE_NOARG=0 QUEUE_TICK=1 QUEUE_TIME=2 "
     "QUEUE_VALUE=3",
@@ -368,6 +369,7 @@ _NUMBERS: dict[str, str] = {
 
 
 def _enumerations() -> str:
+    """The C declarations of enumerations and constants."""
     text = ""
     for kind, prefix, names in _ENUMERATIONS:
         body = ", ".join(prefix + name for name in names.split())
@@ -377,35 +379,37 @@ def _enumerations() -> str:
     return text + f"enum {{ {', '.join(numbers)} }};\n"
 
 
-def _structures() -> str:
+def _structures() -> tuple[str, str]:
+    """The C declarations of the opaque structures, and of their functions."""
     types, functions = "", ""
     for name, fields in _STRUCTURES:
         kind = f"snd_{name}_t"
         types += f"typedef struct _snd_{name} {kind};\n"
         functions += (
-            f"size_t snd_{name}_sizeof(void); int snd_{name}_malloc({kind} **made);\n"
-            f"void snd_{name}_free({kind} *it);\n"
-            f"void snd_{name}_copy({kind} *to, const {kind} *it);\n"
+            f"size_t snd_{name}_sizeof(void); int snd_{name}_malloc({kind} **object);\n"
+            f"void snd_{name}_free({kind} *object);\n"
+            f"void snd_{name}_copy({kind} *target, const {kind} *source);\n"
         )
         for field, c_type, access in re.findall(r"(\w+):(.+?):(rw?|w)(?: |$)", fields):
             if "r" in access:
-                functions += f"{c_type} snd_{name}_get_{field}(const {kind} *it);\n"
+                functions += f"{c_type} snd_{name}_get_{field}(const {kind} *object);\n"
             if "w" in access:
                 result = "int" if name in ("timer_params", "timer_ginfo") else "void"
-                functions += f"{result} snd_{name}_set_{field}({kind} *it, {c_type} value);\n"
-    return types + "/*functions*/" + functions
+                functions += f"{result} snd_{name}_set_{field}({kind} *object, {c_type} value);\n"
+    return types, functions
 
 
 def _load() -> tuple[Any, Any]:
+    """Loads the library; returns it and the cffi object that creates C values."""
     try:
         from cffi import FFI
     except ImportError as error:
         raise ImportError(
             "alsa_midi.alsa and alsa_midi.ffi need the package cffi: "
-            "`pip install consort-alsa-midi[libasound]` (nothing else here needs it)"
+            "`pip install consort-alsa-midi[libasound]` installs it"
         ) from error
     builder = FFI()
-    types, _, functions = _structures().partition("/*functions*/")
+    types, functions = _structures()
     builder.cdef(_TYPES)
     builder.cdef(_PACKED, packed=True)
     builder.cdef(_enumerations() + types + functions + _FUNCTIONS)
@@ -413,7 +417,7 @@ def _load() -> tuple[Any, Any]:
         library = builder.dlopen(_LIBRARY)
     except OSError as error:
         raise ImportError(
-            f"alsa_midi.alsa and alsa_midi.ffi need {_LIBRARY} (Debian: the package libasound2): "
+            f"alsa_midi.alsa and alsa_midi.ffi need {_LIBRARY} (in Debian's package libasound2): "
             f"{error}"
         ) from error
     return library, builder

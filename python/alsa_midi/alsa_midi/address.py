@@ -1,4 +1,4 @@
-"""Addresses of ports: a client's number and a port's number."""
+"""Addresses of ports: the number of a client and the number of a port."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 from alsa_midi import _core
 
 if TYPE_CHECKING:
-    from alsa_midi.client import SequencerClientBase
+    from alsa_midi._base import SequencerClientBase
     from alsa_midi.port import Port, PortInfo
 
 __all__ = ["Address", "AddressType", "ALL_SUBSCRIBERS", "SYSTEM_TIMER", "SYSTEM_ANNOUNCE"]
 
 
 class _Pair(NamedTuple):
+    """The fields of an address, without its constructor."""
+
     client_id: int
     port_id: int
 
@@ -21,8 +23,9 @@ class _Pair(NamedTuple):
 class Address(_Pair):
     """The address of a port, a tuple of two numbers.
 
-    Made of two numbers, of one (port 0), of a tuple of two, of a ``Port``, a ``PortInfo`` or a
-    client (with the port's number as second argument), or of a text such as ``"128:0"``.
+    It is created from two numbers, one number (with port 0), a tuple of two numbers, a ``Port``, a
+    ``PortInfo``, a client (with the port's number as the second argument), or a text such as
+    ``"128:0"``.
     """
 
     __slots__ = ()
@@ -45,7 +48,7 @@ AddressType = Union["Address", "Port", "PortInfo", tuple[int, int]]
 
 #: All ports that are subscribed to the sending port.
 ALL_SUBSCRIBERS = Address(254, 0)
-#: Where queue control events go.
+#: The port that receives control events of queues.
 SYSTEM_TIMER = Address(0, 0)
-#: Where notices about clients and ports come from.
+#: The port that announces changes of clients and ports.
 SYSTEM_ANNOUNCE = Address(0, 1)

@@ -1,7 +1,7 @@
-"""Events: what travels between the ports of the sequencer.
+"""Events, which the sequencer delivers from port to port.
 
-The classes with attributes of their own are compiled (``alsa_midi._core``); those below differ
-in their type only.
+The classes that have attributes of their own are compiled, in ``alsa_midi._core``. The classes in
+this module differ only in their event type.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ __all__ = [
 
 
 class EventType(IntEnum):
-    """What an event is. Numbers that have no name here become ``UNKNOWN_n``."""
+    """The type of an event. Numbers without a name become members ``UNKNOWN_n``."""
 
     SYSTEM = 0
     RESULT = 1
@@ -149,7 +149,7 @@ class EventType(IntEnum):
     @classmethod
     def _missing_(cls, value: object) -> EventType:
         if not isinstance(value, (int, str, float)):
-            raise TypeError(f"{value!r} is no event type; expected a number")
+            raise TypeError(f"{value!r} is not an event type; expected a number")
         number = int(value)
         if number in cls._value2member_map_:
             return cls(number)
@@ -159,7 +159,7 @@ class EventType(IntEnum):
         return member
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[EventType], tuple[int]]:
-        # By number: some versions of Python pickle by name, which unknown ones are not found by.
+        # Some versions of Python pickle members by name, but unknown types have no stored name.
         return (EventType, (int(self),))
 
 
@@ -182,10 +182,12 @@ class EventFlags(IntFlag):
 
 
 def _init_subclass(cls: Any, /, **kwargs: Any) -> None:
+    """``Event.__init_subclass__``: turns a type that a subclass sets into a ``TypeField``."""
     super(Event, cls).__init_subclass__(**kwargs)
     kind = cls.__dict__.get("type")
     if isinstance(kind, int):
-        cls.type = TypeField(kind)  # a program's own type: it is sent, and events may change it
+        # Events of the class are sent with this type, and each event can still change it.
+        cls.type = TypeField(kind)
 
 
 _event: Any = Event
@@ -194,15 +196,15 @@ _event.type = TypeField(None)
 
 
 class MidiBytesEvent(MidiBytesEventBase):
-    """Any event as the bytes of MIDI.
+    """Any event as MIDI bytes.
 
-    On output one or more messages, or a part of one: the client keeps what is unfinished until
-    the rest comes. On input one event.
+    On output, the bytes may contain several messages, or a part of a message: the client keeps an
+    incomplete message until the rest follows. On input, they contain one event.
     """
 
 
 class SystemEvent(ResultEventBase):
-    """System status."""
+    """The status of the system."""
 
     type: Any = TypeField(EventType.SYSTEM)
 
@@ -214,61 +216,61 @@ class ResultEvent(ResultEventBase):
 
 
 class NoteEvent(_core.NoteWithDurationBase):
-    """A note with its duration; goes through a queue only."""
+    """A note with a duration. It must be sent through a queue."""
 
     type: Any = TypeField(EventType.NOTE)
 
 
 class NoteOnEvent(NoteEventBase):
-    """A key goes down."""
+    """A note on."""
 
     type: Any = TypeField(EventType.NOTEON)
 
 
 class NoteOffEvent(NoteEventBase):
-    """A key goes up."""
+    """A note off."""
 
     type: Any = TypeField(EventType.NOTEOFF)
 
 
 class KeyPressureEvent(NoteEventBase):
-    """Pressure on one key."""
+    """The pressure on one key (polyphonic aftertouch)."""
 
     type: Any = TypeField(EventType.KEYPRESS)
 
 
 class ControlChangeEvent(ControlChangeEventBase):
-    """A controller of seven bits."""
+    """A controller with a value of 7 bits."""
 
     type: Any = TypeField(EventType.CONTROLLER)
 
 
 class ProgramChangeEvent(ParamChangeEventBase):
-    """Another program."""
+    """A program change."""
 
     type: Any = TypeField(EventType.PGMCHANGE)
 
 
 class ChannelPressureEvent(ParamChangeEventBase):
-    """Pressure on a whole channel."""
+    """The pressure on all keys of a channel (channel aftertouch)."""
 
     type: Any = TypeField(EventType.CHANPRESS)
 
 
 class PitchBendEvent(ParamChangeEventBase):
-    """The pitch wheel: -8192 to 8191."""
+    """The position of the pitch wheel, from -8192 to 8191."""
 
     type: Any = TypeField(EventType.PITCHBEND)
 
 
 class Control14BitChangeEvent(ControlChangeEventBase):
-    """A controller of fourteen bits."""
+    """A controller with a value of 14 bits."""
 
     type: Any = TypeField(EventType.CONTROL14)
 
 
 class NonRegisteredParameterChangeEvent(ControlChangeEventBase):
-    """A parameter of the maker's own (NRPN)."""
+    """A non-registered parameter (NRPN)."""
 
     type: Any = TypeField(EventType.NONREGPARAM)
 
@@ -280,43 +282,43 @@ class RegisteredParameterChangeEvent(ControlChangeEventBase):
 
 
 class SongPositionPointerEvent(ParamChangeEventBase):
-    """Where in the song: in sixteenth notes."""
+    """The position in the song, in sixteenth notes."""
 
     type: Any = TypeField(EventType.SONGPOS)
 
 
 class SongSelectEvent(ParamChangeEventBase):
-    """Which song."""
+    """The selection of a song."""
 
     type: Any = TypeField(EventType.SONGSEL)
 
 
 class TimeSignatureEvent(ParamChangeEventBase):
-    """Time signature of a MIDI file."""
+    """The time signature of a MIDI file."""
 
     type: Any = TypeField(EventType.TIMESIGN)
 
 
 class KeySignatureEvent(ParamChangeEventBase):
-    """Key signature of a MIDI file."""
+    """The key signature of a MIDI file."""
 
     type: Any = TypeField(EventType.KEYSIGN)
 
 
 class StartEvent(QueueControlEventBase):
-    """MIDI start; to the system timer: start the queue."""
+    """MIDI start. Sent to the system timer, it starts a queue."""
 
     type: Any = TypeField(EventType.START)
 
 
 class ContinueEvent(QueueControlEventBase):
-    """MIDI continue; to the system timer: go on with the queue."""
+    """MIDI continue. Sent to the system timer, it continues a queue."""
 
     type: Any = TypeField(EventType.CONTINUE)
 
 
 class StopEvent(QueueControlEventBase):
-    """MIDI stop; to the system timer: stop the queue."""
+    """MIDI stop. Sent to the system timer, it stops a queue."""
 
     type: Any = TypeField(EventType.STOP)
 
@@ -345,7 +347,7 @@ class SetQueueTempoEvent(_core.SetTempoBase):
 
 
 class ClockEvent(QueueControlEventBase):
-    """MIDI clock, 24 a quarter note."""
+    """MIDI clock, 24 times per quarter note."""
 
     type: Any = TypeField(EventType.CLOCK)
 
@@ -357,7 +359,7 @@ class TickEvent(QueueControlEventBase):
 
 
 class QueueSkewEvent(_core.SkewBase):
-    """Skews a queue's tempo."""
+    """Changes the skew of a queue's tempo."""
 
     type: Any = TypeField(EventType.QUEUE_SKEW)
 
@@ -369,25 +371,25 @@ class SyncPositionChangedEvent(_core.SetPositionTickBase):
 
 
 class TuneRequestEvent(Event):
-    """Asks synthesizers to tune their oscillators."""
+    """Requests that synthesizers tune their oscillators."""
 
     type: Any = TypeField(EventType.TUNE_REQUEST)
 
 
 class ResetEvent(Event):
-    """Everything to its initial state."""
+    """Resets all devices to their initial state."""
 
     type: Any = TypeField(EventType.RESET)
 
 
 class ActiveSensingEvent(Event):
-    """The connection is alive."""
+    """Active sensing: shows that the connection still exists."""
 
     type: Any = TypeField(EventType.SENSING)
 
 
 class EchoEvent(Event):
-    """Any twelve bytes, to wake a client at a time of a queue."""
+    """An event with any twelve bytes, which a client sends to itself through a queue as a timer."""
 
     type: Any = TypeField(EventType.ECHO)
 
@@ -399,13 +401,13 @@ class OSSEvent(Event):
 
 
 class ClientStartEvent(AddressEventBase):
-    """A client has come."""
+    """A client has started."""
 
     type: Any = TypeField(EventType.CLIENT_START)
 
 
 class ClientExitEvent(AddressEventBase):
-    """A client has gone."""
+    """A client has exited."""
 
     type: Any = TypeField(EventType.CLIENT_EXIT)
 
@@ -417,13 +419,13 @@ class ClientChangeEvent(AddressEventBase):
 
 
 class PortStartEvent(AddressEventBase):
-    """A port has come."""
+    """A port has been created."""
 
     type: Any = TypeField(EventType.PORT_START)
 
 
 class PortExitEvent(AddressEventBase):
-    """A port has gone."""
+    """A port has been deleted."""
 
     type: Any = TypeField(EventType.PORT_EXIT)
 
@@ -459,36 +461,36 @@ class BounceEvent(ExternalDataEventBase):
 
 
 class UserVar0Event(ExternalDataEventBase):
-    """An event of the program's own, number 0, with any data."""
+    """A user-defined event with data of any length, number 0."""
 
     type: Any = TypeField(EventType.USR_VAR0)
 
 
 class UserVar1Event(ExternalDataEventBase):
-    """An event of the program's own, number 1, with any data."""
+    """A user-defined event with data of any length, number 1."""
 
     type: Any = TypeField(EventType.USR_VAR1)
 
 
 class UserVar2Event(ExternalDataEventBase):
-    """An event of the program's own, number 2, with any data."""
+    """A user-defined event with data of any length, number 2."""
 
     type: Any = TypeField(EventType.USR_VAR2)
 
 
 class UserVar3Event(ExternalDataEventBase):
-    """An event of the program's own, number 3, with any data."""
+    """A user-defined event with data of any length, number 3."""
 
     type: Any = TypeField(EventType.USR_VAR3)
 
 
 class UserVar4Event(ExternalDataEventBase):
-    """An event of the program's own, number 4, with any data."""
+    """A user-defined event with data of any length, number 4."""
 
     type: Any = TypeField(EventType.USR_VAR4)
 
 
-#: The types that have a form in MIDI bytes.
+#: The event types that have a form in MIDI bytes.
 MIDI_BYTES_EVENTS: list[EventType] = [
     EventType.NOTEOFF,
     EventType.NOTEON,
@@ -513,7 +515,8 @@ MIDI_BYTES_EVENTS: list[EventType] = [
     EventType.REGPARAM,
 ]
 
-_CLASSES: dict[EventType, type[Event]] = {
+#: The class of each event type.
+_EVENT_CLASSES: dict[EventType, type[Event]] = {
     EventType.SYSTEM: SystemEvent,
     EventType.RESULT: ResultEvent,
     EventType.NOTE: NoteEvent,

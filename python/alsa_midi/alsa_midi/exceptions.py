@@ -1,4 +1,4 @@
-"""What can go wrong."""
+"""The exceptions of this package."""
 
 __all__ = ["Error", "StateError", "ALSAError"]
 
@@ -12,10 +12,10 @@ class StateError(Error):
 
 
 class ALSAError(Error):
-    """The sequencer refused a request.
+    """The sequencer rejected a request.
 
-    ``message`` says which request, why, and what to do; ``errnum`` is the negative error number
-    of the system, such as ``-errno.ENOENT``.
+    ``message`` contains the request, the reason and a remedy. ``errnum`` is the negative error
+    number of the system, such as ``-errno.ENOENT``.
     """
 
     message: str

@@ -1,8 +1,7 @@
-"""MIDO on the ALSA sequencer: ``MIDO_BACKEND=alsa_midi.mido_backend``.
+"""A MIDO back-end for the ALSA sequencer: ``MIDO_BACKEND=alsa_midi.mido_backend``.
 
-All ports of a process belong to one client, which lives as long as one of them is open; one
-thread reads for all inputs. Ports of others, and of the own client where they are virtual, are
-named ``client:port c:p``.
+All ports of a process belong to one client, which is open while one of the ports is open. One
+thread reads the input of all ports. The names of ports have the form ``client:port c:p``.
 """
 
 from __future__ import annotations
@@ -39,6 +38,7 @@ __all__ = ["Input", "Output", "PortCommon", "get_devices"]
 
 logger = logging.getLogger(__name__)
 
+#: A function that receives each message.
 _Callback = Callable[[Message], Any]
 
 
@@ -48,7 +48,7 @@ def _client_name() -> str:
 
 
 class _Hub:
-    """The client that the open ports share, and the thread that reads for the inputs."""
+    """The client that all open ports share, and the thread that reads their input."""
 
     _lock = threading.RLock()
     _current: _Hub | None = None
@@ -61,7 +61,7 @@ class _Hub:
 
     @classmethod
     def acquire(cls) -> _Hub:
-        """The hub, opened by its first user."""
+        """The hub; the first user opens it."""
         with cls._lock:
             if cls._current is None:
                 cls._current = _Hub()
@@ -69,18 +69,19 @@ class _Hub:
             return cls._current
 
     def release(self) -> None:
-        """Closes the hub with its last user."""
+        """Ends one use of the hub; the last user closes it."""
         with self._lock:
             self.users -= 1
             if self.users > 0:
                 return
             if _Hub._current is self:
                 _Hub._current = None
-        # The thread ends by itself; it may be this one, in a callback.
+        # This ends the reading thread, which cannot be joined here: a callback in that thread may
+        # be the caller.
         self.client.close()
 
-    def read(self) -> None:
-        """Starts the thread, if it does not run yet."""
+    def start_reading(self) -> None:
+        """Starts the reading thread, unless it is running."""
         with self._lock:
             if self.thread is None:
                 self.thread = threading.Thread(
@@ -90,16 +91,16 @@ class _Hub:
                 _threads.add(self.thread)
 
 
-#: Beginning and end of a system exclusive message.
-_EXCLUSIVE = (0xF0, 0xF7)
+#: First and last byte of a system exclusive message.
+_SYSEX_BYTES = (0xF0, 0xF7)
 
-#: Threads that may still run.
+#: Reading threads that may still be running.
 _threads: WeakSet[threading.Thread] = WeakSet()
 
 
 @atexit.register
-def _end() -> None:
-    """Ends reading before the interpreter ends."""
+def _end_reading() -> None:
+    """Ends the reading threads before the interpreter exits."""
     hub = _Hub._current
     if hub is not None:
         hub.client.close()
@@ -108,6 +109,7 @@ def _end() -> None:
 
 
 def _read(client: SequencerClient, inputs: WeakValueDictionary[int, PortCommon]) -> None:
+    """The reading thread: passes events to the ports until the client is closed."""
     while True:
         try:
             event = client.event_input(prefer_bytes=True)
@@ -120,7 +122,8 @@ def _read(client: SequencerClient, inputs: WeakValueDictionary[int, PortCommon])
             continue
         port = inputs.get(event.dest.port_id)
         if port is not None:
-            port._arrive(event.midi_bytes)
+            port._receive_bytes(event.midi_bytes)
+            # The thread must not keep the port open until the next event.
             del port
 
 
@@ -129,8 +132,11 @@ def _full_name(info: PortInfo) -> str:
 
 
 def _find_port(ports: list[PortInfo], name: str) -> PortInfo:
-    """The port that a name means: its address, its full name, ``client:port``, the client's name
-    or the port's, in this order."""
+    """The port with a name.
+
+    The name may be the port's address, its full name, ``client:port``, the client's name or the
+    port's name. They are compared in this order.
+    """
     try:
         address = Address(name)
     except ALSAError:
@@ -148,12 +154,12 @@ def _find_port(ports: list[PortInfo], name: str) -> PortInfo:
         for info in ports:
             if form(info) == name:
                 return info
-    known = ", ".join(repr(_full_name(info)) for info in ports[:12]) or "none"
-    raise OSError(f"unknown port {name!r}; the ports are: {known}")
+    names = ", ".join(repr(_full_name(info)) for info in ports[:12]) or "none"
+    raise OSError(f"unknown port {name!r}; the ports are: {names}")
 
 
 def get_devices(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-    """All ports that can be connected, for ``mido.get_input_names()`` and its kin."""
+    """All ports that can be connected, for ``mido.get_input_names()`` and similar functions."""
     hub = _Hub.acquire()
     try:
         return [
@@ -169,7 +175,7 @@ def get_devices(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
 
 
 class PortCommon:
-    """What inputs and outputs have in common."""
+    """The attributes and methods that inputs and outputs share."""
 
     name: str | None
     closed: bool
@@ -204,20 +210,20 @@ class PortCommon:
             else:
                 ports = hub.client.list_ports(input=self._for_input, output=self._for_output)
                 if self.name:
-                    found = _find_port(ports, self.name)
+                    info = _find_port(ports, self.name)
                 elif ports:
-                    found = ports[0]
+                    info = ports[0]
                 else:
-                    raise OSError("there is no port to open")
-                # Others do not see it: it stands for the connection only.
+                    raise OSError("no port found")
+                # The port serves only this connection, so other clients cannot connect to it.
                 caps = PortCaps.READ if self._for_output else PortCaps.WRITE
                 port = self._create(hub, self._next_name(), caps, kwargs)
                 self._register(hub, port)
-                self._dest_port = found
+                self._dest_port = info
                 if self._for_output:
-                    port.connect_to(found)
+                    port.connect_to(info)
                 else:
-                    port.connect_from(found)
+                    port.connect_from(info)
         except BaseException:
             self._port = None
             hub.release()
@@ -236,7 +242,7 @@ class PortCommon:
         self._port = port
         if self._for_input:
             hub.inputs[port.port_id] = self
-            hub.read()
+            hub.start_reading()
 
     def _close(self) -> None:
         port, self._port = self._port, None
@@ -251,16 +257,15 @@ class PortCommon:
                 self._ready.notify_all()
             hub.release()
 
-    def _arrive(self, midi_bytes: bytes) -> None:
-        """Takes bytes from the reading thread."""
-        if len(midi_bytes) <= 3 and midi_bytes[:1] >= b"\x80" and midi_bytes[0] not in _EXCLUSIVE:
+    def _receive_bytes(self, midi_bytes: bytes) -> None:
+        """Parses bytes from the reading thread, and stores the messages or calls the callback."""
+        if len(midi_bytes) <= 3 and midi_bytes[:1] >= b"\x80" and midi_bytes[0] not in _SYSEX_BYTES:
             try:
                 messages = [Message.from_bytes(midi_bytes)]
             except ValueError:
                 return
         else:
-            # Parts of system exclusive messages, of any length, and events that make several
-            # messages.
+            # Parts of system exclusive messages, and events that consist of several messages.
             self._own_parser.feed(midi_bytes)
             messages = list(self._own_parser)
         with self._ready:
@@ -272,6 +277,7 @@ class PortCommon:
         self._call(callback, messages)
 
     def _call(self, callback: _Callback, messages: list[Message]) -> None:
+        """Calls a callback with messages; an exception is logged and ends only that call."""
         for message in messages:
             try:
                 callback(message)
@@ -280,7 +286,7 @@ class PortCommon:
 
 
 class Input(PortCommon, BaseInput):  # type: ignore[misc]  # mido has no types
-    """A port to receive from; ``virtual=True``: one that others connect to."""
+    """A port that receives. With ``virtual=True``, other clients can connect to it."""
 
     _for_input = True
     _name_prefix = "in"
@@ -288,21 +294,27 @@ class Input(PortCommon, BaseInput):  # type: ignore[misc]  # mido has no types
 
     @property
     def callback(self) -> _Callback | None:
-        """Called with each message, in the reading thread; ``None``: messages are kept."""
+        """The function that the reading thread calls with each message.
+
+        With ``None``, messages are stored until they are received.
+        """
         return self._callback
 
     @callback.setter
     def callback(self, function: _Callback | None) -> None:
         with self._ready:
             self._callback = function
-            waiting = list(self._arrived) if function is not None else []
-            if waiting:
+            stored = list(self._arrived) if function is not None else []
+            if stored:
                 self._arrived.clear()
         if function is not None:
-            self._call(function, waiting)
+            self._call(function, stored)
 
     def receive(self, block: bool = True) -> Message | None:
-        """The next message; waits for one, or with ``block=False`` gives ``None``."""
+        """Waits for the next message and returns it.
+
+        With ``block=False``, returns ``None`` instead of waiting.
+        """
         self._check_callback()
         with self._ready:
             if not self._arrived and self.closed:
@@ -319,7 +331,7 @@ class Input(PortCommon, BaseInput):  # type: ignore[misc]  # mido has no types
 
 
 class Output(PortCommon, BaseOutput):  # type: ignore[misc]  # mido has no types
-    """A port to send to; ``virtual=True``: one that others connect from."""
+    """A port that sends. With ``virtual=True``, other clients can connect to it."""
 
     _for_output = True
     _name_prefix = "out"

@@ -1,4 +1,4 @@
-"""Ports."""
+"""Ports of clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from alsa_midi.address import AddressType
 from alsa_midi.exceptions import StateError
 
 if TYPE_CHECKING:
-    from alsa_midi.client import SequencerClientBase, SubscriptionQuery, SubscriptionQueryType
+    from alsa_midi._base import SequencerClientBase
+    from alsa_midi._info import SubscriptionQuery, SubscriptionQueryType
 
 __all__ = [
     "PortCaps",
@@ -30,7 +31,7 @@ __all__ = [
 
 
 class PortCaps(IntFlag):
-    """What may be done with a port."""
+    """The capabilities of a port."""
 
     _NONE = 0
     READ = 1
@@ -44,7 +45,7 @@ class PortCaps(IntFlag):
 
 
 class PortType(IntFlag):
-    """What a port leads to."""
+    """The type of a port: its protocol and what it is connected to."""
 
     ANY = 0
     SPECIFIC = 1
@@ -64,16 +65,16 @@ class PortType(IntFlag):
     APPLICATION = 1048576
 
 
-#: For a port that others read from: one that sends.
+#: Capabilities of a port that sends: other clients read from it.
 READ_PORT = PortCaps.READ | PortCaps.SUBS_READ
-#: For a port that others write to: one that receives.
+#: Capabilities of a port that receives: other clients write to it.
 WRITE_PORT = PortCaps.WRITE | PortCaps.SUBS_WRITE
-#: For a port that does both.
+#: Capabilities of a port that sends and receives.
 RW_PORT = READ_PORT | WRITE_PORT
 
 DEFAULT_PORT_TYPE = PortType.MIDI_GENERIC | PortType.SOFTWARE
 
-#: Types that are listed first, the most useful in front.
+#: Port types in the order in which ``get_port_info_sort_key`` prefers them.
 READ_PORT_PREFERRED_TYPES = [PortType.MIDI_GENERIC]
 WRITE_PORT_PREFERRED_TYPES = [
     PortType.MIDI_GENERIC | PortType.MIDI_GM | PortType.SYNTHESIZER,
@@ -86,7 +87,7 @@ RW_PORT_PREFERRED_TYPES = [PortType.MIDI_GENERIC]
 
 @dataclass(repr=False)
 class PortInfo:
-    """A port as the sequencer knows it."""
+    """A port, as the sequencer describes it."""
 
     client_id: int = 0
     port_id: int | None = None
@@ -102,7 +103,7 @@ class PortInfo:
     timestamping: bool = False
     timestamp_real: bool = False
     timestamp_queue_id: int = 0
-    #: Name of the client, where ``list_ports`` has looked it up.
+    #: Name of the client; only ``list_ports`` sets it.
     client_name: str | None = field(init=False, default=None)
 
     def __post_init__(self, port_specified: bool | None) -> None:
@@ -117,13 +118,13 @@ class PortInfo:
 def get_port_info_sort_key(
     preferred_types: list[PortType] | None = None,
 ) -> Callable[[PortInfo], Any]:
-    """The key by which ``list_ports`` sorts: Midi Through last, preferred types first."""
+    """A sort key for ``list_ports``: preferred types first, Midi Through last."""
     preferred = list(preferred_types or ())
 
     def key(info: PortInfo) -> Any:
         rank = len(preferred)
-        for index, wanted in enumerate(preferred):
-            if info.type & wanted == wanted:
+        for index, port_type in enumerate(preferred):
+            if info.type & port_type == port_type:
                 rank = index
                 break
         return (info.client_name == "Midi Through", rank, info.client_id, info.port_id)
@@ -132,9 +133,10 @@ def get_port_info_sort_key(
 
 
 class Port(_core.PortHandle):
-    """A port of a client, as ``create_port`` makes it.
+    """A port of a client, as ``create_port`` returns it.
 
-    The port is deleted by ``close``, or when this object goes.
+    ``close`` deletes the port, and so does the end of this object. ``Port(client, number)`` takes
+    over an existing port.
     """
 
     client: SequencerClientBase | None
@@ -146,6 +148,7 @@ class Port(_core.PortHandle):
         self.client_id, self.port_id = self._adopt(client, port_id)
 
     def _open_client(self) -> SequencerClientBase:
+        """The client, unless the port or the client is closed."""
         client = self.client
         if client is None or client._closed:
             raise StateError(f"Already closed: port {self.client_id}:{self.port_id}")
@@ -157,23 +160,23 @@ class Port(_core.PortHandle):
         self._close()
 
     def connect_to(self, dest: AddressType) -> None:
-        """Connect this port to another: what it sends arrives there."""
+        """Connect this port to another port, which then receives what this port sends."""
         self._open_client().subscribe_port(self, dest)
 
     def disconnect_to(self, dest: AddressType) -> None:
-        """Undo ``connect_to``."""
+        """Disconnect this port from a port that it sends to."""
         self._open_client().unsubscribe_port(self, dest)
 
     def connect_from(self, src: AddressType) -> None:
-        """Connect another port to this one: what that one sends arrives here."""
+        """Connect another port to this port, which then receives what the other port sends."""
         self._open_client().subscribe_port(src, self)
 
     def disconnect_from(self, src: AddressType) -> None:
-        """Undo ``connect_from``."""
+        """Disconnect this port from a port that it receives from."""
         self._open_client().unsubscribe_port(src, self)
 
     def get_info(self) -> PortInfo:
-        """What the sequencer knows about the port."""
+        """The port's description."""
         return self._open_client().get_port_info(self)
 
     def set_info(self, info: PortInfo) -> None:
@@ -183,5 +186,5 @@ class Port(_core.PortHandle):
     def list_subscribers(
         self, type: SubscriptionQueryType | None = None
     ) -> list[SubscriptionQuery]:
-        """The port's connections: those of one direction, or of both."""
+        """The port's connections in one direction, or in both."""
         return self._open_client().list_port_subscribers(self, type)

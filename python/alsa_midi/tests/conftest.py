@@ -1,4 +1,4 @@
-"""Fixtures: clients on the engine that CONSORT_TEST_ENGINE names (`embedded` or `kernel`)."""
+"""Fixtures: clients on the engine that CONSORT_TEST_ENGINE selects (`embedded` or `kernel`)."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ def on_kernel() -> bool:
 
 @pytest.fixture
 def engine() -> object:
-    """An embedded sequencer of the test's own, or the kernel's."""
+    """A new embedded sequencer, or the kernel's sequencer."""
     return "kernel" if ENGINE == "kernel" else EmbeddedEngine()
 
 
 @pytest.fixture
 def make_client(engine: object) -> Iterator[Callable[..., SequencerClient]]:
-    made = []
+    """A function that opens clients, which are closed after the test."""
+    clients = []
 
     def make(name: str = "test", kind: type = SequencerClient, **kwargs: object):
         client = kind(name, engine=engine, **kwargs)
-        made.append(client)
+        clients.append(client)
         return client
 
     yield make
-    for client in made:
+    for client in clients:
         client.close()
 
 
@@ -48,7 +49,7 @@ def client(make_client: Callable[..., SequencerClient]) -> SequencerClient:
 
 
 class Pair:
-    """Two clients, the first one's port connected to the second's; notices are dropped."""
+    """Two clients with connected ports. The announcement of the connection is dropped."""
 
     def __init__(self, make: Callable[..., SequencerClient]) -> None:
         self.sender = make("sender")
@@ -59,6 +60,7 @@ class Pair:
         self.receiver.drop_input()
 
     def pass_through(self, event: alsa_midi.Event, **kwargs: object) -> alsa_midi.Event:
+        """Sends an event and returns the event that arrives."""
         kwargs.setdefault("port", self.out)
         self.sender.event_output(event, **kwargs)
         self.sender.drain_output()
@@ -73,8 +75,8 @@ def pair(make_client: Callable[..., SequencerClient]) -> Pair:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Waits for a condition; fails when the time is over."""
-    end = time.monotonic() + seconds
+    """Waits until a condition is true, and fails after `seconds`."""
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "the condition never became true"
+        assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.002)

@@ -1,24 +1,25 @@
-"""The page docs/coming-from-python-alsa-midi.md, made of differences.toml: run to write it."""
+"""Generates docs/coming-from-python-alsa-midi.md from differences.toml, when run as a program."""
 
 import pathlib
 
 import tomllib
 
 HERE = pathlib.Path(__file__).parent.parent
-PAGE = HERE.parent / "docs" / "coming-from-python-alsa-midi.md"
+PAGE = HERE.parents[1] / "docs" / "coming-from-python-alsa-midi.md"
 
 HEAD = """\
 # Coming from python-alsa-midi
 
-<!-- Made of python/differences.toml by python/tests/differences.py; edit that instead. -->
+<!-- Generated from python/alsa_midi/differences.toml by python/alsa_midi/tests/differences.py. -->
 
-The package `alsa_midi` here is a drop-in for [python-alsa-midi](https://python-alsa-midi.readthedocs.io/)
-1.0.4: uninstall `alsa-midi`, `pip install ./python`, and programs run unchanged, many times faster.
-The package talks to the kernel itself, so libasound and cffi are not needed. MIDO programs set
+The package `alsa_midi` in this project is a drop-in replacement for
+[python-alsa-midi](https://python-alsa-midi.readthedocs.io/) 1.0.4. Uninstall `alsa-midi`, run
+`pip install ./python/alsa_midi` in a checkout, and programs run unchanged and many times faster.
+The package calls the kernel directly, so libasound and cffi are not needed. MIDO programs set
 `MIDO_BACKEND=alsa_midi.mido_backend`, as before.
 
-A test compares every public class, method, parameter, default, enumeration member and attribute
-of the installed `alsa-midi` with ours. This is all that differs.
+A test compares every public class, method, parameter, default, enumeration member and attribute of
+`alsa-midi` with this package. This page lists all differences.
 
 ## Tests without a sound system
 
@@ -27,8 +28,8 @@ from alsa_midi import EmbeddedEngine, NoteOnEvent, SequencerClient
 
 engine = EmbeddedEngine(clock="virtual")
 player, listener = (SequencerClient(name, engine=engine) for name in ("player", "listener"))
-out, into = player.create_port("out"), listener.create_port("in")
-out.connect_to(into)
+out, dest = player.create_port("out"), listener.create_port("in")
+out.connect_to(dest)
 queue = player.create_queue()
 queue.start()
 player.event_output(NoteOnEvent(60, tick=960), queue=queue, port=out)

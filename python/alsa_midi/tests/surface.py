@@ -1,5 +1,5 @@
-"""Writes the public surface of the `alsa_midi` of this interpreter to standard output, as JSON:
-a flat map of names to what can be seen of them. Run for python-alsa-midi and for ours."""
+"""Prints the public interface of this interpreter's `alsa_midi` as JSON: a flat map from names to
+properties. test_completeness.py runs it for python-alsa-midi and for this package."""
 
 import enum
 import importlib
@@ -9,7 +9,7 @@ import sys
 
 MODULES = ["", ".address", ".client", ".event", ".exceptions", ".mido_backend", ".port", ".queue"]
 MODULES += [".util"]
-#: Values for constructors' required parameters, by name.
+#: Values for the required parameters of constructors.
 SAMPLES = {
     "addr": (1, 2),
     "connect_sender": (1, 2),
@@ -21,6 +21,7 @@ SAMPLES = {
 
 
 def default(value):
+    """A parameter's default as text."""
     if value is inspect.Parameter.empty:
         return "required"
     if type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS":
@@ -30,7 +31,8 @@ def default(value):
     return repr(value)
 
 
-def signature(found, function):
+def signature(properties, function):
+    """Adds the parameters of a function."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -40,15 +42,15 @@ def signature(found, function):
         if name.startswith("_") or name in ("self", "cls"):
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            found[f"({name})"] = "any number"
+            properties[f"({name})"] = "any number"
         else:
             by_name = parameter.kind is parameter.KEYWORD_ONLY
             value = "None" if default(parameter.default) == "[]" else default(parameter.default)
-            found[f"({name})"] = ("by name, " if by_name else "") + value
+            properties[f"({name})"] = ("by name, " if by_name else "") + value
 
 
 def instance(cls):
-    """An object of a class of events or infos, with sample arguments."""
+    """An object of a class, created with sample arguments."""
     arguments = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         simple = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
@@ -58,12 +60,13 @@ def instance(cls):
 
 
 def members(cls):
-    found = {}
+    """The members of a class: methods with their parameters, attributes and enumeration members."""
+    properties = {}
     if issubclass(cls, enum.Enum):
         for name, member in cls.__members__.items():
-            found[f".{name}"] = int(member)
-        found[" kind"] = "IntFlag" if issubclass(cls, enum.IntFlag) else "IntEnum"
-        return found
+            properties[f".{name}"] = int(member)
+        properties[" kind"] = "IntFlag" if issubclass(cls, enum.IntFlag) else "IntEnum"
+        return properties
     for name in dir(cls):
         if name.startswith("_"):
             continue
@@ -73,26 +76,26 @@ def members(cls):
         if callable(value) and not isinstance(value, type):
             function = getattr(cls, name)
             kind = "coroutine" if inspect.iscoroutinefunction(function) else "method"
-            found[f".{name}"] = kind
+            properties[f".{name}"] = kind
             signature_of = {}
             signature(signature_of, function)
-            found.update({f".{name}{key}": value for key, value in signature_of.items()})
-    signature(found, cls)
-    module = sys.modules["alsa_midi"].Event
-    plain = issubclass(cls, module) or "__dataclass_fields__" in vars(cls)
-    if plain or cls.__name__ in ("RealTime", "Address", "TimerId", "ALSAError"):
+            properties.update({f".{name}{key}": value for key, value in signature_of.items()})
+    signature(properties, cls)
+    event_class = sys.modules["alsa_midi"].Event
+    has_attributes = issubclass(cls, event_class) or "__dataclass_fields__" in vars(cls)
+    if has_attributes or cls.__name__ in ("RealTime", "Address", "TimerId", "ALSAError"):
         try:
-            made = cls("m", -1) if cls.__name__ == "ALSAError" else instance(cls)
+            sample = cls("m", -1) if cls.__name__ == "ALSAError" else instance(cls)
         except (TypeError, AssertionError):
-            return found
-        for name in dir(made):
-            if not name.startswith("_") and f".{name}" not in found:
-                value = getattr(made, name)
+            return properties
+        for name in dir(sample):
+            if not name.startswith("_") and f".{name}" not in properties:
+                value = getattr(sample, name)
                 if not callable(value):
-                    found[f".{name}"] = "attribute"
-        if issubclass(cls, module) and cls.__name__ != "Event":
-            found[" text"] = repr(made)
-    return found
+                    properties[f".{name}"] = "attribute"
+        if issubclass(cls, event_class) and cls.__name__ != "Event":
+            properties[" text"] = repr(sample)
+    return properties
 
 
 def main():
@@ -133,22 +136,22 @@ def main():
                         try:
                             surface[f"{key}.{symbol}"] = getattr(value, symbol)
                         except Exception:
-                            # python-alsa-midi declares one with a wrong number.
+                            # python-alsa-midi declares one name with a wrong number.
                             surface[f"{key}.{symbol}"] = "unreadable"
             elif inspect.isclass(value):
                 if value.__module__.split(".")[0] != "alsa_midi":
                     continue
                 surface[key] = "class"
                 for base in value.__mro__[1:]:
-                    shared = base.__name__.endswith("Base") or base.__name__ == "Event"
-                    if base.__module__.startswith("alsa_midi") and shared:
+                    is_listed = base.__name__.endswith("Base") or base.__name__ == "Event"
+                    if base.__module__.startswith("alsa_midi") and is_listed:
                         surface[f"{key} is {base.__name__}"] = True
-                surface.update({key + rest: what for rest, what in members(value).items()})
+                surface.update({key + rest: value for rest, value in members(value).items()})
             elif callable(value) and getattr(value, "__module__", "") == name:
                 surface[key] = "function"
-                found = {}
-                signature(found, value)
-                surface.update({key + rest: what for rest, what in found.items()})
+                properties = {}
+                signature(properties, value)
+                surface.update({key + rest: value for rest, value in properties.items()})
             elif member in public and not callable(value):
                 surface[key] = repr(int(value)) if isinstance(value, int) else repr(value)
     json.dump(surface, sys.stdout, indent=1, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""The client for asyncio."""
+"""The asynchronous client."""
 
 import asyncio
 import errno
@@ -58,7 +58,7 @@ def test_output_and_input(loop_pair):
     run(main())
 
 
-def test_they_are_coroutines(loop_pair):
+def test_waiting_methods_are_coroutines(loop_pair):
     import inspect
 
     for name in ("event_input", "event_output", "event_output_direct", "drain_output", "aclose"):
@@ -76,7 +76,7 @@ def test_waiting_for_an_event(loop_pair):
     run(main())
 
 
-def test_time_outs(loop_pair):
+def test_timeouts(loop_pair):
     async def main():
         for timeout in (0, -1, 0.05):
             start = time.monotonic()
@@ -88,7 +88,7 @@ def test_time_outs(loop_pair):
     run(main())
 
 
-def test_many_waiters_are_served_in_order(loop_pair):
+def test_waiting_tasks_are_served_in_order(loop_pair):
     async def main():
         order = []
 
@@ -106,7 +106,7 @@ def test_many_waiters_are_served_in_order(loop_pair):
     run(main())
 
 
-def test_two_concurrent_calls_both_end(loop_pair):
+def test_two_concurrent_calls_both_return(loop_pair):
     async def main():
         calls = [asyncio.ensure_future(loop_pair.receiver.event_input(timeout=5)) for _ in range(2)]
         await asyncio.sleep(0.01)
@@ -124,7 +124,7 @@ def test_a_cancelled_task_loses_no_event(loop_pair):
         second = asyncio.ensure_future(receiver.event_input())
         await asyncio.sleep(0.01)
         await loop_pair.send(1)
-        # Let the loop hand the event to the first, and cancel that before it runs.
+        # Let the loop assign the event to the first task, and cancel it before it runs.
         while (
             not (receiver._readers and receiver._readers[0].done()) and len(receiver._readers) > 1
         ):
@@ -134,28 +134,27 @@ def test_a_cancelled_task_loses_no_event(loop_pair):
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        got = []
         if not second.done():
             done, _ = await asyncio.wait([second], timeout=0.2)
-            got = [task.result().note for task in done]
+            notes = [task.result().note for task in done]
         else:
-            got = [second.result().note]
-        if not got:
+            notes = [second.result().note]
+        if not notes:
             second.cancel()
-        assert got == [1]
+        assert notes == [1]
 
     run(main())
 
 
-def test_an_event_given_back_comes_first(loop_pair):
+def test_the_event_of_a_cancelled_task_comes_first(loop_pair):
     async def main():
         receiver = loop_pair.receiver
         task = asyncio.ensure_future(receiver.event_input())
         await asyncio.sleep(0)
         await loop_pair.send(1)
         await loop_pair.send(2)
-        receiver._serve_input()  # as the loop does when the descriptor is readable
-        task.cancel()  # the event has been handed over, but the task has not run
+        receiver._serve_input()  # the loop calls it when the descriptor is readable
+        task.cancel()  # the task has the event, but has not run
         with pytest.raises(asyncio.CancelledError):
             await task
         assert [(await receiver.event_input()).note for _ in range(2)] == [1, 2]
@@ -163,8 +162,8 @@ def test_an_event_given_back_comes_first(loop_pair):
     run(main())
 
 
-def test_an_event_given_back_is_input_like_any_other(loop_pair):
-    async def give_back(note):
+def test_the_event_of_a_cancelled_task_can_be_dropped(loop_pair):
+    async def cancel_with_event(note):
         receiver = loop_pair.receiver
         task = asyncio.ensure_future(receiver.event_input())
         await asyncio.sleep(0)
@@ -177,10 +176,10 @@ def test_an_event_given_back_is_input_like_any_other(loop_pair):
     async def main():
         receiver = loop_pair.receiver
         for drop in (receiver.drop_input, receiver.drop_input_buffer):
-            await give_back(1)
+            await cancel_with_event(1)
             drop()
             assert await receiver.event_input(timeout=0) is None
-        await give_back(2)
+        await cancel_with_event(2)
         receiver.close()
         with pytest.raises(StateError):
             await receiver.event_input()
@@ -203,17 +202,17 @@ def test_many_tasks_and_clients(make_async):
                     await asyncio.sleep(0)
             await client.drain_output()
 
-        async def listen(got):
-            while len(got) < 1000:
-                got.append(await hub.event_input())
+        async def listen(events):
+            while len(events) < 1000:
+                events.append(await hub.event_input())
 
         hub.set_client_pool_input(2000)
-        got = []
-        listeners = [asyncio.ensure_future(listen(got))]
+        events = []
+        listeners = [asyncio.ensure_future(listen(events))]
         await asyncio.gather(*(play(n, c) for n, c in enumerate(clients)))
         await asyncio.gather(*listeners)
         for number in range(10):
-            assert [e.note for e in got if e.channel == number] == list(range(100))
+            assert [e.note for e in events if e.channel == number] == list(range(100))
 
     run(main())
 
@@ -228,7 +227,7 @@ def test_output_waits_for_room(make_async):
         client.set_client_pool_output(20)
 
         async def put(number):
-            # The queue keeps them, so that the pool of 20 cells fills.
+            # The queue holds the events, so that the pool of 20 cells fills up.
             event = NoteOnEvent(number % 128, tick=1 + number // 4)
             await client.event_output(event, queue=queue, port=port, dest=port)
             return number
@@ -237,25 +236,24 @@ def test_output_waits_for_room(make_async):
         await asyncio.sleep(0.02)
         assert not all(task.done() for task in tasks)
         await asyncio.sleep(0.02)
-        assert not all(task.done() for task in tasks)  # really waits: the queue stands still
-        starter = client.get_queue(queue.queue_id)
-        sync = threading.Thread(target=_start_queue, args=(client, starter.queue_id))
-        sync.start()
+        assert not all(task.done() for task in tasks)  # no progress: the queue has not started
+        starter = threading.Thread(target=_start_queue, args=(client, queue.queue_id))
+        starter.start()
         await asyncio.gather(*tasks)
         await client.drain_output()
-        sync.join()
-        got = []
-        while len(got) < 100:
+        starter.join()
+        notes = []
+        while len(notes) < 100:
             event = await client.event_input(timeout=5)
             assert event is not None
-            got.append(event.note)
-        assert got == list(range(100))
+            notes.append(event.note)
+        assert notes == list(range(100))
 
     run(main())
 
 
 def _start_queue(client, queue_id):
-    """Starts a queue past the buffer and the pool that are full: by another client."""
+    """Starts a queue through another client, because this client's buffer and pool are full."""
     from alsa_midi import ContinueEvent, QueueInfo, SequencerClient
 
     client.set_queue_info(queue_id, QueueInfo(locked=False))
@@ -263,11 +261,11 @@ def _start_queue(client, queue_id):
     with SequencerClient("starter", engine=engine) as other:
         other.get_queue(queue_id)
         port = other.create_port("p")
-        # "Start" would forget what waits in the queue.
+        # A start event would remove the events in the queue.
         other.event_output_direct(ContinueEvent(queue_id), port=port, dest=(0, 0))
 
 
-def test_errors_go_to_their_own_task(loop_pair):
+def test_an_error_is_raised_in_the_task_that_caused_it(loop_pair):
     async def main():
         client, port = loop_pair.sender, loop_pair.out
         with pytest.raises(ALSAError) as caught:
@@ -280,7 +278,7 @@ def test_errors_go_to_their_own_task(loop_pair):
     run(main())
 
 
-def test_close_ends_every_wait(loop_pair):
+def test_close_ends_all_waits(loop_pair):
     async def main():
         receiver = loop_pair.receiver
         waiting = [asyncio.ensure_future(receiver.event_input()) for _ in range(3)]
@@ -313,7 +311,7 @@ def test_close_from_another_thread(loop_pair):
     run(main())
 
 
-def test_one_loop_after_another(loop_pair):
+def test_a_client_can_be_used_with_one_loop_after_another(loop_pair):
     async def main(note):
         waiting = asyncio.ensure_future(loop_pair.receiver.event_input())
         await asyncio.sleep(0.01)
@@ -325,7 +323,7 @@ def test_one_loop_after_another(loop_pair):
 
 def test_an_idle_loop_sleeps(loop_pair):
     async def main():
-        # An event that nobody waits for wakes the loop once, not for ever.
+        # An event for which no task waits wakes the loop only once.
         task = asyncio.ensure_future(loop_pair.receiver.event_input())
         await asyncio.sleep(0.01)
         await loop_pair.send(1)
@@ -339,9 +337,9 @@ def test_an_idle_loop_sleeps(loop_pair):
     run(main())
 
 
-def test_a_dropped_client_goes(engine):
+def test_a_dropped_client_is_freed(engine):
     async def main():
-        client = AsyncSequencerClient("gone", engine=engine)
+        client = AsyncSequencerClient("dropped", engine=engine)
         assert await client.event_input(timeout=0.01) is None
         reference = weakref.ref(client)
         del client

@@ -1,11 +1,11 @@
-"""The programs in the book run."""
+"""The programs on the page of the book run."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "coming-from-python-alsa-midi.md"
+PAGE = Path(__file__).parents[3] / "docs" / "coming-from-python-alsa-midi.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
 

@@ -1,4 +1,4 @@
-"""Clients: output, input, ports, connections, information."""
+"""Clients: output, input, ports, connections and requests."""
 
 import errno
 
@@ -35,7 +35,7 @@ from alsa_midi.client import OpenMode, SequencerClientBase, StreamOpenType
 
 
 def raises(number):
-    """The block raises an ALSAError with this errno."""
+    """Checks that the block raises an ALSAError with an errno."""
 
     class Check:
         def __enter__(self):
@@ -91,12 +91,12 @@ def test_a_client_is_a_context(make_client):
         (dict(client_name="x", engine=5), TypeError),
     ],
 )
-def test_bad_arguments_of_the_constructor(arguments, error):
+def test_invalid_arguments_of_the_constructor(arguments, error):
     with pytest.raises(error):
         SequencerClient(**arguments)
 
 
-def test_another_sequencer_name_is_refused(engine):
+def test_other_sequencer_names_are_rejected(engine):
     with raises(errno.ENOENT):
         SequencerClient("x", sequencer_name="bogus", engine=engine)
     client = SequencerClient("x", sequencer_name="hw", mode=OpenMode.NONBLOCK, engine=engine)
@@ -136,7 +136,7 @@ def test_another_sequencer_name_is_refused(engine):
         lambda c: c.fileno(),
     ],
 )
-def test_a_closed_client_says_so(make_client, use):
+def test_a_closed_client_raises_state_error(make_client, use):
     client = make_client()
     port = client.create_port("p")
     client.close()
@@ -147,7 +147,7 @@ def test_a_closed_client_says_so(make_client, use):
     port.close()
 
 
-def test_handle_says_why_there_is_none(client):
+def test_the_handle_raises_an_error_with_an_alternative(client):
     with pytest.raises(alsa_midi.Error, match="snd_seq_open"):
         client.handle  # noqa: B018
     assert not hasattr(client, "handle")
@@ -181,7 +181,7 @@ def test_buffer_and_drain(pair):
     assert isinstance(pair.receiver.event_input(timeout=5), NoteOffEvent)
 
 
-def test_direct_output_goes_past_the_buffer(pair):
+def test_direct_output_bypasses_the_buffer(pair):
     pair.sender.event_output(NoteOnEvent(1), port=pair.out)
     assert pair.sender.event_output_direct(NoteOnEvent(2), port=pair.out) == 28
     assert pair.sender.event_output_pending() == 28
@@ -195,7 +195,7 @@ def test_a_full_buffer(pair):
         client.event_output_buffer(NoteOnEvent(60), port=pair.out)
     with raises(errno.EAGAIN):
         client.event_output_buffer(NoteOnEvent(60), port=pair.out)
-    assert client.event_output(NoteOnEvent(60), port=pair.out) == 28  # the others were written
+    assert client.event_output(NoteOnEvent(60), port=pair.out) == 28  # the buffer has been written
     with raises(errno.EINVAL):
         client.event_output(SysExEvent(bytes(100)), port=pair.out)
 
@@ -211,7 +211,7 @@ def test_a_full_buffer(pair):
         lambda into: into.client_id,
     ],
 )
-def test_where_an_event_goes(make_client, dest):
+def test_all_forms_of_destinations(make_client, dest):
     sender, receiver = make_client(), make_client()
     into = receiver.create_port("in", WRITE_PORT)
     out = sender.create_port("out", READ_PORT)
@@ -223,7 +223,7 @@ def test_where_an_event_goes(make_client, dest):
         assert received.dest == Address(into) and received.source == Address(out)
 
 
-def test_arguments_come_before_the_event(make_client):
+def test_arguments_override_the_event(make_client):
     sender, receiver = make_client(), make_client()
     ports = [sender.create_port("a"), sender.create_port("b")]
     into = receiver.create_port("in", WRITE_PORT)
@@ -252,14 +252,14 @@ def test_arguments_come_before_the_event(make_client):
         (dict(foo=1), TypeError),
     ],
 )
-def test_bad_arguments_of_output(client, arguments, error):
+def test_invalid_arguments_of_output(client, arguments, error):
     port = client.create_port("p")
     with pytest.raises(error):
         client.event_output(NoteOnEvent(60), **{"port": port, **arguments})
     assert client.event_output_pending() == 0
 
 
-def test_a_failing_event_stays_at_the_head(client):
+def test_a_failing_event_stays_at_the_head_of_the_buffer(client):
     port = client.create_port("p")
     client.event_output(NoteOnEvent(1), port=port, dest=(99, 9))
     client.event_output(NoteOnEvent(2), port=port)
@@ -272,7 +272,7 @@ def test_a_failing_event_stays_at_the_head(client):
         client.extract_output()
 
 
-def test_extracted_and_dropped(client):
+def test_extracting_and_dropping_output(client):
     port = client.create_port("p")
     for note in (1, 2):
         client.event_output(NoteOnEvent(note, tag=7), port=port, dest="14:0")
@@ -320,7 +320,7 @@ def test_remove_events(client, arguments, left):
         (dict(time=RealTime(1 << 40)), OverflowError),
     ],
 )
-def test_bad_arguments_of_remove_events(client, arguments, error):
+def test_invalid_arguments_of_remove_events(client, arguments, error):
     with pytest.raises(error):
         client.remove_events(**arguments)
 
@@ -328,13 +328,13 @@ def test_bad_arguments_of_remove_events(client, arguments, error):
 # ---- input
 
 
-def test_time_outs(client):
+def test_timeouts(client):
     import time
 
-    for timeout, least, most in ((0, 0, 0.5), (-1, 0, 0.5), (0.1, 0.09, 2.0)):
+    for timeout, minimum, maximum in ((0, 0, 0.5), (-1, 0, 0.5), (0.1, 0.09, 2.0)):
         start = time.monotonic()
         assert client.event_input(timeout=timeout) is None
-        assert least <= time.monotonic() - start < most
+        assert minimum <= time.monotonic() - start < maximum
     for timeout, error in (("x", TypeError), (float("nan"), ValueError)):
         with pytest.raises(error):
             client.event_input(timeout=timeout)
@@ -358,14 +358,14 @@ def test_pending_input(pair):
     assert pair.receiver.event_input(timeout=0) is None
 
 
-def test_overrun_is_told_once(pair):
-    # The input pool holds 200 events; the sender is refused the next.
+def test_an_overrun_is_reported_once(pair):
+    # The input pool holds 200 events; the next one is rejected.
     for _ in range(300):
         pair.sender.event_output_buffer(NoteOnEvent(60), port=pair.out)
         if pair.sender._try_drain_output():
             break
     else:
-        pytest.fail("the receiver's pool never filled")
+        pytest.fail("the receiver's pool did not fill up")
     pair.sender.drop_output_buffer()
     with raises(errno.ENOSPC):
         while pair.receiver.event_input(timeout=0) is not None:
@@ -377,7 +377,7 @@ def test_overrun_is_told_once(pair):
 def test_event_filter(pair):
     pair.receiver.set_client_event_filter(EventType.NOTEON)
     assert pair.receiver.get_client_info().event_filter == {EventType.NOTEON}
-    with raises(errno.ENOENT):  # a filtered destination is none
+    with raises(errno.ENOENT):  # the destination does not accept the event
         pair.sender.event_output_direct(NoteOffEvent(1), port=pair.out)
     pair.sender.event_output_direct(NoteOnEvent(2), port=pair.out)
     assert pair.receiver.event_input(timeout=5).note == 2
@@ -385,7 +385,7 @@ def test_event_filter(pair):
         pair.receiver.set_client_event_filter("x")
 
 
-# ---- buffers, pools, information
+# ---- buffers, pools and requests
 
 
 def test_buffer_sizes(client):
@@ -449,7 +449,7 @@ def test_client_info(client):
     assert info.event_filter == {EventType.NOTEON}
 
 
-def test_walk_over_clients_and_ports(client):
+def test_iterating_over_clients_and_ports(client):
     port = client.create_port("mine")
     names = []
     info = client.query_next_client()
@@ -528,19 +528,19 @@ def test_all_options_of_a_port(client):
         (dict(name="a", midi_channels=-1), OverflowError),
     ],
 )
-def test_bad_arguments_of_create_port(client, arguments, error):
+def test_invalid_arguments_of_create_port(client, arguments, error):
     with pytest.raises(error):
         client.create_port(**arguments)
 
 
-def test_names_of_ports_end_after_63_bytes(client):
+def test_names_of_ports_are_cut_off_after_63_bytes(client):
     assert client.create_port("x" * 100).get_info().name == "x" * 63
 
 
 def test_port_information(client):
     port = client.create_port("p")
-    for way in (port, port.port_id, Address(port), f"{port.client_id}:0", port.get_info()):
-        assert client.get_port_info(way).name == "p"
+    for argument in (port, port.port_id, Address(port), f"{port.client_id}:0", port.get_info()):
+        assert client.get_port_info(argument).name == "p"
     with raises(errno.ENXIO):
         client.get_port_info((77, 0))
     with raises(errno.ENOENT):
@@ -567,7 +567,7 @@ def test_a_closed_port(client):
         client.get_port_info(number)
 
 
-def test_port_of_a_number(client):
+def test_adopting_a_port_by_number(client):
     port = client.create_port("p")
     other = Port(client, port.port_id)
     assert other.get_info().name == "p"
@@ -584,15 +584,15 @@ def test_port_of_a_number(client):
 def test_list_ports(make_client):
     client, other = make_client("first"), make_client("second")
     both = client.create_port("both")
-    kept = [client.create_port("in", WRITE_PORT), other.create_port("out", READ_PORT)]
+    others = [client.create_port("in", WRITE_PORT), other.create_port("out", READ_PORT)]
     synth = other.create_port(
         "synth",
         WRITE_PORT,
         PortType.MIDI_GENERIC | PortType.SYNTHESIZER | PortType.MIDI_GM,
     )
-    kept.append(other.create_port("specific", RW_PORT, PortType.SPECIFIC))
-    kept.append(other.create_port("hidden", RW_PORT | PortCaps.NO_EXPORT))
-    kept.append(other.create_port("unconnectable", PortCaps.READ | PortCaps.WRITE))
+    others.append(other.create_port("specific", RW_PORT, PortType.SPECIFIC))
+    others.append(other.create_port("hidden", RW_PORT | PortCaps.NO_EXPORT))
+    others.append(other.create_port("unconnectable", PortCaps.READ | PortCaps.WRITE))
 
     def names(**arguments):
         own = (client.client_id, other.client_id, 0, 14)
@@ -625,7 +625,7 @@ def test_list_ports(make_client):
     import dataclasses
 
     assert dataclasses.replace(info, name="z").name == "z"
-    assert len(kept) == 5  # a port that is dropped is gone
+    assert len(others) == 5  # keeps the ports, which would be deleted with their objects
 
 
 def fields(info):
@@ -647,8 +647,8 @@ def test_connections(make_client):
     assert out.list_subscribers() == [query]
     assert out.list_subscribers(SubscriptionQueryType.READ) == [query]
     assert out.list_subscribers(SubscriptionQueryType.WRITE) == []
-    [found] = into.list_subscribers()
-    assert (found.type, found.addr) == (SubscriptionQueryType.WRITE, Address(out))
+    [connection] = into.list_subscribers()
+    assert (connection.type, connection.addr) == (SubscriptionQueryType.WRITE, Address(out))
     assert client.query_port_subscribers(SubscriptionQuery(out)) == query
     assert (out.get_info().read_use, into.get_info().write_use) == (1, 1)
     out.disconnect_to(into)
@@ -668,9 +668,9 @@ def test_connections_with_options(make_client):
     a, b = client.create_port("a"), client.create_port("b")
     queue = client.create_queue()
     client.subscribe_port(a, b, queue=queue, exclusive=True, time_update=True, time_real=True)
-    [found] = client.list_port_subscribers(a)
-    assert found.exclusive and found.time_update and found.time_real
-    assert found.queue_id == queue.queue_id
+    [connection] = client.list_port_subscribers(a)
+    assert connection.exclusive and connection.time_update and connection.time_real
+    assert connection.queue_id == queue.queue_id
     client.unsubscribe_port(a, b)
 
 
@@ -683,7 +683,7 @@ def test_impossible_connections(client, sender, dest, number):
         client.subscribe_port(sender, dest)
 
 
-def test_connection_to_nothing(client):
+def test_connecting_to_none(client):
     with pytest.raises(TypeError):
         client.create_port("p").connect_to(None)
 
@@ -699,29 +699,29 @@ def test_announcements(make_client):
     other.close()
     kinds = [alsa_midi.ClientStartEvent, alsa_midi.PortStartEvent]
     kinds += [alsa_midi.PortExitEvent, alsa_midi.ClientExitEvent]
-    seen = []
+    received = []
     while kinds:
         event = watcher.event_input(timeout=5)
         assert event is not None, kinds
         if type(event) is kinds[0] and event.addr.client_id == other.client_id:
-            seen.append(kinds.pop(0))
-    assert len(seen) == 4
+            received.append(kinds.pop(0))
+    assert len(received) == 4
 
 
-def test_the_previous_port_is_the_clients(make_client):
+def test_the_previous_port_must_belong_to_the_client(make_client):
     first, second = make_client("first"), make_client("second")
     info = first.get_port_info(first.create_port("p"))
     with pytest.raises(ValueError, match="client_id"):
         first.query_next_port(second.client_id, info)
 
 
-def test_remove_events_takes_all_or_each(client):
+def test_a_remove_events_object_excludes_other_arguments(client):
     condition = RemoveEvents(RemoveCondition.OUTPUT)
     with pytest.raises(TypeError, match="RemoveEvents"):
         client.remove_events(condition, channel=1)
 
 
-def test_an_empty_event_filter_is_none(pair):
+def test_an_empty_event_filter_lets_all_events_in(pair):
     info = pair.receiver.get_client_info()
     info.event_filter = {EventType.ECHO}
     pair.receiver.set_client_info(info)
@@ -731,13 +731,13 @@ def test_an_empty_event_filter_is_none(pair):
     assert pair.pass_through(NoteOnEvent(60)).note == 60
 
 
-def test_ports_of_no_particular_type(client):
-    port = client.create_port("odd", type=PortType.SPECIFIC)
-    found = client.list_ports(type=None)
-    assert (port.client_id, port.port_id) in [(info.client_id, info.port_id) for info in found]
+def test_a_type_of_none_lists_ports_of_all_types(client):
+    port = client.create_port("special", type=PortType.SPECIFIC)
+    ports = client.list_ports(type=None)
+    assert (port.client_id, port.port_id) in [(info.client_id, info.port_id) for info in ports]
 
 
-def test_a_closed_client_hands_out_no_queue(make_client):
+def test_a_closed_client_returns_no_queue(make_client):
     client = make_client("closed")
     queue = client.create_queue()
     number = queue.queue_id
@@ -746,7 +746,7 @@ def test_a_closed_client_hands_out_no_queue(make_client):
         client.get_queue(number)
 
 
-def test_clients_that_cannot_be(client):
+def test_numbers_that_no_client_can_have(client):
     with raises(errno.ENOENT):
         client.get_client_info(1000)
     assert client.query_next_client(500) is None
@@ -757,7 +757,7 @@ def test_the_input_buffer_holds_whole_cells(client):
     assert client.get_input_buffer_size() == 1008
 
 
-def test_output_of_no_event_says_what_waits(client):
+def test_output_without_an_event_returns_the_bytes_in_the_buffer(client):
     port = client.create_port("p")
     assert client.event_output(NoteOnEvent(60), port=port) == 28
     assert client.event_output(MidiBytesEvent(b"\xf0\x01"), port=port) == 28

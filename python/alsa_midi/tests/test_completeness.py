@@ -1,4 +1,4 @@
-"""Everything public of PyPI's alsa-midi is here, but for what differences.toml lists."""
+"""The package has the public interface of PyPI's alsa-midi, except as differences.toml lists."""
 
 import fnmatch
 import json
@@ -14,51 +14,51 @@ HERE = pathlib.Path(__file__).parent
 
 
 def surface(python: str) -> dict:
-    done = subprocess.run(
+    process = subprocess.run(
         [python, "-P", str(HERE / "surface.py")],
         capture_output=True,
         text=True,
         timeout=120,
         cwd="/",
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
 @pytest.fixture(scope="module")
 def surfaces():
     if sys.version_info < (3, 11):
         pytest.skip("needs tomllib")
-    peers = os.environ.get("CONSORT_VENV", "")
-    peer = os.path.join(peers, "bin", "python")
-    if not peers or not os.path.exists(peer):
+    environment = os.environ.get("CONSORT_VENV", "")
+    peer = os.path.join(environment, "bin", "python")
+    if not environment or not os.path.exists(peer):
         assert not os.environ.get("CI"), "python-alsa-midi is missing"
         print("SKIPPED: completeness: CONSORT_VENV has no python-alsa-midi")
         pytest.skip("CONSORT_VENV names no environment with python-alsa-midi")
     return surface(peer), surface(sys.executable)
 
 
-def test_everything_is_here(surfaces):
+def test_only_the_listed_names_differ(surfaces):
     import differences
 
-    theirs, ours = surfaces
-    assert len(theirs) > 3000 and "alsa_midi.SequencerClient.event_input(timeout)" in theirs
-    different = [name for name, what in theirs.items() if ours.get(name) != what]
+    peer, own = surfaces
+    assert len(peer) > 3000 and "alsa_midi.SequencerClient.event_input(timeout)" in peer
+    different = [name for name, value in peer.items() if own.get(name) != value]
     patterns = [p for entry in differences.load()["surface"] for p in entry["names"]]
     unlisted = [n for n in different if not any(fnmatch.fnmatchcase(n, p) for p in patterns)]
-    assert not unlisted, {n: (theirs[n], ours.get(n, "missing")) for n in unlisted[:20]}
+    assert not unlisted, {n: (peer[n], own.get(n, "missing")) for n in unlisted[:20]}
     stale = [p for p in patterns if not fnmatch.filter(different, p)]
-    assert not stale, f"differences.toml lists what does not differ any more: {stale}"
-    print(f"{len(theirs)} names, parameters, defaults and members; {len(different)} differ")
+    assert not stale, f"differences.toml lists names that do not differ: {stale}"
+    print(f"{len(peer)} names, parameters, defaults and members; {len(different)} differ")
 
 
-def test_the_page_is_fresh():
+def test_the_page_is_up_to_date():
     if sys.version_info < (3, 11):
         pytest.skip("needs tomllib")
     import differences
 
     assert differences.PAGE.read_text(encoding="utf-8") == differences.page(), (
-        "run python/tests/differences.py"
+        "run python/alsa_midi/tests/differences.py"
     )
 
 

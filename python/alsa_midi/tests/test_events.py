@@ -1,4 +1,4 @@
-"""Every class of events: arguments, attributes, text, and the way through the sequencer."""
+"""Every class of events: arguments, attributes, text and transport through the sequencer."""
 
 import copy
 import errno
@@ -12,7 +12,7 @@ from alsa_midi import event as module
 
 E = alsa_midi
 
-#: An event, the text that shows it, and attributes that it must keep on its way.
+#: Events, created by a function, and their texts.
 EVENTS = [
     (lambda: E.NoteOnEvent(60), "<NoteOnEvent channel=0 note=60 velocity=127>"),
     (lambda: E.NoteOffEvent(60, 1, 2), "<NoteOffEvent channel=1 note=60 velocity=2>"),
@@ -106,7 +106,7 @@ def test_text(make, text):
 
 
 @pytest.mark.parametrize(("make", "text"), EVENTS, ids=NAMES)
-def test_way_through_the_sequencer(make, text, pair):
+def test_transport_through_the_sequencer(make, text, pair):
     sent = make()
     received = pair.pass_through(sent)
     assert repr(received) == text
@@ -117,7 +117,7 @@ def test_way_through_the_sequencer(make, text, pair):
     assert (received.tick, received.time) == (0, None)
     assert isinstance(received.flags, E.EventFlags)
     assert len(received.raw_data) == 12
-    # What has come can be sent on.
+    # A received event can be sent again.
     received.dest = None
     assert repr(pair.pass_through(received)) == text
 
@@ -128,19 +128,19 @@ def test_every_class_is_covered():
         for name, value in vars(alsa_midi).items()
         if isinstance(value, type) and issubclass(value, E.Event)
     }
-    # Those two have tests of their own: bytes below, notes with the queues.
+    # MidiBytesEvent is tested below, NoteEvent in test_queues.py.
     assert classes - set(NAMES) == {"MidiBytesEvent", "NoteEvent"}
-    assert set(module._CLASSES) == {cls.type for cls in module._CLASSES.values()}
+    assert set(module._EVENT_CLASSES) == {cls.type for cls in module._EVENT_CLASSES.values()}
 
 
 @pytest.mark.parametrize(("make", "text"), EVENTS, ids=NAMES)
 def test_copies_and_equality(make, text):
     event = make()
     event.tag = 5
-    event.remark = "kept"
+    event.comment = "kept"
     for other in (copy.copy(event), pickle.loads(pickle.dumps(event))):
         assert type(other) is type(event) and repr(other) == text
-        assert (other.tag, other.remark) == (5, "kept")
+        assert (other.tag, other.comment) == (5, "kept")
         assert other != event  # events are equal only to themselves
     assert event == event
     assert event in {event}
@@ -152,15 +152,15 @@ def test_defaults():
     assert event.type is E.EventType.NOTEON is E.NoteOnEvent.type
     assert event.flags == 0 and isinstance(event.flags, E.EventFlags)
     assert event.tag == 0
-    nothing = ["queue_id", "time", "tick", "relative", "source", "dest", "raw_data"]
-    assert all(getattr(event, name) is None for name in nothing)
+    unset = ["queue_id", "time", "tick", "relative", "source", "dest", "raw_data"]
+    assert all(getattr(event, name) is None for name in unset)
     note = E.NoteEvent(60)
     assert (note.duration, note.off_velocity) == (0, 0)
     assert E.Event().type is None and repr(E.Event()) == "<Event unknown>"
     assert E.StartEvent().control_queue is None and repr(E.StartEvent()) == "<StartEvent>"
 
 
-def test_keywords_of_all_events():
+def test_keywords_that_all_events_accept():
     event = E.NoteOnEvent(
         60,
         time=1.5,
@@ -182,7 +182,7 @@ def test_keywords_of_all_events():
     assert E.Event(type=E.EventType.ECHO, tick=3).tick == 3
 
 
-def test_attributes_take_anything_until_output(pair):
+def test_attributes_are_checked_on_output(pair):
     event = E.NoteOnEvent(60)
     for value in (200, "x", 5.5, None, [1]):
         event.note = value
@@ -234,7 +234,7 @@ def test_attributes_take_anything_until_output(pair):
         (lambda: E.Event(6, None), TypeError, ""),
     ],
 )
-def test_bad_arguments(make, error, words):
+def test_invalid_arguments(make, error, words):
     with pytest.raises(error) as caught:
         make()
     assert words in str(caught.value)
@@ -272,7 +272,7 @@ def test_bad_arguments(make, error, words):
         (lambda: None, AttributeError, "expected an alsa_midi.Event"),
     ],
 )
-def test_what_cannot_be_sent(make, error, words, client):
+def test_values_that_cannot_be_sent(make, error, words, client):
     port = client.create_port("p")
     with pytest.raises(error) as caught:
         client.event_output(make(), port=port)
@@ -280,7 +280,7 @@ def test_what_cannot_be_sent(make, error, words, client):
     assert client.event_output_pending() == 0
 
 
-def test_time_and_mode_bits(pair):
+def test_time_stamps_and_their_flags(pair):
     flags = E.EventFlags
     cases = [
         (dict(tick=5), flags(0), 5, None, False),
@@ -303,7 +303,7 @@ def test_lengths():
     assert E.MidiBytesEvent(b"\x90\x3c\x7f").length() == 28
 
 
-def test_tempo_in_both_units():
+def test_tempo_in_microseconds_and_bpm():
     assert E.SetQueueTempoEvent(bpm=120).midi_tempo == 500000
     assert E.SetQueueTempoEvent(bpm=123).midi_tempo == 487805
     assert E.SetQueueTempoEvent(500001).bpm == pytest.approx(119.99976)
@@ -311,7 +311,7 @@ def test_tempo_in_both_units():
         E.SetQueueTempoEvent(500000).bpm = 5
 
 
-def test_subclasses_of_a_program():
+def test_a_program_can_subclass_events():
     class Mine(E.NoteOnEvent):
         def __init__(self, note, extra, **kwargs):
             super().__init__(note, **kwargs)
@@ -330,7 +330,7 @@ def test_a_subclass_is_sent_as_its_base(pair):
     assert type(pair.pass_through(Mine(62))) is E.NoteOnEvent
 
 
-def test_cycles_through_events_are_collected():
+def test_reference_cycles_through_events_are_collected():
     class Marker:
         pass
 
@@ -346,19 +346,22 @@ def test_cycles_through_events_are_collected():
 
 
 class TestMidiBytes:
-    def test_shows_its_bytes(self):
+    def test_text(self):
         event = E.MidiBytesEvent([0x90, 60, 127])
         assert repr(event) == "<MidiBytesEvent 90 3C 7F>"
         assert (event.midi_bytes, event.type) == (b"\x90\x3c\x7f", None)
 
-    def test_out(self, pair):
+    def test_output(self, pair):
         sender, receiver, port = pair.sender, pair.receiver, pair.out
-        put = lambda data: sender.event_output(E.MidiBytesEvent(data), port=port)  # noqa: E731
-        assert put(b"\x90\x3c\x7f\x80\x3c\x00") == 56  # two messages in one
-        assert put(b"") == 56
-        assert put(b"\x90\x3d") == 56  # and one in two
-        assert put(b"\x7f") == 84
-        assert put(b"\x3e\x01") == 112  # running status
+
+        def send(data):
+            return sender.event_output(E.MidiBytesEvent(data), port=port)
+
+        assert send(b"\x90\x3c\x7f\x80\x3c\x00") == 56  # two messages
+        assert send(b"") == 56
+        assert send(b"\x90\x3d") == 56  # one message in two parts
+        assert send(b"\x7f") == 84
+        assert send(b"\x3e\x01") == 112  # running status
         sender.drain_output()
         shown = [repr(receiver.event_input(timeout=5)) for _ in range(4)]
         assert shown == [
@@ -380,12 +383,12 @@ class TestMidiBytes:
         data = bytes([0xF0, *(n % 128 for n in range(3000)), 0xF7])
         pair.sender.event_output(E.MidiBytesEvent(data), port=pair.out)
         pair.sender.drain_output()
-        got = b""
-        while not got.endswith(b"\xf7"):
+        received = b""
+        while not received.endswith(b"\xf7"):
             event = pair.receiver.event_input(timeout=5)
             assert isinstance(event, E.SysExEvent) and len(event.data) <= 1024
-            got += event.data
-        assert got == data
+            received += event.data
+        assert received == data
 
     @pytest.mark.parametrize(
         ("event", "data"),
@@ -401,7 +404,7 @@ class TestMidiBytes:
             (lambda: E.ClockEvent(), b"\xf8"),
         ],
     )
-    def test_in(self, pair, event, data):
+    def test_input(self, pair, event, data):
         pair.sender.event_output(event(), port=pair.out)
         pair.sender.drain_output()
         received = pair.receiver.event_input(prefer_bytes=True, timeout=5)
@@ -410,27 +413,27 @@ class TestMidiBytes:
         assert received.source == E.Address(pair.out)
         assert received.type == event().type
 
-    def test_events_without_bytes_stay_events(self, pair):
+    def test_events_without_midi_bytes_are_not_converted(self, pair):
         pair.sender.event_output(E.EchoEvent(raw_data=b"x"), port=pair.out)
         pair.sender.drain_output()
         received = pair.receiver.event_input(prefer_bytes=True, timeout=5)
         assert isinstance(received, E.EchoEvent)
 
 
-def test_unknown_event_of_variable_length_keeps_its_data(pair):
+def test_an_unknown_event_of_variable_length_keeps_its_data(pair):
     event = E.Event(E.EventType(132), flags=E.EventFlags.EVENT_LENGTH_VARIABLE, raw_data=b"a" * 40)
     received = pair.pass_through(event)
     assert received.raw_data == b"a" * 40 and received.type == 132
 
 
-def test_a_note_needs_a_queue(pair):
+def test_a_note_with_a_duration_needs_a_queue(pair):
     with pytest.raises(E.ALSAError) as caught:
         pair.sender.event_output_direct(E.NoteEvent(60, duration=10), port=pair.out)
     assert caught.value.errnum == -errno.EINVAL
     assert "queue" in str(caught.value)
 
 
-def test_a_subclass_may_have_a_type_of_its_own(pair):
+def test_a_subclass_can_set_its_own_type(pair):
     class Cue(E.Event):
         type = E.EventType.USR3
 
@@ -452,33 +455,33 @@ def test_a_subclass_may_have_a_type_of_its_own(pair):
     assert pair.pass_through(event).type == event.type == E.EventType.USR5
 
 
-def test_subclasses_go_with_others():
-    seen = []
+def test_events_can_be_combined_with_other_base_classes():
+    words = []
 
     class Mixin:
         def __init_subclass__(cls, word, **kwargs):
             super().__init_subclass__(**kwargs)
-            seen.append(word)
+            words.append(word)
 
     class Both(E.Event, Mixin, word="hello"):
         type = E.EventType.USR0
 
-    assert seen == ["hello"] and Both().type == E.EventType.USR0
+    assert words == ["hello"] and Both().type == E.EventType.USR0
 
 
-def test_bases_have_no_type():
+def test_base_classes_have_no_type():
     assert E.Event.type is None and E.MidiBytesEvent.type is None
     assert E.NoteOnEvent.type == E.EventType.NOTEON
 
 
-def test_arguments_as_python_alsa_midi_takes_them():
+def test_argument_forms_of_python_alsa_midi():
     assert E.Event(dest=[128, 1], source=[1, 2]).dest == (128, 1)
     assert E.MidiBytesEvent(b"\x90\x01\x02", type=E.EventType.NOTEON).type == E.EventType.NOTEON
     with pytest.raises(TypeError):
         E.NoteOnEvent(60, type=E.EventType.NOTEON)
 
 
-def test_long_data_is_counted():
+def test_the_text_of_long_data_shows_its_length():
     assert repr(E.SysExEvent(bytes(31))) == f"<SysExEvent data={bytes(31)!r}>"
     assert repr(E.SysExEvent(bytes(32))) == "<SysExEvent data=<32 bytes>>"
     event = E.SysExEvent(b"")
@@ -486,7 +489,7 @@ def test_long_data_is_counted():
     assert repr(event) == "<SysExEvent data=5>"
 
 
-def test_tempo_is_rounded_where_a_queue_is_named():
+def test_the_text_of_a_tempo_is_rounded_if_the_queue_is_set():
     assert repr(E.SetQueueTempoEvent(600001)) == (
         "<SetQueueTempoEvent tempo=600001 (99.99983333361111 bpm)>"
     )
@@ -495,9 +498,9 @@ def test_tempo_is_rounded_where_a_queue_is_named():
     )
 
 
-def test_values_may_look_at_their_event(pair):
+def test_values_may_access_their_event(pair):
     class Value:
-        """Asks its event for whatever is wanted of it."""
+        """Computes everything from its event."""
 
         def __init__(self, event):
             self.event = event
@@ -517,15 +520,15 @@ def test_values_may_look_at_their_event(pair):
             return bytes([self.event.tag])
 
         def __del__(self):
-            gone.append(self.event.tag)
+            deleted.append(self.event.tag)
 
-    gone = []
+    deleted = []
     event = E.NoteOnEvent(1, velocity=9)
     event.note = Value(event)
     assert repr(event) == "<NoteOnEvent channel=0 note=as loud as 9 velocity=9>"
     assert pair.pass_through(event).note == 9
     event.note = 2
-    assert gone == [0]
+    assert deleted == [0]
     event.__init__(Value(event))
     assert (event.note, event.velocity) == (9, 127)
     event = E.SysExEvent(b"", tag=7)
@@ -533,4 +536,4 @@ def test_values_may_look_at_their_event(pair):
     assert event.length() == 29
     assert pair.pass_through(event).data == b"\x07"
     event.data = None
-    assert gone == [0, 0, 7]
+    assert deleted == [0, 0, 7]

@@ -1,4 +1,4 @@
-"""Raw libasound: there for those who ask, and no one else."""
+"""Raw libasound, which is loaded only for programs that use it."""
 
 import errno
 import subprocess
@@ -11,14 +11,14 @@ pytest.importorskip("cffi")
 
 
 def run(program: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
-def test_it_is_loaded_only_when_asked_for():
+def test_it_is_loaded_on_first_use():
     assert run(
         "import sys, alsa_midi\n"
         "print('cffi' in sys.modules, 'libasound' in open('/proc/self/maps').read())\n"
@@ -34,7 +34,7 @@ def test_the_documented_example():
     assert version.startswith("1.")
 
 
-def test_every_declared_function_is_there():
+def test_every_declared_function_exists():
     from alsa_midi import alsa
 
     missing = []
@@ -61,18 +61,18 @@ def test_sizes_and_numbers():
             assert getattr(alsa, prefix + member.name) == member
 
 
-def test_the_coder_of_libasound():
+def test_the_midi_encoder_of_libasound():
     from alsa_midi import alsa, ffi
 
-    coder = ffi.new("snd_midi_event_t **")
-    assert alsa.snd_midi_event_new(1024, coder) == 0
+    encoder = ffi.new("snd_midi_event_t **")
+    assert alsa.snd_midi_event_new(1024, encoder) == 0
     event = ffi.new("snd_seq_event_t *")
-    assert alsa.snd_midi_event_encode(coder[0], b"\x90\x3c\x7f", 3, event) == 3
+    assert alsa.snd_midi_event_encode(encoder[0], b"\x90\x3c\x7f", 3, event) == 3
     assert (event.type, event.data.note.note, event.data.note.velocity) == (6, 60, 127)
-    alsa.snd_midi_event_free(coder[0])
+    alsa.snd_midi_event_free(encoder[0])
 
 
-def test_an_address():
+def test_parsing_an_address():
     from alsa_midi import alsa, ffi
 
     address = ffi.new("snd_seq_addr_t *")
@@ -81,9 +81,9 @@ def test_an_address():
     assert alsa.snd_seq_parse_address(ffi.NULL, address, b"") == -errno.EINVAL
 
 
-def test_a_handle_of_ones_own():
+def test_a_handle_of_the_program():
     if ENGINE != "kernel":
-        pytest.skip("libasound knows the kernel's sequencer only")
+        pytest.skip("libasound uses only the kernel's sequencer")
     from alsa_midi import SequencerClient, alsa, ffi
 
     handle = ffi.new("snd_seq_t **")
@@ -96,7 +96,7 @@ def test_a_handle_of_ones_own():
     alsa.snd_seq_close(handle[0])
 
 
-def test_what_is_missing_is_said():
+def test_errors_name_the_missing_package():
     for prepare, words in (
         ("import sys; sys.modules['cffi'] = None", "pip install consort-alsa-midi[libasound]"),
         (
@@ -112,7 +112,7 @@ def test_what_is_missing_is_said():
         assert words in shown
 
 
-def test_other_names_are_no_attributes():
+def test_other_names_raise_attribute_error():
     import alsa_midi
 
     with pytest.raises(AttributeError, match="nonsense"):

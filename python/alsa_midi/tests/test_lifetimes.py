@@ -1,4 +1,4 @@
-"""What goes when it is dropped, and what does not grow."""
+"""Lifetimes of ports, clients and queues, and memory use."""
 
 import errno
 import gc
@@ -9,7 +9,7 @@ import pytest
 from alsa_midi import ALSAError, MidiBytesEvent, NoteOnEvent, SequencerClient, SysExEvent
 
 
-def test_a_dropped_port_is_gone_at_once(client):
+def test_a_dropped_port_is_deleted_immediately(client):
     gc.disable()
     try:
         port = client.create_port("p")
@@ -23,7 +23,7 @@ def test_a_dropped_port_is_gone_at_once(client):
         gc.enable()
 
 
-def test_a_dropped_client_is_gone_at_once(make_client, engine):
+def test_a_dropped_client_is_closed_immediately(make_client, engine):
     watcher = make_client()
     gc.disable()
     try:
@@ -37,7 +37,7 @@ def test_a_dropped_client_is_gone_at_once(make_client, engine):
         gc.enable()
 
 
-def test_a_port_keeps_its_client(make_client, engine):
+def test_a_port_keeps_its_client_open(make_client, engine):
     watcher = make_client()
     port = SequencerClient("kept", engine=engine).create_port("p")
     assert watcher.get_client_info(port.client_id).name == "kept"
@@ -59,12 +59,13 @@ def test_cycles_are_collected(make_client, engine):
         watcher.get_client_info(number)
 
 
-def memory() -> int:
+def resident_bytes() -> int:
+    """The memory that the process uses."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def test_nothing_grows_over_100000_events(pair):
+def test_memory_stays_constant_over_100000_events(pair):
     from alsa_midi import EventType
 
     pair.receiver.set_client_pool_input(2000)
@@ -87,25 +88,25 @@ def test_nothing_grows_over_100000_events(pair):
 
     round_trips(4000)
     gc.collect()
-    objects, before = len(gc.get_objects()), memory()
+    objects, before = len(gc.get_objects()), resident_bytes()
     round_trips(100_000)
     gc.collect()
     assert len(gc.get_objects()) - objects < 100
-    assert memory() - before < 2_000_000
+    assert resident_bytes() - before < 2_000_000
 
 
-def test_nothing_grows_over_many_ports_and_queues(client):
-    def once():
+def test_memory_stays_constant_over_many_ports_and_queues(client):
+    def create_and_close():
         port, queue = client.create_port("p"), client.create_queue()
         client.list_ports()
         port.close()
         queue.close()
 
     for _ in range(50):
-        once()
+        create_and_close()
     gc.collect()
     objects = len(gc.get_objects())
     for _ in range(500):
-        once()
+        create_and_close()
     gc.collect()
     assert len(gc.get_objects()) - objects < 50

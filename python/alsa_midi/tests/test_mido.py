@@ -1,4 +1,4 @@
-"""The MIDO back-end: mido itself as a stranger."""
+"""The MIDO back-end, used through mido."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from conftest import ENGINE, wait_until  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def backend(monkeypatch):
-    """MIDO on the engine under test; every port must have been closed in the end."""
+    """MIDO on the engine under test. After each test, all ports must be closed."""
     monkeypatch.setenv("CONSORT_SEQ", ENGINE)
     mido.set_backend("alsa_midi.mido_backend")
     yield
@@ -25,7 +25,7 @@ def note(number, **kwargs):
     return mido.Message("note_on", note=number, **kwargs)
 
 
-def test_the_environment_names_the_backend(monkeypatch):
+def test_the_environment_selects_the_backend(monkeypatch):
     monkeypatch.setenv("MIDO_BACKEND", "alsa_midi.mido_backend")
     assert mido.Backend().name == "alsa_midi.mido_backend"
     assert mido.Backend(load=True).module is mido_backend
@@ -51,7 +51,7 @@ def test_devices():
         "Midi Through Port-0",
     ],
 )
-def test_out_and_in_by_every_name(name):
+def test_ports_can_be_opened_by_all_forms_of_names(name):
     with mido.open_input(name) as into, mido.open_output(name) as out:
         assert (into.name, out.name) == (name, name)
         out.send(note(60, velocity=5, channel=3))
@@ -109,30 +109,31 @@ def test_poll_and_pending():
 
 
 def test_callbacks():
-    got = []
-    with mido.open_output("14:0") as out, mido.open_input("14:0", callback=got.append) as into:
+    messages = []
+    store = messages.append
+    with mido.open_output("14:0") as out, mido.open_input("14:0", callback=store) as into:
         out.send(note(1))
-        wait_until(lambda: got == [note(1)])
+        wait_until(lambda: messages == [note(1)])
         with pytest.raises(ValueError):
             into.receive()
         into.callback = None
         out.send(note(2))
         wait_until(lambda: len(into._arrived) == 1)
-        into.callback = got.append  # hears of what waits
-        assert got == [note(1), note(2)]
+        into.callback = store  # receives the stored message
+        assert messages == [note(1), note(2)]
 
 
 def test_a_failing_callback_is_logged_and_the_next_message_comes(caplog):
-    got = []
+    messages = []
 
     def callback(message):
-        got.append(message)
+        messages.append(message)
         raise ValueError("on purpose")
 
     with mido.open_output("14:0") as out, mido.open_input("14:0", callback=callback):
         out.send(note(1))
         out.send(note(2))
-        wait_until(lambda: len(got) == 2)
+        wait_until(lambda: len(messages) == 2)
     wait_until(lambda: "on purpose" in caplog.text)
 
 
@@ -165,7 +166,7 @@ def test_virtual_ports_are_found():
             assert into.receive() == note(8)
 
 
-def test_others_connect_to_virtual_ports():
+def test_other_clients_connect_to_virtual_ports():
     with mido.open_input("virtual in", virtual=True) as into:
         client = SequencerClient("other", engine=ENGINE)
         [info] = [info for info in client.list_ports(output=True) if info.name == "virtual in"]
@@ -208,7 +209,7 @@ def test_closing_ends_a_waiting_receive():
     assert into.poll() is None
 
 
-def test_a_dropped_port_closes():
+def test_a_dropped_port_is_closed():
     into = mido.open_input("14:0")
     assert mido_backend._Hub._current is not None
     del into
@@ -230,7 +231,7 @@ def test_text():
         assert repr(into) == "<open input 'v' (virtual AlsaMidi/seq)>"
 
 
-def test_a_virtual_port_without_a_name_gets_one():
+def test_a_virtual_port_without_a_name_is_named():
     with mido.open_input(virtual=True) as port:
         names = [name for name in mido.get_output_names() if f":{port._port.port_id}" in name]
         assert any(":in" in name for name in names)
@@ -253,11 +254,11 @@ def test_long_system_exclusive_messages_of_any_length(length):
         assert [into.poll(), into.receive()] == [message, note(1)]
 
 
-def test_an_empty_system_exclusive_event_does_no_harm():
+def test_an_empty_system_exclusive_event_is_ignored():
     with mido.open_input("into", virtual=True) as into:
-        with SequencerClient("stranger", engine=ENGINE) as stranger:
-            port = stranger.create_port("out")
+        with SequencerClient("foreign", engine=ENGINE) as foreign:
+            port = foreign.create_port("out")
             for event in (alsa_midi.SysExEvent(b""), alsa_midi.NoteOnEvent(60)):
-                stranger.event_output_direct(event, port=port, dest=into._port)
+                foreign.event_output_direct(event, port=port, dest=into._port)
             wait_until(lambda: len(into._arrived) > 0)
         assert into.receive() == note(60, velocity=127)

@@ -1,4 +1,4 @@
-"""Queues: scheduling, tempo, timers, and who owns them."""
+"""Queues: scheduling, tempo, timers and ownership."""
 
 import errno
 import gc
@@ -50,10 +50,10 @@ def test_names(client):
     assert caught.value.errnum == -errno.EINVAL
     unnamed = client.create_queue()
     assert unnamed.get_info().name == f"Queue-{unnamed.queue_id}"
-    made = client.create_queue(info=QueueInfo(name="from info", locked=False))
-    assert (made.get_info().name, made.get_info().locked) == ("from info", False)
-    made.set_info(QueueInfo(name="again", locked=True))
-    assert made.get_info().locked and made.get_info().owner == client.client_id
+    from_info = client.create_queue(info=QueueInfo(name="from info", locked=False))
+    assert (from_info.get_info().name, from_info.get_info().locked) == ("from info", False)
+    from_info.set_info(QueueInfo(name="again", locked=True))
+    assert from_info.get_info().locked and from_info.get_info().owner == client.client_id
     with pytest.raises(ValueError):
         client.create_queue("a", QueueInfo())
     with pytest.raises(AttributeError):
@@ -95,7 +95,7 @@ def test_timer(client):
         queue.set_timer(QueueTimer(type=QueueTimerType.MIDI_CLOCK))
 
 
-def test_control_goes_through_the_buffer(client):
+def test_control_events_go_through_the_output_buffer(client):
     queue = client.create_queue()
     queue.start()
     assert client.event_output_pending() == 28
@@ -121,16 +121,16 @@ def test_scheduled_events(pair):
     client = pair.sender
     queue = client.create_queue()
     queue.set_tempo(bpm=6000)
-    queue.start()  # first: the start forgets what waits
+    queue.start()  # comes first, because it removes the events in the queue
     for tick, note in ((200, 3), (100, 2), (0, 1)):
         client.event_output(NoteOnEvent(note, tick=tick), queue=queue, port=pair.out)
     client.event_output(NoteOnEvent(4, time=0.1), queue=queue, port=pair.out)
     client.drain_output()
     client.sync_output_queue()
-    got = [pair.receiver.event_input(timeout=5) for _ in range(4)]
+    events = [pair.receiver.event_input(timeout=5) for _ in range(4)]
     # 200 ticks are 21 ms.
-    assert [event.note for event in got] == [1, 2, 3, 4]
-    assert all(event.queue_id == queue.queue_id for event in got)
+    assert [event.note for event in events] == [1, 2, 3, 4]
+    assert all(event.queue_id == queue.queue_id for event in events)
 
 
 def test_notes_with_duration(pair):
@@ -147,7 +147,7 @@ def test_notes_with_duration(pair):
     assert isinstance(off, NoteOffEvent) and (off.note, off.velocity) == (60, 9)
 
 
-def test_a_queue_must_exist(pair):
+def test_output_to_a_queue_that_does_not_exist_fails(pair):
     pair.sender.event_output(NoteOnEvent(60, tick=1), queue=31, port=pair.out)
     with pytest.raises(ALSAError) as caught:
         pair.sender.drain_output()
@@ -192,7 +192,7 @@ def test_a_dropped_queue_is_freed(client):
         client.get_queue_info(number)
 
 
-def test_queues_of_others(make_client):
+def test_queues_of_other_clients(make_client):
     owner, user = make_client(), make_client()
     queue = owner.create_queue("shared")
     used = user.get_named_queue("shared")
@@ -203,13 +203,13 @@ def test_queues_of_others(make_client):
     assert caught.value.errnum == -errno.EPERM
     del used
     gc.collect()
-    assert queue.get_info().name == "shared"  # only released
+    assert queue.get_info().name == "shared"  # the queue is released, not freed
     again = Queue(user, queue.queue_id)
     again.close()
     assert queue.get_info().name == "shared"
 
 
-def test_numbers_run_out(client):
+def test_creating_too_many_queues_fails(client):
     queues = []
     with pytest.raises(ALSAError) as caught:
         while len(queues) < 40:
@@ -218,15 +218,15 @@ def test_numbers_run_out(client):
 
 
 class TestVirtualTime:
-    """The embedded engine's clock in the test's hands."""
+    """The embedded engine's clock, advanced by the test."""
 
     @pytest.fixture
     def virtual(self, on_kernel):
         if on_kernel:
-            pytest.skip("virtual time is the embedded engine's")
+            pytest.skip("only the embedded engine has virtual time")
         return EmbeddedEngine(clock="virtual")
 
-    def test_time_moves_by_hand(self, virtual):
+    def test_time_advances_only_on_request(self, virtual):
         assert (virtual.clock, virtual.now, virtual.next_due) == ("virtual", 0.0, None)
         client = SequencerClient("v", engine=virtual)
         port = client.create_port("p")
@@ -251,7 +251,7 @@ class TestVirtualTime:
         assert queue.queue_id == 0 and "listed" in virtual.clients_listing()
         assert "the queue" in virtual.queues_listing()
 
-    def test_bad_arguments(self, virtual):
+    def test_invalid_arguments(self, virtual):
         with pytest.raises(ValueError, match="clock"):
             EmbeddedEngine(clock="x")
         with pytest.raises(OverflowError):
@@ -260,9 +260,9 @@ class TestVirtualTime:
             virtual.advance(float("nan"))
 
 
-def test_engines_are_apart_and_the_process_wide_one_is_shared(on_kernel):
+def test_engines_are_separate_and_the_process_wide_one_is_shared(on_kernel):
     if on_kernel:
-        pytest.skip("about the embedded engine")
+        pytest.skip("tests the embedded engine")
     one = SequencerClient("one", engine=EmbeddedEngine())
     two = SequencerClient("two", engine=EmbeddedEngine())
     assert one.client_id == two.client_id == 128
@@ -275,7 +275,7 @@ def test_engines_are_apart_and_the_process_wide_one_is_shared(on_kernel):
         client.close()
 
 
-def test_a_skew_of_nothing_leaves_the_speed_alone(client):
+def test_a_skew_of_zero_leaves_the_speed_unchanged(client):
     queue = client.create_queue()
     queue.set_tempo(500000, skew=0)
     assert queue.get_tempo().skew == 0x10000

@@ -29,11 +29,11 @@ def test_waiting_uses_no_processor_time(client):
 
 
 def test_one_thread_reads_while_another_writes(pair):
-    got = []
+    ticks = []
 
     def read():
-        while len(got) < 5000:
-            got.append(pair.receiver.event_input(timeout=10).tick)
+        while len(ticks) < 5000:
+            ticks.append(pair.receiver.event_input(timeout=10).tick)
 
     pair.receiver.set_client_pool_input(2000)
     thread = threading.Thread(target=read)
@@ -42,22 +42,22 @@ def test_one_thread_reads_while_another_writes(pair):
         pair.sender.event_output(NoteOnEvent(1, tick=tick), port=pair.out)
         if tick % 100 == 99:
             pair.sender.drain_output()
-            end = time.monotonic() + 10
-            while len(got) < tick - 500 and time.monotonic() < end:
+            deadline = time.monotonic() + 10
+            while len(ticks) < tick - 500 and time.monotonic() < deadline:
                 time.sleep(0.0005)
     pair.sender.drain_output()
     thread.join(20)
-    assert got == list(range(5000))
+    assert ticks == list(range(5000))
 
 
 def test_many_threads_share_a_client(pair):
-    got, lock = [], threading.Lock()
+    notes, lock = [], threading.Lock()
 
     def read():
         while True:
             event = pair.receiver.event_input(timeout=10)
             with lock:
-                got.append((event.channel, event.note))
+                notes.append((event.channel, event.note))
             if event.note == 127:
                 return
 
@@ -76,12 +76,12 @@ def test_many_threads_share_a_client(pair):
         pair.sender.event_output_direct(NoteOnEvent(127), port=pair.out)
     for thread in readers:
         thread.join(20)
-    assert sorted(pair for pair in got if pair[1] != 127) == [
+    assert sorted(pair for pair in notes if pair[1] != 127) == [
         (channel, note) for channel in range(4) for note in range(100)
     ]
 
 
-def test_close_wakes_who_waits(client):
+def test_close_ends_the_wait_of_other_threads(client):
     caught = []
 
     def wait():
@@ -100,36 +100,36 @@ def test_close_wakes_who_waits(client):
     assert len(caught) == 3
 
 
-def test_signals_end_a_wait(client):
-    class Rang(Exception):
+def test_an_exception_in_a_signal_handler_ends_a_wait(client):
+    class Alarm(Exception):
         pass
 
-    def ring(number, frame):
-        raise Rang
+    def handler(number, frame):
+        raise Alarm
 
-    before = signal.signal(signal.SIGALRM, ring)
+    previous = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
-        with pytest.raises(Rang):
+        with pytest.raises(Alarm):
             client.event_input()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def test_a_handled_signal_does_not_end_a_wait(client):
-    rung = []
-    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    alarms = []
+    previous = signal.signal(signal.SIGALRM, lambda *_: alarms.append(1))
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
         start = time.monotonic()
         assert client.event_input(timeout=0.2) is None
-        assert rung and time.monotonic() - start >= 0.19
+        assert alarms and time.monotonic() - start >= 0.19
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
 
 
-def test_a_program_ends_while_a_thread_waits(on_kernel):
+def test_a_program_exits_while_a_thread_waits(on_kernel):
     engine = "kernel" if on_kernel else "embedded"
     program = (
         "import threading, alsa_midi\n"
@@ -137,31 +137,31 @@ def test_a_program_ends_while_a_thread_waits(on_kernel):
         "threading.Thread(target=client.event_input, daemon=True).start()\n"
         "print('end')\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "end\n", "")
 
 
-def test_no_sequencer_is_said_plainly(on_kernel):
+def test_the_error_without_a_sequencer_gives_a_remedy(on_kernel):
     if on_kernel or os.path.exists("/dev/snd/seq"):
-        pytest.skip("there is a sequencer here")
+        pytest.skip("this machine has a sequencer")
     environment = {k: v for k, v in os.environ.items() if k != "CONSORT_SEQ"}
     program = (
         "import alsa_midi\n"
         "try: alsa_midi.SequencerClient('x')\n"
         "except alsa_midi.ALSAError as error: print(error.errnum, error)\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         timeout=30,
         env=environment,
     )
-    assert done.stdout.startswith("-2 ") and "modprobe snd-seq" in done.stdout
+    assert process.stdout.startswith("-2 ") and "modprobe snd-seq" in process.stdout
     for value, words in (("embedded", "128"), ("nonsense", "CONSORT_SEQ")):
-        done = subprocess.run(
+        process = subprocess.run(
             [
                 sys.executable,
                 "-c",
@@ -174,24 +174,24 @@ def test_no_sequencer_is_said_plainly(on_kernel):
             timeout=30,
             env={**environment, "CONSORT_SEQ": value},
         )
-        assert words in done.stdout
+        assert words in process.stdout
 
 
-def test_threads_may_look_at_the_same_event():
+def test_threads_may_read_the_same_event():
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
-    wrong, end = [], time.monotonic() + 1
+    errors, deadline = [], time.monotonic() + 1
 
-    def look(see):
+    def repeat(read):
         try:
-            while time.monotonic() < end and not wrong:
-                see()
+            while time.monotonic() < deadline and not errors:
+                read()
         except BaseException as error:
-            wrong.append(error)
+            errors.append(error)
 
     event = PortSubscribedEvent((1, 2), (3, 4))
-    sees = (lambda: repr(event), lambda: event.connect_dest, lambda: event.type)
-    threads = [threading.Thread(target=look, args=(see,)) for see in sees]
+    reads = (lambda: repr(event), lambda: event.connect_dest, lambda: event.type)
+    threads = [threading.Thread(target=repeat, args=(read,)) for read in reads]
     try:
         for thread in threads:
             thread.start()
@@ -199,57 +199,58 @@ def test_threads_may_look_at_the_same_event():
             thread.join(20)
     finally:
         sys.setswitchinterval(interval)
-    assert not wrong
+    assert not errors
 
 
-#: What is made of an error is Python code, in which another thread may come to its turn.
-TURNS = """
+#: Creating an exception runs Python code, during which another thread may run.
+PROGRAM = """
 import threading
 from alsa_midi import EmbeddedEngine, ALSAError, MidiBytesEvent, SequencerClient, StateError
 
-client = SequencerClient("turns", engine=EmbeddedEngine())
+client = SequencerClient("errors", engine=EmbeddedEngine())
 port = client.create_port("out")
 queue = client.create_queue()
 queue.close()
-turns = []
+calls = []
 
 
-def turn(use):
-    thread = threading.Thread(target=use)
+def run_in_thread(function):
+    thread = threading.Thread(target=function)
     thread.start()
     thread.join()
-    turns.append(use)
+    calls.append(function)
 
 
 def output():
     client.event_output(MidiBytesEvent(b"\\x90\\x01\\x02"), port=port)
 
 
-def closed():
+def use_closed_queue():
     try:
         queue._tempo()
     except StateError:
         pass
 
 
-def taking_turns(kind, use):
+# Runs a function in another thread while the next exception of a class is created.
+def call_while_created(error, function):
     def init(self, *arguments):
-        kind.__init__ = plain
-        plain(self, *arguments)
-        turn(use)
+        error.__init__ = original
+        original(self, *arguments)
+        run_in_thread(function)
 
-    plain, kind.__init__ = kind.__init__, init
+    original, error.__init__ = error.__init__, init
 
 
-taking_turns(ALSAError, output)
+call_while_created(ALSAError, output)
 try:
     client.event_output_direct(MidiBytesEvent(b"\\x90\\x01\\x02"), port=port, dest=(99, 0))
 except ALSAError:
-    taking_turns(StateError, closed)
-    closed()
-assert turns == [output, closed]
+    call_while_created(StateError, use_closed_queue)
+    use_closed_queue()
+assert calls == [output, use_closed_queue]
 """
 
 
-def test_an_error_lets_other_threads_use_the_same_things():
-    subprocess.run([sys.executable, "-c", TURNS], check=True, timeout=20)
+def test_other_threads_can_use_the_objects_of_an_error():
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=20)

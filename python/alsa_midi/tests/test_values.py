@@ -1,4 +1,4 @@
-"""Addresses, times and enumerations."""
+"""Addresses, times, enumerations and exceptions."""
 
 import copy
 import errno
@@ -45,7 +45,7 @@ from alsa_midi import (
         ((300, 400), (300, 400)),
     ],
 )
-def test_address_is_made_of(arguments, expected):
+def test_all_forms_of_addresses(arguments, expected):
     address = Address(*arguments)
     assert address == expected
     assert (address.client_id, address.port_id) == expected
@@ -53,7 +53,7 @@ def test_address_is_made_of(arguments, expected):
 
 
 @pytest.mark.parametrize("text", ["", "name", "1:-1", "-1:0", "'1:2'", "1 2", "300:0", "1:2:3"])
-def test_text_that_is_no_address(text):
+def test_texts_that_are_not_addresses(text):
     with pytest.raises(ALSAError) as caught:
         Address(text)
     assert caught.value.errnum == -errno.EINVAL
@@ -64,12 +64,12 @@ def test_text_that_is_no_address(text):
     ("value", "error"),
     [((1, 2, 3), ValueError), ((1,), ValueError), (None, TypeError), ([1, 2], TypeError)],
 )
-def test_what_is_no_address(value, error):
+def test_values_that_are_not_addresses(value, error):
     with pytest.raises(error):
         Address(value)
 
 
-def test_address_of_a_client_and_a_port(client):
+def test_addresses_of_clients_and_ports(client):
     port = client.create_port("p")
     assert Address(client) == (client.client_id, 0)
     assert Address(client, 3) == (client.client_id, 3)
@@ -77,7 +77,7 @@ def test_address_of_a_client_and_a_port(client):
     assert Address(port, 7) == Address(port)
 
 
-def test_address_shows_and_travels():
+def test_text_and_pickling_of_addresses():
     address = Address(128, 1)
     assert (str(address), repr(address)) == ("128:1", "Address(client_id=128, port_id=1)")
     assert pickle.loads(pickle.dumps(address)) == address
@@ -99,7 +99,7 @@ def test_address_shows_and_travels():
         ((0.1,), 0, 100000000),
     ],
 )
-def test_real_time_is_made_of(arguments, seconds, nanoseconds):
+def test_all_forms_of_real_times(arguments, seconds, nanoseconds):
     time = RealTime(*arguments)
     assert (time.seconds, time.nanoseconds) == (seconds, nanoseconds)
     assert repr(time) == f"RealTime(seconds={seconds}, nanoseconds={nanoseconds})"
@@ -126,7 +126,7 @@ def test_real_time_is_made_of(arguments, seconds, nanoseconds):
         ((1, 2, 3), TypeError),
     ],
 )
-def test_what_is_no_real_time(arguments, error):
+def test_values_that_are_not_real_times(arguments, error):
     with pytest.raises(error):
         RealTime(*arguments)
 
@@ -142,14 +142,14 @@ def test_real_time_compares_with_numbers_and_texts():
         hash(time)
 
 
-def test_real_time_is_mutable_and_travels():
+def test_real_times_are_mutable_and_can_be_copied():
     time = RealTime(seconds=1, nanoseconds=2)
     time.seconds = 7
     assert time == RealTime(7, 2)
     assert pickle.loads(pickle.dumps(time)) == copy.copy(time) == copy.deepcopy(time) == time
 
 
-def test_enumerations_are_real_ones():
+def test_enumerations():
     assert issubclass(EventType, IntEnum) and issubclass(PortCaps, IntFlag)
     assert isinstance(PortCaps.READ | PortCaps.WRITE, PortCaps)
     assert alsa_midi.READ_PORT == PortCaps.READ | PortCaps.SUBS_READ == 33
@@ -179,7 +179,7 @@ def test_exceptions():
     assert not issubclass(StateError, ALSAError)
 
 
-def test_times_of_texts_with_exponents_and_of_other_integers():
+def test_real_times_of_texts_with_exponents_and_of_index_objects():
     class Number:
         def __index__(self):
             return 7
@@ -192,7 +192,7 @@ def test_times_of_texts_with_exponents_and_of_other_integers():
             RealTime(text)
 
 
-def test_port_information_without_a_port():
+def test_port_info_without_a_port():
     assert PortInfo(1, 2, "n", port_specified=False).port_id is None
     assert PortInfo(1, 2, "n", port_specified=True).port_id == 2
     info = PortInfo(1, 2, "n")

@@ -1,4 +1,4 @@
-"""Strangers on the kernel's sequencer: aseqdump and aplaymidi of alsa-utils, and mido."""
+"""Foreign programs on the kernel's sequencer: aseqdump and aplaymidi of alsa-utils, and mido."""
 
 import os
 import re
@@ -11,19 +11,20 @@ from alsa_midi import READ_PORT, WRITE_PORT, NoteOffEvent, NoteOnEvent, SysExEve
 from conftest import ENGINE, wait_until
 
 if ENGINE != "kernel":
-    pytest.skip("strangers live on the kernel's sequencer", allow_module_level=True)
+    pytest.skip("foreign programs use the kernel's sequencer", allow_module_level=True)
 
 
 def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    """The path of a program; skips the test if it is not installed."""
+    path = shutil.which(name)
+    if path is None:
         assert not os.environ.get("CI"), f"{name} is missing"
         pytest.skip(f"{name} is not installed")
-    return found
+    return path
 
 
 class Dump:
-    """aseqdump, waiting at its port."""
+    """A running aseqdump and its port."""
 
     def __init__(self, client, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -31,28 +32,28 @@ class Dump:
             stdout=subprocess.PIPE,
             text=True,
         )
-        found = []
+        ports = []
 
-        def ready() -> bool:
-            found[:] = [
+        def is_ready() -> bool:
+            ports[:] = [
                 info
                 for info in client.list_ports(output=True, type=0)
                 if info.client_name == "aseqdump"
             ]
-            return bool(found)
+            return bool(ports)
 
-        wait_until(ready)
-        self.port = found[0]
+        wait_until(is_ready)
+        self.port = ports[0]
 
     def lines(self, count: int) -> list[str]:
-        """So many lines of events, in their columns."""
-        got = []
-        while len(got) < count:
+        """The next lines that show events, with single spaces between the columns."""
+        lines = []
+        while len(lines) < count:
             line = self.process.stdout.readline()
-            assert line, "aseqdump has ended"
+            assert line, "aseqdump has exited"
             if re.match(r"\s*\d+:\d+", line) and "Port " not in line:
-                got.append(" ".join(line.split()))
-        return got
+                lines.append(" ".join(line.split()))
+        return lines
 
     def close(self) -> None:
         self.process.kill()
@@ -67,7 +68,7 @@ def dump(client):
     dump.close()
 
 
-def test_aseqdump_hears_what_is_sent(client, dump):
+def test_aseqdump_receives_events(client, dump):
     port = client.create_port("out", READ_PORT)
     port.connect_to(dump.port)
     client.event_output(NoteOnEvent(60, 1, 100), port=port)
@@ -84,8 +85,8 @@ def test_aseqdump_hears_what_is_sent(client, dump):
 
 
 def midi_file(path, notes: int):
-    """A Standard MIDI File with so many notes, a tick apart at a fast tempo."""
-    track = b"\x00\xff\x51\x03\x00\x27\x10"  # 10 ms a quarter note
+    """Writes a Standard MIDI File with notes one tick apart, at a fast tempo."""
+    track = b"\x00\xff\x51\x03\x00\x27\x10"  # 10 ms per quarter note
     for number in range(notes):
         track += bytes([1, 0x90, number % 128, 64, 1, 0x80, number % 128, 0])
     track += b"\x00\xff\x2f\x00"
@@ -99,13 +100,13 @@ def test_aplaymidi_plays_to_a_port(client, tmp_path):
     port = client.create_port("in", WRITE_PORT)
     client.set_client_pool_input(2000)
     path = midi_file(tmp_path / "song.mid", 40)
-    done = subprocess.run(
+    process = subprocess.run(
         [program("aplaymidi"), "-d", "0", "-p", f"{client.client_id}:{port.port_id}", str(path)],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     played = []
     while (event := client.event_input(timeout=0.2)) is not None:
         if isinstance(event, (NoteOnEvent, NoteOffEvent)):
@@ -128,14 +129,14 @@ with mido.open_output(sys.argv[1]) as out:
 def test_mido_plays_a_file_into_aseqdump(dump, tmp_path):
     pytest.importorskip("mido")
     path = midi_file(tmp_path / "song.mid", 10)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", PLAY, f"{dump.port.client_id}:{dump.port.port_id}", str(path)],
         capture_output=True,
         text=True,
         timeout=60,
         env={**os.environ, "CONSORT_SEQ": "kernel"},
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     lines = [line.split(" ", 1)[1] for line in dump.lines(20)]
     print("\n".join(["mido -> alsa_midi.mido_backend -> aseqdump:", *lines]))
     expected = []
