@@ -1,11 +1,11 @@
-"""The benchmark's table: medians of the rounds, the ratio, and what is required of it."""
+"""Prints the results of the benchmark as a table: medians, their ratio and the required ratio."""
 
 import statistics
 import sys
 from collections import defaultdict
 
-#: Least ratio peer / ours.
-REQUIRED = {
+#: The minimum ratio of python-alsa-midi's time to this package's time.
+REQUIRED_RATIOS = {
     "output_buffered": 8,
     "output_drained_each": 8,
     "output_of_new_events": 8,
@@ -25,19 +25,19 @@ with open(sys.argv[1], encoding="utf-8") as file:
         elif len(words) == 2 and subject:
             figures[words[0]][subject].append(float(words[1]))
 
-print("us, on the kernel under emulation, medians of three rounds; least - most in brackets")
-print(f"{'':26}{'python-alsa-midi':>28}{'alsa_midi':>26}{'ratio':>9}{'at least':>10}")
+print("us, on an emulated kernel; medians of three rounds, with minimum and maximum in parentheses")
+print(f"{'':26}{'python-alsa-midi':>28}{'alsa_midi':>26}{'ratio':>9}{'required':>10}")
 missed = []
 for name, subjects in figures.items():
-    shown, medians = [], []
+    columns, medians = [], []
     for subject in ("python-alsa-midi", "alsa_midi"):
         values = subjects[subject]
         medians.append(statistics.median(values))
-        shown.append(f"{medians[-1]:.1f} ({min(values):.1f} - {max(values):.1f})")
+        columns.append(f"{medians[-1]:.1f} ({min(values):.1f} - {max(values):.1f})")
     ratio = medians[0] / medians[1] if medians[1] else float("inf")
-    wanted = REQUIRED.get(name)
-    if wanted and ratio < wanted:
+    required = REQUIRED_RATIOS.get(name)
+    if required and ratio < required:
         missed.append(name)
-    print(f"{name:26}{shown[0]:>28}{shown[1]:>26}{ratio:>9.1f}{wanted or '':>10}")
-print("missed: " + ", ".join(missed) if missed else "all budgets met")
+    print(f"{name:26}{columns[0]:>28}{columns[1]:>26}{ratio:>9.1f}{required or '':>10}")
+print("below the required ratio: " + ", ".join(missed) if missed else "all required ratios met")
 sys.exit(bool(missed))
