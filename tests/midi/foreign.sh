@@ -43,7 +43,7 @@ heard() { grep -qE "$1" dump.txt; }
 
 "$consort" run show.cfg 2>log.txt &
 show=$!
-until_so "the show opens its ports" grep -q 'up instance="out"' log.txt
+until_so "the show opens its ports" grep -q 'out: up' log.txt
 aconnect -l | sed -n "/'Consort'/,/^client/p"
 stdbuf -oL aseqdump -p Consort:1 >dump.txt &
 dump=$!
