@@ -238,7 +238,7 @@ impl Monitor {
                 }
                 let mut line = String::new();
                 let asked = (&stream).write_all(b"{\"read\":{\"log_from\":0}}\n");
-                // At the end the show is gone.
+                // Fails once the show has exited.
                 if asked.and_then(|()| answers.read_line(&mut line)).is_err() {
                     return;
                 }
