@@ -3,4 +3,4 @@
 # stays flat; p99.9 and the maximum are printed.
 set -euo pipefail
 export CONSORT_SOAK_SECONDS=${CONSORT_SOAK_SECONDS:-3600}
-cargo bench --quiet -p consort --bench stage
+cargo bench --quiet -p consort --bench view

@@ -1,12 +1,11 @@
-//! A show under steady load: what looking at it costs, and how long events take over time.
+//! A show under steady load: the cost of views, and latencies over a long time.
 //!
-//! Without `CONSORT_SOAK_SECONDS`: the CPU time that the router's thread needs for an event
-//! while nobody looks and while somebody does, of one process in short slices that alternate;
-//! on a busy machine both are hit alike. One event is under way at a time, so that each costs a
-//! whole turn of the loop, whatever else runs. With it: that many seconds at 10,000 events/s,
-//! first without and then with `--realtime`; memory at the start and at the end, p99.9 and
-//! maximum.
-#![allow(clippy::print_stdout)] // the figures are what it is for
+//! Without `CONSORT_SOAK_SECONDS`: the CPU time of the router's thread per event, with and without
+//! a view, measured in one process in short alternating slices, so that other load affects both
+//! alike. One event is in flight at a time, so that each needs a whole turn of the loop. With it:
+//! that many seconds at 10,000 events/s, first without and then with `--realtime`; memory at the
+//! start and at the end, p99.9 and maximum latency.
+#![allow(clippy::print_stdout)] // the figures are the result
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
@@ -20,18 +19,21 @@ use std::time::{Duration, Instant};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{Action, Winsize};
 
+/// Events per second of the long test.
 const RATE: u64 = 10_000;
-/// Pairs of slices, one with and one without an onlooker.
+/// Pairs of slices, one with and one without a view.
 const ROUNDS: usize = 60;
+/// The length of a slice.
 const SLICE: Duration = Duration::from_millis(200);
-/// Channels that are looked at beside the two that are used.
+/// Further channels of the show, which a view also reads.
 const CHANNELS: usize = 500;
 /// Latencies are counted in steps of 10 µs up to 1 s.
 const STEP: Duration = Duration::from_micros(10);
 const STEPS: usize = 100_000;
-/// Values by which messages are told apart: those of a second.
+/// The number of distinct values that identify messages: one second's worth.
 const SLOTS: u64 = RATE;
 
+/// A running show; killed when this is dropped.
 struct Show {
     child: Child,
     folder: tempfile::TempDir,
@@ -41,7 +43,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // Fails if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -79,7 +81,7 @@ fn start(arguments: &[&str], terminal: Option<&OwnedFd>) -> Show {
     let show = Show { child, folder, input, output };
     let begin = Instant::now();
     loop {
-        // Nobody listens yet: no error.
+        // Fails while the show does not listen yet.
         let _ = show.input.send(&message(0.5));
         if show.output.recv(&mut [0; 64]).is_ok() {
             return show;
@@ -94,21 +96,24 @@ fn message(value: f32) -> [u8; 12] {
     bytes
 }
 
-/// The router's thread so far, in nanoseconds; proc(5), schedstat.
+/// The CPU time of the router's thread in nanoseconds; proc(5), schedstat.
 fn cpu(show: &Show) -> u64 {
     let id = show.child.id();
-    let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/schedstat")).expect("it");
-    text.split(' ').next().and_then(|it| it.parse().ok()).expect("a number")
+    let text =
+        std::fs::read_to_string(format!("/proc/{id}/task/{id}/schedstat")).expect("the thread");
+    text.split(' ').next().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 fn memory(show: &Show) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", show.child.id())).expect("it");
+    let text =
+        std::fs::read_to_string(format!("/proc/{}/status", show.child.id())).expect("the process");
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.split_whitespace().next().and_then(|it| it.parse().ok()).expect("kB")
+    line.split_whitespace().next().and_then(|text| text.parse().ok()).expect("kB")
 }
 
-/// Sends at the rate, in steps of a millisecond; each message carries one of 10,000 values, by
-/// which its answer is known. Returns counts of latencies and the longest one.
+/// Sends events at `RATE`, in steps of a millisecond. Each message carries one of 10,000 values,
+/// which identifies its answer. Returns counts of latencies, the longest one, and how many
+/// messages were sent.
 fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
     let begin = Instant::now();
     let sent_at: Arc<Vec<AtomicU64>> = Arc::new((0..SLOTS).map(|_| AtomicU64::new(0)).collect());
@@ -118,7 +123,7 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
     let is_ready = Arc::new(Barrier::new(2));
     let ready = Arc::clone(&is_ready);
     let receiving = std::thread::spawn(move || {
-        come_first();
+        raise_priority();
         ready.wait();
         let (mut counts, mut longest, mut buffer) = (vec![0_u64; STEPS], Duration::ZERO, [0; 64]);
         loop {
@@ -136,10 +141,10 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
             counts[((late.as_nanos() / STEP.as_nanos()) as usize).min(STEPS - 1)] += 1;
         }
     });
-    // A thread, because the priority would otherwise stay, and pass to the next show.
+    // On a thread of its own, because the next show would otherwise inherit the priority.
     let number = std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
-            come_first();
+            raise_priority();
             is_ready.wait();
             send(show, seconds, begin, &sent_at)
         });
@@ -150,7 +155,7 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
     (counts, longest, number)
 }
 
-/// Sends at the rate and keeps when, since `begin`; returns how many.
+/// Sends events at `RATE` and records their times since `begin`; returns how many were sent.
 fn send(show: &Show, seconds: u64, begin: Instant, sent_at: &[AtomicU64]) -> u64 {
     let first = Instant::now();
     let batch = RATE / 1_000;
@@ -161,7 +166,7 @@ fn send(show: &Show, seconds: u64, begin: Instant, sent_at: &[AtomicU64]) -> u64
             let slot = number % SLOTS;
             let now = begin.elapsed().as_nanos() as u64;
             sent_at[slot as usize].store(now, Ordering::Relaxed);
-            // A lost message is seen in the count of answers.
+            // A lost message shows in the number of answers.
             let _ = show.input.send(&message(slot as f32 / SLOTS as f32));
         }
         let next = first + Duration::from_millis(turn);
@@ -170,9 +175,9 @@ fn send(show: &Show, seconds: u64, begin: Instant, sent_at: &[AtomicU64]) -> u64
     number
 }
 
-/// Puts the calling thread before all others, so that what it measures is not its own waiting.
-/// Where it may not, it measures that, too.
-fn come_first() -> bool {
+/// Gives the calling thread a realtime priority, so that it does not measure its own delays.
+/// Returns whether the system allows it.
+fn raise_priority() -> bool {
     let id = rustix::thread::gettid().as_raw_nonzero().to_string();
     let mut chrt = Command::new("chrt");
     chrt.args(["-f", "-p", "60", &id]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -182,73 +187,74 @@ fn come_first() -> bool {
 fn percentile(counts: &[u64], share: f64) -> Duration {
     let wanted = (counts.iter().sum::<u64>() as f64 * share) as u64;
     let mut seen = 0;
-    let at = counts.iter().position(|count| {
+    let step = counts.iter().position(|count| {
         seen += count;
         seen > wanted
     });
-    STEP * at.map_or(STEPS, |at| at + 1) as u32
+    STEP * step.map_or(STEPS, |step| step + 1) as u32
 }
 
-/// One event after the other for a while; returns the router's CPU time an event, in µs.
+/// Routes one event after the other for a slice; returns the router's CPU time per event in µs.
 fn slice(show: &Show, number: &mut u32) -> f64 {
     let (begin, before, first) = (Instant::now(), cpu(show), *number);
     while begin.elapsed() < SLICE {
         *number += 1;
-        // Never the value before: that would not be sent on.
+        // Always a new value, because an unchanged one is not sent.
         show.input.send(&message((*number % 10_000) as f32 / 10_000.0)).expect("sent");
         show.output.recv(&mut [0; 64]).expect("answered");
     }
     (cpu(show) - before) as f64 / f64::from(*number - first) / 1e3
 }
 
-/// Looks at a show, or does not.
-trait Onlooker {
-    fn look(&self, looks: bool);
+/// A view that can be paused.
+trait View {
+    fn set_active(&self, is_active: bool);
 }
 
-struct Nobody;
+/// No view, for measuring the noise.
+struct NoView;
 
-impl Onlooker for Nobody {
-    fn look(&self, _: bool) {}
+impl View for NoView {
+    fn set_active(&self, _: bool) {}
 }
 
 /// Reads the whole show ten times a second, as `consort monitor` does.
-struct Attached {
-    looks: Arc<AtomicBool>,
+struct Monitor {
+    is_active: Arc<AtomicBool>,
 }
 
-impl Attached {
+impl Monitor {
     fn new(show: &Show) -> Self {
         let path = show.folder.path().join(format!("consort/{}.sock", show.child.id()));
-        let looks = Arc::new(AtomicBool::new(false));
-        let looking = Arc::clone(&looks);
+        let is_active = Arc::new(AtomicBool::new(false));
+        let active = Arc::clone(&is_active);
         std::thread::spawn(move || {
             let stream = UnixStream::connect(path).expect("it listens");
             let mut answers = BufReader::new(&stream);
             loop {
                 std::thread::sleep(Duration::from_millis(100));
-                if !looking.load(Ordering::Relaxed) {
+                if !active.load(Ordering::Relaxed) {
                     continue;
                 }
                 let mut line = String::new();
                 let asked = (&stream).write_all(b"{\"read\":{\"log_from\":0}}\n");
-                // At the end the show is gone.
+                // Fails once the show has exited.
                 if asked.and_then(|()| answers.read_line(&mut line)).is_err() {
                     return;
                 }
             }
         });
-        Attached { looks }
+        Monitor { is_active }
     }
 }
 
-impl Onlooker for Attached {
-    fn look(&self, looks: bool) {
-        self.looks.store(looks, Ordering::Relaxed);
+impl View for Monitor {
+    fn set_active(&self, is_active: bool) {
+        self.is_active.store(is_active, Ordering::Relaxed);
     }
 }
 
-/// A terminal of 120 × 40 for `--monitor`; one that is held stops the view, and only the view.
+/// A terminal of 120 × 40 for `--monitor`; stopping its output blocks the view.
 struct Screen {
     terminal: OwnedFd,
     drawn: Arc<AtomicU64>,
@@ -261,7 +267,7 @@ impl Screen {
         rustix::pty::unlockpt(&master).expect("unlocked");
         let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&master, size).expect("set");
-        let terminal = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("its other end");
+        let terminal = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("the terminal's end");
         let drawn = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&drawn);
         std::thread::spawn(move || {
@@ -274,26 +280,26 @@ impl Screen {
     }
 }
 
-impl Onlooker for Screen {
-    fn look(&self, looks: bool) {
-        let action = if looks { Action::OOn } else { Action::OOff };
-        rustix::termios::tcflow(&self.terminal, action).expect("held or let go");
+impl View for Screen {
+    fn set_active(&self, is_active: bool) {
+        let action = if is_active { Action::OOn } else { Action::OOff };
+        rustix::termios::tcflow(&self.terminal, action).expect("stopped or continued");
     }
 }
 
-/// The median of what looking adds, in percent, and the medians without and with it, in µs.
-fn compare(show: &Show, onlooker: &dyn Onlooker) -> (f64, f64, f64) {
-    // What was on its way while the show started.
+/// The median of the cost of a view in percent, and the medians without and with it in µs.
+fn compare(show: &Show, view: &dyn View) -> (f64, f64, f64) {
+    // Discards events from the start of the show.
     while show.output.recv(&mut [0; 64]).is_ok() {}
     let mut number = 0;
     slice(show, &mut number);
     let (mut without, mut with, mut added) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let mut measure = |looks: bool| {
-            onlooker.look(looks);
+        let mut measure = |is_active: bool| {
+            view.set_active(is_active);
             slice(show, &mut number)
         };
-        // Neither is always the first.
+        // The order alternates.
         let is_odd = round % 2 == 1;
         let first = measure(is_odd);
         let second = measure(!is_odd);
@@ -312,7 +318,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 
 fn cost() {
     println!(
-        "CPU time of the router's thread an event, {} channels, one event under way; median of \
+        "CPU time of the router's thread per event, {} channels, one event in flight; median of \
          {ROUNDS} pairs of slices of {SLICE:?}:",
         2 * CHANNELS + 2
     );
@@ -320,32 +326,36 @@ fn cost() {
         println!("  {what:<38} {off:6.2} µs, then {on:6.2} µs  ({added:+.2} %)");
     };
     let show = start(&[], None);
-    report("nobody looks, twice (the noise)", compare(&show, &Nobody));
-    report("nobody looks, `consort monitor`", compare(&show, &Attached::new(&show)));
+    report("no view, twice (the noise)", compare(&show, &NoView));
+    report("no view, then `consort monitor`", compare(&show, &Monitor::new(&show)));
     drop(show);
     let screen = Screen::new();
     let show = start(&["--monitor"], Some(&screen.terminal));
     let figures = compare(&show, &screen);
-    report("`run --monitor` held, then drawing", figures);
+    report("`run --monitor` blocked, then drawing", figures);
     let drawn = screen.drawn.load(Ordering::Relaxed);
     println!("  (it drew {drawn} bytes)");
     assert!(drawn > 10_000, "the view did not draw");
 }
 
 fn soak(seconds: u64) {
-    let is_first = std::thread::spawn(come_first).join().expect("asked");
+    let is_realtime = std::thread::spawn(raise_priority).join().expect("asked");
     println!(
         "sender and receiver {}",
-        if is_first { "at SCHED_FIFO 60" } else { "at normal priority: they are measured, too" }
+        if is_realtime {
+            "at SCHED_FIFO 60"
+        } else {
+            "at normal priority: their own delays are included"
+        }
     );
     for arguments in [&[][..], &["--realtime"][..]] {
         let show = start(arguments, None);
         load(&show, 2);
         let before = memory(&show);
         let (counts, longest, sent) = load(&show, seconds);
-        let heard: u64 = counts.iter().sum();
+        let received: u64 = counts.iter().sum();
         println!(
-            "{seconds} s at {RATE} events/s {}: {heard} of {sent} heard; p50 {:?}, p99.9 {:?}, \
+            "{seconds} s at {RATE} events/s {}: {received} of {sent} received; p50 {:?}, p99.9 {:?}, \
              maximum {longest:?}; memory {before} kB, then {} kB",
             if arguments.is_empty() { "without --realtime" } else { "with --realtime" },
             percentile(&counts, 0.5),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What of the book was tested, by name; then the demo in a terminal: what a person sees,
-# captured from tmux, and what is left after it.
+# Lists what of the book is tested; then runs the demo in a terminal, and prints the screen
+# captured by tmux.
 set -euo pipefail
 
 echo "the book's configurations, scripts and commands:"
@@ -14,7 +14,7 @@ if ! command -v tmux >/dev/null; then
 fi
 cargo build --quiet --release -p consort
 folder=$(mktemp -d)
-socket="$folder/tmux"  # of the size that is shown
+socket="$folder/tmux"  # the server of the current terminal size
 trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$folder"' EXIT
 export XDG_RUNTIME_DIR=$folder TMPDIR=$folder
 
@@ -34,7 +34,7 @@ until_seen() {
 
 for size in "80 24" "120 40"; do
     read -r width height <<<"$size"
-    # A server of its own for each size: one that ends would turn the next session away.
+    # One server for each size, because a server that is exiting refuses new sessions.
     socket="$folder/tmux-$width"
     tmux -S "$socket" -f /dev/null new-session -d -x "$width" -y "$height" \
         "target/release/consort demo --seconds 6; echo status \$?; read -r _"
@@ -44,7 +44,7 @@ for size in "80 24" "120 40"; do
     tmux -S "$socket" send-keys /
     tmux -S "$socket" send-keys lamps
     tmux -S "$socket" send-keys Enter
-    until_seen 'with "lamps"'
+    until_seen 'matching "lamps"'
     tmux -S "$socket" send-keys Escape
     until_seen 'channels: ([0-9]+) of \1,'
     if command -v python3 >/dev/null; then
@@ -53,15 +53,15 @@ for size in "80 24" "120 40"; do
     until_seen 'running +0:00:0[3-6]'
     echo "the monitor's screen while the demo runs, $width x $height:"
     screen
-    until_seen 'What to try next'
+    until_seen 'Next steps'
     until_seen 'status 0'
     tmux -S "$socket" kill-server
     if [ -n "$(ls "$folder/consort")" ]; then
-        echo "FAILED: a socket is left behind" >&2
+        echo "FAILED: a socket was not removed" >&2
         exit 1
     fi
 done
 
 echo "the demo without a terminal:"
 target/release/consort demo --seconds 3 </dev/null | tail -n 22
-echo "stage: 3 demos ran"
+echo "view: 3 demos ran"

@@ -1,35 +1,6 @@
-//! Replays the committed corpora of the fuzz targets `midi_coder`, `seq_cells` and (with the
-//! feature `midi-file`) `midi_file`, and tests `seq_cells` with random input.
-
-use std::path::Path;
+//! Random input for `seq_cells`, the body of the fuzz target that reads sequencer cells.
 
 use proptest::prelude::*;
-
-fn replay(name: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
-    let mut count = 0;
-    for entry in std::fs::read_dir(&folder).expect("the corpus is in the repository") {
-        body(&std::fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
-    }
-    assert!(count > 0, "{} is empty", folder.display());
-}
-
-#[test]
-fn midi_coder() {
-    replay("midi_coder", consort_seq::midi::fuzz::midi_coder);
-}
-
-#[test]
-fn seq_cells() {
-    replay("seq_cells", consort_seq::client::fuzz::seq_cells);
-}
-
-#[cfg(feature = "midi-file")]
-#[test]
-fn midi_file() {
-    replay("midi_file", consort_seq::file::fuzz::midi_file);
-}
 
 proptest! {
     #[test]

@@ -1,8 +1,8 @@
-//! Every configuration in `broken/` and what the command says about it. A first line
-//! `; arguments: …` is given to the command.
+//! Snapshots of the diagnostics for every configuration in `invalid/`. A first line
+//! `; arguments: …` gives arguments for the command.
 //!
-//! After a change of messages, `INSTA_UPDATE=always cargo test -p consort --test broken` writes
-//! the snapshots anew; read the difference before it is committed.
+//! After a change of messages, `INSTA_UPDATE=always cargo test -p consort --test invalid` updates
+//! the snapshots; read the difference before it is committed.
 #![cfg(feature = "default")]
 
 use std::path::Path;
@@ -16,17 +16,17 @@ fn consort(folder: &Path) -> Command {
 }
 
 #[test]
-fn every_broken_configuration_is_explained() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+fn every_invalid_configuration_is_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invalid");
     let mut files: Vec<String> = std::fs::read_dir(&folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
         .filter(|name| name.ends_with(".cfg"))
         .collect();
     files.sort();
-    // A new backend is no reason for a new snapshot.
+    // A new backend must not change the snapshots.
     let backends: Vec<String> =
-        consort_backends::BACKENDS.iter().map(|it| format!("`{}`", it.name)).collect();
+        consort_backends::BACKENDS.iter().map(|backend| format!("`{}`", backend.name)).collect();
     let backends = backends.join(", ");
     assert!(files.len() >= 40, "{} configurations", files.len());
     for file in files {
@@ -51,7 +51,7 @@ fn every_broken_configuration_is_explained() {
         assert!(!text.contains('\u{1b}'), "{file}: control characters reach the terminal");
         let errors = text.lines().filter(|line| line.starts_with("error[")).count();
         let warnings = text.lines().filter(|line| line.starts_with("warning[")).count();
-        assert!(errors + warnings > 0, "{file} is not broken");
+        assert!(errors + warnings > 0, "{file} is valid");
         assert_eq!(status, i32::from(errors > 0), "{file}: the exit status");
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(file.trim_end_matches(".cfg"), text);
@@ -60,8 +60,8 @@ fn every_broken_configuration_is_explained() {
 }
 
 #[test]
-fn the_document_for_programs_says_the_same() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+fn the_json_document_contains_the_same_diagnostics() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invalid");
     let output = consort(&folder)
         .args(["check", "--format", "json", "five-errors.cfg", "byte-order-mark.cfg", "none.cfg"])
         .output()
@@ -75,9 +75,9 @@ fn the_document_for_programs_says_the_same() {
 }
 
 #[test]
-fn what_is_fine_is_said_in_one_line() {
+fn a_valid_configuration_is_reported_in_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
-    let text = "[loopback desk]\n\n[map]\ndesk.in{1..4} > desk.out\n";
+    let text = "[loopback faders]\n\n[map]\nfaders.in{1..4} > faders.out\n";
     std::fs::write(folder.path().join("show.cfg"), text).expect("a file");
     let check = |arguments: &[&str]| {
         let output = consort(folder.path()).arg("check").args(arguments).output().expect("runs");
