@@ -1,4 +1,4 @@
-"""A drum machine of sixteen steps with a bass. Values come and go through the show's mappings."""
+"""A drum machine of sixteen steps with a bass. The show maps its inputs and outputs."""
 
 import random
 
@@ -15,21 +15,21 @@ state = {"step": 0, "running": True, "step_ms": 140, "busy": 0.2, "bass": 0}
 def step():
     if not state["running"]:
         return
-    at = state["step"] % 16
+    position = state["step"] % 16
     state["step"] += 1
-    strike("kick", KICK[at] == "x", 1.0)
-    strike("snare", SNARE[at] == "x", 0.8)
+    strike("kick", KICK[position] == "x", 1.0)
+    strike("snare", SNARE[position] == "x", 0.8)
     extra = random.random() < state["busy"]
-    strike("hat", HAT[at] == "x" or extra, 0.9 if at % 4 == 0 else 0.6)
-    if BASS[at]:
+    strike("hat", HAT[position] == "x" or extra, 0.9 if position % 4 == 0 else 0.6)
+    if BASS[position]:
         if state["bass"]:
             midimonster.output(f"bass{state['bass']}", 0)
-        state["bass"] = BASS[at]
-        midimonster.output(f"bass{BASS[at]}", 0.8)
+        state["bass"] = BASS[position]
+        midimonster.output(f"bass{BASS[position]}", 0.8)
 
 
 def strike(name, is_on, velocity):
-    # A drum ends by itself; the 0 lets the next stroke be a new one.
+    # A drum ends by itself. The 0 releases the note, so that the next hit is a new one.
     if is_on:
         midimonster.output(name, velocity)
         midimonster.output(name, 0)

@@ -1,3 +1,4 @@
+//! Loads any text as a configuration with other files and overrides.
 #![no_main]
 
 use consort_router::config::fuzz;

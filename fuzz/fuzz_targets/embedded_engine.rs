@@ -1,4 +1,4 @@
-//! Arbitrary programs of requests, writes and reads on the embedded sequencer.
+//! Runs arbitrary programs of requests, writes and reads on the embedded sequencer.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

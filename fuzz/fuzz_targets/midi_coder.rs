@@ -1,4 +1,4 @@
-//! MIDI bytes to events and back, split anywhere.
+//! Converts MIDI bytes, split anywhere, to events and back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Standard MIDI Files: any bytes are read, and what was read is written and read again.
+//! Reads any bytes as a Standard MIDI File, writes it, and reads it again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Cells as they are read from a sequencer.
+//! Parses any bytes as cells that were read from a sequencer.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

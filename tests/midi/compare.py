@@ -1,11 +1,12 @@
-"""Compares what `consort midi` and foreign programs printed in the virtual machine, event for
+"""Compares the output of `consort midi` and of foreign programs in the virtual machine, event by
 event, with the file that was played.
 
     python3 compare.py FOLDER
 
-FOLDER holds `song.txt` (the file as `consort midi play --engine embedded --fast` prints it),
-`aseqdump.txt`, and of another run, in which `aplaymidi` played, `recorded.txt` (what `record`
-wrote, printed likewise) and `through.txt` (what `aseqdump` heard beside it).
+FOLDER contains `song.txt` (the file as `consort midi play --engine embedded --fast` prints it) and
+`aseqdump.txt` (the events that `consort midi play` sent). From another run, in which `aplaymidi`
+played the file, it contains `recorded.txt` (the recording of `consort midi record`, printed in the
+same way) and `through.txt` (the output of `aseqdump` in parallel).
 """
 
 import re
@@ -13,8 +14,9 @@ import statistics
 import sys
 from pathlib import Path
 
-# How many events may be due while another processor delivers a late one.
-MOVED_AT_MOST = 32
+# An event may be received at most this many positions away from its place. See `main` for the
+# cause.
+MAX_DISPLACEMENT = 32
 
 ASEQDUMP = [
     (r"Note on +(\d+), note (\d+), velocity (\d+)", "note-on {1} {2}"),
@@ -25,8 +27,8 @@ ASEQDUMP = [
 ]
 
 
-def printed(path: Path) -> list[tuple[float, str]]:
-    """Time and `channel words` of each line that `consort` printed."""
+def read_consort(path: Path) -> list[tuple[float, str]]:
+    """The time and the text (`ch0 note-on 60 100`) of each line that `consort` printed."""
     events = []
     for line in path.read_text().splitlines():
         match = re.match(r" *(\d+\.\d{6})  (ch\d+|   ) +(.*?)(?:  +[\w#, -]+)?$", line)
@@ -35,65 +37,67 @@ def printed(path: Path) -> list[tuple[float, str]]:
     return events
 
 
-def dumped(path: Path) -> list[str]:
-    """`channel words` of each line that `aseqdump` printed."""
+def read_aseqdump(path: Path) -> list[str]:
+    """The same text for each line that `aseqdump` printed."""
     events = []
     for line in path.read_text().splitlines():
         exclusive = re.search(r"System exclusive +((?:[0-9A-F]{2} ?)+)", line)
         if exclusive:
             events.append(f"sysex {exclusive[1].strip()}")
-        for pattern, words in ASEQDUMP:
+        for pattern, template in ASEQDUMP:
             if match := re.search(pattern, line):
-                events.append(f"ch{match[1]} " + words.format(*match.groups()))
+                events.append(f"ch{match[1]} " + template.format(*match.groups()))
     return events
 
 
-def equal(what: str, found: list[str], wanted: list[str]) -> None:
-    for index, (one, other) in enumerate(zip(found, wanted)):
-        if one != other:
-            sys.exit(f"FAILED: {what}: event {index} is {one!r}; expected {other!r}")
-    if len(found) != len(wanted):
-        sys.exit(f"FAILED: {what}: {len(found)} events; expected {len(wanted)}")
-    print(f"{what}: {len(found)} events, each the file's")
+def check_equal(subject: str, found: list[str], expected: list[str]) -> None:
+    """Exits with an error unless both lists are equal."""
+    for index, (event, expected_event) in enumerate(zip(found, expected)):
+        if event != expected_event:
+            sys.exit(f"FAILED: {subject}: event {index} is {event!r}; expected {expected_event!r}")
+    if len(found) != len(expected):
+        sys.exit(f"FAILED: {subject}: {len(found)} events; expected {len(expected)}")
+    print(f"{subject}: {len(found)} events, all equal to the expected ones")
 
 
-def displacement(found: list[str], wanted: list[str]) -> int:
-    """How far the n-th occurrence of an event stands from the n-th in the other list, at most."""
-    places: dict[str, list[int]] = {}
-    for index, event in enumerate(wanted):
-        places.setdefault(event, []).append(index)
-    return max(abs(index - places[event].pop(0)) for index, event in enumerate(found))
+def max_displacement(found: list[str], expected: list[str]) -> int:
+    """The largest distance between the n-th occurrences of an event in the two lists."""
+    positions: dict[str, list[int]] = {}
+    for index, event in enumerate(expected):
+        positions.setdefault(event, []).append(index)
+    return max(abs(index - positions[event].pop(0)) for index, event in enumerate(found))
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    song = printed(folder / "song.txt")
+    song = read_consort(folder / "song.txt")
     if len(song) < 400:
         sys.exit(f"FAILED: only {len(song)} events in the file")
-    words = [event for _, event in song]
-    equal("consort midi play -> aseqdump", dumped(folder / "aseqdump.txt"), words)
+    expected = [event for _, event in song]
+    check_equal("consort midi play -> aseqdump", read_aseqdump(folder / "aseqdump.txt"), expected)
 
-    # A foreign player on a slow machine may be late with an event and so change the order; the
-    # kernel then delivers it on one processor while another delivers what is due, and two
-    # receivers may get the two in different order. What counts is that the recording is what
-    # aseqdump heard beside it.
-    recorded = printed(folder / "recorded.txt")
-    heard = [event for _, event in recorded]
-    beside = dumped(folder / "through.txt")
-    what = "aplaymidi -> consort midi record, beside aseqdump"
-    equal(f"{what}, in any order", sorted(heard), sorted(beside))
-    moved = displacement(heard, beside)
-    if moved > MOVED_AT_MOST:
-        sys.exit(f"FAILED: {what}: an event stands {moved} places from where aseqdump heard it")
-    print(f"{what}: no event more than {moved} places away")
-    equal("aplaymidi -> consort midi record, in any order", sorted(heard), sorted(words))
-    late = [found - due for (found, _), (due, _) in zip(sorted(recorded), sorted(song))]
-    middle = statistics.median(late)
-    away = sorted(abs(it - middle) for it in late)
+    # On a slow machine a foreign player may send an event late and so change the order. The kernel
+    # then delivers it on one processor while another processor delivers the events that are due,
+    # and two receivers may get them in a different order. The recording must therefore equal the
+    # output of aseqdump in parallel except for small displacements.
+    recorded = read_consort(folder / "recorded.txt")
+    events = [event for _, event in recorded]
+    parallel = read_aseqdump(folder / "through.txt")
+    subject = "aplaymidi -> consort midi record, compared with aseqdump"
+    check_equal(f"{subject}, in any order", sorted(events), sorted(parallel))
+    displacement = max_displacement(events, parallel)
+    if displacement > MAX_DISPLACEMENT:
+        sys.exit(f"FAILED: {subject}: an event is displaced by {displacement} positions")
+    print(f"{subject}: events are displaced by at most {displacement} positions")
+    check_equal("aplaymidi -> consort midi record, in any order", sorted(events), sorted(expected))
+    lags = [time - due for (time, _), (due, _) in zip(sorted(recorded), sorted(song))]
+    median = statistics.median(lags)
+    deviations = sorted(abs(lag - median) for lag in lags)
     print(
-        f"times in the recording: median lag {middle * 1e3:.1f} ms, then within"
-        f" {away[len(away) // 2] * 1e3:.2f} ms (median), {away[len(away) * 99 // 100] * 1e3:.2f} ms"
-        f" (p99), {away[-1] * 1e3:.2f} ms (max)"
+        f"times in the recording: median lag {median * 1e3:.1f} ms, deviation from it"
+        f" {deviations[len(deviations) // 2] * 1e3:.2f} ms (median),"
+        f" {deviations[len(deviations) * 99 // 100] * 1e3:.2f} ms (p99),"
+        f" {deviations[-1] * 1e3:.2f} ms (max)"
     )
 
 

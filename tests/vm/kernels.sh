@@ -1,13 +1,13 @@
-# Sourced by the suites of the kernel's sequencer.
+# Functions for the test suites that use the kernel's sequencer.
 
-# on_every_kernel WHAT: calls `run_on SUITE`, which the suite defines, for Debian's kernel (an empty
-# suite) and for a newer one (CONSORT_VM_NEWER, default sid) where it can be fetched. Without the
-# virtual machine it ends the script: skipped loudly, and in CI a failure.
+# on_every_kernel SUBJECT: calls the suite's function `run_on SUITE`, first for Debian's kernel (with
+# an empty SUITE), then for a newer one (CONSORT_VM_NEWER, by default sid) if it can be fetched.
+# Without the virtual machine it prints SKIPPED and ends the script; in CI that is a failure.
 on_every_kernel() {
-    local what=$1 newer=${CONSORT_VM_NEWER-sid} status=0
+    local subject=$1 newer=${CONSORT_VM_NEWER-sid} status=0
     run_on "" || status=$?
     if ((status == 77)); then
-        echo "SKIPPED: $what on the kernel: the virtual machine cannot be had here"
+        echo "SKIPPED: $subject on the kernel: the virtual machine is not available"
         [[ -z ${CI:-} ]] || exit 1
         exit 0
     fi
@@ -15,10 +15,10 @@ on_every_kernel() {
     if [[ -n $newer ]]; then
         run_on "$newer" || status=$?
         if ((status == 77)); then
-            echo "SKIPPED: $what on the kernel of $newer: it could not be fetched"
+            echo "SKIPPED: $subject on the kernel of $newer: it could not be fetched"
         elif ((status != 0)); then
             exit 1
         fi
     fi
-    echo "$what on the kernel: passed"
+    echo "$subject on the kernel: passed"
 }

@@ -1,12 +1,12 @@
-//! MIDI in → router → MIDI out beside a bare loop over `consort-seq`, in the same run.
+//! MIDI in → router → MIDI out, compared with a bare loop over `consort-seq` in the same run.
 //!
 //! ```text
 //! cargo bench -p consort-backends --bench midi -- [--events COUNT] [--quick]
 //! ```
 //!
 //! `CONSORT_SEQ=kernel` measures on the kernel's sequencer (in the virtual machine, see
-//! `tests/bench/25-midi.sh`), otherwise on the embedded one. Ends with status 1 when an event is
-//! lost, or the router's p99 is more than twice the bare loop's.
+//! `tests/bench/25-midi.sh`), otherwise on the embedded one. Exits with status 1 if an event is
+//! lost, or if the router's p99 is more than twice the bare loop's.
 #![allow(clippy::print_stdout)] // A benchmark prints its figures.
 
 mod support;
@@ -27,13 +27,14 @@ use support::{Counting, allocations, median};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// How many rounds of latencies are measured; the figures are medians over them.
 const ROUNDS: usize = 5;
 
-/// Events on their way at most; the pools hold 2,000.
+/// The maximum number of events in flight; the pools hold 2,000.
 const IN_FLIGHT: u32 = 512;
 
-/// How long nothing may arrive before the rest counts as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long no event may arrive before the rest counts as lost.
+const LOSS_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -62,13 +63,13 @@ fn main() -> ExitCode {
     let lost = flood(&mut [&mut bare, &mut router], events);
     let ratio = latencies(&mut bare, &mut router, slices);
     let is_good = lost == 0 && ratio <= 2.0;
-    println!("demanded: 0 lost, p99 × 2.00 at most: {}", if is_good { "met" } else { "NOT MET" });
+    println!("required: 0 lost, p99 × 2.00 at most: {}", if is_good { "met" } else { "NOT MET" });
     bare.stop();
     router.stop();
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// As fast as the whole chain goes; returns how many the subjects lost.
+/// Sends as fast as possible; returns how many events were lost or out of order.
 fn flood(subjects: &mut [&mut Subject], events: u32) -> u32 {
     let mut lost = 0;
     for subject in subjects {
@@ -76,7 +77,7 @@ fn flood(subjects: &mut [&mut Subject], events: u32) -> u32 {
         let flooded = subject.load.flood(events);
         let allocated = (allocations() - before) as f64 / f64::from(events);
         println!(
-            "{:<12} {events} events, {IN_FLIGHT} on their way: {} lost, {} out of order, {:.0} \
+            "{:<12} {events} events, {IN_FLIGHT} in flight: {} lost, {} out of order, {:.0} \
              events/s, {allocated:.4} allocations per event",
             subject.name,
             flooded.lost,
@@ -88,37 +89,35 @@ fn flood(subjects: &mut [&mut Subject], events: u32) -> u32 {
     lost
 }
 
-/// 1,000 events a second, one at a time, the subjects in turns; returns the ratio of the p99.
+/// Sends 1,000 events per second, one at a time, to the subjects in turns; returns the ratio of
+/// their p99.
 fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
     let mut figures = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         let mut rounds = [Vec::new(), Vec::new()];
         for slice in 0..slices {
             for turn in 0..2 {
-                // Who is first changes, so that what the machine does befalls both alike.
-                let at = (turn + slice) % 2;
-                let subject = if at == 0 { &mut *bare } else { &mut *router };
-                subject.load.ping(250, &mut rounds[at]);
+                // The first subject changes, so that disturbances affect both alike.
+                let index = (turn + slice) % 2;
+                let subject = if index == 0 { &mut *bare } else { &mut *router };
+                subject.load.ping(250, &mut rounds[index]);
             }
         }
         for (figures, mut times) in figures.iter_mut().zip(rounds) {
             times.sort_by(f64::total_cmp);
-            let part = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-            figures.push([part(0.5), part(0.9), part(0.99), part(1.0)]);
+            let percentile = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+            figures.push([0.5, 0.9, 0.99, 1.0].map(percentile));
         }
     }
-    let middle = |at: usize, figure: usize| {
-        median(figures[at].iter().map(|figures| figures[figure]).collect())
+    let middle = |subject: usize, figure: usize| {
+        median(figures[subject].iter().map(|figures| figures[figure]).collect())
     };
-    println!(
-        "there and back, 1,000 events/s, median of {ROUNDS} rounds of {} in turns:",
-        slices * 250
-    );
-    for (at, subject) in [&*bare, &*router].iter().enumerate() {
-        let [p50, p90, p99, most] = [0, 1, 2, 3].map(|figure| middle(at, figure));
+    println!("round trip, 1,000 events/s, median of {ROUNDS} rounds of {} in turns:", slices * 250);
+    for (index, subject) in [&*bare, &*router].iter().enumerate() {
+        let [p50, p90, p99, max] = [0, 1, 2, 3].map(|figure| middle(index, figure));
         println!(
             "{:<12} p50 {p50:.1} µs ×{:.2} | p90 {p90:.1} µs ×{:.2} | p99 {p99:.1} µs ×{:.2} | \
-             max {most:.1} µs",
+             max {max:.1} µs",
             subject.name,
             p50 / middle(0, 0),
             p90 / middle(0, 1),
@@ -128,7 +127,7 @@ fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
     middle(1, 2) / middle(0, 2)
 }
 
-/// What is measured: something that reads from one of the load's ports and writes to the other.
+/// A measured program: it reads from one of the load's ports and writes to the other.
 struct Subject {
     name: &'static str,
     load: Load,
@@ -144,8 +143,8 @@ impl Subject {
         port.connect_from(&load.out).expect("connected");
         port.connect_to(&load.into).expect("connected");
         let running = Arc::new(AtomicBool::new(true));
-        let on = Arc::clone(&running);
-        let thread = std::thread::spawn(move || forward(&client, &port, &on));
+        let thread_running = Arc::clone(&running);
+        let thread = std::thread::spawn(move || forward(&client, &port, &thread_running));
         let stop = Box::new(move || running.store(false, Ordering::Relaxed));
         Subject { name: "bare loop", load, stop, thread }
     }
@@ -154,18 +153,18 @@ impl Subject {
         let load = Load::new(engine, "load router");
         let text = format!(
             "[backend midi]\nengine = {engine_name}\n\n\
-             [midi it]\nread = load router:out\nwrite = load router:in\n\n\
-             [map]\nit.ch{{0..15}}.pitch > it.ch{{0..15}}.pitch\n"
+             [midi bench]\nread = load router:out\nwrite = load router:in\n\n\
+             [map]\nbench.ch{{0..15}}.pitch > bench.ch{{0..15}}.pitch\n"
         );
         let (sender, receiver) = std::sync::mpsc::channel::<Handle>();
         let thread = std::thread::spawn(move || {
             let show = load_text("bench.cfg", &text, &[], BACKENDS).show.expect("a show");
             let mut router = Router::new(show).expect("an event loop");
-            sender.send(router.handle()).expect("somebody listens");
-            router.run().expect("it runs");
+            sender.send(router.handle()).expect("the receiver exists");
+            router.run().expect("the router runs");
         });
-        let handle = receiver.recv().expect("it starts");
-        let end = Instant::now() + PATIENCE;
+        let handle = receiver.recv().expect("the router starts");
+        let end = Instant::now() + LOSS_TIMEOUT;
         for port in [&load.out, &load.into] {
             while port.list_subscribers(None).expect("a list").is_empty() {
                 assert!(Instant::now() < end, "the router does not connect");
@@ -177,15 +176,15 @@ impl Subject {
 
     fn stop(self) {
         (self.stop)();
-        self.thread.join().expect("it ends");
+        self.thread.join().expect("the thread ends");
     }
 }
 
-/// The bare loop: read what there is, write it, wait.
+/// The bare loop: reads the available events, writes them, and waits.
 fn forward(client: &SequencerClient, port: &Port, running: &AtomicBool) {
     let mut events = Vec::with_capacity(256);
     while running.load(Ordering::Relaxed) {
-        client.wait_readable(Some(Duration::from_millis(100))).expect("it lives");
+        client.wait_readable(Some(Duration::from_millis(100))).expect("the client works");
         while client.event_input_batch(&mut events, 256).expect("no overrun") > 0 {
             for event in events.drain(..) {
                 client.event_output(&Event::new(event.payload()), port).expect("output");
@@ -195,6 +194,7 @@ fn forward(client: &SequencerClient, port: &Port, running: &AtomicBool) {
     }
 }
 
+/// A client with large pools.
 fn client(engine: &Engine, name: &str) -> SequencerClient {
     let client = SequencerClient::builder(name).engine(engine.clone()).open();
     let client = client.expect("a sequencer");
@@ -203,13 +203,14 @@ fn client(engine: &Engine, name: &str) -> SequencerClient {
     client
 }
 
+/// The result of a flood.
 struct Flooded {
     lost: u32,
     disordered: u32,
     time: Duration,
 }
 
-/// What sends and listens.
+/// The client that sends the events and receives them back.
 struct Load {
     client: SequencerClient,
     out: Port,
@@ -217,12 +218,13 @@ struct Load {
     events: Vec<Event>,
 }
 
-/// 18 bits of a running number: the MIDI channel and its pitch.
+/// An event with 18 bits of a running number, in the MIDI channel and the pitch.
 fn numbered(number: u32) -> Event {
     let pitch = (number & 0x3FFF) as i16 - 8_192;
     Event::pitch_bend((number >> 14 & 15) as u8, pitch).expect("valid")
 }
 
+/// The number in such an event.
 fn number(event: &Event) -> Option<u32> {
     match event.payload() {
         consort_seq::Payload::PitchBend(data) => {
@@ -240,10 +242,10 @@ impl Load {
         Load { client, out, into, events: Vec::with_capacity(2_000) }
     }
 
-    /// Waits for events; false when none came for too long.
+    /// Waits for events; false if none has arrived for [`LOSS_TIMEOUT`].
     fn receive(&mut self) -> bool {
         self.events.clear();
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + LOSS_TIMEOUT;
         while self.events.is_empty() {
             if Instant::now() > end {
                 return false;
@@ -252,12 +254,13 @@ impl Load {
             let notices = [EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED];
             self.events.retain(|event| !notices.contains(&event.event_type()));
             if self.events.is_empty() {
-                self.client.wait_readable(Some(PATIENCE)).expect("it lives");
+                self.client.wait_readable(Some(LOSS_TIMEOUT)).expect("the client works");
             }
         }
         true
     }
 
+    /// Sends `count` events as fast as the receiver takes them.
     fn flood(&mut self, count: u32) -> Flooded {
         let start = Instant::now();
         let (mut sent, mut next, mut received, mut disordered) = (0, 0, 0, 0);
@@ -272,14 +275,14 @@ impl Load {
             }
             for event in &self.events {
                 disordered += u32::from(number(event) != Some(next & 0x3_FFFF));
-                next = number(event).map_or(next, |it| it + (next & !0x3_FFFF)) + 1;
+                next = number(event).map_or(next, |number| number + (next & !0x3_FFFF)) + 1;
                 received += 1;
             }
         }
         Flooded { lost: count - received, disordered, time: start.elapsed() }
     }
 
-    /// Sends `count` events a millisecond apart and adds how long each was away, in µs.
+    /// Sends `count` events, one per millisecond, and adds their round-trip times in µs.
     fn ping(&mut self, count: usize, times: &mut Vec<f64>) {
         let event = numbered(1);
         let mut due = Instant::now();

@@ -1,10 +1,11 @@
-//! From a key to the server, and what a real server makes of many keys.
+//! The latency from a key to the server, and a real server under load.
 //!
 //! 1. Note-on of a MIDI device on the embedded sequencer → the packet at the server, which is a
-//!    socket of this program: latency, 1,000 notes/s. Beside it the floor: the same bytes from
-//!    one bare socket to the other.
-//! 2. 1,000 notes/s with 64 voices on a real `scsynth`: every note starts, none hangs.
-//! 3. `kill -9` of that server under load: when it sounds again, and what others lost.
+//!    socket of this program: latency at 1,000 notes/s. For comparison, the same bytes from one
+//!    bare socket to another.
+//! 2. 1,000 notes/s with 64 voices on a real `scsynth`: every note starts, none is stuck.
+//! 3. `kill -9` of that server under load: the time until it sounds again, and lost events of
+//!    other routes.
 //!
 //! ```text
 //! cargo bench -p consort-backends --bench sc -- [--seconds N]
@@ -30,8 +31,10 @@ use sc_support::{Jack, client, free_port, process_at, signal};
 #[global_allocator]
 static ALLOCATOR: support::Counting = support::Counting;
 
-const RATE: u32 = 1_000;
-const BUDGET: f64 = 1_000.0;
+/// Notes per second.
+const NOTE_RATE: u32 = 1_000;
+/// The largest permitted p99 of the latency, in microseconds.
+const LATENCY_BUDGET: f64 = 1_000.0;
 
 /// A keyboard on the embedded sequencer.
 struct Keyboard {
@@ -47,8 +50,8 @@ impl Keyboard {
         Keyboard { client: Arc::new(client), port }
     }
 
-    /// The same keyboard, to be played by another thread.
-    fn beside(other: &Keyboard) -> Self {
+    /// The same keyboard, for another thread.
+    fn share(other: &Keyboard) -> Self {
         Keyboard { client: Arc::clone(&other.client), port: other.port.clone() }
     }
 
@@ -58,43 +61,47 @@ impl Keyboard {
     }
 }
 
-/// A show with a MIDI instance that hears the keyboard, and a pad that it plays.
+/// A show with a MIDI instance that receives from the keyboard, and a pad that it plays.
 fn show(keyboard: &str, options: &[(&str, &str)]) -> Performance {
-    let mut stage = TestShow::new();
-    stage.backend(&midi::DESCRIPTOR, &[("engine", "embedded")]);
-    stage.instance(&midi::DESCRIPTOR, "keys", &[("read", keyboard)]);
-    stage.instance(&sc::DESCRIPTOR, "sound", options);
+    let mut test = TestShow::new();
+    test.backend(&midi::DESCRIPTOR, &[("engine", "embedded")]);
+    test.instance(&midi::DESCRIPTOR, "keys", &[("read", keyboard)]);
+    test.instance(&sc::DESCRIPTOR, "sound", options);
     for note in 0..128 {
-        stage.map(&format!("keys.ch0.note{note}"), &format!("sound.pad.note{note}"));
-        stage.map(&format!("sound.pad.note{note}"), &format!("probe.{note}"));
+        test.map(&format!("keys.ch0.note{note}"), &format!("sound.pad.note{note}"));
+        test.map(&format!("sound.pad.note{note}"), &format!("probe.{note}"));
     }
-    stage.map("sound.pad.voices", "probe.voices");
-    stage.map("keys.ch0.cc1", "probe.other");
-    let mut show = stage.start();
+    test.map("sound.pad.voices", "probe.voices");
+    test.map("keys.ch0.cc1", "probe.other");
+    let mut show = test.start();
     show.until_state("keys", "up");
     show.until_state("sound", "up");
     show
 }
 
+/// Encodes a message.
 fn encode(address: &str, arguments: impl Into<Vec<OscValue>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     OscMessage::new(address, arguments).encode(&mut bytes).expect("OSC");
     bytes
 }
 
+/// Calls `work` with each message of a packet.
 fn each(packet: OscPacket, work: &mut dyn FnMut(OscMessage)) {
     match packet {
         OscPacket::Message(message) => work(message),
-        OscPacket::Bundle(bundle) => bundle.elements.into_iter().for_each(|it| each(it, work)),
+        OscPacket::Bundle(bundle) => {
+            bundle.elements.into_iter().for_each(|element| each(element, work))
+        }
     }
 }
 
-/// A server of a few words: logins, and the starts and ends of nodes. Returns when each note
-/// arrived, in order.
+/// A fake server that answers logins and reports the starts and ends of nodes. Returns the arrival
+/// time of each note, in order.
 fn serve(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Instant> {
     let mut arrivals = Vec::new();
     let mut bytes = vec![0; 65_536];
-    let mut who = None;
+    let mut client_address = None;
     while !stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut bytes) else { continue };
         let arrived = Instant::now();
@@ -109,8 +116,8 @@ fn serve(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Instant> {
                     (Some(from), encode("/status.reply", all))
                 }
                 ("/notify", _) => {
-                    who = Some(from);
-                    (who, encode("/done", ["/notify".into(), i(0), i(2)]))
+                    client_address = Some(from);
+                    (client_address, encode("/done", ["/notify".into(), i(0), i(2)]))
                 }
                 ("/g_queryTree", _) => {
                     (Some(from), encode("/g_queryTree.reply", [i(0), i(0), i(1), i(1), i(0)]))
@@ -118,10 +125,10 @@ fn serve(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Instant> {
                 ("/sync", [id]) => (Some(from), encode("/synced", [id.clone()])),
                 ("/s_new", [name, id, ..]) if name.as_str() == Some("pad") => {
                     arrivals.push(arrived);
-                    (who, node("/n_go", id.as_i32().unwrap_or(0)))
+                    (client_address, node("/n_go", id.as_i32().unwrap_or(0)))
                 }
                 ("/n_set", [id, name, ..]) if name.as_str() == Some("gate") => {
-                    (who, node("/n_end", id.as_i32().unwrap_or(0)))
+                    (client_address, node("/n_end", id.as_i32().unwrap_or(0)))
                 }
                 _ => return,
             };
@@ -133,43 +140,44 @@ fn serve(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Instant> {
     arrivals
 }
 
-/// Sends one after the other at an even rate; returns when each began.
+/// Calls `send` at an even rate; returns the start time of each call.
 fn pace(count: u32, mut send: impl FnMut(u32)) -> Vec<Instant> {
     let start = Instant::now() + Duration::from_millis(5);
-    let mut begun = Vec::with_capacity(count as usize);
-    for at in 0..count {
-        let due = start + Duration::from_secs(1) * at / RATE;
+    let mut starts = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let due = start + Duration::from_secs(1) * index / NOTE_RATE;
         if let Some(left) = due.checked_duration_since(Instant::now()) {
             std::thread::sleep(left);
         }
-        begun.push(Instant::now());
-        send(at);
+        starts.push(Instant::now());
+        send(index);
     }
-    begun
+    starts
 }
 
-fn report(what: &str, begun: &[Instant], arrivals: &[Instant]) -> f64 {
-    let mut delays: Vec<f64> = begun
+/// Prints the latencies; returns their p99 in microseconds.
+fn report(what: &str, starts: &[Instant], arrivals: &[Instant]) -> f64 {
+    let mut delays: Vec<f64> = starts
         .iter()
         .zip(arrivals)
         .map(|(from, to)| to.duration_since(*from).as_secs_f64() * 1e6)
         .collect();
     delays.sort_by(f64::total_cmp);
-    let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
+    let percentile = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
     println!(
         "{what:<46} {:>6} of {} arrived   p50 {:>6.1} µs   p99 {:>6.1} µs   p99.9 {:>7.1} µs   \
          max {:>8.1} µs",
         arrivals.len(),
-        begun.len(),
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0)
+        starts.len(),
+        percentile(0.5),
+        percentile(0.99),
+        percentile(0.999),
+        percentile(1.0)
     );
-    at(0.99)
+    percentile(0.99)
 }
 
-/// Runs the router on this thread while another thread works.
+/// Runs the router on this thread while another thread does `work`.
 fn alongside<T: Send + 'static>(
     show: &mut Performance,
     work: impl FnOnce() -> T + Send + 'static,
@@ -178,12 +186,13 @@ fn alongside<T: Send + 'static>(
     while !worker.is_finished() {
         show.router.step(Some(Duration::from_millis(20))).expect("a turn");
     }
-    worker.join().expect("the worker broke")
+    worker.join().expect("the worker panicked")
 }
 
+/// Part 1; returns whether the budget was met.
 fn latency(seconds: u32) -> bool {
-    let count = seconds * RATE;
-    // The floor: a packet from one socket to another.
+    let count = seconds * NOTE_RATE;
+    // For comparison: a packet from one socket to another.
     let (from, to) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
     let (from, to) = (from.expect("a socket"), to.expect("a socket"));
     from.connect(to.local_addr().expect("an address")).expect("connected");
@@ -196,10 +205,10 @@ fn latency(seconds: u32) -> bool {
         arrivals
     });
     let packet = encode("/s_new", ["pad".into(), 1.into(), 1.into(), 2.into(), 440.0f32.into()]);
-    let begun = pace(count / 4, |_| {
+    let starts = pace(count / 4, |_| {
         from.send(&packet).expect("sent");
     });
-    report("a bare socket to a bare socket", &begun, &receiver.join().expect("received"));
+    report("a bare socket to a bare socket", &starts, &receiver.join().expect("received"));
 
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(Duration::from_millis(10))).expect("set");
@@ -212,23 +221,24 @@ fn latency(seconds: u32) -> bool {
         [("server", address.as_str()), ("voice.pad", "pad"), ("voice.pad.polyphony", "64")];
     let mut show = show("Bench", &options);
     let before = support::allocations();
-    let begun = alongside(&mut show, move || {
-        pace(count, |at| {
-            let note = (at % 128) as u8;
+    let starts = alongside(&mut show, move || {
+        pace(count, |index| {
+            let note = (index % 128) as u8;
             keyboard.key(note, 100);
-            // Each ends 60 ms later.
+            // Each note ends 60 ms later.
             keyboard.key((note + 68) % 128, 0);
         })
     });
     let allocated = support::allocations() - before;
     show.until("the last note", |show| {
         let received = show.received();
-        received.iter().filter(|it| it.0 != "voices" && it.1 > 0.0).count() >= begun.len()
+        received.iter().filter(|(name, value)| name != "voices" && *value > 0.0).count()
+            >= starts.len()
     });
     stop.store(true, Ordering::Relaxed);
-    let arrivals = server.join().expect("the server broke");
-    let p99 = report("note-on (MIDI, embedded) to the server's socket", &begun, &arrivals);
-    let is_met = p99 < BUDGET && arrivals.len() == begun.len();
+    let arrivals = server.join().expect("the server panicked");
+    let p99 = report("note-on (MIDI, embedded) to the server's socket", &starts, &arrivals);
+    let is_met = p99 < LATENCY_BUDGET && arrivals.len() == starts.len();
     println!(
         "    budget: p99 < 1 ms: {}; {allocated} allocations of the whole process, the fake server \
          and the library's thread included; {:?}",
@@ -238,29 +248,30 @@ fn latency(seconds: u32) -> bool {
     is_met
 }
 
+/// Parts 2 and 3; returns whether their budgets were met.
 fn load(seconds: u32) -> bool {
     let Some(jack) = Jack::start("1,000 notes/s on a real server") else { return true };
     let port = free_port();
     let keyboard = Keyboard::new("Load");
-    let second = Keyboard::beside(&keyboard);
+    let second = Keyboard::share(&keyboard);
     let all = jack.instance_options(port);
     let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let options: Vec<(&str, &str)> =
         all.chain([("voice.pad", "pad"), ("voice.pad.polyphony", "64")]).collect();
     let mut show = show("Load", &options);
-    let watcher = client(port);
-    let count = seconds * RATE;
+    let observer = client(port);
+    let count = seconds * NOTE_RATE;
     let loads = Arc::new(AtomicU64::new(0));
-    let (highest, asked) = (Arc::clone(&loads), watcher.clone());
+    let (peak_load, status_client) = (Arc::clone(&loads), observer.clone());
     alongside(&mut show, move || {
-        pace(count, |at| {
-            let note = (at % 128) as u8;
+        pace(count, |index| {
+            let note = (index % 128) as u8;
             keyboard.key(note, 100);
             keyboard.key((note + 68) % 128, 0);
-            if at % RATE == 0
-                && let Some(status) = asked.status()
+            if index % NOTE_RATE == 0
+                && let Some(status) = status_client.status()
             {
-                highest.fetch_max(status.peak_cpu_usage as u64, Ordering::Relaxed);
+                peak_load.fetch_max(status.peak_cpu_usage as u64, Ordering::Relaxed);
             }
         });
         for note in 0..128 {
@@ -268,15 +279,17 @@ fn load(seconds: u32) -> bool {
         }
     });
     show.until("silence", |show| {
-        show.received().iter().rev().find(|it| it.0 == "voices").is_some_and(|it| it.1 == 0.0)
+        let received = show.received();
+        let last = received.iter().rev().find(|(name, _)| name == "voices");
+        last.is_some_and(|(_, value)| *value == 0.0)
     });
     let received = show.received();
-    let started = received.iter().filter(|it| it.0 != "voices" && it.1 > 0.0).count();
+    let started = received.iter().filter(|(name, value)| name != "voices" && *value > 0.0).count();
     let mut left = usize::MAX;
     show.until("an empty tree", |_| {
-        left = watcher.query_tree(0, false).map_or(usize::MAX, |tree| {
-            let synths = tree.walk().into_iter().filter(|it| {
-                matches!(it.1, consort_sc::QueryTreeNode::Synth(synth)
+        left = observer.query_tree(0, false).map_or(usize::MAX, |tree| {
+            let synths = tree.walk().into_iter().filter(|(_, node)| {
+                matches!(node, consort_sc::QueryTreeNode::Synth(synth)
                     if synth.synthdef == "pad")
             });
             synths.count()
@@ -292,8 +305,8 @@ fn load(seconds: u32) -> bool {
         loads.load(Ordering::Relaxed)
     );
     let is_met = started == count as usize && counters.dropped == 0;
-    println!("    budget: none lost, none hanging: {}", if is_met { "met" } else { "MISSED" });
-    watcher.disconnect().expect("disconnected");
+    println!("    budget: none lost, none stuck: {}", if is_met { "met" } else { "MISSED" });
+    observer.disconnect().expect("disconnected");
     let is_back = kill(&mut show, port, second);
     show.finish();
     is_met && is_back
@@ -302,13 +315,13 @@ fn load(seconds: u32) -> bool {
 /// Kills the server while the keyboard plays and another route is busy.
 fn kill(show: &mut Performance, port: u16, keyboard: Keyboard) -> bool {
     let process = process_at(port).expect("a process");
-    let count = 4 * RATE;
+    let count = 4 * NOTE_RATE;
     show.receive(0);
     let worker = std::thread::spawn(move || {
-        pace(count, |at| {
-            let controller = Event::control_change(0, 1, (at % 128) as u8).expect("valid");
+        pace(count, |index| {
+            let controller = Event::control_change(0, 1, (index % 128) as u8).expect("valid");
             keyboard.client.event_output_direct(&controller, &keyboard.port).expect("sent");
-            let note = (at % 128) as u8;
+            let note = (index % 128) as u8;
             keyboard.key(note, 100);
             keyboard.key((note + 68) % 128, 0);
         });
@@ -316,15 +329,15 @@ fn kill(show: &mut Performance, port: u16, keyboard: Keyboard) -> bool {
             keyboard.key(note, 0);
         }
     });
-    let begun = Instant::now();
+    let starts = Instant::now();
     let (mut killed, mut noticed, mut up, mut sounds) = (None, None, None, None);
     let mut others = Vec::new();
     let mut is_silent = false;
     while !worker.is_finished() || !is_silent || others.len() < count as usize {
         show.router.step(Some(Duration::from_millis(1))).expect("a turn");
         let now = Instant::now();
-        assert!(now < begun + Duration::from_secs(30), "the show is stuck");
-        if killed.is_none() && now > begun + Duration::from_secs(1) {
+        assert!(now < starts + Duration::from_secs(30), "the show is stuck");
+        if killed.is_none() && now > starts + Duration::from_secs(1) {
             signal(process, "KILL");
             killed = Some(Instant::now());
         }
@@ -346,27 +359,27 @@ fn kill(show: &mut Performance, port: u16, keyboard: Keyboard) -> bool {
             }
         }
     }
-    worker.join().expect("the keyboard broke");
-    let since = |at: Option<Instant>| match (at, killed) {
-        (Some(at), Some(killed)) => at.duration_since(killed),
+    worker.join().expect("the keyboard panicked");
+    let since_kill = |time: Option<Instant>| match (time, killed) {
+        (Some(time), Some(killed)) => time.duration_since(killed),
         _ => Duration::MAX,
     };
     let in_order = others
         .iter()
         .enumerate()
-        .filter(|(at, value)| (**value - (at % 128) as f64 / 127.0).abs() < 1e-9);
+        .filter(|(index, value)| (**value - (index % 128) as f64 / 127.0).abs() < 1e-9);
     let in_order = in_order.count();
     println!(
         "kill -9 of scsynth (process {process}) at 1,000 notes/s: noticed after {:.0?}, up again \
          after {:.0?}, the first note sounds after {:.0?}; the other route had {} of {count} \
          values, {in_order} in order; {:?}",
-        since(noticed),
-        since(up),
-        since(sounds),
+        since_kill(noticed),
+        since_kill(up),
+        since_kill(sounds),
         others.len(),
         show.counters("sound")
     );
-    let is_met = since(sounds) < Duration::from_secs(2) && in_order == count as usize;
+    let is_met = since_kill(sounds) < Duration::from_secs(2) && in_order == count as usize;
     println!(
         "    budget: sound within 2 s, no event of other routes lost: {}",
         if is_met { "met" } else { "MISSED" }
@@ -376,8 +389,8 @@ fn kill(show: &mut Performance, port: u16, keyboard: Keyboard) -> bool {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let seconds = arguments.iter().position(|it| it == "--seconds");
-    let seconds = seconds.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(10);
+    let option = arguments.iter().position(|argument| argument == "--seconds");
+    let seconds = option.and_then(|index| arguments.get(index + 1)?.parse().ok()).unwrap_or(10);
     let met = [latency(seconds), load(seconds)];
     if met.contains(&false) {
         println!("a budget was missed");

@@ -1,6 +1,6 @@
-//! The shows with MIDI under `examples/` do what they say: on the embedded sequencer, or with
-//! `CONSORT_SEQ=kernel` on the kernel's (one test at a time then).
-#![allow(clippy::print_stdout)] // what was heard is part of the result
+//! The MIDI shows under `examples/`, on the embedded sequencer, or with `CONSORT_SEQ=kernel` on
+//! the kernel's (run one test at a time then).
+#![allow(clippy::print_stdout)] // The received events are part of the result.
 #![cfg(all(feature = "midi", feature = "osc", feature = "python"))]
 
 use std::net::UdpSocket;
@@ -13,9 +13,10 @@ use consort_router::config::{Override, load};
 use consort_router::{Router, State};
 use consort_seq::{Embedded, Engine, Event, EventType, Port, SequencerClient};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a condition may take.
+const CONDITION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A show under `examples/`, moved on by the test that holds it.
+/// A show under `examples/`, which runs on the test's thread.
 struct Show {
     router: Router,
 }
@@ -26,17 +27,18 @@ impl Show {
         let mut all = vec![Override::backend(format!("midi.engine={}", engine_name()))];
         all.extend(overrides.iter().map(Override::instance));
         let loaded = load(&folder.join("show.cfg"), &all, BACKENDS);
-        let said: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
-        assert!(said.is_empty(), "{name}: {said:?}");
+        let messages: Vec<_> =
+            loaded.diagnostics.iter().map(|diagnostic| &diagnostic.message).collect();
+        assert!(messages.is_empty(), "{name}: {messages:?}");
         let mut router = Router::new(loaded.show.expect("a show")).expect("an event loop");
         router.start();
         Show { router }
     }
 
     fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + CONDITION_TIMEOUT;
         while !done(self) {
-            assert!(Instant::now() < deadline, "waited {DEADLINE:?} for: {what}");
+            assert!(Instant::now() < deadline, "waited {CONDITION_TIMEOUT:?} for: {what}");
             self.router.step(Some(Duration::from_millis(5))).expect("a turn");
         }
     }
@@ -76,19 +78,20 @@ impl Device {
         self.client.event_output_direct(&event, &self.port).expect("sent");
     }
 
-    fn hear(&self, show: &mut Show) -> String {
-        let mut heard = None;
-        show.until("the device to hear something", |_| {
+    /// Runs the show until the next event, which is returned as text.
+    fn receive(&self, show: &mut Show) -> String {
+        let mut received = None;
+        show.until("the device to receive an event", |_| {
             while let Some(event) = self.client.try_event_input().expect("input") {
                 let kind = event.event_type();
                 if ![EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED].contains(&kind) {
-                    heard = Some(event.payload().to_string());
+                    received = Some(event.payload().to_string());
                     return true;
                 }
             }
             false
         });
-        heard.expect("until says so")
+        received.expect("an event")
     }
 }
 
@@ -114,10 +117,10 @@ fn a_midi_controller_moves_an_osc_mixer() {
     let mixer = socket();
     let to_mixer = format!("mixer.destination=127.0.0.1 {}", port_of(&mixer));
     let mut show = Show::start("midi-to-osc", &[to_mixer]);
-    // The device comes while the show runs already.
+    // The device appears while the show runs.
     let controller = Device::new("nanoKONTROL2");
     show.until_up("controller");
-    let mut hears = |event: Event, expected: &[(&str, f32)]| {
+    let mut check = |event: Event, expected: &[(&str, f32)]| {
         controller.send(event);
         for (address, value) in expected {
             let mut packet = [0; 256];
@@ -129,13 +132,13 @@ fn a_midi_controller_moves_an_osc_mixer() {
             assert_eq!(packet[..length], message(address, *value), "{address} {value}");
         }
     };
-    hears(Event::control_change(0, 0, 127).expect("valid"), &[("/fader/1", 1.0)]);
-    hears(Event::control_change(0, 23, 127).expect("valid"), &[("/pan/8", 1.0)]);
-    hears(Event::pitch_bend(0, -8192).expect("valid"), &[("/master", 0.0)]);
+    check(Event::control_change(0, 0, 127).expect("valid"), &[("/fader/1", 1.0)]);
+    check(Event::control_change(0, 23, 127).expect("valid"), &[("/pan/8", 1.0)]);
+    check(Event::pitch_bend(0, -8192).expect("valid"), &[("/master", 0.0)]);
     let note = [("/key", 60.0 / 127.0), ("/velocity", 100.0 / 127.0)];
-    hears(Event::note_on(0, 60, 100).expect("valid"), &note);
-    hears(Event::note_off(0, 60, 0).expect("valid"), &[("/velocity", 0.0)]);
-    hears(Event::new(consort_seq::Payload::Start { queue: 0 }), &[("/play", 1.0)]);
+    check(Event::note_on(0, 60, 100).expect("valid"), &note);
+    check(Event::note_off(0, 60, 0).expect("valid"), &[("/velocity", 0.0)]);
+    check(Event::new(consort_seq::Payload::Start { queue: 0 }), &[("/play", 1.0)]);
     show.router.finish().expect("a clean stop");
     println!("midi-to-osc on the {} sequencer: 6 gestures arrived", engine_name());
 }
@@ -146,32 +149,32 @@ fn an_osc_tablet_plays_a_midi_synthesizer() {
     let show_port = port_of(&socket());
     let binds = format!("tablet.bind=127.0.0.1 {show_port}");
     let synth = Device::new("FLUID Synth (1234)");
-    // The arpeggiator's test has a synthesizer, too.
+    // The full name, because the test of the arpeggiator also has a synthesizer.
     let writes = "synth.write=FLUID Synth (1234)".to_owned();
     let mut show = Show::start("osc-to-midi", &[binds, writes]);
     show.until_up("synth");
     show.until_up("tablet");
-    let mut hears = |address: &str, value: f32, expected: &str| {
+    let mut check = |address: &str, value: f32, expected: &str| {
         let packet = message(address, value);
         tablet.send_to(&packet, ("127.0.0.1", show_port)).expect("sent");
-        assert_eq!(synth.hear(&mut show), expected, "{address} {value}");
+        assert_eq!(synth.receive(&mut show), expected, "{address} {value}");
     };
-    hears("/keys/1", 1.0, "Note on channel=0 note=60 velocity=127");
-    hears("/fader/2", 0.0, "Control change channel=0 param=10 value=0");
-    hears("/wheel", 1.0, "Pitch bend channel=0 value=8191");
-    hears("/program", 5.0 / 127.0, "Program change channel=0 value=5");
-    hears("/tempo", 120.0, "Clock queue=0");
+    check("/keys/1", 1.0, "Note on channel=0 note=60 velocity=127");
+    check("/fader/2", 0.0, "Control change channel=0 param=10 value=0");
+    check("/wheel", 1.0, "Pitch bend channel=0 value=8191");
+    check("/program", 5.0 / 127.0, "Program change channel=0 value=5");
+    check("/tempo", 120.0, "Clock queue=0");
     tablet.send_to(&message("/tempo", 0.0), ("127.0.0.1", show_port)).expect("sent");
     tablet.send_to(&message("/panic", 1.0), ("127.0.0.1", show_port)).expect("sent");
-    let mut heard = synth.hear(&mut show);
-    while heard == "Clock queue=0" {
-        heard = synth.hear(&mut show);
+    let mut received = synth.receive(&mut show);
+    while received == "Clock queue=0" {
+        received = synth.receive(&mut show);
     }
-    assert_eq!(heard, "Note on channel=0 note=60 velocity=0", "it was held all the time");
+    assert_eq!(received, "Note on channel=0 note=60 velocity=0", "it was held until now");
     for channel in 0..16 {
         for controller in [64, 120, 123] {
             let expected = format!("Control change channel={channel} param={controller} value=0");
-            assert_eq!(synth.hear(&mut show), expected);
+            assert_eq!(synth.receive(&mut show), expected);
         }
     }
     show.router.finish().expect("a clean stop");
@@ -192,19 +195,19 @@ fn a_chord_becomes_an_arpeggio_between_two_midi_ports() {
     }
     let mut notes = Vec::new();
     while notes.len() < 9 {
-        let heard = synth.hear(&mut show);
-        if let Some(note) = heard.strip_suffix(" velocity=100") {
+        let received = synth.receive(&mut show);
+        if let Some(note) = received.strip_suffix(" velocity=100") {
             notes.push(note.rsplit('=').next().expect("a number").to_owned());
         } else {
             let sounding = notes.last().expect("a note sounds");
             let end = format!("Note off channel=0 note={sounding} velocity=0");
-            assert_eq!(heard, end, "each note ends before the next");
+            assert_eq!(received, end, "each note ends before the next");
         }
     }
-    // The chord may not be complete at the first step; then it goes up and down.
+    // The chord may be incomplete at the first step; after that, it goes up and down.
     let text = notes.join(" ");
     assert!(text.contains("60 64 67 64 60 64"), "{text}");
-    // The keyboard is unplugged: its notes are let go, and the arpeggio ends by itself.
+    // The keyboard is unplugged: its notes are released, and the arpeggio ends.
     drop(keys);
     show.until("silence", |show| {
         let live = show.router.handle().live().clone();

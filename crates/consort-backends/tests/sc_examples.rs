@@ -1,8 +1,8 @@
-//! The shows with SuperCollider under `examples/` do what they say: with a real server, or
-//! rendered from a score by one, and measured.
+//! The SuperCollider shows under `examples/`, played on a real server, or rendered from a score,
+//! and measured.
 
 #![cfg(all(feature = "sc", feature = "osc", feature = "python", feature = "midi"))]
-#![allow(clippy::print_stdout)] // What was measured is part of the result.
+#![allow(clippy::print_stdout)] // The measurements are part of the result.
 
 mod sc_support;
 
@@ -17,9 +17,9 @@ use consort_router::{Router, State};
 use consort_sc::find_executable;
 use consort_sc::score::{RenderSettings, SampleFormat, Score};
 use consort_seq::{Embedded, Engine, Event, SequencerClient};
-use sc_support::{Jack, PATIENCE, free_port};
+use sc_support::{CONDITION_TIMEOUT, Jack, free_port};
 
-/// A show under `examples/`, moved on by the test that holds it.
+/// A show under `examples/`, which runs on the test's thread.
 struct Show {
     router: Router,
 }
@@ -32,7 +32,8 @@ impl Show {
             all.push(Override::backend("midi.engine=embedded"));
         }
         let loaded = load(&folder.join("show.cfg"), &all, BACKENDS);
-        let errors: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
+        let errors: Vec<_> =
+            loaded.diagnostics.iter().map(|diagnostic| &diagnostic.message).collect();
         let show = loaded.show.unwrap_or_else(|| panic!("{name}: {errors:?}"));
         let mut router = Router::new(show).expect("an event loop");
         router.start();
@@ -40,20 +41,20 @@ impl Show {
     }
 
     fn until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CONDITION_TIMEOUT;
         while !done() {
-            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for: {what}");
+            assert!(Instant::now() < deadline, "waited {CONDITION_TIMEOUT:?} for: {what}");
             self.router.step(Some(Duration::from_millis(5))).expect("a turn");
         }
     }
 
     fn until_up(&mut self, instance: &str) {
         let live = self.router.handle().live().clone();
-        let at = live.find_instance(instance).expect("an instance");
-        self.until(&format!("{instance} to be up"), || live.state(at) == State::Up);
+        let id = live.find_instance(instance).expect("an instance");
+        self.until(&format!("{instance} to be up"), || live.state(id) == State::Up);
     }
 
-    /// Lets it play for so many seconds.
+    /// Runs the show for so many seconds.
     fn play(&mut self, seconds: f64) {
         let end = Instant::now() + Duration::from_secs_f64(seconds);
         while Instant::now() < end {
@@ -62,14 +63,15 @@ impl Show {
     }
 }
 
+/// A message with one number.
 fn message(address: &str, value: f32) -> Vec<u8> {
     let mut bytes = Vec::new();
     MessageBuilder::new(&mut bytes, address).float(value).finish().expect("a message");
     bytes
 }
 
-/// Messages that have arrived.
-fn heard(socket: &UdpSocket) -> Vec<(String, f64)> {
+/// The messages that have arrived.
+fn receive_all(socket: &UdpSocket) -> Vec<(String, f64)> {
     let mut all = Vec::new();
     let mut bytes = [0; 4_096];
     while let Ok(count) = socket.recv(&mut bytes) {
@@ -81,6 +83,7 @@ fn heard(socket: &UdpSocket) -> Vec<(String, f64)> {
     all
 }
 
+/// A socket and its port.
 fn listener() -> (UdpSocket, u16) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_nonblocking(true).expect("set");
@@ -88,13 +91,13 @@ fn listener() -> (UdpSocket, u16) {
     (socket, port)
 }
 
-/// Overrides that start the server of an instance on a JACK server of the test's own.
-fn booted(jack: &Jack, instance: &str) -> Vec<String> {
+/// Overrides that start the server of an instance on the test's JACK server.
+fn boot_overrides(jack: &Jack, instance: &str) -> Vec<String> {
     let options = jack.instance_options(free_port());
     options.iter().map(|(name, value)| format!("{instance}.{name}={value}")).collect()
 }
 
-/// Whether scores can be rendered; if not, that is said loudly.
+/// Whether scores can be rendered. If not, prints why, or panics in CI.
 fn can_render(what: &str) -> bool {
     let found = find_executable(None);
     if let Err(error) = &found {
@@ -105,7 +108,7 @@ fn can_render(what: &str) -> bool {
 }
 
 /// The left channel of a score at 48 kHz.
-fn rendered(score: &Path, seconds: f64) -> Vec<f64> {
+fn render(score: &Path, seconds: f64) -> Vec<f64> {
     let score = Score::read(score).expect("a score");
     let wav = tempfile::NamedTempFile::new().expect("a file");
     let settings =
@@ -115,25 +118,28 @@ fn rendered(score: &Path, seconds: f64) -> Vec<f64> {
     let report = score.render(wav.path(), &settings, Some(seconds), |_| true).expect("rendered");
     assert_eq!(report.failures, Vec::<String>::new());
     let bytes = std::fs::read(wav.path()).expect("a file");
-    let at = bytes.windows(4).position(|it| it == b"data").expect("samples") + 8;
-    let frames = bytes[at..].chunks_exact(4);
-    frames.map(|it| f64::from(i16::from_le_bytes([it[0], it[1]])) / 32_768.0).collect()
+    let start = bytes.windows(4).position(|tag| tag == b"data").expect("samples") + 8;
+    let frames = bytes[start..].chunks_exact(4);
+    frames.map(|frame| f64::from(i16::from_le_bytes([frame[0], frame[1]])) / 32_768.0).collect()
 }
 
+/// The samples between two times in seconds.
 fn part(samples: &[f64], from: f64, to: f64) -> &[f64] {
     &samples[(from * 48_000.0) as usize..(to * 48_000.0) as usize]
 }
 
+/// The root mean square.
 fn rms(samples: &[f64]) -> f64 {
-    (samples.iter().map(|it| it * it).sum::<f64>() / samples.len() as f64).sqrt()
+    (samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len() as f64).sqrt()
 }
 
-/// How bright a sound is: the power of its differences in proportion to its own.
+/// The brightness of a sound: the level of its differences in proportion to its own.
 fn brightness(samples: &[f64]) -> f64 {
-    let differences: Vec<f64> = samples.windows(2).map(|it| it[1] - it[0]).collect();
+    let differences: Vec<f64> = samples.windows(2).map(|pair| pair[1] - pair[0]).collect();
     rms(&differences) / rms(samples)
 }
 
+/// Converts an amplitude to decibels.
 fn decibels(level: f64) -> f64 {
     20.0 * level.log10()
 }
@@ -164,7 +170,7 @@ fn the_keyboard_plays_the_pad_and_the_wheel_opens_it() {
     show.play(1.2);
     send(wheel(127));
     show.play(1.0);
-    // The pedal holds what the keys let go.
+    // The pedal holds the released notes.
     send(pedal(127));
     [57, 64, 69].into_iter().for_each(|note| send(key(note, 0)));
     show.play(0.8);
@@ -172,9 +178,9 @@ fn the_keyboard_plays_the_pad_and_the_wheel_opens_it() {
     show.play(0.2);
     let end = started.elapsed().as_secs_f64();
     show.router.finish().expect("a clean stop");
-    let samples = rendered(&score, end + 6.0);
+    let samples = render(&score, end + 6.0);
     let (closed, open) = (part(&samples, 0.8, 1.15), part(&samples, 1.6, 2.1));
-    let (held, over) = (part(&samples, 2.5, 2.9), part(&samples, end + 5.0, end + 5.8));
+    let (held, ended) = (part(&samples, 2.5, 2.9), part(&samples, end + 5.0, end + 5.8));
     println!(
         "keyboard show: closed {:.1} dB, brightness {:.3}; wheel up {:.1} dB, brightness {:.3}; \
          held by the pedal {:.1} dB; after the end {:.1} dB",
@@ -183,16 +189,16 @@ fn the_keyboard_plays_the_pad_and_the_wheel_opens_it() {
         decibels(rms(open)),
         brightness(open),
         decibels(rms(held)),
-        decibels(rms(over))
+        decibels(rms(ended))
     );
-    assert!(rms(closed) > 0.005 && rms(open) > 0.005, "it sounds");
+    assert!(rms(closed) > 0.005 && rms(open) > 0.005, "the notes sound");
     assert!(brightness(open) > 1.5 * brightness(closed), "the wheel opens the filter");
     assert!(rms(held) > 0.5 * rms(open), "the pedal holds");
-    assert!(rms(over) < 0.01 * rms(open), "nothing hangs");
+    assert!(rms(ended) < 0.01 * rms(open), "no note is stuck");
 }
 
 #[test]
-fn the_drums_are_played_by_the_script() {
+fn the_script_plays_the_drums() {
     if !can_render("the drums") {
         return;
     }
@@ -208,18 +214,18 @@ fn the_drums_are_played_by_the_script() {
     show.play(3.0);
     show.router.finish().expect("a clean stop");
     let length = Score::read(&score).expect("a score").duration();
-    let samples = rendered(&score, length + 1.0);
-    let loud = samples.chunks(4_800).filter(|it| rms(it) > 0.01).count();
+    let samples = render(&score, length + 1.0);
+    let loud = samples.chunks(4_800).filter(|chunk| rms(chunk) > 0.01).count();
     println!("drums: {loud} tenths of a second sound, {:.1} dB", decibels(rms(&samples)));
     assert!(loud >= 20, "{loud} tenths of a second sound");
 }
 
 #[test]
-fn the_tablet_mixes_and_sees_the_meters() {
+fn the_tablet_mixes_and_shows_the_meters() {
     let Some(jack) = Jack::start("the mixer show") else { return };
     let (tablet, port) = listener();
     let show_port = free_port();
-    let mut overrides = booted(&jack, "desk");
+    let mut overrides = boot_overrides(&jack, "desk");
     overrides.push(format!("tablet.bind=127.0.0.1 {show_port}"));
     overrides.push(format!("tablet.destination=127.0.0.1 {port}"));
     let mut show = Show::start("sc-mixer", &overrides);
@@ -228,8 +234,8 @@ fn the_tablet_mixes_and_sees_the_meters() {
         tablet.send_to(&message(address, value), ("127.0.0.1", show_port)).expect("sent");
     };
     let mut level = 0.0;
-    let listen = |level: &mut f64| {
-        for (address, value) in heard(&tablet) {
+    let update = |level: &mut f64| {
+        for (address, value) in receive_all(&tablet) {
             if address == "/meter/1" {
                 *level = value;
             }
@@ -238,19 +244,19 @@ fn the_tablet_mixes_and_sees_the_meters() {
     send("/fader/1", 1.0);
     send("/fader/3", 1.0);
     show.until("the meter to rise", || {
-        listen(&mut level);
+        update(&mut level);
         level > 0.02
     });
     let before = level;
     send("/mute", 1.0);
     show.until("the meter to fall", || {
-        listen(&mut level);
+        update(&mut level);
         level < 0.002
     });
     send("/mute", 0.0);
     send("/master", 1.0);
     show.until("the meter to rise again", || {
-        listen(&mut level);
+        update(&mut level);
         level > 0.02
     });
     println!("mixer: {:.1} dB on the tablet's meter", decibels(before));
@@ -258,11 +264,11 @@ fn the_tablet_mixes_and_sees_the_meters() {
 }
 
 #[test]
-fn a_sounds_loudness_drives_a_meter() {
+fn the_loudness_of_a_sound_drives_a_meter() {
     let Some(jack) = Jack::start("the meter show") else { return };
     let (wall, port) = listener();
-    let mut overrides = booted(&jack, "ears");
-    // Where no microphone is, a tone takes its place.
+    let mut overrides = boot_overrides(&jack, "ears");
+    // A tone replaces the microphone.
     overrides.extend(["ears.synth.tone=lead", "ears.synth.tone.group=voices"].map(str::to_owned));
     overrides
         .extend(["ears.control.tone.out=2", "ears.control.tone.amplitude=0 1"].map(str::to_owned));
@@ -272,7 +278,7 @@ fn a_sounds_loudness_drives_a_meter() {
     show.until_up("ears");
     let (mut meter, mut lamp) = (0.0, 0.0);
     show.until("the meter and the lamp", || {
-        for (address, value) in heard(&wall) {
+        for (address, value) in receive_all(&wall) {
             match address.as_str() {
                 "/meter" => meter = value,
                 _ => lamp = value,

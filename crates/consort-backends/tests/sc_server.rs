@@ -1,4 +1,4 @@
-//! Instances of `sc` with a real `scsynth`: what sounds is measured, what is killed comes back.
+//! Instances of `sc` with a real `scsynth`: levels are measured, and killed servers restarted.
 
 #![cfg(feature = "sc")]
 #![allow(clippy::print_stdout)]
@@ -13,21 +13,21 @@ use consort_sc::Server;
 use consort_sc::synthdef::prelude::*;
 use sc_support::{Jack, client, free_port, process_at, signal};
 
-/// Adds an instance `sound` that starts a server at `port`.
-fn boots(stage: &mut TestShow, jack: &Jack, port: u16, options: &[(&str, &str)]) {
+/// Adds an instance `sound` that starts a server on `port`.
+fn add_booting_instance(test: &mut TestShow, jack: &Jack, port: u16, options: &[(&str, &str)]) {
     let all = jack.instance_options(port);
     let all = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let all: Vec<(&str, &str)> = all.chain(options.iter().copied()).collect();
-    stage.instance(&DESCRIPTOR, "sound", &all);
+    test.instance(&DESCRIPTOR, "sound", &all);
 }
 
-/// The last value that the probe has of a channel.
+/// The last value that the probe has received on a channel.
 fn last(show: &Performance, channel: &str) -> f64 {
     let received = show.received();
-    received.iter().rev().find(|it| it.0 == channel).map_or(-1.0, |it| it.1)
+    received.iter().rev().find(|(own, _)| own == channel).map_or(-1.0, |(_, value)| *value)
 }
 
-/// How many synths there are, but for the master.
+/// The number of synths, not counting the master.
 fn synths(server: &Server) -> usize {
     let tree = server.query_tree(0, false).expect("the tree");
     let is_synth = |node: &consort_sc::QueryTreeNode| {
@@ -38,11 +38,11 @@ fn synths(server: &Server) -> usize {
 }
 
 #[test]
-fn a_note_is_heard_and_nothing_is_left_of_it() {
-    let Some(jack) = Jack::start("sc: a note is heard") else { return };
+fn a_note_sounds_and_leaves_no_node() {
+    let Some(jack) = Jack::start("sc: a note sounds") else { return };
     let port = free_port();
-    let mut stage = TestShow::new();
-    boots(&mut stage, &jack, port, &[("voice.pad", "default"), ("rate", "100")]);
+    let mut test = TestShow::new();
+    add_booting_instance(&mut test, &jack, port, &[("voice.pad", "default"), ("rate", "100")]);
     for (source, target) in [
         ("probe.key", "sound.pad.note60"),
         ("probe.mute", "sound.mute"),
@@ -52,16 +52,16 @@ fn a_note_is_heard_and_nothing_is_left_of_it() {
         ("sound.meter", "probe.meter"),
         ("sound.load", "probe.load"),
     ] {
-        stage.map(source, target);
+        test.map(source, target);
     }
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until_state("sound", "up");
-    let watcher = client(port);
-    assert_eq!(synths(&watcher), 0);
+    let observer = client(port);
+    assert_eq!(synths(&observer), 0);
     show.send("key", 1.0);
     show.until("the start", |show| last(show, "sounds") == 1.0);
     show.until("sound", |show| last(show, "meter") > 0.005);
-    assert_eq!(synths(&watcher), 1);
+    assert_eq!(synths(&observer), 1);
     show.send("mute", 1.0);
     show.until("silence", |show| last(show, "meter") < 0.001);
     show.send("mute", 0.0);
@@ -69,19 +69,19 @@ fn a_note_is_heard_and_nothing_is_left_of_it() {
     show.send("key", 0.0);
     show.until("the end", |show| last(show, "sounds") == 0.0 && last(show, "voices") == 0.0);
     show.until("silence at the end", |show| last(show, "meter") < 0.001);
-    assert_eq!(synths(&watcher), 0);
+    assert_eq!(synths(&observer), 0);
     show.until("the load", |show| last(show, "load") >= 0.0);
     assert_eq!(show.counters("sound").errors, 0);
-    watcher.disconnect().expect("disconnected");
+    observer.disconnect().expect("disconnected");
     show.finish();
-    assert_eq!(process_at(port), None, "the server that was started is ended");
+    assert_eq!(process_at(port), None, "the started server has ended");
 }
 
 #[test]
-fn a_killed_server_comes_back_with_everything() {
-    let Some(jack) = Jack::start("sc: a killed server comes back") else { return };
+fn a_killed_server_is_restarted_with_the_whole_state() {
+    let Some(jack) = Jack::start("sc: a killed server is restarted") else { return };
     let port = free_port();
-    let mut stage = TestShow::new();
+    let mut test = TestShow::new();
     let options = [
         ("voice.pad", "pad"),
         ("voice.kick", "kick"),
@@ -94,7 +94,7 @@ fn a_killed_server_comes_back_with_everything() {
         ("buffer.loop", "empty 1000 1"),
         ("rate", "100"),
     ];
-    boots(&mut stage, &jack, port, &options);
+    add_booting_instance(&mut test, &jack, port, &options);
     for (source, target) in [
         ("probe.key", "sound.pad.note60"),
         ("probe.kick", "sound.kick.note36"),
@@ -105,23 +105,23 @@ fn a_killed_server_comes_back_with_everything() {
         ("sound.pad.note60", "probe.sounds"),
         ("sound.room.run", "probe.room"),
         ("sound.meter", "probe.meter"),
-        ("probe.other", "probe.heard"),
+        ("probe.other", "probe.echo"),
     ] {
-        stage.map(source, target);
+        test.map(source, target);
     }
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until_state("sound", "up");
     show.send_all(&[("cutoff", 0.5), ("mix", 0.75), ("knob", 0.5), ("key", 1.0)]);
     show.until("sound", |show| {
         last(show, "meter") > 0.005 && last(show, "read") == 0.5 && last(show, "room") == 1.0
     });
-    // The first life has to be longer than what counts as a failed start.
-    let first_life = Instant::now() + Duration::from_millis(3_200);
-    show.until("a life", |_| Instant::now() > first_life);
+    // A server that is lost sooner than this counts as a failed start.
+    let min_uptime = Instant::now() + Duration::from_millis(3_200);
+    show.until("the minimum uptime", |_| Instant::now() > min_uptime);
     let process = process_at(port).expect("a process");
     let mut sent = 0_u32;
-    let mut beat = |show: &mut Performance| {
-        // Other routes and this one are busy all the time.
+    let mut send_events = |show: &mut Performance| {
+        // This route and another one carry events all the time.
         sent += 1;
         show.send_all(&[
             ("other", f64::from(sent % 1_000) / 1_000.0),
@@ -130,43 +130,43 @@ fn a_killed_server_comes_back_with_everything() {
         ]);
     };
     for _ in 0..100 {
-        beat(&mut show);
+        send_events(&mut show);
     }
     let killed = Instant::now();
     signal(process, "KILL");
     show.until("the loss", |show| {
-        beat(show);
+        send_events(show);
         last(show, "sounds") == 0.0
     });
     let noticed = killed.elapsed();
     show.until("sound again", |show| {
-        beat(show);
-        let marks = show.received();
-        let back = marks.iter().rposition(|it| *it == ("sounds".into(), 1.0));
-        let lost = marks.iter().rposition(|it| *it == ("sounds".into(), 0.0));
-        back > lost && last(show, "meter") > 0.005
+        send_events(show);
+        let received = show.received();
+        let start = received.iter().rposition(|event| *event == ("sounds".into(), 1.0));
+        let end = received.iter().rposition(|event| *event == ("sounds".into(), 0.0));
+        start > end && last(show, "meter") > 0.005
     });
-    let took = killed.elapsed();
+    let outage = killed.elapsed();
     show.until("the other route", |show| {
-        show.received().iter().filter(|it| it.0 == "heard").count() == sent as usize
+        show.received().iter().filter(|(name, _)| name == "echo").count() == sent as usize
     });
-    let heard: Vec<f64> =
-        show.received().iter().filter(|it| it.0 == "heard").map(|it| it.1).collect();
-    let in_order = heard
-        .iter()
-        .enumerate()
-        .all(|(at, value)| (value - f64::from((at as u32 + 1) % 1_000) / 1_000.0).abs() < 1e-9);
+    let received = show.received();
+    let echoes = received.iter().filter(|(name, _)| name == "echo");
+    let values: Vec<f64> = echoes.map(|(_, value)| *value).collect();
+    let in_order = values.iter().enumerate().all(|(index, value)| {
+        (value - f64::from((index as u32 + 1) % 1_000) / 1_000.0).abs() < 1e-9
+    });
     assert!(in_order, "an event of another route was lost");
     println!(
         "killed scsynth (process {process}): noticed after {noticed:.0?}, the held note sounds \
-         again after {took:.0?}; {} values of another route, none lost; {:?}",
-        heard.len(),
+         again after {outage:.0?}; {} values of another route, none lost; {:?}",
+        values.len(),
         show.counters("sound")
     );
     assert_ne!(process_at(port), Some(process));
-    // Everything has the value that it had.
-    let watcher = client(port);
-    let tree = watcher.query_tree(0, true).expect("the tree").to_string();
+    // The new server has the values of the old one.
+    let observer = client(port);
+    let tree = observer.query_tree(0, true).expect("the tree").to_string();
     let has = |text: &str| assert!(tree.contains(text), "no {text} in\n{tree}");
     has("mix: 0.75");
     has(&format!("cutoff: {}", 200.0_f32 * 40.0_f32.sqrt()).as_str()[..12]);
@@ -174,33 +174,33 @@ fn a_killed_server_comes_back_with_everything() {
     assert_eq!(last(&show, "read"), 0.5);
     show.send("key", 0.0);
     show.until("the end", |show| last(show, "sounds") == 0.0);
-    watcher.disconnect().expect("disconnected");
+    observer.disconnect().expect("disconnected");
     show.finish();
 }
 
 #[test]
-fn anothers_server_is_used_and_left() {
-    let Some(jack) = Jack::start("sc: another's server") else { return };
+fn a_running_server_is_used_and_left_running() {
+    let Some(jack) = Jack::start("sc: a running server") else { return };
     let options = jack.server_options();
     let address = format!("127.0.0.1:{}", options.port);
-    let mut stage = TestShow::new();
+    let mut test = TestShow::new();
     let instance = [("server", address.as_str()), ("voice.pad", "default"), ("synth.r", "delay")];
-    stage.instance(&DESCRIPTOR, "sound", &instance);
-    stage.map("probe.key", "sound.pad.note60");
-    stage.map("sound.pad.note60", "probe.sounds");
-    let mut show = stage.start();
+    test.instance(&DESCRIPTOR, "sound", &instance);
+    test.map("probe.key", "sound.pad.note60");
+    test.map("sound.pad.note60", "probe.sounds");
+    let mut show = test.start();
     show.until_state("sound", "waiting");
     show.send("key", 1.0);
     let server = Server::new(options.clone()).expect("a server");
     server.boot().expect("booted");
     show.until("the held note", |show| last(show, "sounds") == 1.0);
     assert_eq!(synths(&server), 2);
-    // It is replaced by another at the same place.
+    // Another server replaces it on the same port.
     server.quit().expect("ended");
     show.until_state("sound", "waiting");
     server.boot().expect("booted");
     show.until_state("sound", "up");
-    // One that is ended in good order ends its notes first; they are played anew.
+    // A server that quits normally ends its notes first, so they are not restored.
     show.until("the effect", |_| synths(&server) == 1);
     show.send("key", 1.0);
     show.until("both synths", |_| synths(&server) == 2);
@@ -210,7 +210,7 @@ fn anothers_server_is_used_and_left() {
 }
 
 #[test]
-fn sounds_send_triggers_replies_and_buses() {
+fn synths_send_triggers_replies_and_buses() {
     let Some(jack) = Jack::start("sc: triggers, replies, buses, buffers") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let clock = SynthDef::build("clock", |controls| {
@@ -224,9 +224,9 @@ fn sounds_send_triggers_replies_and_buses() {
     .expect("a SynthDef");
     std::fs::write(folder.path().join("clock.scsyndef"), clock.compile()).expect("written");
     let path = folder.path().join("clock.scsyndef");
-    let samples = hound_free_wav(folder.path());
+    let samples = write_wav(folder.path());
     let port = free_port();
-    let mut stage = TestShow::new();
+    let mut test = TestShow::new();
     let options = [
         ("synthdef", path.to_str().expect("UTF-8")),
         ("synth.clock", "clock"),
@@ -240,7 +240,7 @@ fn sounds_send_triggers_replies_and_buses() {
         ("reply./beat", "0 40"),
         ("rate", "100"),
     ];
-    boots(&mut stage, &jack, port, &options);
+    add_booting_instance(&mut test, &jack, port, &options);
     for (source, target) in [
         ("sound.trigger.7", "probe.trigger"),
         ("sound.reply./beat", "probe.first"),
@@ -253,16 +253,16 @@ fn sounds_send_triggers_replies_and_buses() {
         ("probe.play", "sound.tone.note60"),
         ("sound.tone.voices", "probe.voices"),
     ] {
-        stage.map(source, target);
+        test.map(source, target);
     }
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until("a beat", |show| {
         last(show, "trigger") == 0.5 && last(show, "first") == 0.5 && last(show, "second") == 0.25
     });
     show.send("rate", 0.4);
     show.until("a faster beat", |show| last(show, "trigger") == 1.0);
     show.until("a moving bus", |show| {
-        show.received().iter().filter(|it| it.0 == "saw").count() > 50
+        show.received().iter().filter(|(name, _)| name == "saw").count() > 50
     });
     show.send("run", 0.0);
     show.until("the pause", |show| last(show, "runs") == 0.0);
@@ -274,10 +274,10 @@ fn sounds_send_triggers_replies_and_buses() {
 }
 
 /// A tenth of a second of a loud tone, as a WAV file.
-fn hound_free_wav(folder: &std::path::Path) -> std::path::PathBuf {
+fn write_wav(folder: &std::path::Path) -> std::path::PathBuf {
     let samples: Vec<u8> = (0..4_800_u32)
-        .flat_map(|at| {
-            let phase = f64::from(at) * 440.0 / 48_000.0 * std::f64::consts::TAU;
+        .flat_map(|frame| {
+            let phase = f64::from(frame) * 440.0 / 48_000.0 * std::f64::consts::TAU;
             ((phase.sin() * 30_000.0) as i16).to_le_bytes()
         })
         .collect();
@@ -299,25 +299,25 @@ fn a_thousand_notes_a_second_leave_an_empty_tree() {
     let Some(jack) = Jack::start("sc: a thousand notes a second") else { return };
     for (protocol, synthdef) in [("udp", "default"), ("udp", "pad"), ("tcp", "pad")] {
         let port = free_port();
-        let mut stage = TestShow::new();
+        let mut test = TestShow::new();
         let options = [
             ("voice.pad", synthdef),
             ("voice.pad.polyphony", "64"),
             ("protocol", protocol),
             ("memory", "131072"),
         ];
-        boots(&mut stage, &jack, port, &options);
+        add_booting_instance(&mut test, &jack, port, &options);
         for note in 0..128 {
-            stage.map(&format!("probe.{note}"), &format!("sound.pad.note{note}"));
+            test.map(&format!("probe.{note}"), &format!("sound.pad.note{note}"));
         }
-        stage.map("sound.pad.voices", "probe.voices");
-        let mut show = stage.start();
+        test.map("sound.pad.voices", "probe.voices");
+        let mut show = test.start();
         show.until_state("sound", "up");
         let started = Instant::now();
         for round in 0..500_u32 {
-            // Two notes every 2 ms, each ends 60 ms later.
-            for nth in 0..2 {
-                let note = (round * 2 + nth) % 128;
+            // Two notes every 2 ms, each of which ends 60 ms later.
+            for index in 0..2 {
+                let note = (round * 2 + index) % 128;
                 show.send(&note.to_string(), 0.5);
                 show.send(&((note + 68) % 128).to_string(), 0.0);
             }
@@ -334,9 +334,9 @@ fn a_thousand_notes_a_second_leave_an_empty_tree() {
         println!("1,000 notes of `{synthdef}` over {protocol}: {counters:?}");
         assert_eq!((counters.dropped, counters.errors), (0, 0));
         if protocol == "udp" {
-            let watcher = client(port);
-            show.until("an empty tree", |_| synths(&watcher) == 0);
-            watcher.disconnect().expect("disconnected");
+            let observer = client(port);
+            show.until("an empty tree", |_| synths(&observer) == 0);
+            observer.disconnect().expect("disconnected");
         }
         show.finish();
     }

@@ -1,13 +1,14 @@
-//! The figures of the real-time contexts, each beside its floor (a raw socket, the bare
-//! process) and beside Supriya's from the same run.
+//! Benchmarks of the real-time contexts. Each figure is printed with its baseline (a raw socket, the
+//! bare process) and with Supriya's figure, both from the same run.
 #![allow(clippy::print_stdout)] // The report.
-#![allow(dead_code)] // The rig serves the tests, too.
+#![allow(dead_code)] // The tests share the rig and use more of it.
 
 #[path = "../tests/server/rig.rs"]
 mod rig;
 #[path = "../tests/server/supriya.rs"]
 mod supriya;
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -22,7 +23,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Nanoseconds of one of `count` calls.
+/// The mean time of `count` calls in nanoseconds.
 fn time(count: u32, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..count {
@@ -31,47 +32,52 @@ fn time(count: u32, mut work: impl FnMut()) -> f64 {
     start.elapsed().as_nanos() as f64 / f64::from(count)
 }
 
-fn line(what: &str, ours: String, floor: String) {
-    println!("{what:44} {ours:>22} {floor}");
+/// Prints one row of the report.
+fn print_row(name: &str, consort: String, comparison: String) {
+    println!("{name:44} {consort:>22} {comparison}");
 }
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    if let Err(why) = rig::jack() {
-        println!("SKIPPED: {why}");
+    if let Err(reason) = rig::jack() {
+        println!("SKIPPED: {reason}");
         return;
     }
-    println!("{:44} {:>22} floor or peer, same run", "what", "consort");
-    let peer = peer();
-    // Parts can be named, as tests are.
-    let wanted: Vec<String> =
+    println!("{:44} {:>22} baseline or Supriya, same run", "benchmark", "consort");
+    let supriya = measure_supriya();
+    let supriya = supriya.as_ref();
+    // Names on the command line select benchmarks, as for tests.
+    let selected: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, &dyn Fn()); 8] = [
-        ("set_node", &|| set_node(peer.as_ref())),
-        ("moment", &|| moment(peer.as_ref())),
-        ("round_trips", &|| round_trips(peer.as_ref())),
+    let benchmarks: [(&str, &dyn Fn()); 8] = [
+        ("set_node", &|| set_node(supriya)),
+        ("moment", &|| moment(supriya)),
+        ("round_trips", &|| round_trips(supriya)),
         ("memory", &memory),
-        ("boot", &|| boot(peer.as_ref())),
-        ("tree", &|| tree(peer.as_ref())),
-        ("synths", &|| synths(peer.as_ref())),
+        ("boot", &|| boot(supriya)),
+        ("tree", &|| tree(supriya)),
+        ("synths", &|| synths(supriya)),
         ("flood", &flood),
     ];
-    for (name, part) in parts {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
-            part();
+    for (name, benchmark) in benchmarks {
+        if selected.is_empty() || selected.iter().any(|selected| selected == name) {
+            benchmark();
         }
     }
     rig::stop_jack();
 }
 
-/// What Supriya takes for the same, in seconds, by name.
-fn peer() -> Option<std::collections::HashMap<String, f64>> {
+/// Supriya's figures in seconds, by the names of the benchmarks.
+type SupriyaFigures = HashMap<String, f64>;
+
+/// Runs Supriya's benchmarks, if it is installed.
+fn measure_supriya() -> Option<SupriyaFigures> {
     let python = match supriya::python() {
         Ok(python) => python,
-        Err(why) => {
-            println!("SKIPPED: Supriya: {why}");
+        Err(reason) => {
+            println!("SKIPPED: Supriya: {reason}");
             return None;
         }
     };
@@ -84,29 +90,22 @@ fn peer() -> Option<std::collections::HashMap<String, f64>> {
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let read = |line: &str| {
+    let parse = |line: &str| {
         let (name, value) = line.split_once(' ')?;
         Some((name.to_owned(), value.trim().parse().ok()?))
     };
-    Some(text.lines().filter_map(read).collect())
+    Some(text.lines().filter_map(parse).collect())
 }
 
-fn versus(
-    peer: Option<&std::collections::HashMap<String, f64>>,
-    name: &str,
-    ours_in_seconds: f64,
-) -> String {
-    match peer.and_then(|peer| peer.get(name)) {
-        Some(theirs) => {
-            format!("Supriya {:.3} us, {:.1} x", theirs * 1e6, theirs / ours_in_seconds)
-        }
+/// Supriya's figure, and how many times that of Consort (in seconds) it is.
+fn versus(supriya: Option<&SupriyaFigures>, name: &str, consort: f64) -> String {
+    match supriya.and_then(|figures| figures.get(name)) {
+        Some(figure) => format!("Supriya {:.3} us, {:.1} x", figure * 1e6, figure / consort),
         None => "Supriya: none".to_owned(),
     }
 }
 
-type Peer<'a> = Option<&'a std::collections::HashMap<String, f64>>;
-
-fn set_node(peer: Peer<'_>) {
+fn set_node(supriya: Option<&SupriyaFigures>) {
     let server = rig::booted();
     let tone = rig::tone();
     server.add_synthdefs([&tone]).unwrap();
@@ -122,28 +121,28 @@ fn set_node(peer: Peer<'_>) {
         .unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(("127.0.0.1", server.options().port)).unwrap();
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    // Turn about, in slices that the server can follow.
+    let (mut consort, mut bare) = (Vec::new(), Vec::new());
+    // In turns, and in batches that are small enough for the server.
     for _ in 0..200 {
         bare.push(time(100, || {
             socket.send(black_box(&bytes)).unwrap();
         }));
-        ours.push(time(100, || synth.set([(black_box("frequency"), 440.0)]).unwrap()));
+        consort.push(time(100, || synth.set([(black_box("frequency"), 440.0)]).unwrap()));
         server.sync().unwrap();
     }
-    let (ours, bare) = (median(ours), median(bare));
-    line(
+    let (consort, bare) = (median(consort), median(bare));
+    print_row(
         "set_node",
-        format!("{ours:.0} ns"),
+        format!("{consort:.0} ns"),
         format!(
             "bare send {bare:.0} ns: {:.2} x (budget 1.3); {}",
-            ours / bare,
-            versus(peer, "set_node", ours / 1e9)
+            consort / bare,
+            versus(supriya, "set_node", consort / 1e9)
         ),
     );
 }
 
-fn moment(peer: Peer<'_>) {
+fn moment(supriya: Option<&SupriyaFigures>) {
     let server = rig::booted();
     let tone = rig::tone();
     server.add_synthdefs([&tone]).unwrap();
@@ -160,15 +159,15 @@ fn moment(peer: Peer<'_>) {
         rounds.push(start.elapsed().as_nanos() as f64 / 1000.0);
         server.sync().unwrap();
     }
-    let ours = median(rounds);
-    line(
+    let consort = median(rounds);
+    print_row(
         "set_node inside a moment of 1,000, sent",
-        format!("{ours:.0} ns"),
-        format!("{} (budget 20 x)", versus(peer, "moment", ours / 1e9)),
+        format!("{consort:.0} ns"),
+        format!("{} (budget 20 x)", versus(supriya, "moment", consort / 1e9)),
     );
 }
 
-fn round_trips(peer: Peer<'_>) {
+fn round_trips(supriya: Option<&SupriyaFigures>) {
     let server = rig::booted();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(("127.0.0.1", server.options().port)).unwrap();
@@ -184,7 +183,7 @@ fn round_trips(peer: Peer<'_>) {
         black_box(OscPacket::decode(&buffer[..length]).unwrap());
         start.elapsed().as_secs_f64()
     };
-    let measured = |work: &mut dyn FnMut()| {
+    let measure = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
         start.elapsed().as_secs_f64()
@@ -192,24 +191,24 @@ fn round_trips(peer: Peer<'_>) {
     let mut figures: [Vec<f64>; 4] = Default::default();
     for _ in 0..300 {
         figures[0].push(raw(&status));
-        figures[1].push(measured(&mut || {
+        figures[1].push(measure(&mut || {
             server.query_status().unwrap();
         }));
         figures[2].push(raw(&sync));
-        figures[3].push(measured(&mut || server.sync().unwrap()));
+        figures[3].push(measure(&mut || server.sync().unwrap()));
     }
     let [raw_status, status, raw_sync, sync] = figures.map(median);
-    for (what, name, ours, floor) in
+    for (label, name, consort, baseline) in
         [("query_status", "status", status, raw_status), ("sync", "sync", sync, raw_sync)]
     {
-        line(
-            what,
-            format!("{:.3} ms", ours * 1e3),
+        print_row(
+            label,
+            format!("{:.3} ms", consort * 1e3),
             format!(
                 "raw socket {:.3} ms: {:.3} x (budget 1.05); {}",
-                floor * 1e3,
-                ours / floor,
-                versus(peer, name, ours)
+                baseline * 1e3,
+                consort / baseline,
+                versus(supriya, name, consort)
             ),
         );
     }
@@ -222,13 +221,17 @@ fn memory() {
         return;
     };
     let mut sum = 0.0;
-    let ours = time(10_000_000, || sum += memory.control_bus_value(black_box(100)).unwrap());
+    let consort = time(10_000_000, || sum += memory.control_bus_value(black_box(100)).unwrap());
     black_box(sum);
-    line("control bus through shared memory", format!("{ours:.1} ns"), "budget 50 ns".into());
+    print_row(
+        "control bus through shared memory",
+        format!("{consort:.1} ns"),
+        "budget 50 ns".into(),
+    );
 }
 
-fn boot(peer: Peer<'_>) {
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+fn boot(supriya: Option<&SupriyaFigures>) {
+    let (mut consort, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..7 {
         let options = rig::options();
         let start = Instant::now();
@@ -250,22 +253,22 @@ fn boot(peer: Peer<'_>) {
         let server = Server::new(rig::options()).unwrap();
         let start = Instant::now();
         server.boot().unwrap();
-        ours.push(start.elapsed().as_secs_f64());
+        consort.push(start.elapsed().as_secs_f64());
     }
-    let (ours, bare) = (median(ours), median(bare));
-    line(
+    let (consort, bare) = (median(consort), median(bare));
+    print_row(
         "boot, connected and with its groups",
-        format!("{:.1} ms", ours * 1e3),
+        format!("{:.1} ms", consort * 1e3),
         format!(
             "process to its ready line {:.1} ms: {:.2} x (budget 1.2); {}",
             bare * 1e3,
-            ours / bare,
-            versus(peer, "boot", ours)
+            consort / bare,
+            versus(supriya, "boot", consort)
         ),
     );
 }
 
-fn tree(peer: Peer<'_>) {
+fn tree(supriya: Option<&SupriyaFigures>) {
     let options = Options { maximum_node_count: 4096, memory_size: 65_536, ..rig::options() };
     let server = rig::booted_with(options);
     let tone = rig::named_tone("tone", false);
@@ -282,7 +285,7 @@ fn tree(peer: Peer<'_>) {
     server.sync().unwrap();
     let start = Instant::now();
     let tree = server.query_tree(&server.root_node(), true).unwrap();
-    let ours = start.elapsed().as_secs_f64();
+    let consort = start.elapsed().as_secs_f64();
     let with_controls = tree
         .walk()
         .iter()
@@ -290,17 +293,17 @@ fn tree(peer: Peer<'_>) {
             |(_, node)| matches!(node, QueryTreeNode::Synth(synth) if synth.controls.len() == 3),
         )
         .count();
-    line(
+    print_row(
         "tree of 1,000 synths with controls",
-        format!("{:.1} ms, {with_controls} of 1000", ours * 1e3),
-        match peer.and_then(|peer| peer.get("tree")) {
-            Some(_) => versus(peer, "tree", ours),
+        format!("{:.1} ms, {with_controls} of 1000", consort * 1e3),
+        match supriya.and_then(|figures| figures.get("tree")) {
+            Some(_) => versus(supriya, "tree", consort),
             None => "Supriya: fails".to_owned(),
         },
     );
 }
 
-fn synths(peer: Peer<'_>) {
+fn synths(supriya: Option<&SupriyaFigures>) {
     let server = rig::booted();
     let tone = rig::tone();
     server.add_synthdefs([&tone]).unwrap();
@@ -311,11 +314,11 @@ fn synths(peer: Peer<'_>) {
     }
     let sent = start.elapsed().as_secs_f64();
     server.sync().unwrap();
-    let ours = start.elapsed().as_secs_f64();
-    line(
+    let consort = start.elapsed().as_secs_f64();
+    print_row(
         "500 synths and a sync",
-        format!("{:.1} ms (sent: {:.2})", ours * 1e3, sent * 1e3),
-        versus(peer, "synths", ours),
+        format!("{:.1} ms (sent: {:.2})", consort * 1e3, sent * 1e3),
+        versus(supriya, "synths", consort),
     );
 }
 
@@ -328,21 +331,21 @@ fn flood() {
     server.sync().unwrap();
     let synth = server.add_synth(&tone, AddAction::ToHead, NO_SETTINGS).unwrap();
     let output = server.events(EventFilter { process_output: true, ..EventFilter::default() });
-    // The server prints what it receives: that is how it is seen to have seen it.
+    // The server prints the messages that it receives; the output shows which have arrived.
     server.submit(requests::DumpOsc { mode: 1 }).unwrap();
     server.sync().unwrap();
     let total = 10_000 * seconds;
-    let mut seen = vec![false; total as usize];
+    let mut is_received = vec![false; total as usize];
     let mut count = 0;
-    let mut take = |patience: Duration| {
-        while let Some(event) = output.next_timeout(patience) {
+    let mut count_received = |timeout: Duration| {
+        while let Some(event) = output.next_timeout(timeout) {
             if let Event::ProcessOutput(line) = event
                 && line.contains("/n_set")
                 && let Some(number) = line.rsplit([',', ' ']).find_map(|word| {
                     word.trim_matches(|letter: char| !letter.is_ascii_digit()).parse::<usize>().ok()
                 })
-                && let Some(seen) = seen.get_mut(number)
-                && !std::mem::replace(seen, true)
+                && let Some(is_received) = is_received.get_mut(number)
+                && !std::mem::replace(is_received, true)
             {
                 count += 1;
             }
@@ -357,13 +360,13 @@ fn flood() {
             synth.set([("frequency", number as f32)]).unwrap();
             number += 1;
         }
-        take(Duration::from_millis(1));
+        count_received(Duration::from_millis(1));
     }
     let elapsed = start.elapsed().as_secs_f64();
-    let count = take(Duration::from_millis(500));
-    line(
+    let count = count_received(Duration::from_millis(500));
+    print_row(
         "10,000 set_node/s, each with its number",
-        format!("{count} of {total} seen"),
-        format!("{elapsed:.1} s; {} notices dropped", output.dropped()),
+        format!("{count} of {total} received"),
+        format!("{elapsed:.1} s; {} events dropped", output.dropped()),
     );
 }

@@ -1,4 +1,9 @@
-"""The same work with Supriya; prints seconds, one figure a line."""
+"""Runs the benchmarks of server.rs with Supriya.
+
+Usage: supriya_server.py PORT
+
+Prints a line with the name and the seconds of each benchmark.
+"""
 
 import os
 import statistics
@@ -32,6 +37,7 @@ server.sync()
 
 
 def median_of(rounds, count, work):
+    """The median over the rounds of the mean time of `count` calls, in seconds."""
     figures = []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -68,7 +74,7 @@ try:
     if server.query_tree() is not None:
         print("tree", time.perf_counter() - start)
 except Exception as error:
-    print("a tree of 1,000 synths:", type(error).__name__, error, file=sys.stderr)
+    print("the tree of 1,000 synths failed:", type(error).__name__, error, file=sys.stderr)
 sys.stdout.flush()
 server.process_protocol.process.kill()
 os._exit(0)

@@ -1,16 +1,18 @@
-//! The server for futures.
+//! The asynchronous server.
 
 use std::sync::Arc;
 
 use crate::context::Context;
 use crate::session::Session;
 
-/// A SuperCollider server, for tasks.
+/// A SuperCollider server with asynchronous operations.
 ///
-/// The futures need no particular executor: an I/O thread of the server's own wakes them. Has
-/// every operation of a [`Context`]; those send and return. Cheap to clone, `Send` and `Sync`.
-/// When the last clone is dropped, a server that was booted is ended (which may block for the
-/// deadlines of [`Timeouts`](crate::Timeouts)), and one that was connected to is left.
+/// Its futures run on any executor: the server's own I/O thread wakes them. It dereferences to a
+/// [`Context`], whose operations send a request and return at once.
+///
+/// It is cheap to clone, and threads may share it (`Send` and `Sync`). When the last clone is
+/// dropped, a server that it booted is quit, which may block for the deadlines of
+/// [`Timeouts`](crate::Timeouts); from a server that it connected to it logs out.
 #[derive(Clone, Debug)]
 pub struct AsyncServer {
     pub(crate) session: Arc<Session>,

@@ -1,13 +1,15 @@
-//! From requests to packets: merging neighbours, bundling, and cutting what is too large.
+//! From requests to packets: merging consecutive requests, bundling them, and splitting those that
+//! are too large.
 
 use consort_osc::TimeTag;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::requests::Request;
 
-const BUNDLE_HEADER: usize = 16;
+/// The size of a bundle's header: `#bundle` and the time tag.
+pub(crate) const BUNDLE_HEADER_BYTES: usize = 16;
 
-fn header(time: TimeTag) -> [u8; BUNDLE_HEADER] {
+fn bundle_header(time: TimeTag) -> [u8; BUNDLE_HEADER_BYTES] {
     let mut bytes = *b"#bundle\0\0\0\0\0\0\0\0\0";
     bytes[8..].copy_from_slice(&time.raw().to_be_bytes());
     bytes
@@ -17,14 +19,15 @@ fn too_large(request: &Request, size: usize, limit: usize) -> Error {
     Error::new(
         ErrorKind::TooLarge,
         format!(
-            "{} needs a packet of {size} bytes, but the limit is {limit}; nothing was sent. \
-             Send less at once, let the server load a file, or connect over TCP",
+            "{} needs a packet of {size} bytes, but the limit is {limit}; nothing was sent; \
+             send less at once, let the server load a file, or connect over TCP",
             request.address()
         ),
     )
 }
 
-/// Writes one request, or the requests that it has to be cut into, as separate messages.
+/// Appends a request to `out` as one message, or split into as many as it takes to stay within
+/// `limit` with `overhead` bytes around each message. `ends` gets the end of each message.
 fn encode_fitting(
     request: &Request,
     limit: usize,
@@ -39,8 +42,8 @@ fn encode_fitting(
         return Ok(());
     }
     out.truncate(start);
-    // Each level halves a list, so that the depth is the logarithm of its length.
-    match request.halves() {
+    // Each level halves a list, so that the recursion is as deep as the logarithm of its length.
+    match request.split() {
         Some((first, second)) => {
             encode_fitting(&first, limit, overhead, out, ends)?;
             encode_fitting(&second, limit, overhead, out, ends)
@@ -49,32 +52,33 @@ fn encode_fitting(
     }
 }
 
-/// Turns `requests` into packets of at most `limit` bytes and hands each to `packet`.
+/// Encodes `requests` as packets of at most `limit` bytes and passes each to `emit`.
 ///
-/// Without a time, one request is a bare message and several are a bundle with the time tag 1.
-/// With a time, everything is in bundles of that time. What does not fit into one packet
-/// becomes several in order; nothing is handed over before all of it is known to fit.
+/// Without a time, one request becomes a message and several become a bundle with the time tag
+/// "immediately". With a time, all requests are in bundles with that time. What does not fit into
+/// one packet becomes several, in order. `emit` is first called when all requests are known to
+/// fit.
 ///
 /// # Errors
-/// [`ErrorKind::TooLarge`] if one request cannot be cut small enough, or the first error of
-/// `packet`.
-pub(crate) fn packets(
+/// [`ErrorKind::TooLarge`] if a request cannot be split far enough, or the first error of
+/// `emit`.
+pub(crate) fn encode_packets(
     time: Option<TimeTag>,
     requests: &[Request],
     limit: usize,
-    packet: &mut dyn FnMut(&[u8]) -> Result<()>,
+    emit: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     if let (None, [request]) = (time, requests) {
         return crate::wire::with_scratch(|out| {
             if request.encode(out)? <= limit {
-                return packet(out);
+                return emit(out);
             }
             out.clear();
             let mut ends = Vec::new();
             encode_fitting(request, limit, 0, out, &mut ends)?;
             let mut start = 0;
             for end in ends {
-                packet(&out[start..end])?;
+                emit(&out[start..end])?;
                 start = end;
             }
             Ok(())
@@ -89,7 +93,7 @@ pub(crate) fn packets(
             if std::mem::discriminant(first) != std::mem::discriminant(next) {
                 break;
             }
-            // Only kinds that merge are copied; a failed try leaves the copy as it was.
+            // Only types that can merge are cloned; a failed merge leaves the clone unchanged.
             let candidate = match &mut merged {
                 Some(merged) => merged,
                 None if first.can_merge() => merged.insert(first.clone()),
@@ -101,27 +105,27 @@ pub(crate) fn packets(
             following = after;
         }
         let request = merged.as_ref().unwrap_or(first);
-        encode_fitting(request, limit, BUNDLE_HEADER + 4, &mut messages, &mut ends)?;
+        encode_fitting(request, limit, BUNDLE_HEADER_BYTES + 4, &mut messages, &mut ends)?;
         rest = following;
     }
     if time.is_none() && ends.len() == 1 {
-        return packet(&messages);
+        return emit(&messages);
     }
-    let header = header(time.unwrap_or(TimeTag::IMMEDIATE));
+    let header = bundle_header(time.unwrap_or(TimeTag::IMMEDIATE));
     crate::wire::with_scratch(|out| {
         out.extend_from_slice(&header);
         let mut start = 0;
         for end in ends {
             let message = &messages[start..end];
             if out.len() + 4 + message.len() > limit {
-                packet(out)?;
-                out.truncate(BUNDLE_HEADER);
+                emit(out)?;
+                out.truncate(BUNDLE_HEADER_BYTES);
             }
             out.extend_from_slice(&(message.len() as u32).to_be_bytes());
             out.extend_from_slice(message);
             start = end;
         }
-        if out.len() > BUNDLE_HEADER { packet(out) } else { Ok(()) }
+        if out.len() > BUNDLE_HEADER_BYTES { emit(out) } else { Ok(()) }
     })
 }
 
@@ -134,7 +138,7 @@ mod tests {
 
     fn collect(time: Option<f64>, requests: &[Request], limit: usize) -> Result<Vec<OscPacket>> {
         let mut result = Vec::new();
-        packets(time.map(TimeTag::from_unix_seconds), requests, limit, &mut |bytes| {
+        encode_packets(time.map(TimeTag::from_unix_seconds), requests, limit, &mut |bytes| {
             assert!(bytes.len() <= limit);
             result.push(OscPacket::decode(bytes).unwrap());
             Ok(())
@@ -152,18 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn one_request_is_bare_and_several_are_a_bundle_of_time_1() {
-        let one = collect(None, &[set(1000)], 65_507).unwrap();
-        assert_eq!(one[0].to_string(), r#"/n_set ,isf 1000 "amplitude" 0.5"#);
-        let two = collect(None, &[set(1000), set(1001)], 65_507).unwrap();
-        assert_eq!(two.len(), 1);
-        assert!(two[0].to_string().starts_with("#bundle @immediately"), "{}", two[0]);
+    fn one_request_is_a_message_and_several_are_an_immediate_bundle() {
+        let single = collect(None, &[set(1000)], 65_507).unwrap();
+        assert_eq!(single[0].to_string(), r#"/n_set ,isf 1000 "amplitude" 0.5"#);
+        let several = collect(None, &[set(1000), set(1001)], 65_507).unwrap();
+        assert_eq!(several.len(), 1);
+        assert!(several[0].to_string().starts_with("#bundle @immediately"), "{}", several[0]);
         let timed = collect(Some(10.0), &[set(1000)], 65_507).unwrap();
         assert!(timed[0].to_string().starts_with("#bundle"), "{}", timed[0]);
     }
 
     #[test]
-    fn only_neighbours_of_the_same_kind_merge() {
+    fn only_consecutive_requests_of_the_same_type_merge() {
         let requests = [
             group(1),
             group(2),
@@ -180,7 +184,7 @@ mod tests {
             packets[0].to_string(),
             r#"#bundle @immediately { /g_new ,iiiiii 1 1 0 2 1 0; /n_set ,isf 1 "amplitude" 0.5; /g_new ,iii 3 1 0; /c_set ,ifif 0 0.5 4 0.25; /b_set ,iifif 1 0 0.5 1 0.5; /b_set ,iif 2 2 0.5 }"#
         );
-        // All of one kind become one bare message.
+        // If all requests merge, the packet is a message and not a bundle.
         let packets = collect(None, &[group(1), group(2)], 65_507).unwrap();
         assert_eq!(packets[0].to_string(), "/g_new ,iiiiii 1 1 0 2 1 0");
     }
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_request_is_cut_and_one_that_cannot_be_cut_is_refused_with_the_limit() {
+    fn a_long_request_is_split_and_one_that_cannot_be_split_is_an_error_with_the_limit() {
         let values: Vec<f32> = (0..40_000).map(|value| value as f32).collect();
         let request: Request = SetBufferRange { id: 3, ranges: vec![(10, values)] }.into();
         let mut next = 10;
@@ -224,9 +228,9 @@ mod tests {
         let error = collect(None, &[request.clone().into()], 65_507).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.to_string().contains("65507"), "{error}");
-        // Nothing of a moment is sent when a part of it cannot be.
+        // If one request of a moment cannot be sent, none is.
         let mut sent = 0;
-        let result = packets(None, &[set(1), request.into()], 65_507, &mut |_| {
+        let result = encode_packets(None, &[set(1), request.into()], 65_507, &mut |_| {
             sent += 1;
             Ok(())
         });

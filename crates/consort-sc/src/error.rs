@@ -1,16 +1,18 @@
-//! What can go wrong, as one type: [`Error`] with a [`kind`](Error::kind) that programs act on
-//! and a message that people read.
+//! The error type: an [`Error`] has a [`kind`](Error::kind) for programs, a message for people,
+//! and the error that caused it, if there is one.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use consort_synthdef::{SynthDefError, SynthDefErrorKind};
 
-/// What sort of thing went wrong. More kinds may be added.
+/// The kind of an [`Error`]. More kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No bus, buffer, node or scope id is left, or a requested block does not fit.
+    /// No bus, buffer, node or scope id is free, or a requested block does not fit.
     Allocation,
     /// An option is outside its range, or two options contradict each other.
     InvalidOptions,
@@ -20,7 +22,7 @@ pub enum ErrorKind {
     InvalidCalculationRate,
     /// A moment was used after it was sent, or belongs to another context.
     MomentClosed,
-    /// The context needs a time (a score), or the time is not one that it can take.
+    /// The context requires a time (a score), or does not accept this time.
     InvalidMoment,
     /// The server is already online, booting or connecting.
     ServerOnline,
@@ -30,9 +32,9 @@ pub enum ErrorKind {
     ServerCannotBoot,
     /// Every login of the server is taken.
     TooManyClients,
-    /// An owner asked to disconnect; an owned server is quit instead.
+    /// An owner tried to disconnect; it has to quit the server instead.
     OwnedServerShutdown,
-    /// A client that does not own the process asked to quit without force.
+    /// A client that does not own the process tried to quit without force.
     UnownedServerShutdown,
     /// Nothing answered, or what answered is not a SuperCollider server.
     CannotConnect,
@@ -40,15 +42,15 @@ pub enum ErrorKind {
     Timeout,
     /// The server answered `/fail`.
     RequestFailed,
-    /// The request does not fit what the transport or the server can carry.
+    /// The request exceeds what the transport or the server can carry.
     TooLarge,
     /// An answer did not have the expected form.
     Protocol,
-    /// The operating system refused an operation.
+    /// The operating system rejected an operation.
     Io,
     /// Shared memory is absent or did not pass a sanity check.
     SharedMemory,
-    /// A SynthDef could not be understood.
+    /// A SynthDef is malformed.
     InvalidSynthDef,
 }
 
@@ -59,32 +61,39 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
-    source: Option<std::sync::Arc<io::Error>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    /// An error of `kind` that says `message`.
+    /// An error with a kind and a message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// An operating system's error, with what was attempted.
-    pub(crate) fn io(what: impl fmt::Display, source: io::Error) -> Self {
-        Self {
-            kind: ErrorKind::Io,
-            message: format!("{what}: {source}"),
-            source: Some(std::sync::Arc::new(source)),
-        }
+    /// An error with the error that caused it. The message is `what: source`, because most
+    /// programs print only the message; the source is kept for those that inspect it.
+    pub(crate) fn with_source(
+        kind: ErrorKind,
+        what: impl fmt::Display,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        Self { kind, message: format!("{what}: {source}"), source: Some(Arc::from(source)) }
     }
 
-    /// The same error as another kind.
+    /// An error of the operating system; `what` is the operation that failed.
+    pub(crate) fn io(what: impl fmt::Display, source: io::Error) -> Self {
+        Self::with_source(ErrorKind::Io, what, source)
+    }
+
+    /// The same error with another kind.
     #[must_use]
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// What sort of error this is.
+    /// The kind of this error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -96,9 +105,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source.as_ref() as &(dyn std::error::Error + 'static))
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
     }
 }
 
@@ -109,22 +118,28 @@ impl From<SynthDefError> for Error {
             SynthDefErrorKind::Io => ErrorKind::Io,
             _ => ErrorKind::InvalidSynthDef,
         };
-        Self { kind, message: error.to_string(), source: error.io_error().cloned() }
+        let source = error.io_error().cloned();
+        let source = source.map(|error| error as Arc<dyn StdError + Send + Sync>);
+        Self { kind, message: error.to_string(), source }
     }
 }
 
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The name out of `candidates` that `wanted` was probably meant to be.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(wanted, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_of_an_error_survives_clones_and_other_kinds() {
+        let error = Error::io("cannot open x", io::Error::from(io::ErrorKind::NotFound));
+        let error = error.clone().with_kind(ErrorKind::ServerCannotBoot);
+        assert_eq!(error.kind(), ErrorKind::ServerCannotBoot);
+        assert!(error.to_string().starts_with("cannot open x: "), "{error}");
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));
+        let encoding = Error::from(consort_osc::OscPacket::decode(&[]).unwrap_err());
+        assert!(encoding.source().is_some_and(|source| source.is::<consort_osc::Error>()));
+    }
 }

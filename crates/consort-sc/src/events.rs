@@ -1,51 +1,54 @@
-//! Events for other threads: a bounded queue with a descriptor that becomes readable.
+//! Events for other threads: a bounded queue with a descriptor that is readable while it holds
+//! events.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consort_osc::OscMessage;
+use parking_lot::{Condvar, Mutex};
 
 use crate::lifecycle::LifecycleEvent;
 use crate::queries::FailInfo;
 use crate::wire::{arguments_weight, weight};
 
-/// Something that happened.
+/// Something that happened at a server.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The server's life went on.
+    /// The server's lifecycle continued.
     Lifecycle(LifecycleEvent),
     /// The server sent a message.
     Message(OscMessage),
-    /// The server refused a request that nobody waits for.
+    /// The server rejected a request whose reply is not awaited.
     Fail(FailInfo),
-    /// The server's process, which this client started, printed a line.
+    /// The process that this client started printed a line.
     ProcessOutput(String),
-    /// Something is probably a mistake, such as the name of a control.
+    /// A request is probably a mistake, such as one with an unknown control.
     Warning(String),
 }
 
-/// Which events a receiver wants; lifecycle, failures and warnings always come.
+/// The events that a receiver gets, in addition to lifecycle events, failures and warnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Addresses of messages that are wanted.
+    /// Messages with these addresses.
     pub addresses: Vec<String>,
-    /// Every message is wanted.
+    /// All messages.
     pub all_messages: bool,
-    /// What the process prints is wanted.
+    /// The output of the process.
     pub process_output: bool,
 }
 
 impl EventFilter {
-    /// Messages of these addresses.
+    /// A filter for messages with these addresses.
     pub fn addresses<S: Into<String>>(addresses: impl IntoIterator<Item = S>) -> Self {
         Self { addresses: addresses.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 }
 
 impl Event {
+    /// About how many bytes of memory the event occupies.
     fn weight(&self) -> usize {
         match self {
             Event::Lifecycle(_) => 0,
@@ -58,10 +61,12 @@ impl Event {
     }
 }
 
-const CAPACITY: usize = 65_536;
-/// Bytes that the events of a queue may take; few of them need so much.
-const CAPACITY_BYTES: usize = 64 << 20;
+/// How many events a queue holds before it drops the oldest.
+const MAX_QUEUED_EVENTS: usize = 65_536;
+/// How many bytes the events of a queue may occupy before it drops the oldest.
+const MAX_QUEUED_BYTES: usize = 64 << 20;
 
+/// The events of a receiver.
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event>,
@@ -77,6 +82,7 @@ impl Queue {
     }
 }
 
+/// The sending end of an [`EventReceiver`].
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     filter: EventFilter,
@@ -86,7 +92,8 @@ pub(crate) struct EventQueue {
 }
 
 impl EventQueue {
-    pub(crate) fn wants(&self, event: &Event) -> bool {
+    /// Whether the receiver gets this event.
+    pub(crate) fn accepts(&self, event: &Event) -> bool {
         match event {
             Event::Message(message) => {
                 self.filter.all_messages || self.filter.addresses.contains(&message.address)
@@ -96,29 +103,31 @@ impl EventQueue {
         }
     }
 
+    /// Adds an event and wakes the receiver.
     pub(crate) fn push(&self, event: Event) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         queue.bytes += event.weight();
         queue.events.push_back(event);
-        while queue.events.len() > CAPACITY || queue.bytes > CAPACITY_BYTES {
+        while queue.events.len() > MAX_QUEUED_EVENTS || queue.bytes > MAX_QUEUED_BYTES {
             queue.pop();
             queue.dropped += 1;
         }
         drop(queue);
         self.arrived.notify_one();
         if let Some(descriptor) = &self.descriptor {
-            // Only fails when the counter is full, which is as readable as it gets.
+            // This fails only when the counter is full, and then the descriptor is readable anyway.
             let _ = rustix::io::write(descriptor, &1u64.to_ne_bytes());
         }
     }
 }
 
-/// Receives events. Holds the newest 65,536, and at most 64 MiB of them; what is older is dropped
-/// and counted.
+/// Receives events. It holds the newest 65,536 events, and at most 64 MiB of them; older ones are
+/// dropped and counted.
 #[derive(Debug)]
 pub struct EventReceiver(Arc<EventQueue>);
 
 impl EventReceiver {
+    /// A receiver and the queue that is to be filled.
     pub(crate) fn new(filter: EventFilter) -> (Self, Arc<EventQueue>) {
         use rustix::event::{EventfdFlags, eventfd};
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
@@ -131,9 +140,9 @@ impl EventReceiver {
         (Self(queue.clone()), queue)
     }
 
-    /// The next event, if there is one. Never blocks.
+    /// The next event, if one has arrived. Never blocks.
     pub fn try_next(&self) -> Option<Event> {
-        let mut queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.0.queue.lock();
         let event = queue.pop();
         if queue.events.is_empty()
             && let Some(descriptor) = &self.0.descriptor
@@ -143,7 +152,8 @@ impl EventReceiver {
         event
     }
 
-    /// The next event; blocks for at most `timeout` ([`Duration::MAX`]: until there is one).
+    /// The next event. Blocks the calling thread until one arrives, for at most `timeout`
+    /// ([`Duration::MAX`]: without a limit).
     pub fn next_timeout(&self, timeout: Duration) -> Option<Event> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -154,22 +164,22 @@ impl EventReceiver {
                 Some(deadline) => deadline.checked_duration_since(Instant::now())?,
                 None => timeout,
             };
-            let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut queue = self.0.queue.lock();
             if queue.events.is_empty() {
-                drop(self.0.arrived.wait_timeout(queue, left));
+                self.0.arrived.wait_for(&mut queue, left);
             }
         }
     }
 
-    /// A descriptor that is readable while there are events, for `poll` and its kin; `None` if
-    /// the system had none to give.
+    /// A descriptor that is readable while events wait, for `poll` and similar calls; `None` if the
+    /// system could not create one.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.0.descriptor.as_ref().map(AsFd::as_fd)
     }
 
-    /// How many events were dropped because nobody took them.
+    /// How many events were dropped because the receiver was too slow.
     pub fn dropped(&self) -> u64 {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner).dropped
+        self.0.queue.lock().dropped
     }
 }
 
@@ -178,18 +188,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_holds_so_many_events_and_so_many_bytes() {
+    fn a_full_queue_drops_the_oldest_events_by_count_and_by_bytes() {
         let filter = EventFilter { all_messages: true, ..EventFilter::default() };
         let (receiver, queue) = EventReceiver::new(filter);
         let large = Event::Message(OscMessage::new("/blob", [vec![0; 1 << 20].into()]));
         (0..100).for_each(|_| queue.push(large.clone()));
-        // Each takes a little more than its blob.
+        // Each occupies a little more than its blob.
         assert_eq!(receiver.dropped(), 37);
         assert_eq!(std::iter::from_fn(|| receiver.try_next()).count(), 63);
         let small = Event::Message(OscMessage::new("/tr", [1.into()]));
-        (0..CAPACITY + 5).for_each(|_| queue.push(small.clone()));
+        (0..MAX_QUEUED_EVENTS + 5).for_each(|_| queue.push(small.clone()));
         assert_eq!(receiver.dropped(), 42);
-        // Any wait is a wait, also one that no clock can hold.
+        // A timeout beyond the range of the clock is accepted.
         assert!(receiver.next_timeout(Duration::MAX).is_some());
     }
 }

@@ -1,8 +1,7 @@
-//! Bodies of the fuzz targets, also run on the committed corpus by the tests. Not part of the
+//! The bodies of the fuzz targets. Tests run them on the committed corpus. Not part of the public
 //! interface.
 
-pub use crate::score::fuzz_score as score;
-pub use crate::shared_memory::fuzz_shared_memory as sc_shared_memory;
+pub use crate::shared_memory::fuzzing::{example_segment, fuzz_shared_memory as sc_shared_memory};
 
 use std::time::Duration;
 
@@ -14,9 +13,24 @@ use crate::lifecycle::Timeouts;
 use crate::options::Options;
 use crate::pending::Slot;
 use crate::requests::{GetControlBusRange, QueryNodes, QueryTree, Request, Sync};
+use crate::score::Score;
 
-/// Any packets are what a server says: while it is connected to, and afterwards. Each is
-/// preceded by its length in two bytes, big-endian.
+/// Arbitrary bytes as a score file: a score that can be decoded is the same after it is encoded and
+/// decoded again.
+pub fn score(bytes: &[u8]) {
+    let Ok(score) = Score::decode(bytes) else {
+        return;
+    };
+    let encoded = score.encode(None).expect("a score without an end can be encoded");
+    let decoded = Score::decode(&encoded).expect("an encoded score can be decoded");
+    assert_eq!(decoded, score);
+    for (entry, other) in decoded.entries().zip(score.entries()) {
+        assert_eq!(entry.packets.len(), other.packets.len());
+    }
+}
+
+/// Arbitrary packets as what a server sends, during the handshake and afterwards. Each is preceded
+/// by its length in two bytes, big-endian.
 pub fn sc_reply(bytes: &[u8]) {
     let context = ContextShared::new(Options::default(), None, 0.0);
     let mut core = Core::new(context.clone(), Timeouts::default());
@@ -34,7 +48,7 @@ pub fn sc_reply(bytes: &[u8]) {
                     core.message(&OscMessage::from(message), false, now);
                 }
             }
-            Err(_) => core.garbage(),
+            Err(_) => core.invalid_packet(),
         }
         let requests: [Request; 4] = [
             Sync { id: 1 }.into(),
@@ -45,10 +59,10 @@ pub fn sc_reply(bytes: &[u8]) {
         for request in requests {
             let _ = core.wait_for(&request, Slot::new(), None, now);
         }
-        if !core.is_paced() {
-            let _ = core.pace(vec![vec![0; 40_000]; 2], 0..1);
+        if !core.has_queue() {
+            let _ = core.enqueue(vec![vec![0; 40_000]; 2], 0..1);
         }
-        while core.next_paced(now).is_some() {}
+        while core.next_queued(now).is_some() {}
         now += Duration::from_millis(300);
         core.tick(now);
         while let Some(action) = core.next_action() {

@@ -1,16 +1,16 @@
-//! SuperCollider: start or join a server, keep its tree, compile SynthDefs, render scores;
-//! blocking and async, in real time or into a file.
+//! SuperCollider for Rust: boot or join a server, manage its nodes, buses and buffers, compile
+//! SynthDefs and render scores; blocking or asynchronous, in real time or into a file.
 //!
-//! | to … | take … |
+//! | to … | use … |
 //! |---|---|
-//! | start, join and end a server | [`Server`], which blocks, or [`AsyncServer`], whose futures need no particular executor; [`Options`], [`Timeouts`] |
-//! | make nodes, buses, buffers | the methods of [`Context`], which both have; [`Synth`], [`Group`], [`Bus`], [`Buffer`] |
-//! | have requests take effect together, at one time | [`Moment`] |
+//! | boot, join and quit a server | [`Server`], which blocks, or [`AsyncServer`], whose futures run on any executor; [`Options`], [`Timeouts`] |
+//! | create nodes, buses and buffers | the methods of [`Context`], which both servers have; [`Synth`], [`Group`], [`Bus`], [`Buffer`] |
+//! | let requests take effect together, at one time | [`Moment`] |
 //! | write instruments | [`synthdef`], [`ugens`] |
-//! | read SynthDef files of others | [`SynthDefFile`] |
+//! | read SynthDef files of other programs | [`SynthDefFile`] |
 //! | render sound without a sound card | [`score::Nonrealtime`], [`score::Score`] |
-//! | hear what the server says | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
-//! | read control buses and scopes without asking | [`SharedMemory`] |
+//! | receive messages and events from the server | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | read control buses and scopes without a request | [`SharedMemory`] |
 //! | send the server's own requests | [`requests`] |
 //!
 //! # Example
@@ -34,6 +34,43 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Layers
+//!
+//! Each layer uses those below it. What is above the line runs on the threads of the callers, what
+//! is below it on the I/O thread of the server (except that callers also send small datagrams).
+//!
+//! ```text
+//!  Server (blocking)   AsyncServer (futures)      score::Nonrealtime (into a file)
+//!          \               /                                |
+//!       operations, realtime                                |
+//!               |                                           |
+//!  Session: every operation that waits, as a future         |
+//!               |                                           |
+//!  Context, Moment, handles (Synth, Group, Bus, Buffer): requests by name; id allocators
+//!               |                                           |
+//!          Host::transmit                             Host::transmit
+//!               |                                           |
+//! - - - - - - - | - - - - - - - - - - - - - - - - -      score::Score
+//!               |
+//!  driver: the I/O thread with socket, process, callbacks, events, captures
+//!               |
+//!  core: the state machine of the connection, without I/O and without a clock
+//!    |- mirror: the node tree from notifications and replies
+//!    |- pending: requests that wait for replies
+//!    `- send_window: large datagrams, a window at a time
+//!               |
+//!  requests, bundling, queries, tree, wire: encoding and decoding
+//!               |
+//!          consort-osc
+//! ```
+//!
+//! # Why servers dereference to `Context`
+//!
+//! [`Server`], [`AsyncServer`], [`Moment`] and [`score::Nonrealtime`] implement `Deref` to
+//! [`Context`] so that each of the about one hundred operations exists once and is called by the
+//! same name on all four. This is what Supriya does by inheritance (its `Server`, `AsyncServer` and
+//! `Score` are subclasses of `Context`), and parity with Supriya is a goal of this crate.
 
 mod allocator;
 mod async_server;
@@ -43,9 +80,9 @@ mod capture;
 mod context;
 mod core;
 mod driver;
-mod entities;
 mod error;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod lifecycle;
@@ -53,13 +90,13 @@ mod mirror;
 mod moment;
 mod operations;
 mod options;
-mod pace;
 mod pending;
 mod process;
 mod queries;
 mod realtime;
 pub mod requests;
 pub mod score;
+mod send_window;
 mod server;
 mod session;
 mod shared_memory;
@@ -79,10 +116,10 @@ pub use consort_synthdef as synthdef;
 pub use consort_synthdef::ugens;
 pub use consort_synthdef::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use context::{
-    BufferContent, BufferRead, BufferWrite, Context, Host, NodeKind, NodeReference, Outgoing,
-    Placement, Scope, ScopeBuffer,
+    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, Context, Entity,
+    Group, Host, Node, NodeKind, NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer,
+    Synth,
 };
-pub use entities::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventReceiver};
 pub use lifecycle::{BootStatus, HealthCheck, LifecycleEvent, Timeouts};
@@ -93,8 +130,6 @@ pub use process::{EXECUTABLE_VARIABLE, find_executable};
 pub use queries::{BufferInfo, FailInfo, NodeInfo, StatusInfo, VersionInfo};
 pub use server::Server;
 pub use shared_memory::{ScopeDescription, ScopeFrames, SharedMemory};
-#[doc(hidden)]
-pub use shared_memory::{example_segment, fuzz_shared_memory};
 pub use synthdefs::SynthDefReference;
 pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 pub use values::{
@@ -102,7 +137,7 @@ pub use values::{
 };
 pub use wire::Arguments;
 
-/// The examples of the READMEs, this crate's and the workspace's, compiled with the other examples.
+/// The examples of this crate's README and of the workspace's, compiled with the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../README.md")]

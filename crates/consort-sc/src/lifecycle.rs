@@ -1,23 +1,23 @@
-//! The life of a server as its clients see it: statuses, events and deadlines.
+//! The lifecycle of a server as its clients see it: statuses, events and deadlines.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Where a server stands in its life.
+/// The phase of a server's lifecycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BootStatus {
     /// Not running, or not connected.
     #[default]
     Offline,
-    /// Starting, or connecting.
+    /// Booting, or connecting.
     Booting,
     /// Connected.
     Online,
-    /// Ending, or disconnecting.
+    /// Quitting, or disconnecting.
     Quitting,
 }
 
-/// What happened in the life of a server.
+/// An event in the lifecycle of a server.
 ///
 /// | case | events, in order |
 /// |---|---|
@@ -26,7 +26,7 @@ pub enum BootStatus {
 /// | an owner quits | `Quitting`, `Disconnecting`, `OscDisconnected`, `Disconnected`, `ProcessQuit`, `Quit` |
 /// | disconnect | `Disconnecting`, `OscDisconnected`, `Disconnected` |
 /// | a client quits with force | `Quitting`, `Disconnecting`, `OscDisconnected`, `Disconnected`, `Quit` |
-/// | the process dies | `ProcessPanicked`, `OscPanicked`, `Disconnecting`, `Disconnected`, `Quit` |
+/// | the process exits unexpectedly | `ProcessPanicked`, `OscPanicked`, `Disconnecting`, `Disconnected`, `Quit` |
 /// | no answer to health checks | `OscPanicked`, `Disconnecting`, `Disconnected` (and `Quit` for an owner) |
 /// | cannot boot | `Booting`, `ProcessPanicked` |
 /// | too many clients | `Connecting`, `Disconnecting`, `Disconnected` |
@@ -38,34 +38,34 @@ pub enum LifecycleEvent {
     Booting,
     /// The process is ready.
     ProcessBooted,
-    /// The connection is being made.
+    /// The connection is being established.
     Connecting,
-    /// The server answers and has taken the login.
+    /// The server answers and has accepted the login.
     OscConnected,
-    /// The connection is complete: allocators, mirror and groups are there.
+    /// The connection is complete: allocators, mirror and groups are ready.
     Connected,
-    /// The server was started and is connected.
+    /// The server was booted and is connected.
     Booted,
     /// The server stopped answering.
     OscPanicked,
-    /// The process ended by itself, or did not start.
+    /// The process exited unexpectedly, or could not be started.
     ProcessPanicked,
-    /// The server is being ended.
+    /// The server is being quit.
     Quitting,
-    /// The connection is being ended.
+    /// The connection is being closed.
     Disconnecting,
     /// The socket is closed.
     OscDisconnected,
-    /// The connection is gone.
+    /// The connection is closed.
     Disconnected,
-    /// The process has ended as it was asked to.
+    /// The process has exited as requested.
     ProcessQuit,
-    /// The server has ended, for this client.
+    /// The server has quit, as far as this client can know.
     Quit,
 }
 
 impl LifecycleEvent {
-    /// Every event, for callbacks that want all of them.
+    /// All events, for callbacks that receive every one of them.
     pub const ALL: [LifecycleEvent; 14] = [
         LifecycleEvent::Booting,
         LifecycleEvent::ProcessBooted,
@@ -105,17 +105,18 @@ impl fmt::Display for LifecycleEvent {
     }
 }
 
-/// How a server that stops answering is noticed: `/status` is asked every `interval`; the
-/// n-th try (from 0) is given `timeout · backoff^n`; after `attempts` tries it is lost.
+/// How a server that stops answering is detected. `/status` is sent every `interval`. The n-th
+/// attempt (from 0) has to be answered within `timeout · backoff^n`; after `attempts` attempts the
+/// connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HealthCheck {
     /// Pause after an answer (1 s).
     pub interval: Duration,
-    /// How long the first try may take (1 s).
+    /// How long the first attempt may take (1 s).
     pub timeout: Duration,
-    /// By how much each try may take longer (1.5).
+    /// The factor by which each further attempt may take longer (1.5).
     pub backoff: f64,
-    /// Tries (5).
+    /// The number of attempts (5).
     pub attempts: u32,
 }
 
@@ -130,7 +131,7 @@ impl Default for HealthCheck {
     }
 }
 
-/// How long things may take; [`Duration::MAX`] is for ever.
+/// How long operations may take. [`Duration::MAX`] means without a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timeouts {
     /// From the start of the process to its ready line (20 s).
@@ -139,33 +140,35 @@ pub struct Timeouts {
     pub connect: Duration,
     /// How long the server may take to answer `/quit` (2 s).
     pub quit: Duration,
-    /// How long the process may take to end before it is killed (2 s).
+    /// How long the process may take to exit before it is killed (2 s).
     pub exit: Duration,
     /// How long the server may take to answer a log-out (0.5 s).
     pub log_out: Duration,
     /// How long a reply may take (5 s).
     pub request: Duration,
-    /// Health checks.
+    /// The health checks.
     pub health: HealthCheck,
 }
 
-/// No deadline is further away: as good as none, and no sum of two overflows.
-pub(crate) const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Ten years: longer timeouts are cut to this, so that the sum of a time and a timeout cannot
+/// overflow.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Timeouts {
-    /// The same with nothing beyond [`FOREVER`], and with a backoff that can be computed with.
+    /// The same with no timeout above [`MAX_TIMEOUT`], and with a backoff that is a number of 0 or
+    /// more.
     pub(crate) fn bounded(self) -> Self {
         let backoff = self.health.backoff;
         Self {
-            boot: self.boot.min(FOREVER),
-            connect: self.connect.min(FOREVER),
-            quit: self.quit.min(FOREVER),
-            exit: self.exit.min(FOREVER),
-            log_out: self.log_out.min(FOREVER),
-            request: self.request.min(FOREVER),
+            boot: self.boot.min(MAX_TIMEOUT),
+            connect: self.connect.min(MAX_TIMEOUT),
+            quit: self.quit.min(MAX_TIMEOUT),
+            exit: self.exit.min(MAX_TIMEOUT),
+            log_out: self.log_out.min(MAX_TIMEOUT),
+            request: self.request.min(MAX_TIMEOUT),
             health: HealthCheck {
-                interval: self.health.interval.min(FOREVER),
-                timeout: self.health.timeout.min(FOREVER),
+                interval: self.health.interval.min(MAX_TIMEOUT),
+                timeout: self.health.timeout.min(MAX_TIMEOUT),
                 backoff: if backoff.is_nan() { 1.0 } else { backoff.max(0.0) },
                 attempts: self.health.attempts,
             },
@@ -174,11 +177,11 @@ impl Timeouts {
 }
 
 impl HealthCheck {
-    /// How long a try may take, counted from 0.
-    pub(crate) fn patience(&self, attempt: u32) -> Duration {
+    /// How long an attempt, counted from 0, may take.
+    pub(crate) fn attempt_timeout(&self, attempt: u32) -> Duration {
         let factor = self.backoff.powi(i32::try_from(attempt).unwrap_or(i32::MAX));
-        let patience = Duration::try_from_secs_f64(self.timeout.as_secs_f64() * factor);
-        patience.unwrap_or(FOREVER).min(FOREVER)
+        let timeout = Duration::try_from_secs_f64(self.timeout.as_secs_f64() * factor);
+        timeout.unwrap_or(MAX_TIMEOUT).min(MAX_TIMEOUT)
     }
 }
 

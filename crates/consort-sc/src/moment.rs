@@ -1,16 +1,20 @@
-//! Moments: requests that take effect together, at one time.
+//! Moments: requests that take effect together at one time.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::context::{Collected, Context};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Requests that are collected and sent together.
 ///
-/// A moment is a value of its own: several may be open at once, nested or in many tasks, and
-/// none sees the others. It has every operation of a [`Context`]. [`send`](Moment::send) sends
-/// it; dropped without that — as by `?` — nothing is sent, and the ids that it allocated are
-/// given back.
+/// A moment has every operation of a [`Context`]. [`send`](Moment::send) sends the collected
+/// requests as one bundle. If the moment is dropped first, for example by `?`, nothing is sent and
+/// the ids that it allocated are freed.
+///
+/// Moments are independent of each other: several may be open at once, nested or in different
+/// tasks.
 #[derive(Debug)]
 #[must_use = "a moment that is not sent does nothing"]
 pub struct Moment {
@@ -29,12 +33,12 @@ impl std::ops::Deref for Moment {
 }
 
 impl Moment {
-    /// Its time in seconds, before latency; `None` for "as soon as it arrives".
+    /// The moment's time in seconds, without latency; `None` for as soon as it arrives.
     pub fn seconds(&self) -> Option<f64> {
         self.seconds
     }
 
-    /// Sends what was collected. Nothing at all is sent if a part of it cannot be.
+    /// Sends the collected requests. If one of them cannot be sent, none is.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::TooLarge`], [`ErrorKind::Io`].
@@ -53,11 +57,12 @@ impl Drop for Moment {
 }
 
 impl Context {
-    /// Begins a moment: at Unix time `seconds` (plus latency) on a server, at `seconds` from
-    /// the start in a score; with `None`, as soon as it arrives at the server.
+    /// Begins a moment. On a server, `seconds` is the Unix time, to which the latency is added, and
+    /// `None` makes the moment take effect as soon as it arrives. In a score, `seconds` counts from
+    /// the start and is required.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidMoment`] if the context cannot take this time.
+    /// [`ErrorKind::InvalidMoment`] if the context does not accept this time.
     pub fn at(&self, seconds: impl Into<Option<f64>>) -> Result<Moment> {
         let seconds = seconds.into();
         if let Some(seconds) = seconds
@@ -65,7 +70,7 @@ impl Context {
         {
             return Err(Error::new(
                 ErrorKind::InvalidMoment,
-                format!("{seconds} is no time in seconds"),
+                format!("expected a time in seconds, not {seconds}"),
             ));
         }
         self.shared().host()?.check_time(seconds)?;
@@ -73,10 +78,10 @@ impl Context {
         Ok(Moment { context, collected, seconds, sent: false })
     }
 
-    /// Runs `work` with a moment and sends it if there was no error.
+    /// Runs `work` with a new moment and sends the moment if `work` succeeds.
     ///
     /// # Errors
-    /// Those of `work`, in which case nothing is sent, and of [`Context::at`] and
+    /// The errors of `work`, after which nothing is sent, and those of [`Context::at`] and
     /// [`Moment::send`].
     pub fn at_once<T>(
         &self,

@@ -1,24 +1,24 @@
-//! What waits for the server, written once: [`Server`] blocks, [`AsyncServer`] awaits.
+//! The operations that wait for the server, written once for [`Server`], which blocks, and
+//! [`AsyncServer`], which returns futures.
 
 use std::time::Duration;
 
 use futures_lite::future::block_on;
 
 use crate::async_server::AsyncServer;
-use crate::context::NodeReference;
-use crate::entities::{Buffer, Bus, Synth};
-#[allow(unused_imports)] // For the documentation.
+use crate::context::{Buffer, Bus, NodeReference, Synth};
+#[allow(unused_imports)] // The documentation links to it.
 use crate::error::{ErrorKind, Result};
-#[allow(unused_imports)] // For the documentation.
+#[allow(unused_imports)] // The documentation links to it.
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
-use crate::queries::*;
+use crate::queries::{BufferInfo, NodeInfo, StatusInfo, VersionInfo};
 use crate::server::Server;
 use crate::tree::QueryTreeGroup;
 use crate::values::ControlKey;
 
-/// Methods: name, generics in brackets, parameters, and the operation of the
-/// [`Session`](crate::session::Session) as a future.
+/// Defines methods of both servers. Each has a name, generics in brackets, parameters, and the
+/// operation of the [`Session`](crate::session::Session) as a future.
 macro_rules! operations {
     ($(
         $(#[$meta:meta])*
@@ -51,16 +51,16 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Starts the server with the options in force and connects to it.
+    /// Boots the server with the options in force and connects to it.
     ///
     /// # Errors
-    /// [`ErrorKind::ServerOnline`], [`ErrorKind::ServerCannotBoot`] with what the process printed,
+    /// [`ErrorKind::ServerOnline`], [`ErrorKind::ServerCannotBoot`] with the output of the process,
     /// [`ErrorKind::InvalidOptions`], [`ErrorKind::CannotConnect`].
     fn boot[]() -> Result<()> {
         session => session.boot(None)
     }
 
-    /// As `boot`, with other options, which stay in force.
+    /// As `boot`, with other options, which remain in force.
     ///
     /// # Errors
     /// As `boot`.
@@ -68,16 +68,17 @@ operations! {
         session => session.boot(Some(options))
     }
 
-    /// Connects to a running server at the address of the options; it is not this client's to end.
+    /// Connects to a running server at the address in the options. This client does not own it and
+    /// cannot `quit` it.
     ///
     /// # Errors
-    /// [`ErrorKind::ServerOnline`], [`ErrorKind::CannotConnect`] within the deadline of
+    /// [`ErrorKind::ServerOnline`], [`ErrorKind::CannotConnect`] after at most
     /// [`Timeouts::connect`], [`ErrorKind::TooManyClients`].
     fn connect[]() -> Result<()> {
         session => session.connect(None)
     }
 
-    /// As `connect`, with other options, which stay in force.
+    /// As `connect`, with other options, which remain in force.
     ///
     /// # Errors
     /// As `connect`.
@@ -93,7 +94,7 @@ operations! {
         session => session.disconnect()
     }
 
-    /// Ends the server that this client started. A process that does not end is killed.
+    /// Quits the server that this client booted. A process that does not exit in time is killed.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::UnownedServerShutdown`].
@@ -101,7 +102,7 @@ operations! {
         session => session.quit(false)
     }
 
-    /// Ends the server, whoever started it. `/quit`
+    /// Quits the server, even if another process started it. `/quit`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`].
@@ -109,7 +110,7 @@ operations! {
         session => session.quit(true)
     }
 
-    /// Quits the server that this client started, and boots it anew.
+    /// Quits the server that this client booted, and boots it again.
     ///
     /// # Errors
     /// As `quit` and `boot`.
@@ -117,7 +118,7 @@ operations! {
         session => session.reboot()
     }
 
-    /// Frees this client's nodes, buffers and ids. What other clients made stays.
+    /// Frees this client's nodes, buffers and ids. Those of other clients remain.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::Timeout`].
@@ -125,7 +126,7 @@ operations! {
         session => session.reset()
     }
 
-    /// Waits until everything asynchronous that was sent before is done. `/sync`
+    /// Waits until the server has finished all asynchronous requests that were sent before. `/sync`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::Timeout`].
@@ -133,7 +134,7 @@ operations! {
         session => session.sync(None, None)
     }
 
-    /// As `sync`, with an id of the caller's (0 or more) and a deadline.
+    /// As `sync`, with an id of 0 or more and a timeout.
     ///
     /// # Errors
     /// As `sync`.
@@ -141,7 +142,7 @@ operations! {
         session => session.sync(Some(id), Some(timeout))
     }
 
-    /// What the server is busy with. `/status`
+    /// The server's load and counts of UGens, nodes and SynthDefs. `/status`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -150,7 +151,7 @@ operations! {
         session => session.query_status()
     }
 
-    /// Which program answers. `/version`
+    /// The server program and its version. `/version`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -168,7 +169,7 @@ operations! {
         session => session.query_buffer(buffer)
     }
 
-    /// Where a node stands. `/n_query`
+    /// The position of a node in the tree. `/n_query`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -177,10 +178,12 @@ operations! {
         session => session.query_node(node.into())
     }
 
-    /// The tree below a group, however large. `/g_queryTree`; where the answer would not fit into
-    /// the server's buffer, `/n_query`, `/g_queryTree` of inner groups, and `/s_get` (which wants
-    /// to know the controls: those of SynthDefs that this client neither loaded nor saw in
-    /// another answer, nor can let the server print, are left out then, with a warning).
+    /// The tree below a group, however large. `/g_queryTree`
+    ///
+    /// A tree that does not fit into the server's reply is assembled from `/n_query`,
+    /// `/g_queryTree` of inner groups, and `/s_get`. The last needs the names of the controls: if
+    /// this client did not load the SynthDef, has not seen it in another reply, and cannot read
+    /// the server's output, the controls are left out and a warning is logged.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -192,7 +195,7 @@ operations! {
         session => session.query_tree(group.into(), include_controls)
     }
 
-    /// Lets the server print its tree; what it printed is returned as data. `/g_dumpTree`
+    /// Lets the server print its tree and returns the output as data. `/g_dumpTree`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -204,8 +207,8 @@ operations! {
         session => session.dump_tree(group.into(), include_controls)
     }
 
-    /// Lets the server print what a node computes; the lines are returned if this client started
-    /// the server. `/n_trace`
+    /// Lets the server print the values that a node computes. Returns the lines if this client
+    /// started the server, otherwise `None`. `/n_trace`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -214,7 +217,7 @@ operations! {
         session => session.trace_node(node.into())
     }
 
-    /// The values of samples, however many. `/b_get`
+    /// The values of any number of samples. `/b_get`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -223,7 +226,7 @@ operations! {
         session => session.get_buffer(buffer, indices)
     }
 
-    /// The values of neighbouring samples, however many. `/b_getn`
+    /// The values of any number of consecutive samples. `/b_getn`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -241,8 +244,8 @@ operations! {
         session => session.get_bus(bus)
     }
 
-    /// The value of a control bus through the server's memory, or as `get_bus` where that cannot
-    /// be reached.
+    /// The value of a control bus from the server's shared memory, or as `get_bus` if that is not
+    /// available.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -251,7 +254,7 @@ operations! {
         session => session.get_bus_now(bus)
     }
 
-    /// The values of neighbouring control buses. `/c_getn`
+    /// The values of consecutive control buses. `/c_getn`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,
@@ -272,7 +275,7 @@ operations! {
         session => session.get_synth_controls(synth, controls.into_iter().map(Into::into).collect())
     }
 
-    /// The values of neighbouring controls. `/s_getn`
+    /// The values of consecutive controls. `/s_getn`
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::RequestFailed`] with the server's reason,

@@ -1,4 +1,4 @@
-//! The options of a server: one field each, validated, and turned into a command line.
+//! The options of a server: validation and conversion into a command line.
 //!
 //! Flags and defaults are those of `scsynth -h` (SuperCollider 3.13); `-T` is supernova's.
 
@@ -7,19 +7,19 @@ use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How OSC packets travel.
+/// The transport of OSC packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
-    /// One datagram a packet (`-u`); at most [`Protocol::packet_limit`] bytes each.
+    /// One datagram per packet (`-u`), of at most [`Protocol::packet_limit`] bytes.
     #[default]
     Udp,
-    /// A stream of length-prefixed packets (`-t`).
+    /// A stream of packets with length prefixes (`-t`).
     Tcp,
 }
 
 impl Protocol {
-    /// The largest packet in bytes that may be sent: 65,507 (IPv4's limit) for a datagram.
-    /// A stream is bounded by this crate at 16 MiB a packet.
+    /// The size of the largest packet that may be sent, in bytes: 65,507 for a datagram, which is
+    /// the limit of IPv4, and 16 MiB for a stream, which is a limit of this crate.
     pub fn packet_limit(self) -> usize {
         match self {
             Protocol::Udp => 65_507,
@@ -30,7 +30,7 @@ impl Protocol {
 
 /// Options of a server, with the defaults of the stock `scsynth`.
 ///
-/// Make one with [`Options::default`] and struct update syntax:
+/// Create one with [`Options::default`] and struct update syntax:
 ///
 /// ```
 /// use consort_sc::Options;
@@ -45,9 +45,9 @@ pub struct Options {
     pub port: u16,
     /// UDP or TCP (UDP).
     pub protocol: Protocol,
-    /// Clients that may be logged in at once, 1 to 32 (`-l`, 1).
+    /// How many clients may be logged in at once, 1 to 32 (`-l`, 1).
     pub maximum_logins: u32,
-    /// Announce the server through zero configuration (`-R`, off).
+    /// Announce the server by zero-configuration networking (`-R`, off).
     pub zero_configuration: bool,
     /// Audio buses, outputs and inputs included (`-a`, 1024).
     pub audio_bus_channel_count: u32,
@@ -57,11 +57,11 @@ pub struct Options {
     pub input_bus_channel_count: u32,
     /// Hardware outputs (`-o`, 8).
     pub output_bus_channel_count: u32,
-    /// Frames of one control period (`-z`, 64).
+    /// Sample frames per control period (`-z`, 64).
     pub block_size: u32,
-    /// Frames of the sound card's buffer (`-Z`, the card's).
+    /// Sample frames in the sound card's buffer (`-Z`; default: the card's).
     pub hardware_buffer_size: Option<u32>,
-    /// Frames a second (`-S`, the card's).
+    /// Sample frames per second (`-S`; default: the card's).
     pub sample_rate: Option<u32>,
     /// Buffers (`-b`, 1024).
     pub buffer_count: u32,
@@ -81,33 +81,35 @@ pub struct Options {
     pub random_number_generator_count: u32,
     /// Wire buffers (`-w`, 64).
     pub wire_buffer_count: u32,
-    /// Folder outside of which the server opens no file (`-P`).
+    /// The only folder in which the server may open files (`-P`).
     pub restricted_path: Option<PathBuf>,
-    /// Folders of UGen plugins, joined as the server expects (`-U`).
+    /// Folders of UGen plugins, separated as the server expects (`-U`).
     pub ugen_plugins_path: Option<String>,
     /// Load the SynthDefs of the user's folder at start (`-D`, on).
     pub load_synthdefs: bool,
-    /// Level at which output is clipped, in full scale; infinite for none (`-s`); not of
-    /// supernova, which ends with it.
+    /// Level at which the output is clipped, as a factor of full scale; infinity disables clipping
+    /// (`-s`). supernova exits when it is set.
     pub safety_clip: Option<f32>,
-    /// Password that a TCP client has to send first, at most 31 bytes (`-p`).
+    /// Password that TCP clients have to send first, at most 31 bytes (`-p`).
     pub password: Option<String>,
-    /// Inputs to open, as a string of 0 and 1 (`-I`): on macOS; elsewhere scsynth ends with it.
+    /// Inputs to open, as a string of 0 and 1 (`-I`). Only for macOS; elsewhere scsynth exits when
+    /// it is set.
     pub input_stream_mask: String,
-    /// Outputs to open, as a string of 0 and 1 (`-O`): on macOS; elsewhere scsynth ends with it.
+    /// Outputs to open, as a string of 0 and 1 (`-O`). Only for macOS; elsewhere scsynth exits when
+    /// it is set.
     pub output_stream_mask: String,
-    /// Threads of supernova (`-T`); scsynth has none.
+    /// Threads of supernova (`-T`). scsynth does not have this option.
     pub threads: Option<u32>,
-    /// How much the server prints, -2 (little) to 4 (`-V`, 0). Below 0 the server would not even
-    /// say when it is ready, so that it is started with 0; its output is only ever logged.
+    /// How much the server prints, from -2 (little) to 4 (`-V`, 0). Values below 0 are passed on as
+    /// 0, because the server would not report that it is ready. Its output is only logged.
     pub verbosity: i32,
-    /// Name or path of the executable; else `CONSORT_SCSYNTH`, then `scsynth` on `PATH`, then
-    /// the standard folders.
+    /// Name or path of the executable. Without it, `CONSORT_SCSYNTH` is used, or `scsynth` from
+    /// `PATH` or the standard folders.
     pub executable: Option<PathBuf>,
-    /// Environment variables of the process, beside those that it inherits; for example
-    /// `JACK_DEFAULT_SERVER`, the name of the JACK server to use.
+    /// Environment variables of the process, in addition to those that it inherits; for example
+    /// `JACK_DEFAULT_SERVER`, the name of the JACK server.
     pub environment: Vec<(String, String)>,
-    /// First id of nodes that are not permanent, at least 1000 (1000).
+    /// The first id of nodes that are not permanent, at least 1000 (1000).
     pub initial_node_id: u32,
 }
 
@@ -151,17 +153,18 @@ impl Default for Options {
     }
 }
 
+/// The error for invalid options.
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOptions, message)
 }
 
 impl Options {
-    /// Index of the first audio bus that is neither an output nor an input.
+    /// The index of the first audio bus that is neither an output nor an input.
     pub fn first_private_bus_id(&self) -> u32 {
         self.output_bus_channel_count + self.input_bus_channel_count
     }
 
-    /// Audio buses beyond outputs and inputs.
+    /// The number of audio buses that are neither outputs nor inputs.
     pub fn private_audio_bus_channel_count(&self) -> u32 {
         self.audio_bus_channel_count.saturating_sub(self.first_private_bus_id())
     }
@@ -169,17 +172,17 @@ impl Options {
     /// Checks every option against its range and against the others.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidOptions`], which names the option, its value and its range.
+    /// [`ErrorKind::InvalidOptions`]; the message has the option, its value and its range.
     pub fn validate(&self) -> Result<()> {
         let range = |name: &str, value: u32, low: u32, high: u32| {
             if (low..=high).contains(&value) {
                 Ok(())
             } else {
-                Err(invalid(format!("{name} is {value}; it must be {low} to {high}")))
+                Err(invalid(format!("{name} is {value}; expected {low} to {high}")))
             }
         };
         if self.port == 0 {
-            return Err(invalid("port is 0; it must be 1 to 65535"));
+            return Err(invalid("port is 0; expected 1 to 65535"));
         }
         range("maximum_logins", self.maximum_logins, 1, 32)?;
         range("audio_bus_channel_count", self.audio_bus_channel_count, 1, 1 << 24)?;
@@ -204,11 +207,11 @@ impl Options {
             range("threads", threads, 1, 1024)?;
         }
         if !(-2..=4).contains(&self.verbosity) {
-            return Err(invalid(format!("verbosity is {}; it must be -2 to 4", self.verbosity)));
+            return Err(invalid(format!("verbosity is {}; expected -2 to 4", self.verbosity)));
         }
         if self.first_private_bus_id() > self.audio_bus_channel_count {
             return Err(invalid(format!(
-                "audio_bus_channel_count is {}, but outputs ({}) and inputs ({}) need {} of them",
+                "audio_bus_channel_count is {}, but outputs ({}) and inputs ({}) need {} buses",
                 self.audio_bus_channel_count,
                 self.output_bus_channel_count,
                 self.input_bus_channel_count,
@@ -218,31 +221,33 @@ impl Options {
         if let Some(clip) = self.safety_clip
             && (clip.is_nan() || clip <= 0.0)
         {
-            return Err(invalid(format!("safety_clip is {clip}; it must be above 0")));
+            return Err(invalid(format!("safety_clip is {clip}; expected a number above 0")));
         }
         for (name, mask) in [
             ("input_stream_mask", &self.input_stream_mask),
             ("output_stream_mask", &self.output_stream_mask),
         ] {
             if mask.bytes().any(|byte| byte != b'0' && byte != b'1') {
-                return Err(invalid(format!("{name} is {mask:?}; it may hold only 0 and 1")));
+                return Err(invalid(format!("{name} is {mask:?}; expected only 0 and 1")));
             }
         }
         if let Some(password) = &self.password {
             if password.is_empty() || password.len() > 31 || password.contains('\0') {
-                return Err(invalid("password must be 1 to 31 bytes without a zero byte"));
+                return Err(invalid(
+                    "password is invalid; expected 1 to 31 bytes without a zero byte",
+                ));
             }
             if self.protocol == Protocol::Udp {
                 return Err(invalid(
-                    "password is set, but a UDP server never asks for one; use Protocol::Tcp",
+                    "password is set, but servers check it only over TCP; use Protocol::Tcp",
                 ));
             }
         }
         Ok(())
     }
 
-    /// The arguments for the executable: only what differs from the server's own defaults,
-    /// sorted by flag; `-R 0` always unless zero configuration is wanted.
+    /// The arguments for the executable, sorted by flag. Options that equal the server's own
+    /// defaults are left out, except `-R 0`, which disables zero-configuration networking.
     pub fn arguments(&self) -> Vec<String> {
         let default = Options::default();
         let mut pairs: Vec<(&str, Vec<String>)> = Vec::new();
@@ -255,7 +260,7 @@ impl Options {
         if self.ip_address != default.ip_address {
             add("-B", vec![self.ip_address.to_string()]);
         }
-        // The server's own default of logins is 64; this crate's is 1 and has to be said.
+        // The server's own default is 64 logins, this crate's is 1.
         add("-l", vec![self.maximum_logins.to_string()]);
         for (flag, value, standard) in [
             ("-a", self.audio_bus_channel_count, default.audio_bus_channel_count),
@@ -315,7 +320,7 @@ impl Options {
             add("-T", vec![threads.to_string()]);
         }
         if self.verbosity > 0 {
-            // Not `-v`: that prints the version and exits.
+            // `-v` would print the version and exit.
             add("-V", vec![self.verbosity.to_string()]);
         }
         pairs.sort_by_key(|(flag, _)| *flag);
@@ -331,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_say_only_what_the_server_would_do_differently() {
+    fn defaults_become_only_arguments_that_differ_from_the_servers_defaults() {
         let options = Options::default();
         options.validate().unwrap();
         assert_eq!(options.arguments(), ["-R", "0", "-l", "1", "-u", "57110"]);
@@ -384,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_named_with_its_range() {
+    fn an_option_out_of_range_is_reported_with_its_range() {
         let cases: [(Options, &str); 7] = [
             (Options { port: 0, ..Options::default() }, "port is 0"),
             (Options { maximum_logins: 33, ..Options::default() }, "1 to 32"),

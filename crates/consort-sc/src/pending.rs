@@ -1,18 +1,22 @@
 //! Requests that wait for their reply, and the futures that their callers hold.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use consort_osc::{OscMessage, OscValue};
+use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::queries::FailInfo;
 use crate::requests::{ReplyPattern, Request};
 
+/// The state of a [`Slot`].
 #[derive(Debug)]
 enum SlotState<T> {
     Waiting(Option<Waker>),
@@ -21,6 +25,9 @@ enum SlotState<T> {
 }
 
 /// A place for one result: filled by the I/O thread, awaited by a caller.
+///
+/// It is not a one-shot channel, because several parties may fill it and the first one wins: a
+/// moment that cannot be sent, the reply, the deadline, and the end of the connection.
 #[derive(Debug)]
 pub(crate) struct Slot<T>(Mutex<SlotState<T>>);
 
@@ -29,9 +36,9 @@ impl<T> Slot<T> {
         Arc::new(Self(Mutex::new(SlotState::Waiting(None))))
     }
 
-    /// Fills the slot, the first time only, and wakes who waits.
+    /// Fills the slot and wakes its waiter. Only the first call has an effect.
     pub(crate) fn fill(&self, result: Result<T>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         if let SlotState::Waiting(waker) = &mut *state {
             let waker = waker.take();
             *state = SlotState::Done(result);
@@ -43,22 +50,23 @@ impl<T> Slot<T> {
     }
 
     fn poll(&self, task: &mut TaskContext<'_>) -> Poll<Result<T>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         match std::mem::replace(&mut *state, SlotState::Taken) {
             SlotState::Waiting(_) => {
                 *state = SlotState::Waiting(Some(task.waker().clone()));
                 Poll::Pending
             }
             SlotState::Done(result) => Poll::Ready(result),
-            SlotState::Taken => Poll::Ready(Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "the result of this request was taken before",
-            ))),
+            SlotState::Taken => Poll::Ready(Err(result_taken())),
         }
     }
 }
 
-/// Waits for a slot.
+fn result_taken() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "the result of this request was already taken")
+}
+
+/// A future of a slot's result.
 #[derive(Debug)]
 pub(crate) struct SlotFuture<T>(pub(crate) Arc<Slot<T>>);
 
@@ -70,13 +78,14 @@ impl<T> Future for SlotFuture<T> {
     }
 }
 
+/// Reads a reply as the caller's type.
 type Parse<T> = Box<dyn FnOnce(&OscMessage) -> Result<T> + Send>;
 
-/// The reply to a request, once it comes: a future, and [`wait`](Pending::wait) for threads.
+/// The reply to a request: a future, and [`wait`](Pending::wait) for threads.
 ///
-/// Ends with an error when the server says `/fail`, when the deadline passes, and when the
-/// server goes offline; so it always ends. Dropping it does no harm: the reply is then ignored.
-#[must_use = "a reply that nobody waits for is ignored"]
+/// It always ends: with an error when the server answers `/fail`, when the deadline passes, and
+/// when the server goes offline. Dropping it is harmless: the reply is then ignored.
+#[must_use = "the reply is ignored unless it is awaited"]
 pub struct Pending<T> {
     slot: Arc<Slot<OscMessage>>,
     parse: Option<Parse<T>>,
@@ -96,7 +105,7 @@ impl<T> Pending<T> {
         Self { slot, parse: Some(Box::new(parse)) }
     }
 
-    /// Blocks the calling thread until the reply is there.
+    /// Blocks the calling thread until the reply arrives.
     ///
     /// # Errors
     /// [`ErrorKind::RequestFailed`], [`ErrorKind::Timeout`], [`ErrorKind::ServerOffline`] or
@@ -115,10 +124,7 @@ impl<T> Future for Pending<T> {
             Poll::Ready(result) => {
                 Poll::Ready(result.and_then(|message| match self.parse.take() {
                     Some(parse) => parse(&message),
-                    None => Err(Error::new(
-                        ErrorKind::InvalidArgument,
-                        "the result of this request was taken before",
-                    )),
+                    None => Err(result_taken()),
                 }))
             }
         }
@@ -130,28 +136,82 @@ impl<T> Future for Pending<T> {
 struct Entry {
     command: String,
     pattern: ReplyPattern,
-    /// A failure that is not `/fail` with the command's address.
-    failure: Option<(String, Vec<OscValue>)>,
     slot: Arc<Slot<OscMessage>>,
     deadline: Duration,
     timeout: Duration,
-    number: u64,
-    /// The last packet of the request, if it waits to be sent.
+    /// The number of the request's last packet, if it waits in the send window.
     ticket: u64,
 }
 
-/// At most this many requests may wait at once.
-const MAXIMUM_WAITING: usize = 65_536;
+impl Entry {
+    /// The ids that the request expects in its reply.
+    fn ids(&self) -> impl Iterator<Item = i32> + '_ {
+        self.pattern.prefix.iter().filter_map(OscValue::as_i32)
+    }
+}
 
-/// All requests that wait, in the order of their sending.
+/// How many requests may wait at once.
+const MAX_WAITING_REQUESTS: usize = 65_536;
+/// How many leading arguments of a reply are part of its key. Two distinguish all replies that
+/// may wait in numbers: a command and an id, or an id and an index.
+const KEY_ARGUMENTS: usize = 2;
+
+/// The hashes under which a request can be found. Different requests may share one, so that
+/// whatever is found is compared again.
+#[derive(Debug, Default)]
+struct Keys(RandomState);
+
+impl Keys {
+    /// The key of a reply with this address and these leading arguments.
+    fn reply(&self, address: &str, arguments: &[OscValue]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        ("reply", address).hash(&mut hasher);
+        for argument in arguments {
+            // Numbers of all types are equal if their values are; adding 0 turns -0 into 0.
+            match (argument.as_f64(), argument.as_str()) {
+                (Some(number), _) => (number + 0.0).to_bits().hash(&mut hasher),
+                (None, Some(text)) => text.hash(&mut hasher),
+                (None, None) => {}
+            }
+        }
+        hasher.finish()
+    }
+
+    /// The key of all requests with a command, or of those that also mention an id.
+    fn command(&self, command: &str, id: Option<i32>) -> u64 {
+        self.0.hash_one(("command", command, id))
+    }
+
+    /// All keys of an entry.
+    fn of(&self, entry: &Entry) -> impl Iterator<Item = u64> {
+        let prefix = &entry.pattern.prefix;
+        let key_arguments = &prefix[..prefix.len().min(KEY_ARGUMENTS)];
+        let mut keys = vec![
+            self.reply(entry.pattern.address, key_arguments),
+            self.command(&entry.command, None),
+        ];
+        keys.extend(entry.ids().map(|id| self.command(&entry.command, Some(id))));
+        keys.into_iter()
+    }
+}
+
+/// All requests that wait, in the order in which they were sent.
+///
+/// Replies, failures and deadlines find their request in logarithmic time, however many wait.
 #[derive(Debug, Default)]
 pub(crate) struct PendingTable {
-    entries: Vec<Entry>,
-    numbers: u64,
+    /// By number, which is the order of registration.
+    entries: BTreeMap<u64, Entry>,
+    /// Pairs of a key and a number, so that the numbers of a key are in order.
+    index: BTreeSet<(u64, u64)>,
+    /// Pairs of a deadline and a number.
+    deadlines: BTreeSet<(Duration, u64)>,
+    keys: Keys,
+    next_number: u64,
 }
 
 impl PendingTable {
-    /// Lets `slot` wait for the reply of `request` for `timeout`. Returns the wait's number.
+    /// Lets `slot` wait for the reply to `request` for `timeout`. Returns the number of the wait.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if the request has no reply, [`ErrorKind::Allocation`] if
@@ -166,122 +226,156 @@ impl PendingTable {
         let pattern = request.reply().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{} has no reply to wait for", request.address()),
+                format!("cannot wait for {}: the server sends no reply to it", request.address()),
             )
         })?;
-        if self.entries.len() >= MAXIMUM_WAITING {
+        if self.entries.len() >= MAX_WAITING_REQUESTS {
             return Err(Error::new(
                 ErrorKind::Allocation,
-                format!("{MAXIMUM_WAITING} requests wait for replies already"),
+                format!("{MAX_WAITING_REQUESTS} requests already wait for replies"),
             ));
         }
-        self.entries.push(Entry {
+        let number = self.next_number;
+        self.next_number += 1;
+        let entry = Entry {
             command: request.address().to_owned(),
             pattern,
-            failure: None,
             slot,
             deadline: now + timeout,
             timeout,
-            number: self.numbers,
             ticket: 0,
-        });
-        self.numbers += 1;
-        Ok(self.numbers - 1)
+        };
+        self.index.extend(self.keys.of(&entry).map(|key| (key, number)));
+        self.deadlines.insert((entry.deadline, number));
+        self.entries.insert(number, entry);
+        Ok(number)
     }
 
-    /// These requests wait to be sent, up to the packet with the number `ticket`.
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&number)?;
+        for key in self.keys.of(&entry) {
+            self.index.remove(&(key, number));
+        }
+        self.deadlines.remove(&(entry.deadline, number));
+        Some(entry)
+    }
+
+    /// The numbers of a key, in order.
+    fn numbers(&self, key: u64) -> impl Iterator<Item = u64> + '_ {
+        self.index.range((key, 0)..=(key, u64::MAX)).map(|(_, number)| *number)
+    }
+
+    /// Marks requests as waiting in the send window, up to the packet with the number `ticket`.
     pub(crate) fn hold(&mut self, waits: Range<u64>, ticket: u64) {
-        for entry in self.entries.iter_mut().filter(|entry| waits.contains(&entry.number)) {
+        if waits.is_empty() {
+            return;
+        }
+        for (_, entry) in self.entries.range_mut(waits) {
             entry.ticket = ticket;
         }
     }
 
-    /// The queue moved up to the packet `first_waiting`: what is in it, or just was, has its
-    /// whole time again.
+    /// The send window moved up to the packet `first_waiting`: requests that are in it, or just
+    /// were, get their full time again.
     pub(crate) fn renew(&mut self, first_waiting: u64, now: Duration) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.ticket >= first_waiting) {
-            entry.deadline = entry.deadline.max(now + entry.timeout);
+        let held = self.entries.iter_mut().filter(|(_, entry)| entry.ticket >= first_waiting);
+        for (number, entry) in held {
+            let deadline = entry.deadline.max(now + entry.timeout);
+            self.deadlines.remove(&(entry.deadline, *number));
+            self.deadlines.insert((deadline, *number));
+            entry.deadline = deadline;
         }
     }
 
-    /// These requests are never sent.
+    /// Removes requests that are never sent.
     pub(crate) fn forget(&mut self, waits: Range<u64>) {
-        self.entries.retain(|entry| !waits.contains(&entry.number));
+        for number in waits {
+            self.remove(number);
+        }
     }
 
-    /// Gives a reply to the first request that waits for it. True if there was one.
+    /// Gives a reply to the first request that waits for it. Returns whether there was one.
     pub(crate) fn reply(&mut self, message: &OscMessage) -> bool {
-        let found = self.entries.iter().position(|entry| entry.pattern.matches(message));
-        let Some(at) = found else { return false };
-        let entry = self.entries.remove(at);
+        if self.entries.is_empty() {
+            return false;
+        }
+        // A request may expect fewer leading arguments than the reply has.
+        let first = (0..=message.arguments.len().min(KEY_ARGUMENTS))
+            .filter_map(|count| {
+                let key = self.keys.reply(&message.address, &message.arguments[..count]);
+                self.numbers(key).find(|number| {
+                    self.entries.get(number).is_some_and(|entry| entry.pattern.matches(message))
+                })
+            })
+            .min();
+        let Some(entry) = first.and_then(|number| self.remove(number)) else { return false };
         entry.slot.fill(Ok(message.clone()));
         true
     }
 
-    /// Ends the request that a `/fail` speaks of. True if there was one.
+    /// Ends the request that a `/fail` is about. Returns whether there was one.
     pub(crate) fn fail(&mut self, fail: &FailInfo) -> bool {
-        let same = |entry: &Entry| {
-            entry.command == fail.command
-                || entry.failure.as_ref().is_some_and(|(address, prefix)| {
-                    *address == fail.command && crate::requests::starts_with(&fail.other, prefix)
+        if self.entries.is_empty() {
+            return false;
+        }
+        let is_separator = |character: char| !character.is_ascii_digit() && character != '-';
+        let ids_in_reason = fail.reason.split(is_separator).filter_map(|word| word.parse().ok());
+        let mentioned_ids: BTreeSet<i32> =
+            fail.other.iter().filter_map(OscValue::as_i32).chain(ids_in_reason).collect();
+        let first_with = |id: Option<i32>| {
+            self.numbers(self.keys.command(&fail.command, id)).find(|number| {
+                self.entries.get(number).is_some_and(|entry| {
+                    entry.command == fail.command
+                        && id.is_none_or(|id| entry.ids().any(|own| own == id))
                 })
+            })
         };
-        let mentions = |entry: &Entry| {
-            let ids = entry.pattern.prefix.iter().filter_map(OscValue::as_i32);
-            let mut ids = ids.peekable();
-            ids.peek().is_some()
-                && ids.any(|id| {
-                    fail.other.iter().filter_map(OscValue::as_i32).any(|other| other == id)
-                        || fail
-                            .reason
-                            .split(|character: char| {
-                                !character.is_ascii_digit() && character != '-'
-                            })
-                            .any(|word| word.parse() == Ok(id))
-                })
-        };
-        let candidates: Vec<usize> =
-            (0..self.entries.len()).filter(|at| same(&self.entries[*at])).collect();
-        // The one whose id the server names, else the one that waits longest.
-        let best = candidates
-            .iter()
-            .copied()
-            .find(|at| mentions(&self.entries[*at]))
-            .or(candidates.first().copied());
-        let Some(at) = best else { return false };
-        let entry = self.entries.remove(at);
+        // The one whose id the server mentions, otherwise the one that waits longest.
+        let found = mentioned_ids
+            .into_iter()
+            .filter_map(|id| first_with(Some(id)))
+            .min()
+            .or_else(|| first_with(None));
+        let Some(entry) = found.and_then(|number| self.remove(number)) else { return false };
         entry.slot.fill(Err(Error::new(
             ErrorKind::RequestFailed,
-            format!("the server refused {}: {}", fail.command, fail.reason),
+            format!("the server rejected {}: {}", fail.command, fail.reason),
         )));
         true
     }
 
-    /// Ends what has waited until now.
+    /// Ends the requests whose deadline has passed, in the order in which they were sent.
     pub(crate) fn expire(&mut self, now: Duration) {
-        self.entries.retain(|entry| {
-            if entry.deadline > now {
-                return true;
-            }
+        let mut expired: Vec<u64> = self
+            .deadlines
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now)
+            .map(|(_, number)| *number)
+            .collect();
+        expired.sort_unstable();
+        for entry in
+            expired.into_iter().filter_map(|number| self.remove(number)).collect::<Vec<_>>()
+        {
             entry.slot.fill(Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "no reply to {} ({} expected) within its deadline",
-                    entry.command, entry.pattern.address
+                    "no reply to {} within {:?} (expected {})",
+                    entry.command, entry.timeout, entry.pattern.address
                 ),
             )));
-            false
-        });
+        }
     }
 
-    /// The next deadline.
+    /// The earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.entries.iter().map(|entry| entry.deadline).min()
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Ends everything.
+    /// Ends all requests with `error`.
     pub(crate) fn clear(&mut self, error: &Error) {
-        for entry in self.entries.drain(..) {
+        self.index.clear();
+        self.deadlines.clear();
+        for entry in std::mem::take(&mut self.entries).into_values() {
             entry.slot.fill(Err(error.clone()));
         }
     }
@@ -290,8 +384,9 @@ impl PendingTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::requests::{QueryNodes, Sync};
+    use crate::requests::{GetControlBusRange, QueryNodes, Sync};
 
+    /// A pending reply with a deadline in seconds.
     fn waiting(
         table: &mut PendingTable,
         request: impl Into<Request>,
@@ -315,7 +410,7 @@ mod tests {
         assert_eq!(second.wait().unwrap(), 2);
         assert!(table.reply(&synced(1)));
         assert_eq!(first.wait().unwrap(), 1);
-        assert!(table.entries.is_empty());
+        assert!(table.entries.is_empty() && table.index.is_empty() && table.deadlines.is_empty());
     }
 
     #[test]
@@ -335,5 +430,45 @@ mod tests {
         table.expire(Duration::from_secs(5));
         assert_eq!(first.wait().unwrap_err().kind(), ErrorKind::Timeout);
         assert!(!table.fail(&fail));
+    }
+
+    #[test]
+    fn a_reply_goes_to_the_oldest_request_whatever_its_pattern_and_number_type() {
+        let mut table = PendingTable::default();
+        let mut wait_for = |count: u32| {
+            let slot = Slot::new();
+            let request = GetControlBusRange { start: 3, count }.into();
+            table.add(&request, slot.clone(), Duration::MAX / 2, Duration::ZERO).unwrap();
+            Pending::new(slot, |message| crate::wire::Arguments::float(message, 2))
+        };
+        let (first, second, other) = (wait_for(2), wait_for(2), wait_for(4));
+        let reply = |value: f32| {
+            OscMessage::new("/c_setn", [3.0f64.into(), 2i64.into(), value.into(), 0.0f32.into()])
+        };
+        assert!(table.reply(&reply(1.0)));
+        assert!(table.reply(&reply(2.0)));
+        assert!(!table.reply(&reply(3.0)));
+        assert_eq!((first.wait().unwrap(), second.wait().unwrap()), (1.0, 2.0));
+        table.clear(&Error::new(ErrorKind::ServerOffline, "test"));
+        assert_eq!(other.wait().unwrap_err().kind(), ErrorKind::ServerOffline);
+        assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_full_table_answers_quickly_and_rejects_further_requests() {
+        let mut table = PendingTable::default();
+        let count = MAX_WAITING_REQUESTS as i32;
+        let pending: Vec<_> = (0..count).map(|id| waiting(&mut table, Sync { id }, 5)).collect();
+        let error = table
+            .add(&Sync { id: count }.into(), Slot::new(), Duration::ZERO, Duration::ZERO)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Allocation);
+        // The newest first: the last in a list that is searched from its beginning.
+        for id in (0..count).rev() {
+            assert!(table.reply(&OscMessage::new("/synced", [id.into()])));
+        }
+        for (id, pending) in (0..count).zip(pending) {
+            assert_eq!(pending.wait().unwrap(), id);
+        }
     }
 }

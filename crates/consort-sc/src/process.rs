@@ -1,6 +1,6 @@
-//! The server process: finding the executable, starting it, reading what it prints, and making
-//! sure that it ends.
-#![allow(unsafe_code)] // `pre_exec`: the child asks the kernel to end with its owner.
+//! The server process: finding the executable, starting it, reading its output, and making sure
+//! that it exits.
+#![allow(unsafe_code)] // `pre_exec`: the child asks the kernel to be killed with its parent.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,10 +16,10 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 
-/// Environment variable that names the executable.
+/// The environment variable with the name or path of the executable.
 pub const EXECUTABLE_VARIABLE: &str = "CONSORT_SCSYNTH";
 
-/// Folders that are searched after `PATH`.
+/// The folders that are searched after `PATH`.
 const STANDARD_FOLDERS: [&str; 4] = [
     "/usr/bin",
     "/usr/local/bin",
@@ -33,11 +33,12 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// The executable of a server: `wanted`, else what [`EXECUTABLE_VARIABLE`] names, else
-/// `scsynth`; a bare name is looked for on `PATH`, then in the standard folders.
+/// Finds the executable of a server: `wanted`, or the value of [`EXECUTABLE_VARIABLE`], or
+/// `scsynth`. A name without a folder is searched on `PATH`, then in the standard folders.
 ///
 /// # Errors
-/// [`ErrorKind::ServerCannotBoot`], which says where was looked and what to install.
+/// [`ErrorKind::ServerCannotBoot`]; the message has the searched folders and the package to
+/// install.
 pub fn find_executable(wanted: Option<&Path>) -> Result<PathBuf> {
     let variable = std::env::var_os(EXECUTABLE_VARIABLE).filter(|name| !name.is_empty());
     let search = std::env::var_os("PATH").unwrap_or_default();
@@ -60,7 +61,7 @@ fn find_executable_in(
         }
         return Err(Error::new(
             ErrorKind::ServerCannotBoot,
-            format!("{} (from {source}) is no executable file", name.display()),
+            format!("{} (from {source}) is not an executable file", name.display()),
         ));
     }
     std::env::split_paths(search)
@@ -76,8 +77,8 @@ fn find_executable_in(
             Error::new(
                 ErrorKind::ServerCannotBoot,
                 format!(
-                    "no executable {} (from {source}) on PATH or in {}; install it (Debian: \
-                     apt install {package}) or name it in {EXECUTABLE_VARIABLE}",
+                    "cannot find the executable {} (from {source}) on PATH or in {}; install it \
+                     (Debian: apt install {package}) or set {EXECUTABLE_VARIABLE} to its path",
                     name.display(),
                     STANDARD_FOLDERS.join(", ")
                 ),
@@ -85,28 +86,33 @@ fn find_executable_in(
         })
 }
 
-/// A running server process. Dropping it kills it and takes its exit status: no orphan, no
-/// zombie.
+/// Bytes of a line beyond this are dropped.
+const MAX_LINE_BYTES: usize = 1 << 16;
+
+/// A running server process. Dropping it kills the process and reaps it, so that neither an orphan
+/// nor a zombie remains.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     child: Child,
     pidfd: OwnedFd,
+    /// Our end of the pseudoterminal that the process prints to.
     output: OwnedFd,
+    /// The line that is not complete yet.
     line: Vec<u8>,
     output_ended: bool,
 }
 
 impl ServerProcess {
-    /// Starts the server. The calling thread must live as long as the process shall: the
-    /// kernel kills the process when that thread ends.
+    /// Starts the server. The calling thread must outlive the process, because the kernel kills
+    /// the process when that thread ends.
     pub(crate) fn spawn(options: &Options) -> Result<Self> {
         let executable = find_executable(options.executable.as_deref())?;
-        let fail = |what: &str, error: io::Error| {
-            Error::io(format!("{what} for {}", executable.display()), error)
+        let fail = |operation: &str, error: io::Error| {
+            Error::io(format!("{operation} for {}", executable.display()), error)
                 .with_kind(ErrorKind::ServerCannotBoot)
         };
-        // A terminal, so that the server prints whole lines at once instead of when some
-        // buffer is full.
+        // With a pseudoterminal the server flushes each line; with a pipe it would flush only when
+        // its buffer is full.
         let terminal = (|| {
             let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
             grantpt(&terminal)?;
@@ -118,9 +124,9 @@ impl ServerProcess {
             Ok::<_, rustix::io::Errno>((terminal, other_end))
         })();
         let (terminal, other_end) =
-            terminal.map_err(|error| fail("cannot open a terminal", error.into()))?;
-        let other_end_too =
-            other_end.try_clone().map_err(|error| fail("cannot open a terminal", error))?;
+            terminal.map_err(|error| fail("cannot open a pseudoterminal", error.into()))?;
+        let second_end =
+            other_end.try_clone().map_err(|error| fail("cannot open a pseudoterminal", error))?;
         let parent = rustix::process::getpid();
         let mut command = Command::new(&executable);
         command
@@ -128,9 +134,9 @@ impl ServerProcess {
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::from(other_end))
-            .stderr(Stdio::from(other_end_too))
+            .stderr(Stdio::from(second_end))
             .process_group(0);
-        // SAFETY: between fork and exec only system calls are made, nothing is allocated.
+        // SAFETY: between fork and exec the closure only makes system calls and allocates nothing.
         unsafe {
             command.pre_exec(move || {
                 rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -160,23 +166,24 @@ impl ServerProcess {
         }
     }
 
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Readable when the process has ended.
+    /// A descriptor that is readable when the process has exited.
     pub(crate) fn exit(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
 
-    /// Readable when the process has printed something; `None` when it never will again.
+    /// A descriptor that is readable when the process has printed something; `None` after the end
+    /// of its output.
     pub(crate) fn output(&self) -> Option<BorrowedFd<'_>> {
         (!self.output_ended).then(|| self.output.as_fd())
     }
 
-    /// Hands over every whole line that was printed.
+    /// Calls `line` for every complete line that was printed.
     pub(crate) fn read_lines(&mut self, line: &mut dyn FnMut(&str)) {
-        const LONGEST_LINE: usize = 1 << 16;
         let mut bytes = [0; 4096];
         loop {
             match rustix::io::read(&self.output, &mut bytes) {
@@ -189,14 +196,14 @@ impl ServerProcess {
                                 line(text.trim_end_matches('\r'));
                                 self.line.clear();
                             }
-                            _ if self.line.len() < LONGEST_LINE => self.line.push(*byte),
+                            _ if self.line.len() < MAX_LINE_BYTES => self.line.push(*byte),
                             _ => {}
                         }
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => break,
-                // The terminal of a process that has ended reads as an I/O error.
+                // Reading the pseudoterminal of a process that has exited is an I/O error.
                 Err(_) => break self.output_ended = true,
             }
         }
@@ -205,7 +212,7 @@ impl ServerProcess {
         }
     }
 
-    /// How the process ended, if it has.
+    /// How the process exited, if it has.
     pub(crate) fn try_wait(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok()??;
         Some(match (status.code(), status.signal()) {
@@ -215,7 +222,7 @@ impl ServerProcess {
         })
     }
 
-    /// Kills the process; one that is stopped dies, too.
+    /// Kills the process, even if it is stopped.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
     }
@@ -233,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_executable_says_what_to_install() {
+    fn the_error_for_a_missing_executable_names_the_package() {
         let error =
             find_executable_in(Some(Path::new("supernova-9")), None, OsStr::new("/nowhere"))
                 .unwrap_err();
@@ -245,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_come_before_the_environment_and_that_before_path() {
+    fn the_options_take_precedence_over_the_environment_and_that_over_path() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scsynth");
         std::fs::copy("/bin/true", &path).unwrap();

@@ -1,4 +1,4 @@
-//! Typed records of what a server answers, and their parsing.
+//! The server's replies as types, and their parsing.
 
 use consort_osc::OscMessage;
 
@@ -6,24 +6,24 @@ use crate::error::Result;
 use crate::values::ControlKey;
 use crate::wire::{Arguments, unexpected};
 
-/// `/status.reply`: what the server is busy with.
+/// `/status.reply`: the server's load, its counts and its sample rates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StatusInfo {
-    /// UGens.
+    /// The number of running UGens.
     pub ugen_count: i32,
-    /// Synths.
+    /// The number of synths.
     pub synth_count: i32,
-    /// Groups.
+    /// The number of groups, the root included.
     pub group_count: i32,
-    /// Loaded SynthDefs.
+    /// The number of loaded SynthDefs.
     pub synthdef_count: i32,
-    /// Average load in percent.
+    /// The average CPU load of the audio thread, in percent.
     pub average_cpu_usage: f32,
-    /// Peak load in percent.
+    /// The peak CPU load of the audio thread, in percent.
     pub peak_cpu_usage: f32,
-    /// The sample rate that was asked for, in hertz.
+    /// The nominal sample rate in hertz.
     pub target_sample_rate: f64,
-    /// The sample rate that is measured, in hertz.
+    /// The measured sample rate in hertz.
     pub actual_sample_rate: f64,
 }
 
@@ -42,20 +42,20 @@ impl StatusInfo {
     }
 }
 
-/// `/version.reply`: which program answers.
+/// `/version.reply`: the server's program and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionInfo {
-    /// `scsynth` or `supernova`.
+    /// The program's name: `scsynth` or `supernova`.
     pub program: String,
-    /// Major version.
+    /// The major version, as 3 in 3.13.0.
     pub major: i32,
-    /// Minor version.
+    /// The minor version, as 13 in 3.13.0.
     pub minor: i32,
-    /// The rest of the version, as `.0`.
+    /// The rest of the version with its leading dot, as `.0`.
     pub patch: String,
-    /// Git branch, if the program knows it.
+    /// The Git branch that the program was built from; may be empty.
     pub branch: String,
-    /// Git commit, if the program knows it.
+    /// The Git commit that the program was built from; may be empty.
     pub commit: String,
 }
 
@@ -83,11 +83,11 @@ impl std::fmt::Display for VersionInfo {
 pub struct BufferInfo {
     /// The buffer's id.
     pub id: i32,
-    /// Frames; 0 if the buffer does not exist.
+    /// The number of frames; 0 if the buffer does not exist.
     pub frame_count: i32,
-    /// Channels.
+    /// The number of channels.
     pub channel_count: i32,
-    /// Frames a second.
+    /// The sample rate in hertz.
     pub sample_rate: f64,
 }
 
@@ -102,25 +102,25 @@ impl BufferInfo {
     }
 }
 
-/// `/n_info` and the notifications `/n_go`, `/n_end`, `/n_move`, `/n_on`, `/n_off`: where a
-/// node stands.
+/// A node's place in the tree, from `/n_info` or a notification: `/n_go`, `/n_end`, `/n_move`,
+/// `/n_on`, `/n_off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeInfo {
     /// The node's id.
     pub id: i32,
-    /// The group it is in; `None` for the root node.
+    /// The id of the group that contains the node; `None` for the root node.
     pub parent_id: Option<i32>,
-    /// Whether its group keeps no order among its nodes (supernova's parallel groups).
+    /// Whether the node is in a parallel group of supernova, whose nodes have no order.
     pub is_unordered: bool,
-    /// The node before it.
+    /// The id of the previous node in the group.
     pub previous_id: Option<i32>,
-    /// The node after it.
+    /// The id of the next node in the group.
     pub next_id: Option<i32>,
-    /// Whether it is a group.
+    /// Whether the node is a group.
     pub is_group: bool,
-    /// The first node in it.
+    /// For a group: the id of its first node.
     pub head_id: Option<i32>,
-    /// The last node in it.
+    /// For a group: the id of its last node.
     pub tail_id: Option<i32>,
 }
 
@@ -130,7 +130,8 @@ impl NodeInfo {
             message.int(index).map(|id| (id >= 0).then_some(id))
         };
         let is_group = message.int(4)? == 1;
-        let ends =
+        // Only groups have the last two arguments.
+        let end_at =
             |index: usize| if message.arguments.len() > index { id_at(index) } else { Ok(None) };
         Ok(Self {
             id: message.int(0)?,
@@ -139,20 +140,20 @@ impl NodeInfo {
             previous_id: id_at(2)?,
             next_id: id_at(3)?,
             is_group,
-            head_id: if is_group { ends(5)? } else { None },
-            tail_id: if is_group { ends(6)? } else { None },
+            head_id: if is_group { end_at(5)? } else { None },
+            tail_id: if is_group { end_at(6)? } else { None },
         })
     }
 }
 
-/// `/fail`: what the server did not do, and why.
+/// `/fail`: a request that the server rejected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailInfo {
-    /// The address of the request.
+    /// The address of the rejected request.
     pub command: String,
-    /// The server's reason.
+    /// The reason that the server gives.
     pub reason: String,
-    /// What else the server said.
+    /// The further arguments, which depend on the request.
     pub other: Vec<consort_osc::OscValue>,
 }
 
@@ -166,46 +167,45 @@ impl FailInfo {
     }
 }
 
-/// Indices and values, as in `/b_set` after the buffer's id.
-pub(crate) fn parse_indexed(message: &OscMessage, from: usize) -> Result<Vec<(u32, f32)>> {
+/// Parses pairs of an index and a value from argument `first` on, as in `/b_set` after the buffer's
+/// id.
+pub(crate) fn parse_indexed(message: &OscMessage, first: usize) -> Result<Vec<(u32, f32)>> {
     let mut values = Vec::new();
-    let mut at = from;
-    while at < message.arguments.len() {
-        let index = u32::try_from(message.int(at)?)
-            .map_err(|_| unexpected(message, at, "an index of 0 or more"))?;
-        values.push((index, message.float(at + 1)?));
-        at += 2;
+    for argument in (first..message.arguments.len()).step_by(2) {
+        let index = u32::try_from(message.int(argument)?)
+            .map_err(|_| unexpected(message, argument, "an index of 0 or more"))?;
+        values.push((index, message.float(argument + 1)?));
     }
     Ok(values)
 }
 
-/// The values of one range, as in `/c_setn` and `/b_setn`; `count_at` is where the count stands.
-pub(crate) fn parse_range(message: &OscMessage, count_at: usize) -> Result<Vec<f32>> {
-    let count = usize::try_from(message.int(count_at)?)
-        .map_err(|_| unexpected(message, count_at, "a count of 0 or more"))?;
-    if count > message.arguments.len() - count_at - 1 {
-        return Err(unexpected(message, count_at, "a count of the values that follow"));
+/// Parses the values of one range, as in `/c_setn` and `/b_setn`. The argument `count_index` is
+/// their number.
+pub(crate) fn parse_range(message: &OscMessage, count_index: usize) -> Result<Vec<f32>> {
+    let count = usize::try_from(message.int(count_index)?)
+        .map_err(|_| unexpected(message, count_index, "a count of 0 or more"))?;
+    if count > message.arguments.len() - count_index - 1 {
+        return Err(unexpected(message, count_index, "at most the number of values that follow"));
     }
-    (0..count).map(|index| message.float(count_at + 1 + index)).collect()
+    (0..count).map(|index| message.float(count_index + 1 + index)).collect()
 }
 
-/// Controls and values, as in `/n_set` after the node's id.
+/// Parses pairs of a control and a value, as in `/n_set` after the node's id.
 pub(crate) fn parse_controls(message: &OscMessage) -> Result<Vec<(ControlKey, f32)>> {
     let mut controls = Vec::new();
-    let mut at = 1;
-    while at < message.arguments.len() {
-        controls.push((parse_key(message, at)?, message.float(at + 1)?));
-        at += 2;
+    for argument in (1..message.arguments.len()).step_by(2) {
+        controls.push((parse_key(message, argument)?, message.float(argument + 1)?));
     }
     Ok(controls)
 }
 
-pub(crate) fn parse_key(message: &OscMessage, at: usize) -> Result<ControlKey> {
-    if let Ok(name) = message.text(at) {
+/// Parses a control, which is either a name or an index.
+pub(crate) fn parse_key(message: &OscMessage, argument: usize) -> Result<ControlKey> {
+    if let Ok(name) = message.text(argument) {
         return Ok(name.into());
     }
-    match message.int(at).map(u32::try_from) {
+    match message.int(argument).map(u32::try_from) {
         Ok(Ok(index)) => Ok(ControlKey::Index(index)),
-        _ => Err(unexpected(message, at, "the name or the index of a control")),
+        _ => Err(unexpected(message, argument, "the name or the index of a control")),
     }
 }

@@ -1,5 +1,5 @@
-//! What blocking and async servers offer alike, without waiting: their making, properties,
-//! callbacks, events, captures.
+//! The operations that the blocking and the asynchronous server share because they never wait:
+//! construction, properties, callbacks, events, captures.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::SynthDefFile;
 use crate::async_server::AsyncServer;
 use crate::callbacks::{CallbackHandle, OscPattern, blocking};
 use crate::capture::{Capture, CaptureBuffer};
-#[allow(unused_imports)] // For the documentation.
+#[allow(unused_imports)] // The documentation links to it.
 use crate::error::{ErrorKind, Result};
 use crate::events::{EventFilter, EventReceiver};
 use crate::lifecycle::{LifecycleEvent, Timeouts};
@@ -36,7 +36,7 @@ impl Session {
 macro_rules! realtime_methods {
     ($type:ident) => {
         impl $type {
-            /// A server with these options; nothing is started or connected yet.
+            /// A server with these options. Nothing is started or connected yet.
             ///
             /// # Errors
             /// [`ErrorKind::InvalidOptions`]; [`ErrorKind::Io`] if no thread can be started.
@@ -56,12 +56,12 @@ macro_rules! realtime_methods {
                 Ok(Self { session: Arc::new(Session::new(options, name, timeouts)?) })
             }
 
-            /// The same server, for threads.
+            /// The same server with blocking operations.
             pub fn blocking(&self) -> Server {
                 Server { session: self.session.clone() }
             }
 
-            /// The same server, for tasks.
+            /// The same server with asynchronous operations.
             pub fn asynchronous(&self) -> AsyncServer {
                 AsyncServer { session: self.session.clone() }
             }
@@ -71,17 +71,18 @@ macro_rules! realtime_methods {
                 self.session.driver.shared.core().is_owner()
             }
 
-            /// The process that this client started, while it runs.
+            /// The id of the process that this client started, while it runs.
             pub fn process_id(&self) -> Option<u32> {
                 self.session.driver.shared.process_id()
             }
 
-            /// What the server said last of how busy it is; asked about every second.
+            /// The server's last status report. It is queried about every second.
             pub fn status(&self) -> Option<StatusInfo> {
                 self.session.driver.shared.core().status()
             }
 
-            /// The server's memory, if it runs on this machine and passed every check.
+            /// The server's shared memory, if the server runs on this machine and the memory passed every
+            /// check.
             pub fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
                 self.session.driver.shared.memory()
             }
@@ -106,25 +107,26 @@ macro_rules! realtime_methods {
                 self.session.driver.shared.core().set_initial_synthdefs(files);
             }
 
-            /// Whether a notification contradicted the mirrored tree (datagrams were lost); a
-            /// `query_tree` of the root seeds it anew.
+            /// Whether a notification contradicted the mirrored tree, because datagrams were lost.
+            /// A `query_tree` of the root makes the mirror right again.
             pub fn is_mirror_stale(&self) -> bool {
                 self.session.context.shared().lock().mirror.is_stale()
             }
 
-            /// Resolves when the start that was asked for last is over: true if it succeeded.
+            /// Resolves when the last start has finished: true if it succeeded.
             pub fn boot_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
                 SlotFuture(self.session.driver.shared.signals.start_slot())
             }
 
-            /// Resolves when the connection that began last is over: true if it ended in good
-            /// order, false after a panic.
+            /// Resolves when the last connection has ended: true if it was closed in good order,
+            /// false if it was lost.
             pub fn exit_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
                 SlotFuture(self.session.driver.shared.signals.end_slot())
             }
 
             /// Calls `procedure` for messages that match `pattern` (an address and leading
-            /// arguments). It runs on a thread of its own; it may block and make requests.
+            /// arguments). It runs on a thread of the callbacks, so that it may block and send
+            /// requests.
             pub fn register_osc_callback(
                 &self,
                 pattern: impl Into<OscPattern>,
@@ -133,7 +135,7 @@ macro_rules! realtime_methods {
                 self.session.register_osc(pattern.into(), None, false, procedure)
             }
 
-            /// As `register_osc_callback`, at most one time.
+            /// As `register_osc_callback`, but for the first matching message only.
             pub fn register_osc_callback_once(
                 &self,
                 pattern: impl Into<OscPattern>,
@@ -142,8 +144,9 @@ macro_rules! realtime_methods {
                 self.session.register_osc(pattern.into(), None, true, procedure)
             }
 
-            /// As `register_osc_callback`; a message that matches `failure_pattern` (such as
-            /// `/fail` with a command) calls it, too, and is then no event of its own.
+            /// As `register_osc_callback`, but also called for messages that match
+            /// `failure_pattern` (such as `/fail` with a command). Such a failure is not reported
+            /// as an event.
             pub fn register_osc_callback_with(
                 &self,
                 pattern: impl Into<OscPattern>,
@@ -154,8 +157,8 @@ macro_rules! realtime_methods {
                 self.session.register_osc(pattern.into(), failure_pattern, once, procedure)
             }
 
-            /// As `register_osc_callback`, with a procedure that returns a future, which runs
-            /// to its end before the next call.
+            /// As `register_osc_callback`, with a procedure that returns a future. The future is
+            /// run to completion before the next call.
             pub fn register_osc_callback_async<F: Future<Output = ()> + Send + 'static>(
                 &self,
                 pattern: impl Into<OscPattern>,
@@ -181,7 +184,8 @@ macro_rules! realtime_methods {
             }
 
             /// Calls `procedure` when one of `events` happens ([`LifecycleEvent::ALL`] for
-            /// all); with `once`, only for the first of them. It runs on a thread of its own.
+            /// all); with `once`, only for the first of them. It runs on a thread of the
+            /// callbacks.
             pub fn register_lifecycle_callback(
                 &self,
                 events: impl IntoIterator<Item = LifecycleEvent>,
@@ -202,24 +206,25 @@ macro_rules! realtime_methods {
                 self.register_lifecycle_callback(events, once, blocking(procedure))
             }
 
-            /// Ends a callback; the same as [`CallbackHandle::unregister`].
+            /// Unregisters a callback, as [`CallbackHandle::unregister`] does.
             pub fn unregister_osc_callback(&self, callback: &CallbackHandle) {
                 callback.unregister();
             }
 
-            /// Ends a callback; the same as [`CallbackHandle::unregister`].
+            /// Unregisters a callback, as [`CallbackHandle::unregister`] does.
             pub fn unregister_lifecycle_callback(&self, callback: &CallbackHandle) {
                 callback.unregister();
             }
 
-            /// Events from now on, for a loop of one's own: with a descriptor for `poll`.
+            /// A receiver of the events from now on, with a descriptor for `poll`, for programs with
+            /// their own event loop.
             pub fn events(&self, filter: EventFilter) -> EventReceiver {
                 let (receiver, queue) = EventReceiver::new(filter);
                 self.session.driver.shared.add_events(&queue);
                 receiver
             }
 
-            /// Every packet from now on, sent and received, until the capture is dropped.
+            /// Records every packet that is sent or received until the capture is dropped.
             pub fn capture(&self) -> Capture {
                 let buffer = Arc::<CaptureBuffer>::default();
                 self.session.driver.shared.add_capture(&buffer);

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::session::Session;
 
-/// A SuperCollider server, for threads.
+/// A SuperCollider server with blocking operations.
 ///
-/// Has every operation of a [`Context`]; those send and return. What waits for the server says
-/// so. Cheap to clone, `Send` and `Sync`: threads may share it. When the last clone is dropped, a
-/// server that was booted is ended, and one that was connected to is left.
+/// It dereferences to a [`Context`], whose operations send a request and return at once. The
+/// operations of this type that wait for the server block the calling thread, and their
+/// documentation says so; do not call them on a thread that runs futures, but use
+/// [`AsyncServer`](crate::AsyncServer) there.
 ///
-/// Operations that block must not be called on a thread that runs futures; see
-/// [`AsyncServer`](crate::AsyncServer).
+/// It is cheap to clone, and threads may share it (`Send` and `Sync`). When the last clone is
+/// dropped, a server that it booted is quit, which may block for the deadlines of
+/// [`Timeouts`](crate::Timeouts); from a server that it connected to it logs out.
 #[derive(Clone, Debug)]
 pub struct Server {
     pub(crate) session: Arc<Session>,

@@ -1,4 +1,4 @@
-//! The node tree as the server tells it: data and text.
+//! The server's node tree as data and as text.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::queries::parse_key;
 use crate::values::{ControlKey, ControlValue, MapSymbol};
 use crate::wire::Arguments;
 
-/// How deep groups may nest in an answer before it is refused.
-pub(crate) const MAXIMUM_DEPTH: usize = 512;
+/// How deep groups may nest in a tree of the server.
+pub(crate) const MAX_GROUP_DEPTH: usize = 512;
 
 /// A synth in a tree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueryTreeSynth {
-    /// Its id.
+    /// The synth's id.
     pub id: i32,
-    /// The name of its SynthDef, if known.
+    /// The name of the SynthDef, if known.
     pub synthdef: String,
-    /// Its controls, if they were asked for: numbers, or the bus that a control is mapped to.
+    /// The controls, if requested: numbers, or the bus that a control is mapped to.
     pub controls: Vec<(ControlKey, ControlValue)>,
 }
 
-/// A group in a tree, with all that is in it.
+/// A group in a tree, with all nodes below it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryTreeGroup {
-    /// Its id.
+    /// The group's id.
     pub id: i32,
-    /// Its nodes in order.
+    /// The nodes of the group, in the order in which the server computes them.
     pub children: Vec<QueryTreeNode>,
 }
 
@@ -51,78 +51,87 @@ impl QueryTreeNode {
     }
 }
 
+fn protocol_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, message)
+}
+
+fn invalid_line(line: &str) -> Error {
+    protocol_error(format!("invalid line in a tree dump: {line:?}"))
+}
+
+/// The controls of a synth in a reply, from argument `*argument` on, which is moved behind them.
+fn parse_synth_controls(
+    message: &OscMessage,
+    argument: &mut usize,
+) -> Result<Vec<(ControlKey, ControlValue)>> {
+    let count = message.int(*argument)?;
+    *argument += 1;
+    let mut controls = Vec::new();
+    for _ in 0..count.max(0) {
+        let key = parse_key(message, *argument)?;
+        let value = match message.arguments.get(*argument + 1) {
+            Some(OscValue::String(text)) => ControlValue::Map(
+                text.parse::<MapSymbol>().map_err(|error| protocol_error(error.to_string()))?,
+            ),
+            _ => ControlValue::Float(message.float(*argument + 1)?),
+        };
+        controls.push((key, value));
+        *argument += 2;
+    }
+    Ok(controls)
+}
+
 impl QueryTreeGroup {
-    /// Parses `/g_queryTree.reply`. Bounded: a count is never trusted before its nodes came.
+    /// Parses `/g_queryTree.reply`. Memory is bounded by the size of the message: a group's count
+    /// of nodes reserves nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] if the message is not such a reply.
+    /// [`ErrorKind::Protocol`] if the message is not a valid reply.
     pub fn parse(message: &OscMessage) -> Result<Self> {
-        let with_controls = message.int(0)? != 0;
+        let has_controls = message.int(0)? != 0;
+        // The open groups, each with the number of nodes that are still to come.
         let mut stack: Vec<(QueryTreeGroup, usize)> = Vec::new();
-        let mut at = 1;
-        let mut first = true;
+        let mut argument = 1;
         loop {
-            while stack.last().is_some_and(|(_, left)| *left == 0) {
+            while stack.last().is_some_and(|(_, missing)| *missing == 0) {
                 let Some((group, _)) = stack.pop() else { break };
                 match stack.last_mut() {
                     Some((parent, _)) => parent.children.push(QueryTreeNode::Group(group)),
                     None => return Ok(group),
                 }
             }
-            let id = message.int(at)?;
-            let count = message.int(at + 1)?;
-            at += 2;
-            if let Some((_, left)) = stack.last_mut() {
-                *left -= 1;
+            let id = message.int(argument)?;
+            // The number of nodes in a group; -1 for a synth.
+            let count = message.int(argument + 1)?;
+            argument += 2;
+            if let Some((_, missing)) = stack.last_mut() {
+                *missing -= 1;
             }
             if count >= 0 {
-                if stack.len() >= MAXIMUM_DEPTH {
-                    return Err(Error::new(
-                        ErrorKind::Protocol,
-                        format!("groups are nested deeper than {MAXIMUM_DEPTH} levels"),
-                    ));
+                if stack.len() >= MAX_GROUP_DEPTH {
+                    return Err(protocol_error(format!(
+                        "groups are nested deeper than {MAX_GROUP_DEPTH} levels"
+                    )));
                 }
                 stack.push((QueryTreeGroup { id, children: Vec::new() }, count as usize));
-            } else {
-                if first {
-                    return Err(Error::new(
-                        ErrorKind::Protocol,
-                        "the tree of a synth was answered; only groups have one",
-                    ));
-                }
-                let synthdef = message.text(at)?.to_owned();
-                at += 1;
-                let mut controls = Vec::new();
-                if with_controls {
-                    let count = message.int(at)?;
-                    at += 1;
-                    for _ in 0..count.max(0) {
-                        let key = parse_key(message, at)?;
-                        let value = match message.arguments.get(at + 1) {
-                            Some(OscValue::String(text)) => {
-                                ControlValue::Map(text.parse::<MapSymbol>().map_err(|error| {
-                                    Error::new(ErrorKind::Protocol, error.to_string())
-                                })?)
-                            }
-                            _ => ControlValue::Float(message.float(at + 1)?),
-                        };
-                        controls.push((key, value));
-                        at += 2;
-                    }
-                }
-                if let Some((group, _)) = stack.last_mut() {
-                    group.children.push(QueryTreeNode::Synth(QueryTreeSynth {
-                        id,
-                        synthdef,
-                        controls,
-                    }));
-                }
+                continue;
             }
-            first = false;
+            let synthdef = message.text(argument)?.to_owned();
+            argument += 1;
+            let controls = if has_controls {
+                parse_synth_controls(message, &mut argument)?
+            } else {
+                Vec::new()
+            };
+            let Some((group, _)) = stack.last_mut() else {
+                return Err(protocol_error("the reply is the tree of a synth, not of a group"));
+            };
+            group.children.push(QueryTreeNode::Synth(QueryTreeSynth { id, synthdef, controls }));
         }
     }
 
-    /// Every node below this group, in the order of the server's work, with its parent's id.
+    /// All nodes below this group, each with its parent's id, in the order in which the server
+    /// computes them.
     pub fn walk(&self) -> Vec<(i32, &QueryTreeNode)> {
         let mut result = Vec::new();
         let mut stack: Vec<(i32, &QueryTreeNode)> =
@@ -138,7 +147,7 @@ impl QueryTreeGroup {
 
     /// Calls `visit` for every synth below this group.
     pub(crate) fn synths_mut(&mut self, visit: &mut impl FnMut(&mut QueryTreeSynth)) {
-        // As deep as groups nest, which parsing bounds.
+        // The recursion is as deep as groups nest, which parsing bounds.
         for child in &mut self.children {
             match child {
                 QueryTreeNode::Group(group) => group.synths_mut(visit),
@@ -147,85 +156,120 @@ impl QueryTreeGroup {
         }
     }
 
-    /// Parses what `/g_dumpTree` prints, from the line `NODE TREE Group 0` on.
+    /// Parses the lines that `/g_dumpTree` prints, from `NODE TREE Group 0` on.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] if the lines are no such text.
+    /// [`ErrorKind::Protocol`] if a line is not valid.
     pub fn parse_dump(lines: &[String]) -> Result<Self> {
-        let bad = |line: &str| {
-            Error::new(ErrorKind::Protocol, format!("{line:?} is no line of a tree dump"))
-        };
         let mut lines = lines.iter().map(|line| line.trim_end());
         let first = lines.next().unwrap_or_default();
         let id = first
             .strip_prefix("NODE TREE Group ")
             .and_then(|id| id.trim().parse().ok())
-            .ok_or_else(|| bad(first))?;
-        // Groups that are open, each with the indentation of its line.
-        let mut stack: Vec<(QueryTreeGroup, usize)> =
-            vec![(QueryTreeGroup { id, children: Vec::new() }, 0)];
-        fn close(stack: &mut Vec<(QueryTreeGroup, usize)>) {
-            if let Some((group, _)) = stack.pop()
-                && let Some((parent, _)) = stack.last_mut()
-            {
-                parent.children.push(QueryTreeNode::Group(group));
-            }
-        }
+            .ok_or_else(|| invalid_line(first))?;
+        let mut groups = OpenGroups::new(id);
         for line in lines {
             let text = line.trim_start();
             if text.is_empty() {
                 continue;
             }
             let indentation = line.len() - text.len();
+            // A node is `ID NAME`; a line of controls is `KEY: VALUE KEY: VALUE …`.
             if let Some((id, name)) = text.split_once(' ')
                 && let Ok(id) = id.parse::<i32>()
                 && !name.starts_with(':')
                 && !text.contains(": ")
             {
-                while stack.len() > 1 && stack.last().is_some_and(|(_, at)| *at >= indentation) {
-                    close(&mut stack);
-                }
-                let Some((parent, _)) = stack.last_mut() else { return Err(bad(line)) };
-                if name == "group" || name == "parallel group" {
-                    // supernova prints the root a second time.
-                    if stack.len() == 1 && stack[0].0.id == id && stack[0].0.children.is_empty() {
-                        continue;
-                    }
-                    if stack.len() >= MAXIMUM_DEPTH {
-                        return Err(bad(line));
-                    }
-                    stack.push((QueryTreeGroup { id, children: Vec::new() }, indentation));
-                } else {
-                    parent.children.push(QueryTreeNode::Synth(QueryTreeSynth {
-                        id,
-                        synthdef: name.to_owned(),
-                        controls: Vec::new(),
-                    }));
-                }
+                groups.add_node(id, name, indentation).ok_or_else(|| invalid_line(line))?;
             } else {
-                let Some((group, _)) = stack.last_mut() else { return Err(bad(line)) };
-                let Some(QueryTreeNode::Synth(synth)) = group.children.last_mut() else {
-                    return Err(bad(line));
-                };
-                let mut words = text.split_whitespace();
-                while let (Some(key), Some(value)) = (words.next(), words.next()) {
-                    let key = key.strip_suffix(':').ok_or_else(|| bad(line))?;
-                    let key = match key.parse() {
-                        Ok(index) => ControlKey::Index(index),
-                        Err(_) => key.into(),
-                    };
-                    let value = match value.parse::<f32>() {
-                        Ok(value) => ControlValue::Float(value),
-                        Err(_) => ControlValue::Map(value.parse().map_err(|_| bad(line))?),
-                    };
-                    synth.controls.push((key, value));
-                }
+                let synth = groups.last_synth().ok_or_else(|| invalid_line(line))?;
+                parse_dumped_controls(text, synth).ok_or_else(|| invalid_line(line))?;
             }
         }
-        while stack.len() > 1 {
-            close(&mut stack);
+        Ok(groups.finish())
+    }
+}
+
+/// Parses the controls of a synth in a tree dump; `None` if they are not valid.
+fn parse_dumped_controls(text: &str, synth: &mut QueryTreeSynth) -> Option<()> {
+    let mut words = text.split_whitespace();
+    while let (Some(key), Some(value)) = (words.next(), words.next()) {
+        let key = key.strip_suffix(':')?;
+        let key = match key.parse() {
+            Ok(index) => ControlKey::Index(index),
+            Err(_) => key.into(),
+        };
+        let value = match value.parse::<f32>() {
+            Ok(value) => ControlValue::Float(value),
+            Err(_) => ControlValue::Map(value.parse().ok()?),
+        };
+        synth.controls.push((key, value));
+    }
+    Some(())
+}
+
+/// The groups of a tree dump whose nodes may still follow.
+struct OpenGroups {
+    root: QueryTreeGroup,
+    /// The groups below the root, from the outermost to the innermost, each with the indentation of
+    /// its line.
+    inner: Vec<(QueryTreeGroup, usize)>,
+}
+
+impl OpenGroups {
+    fn new(id: i32) -> Self {
+        Self { root: QueryTreeGroup { id, children: Vec::new() }, inner: Vec::new() }
+    }
+
+    /// The group that new nodes go to.
+    fn innermost(&mut self) -> &mut QueryTreeGroup {
+        match self.inner.last_mut() {
+            Some((group, _)) => group,
+            None => &mut self.root,
         }
-        stack.pop().map(|(group, _)| group).ok_or_else(|| bad(first))
+    }
+
+    fn close_innermost(&mut self) {
+        if let Some((group, _)) = self.inner.pop() {
+            self.innermost().children.push(QueryTreeNode::Group(group));
+        }
+    }
+
+    /// Adds the node of one line; `None` if groups nest too deep.
+    fn add_node(&mut self, id: i32, name: &str, indentation: usize) -> Option<()> {
+        while self.inner.last().is_some_and(|(_, other)| *other >= indentation) {
+            self.close_innermost();
+        }
+        if name != "group" && name != "parallel group" {
+            let (synthdef, controls) = (name.to_owned(), Vec::new());
+            let synth = QueryTreeSynth { id, synthdef, controls };
+            self.innermost().children.push(QueryTreeNode::Synth(synth));
+            return Some(());
+        }
+        // supernova prints the root a second time.
+        if self.inner.is_empty() && self.root.id == id && self.root.children.is_empty() {
+            return Some(());
+        }
+        if self.inner.len() + 1 >= MAX_GROUP_DEPTH {
+            return None;
+        }
+        self.inner.push((QueryTreeGroup { id, children: Vec::new() }, indentation));
+        Some(())
+    }
+
+    /// The synth that was added last, if it is the last node of its group.
+    fn last_synth(&mut self) -> Option<&mut QueryTreeSynth> {
+        match self.innermost().children.last_mut() {
+            Some(QueryTreeNode::Synth(synth)) => Some(synth),
+            _ => None,
+        }
+    }
+
+    fn finish(mut self) -> QueryTreeGroup {
+        while !self.inner.is_empty() {
+            self.close_innermost();
+        }
+        self.root
     }
 }
 
@@ -301,7 +345,7 @@ mod tests {
         out: 0.0, amplitude: 0.1\n    2 group\n        1001 tone\n            frequency: c3\n";
 
     #[test]
-    fn a_tree_reads_as_data_and_as_text() {
+    fn a_reply_parses_as_data_and_prints_as_text() {
         let tree = QueryTreeGroup::parse(&reply()).unwrap();
         assert_eq!(tree.to_string(), TEXT);
         let mut mirror = crate::mirror::Mirror::default();
@@ -311,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_reads_as_the_same_tree() {
+    fn a_dump_parses_as_the_same_tree() {
         let lines: Vec<String> = [
             "NODE TREE Group 0",
             "   1 group",
@@ -327,14 +371,15 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_or_lying_reply_is_an_error() {
-        let whole = reply();
-        for length in 0..whole.arguments.len() {
-            let cut = OscMessage::new(whole.address.clone(), whole.arguments[..length].to_vec());
-            assert!(QueryTreeGroup::parse(&cut).is_err(), "{length} arguments were enough");
+    fn a_truncated_or_inconsistent_reply_is_an_error() {
+        let complete = reply();
+        for length in 0..complete.arguments.len() {
+            let truncated =
+                OscMessage::new(complete.address.clone(), complete.arguments[..length].to_vec());
+            assert!(QueryTreeGroup::parse(&truncated).is_err(), "{length} arguments");
         }
-        let lying =
+        let inconsistent =
             OscMessage::new("/g_queryTree.reply", vec![0.into(), 0.into(), i32::MAX.into()]);
-        assert!(QueryTreeGroup::parse(&lying).is_err());
+        assert!(QueryTreeGroup::parse(&inconsistent).is_err());
     }
 }

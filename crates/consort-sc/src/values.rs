@@ -1,5 +1,4 @@
-//! The small values that requests are made of: where a node goes, what a control is called and
-//! what it is set to.
+//! The values in requests: add actions, rates, controls and what they are set to.
 
 use std::fmt;
 
@@ -8,21 +7,21 @@ use crate::error::{Error, ErrorKind, Result};
 /// Where a new or moved node goes, relative to its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AddAction {
-    /// First in the target group.
+    /// At the head of the target group, so that it runs first.
     #[default]
     ToHead,
-    /// Last in the target group.
+    /// At the tail of the target group, so that it runs last.
     ToTail,
-    /// Just before the target node.
+    /// Directly before the target node.
     Before,
-    /// Just after the target node.
+    /// Directly after the target node.
     After,
-    /// In the place of the target node, which is freed.
+    /// In place of the target node, which is freed.
     Replace,
 }
 
 impl AddAction {
-    /// The number that the server knows it by.
+    /// The add action's number in messages to the server.
     pub fn code(self) -> i32 {
         match self {
             AddAction::ToHead => 0,
@@ -34,12 +33,12 @@ impl AddAction {
     }
 }
 
-/// How often a bus or a UGen has a new value.
+/// How often a bus or a UGen computes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CalculationRate {
-    /// Once a control period.
+    /// Once per control period, a block of usually 64 frames.
     Control,
-    /// Once a frame.
+    /// Once per frame, at the sample rate.
     Audio,
 }
 
@@ -52,12 +51,12 @@ impl fmt::Display for CalculationRate {
     }
 }
 
-/// A control of a synth, by name or by index.
+/// A control of a synth, given by its name or its index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ControlKey {
-    /// By its index in the SynthDef.
+    /// The index of the control's value in the SynthDef, from 0.
     Index(u32),
-    /// By its name.
+    /// The control's name.
     Name(std::borrow::Cow<'static, str>),
 }
 
@@ -94,7 +93,7 @@ impl fmt::Display for ControlKey {
     }
 }
 
-/// A bus as the server writes it where a value could stand: `c0`, `a16`.
+/// A bus in the form in which messages have it in place of a value: `c0`, `a16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MapSymbol {
     /// The rate of the bus.
@@ -132,20 +131,23 @@ impl std::str::FromStr for MapSymbol {
         parse().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{text:?} is no bus; expected `c` or `a` and a number, as in c0 or a16"),
+                format!(
+                    "expected a bus, `c` or `a` and its number as in `c0` or `a16`, not `{}`",
+                    text.escape_debug()
+                ),
             )
         })
     }
 }
 
-/// What a control is set to.
+/// A value for a control.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ControlValue {
     /// A number.
     Float(f32),
-    /// Mapped to a bus.
+    /// A bus that the control follows.
     Map(MapSymbol),
-    /// The values of an array control.
+    /// Values for an array control, from its first element on.
     Array(Vec<ControlValue>),
 }
 
@@ -215,13 +217,13 @@ impl fmt::Display for ControlValue {
     }
 }
 
-/// Controls and what to set them to.
+/// Controls, each with its value.
 pub type Settings = Vec<(ControlKey, ControlValue)>;
 
-/// No settings at all, where the compiler wants a type.
+/// Empty settings of a concrete type, because the compiler cannot infer the type of `[]`.
 pub const NO_SETTINGS: [(&str, f32); 0] = [];
 
-/// Collects what callers give as settings.
+/// Converts a caller's pairs into settings.
 pub(crate) fn collect_settings<K: Into<ControlKey>, V: Into<ControlValue>>(
     settings: impl IntoIterator<Item = (K, V)>,
 ) -> Settings {

@@ -1,18 +1,21 @@
-//! The page docs/supercollider-methods.md names only what exists, and leaves no cell empty.
+//! Checks that the page docs/supercollider-methods.md contains only names that exist, covers all of
+//! Supriya's methods, and has no empty cells.
 
 use std::path::Path;
 
-fn sources(folder: &Path, text: &mut String) {
+/// Appends all Rust files of a folder to `text`.
+fn append_sources(folder: &Path, text: &mut String) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, text);
+            append_sources(&path, text);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             text.push_str(&std::fs::read_to_string(path).unwrap());
         }
     }
 }
 
+/// The words of a cell in backquotes.
 fn code_words(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -22,17 +25,17 @@ fn every_name_on_the_page_exists_and_no_cell_is_empty() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("../../docs/supercollider-methods.md")).unwrap();
     let mut source = String::new();
-    sources(&root.join("src"), &mut source);
+    append_sources(&root.join("src"), &mut source);
     let mut tests = source.clone();
-    sources(&root.join("tests"), &mut tests);
-    let mut rows = 0;
-    let mut named = Vec::new();
+    append_sources(&root.join("tests"), &mut tests);
+    let mut row_count = 0;
+    let mut methods = Vec::new();
     for line in page.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        assert!(cells.iter().all(|cell| !cell.is_empty()), "an empty cell: {line}");
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "empty cell: {line}");
         let Some(test) = code_words(cells[cells.len() - 1]).next() else { continue };
-        rows += 1;
-        named.push(cells[0].trim_matches('`').to_owned());
+        row_count += 1;
+        methods.push(cells[0].trim_matches('`').to_owned());
         let function = test.rsplit("::").next().unwrap();
         assert!(tests.contains(&format!("fn {function}()")), "no test {test}");
         if cells.len() == 4 {
@@ -47,24 +50,24 @@ fn every_name_on_the_page_exists_and_no_cell_is_empty() {
             }
         }
     }
-    assert!(rows > 100, "only {rows} rows");
-    for method in THEIRS {
+    assert!(row_count > 100, "only {row_count} rows");
+    for method in SUPRIYA_METHODS {
         assert!(
-            named.iter().any(|name| name == method || name.starts_with(&format!("{method}("))),
+            methods.iter().any(|name| name == method || name.starts_with(&format!("{method}("))),
             "Supriya's {method} is not on the page"
         );
     }
-    for getter in GETTERS {
+    for getter in SUPRIYA_GETTERS {
         let name = format!("{getter}(sync=False)");
-        assert!(named.contains(&name), "{name} is not on the page");
+        assert!(methods.contains(&name), "{name} is not on the page");
     }
-    let faults = page.split("## What Supriya gets wrong").nth(1).unwrap().lines();
+    let faults = page.split("## Faults of Supriya that Consort avoids").nth(1).unwrap().lines();
     let faults = faults.filter(|line| line.starts_with("| ") && line.contains("::")).count();
     assert!(faults >= 26, "only {faults} faults");
 }
 
 /// Every class, method and property of `supriya.realtime`.
-const THEIRS: &[&str] = &[
+const SUPRIYA_METHODS: &[&str] = &[
     "AsyncServer",
     "BaseServer",
     "Server",
@@ -107,8 +110,8 @@ const THEIRS: &[&str] = &[
     "status",
 ];
 
-/// Those that take `sync`.
-const GETTERS: &[&str] = &[
+/// The methods that take the parameter `sync`.
+const SUPRIYA_GETTERS: &[&str] = &[
     "dump_tree",
     "get_buffer",
     "get_buffer_range",

@@ -1,4 +1,4 @@
-//! The nonrealtime context: the operations of a server, written into a score.
+//! The nonrealtime context: the operations of a server, recorded in a score.
 
 #![allow(clippy::print_stdout)]
 
@@ -22,7 +22,7 @@ fn options() -> Options {
     Options { output_bus_channel_count: 2, input_bus_channel_count: 2, ..Options::default() }
 }
 
-/// What stands in the score: seconds, and each message as text.
+/// The entries of a score: the time in seconds, and each message as text.
 fn listing(score: &Score) -> Vec<(f64, Vec<String>)> {
     score
         .entries()
@@ -39,14 +39,14 @@ fn listing(score: &Score) -> Vec<(f64, Vec<String>)> {
                         .collect();
                     format!("{} {}", message.address, arguments.join(" "))
                 }
-                other => other.to_string(),
+                bundle => bundle.to_string(),
             });
             (entry.seconds, messages.collect())
         })
         .collect()
 }
 
-/// Plays on anything: a server takes the same code.
+/// Plays on any context; the same code runs on a server.
 fn play(context: &Context, instrument: &SynthDef, start: f64) -> consort_sc::Result<()> {
     let group = context.at_once(start, |moment| {
         moment.add_synthdefs([instrument.file()])?;
@@ -67,8 +67,8 @@ fn play(context: &Context, instrument: &SynthDef, start: f64) -> consort_sc::Res
 
 #[test]
 fn moments_become_entries() {
-    let score = Nonrealtime::new(options()).expect("sound options");
-    play(&score, &system::default(), 0.5).expect("everything is possible");
+    let score = Nonrealtime::new(options()).expect("the options are valid");
+    play(&score, &system::default(), 0.5).expect("all requests are valid");
     let size = system::default().compile().len();
     let expected = vec![
         (
@@ -94,45 +94,48 @@ fn moments_become_entries() {
 }
 
 #[test]
-fn a_score_has_no_present_and_gives_no_answers() {
-    let score = Nonrealtime::new(options()).expect("sound options");
-    let kind = |result: consort_sc::Result<()>| result.expect_err("not in a score").kind();
+fn a_score_rejects_requests_without_a_time_and_requests_with_a_reply() {
+    let score = Nonrealtime::new(options()).expect("the options are valid");
+    let kind = |result: consort_sc::Result<()>| result.expect_err("a score rejects this").kind();
     assert_eq!(kind(score.do_nothing()), ErrorKind::InvalidMoment);
     assert_eq!(kind(score.at(None).map(drop)), ErrorKind::InvalidMoment);
     for seconds in [-1.0, 1e12, f64::NAN] {
         assert_eq!(kind(score.at(seconds).map(drop)), ErrorKind::InvalidMoment);
     }
-    let asked = score.at_once(1.0, |moment| moment.ask(QueryStatus).map(drop));
-    assert_eq!(kind(asked), ErrorKind::InvalidArgument);
+    let result = score.at_once(1.0, |moment| moment.ask(QueryStatus).map(drop));
+    assert_eq!(kind(result), ErrorKind::InvalidArgument);
     assert!(score.at_once(1.0, |moment| moment.ask(QueryVersion).map(drop)).is_err());
-    assert!(score.score().is_empty(), "what is refused leaves nothing");
-    let bad = Options { block_size: 0, ..options() };
-    assert_eq!(Nonrealtime::new(bad).expect_err("no block").kind(), ErrorKind::InvalidOptions);
-    // A dropped moment is none.
-    drop(score.at(1.0).expect("a moment"));
+    assert!(score.score().is_empty(), "rejected requests leave no entries");
+    let invalid = Options { block_size: 0, ..options() };
+    assert_eq!(
+        Nonrealtime::new(invalid).expect_err("the block size is 0").kind(),
+        ErrorKind::InvalidOptions
+    );
+    // A dropped moment leaves no entry.
+    drop(score.at(1.0).expect("the time is valid"));
     assert!(score.score().is_empty());
-    score.at_once(1.0, |moment| moment.do_nothing()).expect("a place in time");
+    score.at_once(1.0, |moment| moment.do_nothing()).expect("the time is valid");
     assert_eq!(score.score().duration(), 1.0);
 }
 
 #[test]
-fn ids_of_buffers_are_given_out_once() {
-    let score = Nonrealtime::new(options()).expect("sound options");
+fn buffer_ids_are_never_reused() {
+    let score = Nonrealtime::new(options()).expect("the options are valid");
     let content = || BufferContent::Empty { channel_count: 1, frame_count: 64 };
     let mut ids = Vec::new();
     for second in 0..4 {
         let buffer = score
             .at_once(f64::from(second), |moment| moment.add_buffer(content()))
-            .expect("a buffer");
+            .expect("an id is free");
         score
             .at_once(f64::from(second) + 0.5, |moment| moment.free_buffer(&buffer))
-            .expect("it is freed");
+            .expect("the buffer is freed");
         ids.push(buffer.id());
     }
     assert_eq!(ids, [0, 1, 2, 3]);
 }
 
-/// Autocorrelation at one lag, as a share of the energy.
+/// The autocorrelation at one lag, normalized to the energy.
 fn similarity(samples: &[f32], lag: usize) -> f64 {
     let (first, second) = (&samples[..samples.len() - lag], &samples[lag..]);
     let sum = |a: &[f32], b: &[f32]| -> f64 {
@@ -149,14 +152,16 @@ fn an_effect_on_a_bus_is_rendered() {
         println!("SKIPPED: {reason}");
         return;
     }
-    let score = Nonrealtime::new(options()).expect("sound options");
-    let (pluck, reverb) =
-        (instruments::pluck().expect("sound"), instruments::reverb().expect("sound"));
+    let score = Nonrealtime::new(options()).expect("the options are valid");
+    let (pluck, reverb) = (
+        instruments::pluck().expect("the SynthDef is valid"),
+        instruments::reverb().expect("the SynthDef is valid"),
+    );
     score
         .at_once(0.0, |moment| {
             moment.add_synthdefs([pluck.file(), reverb.file()])?;
             let bus = moment.add_bus_group(CalculationRate::Audio, 2)?;
-            let id = f32::from(u16::try_from(bus.id()).expect("a small id"));
+            let id = f32::from(u16::try_from(bus.id()).expect("the id fits"));
             let effect =
                 moment.add_synth(&reverb, Placement::default(), [("bus", id), ("mix", 0.2)])?;
             moment.add_synth(
@@ -165,48 +170,48 @@ fn an_effect_on_a_bus_is_rendered() {
                 [("out", id), ("frequency", 240.0)],
             )
         })
-        .expect("everything is possible");
-    let folder = tempfile::tempdir().expect("a temporary folder");
+        .expect("all requests are valid");
+    let folder = tempfile::tempdir().expect("a temporary folder is created");
     let path = folder.path().join("out.wav");
-    let report = score.render(&path, Some(1.0), |_| true).expect("it is rendered");
+    let report = score.render(&path, Some(1.0), |_| true).expect("the score is rendered");
     assert!(report.failures.is_empty(), "{:?}", report.failures);
-    let mut reader = hound::WavReader::open(&path).expect("a WAV file");
+    let mut reader = hound::WavReader::open(&path).expect("the output is a WAV file");
     let samples: Vec<f32> = reader
         .samples::<i32>()
         .step_by(2)
-        .map(|s| s.expect("a sample") as f32 / 8_388_608.0)
+        .map(|sample| sample.expect("the sample can be read") as f32 / 8_388_608.0)
         .collect();
     let part = &samples[9_600..19_200];
     let level = (part.iter().map(|sample| sample * sample).sum::<f32>() / part.len() as f32).sqrt();
-    let same = similarity(part, 200);
-    println!("through the bus: level {level:.4}, similarity after 1/240 s {same:.3}");
-    assert!((0.005..0.3).contains(&level) && same > 0.8, "{level} {same}");
+    let similarity = similarity(part, 200);
+    println!("through the bus: level {level:.4}, similarity after 1/240 s {similarity:.3}");
+    assert!((0.005..0.3).contains(&level) && similarity > 0.8, "{level} {similarity}");
 }
 
-/// The same score from the peer, byte for byte.
+/// Supriya encodes the same score to the same bytes.
 #[test]
-fn scores_are_those_of_supriya() {
+fn scores_are_identical_with_supriyas() {
     let python =
         std::env::var_os("CONSORT_VENV").map(|venv| PathBuf::from(venv).join("bin/python"));
-    let usable = python.filter(|python| {
+    let python_with_supriya = python.filter(|python| {
         let import = Command::new(python).args(["-c", "import supriya"]).output();
         import.is_ok_and(|output| output.status.success())
     });
-    let Some(python) = usable else {
-        let reason = "CONSORT_VENV names no virtual environment with supriya";
+    let Some(python) = python_with_supriya else {
+        let reason = "CONSORT_VENV is not a virtual environment with supriya";
         assert!(std::env::var("CI").as_deref() != Ok("true"), "missing peer: {reason}");
         println!("SKIPPED: {reason}");
         return;
     };
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/supriya_score.py");
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary folder is created");
     let output = folder.path().join("score.osc");
-    let done = Command::new(python).arg(script).arg(&output).output().expect("the peer starts");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let theirs = Score::read(&output).expect("a sound score");
+    let result = Command::new(python).arg(script).arg(&output).output().expect("Python starts");
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    let theirs = Score::read(&output).expect("the score is valid");
 
-    let score = Nonrealtime::new(options()).expect("sound options");
-    let instrument = system::default().renamed("supriya:default").expect("a name");
+    let score = Nonrealtime::new(options()).expect("the options are valid");
+    let instrument = system::default().renamed("supriya:default").expect("the name is valid");
     let play = || -> consort_sc::Result<()> {
         let (group, synth, bus) = score.at_once(0.0, |moment| {
             moment.add_synthdefs([instrument.file()])?;
@@ -231,9 +236,13 @@ fn scores_are_those_of_supriya() {
         })?;
         score.at_once(2.2, |moment| group.within(moment).free(true))
     };
-    play().expect("everything is possible");
-    let ours = Score::decode(&score.score().encode(Some(3.0)).expect("a length")).expect("sound");
+    play().expect("all requests are valid");
+    let ours = Score::decode(&score.score().encode(Some(3.0)).expect("the time is valid"))
+        .expect("the score is valid");
     assert_eq!(listing(&ours), listing(&theirs));
-    assert_eq!(ours.encode(None).expect("bytes"), theirs.encode(None).expect("bytes"));
-    println!("score identical with Supriya's: {} entries", ours.entries().count());
+    assert_eq!(
+        ours.encode(None).expect("the score can be encoded"),
+        theirs.encode(None).expect("the score can be encoded")
+    );
+    println!("the score is identical with Supriya's: {} entries", ours.entries().count());
 }

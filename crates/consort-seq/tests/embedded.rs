@@ -1,4 +1,4 @@
-//! The embedded engine at the level of its connections: clocks, descriptors, determinism.
+//! Tests of the embedded engine's connections: clocks, descriptors, determinism.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,28 +15,29 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 const DUPLEX: u32 = 0x63;
 
+/// A connection with one port.
 struct Client {
     connection: Box<dyn Connection>,
-    at: Address,
+    port: Address,
 }
 
 fn client(engine: &Embedded) -> Client {
     let connection = Engine::Embedded(engine.clone()).open(OpenMode::Duplex).unwrap();
     let mut number = 0;
     connection.ioctl(Request::ClientId(&mut number)).unwrap();
-    let at = Address::new(number as u8, 0);
-    let mut port = PortInfo { address: at, capability: DUPLEX, ..PortInfo::default() };
-    connection.ioctl(Request::CreatePort(&mut port)).unwrap();
-    Client { connection, at }
+    let port = Address::new(number as u8, 0);
+    let mut info = PortInfo { address: port, capability: DUPLEX, ..PortInfo::default() };
+    connection.ioctl(Request::CreatePort(&mut info)).unwrap();
+    Client { connection, port }
 }
 
-fn connect(from: &Client, to: &Client) {
+fn connect(sender: &Client, receiver: &Client) {
     let mut subscription =
-        PortSubscribe { sender: from.at, dest: to.at, ..PortSubscribe::default() };
-    from.connection.ioctl(Request::SubscribePort(&mut subscription)).unwrap();
-    // The other end is told of it.
+        PortSubscribe { sender: sender.port, dest: receiver.port, ..PortSubscribe::default() };
+    sender.connection.ioctl(Request::SubscribePort(&mut subscription)).unwrap();
+    // The receiver gets a notice.
     let mut notice = Vec::new();
-    events(to, &mut notice);
+    read_events(receiver, &mut notice);
     assert_eq!(notice[0].kind, event_type::PORT_SUBSCRIBED);
 }
 
@@ -76,12 +77,13 @@ fn note(queue: u8, tick: u32, channel: u8, duration: u32) -> Event {
     }
 }
 
-fn events(client: &Client, into: &mut Vec<Event>) {
+/// Appends all events that a client can read.
+fn read_events(client: &Client, events: &mut Vec<Event>) {
     let mut buffer = [0; 28 * 500];
     loop {
         match client.connection.read(&mut buffer) {
             Ok(count) => {
-                into.extend(buffer[..count].as_chunks::<28>().0.iter().map(Event::from_bytes))
+                events.extend(buffer[..count].as_chunks::<28>().0.iter().map(Event::from_bytes))
             }
             Err(Errno::WOULD_BLOCK) => return,
             Err(errno) => panic!("{errno}"),
@@ -89,7 +91,8 @@ fn events(client: &Client, into: &mut Vec<Event>) {
     }
 }
 
-/// An hour at 120 BPM: on every beat a note on each of 16 channels; returns all that arrived.
+/// Plays an hour at 120 BPM, with a note on each of 16 channels on every beat; returns all events
+/// received.
 fn hour_of_music() -> Vec<Event> {
     const BEATS: u32 = 120 * 60;
     let engine = Embedded::new(ClockKind::Virtual);
@@ -97,7 +100,7 @@ fn hour_of_music() -> Vec<Event> {
     connect(&player, &listener);
     let queue = queue(&player);
     start(&player, queue);
-    let mut heard = Vec::with_capacity(BEATS as usize * 32);
+    let mut received = Vec::with_capacity(BEATS as usize * 32);
     for beat in 0..BEATS {
         let mut bytes = [0; 28 * 16];
         for channel in 0..16_u8 {
@@ -106,24 +109,24 @@ fn hour_of_music() -> Vec<Event> {
         }
         assert_eq!(player.connection.write(&bytes), Ok(bytes.len()));
         engine.advance(Duration::from_millis(500));
-        events(&listener, &mut heard);
+        read_events(&listener, &mut received);
     }
     engine.run_until_idle();
-    events(&listener, &mut heard);
-    heard
+    read_events(&listener, &mut received);
+    received
 }
 
 #[test]
 fn an_hour_of_music_is_the_same_every_time() {
-    let heard = hour_of_music();
-    assert_eq!(heard.len(), 120 * 60 * 16 * 2);
-    let on = heard.iter().filter(|event| event.kind == event_type::NOTE_ON).count();
+    let received = hour_of_music();
+    assert_eq!(received.len(), 120 * 60 * 16 * 2);
+    let on = received.iter().filter(|event| event.kind == event_type::NOTE_ON).count();
     assert_eq!(on, 120 * 60 * 16);
-    assert_eq!(heard, hour_of_music());
+    assert_eq!(received, hour_of_music());
 }
 
 #[test]
-fn virtual_time_stands_still_by_itself() {
+fn virtual_time_passes_only_when_advanced() {
     let engine = Embedded::new(ClockKind::Virtual);
     let (player, listener) = (client(&engine), client(&engine));
     connect(&player, &listener);
@@ -132,16 +135,16 @@ fn virtual_time_stands_still_by_itself() {
     player.connection.write(&note(queue, 96, 0, 96).to_bytes()).unwrap();
     // A quarter note of 96 ticks at 5,208,333 ns each.
     assert_eq!(engine.next_due(), Some(Duration::from_nanos(499_999_968)));
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     engine.advance(Duration::from_nanos(499_999_967));
-    events(&listener, &mut heard);
-    assert_eq!(heard, []);
+    read_events(&listener, &mut received);
+    assert_eq!(received, []);
     engine.advance(Duration::from_nanos(1));
-    events(&listener, &mut heard);
-    assert_eq!(heard.len(), 1);
+    read_events(&listener, &mut received);
+    assert_eq!(received.len(), 1);
     assert_eq!(engine.advance_to_next(), Some(Duration::from_nanos(499_999_968)));
-    events(&listener, &mut heard);
-    assert_eq!(heard[1].kind, event_type::NOTE_OFF);
+    read_events(&listener, &mut received);
+    assert_eq!(received[1].kind, event_type::NOTE_OFF);
     assert_eq!(engine.advance_to_next(), None);
     assert_eq!(engine.run_until_idle(), Duration::ZERO);
 }
@@ -152,19 +155,19 @@ fn the_real_clock_wakes_the_reader() {
     let (player, listener) = (client(&engine), client(&engine));
     connect(&player, &listener);
     let queue = queue(&player);
-    let began = Instant::now();
+    let started = Instant::now();
     start(&player, queue);
     player.connection.write(&note(queue, 4, 0, 1).to_bytes()).unwrap();
     let descriptor = listener.connection.descriptor();
-    let mut heard = Vec::new();
-    while heard.len() < 2 {
+    let mut received = Vec::new();
+    while received.len() < 2 {
         let mut descriptors = [PollFd::new(&descriptor, PollFlags::IN)];
-        let limit = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
-        assert_eq!(poll(&mut descriptors, Some(&limit)), Ok(1), "nothing came in 10 s");
-        events(&listener, &mut heard);
+        let timeout = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
+        assert_eq!(poll(&mut descriptors, Some(&timeout)), Ok(1), "no event within 10 s");
+        read_events(&listener, &mut received);
     }
-    // Five ticks of 5.2 ms: never early.
-    assert!(began.elapsed() >= Duration::from_micros(5 * 5208));
+    // The note ends after five ticks of 5.2 ms, and never earlier.
+    assert!(started.elapsed() >= Duration::from_micros(5 * 5208));
 }
 
 #[test]
@@ -173,11 +176,11 @@ fn a_full_output_pool_is_not_writable_until_there_is_room() {
     let player = client(&engine);
     let queue = queue(&player);
     start(&player, queue);
-    let writable = || {
+    let is_writable = || {
         let descriptor = player.connection.descriptor();
         let mut descriptors = [PollFd::new(&descriptor, PollFlags::OUT)];
-        let none = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut descriptors, Some(&none)).unwrap() == 1
+        let immediately = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut descriptors, Some(&immediately)).unwrap() == 1
     };
     for tick in 1..=500 {
         let event = Event { flags: event_flag::TIME_STAMP_TICK, ..note(queue, tick, 0, 0) };
@@ -185,11 +188,11 @@ fn a_full_output_pool_is_not_writable_until_there_is_room() {
     }
     let event = note(queue, 501, 0, 0);
     assert_eq!(player.connection.write(&event.to_bytes()), Err(Errno::WOULD_BLOCK));
-    assert!(!writable());
+    assert!(!is_writable());
     engine.advance(Duration::from_millis(5209 * 249 / 1000));
-    assert!(!writable());
+    assert!(!is_writable());
     engine.advance(Duration::from_millis(20));
-    assert!(writable());
+    assert!(is_writable());
 }
 
 #[test]
@@ -215,14 +218,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_program_leaves_the_books_in_order(
+    fn the_invariants_hold_after_any_program(
         program in proptest::collection::vec(any::<u8>(), 0..1500),
     ) {
         exercise::embedded_engine(&program);
     }
 
     #[test]
-    fn the_same_program_has_the_same_answers(
+    fn the_same_program_gets_the_same_answers(
         program in proptest::collection::vec(any::<u8>(), 0..800),
     ) {
         let run = || {
@@ -233,7 +236,7 @@ proptest! {
     }
 }
 
-/// Writes an event that controls a queue: `value` is the first word of its parameter.
+/// Writes an event that controls a queue; `value` is the first word of its parameter.
 fn control(client: &Client, kind: u8, queue: u8, value: u32) {
     let mut data = [0; 12];
     data[0] = queue;
@@ -249,23 +252,23 @@ fn control(client: &Client, kind: u8, queue: u8, value: u32) {
 }
 
 #[test]
-fn a_position_that_has_wrapped_round_still_comes_to_what_waits() {
+fn a_position_that_has_wrapped_round_still_reaches_scheduled_events() {
     let engine = Embedded::new(ClockKind::Virtual);
     let player = client(&engine);
-    let at = player.at;
+    let port = player.port;
     let queue = queue(&player);
     let mut tempo =
         QueueTempo { queue: queue.into(), tempo: 1, ppq: 1000, ..QueueTempo::default() };
     player.connection.ioctl(Request::SetQueueTempo(&mut tempo)).unwrap();
     start(&player, queue);
-    // A tick a nanosecond: the 32 bits of ticks are through after 4.3 s.
+    // One tick per nanosecond: the 32 bits of the tick wrap round after 4.3 s.
     engine.advance(Duration::from_secs(5));
     let echo = |time, flags| Event {
         kind: event_type::ECHO,
         queue,
         time,
         flags,
-        dest: at,
+        dest: port,
         ..Event::default()
     };
     let tick = Timestamp::from_tick(4_000_000_000);
@@ -274,7 +277,7 @@ fn a_position_that_has_wrapped_round_still_comes_to_what_waits() {
     assert_eq!(engine.next_due(), Some(Duration::from_nanos(wait)));
     assert_eq!(engine.run_until_idle(), Duration::from_nanos(wait));
 
-    // So are its seconds.
+    // The seconds of the real time wrap round, too.
     control(&player, event_type::SET_POSITION_TIME, queue, u32::MAX);
     engine.advance(Duration::from_secs(3));
     let time = Timestamp::from_real(RealTime { seconds: 10, nanoseconds: 0 });
@@ -283,11 +286,11 @@ fn a_position_that_has_wrapped_round_still_comes_to_what_waits() {
     assert_eq!(engine.next_due(), Some(Duration::from_secs(8)));
     assert_eq!(engine.run_until_idle(), Duration::from_secs(8));
 
-    // And a stamp behind the last of all times is never due.
+    // A time stamp above the largest time is never due.
     let never = Timestamp::from_real(RealTime { seconds: u32::MAX, nanoseconds: u32::MAX });
     player.connection.write(&echo(never, real).to_bytes()).unwrap();
     assert_eq!(engine.next_due(), None);
-    let mut arrived = Vec::new();
-    events(&player, &mut arrived);
-    assert_eq!(arrived.len(), 2);
+    let mut received = Vec::new();
+    read_events(&player, &mut received);
+    assert_eq!(received.len(), 2);
 }

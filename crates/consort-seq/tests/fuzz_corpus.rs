@@ -1,5 +1,5 @@
 //! Replays the committed corpora of the fuzz targets `midi_coder`, `seq_cells` and (with the
-//! feature `midi-file`) `midi_file`, and throws random input at `seq_cells`.
+//! feature `midi-file`) `midi_file`, and tests `seq_cells` with random input.
 
 use std::path::Path;
 
@@ -33,12 +33,12 @@ fn midi_file() {
 
 proptest! {
     #[test]
-    fn any_cells(data in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn any_cells_are_read(data in prop::collection::vec(any::<u8>(), 0..400)) {
         consort_seq::client::fuzz::seq_cells(&data);
     }
 
     #[test]
-    fn likely_cells(
+    fn typical_cells_are_read(
         cells in prop::collection::vec(
             (any::<u8>(), prop_oneof![Just(0u8), Just(1), Just(4), Just(5)], 0u32..80,
              prop::collection::vec(any::<u8>(), 80)),

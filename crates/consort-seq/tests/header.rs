@@ -1,4 +1,4 @@
-//! The constants and request numbers against the C header of this machine.
+//! Compares the constants and request numbers with the C header of this machine.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn expected() -> Vec<(&'static str, i64)> {
     all
 }
 
-/// Older headers lack the newest names: those are reported, not compared.
+/// Older headers lack the newest names; these are printed, not compared.
 #[test]
 #[allow(clippy::print_stdout)]
 fn constants_equal_the_c_header() {
@@ -82,5 +82,5 @@ fn constants_equal_the_c_header() {
         }
     }
     assert!(header.len() > 150, "only {} names compared", header.len());
-    println!("{} constants equal; not in this header: {newer:?}", header.len());
+    println!("{} constants are equal; this header lacks: {newer:?}", header.len());
 }

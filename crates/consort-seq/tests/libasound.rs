@@ -1,5 +1,5 @@
-//! libasound's own coder and address parser as oracles, through Python's ctypes: the same bytes
-//! must make the same events. Needs libasound2 and python3, not a sound system.
+//! Compares the MIDI coder with that of libasound, which is called through Python's ctypes: the same
+//! bytes must become the same events. Needs libasound2 and python3, but no sound system.
 #![allow(clippy::print_stderr)]
 
 use std::io::Write;
@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Reads lines of hexadecimal bytes; for each prints the events, decoded to bytes again.
+/// A Python program that reads lines of hexadecimal bytes and prints the events of each line,
+/// decoded to bytes again.
 const ORACLE: &str = r"
 import ctypes as C, sys
 lib = C.CDLL('libasound.so.2')
@@ -33,11 +34,12 @@ for line in sys.stdin:
     lib.snd_midi_event_free(coder)
 ";
 
-fn ours(bytes: &[u8]) -> String {
+/// The same conversion with our coder.
+fn convert(bytes: &[u8]) -> String {
     let mut events = Vec::new();
     MidiEncoder::new().encode(bytes, |event| {
         let decoded: String = bytes_from_event(&event)
-            .expect("bytes")
+            .expect("an encoded event has bytes")
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
@@ -47,16 +49,18 @@ fn ours(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_coder_agrees_with_libasounds() {
+fn the_coder_agrees_with_that_of_libasound() {
     let probe = "import ctypes; ctypes.CDLL('libasound.so.2')";
-    let there = Command::new("python3").args(["-c", probe]).stderr(Stdio::null()).status();
-    if !there.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: the_coder_agrees_with_libasounds: libasound2 or python3 is missing");
-        assert!(std::env::var_os("CI").is_none(), "libasound2 must be there in CI");
+    let status = Command::new("python3").args(["-c", probe]).stderr(Stdio::null()).status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!(
+            "SKIPPED: the_coder_agrees_with_that_of_libasound: libasound2 or python3 is missing"
+        );
+        assert!(std::env::var_os("CI").is_none(), "CI needs libasound2");
         return;
     }
-    // Bytes as they come, but for a data byte after a completed system common message: libasound
-    // takes it for running status there, MIDI does not.
+    // Any bytes except 0xf1 to 0xf3: after a completed system common message libasound treats a
+    // data byte as running status, which MIDI does not allow.
     let byte = prop_oneof![
         8 => 0u8..0x80,
         4 => 0x80u8..0xf0,
@@ -76,19 +80,19 @@ fn the_coder_agrees_with_libasounds() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("python3");
+        .expect("python3 starts");
     let mut text = String::new();
     for input in &inputs {
         text.extend(input.iter().map(|byte| format!("{byte:02x}")));
         text.push('\n');
     }
-    let mut stdin = oracle.stdin.take().expect("a pipe");
+    let mut stdin = oracle.stdin.take().expect("stdin is a pipe");
     let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
-    let output = oracle.wait_with_output().expect("python3");
-    writer.join().expect("the writer").expect("python3 reads");
-    let answers = String::from_utf8(output.stdout).expect("text");
+    let output = oracle.wait_with_output().expect("python3 exits");
+    writer.join().expect("the writer does not panic").expect("python3 reads all input");
+    let answers = String::from_utf8(output.stdout).expect("the output is UTF-8");
     assert_eq!(answers.lines().count(), inputs.len());
     for (input, answer) in inputs.iter().zip(answers.lines()) {
-        assert_eq!(ours(input), answer, "{input:02x?}");
+        assert_eq!(convert(input), answer, "{input:02x?}");
     }
 }

@@ -63,10 +63,13 @@ fn damaged_files_are_refused_and_played_in_part() {
         run(folder.path(), &[&["play", name, "--engine", "embedded", "--fast"], more].concat())
     };
     for (name, expected) in [
-        ("cut.mid", "cut.mid: at byte 32 (track 1): the file ends inside an event; 10 of the"),
+        (
+            "cut.mid",
+            "cut.mid: at byte 32 (track 1): the file ends inside an event; found 10 of the",
+        ),
         ("cut.mid", "(--partial plays what is sound: 2 events, 0:00)"),
-        ("two.mid", "two.mid: at byte 8: the file is of format 2: independent patterns"),
-        ("text.mid", "text.mid: at byte 0: this is no Standard MIDI File: it begins with \"no m\""),
+        ("two.mid", "two.mid: at byte 8: the file has format 2 (independent patterns"),
+        ("text.mid", "text.mid: at byte 0: not a Standard MIDI File: it begins with \"no m\""),
         ("none.mid", "cannot read none.mid: No such file"),
     ] {
         let output = play(name, &[]);

@@ -95,9 +95,9 @@ fn scores_are_rendered() {
     let (result, out) = run(&["render", text(&file), text(&wav), "--duration", "0.1", "--quiet"]);
     result.expect("it is rendered");
     assert_eq!(out, "");
-    // A score that ends where it begins has no length of its own.
-    let error = run(&["render", text(&file), text(&wav)]).0.expect_err("there is no length");
-    assert!(error.to_string().contains("no length"), "{error}");
+    // A score whose only entry is at the start has no duration.
+    let error = run(&["render", text(&file), text(&wav)]).0.expect_err("the score has no duration");
+    assert!(error.to_string().contains("no duration"), "{error}");
     score.send(0.0, note("nobody", 1001)).expect("a note");
     score.write(&file, Some(0.1)).expect("the score");
     let error = run(&["render", text(&file), text(&wav), "-q"]).0.expect_err("a complaint");

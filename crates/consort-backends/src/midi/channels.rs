@@ -1,4 +1,4 @@
-//! What the channels of an instance are called, and how they are found when something arrives.
+//! The channels of an instance: their names, and how they are found when an event arrives.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -7,15 +7,16 @@ use consort_router::{ChannelError, Usage};
 
 use super::sysex::Pattern;
 
-/// No channel.
-const NONE: u32 = u32::MAX;
+/// The entry of a slot without a channel.
+const NO_CHANNEL: u32 = u32::MAX;
 
-/// Slots of one MIDI channel: controllers, notes, pressures, and six that stand alone.
-const SLOTS: usize = 3 * 128 + ALONE.len();
+/// The slots of one MIDI channel: controllers, notes, pressures, and the six controls that exist
+/// once per MIDI channel.
+const SLOTS_PER_CHANNEL: usize = 3 * 128 + PER_CHANNEL.len();
 
-/// A kind of control that a MIDI channel has once.
+/// A control that exists once per MIDI channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Alone {
+pub(super) enum PerChannel {
     Pitch,
     Aftertouch,
     Program,
@@ -24,16 +25,17 @@ pub(super) enum Alone {
     Panic,
 }
 
-const ALONE: [(Alone, &str); 6] = [
-    (Alone::Pitch, "pitch"),
-    (Alone::Aftertouch, "aftertouch"),
-    (Alone::Program, "program"),
-    (Alone::NoteNumber, "notenumber"),
-    (Alone::Velocity, "velocity"),
-    (Alone::Panic, "panic"),
+/// The controls that exist once per MIDI channel, in the order of the enum, with their names.
+const PER_CHANNEL: [(PerChannel, &str); 6] = [
+    (PerChannel::Pitch, "pitch"),
+    (PerChannel::Aftertouch, "aftertouch"),
+    (PerChannel::Program, "program"),
+    (PerChannel::NoteNumber, "notenumber"),
+    (PerChannel::Velocity, "velocity"),
+    (PerChannel::Panic, "panic"),
 ];
 
-/// A kind of control that belongs to no MIDI channel.
+/// A control that belongs to the whole port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum System {
     Start,
@@ -52,6 +54,7 @@ pub(super) enum System {
     Panic,
 }
 
+/// The controls that belong to the whole port, in the order of the enum, with their names.
 const SYSTEM: [(System, &str); 14] = [
     (System::Start, "start"),
     (System::Stop, "stop"),
@@ -69,13 +72,13 @@ const SYSTEM: [(System, &str); 14] = [
     (System::Panic, "panic"),
 ];
 
-/// What a channel of the router stands for.
+/// What a channel sends or receives. The first number is the MIDI channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Control {
     Controller(u8, u8),
     Note(u8, u8),
     Pressure(u8, u8),
-    Alone(u8, Alone),
+    PerChannel(u8, PerChannel),
     Registered(u8, u16),
     NonRegistered(u8, u16),
     System(System),
@@ -86,21 +89,23 @@ pub(super) enum Control {
 pub(super) struct Channels {
     controls: Vec<Control>,
     numbers: HashMap<Control, u32>,
-    /// The number of each slot of each MIDI channel.
+    /// The channel of each slot of each MIDI channel.
     slots: Vec<u32>,
+    /// The channel of each system control.
     system: [u32; SYSTEM.len()],
     exclusive: Vec<(Rc<Pattern>, u32)>,
 }
 
+/// The slot of a control, if it has one.
 fn slot(control: &Control) -> Option<usize> {
-    let (channel, at) = match control {
+    let (channel, index) = match control {
         Control::Controller(channel, number) => (channel, usize::from(*number)),
         Control::Note(channel, number) => (channel, 128 + usize::from(*number)),
         Control::Pressure(channel, number) => (channel, 256 + usize::from(*number)),
-        Control::Alone(channel, kind) => (channel, 384 + *kind as usize),
+        Control::PerChannel(channel, kind) => (channel, 384 + *kind as usize),
         _ => return None,
     };
-    Some(usize::from(*channel) * SLOTS + at)
+    Some(usize::from(*channel) * SLOTS_PER_CHANNEL + index)
 }
 
 impl Channels {
@@ -108,13 +113,13 @@ impl Channels {
         Channels {
             controls: Vec::new(),
             numbers: HashMap::new(),
-            slots: vec![NONE; 16 * SLOTS],
-            system: [NONE; SYSTEM.len()],
+            slots: vec![NO_CHANNEL; 16 * SLOTS_PER_CHANNEL],
+            system: [NO_CHANNEL; SYSTEM.len()],
             exclusive: Vec::new(),
         }
     }
 
-    /// Finds or makes a channel.
+    /// Returns the number of a channel, which is added if it is not there yet.
     pub(super) fn channel(
         &mut self,
         specification: &str,
@@ -138,33 +143,33 @@ impl Channels {
         Ok(number)
     }
 
-    /// What a channel stands for.
+    /// What a channel sends or receives.
     pub(super) fn control(&self, number: u32) -> &Control {
         &self.controls[number as usize]
     }
 
-    /// The number of what has arrived, if the show uses it.
+    /// The number of the channel of a control, if a mapping uses it.
     pub(super) fn number(&self, control: &Control) -> Option<u32> {
         let number = match (slot(control), control) {
             (Some(slot), _) => self.slots[slot],
             (None, Control::System(kind)) => self.system[*kind as usize],
             _ => return self.numbers.get(control).copied(),
         };
-        (number != NONE).then_some(number)
+        (number != NO_CHANNEL).then_some(number)
     }
 
-    /// Patterns of system exclusive messages with their numbers.
+    /// The patterns of system exclusive messages with their channels.
     pub(super) fn exclusive(&self) -> &[(Rc<Pattern>, u32)] {
         &self.exclusive
     }
 
-    /// Whether any of these is used.
+    /// Whether a mapping uses any of these controls.
     pub(super) fn uses(&self, kinds: &[System]) -> bool {
-        kinds.iter().any(|kind| self.system[*kind as usize] != NONE)
+        kinds.iter().any(|kind| self.system[*kind as usize] != NO_CHANNEL)
     }
 }
 
-/// How a control is written.
+/// The name of the channel of a control.
 pub(super) fn specification(control: &Control) -> String {
     match control {
         Control::Controller(channel, number) => format!("ch{channel}.cc{number}"),
@@ -172,12 +177,15 @@ pub(super) fn specification(control: &Control) -> String {
         Control::Pressure(channel, number) => format!("ch{channel}.pressure{number}"),
         Control::Registered(channel, number) => format!("ch{channel}.rpn{number}"),
         Control::NonRegistered(channel, number) => format!("ch{channel}.nrpn{number}"),
-        Control::Alone(channel, kind) => format!("ch{channel}.{}", ALONE[*kind as usize].1),
+        Control::PerChannel(channel, kind) => {
+            format!("ch{channel}.{}", PER_CHANNEL[*kind as usize].1)
+        }
         Control::System(kind) => SYSTEM[*kind as usize].1.to_owned(),
         Control::Exclusive(_) => "sysex".to_owned(),
     }
 }
 
+/// Checks whether a channel can be a source or a target.
 fn check_direction(control: &Control, usage: Usage) -> Result<(), ChannelError> {
     let source_only = matches!(
         control,
@@ -190,54 +198,60 @@ fn check_direction(control: &Control, usage: Usage) -> Result<(), ChannelError> 
                 | System::Frames
         )
     );
-    let target_only =
-        matches!(control, Control::System(System::Panic) | Control::Alone(_, Alone::Panic));
+    let target_only = matches!(
+        control,
+        Control::System(System::Panic) | Control::PerChannel(_, PerChannel::Panic)
+    );
     let name = specification(control);
     match usage {
         Usage::Source if target_only => {
-            Err(ChannelError::new(format!("nothing comes from `{name}`"))
-                .with_hint("it is a target: a value above 0 silences the device"))
+            Err(ChannelError::new(format!("`{name}` is a target and cannot be a source"))
+                .with_hint("as a target, a value above 0 silences the device"))
         }
-        Usage::Target if source_only => Err(ChannelError::new(format!("`{name}` cannot be sent"))
-            .with_hint("it is a source; to send a clock, map to `tempo` or `clock`")),
+        Usage::Target if source_only => {
+            Err(ChannelError::new(format!("`{name}` is a source and cannot be a target"))
+                .with_hint("to send a clock, map to `tempo` or `clock`"))
+        }
         _ => Ok(()),
     }
 }
 
+/// The hint for an unknown channel.
 const FORMS: &str = "expected `chN.ccM`, `chN.noteM`, `chN.pressureM`, `chN.pitch`, \
                      `chN.aftertouch`, `chN.program`, `chN.rpnM`, `chN.nrpnM`, `chN.notenumber`, \
                      `chN.velocity`, `chN.panic`, or a channel without a MIDI channel such as \
                      `start`, `tempo`, `timecode` or `sysex.F0 … F7`";
 
-/// Reads a specification.
+/// Reads the name of a channel.
 pub(super) fn parse(text: &str) -> Result<Control, ChannelError> {
     if let Some((kind, _)) = SYSTEM.iter().find(|(_, name)| *name == text) {
         return Ok(Control::System(*kind));
     }
     if let Some(pattern) = text.strip_prefix("sysex.").or_else(|| text.strip_prefix("sysex ")) {
         let parsed = Pattern::parse(pattern);
-        return parsed.map(|it| Control::Exclusive(Rc::new(it))).map_err(|message| {
+        return parsed.map(|pattern| Control::Exclusive(Rc::new(pattern))).map_err(|message| {
             ChannelError::new(message)
                 .with_range(6, text.len())
-                .with_hint("such as `sysex.F0 7D 01 vv F7`; vv: the value, xx: any byte")
+                .with_hint("such as `sysex.F0 7D 01 vv F7`; `vv` is the value, `xx` any byte")
         });
     }
     let after = text.strip_prefix("channel").or_else(|| text.strip_prefix("ch"));
     let Some(rest) = after else { return parse_old(text) };
     let start = text.len() - rest.len();
     let Some((channel, control)) = rest.split_once('.') else {
-        return Err(
-            ChannelError::new("what of the MIDI channel is meant is missing").with_hint(FORMS)
-        );
+        return Err(ChannelError::new(format!(
+            "expected a control of the MIDI channel, such as `{text}.cc7`"
+        ))
+        .with_hint(FORMS));
     };
-    let at = start + channel.len() + 1;
+    let offset = start + channel.len() + 1;
     let channel = number(channel, 15, "MIDI channel", start)? as u8;
-    if let Some((kind, _)) = ALONE.iter().find(|(_, name)| *name == control) {
-        return Ok(Control::Alone(channel, *kind));
+    if let Some((kind, _)) = PER_CHANNEL.iter().find(|(_, name)| *name == control) {
+        return Ok(Control::PerChannel(channel, *kind));
     }
-    let indexed = |name: &str, most| {
+    let indexed = |name: &str, max| {
         let digits = control.strip_prefix(name)?;
-        Some(number(digits, most, name, at + name.len()))
+        Some(number(digits, max, name, offset + name.len()))
     };
     if let Some(index) = indexed("cc", 127) {
         Ok(Control::Controller(channel, index? as u8))
@@ -250,8 +264,8 @@ pub(super) fn parse(text: &str) -> Result<Control, ChannelError> {
     } else if let Some(index) = indexed("nrpn", 16_383) {
         Ok(Control::NonRegistered(channel, index?))
     } else {
-        Err(ChannelError::new(format!("`{control}` is nothing that a MIDI channel has"))
-            .with_range(at, text.len())
+        Err(ChannelError::new(format!("unknown control `{control}` of a MIDI channel"))
+            .with_range(offset, text.len())
             .with_hint(FORMS))
     }
 }
@@ -274,22 +288,23 @@ fn parse_old(text: &str) -> Result<Control, ChannelError> {
     if let Some(both) = read("note") {
         return both.map(|(channel, index)| Control::Note(channel, index));
     }
-    Err(ChannelError::new(format!("`{text}` is no MIDI channel specification")).with_hint(FORMS))
+    Err(ChannelError::new(format!("unknown channel `{text}`")).with_hint(FORMS))
 }
 
-fn number(digits: &str, most: u16, what: &str, at: usize) -> Result<u16, ChannelError> {
+/// Reads a number from 0 to `max`.
+fn number(digits: &str, max: u16, what: &str, offset: usize) -> Result<u16, ChannelError> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse::<u16>() {
-        Ok(number) if is_number && number <= most => Ok(number),
+        Ok(number) if is_number && number <= max => Ok(number),
         _ => {
             let message = if is_number {
-                format!("{what} {digits} is out of range: expected 0 to {most}")
+                format!("{what} {digits} is out of range: expected 0 to {max}")
             } else {
-                format!("`{digits}` is no number of a {what}: expected 0 to {most}")
+                format!("invalid {what} `{digits}`: expected a number from 0 to {max}")
             };
-            let error = ChannelError::new(message).with_range(at, at + digits.len());
+            let error = ChannelError::new(message).with_range(offset, offset + digits.len());
             Err(if what == "MIDI channel" {
-                error.with_hint("MIDI channels count from 0 here: channel 1 of a device is `ch0`")
+                error.with_hint("MIDI channels are counted from 0: channel 1 of a device is `ch0`")
             } else {
                 error
             })
@@ -304,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn specifications_and_controls_are_one_to_one() {
+    fn names_and_controls_are_one_to_one() {
         for text in [
             "ch0.cc7",
             "ch15.note127",
@@ -330,15 +345,15 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_told() {
+    fn errors_state_the_valid_range() {
         for (text, expected) in [
             ("ch16.cc1", "MIDI channel 16 is out of range: expected 0 to 15"),
             ("ch0.cc128", "cc 128 is out of range: expected 0 to 127"),
-            ("ch0.note", "`` is no number of a note: expected 0 to 127"),
+            ("ch0.note", "invalid note ``: expected a number from 0 to 127"),
             ("ch0.rpn16384", "rpn 16384 is out of range: expected 0 to 16383"),
-            ("ch0.wheel", "`wheel` is nothing that a MIDI channel has"),
-            ("ch0", "what of the MIDI channel is meant is missing"),
-            ("fader1", "`fader1` is no MIDI channel specification"),
+            ("ch0.wheel", "unknown control `wheel` of a MIDI channel"),
+            ("ch0", "expected a control of the MIDI channel, such as `ch0.cc7`"),
+            ("fader1", "unknown channel `fader1`"),
         ] {
             assert_eq!(parse(text).expect_err(text).message, expected);
         }

@@ -1,14 +1,14 @@
-//! The sequencer client that all instances share: one descriptor, one port for each instance,
-//! and one that hears of devices coming and going.
+//! The sequencer client that all instances share. It has one descriptor, a port for each instance,
+//! and a port that receives announcements of devices.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use consort_router::{Context, InstanceId};
+use consort_router::{Context, InstanceId, WarnOnce};
 use consort_seq::{
-    Address, Announcement, ClientPool, Engine, ErrorKind, Event, ListPorts, OpenMode, Port,
-    PortCaps, PortInfo, PortOptions, PortType, Result, Routing, SequencerClient, SubscriptionQuery,
+    Address, Announcement, ClientPool, Engine, ErrorKind, Event, OpenMode, Port, PortCaps,
+    PortOptions, PortType, Result, Routing, SequencerClient, SubscriptionQuery,
     SubscriptionQueryType,
 };
 use mio::Interest;
@@ -17,67 +17,73 @@ use mio::unix::SourceFd;
 use super::port::PortState;
 
 /// The largest pool that the kernel grants, in cells.
-const POOL: u32 = 2_000;
+const POOL_CELLS: u32 = 2_000;
 
-/// Output that waits for a receiver at most, in bytes.
-const OUTPUT_BUFFER: usize = 1 << 20;
+/// The size of the buffer for output that receivers have not taken yet, in bytes.
+const OUTPUT_BUFFER_BYTES: usize = 1 << 20;
 
-/// How long a receiver that takes nothing may hold up the others.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a full receiver may block the output to others.
+const BLOCKED_OUTPUT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// When to try again to get rid of output that a receiver did not take.
-pub(super) const OUTPUT_RETRY: Duration = Duration::from_millis(1);
+/// When to write output again that a receiver did not take.
+pub(super) const OUTPUT_RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The number of the port that hears of devices: behind those of the instances, which count from
-/// 0. (Linux 7.2 refuses 253 and above.)
+/// The number of the port that receives announcements. The ports of the instances count from 0;
+/// Linux 7.2 refuses 253 and above.
 const ANNOUNCE_PORT: u8 = 252;
 
-/// Key of the descriptor with the router.
+/// The router's key of the descriptor.
 pub(super) const DESCRIPTOR_KEY: u32 = 0;
 
-/// What the options of the backend say.
+/// The options of the backend.
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) name: String,
-    /// None: what the environment says.
+    /// `None`: the environment variable decides.
     pub(super) engine: Option<Engine>,
+    /// Whether everything that arrives is logged.
     pub(super) detect: bool,
 }
 
+/// An instance with its port.
 struct Member {
     instance: InstanceId,
     port: u8,
     state: Rc<RefCell<PortState>>,
 }
 
-/// What all instances share.
+/// The client, and the instances that use it.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct SharedClient {
     pub(super) settings: Settings,
     open: Option<OpenClient>,
     members: Vec<Member>,
 }
 
+/// The client while it is open.
 struct OpenClient {
     client: Rc<SequencerClient>,
-    /// The instance whose `ready` the router calls.
+    /// The instance whose `ready` the router calls for the descriptor.
     owner: InstanceId,
     _announcements: Port,
+    /// Space for events that are read.
     batch: Vec<Event>,
     output: OutputState,
 }
 
+/// The state of output that receivers do not take.
 #[derive(Default)]
 struct OutputState {
-    /// Since when a receiver has taken nothing.
-    blocked: Option<Instant>,
-    /// Whether what is not taken at once is dropped: a receiver has been stuck for too long.
-    impatient: bool,
-    complained: bool,
+    /// Since when a receiver has been full.
+    blocked_since: Option<Instant>,
+    /// Whether events for a full receiver are dropped at once, because one was full for too long.
+    drops_at_once: bool,
+    /// Whether a failure has been reported.
+    failure: WarnOnce,
 }
 
-impl Shared {
-    /// The client, opened if it is not open yet.
+impl SharedClient {
+    /// The client, which is opened if it is not open yet.
     pub(super) fn client(&mut self, context: &mut Context<'_>) -> Result<Rc<SequencerClient>> {
         if let Some(open) = &self.open {
             return Ok(Rc::clone(&open.client));
@@ -88,8 +94,12 @@ impl Shared {
         }
         let client = builder.streams(OpenMode::Duplex).open()?;
         let pool = client.get_client_pool()?;
-        client.set_client_pool(&ClientPool { input_pool: POOL, output_pool: POOL, ..pool })?;
-        client.set_output_buffer_size(OUTPUT_BUFFER)?;
+        client.set_client_pool(&ClientPool {
+            input_pool: POOL_CELLS,
+            output_pool: POOL_CELLS,
+            ..pool
+        })?;
+        client.set_output_buffer_size(OUTPUT_BUFFER_BYTES)?;
         let announcements = client.create_port(
             PortOptions::new("announcements")
                 .caps(PortCaps::WRITE | PortCaps::NO_EXPORT)
@@ -101,7 +111,7 @@ impl Shared {
         let registered =
             context.register(&mut SourceFd(&descriptor), DESCRIPTOR_KEY, Interest::READABLE);
         if let Err(error) = registered {
-            tracing::error!("the sequencer's descriptor cannot be watched: {error}");
+            tracing::error!("cannot watch the sequencer's descriptor: {error}");
             context.count_errors(1);
         }
         tracing::debug!(
@@ -130,14 +140,7 @@ impl Shared {
         self.members.push(Member { instance, port, state });
     }
 
-    /// Every port but the show's own.
-    pub(super) fn list_ports(client: &SequencerClient) -> Result<Vec<PortInfo>> {
-        let mut ports = client.list_ports(&ListPorts::everything())?;
-        ports.retain(|port| port.client_id != client.client_id());
-        Ok(ports)
-    }
-
-    /// Reads what has arrived and hands it to the instances.
+    /// Reads the events that have arrived and passes them to the instances.
     pub(super) fn read(&mut self, context: &mut Context<'_>) {
         let limit = context.budget();
         let Some(open) = &mut self.open else { return };
@@ -147,11 +150,12 @@ impl Shared {
         for event in &batch {
             if event.dest().port == ANNOUNCE_PORT {
                 if let Some(announcement) = Announcement::from_event(event) {
-                    self.announce(&client, announcement, context);
+                    self.handle_announcement(&client, announcement, context);
                 }
                 continue;
             }
-            let Some(member) = self.members.iter().find(|it| it.port == event.dest().port) else {
+            let Some(member) = self.members.iter().find(|member| member.port == event.dest().port)
+            else {
                 continue;
             };
             member.state.borrow_mut().receive(event, &mut context.for_instance(member.instance));
@@ -162,35 +166,36 @@ impl Shared {
             open.batch = batch;
         }
         match result {
-            // Where a loss is still to be told, no readiness will tell of it.
+            // The descriptor does not become readable for an overrun that is still to be reported.
             Ok(_) if count < limit && !client.has_overrun() => {}
             Ok(_) => context.call_again(DESCRIPTOR_KEY),
             Err(error) if error.kind() == ErrorKind::Overrun => {
-                self.overrun(&client, context);
+                self.handle_overrun(&client, context);
                 context.call_again(DESCRIPTOR_KEY);
             }
             Err(error) => self.fail(&error.to_string(), context),
         }
     }
 
-    /// Input was lost: notes whose ends may be among it are released, and devices that may have
-    /// come or gone meanwhile are looked up again.
-    fn overrun(&mut self, client: &SequencerClient, context: &mut Context<'_>) {
+    /// Handles lost input: releases held notes, because their ends may be lost, and looks up the
+    /// devices again, because announcements may be lost.
+    fn handle_overrun(&mut self, client: &SequencerClient, context: &mut Context<'_>) {
         tracing::warn!(
-            "MIDI input was lost: it came faster than the show could take it; \
-             notes and pedals that were held are released"
+            "MIDI input was lost because it arrived faster than the show could process it; \
+             held notes and pedals are released"
         );
         context.count_errors(1);
         for member in &self.members {
-            let mut of = context.for_instance(member.instance);
-            of.count_dropped(1);
+            let mut member_context = context.for_instance(member.instance);
+            member_context.count_dropped(1);
             let mut state = member.state.borrow_mut();
-            state.forget_input(&mut of);
-            state.resolve(client, true, &mut of);
+            state.on_input_lost(&mut member_context);
+            state.resolve(client, true, &mut member_context);
         }
     }
 
-    fn announce(
+    /// Passes an announcement of the sequencer to all instances.
+    fn handle_announcement(
         &mut self,
         client: &SequencerClient,
         announcement: Announcement,
@@ -198,55 +203,56 @@ impl Shared {
     ) {
         let own = client.client_id();
         for member in &self.members {
-            let mut of = context.for_instance(member.instance);
+            let mut member_context = context.for_instance(member.instance);
             let mut state = member.state.borrow_mut();
             match announcement {
                 Announcement::PortExited(address) if address.client != own => {
-                    state.vanished(&|it| it == address, &mut of);
-                    state.resolve(client, false, &mut of);
+                    state.on_ports_exited(&|port| port == address, &mut member_context);
+                    state.resolve(client, false, &mut member_context);
                 }
-                Announcement::ClientExited(gone) if gone != own => {
-                    state.vanished(&|it| it.client == gone, &mut of);
-                    state.resolve(client, false, &mut of);
+                Announcement::ClientExited(exited) if exited != own => {
+                    state.on_ports_exited(&|port| port.client == exited, &mut member_context);
+                    state.resolve(client, false, &mut member_context);
                 }
                 Announcement::PortStarted(address) if address.client != own => {
-                    state.resolve(client, false, &mut of);
+                    state.resolve(client, false, &mut member_context);
                 }
                 Announcement::ClientChanged(changed) if changed != own => {
-                    state.resolve(client, false, &mut of);
+                    state.resolve(client, false, &mut member_context);
                 }
                 Announcement::PortChanged(address) if address.client != own => {
-                    state.resolve(client, false, &mut of);
+                    state.resolve(client, false, &mut member_context);
                 }
                 Announcement::Disconnected(connection) => {
-                    state.disconnected(connection.sender, connection.dest, &mut of);
+                    state.on_disconnected(connection.sender, connection.dest, &mut member_context);
                 }
                 _ => {}
             }
         }
     }
 
-    /// The client is of no use any more: everything is opened anew.
+    /// Closes a client that does not work any more; the instances open a new one.
     fn fail(&mut self, reason: &str, context: &mut Context<'_>) {
         context.count_errors(1);
         if let Some(open) = self.open.take()
             && let Ok(descriptor) = open.client.descriptor()
         {
-            // It may have gone already, which is why we are here.
+            // The descriptor may be invalid already.
             let _ = context.deregister(&mut SourceFd(&descriptor));
         }
         for member in self.members.drain(..) {
-            member.state.borrow_mut().lost(reason, &mut context.for_instance(member.instance));
+            let mut member_context = context.for_instance(member.instance);
+            member.state.borrow_mut().on_client_lost(reason, &mut member_context);
         }
     }
 
-    /// Whether output waits for room.
+    /// Whether output is waiting for its receivers.
     pub(super) fn has_output(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.client.event_output_pending() > 0)
     }
 
-    /// Puts an event into the output buffer; what a full buffer holds is written first, and what
-    /// does not fit then is dropped and counted.
+    /// Adds an event to the output buffer. Writes a full buffer first; if the event still does not
+    /// fit, drops and counts it.
     pub(super) fn put(&mut self, event: &Event, routing: Routing, context: &mut Context<'_>) {
         let Some(open) = &self.open else {
             context.count_dropped(1);
@@ -261,48 +267,49 @@ impl Shared {
                     return;
                 }
             }
-            Err(error) => self.complain(&error, context),
+            Err(error) => self.report_failure(&error, context),
         }
         context.count_dropped(1);
     }
 
-    /// Writes what waits. Returns whether something is left, to be tried again in a moment.
+    /// Writes the output buffer. Returns whether something is left to write later.
     pub(super) fn flush(&mut self, context: &mut Context<'_>) -> bool {
         let now = context.now();
         loop {
             let Some(open) = &mut self.open else { return false };
             match open.client.try_drain_output() {
                 Ok(0) => {
-                    if open.output.blocked.take().is_none() {
-                        open.output.impatient = false;
+                    if open.output.blocked_since.take().is_none() {
+                        open.output.drops_at_once = false;
                     }
                     return false;
                 }
                 Ok(_) => {
-                    let since = *open.output.blocked.get_or_insert(now);
-                    let patient = !open.output.impatient && now.duration_since(since) < PATIENCE;
+                    let since = *open.output.blocked_since.get_or_insert(now);
+                    let may_wait = !open.output.drops_at_once
+                        && now.duration_since(since) < BLOCKED_OUTPUT_TIMEOUT;
                     let Ok(Some(event)) = open.client.peek_output() else { return false };
-                    // Where several listen, the others have it already, and would hear it
-                    // again with every attempt.
-                    if patient && receivers(&open.client, event.source()) < 2 {
+                    // If there are several receivers, the others have received the event, and
+                    // would receive it again with every attempt.
+                    if may_wait && subscriber_count(&open.client, event.source()) < 2 {
                         return true;
                     }
-                    open.output.impatient |= !patient;
+                    open.output.drops_at_once |= !may_wait;
                     if !matches!(open.client.extract_output(), Ok(Some(_))) {
                         return false;
                     }
                     context.count_dropped(1);
-                    if !std::mem::replace(&mut open.output.complained, true) {
+                    if open.output.failure.is_first() {
                         tracing::warn!(
-                            "a receiver of MIDI takes nothing any more; what it does not take \
-                             is dropped and counted"
+                            "a MIDI receiver does not read its input; further events for it are \
+                             dropped and counted"
                         );
                     }
                 }
                 Err(error) => {
                     let dropped = matches!(open.client.extract_output(), Ok(Some(_)));
                     context.count_dropped(u64::from(dropped));
-                    self.complain(&error, context);
+                    self.report_failure(&error, context);
                     if !dropped {
                         return false;
                     }
@@ -311,26 +318,27 @@ impl Shared {
         }
     }
 
-    fn complain(&mut self, error: &consort_seq::Error, context: &mut Context<'_>) {
+    /// Counts an output error, and logs the first one.
+    fn report_failure(&mut self, error: &consort_seq::Error, context: &mut Context<'_>) {
         context.count_errors(1);
         if let Some(open) = &mut self.open
-            && !std::mem::replace(&mut open.output.complained, true)
+            && open.output.failure.is_first()
         {
             tracing::warn!(
                 instance = context.name(),
-                "an event could not be sent: {error}; further failures are only counted"
+                "cannot send an event: {error}; further failures are counted, not logged"
             );
         }
     }
 
-    /// The instance whose `ready` reads.
+    /// Whether the router calls this instance's `ready` for the descriptor.
     pub(super) fn is_owner(&self, instance: InstanceId) -> bool {
         self.open.as_ref().is_some_and(|open| open.owner == instance)
     }
 }
 
-/// How many listen to one of the show's ports.
-fn receivers(client: &SequencerClient, source: Address) -> u32 {
+/// How many ports are subscribed to one of the show's ports.
+fn subscriber_count(client: &SequencerClient, source: Address) -> u32 {
     let port = client.address(source.port);
     let query = SubscriptionQuery::new(port, SubscriptionQueryType::Read, 0);
     client.query_port_subscribers(&query).map_or(0, |answer| answer.num_subs)

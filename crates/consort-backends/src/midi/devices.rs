@@ -1,17 +1,18 @@
-//! Which port the name of a device means.
+//! Finding the port of a device by its address or name.
 
-use consort_seq::{Address, PortCaps, PortInfo};
+use consort_seq::{Address, ListPorts, PortCaps, PortInfo, Result, SequencerClient};
 
-/// Which way events go through a device.
+/// The direction of events between the show and a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
-    /// From it.
+    /// From the device.
     Read,
-    /// To it.
+    /// To the device.
     Write,
 }
 
 impl Direction {
+    /// The capabilities that a port needs for connections in this direction.
     fn capability(self) -> PortCaps {
         match self {
             Direction::Read => PortCaps::READ | PortCaps::SUBS_READ,
@@ -20,13 +21,20 @@ impl Direction {
     }
 }
 
-/// The port that `text` means among `ports`: an address in numbers, `client:port` in names or
-/// with the port's number, a client's or a port's name, or the beginning of one of these. The
-/// first that fits counts, whole names before beginnings.
+/// Lists every port except those of the show.
+pub(super) fn list_ports(client: &SequencerClient) -> Result<Vec<PortInfo>> {
+    let mut ports = client.list_ports(&ListPorts::everything())?;
+    ports.retain(|port| port.client_id != client.client_id());
+    Ok(ports)
+}
+
+/// Finds the port that `text` names. `text` is an address in numbers, `client:port` with the
+/// port's name or number, the name of a client or port, or the beginning of one of these. Whole
+/// names are preferred to beginnings; otherwise the first matching port is the result.
 pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> Option<Address> {
-    let fitting = || ports.iter().filter(|port| port.capability.contains(direction.capability()));
+    let usable = || ports.iter().filter(|port| port.capability.contains(direction.capability()));
     if let Ok(address) = text.parse::<Address>() {
-        return fitting().map(PortInfo::address).find(|it| *it == address);
+        return usable().map(PortInfo::address).find(|found| *found == address);
     }
     let names = |port: &PortInfo| {
         let client = port.client_name.clone().unwrap_or_default();
@@ -34,7 +42,7 @@ pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> O
         let numbered = format!("{client}:{}", port.port_id);
         [pair, numbered, client, port.name.clone()]
     };
-    let named: Vec<_> = fitting().map(|port| (names(port), port)).collect();
+    let named: Vec<_> = usable().map(|port| (names(port), port)).collect();
     for form in 0..4 {
         if let Some((_, port)) = named.iter().find(|(names, _)| names[form] == text) {
             return Some(port.address());
@@ -46,11 +54,11 @@ pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> O
     if let Some((client, port)) = text.rsplit_once(':')
         && let Ok(number) = port.parse::<u8>()
     {
-        let fits = |port: &&PortInfo| {
+        let matches = |port: &&PortInfo| {
             port.port_id == number
                 && port.client_name.as_ref().is_some_and(|name| name.starts_with(client))
         };
-        if let Some(port) = fitting().find(fits) {
+        if let Some(port) = usable().find(matches) {
             return Some(port.address());
         }
     }
@@ -58,12 +66,12 @@ pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> O
     named.iter().find(|(names, _)| begins(names)).map(|(_, port)| port.address())
 }
 
-/// The ports that there are for a direction, for a message.
+/// The available ports for a direction, as a list for messages.
 pub(super) fn candidates(direction: Direction, ports: &[PortInfo]) -> String {
-    let fitting = ports
+    let usable = ports
         .iter()
         .filter(|port| port.client_id != 0 && port.capability.contains(direction.capability()));
-    let list: Vec<String> = fitting.take(12).map(|port| format!("`{port}`")).collect();
+    let list: Vec<String> = usable.take(12).map(|port| format!("`{port}`")).collect();
     if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }
 
@@ -83,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn names_prefixes_and_numbers() {
+    fn devices_are_found_by_name_beginning_and_number() {
         let ports = [
             port(14, 0, "Midi Through", "Midi Through Port-0"),
             port(20, 0, "Launchpad Mini", "Launchpad Mini MIDI 1"),
@@ -91,17 +99,17 @@ mod tests {
             port(24, 0, "Launchpad", "Pads"),
         ];
         let found = |text: &str| resolve(text, Direction::Read, &ports);
-        let at = |client, port| Some(Address::new(client, port));
-        assert_eq!(found("20:1"), at(20, 1));
+        let address = |client, port| Some(Address::new(client, port));
+        assert_eq!(found("20:1"), address(20, 1));
         assert_eq!(found("21:0"), None);
-        assert_eq!(found("Launchpad"), at(24, 0), "the whole name before a beginning");
-        assert_eq!(found("Launchpad M"), at(20, 0));
-        assert_eq!(found("Launchpad M:1"), at(20, 1));
-        assert_eq!(found("Launchpad Mini:Launchpad Mini MIDI 2"), at(20, 1));
-        assert_eq!(found("Pads"), at(24, 0));
+        assert_eq!(found("Launchpad"), address(24, 0), "the whole name before a beginning");
+        assert_eq!(found("Launchpad M"), address(20, 0));
+        assert_eq!(found("Launchpad M:1"), address(20, 1));
+        assert_eq!(found("Launchpad Mini:Launchpad Mini MIDI 2"), address(20, 1));
+        assert_eq!(found("Pads"), address(24, 0));
         assert_eq!(found(""), None);
         assert_eq!(found("Keystation"), None);
-        assert_eq!(resolve("Pads", Direction::Write, &ports), None, "cannot be written");
+        assert_eq!(resolve("Pads", Direction::Write, &ports), None, "it is not writable");
         assert!(candidates(Direction::Read, &ports).contains("24:0 Launchpad:Pads"));
         assert_eq!(candidates(Direction::Write, &ports), "none");
     }

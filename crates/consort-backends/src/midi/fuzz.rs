@@ -1,17 +1,20 @@
-//! Body of the fuzz target, also run on the committed corpus by the tests. Not part of the
-//! interface.
+//! The body of the fuzz target `midi_input`, which the tests run on the committed corpus. Not part
+//! of the public API.
 
 use super::channels::{Control, parse, specification};
 use super::clock::{QuarterFrames, Timecode};
 use super::parameters::ParameterInput;
-use super::sysex::{Assembler, MESSAGE_LIMIT};
+use super::sysex::{Assembler, MAX_MESSAGE_BYTES};
 
-/// Reads a channel's specification up to the first zero byte, and takes the rest for input: parts
-/// of system exclusive messages, controllers, and quarter frames.
+/// Reads a channel's specification up to the first zero byte, and uses the rest as input: parts of
+/// system exclusive messages, controllers, and quarter frames.
+///
+/// # Panics
+/// If a value is out of range, or a specification does not survive parsing and printing.
 pub fn midi_input(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     if let Ok(text) = std::str::from_utf8(&bytes[..end]) {
-        channel(text);
+        check_channel(text);
     }
     let input = bytes.get(end + 1..).unwrap_or_default();
     let mut assembler = Assembler::default();
@@ -22,7 +25,7 @@ pub fn midi_input(bytes: &[u8]) {
             }
             assembler.clear();
         }
-        assert!(assembler.message().len() <= MESSAGE_LIMIT);
+        assert!(assembler.message().len() <= MAX_MESSAGE_BYTES);
     }
     let mut parameters = ParameterInput::default();
     for pair in input.chunks_exact(2) {
@@ -36,7 +39,8 @@ pub fn midi_input(bytes: &[u8]) {
     }
 }
 
-fn channel(text: &str) {
+/// Checks a channel's specification.
+fn check_channel(text: &str) {
     match parse(text) {
         Ok(Control::Exclusive(pattern)) => {
             let mut message = Vec::new();

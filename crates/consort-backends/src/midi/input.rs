@@ -1,20 +1,21 @@
-//! What arrives at a port: values of the show, and what is held down meanwhile.
+//! Input at a port: events become values of the show, and held notes and pedals are recorded.
 
 use consort_router::Context;
 use consort_seq::{Address, Event, Payload};
 
-use super::channels::{Alone, Control, System, specification};
-use super::clock::{FASTEST, QuarterFrames, Timecode};
-use super::down::Down;
+use super::channels::{Control, PerChannel, System, specification};
+use super::clock::{MAX_TEMPO, QuarterFrames, Timecode};
+use super::held::HeldState;
 use super::port::PortState;
-use super::sysex::{self, Assembler, PATTERN_LIMIT};
+use super::sysex::{self, Assembler, MAX_PATTERN_BYTES};
 use super::values::{from_fourteen_bits, from_seven_bits};
 
-/// How many sources are told apart that hold notes, or send messages in parts; beyond that they
-/// are taken for one.
-const SOURCES: usize = 64;
+/// The maximum number of sources whose held notes, or partial messages, are recorded separately.
+/// Further sources count as the last one.
+const MAX_SOURCES: usize = 64;
 
 impl PortState {
+    /// Emits a value, or reports it as unmapped.
     fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) {
         if self.detect {
             log_detected(&specification(control), value, context);
@@ -29,7 +30,7 @@ impl PortState {
         self.emit(&Control::System(kind), value, context);
     }
 
-    /// Takes an event that has arrived at the port.
+    /// Handles an event that has arrived at the port.
     pub(super) fn receive(&mut self, event: &Event, context: &mut Context<'_>) {
         let payload = event.payload();
         match payload {
@@ -69,15 +70,15 @@ impl PortState {
                 self.emit(&control, from_fourteen_bits(data.value), context);
             }
             Payload::ProgramChange(data) if data.channel < 16 => {
-                let control = Control::Alone(data.channel, Alone::Program);
+                let control = Control::PerChannel(data.channel, PerChannel::Program);
                 self.emit(&control, from_seven_bits(data.value), context);
             }
             Payload::ChannelPressure(data) if data.channel < 16 => {
-                let control = Control::Alone(data.channel, Alone::Aftertouch);
+                let control = Control::PerChannel(data.channel, PerChannel::Aftertouch);
                 self.emit(&control, from_seven_bits(data.value), context);
             }
             Payload::PitchBend(data) if data.channel < 16 => {
-                let control = Control::Alone(data.channel, Alone::Pitch);
+                let control = Control::PerChannel(data.channel, PerChannel::Pitch);
                 self.emit(&control, from_fourteen_bits(data.value.saturating_add(8_192)), context);
             }
             Payload::SongPosition(data) => {
@@ -92,7 +93,7 @@ impl PortState {
                 self.system(System::Start, 1.0, context);
             }
             Payload::Continue { .. } => {
-                self.clock.go_on();
+                self.clock.resume();
                 self.system(System::Continue, 1.0, context);
             }
             Payload::Stop { .. } => {
@@ -121,20 +122,21 @@ impl PortState {
         if channel > 15 || note > 127 {
             return;
         }
-        let is_down = velocity > 0;
-        self.hold(source, is_down, |down| down.set_note(channel, note, is_down));
+        let is_held = velocity > 0;
+        self.hold(source, is_held, |held| held.set_note(channel, note, is_held));
         self.emit_note(channel, note, velocity, context);
     }
 
-    /// Takes note of what a source holds down or, where it lets go, perhaps no longer holds.
-    fn hold(&mut self, source: Address, is_down: bool, change: impl FnOnce(&mut Down)) {
+    /// Records a change of what a source holds. A release by a source that holds nothing is
+    /// ignored.
+    fn hold(&mut self, source: Address, is_held: bool, change: impl FnOnce(&mut HeldState)) {
         let known = self.held.iter().position(|(address, _)| *address == source);
         let entry = match known {
             Some(entry) => entry,
-            None if !is_down => return,
+            None if !is_held => return,
             None => {
-                if self.held.len() < SOURCES {
-                    self.held.push((source, Down::default()));
+                if self.held.len() < MAX_SOURCES {
+                    self.held.push((source, HeldState::default()));
                 }
                 self.held.len() - 1
             }
@@ -148,8 +150,8 @@ impl PortState {
     fn emit_note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
         let value = from_seven_bits(velocity.into());
         self.emit(&Control::Note(channel, note), value, context);
-        let number = self.channels.number(&Control::Alone(channel, Alone::NoteNumber));
-        let strength = self.channels.number(&Control::Alone(channel, Alone::Velocity));
+        let number = self.channels.number(&Control::PerChannel(channel, PerChannel::NoteNumber));
+        let strength = self.channels.number(&Control::PerChannel(channel, PerChannel::Velocity));
         if let Some(number) = number.filter(|_| velocity > 0 || strength.is_some()) {
             context.emit(number, from_seven_bits(note.into()));
         }
@@ -168,8 +170,8 @@ impl PortState {
     ) {
         self.emit(&Control::Controller(channel, number), from_seven_bits(value), context);
         let value = value.clamp(0, 127) as u8;
-        let is_down = Down::is_pedal_down(number, value);
-        self.hold(source, is_down, |down| down.set_controller(channel, number, value));
+        let is_down = HeldState::is_pedal_down(number, value);
+        self.hold(source, is_down, |held| held.set_controller(channel, number, value));
         let state = &mut self.parameters[usize::from(channel)];
         if let Some((control, value)) = state.controller(channel, number, value) {
             self.emit(&control, value, context);
@@ -179,20 +181,20 @@ impl PortState {
         }
     }
 
-    /// A message of a source to a whole MIDI channel: 121 lets go of its pedals, 120 and those from
-    /// 123 on end its notes.
+    /// Handles a channel mode message: 121 releases the pedals that its source holds on the MIDI
+    /// channel; 120 and those from 123 on end the notes.
     fn mode(&mut self, source: Address, channel: u8, number: u8, context: &mut Context<'_>) {
         let held = self.held.iter().find(|(address, _)| *address == source);
-        let Some(down) = held.map(|(_, down)| *down) else { return };
-        let is_here = |(at, _): &(u8, u8)| *at == channel;
+        let Some(held) = held.map(|(_, held)| *held) else { return };
+        let is_on_channel = |(held_channel, _): &(u8, u8)| *held_channel == channel;
         match number {
             121 => {
-                for (_, pedal) in down.pedals().filter(is_here) {
+                for (_, pedal) in held.pedals().filter(is_on_channel) {
                     self.controller(source, channel, pedal, 0, context);
                 }
             }
             120 | 123.. => {
-                for (_, note) in down.notes().filter(is_here) {
+                for (_, note) in held.notes().filter(is_on_channel) {
                     self.note(source, channel, note, 0, context);
                 }
             }
@@ -202,14 +204,14 @@ impl PortState {
 
     fn clock(&mut self, context: &mut Context<'_>) {
         let tick = self.clock.clock(context.now());
-        self.system(System::Clock, f64::from(tick.place) / 24.0, context);
-        match tick.place {
+        self.system(System::Clock, f64::from(tick.position) / 24.0, context);
+        match tick.position {
             0 => self.system(System::Beat, 1.0, context),
             12 => self.system(System::Beat, 0.0, context),
             _ => {}
         }
         if let Some(tempo) = tick.tempo {
-            self.system(System::Tempo, (tempo / FASTEST).min(1.0), context);
+            self.system(System::Tempo, (tempo / MAX_TEMPO).min(1.0), context);
         }
     }
 
@@ -221,15 +223,15 @@ impl PortState {
             (System::Seconds, time.seconds, 59),
             (System::Frames, time.frames, 29),
         ];
-        for (kind, number, most) in parts {
-            self.system(kind, f64::from(number) / f64::from(most), context);
+        for (kind, number, max) in parts {
+            self.system(kind, f64::from(number) / f64::from(max), context);
         }
     }
 
     fn exclusive(&mut self, source: Address, part: &[u8], context: &mut Context<'_>) {
         let known = self.exclusive.iter().position(|(address, _)| *address == source);
         let entry = known.unwrap_or_else(|| {
-            if self.exclusive.len() < SOURCES {
+            if self.exclusive.len() < MAX_SOURCES {
                 self.exclusive.push((source, Assembler::default()));
             }
             self.exclusive.len() - 1
@@ -243,7 +245,7 @@ impl PortState {
         self.exclusive[entry].1 = assembler;
     }
 
-    /// A whole system exclusive message.
+    /// Handles a complete system exclusive message.
     fn message(&self, message: &[u8], context: &mut Context<'_>) {
         if self.wants_timecode
             && let Some(time) = Timecode::full_frame(message)
@@ -260,54 +262,55 @@ impl PortState {
                 is_known = true;
             }
         }
-        // What is longer cannot be mapped.
-        if !is_known && message.len() <= PATTERN_LIMIT {
+        // Longer messages cannot be mapped.
+        if !is_known && message.len() <= MAX_PATTERN_BYTES {
             context.unmapped(1.0, || sysex::specification(message));
         }
     }
 
-    /// Releases what some sources hold down, unless another holds it too.
+    /// Releases everything that the selected sources hold, unless another source holds it, too.
     pub(super) fn release_held(
         &mut self,
-        is_gone: &dyn Fn(Address) -> bool,
+        is_selected: &dyn Fn(Address) -> bool,
         context: &mut Context<'_>,
     ) {
-        self.exclusive.retain(|(source, _)| !is_gone(*source));
-        let mut gone = Down::default();
-        self.held.retain(|(source, down)| {
-            let keep = !is_gone(*source);
-            if !keep {
-                gone.add(down);
+        self.exclusive.retain(|(source, _)| !is_selected(*source));
+        let mut released = HeldState::default();
+        self.held.retain(|(source, held)| {
+            let is_kept = !is_selected(*source);
+            if !is_kept {
+                released.add(held);
             }
-            keep
+            is_kept
         });
-        for (_, down) in &self.held {
-            gone.subtract(down);
+        for (_, held) in &self.held {
+            released.subtract(held);
         }
-        for (channel, note) in gone.notes() {
+        for (channel, note) in released.notes() {
             self.emit_note(channel, note, 0, context);
         }
-        for (channel, pedal) in gone.pedals() {
+        for (channel, pedal) in released.pedals() {
             self.emit(&Control::Controller(channel, pedal), 0.0, context);
         }
-        let (notes, pedals) = (gone.notes().count(), gone.pedals().count());
-        if notes > 0 {
-            tracing::info!(instance = context.name(), "{notes} held notes released");
-        }
-        if pedals > 0 {
-            tracing::info!(instance = context.name(), "{pedals} held pedals released");
+        let (notes, pedals) = (released.notes().count(), released.pedals().count());
+        for (count, what) in [(notes, "note"), (pedals, "pedal")] {
+            if count > 0 {
+                let plural = if count == 1 { "" } else { "s" };
+                tracing::info!(instance = context.name(), "{count} held {what}{plural} released");
+            }
         }
     }
 
-    /// Input was lost: releases all that is held down, and forgets of what has come in parts
-    /// those that are there, so that they are not put together with parts of something else.
-    pub(super) fn forget_input(&mut self, context: &mut Context<'_>) {
+    /// Handles lost input: releases everything that is held, and discards the beginnings of
+    /// parameters and messages, so that they are not combined with the ends of others.
+    pub(super) fn on_input_lost(&mut self, context: &mut Context<'_>) {
         self.release_held(&|_| true, context);
         self.parameters = Default::default();
         self.quarter_frames = QuarterFrames::default();
     }
 }
 
+/// Logs what has arrived, for the option `detect`.
 #[cold]
 fn log_detected(channel: &str, value: f64, context: &mut Context<'_>) {
     let name = context.name();

@@ -1,8 +1,8 @@
-//! An instance: its channels, and what leaves through its port.
+//! An instance of the backend: its channels and its output.
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use consort_router::{ChannelError, Context, Event as Value, Instance, Readiness, State, Usage};
 use consort_seq::client::RW_PORT;
@@ -10,47 +10,48 @@ use consort_seq::{
     ChannelValue, Control as ControlData, Event, Key, Payload, PortOptions, Routing,
 };
 
-use super::channels::{Alone, Control, System};
-use super::client::{OUTPUT_RETRY, Shared};
-use super::clock::{ClockOutput, FASTEST, REFILL};
-use super::down::Down;
+use super::channels::{Control, PerChannel, System};
+use super::client::{OUTPUT_RETRY_INTERVAL, SharedClient};
+use super::clock::{ClockOutput, MAX_TEMPO, REFILL_INTERVAL};
+use super::held::HeldState;
 use super::parameters::parameter_output;
-use super::port::{PortState, SharedState};
+use super::port::{PortState, RETRY_INTERVAL, SharedState};
 use super::values::{to_fourteen_bits, to_seven_bits};
 
-/// When to look again for what is missing. (Announcements tell at once; this is for what they
-/// do not tell.)
-pub(super) const RETRY: Duration = Duration::from_secs(1);
-
-/// What the options of an instance say about output.
+/// The options of an instance that concern output.
 pub(super) struct OutputOptions {
-    /// Send real note-offs.
+    /// Whether notes end with note-off messages.
     pub(super) note_off: bool,
-    /// Deselect a parameter after it was sent.
+    /// Whether a parameter is deselected after each value.
     pub(super) deselect: bool,
 }
 
+/// An instance: one port of the shared client.
 pub(super) struct MidiInstance {
     name: String,
-    shared: Rc<RefCell<Shared>>,
+    shared: Rc<RefCell<SharedClient>>,
     state: SharedState,
     options: OutputOptions,
     routing: Routing,
     clock: Option<ClockOutput>,
-    /// The tempo of the clock to be sent, in quarter notes per minute; below 1: none.
+    /// The tempo of the clock to send, in quarter notes per minute; below 1, none is sent.
     tempo: f64,
+    /// When to schedule further clocks.
     clock_due: Option<Instant>,
+    /// When to write output again.
     output_due: Option<Instant>,
-    /// The note that `notenumber` has chosen, and the one that `velocity` plays, by channel.
-    chosen: [u8; 16],
+    /// The note that `notenumber` has set, by MIDI channel.
+    selected: [u8; 16],
+    /// The note that `velocity` plays, by MIDI channel.
     playing: [Option<u8>; 16],
+    /// Space for a system exclusive message.
     message: Vec<u8>,
 }
 
 impl MidiInstance {
     pub(super) fn new(
         name: String,
-        shared: Rc<RefCell<Shared>>,
+        shared: Rc<RefCell<SharedClient>>,
         state: PortState,
         options: OutputOptions,
     ) -> Self {
@@ -64,13 +65,13 @@ impl MidiInstance {
             tempo: 0.0,
             clock_due: None,
             output_due: None,
-            chosen: [60; 16],
+            selected: [60; 16],
             playing: [None; 16],
             message: Vec::new(),
         }
     }
 
-    /// Opens what is not open yet and connects what is missing.
+    /// Opens the client and the port if necessary, and connects missing devices.
     fn open(&mut self, context: &mut Context<'_>) {
         let client = match self.shared.borrow_mut().client(context) {
             Ok(client) => client,
@@ -80,8 +81,8 @@ impl MidiInstance {
             }
         };
         if self.state.borrow().port.is_none() {
-            let made = client.create_port(PortOptions::new(self.name.clone()).caps(RW_PORT));
-            match made {
+            let created = client.create_port(PortOptions::new(self.name.clone()).caps(RW_PORT));
+            match created {
                 Ok(port) => {
                     self.routing = Routing::new().port(&port);
                     let (number, state) = (port.port_id(), Rc::clone(&self.state));
@@ -101,7 +102,7 @@ impl MidiInstance {
 
     fn schedule(&self, context: &mut Context<'_>) {
         let is_waiting = self.state.borrow().is_waiting() && !context.is_stopping();
-        let retry = is_waiting.then(|| context.now() + RETRY);
+        let retry = is_waiting.then(|| context.now() + RETRY_INTERVAL);
         let next = [retry, self.clock_due, self.output_due].into_iter().flatten().min();
         context.wake_at(next);
     }
@@ -111,8 +112,8 @@ impl MidiInstance {
     }
 
     fn controller(&mut self, channel: u8, param: u8, value: u8, context: &mut Context<'_>) {
-        // Nobody would lift this pedal again.
-        if context.is_stopping() && Down::is_pedal_down(param, value) {
+        // Nothing would release a pedal that is pressed while the show ends.
+        if context.is_stopping() && HeldState::is_pedal_down(param, value) {
             return;
         }
         self.state.borrow_mut().sounding.set_controller(channel, param, value);
@@ -123,8 +124,8 @@ impl MidiInstance {
     fn note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
         {
             let sounding = &mut self.state.borrow_mut().sounding;
-            // While the show ends, what would never be ended is not started, and what has been
-            // ended is not ended again.
+            // While the show ends, no note is started, because nothing would end it, and no note
+            // is ended twice.
             if context.is_stopping() && (velocity > 0 || !sounding.has_note(channel, note)) {
                 return;
             }
@@ -139,17 +140,17 @@ impl MidiInstance {
         self.send(payload, context);
     }
 
-    /// Ends the notes that sound, on one MIDI channel or on all.
+    /// Ends the sounding notes of one MIDI channel, or of all.
     fn end_notes(&mut self, channel: Option<u8>, context: &mut Context<'_>) {
         let sounding = self.state.borrow().sounding;
-        for (at, note) in sounding.notes() {
-            if channel.is_none_or(|channel| channel == at) {
-                self.note(at, note, 0, context);
+        for (sounding_channel, note) in sounding.notes() {
+            if channel.is_none_or(|channel| channel == sounding_channel) {
+                self.note(sounding_channel, note, 0, context);
             }
         }
     }
 
-    /// Ends all notes of a channel: pedal up, all sound off, all notes off.
+    /// Ends all notes of a MIDI channel: pedal up, all sound off, all notes off.
     fn panic(&mut self, channel: u8, context: &mut Context<'_>) {
         self.end_notes(Some(channel), context);
         self.playing[usize::from(channel)] = None;
@@ -173,8 +174,8 @@ impl MidiInstance {
         }
     }
 
-    /// Starts the clock where there is a tempo. Where there is no sequencer yet, it starts with
-    /// the sequencer.
+    /// Starts the clock if there is a tempo. If the client is not open yet, the clock starts when
+    /// the port is created.
     fn start_clock(&mut self, context: &mut Context<'_>) {
         let Some(client) = self.shared.borrow().opened().filter(|_| self.tempo >= 1.0) else {
             return;
@@ -186,7 +187,7 @@ impl MidiInstance {
             }
             Err(error) => {
                 context.count_errors(1);
-                tracing::warn!(instance = context.name(), "no MIDI clock: {error}");
+                tracing::warn!(instance = context.name(), "cannot start the MIDI clock: {error}");
             }
         }
     }
@@ -200,7 +201,7 @@ impl MidiInstance {
         let filled =
             clock.refill(self.routing, |event, routing| shared.put(event, routing, context));
         match filled {
-            Ok(()) => self.clock_due = Some(context.now() + REFILL),
+            Ok(()) => self.clock_due = Some(context.now() + REFILL_INTERVAL),
             Err(error) => {
                 tracing::warn!(instance = context.name(), "the MIDI clock stopped: {error}");
                 drop(shared);
@@ -212,9 +213,10 @@ impl MidiInstance {
 
     fn flush(&mut self, context: &mut Context<'_>) {
         let is_left = self.shared.borrow_mut().flush(context);
-        self.output_due = is_left.then(|| context.now() + OUTPUT_RETRY);
+        self.output_due = is_left.then(|| context.now() + OUTPUT_RETRY_INTERVAL);
     }
 
+    /// Sends one value.
     fn deliver_one(&mut self, control: &Control, value: f64, context: &mut Context<'_>) {
         let seven = to_seven_bits(value);
         match control {
@@ -232,7 +234,7 @@ impl MidiInstance {
             Control::NonRegistered(channel, number) => {
                 self.parameter(*channel, false, *number, value, context);
             }
-            Control::Alone(channel, kind) => self.alone(*channel, *kind, value, context),
+            Control::PerChannel(channel, kind) => self.per_channel(*channel, *kind, value, context),
             Control::System(kind) => self.system(*kind, value, context),
             Control::Exclusive(pattern) => {
                 if pattern.has_value() || value > 0.0 {
@@ -259,33 +261,39 @@ impl MidiInstance {
         }
     }
 
-    fn alone(&mut self, channel: u8, kind: Alone, value: f64, context: &mut Context<'_>) {
+    fn per_channel(
+        &mut self,
+        channel: u8,
+        kind: PerChannel,
+        value: f64,
+        context: &mut Context<'_>,
+    ) {
         let seven = to_seven_bits(value);
         let data = |value| ChannelValue { channel, value };
         match kind {
-            Alone::Pitch => {
+            PerChannel::Pitch => {
                 let bend = i32::from(to_fourteen_bits(value)) - 8_192;
                 self.send(Payload::PitchBend(data(bend)), context);
             }
-            Alone::Aftertouch => {
+            PerChannel::Aftertouch => {
                 self.send(Payload::ChannelPressure(data(seven.into())), context);
             }
-            Alone::Program => self.send(Payload::ProgramChange(data(seven.into())), context),
-            Alone::NoteNumber => self.chosen[usize::from(channel)] = seven,
-            Alone::Velocity => {
-                let at = usize::from(channel);
-                let chosen = self.chosen[at];
-                if let Some(playing) = self.playing[at].take()
-                    && (seven == 0 || playing != chosen)
+            PerChannel::Program => self.send(Payload::ProgramChange(data(seven.into())), context),
+            PerChannel::NoteNumber => self.selected[usize::from(channel)] = seven,
+            PerChannel::Velocity => {
+                let index = usize::from(channel);
+                let selected = self.selected[index];
+                if let Some(playing) = self.playing[index].take()
+                    && (seven == 0 || playing != selected)
                 {
                     self.note(channel, playing, 0, context);
                 }
                 if seven > 0 {
-                    self.playing[at] = Some(chosen);
-                    self.note(channel, chosen, seven, context);
+                    self.playing[index] = Some(selected);
+                    self.note(channel, selected, seven, context);
                 }
             }
-            Alone::Panic => {
+            PerChannel::Panic => {
                 if value > 0.0 {
                     self.panic(channel, context);
                 }
@@ -303,7 +311,7 @@ impl MidiInstance {
             System::Song => {
                 self.send(Payload::SongSelect(data(to_seven_bits(value).into())), context);
             }
-            System::Tempo => self.set_tempo(value * FASTEST, context),
+            System::Tempo => self.set_tempo(value * MAX_TEMPO, context),
             System::Panic if value > 0.0 => {
                 for channel in 0..16 {
                     self.panic(channel, context);
@@ -313,7 +321,7 @@ impl MidiInstance {
             System::Stop if value > 0.0 => self.send(Payload::Stop { queue: 0 }, context),
             System::Continue if value > 0.0 => self.send(Payload::Continue { queue: 0 }, context),
             System::Clock if value > 0.0 => self.send(Payload::Clock { queue: 0 }, context),
-            // Values of 0 end nothing here, and the others are sources only.
+            // These messages have no effect at 0, and the other channels are sources only.
             _ => {}
         }
     }

@@ -1,22 +1,28 @@
-//! MIDI through the ALSA sequencer, or through the embedded one.
+//! MIDI through the kernel's ALSA sequencer, or through the embedded one.
 //!
-//! How it stays quick and lets nobody wait: input is read and output written in batches, without
-//! waiting, on the router's thread. A receiver that takes nothing is given 100 ms, where it is the
-//! only one; then what it does not take is dropped and counted. Devices are looked up when the
+//! The router's thread reads input and writes output in batches, and never blocks. A receiver that
+//! does not read its input delays the output for at most 100 ms, and only if it is the only
+//! receiver; then further events for it are dropped and counted. Devices are looked up when the
 //! sequencer announces a change, never in the steady state.
 //!
-//! `channels` and `values` know what MIDI has, `parameters`, `sysex` and `clock` the messages of
-//! several parts, `down` which notes and pedals are down, `devices` finds ports by name, `client`
-//! is the sequencer client that all instances share, `port` the port of an instance and its
-//! devices, `input` takes what arrives there, `instance` sends.
+//! | module | content |
+//! |---|---|
+//! | `channels`, `values` | the names of channels; conversion of values |
+//! | `parameters`, `sysex`, `clock` | messages that consist of several parts |
+//! | `held` | which notes and pedals are held |
+//! | `devices` | finding ports by name |
+//! | `client` | the sequencer client that all instances share |
+//! | `port`, `input` | the port of an instance, its connections and its input |
+//! | `instance` | the router's interface, and output |
 
 mod channels;
 mod client;
 mod clock;
 mod devices;
-mod down;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
+mod held;
 mod input;
 mod instance;
 mod parameters;
@@ -35,44 +41,48 @@ use consort_router::{
 };
 use consort_seq::{Embedded, Engine};
 
-use client::Shared;
+use client::SharedClient;
 use instance::{MidiInstance, OutputOptions};
 use port::PortState;
 
-/// The registry's entry.
+/// The backend's entry in the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "midi",
     summary: "MIDI through the ALSA sequencer, in and out",
     documentation: "\
-The show is one client of the sequencer, and each instance a port of it, called like the \
-instance: other programs can connect to it (`consort midi connect`, `aconnect`).
+The show is one client of the sequencer. Each instance is a port with the name of the instance, \
+so other programs can connect to it (`consort midi connect`, `aconnect`).
 
-**Devices come and go.** `read` and `write` name devices; one that is missing is waited for and \
-connected when it comes, whatever number it has then. When a device goes while notes are held \
-down or a pedal is (sustain `cc64`, sostenuto `cc66`), these are released in the show (value 0); \
-the same happens when input was lost because it came faster than the show could take it, which \
-is counted and logged. Notes are released too when their device says \"all notes off\" (`cc120`, \
-`cc123` to `cc127`), and pedals at \"reset all controllers\" (`cc121`).
+**Devices can be plugged in and out.** `read` and `write` name devices. An instance waits for a \
+missing device and connects it when it appears, whatever its number is then. If a device \
+disappears \
+while it holds notes or a pedal (sustain `cc64`, sostenuto `cc66`), these are released in the show \
+(value 0). The same happens if input is lost because it arrives faster than the show can process \
+it; the loss is counted and logged. Notes are also released when their device sends \"all notes \
+off\" (`cc120`, `cc123` to `cc127`), and pedals when it sends \"reset all controllers\" (`cc121`).
 
-**No hanging notes.** When the show stops, every note that it has sent and not ended is ended, \
-and the pedals that it has put down are lifted. The channel `panic` ends everything on all MIDI \
-channels (pedal up, all sound off, all notes off), `chN.panic` on one.
+**No stuck notes.** When the show stops, it ends every note that it has started and releases every \
+pedal that it has pressed. The channel `panic` ends everything on all MIDI channels (pedal up, all \
+sound off, all notes off), `chN.panic` on one.
 
 **Values.** 7-bit numbers are 0.0–1.0 in steps of 1/127, 14-bit numbers (`pitch`, `rpn`, \
-`nrpn`, `position`) in steps of 1/16383; both survive the way through the show without loss. \
-MIDI channels count from 0: channel 1 of a device is `ch0`.
+`nrpn`, `position`) in steps of 1/16383. Both pass through the show without loss. MIDI channels \
+are \
+counted from 0: channel 1 of a device is `ch0`.
 
-**Parameters** (`rpn`, `nrpn`) are sent and received as controllers 101 to 98, 6 and 38; these \
-arrive on their `cc` channels too. A device that sends the upper 7 bits only (controller 6 and \
-never 38) is understood from its second message on; 127 is 1.0 then.
+**Parameters** (`rpn`, `nrpn`) are sent and received as controllers 101 to 98, 6 and 38, which also \
+arrive on their `cc` channels. If a device sends only the upper 7 bits (controller 6 and never \
+38), \
+its values arrive from the second message on, and 127 is 1.0.
 
 **Clock.** A value on `tempo` sends MIDI clock: 0.5 is 150 quarter notes per minute, 1.0 is 300, \
-0 none. The clocks are timed by the sequencer, not by the show; a new tempo counts within 50 ms. \
-Incoming clock comes as `clock`, `beat` and `tempo`, MIDI time code (24, 25 or 30 frames; drop \
-frame is counted as 30) as `timecode` and its parts.
+and 0 stops the clock. The sequencer times the clocks, not the show. A new tempo takes effect \
+within 50 ms. Incoming clock arrives on `clock`, `beat` and `tempo`. Incoming MIDI time code (24, \
+25 \
+or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
 
-**Linux only**, with access to `/dev/snd/seq` (usually the group `audio`), or with \
-`engine = embedded` a sequencer inside the program, for tests and demonstrations.",
+**Linux only.** The backend needs access to `/dev/snd/seq` (usually the group `audio`). With \
+`engine = embedded` it uses a sequencer inside the program, for tests and demonstrations.",
     options: &[
         OptionSpec {
             name: "name",
@@ -86,17 +96,18 @@ frame is counted as 30) as `timecode` and its parts.
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
-            documentation: "Log all that arrives, mapped or not, by the channel that a mapping \
-would name, with its value.",
+            documentation: "Log everything that arrives, mapped or not: the channel as a mapping \
+names it, and the value.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
             name: "engine",
             kind: OptionKind::Choice(&["kernel", "embedded"]),
             example: "embedded",
-            documentation: "Which sequencer: the kernel's, or one inside this program, which no \
-other program can reach. Without the option the environment variable `CONSORT_SEQ` says so, and \
-else it is the kernel's.",
+            documentation: "The sequencer: the kernel's, or one inside this program, to which \
+other \
+programs cannot connect. The default is the value of the environment variable `CONSORT_SEQ`, or \
+`kernel` if that is not set.",
             ..OptionSpec::EMPTY
         },
     ],
@@ -107,8 +118,9 @@ else it is the kernel's.",
             kind: OptionKind::Checked(check_device),
             once: true,
             example: "20:0",
-            documentation: "The device to receive from: `client:port` in numbers or names, a \
-client's name, a port's name, or the beginning of one of these.",
+            documentation: "The device to receive from: `client:port` in numbers or names, the \
+name \
+of a client or port, or the beginning of one of these.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -117,7 +129,7 @@ client's name, a port's name, or the beginning of one of these.",
             kind: OptionKind::Checked(check_device),
             once: true,
             example: "DeviceName",
-            documentation: "The device to send to, named likewise.",
+            documentation: "The device to send to, in the same form as `read`.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -125,8 +137,9 @@ client's name, a port's name, or the beginning of one of these.",
             kind: OptionKind::Choice(&["full", "short"]),
             default: Some("full"),
             example: "short",
-            documentation: "Whether a parameter is deselected after each `rpn` or `nrpn` value \
-that is sent (`full`), or not (`short`).",
+            documentation: "Whether the parameter is deselected after each `rpn` or `nrpn` value \
+that \
+is sent (`full`) or stays selected (`short`).",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -134,8 +147,8 @@ that is sent (`full`), or not (`short`).",
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
-            documentation: "End notes with note-off messages; without it they end with a note-on \
-of velocity 0, which means the same.",
+            documentation: "End notes with note-off messages. By default they end with note-on \
+messages of velocity 0, which have the same effect.",
             ..OptionSpec::EMPTY
         },
     ],
@@ -153,17 +166,18 @@ keys.channel0.note{60..71} > keys.channel1.note{72..83}
     create: || Box::<Midi>::default(),
 };
 
+/// The channels.
 const CHANNELS: &[ChannelSyntax] = &[
     ChannelSyntax {
         syntax: "chN.ccM",
         example: "ch0.cc7",
-        documentation: "A controller, 0–127, of a MIDI channel, 0–15. `channelN.` may stand for \
-`chN.` everywhere, and the old forms `ccN.M` and `noteN.M` are accepted.",
+        documentation: "A controller, 0–127, of a MIDI channel, 0–15. `channelN.` can replace \
+`chN.` everywhere. The old forms `ccN.M` and `noteN.M` are accepted.",
     },
     ChannelSyntax {
         syntax: "chN.noteM",
         example: "channel0.note60",
-        documentation: "A note, 0–127: its velocity, 0 when it ends.",
+        documentation: "The velocity of a note, 0–127; 0 when the note ends.",
     },
     ChannelSyntax {
         syntax: "chN.pressureM",
@@ -173,7 +187,7 @@ const CHANNELS: &[ChannelSyntax] = &[
     ChannelSyntax {
         syntax: "chN.pitch",
         example: "ch0.pitch",
-        documentation: "Pitch bend, 14 bits; the middle is 8192/16383.",
+        documentation: "Pitch bend, 14 bits; the centre is 8192/16383.",
     },
     ChannelSyntax {
         syntax: "chN.aftertouch",
@@ -198,14 +212,14 @@ const CHANNELS: &[ChannelSyntax] = &[
     ChannelSyntax {
         syntax: "chN.notenumber",
         example: "ch0.notenumber",
-        documentation: "The number of the last note, 0–127 as 0.0–1.0. As a target, it chooses \
+        documentation: "The number of the last note, 0–127 as 0.0–1.0. As a target, it selects \
 the note that `chN.velocity` plays.",
     },
     ChannelSyntax {
         syntax: "chN.velocity",
         example: "ch0.velocity",
-        documentation: "The velocity of the last note, 0 when a note ends; `chN.notenumber` comes \
-before it. As a target, it plays the chosen note and ends the one before.",
+        documentation: "The velocity of the last note, 0 when a note ends; `chN.notenumber` is set \
+before it. As a target, it plays the selected note and ends the previous one.",
     },
     ChannelSyntax {
         syntax: "chN.panic",
@@ -220,13 +234,18 @@ before it. As a target, it plays the chosen note and ends the one before.",
     ChannelSyntax {
         syntax: "start",
         example: "start",
-        documentation: "The message start: 1 when it arrives, sent for values above 0.",
+        documentation: "The message start. As a source, 1 when it arrives; as a target, sent for \
+values above 0.",
     },
-    ChannelSyntax { syntax: "stop", example: "stop", documentation: "The message stop, likewise." },
+    ChannelSyntax {
+        syntax: "stop",
+        example: "stop",
+        documentation: "The message stop, like `start`.",
+    },
     ChannelSyntax {
         syntax: "continue",
         example: "continue",
-        documentation: "The message continue, likewise.",
+        documentation: "The message continue, like `start`.",
     },
     ChannelSyntax {
         syntax: "position",
@@ -241,13 +260,13 @@ before it. As a target, it plays the chosen note and ends the one before.",
     ChannelSyntax {
         syntax: "tempo",
         example: "tempo",
-        documentation: "Tempo of the MIDI clock, 0–300 quarter notes per minute as 0.0–1.0: \
-measured over each quarter note that arrives; as a target, it sends clock.",
+        documentation: "The tempo of the MIDI clock, 0–300 quarter notes per minute as 0.0–1.0. \
+As a source, it is measured over each quarter note; as a target, it sends clock.",
     },
     ChannelSyntax {
         syntax: "clock",
         example: "clock",
-        documentation: "Each MIDI clock (24 in a quarter note): its place in the quarter note, \
+        documentation: "Each MIDI clock (24 per quarter note): its position in the quarter note, \
 0/24 to 23/24. As a target, values above 0 send one clock.",
     },
     ChannelSyntax {
@@ -258,7 +277,7 @@ measured over each quarter note that arrives; as a target, it sends clock.",
     ChannelSyntax {
         syntax: "timecode",
         example: "timecode",
-        documentation: "Source: MIDI time code, 24 hours as 0.0–1.0; every two frames.",
+        documentation: "Source: MIDI time code, 24 hours as 0.0–1.0, every two frames.",
     },
     ChannelSyntax {
         syntax: "timecode.PART",
@@ -269,19 +288,21 @@ of it, as 0.0–1.0.",
     ChannelSyntax {
         syntax: "sysex.F0 … F7",
         example: "sysex.F0 7D 01 vv F7",
-        documentation: "A system exclusive message, its bytes in hexadecimal. `vv` is the value, \
-`hh` and `ll` its upper and lower 7 bits of 14, `xx` any byte (sent as 0). Without a value: 1 \
-when it arrives, sent for values above 0.",
+        documentation: "A system exclusive message, with its bytes in hexadecimal. `vv` is the \
+value; `hh` and `ll` are the upper and lower 7 bits of a 14-bit value; `xx` is any byte (sent as \
+0). A message without a value is 1 when it arrives, and is sent for values above 0.",
     },
 ];
 
+/// Checks the options `read` and `write`.
 fn check_device(text: &str) -> Result<(), String> {
     if text.is_empty() { Err("expected a device: `client:port` or a name".into()) } else { Ok(()) }
 }
 
+/// The backend.
 #[derive(Default)]
 struct Midi {
-    shared: Rc<RefCell<Shared>>,
+    shared: Rc<RefCell<SharedClient>>,
 }
 
 impl Backend for Midi {
@@ -308,7 +329,9 @@ impl Backend for Midi {
         let options = &config.options;
         let output = OutputOptions {
             note_off: options.flag("note-off"),
-            deselect: !options.text("epn-tx").is_some_and(|it| it.eq_ignore_ascii_case("short")),
+            deselect: !options
+                .text("epn-tx")
+                .is_some_and(|choice| choice.eq_ignore_ascii_case("short")),
         };
         let detect = self.shared.borrow().settings.detect;
         let state = PortState::new(options.text("read"), options.text("write"), detect);

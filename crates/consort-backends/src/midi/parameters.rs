@@ -1,23 +1,39 @@
-//! Registered and non-registered parameters over controllers 101, 100, 99, 98, 6 and 38.
+//! Registered and non-registered parameters (RPN, NRPN), which are sent as controllers: 101 and
+//! 100 select a registered parameter, 99 and 98 a non-registered one; 6 and 38 set the upper and
+//! lower 7 bits of its value.
+//!
+//! Many devices never send controller 38. So the upper half of a value is held back until it is
+//! clear that no lower half follows; after that, the device counts as "short", and each upper half
+//! is a value at once. For example, for 99, 98, 6, 6:
+//!
+//! | controller | result |
+//! |---|---|
+//! | 99, 98 | the parameter is selected |
+//! | 6 | nothing: 38 may follow |
+//! | 6 | 38 did not follow: from now on the device is short, and this 6 is a value of 7 bits |
+//!
+//! A controller 38 ends the short mode.
 
 use super::channels::Control;
 use super::values::{from_fourteen_bits, from_seven_bits};
 
-/// What the controllers of one MIDI channel have said so far.
+/// The parameter that the controllers of one MIDI channel have selected, and its value so far.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ParameterInput {
     registered: bool,
+    /// The lower and upper half of the parameter's number.
     number: [Option<u8>; 2],
+    /// The upper half of the value.
     value: Option<u8>,
-    /// Whether the lower half of the value has not come yet.
+    /// Whether the lower half of the value is missing.
     is_half: bool,
-    /// Whether the lower half was not sent last time, and is not waited for.
+    /// Whether the device has left out the lower half, so that the next value does not wait for it.
     is_short: bool,
 }
 
 impl ParameterInput {
-    /// Takes a controller; returns the parameter and its value when that is complete: with its 14
-    /// bits, or where nothing follows the upper 7 with those.
+    /// Handles a controller. Returns a parameter and its value when the value is complete: with 14
+    /// bits, or with 7 if the lower half does not follow.
     pub(super) fn controller(
         &mut self,
         channel: u8,
@@ -52,7 +68,7 @@ impl ParameterInput {
         }
     }
 
-    /// The parameter with the upper half of its value, if the lower one is still missing.
+    /// The parameter with the upper half of its value, if the lower half is still missing.
     fn take_half(&mut self, channel: u8) -> Option<(Control, f64)> {
         if !std::mem::take(&mut self.is_half) {
             return None;
@@ -60,11 +76,11 @@ impl ParameterInput {
         Some((self.control(channel)?, from_seven_bits(self.value?.into())))
     }
 
-    /// The parameter that is chosen, if one is.
+    /// The selected parameter, if there is one.
     fn control(&self, channel: u8) -> Option<Control> {
         let [low, high] = self.number;
         match (u16::from(high?) << 7 | u16::from(low?), self.registered) {
-            // 127/127 means: no parameter.
+            // The null parameter 127/127 deselects.
             (0x3FFF, true) => None,
             (number, true) => Some(Control::Registered(channel, number)),
             (number, false) => Some(Control::NonRegistered(channel, number)),
@@ -72,8 +88,8 @@ impl ParameterInput {
     }
 }
 
-/// The controllers that set a parameter: controller and value. With `full`, the last two
-/// deselect it.
+/// The controllers that set a parameter, with their values. With `full`, the last two deselect
+/// the parameter.
 pub(super) fn parameter_output(
     registered: bool,
     number: u16,
@@ -102,13 +118,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sent_is_understood(
+        fn sent_parameters_are_received(
             sent in prop::collection::vec((any::<bool>(), 0_u16..16_383, 0_u16..16_384), 1..20),
             full in any::<bool>(),
         ) {
             let mut input = ParameterInput::default();
             for (registered, number, value) in sent {
-                let heard: Vec<_> = parameter_output(registered, number, value, full)
+                let received: Vec<_> = parameter_output(registered, number, value, full)
                     .filter_map(|(controller, value)| input.controller(5, controller, value))
                     .collect();
                 let control = if registered {
@@ -116,29 +132,29 @@ mod tests {
                 } else {
                     Control::NonRegistered(5, number)
                 };
-                prop_assert_eq!(heard, [(control, from_fourteen_bits(value.into()))]);
+                prop_assert_eq!(received, [(control, from_fourteen_bits(value.into()))]);
             }
         }
     }
 
     #[test]
-    fn a_plain_controller_6_says_nothing_about_parameters() {
+    fn controller_6_without_a_selected_parameter_is_ignored() {
         let mut input = ParameterInput::default();
-        let mut said = Vec::new();
+        let mut received = Vec::new();
         for (controller, value) in [(6, 1), (6, 2), (101, 0), (100, 1), (6, 127), (38, 127)] {
-            said.extend(input.controller(0, controller, value));
+            received.extend(input.controller(0, controller, value));
         }
-        assert_eq!(said, [(Control::Registered(0, 1), 1.0)]);
+        assert_eq!(received, [(Control::Registered(0, 1), 1.0)]);
     }
 
     #[test]
-    fn incomplete_parameters_say_nothing() {
+    fn incomplete_parameters_give_no_value() {
         let mut input = ParameterInput::default();
         assert_eq!(input.controller(0, 38, 1), None);
         assert_eq!(input.controller(0, 99, 1), None);
         assert_eq!(input.controller(0, 6, 1), None);
         assert_eq!(input.controller(0, 38, 1), None, "the lower half of the number is missing");
-        assert_eq!(input.controller(0, 100, 1), None, "a change of kind begins anew");
+        assert_eq!(input.controller(0, 100, 1), None, "the other kind of parameter starts again");
         assert_eq!(input.controller(0, 38, 1), None);
     }
 }

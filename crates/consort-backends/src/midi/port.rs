@@ -1,55 +1,62 @@
-//! The port of an instance, and the devices that it wants.
+//! The port of an instance, and its connections to devices.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use consort_router::{Context, State};
 use consort_seq::{Address, ErrorKind, Port, SequencerClient};
 
 use super::channels::{Channels, System};
-use super::client::Shared;
 use super::clock::{ClockInput, QuarterFrames};
-use super::devices::{Direction, candidates, resolve};
-use super::down::Down;
+use super::devices::{Direction, candidates, list_ports, resolve};
+use super::held::HeldState;
 use super::parameters::ParameterInput;
 use super::sysex::Assembler;
 
-/// A device that the configuration names.
-struct Link {
-    wanted: Option<String>,
+/// When to look again for missing devices. The sequencer announces most changes; this finds the
+/// others.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A device that the configuration names, and the connection to it.
+struct DeviceLink {
+    name: Option<String>,
     connected: Option<Address>,
-    /// Another program has taken the connection away: it is not made again before the device
-    /// itself comes anew.
-    cut: Option<Address>,
+    /// The device from which another program has disconnected the port. The connection is made
+    /// again only when the device itself disappears and returns.
+    disconnected: Option<Address>,
 }
 
-impl Link {
-    fn new(wanted: Option<&str>) -> Self {
-        Link { wanted: wanted.map(str::to_owned), connected: None, cut: None }
+impl DeviceLink {
+    fn new(name: Option<&str>) -> Self {
+        DeviceLink { name: name.map(str::to_owned), connected: None, disconnected: None }
     }
 
+    /// Whether the device is not connected.
     fn is_missing(&self) -> bool {
-        self.wanted.is_some() && self.connected.is_none()
+        self.name.is_some() && self.connected.is_none()
     }
 }
 
-/// The state of an instance.
+/// The port of an instance and everything that has arrived there.
 pub(super) struct PortState {
     pub(super) channels: Channels,
     pub(super) port: Option<Port>,
-    read: Link,
-    write: Link,
-    /// What each source holds down.
-    pub(super) held: Vec<(Address, Down)>,
-    /// What has been sent and not been ended.
-    pub(super) sounding: Down,
+    read: DeviceLink,
+    write: DeviceLink,
+    /// What each source holds.
+    pub(super) held: Vec<(Address, HeldState)>,
+    /// The notes and pedals that were sent and not released.
+    pub(super) sounding: HeldState,
     pub(super) parameters: [ParameterInput; 16],
-    /// System exclusive messages that come in parts, by source.
+    /// Incomplete system exclusive messages, by source.
     pub(super) exclusive: Vec<(Address, Assembler)>,
     pub(super) clock: ClockInput,
     pub(super) quarter_frames: QuarterFrames,
+    /// Whether a channel uses the clock.
     pub(super) wants_clock: bool,
+    /// Whether a channel uses the time code.
     pub(super) wants_timecode: bool,
-    /// Log what arrives.
+    /// Whether everything that arrives is logged.
     pub(super) detect: bool,
 }
 
@@ -58,10 +65,10 @@ impl PortState {
         PortState {
             channels: Channels::new(),
             port: None,
-            read: Link::new(read),
-            write: Link::new(write),
+            read: DeviceLink::new(read),
+            write: DeviceLink::new(write),
             held: Vec::new(),
-            sounding: Down::default(),
+            sounding: HeldState::default(),
             parameters: [ParameterInput::default(); 16],
             exclusive: Vec::new(),
             clock: ClockInput::default(),
@@ -72,7 +79,7 @@ impl PortState {
         }
     }
 
-    /// Called once all channels are mapped.
+    /// Records which channels are used. Called once, when all channels are mapped.
     pub(super) fn prepare(&mut self) {
         self.wants_clock = self.channels.uses(&[System::Clock, System::Beat, System::Tempo]);
         self.wants_timecode = self.channels.uses(&[
@@ -84,8 +91,8 @@ impl PortState {
         ]);
     }
 
-    /// Looks for devices that are wanted and not connected, and says what is missing. `again`:
-    /// connections that are known may have been lost unnoticed.
+    /// Connects the devices that are not connected, and sets the state to what is missing. With
+    /// `again`, looks up connected devices, too, because an announcement may have been lost.
     pub(super) fn resolve(
         &mut self,
         client: &SequencerClient,
@@ -101,7 +108,7 @@ impl PortState {
             return;
         }
         let Some(port) = &self.port else { return };
-        let ports = match Shared::list_ports(client) {
+        let ports = match list_ports(client) {
             Ok(ports) => ports,
             Err(error) => {
                 context.set_state(State::Waiting(error.to_string()));
@@ -112,21 +119,21 @@ impl PortState {
         for (link, direction) in
             [(&mut self.read, Direction::Read), (&mut self.write, Direction::Write)]
         {
-            let Some(wanted) = link.wanted.clone().filter(|_| link.is_missing()) else { continue };
-            let Some(address) = resolve(&wanted, direction, &ports) else {
-                link.cut = None;
-                let word = match direction {
+            let Some(name) = link.name.clone().filter(|_| link.is_missing()) else { continue };
+            let Some(address) = resolve(&name, direction, &ports) else {
+                link.disconnected = None;
+                let purpose = match direction {
                     Direction::Read => "read from",
                     Direction::Write => "write to",
                 };
                 missing.push(format!(
-                    "there is no device `{wanted}` to {word}; there are {}",
+                    "there is no device `{name}` to {purpose}; available: {}",
                     candidates(direction, &ports)
                 ));
                 continue;
             };
-            if link.cut == Some(address) {
-                missing.push(format!("another program has disconnected `{wanted}` ({address})"));
+            if link.disconnected == Some(address) {
+                missing.push(format!("another program has disconnected `{name}` ({address})"));
                 continue;
             }
             let connected = match direction {
@@ -135,15 +142,12 @@ impl PortState {
             };
             match connected {
                 Ok(()) => {
-                    tracing::info!(
-                        instance = context.name(),
-                        "connected to `{wanted}` ({address})"
-                    );
+                    tracing::info!(instance = context.name(), "connected to `{name}` ({address})");
                     link.connected = Some(address);
                 }
-                // It is connected already.
+                // The kernel reports that the connection exists already.
                 Err(error) if error.kind() == ErrorKind::Busy => link.connected = Some(address),
-                Err(error) => missing.push(format!("`{wanted}` cannot be connected: {error}")),
+                Err(error) => missing.push(format!("cannot connect to `{name}`: {error}")),
             }
         }
         context.set_state(if missing.is_empty() {
@@ -153,37 +157,37 @@ impl PortState {
         });
     }
 
-    /// Whether a device is missing.
+    /// Whether the port or a device is missing.
     pub(super) fn is_waiting(&self) -> bool {
         self.port.is_none() || self.read.is_missing() || self.write.is_missing()
     }
 
-    /// Ports have gone: what they held down is released.
-    pub(super) fn vanished(
+    /// Handles ports that have disappeared: releases what they held.
+    pub(super) fn on_ports_exited(
         &mut self,
-        is_gone: &dyn Fn(Address) -> bool,
+        has_exited: &dyn Fn(Address) -> bool,
         context: &mut Context<'_>,
     ) {
-        self.release_held(is_gone, context);
+        self.release_held(has_exited, context);
         for (link, is_output) in [(&mut self.read, false), (&mut self.write, true)] {
-            let known = link.connected.or(link.cut);
-            if let Some(address) = known.filter(|it| is_gone(*it)) {
+            let known = link.connected.or(link.disconnected);
+            if let Some(address) = known.filter(|address| has_exited(*address)) {
                 link.connected = None;
-                link.cut = None;
+                link.disconnected = None;
                 if is_output {
-                    self.sounding = Down::default();
+                    self.sounding = HeldState::default();
                 }
-                let name = link.wanted.as_deref().unwrap_or_default();
+                let name = link.name.as_deref().unwrap_or_default();
                 tracing::warn!(
                     instance = context.name(),
-                    "`{name}` ({address}) has gone; the show goes on"
+                    "`{name}` ({address}) has disappeared; the show continues"
                 );
             }
         }
     }
 
-    /// Two ports were disconnected.
-    pub(super) fn disconnected(
+    /// Handles the end of a connection between two ports.
+    pub(super) fn on_disconnected(
         &mut self,
         sender: Address,
         dest: Address,
@@ -191,38 +195,38 @@ impl PortState {
     ) {
         let Some(own) = self.port.as_ref().map(Port::address) else { return };
         if dest == own {
-            self.release_held(&|it| it == sender, context);
+            self.release_held(&|source| source == sender, context);
         }
         for (link, other, mine) in [(&mut self.read, sender, dest), (&mut self.write, dest, sender)]
         {
             if mine == own && link.connected == Some(other) {
                 link.connected = None;
-                link.cut = Some(other);
-                // Whether it was unplugged or disconnected shows with what follows.
+                link.disconnected = Some(other);
+                // If the device was unplugged, the announcement of that follows.
                 wake_soon(context);
             }
         }
     }
 
-    /// The client is gone.
-    pub(super) fn lost(&mut self, reason: &str, context: &mut Context<'_>) {
-        self.forget_input(context);
+    /// Handles the loss of the client.
+    pub(super) fn on_client_lost(&mut self, reason: &str, context: &mut Context<'_>) {
+        self.on_input_lost(context);
         self.port = None;
         self.read.connected = None;
         self.write.connected = None;
-        self.sounding = Down::default();
+        self.sounding = HeldState::default();
         context.set_state(State::Waiting(reason.to_owned()));
         wake_soon(context);
     }
 }
 
-/// Has the instance look again in a while, or sooner where it has asked for that already.
+/// Makes the instance look for devices after [`RETRY_INTERVAL`], unless it wakes up earlier.
 fn wake_soon(context: &mut Context<'_>) {
-    let at = context.now() + super::instance::RETRY;
-    if context.wake_time().is_none_or(|before| before > at) {
-        context.wake_at(Some(at));
+    let due = context.now() + RETRY_INTERVAL;
+    if context.wake_time().is_none_or(|scheduled| scheduled > due) {
+        context.wake_at(Some(due));
     }
 }
 
-/// The state behind a shared pointer, where callers need it by name.
+/// The state of a port, which its instance and the client share.
 pub(super) type SharedState = Rc<std::cell::RefCell<PortState>>;

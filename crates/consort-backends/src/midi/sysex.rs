@@ -1,132 +1,134 @@
-//! System exclusive messages: patterns of them, and their assembly from parts.
+//! System exclusive messages: patterns in channel names, and assembly from parts.
 
 use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits, to_seven_bits};
 
-/// How long a pattern may be, in bytes.
-pub(super) const PATTERN_LIMIT: usize = 256;
+/// The longest pattern, in bytes.
+pub(super) const MAX_PATTERN_BYTES: usize = 256;
 
-/// How long a message may be that is put together from parts, in bytes.
-pub(super) const MESSAGE_LIMIT: usize = 64 * 1024;
+/// The longest message that is assembled from parts, in bytes.
+pub(super) const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// One byte of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place {
+enum PatternByte {
+    /// This byte.
     Byte(u8),
     /// Any byte; 0 when sent.
     Any,
     /// The value, 7 bits.
     Value,
-    /// The upper and the lower 7 bits of the value.
+    /// The upper 7 bits of the value.
     High,
+    /// The lower 7 bits of the value.
     Low,
 }
 
-/// A message with a place for a value: `F0 7D vv F7`.
+/// A message with at most one value in it: `F0 7D vv F7`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pattern {
-    places: Vec<Place>,
+    bytes: Vec<PatternByte>,
 }
 
 impl Pattern {
-    /// Reads bytes in hexadecimal and the words `vv`, `hh`, `ll` and `xx`, with blanks or `-`
-    /// between them.
+    /// Reads bytes in hexadecimal and the words `vv`, `hh`, `ll` and `xx`, separated by blanks or
+    /// `-`. The error is a message.
     pub(super) fn parse(text: &str) -> Result<Pattern, String> {
-        let mut places = Vec::new();
+        let mut bytes = Vec::new();
         for word in text.split([' ', '-', '\t']).filter(|word| !word.is_empty()) {
-            places.push(match word {
-                "xx" => Place::Any,
-                "vv" => Place::Value,
-                "hh" => Place::High,
-                "ll" => Place::Low,
+            bytes.push(match word {
+                "xx" => PatternByte::Any,
+                "vv" => PatternByte::Value,
+                "hh" => PatternByte::High,
+                "ll" => PatternByte::Low,
                 _ => match u8::from_str_radix(word, 16) {
-                    Ok(byte) if word.len() <= 2 => Place::Byte(byte),
+                    Ok(byte) if word.len() <= 2 => PatternByte::Byte(byte),
                     _ => {
                         return Err(format!(
-                            "`{word}` is no byte in hexadecimal, vv, hh, ll or xx"
+                            "expected a byte in hexadecimal, vv, hh, ll or xx, not `{word}`"
                         ));
                     }
                 },
             });
-            if places.len() > PATTERN_LIMIT {
-                return Err(format!("more than {PATTERN_LIMIT} bytes"));
+            if bytes.len() > MAX_PATTERN_BYTES {
+                return Err(format!("expected at most {MAX_PATTERN_BYTES} bytes"));
             }
         }
-        let [Place::Byte(0xF0), body @ .., Place::Byte(0xF7)] = places.as_slice() else {
-            return Err("a system exclusive message begins with F0 and ends with F7".into());
+        let [PatternByte::Byte(0xF0), body @ .., PatternByte::Byte(0xF7)] = bytes.as_slice() else {
+            return Err("a system exclusive message must begin with F0 and end with F7".into());
         };
-        if let Some(Place::Byte(byte)) =
-            body.iter().find(|place| matches!(place, Place::Byte(128..)))
+        if let Some(PatternByte::Byte(byte)) =
+            body.iter().find(|byte| matches!(byte, PatternByte::Byte(128..)))
         {
-            return Err(format!("{byte:02X} is no data byte: expected 00 to 7F"));
+            return Err(format!("invalid data byte {byte:02X}: expected 00 to 7F"));
         }
-        let count = |wanted| body.iter().filter(|place| **place == wanted).count();
-        let wide = (count(Place::High), count(Place::Low));
-        match (count(Place::Value), wide) {
-            (0 | 1, (0, 0)) | (0, (1, 1)) => Ok(Pattern { places }),
-            _ => Err("it has one value at most: `vv`, or `hh` and `ll`".into()),
+        let count = |wanted| body.iter().filter(|byte| **byte == wanted).count();
+        let wide = (count(PatternByte::High), count(PatternByte::Low));
+        match (count(PatternByte::Value), wide) {
+            (0 | 1, (0, 0)) | (0, (1, 1)) => Ok(Pattern { bytes }),
+            _ => Err("expected at most one value: `vv`, or `hh` and `ll`".into()),
         }
     }
 
-    /// The value of a message that fits (1 where the pattern has no place for one).
+    /// The value of a message, if it matches; 1 if the pattern has no value.
     pub(super) fn value(&self, message: &[u8]) -> Option<f64> {
-        if message.len() != self.places.len() {
+        if message.len() != self.bytes.len() {
             return None;
         }
         let (mut value, mut wide) = (1.0, None);
-        for (place, &byte) in self.places.iter().zip(message) {
-            match place {
-                Place::Byte(expected) if *expected != byte => return None,
-                Place::Byte(_) | Place::Any => {}
-                Place::Value => value = from_seven_bits(byte.into()),
-                Place::High => *wide.get_or_insert(0) |= i32::from(byte) << 7,
-                Place::Low => *wide.get_or_insert(0) |= i32::from(byte),
+        for (expected, &byte) in self.bytes.iter().zip(message) {
+            match expected {
+                PatternByte::Byte(fixed) if *fixed != byte => return None,
+                PatternByte::Byte(_) | PatternByte::Any => {}
+                PatternByte::Value => value = from_seven_bits(byte.into()),
+                PatternByte::High => *wide.get_or_insert(0) |= i32::from(byte) << 7,
+                PatternByte::Low => *wide.get_or_insert(0) |= i32::from(byte),
             }
         }
         Some(wide.map_or(value, from_fourteen_bits))
     }
 
-    /// Whether messages carry the value; else they are sent for every value above 0.
+    /// Whether the message contains a value. Otherwise it is sent for every value above 0.
     pub(super) fn has_value(&self) -> bool {
-        self.places.iter().any(|place| matches!(place, Place::Value | Place::High))
+        self.bytes.iter().any(|byte| matches!(byte, PatternByte::Value | PatternByte::High))
     }
 
-    /// Puts the message for a value into `message`.
+    /// Writes the message for a value to `message`.
     pub(super) fn message(&self, value: f64, message: &mut Vec<u8>) {
         let wide = to_fourteen_bits(value);
         message.clear();
-        message.extend(self.places.iter().map(|place| match place {
-            Place::Byte(byte) => *byte,
-            Place::Any => 0,
-            Place::Value => to_seven_bits(value),
-            Place::High => (wide >> 7) as u8,
-            Place::Low => (wide & 0x7F) as u8,
+        message.extend(self.bytes.iter().map(|byte| match byte {
+            PatternByte::Byte(byte) => *byte,
+            PatternByte::Any => 0,
+            PatternByte::Value => to_seven_bits(value),
+            PatternByte::High => (wide >> 7) as u8,
+            PatternByte::Low => (wide & 0x7F) as u8,
         }));
     }
 }
 
-/// How a mapping writes a message; of a longer one than it can, the beginning.
+/// The channel of a message in mappings; the beginning of a message that is too long for one.
 pub(super) fn specification(message: &[u8]) -> String {
-    let shown = message.iter().take(PATTERN_LIMIT);
+    let shown = message.iter().take(MAX_PATTERN_BYTES);
     let bytes: Vec<String> = shown.map(|byte| format!("{byte:02X}")).collect();
-    let rest = if message.len() > PATTERN_LIMIT { " …" } else { "" };
+    let rest = if message.len() > MAX_PATTERN_BYTES { " …" } else { "" };
     format!("sysex.{}{rest}", bytes.join(" "))
 }
 
-/// Puts messages together that arrive in parts.
+/// Assembles messages that arrive in parts.
 #[derive(Default)]
 pub(super) struct Assembler {
     message: Vec<u8>,
 }
 
 impl Assembler {
-    /// Takes a part; true when [`Assembler::message`] is complete with it.
+    /// Adds a part. True if [`Assembler::message`] is complete.
     pub(super) fn add(&mut self, part: &[u8]) -> bool {
         if part.first() == Some(&0xF0) {
             self.message.clear();
         } else if self.message.is_empty() {
             return false;
         }
-        if self.message.len() + part.len() > MESSAGE_LIMIT {
+        if self.message.len() + part.len() > MAX_MESSAGE_BYTES {
             self.message.clear();
             return false;
         }
@@ -139,7 +141,7 @@ impl Assembler {
         &self.message
     }
 
-    /// Forgets it.
+    /// Discards the message.
     pub(super) fn clear(&mut self) {
         self.message.clear();
     }
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_and_make_messages() {
+    fn patterns_match_and_create_messages() {
         let pattern = Pattern::parse("F0-7D xx hh ll F7").expect("a pattern");
         let mut message = Vec::new();
         pattern.message(1.0, &mut message);
@@ -166,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused_with_the_reason() {
+    fn invalid_patterns_are_refused_with_the_reason() {
         for (text, reason) in [
-            ("", "begins with F0"),
-            ("F0 01", "begins with F0"),
-            ("F0 80 F7", "80 is no data byte"),
-            ("F0 vv vv F7", "one value"),
-            ("F0 hh F7", "one value"),
+            ("", "must begin with F0"),
+            ("F0 01", "must begin with F0"),
+            ("F0 80 F7", "invalid data byte 80"),
+            ("F0 vv vv F7", "at most one value"),
+            ("F0 hh F7", "at most one value"),
             ("F0 zz F7", "`zz`"),
             ("F0 123 F7", "`123`"),
         ] {
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_become_a_message_and_long_ones_are_given_up() {
+    fn parts_become_a_message_and_long_messages_are_discarded() {
         let mut assembler = Assembler::default();
         assert!(!assembler.add(&[1, 2]), "a part without a beginning");
         assert!(!assembler.add(&[0xF0, 1]));
@@ -192,12 +194,12 @@ mod tests {
         for _ in 0..100 {
             assert!(!assembler.add(&[0; 1_000]));
         }
-        assert!(assembler.message().len() <= MESSAGE_LIMIT);
+        assert!(assembler.message().len() <= MAX_MESSAGE_BYTES);
     }
 
     proptest! {
         #[test]
-        fn a_message_has_the_value_it_was_made_of(number in 0_i32..16_384) {
+        fn a_message_has_the_value_it_was_created_with(number in 0_i32..16_384) {
             let pattern = Pattern::parse("F0 7D hh ll F7").expect("a pattern");
             let mut message = Vec::new();
             pattern.message(from_fourteen_bits(number), &mut message);

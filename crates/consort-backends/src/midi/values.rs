@@ -1,22 +1,22 @@
-//! Values of the router as numbers of MIDI, and back. Every 7- and 14-bit number survives the
-//! way through a value, also where the value was a 32-bit float in between.
+//! Conversion between values of the router and numbers of MIDI. Every 7- and 14-bit number
+//! survives the conversion to a value and back, even if the value is rounded to 32 bits.
 
-/// The number of 7 bits nearest to a value.
+/// The 7-bit number nearest to a value.
 pub(super) fn to_seven_bits(value: f64) -> u8 {
     (value.clamp(0.0, 1.0) * 127.0).round() as u8
 }
 
-/// The number of 14 bits nearest to a value.
+/// The 14-bit number nearest to a value.
 pub(super) fn to_fourteen_bits(value: f64) -> u16 {
     (value.clamp(0.0, 1.0) * 16_383.0).round() as u16
 }
 
-/// A number of 7 bits as a value; what lies outside counts as the nearest end.
+/// The value of a 7-bit number, which is clipped to 0–127.
 pub(super) fn from_seven_bits(number: i32) -> f64 {
     f64::from(number.clamp(0, 127)) / 127.0
 }
 
-/// A number of 14 bits as a value; what lies outside counts as the nearest end.
+/// The value of a 14-bit number, which is clipped to 0–16383.
 pub(super) fn from_fourteen_bits(number: i32) -> f64 {
     f64::from(number.clamp(0, 16_383)) / 16_383.0
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_survives_also_as_a_float_of_32_bits() {
+    fn every_number_survives_even_as_a_32_bit_float() {
         for number in 0..128_u8 {
             let value = from_seven_bits(number.into());
             assert_eq!(to_seven_bits(value), number);

@@ -1,57 +1,62 @@
-//! What the channels of an instance are called, and what they stand for.
+//! The channels of an instance: their names and what they control or report.
 
 use std::collections::HashMap;
 
 use consort_router::{ChannelError, Usage};
+use consort_suggest::did_you_mean_or_list;
 
-use super::config::{BusKind, Config, Player, RESERVED, Setting};
+use super::config::{BusKind, Config, RESERVED, Setting, SynthConfig};
 use super::controls::Scale;
-use super::definitions::suggest;
 use super::settings::check_control;
 
-/// What a channel of the router stands for. Numbers are places in the configuration's lists.
+/// What a channel controls or reports. Voices, synths and buses are given by their index in the
+/// configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Control {
-    /// Target: velocity, 0 ends it. Source: velocity when it sounds, 0 when it has ended.
+pub(super) enum ChannelKind {
+    /// Target: the velocity of a note, 0 ends it. Source: its velocity when it has started on the
+    /// server, 0 when it has ended.
     Note(usize, u8),
     NotePressure(usize, u8),
     Bend(usize),
     Sustain(usize),
-    Silence(usize),
-    /// Source: the share of voices that sound.
+    /// Ends all notes of a voice.
+    VoicePanic(usize),
+    /// Source: the number of sounding voices, divided by the polyphony.
     Voices(usize),
-    /// Source: 1 whenever a note is ended for another.
+    /// Source: 1 whenever a note loses its voice to another.
     Stolen(usize),
-    /// A control of all voices, by its place in [`Controls`].
-    OfVoice(usize, usize),
-    OfSynth(usize, usize),
-    /// Whether a fixed synth runs. Source: whether it is there.
+    /// A control of all voices of an instrument: voice, and index in [`MappedControls`].
+    VoiceControl(usize, usize),
+    /// A control of a fixed synth: synth, and index in [`MappedControls`].
+    SynthControl(usize, usize),
+    /// Target: whether a fixed synth runs or pauses. Source: whether it exists and runs.
     Run(usize),
     /// A bus of the configuration.
     NamedBus(usize),
-    /// A control bus by its number.
+    /// The control bus with this number.
     NumberedBus(u32),
-    /// Source: `/tr` of this id.
+    /// Source: the value of `/tr` messages with this id.
     Trigger(i32),
-    /// Source: an argument of messages to this address.
+    /// Source: the argument with this index of messages to this address.
     Reply(String, usize),
     Level,
     Mute,
     Panic,
-    /// Source: the peak of an output, or of all.
+    /// Source: the peak of an output, or of all outputs.
     Meter(Option<u32>),
-    /// Source: how busy the server is.
+    /// Source: the CPU load of the server.
     Load,
 }
 
-/// The controls of a voice or synth that values reach: their names and ranges.
+/// The controls of a voice or synth that channels or start values set: names and ranges.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Controls(pub(super) Vec<(String, Scale)>);
+pub(super) struct MappedControls(pub(super) Vec<(String, Scale)>);
 
-impl Controls {
+impl MappedControls {
+    /// The index of a control, which is added if it is not there yet.
     pub(super) fn find_or_add(&mut self, name: &str, scale: Scale) -> usize {
-        if let Some(at) = self.0.iter().position(|it| it.0 == name) {
-            return at;
+        if let Some(index) = self.0.iter().position(|(other, _)| other == name) {
+            return index;
         }
         self.0.push((name.to_owned(), scale));
         self.0.len() - 1
@@ -61,104 +66,106 @@ impl Controls {
 /// The channels of an instance.
 #[derive(Default)]
 pub(super) struct Channels {
-    controls: Vec<Control>,
-    numbers: HashMap<Control, u32>,
+    kinds: Vec<ChannelKind>,
+    numbers: HashMap<ChannelKind, u32>,
+    /// Whether each channel is a source of a mapping.
     sources: Vec<bool>,
-    /// Controls that values reach, of each voice and each synth.
-    pub(super) of_voices: Vec<Controls>,
-    pub(super) of_synths: Vec<Controls>,
+    /// The mapped controls of each voice, and of each fixed synth.
+    pub(super) voice_controls: Vec<MappedControls>,
+    pub(super) synth_controls: Vec<MappedControls>,
 }
 
 impl Channels {
     pub(super) fn new(config: &Config) -> Self {
         Channels {
-            of_voices: vec![Controls::default(); config.voices.len()],
-            of_synths: vec![Controls::default(); config.synths.len()],
+            voice_controls: vec![MappedControls::default(); config.voices.len()],
+            synth_controls: vec![MappedControls::default(); config.synths.len()],
             ..Channels::default()
         }
     }
 
-    /// Finds or makes a channel.
+    /// Returns the number of a channel, which is added if it is not there yet.
     pub(super) fn channel(
         &mut self,
         text: &str,
         usage: Usage,
         config: &Config,
     ) -> Result<u32, ChannelError> {
-        let control = self.parse(text, config)?;
-        check_direction(&control, usage, text)?;
-        let next = self.controls.len() as u32;
-        let number = *self.numbers.entry(control.clone()).or_insert(next);
+        let kind = self.parse(text, config)?;
+        check_direction(&kind, usage, text)?;
+        let next = self.kinds.len() as u32;
+        let number = *self.numbers.entry(kind.clone()).or_insert(next);
         if number == next {
-            self.controls.push(control);
+            self.kinds.push(kind);
             self.sources.push(false);
         }
         self.sources[number as usize] |= usage == Usage::Source;
         Ok(number)
     }
 
-    /// What a channel stands for.
-    pub(super) fn control(&self, number: u32) -> &Control {
-        &self.controls[number as usize]
+    /// What a channel controls or reports.
+    pub(super) fn kind(&self, number: u32) -> &ChannelKind {
+        &self.kinds[number as usize]
     }
 
-    /// The number of a channel that something of the show listens to.
-    pub(super) fn source(&self, control: &Control) -> Option<u32> {
-        let number = *self.numbers.get(control)?;
+    /// The number of a channel, if it is the source of a mapping.
+    pub(super) fn source(&self, kind: &ChannelKind) -> Option<u32> {
+        let number = *self.numbers.get(kind)?;
         self.sources[number as usize].then_some(number)
     }
 
-    /// Every channel that something of the show listens to.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (u32, &Control)> {
-        let all = self.controls.iter().zip(&self.sources).enumerate();
-        all.filter(|(_, (_, is_source))| **is_source).map(|(at, (it, _))| (at as u32, it))
+    /// Every channel that is the source of a mapping.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (u32, &ChannelKind)> {
+        let all = self.kinds.iter().zip(&self.sources).enumerate();
+        all.filter(|(_, (_, is_source))| **is_source)
+            .map(|(number, (kind, _))| (number as u32, kind))
     }
 
-    /// Control buses that the show names by number.
+    /// The control buses that mappings name by number.
     pub(super) fn numbered_buses(&self) -> impl Iterator<Item = u32> {
-        self.controls.iter().filter_map(|control| match control {
-            Control::NumberedBus(number) => Some(*number),
+        self.kinds.iter().filter_map(|kind| match kind {
+            ChannelKind::NumberedBus(number) => Some(*number),
             _ => None,
         })
     }
 
-    fn parse(&mut self, text: &str, config: &Config) -> Result<Control, ChannelError> {
+    fn parse(&mut self, text: &str, config: &Config) -> Result<ChannelKind, ChannelError> {
         let (name, rest) = match text.split_once('.') {
             Some((name, rest)) => (name, Some(rest)),
             None => (text, None),
         };
-        let at = name.len() + 1;
+        let offset = name.len() + 1;
         match (name, rest) {
-            ("level", None) => Ok(Control::Level),
-            ("mute", None) => Ok(Control::Mute),
-            ("panic", None) => Ok(Control::Panic),
-            ("meter", None) => Ok(Control::Meter(None)),
-            ("load", None) => Ok(Control::Load),
+            ("level", None) => Ok(ChannelKind::Level),
+            ("mute", None) => Ok(ChannelKind::Mute),
+            ("panic", None) => Ok(ChannelKind::Panic),
+            ("meter", None) => Ok(ChannelKind::Meter(None)),
+            ("load", None) => Ok(ChannelKind::Load),
             ("meter", Some(digits)) => {
-                let most = config.channels.saturating_sub(1);
-                Ok(Control::Meter(Some(number(digits, most, "output", at)?)))
+                let max = config.channels.saturating_sub(1);
+                Ok(ChannelKind::Meter(Some(number(digits, max, "output", offset)?)))
             }
-            ("bus", Some(bus)) => parse_bus(bus, at, config),
-            ("trigger", Some(digits)) => digits.parse().map(Control::Trigger).map_err(|_| {
-                ChannelError::new(format!("`{digits}` is no number of a trigger"))
-                    .with_range(at, text.len())
-                    .with_hint("the `id` of a SendTrig, such as `trigger.1`")
+            ("bus", Some(bus)) => parse_bus(bus, offset, config),
+            ("trigger", Some(digits)) => digits.parse().map(ChannelKind::Trigger).map_err(|_| {
+                ChannelError::new(format!("expected the number of a trigger, not `{digits}`"))
+                    .with_range(offset, text.len())
+                    .with_hint("use the `id` of a SendTrig, such as `trigger.1`")
             }),
-            ("reply", Some(address)) => parse_reply(address, at),
+            ("reply", Some(address)) => parse_reply(address, offset),
             (name, rest) => {
-                let voice = config.voices.iter().position(|it| it.player.name == name);
-                let synth = config.synths.iter().position(|it| it.name == name);
+                let voice = config.voices.iter().position(|voice| voice.synth.name == name);
+                let synth = config.synths.iter().position(|synth| synth.name == name);
                 match (voice, synth, rest) {
-                    (Some(voice), _, Some(rest)) => self.voice(voice, rest, at, config),
-                    (_, Some(synth), Some(rest)) => self.synth(synth, rest, at, config),
+                    (Some(voice), _, Some(rest)) => self.voice(voice, rest, offset, config),
+                    (_, Some(synth), Some(rest)) => self.synth(synth, rest, offset, config),
                     (Some(_), _, None) => Err(ChannelError::new(format!(
-                        "what of the voice `{name}` is meant is missing"
+                        "expected a channel of the voice, such as `{name}.note60`"
                     ))
-                    .with_hint(OF_A_VOICE)),
+                    .with_hint(VOICE_CHANNELS)),
                     (_, Some(_), None) => Err(ChannelError::new(format!(
-                        "what of the synth `{name}` is meant is missing"
+                        "expected a channel of the synth, such as `{name}.run`"
                     ))
-                    .with_hint(format!("`{name}.run` or one of its controls"))),
+                    .with_hint(format!("expected `{name}.run` or `{name}.CONTROL`"))),
                     (None, None, _) => Err(unknown(name, config)),
                 }
             }
@@ -169,179 +176,195 @@ impl Channels {
         &mut self,
         voice: usize,
         text: &str,
-        at: usize,
+        offset: usize,
         config: &Config,
-    ) -> Result<Control, ChannelError> {
-        let player = &config.voices[voice].player;
-        let alone = match text {
-            "bend" => Some(Control::Bend(voice)),
-            "sustain" => Some(Control::Sustain(voice)),
-            "panic" => Some(Control::Silence(voice)),
-            "voices" => Some(Control::Voices(voice)),
-            "stolen" => Some(Control::Stolen(voice)),
+    ) -> Result<ChannelKind, ChannelError> {
+        let synth = &config.voices[voice].synth;
+        let single = match text {
+            "bend" => Some(ChannelKind::Bend(voice)),
+            "sustain" => Some(ChannelKind::Sustain(voice)),
+            "panic" => Some(ChannelKind::VoicePanic(voice)),
+            "voices" => Some(ChannelKind::Voices(voice)),
+            "stolen" => Some(ChannelKind::Stolen(voice)),
             _ => None,
         };
-        if let Some(alone) = alone {
-            return Ok(alone);
+        if let Some(kind) = single {
+            return Ok(kind);
         }
         for (prefix, make) in [
-            ("note", Control::Note as fn(usize, u8) -> Control),
-            ("pressure", Control::NotePressure),
+            ("note", ChannelKind::Note as fn(usize, u8) -> ChannelKind),
+            ("pressure", ChannelKind::NotePressure),
         ] {
             let digits = text.strip_prefix(prefix).unwrap_or_default();
             if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                let number = number(digits, 127, prefix, at + prefix.len())?;
+                let number = number(digits, 127, prefix, offset + prefix.len())?;
                 if prefix == "pressure" {
-                    self.of_voices[voice].add(player, "pressure", at)?;
+                    self.voice_controls[voice].add(synth, "pressure", offset)?;
                 }
                 return Ok(make(voice, number as u8));
             }
         }
         let control = text.strip_prefix("control.").unwrap_or(text);
-        let added = self.of_voices[voice].add(player, control, at);
-        added.map(|control| Control::OfVoice(voice, control))
+        let added = self.voice_controls[voice].add(synth, control, offset);
+        added.map(|control| ChannelKind::VoiceControl(voice, control))
     }
 
     fn synth(
         &mut self,
         synth: usize,
         text: &str,
-        at: usize,
+        offset: usize,
         config: &Config,
-    ) -> Result<Control, ChannelError> {
+    ) -> Result<ChannelKind, ChannelError> {
         if text == "run" {
-            return Ok(Control::Run(synth));
+            return Ok(ChannelKind::Run(synth));
         }
         let control = text.strip_prefix("control.").unwrap_or(text);
-        let added = self.of_synths[synth].add(&config.synths[synth], control, at);
-        added.map(|control| Control::OfSynth(synth, control))
+        let added = self.synth_controls[synth].add(&config.synths[synth], control, offset);
+        added.map(|control| ChannelKind::SynthControl(synth, control))
     }
 }
 
-impl Controls {
-    /// Finds a control that values reach, or makes it one.
-    fn add(&mut self, player: &Player, control: &str, at: usize) -> Result<usize, ChannelError> {
-        let end = at + control.len();
-        if let Err(hint) = check_control(&player.definition, control) {
-            let (name, synthdef) = (&player.name, &player.definition.name);
+impl MappedControls {
+    /// The index of a control that a mapping sets; `offset` is where the channel names it.
+    fn add(
+        &mut self,
+        synth: &SynthConfig,
+        control: &str,
+        offset: usize,
+    ) -> Result<usize, ChannelError> {
+        let end = offset + control.len();
+        if let Err(hint) = check_control(&synth.definition, control) {
+            let (name, synthdef) = (&synth.name, &synth.definition.name);
             return Err(ChannelError::new(format!(
                 "`{name}` has no control `{control}` (its SynthDef is `{synthdef}`)"
             ))
             .with_hint(hint)
-            .with_range(at, end));
+            .with_range(offset, end));
         }
-        let set = player.controls.iter().find(|it| it.0 == control).map(|it| it.1);
-        let scale = match set {
+        let setting = synth.controls.iter().find(|(name, _)| name == control);
+        let scale = match setting.map(|(_, setting)| *setting) {
             Some(Setting::Scaled(scale)) => scale,
             Some(Setting::Map(_)) => {
                 let error = format!("the control `{control}` follows a bus");
                 return Err(ChannelError::new(error)
-                    .with_hint("map to the bus instead, `bus.NAME`")
-                    .with_range(at, end));
+                    .with_hint("map to the bus instead: `bus.NAME`")
+                    .with_range(offset, end));
             }
             Some(Setting::Bus(_) | Setting::Buffer(_)) => {
-                let error = format!("the control `{control}` is the number of a bus or buffer");
-                return Err(ChannelError::new(error).with_range(at, end));
+                let error = format!("the control `{control}` is set to a bus or buffer");
+                return Err(ChannelError::new(error).with_range(offset, end));
             }
             Some(Setting::Constant(number)) => {
-                let name = &player.name;
+                let name = &synth.name;
                 return Err(ChannelError::new(format!(
-                    "the control `{control}` is always {number}"
+                    "the control `{control}` is set to {number}"
                 ))
                 .with_hint(format!("give it a range: `control.{name}.{control} = LOW HIGH`"))
-                .with_range(at, end));
+                .with_range(offset, end));
             }
-            None => Scale::usual(control),
+            None => Scale::default_for(control),
         };
         Ok(self.find_or_add(control, scale))
     }
 }
 
-const OF_A_VOICE: &str = "expected `noteN`, `bend`, `pressure`, `pressureN`, `sustain`, `panic`, \
-                          `voices`, `stolen` or one of its controls";
+/// The hint for a voice without a channel.
+const VOICE_CHANNELS: &str = "expected `noteN`, `bend`, `pressure`, `pressureN`, `sustain`, \
+                              `panic`, `voices`, `stolen` or the name of a control";
 
+/// The error for a channel whose first part is unknown.
 fn unknown(name: &str, config: &Config) -> ChannelError {
-    let players = config.voices.iter().map(|it| &it.player).chain(&config.synths);
-    let mut names: Vec<&str> = players.map(|player| player.name.as_str()).collect();
+    let synths = config.voices.iter().map(|voice| &voice.synth).chain(&config.synths);
+    let mut names: Vec<&str> = synths.map(|synth| synth.name.as_str()).collect();
     names.extend(RESERVED);
-    ChannelError::new(format!("there is nothing called `{name}` here"))
-        .with_hint(suggest(name, "names", names))
+    ChannelError::new(format!("there is no voice, synth or channel `{name}`"))
+        .with_hint(did_you_mean_or_list(name, "names", names))
         .with_range(0, name.len())
 }
 
-fn parse_bus(text: &str, at: usize, config: &Config) -> Result<Control, ChannelError> {
+/// Reads the rest of `bus.NAME` or `bus.N`.
+fn parse_bus(text: &str, offset: usize, config: &Config) -> Result<ChannelKind, ChannelError> {
     if let Some(bus) = config.buses.iter().position(|bus| bus.name == text) {
         return match config.buses[bus].kind {
-            BusKind::Control(_) => Ok(Control::NamedBus(bus)),
+            BusKind::Control(_) => Ok(ChannelKind::NamedBus(bus)),
             BusKind::Audio(_) => {
-                Err(ChannelError::new(format!("`{text}` is an audio bus, which has no value"))
-                    .with_range(at, at + text.len())
-                    .with_hint("the synth `level` measures one and writes a control bus"))
+                Err(ChannelError::new(format!("the audio bus `{text}` has no value"))
+                    .with_range(offset, offset + text.len())
+                    .with_hint(
+                        "the SynthDef `level` measures an audio bus and writes to a control bus",
+                    ))
             }
         };
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let most = config.server.control_bus_channel_count.saturating_sub(1);
-        return Ok(Control::NumberedBus(number(text, most, "control bus", at)?));
+        let max = config.server.control_bus_channel_count.saturating_sub(1);
+        return Ok(ChannelKind::NumberedBus(number(text, max, "control bus", offset)?));
     }
     let names: Vec<&str> = config.buses.iter().map(|bus| bus.name.as_str()).collect();
     Err(ChannelError::new(format!("there is no bus `{text}`"))
-        .with_hint(suggest(text, "buses", names))
-        .with_range(at, at + text.len()))
+        .with_hint(did_you_mean_or_list(text, "buses", names))
+        .with_range(offset, offset + text.len()))
 }
 
-fn parse_reply(text: &str, at: usize) -> Result<Control, ChannelError> {
+/// Reads the rest of `reply./ADDRESS` or `reply./ADDRESS:N`.
+fn parse_reply(text: &str, offset: usize) -> Result<ChannelKind, ChannelError> {
     let (address, argument) = match text.rsplit_once(':') {
         Some((address, digits)) => {
-            let start = at + address.len() + 1;
+            let start = offset + address.len() + 1;
             (address, number(digits, 1_000, "argument", start)? as usize)
         }
         None => (text, 0),
     };
     match consort_osc::validate_address(address) {
-        Ok(()) => Ok(Control::Reply(address.to_owned(), argument)),
-        Err(error) => Err(ChannelError::new(format!("`{address}` is no OSC address: {error}"))
-            .with_range(at, at + address.len())
-            .with_hint("the name that SendReply was given, such as `reply./beat:0`")),
+        Ok(()) => Ok(ChannelKind::Reply(address.to_owned(), argument)),
+        Err(error) => Err(ChannelError::new(format!("invalid OSC address `{address}`: {error}"))
+            .with_range(offset, offset + address.len())
+            .with_hint("use the command name of the SendReply, such as `reply./beat:0`")),
     }
 }
 
-fn check_direction(control: &Control, usage: Usage, text: &str) -> Result<(), ChannelError> {
+/// Checks whether a channel can be a source or a target.
+fn check_direction(kind: &ChannelKind, usage: Usage, text: &str) -> Result<(), ChannelError> {
     let is_source_only = matches!(
-        control,
-        Control::Voices(_)
-            | Control::Stolen(_)
-            | Control::Trigger(_)
-            | Control::Reply(..)
-            | Control::Meter(_)
-            | Control::Load
+        kind,
+        ChannelKind::Voices(_)
+            | ChannelKind::Stolen(_)
+            | ChannelKind::Trigger(_)
+            | ChannelKind::Reply(..)
+            | ChannelKind::Meter(_)
+            | ChannelKind::Load
     );
     let is_two_way = matches!(
-        control,
-        Control::Note(..) | Control::Run(_) | Control::NamedBus(_) | Control::NumberedBus(_)
+        kind,
+        ChannelKind::Note(..)
+            | ChannelKind::Run(_)
+            | ChannelKind::NamedBus(_)
+            | ChannelKind::NumberedBus(_)
     );
     match usage {
         Usage::Target if is_source_only => {
-            Err(ChannelError::new(format!("`{text}` cannot be set"))
-                .with_hint("it is a source: the server says it"))
+            Err(ChannelError::new(format!("`{text}` is a source and cannot be a target"))
+                .with_hint("its values come from the server"))
         }
-        Usage::Source if !is_source_only && !is_two_way => Err(ChannelError::new(format!(
-            "nothing comes from `{text}`"
-        ))
-        .with_hint("it is a target; `noteN`, `bus.NAME`, `trigger.ID` and `meter` are sources")),
+        Usage::Source if !is_source_only && !is_two_way => {
+            Err(ChannelError::new(format!("`{text}` is a target and cannot be a source"))
+                .with_hint("sources are `noteN`, `bus.NAME`, `trigger.ID`, `meter` and others"))
+        }
         _ => Ok(()),
     }
 }
 
-fn number(digits: &str, most: u32, what: &str, at: usize) -> Result<u32, ChannelError> {
+/// Reads a number from 0 to `max`.
+fn number(digits: &str, max: u32, what: &str, offset: usize) -> Result<u32, ChannelError> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse::<u32>() {
-        Ok(number) if is_number && number <= most => Ok(number),
+        Ok(number) if is_number && number <= max => Ok(number),
         _ => Err(ChannelError::new(if is_number {
-            format!("{what} {digits} is out of range: expected 0 to {most}")
+            format!("{what} {digits} is out of range: expected 0 to {max}")
         } else {
-            format!("`{digits}` is no number of a {what}: expected 0 to {most}")
+            format!("invalid {what} `{digits}`: expected a number from 0 to {max}")
         })
-        .with_range(at, at + digits.len())),
+        .with_range(offset, offset + digits.len())),
     }
 }

@@ -1,137 +1,123 @@
-//! The options of an instance, as values; `reader` reads them, `settings` what stands on one line.
+//! The options of an instance as values. `reader` reads them; this module is data only.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consort_router::{Options, Problems};
 use consort_sc::SynthDefFile;
 
 use super::controls::Scale;
 use super::definitions::Definition;
-use super::reader::Reader;
 use super::voices::Rules;
 use crate::net::HostPort;
 
-/// Names that voices and fixed synths cannot have: channels of the instance itself.
+/// Names that voices and fixed synths cannot have, because they are channels of the instance.
 pub(super) const RESERVED: [&str; 8] =
     ["bus", "level", "load", "meter", "mute", "panic", "reply", "trigger"];
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Place {
-    /// Started by this show, and ended with it.
+    /// The show starts the server and ends it.
     Boot,
-    /// Somebody else's.
+    /// The server runs independently of the show.
     Connect(HostPort),
-    /// None: what would be sent is written to a file when the show ends.
+    /// There is no server: the messages are written to this file when the show ends.
     Score(PathBuf),
 }
 
-/// What a control is set to.
+/// How the configuration sets a control.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Setting {
-    /// By values of the show.
+    /// Values of the show set it, in this range.
     Scaled(Scale),
-    /// Once and for all.
+    /// It has this number throughout.
     Constant(f64),
-    /// It holds the number of a bus.
+    /// It is the number of the bus with this index.
     Bus(usize),
-    /// It follows a control bus.
+    /// It follows the control bus with this index.
     Map(usize),
-    /// It holds the number of a buffer.
+    /// It is the number of the buffer with this index.
     Buffer(usize),
 }
 
-/// A voice or a fixed synth.
+/// What voices and fixed synths have in common.
 #[derive(Clone, Debug)]
-pub(super) struct Player {
+pub(super) struct SynthConfig {
     pub(super) name: String,
     pub(super) definition: Arc<Definition>,
-    /// The group it is in.
+    /// The index of its group.
     pub(super) group: usize,
-    /// Controls that the configuration speaks of.
+    /// The controls that the configuration sets.
     pub(super) controls: Vec<(String, Setting)>,
 }
 
 /// An instrument that notes play.
 #[derive(Clone, Debug)]
 pub(super) struct VoiceConfig {
-    pub(super) player: Player,
+    pub(super) synth: SynthConfig,
     pub(super) rules: Rules,
-    /// The bend's range in semitones, each way.
+    /// The range of the pitch bend in semitones, each way.
     pub(super) bend: f64,
-    /// The time in which one note slides to the next, in seconds.
+    /// How long the slide from one note to the next takes, in seconds.
     pub(super) glide: f64,
 }
 
+/// The rate of a bus, and what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum BusKind {
-    /// A control bus, with what its numbers are scaled to.
+    /// A control bus and the range of its numbers.
     Control(Scale),
-    /// Audio buses: that many neighbours.
+    /// Consecutive audio buses, that many.
     Audio(u32),
 }
 
+/// A bus of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct BusConfig {
     pub(super) name: String,
     pub(super) kind: BusKind,
-    /// Its number, where the configuration says it.
+    /// Its number, if its name is a number.
     pub(super) number: Option<u32>,
 }
 
+/// What a buffer contains at the start.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum BufferContent {
+    /// A sound file.
     File(PathBuf),
-    /// Frames and channels of silence.
+    /// Silence: the number of frames and of channels.
     Empty(u32, u32),
 }
 
+/// The options of an instance.
 pub(super) struct Config {
     pub(super) place: Place,
     pub(super) server: consort_sc::Options,
     pub(super) files: Vec<SynthDefFile>,
     pub(super) groups: Vec<String>,
     pub(super) voices: Vec<VoiceConfig>,
-    pub(super) synths: Vec<Player>,
+    pub(super) synths: Vec<SynthConfig>,
     pub(super) buses: Vec<BusConfig>,
     pub(super) buffers: Vec<(String, BufferContent)>,
     /// Ranges of `trigger.ID` and `reply./ADDRESS`.
     pub(super) ranges: Vec<(String, Scale)>,
-    /// Time between two looks at buses.
+    /// The time between two readings of buses and meters.
     pub(super) interval: Duration,
-    /// Seconds between a value and its effect; none: at once.
+    /// Seconds from a value to its effect; `None` is as soon as possible.
     pub(super) latency: Option<f64>,
     /// Whether held notes start again on a new server.
     pub(super) restores_notes: bool,
-    /// The master, in decibels at the channel's end.
+    /// The range of the master's amplitude.
     pub(super) level: Scale,
-    /// Outputs that the master and the meter look after.
+    /// How many outputs the master scales and the meter measures.
     pub(super) channels: u32,
 }
 
 impl Config {
-    pub(super) fn read(options: &Options, problems: &mut Problems) -> Option<Config> {
-        let config = Reader::new(options, problems).read();
-        problems.is_ok().then_some(config).flatten()
-    }
-
-    /// The range of a trigger or reply.
+    /// The range of a trigger or reply, from 0 to 1 unless configured.
     pub(super) fn range_of(&self, name: &str) -> Scale {
         let found = self.ranges.iter().find(|(other, _)| other == name);
         found.map_or(Scale::UNIT, |(_, scale)| *scale)
-    }
-}
-
-/// For the table of options.
-pub(super) fn check_server(text: &str) -> Result<(), String> {
-    if ["boot", "score"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
-        return Ok(());
-    }
-    match HostPort::parse(text) {
-        Ok(HostPort { port: 0, .. }) => Err("a server has a port from 1 to 65535".into()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("expected `boot`, `score` or HOST:PORT ({error})")),
     }
 }

@@ -1,17 +1,18 @@
-//! From a value of the show, 0.0 to 1.0, to a number of the server, and back: ranges and curves.
+//! Conversion between values of the show (0.0 to 1.0) and numbers of the server: ranges and
+//! curves.
 
-/// How the numbers of a range are spread.
+/// How values are distributed over a range.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Curve {
     #[default]
     Linear,
-    /// Equal steps are equal ratios: for frequencies and times.
+    /// Equal steps are equal ratios, as for frequencies and times.
     Exponential,
-    /// The square of the value: for levels.
+    /// The square of the value, as for levels.
     Squared,
-    /// Both ends are decibels, the result is an amplitude.
+    /// The ends are in decibels, the number is an amplitude.
     Decibels,
-    /// SuperCollider's curve value: above 0 slow at first, below 0 fast at first.
+    /// SuperCollider's curve value: above 0 slow at first, below 0 fast at first. Not 0.
     Bent(f64),
 }
 
@@ -21,7 +22,7 @@ pub(super) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) curve: Curve,
-    /// The number it has before the first value.
+    /// The number before the first value.
     pub(super) start: Option<f64>,
 }
 
@@ -32,8 +33,8 @@ impl Scale {
         Scale { low, high, curve, start: None }
     }
 
-    /// What a control is scaled to when the configuration says nothing: by its name.
-    pub(super) fn usual(name: &str) -> Self {
+    /// The range of a control that the configuration does not set, by the control's name.
+    pub(super) fn default_for(name: &str) -> Self {
         match name {
             "frequency" | "freq" => Scale::new(20.0, 20_000.0, Curve::Exponential),
             "cutoff" | "ffreq" | "filter" => Scale::new(50.0, 15_000.0, Curve::Exponential),
@@ -46,13 +47,13 @@ impl Scale {
     /// Reads `LOW HIGH [CURVE] [start NUMBER]`.
     ///
     /// # Errors
-    /// Says what was expected.
+    /// If the text is not a valid range; the message says what was expected.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_ascii_whitespace();
         let low = number(words.next().ok_or(FORM)?)?;
-        let high = number(words.next().ok_or("the upper end of the range is missing")?)?;
+        let high = number(words.next().ok_or("expected the upper end of the range")?)?;
         if low == high {
-            return Err(format!("the range is empty: {low} to {high}"));
+            return Err(format!("the range from {low} to {high} is empty"));
         }
         let mut scale = Scale::new(low, high, Curve::Linear);
         let mut word = words.next();
@@ -63,21 +64,23 @@ impl Scale {
             word = words.next();
         }
         if word == Some("start") {
-            scale.start =
-                Some(number(words.next().ok_or("the number behind `start` is missing")?)?);
+            scale.start = Some(number(words.next().ok_or("expected a number after `start`")?)?);
             word = words.next();
         }
         if let Some(word) = word {
-            return Err(format!("`{word}` is more than was expected: {FORM}"));
+            return Err(format!("unexpected `{word}`: {FORM}"));
         }
         if scale.curve == Curve::Exponential && low * high <= 0.0 {
             return Err(format!(
-                "an exponential range has both ends above 0 or both below, not {low} to {high}"
+                "both ends of an exponential range must be above 0, or both below 0, not {low} \
+                 and {high}"
             ));
         }
-        // The server's numbers have 32 bits; between the ends no curve leaves them.
+        // The server's numbers have 32 bits. Every curve is monotonic, so the ends are enough.
         if [0.0, 1.0].iter().any(|end| !(scale.number(*end) as f32).is_finite()) {
-            return Err(format!("{low} to {high} is more than the server's numbers can hold"));
+            return Err(format!(
+                "the range from {low} to {high} is too large for the server's numbers"
+            ));
         }
         Ok(scale)
     }
@@ -96,7 +99,7 @@ impl Scale {
         }
     }
 
-    /// The value for a number, clipped; none for what is no number.
+    /// The value for a number, clipped to 0.0–1.0; `None` for NaN.
     #[inline]
     pub(super) fn value(&self, number: f64) -> Option<f64> {
         let (low, high) = (self.low, self.high);
@@ -104,7 +107,7 @@ impl Scale {
         let value = match self.curve {
             Curve::Linear => share(number),
             Curve::Exponential => {
-                // Beyond zero there is no ratio: the nearer end.
+                // A number on the other side of zero has no ratio; the nearer end is the value.
                 if number / low <= 0.0 {
                     return Some(if low.abs() < high.abs() { 0.0 } else { 1.0 });
                 }
@@ -123,8 +126,10 @@ impl Scale {
     }
 }
 
-pub(super) const FORM: &str = "expected `LOW HIGH`, a curve (`linear`, `exponential`, `squared`, `decibels` or a number \
-     from -20 to 20) and `start NUMBER`, such as `200 8000 exponential start 1200`";
+/// The syntax of a range, for messages.
+const FORM: &str = "expected `LOW HIGH`, a curve (`linear`, `exponential`, `squared`, `decibels` \
+                    or a number from -20 to 20) and `start NUMBER`, such as \
+                    `200 8000 exponential start 1200`";
 
 fn curve(word: &str) -> Result<Curve, String> {
     Ok(match word.to_ascii_lowercase().as_str() {
@@ -137,7 +142,7 @@ fn curve(word: &str) -> Result<Curve, String> {
             Ok(bend) if bend.abs() <= 20.0 => Curve::Bent(bend),
             _ => {
                 return Err(format!(
-                    "`{word}` is no curve: expected `linear`, `exponential`, `squared`, \
+                    "unknown curve `{word}`: expected `linear`, `exponential`, `squared`, \
                      `decibels` or a number from -20 to 20"
                 ));
             }
@@ -145,15 +150,15 @@ fn curve(word: &str) -> Result<Curve, String> {
     })
 }
 
-/// Reads a finite number.
+/// Reads a finite number of at most 10^9, positive or negative.
 pub(super) fn number(word: &str) -> Result<f64, String> {
     word.parse()
         .ok()
         .filter(|number: &f64| number.is_finite() && number.abs() <= 1e9)
-        .ok_or_else(|| format!("`{word}` is no number from -1000000000 to 1000000000"))
+        .ok_or_else(|| format!("expected a number from -1000000000 to 1000000000, not `{word}`"))
 }
 
-/// Decibels as an amplitude.
+/// Converts decibels to an amplitude.
 pub(super) fn amplitude(decibels: f64) -> f64 {
     10.0_f64.powf(decibels / 20.0)
 }
@@ -163,10 +168,10 @@ pub(super) fn frequency(note: f64) -> f64 {
     440.0 * 2.0_f64.powf((note - 69.0) / 12.0)
 }
 
-/// A pitch bend of 14 bits as -1.0 to 1.0: 8192/16383 is the middle.
+/// Converts a pitch bend of 14 bits to -1.0–1.0. The centre is 8192/16383, not 0.5.
 pub(super) fn bend(value: f64) -> f64 {
     let steps = value.clamp(0.0, 1.0) * 16_383.0 - 8_192.0;
-    // A middle that went through 32 bits is still the middle.
+    // A centre that was rounded to 32 bits is still the centre.
     if steps.abs() < 0.01 {
         0.0
     } else if steps < 0.0 {
@@ -196,21 +201,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_told() {
+    fn invalid_ranges_are_refused() {
         for (text, expected) in [
             ("", "expected `LOW HIGH`"),
-            ("1", "the upper end of the range is missing"),
-            ("1 1", "the range is empty"),
-            ("a 1", "`a` is no number"),
-            ("0 inf", "`inf` is no number"),
-            ("0 1 curvy", "`curvy` is no curve"),
-            ("0 1 99", "`99` is no curve"),
-            ("0 1 exponential", "both ends above 0"),
-            ("-1 1 exponential", "both ends above 0"),
-            ("0 1 start", "behind `start`"),
-            ("0 1 linear 3", "`3` is more than was expected"),
-            ("0 1000 decibels", "more than the server's numbers can hold"),
-            ("1e-300 1e9 exponential", "more than the server's numbers can hold"),
+            ("1", "expected the upper end"),
+            ("1 1", "the range from 1 to 1 is empty"),
+            ("a 1", "expected a number from -1000000000 to 1000000000, not `a`"),
+            ("0 inf", "expected a number from -1000000000 to 1000000000, not `inf`"),
+            ("0 1 curvy", "unknown curve `curvy`"),
+            ("0 1 99", "unknown curve `99`"),
+            ("0 1 exponential", "both ends of an exponential range must be above 0"),
+            ("-1 1 exponential", "both ends of an exponential range must be above 0"),
+            ("0 1 start", "expected a number after `start`"),
+            ("0 1 linear 3", "unexpected `3`"),
+            ("0 1000 decibels", "too large for the server's numbers"),
+            ("1e-300 1e9 exponential", "too large for the server's numbers"),
         ] {
             let error = Scale::parse(text).expect_err(text);
             assert!(error.contains(expected), "{text}: {error}");
@@ -218,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_of_the_wheel_is_no_bend() {
+    fn the_centre_of_the_wheel_bends_nothing() {
         assert_eq!(bend(8192.0 / 16383.0), 0.0);
         assert_eq!(bend(f64::from((8192.0 / 16383.0) as f32)), 0.0);
         assert_eq!((bend(0.0), bend(1.0)), (-1.0, 1.0));
@@ -233,12 +238,12 @@ mod tests {
             Just(Curve::Exponential),
             Just(Curve::Squared),
             Just(Curve::Decibels),
-            (-20.0..20.0_f64).prop_filter("flat", |it| it.abs() > 0.01).prop_map(Curve::Bent),
+            (-20.0..20.0_f64).prop_filter("flat", |bend| bend.abs() > 0.01).prop_map(Curve::Bent),
         ];
         (0.001..1000.0_f64, 1.01..1000.0_f64, any::<bool>(), curve).prop_map(
             |(low, ratio, down, curve)| {
                 let (low, high) = match curve {
-                    // In decibels a span of thousands is beyond what a number holds.
+                    // Thousands of decibels are too much for a number of 64 bits.
                     Curve::Decibels => (-low / 10.0, ratio / 100.0),
                     _ => (low, low * ratio),
                 };

@@ -1,4 +1,4 @@
-//! The SynthDefs that a configuration can name: built in, or from files.
+//! The SynthDefs that a configuration can name: built in or read from files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,17 +10,17 @@ use consort_sc::{SynthDefFile, ugens};
 use super::instruments::{self, INSTRUMENTS};
 
 /// The largest SynthDef file that is read, in bytes.
-const FILE_LIMIT: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// What a voice or a fixed synth needs to know of its SynthDef.
+/// The properties of a SynthDef that matter to a voice or a fixed synth.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Definition {
     pub(super) name: String,
-    /// Names and defaults of the controls; for an array, of its first value.
+    /// The names and defaults of the controls; of an array, the first default.
     pub(super) controls: Vec<(String, f32)>,
     /// Whether a UGen in it can free the synth.
     pub(super) frees_itself: bool,
-    /// Whether its controls are known: not of what the server has itself.
+    /// Whether the controls are known. They are not for the server's own SynthDefs.
     pub(super) is_known: bool,
 }
 
@@ -30,14 +30,16 @@ impl Definition {
         let controls = synthdef.controls().iter();
         Definition {
             name: synthdef.name().to_owned(),
-            controls: controls.map(|it| (it.name.clone(), first(&it.values))).collect(),
+            controls: controls
+                .map(|control| (control.name.clone(), first(&control.values)))
+                .collect(),
             frees_itself: synthdef.ugens().iter().any(can_free),
             is_known: true,
         }
     }
 
-    /// What only the server knows.
-    fn foreign(name: &str) -> Self {
+    /// A SynthDef of the server (`server:NAME`), of which only the name is known.
+    fn of_server(name: &str) -> Self {
         Definition {
             name: name.to_owned(),
             controls: Vec::new(),
@@ -46,62 +48,63 @@ impl Definition {
         }
     }
 
+    /// Whether it has this control.
     pub(super) fn has(&self, control: &str) -> bool {
-        self.controls.iter().any(|it| it.0 == control)
+        self.controls.iter().any(|(name, _)| name == control)
     }
 
     /// The default of a control.
     pub(super) fn default_of(&self, control: &str) -> Option<f32> {
-        self.controls.iter().find(|it| it.0 == control).map(|it| it.1)
+        self.controls.iter().find(|(name, _)| name == control).map(|(_, default)| *default)
     }
 
-    /// The first of these controls that it has.
+    /// The first of `names` that is a control of this SynthDef.
     pub(super) fn first_of<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
         names.iter().copied().find(|name| self.has(name))
     }
 
-    /// Whether its voices end by closing a gate.
+    /// Whether closing a gate ends its voices.
     pub(super) fn has_gate(&self) -> bool {
         !self.is_known || self.has("gate")
     }
 }
 
-/// Whether a UGen may free its synth: its done action is 2 or more, or a signal.
+/// Whether a UGen may free its synth: its done action is 2 or more, or not constant.
 fn can_free(ugen: &CompiledUGen) -> bool {
     if matches!(ugen.name.as_str(), "FreeSelf" | "FreeSelfWhenDone") {
         return true;
     }
-    let at = ugens::find(&ugen.name).and_then(|spec| spec.position("done_action"));
-    match at.and_then(|at| ugen.inputs.get(at)) {
+    let index = ugens::find(&ugen.name).and_then(|spec| spec.position("done_action"));
+    match index.and_then(|index| ugen.inputs.get(index)) {
         Some(CompiledInput::Constant(action)) => *action >= 2.0,
         Some(CompiledInput::Output { .. }) => true,
         None => false,
     }
 }
 
-/// All SynthDefs of one instance.
+/// The SynthDefs that one instance can use.
 #[derive(Default)]
 pub(super) struct Catalogue {
     from_files: BTreeMap<String, Arc<Definition>>,
-    /// The files, to be sent as they are.
+    /// The files, which are sent unchanged.
     pub(super) files: Vec<SynthDefFile>,
     built_in: BTreeMap<&'static str, Arc<Definition>>,
 }
 
 impl Catalogue {
-    /// Reads a file, or every `.scsyndef` file of a folder. No side effects.
+    /// Reads a file, or every `.scsyndef` file of a folder.
     ///
     /// # Errors
-    /// Says what is wrong with it, with the offset.
+    /// If a file cannot be read or is invalid; the message contains the offset of the error.
     pub(super) fn add(&mut self, path: &Path) -> Result<(), String> {
-        let say = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-        if !path.metadata().map_err(say)?.is_dir() {
+        let unreadable = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+        if !path.metadata().map_err(unreadable)?.is_dir() {
             return self.add_file(path);
         }
         let mut files: Vec<_> = std::fs::read_dir(path)
-            .map_err(say)?
+            .map_err(unreadable)?
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|it| it == "scsyndef"))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "scsyndef"))
             .collect();
         files.sort();
         if files.is_empty() {
@@ -111,15 +114,16 @@ impl Catalogue {
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), String> {
-        let say = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-        let metadata = path.metadata().map_err(say)?;
-        if !metadata.is_file() || metadata.len() > FILE_LIMIT {
-            return Err(format!("{} is no file of at most 16 MiB", path.display()));
+        let unreadable = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+        let metadata = path.metadata().map_err(unreadable)?;
+        if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+            return Err(format!("{} is not a file of at most 16 MiB", path.display()));
         }
-        let bytes = std::fs::read(path).map_err(say)?;
-        let explain = |error: String| format!("{} is no SynthDef file: {error}", path.display());
-        let synthdefs = SynthDef::read_all(&bytes).map_err(|error| explain(error.to_string()))?;
-        let file = SynthDefFile::new(bytes).map_err(|error| explain(error.to_string()))?;
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let invalid =
+            |error: String| format!("{} is not a valid SynthDef file: {error}", path.display());
+        let synthdefs = SynthDef::read_all(&bytes).map_err(|error| invalid(error.to_string()))?;
+        let file = SynthDefFile::new(bytes).map_err(|error| invalid(error.to_string()))?;
         for synthdef in &synthdefs {
             let definition = Arc::new(Definition::new(synthdef));
             self.from_files.insert(definition.name.clone(), definition);
@@ -128,11 +132,11 @@ impl Catalogue {
         Ok(())
     }
 
-    /// The SynthDef of that name: of a file, built in, or, written `server:NAME`, one that the
-    /// server has.
+    /// Finds a SynthDef by name: in the files, then among the built-in ones. `server:NAME` is a
+    /// SynthDef of the server.
     pub(super) fn find(&mut self, name: &str) -> Option<Arc<Definition>> {
         if let Some(name) = name.strip_prefix("server:") {
-            return (!name.is_empty()).then(|| Arc::new(Definition::foreign(name)));
+            return (!name.is_empty()).then(|| Arc::new(Definition::of_server(name)));
         }
         if let Some(found) = self.from_files.get(name) {
             return Some(Arc::clone(found));
@@ -142,68 +146,29 @@ impl Catalogue {
         Some(Arc::clone(built.or_insert_with(|| Arc::new(Definition::new(&instrument.build())))))
     }
 
-    /// Every name that could be meant.
+    /// Every name that [`Catalogue::find`] finds, except those of the server.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let built_in = INSTRUMENTS.iter().map(|instrument| instrument.name);
         self.from_files.keys().map(String::as_str).chain(built_in)
     }
 
-    /// What is to be sent: the files, and the built-in SynthDefs that were found.
+    /// The files to send: those that were read, and the built-in SynthDefs that are used.
     pub(super) fn into_files(self) -> Vec<SynthDefFile> {
         let built_in = self.built_in.keys().filter_map(|name| instruments::find(name));
-        let built_in: Vec<_> = built_in.map(|it| it.build().file().clone()).collect();
+        let built_in: Vec<_> =
+            built_in.map(|instrument| instrument.build().file().clone()).collect();
         self.files.into_iter().chain(built_in).collect()
-    }
-}
-
-/// The name that was probably meant.
-pub(super) fn nearest<'a>(
-    wanted: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    if wanted.len() > 60 {
-        return None;
-    }
-    let lower = wanted.to_lowercase();
-    names
-        .into_iter()
-        .take(1_000)
-        .map(|name| {
-            let other = name.to_lowercase();
-            // `freq` for `frequency`.
-            let begins =
-                lower.len() >= 3 && (other.starts_with(&lower) || lower.starts_with(&other));
-            let distance = strsim::osa_distance(&lower, &other);
-            (if begins { distance.min(1) } else { distance }, name)
-        })
-        .filter(|(distance, _)| *distance <= (wanted.chars().count() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// The hint for a name that is unknown: what was meant, or what there is.
-pub(super) fn suggest<'a>(
-    wanted: &str,
-    what: &str,
-    names: impl IntoIterator<Item = &'a str> + Clone,
-) -> String {
-    if let Some(name) = nearest(wanted, names.clone()) {
-        return format!("did you mean `{name}`?");
-    }
-    let mut all: Vec<&str> = names.into_iter().take(40).collect();
-    all.sort_unstable();
-    match all.as_slice() {
-        [] => format!("there are no {what}"),
-        all => format!("the {what} are {}", all.join(", ")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use consort_suggest::{did_you_mean_or_list, nearest};
+
     use super::*;
 
     #[test]
-    fn built_in_instruments_tell_how_they_end() {
+    fn built_in_instruments_have_the_right_ending() {
         let mut catalogue = Catalogue::default();
         let mut find = |name: &str| catalogue.find(name).expect(name);
         for name in ["kick", "hat", "bell", "pluck", "snare", "sample"] {
@@ -238,7 +203,8 @@ mod tests {
         let bytes = std::fs::read(&path).expect("bytes");
         std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
         let error = catalogue.add(&path).expect_err("cut off");
-        assert!(error.contains("is no SynthDef file") && error.contains("at byte"), "{error}");
+        assert!(error.contains("is not a valid SynthDef file"), "{error}");
+        assert!(error.contains("at byte"), "{error}");
     }
 
     #[test]
@@ -248,9 +214,8 @@ mod tests {
         assert_eq!(nearest("cuttoff", names), Some("cutoff"));
         assert_eq!(nearest("zzz", names), None);
         assert_eq!(
-            suggest("zzz", "controls", names),
-            "the controls are amplitude, cutoff, \
-                                                       frequency, gate"
+            did_you_mean_or_list("zzz", "controls", names),
+            "the controls are: amplitude, cutoff, frequency, gate"
         );
     }
 }

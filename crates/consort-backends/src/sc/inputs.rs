@@ -1,91 +1,96 @@
-//! What comes from the server: control buses and meters, looked at again and again through its
-//! memory or asked for; triggers, replies and the notifications of nodes.
+//! Input from the server: control buses and meters, which are polled through shared memory or
+//! with requests; triggers, replies, and the notifications of nodes.
 
 use std::collections::BTreeSet;
 
-use consort_osc::{Message, OscMessage};
+use consort_osc::{Message, OscMessage, OscValue};
 
-use super::channels::Control;
+use super::channels::ChannelKind;
 use super::config::BusKind;
 use super::controls::Scale;
-use super::desk::Desk;
 use super::packets::Packets;
+use super::player::Player;
 
-/// A control bus that the show listens to.
+/// A control bus, or a meter, that is the source of a mapping.
 #[derive(Debug)]
-struct Reading {
+struct BusReading {
     channel: u32,
-    what: Source,
+    source: BusSource,
     scale: Scale,
-    /// Its number on the server that runs.
+    /// The number of the (first) bus on the running server.
     bus: u32,
+    /// The value that was emitted last.
     last: Option<f64>,
 }
 
+/// Which buses a reading reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Source {
+enum BusSource {
+    /// The bus with this index in the configuration.
     Named(usize),
+    /// The bus with this number.
     Numbered(u32),
     /// The peak of an output.
     Meter(u32),
-    /// The largest of all.
+    /// The largest peak of all outputs.
     AllMeters,
 }
 
-/// Everything that the show listens to.
+/// All sources of an instance, and the values they had last.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
-    readings: Vec<Reading>,
-    /// Of `SendReply`: address, argument, channel, range.
+    readings: Vec<BusReading>,
+    /// The `SendReply` sources: address, argument, channel, range.
     replies: Vec<(String, usize, u32, Scale)>,
-    /// Of `SendTrig`: id, channel, range.
+    /// The `SendTrig` sources: id, channel, range.
     triggers: Vec<(i32, u32, Scale)>,
+    /// The channel of the server's load.
     load: Option<u32>,
-    /// Peaks of the outputs, as answers bring them.
+    /// The peaks of the outputs, from the replies of the server.
     peaks: Vec<f64>,
 }
 
 impl Inputs {
-    pub(super) fn new(desk: &Desk) -> Self {
+    pub(super) fn new(player: &Player) -> Self {
         let mut inputs =
-            Inputs { peaks: vec![0.0; desk.config.channels as usize], ..Inputs::default() };
-        for (channel, control) in desk.channels.sources() {
-            let mut read = |what, scale| {
-                inputs.readings.push(Reading { channel, what, scale, bus: 0, last: None });
+            Inputs { peaks: vec![0.0; player.config.channels as usize], ..Inputs::default() };
+        for (channel, kind) in player.channels.sources() {
+            let mut read = |source, scale| {
+                inputs.readings.push(BusReading { channel, source, scale, bus: 0, last: None });
             };
-            match control {
-                Control::NamedBus(bus) => {
-                    if let BusKind::Control(scale) = desk.config.buses[*bus].kind {
-                        read(Source::Named(*bus), scale);
+            match kind {
+                ChannelKind::NamedBus(bus) => {
+                    if let BusKind::Control(scale) = player.config.buses[*bus].kind {
+                        read(BusSource::Named(*bus), scale);
                     }
                 }
-                Control::NumberedBus(bus) => read(Source::Numbered(*bus), Scale::UNIT),
-                Control::Meter(Some(output)) => read(Source::Meter(*output), Scale::UNIT),
-                Control::Meter(None) => read(Source::AllMeters, Scale::UNIT),
-                Control::Trigger(id) => {
-                    let scale = desk.config.range_of(&format!("trigger.{id}"));
+                ChannelKind::NumberedBus(bus) => read(BusSource::Numbered(*bus), Scale::UNIT),
+                ChannelKind::Meter(Some(output)) => read(BusSource::Meter(*output), Scale::UNIT),
+                ChannelKind::Meter(None) => read(BusSource::AllMeters, Scale::UNIT),
+                ChannelKind::Trigger(id) => {
+                    let scale = player.config.range_of(&format!("trigger.{id}"));
                     inputs.triggers.push((*id, channel, scale));
                 }
-                Control::Reply(address, argument) => {
-                    let exact = desk.config.range_of(&format!("reply.{address}:{argument}"));
+                ChannelKind::Reply(address, argument) => {
+                    let exact = player.config.range_of(&format!("reply.{address}:{argument}"));
                     let scale = match exact == Scale::UNIT {
-                        true => desk.config.range_of(&format!("reply.{address}")),
+                        true => player.config.range_of(&format!("reply.{address}")),
                         false => exact,
                     };
                     inputs.replies.push((address.clone(), *argument, channel, scale));
                 }
-                Control::Load => inputs.load = Some(channel),
+                ChannelKind::Load => inputs.load = Some(channel),
                 _ => {}
             }
         }
         inputs
     }
 
-    /// The addresses of notifications that are wanted.
+    /// The addresses of the notifications to subscribe to.
     pub(super) fn addresses(&self) -> Vec<String> {
         let mut all = vec!["/n_go".to_owned(), "/n_end".to_owned()];
         all.extend(["/n_on", "/n_off", "/tr"].map(str::to_owned));
-        let replies: BTreeSet<&String> = self.replies.iter().map(|it| &it.0).collect();
+        let replies: BTreeSet<&String> = self.replies.iter().map(|(address, ..)| address).collect();
         all.extend(replies.into_iter().cloned());
         all
     }
@@ -95,130 +100,136 @@ impl Inputs {
         self.load
     }
 
-    /// Whether there is a bus to look at.
+    /// Whether any bus is polled.
     pub(super) fn reads_buses(&self) -> bool {
         !self.readings.is_empty()
     }
 
-    /// A new server has other numbers.
-    pub(super) fn go_up(&mut self, desk: &Desk) {
+    /// Looks up the bus numbers of a new server.
+    pub(super) fn on_server_ready(&mut self, player: &Player) {
         for reading in &mut self.readings {
-            reading.bus = match reading.what {
-                Source::Named(bus) => desk.bus(bus).unwrap_or(0),
-                Source::Numbered(bus) => bus,
-                Source::Meter(output) => desk.up().meter + output,
-                Source::AllMeters => desk.up().meter,
+            reading.bus = match reading.source {
+                BusSource::Named(bus) => player.bus(bus).unwrap_or(0),
+                BusSource::Numbered(bus) => bus,
+                BusSource::Meter(output) => player.server().meter + output,
+                BusSource::AllMeters => player.server().meter,
             };
         }
     }
 
-    /// Looks at the buses: through the server's memory, or by a question whose answer comes to
-    /// [`Inputs::answered`].
-    pub(super) fn look(&mut self, desk: &mut Desk) {
-        let Some(memory) = desk.up().memory.clone() else {
-            return self.ask(&mut desk.packets, desk.config.channels);
+    /// Polls the buses: through shared memory, or with a request whose reply
+    /// [`Inputs::on_bus_values`] handles.
+    pub(super) fn poll(&mut self, player: &mut Player) {
+        let Some(memory) = player.server().memory.clone() else {
+            return self.request(&mut player.packets, player.config.channels);
         };
-        let outputs = desk.config.channels;
+        let outputs = player.config.channels;
         for reading in &mut self.readings {
             let number = |bus| memory.control_bus_value(bus).ok().map(f64::from);
-            let value = match reading.what {
-                Source::AllMeters => {
+            let value = match reading.source {
+                BusSource::AllMeters => {
                     (reading.bus..reading.bus + outputs).filter_map(number).reduce(f64::max)
                 }
                 _ => number(reading.bus),
             };
-            reading.take(value, &mut desk.emits);
+            reading.update(value, &mut player.emits);
         }
     }
 
-    fn ask(&self, packets: &mut Packets, outputs: u32) {
+    /// Requests the values of all buses.
+    fn request(&self, packets: &mut Packets, outputs: u32) {
         if self.readings.is_empty() {
             return;
         }
-        packets.message("/c_get", |it| {
+        packets.message("/c_get", |message| {
             for reading in &self.readings {
-                let count = if reading.what == Source::AllMeters { outputs } else { 1 };
+                let count = if reading.source == BusSource::AllMeters { outputs } else { 1 };
                 for bus in reading.bus..reading.bus + count {
-                    it.int(bus as i32);
+                    message.int(bus as i32);
                 }
             }
         });
     }
 
-    /// Takes the answer to a question about buses: pairs of numbers and values.
-    pub(super) fn answered(&mut self, message: &Message<'_>, desk: &mut Desk) {
+    /// Handles the reply to a request: pairs of bus numbers and values.
+    pub(super) fn on_bus_values(&mut self, message: &Message<'_>, player: &mut Player) {
         let mut arguments = message.arguments();
         while let (Some(bus), Some(number)) = (arguments.next(), arguments.next()) {
             let (Some(bus), Some(number)) = (bus.as_i32(), number.as_f64()) else { return };
             let Ok(bus) = u32::try_from(bus) else { return };
-            if let Some(peak) =
-                bus.checked_sub(desk.up().meter).and_then(|at| self.peaks.get_mut(at as usize))
+            if let Some(peak) = bus
+                .checked_sub(player.server().meter)
+                .and_then(|output| self.peaks.get_mut(output as usize))
             {
                 *peak = number;
             }
-            let single = |it: &&mut Reading| it.bus == bus && it.what != Source::AllMeters;
-            for reading in self.readings.iter_mut().filter(single) {
-                reading.take(Some(number), &mut desk.emits);
+            let is_single = |reading: &&mut BusReading| {
+                reading.bus == bus && reading.source != BusSource::AllMeters
+            };
+            for reading in self.readings.iter_mut().filter(is_single) {
+                reading.update(Some(number), &mut player.emits);
             }
         }
         let loudest = self.peaks.iter().copied().reduce(f64::max);
-        for reading in self.readings.iter_mut().filter(|it| it.what == Source::AllMeters) {
-            reading.take(loudest, &mut desk.emits);
+        for reading in self.readings.iter_mut() {
+            if reading.source == BusSource::AllMeters {
+                reading.update(loudest, &mut player.emits);
+            }
         }
     }
 
-    /// The id and the value of a trigger that no mapping uses.
-    pub(super) fn unmapped(&self, message: &OscMessage, desk: &Desk) -> Option<(i32, f64)> {
+    /// The id and value of a trigger that belongs to no mapped channel.
+    pub(super) fn unmapped(&self, message: &OscMessage, player: &Player) -> Option<(i32, f64)> {
         if message.address != "/tr" {
             return None;
         }
         let id = message.arguments.get(1)?.as_i32()?;
         let number = message.arguments.get(2)?.as_f64()?;
-        let is_mapped = self.triggers.iter().any(|it| it.0 == id);
-        let scale = desk.config.range_of(&format!("trigger.{id}"));
+        let is_mapped = self.triggers.iter().any(|(mapped, ..)| *mapped == id);
+        let scale = player.config.range_of(&format!("trigger.{id}"));
         (!is_mapped).then(|| scale.value(number)).flatten().map(|value| (id, value))
     }
 
-    /// Takes a notification.
-    pub(super) fn notified(&mut self, message: &OscMessage, desk: &mut Desk) {
+    /// Handles a notification.
+    pub(super) fn on_notification(&mut self, message: &OscMessage, player: &mut Player) {
         let arguments = &message.arguments;
-        let node = arguments.first().and_then(|it| it.as_i32());
+        let node = arguments.first().and_then(OscValue::as_i32);
         match (message.address.as_str(), node) {
-            ("/n_go", Some(node)) => desk.started(node),
-            ("/n_end", Some(node)) => desk.ended(node),
-            ("/n_on", Some(node)) => desk.paused(node, false),
-            ("/n_off", Some(node)) => desk.paused(node, true),
+            ("/n_go", Some(node)) => player.on_node_started(node),
+            ("/n_end", Some(node)) => player.on_node_ended(node),
+            ("/n_on", Some(node)) => player.on_node_paused(node, false),
+            ("/n_off", Some(node)) => player.on_node_paused(node, true),
             ("/tr", _) => {
-                let id = arguments.get(1).and_then(|it| it.as_i32());
-                let number = arguments.get(2).and_then(|it| it.as_f64());
-                let all = self.triggers.iter().filter(|it| Some(it.0) == id);
-                for (_, channel, scale) in all {
-                    desk.emits
-                        .extend(number.and_then(|it| scale.value(it)).map(|it| (*channel, it)));
+                let id = arguments.get(1).and_then(OscValue::as_i32);
+                let number = arguments.get(2).and_then(OscValue::as_f64);
+                for (_, channel, scale) in self.triggers.iter().filter(|(own, ..)| Some(*own) == id)
+                {
+                    let value = number.and_then(|number| scale.value(number));
+                    player.emits.extend(value.map(|value| (*channel, value)));
                 }
             }
             (address, _) => {
-                // Node, id, then the values.
                 for (_, argument, channel, scale) in
-                    self.replies.iter().filter(|it| it.0 == address)
+                    self.replies.iter().filter(|(own, ..)| own == address)
                 {
-                    let number = arguments.get(argument + 2).and_then(|it| it.as_f64());
-                    desk.emits
-                        .extend(number.and_then(|it| scale.value(it)).map(|it| (*channel, it)));
+                    // The values follow the node and the id.
+                    let number = arguments.get(argument + 2).and_then(OscValue::as_f64);
+                    let value = number.and_then(|number| scale.value(number));
+                    player.emits.extend(value.map(|value| (*channel, value)));
                 }
             }
         }
     }
 }
 
-/// The server's load, told in percent, as a value; none for what is no number.
-pub(super) fn load(percent: f32) -> Option<f64> {
+/// Converts the server's load in percent to a value; `None` for NaN.
+pub(super) fn load_value(percent: f32) -> Option<f64> {
     (!percent.is_nan()).then(|| (f64::from(percent) / 100.0).clamp(0.0, 1.0))
 }
 
-impl Reading {
-    /// Tells a number if it is a new value.
-    fn take(&mut self, number: Option<f64>, emits: &mut Vec<(u32, f64)>) {
+impl BusReading {
+    /// Emits the value of a number, if it has changed.
+    fn update(&mut self, number: Option<f64>, emits: &mut Vec<(u32, f64)>) {
         let Some(value) = number.and_then(|number| self.scale.value(number)) else { return };
         if self.last.is_none_or(|last| (last - value).abs() > 1e-6) {
             self.last = Some(value);
@@ -232,8 +243,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_is_a_value_or_nothing() {
-        assert_eq!([25.0, 400.0, -1.0].map(load), [Some(0.25), Some(1.0), Some(0.0)]);
-        assert_eq!([f32::NAN, f32::INFINITY].map(load), [None, Some(1.0)]);
+    fn a_load_is_clipped_and_nan_is_ignored() {
+        assert_eq!([25.0, 400.0, -1.0].map(load_value), [Some(0.25), Some(1.0), Some(0.0)]);
+        assert_eq!([f32::NAN, f32::INFINITY].map(load_value), [None, Some(1.0)]);
     }
 }

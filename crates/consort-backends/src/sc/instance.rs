@@ -1,4 +1,4 @@
-//! An instance: the router's side of it.
+//! An instance of the backend, on the router's thread.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -11,32 +11,40 @@ use mio::Interest;
 use mio::unix::SourceFd;
 
 use super::config::{Config, Place};
-use super::desk::Desk;
-use super::inputs::{self, Inputs};
-use super::link::Link;
-use super::server::{Conductor, Report, Up};
+use super::inputs::{Inputs, load_value};
+use super::player::Player;
+use super::server::{Report, ServerInfo, ServerThread};
+use super::transport::Transport;
 
-const REPORTS: u32 = 0;
-const EVENTS: u32 = 1;
-const ANSWERS: u32 = 2;
+/// The key of the pipe with the reports of the server thread.
+const REPORTS_KEY: u32 = 0;
+/// The key of the library's notifications.
+const NOTIFICATIONS_KEY: u32 = 1;
+/// The key of the instance's own socket.
+const REPLIES_KEY: u32 = 2;
 
 /// How long released notes may fade when the show ends.
-const FADE: Duration = Duration::from_millis(150);
-/// How often the server's load is looked at.
+const FADE_TIME: Duration = Duration::from_millis(150);
+/// How often the server's load is read.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
-/// How many complaints of the server are logged; the rest is counted.
-const COMPLAINTS: u64 = 10;
+/// How many errors of the server are logged; further ones are counted only.
+const MAX_LOGGED_ERRORS: u64 = 10;
 
+/// An instance: a server and the channels that control it.
 pub(super) struct ScInstance {
-    desk: Desk,
+    player: Player,
     inputs: Inputs,
-    link: Link,
-    conductor: Option<Conductor>,
-    look_due: Option<Instant>,
+    transport: Transport,
+    server_thread: Option<ServerThread>,
+    /// When to poll buses and meters.
+    poll_due: Option<Instant>,
+    /// When to read the server's load.
     load_due: Option<Instant>,
+    /// When the fade at the end of the show is over.
     stop_due: Option<Instant>,
+    /// When to call [`Player::tick`].
     tick_due: Option<Instant>,
-    complaints: u64,
+    error_count: u64,
     /// When the last server was lost.
     lost: Option<Instant>,
     buffer: Vec<u8>,
@@ -45,55 +53,57 @@ pub(super) struct ScInstance {
 impl ScInstance {
     pub(super) fn new(config: Config) -> Self {
         ScInstance {
-            desk: Desk::new(config),
+            player: Player::new(config),
             inputs: Inputs::default(),
-            link: Link::None,
-            conductor: None,
-            look_due: None,
+            transport: Transport::None,
+            server_thread: None,
+            poll_due: None,
             load_due: None,
             stop_due: None,
             tick_due: None,
-            complaints: 0,
+            error_count: 0,
             lost: None,
             buffer: vec![0; 65_536],
         }
     }
 
-    /// Sends what has gathered, and tells the show what there is to tell.
+    /// Sends the gathered messages, and emits the gathered values.
     fn flush(&mut self, context: &mut Context<'_>) {
-        for (channel, value) in self.desk.emits.drain(..) {
+        for (channel, value) in self.player.emits.drain(..) {
             context.emit(channel, value);
         }
         if self.tick_due.is_none()
-            && let Some(delay) = self.desk.next_tick()
+            && let Some(delay) = self.player.next_tick()
         {
             self.tick_due = Some(context.now() + delay);
             self.schedule(context);
         }
-        if self.desk.packets.is_empty() {
+        if self.player.packets.is_empty() {
             return;
         }
-        let latency = self.desk.config.latency;
-        let (refused, error) = self.link.send(&mut self.desk.packets, latency, context.now());
+        let latency = self.player.config.latency;
+        let (unsent, error) = self.transport.send(&mut self.player.packets, latency, context.now());
         if let Some(error) = error {
-            context.count_dropped(refused);
-            self.complain(&format!("{refused} packets were not sent: {error}"), context);
+            context.count_dropped(unsent);
+            let plural = if unsent == 1 { "" } else { "s" };
+            self.report_error(&format!("cannot send {unsent} packet{plural}: {error}"), context);
         }
     }
 
-    fn complain(&mut self, what: &str, context: &mut Context<'_>) {
+    /// Counts an error, and logs it unless there were many.
+    fn report_error(&mut self, message: &str, context: &mut Context<'_>) {
         context.count_errors(1);
-        self.complaints += 1;
-        if self.complaints <= COMPLAINTS {
-            tracing::warn!(instance = context.name(), "{what}");
+        self.error_count += 1;
+        if self.error_count <= MAX_LOGGED_ERRORS {
+            tracing::warn!(instance = context.name(), "{message}");
         }
-        if self.complaints == COMPLAINTS {
-            tracing::warn!(instance = context.name(), "further complaints are only counted");
+        if self.error_count == MAX_LOGGED_ERRORS {
+            tracing::warn!(instance = context.name(), "further errors are counted, not logged");
         }
     }
 
     fn schedule(&self, context: &mut Context<'_>) {
-        let next = [self.look_due, self.load_due, self.tick_due, self.stop_due];
+        let next = [self.poll_due, self.load_due, self.tick_due, self.stop_due];
         let next = next.into_iter().flatten().min();
         if next != context.wake_time() {
             context.wake_at(next);
@@ -101,125 +111,133 @@ impl ScInstance {
     }
 
     fn start_score(&mut self, context: &mut Context<'_>) {
-        let Place::Score(path) = self.desk.config.place.clone() else { return };
-        self.link = Link::score(path, context.now());
-        let Link::Score(score) = &mut self.link else { return };
-        let config = &self.desk.config;
-        let mut numbers = super::score::Numbers::new(config);
-        let up = numbers.up(config);
-        let prepared = super::score::prepare(config, &up, score);
+        let Place::Score(path) = self.player.config.place.clone() else { return };
+        self.transport = Transport::score(path, context.now());
+        let Transport::Score(score) = &mut self.transport else { return };
+        let config = &self.player.config;
+        let mut numbers = super::score::NumberAllocator::new(config);
+        let server = numbers.server_info(config);
+        let prepared = super::score::prepare(config, &server, score);
         if let Err(error) = prepared {
             context.set_state(State::Failed(error));
             return;
         }
-        self.desk.go_up(up);
+        self.player.on_server_ready(server);
         context.set_state(State::Up);
         self.flush(context);
     }
 
     fn start_server(&mut self, context: &mut Context<'_>) {
-        let numbered = self.desk.config.buses.iter().filter_map(|bus| bus.number);
-        let used = self.desk.channels.numbered_buses();
+        let numbered = self.player.config.buses.iter().filter_map(|bus| bus.number);
+        let used = self.player.channels.numbered_buses();
         let addresses = self.inputs.addresses();
         let started =
-            Conductor::start(&self.desk.config, addresses, numbered.chain(used).collect());
-        let mut conductor = match started {
-            Ok(conductor) => conductor,
+            ServerThread::start(&self.player.config, addresses, numbered.chain(used).collect());
+        let mut server_thread = match started {
+            Ok(server_thread) => server_thread,
             Err(reason) => return context.set_state(State::Failed(reason)),
         };
         let registered = context
-            .register(&mut conductor.source, REPORTS, Interest::READABLE)
-            .and_then(|()| match conductor.events.descriptor() {
+            .register(&mut server_thread.wake_source, REPORTS_KEY, Interest::READABLE)
+            .and_then(|()| match server_thread.events.descriptor() {
                 Some(descriptor) => {
                     let descriptor = descriptor.as_raw_fd();
-                    context.register(&mut SourceFd(&descriptor), EVENTS, Interest::READABLE)
+                    context.register(
+                        &mut SourceFd(&descriptor),
+                        NOTIFICATIONS_KEY,
+                        Interest::READABLE,
+                    )
                 }
-                None => Err(io::Error::other("the system has no descriptor to give")),
+                None => Err(io::Error::other("the system has no free descriptor")),
             });
         if let Err(error) = registered {
             return context.set_state(State::Failed(format!("cannot watch the server: {error}")));
         }
-        self.conductor = Some(conductor);
+        self.server_thread = Some(server_thread);
     }
 
-    fn reports(&mut self, context: &mut Context<'_>) {
-        let Some(conductor) = &mut self.conductor else { return };
-        conductor.drain();
-        while let Some(report) = self.conductor.as_mut().and_then(Conductor::report) {
+    /// Handles the reports of the server thread.
+    fn handle_reports(&mut self, context: &mut Context<'_>) {
+        let Some(server_thread) = &mut self.server_thread else { return };
+        server_thread.drain();
+        while let Some(report) = self.server_thread.as_mut().and_then(ServerThread::next_report) {
             match report {
-                Report::Up(up) => self.go_up(*up, context),
+                Report::Ready(server) => self.on_server_ready(*server, context),
                 Report::Waiting(reason) => {
                     if !context.is_stopping() {
                         context.count_errors(1);
                         context.set_state(State::Waiting(reason));
                     }
                 }
-                Report::Lost(reason) => self.go_down(reason, context),
+                Report::Lost(reason) => self.on_server_lost(reason, context),
             }
         }
     }
 
-    fn go_up(&mut self, up: Up, context: &mut Context<'_>) {
+    fn on_server_ready(&mut self, server: ServerInfo, context: &mut Context<'_>) {
         if context.is_stopping() {
             return;
         }
-        let link = match (&self.conductor, up.address) {
-            (Some(conductor), _)
-                if self.desk.config.server.protocol == consort_sc::Protocol::Tcp =>
+        let transport = match (&self.server_thread, server.address) {
+            (Some(server_thread), _)
+                if self.player.config.server.protocol == consort_sc::Protocol::Tcp =>
             {
-                Ok(Link::Stream(conductor.server.clone()))
+                Ok(Transport::Stream(server_thread.server.clone()))
             }
-            (_, Some(address)) => Link::datagrams(address),
-            _ => Err(io::Error::other("it has no address")),
+            (_, Some(address)) => Transport::datagrams(address),
+            _ => Err(io::Error::other("the server has no address")),
         };
-        self.link = match link {
-            Ok(link) => link,
+        self.transport = match transport {
+            Ok(transport) => transport,
             Err(error) => {
-                context.set_state(State::Waiting(format!("no socket to the server: {error}")));
+                context.set_state(State::Waiting(format!(
+                    "cannot open a socket to the server: {error}"
+                )));
                 return;
             }
         };
-        if let Link::Datagrams(socket) = &mut self.link
-            && let Err(error) = context.register(socket, ANSWERS, Interest::READABLE)
+        if let Transport::Datagrams(socket) = &mut self.transport
+            && let Err(error) = context.register(socket, REPLIES_KEY, Interest::READABLE)
         {
-            tracing::error!("answers of the server cannot be watched: {error}");
+            tracing::error!("cannot receive replies of the server: {error}");
         }
-        let took = up.took;
-        for problem in &up.problems {
-            self.complain(&format!("the server refused {problem}"), context);
+        let startup_time = server.startup_time;
+        for problem in &server.problems {
+            self.report_error(&format!("the server refused {problem}"), context);
         }
-        let client = up.client;
-        let has_memory = up.memory.is_some();
-        let forgotten = self.desk.go_up(up);
+        let client = server.client;
+        let has_memory = server.memory.is_some();
+        let forgotten = self.player.on_server_ready(server);
         context.count_dropped(forgotten);
-        self.inputs.go_up(&self.desk);
+        self.inputs.on_server_ready(&self.player);
         if self.inputs.reads_buses() {
-            self.look_due = Some(context.now() + self.desk.config.interval);
+            self.poll_due = Some(context.now() + self.player.config.interval);
         }
         self.load_due = self.inputs.load().map(|_| context.now() + LOAD_INTERVAL);
         self.flush(context);
         context.set_state(State::Up);
-        let away = self.lost.take().map(|lost| context.now().duration_since(lost));
+        let outage = self.lost.take().map(|lost| context.now().duration_since(lost));
+        let outage = outage
+            .map(|outage| format!("; the instance had no server for {outage:.0?}"))
+            .unwrap_or_default();
         tracing::info!(
             instance = context.name(),
             client,
             shared_memory = has_memory,
-            "the server is ready after {took:.0?}{}",
-            away.map(|it| format!("; the instance was without one for {it:.0?}"))
-                .unwrap_or_default()
+            "the server is ready after {startup_time:.0?}{outage}"
         );
         self.schedule(context);
     }
 
-    fn go_down(&mut self, reason: String, context: &mut Context<'_>) {
-        if let Link::Datagrams(socket) = &mut self.link
+    fn on_server_lost(&mut self, reason: String, context: &mut Context<'_>) {
+        if let Transport::Datagrams(socket) = &mut self.transport
             && let Err(error) = context.deregister(socket)
         {
-            tracing::debug!("the socket of a server that is gone: {error}");
+            tracing::debug!("cannot deregister the socket of a lost server: {error}");
         }
-        self.link = Link::None;
-        self.desk.go_down();
-        (self.look_due, self.load_due) = (None, None);
+        self.transport = Transport::None;
+        self.player.on_server_lost();
+        (self.poll_due, self.load_due) = (None, None);
         self.lost = Some(context.now());
         if !context.is_stopping() {
             context.count_errors(1);
@@ -229,53 +247,53 @@ impl ScInstance {
         self.schedule(context);
     }
 
-    /// Notifications that the library has received.
-    fn notifications(&mut self, context: &mut Context<'_>) {
-        let Some(conductor) = &self.conductor else { return };
-        let mut complaints = Vec::new();
-        let mut left = context.budget();
-        while left > 0
-            && let Some(event) = conductor.events.try_next()
+    /// Handles the notifications that the library has received.
+    fn handle_notifications(&mut self, context: &mut Context<'_>) {
+        let Some(server_thread) = &self.server_thread else { return };
+        let mut errors = Vec::new();
+        let mut budget = context.budget();
+        while budget > 0
+            && let Some(event) = server_thread.events.try_next()
         {
-            left -= 1;
+            budget -= 1;
             match event {
                 ServerEvent::Message(message) => {
                     if context.is_observed()
-                        && let Some((id, value)) = self.inputs.unmapped(&message, &self.desk)
+                        && let Some((id, value)) = self.inputs.unmapped(&message, &self.player)
                     {
                         context.unmapped(value, || format!("trigger.{id}"));
                     }
-                    self.inputs.notified(&message, &mut self.desk);
+                    self.inputs.on_notification(&message, &mut self.player);
                 }
                 ServerEvent::Fail(fail) if is_harmless(&fail.command, &fail.reason) => {
                     tracing::debug!(instance = context.name(), "{}: {}", fail.command, fail.reason);
                 }
                 ServerEvent::Fail(fail) => {
-                    complaints
-                        .push(format!("the server refused {}: {}", fail.command, fail.reason));
+                    errors.push(format!("the server refused {}: {}", fail.command, fail.reason));
                 }
                 _ => {}
             }
         }
-        if left == 0 {
-            context.call_again(EVENTS);
+        if budget == 0 {
+            context.call_again(NOTIFICATIONS_KEY);
         }
-        for complaint in complaints {
-            self.complain(&complaint, context);
+        for error in errors {
+            self.report_error(&error, context);
         }
-        if self.desk.is_torn() && !context.is_stopping() {
-            self.desk.mend();
-            self.complain("another program freed the show's groups; they are made again", context);
+        if self.player.needs_rebuild() && !context.is_stopping() {
+            self.player.rebuild();
+            let message = "another program freed the show's groups; they are created again";
+            self.report_error(message, context);
         }
         self.flush(context);
     }
 
-    /// Answers to what the show itself has sent.
-    fn answers(&mut self, context: &mut Context<'_>) {
+    /// Handles the replies to the instance's own messages.
+    fn handle_replies(&mut self, context: &mut Context<'_>) {
         for _ in 0..context.budget() {
-            let count = match self.link.receive(&mut self.buffer) {
+            let count = match self.transport.receive(&mut self.buffer) {
                 Ok(count) => count,
-                // That the port is closed is noticed by the library, too.
+                // The library notices a closed port, too, and the thread reports it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                 Err(_) => return self.flush(context),
             };
@@ -284,73 +302,77 @@ impl ScInstance {
                 Ok(packet) => {
                     for message in packet.messages() {
                         match message.address() {
-                            "/c_set" => self.inputs.answered(&message, &mut self.desk),
-                            "/fail" => self.failed(&message, context),
+                            "/c_set" => self.inputs.on_bus_values(&message, &mut self.player),
+                            "/fail" => self.handle_fail(&message, context),
                             _ => {}
                         }
                     }
                 }
                 Err(error) => {
-                    self.complain(
-                        &format!("an answer of {count} bytes is no OSC: {error}"),
+                    self.report_error(
+                        &format!("a reply of {count} bytes is not a valid OSC packet: {error}"),
                         context,
                     );
                 }
             }
             self.buffer = buffer;
         }
-        context.call_again(ANSWERS);
+        context.call_again(REPLIES_KEY);
         self.flush(context);
     }
 
-    fn failed(&mut self, message: &consort_osc::Message<'_>, context: &mut Context<'_>) {
+    /// Handles `/fail`.
+    fn handle_fail(&mut self, message: &consort_osc::Message<'_>, context: &mut Context<'_>) {
         let mut arguments = message.arguments();
-        let command = arguments.next().and_then(|it| it.as_str()).unwrap_or("a message");
-        let reason = arguments.next().and_then(|it| it.as_str()).unwrap_or("no reason given");
+        let command =
+            arguments.next().and_then(|argument| argument.as_str()).unwrap_or("a message");
+        let reason =
+            arguments.next().and_then(|argument| argument.as_str()).unwrap_or("no reason given");
         if is_harmless(command, reason) {
             tracing::debug!(instance = context.name(), "{command}: {}", reason.trim_end());
             return;
         }
-        self.complain(&format!("the server refused {command}: {}", reason.trim_end()), context);
+        self.report_error(&format!("the server refused {command}: {}", reason.trim_end()), context);
     }
 
+    /// Ends the instance after the last notes have faded.
     fn end(&mut self, context: &mut Context<'_>) {
         self.stop_due = None;
         self.tick_due = None;
-        if matches!(self.desk.config.place, Place::Connect(_)) {
-            self.desk.leave();
+        if matches!(self.player.config.place, Place::Connect(_)) {
+            self.player.leave();
             self.flush(context);
         }
-        if let Link::Score(score) = &self.link
+        if let Transport::Score(score) = &self.transport
             && let Err(error) = score.write(context.now())
         {
             context.count_errors(1);
-            tracing::error!(instance = context.name(), "the score is not written: {error}");
+            tracing::error!(instance = context.name(), "cannot write the score: {error}");
         }
-        let (stolen, refused) = self.desk.losses();
+        let (stolen, refused) = self.player.losses();
         if stolen + refused > 0 {
             tracing::info!(
                 instance = context.name(),
-                "{stolen} notes were ended for others, {refused} were refused"
+                "notes that lost their voice to others: {stolen}; refused notes: {refused}"
             );
         }
-        self.link = Link::None;
-        if let Some(conductor) = &mut self.conductor {
-            conductor.stop();
+        self.transport = Transport::None;
+        if let Some(server_thread) = &mut self.server_thread {
+            server_thread.stop();
         }
     }
 }
 
 impl Instance for ScInstance {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        let Desk { channels, config, .. } = &mut self.desk;
+        let Player { channels, config, .. } = &mut self.player;
         channels.channel(specification, usage, config)
     }
 
     fn start(&mut self, context: &mut Context<'_>) {
-        self.desk.prepare();
-        self.inputs = Inputs::new(&self.desk);
-        if matches!(self.desk.config.place, Place::Score(_)) {
+        self.player.prepare();
+        self.inputs = Inputs::new(&self.player);
+        if matches!(self.player.config.place, Place::Score(_)) {
             self.start_score(context);
         } else {
             self.start_server(context);
@@ -359,29 +381,29 @@ impl Instance for ScInstance {
 
     fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
         match key {
-            REPORTS => self.reports(context),
-            EVENTS => self.notifications(context),
-            _ => self.answers(context),
+            REPORTS_KEY => self.handle_reports(context),
+            NOTIFICATIONS_KEY => self.handle_notifications(context),
+            _ => self.handle_replies(context),
         }
     }
 
     fn timer(&mut self, context: &mut Context<'_>) {
         let now = context.now();
-        if self.look_due.is_some_and(|due| due <= now) {
-            let interval = self.desk.config.interval;
-            // Looks that were missed are left out.
-            self.look_due = self.look_due.map(|due| (due + interval).max(now + interval / 2));
-            self.inputs.look(&mut self.desk);
+        if self.poll_due.is_some_and(|due| due <= now) {
+            let interval = self.player.config.interval;
+            // Polls that were missed are not repeated.
+            self.poll_due = self.poll_due.map(|due| (due + interval).max(now + interval / 2));
+            self.inputs.poll(&mut self.player);
         }
         if self.load_due.is_some_and(|due| due <= now) {
             self.load_due = Some(now + LOAD_INTERVAL);
-            let status = self.conductor.as_ref().and_then(|it| it.server.status());
-            let load = status.and_then(|it| inputs::load(it.average_cpu_usage));
-            self.desk.emits.extend(self.inputs.load().zip(load));
+            let status = self.server_thread.as_ref().and_then(|thread| thread.server.status());
+            let load = status.and_then(|status| load_value(status.average_cpu_usage));
+            self.player.emits.extend(self.inputs.load().zip(load));
         }
         if self.tick_due.is_some_and(|due| due <= now) {
             self.tick_due = None;
-            self.desk.tick();
+            self.player.tick();
         }
         self.flush(context);
         if self.stop_due.is_some_and(|due| due <= now) {
@@ -393,7 +415,7 @@ impl Instance for ScInstance {
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
         let mut dropped = 0;
         for event in events {
-            dropped += self.desk.deliver(event.channel, event.value);
+            dropped += self.player.deliver(event.channel, event.value);
         }
         if dropped > 0 {
             context.count_dropped(dropped);
@@ -402,22 +424,22 @@ impl Instance for ScInstance {
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
-        if self.link.is_none() {
+        if self.transport.is_none() {
             return self.end(context);
         }
-        self.desk.release_all();
+        self.player.release_all();
         self.flush(context);
-        self.stop_due = Some(context.now() + FADE);
+        self.stop_due = Some(context.now() + FADE_TIME);
         self.schedule(context);
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop_due.is_none() && self.conductor.as_ref().is_none_or(Conductor::is_stopped)
+        self.stop_due.is_none() && self.server_thread.as_ref().is_none_or(ServerThread::is_stopped)
     }
 }
 
-/// Of a note that had just ended by itself, or of what an earlier show did not leave; and of the
-/// client's group, which is made again whether it is there or not.
+/// Whether a refused command is expected: a message to a node that has just ended or never
+/// existed, or the creation of a group that exists.
 fn is_harmless(command: &str, reason: &str) -> bool {
     match command {
         "/n_set" | "/n_free" | "/n_run" => reason.contains("not found"),
@@ -426,7 +448,7 @@ fn is_harmless(command: &str, reason: &str) -> bool {
     }
 }
 
-/// Whether two instances would start servers on one port.
-pub(super) fn boots_at(config: &Config) -> Option<u16> {
+/// The port of the server that an instance starts, if it starts one.
+pub(super) fn boot_port(config: &Config) -> Option<u16> {
     (config.place == Place::Boot).then_some(config.server.port)
 }

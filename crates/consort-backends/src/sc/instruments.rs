@@ -1,24 +1,24 @@
-//! The instruments and effects that are built in, and the synths that the backend itself needs.
+//! The built-in instruments and effects, and the master.
 
 use consort_sc::synthdef::prelude::*;
 use consort_sc::synthdef::system;
 
-/// A built-in SynthDef: its name, what it is, and how it is made.
+/// A built-in SynthDef.
 pub struct Instrument {
-    /// The name, as configurations and the server have it.
+    /// The name in configurations and on the server.
     pub name: &'static str,
-    /// One line about it.
+    /// A description of one line.
     pub summary: &'static str,
     build: fn() -> Result<SynthDef, SynthDefError>,
 }
 
 impl Instrument {
-    /// Builds it: a few hundred microseconds.
+    /// Builds the SynthDef, which takes a few hundred microseconds.
     ///
     /// # Panics
-    /// Never: a test builds each of them.
+    /// Never; a test builds each of them.
     pub fn build(&self) -> SynthDef {
-        (self.build)().expect("the built-in instruments are sound")
+        (self.build)().expect("the built-in instruments are valid")
     }
 }
 
@@ -62,7 +62,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
     Instrument { name: "snare", summary: "a snare drum; frees itself", build: snare },
 ];
 
-/// The built-in instrument of that name.
+/// Finds a built-in SynthDef by name.
 pub fn find(name: &str) -> Option<&'static Instrument> {
     INSTRUMENTS.iter().find(|instrument| instrument.name == name)
 }
@@ -257,8 +257,8 @@ fn level() -> Result<SynthDef, SynthDefError> {
     })
 }
 
-/// The master: scales what is on the outputs, and writes the peak of each to a control bus.
-/// Controls: `out`, `level` (an amplitude) and `meter` (the first control bus).
+/// The master, which scales the outputs and writes the peak of each to a control bus. Its controls
+/// are `out`, `level` (an amplitude) and `meter` (the first control bus).
 pub(super) fn master(channels: u16) -> Result<SynthDef, SynthDefError> {
     SynthDef::build(format!("consort:master:{channels}"), |controls| {
         let out = controls.scalar("out", 0);
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_instrument_is_sound_and_named_as_it_says() {
+    fn every_instrument_builds_and_matches_its_summary() {
         for instrument in INSTRUMENTS {
             let synthdef = instrument.build();
             assert_eq!(synthdef.name(), instrument.name);
@@ -285,7 +285,7 @@ mod tests {
             assert!(synthdef.control("out").is_some(), "{}", instrument.name);
         }
         assert!(INSTRUMENTS.is_sorted_by_key(|instrument| instrument.name));
-        assert_eq!(find("pad").map(|it| it.name), Some("pad"));
+        assert_eq!(find("pad").map(|instrument| instrument.name), Some("pad"));
         for channels in [1, 2, 8, 64] {
             assert_eq!(master(channels).expect("a master").controls().len(), 3);
         }

@@ -1,26 +1,34 @@
-//! SuperCollider: notes, controls and buses of the show play a server, and the server plays the
-//! show.
+//! SuperCollider: the show plays notes and sets controls and buses on a server, and receives
+//! buses, triggers and notifications from it.
 //!
-//! `config` is what the options say; `reader`, `settings` and `server_options` read them.
-//! `definitions` knows SynthDefs, `instruments` are those that are built in, `channels` names what
-//! can be mapped. `voices` (which notes sound),
-//! `controls` (ranges and curves), `state` (what a new server is told) and `desk` (values to
-//! messages) know no server; `packets` writes, `link` sends, `inputs` takes what comes back,
-//! `server` is the thread that starts and watches, `score` stands in for a server, `instance`
-//! ties them to the router.
+//! | module | content |
+//! |---|---|
+//! | `config` | the options of an instance as values |
+//! | `reader`, `settings`, `server_options` | read the options |
+//! | `definitions`, `instruments` | SynthDefs: from files, built in |
+//! | `channels`, `controls` | the names of channels; ranges and curves |
+//! | `voices` | voice allocation |
+//! | `state` | the state that a new server receives |
+//! | `player` | values to messages, notifications to values |
+//! | `packets`, `transport`, `score` | encoding and sending of messages |
+//! | `inputs` | buses, meters, triggers and replies |
+//! | `server` | the thread that starts and watches the server |
+//! | `instance` | the router's interface |
+//!
+//! `voices`, `state`, `player` and `inputs` have no I/O, so they are tested without a server.
 
 mod channels;
 mod config;
 mod controls;
 mod definitions;
-mod desk;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod inputs;
 mod instance;
 pub mod instruments;
-mod link;
 mod packets;
+mod player;
 mod reader;
 mod score;
 mod server;
@@ -29,6 +37,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod voices;
 
 use consort_router::{
@@ -36,10 +45,10 @@ use consort_router::{
     OptionSpec, Problems,
 };
 
-use config::Config;
 use instance::ScInstance;
+use reader::read_config;
 
-/// The registry's entry.
+/// The backend's entry in the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "sc",
     summary: "SuperCollider: voices, synths, effects, buses and triggers of a sound server",
@@ -63,84 +72,92 @@ sound.pad.note60 > sound.room.mix
     create: || Box::<Sc>::default(),
 };
 
+/// The description of the backend in the reference.
 const DOCUMENTATION: &str = "\
-An instance is one SuperCollider server, `scsynth` or `supernova`: one that the show starts and \
-ends (`server = boot`), or one that runs already (`server = HOST:PORT`). Debian has it as \
-`supercollider-server`.
+An instance is one SuperCollider server, `scsynth` or `supernova`. The show starts and ends the \
+server (`server = boot`), or it uses a running one (`server = HOST:PORT`). On Debian, install the \
+package `supercollider-server`.
 
 **Voices** are instruments that notes play: `voice.pad = pad`, then `keys.ch0.note{0..127} > \
-sound.pad.note{0..127}`. Each note is a synth of the SynthDef. A note sets its `frequency` (or \
-`freq`, or as a number `note` or `midinote`), unless the configuration sets that control; its \
-velocity sets `velocity` where there is such a control, else `amplitude` (or `amp`), times the \
-square of the velocity: 64 of 127 is 12 dB quieter than 127. When all voices are taken, those \
-that only fade give way first, then the one that `steal` says; a note that is refused is counted \
-as dropped, and both are said once in the log.
+sound.pad.note{0..127}`. Each note is a synth of the SynthDef. The note number sets the control \
+`frequency` (or `freq`, or as a number `note` or `midinote`), unless the configuration sets that \
+control. The velocity sets the control `velocity`; if there is none, it scales `amplitude` (or \
+`amp`) by the square of the velocity: 64 of 127 is 12 dB quieter than 127. When all voices are in \
+use, a new note steals a voice: a fading one if there is one, else the one that `steal` selects. A \
+note that is refused counts as dropped. The log reports both once for each instrument.
 
-**How a voice ends.** With a control `gate`, it is closed when the note ends and the synth frees \
-itself. A SynthDef without one that frees itself (drums, bells) is left alone. One that does \
-neither is freed when the note ends, which clicks: `check` warns of it. A voice that is stolen \
-fades in 20 ms (one that fades already by a `Linen`, in its own time).
+**How a voice ends.** If the SynthDef has a control `gate`, the end of the note closes it and the \
+synth frees itself. A SynthDef without a gate that frees itself (drums, bells) plays to its end. A \
+SynthDef that does neither is freed when the note ends, which clicks; `check` warns about it. A \
+stolen voice fades out in 20 ms (one that already fades with a `Linen`, in its own time).
 
-**SynthDefs** are built in, or come from files that `sclang` or our library wrote (`synthdef = \
-FILE`), and are validated by `check`. `server:NAME` is one that the server has itself; its \
-controls are not known, so they are not checked.
+**SynthDefs** are built in, or come from files that `sclang` or Consort's library wrote \
+(`synthdef = FILE`). `check` validates them. `server:NAME` is a SynthDef of the server; its \
+controls are unknown, so `check` does not validate them.
 
-| built in | what it is |
+| built in | description |
 |---|---|
 | `bell` | a bell by frequency modulation; frees itself |
-| `default` | the plain instrument of every SuperCollider system |
+| `default` | the default instrument of SuperCollider |
 | `delay` | effect: echoes of the audio bus `in` (`mix`, `time`, `decay`) |
 | `hat` | a hi-hat, `decay` opens it; frees itself |
 | `kick` | a kick drum; frees itself |
 | `lead` | a bright voice for one note at a time, with `glide`, `cutoff` and `vibrato` |
-| `level` | measures the audio bus `in` and writes the control bus `out` |
+| `level` | measures the audio bus `in` and writes to the control bus `out` |
 | `pad` | a wide pad with `cutoff`, `pressure`, `attack`, `release`, `glide` and `spread` |
 | `pluck` | a plucked string; frees itself |
 | `reverb` | effect: the audio bus `in` in a room (`mix`, `room`, `damping`) |
 | `sample` | plays the `buffer` once at `rate`; frees itself |
 | `snare` | a snare drum; frees itself |
 
-**Controls** take values of the show, 0.0–1.0, in the range that `control.NAME.CONTROL` says. \
-Without that, `frequency` and `freq` are 20–20,000 Hz and `cutoff` 50–15,000 Hz, both \
-exponential, `pan` is -1 to 1, everything else 0 to 1.
+**Controls** take values of the show, 0.0–1.0, and convert them to the range of \
+`control.NAME.CONTROL`. Without that option, `frequency` and `freq` range from 20 to 20,000 Hz and \
+`cutoff` from 50 to 15,000 Hz, both exponential; `pan` ranges from -1 to 1, and every other \
+control \
+from 0 to 1.
 
-**Order.** The groups of `groups` are computed in their order, the synths of a group in the order \
-of the configuration, and last the master, which scales the outputs. So effects stand behind what \
-they process: `control.pad.out = bus wet` and `control.room.in = bus wet` with `bus.wet = audio 2`.
+**Order.** The server computes the groups in the order of the option `groups`, the synths of a \
+group in the order of the configuration, and at the end the master, which scales the outputs. So \
+effects come after the voices that they process: `control.pad.out = bus wet` and \
+`control.room.in = bus wet` with `bus.wet = audio 2`.
 
-**The server may come late, die and come back.** The instance waits then, says why, and tries \
-again; the rest of the show goes on. A new server gets SynthDefs, buffers, groups, fixed synths, \
-buses and the master with the values that they had. Notes whose keys or pedal are still down start \
-again (`restore = notes`) or not (`restore = none`); what was fading or ends by itself is not \
-restored, nor are the notes of a server that was ended in good order, which ends them first. Notes that cannot sound meanwhile are counted as dropped. \
-What another program frees (Cmd-period in `sclang`) is made again, but for the notes, which have ended.
+**If the server starts late, crashes or is restarted,** the instance waits, reports the reason, and \
+tries again; the rest of the show continues. A new server receives SynthDefs, buffers, groups, \
+fixed \
+synths, buses and the master with their last values. Notes whose key or pedal is still down start \
+again, unless `restore = none`. Notes that were fading or free themselves are not restored. \
+Neither \
+are the notes of a server that quit normally, because it ends them first. Notes that cannot sound \
+while there is no server count as dropped. If another program frees the groups of the show \
+(Cmd-period in `sclang`), the instance creates them again, without the notes.
 
-**From a value to sound** it is one datagram, sent at once from the router's thread without \
-waiting. `latency` adds a time to everything, so that the server places it exactly.
+**Latency.** The router's thread sends each value at once, as one datagram, without waiting. The \
+option `latency` adds a time to every message, so that the server executes it with sample \
+accuracy.
 
-**What comes from the server** comes when it changes: buses and the meter at `rate` times a \
-second, read in the server's memory where it runs on this machine, else asked for; triggers, \
-replies and the starts and ends of notes when the server says them.
+**Input from the server** arrives when it changes. Buses and the meter are read `rate` times per \
+second, from shared memory if the server runs on this computer, else with requests. Triggers, \
+replies, and the starts and ends of notes are notifications of the server.
 
-**`server = score`** needs no server and no sound card: everything that would be sent is written \
-to a score when the show ends, which `consort sc render` makes a sound file of. Nothing comes back \
-from a score.";
+**`server = score`** needs no server and no sound card: the instance writes all messages to a score \
+when the show ends, and `consort sc render` renders it to a sound file. A score has no sources.";
 
-const SERVER: [OptionSpec; 9] = [
+/// The options of the instance itself.
+const INSTANCE_OPTIONS: [OptionSpec; 9] = [
     OptionSpec {
         name: "server",
-        kind: OptionKind::Checked(config::check_server),
+        kind: OptionKind::Checked(server_options::check_server),
         default: Some("boot"),
         example: "127.0.0.1:57110",
-        documentation: "`boot` starts a server and ends it with the show, `HOST:PORT` uses one \
-that runs, `score` writes a score.",
+        documentation: "`boot` starts a server and ends it with the show, `HOST:PORT` uses a \
+running server, `score` writes a score.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
         name: "score",
         kind: OptionKind::Path,
         example: "show.osc",
-        documentation: "The file of `server = score`.",
+        documentation: "The file that `server = score` writes.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -149,15 +166,15 @@ that runs, `score` writes a score.",
         repeatable: true,
         example: "instruments.scsyndef",
         documentation: "A file of SynthDefs, or a folder of `.scsyndef` files. May be given more \
-than once; a name that is built in means the file's then.",
+than once. A SynthDef of a file replaces a built-in one with the same name.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
         name: "groups",
         default: Some("voices effects"),
         example: "voices drums effects",
-        documentation: "The groups, in the order in which the server computes them. Voices are in \
-the first and synths in the last unless they say otherwise.",
+        documentation: "The groups, in the order in which the server computes them. By default, \
+voices are in the first group and synths in the last.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -165,7 +182,7 @@ the first and synths in the last unless they say otherwise.",
         kind: OptionKind::Number(0.1, 1_000.0),
         default: Some("30"),
         example: "50",
-        documentation: "How many times a second buses and the meter are looked at.",
+        documentation: "How many times per second buses and the meter are read.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -173,8 +190,9 @@ the first and synths in the last unless they say otherwise.",
         kind: OptionKind::Number(0.0, 10_000.0),
         default: Some("0"),
         example: "20",
-        documentation: "Milliseconds from a value to its effect. 0: as soon as it arrives; above, \
-the server places everything exactly, which needs clocks that agree.",
+        documentation: "Milliseconds from a value to its effect. With 0, the server executes \
+messages as soon as they arrive. Above 0, it executes them at an exact time, for which the clocks \
+of both computers must be synchronized.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -182,7 +200,7 @@ the server places everything exactly, which needs clocks that agree.",
         kind: OptionKind::Choice(&["notes", "none"]),
         default: Some("notes"),
         example: "none",
-        documentation: "Whether held notes start again on a server that came back.",
+        documentation: "Whether held notes start again on a new server.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -190,7 +208,7 @@ the server places everything exactly, which needs clocks that agree.",
         kind: OptionKind::Number(-120.0, 24.0),
         default: Some("0"),
         example: "-6",
-        documentation: "The master's level in decibels: from the start, and where the channel \
+        documentation: "The level of the master in decibels, at the start and when the channel \
 `level` is 1.",
         ..OptionSpec::EMPTY
     },
@@ -199,91 +217,102 @@ the server places everything exactly, which needs clocks that agree.",
         kind: OptionKind::Integer(1, 64),
         default: Some("2"),
         example: "8",
-        documentation: "How many outputs, from the first, the master and the meter look after.",
+        documentation: "How many outputs the master scales and the meter measures, from the first.",
         ..OptionSpec::EMPTY
     },
 ];
 
-const ROWS: usize = SERVER.len() + server_options::ROWS.len();
+/// How many options there are.
+const OPTION_COUNT: usize = INSTANCE_OPTIONS.len() + server_options::OPTIONS.len();
 
-const OPTIONS: [OptionSpec; ROWS] = {
-    let mut all = [OptionSpec::EMPTY; ROWS];
-    let mut at = 0;
-    while at < ROWS {
-        all[at] =
-            if at < SERVER.len() { SERVER[at] } else { server_options::ROWS[at - SERVER.len()] };
-        at += 1;
+/// The options of the instance, then those of the server.
+const OPTIONS: [OptionSpec; OPTION_COUNT] = {
+    let mut all = [OptionSpec::EMPTY; OPTION_COUNT];
+    let mut index = 0;
+    while index < OPTION_COUNT {
+        all[index] = if index < INSTANCE_OPTIONS.len() {
+            INSTANCE_OPTIONS[index]
+        } else {
+            server_options::OPTIONS[index - INSTANCE_OPTIONS.len()]
+        };
+        index += 1;
     }
     all
 };
 
+/// The options whose names contain a name of the configuration.
 const FAMILIES: &[OptionFamily] = &[
     OptionFamily {
         prefix: "voice.",
         example: "voice.pad = pad",
-        documentation: "An instrument that notes play, and its SynthDef. Further lines set it up: \
-`voice.pad.polyphony = 16` (nodes at once, 1–1024), `voice.pad.steal = oldest` (or `quietest`, \
-`lowest`, `highest`, `none`), `voice.pad.mode = poly` (or `mono`: one note at a time, each starts \
-anew; `legato`: overlapping notes slide), `voice.pad.glide = 0.1` (seconds from note to note; the \
-SynthDef needs a control `glide`), `voice.pad.bend = 2` (semitones each way), `voice.pad.group = \
-voices`, `voice.pad.end = gate` (or `itself`, `cut`).",
+        documentation: "An instrument that notes play, and its SynthDef. Further lines configure \
+it: \
+`voice.pad.polyphony = 16` (the maximum number of nodes, 1–1024), `voice.pad.steal = oldest` (or \
+`quietest`, `lowest`, `highest`, `none`), `voice.pad.mode = poly` (or `mono`: one note at a time, \
+each starts a new voice; `legato`: overlapping notes slide), `voice.pad.glide = 0.1` (seconds from \
+note to note; the SynthDef needs a control `glide`), `voice.pad.bend = 2` (semitones each way), \
+`voice.pad.group = voices`, `voice.pad.end = gate` (or `itself`, `cut`).",
     },
     OptionFamily {
         prefix: "synth.",
         example: "synth.room = reverb",
-        documentation: "A synth that is there all the time: an effect, a drone. `synth.room.group \
-= effects` puts it into another group than the last.",
+        documentation: "A synth that runs throughout the show, such as an effect or a drone. \
+`synth.room.group = effects` puts it into a group other than the last.",
     },
     OptionFamily {
         prefix: "control.",
         example: "control.pad.cutoff = 200 8000 exponential start 1200",
-        documentation: "A control of a voice or synth. `LOW HIGH` is the range of the channel, \
-with a curve behind it (`linear`, `exponential`, `squared`, `decibels` for an amplitude whose ends \
-are decibels, or a number from -20 to 20 as in SuperCollider) and `start NUMBER`, its number \
-before the first value. A number alone sets it for good. `bus NAME` is the number of a bus and \
-`buffer NAME` that of a buffer; with `map NAME` it follows a control bus.",
+        documentation: "A control of a voice or synth. `LOW HIGH` is the range of the channel. A \
+curve may follow (`linear`, `exponential`, `squared`, `decibels` for an amplitude whose ends are \
+in \
+decibels, or a number from -20 to 20 as in SuperCollider), then `start NUMBER`, the number before \
+the first value. A single number is a constant. `bus NAME` sets the control to the number of a \
+bus, \
+`buffer NAME` to the number of a buffer; with `map NAME` it follows a control bus.",
     },
     OptionFamily {
         prefix: "bus.",
         example: "bus.wobble = 20 2000 exponential",
         documentation: "A control bus with its range (`LOW HIGH`, curve and `start` as above), or \
-`audio CHANNELS`: neighbouring audio buses. The server's numbers are chosen by the show; a name \
-that is a number means that control bus.",
+`audio CHANNELS`: consecutive audio buses. The show allocates the bus numbers; a name that is a \
+number is the control bus with that number.",
     },
     OptionFamily {
         prefix: "buffer.",
         example: "buffer.loop = empty 48000 2",
-        documentation: "A sound file that is loaded at the start, or `empty FRAMES CHANNELS`.",
+        documentation: "A sound file to load at the start, or `empty FRAMES CHANNELS`.",
     },
     OptionFamily {
         prefix: "trigger.",
         example: "trigger.1 = 0 127",
-        documentation: "The range of the numbers that a `SendTrig` of this id sends; else 0 to 1.",
+        documentation: "The range of the numbers that a `SendTrig` with this id sends. The \
+default is 0 to 1.",
     },
     OptionFamily {
         prefix: "reply.",
         example: "reply./beat = 0 100",
         documentation: "The range of the numbers that a `SendReply` to this address sends; \
-`reply./beat:1` of one of them. Else 0 to 1.",
+`reply./beat:1` sets the range of one of them. The default is 0 to 1.",
     },
 ];
 
+/// The channels.
 const CHANNELS: &[ChannelSyntax] = &[
     ChannelSyntax {
         syntax: "VOICE.noteN",
         example: "pad.note60",
-        documentation: "Target: the velocity of a note, 0–127; 0 ends it. Source: its velocity \
-when it has started on the server, 0 when it has ended there.",
+        documentation: "A note, 0–127. Target: its velocity; 0 ends it. Source: its velocity when \
+it has started on the server, 0 when it has ended there.",
     },
     ChannelSyntax {
         syntax: "VOICE.bend",
         example: "pad.bend",
-        documentation: "Target: pitch bend; 0.5 (of 14 bits 8192/16383) is none.",
+        documentation: "Target: pitch bend; 0.5 (or 8192/16383 with 14 bits) is the centre.",
     },
     ChannelSyntax {
         syntax: "VOICE.sustain",
         example: "pad.sustain",
-        documentation: "Target: the pedal, down from 0.5.",
+        documentation: "Target: the sustain pedal, which is down from 0.5.",
     },
     ChannelSyntax {
         syntax: "VOICE.pressure",
@@ -303,19 +332,19 @@ when it has started on the server, 0 when it has ended there.",
     ChannelSyntax {
         syntax: "VOICE.voices",
         example: "pad.voices",
-        documentation: "Source: how many voices sound, as a share of the polyphony.",
+        documentation: "Source: the number of sounding voices, divided by the polyphony.",
     },
     ChannelSyntax {
         syntax: "VOICE.stolen",
         example: "pad.stolen",
-        documentation: "Source: 1 whenever a note is ended for another.",
+        documentation: "Source: 1 whenever a note loses its voice to another.",
     },
     ChannelSyntax {
         syntax: "VOICE.CONTROL",
         example: "pad.cutoff",
-        documentation: "Target: a control of all voices of the instrument, those to come \
-included. `VOICE.control.CONTROL` means the same, also where the control is called like one of \
-the channels above.",
+        documentation: "Target: a control of all present and future voices of the instrument. \
+`VOICE.control.CONTROL` is the same channel; use it if the control has the name of a channel \
+above.",
     },
     ChannelSyntax {
         syntax: "SYNTH.CONTROL",
@@ -325,7 +354,8 @@ the channels above.",
     ChannelSyntax {
         syntax: "SYNTH.run",
         example: "room.run",
-        documentation: "Target: above 0 the synth runs, at 0 it pauses. Source: 1 when it runs.",
+        documentation: "Target: above 0 the synth runs, at 0 it pauses. Source: 1 while it runs, \
+else 0.",
     },
     ChannelSyntax {
         syntax: "bus.NAME",
@@ -335,28 +365,30 @@ the channels above.",
     ChannelSyntax {
         syntax: "bus.N",
         example: "bus.100",
-        documentation: "The control bus of that number, 0 to 1 unless `bus.N` gives a range.",
+        documentation: "The control bus with this number, from 0 to 1 unless the option `bus.N` \
+sets a range.",
     },
     ChannelSyntax {
         syntax: "trigger.ID",
         example: "trigger.1",
-        documentation: "Source: what a `SendTrig` of this id sends.",
+        documentation: "Source: the value that a `SendTrig` with this id sends.",
     },
     ChannelSyntax {
         syntax: "reply./ADDRESS:N",
         example: "reply./beat:1",
-        documentation: "Source: a value of a `SendReply` to this address, counted from 0; `:0` \
-may be left out.",
+        documentation: "Source: a value of a `SendReply` to this address, counted from 0; `:0` may \
+be omitted.",
     },
     ChannelSyntax {
         syntax: "level",
         example: "level",
-        documentation: "Target: the master; its amplitude is the square of the value.",
+        documentation: "Target: the level of the master; its amplitude is proportional to the \
+square of the value.",
     },
     ChannelSyntax {
         syntax: "mute",
         example: "mute",
-        documentation: "Target: from 0.5 the outputs are silent.",
+        documentation: "Target: from 0.5 the outputs are muted.",
     },
     ChannelSyntax {
         syntax: "panic",
@@ -366,25 +398,26 @@ may be left out.",
     ChannelSyntax {
         syntax: "meter",
         example: "meter",
-        documentation: "Source: the level of the loudest output behind the master, 1.0 is full \
+        documentation: "Source: the level of the loudest output after the master; 1.0 is full \
 scale.",
     },
     ChannelSyntax {
         syntax: "meter.N",
         example: "meter.0",
-        documentation: "Source: the level of one output, counted from 0.",
+        documentation: "Source: the level of one output after the master, counted from 0.",
     },
     ChannelSyntax {
         syntax: "load",
         example: "load",
-        documentation: "Source: how busy the server is, once a second; 1.0 is all it can do.",
+        documentation: "Source: the average CPU load of the server, once per second; 1.0 is 100 %.",
     },
 ];
 
+/// The backend.
 #[derive(Default)]
 struct Sc {
-    /// The name of each instance that starts a server, and its port.
-    ports: Vec<(String, u16, Option<usize>)>,
+    /// The instances that start a server: name, port, and the position of the option `port`.
+    boot_ports: Vec<(String, u16, Option<usize>)>,
 }
 
 impl Backend for Sc {
@@ -393,24 +426,25 @@ impl Backend for Sc {
         instance: InstanceConfig,
         problems: &mut Problems,
     ) -> Option<Box<dyn Instance>> {
-        let config = Config::read(&instance.options, problems)?;
-        if let Some(port) = instance::boots_at(&config) {
-            let at = instance.options.position("port");
-            self.ports.push((instance.name, port, at));
+        let config = read_config(&instance.options, problems)?;
+        if let Some(port) = instance::boot_port(&config) {
+            let position = instance.options.position("port");
+            self.boot_ports.push((instance.name, port, position));
         }
         Some(Box::new(ScInstance::new(config)))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
-        for (nth, (name, port, at)) in self.ports.iter().enumerate() {
-            if let Some((other, ..)) = self.ports[..nth].iter().find(|it| it.1 == *port) {
+        for (index, (name, port, position)) in self.boot_ports.iter().enumerate() {
+            let mut earlier = self.boot_ports[..index].iter();
+            if let Some((other, ..)) = earlier.find(|(_, used, _)| used == port) {
                 let mut problems = Problems::new();
                 problems
                     .error(
-                        *at,
-                        format!("the instance `{other}` starts a server on port {port}, too"),
+                        *position,
+                        format!("the instance `{other}` also starts a server on port {port}"),
                     )
-                    .hint("give each a `port` of its own");
+                    .hint("set a different `port` for each instance");
                 report(name, problems);
             }
         }

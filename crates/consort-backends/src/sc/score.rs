@@ -1,23 +1,24 @@
-//! `server = score`: the numbers that a server would have given, and what stands at the start.
+//! `server = score`: the bus and buffer numbers that a server would have allocated, and the
+//! requests at the beginning of the score.
 
 use consort_sc::{BlockAllocator, OscMessage, OscValue};
 
 use super::config::{BufferContent, BusKind, Config};
 use super::instruments;
-use super::link::ScoreLink;
-use super::server::Up;
+use super::server::ServerInfo;
+use super::transport::ScoreWriter;
 
-/// Gives numbers as a server of one client does.
-pub(super) struct Numbers {
+/// Allocates numbers as a server with one client does.
+pub(super) struct NumberAllocator {
     audio: BlockAllocator,
     control: BlockAllocator,
 }
 
-impl Numbers {
+impl NumberAllocator {
     pub(super) fn new(config: &Config) -> Self {
         let server = &config.server;
         let first = server.first_private_bus_id();
-        Numbers {
+        NumberAllocator {
             audio: BlockAllocator::new(
                 "audio buses",
                 first,
@@ -27,11 +28,12 @@ impl Numbers {
         }
     }
 
-    pub(super) fn up(&mut self, config: &Config) -> Up {
+    /// What the player needs to know about the server.
+    pub(super) fn server_info(&mut self, config: &Config) -> ServerInfo {
         let explicit: Vec<u32> = config.buses.iter().filter_map(|bus| bus.number).collect();
         let mut control = |count: u32| loop {
             match self.control.allocate(count) {
-                Ok(first) if explicit.iter().any(|it| (first..first + count).contains(it)) => {}
+                Ok(first) if explicit.iter().any(|bus| (first..first + count).contains(bus)) => {}
                 Ok(first) => return first,
                 Err(_) => return 0,
             }
@@ -42,24 +44,28 @@ impl Numbers {
             (None, BusKind::Control(_)) => control(1),
             (None, BusKind::Audio(count)) => self.audio.allocate(count).unwrap_or(0),
         });
-        Up {
+        ServerInfo {
             buses: buses.collect(),
             buffers: (0..config.buffers.len() as u32).collect(),
             meter,
             is_owned: true,
-            ..Up::default()
+            ..ServerInfo::default()
         }
     }
 }
 
-/// Puts SynthDefs, buffers and the client's group at the start of a score.
-pub(super) fn prepare(config: &Config, up: &Up, score: &mut ScoreLink) -> Result<(), String> {
+/// Adds the SynthDefs, the buffers and the default group at the start of a score.
+pub(super) fn prepare(
+    config: &Config,
+    server: &ServerInfo,
+    score: &mut ScoreWriter,
+) -> Result<(), String> {
     for file in &config.files {
         score.add_file(file.bytes())?;
     }
     let master = instruments::master(config.channels as u16).map_err(|error| error.to_string())?;
     score.add_file(master.file().bytes())?;
-    for ((_, content), number) in config.buffers.iter().zip(&up.buffers) {
+    for ((_, content), number) in config.buffers.iter().zip(&server.buffers) {
         let number = OscValue::from(*number as i32);
         score.add(match content {
             BufferContent::File(path) => {

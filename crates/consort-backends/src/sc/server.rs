@@ -1,5 +1,5 @@
-//! The server's life, on a thread of its own: starting or connecting, SynthDefs, buffers,
-//! waiting for its end, and all of it again. The router only hears how it went.
+//! The server thread: starts the server or connects to it, loads SynthDefs and buffers, waits
+//! until the server is lost, and begins again. It reports the results to the router's thread.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -19,25 +19,26 @@ use super::config::{BufferContent, BusConfig, BusKind, Config, Place};
 use super::instruments;
 use crate::net::Backoff;
 
-/// A server that lives no longer than this is not started anew at once.
-const SHORT_LIFE: Duration = Duration::from_secs(3);
+/// A server that was lost sooner than this is not started again at once.
+const MIN_UPTIME: Duration = Duration::from_secs(3);
 
-/// How often a server that does not end is asked again.
-const AGAIN: Duration = Duration::from_millis(50);
+/// How often the request to quit is repeated.
+const QUIT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What the router hears.
+/// A report to the router's thread.
 pub(super) enum Report {
-    /// Everything is loaded; nodes can be made.
-    Up(Box<Up>),
-    /// It is not there, and this is why; it is tried again.
+    /// Everything is loaded; nodes can be created.
+    Ready(Box<ServerInfo>),
+    /// There is no server, for this reason; the thread tries again.
     Waiting(String),
-    /// It was there and is gone.
+    /// The server was lost, for this reason; the thread tries again.
     Lost(String),
 }
 
-/// A server that is ready.
+/// What the player needs to know about a server that is ready.
 #[derive(Debug, Default)]
-pub(super) struct Up {
+pub(super) struct ServerInfo {
+    /// The client number that the server has assigned.
     pub(super) client: u32,
     pub(super) address: Option<SocketAddr>,
     /// The number of each bus of the configuration.
@@ -47,47 +48,48 @@ pub(super) struct Up {
     /// The first of the control buses with the peaks of the outputs.
     pub(super) meter: u32,
     pub(super) memory: Option<Arc<SharedMemory>>,
-    /// Whether the show started it.
+    /// Whether the show has started the server.
     pub(super) is_owned: bool,
-    /// How long it took.
-    pub(super) took: Duration,
-    /// What could not be loaded.
+    /// How long starting and loading took.
+    pub(super) startup_time: Duration,
+    /// What the server refused to load.
     pub(super) problems: Vec<String>,
 }
 
-/// What is to be made ready, apart from nodes.
-struct Plan {
+/// What the thread loads into a new server.
+struct ServerSetup {
     place: Place,
     options: Options,
     files: Vec<SynthDefFile>,
     buses: Vec<BusConfig>,
     buffers: Vec<BufferContent>,
     channels: u32,
-    /// Control buses that the show names by number.
+    /// Control buses that mappings name by number, which must not be allocated.
     numbered: BTreeSet<u32>,
 }
 
-/// The router's end of that thread.
-pub(super) struct Conductor {
-    /// The server; only what does not wait may be called on the router's thread.
+/// The router's handle to the server thread.
+pub(super) struct ServerThread {
+    /// The server. The router's thread may only call what does not block.
     pub(super) server: Server,
     /// Notifications of the server.
     pub(super) events: EventReceiver,
     reports: mpsc::Receiver<Report>,
-    pub(super) source: pipe::Receiver,
+    /// A pipe that becomes readable when there is a report.
+    pub(super) wake_source: pipe::Receiver,
     stop: Arc<AtomicBool>,
-    /// Whether the thread has nothing more to do.
-    ended: Arc<AtomicBool>,
+    /// Whether the thread has ended.
+    has_ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     stopper: Option<JoinHandle<()>>,
 }
 
-impl Conductor {
-    /// Starts the thread. `addresses`: the messages that are wanted; `numbered`: control buses
-    /// that are not to be given to anything else.
+impl ServerThread {
+    /// Starts the thread. `addresses` are the notifications to receive, `numbered` the control
+    /// buses that must not be allocated.
     ///
     /// # Errors
-    /// Says that there is no thread or no pipe to be had.
+    /// If the system cannot create a thread or a pipe.
     pub(super) fn start(
         config: &Config,
         addresses: Vec<String>,
@@ -105,12 +107,13 @@ impl Conductor {
         let server = Server::with_timeouts(config.server.clone(), None, timeouts)
             .map_err(|error| error.to_string())?;
         let events = server.events(EventFilter::addresses(addresses));
-        let (mut wake, source) = pipe::new().map_err(|error| format!("no pipe: {error}"))?;
+        let (mut wake, wake_source) =
+            pipe::new().map_err(|error| format!("cannot create a pipe: {error}"))?;
         let (sender, reports) = mpsc::channel();
         let mut files = config.files.clone();
         let master = instruments::master(config.channels as u16);
         files.extend(master.ok().map(|master| master.file().clone()));
-        let plan = Plan {
+        let setup = ServerSetup {
             place: config.place.clone(),
             options: config.server.clone(),
             files,
@@ -119,45 +122,46 @@ impl Conductor {
             channels: config.channels,
             numbered,
         };
-        let (stop, ended) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (for_thread, stopped, end) = (server.clone(), Arc::clone(&stop), Arc::clone(&ended));
-        let mut tell = move |report| {
-            // Nobody listens any more when the show has ended; a full pipe is readable anyway.
+        let (stop, has_ended) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (thread_server, thread_stop, thread_ended) =
+            (server.clone(), Arc::clone(&stop), Arc::clone(&has_ended));
+        let mut report = move |report| {
+            // The receiver is gone when the show has ended; a full pipe is readable anyway.
             let _ = sender.send(report);
             let _ = wake.write_all(&[0]);
         };
         let thread = std::thread::Builder::new()
             .name("sc-server".into())
             .spawn(move || {
-                // At its end the pipe closes, which wakes the router.
-                conduct(&plan, &for_thread, &stopped, &mut tell);
-                end.store(true, Ordering::Release);
+                // The pipe closes when the thread ends, which wakes the router.
+                run(&setup, &thread_server, &thread_stop, &mut report);
+                thread_ended.store(true, Ordering::Release);
             })
-            .map_err(|error| format!("no thread: {error}"))?;
-        Ok(Conductor {
+            .map_err(|error| format!("cannot create a thread: {error}"))?;
+        Ok(ServerThread {
             server,
             events,
             reports,
-            source,
+            wake_source,
             stop,
-            ended,
+            has_ended,
             thread: Some(thread),
             stopper: None,
         })
     }
 
     /// The next report, if there is one.
-    pub(super) fn report(&mut self) -> Option<Report> {
+    pub(super) fn next_report(&mut self) -> Option<Report> {
         self.reports.try_recv().ok()
     }
 
     /// Empties the pipe that wakes the router.
     pub(super) fn drain(&mut self) {
         let mut bytes = [0; 64];
-        while io::Read::read(&mut self.source, &mut bytes).is_ok_and(|count| count > 0) {}
+        while io::Read::read(&mut self.wake_source, &mut bytes).is_ok_and(|count| count > 0) {}
     }
 
-    /// Ends a server that the show started, leaves another's. Returns at once.
+    /// Ends a server that the show has started, or disconnects from any other. Returns at once.
     pub(super) fn stop(&mut self) {
         if self.stop.swap(true, Ordering::AcqRel) {
             return;
@@ -167,43 +171,46 @@ impl Conductor {
         let stopper = std::thread::Builder::new().name("sc-stop".into()).spawn(move || {
             while !thread.is_finished() {
                 thread.thread().unpark();
-                // Whichever applies; the other is refused.
+                // Only the owner can quit a server; for others this is an error, so they
+                // disconnect.
                 if server.quit().is_err() && server.disconnect().is_err() {
-                    std::thread::sleep(AGAIN);
+                    std::thread::sleep(QUIT_RETRY_INTERVAL);
                 }
             }
             if thread.join().is_err() {
-                tracing::error!("the thread of a SuperCollider server broke");
+                tracing::error!("the SuperCollider server thread panicked");
             }
         });
         match stopper {
             Ok(stopper) => self.stopper = Some(stopper),
-            Err(error) => tracing::error!("a SuperCollider server is not ended: {error}"),
+            Err(error) => tracing::error!("cannot end the SuperCollider server: {error}"),
         }
     }
 
-    /// Whether everything has ended.
+    /// Whether the thread has ended.
     pub(super) fn is_stopped(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.has_ended.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Conductor {
+impl Drop for ServerThread {
     fn drop(&mut self) {
         self.stop();
-        // At most as long as a server is given to end, so that none is left behind.
+        // Waits until the server has ended, for at most the library's timeout, so that no server
+        // process is left behind.
         if let Some(stopper) = self.stopper.take()
             && stopper.join().is_err()
         {
-            tracing::error!("ending a SuperCollider server broke");
+            tracing::error!("the thread that ends the SuperCollider server panicked");
         }
     }
 }
 
-fn conduct(plan: &Plan, server: &Server, stop: &AtomicBool, tell: &mut dyn FnMut(Report)) {
+/// The thread: prepares a server, watches it until it is lost, and begins again.
+fn run(setup: &ServerSetup, server: &Server, stop: &AtomicBool, report: &mut dyn FnMut(Report)) {
     let mut backoff = Backoff::default();
-    // Asking whether somebody's server is there costs little, starting one costs more.
-    let longest = match plan.place {
+    // Trying to connect costs little, starting a server costs more.
+    let max_delay = match setup.place {
         Place::Connect(_) => Duration::from_secs(1),
         _ => Duration::from_secs(8),
     };
@@ -218,85 +225,92 @@ fn conduct(plan: &Plan, server: &Server, stop: &AtomicBool, tell: &mut dyn FnMut
     while !is_stopped() {
         let events = server.events(EventFilter::default());
         let started = Instant::now();
-        match bring_up(plan, server, &events) {
-            Ok(mut up) => {
-                up.took = started.elapsed();
-                tell(Report::Up(Box::new(up)));
+        match prepare(setup, server, &events) {
+            Ok(mut server_info) => {
+                server_info.startup_time = started.elapsed();
+                report(Report::Ready(Box::new(server_info)));
             }
             Err(reason) => {
                 await_end(server, &events);
                 if !is_stopped() {
-                    tell(Report::Waiting(reason));
-                    pause(backoff.next_delay().min(longest));
+                    report(Report::Waiting(reason));
+                    pause(backoff.next_delay().min(max_delay));
                 }
                 continue;
             }
         }
         if is_stopped() {
-            // It was asked to end before it was there.
+            // The show ended while the server started.
             continue;
         }
         let reason = watch(server, &events);
         await_end(server, &events);
         if !is_stopped() {
-            tell(Report::Lost(reason));
-            if started.elapsed() < SHORT_LIFE {
-                pause(backoff.next_delay().min(longest));
+            report(Report::Lost(reason));
+            if started.elapsed() < MIN_UPTIME {
+                pause(backoff.next_delay().min(max_delay));
             } else {
                 backoff.reset();
             }
         }
     }
-    // Whoever stopped it has ended it, or it comes up just now.
+    // Usually `ServerThread::stop` has ended the server, but it may have started just now.
     if server.quit().is_err() && server.disconnect().is_err() {
-        tracing::debug!("the server was gone already");
+        tracing::debug!("the server had ended before");
     }
 }
 
-/// Waits until the server is lost or ended; says which.
+/// Waits until the server is lost or ended; returns the reason.
 fn watch(server: &Server, events: &EventReceiver) -> String {
     loop {
         let event = events.next_timeout(Duration::from_secs(60));
         match event {
             Some(Event::Lifecycle(LifecycleEvent::ProcessPanicked)) => {
-                return "the server ended by itself".into();
+                return "the server exited unexpectedly".into();
             }
             Some(Event::Lifecycle(LifecycleEvent::OscPanicked)) => {
-                return "the server does not answer any more".into();
+                return "the server does not respond any more".into();
             }
             Some(Event::Lifecycle(LifecycleEvent::Disconnected | LifecycleEvent::Quit)) => {
                 return "the server was ended".into();
             }
             Some(_) => {}
             None if server.boot_status() == BootStatus::Offline => {
-                return "the server is gone".into();
+                return "the server has ended".into();
             }
             None => {}
         }
     }
 }
 
-/// Waits until the server can be started anew: a process that hangs is killed first.
+/// Waits until the server is offline, so that it can be started again. The library kills a process
+/// that hangs.
 fn await_end(server: &Server, events: &EventReceiver) {
     while server.boot_status() != BootStatus::Offline {
         if server.boot_status() == BootStatus::Online && server.quit().is_err() {
-            // Somebody else's; it refuses to be ended, and is left.
+            // The show has not started this server, so it cannot end it.
             let _ = server.disconnect();
         }
-        events.next_timeout(AGAIN);
+        events.next_timeout(QUIT_RETRY_INTERVAL);
     }
 }
 
-fn bring_up(plan: &Plan, server: &Server, events: &EventReceiver) -> Result<Up, String> {
+/// Starts the server or connects to it, and loads SynthDefs, buses and buffers.
+fn prepare(
+    setup: &ServerSetup,
+    server: &Server,
+    events: &EventReceiver,
+) -> Result<ServerInfo, String> {
     let explain = |error: consort_sc::Error| error.to_string();
-    match &plan.place {
+    match &setup.place {
         Place::Connect(target) => {
-            let mut options = plan.options.clone();
+            let mut options = setup.options.clone();
             if target.literal().is_none() {
-                let look_up = (target.host.as_str(), target.port).to_socket_addrs();
-                let say = |error: String| format!("`{}` cannot be looked up: {error}", target.host);
-                let mut found = look_up.map_err(|error| say(error.to_string()))?;
-                let address = found.next().ok_or_else(|| say("it has no address".into()))?;
+                let addresses = (target.host.as_str(), target.port).to_socket_addrs();
+                let unknown = |error: String| format!("cannot resolve `{}`: {error}", target.host);
+                let mut addresses = addresses.map_err(|error| unknown(error.to_string()))?;
+                let address =
+                    addresses.next().ok_or_else(|| unknown("it has no address".into()))?;
                 options.ip_address = address.ip();
             }
             server.connect_with(options).map_err(explain)?;
@@ -304,75 +318,78 @@ fn bring_up(plan: &Plan, server: &Server, events: &EventReceiver) -> Result<Up, 
         _ => server.boot().map_err(explain)?,
     }
     let options = server.options();
-    let mut up = Up {
+    let mut server_info = ServerInfo {
         client: server.client_id(),
-        address: Some(SocketAddr::new(reachable(options.ip_address), options.port)),
+        address: Some(SocketAddr::new(reachable_address(options.ip_address), options.port)),
         is_owned: server.is_owner(),
-        ..Up::default()
+        ..ServerInfo::default()
     };
-    server.add_synthdefs(&plan.files).map_err(explain)?;
-    for bus in &plan.buses {
+    server.add_synthdefs(&setup.files).map_err(explain)?;
+    for bus in &setup.buses {
         let number = match (bus.number, bus.kind) {
             (Some(number), _) => number,
-            (None, BusKind::Control(_)) => control_buses(plan, server, 1)?,
+            (None, BusKind::Control(_)) => allocate_control_buses(setup, server, 1)?,
             (None, BusKind::Audio(count)) => {
                 server.add_bus_group(CalculationRate::Audio, count).map_err(explain)?.id()
             }
         };
-        up.buses.push(number);
+        server_info.buses.push(number);
     }
-    up.meter = control_buses(plan, server, plan.channels)?;
-    for content in &plan.buffers {
+    server_info.meter = allocate_control_buses(setup, server, setup.channels)?;
+    for content in &setup.buffers {
         let content = match content {
             BufferContent::File(path) => consort_sc::BufferContent::file(path),
             BufferContent::Empty(frames, channels) => {
                 consort_sc::BufferContent::empty(*channels, *frames)
             }
         };
-        up.buffers.push(server.add_buffer(content).map_err(explain)?.id());
+        server_info.buffers.push(server.add_buffer(content).map_err(explain)?.id());
     }
     server.sync_with(0, Duration::from_secs(30)).map_err(explain)?;
-    up.memory = server.shared_memory();
-    // What was refused until now; that the server is lost again is noticed later.
-    let mut rest = Vec::new();
+    server_info.memory = server.shared_memory();
+    // Collects what the server has refused, and whether it was lost again.
+    let mut lifecycle = Vec::new();
     while let Some(event) = events.try_next() {
         match event {
-            Event::Fail(fail) => up.problems.push(format!("{}: {}", fail.command, fail.reason)),
-            Event::Lifecycle(event) => rest.push(event),
+            Event::Fail(fail) => {
+                server_info.problems.push(format!("{}: {}", fail.command, fail.reason))
+            }
+            Event::Lifecycle(event) => lifecycle.push(event),
             _ => {}
         }
     }
-    match is_over(&rest) {
-        true => Err("the server ended while it was made ready".into()),
-        false => Ok(up),
+    match is_lost(&lifecycle) {
+        true => Err("the server ended while SynthDefs and buffers were loaded".into()),
+        false => Ok(server_info),
     }
 }
 
-/// Whether the life that began last is over: the end of the one before may be told only now.
-fn is_over(events: &[LifecycleEvent]) -> bool {
-    let began = events.iter().rposition(|event| *event == LifecycleEvent::Connecting);
-    let this_life = &events[began.unwrap_or(0)..];
+/// Whether the server was lost after the last start. The end of the server before may be reported
+/// only after that start.
+fn is_lost(events: &[LifecycleEvent]) -> bool {
+    let start = events.iter().rposition(|event| *event == LifecycleEvent::Connecting);
+    let since_start = &events[start.unwrap_or(0)..];
     let ends = [LifecycleEvent::OscPanicked, LifecycleEvent::ProcessPanicked];
-    this_life.iter().any(|event| ends.contains(event))
+    since_start.iter().any(|event| ends.contains(event))
 }
 
-/// Neighbouring control buses, none of which the show names by its number.
-fn control_buses(plan: &Plan, server: &Server, count: u32) -> Result<u32, String> {
+/// Allocates consecutive control buses, none of which a mapping names by its number.
+fn allocate_control_buses(setup: &ServerSetup, server: &Server, count: u32) -> Result<u32, String> {
     loop {
         let group = server
             .add_bus_group(CalculationRate::Control, count)
             .map_err(|error| error.to_string())?;
         let first = group.id();
-        if plan.numbered.range(first..first + count).next().is_none() {
+        if setup.numbered.range(first..first + count).next().is_none() {
             return Ok(first);
         }
     }
 }
 
-/// A server that listens on every address is reached through the local one.
-fn reachable(address: std::net::IpAddr) -> std::net::IpAddr {
+/// The address at which a server is reached: the loopback address if it listens on all addresses.
+fn reachable_address(address: std::net::IpAddr) -> std::net::IpAddr {
     match address {
-        it if !it.is_unspecified() => it,
+        address if !address.is_unspecified() => address,
         std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
         std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
     }
@@ -384,12 +401,12 @@ mod tests {
     use LifecycleEvent::*;
 
     #[test]
-    fn the_end_of_the_life_before_is_not_the_end_of_this_one() {
-        let life = [Booting, ProcessBooted, Connecting, OscConnected, Connected, Booted];
-        let late = [OscPanicked, Disconnecting, Disconnected, Quit];
-        assert!(!is_over(&life));
-        assert!(!is_over(&[&late[..], &life].concat()));
-        assert!(is_over(&[&life[..], &late].concat()));
-        assert!(is_over(&[&late[..], &life, &[ProcessPanicked]].concat()));
+    fn the_end_of_the_server_before_is_not_the_end_of_this_one() {
+        let start = [Booting, ProcessBooted, Connecting, OscConnected, Connected, Booted];
+        let end = [OscPanicked, Disconnecting, Disconnected, Quit];
+        assert!(!is_lost(&start));
+        assert!(!is_lost(&[&end[..], &start].concat()));
+        assert!(is_lost(&[&start[..], &end].concat()));
+        assert!(is_lost(&[&end[..], &start, &[ProcessPanicked]].concat()));
     }
 }

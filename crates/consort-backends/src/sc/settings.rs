@@ -1,51 +1,59 @@
-//! What stands on one line: a setting of a voice, or what a control is set to.
+//! The value of one line: an option of a voice, or the setting of a control.
+
+use consort_suggest::did_you_mean_or_list;
 
 use super::config::{BufferContent, BusConfig, BusKind, Setting, VoiceConfig};
 use super::controls::{self, Scale};
-use super::definitions::{Definition, suggest};
+use super::definitions::Definition;
 use super::voices::{Ending, Mode, Steal};
 
-/// Whether a SynthDef has a control; if not, the hint.
+/// Checks whether a SynthDef has a control; the error is a hint.
 pub(super) fn check_control(definition: &Definition, control: &str) -> Result<(), String> {
     if !definition.is_known || definition.has(control) {
         return Ok(());
     }
-    Err(suggest(control, "controls", definition.controls.iter().map(|it| it.0.as_str())))
+    let names = definition.controls.iter().map(|(name, _)| name.as_str());
+    Err(did_you_mean_or_list(control, "controls", names))
 }
 
-/// What is wrong, and what to do about it.
+/// An error message and perhaps a hint.
 pub(super) type Refusal = (String, Option<String>);
 
+/// The index of a group.
 pub(super) fn find_group(name: &str, groups: &[String]) -> Result<usize, Refusal> {
     groups.iter().position(|group| group == name).ok_or_else(|| {
-        let hint = suggest(name, "groups", groups.iter().map(String::as_str));
-        (format!("there is no group `{name}`"), Some(format!("{hint} (`groups = …` names them)")))
+        let hint = did_you_mean_or_list(name, "groups", groups.iter().map(String::as_str));
+        let hint = format!("{hint} (the option `groups` defines them)");
+        (format!("there is no group `{name}`"), Some(hint))
     })
 }
 
+/// Finds a word among the choices.
 fn choice<T: Copy>(value: &str, words: &[(&str, T)]) -> Result<T, Refusal> {
     let found = words.iter().find(|(word, _)| value.eq_ignore_ascii_case(word));
-    found.map(|it| it.1).ok_or_else(|| {
-        let all = words.iter().map(|it| format!("`{}`", it.0)).collect::<Vec<_>>().join(", ");
-        (format!("`{value}` is none of {all}"), None)
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        (format!("expected one of {}, not `{value}`", all.join(", ")), None)
     })
 }
 
+/// Reads a number within a range.
 fn within(value: &str, low: f64, high: f64, unit: &str) -> Result<f64, Refusal> {
-    let number = controls::number(value).ok().filter(|it| (low..=high).contains(it));
+    let number = controls::number(value).ok().filter(|number| (low..=high).contains(number));
     number.ok_or_else(|| (format!("expected {unit} from {low} to {high}, not `{value}`"), None))
 }
 
-const SETTINGS: [&str; 7] = ["bend", "end", "glide", "group", "mode", "polyphony", "steal"];
+/// The options of a voice.
+const VOICE_OPTIONS: [&str; 7] = ["bend", "end", "glide", "group", "mode", "polyphony", "steal"];
 
-/// Sets one setting of a voice.
-pub(super) fn set(
+/// Sets an option of a voice.
+pub(super) fn set_voice_option(
     voice: &mut VoiceConfig,
-    what: &str,
+    option: &str,
     value: &str,
     groups: &[String],
 ) -> Result<(), Refusal> {
-    match what {
+    match option {
         "polyphony" => match value.parse() {
             Ok(count @ 1..=1_024) => voice.rules.polyphony = count,
             _ => return Err((format!("expected 1 to 1024 voices, not `{value}`"), None)),
@@ -79,52 +87,55 @@ pub(super) fn set(
             voice.rules.glides = voice.glide > 0.0;
         }
         "bend" => voice.bend = within(value, 0.0, 96.0, "semitones")?,
-        "group" => voice.player.group = find_group(value, groups)?,
+        "group" => voice.synth.group = find_group(value, groups)?,
         other => {
-            let hint = suggest(other, "settings", SETTINGS);
-            let name = &voice.player.name;
+            let hint = did_you_mean_or_list(other, "options", VOICE_OPTIONS);
+            let name = &voice.synth.name;
             return Err((
-                format!("a voice has no setting `{other}`"),
-                Some(format!("{hint} (controls are set by `control.{name}.{other} = …`)")),
+                format!("unknown option `{other}` of a voice"),
+                Some(format!("{hint} (set a control with `control.{name}.{other} = …`)")),
             ));
         }
     }
     Ok(())
 }
 
-pub(super) fn setting(
+/// Reads the setting of a control; the error is a message and a hint.
+pub(super) fn control_setting(
     value: &str,
     buses: &[BusConfig],
     buffers: &[(String, BufferContent)],
 ) -> Result<Setting, (String, String)> {
     let words: Vec<&str> = value.split_ascii_whitespace().collect();
     match words.as_slice() {
-        [what @ ("bus" | "map"), name] => {
-            let Some(at) = buses.iter().position(|bus| bus.name == *name) else {
+        [word @ ("bus" | "map"), name] => {
+            let Some(index) = buses.iter().position(|bus| bus.name == *name) else {
                 let names: Vec<&str> = buses.iter().map(|bus| bus.name.as_str()).collect();
-                return Err((format!("there is no bus `{name}`"), suggest(name, "buses", names)));
+                let hint = did_you_mean_or_list(name, "buses", names);
+                return Err((format!("there is no bus `{name}`"), hint));
             };
-            match (*what, buses[at].kind) {
+            match (*word, buses[index].kind) {
                 ("map", BusKind::Audio(_)) => Err((
-                    format!("`{name}` is an audio bus, which a control cannot follow"),
-                    format!("`bus {name}` is its number"),
+                    format!("a control cannot follow the audio bus `{name}`"),
+                    format!("`bus {name}` sets the control to its number"),
                 )),
-                ("map", _) => Ok(Setting::Map(at)),
-                _ => Ok(Setting::Bus(at)),
+                ("map", _) => Ok(Setting::Map(index)),
+                _ => Ok(Setting::Bus(index)),
             }
         }
         ["buffer", name] => {
-            let found = buffers.iter().position(|it| it.0 == *name).map(Setting::Buffer);
-            found.ok_or_else(|| {
-                let names: Vec<&str> = buffers.iter().map(|it| it.0.as_str()).collect();
-                (format!("there is no buffer `{name}`"), suggest(name, "buffers", names))
+            let found = buffers.iter().position(|(buffer, _)| buffer == name);
+            found.map(Setting::Buffer).ok_or_else(|| {
+                let names: Vec<&str> = buffers.iter().map(|(name, _)| name.as_str()).collect();
+                let hint = did_you_mean_or_list(name, "buffers", names);
+                (format!("there is no buffer `{name}`"), hint)
             })
         }
         [word] => match controls::number(word) {
             Ok(number) => Ok(Setting::Constant(number)),
             Err(error) => Err((
                 error,
-                "a control is a number, a range `LOW HIGH`, `bus NAME`, `map NAME` or `buffer NAME`"
+                "expected a number, a range `LOW HIGH`, `bus NAME`, `map NAME` or `buffer NAME`"
                     .into(),
             )),
         },

@@ -1,31 +1,34 @@
-//! Real servers under a JACK server of the test's own, with the dummy driver: no sound card is
-//! needed. One at a time: a machine has room for eight JACK servers.
+//! Real servers on a JACK server with the dummy driver, so no sound card is needed. Tests take
+//! turns, because a computer can run only eight JACK servers.
 
-#![allow(dead_code)] // Each of those who include this uses a part.
+#![allow(dead_code)] // Each test that includes this module uses a part of it.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_sc::{Options, Server, find_executable};
+use parking_lot::{Mutex, MutexGuard};
 
-/// How long a condition may take, on a machine that is busy with something else, too.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a condition may take, even on a busy computer.
+pub(crate) const CONDITION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Held by the test that runs a JACK server.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A JACK server; it ends with this.
+/// A JACK server, which ends when this is dropped.
 pub(crate) struct Jack {
     child: Child,
     name: String,
     _turn: MutexGuard<'static, ()>,
 }
 
+/// Finds a program on PATH.
 fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
@@ -33,24 +36,24 @@ fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 impl Jack {
-    /// Starts one, or says loudly why not; in CI that is a failure.
+    /// Starts a JACK server. If that is not possible, prints why, or panics in CI.
     pub(crate) fn start(what: &str) -> Option<Jack> {
         match Self::try_start() {
             Ok(jack) => Some(jack),
-            Err(why) => {
-                assert!(std::env::var("CI").as_deref() != Ok("true"), "missing peer: {why}");
-                println!("SKIPPED: {what}: {why}");
+            Err(reason) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "missing peer: {reason}");
+                println!("SKIPPED: {what}: {reason}");
                 None
             }
         }
     }
 
     fn try_start() -> Result<Jack, String> {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = ONE_AT_A_TIME.lock();
         find_executable(None).map_err(|error| error.to_string())?;
         let jackd = on_path("jackd").ok_or("no jackd on PATH (Debian: apt install jackd2)")?;
         let name = format!("consort-sc{}", std::process::id());
-        // The kernel ends it should this thread be gone without a word.
+        // The kernel ends the server if this thread ends without doing so.
         let mut command = match on_path("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
@@ -67,7 +70,7 @@ impl Jack {
             .spawn()
             .map_err(|error| format!("cannot start jackd: {error}"))?;
         let jack = Jack { child, name, _turn: turn };
-        // Ready when a first server boots on it.
+        // It is ready when a first server boots on it.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let server = Server::new(jack.server_options()).map_err(|error| error.to_string())?;
@@ -84,6 +87,7 @@ impl Jack {
         }
     }
 
+    /// The environment of servers on it.
     fn environment(&self) -> [(String, String); 4] {
         [
             ("JACK_DEFAULT_SERVER".into(), self.name.clone()),
@@ -93,7 +97,7 @@ impl Jack {
         ]
     }
 
-    /// Options of a server on it, at a free port.
+    /// The options of a server on it, at a free port.
     pub(crate) fn server_options(&self) -> Options {
         Options {
             port: free_port(),
@@ -106,7 +110,7 @@ impl Jack {
         }
     }
 
-    /// Options of an instance that starts a server on it.
+    /// The options of an instance that starts a server on it.
     pub(crate) fn instance_options(&self, port: u16) -> Vec<(String, String)> {
         let mut options = vec![("server".into(), "boot".into()), ("port".into(), port.to_string())];
         for (name, value) in self.environment() {
@@ -118,9 +122,9 @@ impl Jack {
 
 impl Drop for Jack {
     fn drop(&mut self) {
-        // Asked first: a killed jackd leaves its entry in a registry of eight for ever.
+        // A killed jackd would leave its entry in JACK's registry, which has eight entries.
         signal(self.child.id(), "TERM");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CONDITION_TIMEOUT;
         while self.child.try_wait().is_ok_and(|status| status.is_none()) {
             if Instant::now() > deadline {
                 let _ = self.child.kill();
@@ -130,13 +134,13 @@ impl Drop for Jack {
     }
 }
 
-/// A server that nobody of ours started: a bare process, as another user's would be.
-pub(crate) struct Stranger(Child);
+/// A server that Consort has not started, as another user's would be.
+pub(crate) struct ForeignServer(Child);
 
-impl Stranger {
-    /// Starts one with the server's own defaults, but for the port and the logins. It is not
-    /// waited for.
-    pub(crate) fn start(jack: &Jack, port: u16, logins: u32) -> Stranger {
+impl ForeignServer {
+    /// Starts a server with its own defaults, except for the port and the logins. Does not wait
+    /// until it is ready.
+    pub(crate) fn start(jack: &Jack, port: u16, logins: u32) -> ForeignServer {
         let program = find_executable(None).expect("scsynth");
         let child = Command::new(program)
             .args(["-u", &port.to_string(), "-l", &logins.to_string(), "-R", "0", "-D", "0"])
@@ -146,37 +150,37 @@ impl Stranger {
             .stderr(Stdio::null())
             .spawn()
             .expect("a server");
-        Stranger(child)
+        ForeignServer(child)
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.0.try_wait().is_ok_and(|status| status.is_none())
     }
 
-    /// Ends it without a word, as a crash does; its port is free then.
+    /// Kills it, as a crash would; then its port is free.
     pub(crate) fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Drop for Stranger {
+impl Drop for ForeignServer {
     fn drop(&mut self) {
         self.kill();
     }
 }
 
-/// A network between a show and a server, which can be away: a client that is seen at another
-/// address is another client to the server, as it would be.
+/// A network between a show and a server, which can be down. The server sees each client at an
+/// address of its own, as behind a router.
 pub(crate) struct Network {
     socket: UdpSocket,
-    is_away: Arc<AtomicBool>,
+    is_down: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Network {
-    /// Hands on what it gets to the server at `port`.
+    /// Forwards packets to the server at `port`.
     pub(crate) fn to(port: u16) -> Network {
         let open = || {
             let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -184,27 +188,27 @@ impl Network {
             socket
         };
         let socket = open();
-        let (is_away, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (mine, away, stopped) =
-            (socket.try_clone().expect("a socket"), is_away.clone(), stop.clone());
+        let (is_down, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (thread_socket, thread_is_down, thread_stop) =
+            (socket.try_clone().expect("a socket"), is_down.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let mut clients: HashMap<SocketAddr, UdpSocket> = HashMap::new();
             let mut bytes = vec![0; 65_536];
-            while !stopped.load(Ordering::Relaxed) {
+            while !thread_stop.load(Ordering::Relaxed) {
                 let mut is_idle = true;
-                while let Ok((length, from)) = mine.recv_from(&mut bytes) {
+                while let Ok((length, from)) = thread_socket.recv_from(&mut bytes) {
                     is_idle = false;
                     let client = clients.entry(from).or_insert_with(open);
-                    if !away.load(Ordering::Relaxed) {
-                        // A server that is gone is no concern of a network.
+                    if !thread_is_down.load(Ordering::Relaxed) {
+                        // The server may be down, which a network does not report.
                         let _ = client.send_to(&bytes[..length], ("127.0.0.1", port));
                     }
                 }
                 for (to, client) in &clients {
                     while let Ok(length) = client.recv(&mut bytes) {
                         is_idle = false;
-                        if !away.load(Ordering::Relaxed) {
-                            let _ = mine.send_to(&bytes[..length], to);
+                        if !thread_is_down.load(Ordering::Relaxed) {
+                            let _ = thread_socket.send_to(&bytes[..length], to);
                         }
                     }
                 }
@@ -213,16 +217,16 @@ impl Network {
                 }
             }
         });
-        Network { socket, is_away, stop, thread: Some(thread) }
+        Network { socket, is_down, stop, thread: Some(thread) }
     }
 
-    /// Where the show finds the server.
+    /// The port at which the show reaches the server.
     pub(crate) fn port(&self) -> u16 {
         self.socket.local_addr().expect("an address").port()
     }
 
-    pub(crate) fn set_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::Relaxed);
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::Relaxed);
     }
 }
 
@@ -230,7 +234,7 @@ impl Drop for Network {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            thread.join().expect("the network broke");
+            thread.join().expect("the network thread panicked");
         }
     }
 }
@@ -256,19 +260,20 @@ pub(crate) fn client(port: u16) -> Server {
 
 /// The server process that listens at a port, by its command line.
 pub(crate) fn process_at(port: u16) -> Option<u32> {
-    let wanted = format!("-u\0{port}\0");
-    let other = format!("-t\0{port}\0");
+    let udp = format!("-u\0{port}\0");
+    let tcp = format!("-t\0{port}\0");
     std::fs::read_dir("/proc").ok()?.find_map(|entry| {
         let entry = entry.ok()?;
         let id: u32 = entry.file_name().to_str()?.parse().ok()?;
         let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
-        let is_it = line.contains(&wanted) || line.contains(&other);
+        let has_port = line.contains(&udp) || line.contains(&tcp);
         let program = line.split('\0').next()?;
         let is_server = program.contains("scsynth") || program.contains("supernova");
-        (is_it && is_server).then_some(id)
+        (has_port && is_server).then_some(id)
     })
 }
 
+/// Sends a signal to a process.
 pub(crate) fn signal(process: u32, name: &str) {
     let arguments = [format!("-{name}"), process.to_string()];
     let status = Command::new("kill").args(arguments).status().expect("kill");

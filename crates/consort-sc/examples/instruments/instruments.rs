@@ -1,4 +1,4 @@
-//! Six instruments: what SynthDefs look like.
+//! Six instruments, as examples of SynthDefs.
 
 use consort_sc::synthdef::prelude::*;
 
@@ -38,7 +38,7 @@ pub(crate) fn bell() -> Result<SynthDef, SynthDefError> {
     })
 }
 
-/// A pad of seven detuned saws; it sounds until its gate closes.
+/// A pad of seven detuned saws. It sounds until its gate closes.
 pub(crate) fn pad() -> Result<SynthDef, SynthDefError> {
     SynthDef::build("pad", |controls| {
         let out = controls.scalar("out", 0);
@@ -57,7 +57,7 @@ pub(crate) fn pad() -> Result<SynthDef, SynthDefError> {
     })
 }
 
-/// A kick drum: a sine that falls.
+/// A kick drum: a sine with a falling pitch.
 pub(crate) fn kick() -> Result<SynthDef, SynthDefError> {
     SynthDef::build("kick", |controls| {
         let out = controls.scalar("out", 0);
@@ -85,7 +85,7 @@ pub(crate) fn hat() -> Result<SynthDef, SynthDefError> {
     })
 }
 
-/// A reverb: reads a bus, and writes it with the room around it.
+/// A reverb: reads two audio buses and writes their sound with reverberation.
 pub(crate) fn reverb() -> Result<SynthDef, SynthDefError> {
     SynthDef::build("reverb", |controls| {
         let out = controls.scalar("out", 0);

@@ -8,8 +8,9 @@ mod instruments;
 use consort_osc::{OscMessage, OscValue};
 use consort_sc::score::{RenderSettings, Score};
 
+/// A message that starts a synth.
 fn start(id: i32, name: &str, controls: &[(&str, f32)]) -> OscMessage {
-    // At the head of the root group, so that the reverb behind it hears it.
+    // At the head of the root group, so that the reverb, which was added first, runs after it.
     let mut arguments: Vec<OscValue> = vec![name.into(), id.into(), 0.into(), 0.into()];
     for (control, value) in controls {
         arguments.extend([OscValue::from(*control), OscValue::from(*value)]);
@@ -53,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     println!("{} s of sound in {:?}: {path}", report.duration, report.elapsed);
     for failure in report.failures {
-        println!("the server says: {failure}");
+        println!("the server reports: {failure}");
     }
     Ok(())
 }

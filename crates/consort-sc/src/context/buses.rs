@@ -1,7 +1,6 @@
-//! Buses.
+//! Operations on buses. Indices are allocated by this client; the server is not asked.
 
-use super::{Context, Effect};
-use crate::entities::{Bus, BusGroup};
+use super::{Bus, BusGroup, Context, Release};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::Pending;
 use crate::queries::parse_range;
@@ -9,53 +8,54 @@ use crate::requests::*;
 use crate::values::CalculationRate;
 use crate::wire::Arguments;
 
-fn control_only(rate: CalculationRate, what: &str) -> Result<()> {
+/// Rejects audio buses, whose samples cannot be set or read; `verb` is what was attempted.
+fn control_only(rate: CalculationRate, verb: &str) -> Result<()> {
     match rate {
         CalculationRate::Control => Ok(()),
         CalculationRate::Audio => Err(Error::new(
             ErrorKind::InvalidCalculationRate,
-            format!("an audio bus has no value to {what}; only control buses do"),
+            format!("cannot {verb} an audio bus; only control buses have a value"),
         )),
     }
 }
 
 impl Context {
-    /// A bus of this client's own.
+    /// Allocates a bus from this client's share.
     ///
     /// # Errors
-    /// [`ErrorKind::Allocation`] if none is left.
+    /// [`ErrorKind::Allocation`] if all are in use.
     pub fn add_bus(&self, rate: CalculationRate) -> Result<Bus> {
         let id = self.shared().lock().buses(rate).allocate(1)?;
-        self.effect_if_dropped(Effect::Buses(rate, id, 1))?;
+        self.release_if_dropped(Release::Buses(rate, id, 1))?;
         Ok(Bus::new(self.immediate(), rate, id))
     }
 
-    /// Neighbouring buses of this client's own.
+    /// Allocates `count` buses with consecutive indices from this client's share.
     ///
     /// # Errors
-    /// [`ErrorKind::Allocation`] if no such hole is left.
+    /// [`ErrorKind::Allocation`] if there is no free block of this size.
     pub fn add_bus_group(&self, rate: CalculationRate, count: u32) -> Result<BusGroup> {
         let id = self.shared().lock().buses(rate).allocate(count)?;
-        self.effect_if_dropped(Effect::Buses(rate, id, count))?;
+        self.release_if_dropped(Release::Buses(rate, id, count))?;
         Ok(BusGroup::new(self.immediate(), rate, id, count))
     }
 
-    /// Gives a bus back.
+    /// Frees a bus's index. Nothing is sent.
     ///
     /// # Errors
     /// [`ErrorKind::MomentClosed`].
     pub fn free_bus(&self, bus: &Bus) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
-        self.effect_if_sent(Effect::Buses(bus.calculation_rate(), bus.id(), 1))
+        self.release_if_sent(Release::Buses(bus.calculation_rate(), bus.id(), 1))
     }
 
-    /// Gives neighbouring buses back.
+    /// Frees the indices of all buses of a group. Nothing is sent.
     ///
     /// # Errors
     /// [`ErrorKind::MomentClosed`].
     pub fn free_bus_group(&self, group: &BusGroup) -> Result<()> {
         self.check_own(group.context(), "bus group")?;
-        self.effect_if_sent(Effect::Buses(group.calculation_rate(), group.id(), group.len()))
+        self.release_if_sent(Release::Buses(group.calculation_rate(), group.id(), group.len()))
     }
 
     /// Sets a control bus. `/c_set`
@@ -68,11 +68,11 @@ impl Context {
         self.submit(SetControlBuses { values: vec![(bus.id(), value)] })
     }
 
-    /// Sets a control bus at once through the server's memory, or as [`Context::set_bus`]
-    /// where that cannot be reached. Not part of a moment, even if called on one.
+    /// Sets a control bus through the server's shared memory, or like [`Context::set_bus`] where
+    /// that cannot be reached. It takes effect at once, even when called on a moment.
     ///
     /// # Errors
-    /// As [`Context::set_bus`].
+    /// Same as [`Context::set_bus`].
     pub fn set_bus_now(&self, bus: &Bus, value: f32) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
         control_only(bus.calculation_rate(), "set")?;
@@ -84,50 +84,51 @@ impl Context {
         self.immediate().set_bus(bus, value)
     }
 
-    /// Sets control buses from `bus` on; more values than this client has buses there are
-    /// allowed, as the server allows them. `/c_setn`
+    /// Sets consecutive control buses from `bus` on. As on the server, the range may reach beyond
+    /// this client's own buses. `/c_setn`
     ///
     /// # Errors
-    /// As [`Context::set_bus`].
+    /// Same as [`Context::set_bus`].
     pub fn set_bus_range(&self, bus: &Bus, values: &[f32]) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
         control_only(bus.calculation_rate(), "set")?;
         self.submit(SetControlBusRange { ranges: vec![(bus.id(), values.to_vec())] })
     }
 
-    /// Sets `count` control buses from `bus` on to one value. `/c_fill`
+    /// Sets `count` consecutive control buses from `bus` on to one value. `/c_fill`
     ///
     /// # Errors
-    /// As [`Context::set_bus`].
+    /// Same as [`Context::set_bus`].
     pub fn fill_bus_range(&self, bus: &Bus, count: u32, value: f32) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
         control_only(bus.calculation_rate(), "set")?;
         self.submit(FillControlBuses { ranges: vec![(bus.id(), count, value)] })
     }
 
-    /// The value of a control bus. `/c_get`
+    /// Asks for the value of a control bus. `/c_get`
     ///
     /// # Errors
-    /// As [`Context::set_bus`]; the future's are those of [`Pending`].
+    /// Same as [`Context::set_bus`]; the future's are those of [`Pending`].
     pub fn ask_bus(&self, bus: &Bus) -> Result<Pending<f32>> {
         self.check_own(bus.context(), "bus")?;
         control_only(bus.calculation_rate(), "get")?;
         self.ask_for(GetControlBuses { ids: vec![bus.id()] }, |message| message.float(1))
     }
 
-    /// The values of `count` control buses from `bus` on. `/c_getn`
+    /// Asks for the values of `count` consecutive control buses from `bus` on. `/c_getn`
     ///
     /// # Errors
-    /// As [`Context::set_bus`]; the future's are those of [`Pending`].
+    /// Same as [`Context::set_bus`]; [`ErrorKind::TooLarge`] for more than
+    /// [`GetControlBusRange::MAX_BUSES`]; the future's are those of [`Pending`].
     pub fn ask_bus_range(&self, bus: &Bus, count: u32) -> Result<Pending<Vec<f32>>> {
         self.check_own(bus.context(), "bus")?;
         control_only(bus.calculation_rate(), "get")?;
-        if count > GetBufferRange::LIMIT {
+        if count > GetControlBusRange::MAX_BUSES {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "{count} buses were asked for in one request; ask for at most {}",
-                    GetBufferRange::LIMIT
+                    "cannot get {count} buses with one request; the limit is {}",
+                    GetControlBusRange::MAX_BUSES
                 ),
             ));
         }

@@ -1,98 +1,105 @@
-//! What every context offers — a server or a score: requests by the names of what they do, and
-//! the entities that they give out. Written once; a [`Host`] says where the requests go.
+//! The operations that servers and scores share.
+//!
+//! A [`Context`] turns method calls into requests and hands out handles: nodes, buses, buffers.
+//! Where the requests go is up to its [`Host`]: a server sends them, a score records them. The
+//! operations are therefore written once.
 
 mod buffers;
 mod buses;
+mod handles;
 mod nodes;
 mod scopes;
 mod state;
 mod synthdefs;
 
 pub use buffers::{BufferContent, BufferRead, BufferWrite};
+pub use handles::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
 pub use nodes::{NodeKind, NodeReference, Placement};
 pub use scopes::{Scope, ScopeBuffer};
-pub(crate) use state::{ContextShared, Effect};
+pub(crate) use state::{ContextShared, Release};
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use consort_osc::OscMessage;
+use parking_lot::Mutex;
 
-use crate::entities::{BusGroup, Group, RootNode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::BootStatus;
 use crate::options::Options;
 use crate::pending::{Pending, Slot};
 use crate::queries::{StatusInfo, VersionInfo};
-use crate::requests::{ClearSchedule, DoNothing, QueryStatus, QueryVersion, Raw, Request};
+use crate::requests::{
+    ClearSchedule, CompletionRequests, DoNothing, QueryStatus, QueryVersion, Raw, Request,
+};
 use crate::shared_memory::SharedMemory;
 use crate::values::CalculationRate;
 
-/// Requests on their way to a [`Host`].
+/// Requests that a context hands to its [`Host`].
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    /// When they take effect, in the host's own seconds and before its latency; `None` for now.
+    /// When the requests take effect, in seconds on the host's clock and without its latency;
+    /// `None` for as soon as possible.
     pub seconds: Option<f64>,
-    /// The requests in order.
+    /// The requests, in order.
     pub requests: &'a [Request],
-    /// Places for replies, by the index of the request.
+    /// The slots that the replies go to, by the index of their request.
     pub(crate) waiting: &'a [(usize, Arc<Slot<OscMessage>>)],
 }
 
-/// Where the requests of a context go: to a server, or into a score.
+/// Where a context's requests go: to a server or into a score.
 pub trait Host: Send + Sync + 'static {
-    /// Takes requests; all of them or none.
+    /// Takes requests: either all of them or none.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::InvalidMoment`], [`ErrorKind::TooLarge`] …
     fn transmit(&self, outgoing: Outgoing<'_>) -> Result<()>;
 
-    /// Whether a moment may begin at this time.
+    /// Checks whether a moment may begin at this time.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidMoment`] if not.
     fn check_time(&self, seconds: Option<f64>) -> Result<()>;
 
-    /// Whether the ids of freed buffers may be given out again. A score says no.
-    fn reuses_ids(&self) -> bool {
-        true
-    }
-
-    /// The group or root node that new nodes go to when nothing is said.
+    /// The node that new nodes are placed in when the caller gives no target.
     fn default_target(&self, client_id: u32) -> i32 {
         client_id as i32 + 1
     }
 
-    /// The server's memory, if it can be reached.
+    /// The server's shared memory, if this process can read it.
     fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
         None
     }
 
-    /// Tells of something that is probably a mistake.
+    /// Reports a probable mistake of the caller. The default logs it.
     fn warn(&self, warning: &str) {
         tracing::warn!("{warning}");
     }
 }
 
+/// The requests of a moment or completion that is still open.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     requests: Vec<Request>,
     waiting: Vec<(usize, Arc<Slot<OscMessage>>)>,
-    if_sent: Vec<Effect>,
-    if_dropped: Vec<Effect>,
+    release_if_sent: Vec<Release>,
+    release_if_dropped: Vec<Release>,
     closed: bool,
 }
 
+/// What a context does with a request.
 #[derive(Clone, Debug)]
 enum Sink {
+    /// Hand it to the host at once.
     Immediate,
+    /// Keep it for the moment or completion that is open.
     Collecting(Arc<Mutex<Collected>>),
 }
 
 /// The operations of a server or a score.
 ///
-/// A `Context` either sends each request at once, or — as the target of a
-/// [`Moment`](crate::Moment) or of a completion — collects them. It is cheap to clone, `Send`
-/// and `Sync`; no operation blocks.
+/// A `Context` sends each request at once, unless it belongs to a [`Moment`](crate::Moment) or a
+/// completion: then it collects them. It is cheap to clone, `Send` and `Sync`. No operation
+/// blocks.
 #[derive(Clone, Debug)]
 pub struct Context {
     shared: Arc<ContextShared>,
@@ -100,18 +107,19 @@ pub struct Context {
 }
 
 impl Context {
-    /// The context of `shared` that sends at once.
+    /// A context that sends its requests at once.
     pub(crate) fn new(shared: Arc<ContextShared>) -> Self {
         Self { shared, sink: Sink::Immediate }
     }
 
+    /// The same context, collecting its requests, and the place where it collects them.
     pub(crate) fn collecting(&self) -> (Self, Arc<Mutex<Collected>>) {
         let collected = Arc::new(Mutex::new(Collected::default()));
         let sink = Sink::Collecting(collected.clone());
         (Self { shared: self.shared.clone(), sink }, collected)
     }
 
-    /// The same context, sending at once.
+    /// The same context, sending its requests at once.
     pub(crate) fn immediate(&self) -> Self {
         Self { shared: self.shared.clone(), sink: Sink::Immediate }
     }
@@ -120,27 +128,29 @@ impl Context {
         &self.shared
     }
 
-    /// Whether both are views of the same server or score.
+    /// Whether both belong to the same server or score.
     pub fn is_same(&self, other: &Context) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    pub(crate) fn check_own(&self, other: &Context, what: &str) -> Result<()> {
+    /// Rejects a handle of another context; `noun` names it in the error.
+    pub(crate) fn check_own(&self, other: &Context, noun: &str) -> Result<()> {
         if self.is_same(other) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("the {what} belongs to another server or score"),
+            format!("the {noun} belongs to another server or score"),
         ))
     }
 
-    /// Sends a request, or collects it in a moment.
+    /// Sends a request, or adds it to the open moment.
     ///
-    /// Never blocks: over UDP, what takes several large datagrams waits in a queue of this client
-    /// and is sent 64 KiB at a time, each once the server has read the one before; over TCP, what
-    /// the server does not take yet waits likewise. What is sent later goes behind it. A `sync`
-    /// (which blocks or can be awaited) tells when all of it has arrived.
+    /// This never blocks. Over UDP, a request of several large datagrams waits in a queue of this
+    /// client and is sent 64 KiB at a time, each part once the server has read the one before.
+    /// Over TCP, bytes that the server does not accept yet wait in the same way. Later requests
+    /// queue behind it. `sync` (which blocks or can be awaited) waits until all of it has
+    /// arrived.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::MomentClosed`], [`ErrorKind::InvalidMoment`],
@@ -149,14 +159,15 @@ impl Context {
         self.submit_with(request.into(), None, None, None)
     }
 
-    /// Sends a request, or collects it in a moment, and waits for its reply.
+    /// Sends a request, or adds it to the open moment, and returns its pending reply.
     ///
     /// # Errors
-    /// As [`Context::submit`]; [`ErrorKind::InvalidArgument`] if the request has no reply.
+    /// Same as [`Context::submit`]; [`ErrorKind::InvalidArgument`] if the request has no reply.
     pub fn ask(&self, request: impl Into<Request>) -> Result<Pending<OscMessage>> {
         self.ask_for(request, |message| Ok(message.clone()))
     }
 
+    /// Like [`Context::ask`], with `parse` applied to the reply.
     pub(crate) fn ask_for<T>(
         &self,
         request: impl Into<Request>,
@@ -167,13 +178,14 @@ impl Context {
         Ok(Pending::new(slot, parse))
     }
 
-    /// Submits `request`; `if_sent` happens when it is sent, `if_dropped` when it never will be.
+    /// Submits `request`. Releases the ids of `if_sent` when it is sent, and those of
+    /// `if_dropped` when it fails or its moment is never sent.
     pub(crate) fn submit_with(
         &self,
         request: Request,
         waiting: Option<Arc<Slot<OscMessage>>>,
-        if_sent: Option<Effect>,
-        if_dropped: Option<Effect>,
+        if_sent: Option<Release>,
+        if_dropped: Option<Release>,
     ) -> Result<()> {
         let result = match &self.sink {
             Sink::Immediate => {
@@ -186,7 +198,7 @@ impl Context {
                 })
             }
             Sink::Collecting(collected) => {
-                let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut collected = collected.lock();
                 if collected.closed {
                     Err(moment_closed())
                 } else {
@@ -195,49 +207,49 @@ impl Context {
                         collected.waiting.push((index, slot));
                     }
                     collected.requests.push(request);
-                    collected.if_sent.extend(if_sent);
-                    collected.if_dropped.extend(if_dropped);
+                    collected.release_if_sent.extend(if_sent);
+                    collected.release_if_dropped.extend(if_dropped);
                     return Ok(());
                 }
             }
         };
         match &result {
-            Ok(()) => self.shared.apply(if_sent),
-            Err(_) => self.shared.apply(if_dropped),
+            Ok(()) => self.shared.release(if_sent),
+            Err(_) => self.shared.release(if_dropped),
         }
         result
     }
 
-    /// Lets `effect` happen now, or when the moment is sent.
-    pub(crate) fn effect_if_sent(&self, effect: Effect) -> Result<()> {
+    /// Releases ids now, or when the open moment is sent.
+    pub(crate) fn release_if_sent(&self, ids: Release) -> Result<()> {
         match &self.sink {
-            Sink::Immediate => self.shared.apply([effect]),
+            Sink::Immediate => self.shared.release([ids]),
             Sink::Collecting(collected) => {
-                let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut collected = collected.lock();
                 if collected.closed {
                     return Err(moment_closed());
                 }
-                collected.if_sent.push(effect);
+                collected.release_if_sent.push(ids);
             }
         }
         Ok(())
     }
 
-    /// Lets `effect` happen if this is a moment that is never sent.
-    pub(crate) fn effect_if_dropped(&self, effect: Effect) -> Result<()> {
+    /// Releases ids if the open moment is never sent.
+    pub(crate) fn release_if_dropped(&self, ids: Release) -> Result<()> {
         if let Sink::Collecting(collected) = &self.sink {
-            let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut collected = collected.lock();
             if collected.closed {
                 drop(collected);
-                self.shared.apply([effect]);
+                self.shared.release([ids]);
                 return Err(moment_closed());
             }
-            collected.if_dropped.push(effect);
+            collected.release_if_dropped.push(ids);
         }
         Ok(())
     }
 
-    /// Sends what was collected; nothing may follow.
+    /// Sends the collected requests and closes the moment.
     pub(crate) fn send_collected(
         &self,
         collected: &Mutex<Collected>,
@@ -245,21 +257,25 @@ impl Context {
     ) -> Result<()> {
         let taken = close(collected);
         if taken.requests.is_empty() {
-            self.shared.apply(taken.if_sent);
+            self.shared.release(taken.release_if_sent);
             return Ok(());
         }
         let result = self.shared.host().and_then(|host| {
             host.transmit(Outgoing { seconds, requests: &taken.requests, waiting: &taken.waiting })
         });
         if let Err(error) = &result {
-            // Nobody else would ever tell them.
+            // The host did not take over these slots, so nothing else would ever fill them.
             taken.waiting.iter().for_each(|(_, slot)| slot.fill(Err(error.clone())));
         }
-        self.shared.apply(if result.is_ok() { taken.if_sent } else { taken.if_dropped });
+        self.shared.release(if result.is_ok() {
+            taken.release_if_sent
+        } else {
+            taken.release_if_dropped
+        });
         result
     }
 
-    /// Forgets what was collected; ids that it allocated are given back.
+    /// Discards the collected requests and releases the ids that they allocated.
     pub(crate) fn drop_collected(&self, collected: &Mutex<Collected>) {
         let taken = close(collected);
         for (_, slot) in &taken.waiting {
@@ -268,14 +284,14 @@ impl Context {
                 "the moment of this request was dropped before it was sent",
             )));
         }
-        self.shared.apply(taken.if_dropped);
+        self.shared.release(taken.release_if_dropped);
     }
 
-    /// Runs `work` on a context that collects, for requests inside a completion.
+    /// Runs `work` on a context that collects the requests of a completion.
     pub(crate) fn collect_completion(
         &self,
         work: impl FnOnce(&Context) -> Result<()>,
-    ) -> Result<Vec<Request>> {
+    ) -> Result<CompletionRequests> {
         let (context, collected) = self.collecting();
         if let Err(error) = work(&context) {
             context.drop_collected(&collected);
@@ -284,81 +300,85 @@ impl Context {
         let taken = close(&collected);
         if let Some((index, _)) = taken.waiting.first() {
             let address = taken.requests[*index].address().to_owned();
-            self.shared.apply(taken.if_dropped);
+            self.shared.release(taken.release_if_dropped);
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{address} cannot be waited for inside a completion"),
+                format!("cannot wait for the reply to {address} inside a completion"),
             ));
         }
-        for effect in taken.if_sent {
-            self.effect_if_sent(effect)?;
+        for ids in taken.release_if_sent {
+            self.release_if_sent(ids)?;
         }
-        for effect in taken.if_dropped {
-            self.effect_if_dropped(effect)?;
+        for ids in taken.release_if_dropped {
+            self.release_if_dropped(ids)?;
         }
-        Ok(taken.requests)
+        Ok(CompletionRequests(taken.requests))
     }
+}
 
-    // ---- general requests ---------------------------------------------------------------
-
-    /// Sends any message (also commands of plugins).
+/// General requests.
+impl Context {
+    /// Sends an arbitrary message, such as a command of a plugin.
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn send_message(&self, message: OscMessage) -> Result<()> {
         self.submit(Raw(message))
     }
 
-    /// Forgets bundles whose time has not come: those of every client. `/clearSched`
+    /// Discards all bundles, of every client, that the server has scheduled for later.
+    /// `/clearSched`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn clear_schedule(&self) -> Result<()> {
         self.submit(ClearSchedule)
     }
 
-    /// Sends a message that does nothing; it gives a moment in a score its place in time.
+    /// Sends a message without effect. A moment of a score that contains only this message still
+    /// extends the score to its time.
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn do_nothing(&self) -> Result<()> {
         self.submit(DoNothing)
     }
 
-    /// What the server is busy with. `/status`
+    /// The server's load, its counts and its sample rates. `/status`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
     pub fn ask_status(&self) -> Result<Pending<StatusInfo>> {
         self.ask_for(QueryStatus, StatusInfo::parse)
     }
 
-    /// Which program answers. `/version`
+    /// The server's program and its version. `/version`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
     pub fn ask_version(&self) -> Result<Pending<VersionInfo>> {
         self.ask_for(QueryVersion, VersionInfo::parse)
     }
+}
 
-    // ---- properties -----------------------------------------------------------------------
-
+/// Properties.
+impl Context {
     /// The options in force.
     pub fn options(&self) -> Options {
         self.shared.options()
     }
 
-    /// Where the server stands in its life.
+    /// The state of the server: offline, booting, online …
     pub fn boot_status(&self) -> BootStatus {
         self.shared.boot_status()
     }
 
-    /// The client id that the server gave.
+    /// The id that the server assigned to this client, from 0.
     pub fn client_id(&self) -> u32 {
         self.shared.lock().client_id
     }
 
-    /// How many clients the server takes, as it says itself.
+    /// The number of clients that the server accepts, as it reports it.
     pub fn maximum_logins(&self) -> u32 {
         self.shared.lock().maximum_logins
     }
@@ -368,44 +388,45 @@ impl Context {
         self.shared.lock().name.clone()
     }
 
-    /// Seconds that are added to the time of every moment.
+    /// The seconds that are added to the time of every moment.
     pub fn latency(&self) -> f64 {
         self.shared.lock().latency
     }
 
-    /// Sets the seconds that are added to the time of every moment (0.1 for servers).
+    /// Sets the seconds that are added to the time of every moment. The default is 0.1 for
+    /// servers and 0 for scores.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if it is not finite.
+    /// [`ErrorKind::InvalidArgument`] if the latency is not finite.
     pub fn set_latency(&self, seconds: f64) -> Result<()> {
         if !seconds.is_finite() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("a latency of {seconds} seconds is not finite"),
+                format!("expected a finite latency in seconds, not {seconds}"),
             ));
         }
         self.shared.lock().latency = seconds;
         Ok(())
     }
 
-    /// The root of the tree.
+    /// The root of the node tree.
     pub fn root_node(&self) -> RootNode {
         RootNode::new(self.immediate())
     }
 
-    /// The group of this client's own: its id is the client id + 1.
+    /// This client's own group. Its id is the client id plus 1.
     pub fn default_group(&self) -> Group {
         let id = self.client_id() as i32 + 1;
         Group::new(self.immediate(), id)
     }
 
-    /// The hardware's outputs.
+    /// The audio buses of the hardware's outputs.
     pub fn audio_output_bus_group(&self) -> BusGroup {
         let count = self.options().output_bus_channel_count;
         BusGroup::new(self.immediate(), CalculationRate::Audio, 0, count)
     }
 
-    /// The hardware's inputs.
+    /// The audio buses of the hardware's inputs, which follow those of the outputs.
     pub fn audio_input_bus_group(&self) -> BusGroup {
         let options = self.options();
         BusGroup::new(
@@ -421,7 +442,8 @@ fn moment_closed() -> Error {
     Error::new(ErrorKind::MomentClosed, "the moment was sent or dropped before this request")
 }
 
+/// Closes a moment and takes its requests.
 fn close(collected: &Mutex<Collected>) -> Collected {
-    let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut collected = collected.lock();
     std::mem::replace(&mut *collected, Collected { closed: true, ..Collected::default() })
 }

@@ -1,11 +1,12 @@
-//! Nodes: groups and synths.
+//! Operations on nodes: groups and synths.
 
 use std::sync::Arc;
 
-use super::{Context, Effect};
+use consort_suggest::did_you_mean_or_list;
+
+use super::{Bus, Context, Group, Release, RootNode, Synth};
 use crate::SynthDefInfo;
-use crate::entities::{Bus, Group, RootNode, Synth};
-use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pending::Pending;
 use crate::queries::{NodeInfo, parse_controls, parse_range};
 use crate::requests::*;
@@ -15,7 +16,7 @@ use crate::values::{
     AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, collect_settings,
 };
 
-/// What sort of node it is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
     /// The root of the tree.
@@ -24,11 +25,11 @@ pub enum NodeKind {
     Group,
     /// A synth.
     Synth,
-    /// Only its id is known.
+    /// A node of which only the id is known.
     Unknown,
 }
 
-/// A node that a request is about: any of the node types, or an id.
+/// The node that an operation refers to: any of the node handles, or an id.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeReference<'a> {
     pub(crate) id: i32,
@@ -74,10 +75,10 @@ impl<'a> From<&'a Synth> for NodeReference<'a> {
     }
 }
 
-/// Where a new node goes, and whether it takes a permanent id (1 to 999).
+/// Where a new node goes, and whether its id is permanent (from 1 to 999) or temporary.
 ///
-/// The default is the head of this client's own group. `(AddAction, &node)` and `&group` make
-/// one, too.
+/// The default is the head of this client's own group. `AddAction`, `(AddAction, &node)` and
+/// `&group` (for its head) convert into a placement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Placement<'a> {
     add_action: AddAction,
@@ -86,12 +87,13 @@ pub struct Placement<'a> {
 }
 
 impl<'a> Placement<'a> {
-    /// Somewhere relative to `target`.
+    /// A placement relative to `target`.
     pub fn new(add_action: AddAction, target: impl Into<NodeReference<'a>>) -> Self {
         Self { add_action, target: Some(target.into()), permanent: false }
     }
 
-    /// With a permanent id.
+    /// The same placement with a permanent id, which stays the same for the node's lifetime and is
+    /// reused after its end. Temporary ids count up and are not reused.
     #[must_use]
     pub fn permanent(mut self) -> Self {
         self.permanent = true;
@@ -123,28 +125,30 @@ impl<'a> From<&'a RootNode> for Placement<'a> {
     }
 }
 
+/// Checks whether a node of this kind can be the target of the add action.
 fn check_add_action(add_action: AddAction, kind: NodeKind) -> Result<()> {
-    let inside = matches!(add_action, AddAction::ToHead | AddAction::ToTail);
-    let fits = match kind {
-        NodeKind::Root => inside,
-        NodeKind::Synth => !inside,
+    let is_inside = matches!(add_action, AddAction::ToHead | AddAction::ToTail);
+    let is_valid = match kind {
+        NodeKind::Root => is_inside,
+        NodeKind::Synth => !is_inside,
         NodeKind::Group | NodeKind::Unknown => true,
     };
-    if fits {
+    if is_valid {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::InvalidArgument,
-        match kind {
-            NodeKind::Root => {
-                format!("{add_action:?} does not suit the root node; use ToHead or ToTail")
-            }
-            _ => format!("{add_action:?} does not suit a synth; use Before, After or Replace"),
-        },
-    ))
+    let (target, alternatives) = match kind {
+        NodeKind::Root => ("the root node", "ToHead or ToTail"),
+        _ => ("a synth", "Before, After or Replace"),
+    };
+    Err(invalid(format!("cannot use {add_action:?} with {target}; use {alternatives}")))
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 impl Context {
+    /// Rejects a node of another server or score.
     pub(crate) fn check_node(&self, node: &NodeReference<'_>) -> Result<()> {
         match node.context {
             Some(context) => self.check_own(context, "node"),
@@ -152,6 +156,7 @@ impl Context {
         }
     }
 
+    /// Allocates the id of a new node; returns it with the target's id.
     fn place(&self, placement: &Placement<'_>) -> Result<(i32, i32)> {
         let target = match &placement.target {
             Some(target) => {
@@ -171,36 +176,36 @@ impl Context {
         Ok((id, target))
     }
 
-    fn new_group(&self, placement: Placement<'_>, parallel: bool) -> Result<Group> {
+    fn add_group_of_kind(&self, placement: Placement<'_>, parallel: bool) -> Result<Group> {
         let (id, target_id) = self.place(&placement)?;
         let group = NewGroup { id, add_action: placement.add_action, target_id };
         let request = NewGroups { parallel, groups: vec![group] };
-        self.submit_with(request.into(), None, None, Some(Effect::Node(id)))?;
+        self.submit_with(request.into(), None, None, Some(Release::Node(id)))?;
         Ok(Group::new(self.immediate(), id))
     }
 
-    /// A new group. `/g_new`
+    /// Adds a group. `/g_new`
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if the target cannot have it there,
-    /// [`ErrorKind::Allocation`] if no permanent id is left, and as [`Context::submit`].
+    /// [`ErrorKind::InvalidArgument`] if the target does not allow this add action,
+    /// [`ErrorKind::Allocation`] if all permanent ids are in use, and as [`Context::submit`].
     pub fn add_group<'a>(&self, placement: impl Into<Placement<'a>>) -> Result<Group> {
-        self.new_group(placement.into(), false)
+        self.add_group_of_kind(placement.into(), false)
     }
 
-    /// A new group whose nodes supernova may compute in parallel. `/p_new`
+    /// Adds a group whose nodes supernova may compute in parallel. `/p_new`
     ///
     /// # Errors
-    /// As [`Context::add_group`].
+    /// Same as [`Context::add_group`].
     pub fn add_parallel_group<'a>(&self, placement: impl Into<Placement<'a>>) -> Result<Group> {
-        self.new_group(placement.into(), true)
+        self.add_group_of_kind(placement.into(), true)
     }
 
-    /// A new synth with some controls set. Names that its SynthDef does not have are warned of,
-    /// with the nearest name that it has. `/s_new`
+    /// Starts a synth with some of its controls set. A control that the SynthDef does not have
+    /// causes a warning, which suggests the most similar name. `/s_new`
     ///
     /// # Errors
-    /// As [`Context::add_group`].
+    /// Same as [`Context::add_group`].
     pub fn add_synth<'a, K: Into<ControlKey>, V: Into<ControlValue>>(
         &self,
         synthdef: impl Into<SynthDefReference>,
@@ -218,10 +223,11 @@ impl Context {
         self.shared().lock().mirror.expect_synth(id, &name);
         let request =
             NewSynth { synthdef: name, id, add_action: placement.add_action, target_id, settings };
-        self.submit_with(request.into(), None, None, Some(Effect::Node(id)))?;
+        self.submit_with(request.into(), None, None, Some(Release::Node(id)))?;
         Ok(Synth::new(self.immediate(), id, info))
     }
 
+    /// Warns of controls that the SynthDef does not have.
     fn check_controls<'k>(
         &self,
         info: &SynthDefInfo,
@@ -231,15 +237,12 @@ impl Context {
             let problem = match key {
                 ControlKey::Name(name) if !info.has_control(name) => {
                     let names = info.controls.iter().map(|control| control.name.as_str());
-                    let hint = match nearest(name, names) {
-                        Some(nearest) => format!("did you mean {nearest:?}?"),
-                        None => "it has no control of a similar name".to_owned(),
-                    };
-                    format!("SynthDef {:?} has no control {name:?}; {hint}", info.name)
+                    let hint = did_you_mean_or_list(name, "controls", names);
+                    format!("SynthDef `{}` has no control `{name}`; {hint}", info.name)
                 }
                 ControlKey::Index(index) if *index >= info.value_count => {
                     format!(
-                        "SynthDef {:?} has no control {index}; it has {}",
+                        "SynthDef `{}` has no control value {index}; it has {}",
                         info.name, info.value_count
                     )
                 }
@@ -251,11 +254,12 @@ impl Context {
         }
     }
 
-    /// Frees a node. A synth whose SynthDef has a `gate` is released (`/n_set gate 0`) unless
-    /// `force`; everything else is freed at once. `/n_free`
+    /// Frees a node. A synth whose SynthDef has a control `gate` is released (`/n_set gate 0`) and
+    /// frees itself after its envelope; with `force`, and without a gate, the node is freed at once.
+    /// `/n_free`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free_node<'a>(&self, node: impl Into<NodeReference<'a>>, force: bool) -> Result<()> {
         let node = node.into();
         self.check_node(&node)?;
@@ -266,11 +270,11 @@ impl Context {
         self.submit(FreeNodes { ids: vec![node.id] })
     }
 
-    /// Frees all nodes of a group, or only the synths in it and in its groups. `/g_freeAll`,
-    /// `/g_deepFree`
+    /// Frees all nodes of a group (`/g_freeAll`), or only the synths in it and in its groups
+    /// (`/g_deepFree`).
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free_group_children<'a>(
         &self,
         group: impl Into<NodeReference<'a>>,
@@ -287,11 +291,11 @@ impl Context {
 
     /// Sets controls of a synth, or of all synths in a group. `/n_set`
     ///
-    /// This is the hot path: nothing blocks, and outside of a moment the datagram leaves from
-    /// the calling thread.
+    /// This is the fastest path: it does not block, and outside of a moment the calling thread
+    /// sends the datagram itself.
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn set_node<'a, K: Into<ControlKey>, V: Into<ControlValue>>(
         &self,
         node: impl Into<NodeReference<'a>>,
@@ -306,10 +310,10 @@ impl Context {
         self.submit(SetNode { id: node.id, settings })
     }
 
-    /// Sets neighbouring controls. `/n_setn`
+    /// Sets consecutive controls from each key on. `/n_setn`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn set_node_range<'a, K: Into<ControlKey>>(
         &self,
         node: impl Into<NodeReference<'a>>,
@@ -325,10 +329,10 @@ impl Context {
         self.submit(SetNodeRange { id: node.id, settings })
     }
 
-    /// Lets controls follow buses; `None` lets them go. `/n_map`, `/n_mapa`
+    /// Maps controls to buses; `None` ends a mapping. `/n_map`, `/n_mapa`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn map_node<'a, K: Into<ControlKey>>(
         &self,
         node: impl Into<NodeReference<'a>>,
@@ -363,11 +367,11 @@ impl Context {
         Ok(())
     }
 
-    /// Lets neighbouring controls follow neighbouring buses; `None` lets `count` of them go.
-    /// `/n_mapn`, `/n_mapan`
+    /// Maps `count` consecutive controls to consecutive buses; `None` ends the mappings of that many
+    /// controls. `/n_mapn`, `/n_mapan`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn map_node_range<'a, K: Into<ControlKey>>(
         &self,
         node: impl Into<NodeReference<'a>>,
@@ -397,7 +401,7 @@ impl Context {
     /// Moves a node. `/g_head`, `/g_tail`, `/n_before`, `/n_after`
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if the target cannot have it there, and as
+    /// [`ErrorKind::InvalidArgument`] if the target does not allow this add action, and as
     /// [`Context::submit`].
     pub fn move_node<'a, 'b>(
         &self,
@@ -412,20 +416,18 @@ impl Context {
         self.submit(MoveNode { id: node.id, add_action, target_id: target.id })
     }
 
+    /// Checks the add action of a node that exists.
     fn check_move(&self, add_action: AddAction, target: &NodeReference<'_>) -> Result<()> {
         if add_action == AddAction::Replace {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a node that exists cannot replace another; free that one instead",
-            ));
+            return Err(invalid("an existing node cannot replace another; free the other one"));
         }
         check_add_action(add_action, target.kind)
     }
 
-    /// Puts nodes one behind the other. `/n_order`
+    /// Moves nodes so that they follow each other in the given order. `/n_order`
     ///
     /// # Errors
-    /// As [`Context::move_node`].
+    /// Same as [`Context::move_node`].
     pub fn order_nodes<'a, 'b, N: Into<NodeReference<'b>>>(
         &self,
         add_action: AddAction,
@@ -442,7 +444,7 @@ impl Context {
             ids.push(node.id);
         }
         if ids.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "no nodes were given to order"));
+            return Err(invalid("expected at least one node to move"));
         }
         self.submit(OrderNodes { add_action, target_id: target.id, ids })
     }
@@ -450,27 +452,27 @@ impl Context {
     /// Pauses a node. `/n_run`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn pause_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<()> {
         let node = node.into();
         self.check_node(&node)?;
         self.submit(RunNodes { nodes: vec![(node.id, false)] })
     }
 
-    /// Lets a paused node run. `/n_run`
+    /// Resumes a paused node. `/n_run`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn unpause_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<()> {
         let node = node.into();
         self.check_node(&node)?;
         self.submit(RunNodes { nodes: vec![(node.id, true)] })
     }
 
-    /// Where a node stands. `/n_query`
+    /// Asks for a node's place in the tree. `/n_query`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
     pub fn ask_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<Pending<NodeInfo>> {
         self.ask_node_reference(node.into())
     }
@@ -480,12 +482,12 @@ impl Context {
         self.ask_for(QueryNodes { ids: vec![node.id] }, NodeInfo::parse)
     }
 
-    /// The tree below a group, if it fits into one answer of 64 KiB; `query_tree` of a server
-    /// puts larger ones together. `/g_queryTree`
+    /// Asks for the tree below a group. It has to fit into one reply of 64 KiB; `query_tree` of a
+    /// server assembles larger trees from several replies. `/g_queryTree`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`]. A tree that does not fit
-    /// ends it at its deadline.
+    /// Same as [`Context::submit`]; the future's are those of [`Pending`]. The server does not
+    /// answer for a tree that is too large: the future ends at its deadline.
     pub fn ask_tree<'a>(
         &self,
         group: impl Into<NodeReference<'a>>,
@@ -496,11 +498,11 @@ impl Context {
         self.ask_for(QueryTree { id: group.id, include_controls }, QueryTreeGroup::parse)
     }
 
-    /// The values of a synth's controls. A control that does not exist reads 0, as the server
-    /// answers it. `/s_get`
+    /// Asks for the values of a synth's controls. The server replies 0 for a control that does not
+    /// exist. `/s_get`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
     pub fn ask_synth_controls<K: Into<ControlKey>>(
         &self,
         synth: &Synth,
@@ -509,7 +511,7 @@ impl Context {
         self.check_own(synth.context(), "synth")?;
         let controls: Vec<ControlKey> = controls.into_iter().map(Into::into).collect();
         if controls.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "no control was asked for"));
+            return Err(invalid("expected at least one control"));
         }
         if let Some(info) = synth.synthdef() {
             self.check_controls(info, &controls);
@@ -517,10 +519,10 @@ impl Context {
         self.ask_for(GetSynthControls { id: synth.id(), controls }, parse_controls)
     }
 
-    /// The values of neighbouring controls. `/s_getn`
+    /// Asks for the values of consecutive controls. `/s_getn`
     ///
     /// # Errors
-    /// As [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
     pub fn ask_synth_control_range(
         &self,
         synth: &Synth,
@@ -536,16 +538,16 @@ impl Context {
         self.ask_for(request, |message| parse_range(message, 2))
     }
 
-    /// Lets synths go on without an id. `/s_noid`
+    /// Takes the synth's id away: it continues under an id that the server chooses. `/s_noid`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn forget_synth(&self, synth: &Synth) -> Result<()> {
         self.check_own(synth.context(), "synth")?;
         self.submit(AutoReassignSynthIds { ids: vec![synth.id()] })
     }
 
-    /// Controls that are to follow `bus`, as [`Context::map_node`] wants them.
+    /// A control and the bus that it shall follow, as [`Context::map_node`] takes them.
     pub fn mapping(control: impl Into<ControlKey>, bus: &Bus) -> (ControlKey, Option<MapSymbol>) {
         (control.into(), Some(bus.map_symbol()))
     }

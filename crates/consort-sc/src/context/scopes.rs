@@ -1,13 +1,13 @@
-//! Scope buffers: places in the server's memory that `ScopeOut2` writes and this crate reads.
+//! Scopes: the UGen `ScopeOut2` writes samples into the server's shared memory, and this process
+//! reads them there, without messages.
 
-use super::{Context, Effect, Placement};
-use crate::entities::{Bus, BusGroup, Synth};
+use super::{Bus, BusGroup, Context, Placement, Release, Synth};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shared_memory::ScopeFrames;
 use crate::synthdef::{Rate, SynthDef, system};
 use crate::values::{AddAction, CalculationRate};
 
-/// A place in the server's memory for the samples of a scope.
+/// A buffer in the server's shared memory for the samples of one scope.
 #[derive(Clone, Debug)]
 pub struct ScopeBuffer {
     context: Context,
@@ -15,12 +15,12 @@ pub struct ScopeBuffer {
 }
 
 impl ScopeBuffer {
-    /// Its index, for the `scopeNum` of `ScopeOut2`.
+    /// The scope buffer's index, for `ScopeOut2`'s input `scopeNum`.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Gives it back.
+    /// Frees the scope buffer's index. Nothing is sent.
     ///
     /// # Errors
     /// [`ErrorKind::MomentClosed`].
@@ -28,8 +28,9 @@ impl ScopeBuffer {
         self.context.free_scope_buffer(self)
     }
 
-    /// The newest samples, if there are newer ones than at the last call. Only the frames that
-    /// were written are copied. One reader only.
+    /// Reads the newest samples, or `None` if there are none since the last call. Only the frames
+    /// that the server has written are copied. A scope buffer has one reader: each frame is returned
+    /// once.
     ///
     /// # Errors
     /// [`ErrorKind::SharedMemory`] if the server's memory cannot be reached.
@@ -37,7 +38,7 @@ impl ScopeBuffer {
         let memory = self.context.shared().host()?.shared_memory().ok_or_else(|| {
             Error::new(
                 ErrorKind::SharedMemory,
-                "the server's shared memory cannot be reached from here; scopes need it",
+                "cannot read the scope: the server's shared memory is not accessible",
             )
         })?;
         memory.read_scope_buffer(self.id)
@@ -45,27 +46,27 @@ impl ScopeBuffer {
 }
 
 impl Context {
-    /// A scope buffer of this client's own.
+    /// Allocates a scope buffer from this client's share.
     ///
     /// # Errors
-    /// [`ErrorKind::Allocation`] if none is left.
+    /// [`ErrorKind::Allocation`] if all are in use.
     pub fn add_scope_buffer(&self) -> Result<ScopeBuffer> {
         let id = self.shared().lock().scope_buffers.allocate(1)?;
-        self.effect_if_dropped(Effect::ScopeBuffer(id))?;
+        self.release_if_dropped(Release::ScopeBuffer(id))?;
         Ok(ScopeBuffer { context: self.immediate(), id })
     }
 
-    /// Gives a scope buffer back.
+    /// Frees a scope buffer's index. Nothing is sent.
     ///
     /// # Errors
     /// [`ErrorKind::MomentClosed`].
     pub fn free_scope_buffer(&self, buffer: &ScopeBuffer) -> Result<()> {
         self.check_own(&buffer.context, "scope buffer")?;
-        self.effect_if_sent(Effect::ScopeBuffer(buffer.id))
+        self.release_if_sent(Release::ScopeBuffer(buffer.id))
     }
 }
 
-/// A synth that writes a bus into a scope buffer, to be read from here.
+/// A synth that writes buses into a scope buffer, which this process reads.
 #[derive(Clone, Debug)]
 pub struct Scope {
     buffer: ScopeBuffer,
@@ -73,23 +74,23 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The newest frames, if there are newer ones than at the last call.
+    /// Reads the newest frames, or `None` if there are none since the last call.
     ///
     /// # Errors
-    /// As [`ScopeBuffer::read`].
+    /// Same as [`ScopeBuffer::read`].
     pub fn read(&self) -> Result<Option<ScopeFrames>> {
         self.buffer.read()
     }
 
-    /// The synth that writes.
+    /// The synth that writes the scope buffer.
     pub fn synth(&self) -> &Synth {
         &self.synth
     }
 
-    /// Frees the synth and gives the scope buffer back.
+    /// Frees the synth and the scope buffer.
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn stop(self) -> Result<()> {
         self.synth.free(true)?;
         self.buffer.free()
@@ -97,6 +98,7 @@ impl Scope {
 }
 
 impl Context {
+    /// Allocates a scope buffer, loads `synthdef` and starts a synth that writes into it.
     fn add_scope(
         &self,
         synthdef: &SynthDef,
@@ -115,15 +117,15 @@ impl Context {
             (Ok(()), Some(synth)) => Ok(Scope { buffer, synth }),
             (added, _) => {
                 buffer.free()?;
-                added.and(Err(Error::new(ErrorKind::Protocol, "the scope got no synth")))
+                added.and(Err(Error::new(ErrorKind::Protocol, "the scope's synth was not started")))
             }
         }
     }
 
-    /// A scope of the samples of 1 to 16 neighbouring buses, placed last in the tree.
+    /// Starts a scope of the samples of 1 to 16 consecutive buses, at the tail of the root group.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for another count of buses, [`ErrorKind::Allocation`], and
+    /// [`ErrorKind::InvalidArgument`] for another number of buses, [`ErrorKind::Allocation`], and
     /// as [`Context::submit`].
     pub fn add_amplitude_scope(&self, buses: &BusGroup) -> Result<Scope> {
         self.check_own(buses.context(), "bus group")?;
@@ -138,8 +140,9 @@ impl Context {
         self.add_scope(&synthdef, &[("in_", buses.id() as f32)], placement)
     }
 
-    /// A scope of the spectrum of an audio bus, placed last in the tree. `fft_size` is 256 to
-    /// 8192; `frames_per_fft` (4 in Supriya) is how often a frame is computed.
+    /// Starts a scope of the spectrum of an audio bus, at the tail of the root group. `fft_size` is
+    /// the window's size in samples, from 256 to 8192; `frames_per_fft`, at least 1, is the number
+    /// of spectra per window (Supriya uses 4).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidCalculationRate`] for a control bus, [`ErrorKind::InvalidArgument`]
@@ -155,13 +158,16 @@ impl Context {
         if bus.calculation_rate() != CalculationRate::Audio {
             return Err(Error::new(
                 ErrorKind::InvalidCalculationRate,
-                "a spectrum is computed of an audio bus, not of a control bus",
+                "expected an audio bus for the frequency scope, not a control bus",
             ));
         }
         if !(256..=8192).contains(&fft_size) || frames_per_fft == 0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("an FFT of {fft_size} at rate {frames_per_fft}; 256 to 8192 and 1 or more"),
+                format!(
+                    "expected an FFT size from 256 to 8192 and at least 1 frame per FFT, not \
+                     {fft_size} and {frames_per_fft}"
+                ),
             ));
         }
         let synthdef = system::frequency_scope(axis, true);

@@ -1,11 +1,14 @@
-//! What a context remembers: ids, the mirror of the server, SynthDefs.
+//! The state of a context: its ids, the mirror of the server's nodes and buffers, its SynthDefs.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Host;
 use crate::SynthDefInfo;
-use crate::allocator::{BlockAllocator, MAXIMUM_CLIENT_ID, NodeIdAllocator, partition};
+use crate::allocator::{BlockAllocator, MAX_CLIENT_ID, NodeIdAllocator, partition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::BootStatus;
 use crate::mirror::Mirror;
@@ -14,11 +17,12 @@ use crate::queries::NodeInfo;
 use crate::tree::QueryTreeGroup;
 use crate::values::CalculationRate;
 
-/// At most this many buffers are remembered as allocated.
-const MAXIMUM_BUFFERS: usize = 1 << 20;
-/// Scope buffers of a server: a limit of its shared memory.
+/// How many buffers are recorded as allocated at most.
+const MAX_LIVE_BUFFERS: usize = 1 << 20;
+/// The number of scope buffers in a server's shared memory.
 const SCOPE_BUFFER_COUNT: u32 = 128;
 
+/// The mutable state behind [`ContextShared`]'s lock.
 #[derive(Debug)]
 pub(crate) struct ContextState {
     pub(crate) name: Option<String>,
@@ -33,26 +37,29 @@ pub(crate) struct ContextState {
     pub(crate) buffers: BlockAllocator,
     pub(crate) scope_buffers: BlockAllocator,
     pub(crate) mirror: Mirror,
+    /// The buffers that the server has allocated, according to its replies.
     pub(crate) live_buffers: HashSet<i32>,
+    /// The SynthDefs whose controls are known, by name.
     pub(crate) synthdefs: HashMap<String, Arc<SynthDefInfo>>,
     next_sync_id: i32,
 }
 
-/// Ids that come back to a context when a request is sent, or never is.
+/// Ids that become free again when a request is sent, or when it never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// A node id comes back.
+pub(crate) enum Release {
+    /// A node id.
     Node(i32),
-    /// Buses come back.
+    /// Buses of one rate: the first id and the count.
     Buses(CalculationRate, u32, u32),
-    /// Buffer ids come back.
+    /// Buffers: the first id and the count.
     Buffers(u32, u32),
-    /// A scope buffer comes back.
+    /// A scope buffer.
     ScopeBuffer(u32),
 }
 
 impl ContextState {
-    fn allot(&mut self, client_id: u32, maximum_logins: u32) {
+    /// Assigns this client its share of all ids, all of them free.
+    fn assign_ids(&mut self, client_id: u32, maximum_logins: u32) {
         let options = &self.options;
         self.client_id = client_id;
         self.maximum_logins = maximum_logins;
@@ -67,14 +74,14 @@ impl ContextState {
         let (first, count) = share(0, SCOPE_BUFFER_COUNT);
         self.scope_buffers = BlockAllocator::new("scope buffers", first, count);
         self.nodes = NodeIdAllocator::new(client_id, options.initial_node_id);
-        // The default groups of all clients; only this client's own is within its range.
+        // Every client's default group is reserved, but only this client's own is in its range.
         for client in 0..maximum_logins {
             self.nodes.reserve_permanent(client as i32 + 1);
         }
     }
 
-    /// Nodes are gone. The default groups' ids (1 to the number of logins) are never anybody
-    /// else's.
+    /// Frees the ids of nodes that ended. The ids from 1 to the number of logins stay reserved
+    /// for the default groups.
     fn free_nodes(&mut self, ids: impl IntoIterator<Item = i32>) {
         for id in ids {
             if id > self.maximum_logins as i32 {
@@ -83,6 +90,7 @@ impl ContextState {
         }
     }
 
+    /// The allocator of the buses of one rate.
     pub(crate) fn buses(&mut self, rate: CalculationRate) -> &mut BlockAllocator {
         match rate {
             CalculationRate::Audio => &mut self.audio_buses,
@@ -91,11 +99,11 @@ impl ContextState {
     }
 }
 
-/// The state that all views of one context share.
+/// The state that all clones of one context share.
 pub(crate) struct ContextShared {
     state: Mutex<ContextState>,
-    /// Whether requests may be sent: read on every request, without a lock.
-    online: std::sync::atomic::AtomicBool,
+    /// Whether requests may be sent. Outside the lock, because every request reads it.
+    online: AtomicBool,
     host: OnceLock<Weak<dyn Host>>,
 }
 
@@ -106,7 +114,7 @@ impl std::fmt::Debug for ContextShared {
 }
 
 impl ContextShared {
-    /// The state of a context with these options, as client 0 of one.
+    /// The state of a context with these options, as the only client.
     pub(crate) fn new(options: Options, name: Option<String>, latency: f64) -> Arc<Self> {
         let mut state = ContextState {
             name,
@@ -125,19 +133,20 @@ impl ContextShared {
             next_sync_id: 0,
             options,
         };
-        state.allot(0, 1);
+        state.assign_ids(0, 1);
         Arc::new(Self {
             state: Mutex::new(state),
-            online: std::sync::atomic::AtomicBool::new(false),
+            online: AtomicBool::new(false),
             host: OnceLock::new(),
         })
     }
 
-    /// Says where requests go; once.
+    /// Sets the host that takes the requests. Later calls have no effect.
     pub(crate) fn set_host(&self, host: Weak<dyn Host>) {
         let _ = self.host.set(host);
     }
 
+    /// The host, unless it was dropped.
     pub(crate) fn host(&self) -> Result<Arc<dyn Host>> {
         self.host.get().and_then(Weak::upgrade).ok_or_else(|| {
             Error::new(ErrorKind::ServerOffline, "the server or score of this object was dropped")
@@ -145,7 +154,7 @@ impl ContextShared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, ContextState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -157,14 +166,15 @@ impl ContextShared {
     }
 
     pub(crate) fn set_boot_status(&self, status: BootStatus) {
-        self.online.store(status == BootStatus::Online, std::sync::atomic::Ordering::Release);
+        self.online.store(status == BootStatus::Online, Ordering::Release);
         self.lock().boot_status = status;
     }
 
     pub(crate) fn is_online(&self) -> bool {
-        self.online.load(std::sync::atomic::Ordering::Acquire)
+        self.online.load(Ordering::Acquire)
     }
 
+    /// A number for the next `/sync`.
     pub(crate) fn next_sync_id(&self) -> i32 {
         let mut state = self.lock();
         let id = state.next_sync_id;
@@ -172,103 +182,111 @@ impl ContextShared {
         id
     }
 
-    /// A server starts or is connected to.
+    /// Resets the state because a server is about to be booted or connected to.
     pub(crate) fn begin(&self, options: &Options) {
         let mut state = self.lock();
         state.options = options.clone();
         state.mirror = Mirror::default();
         state.live_buffers.clear();
         state.synthdefs.clear();
-        state.allot(0, options.maximum_logins);
+        state.assign_ids(0, options.maximum_logins);
     }
 
-    /// The server gave an id to this client.
+    /// Assigns the ids that belong to the client id that the server has given.
     pub(crate) fn log_in(&self, client_id: u32, maximum_logins: u32) -> Result<()> {
-        if client_id > MAXIMUM_CLIENT_ID {
+        if client_id > MAX_CLIENT_ID {
             return Err(Error::new(
                 ErrorKind::Protocol,
-                format!("client id {client_id} is above {MAXIMUM_CLIENT_ID}; node ids end there"),
+                format!(
+                    "the server assigned client id {client_id}; node ids exist for 0 to {MAX_CLIENT_ID}"
+                ),
             ));
         }
-        self.lock().allot(client_id, maximum_logins);
+        self.lock().assign_ids(client_id, maximum_logins);
         Ok(())
     }
 
-    /// The server is gone.
+    /// Clears the mirror because the server has ended or the connection is lost.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.mirror = Mirror::default();
         state.live_buffers.clear();
     }
 
-    /// Every id comes back, as after a reset.
+    /// Frees all ids after a reset.
     pub(crate) fn reset_ids(&self) {
         let mut state = self.lock();
         let (client_id, maximum_logins) = (state.client_id, state.maximum_logins);
         let nodes = state.nodes.clone();
-        state.allot(client_id, maximum_logins);
-        // Passing node ids go on, so that a late notification cannot mean a new node.
+        state.assign_ids(client_id, maximum_logins);
+        // Temporary node ids continue, so that a late notification cannot refer to a new node.
         state.nodes = nodes;
     }
 
-    pub(crate) fn apply(&self, effects: impl IntoIterator<Item = Effect>) {
-        let mut effects = effects.into_iter().peekable();
-        if effects.peek().is_none() {
+    /// Frees ids.
+    pub(crate) fn release(&self, released: impl IntoIterator<Item = Release>) {
+        let mut released = released.into_iter().peekable();
+        if released.peek().is_none() {
             return;
         }
         let mut state = self.lock();
-        for effect in effects {
-            match effect {
-                Effect::Node(id) => state.nodes.free(id),
-                Effect::Buses(rate, start, count) => state.buses(rate).free(start, count),
-                Effect::Buffers(start, count) => state.buffers.free(start, count),
-                Effect::ScopeBuffer(id) => state.scope_buffers.free(id, 1),
+        for ids in released {
+            match ids {
+                Release::Node(id) => state.nodes.free(id),
+                Release::Buses(rate, start, count) => state.buses(rate).free(start, count),
+                Release::Buffers(start, count) => state.buffers.free(start, count),
+                Release::ScopeBuffer(id) => state.scope_buffers.free(id, 1),
             }
         }
     }
+}
 
-    // ---- what notifications say -------------------------------------------------------------
-
-    // Each returns whether the mirror is unsettled, so that one more question should be asked.
-
+/// Notifications of the server. The methods return whether the mirror has unconfirmed entries, so
+/// that the caller has to ask the server once more.
+impl ContextShared {
+    /// A node started (`/n_go`).
     pub(crate) fn node_started(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        let replaced = state.mirror.go(info);
+        let replaced = state.mirror.node_started(info);
         if state.mirror.contains(info.id) {
             state.nodes.reserve_permanent(info.id);
         }
         state.free_nodes(replaced);
-        state.mirror.is_unsettled()
+        state.mirror.needs_barrier()
     }
 
+    /// A node ended (`/n_end`).
     pub(crate) fn node_ended(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        state.mirror.end(info);
+        state.mirror.node_ended(info);
         state.free_nodes([info.id]);
-        state.mirror.is_unsettled()
+        state.mirror.needs_barrier()
     }
 
+    /// A node moved (`/n_move`).
     pub(crate) fn node_moved(&self, info: &NodeInfo) -> bool {
         let mut state = self.lock();
-        state.mirror.moved(info);
-        state.mirror.is_unsettled()
+        state.mirror.node_moved(info);
+        state.mirror.needs_barrier()
     }
 
+    /// A node was paused (`/n_off`) or resumed (`/n_on`).
     pub(crate) fn node_paused(&self, id: i32, paused: bool) -> bool {
         let mut state = self.lock();
         state.mirror.set_running(id, !paused);
-        state.mirror.is_unsettled()
+        state.mirror.needs_barrier()
     }
 
-    /// The question after what unsettled the mirror was answered.
-    pub(crate) fn settle(&self) {
+    /// The server has answered the question about unconfirmed entries: confirms or removes them.
+    pub(crate) fn reconcile(&self) {
         let mut state = self.lock();
-        let replaced = state.mirror.settle();
+        let replaced = state.mirror.reconcile();
         state.free_nodes(replaced);
     }
 
-    /// The tree of the root was told: at once, or in parts, with no `changes` told meanwhile.
-    /// Returns whether it was taken.
+    /// Seeds the mirror with the tree of the root. A tree that was put together from several
+    /// replies comes with the count of `changes` at its beginning; it is rejected if the mirror has
+    /// changed since. Returns whether the tree was used.
     pub(crate) fn seed(&self, tree: &QueryTreeGroup, changes: Option<u64>) -> bool {
         let mut state = self.lock();
         if tree.id != 0 || changes.is_some_and(|changes| changes != state.mirror.changes()) {
@@ -277,28 +295,31 @@ impl ContextShared {
         state.mirror.seed(tree);
         for (_, node) in tree.walk() {
             state.nodes.reserve_permanent(node.id());
-            state.nodes.pass(node.id());
+            state.nodes.skip_past(node.id());
         }
         true
     }
 
-    /// How many groups are known, and how often the mirror has changed.
+    /// The number of mirrored groups, and of the mirror's changes so far.
     pub(crate) fn mirrored_groups(&self) -> (usize, u64) {
         let state = self.lock();
         (state.mirror.group_count(), state.mirror.changes())
     }
 
+    /// Whether the mirror contains the node.
     pub(crate) fn has_node(&self, id: i32) -> bool {
         self.lock().mirror.contains(id)
     }
 
+    /// The server has allocated a buffer.
     pub(crate) fn buffer_allocated(&self, id: i32) {
         let mut state = self.lock();
-        if state.live_buffers.len() < MAXIMUM_BUFFERS {
+        if state.live_buffers.len() < MAX_LIVE_BUFFERS {
             state.live_buffers.insert(id);
         }
     }
 
+    /// The server has freed a buffer: its id may be allocated again.
     pub(crate) fn buffer_freed(&self, id: i32) {
         let mut state = self.lock();
         state.live_buffers.remove(&id);

@@ -1,17 +1,19 @@
-//! SynthDefs: loading and forgetting.
+//! Loading and freeing SynthDefs.
 
 use std::path::Path;
 
 use super::Context;
+use super::buffers::path_text;
 use crate::SynthDefFile;
-use crate::error::{Error, ErrorKind, Result};
+#[allow(unused_imports)] // For the documentation.
+use crate::error::{ErrorKind, Result};
 use crate::requests::*;
 
 impl Context {
-    /// Sends the bytes of SynthDef files; their controls are known from then on. `/d_recv`
+    /// Sends the bytes of SynthDef files and records their controls. `/d_recv`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn add_synthdefs<'a>(
         &self,
         files: impl IntoIterator<Item = &'a SynthDefFile>,
@@ -19,25 +21,20 @@ impl Context {
         self.add_synthdefs_then(files, |_| Ok(()))
     }
 
-    /// As [`Context::add_synthdefs`]; the server performs what `then` asks for when all of them
-    /// are there.
+    /// Like [`Context::add_synthdefs`], with a completion: the server performs the requests of
+    /// `then` when all SynthDefs are loaded.
     ///
     /// # Errors
-    /// As [`Context::submit`], and those of `then`.
+    /// Same as [`Context::submit`], and those of `then`.
     pub fn add_synthdefs_then<'a>(
         &self,
         files: impl IntoIterator<Item = &'a SynthDefFile>,
         then: impl FnOnce(&Context) -> Result<()>,
     ) -> Result<()> {
         let files: Vec<&SynthDefFile> = files.into_iter().collect();
-        // Known first, so that the completion's synths can be checked.
-        {
-            let mut state = self.shared().lock();
-            for info in files.iter().flat_map(|file| file.definitions()) {
-                state.synthdefs.insert(info.name.clone(), info.clone());
-            }
-        }
-        let mut completion = Some(CompletionRequests(self.collect_completion(then)?));
+        // Recorded first, so that the controls of the completion's synths can be checked.
+        files.iter().for_each(|file| self.record_controls(file));
+        let mut completion = Some(self.collect_completion(then)?);
         let last = files.len().saturating_sub(1);
         for (index, file) in files.iter().enumerate() {
             let completion = if index == last {
@@ -50,9 +47,9 @@ impl Context {
         Ok(())
     }
 
-    /// Lets the server load a SynthDef file (or files, by a pattern) that it can read. If this
-    /// machine can read it too, the controls are known from then on, and a file that is no
-    /// SynthDef is refused. `/d_load`
+    /// Makes the server load a SynthDef file from its own disk; the path may contain wildcards. If
+    /// this client can read the file too, it records the controls and rejects a file that is not a
+    /// SynthDef. `/d_load`
     ///
     /// # Errors
     /// [`ErrorKind::InvalidSynthDef`], and as [`Context::submit`].
@@ -60,33 +57,33 @@ impl Context {
         self.load_synthdefs_then(path, |_| Ok(()))
     }
 
-    /// As [`Context::load_synthdefs`], with a completion.
+    /// Like [`Context::load_synthdefs`], with a completion.
     ///
     /// # Errors
-    /// As [`Context::load_synthdefs`], and those of `then`.
+    /// Same as [`Context::load_synthdefs`], and those of `then`.
     pub fn load_synthdefs_then(
         &self,
         path: impl AsRef<Path>,
         then: impl FnOnce(&Context) -> Result<()>,
     ) -> Result<()> {
         let path = path.as_ref();
-        self.learn(path)?;
-        let completion = CompletionRequests(self.collect_completion(then)?);
-        self.submit(LoadSynthDefs { path: text(path)?, completion })
+        self.record_controls_of_file(path)?;
+        let completion = self.collect_completion(then)?;
+        self.submit(LoadSynthDefs { path: path_text(path)?, completion })
     }
 
-    /// Lets the server load every SynthDef file of a folder that it can read. `/d_loadDir`
+    /// Makes the server load every SynthDef file of a folder on its own disk. `/d_loadDir`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn load_synthdefs_directory(&self, path: impl AsRef<Path>) -> Result<()> {
         self.load_synthdefs_directory_then(path, |_| Ok(()))
     }
 
-    /// As [`Context::load_synthdefs_directory`], with a completion.
+    /// Like [`Context::load_synthdefs_directory`], with a completion.
     ///
     /// # Errors
-    /// As [`Context::submit`], and those of `then`.
+    /// Same as [`Context::submit`], and those of `then`.
     pub fn load_synthdefs_directory_then(
         &self,
         path: impl AsRef<Path>,
@@ -96,33 +93,37 @@ impl Context {
         if let Ok(entries) = std::fs::read_dir(path) {
             for entry in entries.flatten() {
                 if entry.path().extension().is_some_and(|extension| extension == "scsyndef")
-                    && let Err(error) = self.learn(&entry.path())
+                    && let Err(error) = self.record_controls_of_file(&entry.path())
                 {
-                    // The server skips what it cannot read, and so do we.
-                    tracing::warn!(path = %entry.path().display(), %error, "skipped");
+                    // The server skips files that it cannot read, too.
+                    tracing::warn!(path = %entry.path().display(), %error, "skipping an invalid SynthDef file");
                 }
             }
         }
-        let completion = CompletionRequests(self.collect_completion(then)?);
-        self.submit(LoadSynthDefDirectory { path: text(path)?, completion })
+        let completion = self.collect_completion(then)?;
+        self.submit(LoadSynthDefDirectory { path: path_text(path)?, completion })
     }
 
-    fn learn(&self, path: &Path) -> Result<()> {
-        if !path.is_file() {
-            return Ok(());
-        }
-        let file = SynthDefFile::read(path)?;
+    /// Records the controls of a file's SynthDefs, for checks of what is set.
+    fn record_controls(&self, file: &SynthDefFile) {
         let mut state = self.shared().lock();
         for info in file.definitions() {
             state.synthdefs.insert(info.name.clone(), info.clone());
         }
+    }
+
+    /// Records the controls of a file on disk, unless only the server can read it.
+    fn record_controls_of_file(&self, path: &Path) -> Result<()> {
+        if path.is_file() {
+            self.record_controls(&SynthDefFile::read(path)?);
+        }
         Ok(())
     }
 
-    /// Lets the server forget SynthDefs; synths that play go on. `/d_free`
+    /// Frees SynthDefs by name. Running synths continue. `/d_free`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free_synthdefs<S: Into<String>>(
         &self,
         names: impl IntoIterator<Item = S>,
@@ -134,20 +135,11 @@ impl Context {
         self.submit(FreeSynthDefs { names })
     }
 
-    /// Lets the server forget all SynthDefs. `/d_freeAll`
+    /// Frees all SynthDefs. Running synths continue. `/d_freeAll`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free_all_synthdefs(&self) -> Result<()> {
         self.submit(FreeAllSynthDefs)
     }
-}
-
-fn text(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{} cannot be sent: the path is not UTF-8", path.display()),
-        )
-    })
 }

@@ -1,33 +1,54 @@
-//! The connection: how it fails, and how it ends.
+//! The connection: how it fails, and how it is closed.
 
-use super::*;
+use std::time::Duration;
+
+use super::{
+    Action, Core, ExitReason, HandshakeStep, Health, IdentityCheck, MAX_IDENTITY_QUERIES, Phase,
+    QuitReason,
+};
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::LifecycleEvent;
+use crate::requests::{QueryStatus, QueryTree};
+use crate::tree::QueryTreeGroup;
+
+/// How soon `/status` is sent again to an owned server whose port is not open yet.
+const PORT_CLOSED_REPEAT: Duration = Duration::from_millis(50);
+/// How soon an established connection is checked again after its port was found closed.
+const REFUSAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often in a row the port may be found closed before the connection counts as lost. A single
+/// refusal may be due to a datagram that was sent before the server started.
+const MAX_REFUSALS: u32 = 3;
 
 impl Core {
+    /// Input: the socket is open, which answers [`Action::Open`].
     pub(crate) fn socket_opened(&mut self, now: Duration) {
-        if let Phase::Connecting { step: step @ Step::Opening, repeat, .. } = &mut self.phase {
-            *step = Step::Status;
-            *repeat = now + self.timeouts.health.timeout;
+        if let Phase::Connecting { step: step @ HandshakeStep::Opening, repeat_at, .. } =
+            &mut self.phase
+        {
+            *step = HandshakeStep::Status;
+            *repeat_at = now + self.timeouts.health.timeout;
             self.health = Health::default();
             self.send(&[QueryStatus.into()]);
-            if self.owned {
-                self.ask_at_once();
+            if self.is_owner {
+                self.send_pipelined_handshake();
             }
         }
     }
 
+    /// Input: the socket cannot be opened, or failed later.
     pub(crate) fn socket_failed(&mut self, error: &Error) {
         match self.phase {
             Phase::Connecting { .. } => self.connecting_failed(error.clone()),
-            Phase::Online => self.panic(&error.to_string()),
+            Phase::Online => self.lose_connection(&error.to_string()),
             _ => {}
         }
     }
 
-    /// The port is closed: nothing listens there.
+    /// Input: the server's port is closed.
     pub(crate) fn socket_refused(&mut self, now: Duration) {
         match &mut self.phase {
-            Phase::Connecting { step: Step::Status, repeat, .. } if self.owned => {
-                *repeat = now + Duration::from_millis(50);
+            Phase::Connecting { step: HandshakeStep::Status, repeat_at, .. } if self.is_owner => {
+                *repeat_at = now + PORT_CLOSED_REPEAT;
             }
             Phase::Connecting { .. } => {
                 let error = Error::new(
@@ -40,12 +61,12 @@ impl Core {
                 self.connecting_failed(error);
             }
             Phase::Online => {
-                self.health.refused += 1;
-                if self.health.refused >= 3 {
-                    self.panic("the port was closed");
+                self.health.refusals += 1;
+                if self.health.refusals >= MAX_REFUSALS {
+                    self.lose_connection("its port is closed");
                 } else {
-                    self.health.waiting = false;
-                    self.health.at = now + Duration::from_millis(100);
+                    self.health.is_waiting = false;
+                    self.health.due_at = now + REFUSAL_CHECK_INTERVAL;
                 }
             }
             Phase::Quitting { .. } => self.quit_answered(now),
@@ -54,71 +75,73 @@ impl Core {
         }
     }
 
-    /// The server closed a TCP connection: its answer to `/quit` and to a log-out.
-    pub(crate) fn socket_refused_by_quit(&mut self, now: Duration) {
+    /// Input: the server closed a TCP connection, which is its answer to `/quit` and to a log-out.
+    pub(crate) fn socket_closed_by_server(&mut self, now: Duration) {
         if matches!(self.phase, Phase::Quitting { .. } | Phase::LoggingOut { .. }) {
             self.socket_refused(now);
         }
     }
 
-    /// A packet that is no OSC.
-    pub(crate) fn garbage(&mut self) {
-        if let Phase::Connecting { other_answers, .. } = &mut self.phase {
-            *other_answers += 1;
+    /// Input: a packet is not OSC, or not what a server sends.
+    pub(crate) fn invalid_packet(&mut self) {
+        if let Phase::Connecting { invalid_answers, .. } = &mut self.phase {
+            *invalid_answers += 1;
         }
     }
 
-    /// Whoever waits for the start gets `error`, once everything is cleaned up.
-    pub(super) fn end_start(&mut self, error: Error) {
+    /// The start has failed. Its caller gets `error` once the connection is offline.
+    pub(super) fn fail_start(&mut self, error: Error) {
         self.start_error = Some(error);
     }
 
-    pub(super) fn go_offline(&mut self, why: &str) {
-        let error = Error::new(ErrorKind::ServerOffline, format!("{why} before it answered"));
-        self.at_once = None;
+    pub(super) fn go_offline(&mut self, reason: &str) {
+        let error =
+            Error::new(ErrorKind::ServerOffline, format!("{reason} before the reply arrived"));
+        self.pipelined = None;
         self.pending.clear(&error);
-        self.pace.clear();
-        self.settling = None;
+        self.send_window.clear();
+        self.barrier = None;
         self.set_phase(Phase::Offline);
         self.context.end();
-        self.owned = false;
+        self.is_owner = false;
         self.status = None;
-        if let (Some(starting), Some(error)) = (self.starting.take(), self.start_error.take()) {
-            self.start_outcome = Some((starting, error));
+        if let (Some(outcome), Some(error)) = (self.start_outcome.take(), self.start_error.take()) {
+            self.failed_start = Some((outcome, error));
         }
     }
 
     pub(super) fn connecting_failed(&mut self, error: Error) {
-        let too_many = error.kind() == ErrorKind::TooManyClients;
-        if !too_many {
+        if error.kind() != ErrorKind::TooManyClients {
             self.event(LifecycleEvent::OscPanicked);
         }
         self.event(LifecycleEvent::Disconnecting);
         self.close();
         self.event(LifecycleEvent::Disconnected);
-        self.end_start(error);
+        self.fail_start(error);
         self.after_loss();
     }
 
-    pub(super) fn after_loss(&mut self) {
-        self.at_once = None;
-        if self.owned && self.has_process {
-            // Only its end completes the loss: a stopped process would keep the port.
+    fn after_loss(&mut self) {
+        self.pipelined = None;
+        if self.is_owner && self.has_process {
+            // The connection is offline only when the process has exited: a process that is merely
+            // stopped would keep the port.
             let error = Error::new(ErrorKind::ServerOffline, "the connection was lost");
             self.pending.clear(&error);
-            self.set_phase(Phase::Ending { kill_at: None, why: Why::Lost });
+            self.set_phase(Phase::AwaitingExit { kill_at: None, reason: ExitReason::Lost });
             self.actions.push_back(Action::Kill);
         } else {
-            let owned = self.owned;
+            let was_owner = self.is_owner;
             self.go_offline("the connection was lost");
-            if owned {
+            if was_owner {
                 self.event(LifecycleEvent::Quit);
             }
         }
     }
 
-    pub(super) fn panic(&mut self, why: &str) {
-        tracing::warn!(why, "the server is lost");
+    /// An established connection is lost.
+    pub(super) fn lose_connection(&mut self, reason: &str) {
+        tracing::warn!(reason, "lost the connection to the server");
         self.event(LifecycleEvent::OscPanicked);
         self.event(LifecycleEvent::Disconnecting);
         self.close();
@@ -126,76 +149,87 @@ impl Core {
         self.after_loss();
     }
 
-    /// A server that this client joined says how many groups it has. With fewer than are known,
-    /// twice and with nothing told between, its tree is asked for.
-    pub(super) fn doubt_identity(&mut self, group_count: i32) {
-        if self.owned || !matches!(self.phase, Phase::Online) {
+    /// Compares the number of groups that a joined server reports with the mirror. If it is lower
+    /// twice, without a notification in between, the server's tree is queried.
+    pub(super) fn check_identity(&mut self, group_count: i32) {
+        if self.is_owner || !matches!(self.phase, Phase::Online) {
             return;
         }
         let (groups, changes) = self.context.mirrored_groups();
         if usize::try_from(group_count).is_ok_and(|count| count >= groups) {
-            self.doubt = Doubt::None;
+            self.identity_check = IdentityCheck::None;
             return;
         }
-        self.doubt = match self.doubt {
-            Doubt::Noticed(at) if at == changes => Doubt::Asked(1),
-            Doubt::Asked(times @ ..DOUBTS) => Doubt::Asked(times + 1),
-            Doubt::Asked(_) => return,
-            Doubt::None | Doubt::Noticed(_) => {
-                self.doubt = Doubt::Noticed(changes);
+        self.identity_check = match self.identity_check {
+            IdentityCheck::Suspected(suspected) if suspected == changes => {
+                IdentityCheck::Queried(1)
+            }
+            IdentityCheck::Queried(queries @ ..MAX_IDENTITY_QUERIES) => {
+                IdentityCheck::Queried(queries + 1)
+            }
+            IdentityCheck::Queried(_) => return,
+            IdentityCheck::None | IdentityCheck::Suspected(_) => {
+                self.identity_check = IdentityCheck::Suspected(changes);
                 return;
             }
         };
         self.send(&[QueryTree { id: 0, include_controls: false }.into()]);
     }
 
-    /// Whether a doubtful server's tree lacks this client's own group, of whose end nothing was
-    /// told.
-    pub(super) fn is_another(&mut self, tree: &QueryTreeGroup) -> bool {
-        let is_doubtful = matches!(std::mem::take(&mut self.doubt), Doubt::Asked(_));
-        let own = self.client_id as i32 + 1;
-        is_doubtful
+    /// Whether the tree that was queried for the identity check lacks this client's own group,
+    /// although no notification announced the group's end.
+    pub(super) fn is_another_server(&mut self, tree: &QueryTreeGroup) -> bool {
+        let is_suspected =
+            matches!(std::mem::take(&mut self.identity_check), IdentityCheck::Queried(_));
+        let own_group = self.client_id as i32 + 1;
+        is_suspected
             && matches!(self.phase, Phase::Online)
-            && self.context.has_node(own)
-            && !tree.walk().iter().any(|(_, node)| node.id() == own)
+            && self.context.has_node(own_group)
+            && !tree.walk().iter().any(|(_, node)| node.id() == own_group)
     }
 
-    /// After `/quit` or a log-out: the connection ends in good order.
+    /// Closes the connection in good order, after `/quit` or a log-out.
     pub(super) fn finish_connection(&mut self) {
-        let after = match self.phase {
-            Phase::Quitting { after, .. } => {
+        let reason = match self.phase {
+            Phase::Quitting { reason, .. } => {
                 self.event(LifecycleEvent::Disconnecting);
-                after
+                reason
             }
-            _ => After::Nothing,
+            _ => QuitReason::LogOut,
         };
         self.close();
         self.event(LifecycleEvent::OscDisconnected);
         self.event(LifecycleEvent::Disconnected);
-        match after {
-            After::Nothing | After::UnownedQuit => {
-                self.go_offline("the connection was ended");
-                if after == After::UnownedQuit {
+        match reason {
+            QuitReason::LogOut | QuitReason::Forced => {
+                self.go_offline("the connection was closed");
+                if reason == QuitReason::Forced {
                     self.event(LifecycleEvent::Quit);
                 }
-                if let Some(ending) = self.ending.take() {
-                    self.actions.push_back(Action::Complete(ending, Ok(())));
-                }
+                self.complete_end();
             }
-            After::Quit => {}
+            // The process has still to exit.
+            QuitReason::Owner => {}
         }
     }
 
     pub(super) fn quit_answered(&mut self, now: Duration) {
-        let Phase::Quitting { after, .. } = self.phase else { return };
+        let Phase::Quitting { reason, .. } = self.phase else { return };
         self.finish_connection();
-        if after == After::Quit {
+        if reason == QuitReason::Owner {
             if self.has_process {
                 let kill_at = Some(now + self.timeouts.exit);
-                self.set_phase(Phase::Ending { kill_at, why: Why::Quit });
+                self.set_phase(Phase::AwaitingExit { kill_at, reason: ExitReason::Quit });
             } else {
-                self.process_gone(Why::Quit);
+                self.finish_exit(ExitReason::Quit);
             }
+        }
+    }
+
+    /// Gives the caller of `disconnect` or `quit` its result.
+    pub(super) fn complete_end(&mut self) {
+        if let Some(outcome) = self.end_outcome.take() {
+            self.actions.push_back(Action::Complete(outcome, Ok(())));
         }
     }
 }

@@ -1,53 +1,71 @@
-//! From an open socket to a server that is ours to use.
+//! The handshake: from an open socket to a complete connection.
 
-use super::*;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{
+    Action, Core, GROUPS_SYNC_ID, HandshakeStep, Health, MAX_LOGINS, Phase, PipelinedHandshake,
+    REPEAT_INTERVAL, TREE_SYNC_ID,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::LifecycleEvent;
+use crate::options::Protocol;
+use crate::requests::{
+    CompletionRequests, NewGroup, NewGroups, QueryTree, ReceiveSynthDef, Request, Sync,
+    ToggleNotifications,
+};
+use crate::values::AddAction;
 
 impl Core {
-    /// Follows `/status` with the rest of the handshake. The tree is asked for after the groups
-    /// were made, so that its answer shows them; only SynthDefs need a `/sync` besides.
-    pub(super) fn ask_at_once(&mut self) {
+    /// Sends the rest of the handshake right after `/status`. The tree is queried after the groups
+    /// were created, so that the reply shows them; only SynthDefs need a `/sync` as well.
+    pub(super) fn send_pipelined_handshake(&mut self) {
         let login = ToggleNotifications { should_notify: true, client_id: None };
         self.send(&[login.into()]);
         let mut requests = self.group_requests(0..self.options.maximum_logins);
         requests.push(QueryTree { id: 0, include_controls: false }.into());
-        let synced = self.initial_synthdefs.is_empty();
-        if !synced {
-            requests.push(Sync { id: HANDSHAKE_GROUPS }.into());
+        let is_synced = self.initial_synthdefs.is_empty();
+        if !is_synced {
+            requests.push(Sync { id: GROUPS_SYNC_ID }.into());
         }
         self.send(&requests);
-        self.at_once = Some(AtOnce { login: None, tree: false, synced });
+        self.pipelined = Some(PipelinedHandshake { login: None, has_tree: false, is_synced });
     }
 
-    /// An answer came while everything was asked for at once.
-    pub(super) fn answered_at_once(&mut self, now: Duration) -> Result<()> {
-        let Some(AtOnce { login: Some((client_id, logins)), tree: true, synced: true }) =
-            self.at_once
+    /// Continues when all answers of the pipelined handshake have arrived, in whatever order.
+    pub(super) fn check_pipelined_handshake(&mut self, now: Duration) -> Result<()> {
+        let Some(PipelinedHandshake {
+            login: Some((client_id, logins)),
+            has_tree: true,
+            is_synced: true,
+        }) = self.pipelined
         else {
             return Ok(());
         };
         if self.status.is_none() {
             return Ok(());
         }
-        self.at_once = None;
+        self.pipelined = None;
         self.log_in(client_id, logins)?;
-        // With other clients in view the tree is asked for again, now that the server tells of
-        // changes: what they did between its answer and the login would be missed.
+        // The server sends notifications only since the login. If other clients may have changed
+        // the tree between the reply and the login, it is queried again.
         if self.maximum_logins == 1 && self.context.has_node(1) {
             self.connected(now);
         } else {
-            self.ask_tree(now);
+            self.query_root_tree(now);
         }
         Ok(())
     }
 
-    pub(super) fn is_at(&self, wanted: Step) -> bool {
+    pub(super) fn is_at_step(&self, wanted: HandshakeStep) -> bool {
         matches!(self.phase, Phase::Connecting { step, .. } if step == wanted)
     }
 
-    pub(super) fn go_to(&mut self, next: Step, now: Duration, requests: Vec<Request>) {
-        if let Phase::Connecting { step, repeat, .. } = &mut self.phase {
+    /// Sends the requests of the next step and remembers them for repetition.
+    fn enter_step(&mut self, next: HandshakeStep, now: Duration, requests: Vec<Request>) {
+        if let Phase::Connecting { step, repeat_at, .. } = &mut self.phase {
             *step = next;
-            *repeat = now + REPEAT;
+            *repeat_at = now + REPEAT_INTERVAL;
             self.send(&requests);
             self.handshake = requests;
         }
@@ -60,42 +78,47 @@ impl Core {
         now: Duration,
     ) -> Result<()> {
         self.log_in(client_id, logins)?;
-        self.ask_tree(now);
+        self.query_root_tree(now);
         Ok(())
     }
 
-    pub(super) fn log_in(&mut self, client_id: i32, told: Option<i32>) -> Result<()> {
+    /// Takes the client id and divides the ids among `reported_logins` clients.
+    fn log_in(&mut self, client_id: i32, reported_logins: Option<i32>) -> Result<()> {
         let client_id = u32::try_from(client_id).map_err(|_| {
-            Error::new(ErrorKind::Protocol, format!("the server gave the client id {client_id}"))
+            Error::new(
+                ErrorKind::Protocol,
+                format!("the server assigned the invalid client id {client_id}"),
+            )
         })?;
-        let logins = told
+        let logins = reported_logins
             .and_then(|logins| u32::try_from(logins).ok())
             .unwrap_or(self.options.maximum_logins)
             .max(client_id.saturating_add(1));
-        if logins > MAXIMUM_LOGINS {
+        if logins > MAX_LOGINS {
             return Err(Error::new(
                 ErrorKind::Protocol,
-                format!("the server says that {logins} clients may log in; {MAXIMUM_LOGINS} may"),
+                format!("the server reports {logins} logins; expected at most {MAX_LOGINS}"),
             ));
         }
         self.client_id = client_id;
         self.maximum_logins = logins;
-        self.told_logins = told;
+        self.reported_logins = reported_logins;
         self.context.log_in(client_id, logins)?;
         self.event(LifecycleEvent::OscConnected);
         Ok(())
     }
 
-    pub(super) fn ask_tree(&mut self, now: Duration) {
+    fn query_root_tree(&mut self, now: Duration) {
         let requests = vec![
             QueryTree { id: 0, include_controls: false }.into(),
-            Sync { id: HANDSHAKE_TREE }.into(),
+            Sync { id: TREE_SYNC_ID }.into(),
         ];
-        self.go_to(Step::Tree, now, requests);
+        self.enter_step(HandshakeStep::Tree, now, requests);
     }
 
-    /// The default groups of these clients that are not there, and an owner's SynthDefs.
-    pub(super) fn group_requests(&self, clients: std::ops::Range<u32>) -> Vec<Request> {
+    /// Requests for the default groups of these clients that are missing, and for an owner's
+    /// SynthDefs.
+    fn group_requests(&self, clients: Range<u32>) -> Vec<Request> {
         let groups: Vec<NewGroup> = clients
             .map(|client| client as i32 + 1)
             .filter(|id| !self.context.has_node(*id))
@@ -105,56 +128,56 @@ impl Core {
         if !groups.is_empty() {
             requests.push(NewGroups { parallel: false, groups }.into());
         }
-        if self.owned {
+        if self.is_owner {
             for bytes in &self.initial_synthdefs {
-                requests.push(
-                    ReceiveSynthDef { bytes: bytes.clone(), completion: Default::default() }.into(),
-                );
+                let completion = CompletionRequests::default();
+                requests.push(ReceiveSynthDef { bytes: bytes.clone(), completion }.into());
             }
         }
         requests
     }
 
     pub(super) fn make_groups(&mut self, now: Duration) {
-        let logins =
-            if self.owned { 0..self.maximum_logins } else { self.client_id..self.client_id + 1 };
-        let mut requests = self.group_requests(logins);
+        let clients =
+            if self.is_owner { 0..self.maximum_logins } else { self.client_id..self.client_id + 1 };
+        let mut requests = self.group_requests(clients);
         if requests.is_empty() {
-            // The tree shows every group already.
             return self.connected(now);
         }
-        requests.push(Sync { id: HANDSHAKE_GROUPS }.into());
-        self.go_to(Step::Groups, now, requests);
+        requests.push(Sync { id: GROUPS_SYNC_ID }.into());
+        self.enter_step(HandshakeStep::Groups, now, requests);
     }
 
     pub(super) fn connected(&mut self, now: Duration) {
         self.set_phase(Phase::Online);
-        self.health = Health { at: now + self.timeouts.health.interval, ..Health::default() };
+        self.health = Health { due_at: now + self.timeouts.health.interval, ..Health::default() };
         self.handshake.clear();
-        self.at_once = None;
+        self.pipelined = None;
         self.event(LifecycleEvent::Connected);
-        if self.owned {
+        if self.is_owner {
             self.event(LifecycleEvent::Booted);
         }
-        if let Some(starting) = self.starting.take() {
-            self.actions.push_back(Action::Complete(starting, Ok(())));
+        if let Some(outcome) = self.start_outcome.take() {
+            self.actions.push_back(Action::Complete(outcome, Ok(())));
         }
     }
 
-    pub(super) fn no_answer(&self, step: Step, other_answers: u32) -> Error {
-        let at = format!("{}:{}", self.options.ip_address, self.options.port);
-        let within = self.timeouts.connect;
-        let message = if other_answers > 0 {
-            format!("what answers at {at} is no SuperCollider server")
-        } else if self.options.protocol == Protocol::Tcp && step == Step::Status {
+    /// The error when the handshake has not finished within its deadline.
+    pub(super) fn handshake_timeout(&self, step: HandshakeStep, invalid_answers: u32) -> Error {
+        let address = format!("{}:{}", self.options.ip_address, self.options.port);
+        let timeout = self.timeouts.connect;
+        let message = if invalid_answers > 0 {
+            format!("the program at {address} is not a SuperCollider server")
+        } else if self.options.protocol == Protocol::Tcp && step == HandshakeStep::Status {
             format!(
-                "{at} accepts TCP but never answered within {within:?}; it wants {} password, or \
-                 is no SuperCollider server",
+                "{address} accepted the TCP connection but did not answer within {timeout:?}; it \
+                 needs {} password, or is not a SuperCollider server",
                 if self.options.password.is_some() { "another" } else { "a" }
             )
         } else {
             format!(
-                "no answer from {at} within {within:?}; is it a SuperCollider server, and alive?"
+                "no answer from {address} within {timeout:?}; check that a SuperCollider server \
+                 runs there and responds"
             )
         };
         Error::new(ErrorKind::CannotConnect, message)

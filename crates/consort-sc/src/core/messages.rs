@@ -1,114 +1,156 @@
-//! What the server says.
+//! Messages from the server: replies, notifications and failures.
 
-use super::*;
+use std::time::Duration;
+
+use consort_osc::{OscMessage, OscValue};
+
+use super::{
+    Action, Core, FIRST_BARRIER_ID, GROUPS_SYNC_ID, HandshakeStep, Phase, REPEAT_INTERVAL,
+    TREE_SYNC_ID,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::Protocol;
+use crate::queries::{FailInfo, NodeInfo, StatusInfo};
+use crate::requests::{Sync, ToggleNotifications};
+use crate::tree::QueryTreeGroup;
+use crate::wire::Arguments;
 
 impl Core {
-    /// Takes one message. `claimed` says that a callback took it as a failure it waited for.
-    pub(crate) fn message(&mut self, message: &OscMessage, claimed: bool, now: Duration) {
-        if let Err(error) = self.try_message(message, claimed, now) {
-            tracing::warn!(%error, "a message of the server was not understood");
-            self.garbage();
+    /// Processes one message. `is_claimed` means that a callback was registered for it as a
+    /// failure, so that it is not reported as an event.
+    pub(crate) fn message(&mut self, message: &OscMessage, is_claimed: bool, now: Duration) {
+        if let Err(error) = self.try_message(message, is_claimed, now) {
+            tracing::warn!(%error, "cannot process a message from the server");
+            self.invalid_packet();
         }
     }
 
-    pub(super) fn try_message(
+    fn try_message(&mut self, message: &OscMessage, is_claimed: bool, now: Duration) -> Result<()> {
+        match message.address.as_str() {
+            "/status.reply" => self.status_reply(message, now),
+            "/n_go" => self.node_started(message, now),
+            "/n_end" => self.node_ended(message, now),
+            "/n_move" => self.node_moved(message, now),
+            "/n_on" => self.node_running(message, true, now),
+            "/n_off" => self.node_running(message, false, now),
+            "/done" => self.done(message, now),
+            "/fail" => self.fail(message, is_claimed, now),
+            "/g_queryTree.reply" => self.tree_reply(message, now),
+            "/synced" => self.synced(message, now),
+            _ => {
+                self.pending.reply(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// `/status.reply` answers health checks, callers, and the first step of the handshake.
+    fn status_reply(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+        let status = StatusInfo::parse(message)?;
+        self.status = Some(status);
+        self.health.attempt = 0;
+        self.health.refusals = 0;
+        if self.health.is_waiting {
+            self.health.is_waiting = false;
+            self.health.due_at = now + self.timeouts.health.interval;
+        }
+        self.pending.reply(message);
+        if self.pipelined.is_some() {
+            return self.check_pipelined_handshake(now);
+        }
+        if let Phase::Connecting { step: step @ HandshakeStep::Status, repeat_at, .. } =
+            &mut self.phase
+        {
+            *step = HandshakeStep::Notify;
+            *repeat_at = now + REPEAT_INTERVAL;
+            self.handshake =
+                vec![ToggleNotifications { should_notify: true, client_id: None }.into()];
+            self.send(&self.handshake.clone());
+        } else {
+            self.check_identity(status.group_count);
+        }
+        Ok(())
+    }
+
+    fn node_started(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+        let info = NodeInfo::parse(message)?;
+        let needs_barrier = self.context.node_started(&info);
+        self.send_barrier_if(needs_barrier, now);
+        self.pending.reply(message);
+        Ok(())
+    }
+
+    fn node_ended(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+        let info = NodeInfo::parse(message)?;
+        let needs_barrier = self.context.node_ended(&info);
+        self.send_barrier_if(needs_barrier, now);
+        self.pending.reply(message);
+        Ok(())
+    }
+
+    fn node_moved(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+        let needs_barrier = self.context.node_moved(&NodeInfo::parse(message)?);
+        self.send_barrier_if(needs_barrier, now);
+        Ok(())
+    }
+
+    fn node_running(
         &mut self,
         message: &OscMessage,
-        claimed: bool,
+        is_running: bool,
         now: Duration,
     ) -> Result<()> {
-        match message.address.as_str() {
-            "/status.reply" => {
-                let status = StatusInfo::parse(message)?;
-                self.status = Some(status);
-                self.health.attempt = 0;
-                self.health.refused = 0;
-                if self.health.waiting {
-                    self.health.waiting = false;
-                    self.health.at = now + self.timeouts.health.interval;
-                }
-                self.pending.reply(message);
-                if self.at_once.is_some() {
-                    self.answered_at_once(now)?;
-                } else if let Phase::Connecting { step: step @ Step::Status, repeat, .. } =
-                    &mut self.phase
-                {
-                    *step = Step::Notify;
-                    *repeat = now + REPEAT;
-                    self.handshake =
-                        vec![ToggleNotifications { should_notify: true, client_id: None }.into()];
-                    self.send(&self.handshake.clone());
-                } else {
-                    self.doubt_identity(status.group_count);
-                }
+        let needs_barrier = self.context.node_paused(message.int(0)?, !is_running);
+        self.send_barrier_if(needs_barrier, now);
+        Ok(())
+    }
+
+    /// `/g_queryTree.reply`: a tree of the root seeds the mirror, shows whether the server is still
+    /// the same, and is a step of the handshake.
+    fn tree_reply(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+        if self.is_at_step(HandshakeStep::Tree) || message.int(1)? == 0 {
+            let tree = QueryTreeGroup::parse(message)?;
+            if self.is_another_server(&tree) {
+                self.lose_connection("another server has started at its address");
+                return Ok(());
             }
-            "/n_go" => {
-                let info = NodeInfo::parse(message)?;
-                let unsettled = self.context.node_started(&info);
-                self.settle_if(unsettled, now);
-                self.pending.reply(message);
+            self.seed(&tree, None, now);
+        }
+        self.pending.reply(message);
+        if message.int(1)? == 0 {
+            if let Some(pipelined) = &mut self.pipelined {
+                pipelined.has_tree = true;
+                self.check_pipelined_handshake(now)?;
+            } else if self.is_at_step(HandshakeStep::Tree) {
+                // The `/sync` of this step is for trees that do not fit into a reply.
+                self.make_groups(now);
             }
-            "/n_end" => {
-                let info = NodeInfo::parse(message)?;
-                let unsettled = self.context.node_ended(&info);
-                self.settle_if(unsettled, now);
-                self.pending.reply(message);
-            }
-            "/n_move" => {
-                let unsettled = self.context.node_moved(&NodeInfo::parse(message)?);
-                self.settle_if(unsettled, now);
-            }
-            address @ ("/n_on" | "/n_off") => {
-                let unsettled = self.context.node_paused(message.int(0)?, address == "/n_off");
-                self.settle_if(unsettled, now);
-            }
-            "/done" => self.done(message, now)?,
-            "/fail" => self.fail(message, claimed, now)?,
-            "/g_queryTree.reply" => {
-                if self.is_at(Step::Tree) || message.int(1)? == 0 {
-                    let tree = QueryTreeGroup::parse(message)?;
-                    if self.is_another(&tree) {
-                        self.panic("another server is at its place");
-                        return Ok(());
-                    }
-                    self.seed(&tree, None, now);
-                }
-                self.pending.reply(message);
-                if message.int(1)? == 0 {
-                    if let Some(at_once) = &mut self.at_once {
-                        at_once.tree = true;
-                        self.answered_at_once(now)?;
-                    } else if self.is_at(Step::Tree) {
-                        // The `/sync` is for a tree that does not fit into an answer.
-                        self.make_groups(now);
-                    }
-                }
-            }
-            "/synced" => {
-                let id = message.int(0)?;
-                if let Some(first_waiting) = self.pace.synced(id) {
-                    self.was_read(first_waiting, now);
-                    return Ok(());
-                }
-                if self.settling.is_some_and(|(settling, _)| settling == id) {
-                    self.settling = None;
-                    self.context.settle();
-                    return Ok(());
-                }
-                if id == HANDSHAKE_GROUPS
-                    && let Some(at_once) = &mut self.at_once
-                {
-                    at_once.synced = true;
-                    return self.answered_at_once(now);
-                }
-                match id {
-                    HANDSHAKE_TREE if self.is_at(Step::Tree) => self.make_groups(now),
-                    HANDSHAKE_GROUPS if self.is_at(Step::Groups) => self.connected(now),
-                    _ => {
-                        self.pending.reply(message);
-                    }
-                }
-            }
+        }
+        Ok(())
+    }
+
+    /// `/synced`: the id identifies the sender of the `/sync`: the send window, the barrier, the
+    /// handshake or a caller.
+    fn synced(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+        let id = message.int(0)?;
+        if let Some(first_waiting) = self.send_window.synced(id) {
+            self.window_read(first_waiting, now);
+            return Ok(());
+        }
+        if self.barrier.is_some_and(|(barrier, _)| barrier == id) {
+            self.barrier = None;
+            self.context.reconcile();
+            return Ok(());
+        }
+        if id == GROUPS_SYNC_ID
+            && let Some(pipelined) = &mut self.pipelined
+        {
+            pipelined.is_synced = true;
+            return self.check_pipelined_handshake(now);
+        }
+        match id {
+            TREE_SYNC_ID if self.is_at_step(HandshakeStep::Tree) => self.make_groups(now),
+            GROUPS_SYNC_ID if self.is_at_step(HandshakeStep::Groups) => self.connected(now),
             _ => {
                 self.pending.reply(message);
             }
@@ -116,36 +158,40 @@ impl Core {
         Ok(())
     }
 
-    /// Seeds the mirror by the root's tree, which may be newer than notifications on their way.
+    /// Seeds the mirror with the root's tree, which may be newer than notifications on their way.
+    /// `changes` is the mirror's change number when a tree that was assembled from several replies
+    /// was begun; if notifications arrived since then, the tree is not used.
     pub(crate) fn seed(&mut self, tree: &QueryTreeGroup, changes: Option<u64>, now: Duration) {
         if self.context.seed(tree, changes) {
-            self.ask_to_settle(now);
+            self.send_barrier(now);
         }
     }
 
-    fn settle_if(&mut self, unsettled: bool, now: Duration) {
-        if unsettled && self.settling.is_none() {
-            self.ask_to_settle(now);
+    fn send_barrier_if(&mut self, needs_barrier: bool, now: Duration) {
+        if needs_barrier && self.barrier.is_none() {
+            self.send_barrier(now);
         }
     }
 
-    /// What the server says before it answers this is all that is older than now.
-    pub(super) fn ask_to_settle(&mut self, now: Duration) {
-        let id = self.next_settle_id;
-        self.next_settle_id = id.checked_sub(1).unwrap_or(FIRST_SETTLE_ID);
-        self.settling = Some((id, now + REPEAT));
+    /// Sends a `/sync` for the mirror. Every notification that the server sends before it answers
+    /// is older than the answer.
+    pub(super) fn send_barrier(&mut self, now: Duration) {
+        let id = self.next_barrier_id;
+        self.next_barrier_id = id.checked_sub(1).unwrap_or(FIRST_BARRIER_ID);
+        self.barrier = Some((id, now + REPEAT_INTERVAL));
         self.send(&[Sync { id }.into()]);
     }
 
-    pub(super) fn done(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
+    /// `/done`: an asynchronous command has finished.
+    fn done(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         match message.text(0)? {
             "/notify" => {
-                if let Some(at_once) = &mut self.at_once {
-                    at_once.login = Some((message.int(1)?, message.int(2).ok()));
-                    self.answered_at_once(now)?;
-                } else if self.is_at(Step::Notify) {
+                if let Some(pipelined) = &mut self.pipelined {
+                    pipelined.login = Some((message.int(1)?, message.int(2).ok()));
+                    self.check_pipelined_handshake(now)?;
+                } else if self.is_at_step(HandshakeStep::Notify) {
                     let client_id = message.int(1)?;
-                    // supernova does not say how many may log in.
+                    // supernova does not report the number of logins.
                     let logins = message.int(2).ok();
                     self.logged_in(client_id, logins, now)?;
                 } else if matches!(self.phase, Phase::LoggingOut { .. }) {
@@ -153,8 +199,7 @@ impl Core {
                 }
             }
             "/quit" => self.quit_answered(now),
-            command @ ("/b_alloc" | "/b_allocRead" | "/b_allocReadChannel") => {
-                let _ = command;
+            "/b_alloc" | "/b_allocRead" | "/b_allocReadChannel" => {
                 self.context.buffer_allocated(message.int(1)?);
             }
             "/b_free" => self.context.buffer_freed(message.int(1)?),
@@ -164,58 +209,65 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn fail(
-        &mut self,
-        message: &OscMessage,
-        claimed: bool,
-        now: Duration,
-    ) -> Result<()> {
+    /// `/fail`: the server rejected a request.
+    fn fail(&mut self, message: &OscMessage, is_claimed: bool, now: Duration) -> Result<()> {
         let fail = FailInfo::parse(message)?;
-        if fail.command == "/notify" && (self.is_at(Step::Notify) || self.at_once.is_some()) {
-            if fail.reason.contains("already registered") {
-                // This very socket is logged in: an answer was lost and the request repeated, or the
-                // connection was lost and is made again.
-                let client_id = fail.other.first().and_then(consort_osc::OscValue::as_i32);
-                if self.options.protocol == Protocol::Tcp {
-                    self.actions.push_back(Action::Warn(
-                        "the server cannot tell its TCP clients apart (scsynth 3.13 cannot): this \
-                         client shares the login, the ids and the notifications of another; use \
-                         UDP for several clients"
-                            .to_owned(),
-                    ));
-                }
-                let client_id = client_id.unwrap_or(0);
-                let logins = self.told_logins;
-                if let Some(at_once) = &mut self.at_once {
-                    at_once.login = Some((client_id, logins));
-                    return self.answered_at_once(now);
-                }
-                return self.logged_in(client_id, logins, now);
-            }
+        let is_login = fail.command == "/notify";
+        if is_login && (self.is_at_step(HandshakeStep::Notify) || self.pipelined.is_some()) {
+            return self.login_rejected(&fail, now);
+        }
+        if is_login && matches!(self.phase, Phase::LoggingOut { .. }) {
+            self.finish_connection();
+            return Ok(());
+        }
+        if matches!(self.phase, Phase::Connecting { .. }) && fail.command == "/g_new" {
+            // Another client has created the group in the meantime.
+            return Ok(());
+        }
+        // The second answer to a login that was repeated is not a failure.
+        let is_repeated = is_login && is_already_registered(&fail);
+        if !self.pending.fail(&fail) && !is_claimed && !is_repeated {
+            self.actions.push_back(Action::Fail(fail));
+        }
+        Ok(())
+    }
+
+    /// The server rejected the login. If it did so because this socket is logged in already, the
+    /// handshake continues.
+    fn login_rejected(&mut self, fail: &FailInfo, now: Duration) -> Result<()> {
+        if !is_already_registered(fail) {
             let error = Error::new(
                 ErrorKind::TooManyClients,
                 format!(
-                    "the server at {}:{} takes no more clients ({}); disconnect one, or start it \
-                     with more maximum_logins",
+                    "the server at {}:{} accepts no more clients ({}); disconnect another \
+                     client, or start the server with a higher maximum_logins",
                     self.options.ip_address, self.options.port, fail.reason
                 ),
             );
             self.connecting_failed(error);
             return Ok(());
         }
-        if fail.command == "/notify" && matches!(self.phase, Phase::LoggingOut { .. }) {
-            self.finish_connection();
-            return Ok(());
+        // Either an answer was lost and the request repeated, or the connection was lost and is
+        // being established again.
+        if self.options.protocol == Protocol::Tcp {
+            self.actions.push_back(Action::Warn(
+                "the server cannot distinguish its TCP clients (a limitation of scsynth 3.13): \
+                 this client shares login, ids and notifications with another; use UDP for \
+                 several clients"
+                    .to_owned(),
+            ));
         }
-        if matches!(self.phase, Phase::Connecting { .. }) && fail.command == "/g_new" {
-            // Another client made the group first.
-            return Ok(());
+        let client_id = fail.other.first().and_then(OscValue::as_i32).unwrap_or(0);
+        let logins = self.reported_logins;
+        if let Some(pipelined) = &mut self.pipelined {
+            pipelined.login = Some((client_id, logins));
+            return self.check_pipelined_handshake(now);
         }
-        // The second answer to a login that was repeated.
-        let repeated = fail.command == "/notify" && fail.reason.contains("already registered");
-        if !self.pending.fail(&fail) && !claimed && !repeated {
-            self.actions.push_back(Action::Fail(fail));
-        }
-        Ok(())
+        self.logged_in(client_id, logins, now)
     }
+}
+
+/// Whether a login failed because this client's socket is logged in already.
+fn is_already_registered(fail: &FailInfo) -> bool {
+    fail.reason.contains("already registered")
 }

@@ -1,5 +1,4 @@
-//! The state machine of a connection: no I/O, no clock. Commands, packets and the passing of
-//! time go in; [`Action`]s come out. Times are durations since any fixed moment.
+//! The state machine of a connection, without I/O and without a clock. See [`Core`].
 
 mod connection;
 mod handshake;
@@ -14,89 +13,99 @@ use std::time::Duration;
 
 use consort_osc::{OscMessage, TimeTag};
 
-use crate::bundling::packets;
+use crate::bundling::encode_packets;
 use crate::context::ContextShared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{BootStatus, FOREVER, LifecycleEvent, Timeouts};
-use crate::options::{Options, Protocol};
-use crate::pace::{Pace, Paced};
+use crate::lifecycle::{BootStatus, LifecycleEvent, MAX_TIMEOUT, Timeouts};
+use crate::options::Options;
 use crate::pending::{PendingTable, Slot};
-use crate::queries::{FailInfo, NodeInfo, StatusInfo};
-use crate::requests::{
-    NewGroup, NewGroups, QueryStatus, QueryTree, Quit, ReceiveSynthDef, Request, Sync,
-    ToggleNotifications,
-};
-use crate::tree::QueryTreeGroup;
-use crate::values::AddAction;
-use crate::wire::Arguments;
+use crate::queries::{FailInfo, StatusInfo};
+use crate::requests::{Quit, Request, ToggleNotifications};
+use crate::send_window::{QueuedPacket, SendWindow};
 
-/// What the state machine wants done, in order.
+/// What the driver has to do next. Actions are performed in the order in which they are returned.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Start the server process.
+    /// Start the server process; then call [`Core::process_started`] or [`Core::spawn_failed`].
     Spawn(Box<Options>),
-    /// Open a socket to the server.
+    /// Open a socket to the server; then call [`Core::socket_opened`] or [`Core::socket_failed`].
     Open(Box<Options>),
     /// Send a packet.
     Send(Vec<u8>),
-    /// Close the socket.
+    /// Close the socket. Nothing is called afterwards.
     Close,
-    /// Kill the process; it cannot refuse.
+    /// Kill the process; then call [`Core::process_exited`] as soon as it has exited.
     Kill,
-    /// Tell everybody.
+    /// Pass a lifecycle event to callbacks and receivers.
     Event(LifecycleEvent),
-    /// Tell everybody of a failure that nobody waits for.
+    /// Pass on a `/fail` that answers no waiting request.
     Fail(FailInfo),
-    /// Tell everybody of something that will probably be a problem.
+    /// Pass on a warning about a probable problem.
     Warn(String),
-    /// Tell the caller of a command how it went; after the events that led there.
+    /// Give the caller of a command its result. It follows the events that led to it.
     Complete(Outcome, Result<()>),
 }
 
-/// Sync ids of the handshake are negative, those of callers are not.
-const HANDSHAKE_TREE: i32 = -2;
-const HANDSHAKE_GROUPS: i32 = -3;
-/// Sync ids that settle the mirror: from here downwards.
-const FIRST_SETTLE_ID: i32 = -1_000_000_000;
-/// More logins than this no server means; each costs a default group and an id.
-const MAXIMUM_LOGINS: u32 = 65_536;
-/// Steps of the handshake are repeated after this long.
-const REPEAT: Duration = Duration::from_millis(1500);
+/// Sync id that ends the tree query of the handshake. Ids of the handshake are negative, those of
+/// callers are not.
+const TREE_SYNC_ID: i32 = -2;
+/// Sync id that ends the creation of groups in the handshake.
+const GROUPS_SYNC_ID: i32 = -3;
+/// Sync ids of barriers: this one and those below.
+const FIRST_BARRIER_ID: i32 = -1_000_000_000;
+/// How many logins a server may report. Each costs a default group and a node id, and no server
+/// is started with more.
+const MAX_LOGINS: u32 = 65_536;
+/// A step of the handshake, or a barrier, is sent again when it was not answered for this long.
+const REPEAT_INTERVAL: Duration = Duration::from_millis(1500);
+/// How many lines of the process's output are kept for error messages.
+const MAX_OUTPUT_LINES: usize = 200;
+/// How often the tree of a server is queried to check its identity.
+const MAX_IDENTITY_QUERIES: u32 = 3;
 
+/// The step of the handshake whose answer is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum HandshakeStep {
+    /// The socket is being opened.
     Opening,
+    /// `/status`: is this a server?
     Status,
+    /// `/notify`: the login.
     Notify,
+    /// `/g_queryTree`: which nodes exist?
     Tree,
+    /// `/g_new` and `/d_recv`: the default groups, and an owner's SynthDefs.
     Groups,
 }
 
-/// The handshake with a server that this client started: everything is asked for in one go,
-/// since each question by itself costs at least one of the server's audio periods. When
-/// anything of it stays away, the steps are taken one by one.
+/// The answers of a pipelined handshake that have arrived.
+///
+/// With a server that this client started, all steps are sent at once, because each step alone
+/// costs at least one of the server's audio periods. When an answer is missing after
+/// [`REPEAT_INTERVAL`], the steps are taken one by one.
 #[derive(Clone, Copy, Debug)]
-struct AtOnce {
-    /// The client id and the number of logins, as far as the server tells them.
+struct PipelinedHandshake {
+    /// The client id and, if the server reports it, the number of logins.
     login: Option<(i32, Option<i32>)>,
-    tree: bool,
-    synced: bool,
+    has_tree: bool,
+    is_synced: bool,
 }
 
+/// Why a connection is closed in good order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
-    /// Stay offline: an unowned connection ended.
-    Nothing,
-    /// The owner asked for the end.
-    Quit,
-    /// A client asked for the end of a server that it does not own.
-    UnownedQuit,
+enum QuitReason {
+    /// A client logs out; the server continues.
+    LogOut,
+    /// The owner quits its server.
+    Owner,
+    /// A client quits a server that it does not own.
+    Forced,
 }
 
-/// Why a process is to end.
+/// Why the server process is about to exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// It was asked to.
+enum ExitReason {
+    /// The owner quit it.
     Quit,
     /// It stopped answering.
     Lost,
@@ -104,6 +113,7 @@ enum Why {
     BootFailed,
 }
 
+/// Where the connection is in its life.
 #[derive(Debug)]
 enum Phase {
     Offline,
@@ -111,55 +121,109 @@ enum Phase {
     Booting {
         deadline: Duration,
     },
+    /// The handshake is in progress.
     Connecting {
-        step: Step,
+        step: HandshakeStep,
         deadline: Duration,
-        repeat: Duration,
-        other_answers: u32,
+        /// When the step is sent again.
+        repeat_at: Duration,
+        /// How many packets arrived that were not from a server.
+        invalid_answers: u32,
     },
     Online,
-    /// `/quit` is on its way.
+    /// `/quit` was sent.
     Quitting {
         deadline: Duration,
-        after: After,
+        reason: QuitReason,
     },
-    /// The log-out is on its way.
+    /// The log-out was sent.
     LoggingOut {
         deadline: Duration,
     },
-    /// Disconnected; the process is still to end.
-    Ending {
+    /// The connection is closed, and the process has not exited yet.
+    AwaitingExit {
+        /// When the process is killed; `None` if that has happened.
         kill_at: Option<Duration>,
-        why: Why,
+        reason: ExitReason,
     },
 }
 
+/// The health check of an established connection.
 #[derive(Debug, Default)]
 struct Health {
+    /// Attempts without an answer.
     attempt: u32,
-    waiting: bool,
-    at: Duration,
-    refused: u32,
+    /// A `/status` was sent and not answered.
+    is_waiting: bool,
+    /// When the next `/status` is due, or the waiting one is overdue.
+    due_at: Duration,
+    /// How often in a row the port was found closed.
+    refusals: u32,
 }
 
-/// Whether the server may be another than the one that was joined: one that was started anew at
-/// its place answers health checks as if nothing had happened, but has fewer groups than are known.
+/// Whether the server may be another one than the one that this client joined. A server that was
+/// restarted at the same address answers health checks as before, but has fewer groups than the
+/// mirror.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Doubt {
+enum IdentityCheck {
+    /// Nothing is suspicious.
     #[default]
     None,
-    /// It has fewer groups; the mirror had changed this often then.
-    Noticed(u64),
-    /// Its tree was asked for, this often.
-    Asked(u32),
+    /// The server reported fewer groups when the mirror had this change number.
+    Suspected(u64),
+    /// The server's tree was queried this many times.
+    Queried(u32),
 }
 
-/// How often the tree of a doubtful server is asked for.
-const DOUBTS: u32 = 3;
-
-/// What a caller of `boot`, `connect`, `quit` … waits on.
+/// The result that the caller of `boot`, `connect`, `quit` … waits for.
 pub(crate) type Outcome = Arc<Slot<()>>;
 
+/// The state machine of one connection to a server: boot, handshake, health checks, replies, quit.
+///
+/// It performs no I/O, starts no thread and reads no clock, so that every case of a server's life
+/// can be tested on virtual time. A driver owns it and must use its methods as follows. There are
+/// five kinds:
+///
+/// - **Commands** come from callers on any thread: [`boot`](Self::boot),
+///   [`connect`](Self::connect), [`disconnect`](Self::disconnect), [`quit`](Self::quit),
+///   [`wait_for`](Self::wait_for), [`forget`](Self::forget), [`enqueue`](Self::enqueue),
+///   [`seed`](Self::seed) and the setters. None blocks. The first four report through their
+///   [`Outcome`], which is always completed in the end.
+/// - **Inputs** report what happened outside: [`process_started`](Self::process_started),
+///   [`spawn_failed`](Self::spawn_failed), [`process_line`](Self::process_line),
+///   [`process_exited`](Self::process_exited), [`socket_opened`](Self::socket_opened),
+///   [`socket_failed`](Self::socket_failed), [`socket_refused`](Self::socket_refused),
+///   [`socket_closed_by_server`](Self::socket_closed_by_server), [`message`](Self::message),
+///   [`invalid_packet`](Self::invalid_packet) and [`enqueue_own`](Self::enqueue_own). An input
+///   that does not belong to the current phase is ignored, whatever the server sends.
+/// - **Outputs** say what to do: [`next_action`](Self::next_action), and then
+///   [`next_queued`](Self::next_queued) for packets that wait for the server to read earlier ones.
+/// - **Time**: [`next_deadline`](Self::next_deadline) is when [`tick`](Self::tick) has to be called
+///   at the latest. Calling it earlier does no harm.
+/// - **Queries** such as [`boot_status`](Self::boot_status) change nothing.
+///
+/// # What the driver must do
+///
+/// 1. After any command, input or tick: call [`next_action`](Self::next_action) until it returns
+///    `None` and perform each [`Action`] before fetching the next. Performing an action may call
+///    inputs, which add further actions at the end.
+/// 2. Then call [`next_queued`](Self::next_queued) until it returns `None` and send each packet. A
+///    packet that the system does not accept goes back with [`requeue`](Self::requeue).
+/// 3. Answer [`Action::Spawn`], [`Action::Open`] and [`Action::Kill`] with the input that each of
+///    them names; the connection waits for it.
+/// 4. Wait until an input arrives, another thread has used a command, or the deadline has passed;
+///    in the last case call [`tick`](Self::tick).
+///
+/// While [`has_queue`](Self::has_queue) is true, packets of callers must go through
+/// [`enqueue`](Self::enqueue) as well, or they would overtake those that wait.
+///
+/// # Time and order
+///
+/// A time is a [`Duration`] since a fixed moment that the driver chooses, from a monotonic clock;
+/// `now` must not decrease from call to call. Actions are returned in the order in which they
+/// arose: a [`Action::Complete`] follows the events that led to it, and the failure of a start
+/// comes last, when the connection is offline again and can be started anew. Replies are given to
+/// waiting requests in the order in which those were registered.
 #[derive(Debug)]
 pub(crate) struct Core {
     context: Arc<ContextShared>,
@@ -167,36 +231,40 @@ pub(crate) struct Core {
     timeouts: Timeouts,
     phase: Phase,
     health: Health,
-    doubt: Doubt,
+    identity_check: IdentityCheck,
     pending: PendingTable,
-    pace: Pace,
+    send_window: SendWindow,
     actions: VecDeque<Action>,
-    owned: bool,
+    /// This client started the server, or is starting it.
+    is_owner: bool,
     has_process: bool,
+    /// The last lines that the process printed.
     output: VecDeque<String>,
-    starting: Option<Outcome>,
+    /// The caller of `boot` or `connect`.
+    start_outcome: Option<Outcome>,
+    /// Why the start failed, while the connection is being cleaned up.
     start_error: Option<Error>,
-    start_outcome: Option<(Outcome, Error)>,
-    ending: Option<Outcome>,
+    /// A failed start, to be reported as the last action.
+    failed_start: Option<(Outcome, Error)>,
+    /// The caller of `disconnect` or `quit`.
+    end_outcome: Option<Outcome>,
     status: Option<StatusInfo>,
     client_id: u32,
     maximum_logins: u32,
-    /// What this server said of its logins when it took this client in.
-    told_logins: Option<i32>,
+    /// The number of logins that the server at this address reported when it accepted this client.
+    reported_logins: Option<i32>,
     /// SynthDef files that an owner loads while connecting.
     initial_synthdefs: Vec<Arc<[u8]>>,
-    /// A bundle of the handshake that was sent, for repetition.
+    /// The requests of the current step of the handshake, for repetition.
     handshake: Vec<Request>,
-    at_once: Option<AtOnce>,
-    /// The `/sync` whose answer settles the mirror, and when it is asked again.
-    settling: Option<(i32, Duration)>,
-    next_settle_id: i32,
+    pipelined: Option<PipelinedHandshake>,
+    /// The sync id of the barrier that was sent, and when it is sent again.
+    barrier: Option<(i32, Duration)>,
+    next_barrier_id: i32,
 }
 
-/// Lines of the process's output that are kept for errors.
-const MAXIMUM_OUTPUT: usize = 200;
-
 impl Core {
+    /// The state machine of an offline connection.
     pub(crate) fn new(context: Arc<ContextShared>, timeouts: Timeouts) -> Self {
         let options = context.options();
         Self {
@@ -205,63 +273,70 @@ impl Core {
             timeouts: timeouts.bounded(),
             phase: Phase::Offline,
             health: Health::default(),
-            doubt: Doubt::None,
+            identity_check: IdentityCheck::None,
             pending: PendingTable::default(),
-            pace: Pace::default(),
+            send_window: SendWindow::default(),
             actions: VecDeque::new(),
-            owned: false,
+            is_owner: false,
             has_process: false,
             output: VecDeque::new(),
-            starting: None,
-            start_error: None,
             start_outcome: None,
-            ending: None,
+            start_error: None,
+            failed_start: None,
+            end_outcome: None,
             status: None,
             client_id: 0,
             maximum_logins: 1,
-            told_logins: None,
+            reported_logins: None,
             initial_synthdefs: Vec::new(),
             handshake: Vec::new(),
-            at_once: None,
-            settling: None,
-            next_settle_id: FIRST_SETTLE_ID,
+            pipelined: None,
+            barrier: None,
+            next_barrier_id: FIRST_BARRIER_ID,
         }
     }
 
+    /// The next action for the driver, or `None` until something else happens.
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front().or_else(|| {
-            // A start that failed is told of last, when everything is as it was before.
-            let (outcome, error) = self.start_outcome.take()?;
+            // A failed start is reported last, when the connection can be started again.
+            let (outcome, error) = self.failed_start.take()?;
             Some(Action::Complete(outcome, Err(error)))
         })
     }
 
+    /// The deadlines in force.
     pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
+    /// Sets the deadlines. Those that run already keep theirs.
     pub(crate) fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts.bounded();
     }
 
+    /// Sets the SynthDef files that are loaded with every boot.
     pub(crate) fn set_initial_synthdefs(&mut self, files: Vec<Arc<[u8]>>) {
         self.initial_synthdefs = files;
     }
 
+    /// Whether this client started the server.
     pub(crate) fn is_owner(&self) -> bool {
-        self.owned
+        self.is_owner
     }
 
+    /// The last answer to a health check.
     pub(crate) fn status(&self) -> Option<StatusInfo> {
         self.status
     }
 
+    /// The phase, as callers see it.
     pub(crate) fn boot_status(&self) -> BootStatus {
         match self.phase {
             Phase::Offline => BootStatus::Offline,
             Phase::Booting { .. } | Phase::Connecting { .. } => BootStatus::Booting,
             Phase::Online => BootStatus::Online,
-            Phase::Quitting { .. } | Phase::LoggingOut { .. } | Phase::Ending { .. } => {
+            Phase::Quitting { .. } | Phase::LoggingOut { .. } | Phase::AwaitingExit { .. } => {
                 BootStatus::Quitting
             }
         }
@@ -276,25 +351,26 @@ impl Core {
         self.actions.push_back(Action::Event(event));
     }
 
+    /// Sends requests of the connection itself: several as one bundle.
     fn send(&mut self, requests: &[Request]) {
         let time = (requests.len() > 1).then_some(TimeTag::IMMEDIATE);
         let limit = self.options.protocol.packet_limit();
         let actions = &mut self.actions;
-        let sent = packets(time, requests, limit, &mut |bytes| {
+        let sent = encode_packets(time, requests, limit, &mut |bytes| {
             actions.push_back(Action::Send(bytes.to_vec()));
             Ok(())
         });
         if let Err(error) = sent {
-            tracing::warn!(%error, "a request of the connection itself could not be written");
+            tracing::warn!(%error, "cannot encode a request of the connection");
         }
     }
 
-    /// As `send`, behind what still waits to be sent.
+    /// As [`send`](Self::send), but after the packets that wait to be sent.
     fn send_last(&mut self, request: Request) {
         let mut bytes = Vec::new();
-        if self.pace.is_busy()
+        if self.send_window.is_busy()
             && request.encode(&mut bytes).is_ok()
-            && self.pace.push(vec![bytes]).is_ok()
+            && self.send_window.push(vec![bytes]).is_ok()
         {
             return;
         }
@@ -302,20 +378,21 @@ impl Core {
     }
 
     fn close(&mut self) {
-        self.pace.clear();
-        self.settling = None;
-        self.doubt = Doubt::None;
+        self.send_window.clear();
+        self.barrier = None;
+        self.identity_check = IdentityCheck::None;
         self.actions.push_back(Action::Close);
     }
 
     // ---- commands -------------------------------------------------------------------------
 
-    fn begin(&mut self, options: Options, outcome: &Outcome) -> bool {
+    /// Prepares a start. If it is not possible, completes `outcome` and returns false.
+    fn begin_start(&mut self, options: Options, outcome: &Outcome) -> bool {
         if !matches!(self.phase, Phase::Offline) {
             outcome.fill(Err(Error::new(
                 ErrorKind::ServerOnline,
                 format!(
-                    "the server is not offline (it is {:?}); quit or disconnect it first",
+                    "the server is not offline (its status is {:?}); quit it or disconnect first",
                     self.boot_status()
                 ),
             )));
@@ -327,121 +404,117 @@ impl Core {
         }
         self.context.begin(&options);
         if (options.ip_address, options.port) != (self.options.ip_address, self.options.port) {
-            self.told_logins = None;
+            self.reported_logins = None;
         }
         self.options = options;
         self.start_error = None;
         self.output.clear();
         self.status = None;
-        self.at_once = None;
-        self.settling = None;
-        self.pace.clear();
-        self.starting = Some(outcome.clone());
+        self.pipelined = None;
+        self.barrier = None;
+        self.send_window.clear();
+        self.start_outcome = Some(outcome.clone());
         true
     }
 
+    /// Starts a server process and connects to it.
     pub(crate) fn boot(&mut self, options: Options, outcome: Outcome, now: Duration) {
-        if !self.begin(options, &outcome) {
+        if !self.begin_start(options, &outcome) {
             return;
         }
-        self.owned = true;
+        self.is_owner = true;
         self.set_phase(Phase::Booting { deadline: now + self.timeouts.boot });
         self.event(LifecycleEvent::Booting);
         self.actions.push_back(Action::Spawn(Box::new(self.options.clone())));
     }
 
+    /// Connects to a running server.
     pub(crate) fn connect(&mut self, options: Options, outcome: Outcome, now: Duration) {
-        if !self.begin(options, &outcome) {
+        if !self.begin_start(options, &outcome) {
             return;
         }
-        self.owned = false;
+        self.is_owner = false;
         self.start_connecting(now);
     }
 
     fn start_connecting(&mut self, now: Duration) {
         let deadline = now + self.timeouts.connect;
         self.set_phase(Phase::Connecting {
-            step: Step::Opening,
+            step: HandshakeStep::Opening,
             deadline,
-            repeat: deadline,
-            other_answers: 0,
+            repeat_at: deadline,
+            invalid_answers: 0,
         });
         self.event(LifecycleEvent::Connecting);
         self.actions.push_back(Action::Open(Box::new(self.options.clone())));
     }
 
-    fn offline(&self, outcome: &Outcome) -> bool {
-        if matches!(self.phase, Phase::Online) {
-            return false;
-        }
-        outcome.fill(Err(Error::new(
-            ErrorKind::ServerOffline,
-            format!("the server is not online (it is {:?})", self.boot_status()),
-        )));
-        true
-    }
-
-    pub(crate) fn disconnect(&mut self, outcome: Outcome, now: Duration) {
-        if self.offline(&outcome) {
-            return;
-        }
-        if self.owned {
-            outcome.fill(Err(Error::new(
-                ErrorKind::OwnedServerShutdown,
-                "this client started the server; quit it instead of disconnecting",
-            )));
-            return;
-        }
-        self.ending = Some(outcome);
-        self.event(LifecycleEvent::Disconnecting);
-        let client_id = Some(self.client_id);
-        self.send_last(ToggleNotifications { should_notify: false, client_id }.into());
-        self.set_phase(Phase::LoggingOut { deadline: now + self.timeouts.log_out });
-    }
-
-    pub(crate) fn quit(&mut self, force: bool, outcome: Outcome, now: Duration) {
-        // A server that is still starting can be given up by its owner.
-        if self.owned && matches!(self.phase, Phase::Booting { .. } | Phase::Connecting { .. }) {
-            self.ending = Some(outcome);
-            self.event(LifecycleEvent::Quitting);
-            self.end_start(Error::new(
-                ErrorKind::ServerCannotBoot,
-                "the server was quit meanwhile",
-            ));
-            self.at_once = None;
-            self.close();
-            self.set_phase(Phase::Ending { kill_at: Some(now), why: Why::Quit });
-            return;
-        }
-        if self.offline(&outcome) {
-            return;
-        }
-        if !self.owned && !force {
-            outcome.fill(Err(Error::new(
-                ErrorKind::UnownedServerShutdown,
-                "another process started the server; disconnect, or quit with force",
-            )));
-            return;
-        }
-        self.ending = Some(outcome);
-        self.event(LifecycleEvent::Quitting);
-        self.send_last(Quit.into());
-        let after = if self.owned { After::Quit } else { After::UnownedQuit };
-        self.set_phase(Phase::Quitting { deadline: now + self.timeouts.quit, after });
-    }
-
+    /// An error unless the connection is online.
     fn check_online(&self) -> Result<()> {
         if matches!(self.phase, Phase::Online) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::ServerOffline,
-            format!("the server is not online (it is {:?})", self.boot_status()),
+            format!("the server is not online (its status is {:?})", self.boot_status()),
         ))
     }
 
-    /// Makes `slot` wait for the reply to `request`. Returns the number of the wait; those that
-    /// are made in a row without other commands between have numbers in a row.
+    /// Logs out of a server that this client does not own.
+    pub(crate) fn disconnect(&mut self, outcome: Outcome, now: Duration) {
+        if let Err(error) = self.check_online() {
+            outcome.fill(Err(error));
+            return;
+        }
+        if self.is_owner {
+            outcome.fill(Err(Error::new(
+                ErrorKind::OwnedServerShutdown,
+                "this client started the server; quit it instead of disconnecting",
+            )));
+            return;
+        }
+        self.end_outcome = Some(outcome);
+        self.event(LifecycleEvent::Disconnecting);
+        let client_id = Some(self.client_id);
+        self.send_last(ToggleNotifications { should_notify: false, client_id }.into());
+        self.set_phase(Phase::LoggingOut { deadline: now + self.timeouts.log_out });
+    }
+
+    /// Quits the server; with `force`, also one that another process started.
+    pub(crate) fn quit(&mut self, force: bool, outcome: Outcome, now: Duration) {
+        // An owner can abort a start.
+        if self.is_owner && matches!(self.phase, Phase::Booting { .. } | Phase::Connecting { .. }) {
+            self.end_outcome = Some(outcome);
+            self.event(LifecycleEvent::Quitting);
+            self.fail_start(Error::new(
+                ErrorKind::ServerCannotBoot,
+                "the server was quit while it was starting",
+            ));
+            self.pipelined = None;
+            self.close();
+            self.set_phase(Phase::AwaitingExit { kill_at: Some(now), reason: ExitReason::Quit });
+            return;
+        }
+        if let Err(error) = self.check_online() {
+            outcome.fill(Err(error));
+            return;
+        }
+        if !self.is_owner && !force {
+            outcome.fill(Err(Error::new(
+                ErrorKind::UnownedServerShutdown,
+                "another process started the server; disconnect, or force it to quit",
+            )));
+            return;
+        }
+        self.end_outcome = Some(outcome);
+        self.event(LifecycleEvent::Quitting);
+        self.send_last(Quit.into());
+        let reason = if self.is_owner { QuitReason::Owner } else { QuitReason::Forced };
+        self.set_phase(Phase::Quitting { deadline: now + self.timeouts.quit, reason });
+    }
+
+    /// Lets `slot` wait for the reply to `request`. Returns the number of the wait; waits that are
+    /// registered without other commands in between have consecutive numbers.
     pub(crate) fn wait_for(
         &mut self,
         request: &Request,
@@ -450,48 +523,52 @@ impl Core {
         now: Duration,
     ) -> Result<u64> {
         self.check_online()?;
-        let timeout = timeout.unwrap_or(self.timeouts.request).min(FOREVER);
+        let timeout = timeout.unwrap_or(self.timeouts.request).min(MAX_TIMEOUT);
         self.pending.add(request, slot, timeout, now)
     }
 
-    /// The requests of these waits are never sent.
+    /// Removes waits whose requests are never sent.
     pub(crate) fn forget(&mut self, waits: Range<u64>) {
         self.pending.forget(waits);
     }
 
-    // ---- what is sent a window at a time ----------------------------------------------------
+    // ---- packets that wait for the send window ----------------------------------------------
 
-    /// Lets packets wait until the server has read what was sent before, and be sent in order.
-    /// The deadlines of their requests' `waits` are counted from when the queue last moved.
-    pub(crate) fn pace(&mut self, packets: Vec<Vec<u8>>, waits: Range<u64>) -> Result<()> {
+    /// Queues packets until the server has read earlier ones. They are sent in order. The
+    /// deadlines of their requests' `waits` are counted from when the queue last moved.
+    pub(crate) fn enqueue(&mut self, packets: Vec<Vec<u8>>, waits: Range<u64>) -> Result<()> {
         self.check_online()?;
-        let last = self.pace.push(packets)?;
+        let last = self.send_window.push(packets)?;
         self.pending.hold(waits, last);
         Ok(())
     }
 
-    /// The connection's own packet that the system did not take, behind what waits.
-    pub(crate) fn pace_own(&mut self, packet: Vec<u8>) {
-        if let Err(error) = self.pace.push(vec![packet]) {
-            tracing::warn!(%error, "a packet of the connection itself was not sent");
+    /// Queues a packet of the connection itself that the system did not accept.
+    pub(crate) fn enqueue_own(&mut self, packet: Vec<u8>) {
+        if let Err(error) = self.send_window.push(vec![packet]) {
+            tracing::warn!(%error, "cannot queue a packet of the connection");
         }
     }
 
-    /// What may be sent now. When this is `None` and [`Core::is_paced`] false, nothing waits.
-    pub(crate) fn next_paced(&mut self, now: Duration) -> Option<Paced> {
-        self.pace.next(now)
+    /// The next queued packet that may be sent now. If this is `None` and [`Core::has_queue`] is
+    /// false, no packet waits.
+    pub(crate) fn next_queued(&mut self, now: Duration) -> Option<QueuedPacket> {
+        self.send_window.next(now)
     }
 
-    pub(crate) fn put_back(&mut self, paced: Paced) {
-        self.pace.put_back(paced);
+    /// Puts a packet that the system did not accept back to the front.
+    pub(crate) fn requeue(&mut self, packet: QueuedPacket) {
+        self.send_window.put_back(packet);
     }
 
-    pub(crate) fn is_paced(&self) -> bool {
-        self.pace.is_busy()
+    /// Whether packets wait, so that further ones have to be queued as well.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.send_window.is_busy()
     }
 
-    /// The server read what was sent; what waits behind it has not waited in vain.
-    fn was_read(&mut self, first_waiting: u64, now: Duration) {
+    /// The server has read a window of packets. Requests behind it get their full time again, and
+    /// so does a `/quit` or a log-out.
+    fn window_read(&mut self, first_waiting: u64, now: Duration) {
         self.pending.renew(first_waiting, now);
         match &mut self.phase {
             Phase::Quitting { deadline, .. } => *deadline = now + self.timeouts.quit,

@@ -1,56 +1,66 @@
-//! The server's process: its start, its words, its end.
+//! The server process: its start, its output, its exit.
 
-use super::*;
+use std::time::Duration;
+
+use super::{Core, ExitReason, MAX_OUTPUT_LINES, Phase};
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::LifecycleEvent;
 
 impl Core {
+    /// Input: the process runs, which answers [`Action::Spawn`](super::Action::Spawn).
     pub(crate) fn process_started(&mut self) {
         self.has_process = true;
     }
 
+    /// Input: the process printed a line. One of the lines announces that the server is ready.
     pub(crate) fn process_line(&mut self, line: &str, now: Duration) {
-        if self.output.len() >= MAXIMUM_OUTPUT {
+        if self.output.len() >= MAX_OUTPUT_LINES {
             self.output.pop_front();
         }
         self.output.push_back(line.to_owned());
-        let ready =
+        let is_ready =
             line.contains("SuperCollider 3 server ready") || line.contains("Supernova ready");
-        if ready && matches!(self.phase, Phase::Booting { .. }) {
+        if is_ready && matches!(self.phase, Phase::Booting { .. }) {
             self.event(LifecycleEvent::ProcessBooted);
             self.start_connecting(now);
         }
     }
 
-    pub(super) fn process_text(&self) -> String {
+    /// The end of an error message: what the process printed.
+    pub(super) fn printed_output(&self) -> String {
         let text = self.output.iter().map(|line| format!("\n    {line}")).collect::<String>();
         if text.is_empty() {
-            " It printed nothing.".to_owned()
+            "; it printed nothing".to_owned()
         } else {
-            format!(" It printed:{text}")
+            format!("; it printed:{text}")
         }
     }
 
+    /// Input: the process cannot be started, which answers
+    /// [`Action::Spawn`](super::Action::Spawn).
     pub(crate) fn spawn_failed(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Booting { .. }) {
             self.event(LifecycleEvent::ProcessPanicked);
-            self.end_start(error.clone().with_kind(ErrorKind::ServerCannotBoot));
+            self.fail_start(error.clone().with_kind(ErrorKind::ServerCannotBoot));
             self.go_offline("the server could not boot");
         }
     }
 
-    pub(crate) fn process_exited(&mut self, how: &str) {
+    /// Input: the process has exited; `status` is its exit code or signal, as text.
+    pub(crate) fn process_exited(&mut self, status: &str) {
         self.has_process = false;
         match self.phase {
             Phase::Booting { .. } => {
                 self.event(LifecycleEvent::ProcessPanicked);
-                let hint = self.boot_hint();
                 let error = Error::new(
                     ErrorKind::ServerCannotBoot,
                     format!(
-                        "the server process ended before it was ready ({how}).{hint}{}",
-                        self.process_text()
+                        "the server process exited before it was ready ({status}){}{}",
+                        self.boot_hint(),
+                        self.printed_output()
                     ),
                 );
-                self.end_start(error);
+                self.fail_start(error);
                 self.go_offline("the server could not boot");
             }
             Phase::Connecting { .. } | Phase::Online | Phase::LoggingOut { .. } => {
@@ -61,48 +71,49 @@ impl Core {
                 self.event(LifecycleEvent::Disconnected);
                 let error = Error::new(
                     ErrorKind::ServerCannotBoot,
-                    format!("the server process ended ({how}).{}", self.process_text()),
+                    format!("the server process exited ({status}){}", self.printed_output()),
                 );
-                self.end_start(error);
-                self.go_offline("the server process ended");
+                self.fail_start(error);
+                self.go_offline("the server process exited");
                 self.event(LifecycleEvent::Quit);
-                if let Some(ending) = self.ending.take() {
-                    self.actions.push_back(Action::Complete(ending, Ok(())));
-                }
+                self.complete_end();
             }
             Phase::Quitting { .. } => {
                 self.finish_connection();
-                self.process_gone(Why::Quit);
+                self.finish_exit(ExitReason::Quit);
             }
-            Phase::Ending { why, .. } => self.process_gone(why),
+            Phase::AwaitingExit { reason, .. } => self.finish_exit(reason),
             Phase::Offline => {}
         }
     }
 
-    pub(super) fn boot_hint(&self) -> String {
+    /// What to do about a failed boot, if the output shows the cause.
+    fn boot_hint(&self) -> String {
         let text: String = self.output.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
         if text.contains("already in use")
             || text.contains("address in use")
             || text.contains("unable to bind")
         {
-            format!(" Port {} is in use; choose another or end what holds it.", self.options.port)
+            format!(
+                ": port {} is in use; choose another port, or stop the program that uses it",
+                self.options.port
+            )
         } else if text.contains("JackDriver") && text.contains("could not") {
-            " No JACK server answers; start one (for example `jackd -d dummy`).".to_owned()
+            ": no JACK server answers; start one (for example `jackd -d dummy`)".to_owned()
         } else {
             String::new()
         }
     }
 
-    pub(super) fn process_gone(&mut self, why: Why) {
-        if why == Why::Quit {
+    /// The process has exited as expected.
+    pub(super) fn finish_exit(&mut self, reason: ExitReason) {
+        if reason == ExitReason::Quit {
             self.event(LifecycleEvent::ProcessQuit);
         }
         self.go_offline("the server was quit");
-        if why != Why::BootFailed {
+        if reason != ExitReason::BootFailed {
             self.event(LifecycleEvent::Quit);
         }
-        if let Some(ending) = self.ending.take() {
-            self.actions.push_back(Action::Complete(ending, Ok(())));
-        }
+        self.complete_end();
     }
 }

@@ -1,83 +1,96 @@
 //! The passing of time: deadlines, repetitions, health checks.
 
-use super::*;
+use std::time::Duration;
+
+use super::{Action, Core, ExitReason, HandshakeStep, Phase, REPEAT_INTERVAL};
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::LifecycleEvent;
+use crate::requests::QueryStatus;
 
 impl Core {
+    /// When [`Core::tick`] has to be called at the latest; `None` if nothing is due.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         let phase = match self.phase {
             Phase::Offline => None,
             Phase::Booting { deadline }
             | Phase::Quitting { deadline, .. }
             | Phase::LoggingOut { deadline } => Some(deadline),
-            Phase::Connecting { deadline, repeat, .. } => Some(deadline.min(repeat)),
-            Phase::Online => Some(self.health.at),
-            Phase::Ending { kill_at, .. } => kill_at,
+            Phase::Connecting { deadline, repeat_at, .. } => Some(deadline.min(repeat_at)),
+            Phase::Online => Some(self.health.due_at),
+            Phase::AwaitingExit { kill_at, .. } => kill_at,
         };
-        let settling = self.settling.map(|(_, repeat)| repeat);
-        [phase, self.pending.next_deadline(), self.pace.next_deadline(), settling]
+        let barrier = self.barrier.map(|(_, repeat_at)| repeat_at);
+        [phase, self.pending.next_deadline(), self.send_window.next_deadline(), barrier]
             .into_iter()
             .flatten()
             .min()
     }
 
+    /// Does whatever is due at `now`.
     pub(crate) fn tick(&mut self, now: Duration) {
         self.pending.expire(now);
-        if self.settling.is_some_and(|(_, repeat)| now >= repeat) {
-            self.ask_to_settle(now);
+        if self.barrier.is_some_and(|(_, repeat_at)| now >= repeat_at) {
+            self.send_barrier(now);
         }
         match self.phase {
-            Phase::Booting { deadline } if now >= deadline => {
-                let error = Error::new(
-                    ErrorKind::ServerCannotBoot,
-                    format!(
-                        "the server process was not ready within {:?} and was killed.{}",
-                        self.timeouts.boot,
-                        self.process_text()
-                    ),
-                );
-                self.event(LifecycleEvent::ProcessPanicked);
-                self.end_start(error);
-                self.set_phase(Phase::Ending { kill_at: None, why: Why::BootFailed });
-                self.actions.push_back(Action::Kill);
-            }
-            Phase::Connecting { deadline, step, other_answers, .. } if now >= deadline => {
-                let error = self.no_answer(step, other_answers);
+            Phase::Booting { deadline } if now >= deadline => self.boot_timed_out(),
+            Phase::Connecting { deadline, step, invalid_answers, .. } if now >= deadline => {
+                let error = self.handshake_timeout(step, invalid_answers);
                 self.connecting_failed(error);
             }
-            Phase::Connecting { step, repeat, .. } if now >= repeat => {
-                if let Phase::Connecting { repeat, .. } = &mut self.phase {
-                    *repeat = now + REPEAT;
-                }
-                // Whatever was lost of what was asked for at once: now step by step.
-                self.at_once = None;
-                match step {
-                    Step::Opening => {}
-                    Step::Status => self.send(&[QueryStatus.into()]),
-                    _ => self.send(&self.handshake.clone()),
-                }
+            Phase::Connecting { step, repeat_at, .. } if now >= repeat_at => {
+                self.repeat_step(step, now);
             }
-            Phase::Online if now >= self.health.at => self.check_health(now),
+            Phase::Online if now >= self.health.due_at => self.check_health(now),
             Phase::Quitting { deadline, .. } if now >= deadline => self.quit_answered(now),
             Phase::LoggingOut { deadline } if now >= deadline => self.finish_connection(),
-            Phase::Ending { kill_at: Some(kill_at), why } if now >= kill_at => {
-                self.set_phase(Phase::Ending { kill_at: None, why });
+            Phase::AwaitingExit { kill_at: Some(kill_at), reason } if now >= kill_at => {
+                self.set_phase(Phase::AwaitingExit { kill_at: None, reason });
                 self.actions.push_back(Action::Kill);
             }
             _ => {}
         }
     }
 
-    pub(super) fn check_health(&mut self, now: Duration) {
+    fn boot_timed_out(&mut self) {
+        let error = Error::new(
+            ErrorKind::ServerCannotBoot,
+            format!(
+                "the server process was not ready within {:?} and was killed{}",
+                self.timeouts.boot,
+                self.printed_output()
+            ),
+        );
+        self.event(LifecycleEvent::ProcessPanicked);
+        self.fail_start(error);
+        self.set_phase(Phase::AwaitingExit { kill_at: None, reason: ExitReason::BootFailed });
+        self.actions.push_back(Action::Kill);
+    }
+
+    fn repeat_step(&mut self, step: HandshakeStep, now: Duration) {
+        if let Phase::Connecting { repeat_at, .. } = &mut self.phase {
+            *repeat_at = now + REPEAT_INTERVAL;
+        }
+        // Part of a pipelined handshake was lost: continue step by step.
+        self.pipelined = None;
+        match step {
+            HandshakeStep::Opening => {}
+            HandshakeStep::Status => self.send(&[QueryStatus.into()]),
+            _ => self.send(&self.handshake.clone()),
+        }
+    }
+
+    fn check_health(&mut self, now: Duration) {
         let check = self.timeouts.health;
-        if self.health.waiting {
+        if self.health.is_waiting {
             self.health.attempt += 1;
             if self.health.attempt >= check.attempts {
-                self.panic("no answer to health checks");
+                self.lose_connection("it does not answer health checks");
                 return;
             }
         }
-        self.health.waiting = true;
-        self.health.at = now + check.patience(self.health.attempt);
+        self.health.is_waiting = true;
+        self.health.due_at = now + check.attempt_timeout(self.health.attempt);
         self.send(&[QueryStatus.into()]);
     }
 }

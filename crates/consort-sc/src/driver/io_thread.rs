@@ -1,5 +1,5 @@
-//! The loop of the I/O thread: waits for the socket, the process, callers and deadlines, and
-//! does what the state machine asks for.
+//! The loop of the I/O thread. It waits for the socket, the process, callers and deadlines, passes
+//! them to the state machine, and performs its actions.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,31 +9,39 @@ use consort_osc::{OscMessage, Packet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::link::{Link, Received, Receiver};
-use super::{Connection, Shared, is_over, packet_limit};
+use super::{Connection, Shared};
 use crate::capture::Direction;
+use crate::context::Host;
 use crate::core::Action;
 use crate::error::{Error, ErrorKind};
 use crate::events::Event;
-use crate::lifecycle::LifecycleEvent;
+use crate::lifecycle::{BootStatus, LifecycleEvent};
 use crate::options::Options;
 use crate::pending::Slot;
 use crate::process::ServerProcess;
+use crate::session::PRINT_MARKER_PREFIX;
+use crate::shared_memory;
 use crate::wire::REPLY_LIMITS;
 
+/// How many lines one tap of the output collects at most.
+const MAX_TAPPED_LINES: usize = 1_000_000;
+
+/// The state of the I/O thread.
 struct Loop<'a> {
     shared: &'a Shared,
     process: Option<ServerProcess>,
     link: Option<Arc<Link>>,
     receiver: Receiver,
     options: Options,
-    closing: bool,
-    /// The system takes no datagram now; `poll` says when it does.
+    is_closing: bool,
+    /// The system does not accept a datagram now; `poll` reports when it does.
     is_full: bool,
-    /// The socket's port, until the server was left in good order: one that was merely out of sight
-    /// still knows this client by it.
-    port: Option<u16>,
+    /// The local port, kept until the connection is closed in good order. If it was merely lost,
+    /// the server still identifies this client by the port.
+    local_port: Option<u16>,
 }
 
+/// Runs until the last handle was dropped and the connection is offline.
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut this = Loop {
         shared,
@@ -41,28 +49,28 @@ pub(super) fn run(shared: &Arc<Shared>) {
         link: None,
         receiver: Receiver::new(),
         options: shared.context.options(),
-        closing: false,
+        is_closing: false,
         is_full: false,
-        port: None,
+        local_port: None,
     };
     loop {
         this.perform_actions();
-        this.send_paced();
-        if this.closing && is_over(shared.core().boot_status()) {
+        this.send_queued();
+        if this.is_closing && shared.core().boot_status() == BootStatus::Offline {
             break;
         }
         this.wait();
         this.shared.core().tick(shared.now());
-        this.expire_console();
-        if !this.closing && shared.closing.load(Ordering::Relaxed) {
-            this.closing = true;
+        this.expire_taps();
+        if !this.is_closing && shared.is_closing.load(Ordering::Relaxed) {
+            this.is_closing = true;
             this.close();
         }
     }
 }
 
 impl Loop<'_> {
-    /// The last handle was dropped: an owned server ends, another's is left.
+    /// The last handle was dropped: quits an owned server, logs out of any other.
     fn close(&self) {
         let now = self.shared.now();
         let mut core = self.shared.core();
@@ -81,34 +89,33 @@ impl Loop<'_> {
                 Action::Open(options) => self.open(*options),
                 Action::Send(packet) => self.send_own(packet),
                 Action::Close => {
-                    *self.shared.connection() = None;
-                    *self.shared.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                        None;
+                    *self.shared.connection.lock() = None;
+                    *self.shared.memory.lock() = None;
                     self.link = None;
                 }
                 Action::Kill => {
                     if let Some(process) = &mut self.process {
                         process.kill();
                     } else {
-                        self.shared.core().process_exited("it was gone already");
+                        self.shared.core().process_exited("it had already exited");
                     }
                 }
                 Action::Event(event) => {
                     if event == LifecycleEvent::OscDisconnected {
-                        self.port = None;
+                        self.local_port = None;
                     }
                     self.event(event);
                 }
                 Action::Complete(outcome, result) => outcome.fill(result),
-                Action::Warn(warning) => crate::context::Host::warn(self.shared, &warning),
+                Action::Warn(warning) => self.shared.warn(&warning),
                 Action::Fail(fail) => {
-                    if fail.command.starts_with("/consort_end_") {
+                    if fail.command.starts_with(PRINT_MARKER_PREFIX) {
                         continue;
                     }
                     tracing::warn!(
                         command = fail.command,
                         reason = fail.reason,
-                        "the server refused a request"
+                        "the server rejected a request"
                     );
                     self.shared.publish(&Event::Fail(fail));
                 }
@@ -121,36 +128,35 @@ impl Loop<'_> {
         match self.shared.send_packet(link, &packet) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 let mut core = self.shared.core();
-                core.pace_own(packet);
-                self.shared.paced.store(core.is_paced(), Ordering::Release);
+                core.enqueue_own(packet);
+                self.shared.has_queue.store(core.has_queue(), Ordering::Release);
             }
             Err(error) => {
-                tracing::debug!(%error, "a packet of the connection itself was not sent");
+                tracing::debug!(%error, "cannot send a packet of the connection");
             }
             Ok(()) => {}
         }
     }
 
-    /// Sends what waited and may be sent now.
-    fn send_paced(&mut self) {
+    /// Sends the queued packets that may be sent now.
+    fn send_queued(&mut self) {
         while let Some(link) = &self.link
             && !self.is_full
         {
             let mut core = self.shared.core();
-            let paced = core.next_paced(self.shared.now());
-            let Some(paced) = paced else {
-                self.shared.paced.store(core.is_paced(), Ordering::Release);
+            let Some(packet) = core.next_queued(self.shared.now()) else {
+                self.shared.has_queue.store(core.has_queue(), Ordering::Release);
                 return;
             };
             drop(core);
-            match self.shared.send_packet(link, &paced.bytes) {
+            match self.shared.send_packet(link, &packet.bytes) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.shared.core().put_back(paced);
+                    self.shared.core().requeue(packet);
                     self.is_full = true;
                 }
                 Err(error) => {
-                    let text = format!("{} bytes of requests were not sent", paced.bytes.len());
-                    crate::context::Host::warn(self.shared, &format!("{text}: {error}"));
+                    let size = packet.bytes.len();
+                    self.shared.warn(&format!("cannot send {size} bytes of requests: {error}"));
                 }
                 Ok(()) => {}
             }
@@ -163,7 +169,7 @@ impl Loop<'_> {
         match event {
             LifecycleEvent::Connected => signals.started(true),
             LifecycleEvent::Disconnected | LifecycleEvent::ProcessPanicked => {
-                // What follows in the same batch may still say that it was in good order.
+                // A later event of the same batch may still report an end in good order.
                 let online = self.shared.context.is_online();
                 if !online {
                     signals.started(false);
@@ -195,16 +201,14 @@ impl Loop<'_> {
     fn open(&mut self, options: Options) {
         self.options = options;
         let timeout = self.shared.core().timeouts().connect;
-        match Link::open(&self.options, timeout, self.port) {
+        match Link::open(&self.options, timeout, self.local_port) {
             Ok(link) => {
-                self.port = link.port();
+                self.local_port = link.port();
                 let link = Arc::new(link);
                 self.receiver = Receiver::new();
                 self.is_full = false;
-                *self.shared.connection() = Some(Connection {
-                    link: link.clone(),
-                    limit: packet_limit(self.options.protocol),
-                });
+                let protocol = self.options.protocol;
+                *self.shared.connection.lock() = Some(Connection { link: link.clone(), protocol });
                 self.link = Some(link);
                 self.shared.open_memory(&self.options);
                 self.shared.core().socket_opened(self.shared.now());
@@ -213,14 +217,11 @@ impl Loop<'_> {
         }
     }
 
+    /// Waits until a descriptor is ready or a deadline has passed, and passes on what happened.
     fn wait(&mut self) {
         let now = self.shared.now();
-        let console = {
-            let console = self.shared.console.lock();
-            let console = console.unwrap_or_else(std::sync::PoisonError::into_inner);
-            console.iter().map(|tap| tap.deadline).min()
-        };
-        let deadline = [self.shared.core().next_deadline(), console].into_iter().flatten().min();
+        let taps = self.shared.console.lock().iter().map(|tap| tap.deadline).min();
+        let deadline = [self.shared.core().next_deadline(), taps].into_iter().flatten().min();
         let wakes_at = deadline.map_or(u64::MAX, |deadline| deadline.as_micros() as u64);
         self.shared.wakes_at.store(wakes_at, Ordering::Relaxed);
         let timeout = deadline.map(|deadline| {
@@ -229,43 +230,45 @@ impl Loop<'_> {
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
         });
         let mut descriptors = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
-        let link_at = self.link.as_ref().map(|link| {
+        let link_index = self.link.as_ref().map(|link| {
             let mut flags = PollFlags::IN;
             flags.set(PollFlags::OUT, link.has_backlog() || self.is_full);
             descriptors.push(PollFd::from_borrowed_fd(link.descriptor(), flags));
             descriptors.len() - 1
         });
-        let (mut output_at, mut exit_at) = (None, None);
+        let (mut output_index, mut exit_index) = (None, None);
         if let Some(process) = &self.process {
             descriptors.push(PollFd::from_borrowed_fd(process.exit(), PollFlags::IN));
-            exit_at = Some(descriptors.len() - 1);
+            exit_index = Some(descriptors.len() - 1);
             if let Some(output) = process.output() {
                 descriptors.push(PollFd::from_borrowed_fd(output, PollFlags::IN));
-                output_at = Some(descriptors.len() - 1);
+                output_index = Some(descriptors.len() - 1);
             }
         }
         if let Err(error) = poll(&mut descriptors, timeout.as_ref())
             && error != rustix::io::Errno::INTR
         {
-            tracing::error!(%error, "cannot wait for the server");
+            tracing::error!(%error, "cannot poll the descriptors of the server");
         }
-        let ready = |at: Option<usize>| at.is_some_and(|at| !descriptors[at].revents().is_empty());
-        let (woken, link, output, exit) =
-            (ready(Some(0)), ready(link_at), ready(output_at), ready(exit_at));
+        let is_ready = |index: Option<usize>| {
+            index.is_some_and(|index| !descriptors[index].revents().is_empty())
+        };
+        let (is_woken, has_packets, has_output, has_exited) =
+            (is_ready(Some(0)), is_ready(link_index), is_ready(output_index), is_ready(exit_index));
         drop(descriptors);
-        if woken {
+        if is_woken {
             let _ = rustix::io::read(&self.shared.wake, &mut [0u8; 8]);
         }
-        if output {
+        if has_output {
             self.read_output();
         }
-        if link {
+        if has_packets {
             self.receive();
         }
-        if self.shared.refused.swap(false, Ordering::Relaxed) {
+        if self.shared.was_refused.swap(false, Ordering::Relaxed) {
             self.shared.core().socket_refused(self.shared.now());
         }
-        if exit {
+        if has_exited {
             self.process_exited();
         }
     }
@@ -275,19 +278,16 @@ impl Loop<'_> {
         let shared = self.shared;
         process.read_lines(&mut |line| {
             tracing::debug!(target: "consort_sc::process", "{line}");
-            let mut console =
-                shared.console.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            console.retain_mut(|tap| {
+            shared.console.lock().retain_mut(|tap| {
                 if line.contains(&tap.marker) {
                     tap.slot.fill(Ok(std::mem::take(&mut tap.lines)));
                     return false;
                 }
-                if tap.lines.len() < 1_000_000 {
+                if tap.lines.len() < MAX_TAPPED_LINES {
                     tap.lines.push(line.to_owned());
                 }
                 true
             });
-            drop(console);
             if shared.event_count.load(Ordering::Relaxed) > 0 {
                 shared.publish(&Event::ProcessOutput(line.to_owned()));
             }
@@ -298,16 +298,16 @@ impl Loop<'_> {
     fn process_exited(&mut self) {
         self.read_output();
         let Some(process) = &mut self.process else { return };
-        let Some(how) = process.try_wait() else { return };
+        let Some(status) = process.try_wait() else { return };
         self.process = None;
         self.shared.process_id.store(0, Ordering::Relaxed);
-        crate::shared_memory::remove_stale(self.options.port);
-        self.shared.core().process_exited(&how);
+        shared_memory::remove_stale(self.options.port);
+        self.shared.core().process_exited(&status);
     }
 
     fn receive(&mut self) {
         let Some(link) = self.link.clone() else { return };
-        // Writable, or else the next attempt will say so.
+        // The socket is writable again; if not, the next attempt finds out.
         self.is_full = false;
         if link.has_backlog()
             && let Err(error) = link.flush()
@@ -320,65 +320,60 @@ impl Loop<'_> {
         match received {
             Received::Open => {}
             Received::Refused => shared.core().socket_refused(shared.now()),
-            Received::Closed(why) => {
-                let error = Error::new(
+            Received::Closed(reason) => {
+                let Options { ip_address, port, .. } = self.options;
+                let hint = match self.options.password {
+                    Some(_) => " (a wrong password has this effect)",
+                    None => "",
+                };
+                let error = Error::with_source(
                     ErrorKind::CannotConnect,
-                    format!(
-                        "the connection to {}:{} ended: {why}{}",
-                        self.options.ip_address,
-                        self.options.port,
-                        if self.options.password.is_some() {
-                            " (a wrong password ends it like this)"
-                        } else {
-                            ""
-                        }
-                    ),
+                    format!("the connection to {ip_address}:{port} ended{hint}"),
+                    reason,
                 );
-                // A server that quits closes its connections: that is its answer.
+                // A server that quits closes its connections, which is its answer to `/quit`.
                 let mut core = shared.core();
-                core.socket_refused_by_quit(shared.now());
+                core.socket_closed_by_server(shared.now());
                 core.socket_failed(&error);
                 drop(core);
-                if shared.core().boot_status() != crate::lifecycle::BootStatus::Online {
+                if shared.core().boot_status() != BootStatus::Online {
                     self.link = None;
                 }
             }
         }
     }
 
-    fn expire_console(&self) {
+    fn expire_taps(&self) {
         let now = self.shared.now();
-        let mut console =
-            self.shared.console.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        console.retain(|tap| {
+        self.shared.console.lock().retain(|tap| {
             if tap.deadline > now {
                 return true;
             }
             tap.slot.fill(Err(Error::new(
                 ErrorKind::Timeout,
-                "the server printed nothing that was expected within the deadline",
+                "the server did not print the expected output within the deadline",
             )));
             false
         });
     }
 }
 
-/// Decodes a packet and hands its messages to the state machine, callbacks and events.
+/// Decodes a packet and passes its messages to callbacks, the state machine and event receivers.
 pub(super) fn handle_packet(shared: &Shared, bytes: &[u8]) {
     shared.capture(Direction::Received, bytes);
     let packet = match Packet::decode_with(bytes, &REPLY_LIMITS) {
         Ok(packet) => packet,
         Err(error) => {
-            tracing::warn!(%error, length = bytes.len(), "what arrived is no OSC");
-            shared.core().garbage();
+            tracing::warn!(%error, length = bytes.len(), "received a packet that is not valid OSC");
+            shared.core().invalid_packet();
             return;
         }
     };
     for message in packet.messages() {
         let message = OscMessage::from(message);
         tracing::trace!(%message, "received");
-        let claimed = shared.callbacks.message(&message);
-        shared.core().message(&message, claimed, shared.now());
+        let is_claimed = shared.callbacks.message(&message);
+        shared.core().message(&message, is_claimed, shared.now());
         if shared.event_count.load(Ordering::Relaxed) > 0 {
             shared.publish(&Event::Message(message));
         }

@@ -3,29 +3,36 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use consort_osc::LengthPrefixDecoder;
+use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Options, Protocol};
 
-/// Room asked for datagrams that wait to be read; the system may give less.
-const RECEIVE_BUFFER: usize = 8 << 20;
-/// The most bytes that may wait for a slow TCP peer.
-const MAXIMUM_BACKLOG: usize = 64 << 20;
+/// The requested size of the socket's receive buffer. The system may grant less.
+const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+/// The requested size of the socket's send buffer.
+const SEND_BUFFER_BYTES: usize = 1 << 20;
+/// How many bytes may wait for a slow TCP server.
+const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
+/// A socket to the server. Any thread may send through it.
 #[derive(Debug)]
 pub(super) enum Link {
     Udp(UdpSocket),
-    Tcp { stream: TcpStream, backlog: Mutex<Vec<u8>> },
+    Tcp {
+        stream: TcpStream,
+        /// The bytes that the server has not accepted yet.
+        backlog: Mutex<Vec<u8>>,
+    },
 }
 
-fn wildcard(address: SocketAddr) -> SocketAddr {
-    // A server that listens on all addresses is reached through the local one.
+/// The address to connect to. A server that listens on all addresses is reached through the local
+/// one.
+fn connect_address(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
@@ -34,10 +41,15 @@ fn wildcard(address: SocketAddr) -> SocketAddr {
 }
 
 impl Link {
-    /// Opens a socket; a TCP connection is waited for at most `timeout`. A datagram socket has the
-    /// port `from` if that is free: a server knows its clients by their ports.
-    pub(super) fn open(options: &Options, timeout: Duration, from: Option<u16>) -> Result<Self> {
-        let address = wildcard(SocketAddr::new(options.ip_address, options.port));
+    /// Opens a socket. A TCP connection has to be established within `timeout`. A datagram socket
+    /// is bound to the port `local_port` if that is free, because the server identifies clients by
+    /// their ports.
+    pub(super) fn open(
+        options: &Options,
+        timeout: Duration,
+        local_port: Option<u16>,
+    ) -> Result<Self> {
+        let address = connect_address(SocketAddr::new(options.ip_address, options.port));
         let fail = |error: io::Error| {
             let refused = error.kind() == io::ErrorKind::ConnectionRefused;
             let hint = if refused { "; nothing listens there" } else { "" };
@@ -48,21 +60,24 @@ impl Link {
             Protocol::Udp => {
                 let socket =
                     Socket::new(Domain::for_address(address), Type::DGRAM, None).map_err(fail)?;
-                // Best effort: as root beyond the system's limit, else up to it.
-                if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
-                    .is_err()
+                // Only root may exceed the system's limit; others get as much as it permits.
+                if rustix::net::sockopt::set_socket_recv_buffer_size_force(
+                    &socket,
+                    RECEIVE_BUFFER_BYTES,
+                )
+                .is_err()
                 {
-                    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+                    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
                 }
-                let _ = socket.set_send_buffer_size(RECEIVE_BUFFER / 8);
+                let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
                 socket.set_nonblocking(true).map_err(fail)?;
-                if let Some(port) = from {
-                    let any: IpAddr = match address {
+                if let Some(port) = local_port {
+                    let unspecified: IpAddr = match address {
                         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
                     };
-                    // Taken by somebody else meanwhile: any other does.
-                    let _ = socket.bind(&SocketAddr::new(any, port).into());
+                    // If another program uses the port now, any other port will do.
+                    let _ = socket.bind(&SocketAddr::new(unspecified, port).into());
                 }
                 socket.connect(&address.into()).map_err(fail)?;
                 Ok(Link::Udp(socket.into()))
@@ -71,7 +86,7 @@ impl Link {
                 let mut stream = TcpStream::connect_timeout(&address, timeout).map_err(fail)?;
                 stream.set_nodelay(true).map_err(fail)?;
                 if let Some(password) = &options.password {
-                    // The first packet is the password, with its closing zero.
+                    // The first packet is the password with a terminating zero byte.
                     let mut packet = (password.len() as u32 + 1).to_be_bytes().to_vec();
                     packet.extend_from_slice(password.as_bytes());
                     packet.push(0);
@@ -91,11 +106,11 @@ impl Link {
         }
     }
 
-    /// Sends one packet, without waiting. For TCP, what the peer does not take now waits for the
-    /// I/O thread; true is returned then.
+    /// Sends one packet without waiting. With TCP, bytes that the server does not accept now are
+    /// left to the I/O thread; then true is returned.
     ///
     /// # Errors
-    /// For UDP, [`io::ErrorKind::WouldBlock`] if the network is slower than we are.
+    /// With UDP, [`io::ErrorKind::WouldBlock`] if the system does not accept a datagram now.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<bool> {
         match self {
             Link::Udp(socket) => loop {
@@ -106,10 +121,10 @@ impl Link {
                 }
             },
             Link::Tcp { stream, backlog } => {
-                let mut backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
-                if backlog.len() + packet.len() > MAXIMUM_BACKLOG {
+                let mut backlog = backlog.lock();
+                if backlog.len() + packet.len() > MAX_BACKLOG_BYTES {
                     return Err(io::Error::other(format!(
-                        "the server takes nothing; {MAXIMUM_BACKLOG} bytes wait already"
+                        "the server does not read; {MAX_BACKLOG_BYTES} bytes already wait"
                     )));
                 }
                 let was_empty = backlog.is_empty();
@@ -120,25 +135,23 @@ impl Link {
         }
     }
 
-    /// Sends what waits; true if something still does.
+    /// Sends the waiting bytes. Returns whether some still wait.
     pub(super) fn flush(&self) -> io::Result<bool> {
         match self {
             Link::Udp(_) => Ok(false),
-            Link::Tcp { stream, backlog } => {
-                flush(stream, &mut backlog.lock().unwrap_or_else(PoisonError::into_inner))
-            }
+            Link::Tcp { stream, backlog } => flush(stream, &mut backlog.lock()),
         }
     }
 
+    /// Whether bytes wait to be sent.
     pub(super) fn has_backlog(&self) -> bool {
         match self {
             Link::Udp(_) => false,
-            Link::Tcp { backlog, .. } => {
-                !backlog.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-            }
+            Link::Tcp { backlog, .. } => !backlog.lock().is_empty(),
         }
     }
 
+    /// The descriptor for `poll`.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         match self {
             Link::Udp(socket) => socket.as_fd(),
@@ -147,6 +160,7 @@ impl Link {
     }
 }
 
+/// Writes as much of the backlog as the server accepts. Returns whether some is left.
 fn flush(mut stream: &TcpStream, backlog: &mut Vec<u8>) -> io::Result<bool> {
     let mut sent = 0;
     while sent < backlog.len() {
@@ -162,26 +176,26 @@ fn flush(mut stream: &TcpStream, backlog: &mut Vec<u8>) -> io::Result<bool> {
     Ok(!backlog.is_empty())
 }
 
-/// What receiving found besides packets.
-#[derive(Debug, PartialEq, Eq)]
+/// The state of the socket after receiving.
+#[derive(Debug)]
 pub(super) enum Received {
-    /// There may be more later.
+    /// More packets may arrive.
     Open,
     /// The port is closed.
     Refused,
-    /// The connection is over.
-    Closed(String),
+    /// The connection has ended, for this reason.
+    Closed(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Receives packets: the I/O thread's half of a [`Link`].
+/// The receiving half of a [`Link`], which belongs to the I/O thread.
 #[derive(Debug)]
 pub(super) struct Receiver {
     buffer: Vec<u8>,
     frames: LengthPrefixDecoder,
 }
 
-/// Packets that are handled before others get their turn.
-const BATCH: usize = 256;
+/// How many packets are received before the I/O thread looks after its other descriptors.
+const MAX_RECEIVE_BATCH: usize = 256;
 
 impl Receiver {
     pub(super) fn new() -> Self {
@@ -189,17 +203,18 @@ impl Receiver {
         Self { buffer: vec![0; 65_536], frames: LengthPrefixDecoder::new(limit) }
     }
 
+    /// Calls `packet` for each packet that has arrived.
     pub(super) fn receive(&mut self, link: &Link, packet: &mut dyn FnMut(&[u8])) -> Received {
         match link {
             Link::Udp(socket) => {
-                for _ in 0..BATCH {
+                for _ in 0..MAX_RECEIVE_BATCH {
                     match socket.recv(&mut self.buffer) {
                         Ok(length) => packet(&self.buffer[..length]),
                         Err(error) => match error.kind() {
                             io::ErrorKind::WouldBlock => return Received::Open,
                             io::ErrorKind::Interrupted => {}
                             io::ErrorKind::ConnectionRefused => return Received::Refused,
-                            _ => return Received::Closed(error.to_string()),
+                            _ => return Received::Closed(error.into()),
                         },
                     }
                 }
@@ -207,7 +222,7 @@ impl Receiver {
             }
             Link::Tcp { stream, .. } => {
                 let mut stream = stream;
-                for _ in 0..BATCH {
+                for _ in 0..MAX_RECEIVE_BATCH {
                     match stream.read(&mut self.buffer) {
                         Ok(0) => {
                             return Received::Closed("the server closed the connection".into());
@@ -218,14 +233,14 @@ impl Receiver {
                                 match self.frames.next(&mut input) {
                                     Ok(Some(frame)) => packet(frame),
                                     Ok(None) => break,
-                                    Err(error) => return Received::Closed(error.to_string()),
+                                    Err(error) => return Received::Closed(error.into()),
                                 }
                             }
                         }
                         Err(error) => match error.kind() {
                             io::ErrorKind::WouldBlock => return Received::Open,
                             io::ErrorKind::Interrupted => {}
-                            _ => return Received::Closed(error.to_string()),
+                            _ => return Received::Closed(error.into()),
                         },
                     }
                 }

@@ -1,4 +1,5 @@
-//! The I/O thread of a server, and what it shares with the callers.
+//! The I/O thread of a server, which drives the [`Core`], and the state that it shares with the
+//! callers.
 
 mod io_thread;
 mod link;
@@ -6,31 +7,32 @@ mod link;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_osc::TimeTag;
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::bundling::packets;
+use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
 use crate::context::{ContextShared, Host, Outgoing};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventQueue};
-use crate::lifecycle::{BootStatus, Timeouts};
+use crate::lifecycle::Timeouts;
 use crate::options::{Options, Protocol};
 use crate::pending::Slot;
 use crate::shared_memory::SharedMemory;
 use link::Link;
 
-/// Datagrams from this size on are counted, so that a server gets no more of them at once than
-/// the system keeps for it; smaller ones are sent by the caller's own thread, unless larger ones
-/// wait.
-const LARGE: usize = 8_192;
+/// Datagrams of at least this size go through the send window, so that the server gets no more at
+/// once than the system keeps for it. Smaller ones are sent by the caller's own thread, unless
+/// larger ones wait.
+const LARGE_DATAGRAM_BYTES: usize = 8_192;
 
-/// Text that the process prints between two points.
+/// Collects the lines that the process prints until a line contains the marker.
 #[derive(Debug)]
 pub(crate) struct ConsoleTap {
     pub(crate) marker: String,
@@ -39,26 +41,29 @@ pub(crate) struct ConsoleTap {
     pub(crate) deadline: Duration,
 }
 
-#[derive(Debug)]
+/// The open socket to the server.
+#[derive(Clone, Debug)]
 struct Connection {
     link: Arc<Link>,
-    limit: usize,
+    protocol: Protocol,
 }
 
-/// What the I/O thread and the callers share.
+/// The state that the I/O thread and the callers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) context: Arc<ContextShared>,
     core: Mutex<Core>,
     connection: Mutex<Option<Connection>>,
     wake: OwnedFd,
-    /// When the I/O thread wakes by itself, in microseconds since `start`.
+    /// When the I/O thread wakes up by itself, in microseconds since `start`.
     wakes_at: AtomicU64,
-    closing: AtomicBool,
-    refused: AtomicBool,
-    /// Datagrams wait for the server to read earlier ones; what is sent now goes behind them.
-    /// Written with the state machine locked.
-    paced: AtomicBool,
+    /// The last handle was dropped.
+    is_closing: AtomicBool,
+    /// A caller's thread found the server's port closed.
+    was_refused: AtomicBool,
+    /// Datagrams wait for the server to read earlier ones, so that further ones have to be queued.
+    /// Written while the state machine is locked.
+    has_queue: AtomicBool,
     start: Instant,
     pub(crate) callbacks: Arc<CallbackRegistry>,
     events: Mutex<Vec<Weak<EventQueue>>>,
@@ -71,46 +76,43 @@ pub(crate) struct Shared {
     process_id: AtomicU64,
 }
 
-/// Waiters for the start and the end of a server's life.
+/// The waiters for the result of a start and for the end of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     state: Mutex<SignalState>,
 }
 
+/// The state of the current start or connection.
 #[derive(Debug, Default)]
 struct SignalState {
+    /// Whether the start succeeded, once it has finished.
     started: Option<bool>,
+    /// Whether the connection was closed in good order, once it has ended.
     ended: Option<bool>,
     start_slots: Vec<Arc<Slot<bool>>>,
     end_slots: Vec<Arc<Slot<bool>>>,
-    was_online: bool,
 }
 
 impl Signals {
-    fn lock(&self) -> MutexGuard<'_, SignalState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A new life begins.
+    /// A new start begins.
     pub(crate) fn begin(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.started = None;
         state.ended = None;
-        state.was_online = false;
     }
 
+    /// The start has finished.
     pub(crate) fn started(&self, success: bool) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.started.get_or_insert(success);
-        state.was_online |= success;
         for slot in state.start_slots.drain(..) {
             slot.fill(Ok(success));
         }
     }
 
-    /// The life ended: in good order or not.
+    /// The connection has ended, in good order or not.
     pub(crate) fn ended(&self, in_order: bool) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.started.get_or_insert(false);
         state.ended = Some(in_order);
         for slot in state.end_slots.drain(..) {
@@ -121,9 +123,10 @@ impl Signals {
         }
     }
 
+    /// A slot for the result of the start.
     pub(crate) fn start_slot(&self) -> Arc<Slot<bool>> {
         let slot = Slot::new();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match state.started {
             Some(success) => slot.fill(Ok(success)),
             None => state.start_slots.push(slot.clone()),
@@ -131,9 +134,10 @@ impl Signals {
         slot
     }
 
+    /// A slot for the end of the connection.
     pub(crate) fn end_slot(&self) -> Arc<Slot<bool>> {
         let slot = Slot::new();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match state.ended {
             Some(in_order) => slot.fill(Ok(in_order)),
             None => state.end_slots.push(slot.clone()),
@@ -143,46 +147,51 @@ impl Signals {
 }
 
 impl Shared {
+    /// The time since the client object was created.
     pub(crate) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
+    /// The state machine.
     pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock()
     }
 
-    /// Runs `work` on the state machine and lets the I/O thread do what it asks for.
+    /// Runs `work` on the state machine and lets the I/O thread perform its actions.
     pub(crate) fn command<T>(&self, work: impl FnOnce(&mut Core, Duration) -> T) -> T {
         let result = work(&mut self.core(), self.now());
         self.wake_up();
         result
     }
 
+    /// Wakes the I/O thread.
     pub(crate) fn wake_up(&self) {
-        // Only fails when the counter is full, and then the thread wakes anyway.
+        // This fails only when the counter is full, and then the thread wakes up anyway.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// The process that this client started, if it runs.
+    /// The id of the process that this client started, if it runs.
     pub(crate) fn process_id(&self) -> Option<u32> {
         u32::try_from(self.process_id.load(Ordering::Relaxed)).ok().filter(|id| *id != 0)
     }
 
+    /// Adds a receiver of events.
     pub(crate) fn add_events(&self, queue: &Arc<EventQueue>) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.lock();
         events.retain(|queue| queue.strong_count() > 0);
         events.push(Arc::downgrade(queue));
         self.event_count.store(events.len(), Ordering::Relaxed);
     }
 
+    /// Passes an event to all receivers that accept it.
     pub(crate) fn publish(&self, event: &Event) {
         if self.event_count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.lock();
         events.retain(|queue| match queue.upgrade() {
             Some(queue) => {
-                if queue.wants(event) {
+                if queue.accepts(event) {
                     queue.push(event.clone());
                 }
                 true
@@ -192,8 +201,9 @@ impl Shared {
         self.event_count.store(events.len(), Ordering::Relaxed);
     }
 
+    /// Adds a capture.
     pub(crate) fn add_capture(&self, buffer: &Arc<CaptureBuffer>) {
-        let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut captures = self.captures.lock();
         captures.retain(|buffer| buffer.strong_count() > 0);
         captures.push(Arc::downgrade(buffer));
         self.capture_count.store(captures.len(), Ordering::Relaxed);
@@ -203,7 +213,7 @@ impl Shared {
         if self.capture_count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut captures = self.captures.lock();
         let time = self.now();
         captures.retain(|buffer| match buffer.upgrade() {
             Some(buffer) => {
@@ -215,18 +225,10 @@ impl Shared {
         self.capture_count.store(captures.len(), Ordering::Relaxed);
     }
 
-    fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn link(&self) -> Option<(Arc<Link>, usize)> {
-        self.connection().as_ref().map(|connection| (connection.link.clone(), connection.limit))
-    }
-
-    /// Sends a packet without waiting for anything.
+    /// Sends a packet without waiting.
     ///
     /// # Errors
-    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if the system takes no datagram now.
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) if the system does not accept a datagram now.
     fn send_packet(&self, link: &Link, packet: &[u8]) -> std::io::Result<()> {
         self.capture(Direction::Sent, packet);
         match link.send(packet) {
@@ -236,8 +238,9 @@ impl Shared {
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                // An earlier datagram found the port closed, and this one was not sent.
-                self.refused.store(true, Ordering::Relaxed);
+                // The error is about an earlier datagram that found the port closed; this one was not
+                // sent.
+                self.was_refused.store(true, Ordering::Relaxed);
                 self.wake_up();
                 link.send(packet).map(|_| ())
             }
@@ -245,7 +248,7 @@ impl Shared {
         }
     }
 
-    /// Makes the slots of these requests wait for their replies. Returns the waits' numbers.
+    /// Registers the waiting requests. Returns the numbers of their waits.
     fn wait_for_replies(&self, outgoing: &Outgoing<'_>) -> Result<Range<u64>> {
         if outgoing.waiting.is_empty() {
             return Ok(0..0);
@@ -255,13 +258,13 @@ impl Shared {
         let mut waits = 0..0;
         for (index, slot) in outgoing.waiting {
             let request = &outgoing.requests[*index];
-            // A reply comes when the time does.
-            let later = outgoing.seconds.map(|seconds| {
+            // The reply to a timed request arrives after its time.
+            let timeout = outgoing.seconds.map(|seconds| {
                 let ahead = seconds - unix_now();
                 let ahead = Duration::try_from_secs_f64(ahead.max(0.0)).unwrap_or(Duration::MAX);
                 ahead.saturating_add(core.timeouts().request)
             });
-            match core.wait_for(request, slot.clone(), later, now) {
+            match core.wait_for(request, slot.clone(), timeout, now) {
                 Ok(number) if waits.is_empty() => waits = number..number + 1,
                 Ok(number) => waits.end = number + 1,
                 Err(error) => {
@@ -280,58 +283,62 @@ impl Shared {
         Ok(waits)
     }
 
-    /// Encodes and sends requests. Large datagrams, and all that follows them, are left to the
-    /// I/O thread.
+    /// Encodes and sends requests. Large datagrams, and everything after them, are left to the I/O
+    /// thread.
     fn send_requests(
         &self,
         outgoing: &Outgoing<'_>,
-        link: &Link,
-        limit: usize,
+        connection: &Connection,
         waits: Range<u64>,
     ) -> Result<()> {
         let time = outgoing
             .seconds
             .map(|seconds| TimeTag::from_unix_seconds(seconds + self.context.lock().latency));
-        let is_datagram = limit == Protocol::Udp.packet_limit();
-        let is_paced = self.paced.load(Ordering::Acquire);
-        let mut left: Vec<Vec<u8>> = Vec::new();
-        packets(time, outgoing.requests, limit, &mut |packet| {
-            if is_datagram && (is_paced || !left.is_empty() || packet.len() >= LARGE) {
-                left.push(packet.to_vec());
+        let is_datagram = connection.protocol == Protocol::Udp;
+        let limit = connection.protocol.packet_limit();
+        let has_queue = self.has_queue.load(Ordering::Acquire);
+        let mut queued: Vec<Vec<u8>> = Vec::new();
+        encode_packets(time, outgoing.requests, limit, &mut |packet| {
+            if is_datagram
+                && (has_queue || !queued.is_empty() || packet.len() >= LARGE_DATAGRAM_BYTES)
+            {
+                queued.push(packet.to_vec());
                 return Ok(());
             }
-            match self.send_packet(link, packet) {
+            match self.send_packet(&connection.link, packet) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && is_datagram => {
-                    left.push(packet.to_vec());
+                    queued.push(packet.to_vec());
                     Ok(())
                 }
                 Err(error) => Err(cannot_send(error)),
                 Ok(()) => Ok(()),
             }
         })?;
-        if !left.is_empty() {
+        if !queued.is_empty() {
             let mut core = self.core();
-            core.pace(left, waits)?;
-            self.paced.store(true, Ordering::Release);
+            core.enqueue(queued, waits)?;
+            self.has_queue.store(true, Ordering::Release);
             drop(core);
             self.wake_up();
         }
         Ok(())
     }
 
+    /// The server's shared memory, if it is mapped.
     pub(crate) fn memory(&self) -> Option<Arc<SharedMemory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.memory.lock().clone()
     }
 
-    /// Maps the memory of a server on this machine, if that is possible.
+    /// Maps the shared memory of a server on this machine, if possible.
     fn open_memory(&self, options: &Options) {
         if options.ip_address.is_loopback() || options.ip_address.is_unspecified() {
             match SharedMemory::open(options.port, options.control_bus_channel_count) {
                 Ok(memory) => {
-                    *self.memory.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(Arc::new(memory));
+                    *self.memory.lock() = Some(Arc::new(memory));
                 }
-                Err(error) => tracing::debug!(%error, "no shared memory; OSC serves instead"),
+                Err(error) => {
+                    tracing::debug!(%error, "shared memory is not available; using OSC instead")
+                }
             }
         }
     }
@@ -340,16 +347,13 @@ impl Shared {
 impl Host for Shared {
     fn transmit(&self, outgoing: Outgoing<'_>) -> Result<()> {
         if !self.context.is_online() {
-            return Err(Error::new(
-                ErrorKind::ServerOffline,
-                "the server is not online; boot it or connect to it first",
-            ));
+            return Err(offline());
         }
-        let Some((link, limit)) = self.link() else {
+        let Some(connection) = self.connection.lock().clone() else {
             return Err(Error::new(ErrorKind::ServerOffline, "the connection is closed"));
         };
         let waits = self.wait_for_replies(&outgoing)?;
-        let sent = self.send_requests(&outgoing, &link, limit, waits.clone());
+        let sent = self.send_requests(&outgoing, &connection, waits.clone());
         if sent.is_err() && !waits.is_empty() {
             self.core().forget(waits);
         }
@@ -357,13 +361,7 @@ impl Host for Shared {
     }
 
     fn check_time(&self, _seconds: Option<f64>) -> Result<()> {
-        if self.context.is_online() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::ServerOffline,
-            "the server is not online; boot it or connect to it first",
-        ))
+        if self.context.is_online() { Ok(()) } else { Err(offline()) }
     }
 
     fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
@@ -376,18 +374,24 @@ impl Host for Shared {
     }
 }
 
+/// The error for requests while no server is online.
+fn offline() -> Error {
+    Error::new(ErrorKind::ServerOffline, "the server is not online; boot it or connect to it first")
+}
+
+/// The error for a packet that the system did not send.
 fn cannot_send(error: std::io::Error) -> Error {
     Error::io("cannot send to the server", error)
 }
 
-/// Seconds of Unix time.
-pub(crate) fn unix_now() -> f64 {
+/// The Unix time in seconds.
+fn unix_now() -> f64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0.0, |duration| duration.as_secs_f64())
 }
 
-/// A server's I/O thread; dropping this ends an owned server and logs out of another's.
+/// The I/O thread of a server. Dropping it quits an owned server and logs out of any other.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
@@ -395,19 +399,20 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Starts the I/O thread.
     pub(crate) fn start(context: Arc<ContextShared>, timeouts: Timeouts) -> Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| Error::io("cannot make an event descriptor", error.into()))?;
+            .map_err(|error| Error::io("cannot create an event descriptor", error.into()))?;
         let shared = Arc::new(Shared {
             core: Mutex::new(Core::new(context.clone(), timeouts)),
             context: context.clone(),
             connection: Mutex::new(None),
             wake,
             wakes_at: AtomicU64::new(0),
-            closing: AtomicBool::new(false),
-            refused: AtomicBool::new(false),
-            paced: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
+            was_refused: AtomicBool::new(false),
+            has_queue: AtomicBool::new(false),
             start: Instant::now(),
             callbacks: Arc::default(),
             events: Mutex::default(),
@@ -421,10 +426,10 @@ impl Driver {
         });
         let host: Arc<dyn Host> = shared.clone();
         context.set_host(Arc::downgrade(&host));
-        let for_thread = shared.clone();
+        let thread_shared = shared.clone();
         let thread = std::thread::Builder::new()
             .name("consort-sc-io".into())
-            .spawn(move || io_thread::run(&for_thread))
+            .spawn(move || io_thread::run(&thread_shared))
             .map_err(|error| Error::io("cannot start the I/O thread", error))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -432,22 +437,14 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Relaxed);
+        self.shared.is_closing.store(true, Ordering::Relaxed);
         self.shared.wake_up();
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.get_mut().take();
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
-            tracing::error!("the I/O thread of a server panicked");
+            tracing::error!("the I/O thread panicked");
         }
     }
-}
-
-fn packet_limit(protocol: Protocol) -> usize {
-    protocol.packet_limit()
-}
-
-fn is_over(status: BootStatus) -> bool {
-    status == BootStatus::Offline
 }

@@ -1,3 +1,5 @@
+//! The mirror, notification by notification, and against a model of a server.
+
 use super::*;
 
 const NONE: [i32; 0] = [];
@@ -20,17 +22,18 @@ fn synth(id: i32, previous: i32, next: i32) -> NodeInfo {
     info(id, 1, previous, next, false)
 }
 
-fn small() -> Mirror {
+/// Group 1 with the synths 1000, 1001 and 1002, known from notifications.
+fn three_synths() -> Mirror {
     let mut mirror = Mirror::default();
-    mirror.go(&info(1, 0, -1, -1, true));
+    mirror.node_started(&info(1, 0, -1, -1, true));
     for (id, previous) in [(1000, -1), (1001, 1000), (1002, 1001)] {
-        mirror.go(&synth(id, previous, -1));
+        mirror.node_started(&synth(id, previous, -1));
     }
     mirror
 }
 
-/// The root's tree: group 1 with these synths.
-fn answer(ids: &[i32]) -> QueryTreeGroup {
+/// A reply with the root's tree: group 1 with these synths.
+fn reply(ids: &[i32]) -> QueryTreeGroup {
     let synth = |id: &i32| {
         let synthdef = "tone".to_owned();
         QueryTreeNode::Synth(QueryTreeSynth { id: *id, synthdef, controls: Vec::new() })
@@ -39,197 +42,198 @@ fn answer(ids: &[i32]) -> QueryTreeGroup {
     QueryTreeGroup { id: 0, children: vec![QueryTreeNode::Group(group)] }
 }
 
+/// A mirror after a reply that overtook the notifications of these synths.
 fn seeded(ids: &[i32]) -> Mirror {
     let mut mirror = Mirror::default();
-    mirror.go(&info(1, 0, -1, -1, true));
-    mirror.seed(&answer(ids));
-    assert!(mirror.is_unsettled());
+    mirror.node_started(&info(1, 0, -1, -1, true));
+    mirror.seed(&reply(ids));
+    assert!(mirror.needs_barrier());
     mirror
 }
 
-/// All that was on its way has come, and nothing was wrong.
-fn settled(mut mirror: Mirror, expected: &[i32]) {
-    assert_eq!(mirror.settle(), NONE);
+/// After the barrier, the mirror is in sync and group 1 has these synths.
+fn assert_in_sync(mut mirror: Mirror, expected: &[i32]) {
+    assert_eq!(mirror.reconcile(), NONE);
     assert_eq!(mirror.children(1).unwrap(), expected);
-    assert!(!mirror.is_stale() && !mirror.is_unsettled());
+    assert!(!mirror.is_stale() && !mirror.needs_barrier());
 }
 
 #[test]
 fn a_replaced_node_leaves_the_mirror_without_a_notification() {
-    let mut mirror = small();
-    let replaced = mirror.go(&synth(1003, 1000, 1002));
+    let mut mirror = three_synths();
+    let replaced = mirror.node_started(&synth(1003, 1000, 1002));
     assert_eq!(replaced, [1001]);
     assert!(!mirror.contains(1001));
-    // Should a server tell its end all the same, nothing is unsettled by it.
-    mirror.end(&synth(1001, -1, -1));
-    assert!(!mirror.is_unsettled());
-    settled(mirror, &[1000, 1003, 1002]);
+    // If a server sends `/n_end` for it nevertheless, no barrier is needed.
+    mirror.node_ended(&synth(1001, -1, -1));
+    assert!(!mirror.needs_barrier());
+    assert_in_sync(mirror, &[1000, 1003, 1002]);
 }
 
 #[test]
-fn moves_ends_and_pauses_are_followed() {
-    let mut mirror = small();
-    mirror.moved(&synth(1002, -1, 1000));
+fn moves_ends_and_pauses_are_applied() {
+    let mut mirror = three_synths();
+    mirror.node_moved(&synth(1002, -1, 1000));
     assert_eq!(mirror.children(1).unwrap(), [1002, 1000, 1001]);
-    mirror.moved(&info(1000, 0, 1, -1, false));
+    mirror.node_moved(&info(1000, 0, 1, -1, false));
     assert_eq!(mirror.children(0).unwrap(), [1, 1000]);
     assert_eq!(mirror.parentage(1001), [1, 0]);
     mirror.set_running(1001, false);
     assert!(!mirror.is_running(1001));
-    mirror.end(&info(1, -1, -1, -1, true));
+    mirror.node_ended(&info(1, -1, -1, -1, true));
     assert!(!mirror.contains(1001));
     assert_eq!(mirror.tree(0).unwrap().to_string(), "NODE TREE 0 group\n    1000 \n");
-    assert!(!mirror.is_unsettled() && !mirror.is_stale());
-    mirror.go(&info(5, 99, -1, -1, false));
-    assert!(mirror.is_unsettled());
-    mirror.settle();
-    assert!(mirror.is_stale(), "a parent that nobody knows was not noticed");
+    assert!(!mirror.needs_barrier() && !mirror.is_stale());
+    mirror.node_started(&info(5, 99, -1, -1, false));
+    assert!(mirror.needs_barrier());
+    mirror.reconcile();
+    assert!(mirror.is_stale(), "an unknown parent went unnoticed");
 }
 
 #[test]
-fn a_late_start_of_what_an_answer_shows_moves_and_replaces_nothing() {
-    // 1000, then 1001 behind it; the answer shows both before either is told.
+fn a_late_go_of_a_node_in_a_reply_moves_and_replaces_nothing() {
+    // 1000, then 1001 after it; the reply with both arrives before either `/n_go`.
     let mut mirror = seeded(&[1000, 1001]);
-    assert_eq!(mirror.go(&synth(1000, -1, -1)), NONE);
+    assert_eq!(mirror.node_started(&synth(1000, -1, -1)), NONE);
     assert_eq!(mirror.children(1).unwrap(), [1000, 1001]);
-    assert_eq!(mirror.go(&synth(1001, 1000, -1)), NONE);
+    assert_eq!(mirror.node_started(&synth(1001, 1000, -1)), NONE);
     assert_eq!(mirror.synthdef(1001).unwrap().as_ref(), "tone");
-    settled(mirror, &[1000, 1001]);
-    // As before, but 1000 was moved behind 1001, which is told late, too.
+    assert_in_sync(mirror, &[1000, 1001]);
+    // As before, but 1000 was moved after 1001, and that `/n_move` is late as well.
     let mut mirror = seeded(&[1001, 1000]);
-    mirror.go(&synth(1000, -1, -1));
-    mirror.go(&synth(1001, 1000, -1));
-    mirror.moved(&synth(1000, 1001, -1));
-    settled(mirror, &[1001, 1000]);
+    mirror.node_started(&synth(1000, -1, -1));
+    mirror.node_started(&synth(1001, 1000, -1));
+    mirror.node_moved(&synth(1000, 1001, -1));
+    assert_in_sync(mirror, &[1001, 1000]);
 }
 
 #[test]
-fn a_late_start_of_what_ended_before_an_answer_replaces_nothing() {
-    // 1000, 1001, 1002 were made in a row; 1001 ended; the answer came before all of it.
+fn a_late_go_of_a_node_that_ended_before_a_reply_replaces_nothing() {
+    // 1000, 1001 and 1002 were created in a row and 1001 ended; the reply overtook all of it.
     let mut mirror = seeded(&[1000, 1002]);
-    mirror.go(&synth(1000, -1, -1));
-    assert_eq!(mirror.go(&synth(1001, 1000, -1)), NONE);
-    assert!(mirror.contains(1002), "a node of the answer was taken for a replaced one");
-    mirror.go(&synth(1002, 1001, -1));
-    mirror.end(&synth(1001, -1, -1));
-    settled(mirror, &[1000, 1002]);
-    // Its neighbour of then ended, too.
+    mirror.node_started(&synth(1000, -1, -1));
+    assert_eq!(mirror.node_started(&synth(1001, 1000, -1)), NONE);
+    assert!(mirror.contains(1002), "a node in the reply was treated as replaced");
+    mirror.node_started(&synth(1002, 1001, -1));
+    mirror.node_ended(&synth(1001, -1, -1));
+    assert_in_sync(mirror, &[1000, 1002]);
+    // The neighbour that its `/n_go` names ended as well.
     let mut mirror = seeded(&[1002]);
-    mirror.end(&synth(1000, -1, -1));
-    mirror.go(&synth(1001, 1000, -1));
-    mirror.end(&synth(1001, -1, -1));
-    settled(mirror, &[1002]);
+    mirror.node_ended(&synth(1000, -1, -1));
+    mirror.node_started(&synth(1001, 1000, -1));
+    mirror.node_ended(&synth(1001, -1, -1));
+    assert_in_sync(mirror, &[1002]);
 }
 
 #[test]
-fn a_replacement_after_an_answer_is_seen_when_all_has_been_told() {
+fn a_replacement_after_a_reply_is_found_at_the_barrier() {
     let mut mirror = seeded(&[1000, 1001, 1002]);
-    assert_eq!(mirror.go(&synth(1003, 1000, 1002)), NONE);
-    assert_eq!(mirror.settle(), [1001]);
-    settled(mirror, &[1000, 1003, 1002]);
-    // Whether a move is older than the answer cannot be known: it is taken, and said to be stale.
+    assert_eq!(mirror.node_started(&synth(1003, 1000, 1002)), NONE);
+    assert_eq!(mirror.reconcile(), [1001]);
+    assert_in_sync(mirror, &[1000, 1003, 1002]);
+    // Whether a move is older than the reply is unknown: it is applied and the mirror is stale.
     let mut mirror = seeded(&[1000, 1001, 1002]);
-    mirror.moved(&synth(1001, -1, 1000));
-    mirror.go(&synth(1003, 1000, 1002));
-    assert_eq!(mirror.settle(), NONE);
+    mirror.node_moved(&synth(1001, -1, 1000));
+    mirror.node_started(&synth(1003, 1000, 1002));
+    assert_eq!(mirror.reconcile(), NONE);
     assert_eq!(mirror.children(1).unwrap(), [1001, 1000, 1003, 1002]);
     assert!(mirror.is_stale());
-    // Of nodes that were told of since, nothing is in doubt.
+    // Nodes whose `/n_go` arrived after the reply are certain.
     let mut mirror = seeded(&[1000]);
-    mirror.go(&synth(1001, 1000, -1));
-    mirror.go(&synth(1002, 1001, -1));
-    assert_eq!(mirror.go(&synth(1003, 1000, 1002)), [1001]);
-    settled(mirror, &[1000, 1003, 1002]);
+    mirror.node_started(&synth(1001, 1000, -1));
+    mirror.node_started(&synth(1002, 1001, -1));
+    assert_eq!(mirror.node_started(&synth(1003, 1000, 1002)), [1001]);
+    assert_in_sync(mirror, &[1000, 1003, 1002]);
 }
 
 #[test]
-fn an_end_that_comes_before_its_start_leaves_no_ghost() {
-    let mut mirror = small();
-    mirror.end(&synth(1003, -1, -1));
-    assert!(mirror.is_unsettled());
-    mirror.go(&synth(1003, 1002, -1));
+fn an_end_that_arrives_before_its_go_leaves_no_node() {
+    let mut mirror = three_synths();
+    mirror.node_ended(&synth(1003, -1, -1));
+    assert!(mirror.needs_barrier());
+    mirror.node_started(&synth(1003, 1002, -1));
     assert!(!mirror.contains(1003));
-    // The next one of this id is a new one.
-    mirror.go(&synth(1003, 1002, -1));
-    settled(mirror, &[1000, 1001, 1002, 1003]);
-    // So it is if this client asked for it, or the start that was awaited never came.
-    let mut mirror = small();
-    mirror.end(&synth(1003, -1, -1));
+    // The next `/n_go` with this id means a new node.
+    mirror.node_started(&synth(1003, 1002, -1));
+    assert_in_sync(mirror, &[1000, 1001, 1002, 1003]);
+    // The same holds if this client requested it, or if the late `/n_go` never arrived.
+    let mut mirror = three_synths();
+    mirror.node_ended(&synth(1003, -1, -1));
     mirror.expect_synth(1003, "tone");
-    mirror.go(&synth(1003, 1002, -1));
-    mirror.end(&synth(1004, -1, -1));
-    mirror.settle();
-    mirror.go(&synth(1004, 1003, -1));
-    settled(mirror, &[1000, 1001, 1002, 1003, 1004]);
-    // Children that end after their group are nothing new.
-    let mut mirror = small();
-    mirror.end(&info(1, -1, -1, -1, true));
-    mirror.end(&synth(1000, -1, -1));
-    mirror.go(&info(1, 0, -1, -1, true));
-    mirror.go(&synth(1000, -1, -1));
-    assert!(!mirror.is_unsettled());
-    settled(mirror, &[1000]);
+    mirror.node_started(&synth(1003, 1002, -1));
+    mirror.node_ended(&synth(1004, -1, -1));
+    mirror.reconcile();
+    mirror.node_started(&synth(1004, 1003, -1));
+    assert_in_sync(mirror, &[1000, 1001, 1002, 1003, 1004]);
+    // An `/n_end` of a node that went with its group changes nothing.
+    let mut mirror = three_synths();
+    mirror.node_ended(&info(1, -1, -1, -1, true));
+    mirror.node_ended(&synth(1000, -1, -1));
+    mirror.node_started(&info(1, 0, -1, -1, true));
+    mirror.node_started(&synth(1000, -1, -1));
+    assert!(!mirror.needs_barrier());
+    assert_in_sync(mirror, &[1000]);
 }
 
 #[test]
-fn a_move_that_comes_before_its_start_says_where_the_node_stands() {
-    let mut mirror = small();
+fn a_move_that_arrives_before_its_go_gives_the_position() {
+    let mut mirror = three_synths();
     mirror.expect_synth(1003, "tone");
-    mirror.moved(&synth(1003, -1, 1000));
-    mirror.go(&synth(1003, 1002, -1));
+    mirror.node_moved(&synth(1003, -1, 1000));
+    mirror.node_started(&synth(1003, 1002, -1));
     assert_eq!(mirror.synthdef(1003).unwrap().as_ref(), "tone");
-    settled(mirror, &[1003, 1000, 1001, 1002]);
-    // A move that is older than the answer leaves the node where the answer shows it.
+    assert_in_sync(mirror, &[1003, 1000, 1001, 1002]);
+    // A move that is older than the reply leaves the node where the reply shows it.
     let mut mirror = seeded(&[1002, 1000]);
-    mirror.moved(&synth(1002, 1001, -1));
+    mirror.node_moved(&synth(1002, 1001, -1));
     assert_eq!(mirror.children(1).unwrap(), [1002, 1000]);
 }
 
 #[test]
-fn the_root_stays_what_it_is() {
-    let mut mirror = small();
-    mirror.go(&info(0, 1, -1, -1, false));
-    mirror.moved(&info(0, 1, -1, -1, true));
-    mirror.end(&info(0, -1, -1, -1, true));
+fn notifications_cannot_change_the_root() {
+    let mut mirror = three_synths();
+    mirror.node_started(&info(0, 1, -1, -1, false));
+    mirror.node_moved(&info(0, 1, -1, -1, true));
+    mirror.node_ended(&info(0, -1, -1, -1, true));
     assert_eq!(mirror.children(0).unwrap(), [1]);
     assert_eq!(mirror.parentage(1000), [1, 0]);
 }
 
-/// A server that has lost its mind, or is none.
+/// A faulty server, or a program that is not a server.
 #[test]
-fn what_no_server_has_is_bounded() {
-    // Groups in groups: as deep as an answer may be, and no deeper.
+fn trees_that_no_server_can_have_are_bounded() {
+    // Groups in groups, up to the depth that a reply may have.
     let mut mirror = Mirror::default();
     let nested = |id: i32| info(id, id - 1, -1, -1, true);
-    (1..=512).for_each(|id| drop(mirror.go(&nested(id))));
+    (1..=512).for_each(|id| drop(mirror.node_started(&nested(id))));
     assert_eq!(mirror.tree(0).map(|tree| tree.walk().len()), Some(512));
-    (513..200_000).for_each(|id| drop(mirror.go(&nested(id))));
+    (513..200_000).for_each(|id| drop(mirror.node_started(&nested(id))));
     assert_eq!(mirror.tree(0), None);
     assert!(mirror.tree(199_900).is_some());
     assert!(!mirror.is_stale());
-    // Nodes without end.
+    // More nodes than are mirrored.
     let mut mirror = Mirror::default();
     let unordered = |id: i32| NodeInfo { is_unordered: true, ..info(id, 0, -1, -1, false) };
-    (1..MAXIMUM_NODES as i32 + 9).for_each(|id| drop(mirror.go(&unordered(id))));
+    (1..MAX_NODES as i32 + 9).for_each(|id| drop(mirror.node_started(&unordered(id))));
     assert!(mirror.is_stale());
-    assert_eq!(mirror.ids().len(), MAXIMUM_NODES);
-    mirror.moved(&unordered(i32::MAX));
+    assert_eq!(mirror.ids().len(), MAX_NODES);
+    mirror.node_moved(&unordered(i32::MAX));
     assert!(!mirror.contains(i32::MAX));
-    // Doubts that each hold what stands there.
+    // Checks that each hold many nodes.
     let all: Vec<i32> = (1000..5000).collect();
     let mut mirror = seeded(&all);
-    (5000..6000).for_each(|id| drop(mirror.go(&synth(id, -1, -1))));
-    let held: usize = mirror.doubts.iter().map(|doubt| doubt.between.len()).sum();
-    assert!(held <= MAXIMUM_DOUBTS * MAXIMUM_BETWEEN && mirror.is_stale(), "{held}");
+    (5000..6000).for_each(|id| drop(mirror.node_started(&synth(id, -1, -1))));
+    let held: usize = mirror.pending_checks.iter().map(|check| check.between.len()).sum();
+    assert!(held <= MAX_PENDING_CHECKS * MAX_CHECKED_NODES && mirror.is_stale(), "{held}");
 }
 
 mod properties {
     use super::*;
     use proptest::prelude::*;
 
-    /// A server of one group: what it does, what it tells, and what it answers.
+    /// What a client may do to the one group of the model.
     #[derive(Clone, Debug)]
-    enum Deed {
+    enum Operation {
         Append,
         Prepend,
         Replace(usize),
@@ -238,136 +242,138 @@ mod properties {
         MoveToTail(usize),
     }
 
-    fn deed() -> impl Strategy<Value = Deed> {
+    fn operation() -> impl Strategy<Value = Operation> {
         prop_oneof![
-            Just(Deed::Append),
-            Just(Deed::Append),
-            Just(Deed::Prepend),
-            any::<usize>().prop_map(Deed::Replace),
-            any::<usize>().prop_map(Deed::Free),
-            any::<usize>().prop_map(Deed::MoveToHead),
-            any::<usize>().prop_map(Deed::MoveToTail),
+            Just(Operation::Append),
+            Just(Operation::Append),
+            Just(Operation::Prepend),
+            any::<usize>().prop_map(Operation::Replace),
+            any::<usize>().prop_map(Operation::Free),
+            any::<usize>().prop_map(Operation::MoveToHead),
+            any::<usize>().prop_map(Operation::MoveToTail),
         ]
     }
 
+    /// A notification of the model.
     #[derive(Clone, Debug)]
-    enum Told {
+    enum Notification {
         Go(NodeInfo),
         End(NodeInfo),
         Move(NodeInfo),
     }
 
+    /// A server with one group.
     struct Model {
+        /// The nodes of the group, in order.
         ids: Vec<i32>,
         next: i32,
     }
 
     impl Model {
-        fn info(&self, at: usize) -> NodeInfo {
-            let id_at = |at: Option<usize>| at.and_then(|at| self.ids.get(at)).copied();
-            let (previous, next) = (id_at(at.checked_sub(1)), id_at(Some(at + 1)));
-            synth(self.ids[at], previous.unwrap_or(-1), next.unwrap_or(-1))
+        fn info(&self, index: usize) -> NodeInfo {
+            let id_at = |index: Option<usize>| index.and_then(|index| self.ids.get(index)).copied();
+            let (previous, next) = (id_at(index.checked_sub(1)), id_at(Some(index + 1)));
+            synth(self.ids[index], previous.unwrap_or(-1), next.unwrap_or(-1))
         }
 
-        fn perform(&mut self, deed: &Deed) -> Option<Told> {
+        fn perform(&mut self, operation: &Operation) -> Option<Notification> {
             let count = self.ids.len();
-            let place = |any: usize| (count > 0).then(|| any % count);
+            let index_of = |any: usize| (count > 0).then(|| any % count);
             let moved = |model: &mut Self, from: usize, to: usize| {
                 let id = model.ids.remove(from);
                 model.ids.insert(to, id);
-                Told::Move(model.info(to))
+                Notification::Move(model.info(to))
             };
-            match *deed {
-                Deed::Append | Deed::Prepend => {
-                    let at = if matches!(deed, Deed::Append) { count } else { 0 };
-                    self.ids.insert(at, self.next);
+            match *operation {
+                Operation::Append | Operation::Prepend => {
+                    let index = if matches!(operation, Operation::Append) { count } else { 0 };
+                    self.ids.insert(index, self.next);
                     self.next += 1;
-                    Some(Told::Go(self.info(at)))
+                    Some(Notification::Go(self.info(index)))
                 }
-                Deed::Replace(any) => {
-                    let at = place(any)?;
-                    self.ids[at] = self.next;
+                Operation::Replace(any) => {
+                    let index = index_of(any)?;
+                    self.ids[index] = self.next;
                     self.next += 1;
-                    Some(Told::Go(self.info(at)))
+                    Some(Notification::Go(self.info(index)))
                 }
-                Deed::Free(any) => {
-                    let at = place(any)?;
-                    let info = self.info(at);
-                    self.ids.remove(at);
-                    Some(Told::End(info))
+                Operation::Free(any) => {
+                    let index = index_of(any)?;
+                    let info = self.info(index);
+                    self.ids.remove(index);
+                    Some(Notification::End(info))
                 }
-                Deed::MoveToHead(any) => Some(moved(self, place(any)?, 0)),
-                Deed::MoveToTail(any) => Some(moved(self, place(any)?, count - 1)),
+                Operation::MoveToHead(any) => Some(moved(self, index_of(any)?, 0)),
+                Operation::MoveToTail(any) => Some(moved(self, index_of(any)?, count - 1)),
             }
         }
     }
 
-    fn tell(mirror: &mut Mirror, told: &Told) {
-        match told {
-            Told::Go(info) => drop(mirror.go(info)),
-            Told::End(info) => mirror.end(info),
-            Told::Move(info) => mirror.moved(info),
+    fn deliver(mirror: &mut Mirror, notification: &Notification) {
+        match notification {
+            Notification::Go(info) => drop(mirror.node_started(info)),
+            Notification::End(info) => mirror.node_ended(info),
+            Notification::Move(info) => mirror.node_moved(info),
         }
     }
 
     proptest! {
-        /// An answer that overtakes notifications: after the next answer, the mirror is right or
-        /// says that it is not.
+        /// A reply overtakes notifications: after the barrier, the mirror is right or stale.
         #[test]
-        fn an_answer_that_overtakes_what_is_told_does_no_harm(
-            deeds in proptest::collection::vec(deed(), 0..40),
+        fn a_reply_that_overtakes_notifications_leaves_the_mirror_right_or_stale(
+            operations in proptest::collection::vec(operation(), 0..40),
             first in 0usize..40,
             overtaken in 0usize..12,
             later in 0usize..12,
         ) {
             let mut model = Model { ids: vec![1000, 1001, 1002], next: 1003 };
-            let mut mirror = small();
-            let mut on_the_way = Vec::new();
-            let answered_at = first.min(deeds.len());
-            let mut answered = None;
-            for (index, deed) in deeds.iter().enumerate() {
-                if index == answered_at {
-                    answered = Some(answer(&model.ids));
+            let mut mirror = three_synths();
+            let mut in_transit = Vec::new();
+            let replied_at = first.min(operations.len());
+            let mut replied = None;
+            for (index, operation) in operations.iter().enumerate() {
+                if index == replied_at {
+                    replied = Some(reply(&model.ids));
                 }
-                on_the_way.extend(model.perform(deed));
-                if index < answered_at {
-                    // All but the last few are told before the answer.
-                    while on_the_way.len() > overtaken {
-                        tell(&mut mirror, &on_the_way.remove(0));
+                in_transit.extend(model.perform(operation));
+                if index < replied_at {
+                    // All but the last few arrive before the reply.
+                    while in_transit.len() > overtaken {
+                        deliver(&mut mirror, &in_transit.remove(0));
                     }
                 }
             }
-            mirror.seed(&answered.unwrap_or_else(|| answer(&model.ids)));
-            let settled_at = on_the_way.len().saturating_sub(later).max(overtaken.min(on_the_way.len()));
-            for (index, told) in on_the_way.iter().enumerate() {
-                if index == settled_at {
-                    mirror.settle();
+            mirror.seed(&replied.unwrap_or_else(|| reply(&model.ids)));
+            let barrier_at = in_transit.len().saturating_sub(later).max(overtaken.min(in_transit.len()));
+            for (index, notification) in in_transit.iter().enumerate() {
+                if index == barrier_at {
+                    mirror.reconcile();
                 }
-                tell(&mut mirror, told);
+                deliver(&mut mirror, notification);
             }
-            mirror.settle();
+            mirror.reconcile();
             prop_assert!(
                 mirror.is_stale() || mirror.children(1).unwrap() == model.ids,
                 "{:?} instead of {:?}", mirror.children(1), model.ids
             );
-            // Whatever happened, the next answer makes it right.
-            mirror.seed(&answer(&model.ids));
-            mirror.settle();
+            // Whatever happened, the next reply makes it right.
+            mirror.seed(&reply(&model.ids));
+            mirror.reconcile();
             prop_assert_eq!(mirror.children(1).unwrap(), &model.ids[..]);
             prop_assert!(!mirror.is_stale());
         }
 
-        /// In order, and without answers, it is never wrong and never in doubt.
+        /// Notifications in order, without replies, need no barrier and are never wrong.
         #[test]
-        fn what_is_told_in_order_is_followed(deeds in proptest::collection::vec(deed(), 0..60)) {
+        fn notifications_in_order_are_applied(operations in proptest::collection::vec(operation(), 0..60)) {
             let mut model = Model { ids: vec![1000, 1001, 1002], next: 1003 };
-            let mut mirror = small();
-            for deed in &deeds {
-                if let Some(told) = model.perform(deed) {
-                    tell(&mut mirror, &told);
+            let mut mirror = three_synths();
+            for operation in &operations {
+                if let Some(notification) = model.perform(operation) {
+                    deliver(&mut mirror, &notification);
                 }
                 prop_assert_eq!(mirror.children(1).unwrap(), &model.ids[..]);
-                prop_assert!(!mirror.is_unsettled() && !mirror.is_stale());
+                prop_assert!(!mirror.needs_barrier() && !mirror.is_stale());
             }
         }
     }

@@ -1,55 +1,52 @@
-//! Requests about buffers as a whole, and about their sound files. Frames are counted from 0; a
-//! frame count of -1 means "as many as there are".
+//! Requests about whole buffers and their sound files.
+//!
+//! Frames are counted from 0. All of these requests but `/b_query` are asynchronous: the server
+//! carries them out outside the audio thread and then sends `/done`.
 
-use super::{Command, CompletionRequests, ReplyPattern};
+use super::{Command, CompletionRequests, ReplyPattern, write_ids};
 use crate::wire::Writer;
 
-/// `/b_alloc`: make an empty buffer.
+/// `/b_alloc`: allocates an empty buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AllocateBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// Frames.
+    /// The number of frames, at least 1.
     pub frame_count: u32,
-    /// Channels.
+    /// The number of channels, at least 1.
     pub channel_count: u32,
-    /// Performed when done.
+    /// Requests that the server performs when the buffer is allocated.
     pub completion: CompletionRequests,
 }
 
 impl Command for AllocateBuffer {
-    fn address(&self) -> &str {
-        "/b_alloc"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/b_alloc", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32).int(self.frame_count as i32).int(self.channel_count as i32);
         self.completion.write(writer);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_alloc", self.id))
-    }
 }
 
-/// `/b_allocRead`: make a buffer with the content of a sound file.
+/// `/b_allocRead`: allocates a buffer and reads a sound file into it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AllocateReadBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// The file on the server's machine.
+    /// The file's path on the server's machine.
     pub path: String,
-    /// First frame of the file.
+    /// The first frame of the file to read.
     pub starting_frame: u32,
-    /// Frames; 0 for all.
+    /// The number of frames; 0 for all.
     pub frame_count: u32,
-    /// Performed when done.
+    /// Requests that the server performs when the file is read.
     pub completion: CompletionRequests,
 }
 
 impl Command for AllocateReadBuffer {
-    fn address(&self) -> &str {
-        "/b_allocRead"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/b_allocRead", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
             .int(self.id as i32)
             .string(&self.path)
@@ -57,76 +54,66 @@ impl Command for AllocateReadBuffer {
             .int(self.frame_count as i32);
         self.completion.write(writer);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_allocRead", self.id))
-    }
 }
 
-/// `/b_allocReadChannel`: make a buffer with some channels of a sound file.
+/// `/b_allocReadChannel`: allocates a buffer and reads some channels of a sound file into it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AllocateReadBufferChannel {
     /// The buffer's id.
     pub id: u32,
-    /// The file on the server's machine.
+    /// The file's path on the server's machine.
     pub path: String,
-    /// First frame of the file.
+    /// The first frame of the file to read.
     pub starting_frame: u32,
-    /// Frames; 0 for all.
+    /// The number of frames; 0 for all.
     pub frame_count: u32,
-    /// The file's channels to read.
+    /// The channels of the file to read, from 0. They become the buffer's channels in this order.
     pub channel_indices: Vec<u32>,
-    /// Performed when done.
+    /// Requests that the server performs when the file is read.
     pub completion: CompletionRequests,
 }
 
 impl Command for AllocateReadBufferChannel {
-    fn address(&self) -> &str {
-        "/b_allocReadChannel"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/b_allocReadChannel", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
             .int(self.id as i32)
             .string(&self.path)
             .int(self.starting_frame as i32)
             .int(self.frame_count as i32);
-        for index in &self.channel_indices {
-            writer.int(*index as i32);
-        }
+        write_ids(writer, &self.channel_indices);
         self.completion.write(writer);
-    }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_allocReadChannel", self.id))
     }
 }
 
-/// `/b_read`: read a sound file into a buffer.
+/// `/b_read`: reads a sound file into an existing buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// The file on the server's machine.
+    /// The file's path on the server's machine.
     pub path: String,
-    /// First frame of the file.
+    /// The first frame of the file to read.
     pub starting_frame: u32,
-    /// Frames; `None` for all that fit.
+    /// The number of frames; `None` for as many as fit.
     pub frame_count: Option<u32>,
-    /// First frame of the buffer.
+    /// The first frame of the buffer to write.
     pub buffer_starting_frame: u32,
-    /// Keep the file open, for streaming from disk.
+    /// Whether to keep the file open, so that `DiskIn` can stream from it.
     pub leave_open: bool,
-    /// Performed when done.
+    /// Requests that the server performs when the file is read.
     pub completion: CompletionRequests,
 }
 
+/// A number of frames, where the server takes -1 for all.
 pub(super) fn frames(count: Option<u32>) -> i32 {
     count.map_or(-1, |count| count as i32)
 }
 
-impl Command for ReadBuffer {
-    fn address(&self) -> &str {
-        "/b_read"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+impl ReadBuffer {
+    /// Writes the arguments that `/b_readChannel` shares.
+    fn write_file_arguments(&self, writer: &mut Writer<'_>) {
         writer
             .int(self.id as i32)
             .string(&self.path)
@@ -134,71 +121,63 @@ impl Command for ReadBuffer {
             .int(frames(self.frame_count))
             .int(self.buffer_starting_frame as i32)
             .int(self.leave_open.into());
-        self.completion.write(writer);
-    }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_read", self.id))
     }
 }
 
-/// `/b_readChannel`: read some channels of a sound file into a buffer.
+impl Command for ReadBuffer {
+    confirmed!("/b_read", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
+        self.write_file_arguments(writer);
+        self.completion.write(writer);
+    }
+}
+
+/// `/b_readChannel`: reads some channels of a sound file into an existing buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadBufferChannel {
-    /// What [`ReadBuffer`] says.
+    /// The buffer, the file, and the part that is read.
     pub read: ReadBuffer,
-    /// The file's channels to read.
+    /// The channels of the file to read, from 0. Their number has to be that of the buffer's
+    /// channels.
     pub channel_indices: Vec<u32>,
 }
 
 impl Command for ReadBufferChannel {
-    fn address(&self) -> &str {
-        "/b_readChannel"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
-        let read = &self.read;
-        writer
-            .int(read.id as i32)
-            .string(&read.path)
-            .int(read.starting_frame as i32)
-            .int(frames(read.frame_count))
-            .int(read.buffer_starting_frame as i32)
-            .int(read.leave_open.into());
-        for index in &self.channel_indices {
-            writer.int(*index as i32);
-        }
-        read.completion.write(writer);
-    }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_readChannel", self.read.id))
+    confirmed!("/b_readChannel", read.id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
+        self.read.write_file_arguments(writer);
+        write_ids(writer, &self.channel_indices);
+        self.read.completion.write(writer);
     }
 }
 
-/// `/b_write`: write a buffer to a sound file.
+/// `/b_write`: writes a buffer to a sound file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// The file on the server's machine.
+    /// The file's path on the server's machine.
     pub path: String,
-    /// `aiff`, `wav`, `w64`, `flac`, `caf` …
+    /// The file's format: `aiff`, `wav`, `w64`, `flac`, `caf` …
     pub header_format: String,
-    /// `int16`, `int24`, `int32`, `float` …
+    /// The format of its samples: `int16`, `int24`, `int32`, `float` …
     pub sample_format: String,
-    /// Frames; `None` for all.
+    /// The number of frames; `None` for all.
     pub frame_count: Option<u32>,
-    /// First frame of the buffer.
+    /// The first frame of the buffer to write.
     pub starting_frame: u32,
-    /// Keep the file open, for streaming to disk.
+    /// Whether to keep the file open, so that `DiskOut` can stream to it.
     pub leave_open: bool,
-    /// Performed when done.
+    /// Requests that the server performs when the file is written.
     pub completion: CompletionRequests,
 }
 
 impl Command for WriteBuffer {
-    fn address(&self) -> &str {
-        "/b_write"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/b_write", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
             .int(self.id as i32)
             .string(&self.path)
@@ -209,11 +188,9 @@ impl Command for WriteBuffer {
             .int(self.leave_open.into());
         self.completion.write(writer);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_write", self.id))
-    }
 }
 
+/// Defines a request that consists of a buffer's id and a completion.
 macro_rules! with_completion {
     ($(#[$doc:meta])* $name:ident, $address:literal) => {
         $(#[$doc])*
@@ -221,42 +198,38 @@ macro_rules! with_completion {
         pub struct $name {
             /// The buffer's id.
             pub id: u32,
-            /// Performed when done.
+            /// Requests that the server performs afterwards.
             pub completion: CompletionRequests,
         }
 
         impl Command for $name {
-            fn address(&self) -> &str {
-                $address
-            }
-            fn arguments(&self, writer: &mut Writer<'_>) {
+            confirmed!($address, id);
+
+            fn write_arguments(&self, writer: &mut Writer<'_>) {
                 writer.int(self.id as i32);
                 self.completion.write(writer);
-            }
-            fn reply(&self) -> Option<ReplyPattern> {
-                Some(ReplyPattern::done_with($address, self.id))
             }
         }
     };
 }
 
 with_completion!(
-    /// `/b_free`: free a buffer.
+    /// `/b_free`: frees a buffer.
     FreeBuffer, "/b_free"
 );
 with_completion!(
-    /// `/b_zero`: set every sample to 0.
+    /// `/b_zero`: sets every sample to 0.
     ZeroBuffer, "/b_zero"
 );
 with_completion!(
-    /// `/b_close`: close the file that a buffer streams from or to.
+    /// `/b_close`: closes the file that a buffer streams from or to.
     CloseBuffer, "/b_close"
 );
 
-/// `/b_query`: frames, channels and sample rate.
+/// `/b_query`: asks for the frames, channels and sample rates of buffers. Answered by `/b_info`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryBuffers {
-    /// Buffer ids.
+    /// The buffers' ids.
     pub ids: Vec<u32>,
 }
 
@@ -264,15 +237,13 @@ impl Command for QueryBuffers {
     fn address(&self) -> &str {
         "/b_query"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
-        for id in &self.ids {
-            writer.int(*id as i32);
-        }
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
+        write_ids(writer, &self.ids);
     }
     fn reply(&self) -> Option<ReplyPattern> {
         self.ids.first().map(|id| ReplyPattern::new("/b_info", [(*id as i32).into()]))
     }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         self.ids.len()
     }
 }

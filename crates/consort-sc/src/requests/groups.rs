@@ -1,34 +1,37 @@
 //! Requests about groups.
 
-use super::{Command, ReplyPattern, cut};
+use super::{Command, ReplyPattern, split_list};
 use crate::values::AddAction;
 use crate::wire::Writer;
 
 /// One group of [`NewGroups`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewGroup {
-    /// Its id.
+    /// The new group's id.
     pub id: i32,
-    /// Where it goes.
+    /// Where the group goes, relative to the target.
     pub add_action: AddAction,
-    /// Relative to this node.
+    /// The id of the target node.
     pub target_id: i32,
 }
 
-/// `/g_new` and `/p_new`: make groups.
+/// `/g_new` and `/p_new`: adds groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewGroups {
-    /// Whether supernova may compute their nodes in parallel.
+    /// Whether supernova may compute the nodes of these groups in parallel (`/p_new`).
     pub parallel: bool,
-    /// The groups.
+    /// The new groups.
     pub groups: Vec<NewGroup>,
 }
 
 impl Command for NewGroups {
+    merges!(groups, same parallel);
+    splits!(groups by split_list, same parallel);
+
     fn address(&self) -> &str {
         if self.parallel { "/p_new" } else { "/g_new" }
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         for group in &self.groups {
             writer.int(group.id).int(group.add_action.code()).int(group.target_id);
         }
@@ -36,64 +39,47 @@ impl Command for NewGroups {
     fn reply(&self) -> Option<ReplyPattern> {
         self.groups.last().map(|group| ReplyPattern::new("/n_go", [group.id.into()]))
     }
-    fn merge(&mut self, other: &Self) -> bool {
-        if self.parallel != other.parallel {
-            return false;
-        }
-        self.groups.extend_from_slice(&other.groups);
-        true
-    }
-    fn halves(&self) -> Option<(Self, Self)> {
-        cut(&self.groups).map(|(first, second)| {
-            (
-                Self { parallel: self.parallel, groups: first },
-                Self { parallel: self.parallel, groups: second },
-            )
-        })
-    }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         self.groups.len() * 3
     }
 }
 
-/// `/g_freeAll`: free all nodes of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FreeGroupChildren {
-    /// The group's id.
-    pub id: i32,
+/// Defines a request that consists of a group's id.
+macro_rules! about_group {
+    ($(#[$doc:meta])* $name:ident, $address:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            /// The group's id.
+            pub id: i32,
+        }
+
+        impl Command for $name {
+            fn address(&self) -> &str {
+                $address
+            }
+            fn write_arguments(&self, writer: &mut Writer<'_>) {
+                writer.int(self.id);
+            }
+        }
+    };
 }
 
-impl Command for FreeGroupChildren {
-    fn address(&self) -> &str {
-        "/g_freeAll"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
-        writer.int(self.id);
-    }
-}
+about_group!(
+    /// `/g_freeAll`: frees all nodes of a group. The group itself stays.
+    FreeGroupChildren, "/g_freeAll"
+);
+about_group!(
+    /// `/g_deepFree`: frees all synths of a group and of the groups in it. The groups stay.
+    FreeGroupDeep, "/g_deepFree"
+);
 
-/// `/g_deepFree`: free all synths of a group and of the groups in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FreeGroupDeep {
-    /// The group's id.
-    pub id: i32,
-}
-
-impl Command for FreeGroupDeep {
-    fn address(&self) -> &str {
-        "/g_deepFree"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
-        writer.int(self.id);
-    }
-}
-
-/// `/g_dumpTree`: print the tree below a group in the server's own output.
+/// `/g_dumpTree`: makes the server print the tree below a group to its standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DumpTree {
     /// The group's id.
     pub id: i32,
-    /// Whether controls are printed.
+    /// Whether the values of controls are printed.
     pub include_controls: bool,
 }
 
@@ -101,17 +87,18 @@ impl Command for DumpTree {
     fn address(&self) -> &str {
         "/g_dumpTree"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id).int(self.include_controls.into());
     }
 }
 
-/// `/g_queryTree`: the tree below a group.
+/// `/g_queryTree`: asks for the tree below a group. Answered by `/g_queryTree.reply`, unless the
+/// reply is too large for the server's buffer of 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryTree {
     /// The group's id.
     pub id: i32,
-    /// Whether controls are wanted.
+    /// Whether the reply contains the values of controls.
     pub include_controls: bool,
 }
 
@@ -119,7 +106,7 @@ impl Command for QueryTree {
     fn address(&self) -> &str {
         "/g_queryTree"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id).int(self.include_controls.into());
     }
     fn reply(&self) -> Option<ReplyPattern> {

@@ -1,6 +1,60 @@
-//! Requests to a server: one type each, with its encoding and the reply it is answered by.
+//! The server's commands: one type each, with its encoding and the reply that the server sends.
 //!
-//! Addresses and argument orders are those of the SuperCollider Server Command Reference (3.13).
+//! Addresses and the order of the arguments are those of the SuperCollider Server Command
+//! Reference (3.13). Where the server takes -1 for "none" or "all", the types have an `Option`.
+
+/// Defines the address of a request that the server confirms with `/done ADDRESS` or, with the
+/// field that holds the buffer's id, with `/done ADDRESS ID`.
+macro_rules! confirmed {
+    ($address:literal) => {
+        fn address(&self) -> &str {
+            $address
+        }
+        fn reply(&self) -> Option<ReplyPattern> {
+            Some(ReplyPattern::done($address))
+        }
+    };
+    ($address:literal, $($id:ident).+) => {
+        fn address(&self) -> &str {
+            $address
+        }
+        fn reply(&self) -> Option<ReplyPattern> {
+            Some(ReplyPattern::done_with($address, self.$($id).+))
+        }
+    };
+}
+
+/// Defines `merge` of a request that is a list: the lists of two requests are joined if their
+/// fields after `same` are equal.
+macro_rules! merges {
+    ($list:ident $(, same $field:ident)?) => {
+        const CAN_MERGE: bool = true;
+
+        fn merge(&mut self, other: &Self) -> bool {
+            $(
+                if self.$field != other.$field {
+                    return false;
+                }
+            )?
+            self.$list.extend_from_slice(&other.$list);
+            true
+        }
+    };
+}
+
+/// Defines `split` of a request that is a list: both parts have the same value of the field after
+/// `same`.
+macro_rules! splits {
+    ($list:ident by $split:path $(, same $field:ident)?) => {
+        fn split(&self) -> Option<(Self, Self)> {
+            let (first, second) = $split(&self.$list)?;
+            Some((
+                Self { $($field: self.$field,)? $list: first },
+                Self { $($field: self.$field,)? $list: second },
+            ))
+        }
+    };
+}
 
 mod buffers;
 mod buses;
@@ -26,13 +80,12 @@ use crate::error::Result;
 use crate::values::{ControlKey, ControlValue};
 use crate::wire::Writer;
 
-/// What the server answers a request with: a message of this address whose first arguments are
-/// these.
+/// The reply to a request: a message with this address and these leading arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplyPattern {
-    /// The address of the reply.
+    /// The reply's address.
     pub address: &'static str,
-    /// Its leading arguments.
+    /// The reply's leading arguments.
     pub prefix: Vec<OscValue>,
 }
 
@@ -49,54 +102,67 @@ impl ReplyPattern {
         Self::new("/done", [command.into(), (id as i32).into()])
     }
 
-    /// True if `message` is such a reply.
+    /// Whether `message` is the reply.
     pub fn matches(&self, message: &OscMessage) -> bool {
         message.address == self.address && starts_with(&message.arguments, &self.prefix)
     }
 }
 
-/// True if `arguments` begin with `prefix`; numbers are compared by value, whatever their type.
+/// Whether `arguments` begin with `prefix`. Numbers are compared by value, whatever their type.
 pub(crate) fn starts_with(arguments: &[OscValue], prefix: &[OscValue]) -> bool {
     arguments.len() >= prefix.len()
-        && prefix.iter().zip(arguments).all(|(wanted, found)| {
-            wanted == found
-                || matches!((wanted.as_f64(), found.as_f64()), (Some(a), Some(b)) if a == b)
+        && prefix.iter().zip(arguments).all(|(expected, found)| {
+            expected == found
+                || matches!((expected.as_f64(), found.as_f64()), (Some(a), Some(b)) if a == b)
         })
 }
 
-/// What every request type knows of itself.
+/// The interface of the request types.
 pub(crate) trait Command {
+    /// Whether [`Command::merge`] can succeed for this type.
+    const CAN_MERGE: bool = false;
+
+    /// The message's address.
     fn address(&self) -> &str;
-    fn arguments(&self, writer: &mut Writer<'_>);
+
+    /// Writes the message's arguments.
+    fn write_arguments(&self, writer: &mut Writer<'_>);
+
+    /// The reply that the server sends, if any.
     fn reply(&self) -> Option<ReplyPattern> {
         None
     }
-    /// Takes `other` in, if both may travel as one message.
+
+    /// Appends `other` to this request. Returns false, and leaves this request unchanged, if one
+    /// message cannot carry both.
     fn merge(&mut self, _other: &Self) -> bool
     where
         Self: Sized,
     {
         false
     }
-    /// Two requests that together do the same, for what is too large for one packet.
-    fn halves(&self) -> Option<(Self, Self)>
+
+    /// Splits a request that is too large for one packet into two with the same effect.
+    fn split(&self) -> Option<(Self, Self)>
     where
         Self: Sized,
     {
         None
     }
-    /// Argument tags to make room for, when known to be many.
-    fn tags(&self) -> usize {
+
+    /// The number of type tags to reserve space for. Need not be exact.
+    fn tag_count(&self) -> usize {
         6
     }
 }
 
+/// Defines [`Request`] and delegates its methods to the type of the variant.
 macro_rules! requests {
     ($($name:ident),* $(,)?) => {
         /// Any request.
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
-        #[allow(missing_docs)] // Each variant holds the type of its name, which is documented.
+        #[allow(missing_docs)] // Each variant holds the type of the same name, which is documented.
         pub enum Request {
             $($name($name),)*
         }
@@ -117,37 +183,45 @@ macro_rules! requests {
 
             fn write_arguments(&self, writer: &mut Writer<'_>) {
                 match self {
-                    $(Request::$name(request) => request.arguments(writer),)*
+                    $(Request::$name(request) => request.write_arguments(writer),)*
                 }
             }
 
             fn tag_count(&self) -> usize {
                 match self {
-                    $(Request::$name(request) => request.tags(),)*
+                    $(Request::$name(request) => request.tag_count(),)*
                 }
             }
 
-            /// What the server will answer, if it answers this request.
+            /// The reply that the server sends to this request, if any.
             pub fn reply(&self) -> Option<ReplyPattern> {
                 match self {
                     $(Request::$name(request) => request.reply(),)*
                 }
             }
 
-            /// Takes `other`, which follows at once, into this request if both may travel as one
-            /// message; false if not.
+            /// Whether requests of this type can merge at all.
+            pub(crate) fn can_merge(&self) -> bool {
+                match self {
+                    $(Request::$name(_) => <$name as Command>::CAN_MERGE,)*
+                }
+            }
+
+            /// Appends `other`, which directly follows this request. Returns false, and leaves this
+            /// request unchanged, if one message cannot carry both.
             pub fn merge(&mut self, other: &Request) -> bool {
                 match (self, other) {
-                    $((Request::$name(one), Request::$name(other)) => one.merge(other),)*
+                    $((Request::$name(request), Request::$name(other)) => request.merge(other),)*
                     _ => false,
                 }
             }
 
-            /// Two requests that together do the same, if this one can be cut.
-            pub fn halves(&self) -> Option<(Request, Request)> {
+            /// Splits this request into two of about half the size that have the same effect, if
+            /// that is possible.
+            pub fn split(&self) -> Option<(Request, Request)> {
                 match self {
                     $(Request::$name(request) => {
-                        request.halves().map(|(first, second)| (first.into(), second.into()))
+                        request.split().map(|(first, second)| (first.into(), second.into()))
                     })*
                 }
             }
@@ -217,26 +291,11 @@ requests!(
 );
 
 impl Request {
-    /// Whether requests of this kind ever merge.
-    pub(crate) fn can_merge(&self) -> bool {
-        matches!(
-            self,
-            Request::NewGroups(_)
-                | Request::RunNodes(_)
-                | Request::SetControlBuses(_)
-                | Request::SetControlBusRange(_)
-                | Request::FillControlBuses(_)
-                | Request::SetBuffer(_)
-                | Request::SetBufferRange(_)
-                | Request::FillBuffer(_)
-        )
-    }
-
-    /// Writes the request as one OSC message at the end of `out`; returns its size in bytes.
+    /// Appends the request as one OSC message to `out`; returns its size in bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind) if a string holds a zero byte; `out` is
-    /// then as it was.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind) if a string contains a zero byte; `out` is
+    /// then unchanged.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<usize> {
         if let Request::DoNothing(_) = self {
             out.extend_from_slice(DoNothing::BYTES);
@@ -248,8 +307,9 @@ impl Request {
     }
 }
 
-/// Requests that the server performs when an asynchronous request is done: one travels as a
-/// message, several as a bundle.
+/// The completion of an asynchronous request: requests that the server performs when it is done.
+///
+/// One request is sent as a message, several as a bundle.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CompletionRequests(pub Vec<Request>);
 
@@ -269,7 +329,7 @@ impl CompletionRequests {
     }
 }
 
-/// `requests` with neighbours of the same kind merged.
+/// The requests, with consecutive ones merged where possible.
 pub(crate) fn merged(requests: &[Request]) -> Vec<Request> {
     let mut result: Vec<Request> = Vec::with_capacity(requests.len());
     for request in requests {
@@ -280,7 +340,7 @@ pub(crate) fn merged(requests: &[Request]) -> Vec<Request> {
     result
 }
 
-/// Writes `requests`, which were checked before, as one bundle.
+/// Appends `requests`, which the caller has validated, as one bundle to `out`.
 pub(crate) fn encode_bundle(time: TimeTag, requests: &[Request], out: &mut Vec<u8>) {
     let mut scratch = Vec::new();
     let mut bundle = BundleBuilder::new(out, time);
@@ -290,8 +350,14 @@ pub(crate) fn encode_bundle(time: TimeTag, requests: &[Request], out: &mut Vec<u
             bundle.encoded(&scratch);
         }
     }
-    // A vector takes all that is written to it; sizes are bounded by the requests themselves.
+    // Writing to a vector cannot fail, and the requests themselves bound the size.
     let _ = bundle.finish();
+}
+
+fn write_ids(writer: &mut Writer<'_>, ids: &[u32]) {
+    for id in ids {
+        writer.int(*id as i32);
+    }
 }
 
 fn write_key(writer: &mut Writer<'_>, key: &ControlKey) {
@@ -319,17 +385,57 @@ fn write_value(writer: &mut Writer<'_>, value: &ControlValue) {
     }
 }
 
-fn value_tags(value: &ControlValue) -> usize {
-    match value {
-        ControlValue::Array(values) => 2 + values.iter().map(value_tags).sum::<usize>(),
-        _ => 1,
+fn write_settings(writer: &mut Writer<'_>, settings: &[(ControlKey, ControlValue)]) {
+    for (key, value) in settings {
+        write_key(writer, key);
+        write_value(writer, value);
     }
 }
 
-fn cut<T: Clone>(items: &[T]) -> Option<(Vec<T>, Vec<T>)> {
+/// The number of type tags of [`write_settings`].
+fn settings_tags(settings: &[(ControlKey, ControlValue)]) -> usize {
+    fn value_tags(value: &ControlValue) -> usize {
+        match value {
+            // An array has a bracket on either side.
+            ControlValue::Array(values) => 2 + values.iter().map(value_tags).sum::<usize>(),
+            _ => 1,
+        }
+    }
+    settings.iter().map(|(_, value)| 1 + value_tags(value)).sum()
+}
+
+/// First indices, each with the values for it and for those that follow.
+type Ranges = Vec<(u32, Vec<f32>)>;
+
+fn write_ranges(writer: &mut Writer<'_>, ranges: &[(u32, Vec<f32>)]) {
+    for (start, values) in ranges {
+        writer.int(*start as i32).int(values.len() as i32);
+        for value in values {
+            writer.float(*value);
+        }
+    }
+}
+
+/// The number of type tags of [`write_ranges`].
+fn range_tags(ranges: &[(u32, Vec<f32>)]) -> usize {
+    ranges.iter().map(|(_, values)| 2 + values.len()).sum()
+}
+
+/// Splits a list in the middle.
+fn split_list<T: Clone>(items: &[T]) -> Option<(Vec<T>, Vec<T>)> {
     if items.len() < 2 {
         return None;
     }
     let (first, second) = items.split_at(items.len() / 2);
     Some((first.to_vec(), second.to_vec()))
+}
+
+/// Splits a list of ranges in the middle, and a single range into two that follow each other.
+fn split_ranges(ranges: &[(u32, Vec<f32>)]) -> Option<(Ranges, Ranges)> {
+    if let [(start, values)] = ranges {
+        let (first, second) = split_list(values)?;
+        let middle = start + first.len() as u32;
+        return Some((vec![(*start, first)], vec![(middle, second)]));
+    }
+    split_list(ranges)
 }

@@ -1,134 +1,123 @@
-//! Requests about nodes: synths and groups alike.
+//! Requests about nodes of either kind: synths and groups.
 
-use super::{Command, ReplyPattern, cut, value_tags, write_key, write_value};
-use crate::values::{AddAction, CalculationRate, ControlKey, ControlValue, Settings};
+use super::{Command, ReplyPattern, settings_tags, split_list, write_key, write_settings};
+use crate::values::{AddAction, CalculationRate, ControlKey, Settings};
 use crate::wire::Writer;
 
-macro_rules! id_list {
+/// Defines a request that consists of the ids of nodes.
+macro_rules! about_nodes {
     ($(#[$doc:meta])* $name:ident, $address:literal, $reply:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name {
-            /// Node ids.
+            /// The nodes' ids.
             pub ids: Vec<i32>,
         }
 
         impl Command for $name {
+            splits!(ids by split_list);
+
             fn address(&self) -> &str {
                 $address
             }
-            fn arguments(&self, writer: &mut Writer<'_>) {
+            fn write_arguments(&self, writer: &mut Writer<'_>) {
                 for id in &self.ids {
                     writer.int(*id);
                 }
             }
             fn reply(&self) -> Option<ReplyPattern> {
-                let reply: Option<&'static str> = $reply;
-                match (reply, self.ids.first()) {
-                    (Some(address), Some(id)) => Some(ReplyPattern::new(address, [(*id).into()])),
-                    _ => None,
-                }
+                let address: Option<&'static str> = $reply;
+                Some(ReplyPattern::new(address?, [(*self.ids.first()?).into()]))
             }
-            fn halves(&self) -> Option<(Self, Self)> {
-                cut(&self.ids).map(|(first, second)| (Self { ids: first }, Self { ids: second }))
-            }
-            fn tags(&self) -> usize {
+            fn tag_count(&self) -> usize {
                 self.ids.len()
             }
         }
     };
 }
 
-id_list!(
-    /// `/n_free`: free nodes.
+about_nodes!(
+    /// `/n_free`: frees nodes. A group is freed with all nodes in it.
     FreeNodes, "/n_free", Some("/n_end")
 );
-id_list!(
-    /// `/n_query`: where nodes stand.
+about_nodes!(
+    /// `/n_query`: asks for the places of nodes in the tree. Answered by `/n_info`.
     QueryNodes, "/n_query", Some("/n_info")
 );
-id_list!(
-    /// `/n_trace`: print what nodes compute, in the server's own output.
+about_nodes!(
+    /// `/n_trace`: makes the server print the UGens of nodes, with their inputs and outputs, to
+    /// its standard output.
     TraceNodes, "/n_trace", None
 );
-id_list!(
-    /// `/s_noid`: let synths go on without an id.
+about_nodes!(
+    /// `/s_noid`: takes the ids of synths away. They continue under ids that the server chooses.
     AutoReassignSynthIds, "/s_noid", None
 );
 
-/// `/n_run`: let nodes run, or pause them.
+/// `/n_run`: pauses and resumes nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunNodes {
-    /// Node ids, each with true to run.
+    /// The nodes' ids, each with whether the node runs (true) or pauses (false).
     pub nodes: Vec<(i32, bool)>,
 }
 
 impl Command for RunNodes {
+    merges!(nodes);
+    splits!(nodes by split_list);
+
     fn address(&self) -> &str {
         "/n_run"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
-        for (id, run) in &self.nodes {
-            writer.int(*id);
-            writer.int((*run).into());
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
+        for (id, is_running) in &self.nodes {
+            writer.int(*id).int((*is_running).into());
         }
     }
-    fn merge(&mut self, other: &Self) -> bool {
-        self.nodes.extend_from_slice(&other.nodes);
-        true
-    }
-    fn halves(&self) -> Option<(Self, Self)> {
-        cut(&self.nodes).map(|(first, second)| (Self { nodes: first }, Self { nodes: second }))
-    }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         self.nodes.len() * 2
     }
 }
 
-/// `/n_set`: set controls of a synth, or of all synths in a group.
+/// `/n_set`: sets controls of a synth, or of all synths in a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetNode {
-    /// Node id.
+    /// The node's id.
     pub id: i32,
-    /// Controls and values.
+    /// Controls, each with its value.
     pub settings: Settings,
 }
 
 impl Command for SetNode {
+    splits!(settings by split_list, same id);
+
     fn address(&self) -> &str {
         "/n_set"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
-        for (key, value) in &self.settings {
-            write_key(writer, key);
-            write_value(writer, value);
-        }
+        write_settings(writer, &self.settings);
     }
-    fn halves(&self) -> Option<(Self, Self)> {
-        cut(&self.settings).map(|(first, second)| {
-            (Self { id: self.id, settings: first }, Self { id: self.id, settings: second })
-        })
-    }
-    fn tags(&self) -> usize {
-        1 + self.settings.iter().map(|(_, value)| 1 + value_tags(value)).sum::<usize>()
+    fn tag_count(&self) -> usize {
+        1 + settings_tags(&self.settings)
     }
 }
 
-/// `/n_setn`: set neighbouring controls.
+/// `/n_setn`: sets consecutive controls of a synth, or of all synths in a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetNodeRange {
-    /// Node id.
+    /// The node's id.
     pub id: i32,
     /// First controls, each with the values for it and for those that follow.
     pub settings: Vec<(ControlKey, Vec<f32>)>,
 }
 
 impl Command for SetNodeRange {
+    splits!(settings by split_list, same id);
+
     fn address(&self) -> &str {
         "/n_setn"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
         for (key, values) in &self.settings {
             write_key(writer, key);
@@ -138,22 +127,17 @@ impl Command for SetNodeRange {
             }
         }
     }
-    fn halves(&self) -> Option<(Self, Self)> {
-        cut(&self.settings).map(|(first, second)| {
-            (Self { id: self.id, settings: first }, Self { id: self.id, settings: second })
-        })
-    }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         1 + self.settings.iter().map(|(_, values)| 2 + values.len()).sum::<usize>()
     }
 }
 
-/// `/n_fill`: set neighbouring controls to one value.
+/// `/n_fill`: sets consecutive controls of a synth, or of all synths in a group, to one value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FillNode {
-    /// Node id.
+    /// The node's id.
     pub id: i32,
-    /// First controls, each with a count and the value.
+    /// First controls, each with the number of controls and the value.
     pub settings: Vec<(ControlKey, u32, f32)>,
 }
 
@@ -161,24 +145,28 @@ impl Command for FillNode {
     fn address(&self) -> &str {
         "/n_fill"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
         for (key, count, value) in &self.settings {
             write_key(writer, key);
-            writer.int(*count as i32);
-            writer.float(*value);
+            writer.int(*count as i32).float(*value);
         }
     }
 }
 
-/// `/n_map` and `/n_mapa`: let controls follow buses; `None` lets them go.
+/// A bus index, where the server takes -1 for "no bus".
+fn bus_index(bus: Option<u32>) -> i32 {
+    bus.map_or(-1, |id| id as i32)
+}
+
+/// `/n_map` and `/n_mapa`: maps controls to buses. `None` ends a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MapNode {
-    /// Node id.
+    /// The node's id.
     pub id: i32,
     /// The rate of the buses.
     pub rate: CalculationRate,
-    /// Controls, each with the bus it follows.
+    /// Controls, each with the bus that it follows.
     pub mappings: Vec<(ControlKey, Option<u32>)>,
 }
 
@@ -189,26 +177,26 @@ impl Command for MapNode {
             CalculationRate::Audio => "/n_mapa",
         }
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
         for (key, bus) in &self.mappings {
             write_key(writer, key);
-            writer.int(bus.map_or(-1, |id| id as i32));
+            writer.int(bus_index(*bus));
         }
     }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         1 + self.mappings.len() * 2
     }
 }
 
-/// `/n_mapn` and `/n_mapan`: let neighbouring controls follow neighbouring buses.
+/// `/n_mapn` and `/n_mapan`: maps consecutive controls to consecutive buses. `None` ends mappings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MapNodeRange {
-    /// Node id.
+    /// The node's id.
     pub id: i32,
     /// The rate of the buses.
     pub rate: CalculationRate,
-    /// First controls, each with the first bus and the count.
+    /// First controls, each with the first bus and the number of controls.
     pub mappings: Vec<(ControlKey, Option<u32>, u32)>,
 }
 
@@ -219,24 +207,23 @@ impl Command for MapNodeRange {
             CalculationRate::Audio => "/n_mapan",
         }
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
         for (key, bus, count) in &self.mappings {
             write_key(writer, key);
-            writer.int(bus.map_or(-1, |id| id as i32));
-            writer.int(*count as i32);
+            writer.int(bus_index(*bus)).int(*count as i32);
         }
     }
 }
 
-/// `/g_head`, `/g_tail`, `/n_before`, `/n_after`: move a node.
+/// `/g_head`, `/g_tail`, `/n_before`, `/n_after`: moves a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MoveNode {
-    /// The node that moves.
+    /// The id of the node that moves.
     pub id: i32,
-    /// Where to; not [`AddAction::Replace`].
+    /// Where the node goes, relative to the target; not [`AddAction::Replace`].
     pub add_action: AddAction,
-    /// Relative to this node.
+    /// The id of the target node.
     pub target_id: i32,
 }
 
@@ -249,7 +236,7 @@ impl Command for MoveNode {
             AddAction::After | AddAction::Replace => "/n_after",
         }
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         match self.add_action {
             AddAction::ToHead | AddAction::ToTail => writer.int(self.target_id).int(self.id),
             _ => writer.int(self.id).int(self.target_id),
@@ -257,14 +244,14 @@ impl Command for MoveNode {
     }
 }
 
-/// `/n_order`: put nodes one behind the other.
+/// `/n_order`: moves nodes so that they follow each other in the given order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderNodes {
-    /// Where the first of them goes; not [`AddAction::Replace`].
+    /// Where the first node goes, relative to the target; not [`AddAction::Replace`].
     pub add_action: AddAction,
-    /// Relative to this node.
+    /// The id of the target node.
     pub target_id: i32,
-    /// The nodes in order.
+    /// The ids of the nodes, in order.
     pub ids: Vec<i32>,
 }
 
@@ -272,20 +259,13 @@ impl Command for OrderNodes {
     fn address(&self) -> &str {
         "/n_order"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.add_action.code()).int(self.target_id);
         for id in &self.ids {
             writer.int(*id);
         }
     }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         2 + self.ids.len()
-    }
-}
-
-pub(super) fn write_settings(writer: &mut Writer<'_>, settings: &[(ControlKey, ControlValue)]) {
-    for (key, value) in settings {
-        write_key(writer, key);
-        write_value(writer, value);
     }
 }

@@ -1,174 +1,163 @@
-//! Requests about the samples in buffers, counted from 0.
+//! Requests about the samples of buffers.
+//!
+//! Samples are counted from 0, with the channels interleaved: the sample of a channel in a frame has
+//! the index `frame * channel count + channel`.
 
-use super::{Command, ReplyPattern, buffers::frames, buses::cut_ranges, cut};
+use super::buffers::frames;
+use super::{Command, ReplyPattern, range_tags, split_list, split_ranges, write_ids, write_ranges};
 use crate::wire::Writer;
 
-/// `/b_set`: set samples.
+/// `/b_set`: sets samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// Sample indices and values.
+    /// Sample indices, each with its value.
     pub values: Vec<(u32, f32)>,
 }
 
 impl Command for SetBuffer {
+    merges!(values, same id);
+    splits!(values by split_list, same id);
+
     fn address(&self) -> &str {
         "/b_set"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32);
         for (index, value) in &self.values {
             writer.int(*index as i32).float(*value);
         }
     }
-    fn merge(&mut self, other: &Self) -> bool {
-        if self.id != other.id {
-            return false;
-        }
-        self.values.extend_from_slice(&other.values);
-        true
-    }
-    fn halves(&self) -> Option<(Self, Self)> {
-        let id = self.id;
-        cut(&self.values)
-            .map(|(first, second)| (Self { id, values: first }, Self { id, values: second }))
-    }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         1 + self.values.len() * 2
     }
 }
 
-/// `/b_setn`: set neighbouring samples.
+/// `/b_setn`: sets consecutive samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetBufferRange {
     /// The buffer's id.
     pub id: u32,
-    /// First samples, each with the values for it and for those that follow.
+    /// First sample indices, each with the values for it and for those that follow.
     pub ranges: Vec<(u32, Vec<f32>)>,
 }
 
 impl Command for SetBufferRange {
+    merges!(ranges, same id);
+    splits!(ranges by split_ranges, same id);
+
     fn address(&self) -> &str {
         "/b_setn"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32);
-        for (start, values) in &self.ranges {
-            writer.int(*start as i32).int(values.len() as i32);
-            for value in values {
-                writer.float(*value);
-            }
-        }
+        write_ranges(writer, &self.ranges);
     }
-    fn merge(&mut self, other: &Self) -> bool {
-        if self.id != other.id {
-            return false;
-        }
-        self.ranges.extend_from_slice(&other.ranges);
-        true
-    }
-    fn halves(&self) -> Option<(Self, Self)> {
-        let id = self.id;
-        cut_ranges(&self.ranges)
-            .map(|[first, second]| (Self { id, ranges: first }, Self { id, ranges: second }))
-    }
-    fn tags(&self) -> usize {
-        1 + self.ranges.iter().map(|(_, values)| 2 + values.len()).sum::<usize>()
+    fn tag_count(&self) -> usize {
+        1 + range_tags(&self.ranges)
     }
 }
 
-/// `/b_fill`: set neighbouring samples to one value.
+/// `/b_fill`: sets consecutive samples to one value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FillBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// First samples, each with a count and the value.
+    /// First sample indices, each with the number of samples and the value.
     pub ranges: Vec<(u32, u32, f32)>,
 }
 
 impl Command for FillBuffer {
+    merges!(ranges, same id);
+    splits!(ranges by split_list, same id);
+
     fn address(&self) -> &str {
         "/b_fill"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32);
         for (start, count, value) in &self.ranges {
             writer.int(*start as i32).int(*count as i32).float(*value);
         }
     }
-    fn merge(&mut self, other: &Self) -> bool {
-        if self.id != other.id {
-            return false;
-        }
-        self.ranges.extend_from_slice(&other.ranges);
-        true
-    }
-    fn halves(&self) -> Option<(Self, Self)> {
-        let id = self.id;
-        cut(&self.ranges)
-            .map(|(first, second)| (Self { id, ranges: first }, Self { id, ranges: second }))
-    }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         1 + self.ranges.len() * 3
     }
 }
 
-/// What [`GenerateBuffer`] fills a buffer with.
+/// The waveform that [`GenerateBuffer`] computes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Waveform {
-    /// Harmonics by amplitude.
+    /// `sine1`: a sum of harmonics with phase 0.
     Sine1 {
-        /// Amplitudes of the harmonics 1, 2, 3 …
+        /// The amplitudes of the harmonics 1, 2, 3 …
         amplitudes: Vec<f32>,
     },
-    /// Partials by frequency (in cycles a buffer) and amplitude.
+    /// `sine2`: a sum of partials with phase 0.
     Sine2 {
-        /// Frequencies and amplitudes.
+        /// Frequencies, in cycles per buffer, each with its amplitude.
         partials: Vec<(f32, f32)>,
     },
-    /// Partials by frequency, amplitude and phase (in radians).
+    /// `sine3`: a sum of partials.
     Sine3 {
-        /// Frequencies, amplitudes and phases.
+        /// Frequencies, in cycles per buffer, each with its amplitude and its phase in radians.
         partials: Vec<(f32, f32, f32)>,
     },
-    /// Chebyshev polynomials by amplitude.
+    /// `cheby`: a sum of Chebyshev polynomials, as a transfer function for `Shaper`.
     Cheby {
-        /// Amplitudes of the polynomials 1, 2, 3 …
+        /// The amplitudes of the polynomials of degree 1, 2, 3 …
         amplitudes: Vec<f32>,
     },
 }
 
-/// `/b_gen` with `sine1`, `sine2`, `sine3` or `cheby`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GenerateBuffer {
-    /// The buffer's id.
-    pub id: u32,
-    /// What to generate.
-    pub waveform: Waveform,
-    /// Bring the peak to 1.
-    pub normalize: bool,
-    /// Write the wavetable format that oscillators read.
-    pub as_wavetable: bool,
-    /// Clear the buffer first, instead of adding to it.
-    pub clear_first: bool,
-}
-
-impl Command for GenerateBuffer {
-    fn address(&self) -> &str {
-        "/b_gen"
+impl Waveform {
+    /// Whether the waveform has no partials.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Waveform::Sine1 { amplitudes } | Waveform::Cheby { amplitudes } => {
+                amplitudes.is_empty()
+            }
+            Waveform::Sine2 { partials } => partials.is_empty(),
+            Waveform::Sine3 { partials } => partials.is_empty(),
+        }
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
-        let flags = i32::from(self.normalize)
-            + 2 * i32::from(self.as_wavetable)
-            + 4 * i32::from(self.clear_first);
-        let name = match &self.waveform {
+
+    /// The name of the server's generator.
+    fn generator(&self) -> &'static str {
+        match self {
             Waveform::Sine1 { .. } => "sine1",
             Waveform::Sine2 { .. } => "sine2",
             Waveform::Sine3 { .. } => "sine3",
             Waveform::Cheby { .. } => "cheby",
-        };
-        writer.int(self.id as i32).string(name).int(flags);
+        }
+    }
+}
+
+/// `/b_gen` with `sine1`, `sine2`, `sine3` or `cheby`: fills a buffer with a waveform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateBuffer {
+    /// The buffer's id.
+    pub id: u32,
+    /// The waveform.
+    pub waveform: Waveform,
+    /// Whether to scale the peak to 1.
+    pub normalize: bool,
+    /// Whether to write the wavetable format that `Osc` and `Shaper` read; the buffer's size then
+    /// has to be a power of two.
+    pub as_wavetable: bool,
+    /// Whether to clear the buffer first, instead of adding to its content.
+    pub clear_first: bool,
+}
+
+impl Command for GenerateBuffer {
+    confirmed!("/b_gen", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
+        let flags = i32::from(self.normalize)
+            + 2 * i32::from(self.as_wavetable)
+            + 4 * i32::from(self.clear_first);
+        writer.int(self.id as i32).string(self.waveform.generator()).int(flags);
         match &self.waveform {
             Waveform::Sine1 { amplitudes } | Waveform::Cheby { amplitudes } => {
                 for amplitude in amplitudes {
@@ -187,55 +176,47 @@ impl Command for GenerateBuffer {
             }
         }
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_gen", self.id))
-    }
 }
 
-/// `/b_gen` with `normalize` or `wnormalize`.
+/// `/b_gen` with `normalize` or `wnormalize`: scales a buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormalizeBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// The buffer is in wavetable format.
+    /// Whether the buffer is in wavetable format.
     pub as_wavetable: bool,
-    /// The new peak.
+    /// The absolute value of the new peak.
     pub new_maximum: f32,
 }
 
 impl Command for NormalizeBuffer {
-    fn address(&self) -> &str {
-        "/b_gen"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/b_gen", id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         let name = if self.as_wavetable { "wnormalize" } else { "normalize" };
         writer.int(self.id as i32).string(name).float(self.new_maximum);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_gen", self.id))
-    }
 }
 
-/// `/b_gen` with `copy`.
+/// `/b_gen` with `copy`: copies frames between buffers with the same number of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyBuffer {
-    /// The buffer that is written.
+    /// The id of the buffer that is written.
     pub target_id: u32,
-    /// Its first sample.
+    /// The first frame to write.
     pub target_starting_frame: u32,
-    /// The buffer that is read.
+    /// The id of the buffer that is read.
     pub source_id: u32,
-    /// Its first sample.
+    /// The first frame to read.
     pub source_starting_frame: u32,
-    /// Samples; `None` for all that fit.
+    /// The number of frames; `None` for as many as fit.
     pub frame_count: Option<u32>,
 }
 
 impl Command for CopyBuffer {
-    fn address(&self) -> &str {
-        "/b_gen"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/b_gen", target_id);
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
             .int(self.target_id as i32)
             .string("copy")
@@ -244,66 +225,62 @@ impl Command for CopyBuffer {
             .int(self.source_starting_frame as i32)
             .int(frames(self.frame_count));
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done_with("/b_gen", self.target_id))
-    }
 }
 
-/// `/b_get`: the values of samples.
+/// `/b_get`: asks for the values of samples. Answered by `/b_set`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetBuffer {
     /// The buffer's id.
     pub id: u32,
-    /// Sample indices.
+    /// The indices of the samples.
     pub indices: Vec<u32>,
 }
 
 impl GetBuffer {
-    /// The most samples that are asked for at once; the answers to more than about 6,000 would not
-    /// fit into scsynth's reply buffer, and never come.
-    pub const LIMIT: usize = 4_096;
+    /// The most samples that this crate asks for in one request. scsynth does not reply for more
+    /// than about 6,000, because the reply would not fit into its buffer.
+    pub const MAX_SAMPLES: usize = 4_096;
 }
 
 impl Command for GetBuffer {
     fn address(&self) -> &str {
         "/b_get"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32);
-        for index in &self.indices {
-            writer.int(*index as i32);
-        }
+        write_ids(writer, &self.indices);
     }
     fn reply(&self) -> Option<ReplyPattern> {
         let first = self.indices.first().copied().unwrap_or(0);
         Some(ReplyPattern::new("/b_set", [(self.id as i32).into(), (first as i32).into()]))
     }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         1 + self.indices.len()
     }
 }
 
-/// `/b_getn`: the values of neighbouring samples.
+/// `/b_getn`: asks for the values of consecutive samples. Answered by `/b_setn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GetBufferRange {
     /// The buffer's id.
     pub id: u32,
-    /// The first sample.
+    /// The index of the first sample.
     pub start: u32,
-    /// How many; scsynth 3.13 answers at most 12,999 at once.
+    /// The number of samples; scsynth 3.13 replies with at most 12,999.
     pub count: u32,
 }
 
 impl GetBufferRange {
-    /// The most samples that are asked for at once; scsynth 3.13's reply buffer ends at 12,999.
-    pub const LIMIT: u32 = 8_192;
+    /// The most samples that this crate asks for in one request; the reply buffer of scsynth 3.13
+    /// holds 12,999.
+    pub const MAX_SAMPLES: u32 = 8_192;
 }
 
 impl Command for GetBufferRange {
     fn address(&self) -> &str {
         "/b_getn"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32).int(self.start as i32).int(self.count as i32);
     }
     fn reply(&self) -> Option<ReplyPattern> {

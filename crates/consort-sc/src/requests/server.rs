@@ -1,11 +1,12 @@
-//! Requests to the server as a whole.
+//! Requests about the server as a whole.
 
 use consort_osc::{OscMessage, OscValue};
 
 use super::{Command, ReplyPattern};
 use crate::wire::Writer;
 
-macro_rules! plain {
+/// Defines a request without arguments.
+macro_rules! without_arguments {
     ($(#[$doc:meta])* $name:ident, $address:literal, $reply:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +16,7 @@ macro_rules! plain {
             fn address(&self) -> &str {
                 $address
             }
-            fn arguments(&self, _writer: &mut Writer<'_>) {}
+            fn write_arguments(&self, _writer: &mut Writer<'_>) {}
             fn reply(&self) -> Option<ReplyPattern> {
                 $reply
             }
@@ -23,59 +24,57 @@ macro_rules! plain {
     };
 }
 
-plain!(
-    /// `/quit`: end the server.
+without_arguments!(
+    /// `/quit`: ends the server.
     Quit, "/quit", Some(ReplyPattern::done("/quit"))
 );
-plain!(
-    /// `/status`: counts, load and sample rates.
+without_arguments!(
+    /// `/status`: asks for counts, load and sample rates. Answered by `/status.reply`.
     QueryStatus, "/status", Some(ReplyPattern::new("/status.reply", []))
 );
-plain!(
-    /// `/version`: program name and version.
+without_arguments!(
+    /// `/version`: asks for the program's name and version. Answered by `/version.reply`.
     QueryVersion, "/version", Some(ReplyPattern::new("/version.reply", []))
 );
-plain!(
-    /// `/clearSched`: forget all bundles whose time has not come.
+without_arguments!(
+    /// `/clearSched`: discards all bundles that are scheduled for later.
     ClearSchedule, "/clearSched", None
 );
-plain!(
-    /// A message that does nothing (its address is the integer 0), to give a bundle a content.
+without_arguments!(
+    /// A message without effect, for bundles that would otherwise be empty. Its address is the
+    /// integer 0, which the server accepts in place of a string.
     DoNothing, "", None
 );
 
 impl DoNothing {
+    /// The whole message.
     pub(crate) const BYTES: &'static [u8] = b"\0\0\0\0,\0\0\0";
 }
 
-/// `/notify`: log in for notifications, or out.
+/// `/notify`: logs this client in for notifications, or out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToggleNotifications {
-    /// True to log in.
+    /// True to log in, false to log out.
     pub should_notify: bool,
-    /// The client id that is asked for.
+    /// The client id to request; `None` to let the server choose.
     pub client_id: Option<u32>,
 }
 
 impl Command for ToggleNotifications {
-    fn address(&self) -> &str {
-        "/notify"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/notify");
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.should_notify.into());
         if let Some(id) = self.client_id {
             writer.int(id as i32);
         }
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done("/notify"))
-    }
 }
 
-/// `/sync`: answered when everything asynchronous that came before is done.
+/// `/sync`: answered by `/synced` when all earlier asynchronous requests are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sync {
-    /// A number that the answer repeats.
+    /// A number that the reply repeats.
     pub id: i32,
 }
 
@@ -83,7 +82,7 @@ impl Command for Sync {
     fn address(&self) -> &str {
         "/sync"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
     }
     fn reply(&self) -> Option<ReplyPattern> {
@@ -91,10 +90,10 @@ impl Command for Sync {
     }
 }
 
-/// `/dumpOSC`: print what the server receives; 0 off, 1 parsed, 2 hexadecimal, 3 both.
+/// `/dumpOSC`: makes the server print the messages that it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DumpOsc {
-    /// The mode.
+    /// 0: off, 1: parsed, 2: hexadecimal, 3: both.
     pub mode: i32,
 }
 
@@ -102,15 +101,15 @@ impl Command for DumpOsc {
     fn address(&self) -> &str {
         "/dumpOSC"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.mode);
     }
 }
 
-/// `/error`: print errors (1) or not (0); -1 and -2 do so for the rest of the bundle.
+/// `/error`: sets whether the server prints errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetErrorMode {
-    /// The mode.
+    /// 1: on, 0: off; -2 and -1 do the same until the end of the bundle.
     pub mode: i32,
 }
 
@@ -118,12 +117,12 @@ impl Command for SetErrorMode {
     fn address(&self) -> &str {
         "/error"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.mode);
     }
 }
 
-/// Any message, also for commands of plugins (`/cmd`, `/u_cmd`).
+/// An arbitrary message, such as a command of a plugin (`/cmd`, `/u_cmd`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub OscMessage);
 
@@ -131,7 +130,7 @@ impl Command for Raw {
     fn address(&self) -> &str {
         &self.0.address
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         fn write(writer: &mut Writer<'_>, value: &OscValue) {
             match (value, value.as_argument()) {
                 (_, Some(argument)) => {
@@ -147,7 +146,7 @@ impl Command for Raw {
         }
         self.0.arguments.iter().for_each(|value| write(writer, value));
     }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         self.0.arguments.len()
     }
 }

@@ -2,101 +2,87 @@
 
 use std::sync::Arc;
 
-use super::{Command, CompletionRequests, ReplyPattern};
+use super::{Command, CompletionRequests, ReplyPattern, split_list};
 use crate::wire::Writer;
 
-/// `/d_recv`: take SynthDefs from the bytes of a SynthDef file.
+/// `/d_recv`: loads SynthDefs from the bytes of a SynthDef file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReceiveSynthDef {
-    /// A SynthDef file (SCgf).
+    /// The bytes of the file (format SCgf).
     pub bytes: Arc<[u8]>,
-    /// Performed once the SynthDefs are there.
+    /// Requests that the server performs when the SynthDefs are loaded.
     pub completion: CompletionRequests,
 }
 
 impl Command for ReceiveSynthDef {
-    fn address(&self) -> &str {
-        "/d_recv"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/d_recv");
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.blob(&self.bytes);
         self.completion.write(writer);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done("/d_recv"))
-    }
 }
 
-/// `/d_load`: load a SynthDef file that the server can read; the path may be a pattern.
+/// `/d_load`: loads a SynthDef file from the server's disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadSynthDefs {
-    /// The path on the server's machine.
+    /// The path on the server's machine; it may contain wildcards.
     pub path: String,
-    /// Performed once the SynthDefs are there.
+    /// Requests that the server performs when the SynthDefs are loaded.
     pub completion: CompletionRequests,
 }
 
 impl Command for LoadSynthDefs {
-    fn address(&self) -> &str {
-        "/d_load"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/d_load");
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.string(&self.path);
         self.completion.write(writer);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done("/d_load"))
-    }
 }
 
-/// `/d_loadDir`: load every SynthDef file of a folder that the server can read.
+/// `/d_loadDir`: loads every SynthDef file of a folder on the server's disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadSynthDefDirectory {
-    /// The folder on the server's machine.
+    /// The folder's path on the server's machine.
     pub path: String,
-    /// Performed once the SynthDefs are there.
+    /// Requests that the server performs when the SynthDefs are loaded.
     pub completion: CompletionRequests,
 }
 
 impl Command for LoadSynthDefDirectory {
-    fn address(&self) -> &str {
-        "/d_loadDir"
-    }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    confirmed!("/d_loadDir");
+
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.string(&self.path);
         self.completion.write(writer);
     }
-    fn reply(&self) -> Option<ReplyPattern> {
-        Some(ReplyPattern::done("/d_loadDir"))
-    }
 }
 
-/// `/d_free`: forget SynthDefs.
+/// `/d_free`: frees SynthDefs by name. Running synths continue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FreeSynthDefs {
-    /// Their names.
+    /// The SynthDefs' names.
     pub names: Vec<String>,
 }
 
 impl Command for FreeSynthDefs {
+    splits!(names by split_list);
+
     fn address(&self) -> &str {
         "/d_free"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         for name in &self.names {
             writer.string(name);
         }
     }
-    fn halves(&self) -> Option<(Self, Self)> {
-        super::cut(&self.names)
-            .map(|(first, second)| (Self { names: first }, Self { names: second }))
-    }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         self.names.len()
     }
 }
 
-/// `/d_freeAll`: forget all SynthDefs.
+/// `/d_freeAll`: frees all SynthDefs. Running synths continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeAllSynthDefs;
 
@@ -104,5 +90,5 @@ impl Command for FreeAllSynthDefs {
     fn address(&self) -> &str {
         "/d_freeAll"
     }
-    fn arguments(&self, _writer: &mut Writer<'_>) {}
+    fn write_arguments(&self, _writer: &mut Writer<'_>) {}
 }

@@ -1,21 +1,21 @@
 //! Requests about synths.
 
-use super::{Command, ReplyPattern, nodes::write_settings, value_tags, write_key};
+use super::{Command, ReplyPattern, settings_tags, write_key, write_settings};
 use crate::values::{AddAction, ControlKey, Settings};
 use crate::wire::Writer;
 
-/// `/s_new`: start a synth.
+/// `/s_new`: starts a synth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSynth {
-    /// The name of its SynthDef.
+    /// The name of the SynthDef.
     pub synthdef: String,
-    /// Its id.
+    /// The new synth's id.
     pub id: i32,
-    /// Where it goes.
+    /// Where the synth goes, relative to the target.
     pub add_action: AddAction,
-    /// Relative to this node.
+    /// The id of the target node.
     pub target_id: i32,
-    /// Controls that differ from the SynthDef's defaults.
+    /// Controls, each with its initial value; the others have the SynthDef's defaults.
     pub settings: Settings,
 }
 
@@ -23,19 +23,19 @@ impl Command for NewSynth {
     fn address(&self) -> &str {
         "/s_new"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.string(&self.synthdef).int(self.id).int(self.add_action.code()).int(self.target_id);
         write_settings(writer, &self.settings);
     }
     fn reply(&self) -> Option<ReplyPattern> {
         Some(ReplyPattern::new("/n_go", [self.id.into()]))
     }
-    fn tags(&self) -> usize {
-        4 + self.settings.iter().map(|(_, value)| 1 + value_tags(value)).sum::<usize>()
+    fn tag_count(&self) -> usize {
+        4 + settings_tags(&self.settings)
     }
 }
 
-/// `/s_get`: the values of controls.
+/// `/s_get`: asks for the values of a synth's controls. Answered by `/n_set`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetSynthControls {
     /// The synth's id.
@@ -48,7 +48,7 @@ impl Command for GetSynthControls {
     fn address(&self) -> &str {
         "/s_get"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
         for key in &self.controls {
             write_key(writer, key);
@@ -57,19 +57,19 @@ impl Command for GetSynthControls {
     fn reply(&self) -> Option<ReplyPattern> {
         Some(ReplyPattern::new("/n_set", [self.id.into()]))
     }
-    fn tags(&self) -> usize {
+    fn tag_count(&self) -> usize {
         1 + self.controls.len()
     }
 }
 
-/// `/s_getn`: the values of neighbouring controls.
+/// `/s_getn`: asks for the values of consecutive controls. Answered by `/n_setn`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetSynthControlRange {
     /// The synth's id.
     pub id: i32,
     /// The first control.
     pub control: ControlKey,
-    /// How many.
+    /// The number of controls.
     pub count: u32,
 }
 
@@ -77,7 +77,7 @@ impl Command for GetSynthControlRange {
     fn address(&self) -> &str {
         "/s_getn"
     }
-    fn arguments(&self, writer: &mut Writer<'_>) {
+    fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id);
         write_key(writer, &self.control);
         writer.int(self.count as i32);

@@ -1,10 +1,10 @@
-//! What can go wrong with scores.
+//! Errors of scores.
 
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
-/// An error of making, reading or rendering a score.
+/// An error in making, reading or rendering a score.
 #[derive(Debug)]
 pub struct ScoreError {
     kind: ScoreErrorKind,
@@ -13,25 +13,25 @@ pub struct ScoreError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What sort of error it is.
+/// The kind of a [`ScoreError`]. More kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScoreErrorKind {
-    /// A time that a score cannot have.
+    /// A time that is negative, not finite, or too late for a score.
     InvalidTime,
-    /// A packet that cannot be written.
+    /// A packet that cannot be encoded or is too large.
     InvalidPacket,
-    /// The score has no length.
+    /// The score has no duration.
     Empty,
-    /// The file contradicts the format, or ends too early.
+    /// The file does not have the format of a score, or is truncated.
     Malformed,
-    /// A file or a folder cannot be read or written.
+    /// A file or folder cannot be read or written.
     Io,
-    /// A setting that the server does not take.
+    /// A setting that the server does not accept.
     InvalidSetting,
-    /// The server's program cannot be started.
+    /// The server cannot be started.
     CannotStart,
-    /// The server gave up.
+    /// The server exited with an error.
     ServerFailed,
     /// The caller stopped the rendering.
     Stopped,
@@ -42,32 +42,36 @@ impl ScoreError {
         Self { kind, message: message.into(), offset: None, source: None }
     }
 
+    /// An error of the operating system: `cannot VERB PATH: REASON`.
     pub(crate) fn io(verb: &str, path: &Path, error: std::io::Error) -> Self {
         Self::new(ScoreErrorKind::Io, format!("cannot {verb} {}: {error}", path.display()))
-            .because(error)
+            .with_source(error)
     }
 
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    /// The same error with its cause.
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    pub(crate) fn at(mut self, offset: usize) -> Self {
+    /// The same error with the offset in the file at which it was found.
+    pub(crate) fn at_offset(mut self, offset: usize) -> Self {
         self.offset = Some(offset);
         self
     }
 
+    /// The same error with the file's name in the message.
     pub(crate) fn in_file(mut self, path: &Path) -> Self {
         self.message = format!("{}: {}", path.display(), self.message);
         self
     }
 
-    /// What sort of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ScoreErrorKind {
         self.kind
     }
 
-    /// For files: the offset in bytes at which the error was found.
+    /// The offset in the file, in bytes, at which the error was found.
     pub fn offset(&self) -> Option<usize> {
         self.offset
     }

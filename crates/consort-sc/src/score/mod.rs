@@ -1,7 +1,8 @@
-//! Scores: what a server shall do at which second, rendered to a sound file without a sound card.
+//! Scores: requests with times, which a server renders into a sound file without a sound card.
 //!
-//! [`Nonrealtime`] has the operations of a server, so that the same code plays and renders;
-//! [`Score`] is the list itself, for raw messages and for files of others:
+//! [`Nonrealtime`] has the operations of a server, so that the same code plays and renders.
+//! [`Score`] is the list of messages itself, for messages of one's own and for the score files of
+//! other programs:
 //!
 //! ```no_run
 //! use consort_osc::{OscMessage, OscValue};
@@ -30,49 +31,57 @@ use std::path::Path;
 
 use consort_osc::{Limits, OscMessage, OscPacket, OscValue, Packet, TimeTag};
 
+use crate::bundling::BUNDLE_HEADER_BYTES;
 use crate::synthdef::SynthDef;
 
 pub use error::{ScoreError, ScoreErrorKind};
 pub use nonrealtime::Nonrealtime;
 pub use render::{HeaderFormat, Progress, RenderReport, RenderSettings, SampleFormat, render_file};
 
-/// Largest entry that is written or read, in bytes. The server itself stops at 2^30.
-pub const MAXIMUM_ENTRY: usize = 1 << 26;
-/// Latest second of a score: the server counts them with 32 bits.
-pub const MAXIMUM_SECONDS: f64 = 4_294_967_295.0;
+/// The largest entry that is written or read, in bytes. The server's own limit is 2^30.
+pub const MAX_ENTRY_BYTES: usize = 1 << 26;
+/// The largest packet of an entry: the rest is the bundle's header and the packet's length.
+const MAX_PACKET_BYTES: usize = MAX_ENTRY_BYTES - BUNDLE_HEADER_BYTES - 4;
+/// The latest time of a score in seconds, because time tags count seconds with 32 bits.
+pub const MAX_SECONDS: f64 = 4_294_967_295.0;
 
-/// A list of OSC messages, each at a second counted from the beginning.
+/// Time tags count in units of 2^-32 seconds.
+const UNITS_PER_SECOND: f64 = 4_294_967_296.0;
+
+/// A list of OSC messages, each with a time in seconds from the start.
 ///
-/// Messages of the same second keep the order in which they were added.
+/// Messages with the same time keep the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Score {
-    /// By time tag: the elements of the bundle, each behind its length.
+    /// For each time tag the encoded elements of the bundle, each preceded by its length.
     entries: BTreeMap<u64, Vec<u8>>,
 }
 
-/// What a score does at one time.
+/// The messages of a score at one time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ScoreEntry {
-    /// Seconds from the beginning.
+    /// The time in seconds from the start.
     pub seconds: f64,
-    /// Messages and inner bundles in order.
+    /// Messages and nested bundles, in order.
     pub packets: Vec<OscPacket>,
 }
 
+/// The time tag of a time in seconds.
 fn time_tag(seconds: f64) -> Result<u64, ScoreError> {
-    if !(0.0..=MAXIMUM_SECONDS).contains(&seconds) {
+    if !(0.0..=MAX_SECONDS).contains(&seconds) {
         return Err(ScoreError::new(
             ScoreErrorKind::InvalidTime,
-            format!("a score counts seconds from 0 to {MAXIMUM_SECONDS}, not {seconds}"),
+            format!("expected a time from 0 to {MAX_SECONDS} seconds, not {seconds}"),
         ));
     }
-    // Rounded down, as the language and other libraries do.
-    Ok((seconds * 4_294_967_296.0) as u64)
+    // Rounded down, as sclang and Supriya do.
+    Ok((seconds * UNITS_PER_SECOND) as u64)
 }
 
+/// The time in seconds of a time tag.
 fn seconds(tag: u64) -> f64 {
-    tag as f64 / 4_294_967_296.0
+    tag as f64 / UNITS_PER_SECOND
 }
 
 impl Score {
@@ -81,32 +90,35 @@ impl Score {
         Self::default()
     }
 
-    /// Adds a message, or a bundle, at a second.
+    /// Adds a message or a bundle at a time in seconds.
     ///
     /// # Errors
-    /// When the second is negative or beyond [`MAXIMUM_SECONDS`], or the packet cannot be encoded
-    /// or is larger than [`MAXIMUM_ENTRY`].
+    /// [`ScoreErrorKind::InvalidTime`] if the time is negative or beyond [`MAX_SECONDS`];
+    /// [`ScoreErrorKind::InvalidPacket`] if the packet cannot be encoded or is larger than
+    /// [`MAX_ENTRY_BYTES`].
     pub fn send(&mut self, seconds: f64, packet: impl Into<OscPacket>) -> Result<(), ScoreError> {
         let bytes = packet.into().to_vec().map_err(|error| {
-            ScoreError::new(ScoreErrorKind::InvalidPacket, format!("at {seconds} s: {error}"))
-                .because(error)
+            ScoreError::new(
+                ScoreErrorKind::InvalidPacket,
+                format!("cannot encode the packet at {seconds} s: {error}"),
+            )
+            .with_source(error)
         })?;
         self.send_encoded(seconds, &bytes)
     }
 
-    /// Adds a packet that is encoded already; it is not looked into.
+    /// Adds an encoded packet, whose content is not checked.
     ///
     /// # Errors
-    /// As [`send`](Score::send).
+    /// Same as [`send`](Score::send).
     pub fn send_encoded(&mut self, seconds: f64, packet: &[u8]) -> Result<(), ScoreError> {
         let tag = time_tag(seconds)?;
-        if packet.len() > MAXIMUM_ENTRY - 20 || packet.is_empty() || !packet.len().is_multiple_of(4)
-        {
+        if packet.len() > MAX_PACKET_BYTES || packet.is_empty() || !packet.len().is_multiple_of(4) {
             return Err(ScoreError::new(
                 ScoreErrorKind::InvalidPacket,
                 format!(
-                    "at {seconds} s: a packet has 4 to {} bytes, a multiple of 4, not {}",
-                    MAXIMUM_ENTRY - 20,
+                    "expected a packet of 4 to {MAX_PACKET_BYTES} bytes, a multiple of 4, at \
+                     {seconds} s, not {} bytes",
                     packet.len()
                 ),
             ));
@@ -117,10 +129,11 @@ impl Score {
         Ok(())
     }
 
-    /// Adds SynthDefs at a second (`/d_recv`); they are ready for messages of the same second.
+    /// Adds SynthDefs at a time in seconds (`/d_recv`). Later messages with the same time can use
+    /// them.
     ///
     /// # Errors
-    /// As [`send`](Score::send).
+    /// Same as [`send`](Score::send).
     pub fn add_synthdefs<'a>(
         &mut self,
         seconds: f64,
@@ -133,17 +146,17 @@ impl Score {
         Ok(())
     }
 
-    /// Whether the score has no entry.
+    /// Whether the score has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The second of the last entry, at which rendering ends; zero for an empty score.
+    /// The time of the last entry in seconds, at which rendering ends; 0 for an empty score.
     pub fn duration(&self) -> f64 {
         self.entries.last_key_value().map_or(0.0, |(tag, _)| seconds(*tag))
     }
 
-    /// What happens at each time, in order; decoded anew at every call.
+    /// The entries in the order of their times. Each call decodes them again.
     pub fn entries(&self) -> impl Iterator<Item = ScoreEntry> {
         self.entries.iter().map(|(tag, elements)| ScoreEntry {
             seconds: seconds(*tag),
@@ -151,13 +164,13 @@ impl Score {
         })
     }
 
-    /// The file that the server reads: for each time, a length and a bundle.
+    /// Encodes the file that the server reads: for each time, a length and a bundle.
     ///
-    /// With `until`, later entries are left out and a closing bundle stands at that second, so
-    /// that rendering goes on until then.
+    /// With `until`, in seconds, later entries are left out, and an empty bundle at that time makes
+    /// the rendering last until then.
     ///
     /// # Errors
-    /// When `until` is no second of a score.
+    /// [`ScoreErrorKind::InvalidTime`] if `until` is negative or beyond [`MAX_SECONDS`].
     pub fn encode(&self, until: Option<f64>) -> Result<Vec<u8>, ScoreError> {
         let until = until.map(time_tag).transpose()?;
         let size: usize = self.entries.values().map(|elements| elements.len() + 20).sum();
@@ -168,7 +181,7 @@ impl Score {
                 break;
             }
             last = Some(*tag);
-            // More than one entry may hold is spread over several of the same time.
+            // What is too large for one entry becomes several entries with the same time.
             let mut rest = &elements[..];
             if rest.is_empty() {
                 push_bundle(&mut bytes, *tag, rest);
@@ -176,14 +189,14 @@ impl Score {
             while !rest.is_empty() {
                 let mut end = 0;
                 for element in elements_of(rest) {
-                    if end > 0 && end + 4 + element.len() > MAXIMUM_ENTRY - 16 {
+                    if end > 0 && end + 4 + element.len() > MAX_ENTRY_BYTES - BUNDLE_HEADER_BYTES {
                         break;
                     }
                     end += 4 + element.len();
                 }
-                let (now, later) = rest.split_at(end);
-                push_bundle(&mut bytes, *tag, now);
-                rest = later;
+                let (fitting, remaining) = rest.split_at(end);
+                push_bundle(&mut bytes, *tag, fitting);
+                rest = remaining;
             }
         }
         if let Some(until) = until.filter(|until| last != Some(*until)) {
@@ -192,49 +205,54 @@ impl Score {
         Ok(bytes)
     }
 
-    /// Reads a score file, also one of others; entries need not be in order of time.
+    /// Decodes a score file, also of another program. Entries need not be in the order of their
+    /// times.
     ///
     /// # Errors
-    /// When the bytes are not a sound file; the error tells the offset.
+    /// [`ScoreErrorKind::Malformed`], with the offset, if the bytes are not a valid score.
     pub fn decode(bytes: &[u8]) -> Result<Self, ScoreError> {
         let mut score = Self::new();
         let mut offset = 0;
         while offset < bytes.len() {
             let start = offset;
             let malformed = |offset: usize, message: String| {
-                Err(ScoreError::new(ScoreErrorKind::Malformed, message).at(offset))
+                Err(ScoreError::new(ScoreErrorKind::Malformed, message).at_offset(offset))
             };
             let Some((length, rest)) = bytes[offset..].split_first_chunk::<4>() else {
                 return malformed(
                     start,
-                    format!("{} bytes are left, too few for a length", bytes.len() - offset),
+                    format!(
+                        "expected the length of an entry, 4 bytes, but only {} are left",
+                        bytes.len() - offset
+                    ),
                 );
             };
             let length = u32::from_be_bytes(*length) as usize;
             offset += 4;
-            if length > MAXIMUM_ENTRY || length > rest.len() || !length.is_multiple_of(4) {
+            if length > MAX_ENTRY_BYTES || length > rest.len() || !length.is_multiple_of(4) {
                 return malformed(
                     start,
                     format!(
-                        "an entry of {length} bytes: it has to be a multiple of 4, at most \
-                         {MAXIMUM_ENTRY}, and {} bytes are left",
+                        "invalid length of an entry: {length} bytes; expected a multiple of 4, at \
+                         most {MAX_ENTRY_BYTES} and at most the {} bytes that are left",
                         rest.len()
                     ),
                 );
             }
             let entry = &rest[..length];
-            let limits = Limits::default().with_size(MAXIMUM_ENTRY);
+            let limits = Limits::default().with_size(MAX_ENTRY_BYTES);
             let packet = Packet::decode_with(entry, &limits).map_err(|error| {
-                let place = offset + error.offset();
+                let error_offset = offset + error.offset();
                 ScoreError::new(ScoreErrorKind::Malformed, error.to_string())
-                    .because(error)
-                    .at(place)
+                    .with_source(error)
+                    .at_offset(error_offset)
             })?;
             let Packet::Bundle(bundle) = packet else {
-                return malformed(offset, "an entry is a message, not a bundle with a time".into());
+                return malformed(offset, "expected a bundle with a time, found a message".into());
             };
-            // What follows the mark and the time are the elements as they are kept here.
-            score.entries.entry(bundle.time().raw()).or_default().extend_from_slice(&entry[16..]);
+            // Behind the header are the elements in the form in which a score stores them.
+            let elements = &entry[BUNDLE_HEADER_BYTES..];
+            score.entries.entry(bundle.time().raw()).or_default().extend_from_slice(elements);
             offset += length;
         }
         Ok(score)
@@ -243,7 +261,7 @@ impl Score {
     /// Reads a score file from disk.
     ///
     /// # Errors
-    /// When the file cannot be read or is not sound; the error names it.
+    /// [`ScoreErrorKind::Io`] or [`ScoreErrorKind::Malformed`]; the message contains the path.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ScoreError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| ScoreError::io("read", path, error))?;
@@ -253,22 +271,25 @@ impl Score {
     /// Writes a score file to disk; see [`encode`](Score::encode).
     ///
     /// # Errors
-    /// When the file cannot be written, or `until` is no second of a score.
+    /// [`ScoreErrorKind::Io`], and as [`encode`](Score::encode).
     pub fn write(&self, path: impl AsRef<Path>, until: Option<f64>) -> Result<(), ScoreError> {
         let path = path.as_ref();
         std::fs::write(path, self.encode(until)?)
             .map_err(|error| ScoreError::io("write", path, error))
     }
 
-    /// Renders the score to a sound file with `scsynth -N`; blocks until it is done.
+    /// Renders the score to a sound file with `scsynth -N`. Blocks until the rendering is done.
     ///
-    /// `until` is the length in seconds; without it the sound ends with the last entry. `progress`
-    /// is called on this thread about ten times a second, and may stop the rendering by `false`.
+    /// `until` is the duration in seconds; without it the sound ends with the last entry. The
+    /// calling thread calls `progress` about ten times a second; returning `false` stops the
+    /// rendering.
     ///
     /// # Errors
-    /// When the score is empty, the server cannot be started or gives up, or the rendering was
-    /// stopped. Failures of single messages, such as an unknown SynthDef, do not end a rendering:
-    /// see [`RenderReport::failures`].
+    /// [`ScoreErrorKind::Empty`], [`ScoreErrorKind::InvalidSetting`],
+    /// [`ScoreErrorKind::CannotStart`], [`ScoreErrorKind::ServerFailed`],
+    /// [`ScoreErrorKind::Stopped`] or [`ScoreErrorKind::Io`]. Messages that fail, for example
+    /// because of an unknown SynthDef, do not end the rendering; they are in
+    /// [`RenderReport::failures`].
     pub fn render(
         &self,
         output: impl AsRef<Path>,
@@ -280,24 +301,25 @@ impl Score {
         if duration <= 0.0 {
             return Err(ScoreError::new(
                 ScoreErrorKind::Empty,
-                "the score has no length: add an entry at a later second, or say until when",
+                "the score has no duration; add an entry at a later time, or give a duration",
             ));
         }
-        let folder = render::Folder::new()?;
-        let commands = folder.path().join("score.osc");
-        self.write(&commands, until)?;
-        render::run(&commands, output.as_ref(), settings, duration, progress)
+        let folder = render::TemporaryFolder::new()?;
+        let file = folder.path().join("score.osc");
+        self.write(&file, until)?;
+        render::run(&file, output.as_ref(), settings, duration, progress)
     }
 }
 
+/// Appends an entry: its length and a bundle with these elements.
 fn push_bundle(bytes: &mut Vec<u8>, tag: u64, elements: &[u8]) {
-    bytes.extend_from_slice(&(elements.len() as u32 + 16).to_be_bytes());
+    bytes.extend_from_slice(&((elements.len() + BUNDLE_HEADER_BYTES) as u32).to_be_bytes());
     bytes.extend_from_slice(b"#bundle\0");
     bytes.extend_from_slice(&TimeTag::from_raw(tag).raw().to_be_bytes());
     bytes.extend_from_slice(elements);
 }
 
-/// The elements of a bundle's body, which is sound: it was checked when it was made.
+/// The elements of a bundle's body, which is valid because it was checked when it was added.
 fn elements_of(mut body: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = body.split_first_chunk::<4>()?;
@@ -308,21 +330,6 @@ fn elements_of(mut body: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn decode(bytes: &[u8]) -> Result<OscPacket, consort_osc::Error> {
-    let limits = Limits::default().with_size(MAXIMUM_ENTRY);
+    let limits = Limits::default().with_size(MAX_ENTRY_BYTES);
     Packet::decode_with(bytes, &limits).map(OscPacket::from)
-}
-
-/// Reads arbitrary bytes as a score; what could be read has to survive being written and read
-/// again.
-#[doc(hidden)]
-pub fn fuzz_score(bytes: &[u8]) {
-    let Ok(score) = Score::decode(bytes) else {
-        return;
-    };
-    let written = score.encode(None).expect("no second is asked for");
-    let again = Score::decode(&written).expect("what was written can be read");
-    assert_eq!(again, score);
-    for (one, other) in again.entries().zip(score.entries()) {
-        assert_eq!(one.packets.len(), other.packets.len());
-    }
 }

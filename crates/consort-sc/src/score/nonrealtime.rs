@@ -1,24 +1,25 @@
-//! The nonrealtime context: the operations of a server, written into a score.
+//! The nonrealtime context: the operations of a server, recorded in a score.
 
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use consort_osc::TimeTag;
+use parking_lot::Mutex;
 
-use super::{MAXIMUM_ENTRY, Progress, RenderReport, RenderSettings, Score, ScoreError};
-use crate::bundling::packets;
+use super::{MAX_ENTRY_BYTES, Progress, RenderReport, RenderSettings, Score, ScoreError};
+use crate::bundling::{BUNDLE_HEADER_BYTES, encode_packets};
 use crate::context::{Context, ContextShared, Host, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::BootStatus;
 use crate::options::Options;
 
-/// A context whose moments become entries of a [`Score`]: the code that plays a server renders to
-/// a file.
+/// A context whose moments become entries of a [`Score`], so that the code that plays on a server
+/// can render to a file.
 ///
-/// Every operation needs a moment at a second counted from the beginning; what a server would
-/// answer cannot be asked. Ids are never given out twice, and new nodes go to the root node when
-/// nothing is said. There is no latency.
+/// Differences from a server: every operation needs a moment, whose time in seconds counts from the
+/// start; requests with a reply are rejected; ids are never allocated twice; nodes without a
+/// placement go into the root node; and there is no latency.
 ///
 /// ```no_run
 /// use consort_sc::score::{Nonrealtime, RenderSettings};
@@ -41,13 +42,14 @@ pub struct Nonrealtime {
     host: Arc<ScoreHost>,
 }
 
+/// The host that records requests.
 #[derive(Debug, Default)]
 struct ScoreHost {
     score: Mutex<Score>,
 }
 
 impl Nonrealtime {
-    /// An empty score for a server of these options.
+    /// An empty score for a server with these options.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidOptions`].
@@ -61,21 +63,21 @@ impl Nonrealtime {
         Ok(Self { context: Context::new(shared), host })
     }
 
-    /// The score as it is now.
+    /// A copy of the score so far.
     pub fn score(&self) -> Score {
-        self.host.score.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.host.score.lock().clone()
     }
 
-    /// What [`render`](Nonrealtime::render) uses: this context's options.
+    /// The settings that [`render`](Nonrealtime::render) uses, from this context's options.
     pub fn settings(&self) -> RenderSettings {
         RenderSettings::from_options(&self.context.options())
     }
 
-    /// Renders the score with this context's options; see [`Score::render`], and there also for
-    /// other settings.
+    /// Renders the score with this context's options. [`Score::render`] has the details, and renders
+    /// with other settings.
     ///
     /// # Errors
-    /// As [`Score::render`].
+    /// Same as [`Score::render`].
     pub fn render(
         &self,
         output: impl AsRef<Path>,
@@ -105,14 +107,18 @@ impl Host for ScoreHost {
         if let Some((index, _)) = outgoing.waiting.first() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("a score does not answer {}", outgoing.requests[*index].address()),
+                format!(
+                    "cannot wait for the reply to {} in a score",
+                    outgoing.requests[*index].address()
+                ),
             ));
         }
         let tag = super::time_tag(seconds).map_err(|error| invalid_moment(error.to_string()))?;
-        let mut score = self.score.lock().unwrap_or_else(PoisonError::into_inner);
-        packets(Some(TimeTag::from_raw(tag)), outgoing.requests, MAXIMUM_ENTRY, &mut |bundle| {
-            // Mark and time tag are written again with the score.
-            score.entries.entry(tag).or_default().extend_from_slice(&bundle[16..]);
+        let mut score = self.score.lock();
+        let time = Some(TimeTag::from_raw(tag));
+        encode_packets(time, outgoing.requests, MAX_ENTRY_BYTES, &mut |bundle| {
+            // The score adds the bundle's header when it is encoded.
+            score.entries.entry(tag).or_default().extend_from_slice(&bundle[BUNDLE_HEADER_BYTES..]);
             Ok(())
         })
     }
@@ -120,14 +126,10 @@ impl Host for ScoreHost {
     fn check_time(&self, seconds: Option<f64>) -> Result<()> {
         let Some(seconds) = seconds else {
             return Err(invalid_moment(
-                "a score has no present: say at which second, with Context::at".into(),
+                "a score needs a time for every request; use Context::at".into(),
             ));
         };
         super::time_tag(seconds).map(|_| ()).map_err(|error| invalid_moment(error.to_string()))
-    }
-
-    fn reuses_ids(&self) -> bool {
-        false
     }
 
     fn default_target(&self, _client_id: u32) -> i32 {

@@ -1,35 +1,36 @@
-//! Rendering: `scsynth -N`, watched.
+//! Rendering: runs `scsynth -N` and watches its progress.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::str::FromStr;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::error::{ScoreError, ScoreErrorKind as Kind};
 use crate::options::Options;
 
-/// Kind of sound file.
+/// The format of a sound file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderFormat {
-    /// Microsoft's and IBM's RIFF WAVE.
+    /// RIFF WAVE.
     #[default]
     Wav,
-    /// Apple's AIFF.
+    /// AIFF.
     Aiff,
-    /// NeXT's and Sun's AU.
+    /// NeXT/Sun AU.
     Next,
-    /// IRCAM's.
+    /// IRCAM.
     Ircam,
-    /// Samples alone.
+    /// Samples without a header.
     Raw,
 }
 
 impl HeaderFormat {
-    /// The name that the server knows.
+    /// The format's name in the server's arguments.
     pub fn name(self) -> &'static str {
         match self {
             Self::Wav => "wav",
@@ -40,8 +41,8 @@ impl HeaderFormat {
         }
     }
 
-    /// The format that a file name's ending stands for.
-    pub fn of_path(path: &Path) -> Option<Self> {
+    /// The format for a file name's extension, if it is a known one.
+    pub fn from_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         Some(match extension.as_str() {
             "wav" | "wave" => Self::Wav,
@@ -53,33 +54,33 @@ impl HeaderFormat {
         })
     }
 
-    /// Bytes in front of the samples, about: for progress only.
-    fn header_size(self) -> u64 {
+    /// The approximate size of the header in bytes, for reports of progress.
+    fn header_bytes(self) -> u64 {
         if self == Self::Raw { 0 } else { 44 }
     }
 }
 
-/// How samples are stored.
+/// The format of samples in a sound file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SampleFormat {
-    /// 8 bits.
+    /// 8 bit integers.
     Int8,
-    /// 16 bits.
+    /// 16 bit integers.
     Int16,
-    /// 24 bits.
+    /// 24 bit integers.
     #[default]
     Int24,
-    /// 32 bits.
+    /// 32 bit integers.
     Int32,
-    /// 32 bits floating point: nothing clips.
+    /// 32 bit floating point, which does not clip.
     Float,
-    /// 64 bits floating point.
+    /// 64 bit floating point.
     Double,
 }
 
 impl SampleFormat {
-    /// The name that the server knows.
+    /// The format's name in the server's arguments.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
@@ -91,6 +92,7 @@ impl SampleFormat {
         }
     }
 
+    /// The size of a sample in bytes.
     fn bytes(self) -> u64 {
         match self {
             Self::Int8 => 1,
@@ -102,7 +104,8 @@ impl SampleFormat {
     }
 }
 
-macro_rules! by_name {
+/// Implements `Display` and `FromStr` by the variants' names.
+macro_rules! convert_by_name {
     ($type:ident: $($variant:ident),*) => {
         impl fmt::Display for $type {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,7 +122,7 @@ macro_rules! by_name {
                     ScoreError::new(
                         Kind::InvalidSetting,
                         format!(
-                            "{name:?} is none of {}",
+                            "unknown format `{name}`; expected one of {}",
                             all.map(Self::name).join(", ")
                         ),
                     )
@@ -129,32 +132,32 @@ macro_rules! by_name {
     };
 }
 
-by_name!(HeaderFormat: Wav, Aiff, Next, Ircam, Raw);
-by_name!(SampleFormat: Int8, Int16, Int24, Int32, Float, Double);
+convert_by_name!(HeaderFormat: Wav, Aiff, Next, Ircam, Raw);
+convert_by_name!(SampleFormat: Int8, Int16, Int24, Int32, Float, Double);
 
-/// How a score is rendered.
+/// The settings of a rendering.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenderSettings {
-    /// Program of the server; without it what
-    /// [`find_executable`](crate::find_executable) finds.
+    /// The server's program; `None` for the one that [`find_executable`](crate::find_executable)
+    /// finds.
     pub executable: Option<PathBuf>,
-    /// Sample rate in hertz.
+    /// The sample rate in hertz, 1 to 1,000,000.
     pub sample_rate: u32,
-    /// Channels of the output file, 1 to 1024.
+    /// The number of channels of the output file, 1 to 1024.
     pub output_channels: u16,
-    /// Kind of file; without it, what the file name's ending says, else WAV.
+    /// The format of the output file; `None` for the one of its extension, or else WAV.
     pub header_format: Option<HeaderFormat>,
-    /// How samples are stored.
+    /// The format of its samples.
     pub sample_format: SampleFormat,
-    /// Sound file that the input buses play, if any.
+    /// A sound file that is played into the input buses.
     pub input: Option<PathBuf>,
-    /// Channels of the input file.
+    /// The number of channels of the input file, at most 1024.
     pub input_channels: u16,
-    /// Samples in a control period.
+    /// The number of frames in a control period, 1 to 65,536.
     pub block_size: u32,
-    /// Memory for delays and local buffers, in kilobytes.
+    /// The server's memory for delay lines and local buffers, in kilobytes.
     pub memory_size: u32,
-    /// Further arguments of the server; those of the other fields come behind them and count.
+    /// Further arguments of the server. The other fields take precedence.
     pub arguments: Vec<String>,
 }
 
@@ -177,8 +180,8 @@ impl Default for RenderSettings {
 }
 
 impl RenderSettings {
-    /// Settings for a server of these options: its program, channels, block size, memory and all
-    /// further flags. The sample rate is 48 kHz unless the options say one.
+    /// The settings for a server with these options: its program, channels, block size, memory and
+    /// all further arguments. The sample rate is 48 kHz unless the options set one.
     pub fn from_options(options: &Options) -> Self {
         let channels = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
         Self {
@@ -194,49 +197,54 @@ impl RenderSettings {
     }
 }
 
-/// How far a rendering is.
+/// The progress of a rendering.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Seconds of sound that are written.
+    /// The seconds of sound that are written, estimated from the size of the file.
     pub seconds: f64,
-    /// Seconds of sound that there will be.
+    /// The seconds of sound in all.
     pub duration: f64,
-    /// Time since the rendering began.
+    /// The time since the rendering began.
     pub elapsed: Duration,
 }
 
 impl Progress {
-    /// Share that is done, 0 to 1.
+    /// The fraction that is done, from 0 to 1.
     pub fn share(&self) -> f64 {
         if self.duration > 0.0 { (self.seconds / self.duration).clamp(0.0, 1.0) } else { 0.0 }
     }
 }
 
-/// What a rendering has made.
+/// The result of a rendering.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RenderReport {
     /// The sound file.
     pub path: PathBuf,
-    /// Seconds of sound, as asked for; the file is longer by up to a control period.
+    /// The seconds of sound, as requested. The file is longer by up to one control period.
     pub duration: f64,
-    /// Time that it took.
+    /// The time that the rendering took.
     pub elapsed: Duration,
-    /// What the server complained of, such as unknown SynthDefs; at most a hundred lines.
+    /// The lines that the server printed about failed messages, such as unknown SynthDefs; at most
+    /// 100.
     pub failures: Vec<String>,
 }
 
-const MAXIMUM_FAILURES: usize = 100;
-const MAXIMUM_LINE: u64 = 4096;
-const MAXIMUM_ERRORS: u64 = 1 << 16;
-/// Time between two reports of progress.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How many of the server's lines a report contains at most.
+const MAX_FAILURES: usize = 100;
+/// The longest line of the server that is read in one piece.
+const MAX_LINE_BYTES: u64 = 4096;
+/// How much of the server's standard error is kept.
+const MAX_STDERR_BYTES: u64 = 1 << 16;
+/// The time between two reports of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Renders a score file that is on disk already; see [`Score::render`](super::Score::render).
+/// Renders a score file; see [`Score::render`](super::Score::render). Blocks until the rendering is
+/// done.
 ///
 /// # Errors
-/// As [`Score::render`](super::Score::render), and when the file is not a sound score.
+/// Same as [`Score::render`](super::Score::render), and when the file is not a valid score.
 pub fn render_file(
     score: impl AsRef<Path>,
     output: impl AsRef<Path>,
@@ -247,31 +255,34 @@ pub fn render_file(
     if duration <= 0.0 {
         return Err(ScoreError::new(
             Kind::Empty,
-            format!("{}: the score has no length", score.as_ref().display()),
+            format!("{}: the score has no duration", score.as_ref().display()),
         ));
     }
     run(score.as_ref(), output.as_ref(), settings, duration, progress)
 }
 
-/// A folder that vanishes with this value.
-pub(crate) struct Folder(PathBuf);
+/// A temporary folder, which is removed when this value is dropped.
+pub(crate) struct TemporaryFolder(PathBuf);
 
-impl Folder {
+impl TemporaryFolder {
     pub(crate) fn new() -> Result<Self, ScoreError> {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let base = std::env::temp_dir();
-        // Creating fails where the name is taken, so that nobody else's folder is used.
+        // Creation fails if the name exists, so that another program's folder is never used.
         for _ in 0..1000 {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = base.join(format!("consort-score-{}-{number}", std::process::id()));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(ScoreError::io("make the folder", &path, error)),
+                Err(error) => return Err(ScoreError::io("create the folder", &path, error)),
             }
         }
-        Err(ScoreError::new(Kind::Io, format!("no free name for a folder in {}", base.display())))
+        Err(ScoreError::new(
+            Kind::Io,
+            format!("cannot create a folder in {}: all names are taken", base.display()),
+        ))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -279,37 +290,40 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
+/// Checks the settings that the server would misinterpret.
 fn check(settings: &RenderSettings) -> Result<(), ScoreError> {
-    let wrong = |what: &str, range: &str| {
-        Err(ScoreError::new(Kind::InvalidSetting, format!("{what} has to be {range}")))
+    let invalid = |setting: &str, range: &str| {
+        Err(ScoreError::new(Kind::InvalidSetting, format!("expected {setting} from {range}")))
     };
     if !(1..=1_000_000).contains(&settings.sample_rate) {
-        return wrong("the sample rate", "1 to 1,000,000 Hz");
+        return invalid("a sample rate", "1 to 1,000,000 Hz");
     }
     if !(1..=1024).contains(&settings.output_channels) || settings.input_channels > 1024 {
-        return wrong("the number of channels", "1 to 1024");
+        return invalid("a number of channels", "1 to 1024");
     }
     if !(1..=65_536).contains(&settings.block_size) {
-        return wrong("the block size", "1 to 65,536 samples");
+        return invalid("a block size", "1 to 65,536 samples");
     }
     Ok(())
 }
 
-fn command(
+/// The server's command line. The arguments of the settings come first, because the last value of
+/// an argument counts.
+fn server_command(
     executable: &Path,
-    commands: &Path,
+    score: &Path,
     output: &Path,
     settings: &RenderSettings,
     header_format: HeaderFormat,
 ) -> Command {
     let mut command = Command::new(executable);
-    // All buses of the files, and the server's usual private ones.
+    // The buses of both files, and as many private ones as the server has by default.
     let buses = 1024 + u32::from(settings.output_channels) + u32::from(settings.input_channels);
     command
         .args(&settings.arguments)
@@ -325,7 +339,7 @@ fn command(
         .arg(settings.memory_size.to_string())
         .args(["-D", "0", "-R", "0", "-l", "1", "-V", "-1"])
         .arg("-N")
-        .arg(commands)
+        .arg(score)
         .arg(settings.input.as_deref().unwrap_or(Path::new("_")))
         .arg(output)
         .arg(settings.sample_rate.to_string())
@@ -336,36 +350,37 @@ fn command(
     command
 }
 
-/// The server's process; it does not outlive this value.
-struct Process(Child);
+/// The server's process, which is killed when this value is dropped.
+struct ServerProcess(Child);
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What the server said that is worth repeating.
+/// The lines that the server printed about failures: those of the log, which has its standard
+/// output, and of its standard error.
 ///
-/// Its standard output goes to a file: it prints a line for every entry of the score, and a reader
-/// that is woken by each of them costs more than all the rest of this module.
-fn complaints(log: &Path, errors: &str) -> Vec<String> {
+/// Standard output goes to a file because the server prints a line for every entry of the score;
+/// waking a reader for each of them would cost more than everything else here.
+fn failure_lines(log: &Path, stderr: &str) -> Vec<String> {
     let lines = |stream: &mut dyn BufRead| {
         let mut found = Vec::new();
         let mut line = Vec::new();
-        while found.len() < MAXIMUM_FAILURES {
+        while found.len() < MAX_FAILURES {
             line.clear();
-            match stream.take(MAXIMUM_LINE).read_until(b'\n', &mut line) {
+            match stream.take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            let usual = text.is_empty()
+            let is_routine = text.is_empty()
                 || text.starts_with("nextOSCPacket")
                 || text.starts_with("start time");
-            if !usual {
+            if !is_routine {
                 found.push(text.to_owned());
             }
         }
@@ -375,13 +390,56 @@ fn complaints(log: &Path, errors: &str) -> Vec<String> {
         Ok(file) => lines(&mut BufReader::new(file)),
         Err(_) => Vec::new(),
     };
-    all.extend(lines(&mut errors.as_bytes()));
-    all.truncate(MAXIMUM_FAILURES);
+    all.extend(lines(&mut stderr.as_bytes()));
+    all.truncate(MAX_FAILURES);
     all
 }
 
+/// Removes the output of an earlier rendering, which would be taken for a new one if the server
+/// failed early.
+fn remove_output(output: &Path) -> Result<(), ScoreError> {
+    match std::fs::symlink_metadata(output) {
+        Ok(metadata) if metadata.is_file() => {
+            std::fs::remove_file(output).map_err(|error| ScoreError::io("replace", output, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Starts the server.
+fn spawn(mut command: Command) -> Result<ServerProcess, ScoreError> {
+    let child = command.spawn().map_err(|error| {
+        ScoreError::new(
+            Kind::CannotStart,
+            format!(
+                "cannot start {}: {error}; install SuperCollider's server, or set its program",
+                command.get_program().to_string_lossy()
+            ),
+        )
+        .with_source(error)
+    })?;
+    Ok(ServerProcess(child))
+}
+
+/// Reads the server's standard error on a thread of its own. The result arrives when the server
+/// closes it, that is, when it exits.
+fn read_stderr(stderr: Option<ChildStderr>) -> (JoinHandle<()>, Receiver<String>) {
+    let (sender, receiver) = channel();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stderr {
+            let _ = stream.by_ref().take(MAX_STDERR_BYTES).read_to_end(&mut bytes);
+            // The rest is discarded, so that the server never blocks on a full pipe.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    (reader, receiver)
+}
+
+/// Renders the score file `score`, whose validity the caller has checked, into `output`.
 pub(crate) fn run(
-    commands: &Path,
+    score: &Path,
     output: &Path,
     settings: &RenderSettings,
     duration: f64,
@@ -389,59 +447,36 @@ pub(crate) fn run(
 ) -> Result<RenderReport, ScoreError> {
     check(settings)?;
     let header_format =
-        settings.header_format.or_else(|| HeaderFormat::of_path(output)).unwrap_or_default();
-    // An old file would be taken for the new one if the server gave up early.
-    match std::fs::symlink_metadata(output) {
-        Ok(found) if found.is_file() => std::fs::remove_file(output)
-            .map_err(|error| ScoreError::io("replace", output, error))?,
-        _ => {}
-    }
-    let started = Instant::now();
-    let folder = Folder::new()?;
+        settings.header_format.or_else(|| HeaderFormat::from_path(output)).unwrap_or_default();
+    remove_output(output)?;
+    let start = Instant::now();
+    let folder = TemporaryFolder::new()?;
     let log = folder.path().join("server.log");
     let log_file =
         std::fs::File::create(&log).map_err(|error| ScoreError::io("write", &log, error))?;
-    let executable = crate::find_executable(settings.executable.as_deref())
-        .map_err(|error| ScoreError::new(Kind::CannotStart, error.to_string()).because(error))?;
-    let mut command = command(&executable, commands, output, settings, header_format);
-    command.stdout(log_file);
-    let child = command.spawn().map_err(|error| {
-        ScoreError::new(
-            Kind::CannotStart,
-            format!(
-                "cannot start {}: {error}; install SuperCollider's server, or name its program",
-                command.get_program().to_string_lossy()
-            ),
-        )
-        .because(error)
+    let executable = crate::find_executable(settings.executable.as_deref()).map_err(|error| {
+        ScoreError::new(Kind::CannotStart, error.to_string()).with_source(error)
     })?;
-    let mut process = Process(child);
-    // Standard error is closed when the server ends, which wakes this thread at once.
-    let (sender, ended) = channel();
-    let stderr = process.0.stderr.take();
-    let reader = std::thread::spawn(move || {
-        let mut errors = Vec::new();
-        if let Some(mut stream) = stderr {
-            let _ = stream.by_ref().take(MAXIMUM_ERRORS).read_to_end(&mut errors);
-            let _ = std::io::copy(&mut stream, &mut std::io::sink());
-        }
-        let _ = sender.send(String::from_utf8_lossy(&errors).into_owned());
-    });
-    let frame = u64::from(settings.output_channels)
+    let mut command = server_command(&executable, score, output, settings, header_format);
+    command.stdout(log_file);
+    let mut process = spawn(command)?;
+    let (reader, exited) = read_stderr(process.0.stderr.take());
+    let bytes_per_second = u64::from(settings.output_channels)
         * settings.sample_format.bytes()
         * u64::from(settings.sample_rate);
-    let mut report = || {
-        let size = std::fs::metadata(output).map_or(0, |file| file.len());
-        let seconds = size.saturating_sub(header_format.header_size()) as f64 / frame as f64;
-        progress(&Progress { seconds: seconds.min(duration), duration, elapsed: started.elapsed() })
+    let mut report_progress = || {
+        let size = std::fs::metadata(output).map_or(0, |metadata| metadata.len());
+        let seconds =
+            size.saturating_sub(header_format.header_bytes()) as f64 / bytes_per_second as f64;
+        progress(&Progress { seconds: seconds.min(duration), duration, elapsed: start.elapsed() })
     };
-    let errors = loop {
-        match ended.recv_timeout(INTERVAL) {
-            Ok(errors) => break errors,
+    let stderr = loop {
+        match exited.recv_timeout(PROGRESS_INTERVAL) {
+            Ok(stderr) => break stderr,
             Err(RecvTimeoutError::Disconnected) => break String::new(),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if !report() {
+        if !report_progress() {
             return Err(ScoreError::new(
                 Kind::Stopped,
                 format!("the rendering of {} was stopped", output.display()),
@@ -449,21 +484,17 @@ pub(crate) fn run(
         }
     };
     let _ = reader.join();
-    let status = process
-        .0
-        .wait()
-        .map_err(|error| ScoreError::new(Kind::ServerFailed, error.to_string()).because(error))?;
-    let failures = complaints(&log, &errors);
+    let status = process.0.wait().map_err(|error| {
+        ScoreError::new(Kind::ServerFailed, error.to_string()).with_source(error)
+    })?;
+    let failures = failure_lines(&log, &stderr);
     if !status.success() || !output.exists() {
+        let reason = if failures.is_empty() { "no output".to_owned() } else { failures.join("; ") };
         return Err(ScoreError::new(
             Kind::ServerFailed,
-            format!(
-                "the server gave up on {} ({status}): {}",
-                output.display(),
-                if failures.is_empty() { "it said nothing".into() } else { failures.join("; ") }
-            ),
+            format!("the server failed to render {} ({status}): {reason}", output.display()),
         ));
     }
-    report();
-    Ok(RenderReport { path: output.to_owned(), duration, elapsed: started.elapsed(), failures })
+    report_progress();
+    Ok(RenderReport { path: output.to_owned(), duration, elapsed: start.elapsed(), failures })
 }

@@ -1,4 +1,5 @@
-//! What blocking and async servers share: every operation once, as a future.
+//! The operations that wait for the server, as futures. The blocking and the asynchronous server
+//! share them.
 
 mod printed;
 mod tree;
@@ -8,20 +9,28 @@ use std::time::Duration;
 
 use consort_osc::OscMessage;
 
-use crate::context::{Context, ContextShared, NodeReference};
+use crate::context::{Buffer, Bus, Context, ContextShared, NodeReference, Synth};
+use crate::core::Core;
 use crate::driver::Driver;
-use crate::entities::{Buffer, Bus, Synth};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
 use crate::pending::{Pending, Slot, SlotFuture};
-use crate::queries::*;
-use crate::requests::*;
-use crate::values::ControlKey;
+use crate::queries::{BufferInfo, NodeInfo, StatusInfo, VersionInfo};
+use crate::requests::{
+    CompletionRequests, FreeBuffer, FreeNodes, GetBuffer, GetBufferRange, GetControlBusRange,
+    NewGroup, NewGroups, Request, Sync,
+};
+use crate::values::{AddAction, CalculationRate, ControlKey};
+pub(crate) use printed::PRINT_MARKER_PREFIX;
 
-/// Seconds that are added to the time of every moment of a server.
-const LATENCY: f64 = 0.1;
+/// Seconds that are added to the time of every moment of a server by default.
+const DEFAULT_LATENCY: f64 = 0.1;
 
+/// How many parts of a range of samples are requested at once.
+const MAX_SAMPLE_REQUESTS: usize = 8;
+
+/// A server with its context and its I/O thread.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) context: Context,
@@ -31,15 +40,16 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(options: Options, name: Option<String>, timeouts: Timeouts) -> Result<Self> {
         options.validate()?;
-        let shared = ContextShared::new(options, name, LATENCY);
+        let shared = ContextShared::new(options, name, DEFAULT_LATENCY);
         let context = Context::new(shared.clone());
         let driver = Driver::start(shared, timeouts)?;
         Ok(Self { context, driver })
     }
 
+    /// Gives a command to the state machine and waits for its outcome.
     async fn lifecycle(
         &self,
-        command: impl FnOnce(&mut crate::core::Core, Arc<Slot<()>>, Duration),
+        command: impl FnOnce(&mut Core, Arc<Slot<()>>, Duration),
     ) -> Result<()> {
         let slot = Slot::new();
         self.driver.shared.command(|core, now| command(core, slot.clone(), now));
@@ -72,28 +82,28 @@ impl Session {
         self.boot(Some(options)).await
     }
 
-    /// Frees what is this client's own: its nodes, buffers and ids. Other clients keep theirs.
+    /// Frees this client's nodes, buffers and ids. Those of other clients remain.
     pub(crate) async fn reset(&self) -> Result<()> {
         let context = &self.context;
         let default_group = context.default_group().id();
-        let (own, buffers, alone) = {
+        let (own_nodes, buffers, is_only_client) = {
             let state = context.shared().lock();
-            let own: Vec<i32> = state
+            let own_nodes: Vec<i32> = state
                 .mirror
                 .ids()
                 .into_iter()
                 .filter(|id| *id > state.maximum_logins as i32 && state.nodes.is_own(*id))
                 .filter(|id| {
-                    // What is in another own node goes with it.
+                    // A node in another own node is freed with it.
                     state.mirror.parent(*id).is_none_or(|parent| {
                         parent != default_group
                             && !(parent > state.maximum_logins as i32 && state.nodes.is_own(parent))
                     })
                 })
                 .collect();
-            (own, state.buffers.allocated(), state.maximum_logins == 1)
+            (own_nodes, state.buffers.allocated(), state.maximum_logins == 1)
         };
-        if alone {
+        if is_only_client {
             context.clear_schedule()?;
         }
         let exists = context.shared().has_node(default_group);
@@ -101,18 +111,15 @@ impl Session {
             if exists {
                 moment.free_group_children(default_group, false)?;
             }
-            if !own.is_empty() {
-                moment.submit(FreeNodes { ids: own })?;
+            if !own_nodes.is_empty() {
+                moment.submit(FreeNodes { ids: own_nodes })?;
             }
             for id in buffers {
                 moment.submit(FreeBuffer { id, completion: CompletionRequests::default() })?;
             }
             if !exists {
-                let group = NewGroup {
-                    id: default_group,
-                    add_action: crate::values::AddAction::ToTail,
-                    target_id: 0,
-                };
+                let group =
+                    NewGroup { id: default_group, add_action: AddAction::ToTail, target_id: 0 };
                 moment.submit(NewGroups { parallel: false, groups: vec![group] })?;
             }
             Ok(())
@@ -122,6 +129,7 @@ impl Session {
         Ok(())
     }
 
+    /// Sends a request and waits for its reply, for at most `timeout`.
     fn ask_within<T>(
         &self,
         request: Request,
@@ -145,7 +153,7 @@ impl Session {
         if id < 0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("sync id {id} is negative; those are used by the connection itself"),
+                format!("sync id {id} is reserved for the connection; expected 0 or more"),
             ));
         }
         self.ask_within(Sync { id }.into(), timeout, |_| Ok(()))?.await
@@ -172,17 +180,17 @@ impl Session {
         buffer: &Buffer,
         indices: &[u32],
     ) -> Result<Vec<(u32, f32)>> {
-        if indices.len() <= GetBuffer::LIMIT {
+        if indices.len() <= GetBuffer::MAX_SAMPLES {
             return self.context.ask_buffer(buffer, indices)?.await;
         }
         let mut values = Vec::new();
-        for part in indices.chunks(GetBuffer::LIMIT) {
+        for part in indices.chunks(GetBuffer::MAX_SAMPLES) {
             values.extend(self.context.ask_buffer(buffer, part)?.await?);
         }
         Ok(values)
     }
 
-    /// Any number of samples: asked for in parts that the server can answer.
+    /// Any number of samples, requested in parts that fit into a reply.
     pub(crate) async fn get_buffer_range(
         &self,
         buffer: &Buffer,
@@ -190,16 +198,16 @@ impl Session {
         count: u32,
     ) -> Result<Vec<f32>> {
         let mut values = Vec::new();
-        let mut at = start;
+        let mut next = start;
         let end = start.checked_add(count).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "the range of samples ends above 2^32")
         })?;
-        while at < end {
+        while next < end {
             let mut parts = Vec::new();
-            while at < end && parts.len() < 8 {
-                let count = (end - at).min(GetBufferRange::LIMIT);
-                parts.push(self.context.ask_buffer_range(buffer, at, count)?);
-                at += count;
+            while next < end && parts.len() < MAX_SAMPLE_REQUESTS {
+                let count = (end - next).min(GetBufferRange::MAX_SAMPLES);
+                parts.push(self.context.ask_buffer_range(buffer, next, count)?);
+                next += count;
             }
             for part in parts {
                 values.extend(part.await?);
@@ -212,9 +220,9 @@ impl Session {
         self.context.ask_bus(bus)?.await
     }
 
-    /// Through shared memory where it can be reached, else through OSC.
+    /// Reads shared memory if it is available, and otherwise queries by OSC.
     pub(crate) async fn get_bus_now(&self, bus: &Bus) -> Result<f32> {
-        if bus.calculation_rate() == crate::values::CalculationRate::Control
+        if bus.calculation_rate() == CalculationRate::Control
             && let Some(memory) = self.driver.shared.memory()
             && let Ok(value) = memory.control_bus_value(bus.id())
         {
@@ -225,12 +233,12 @@ impl Session {
 
     pub(crate) async fn get_bus_range(&self, bus: &Bus, count: u32) -> Result<Vec<f32>> {
         let mut values = Vec::new();
-        let mut at = 0;
-        while at < count {
-            let part = (count - at).min(GetBufferRange::LIMIT);
-            let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + at);
+        let mut offset = 0;
+        while offset < count {
+            let part = (count - offset).min(GetControlBusRange::MAX_BUSES);
+            let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + offset);
             values.extend(self.context.ask_bus_range(&first, part)?.await?);
-            at += part;
+            offset += part;
         }
         Ok(values)
     }

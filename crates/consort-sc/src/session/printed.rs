@@ -1,6 +1,5 @@
-//! What the server prints: dumps and traces.
+//! Operations that read the server's output: dumps and traces.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,35 +13,43 @@ use crate::pending::{Slot, SlotFuture};
 use crate::requests::{DumpTree, Request, TraceNodes};
 use crate::tree::QueryTreeGroup;
 
+/// The beginning of the commands that mark the end of an output. The server does not know them, and
+/// the `/fail` that it answers is not reported.
+pub(crate) const PRINT_MARKER_PREFIX: &str = "/consort_end_";
+/// How long the server may take to print everything.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(2);
+
 impl Session {
-    /// What the server prints because of `request`, up to a line that is made to follow it.
-    /// `None` if this client did not start the server and so cannot read its output.
+    /// The lines that the server prints because of `request`. `None` if this client did not start
+    /// the server and so cannot read its output.
     async fn printed(&self, request: Request) -> Result<Option<Vec<String>>> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT_MARKER: AtomicU64 = AtomicU64::new(0);
         let shared = &self.driver.shared;
         if shared.process_id().is_none() {
             self.context.submit(request)?;
             return Ok(None);
         }
-        let marker = format!("/consort_end_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let marker =
+            format!("{PRINT_MARKER_PREFIX}{}", NEXT_MARKER.fetch_add(1, Ordering::Relaxed));
         let slot = Slot::new();
         let tap = ConsoleTap {
             marker: marker.clone(),
             lines: Vec::new(),
             slot: slot.clone(),
-            deadline: shared.now() + Duration::from_secs(2),
+            deadline: shared.now() + PRINT_TIMEOUT,
         };
-        shared.console.lock().unwrap_or_else(PoisonError::into_inner).push(tap);
+        shared.console.lock().push(tap);
         shared.wake_up();
         self.context.submit(request)?;
-        // A trace is printed when the node is computed: after the requests of its period.
+        // The server prints a trace when it computes the node, after the requests of the same period.
         self.sync(None, None).await?;
-        // No server knows this command, and each says so in its output.
+        // The server does not know this command and prints an error with its name, which ends the
+        // output.
         self.context.send_message(OscMessage::new(marker, []))?;
         SlotFuture(slot).await.map(Some)
     }
 
-    /// `None` if what is printed cannot be seen or understood.
+    /// The tree that the server prints; `None` if the output cannot be read or parsed.
     pub(super) async fn printed_tree(&self, request: DumpTree) -> Result<Option<QueryTreeGroup>> {
         match self.printed(request.into()).await {
             Ok(lines) => Ok(lines.and_then(|lines| {
@@ -64,13 +71,13 @@ impl Session {
         if let Some(tree) = self.printed_tree(DumpTree { id, include_controls }).await? {
             return Ok(tree);
         }
-        // The output cannot be seen or understood: the same tree, asked for.
+        // The output cannot be read or parsed: query the same tree.
         self.query_tree(group, include_controls).await
     }
 
     pub(crate) async fn trace_node(&self, node: NodeReference<'_>) -> Result<Option<Vec<String>>> {
         let id = node.id();
-        // The server answers for a node that exists, or says that it does not.
+        // This fails if the node does not exist, for which the server would print nothing.
         self.context.ask_node_reference(node)?.await?;
         match self.printed(TraceNodes { ids: vec![id] }.into()).await {
             Ok(lines) => Ok(lines.map(|lines| {

@@ -1,42 +1,43 @@
-//! The tree of nodes, however large, and however the server must be asked for it.
+//! Queries of node trees of any size.
 //!
-//! scsynth puts an answer together in 64 KiB and says nothing when it does not fit. Then the
-//! nodes are asked for without controls, or one by one; the controls group by group, and synth
-//! by synth where a group alone is too large.
+//! scsynth builds a reply in a buffer of 64 KiB and does not answer if the tree does not fit. Then
+//! the nodes are queried without controls, or one by one; and the controls group by group, or synth
+//! by synth where a single group is too large.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::Session;
 use crate::context::NodeReference;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::{MAXIMUM_NODES, Mirror};
+use crate::mirror::{MAX_NODES, Mirror};
 use crate::pending::Pending;
 use crate::queries::{NodeInfo, parse_controls};
 use crate::requests::{DumpTree, GetSynthControls, Sync};
 use crate::tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
 use crate::values::{ControlKey, ControlValue};
 
-/// Small questions that are under way at once.
-const AT_ONCE: usize = 64;
-/// Questions that are under way at once when each answer may have 64 KiB.
-const LARGE_AT_ONCE: usize = 8;
-/// How often nodes are asked for one by one while others come and go.
-const WALKS: u32 = 4;
+/// How many requests with small replies are in flight at once.
+const MAX_SMALL_REQUESTS: usize = 64;
+/// How many requests with replies of up to 64 KiB are in flight at once.
+const MAX_LARGE_REQUESTS: usize = 8;
+/// How often a walk is repeated if nodes ended during it.
+const MAX_WALKS: u32 = 4;
 
+/// The controls of a synth.
 type Controls = Vec<(ControlKey, ControlValue)>;
 
-/// A `/g_queryTree` under way, with the `/sync` that ends the wait for its answer.
-struct AskedTree {
+/// A `/g_queryTree` in flight, with the `/sync` that ends the wait for its reply.
+struct TreeRequest {
     tree: Pending<QueryTreeGroup>,
     synced: Pending<()>,
 }
 
-impl AskedTree {
-    /// `None` if the server passed the question over, which it does when the answer does not
-    /// fit into its buffer.
-    async fn answer(self) -> Result<Option<QueryTreeGroup>> {
+impl TreeRequest {
+    /// The tree; `None` if the server did not answer because the reply does not fit into its
+    /// buffer.
+    async fn reply(self) -> Result<Option<QueryTreeGroup>> {
         self.synced.await?;
-        // Answered in order: what is not there now will not come.
+        // The server answers in order, so a reply that is missing now will not arrive.
         match futures_lite::future::poll_once(self.tree).await {
             Some(Err(error))
                 if error.kind() == ErrorKind::RequestFailed
@@ -44,18 +45,19 @@ impl AskedTree {
             {
                 Ok(None)
             }
-            answer => answer.transpose(),
+            reply => reply.transpose(),
         }
     }
 }
 
-/// What is in each group of a tree: its groups, and its synths with their SynthDefs.
+/// The nodes in one group: its groups, and its synths with the names of their SynthDefs.
 #[derive(Default)]
 struct Content {
     groups: Vec<i32>,
     synths: Vec<(i32, String)>,
 }
 
+/// The nodes of each group of a tree.
 fn contents(tree: &QueryTreeGroup) -> HashMap<i32, Content> {
     let mut contents: HashMap<i32, Content> = HashMap::new();
     for (parent, node) in tree.walk() {
@@ -68,6 +70,7 @@ fn contents(tree: &QueryTreeGroup) -> HashMap<i32, Content> {
     contents
 }
 
+/// All synths of a tree.
 fn synths(tree: &QueryTreeGroup) -> impl Iterator<Item = &QueryTreeSynth> {
     tree.walk().into_iter().filter_map(|(_, node)| match node {
         QueryTreeNode::Synth(synth) => Some(synth),
@@ -83,11 +86,11 @@ impl Session {
     ) -> Result<QueryTreeGroup> {
         self.context.check_node(&group)?;
         let id = group.id();
-        if let Some(tree) = self.ask_tree(id, include_controls)?.answer().await? {
+        if let Some(tree) = self.ask_tree(id, include_controls)?.reply().await? {
             return Ok(tree);
         }
-        tracing::debug!(id, "the tree does not fit into one answer; it is put together");
-        let plain = if include_controls { self.ask_tree(id, false)?.answer().await? } else { None };
+        tracing::debug!(id, "the tree does not fit into one reply; assembling it from several");
+        let plain = if include_controls { self.ask_tree(id, false)?.reply().await? } else { None };
         let mut tree = match plain {
             Some(tree) => tree,
             None => self.walk_tree(id).await?,
@@ -98,30 +101,32 @@ impl Session {
         Ok(tree)
     }
 
-    fn ask_tree(&self, id: i32, include_controls: bool) -> Result<AskedTree> {
+    fn ask_tree(&self, id: i32, include_controls: bool) -> Result<TreeRequest> {
         let moment = self.context.at(None)?;
         let tree = moment.ask_tree(id, include_controls)?;
         let sync = self.context.shared().next_sync_id();
         let synced = moment.ask_for(Sync { id: sync }, |_| Ok(()))?;
         moment.send()?;
-        Ok(AskedTree { tree, synced })
+        Ok(TreeRequest { tree, synced })
     }
 
     // ---- nodes one by one -------------------------------------------------------------------
 
-    /// The tree from `/n_query`: for trees whose bare ids and names are too many for one answer.
+    /// Queries every node with `/n_query`, for trees whose ids and names alone do not fit into a
+    /// reply.
     async fn walk_tree(&self, id: i32) -> Result<QueryTreeGroup> {
         let mut walks = 0;
         let (mut tree, changes) = loop {
             walks += 1;
             let changes = self.context.shared().lock().mirror.changes();
             let (infos, is_whole) = self.query_nodes(id).await?;
-            if is_whole || walks >= WALKS {
+            if is_whole || walks >= MAX_WALKS {
                 break (self.arrange(id, infos)?, changes);
             }
         };
         if synths(&tree).any(|synth| synth.synthdef.is_empty()) {
-            // Of other clients' synths, or such as this one was never told of.
+            // `/n_query` does not return names. They are missing for synths of other clients, and for
+            // those whose notification was lost.
             let dumped = self.dumped(id, false).await;
             let names: HashMap<i32, &str> = dumped
                 .iter()
@@ -136,39 +141,40 @@ impl Session {
                 }
             });
         }
-        // As an answer of the server's would.
+        // The tree seeds the mirror, as a single reply does.
         self.driver.shared.command(|core, now| core.seed(&tree, Some(changes), now));
         Ok(tree)
     }
 
-    /// What the server says of each node below a group; and whether none went meanwhile.
+    /// The infos of all nodes below a group, and whether none of them ended meanwhile.
     async fn query_nodes(&self, id: i32) -> Result<(HashMap<i32, NodeInfo>, bool)> {
         let known = self.context.shared().lock().mirror.tree(id);
-        let mut ask: BTreeSet<i32> =
+        let mut unqueried: BTreeSet<i32> =
             known.iter().flat_map(QueryTreeGroup::walk).map(|(_, node)| node.id()).collect();
-        let guessed = ask.clone();
-        ask.insert(id);
+        let from_mirror = unqueried.clone();
+        unqueried.insert(id);
         let mut infos: HashMap<i32, Option<NodeInfo>> = HashMap::new();
         let mut is_whole = true;
-        while !ask.is_empty() {
-            if infos.len() > MAXIMUM_NODES {
+        while !unqueried.is_empty() {
+            if infos.len() > MAX_NODES {
                 return Err(Error::new(
                     ErrorKind::Protocol,
-                    format!("the server speaks of more than {MAXIMUM_NODES} nodes"),
+                    format!("the server reports more than {MAX_NODES} nodes"),
                 ));
             }
             let mut waiting = Vec::new();
-            while waiting.len() < AT_ONCE
-                && let Some(node) = ask.pop_first()
+            while waiting.len() < MAX_SMALL_REQUESTS
+                && let Some(node) = unqueried.pop_first()
             {
                 waiting.push((node, self.context.ask_node(node)?));
             }
-            for (node, answer) in waiting {
-                let info = match answer.await {
+            for (node, reply) in waiting {
+                let info = match reply.await {
                     Ok(info) => Some(info),
                     Err(error) if error.kind() == ErrorKind::RequestFailed && node != id => {
-                        // A neighbour that is gone breaks the chain; a mere guess does not.
-                        is_whole &= guessed.contains(&node);
+                        // A missing neighbour breaks the chain. A node that only the mirror
+                        // contained may have ended before.
+                        is_whole &= from_mirror.contains(&node);
                         None
                     }
                     Err(error) => return Err(error),
@@ -178,31 +184,35 @@ impl Session {
                         if node == id { [None, None] } else { [info.previous_id, info.next_id] };
                     let neighbours =
                         siblings.into_iter().chain([info.head_id, info.tail_id]).flatten();
-                    ask.extend(neighbours.filter(|id| !infos.contains_key(id)));
+                    unqueried.extend(neighbours.filter(|id| !infos.contains_key(id)));
                 }
                 infos.insert(node, info);
-                ask.remove(&node);
+                unqueried.remove(&node);
             }
         }
         Ok((infos.into_iter().filter_map(|(id, info)| Some((id, info?))).collect(), is_whole))
     }
 
-    /// Puts nodes in order: each group from its head along the nodes' next.
+    /// Builds the tree: each group from its head along the `next_id` of its nodes.
     fn arrange(&self, id: i32, mut infos: HashMap<i32, NodeInfo>) -> Result<QueryTreeGroup> {
         let mut mirror = Mirror::default();
         let mut stack = vec![id];
         {
             let state = self.context.shared().lock();
-            while let Some(at) = stack.pop() {
-                let Some(info) = infos.remove(&at) else { continue };
-                if at == id {
-                    mirror.go(&NodeInfo { parent_id: Some(0), is_unordered: true, ..info });
+            while let Some(node) = stack.pop() {
+                let Some(info) = infos.remove(&node) else { continue };
+                if node == id {
+                    mirror.node_started(&NodeInfo {
+                        parent_id: Some(0),
+                        is_unordered: true,
+                        ..info
+                    });
                 } else {
-                    if let Some(name) = state.mirror.synthdef(at) {
-                        mirror.expect_synth(at, &name);
+                    if let Some(name) = state.mirror.synthdef(node) {
+                        mirror.expect_synth(node, &name);
                     }
-                    // Each comes last in its group, since the group is walked in order.
-                    mirror.go(&NodeInfo { is_unordered: true, ..info });
+                    // The nodes of a group are visited in order, so each one is appended.
+                    mirror.node_started(&NodeInfo { is_unordered: true, ..info });
                     stack.extend(info.next_id);
                 }
                 stack.extend(info.head_id);
@@ -211,33 +221,36 @@ impl Session {
         mirror.tree(id).ok_or_else(|| {
             Error::new(
                 ErrorKind::RequestFailed,
-                format!("group {id} has gone meanwhile, or groups nest too deep in it"),
+                format!(
+                    "group {id} was freed during the query, or its groups are nested too deeply"
+                ),
             )
         })
     }
 
     // ---- controls ---------------------------------------------------------------------------
 
+    /// Queries the controls of all synths of a tree.
     async fn add_controls(&self, tree: &mut QueryTreeGroup) -> Result<()> {
         let contents = contents(tree);
         let mut found: HashMap<i32, Controls> = HashMap::new();
         let mut single = Vec::new();
-        // Groups that are too large as a whole.
+        // Groups whose reply does not fit.
         let mut large = vec![tree.id];
         while let Some(group) = large.pop() {
             let Some(content) = contents.get(&group) else { continue };
             single.extend(content.synths.iter().cloned());
-            for groups in content.groups.chunks(LARGE_AT_ONCE) {
-                let mut asked = Vec::new();
+            for groups in content.groups.chunks(MAX_LARGE_REQUESTS) {
+                let mut requests = Vec::new();
                 for id in groups.iter().filter(|id| contents.contains_key(id)) {
-                    asked.push((*id, self.ask_tree(*id, true)?));
+                    requests.push((*id, self.ask_tree(*id, true)?));
                 }
-                for (id, asked) in asked {
-                    match asked.answer().await {
+                for (id, request) in requests {
+                    match request.reply().await {
                         Ok(Some(tree)) => found
                             .extend(synths(&tree).map(|synth| (synth.id, synth.controls.clone()))),
                         Ok(None) => large.push(id),
-                        // Freed meanwhile.
+                        // It was freed during the query.
                         Err(error) if error.kind() == ErrorKind::RequestFailed => {}
                         Err(error) => return Err(error),
                     }
@@ -256,8 +269,8 @@ impl Session {
         Ok(())
     }
 
-    /// The controls that synths of these SynthDefs have: as this client loaded them, as answers
-    /// for other synths showed them, or as the server prints them.
+    /// The names of the controls of these synths' SynthDefs: from SynthDefs that this client loaded,
+    /// from replies about other synths, or from the server's output.
     async fn control_keys(
         &self,
         tree: &QueryTreeGroup,
@@ -300,20 +313,21 @@ impl Session {
                 .collect();
             tracing::warn!(
                 ?unknown,
-                "the tree is too large for one answer, and the controls of these SynthDefs are \
-                 not known to this client; they are left out"
+                "the tree does not fit into one reply and this client does not know the controls of \
+                 these SynthDefs; their controls are left out"
             );
         }
         keys
     }
 
+    /// Gets the controls of synths one by one.
     async fn get_controls(
         &self,
         synths: &[(i32, String)],
         keys: &HashMap<String, Vec<ControlKey>>,
         found: &mut HashMap<i32, Controls>,
     ) -> Result<()> {
-        for batch in synths.chunks(AT_ONCE) {
+        for batch in synths.chunks(MAX_SMALL_REQUESTS) {
             let mut waiting = Vec::new();
             let moment = self.context.at(None)?;
             for (id, name) in batch {
@@ -323,8 +337,8 @@ impl Session {
                 }
             }
             moment.send()?;
-            for (id, answer) in waiting {
-                match answer.await {
+            for (id, reply) in waiting {
+                match reply.await {
                     Ok(controls) => {
                         let controls = controls
                             .into_iter()
@@ -332,7 +346,7 @@ impl Session {
                             .collect();
                         found.insert(id, controls);
                     }
-                    // Freed meanwhile.
+                    // It was freed during the query.
                     Err(error) if error.kind() == ErrorKind::RequestFailed => {}
                     Err(error) => return Err(error),
                 }
@@ -341,7 +355,7 @@ impl Session {
         Ok(())
     }
 
-    /// The tree as the server prints it, if this client can read that.
+    /// The tree from the server's output, if this client can read it.
     async fn dumped(&self, id: i32, include_controls: bool) -> Option<QueryTreeGroup> {
         self.driver.shared.process_id()?;
         self.printed_tree(DumpTree { id, include_controls }).await.ok().flatten()

@@ -1,9 +1,9 @@
-"""Writes a small score.
+"""Writes a small score with Supriya.
 
 Usage: supriya_score.py OUTPUT
 
-The closing entry of the peer holds a message that does nothing; ours is empty, so that it is left
-empty here too.
+Supriya's last entry contains a message without effect, Consort's is empty. This script writes an
+empty one, so that the files can be compared.
 """
 
 import struct

@@ -1,4 +1,4 @@
-//! Every operation against a real server.
+//! Every operation with a real server.
 
 use std::time::Duration;
 
@@ -37,19 +37,19 @@ fn status_version_and_sync() {
     let version = server.query_version().unwrap();
     assert_eq!((version.program.as_str(), version.major), ("scsynth", 3));
     server.sync().unwrap();
-    server.sync_with(1234, PATIENCE).unwrap();
-    // In one bundle, each with its own future.
+    server.sync_with(1234, WAIT_TIMEOUT).unwrap();
+    // Several requests in one bundle, each with its own future.
     let moment = server.at(None).unwrap();
-    let asked = (
+    let replies = (
         moment.ask_status().unwrap(),
         moment.ask_version().unwrap(),
         moment.ask_tree(server.root_node().id(), false).unwrap(),
     );
     moment.submit(requests::DumpTree { id: 0, include_controls: false }).unwrap();
     moment.send().unwrap();
-    assert_eq!(asked.0.wait().unwrap().group_count, 2);
-    assert_eq!(asked.1.wait().unwrap(), version);
-    assert_eq!(asked.2.wait().unwrap().children.len(), 1);
+    assert_eq!(replies.0.wait().unwrap().group_count, 2);
+    assert_eq!(replies.1.wait().unwrap(), version);
+    assert_eq!(replies.2.wait().unwrap().children.len(), 1);
     assert!(server.is_owner());
     assert_eq!(server.client_id(), 0);
     assert_eq!(server.boot_status(), BootStatus::Online);
@@ -91,7 +91,7 @@ fn groups_and_synths() {
     server.sync().unwrap();
     assert!(synth.is_active());
 
-    // A synth with a gate is released, not freed; with force it goes at once.
+    // A synth with a gate is released; with `force` it is freed at once.
     synth.free(false).unwrap();
     let gate = server.get_synth_controls(&synth, ["gate"]).unwrap();
     assert_eq!(gate, [("gate".into(), 0.0)]);
@@ -158,9 +158,9 @@ fn controls_and_mappings() {
     // An unknown control is a warning with the nearest name, and still sent.
     let events = server.events(EventFilter::default());
     synth.set([("frequenzy", 1.0)]).unwrap();
-    let warning = events.next_timeout(PATIENCE).unwrap();
+    let warning = events.next_timeout(WAIT_TIMEOUT).unwrap();
     assert!(
-        matches!(&warning, Event::Warning(text) if text.contains("did you mean \"frequency\"?")),
+        matches!(&warning, Event::Warning(text) if text.contains("did you mean `frequency`?")),
         "{warning:?}"
     );
     server.forget_synth(&synth).unwrap();
@@ -210,7 +210,7 @@ fn buffers() {
     server.sync().unwrap();
     assert!(!buffer.is_allocated());
     assert_eq!(server.query_buffer(&buffer).unwrap().frame_count, 0);
-    // The id came back, and only then is it given out again.
+    // The id is free again, and only now is it allocated again.
     assert_eq!(server.add_buffer(BufferContent::empty(1, 1)).unwrap().id(), buffer.id());
     let error = server.add_buffer(BufferContent::empty(0, 1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -230,12 +230,12 @@ fn sound_files() {
     let buffer = server.add_buffer(BufferContent::empty(2, 64)).unwrap();
     server.sync().unwrap();
     server.set_buffer_range(&buffer, 0, &[0.5, -0.5, 0.25, -0.25]).unwrap();
-    let how = BufferWrite {
+    let settings = BufferWrite {
         header_format: "wav".into(),
         sample_format: "float".into(),
         ..BufferWrite::default()
     };
-    server.write_buffer(&buffer, &path, how).unwrap();
+    server.write_buffer(&buffer, &path, settings).unwrap();
     server.sync().unwrap();
     let read = server.add_buffer(BufferContent::file(&path)).unwrap();
     server.sync().unwrap();
@@ -253,19 +253,20 @@ fn sound_files() {
     server.sync().unwrap();
     assert_eq!(server.get_buffer_range(&right, 0, 2).unwrap(), [-0.25, 0.0]);
     server.zero_buffer(&read).unwrap();
-    let how = BufferRead { starting_frame: 1, frame_count: Some(1), ..BufferRead::default() };
-    server.read_buffer(&read, &path, how).unwrap();
+    let settings = BufferRead { starting_frame: 1, frame_count: Some(1), ..BufferRead::default() };
+    server.read_buffer(&read, &path, settings).unwrap();
     server.sync().unwrap();
     assert_eq!(server.get_buffer_range(&read, 0, 4).unwrap(), [0.25, -0.25, 0.0, 0.0]);
-    let how = BufferRead { channel_indices: vec![1, 0], leave_open: true, ..BufferRead::default() };
-    server.read_buffer(&read, &path, how).unwrap();
+    let settings =
+        BufferRead { channel_indices: vec![1, 0], leave_open: true, ..BufferRead::default() };
+    server.read_buffer(&read, &path, settings).unwrap();
     server.close_buffer(&read).unwrap();
     server.sync().unwrap();
     assert_eq!(server.get_buffer_range(&read, 0, 2).unwrap(), [-0.5, 0.5]);
-    // A file that cannot be written is a typed event with the server's reason.
+    // A file that cannot be written causes an event with the server's reason.
     let events = server.events(EventFilter::default());
     server.write_buffer(&buffer, "/nonexistent/x.wav", BufferWrite::default()).unwrap();
-    let fail = events.next_timeout(PATIENCE);
+    let fail = events.next_timeout(WAIT_TIMEOUT);
     assert!(matches!(&fail, Some(Event::Fail(fail)) if fail.command == "/b_write"), "{fail:?}");
 }
 
@@ -286,8 +287,8 @@ fn buses_and_shared_memory() {
     assert_eq!(server.get_bus_range(&bus, 5).unwrap(), [9.0, 9.0, 9.0, 3.0, 4.0]);
     assert_eq!(audio.set(1.0).unwrap_err().kind(), ErrorKind::InvalidCalculationRate);
 
-    // The same through the server's memory, both ways, as owner and as another client.
-    let memory = server.shared_memory().expect("the server's memory");
+    // The same through shared memory, in both directions.
+    let memory = server.shared_memory().expect("shared memory of the server");
     assert_eq!(memory.control_bus_value(0).unwrap(), 9.0);
     server.set_bus_now(&bus, 0.125).unwrap();
     assert_eq!(server.get_bus_now(&bus).unwrap(), 0.125);
@@ -334,7 +335,7 @@ fn synthdefs() {
 fn moments_and_completions() {
     let server = booted();
     let tone = tone();
-    // SynthDef, and the synth when it is there: one datagram.
+    // One datagram with the SynthDef and, as its completion, the synth.
     let capture = server.capture();
     let mut synth = None;
     server
@@ -363,12 +364,12 @@ fn moments_and_completions() {
     let values = server.get_buffer_range(&buffer, 0, 6).unwrap();
     assert_eq!(values, [0.5, 0.0, 0.0, 0.0, 0.25, 0.25]);
 
-    // What asks is bundled with what sets, and answered in that order.
+    // Queries are bundled with requests that set values, and answered in that order.
     let bus = server.add_bus(CalculationRate::Control).unwrap();
     let moment = server.at(None).unwrap();
     moment.set_bus_range(&bus, &[1.0, 2.0]).unwrap();
     moment.set_node(&synth, [("frequency", 333.0)]).unwrap();
-    let asked = (
+    let replies = (
         moment.ask_bus(&bus).unwrap(),
         moment.ask_bus_range(&bus, 2).unwrap(),
         moment.ask_synth_controls(&synth, ["frequency"]).unwrap(),
@@ -380,26 +381,26 @@ fn moments_and_completions() {
     );
     capture.take();
     moment.send().unwrap();
-    assert_eq!(asked.0.wait().unwrap(), 1.0);
-    assert_eq!(asked.1.wait().unwrap(), [1.0, 2.0]);
-    assert_eq!(asked.2.wait().unwrap(), [("frequency".into(), 333.0)]);
-    assert_eq!(asked.3.wait().unwrap(), [333.0]);
-    assert_eq!(asked.4.wait().unwrap().frame_count, 8);
-    assert_eq!(asked.5.wait().unwrap(), [(0, 0.5)]);
-    assert_eq!(asked.6.wait().unwrap(), [0.25]);
-    assert_eq!(asked.7.wait().unwrap().id, synth.id());
-    let is_ours = |packet: &CapturedPacket| {
+    assert_eq!(replies.0.wait().unwrap(), 1.0);
+    assert_eq!(replies.1.wait().unwrap(), [1.0, 2.0]);
+    assert_eq!(replies.2.wait().unwrap(), [("frequency".into(), 333.0)]);
+    assert_eq!(replies.3.wait().unwrap(), [333.0]);
+    assert_eq!(replies.4.wait().unwrap().frame_count, 8);
+    assert_eq!(replies.5.wait().unwrap(), [(0, 0.5)]);
+    assert_eq!(replies.6.wait().unwrap(), [0.25]);
+    assert_eq!(replies.7.wait().unwrap().id, synth.id());
+    let is_bundle = |packet: &CapturedPacket| {
         packet.direction == Direction::Sent && packet.to_string().contains("/b_query")
     };
-    assert_eq!(capture.take().iter().filter(|packet| is_ours(packet)).count(), 1);
+    assert_eq!(capture.take().iter().filter(|packet| is_bundle(packet)).count(), 1);
     server.free_bus(&bus).unwrap();
 
-    // A moment in the future takes effect then, and not before. On a busy machine, the look
-    // before it may come too late; then one further ahead is looked at.
+    // A moment in the future takes effect at its time and not before. On a busy machine the check
+    // before that time may be too late; then it is repeated with more time.
     let unix_now = || {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
     };
-    let looked_in_time = [0.2, 1.0, 5.0].into_iter().any(|ahead| {
+    let was_checked_in_time = [0.2, 1.0, 5.0].into_iter().any(|ahead| {
         let due = unix_now() + ahead;
         let moment = server.at(due).unwrap();
         let later = moment.add_group(Placement::default()).unwrap();
@@ -413,8 +414,8 @@ fn moments_and_completions() {
         assert!(unix_now() > due + 0.05, "0.1 s of latency were left out");
         in_time
     });
-    assert!(looked_in_time);
-    // Bundles whose time has not come are forgotten.
+    assert!(was_checked_in_time);
+    // Bundles whose time has not come are removed from the schedule.
     let never =
         server.at_once(unix_now() + 60.0, |moment| moment.add_group(Placement::default())).unwrap();
     server.clear_schedule().unwrap();
@@ -424,7 +425,7 @@ fn moments_and_completions() {
     server.set_latency(0.0).unwrap();
     assert_eq!(server.at(f64::NAN).unwrap_err().kind(), ErrorKind::InvalidMoment);
 
-    // Completions of every request that takes one.
+    // Every request that accepts a completion.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.aiff");
     let bus = server.add_bus(CalculationRate::Control).unwrap();
@@ -433,9 +434,9 @@ fn moments_and_completions() {
         value.set(value.get() + 1.0);
         value.get()
     };
-    let check = |what: &str| {
+    let check = |request: &str| {
         server.sync().unwrap();
-        assert_eq!(server.get_bus(&bus).unwrap(), value.get(), "the completion of {what}");
+        assert_eq!(server.get_bus(&bus).unwrap(), value.get(), "the completion of {request}");
     };
     server
         .write_buffer_then(&buffer, &path, BufferWrite::default(), |c| c.set_bus(&bus, next()))
@@ -486,19 +487,19 @@ fn dump_and_trace_end() {
     for _ in 0..5 {
         assert_eq!(server.dump_tree(&server.root_node(), true).unwrap(), queried);
     }
-    let trace = server.trace_node(&synth).unwrap().expect("lines of the owner's server");
+    let trace = server.trace_node(&synth).unwrap().expect("output of an owned server");
     assert!(trace.iter().any(|line| line.contains("SinOsc")), "{trace:?}");
-    // All of it was printed and read; nothing had to be asked for instead.
-    let asked = |packet: &CapturedPacket| packet.to_string().contains("/g_queryTree");
-    assert!(!capture.take().iter().any(asked));
-    // A client that cannot see the output gets the same tree.
+    // All trees were read from the output; none had to be queried.
+    let is_query = |packet: &CapturedPacket| packet.to_string().contains("/g_queryTree");
+    assert!(!capture.take().iter().any(is_query));
+    // A client that cannot read the output gets the same tree.
     let client = connected(&server);
     assert_eq!(client.dump_tree(&client.root_node(), true).unwrap(), queried);
     assert_eq!(client.trace_node(synth.id()).unwrap(), None);
     assert!(client.trace_node(4711).is_err());
 }
 
-/// The controls `frequency` of all synths below a group, in order.
+/// The control `frequency` of all synths below a group, in order.
 fn frequencies(tree: &QueryTreeGroup) -> Vec<ControlValue> {
     let frequency = |node: &QueryTreeNode| match node {
         QueryTreeNode::Synth(synth) => {
@@ -511,6 +512,7 @@ fn frequencies(tree: &QueryTreeGroup) -> Vec<ControlValue> {
     tree.walk().into_iter().filter_map(|(_, node)| frequency(node)).collect()
 }
 
+/// These numbers as values of controls.
 fn numbers(numbers: std::ops::Range<i32>) -> Vec<ControlValue> {
     numbers.map(ControlValue::from).collect()
 }
@@ -536,19 +538,19 @@ fn large_trees() {
             .unwrap();
         server.sync().unwrap();
     };
-    // A thousand at once, asked for in one call.
+    // A thousand synths created at once, and queried in one call.
     add(0, 1000);
     let tree = server.query_tree(&server.root_node(), true).unwrap();
     assert_eq!(frequencies(&tree), numbers(0..1000));
-    // Two thousand more at once: now not even the names fit into one answer, and scsynth drops
-    // notifications of more than about a thousand nodes in one audio period.
+    // Two thousand more at once. Now not even the names fit into one reply, and scsynth drops
+    // notifications for more than about a thousand nodes per audio period.
     add(1000, 2000);
     let tree = server.query_tree(&server.default_group(), true).unwrap();
     assert_eq!(tree.children.len(), 3000);
     assert_eq!(frequencies(&tree), numbers(0..3000));
-    // A tree of the root makes the mirror complete, also when it had to be put together.
+    // A tree of the root completes the mirror, even if it was assembled from several replies.
     let tree = server.query_tree(&server.root_node(), false).unwrap();
-    let QueryTreeNode::Group(group) = &tree.children[0] else { panic!("no group") };
+    let QueryTreeNode::Group(group) = &tree.children[0] else { panic!("expected a group") };
     assert_eq!(group.children.len(), 3000);
     let named = |node: &QueryTreeNode| match node {
         QueryTreeNode::Synth(synth) => synth.synthdef == "a_tone_with_a_long_name",
@@ -561,8 +563,8 @@ fn large_trees() {
     server.free_group_children(&server.default_group(), false).unwrap();
     server.sync().unwrap();
 
-    // Another client, which never loaded the SynthDef, sees the controls (and what they are
-    // mapped to) in every group that fits into an answer.
+    // Another client, which has not loaded the SynthDef, gets the controls and their mappings in
+    // every group that fits into a reply.
     let bus = server.add_bus(CalculationRate::Control).unwrap();
     bus.set(77.0).unwrap();
     let mut synths = Vec::new();
@@ -595,17 +597,18 @@ fn large_replies_and_requests() {
     server.sync().unwrap();
     server.set_buffer_range(&buffer, 0, &values).unwrap();
     assert_eq!(server.get_buffer_range(&buffer, 0, 100_000).unwrap(), values);
-    // One answer above 8,192 bytes.
+    // A reply of more than 8,192 bytes.
     assert_eq!(server.get_buffer_range(&buffer, 0, 1634).unwrap(), values[..1634]);
-    let indices: Vec<u32> = (0..20_000).map(|at| at * 5 % 100_000).collect();
-    let expected: Vec<(u32, f32)> = indices.iter().map(|at| (*at, values[*at as usize])).collect();
+    let indices: Vec<u32> = (0..20_000).map(|index| index * 5 % 100_000).collect();
+    let expected: Vec<(u32, f32)> =
+        indices.iter().map(|index| (*index, values[*index as usize])).collect();
     assert_eq!(server.get_buffer(&buffer, &indices).unwrap(), expected);
     let error = server.ask_buffer_range(&buffer, 0, 20_000).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let bus = server.add_bus(CalculationRate::Control).unwrap();
     server.set_bus_range(&bus, &values[..16_000]).unwrap();
     assert_eq!(server.get_bus_range(&bus, 16_000).unwrap(), values[..16_000]);
-    // The server's reason comes with the failure.
+    // The error contains the server's reason.
     let error = server.get_buffer_range(&buffer, 99_999, 2).unwrap_err();
     assert!(error.to_string().contains("index out of range"), "{error}");
 }
@@ -617,7 +620,7 @@ fn tcp() {
     server.sync().unwrap();
     server.set_buffer_range(&buffer, 0, &values).unwrap();
     assert_eq!(server.get_buffer_range(&buffer, 0, 60_000).unwrap(), values);
-    // scsynth 3.13 takes all TCP clients for one: that is said, and it works.
+    // scsynth 3.13 cannot distinguish TCP clients. The client gets a warning and works.
     let client = Server::new(server.options()).unwrap();
     let events = client.events(EventFilter::default());
     client.connect().unwrap();
@@ -625,12 +628,13 @@ fn tcp() {
     client.sync().unwrap();
     let mut warned = false;
     while let Some(event) = events.try_next() {
-        warned |= matches!(&event, Event::Warning(text) if text.contains("TCP clients apart"));
+        warned |=
+            matches!(&event, Event::Warning(text) if text.contains("distinguish its TCP clients"));
     }
     assert!(warned);
     client.force_quit().unwrap();
-    eventually("the owner notices", || server.boot_status() == BootStatus::Offline);
-    // With a password, and with another.
+    eventually("the owner detects the end", || server.boot_status() == BootStatus::Offline);
+    // With the right password, and with a wrong one.
     let options = Options {
         protocol: Protocol::Tcp,
         password: Some("open".into()),
@@ -705,11 +709,11 @@ fn two_clients() {
     let own = client.add_group(Placement::default()).unwrap();
     assert_eq!(own.id(), (1 << 26) + 1000);
     client.sync().unwrap();
-    // Both see both.
-    eventually("the owner sees the client's group", || owner.query_node(own.id()).is_ok());
+    // Both clients have all nodes.
+    eventually("the owner's query finds the client's group", || owner.query_node(own.id()).is_ok());
     assert_eq!(client.root_node().children().len(), 2);
-    assert!(client.query_node(&synth).is_err(), "an entity of another context was taken");
-    // Each has its half.
+    assert!(client.query_node(&synth).is_err(), "an entity of another context was accepted");
+    // Each client has one half of the ids.
     let share = |server: &Server| {
         let bus = server.add_bus(CalculationRate::Control).unwrap();
         let audio = server.add_bus(CalculationRate::Audio).unwrap();
@@ -725,18 +729,18 @@ fn two_clients() {
     assert_eq!(client.connect().unwrap_err().kind(), ErrorKind::ServerOnline);
     assert_eq!(owner.boot().unwrap_err().kind(), ErrorKind::ServerOnline);
     client.force_quit().unwrap();
-    eventually("the owner notices", || owner.boot_status() == BootStatus::Offline);
+    eventually("the owner detects the end", || owner.boot_status() == BootStatus::Offline);
 }
 
 fn callbacks_and_events() {
     let server = booted();
-    let (told, tell) = std::sync::mpsc::channel();
-    let inside = server.clone();
-    // Requests that wait, inside a callback.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let callback_server = server.clone();
+    // A callback may send requests and wait for them.
     server.register_osc_callback(OscPattern::new("/n_go", [1000.into()]), move |message| {
-        let synced = inside.sync();
-        let node = inside.query_node(message.arguments[0].as_i32().unwrap());
-        told.send((synced.is_ok(), node.is_ok())).unwrap();
+        let synced = callback_server.sync();
+        let node = callback_server.query_node(message.arguments[0].as_i32().unwrap());
+        sender.send((synced.is_ok(), node.is_ok())).unwrap();
     });
     let events = server.events(EventFilter::addresses(["/n_go"]));
     let readable = |events: &EventReceiver| {
@@ -748,57 +752,57 @@ fn callbacks_and_events() {
     };
     assert!(!readable(&events));
     server.add_group(Placement::default()).unwrap();
-    assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), (true, true));
+    assert_eq!(receiver.recv_timeout(WAIT_TIMEOUT).unwrap(), (true, true));
     assert!(readable(&events));
     assert!(
         matches!(events.try_next(), Some(Event::Message(message)) if message.address == "/n_go")
     );
     assert!(!readable(&events));
-    // A failure that nobody waits for is an event; one that is waited for is not.
+    // A failure of a request that is not awaited is an event; others are not.
     server.set_node(4711, [("x", 1.0)]).unwrap();
-    let fail = events.next_timeout(PATIENCE).unwrap();
+    let fail = events.next_timeout(WAIT_TIMEOUT).unwrap();
     assert!(matches!(&fail, Event::Fail(fail) if fail.reason == "Node 4711 not found"), "{fail:?}");
     assert!(server.query_node(4711).is_err());
     server.sync().unwrap();
     assert_eq!(events.try_next(), None);
-    // A failure pattern takes it, too.
-    let (told, tell) = std::sync::mpsc::channel();
+    // A failure that matches a failure pattern is not an event either.
+    let (sender, receiver) = std::sync::mpsc::channel();
     server.register_osc_callback_with(
         OscPattern::new("/n_info", [4711.into()]),
         Some(OscPattern::new("/fail", ["/n_query".into()])),
         true,
-        move |message| told.send(message.address).unwrap(),
+        move |message| sender.send(message.address).unwrap(),
     );
     server.submit(requests::QueryNodes { ids: vec![4711] }).unwrap();
-    assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), "/fail");
+    assert_eq!(receiver.recv_timeout(WAIT_TIMEOUT).unwrap(), "/fail");
     assert_eq!(events.try_next(), None);
-    let (told, tell) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     server.register_osc_callback_async_with(
         OscPattern::new("/n_info", [4712.into()]),
         Some(OscPattern::new("/fail", ["/n_query".into()])),
         true,
         move |message| {
-            let told = told.clone();
-            async move { told.send(message.address).unwrap() }
+            let sender = sender.clone();
+            async move { sender.send(message.address).unwrap() }
         },
     );
     server.submit(requests::QueryNodes { ids: vec![4712] }).unwrap();
-    assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), "/fail");
-    // Once only: its sender is gone with it.
-    assert!(tell.recv_timeout(PATIENCE).is_err());
+    assert_eq!(receiver.recv_timeout(WAIT_TIMEOUT).unwrap(), "/fail");
+    // It was called once, and its sender was dropped with it.
+    assert!(receiver.recv_timeout(WAIT_TIMEOUT).is_err());
     // Async callbacks.
-    let (told, tell) = std::sync::mpsc::channel();
-    let inside = server.asynchronous();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let callback_server = server.asynchronous();
     server.register_osc_callback_async("/n_end", move |message| {
-        let (told, inside) = (told.clone(), inside.clone());
+        let (sender, server) = (sender.clone(), callback_server.clone());
         async move {
-            let synced = inside.sync().await.is_ok();
-            // Nobody listens any more when the server ends, and its other nodes with it.
-            let _ = told.send((message.arguments[0].as_i32(), synced));
+            let synced = server.sync().await.is_ok();
+            // The receiver is gone when the server quits and its other nodes end.
+            let _ = sender.send((message.arguments[0].as_i32(), synced));
         }
     });
     server.free_node(1000, false).unwrap();
-    assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), (Some(1000), true));
+    assert_eq!(receiver.recv_timeout(WAIT_TIMEOUT).unwrap(), (Some(1000), true));
 }
 
 fn scopes() {
@@ -810,7 +814,7 @@ fn scopes() {
     let scope = server.add_amplitude_scope(&server.audio_output_bus_group()).unwrap();
     server.sync().unwrap();
     let mut peak = 0f32;
-    eventually("the scope shows the tone", || {
+    eventually("the scope contains the tone", || {
         if let Some(frames) = scope.read().unwrap() {
             assert_eq!(frames.channels.len(), 8);
             assert!(frames.channels[1].iter().all(|sample| *sample == 0.0));
@@ -824,7 +828,7 @@ fn scopes() {
     let axis = synthdef::system::FrequencyAxis::Linear;
     let scope = server.add_frequency_scope(&output, axis, 1024, 4).unwrap();
     server.sync().unwrap();
-    eventually("the scope shows a spectrum", || {
+    eventually("the scope contains a spectrum", || {
         scope.read().unwrap().is_some_and(|frames| frames.channels[0].iter().any(|bin| *bin != 0.0))
     });
     scope.stop().unwrap();
@@ -835,7 +839,7 @@ fn scopes() {
 
 fn supernova() {
     if find_executable(Some(std::path::Path::new("supernova"))).is_err() {
-        skipped("no supernova (Debian: apt install supercollider-supernova)");
+        skipped("supernova is not installed (Debian: apt install supercollider-supernova)");
         return;
     }
     let options = Options { executable: Some("supernova".into()), threads: Some(1), ..options() };
@@ -859,8 +863,8 @@ fn supernova() {
     server.quit().unwrap();
 }
 
-#[allow(clippy::print_stdout)] // The runner's own lines.
-fn skipped(why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
-    println!("SKIPPED: {why}");
+#[allow(clippy::print_stdout)] // The message is part of the runner's output.
+fn skipped(reason: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{reason}");
+    println!("SKIPPED: {reason}");
 }

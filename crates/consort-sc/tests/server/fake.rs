@@ -1,4 +1,4 @@
-//! Servers that are not what they should be, played by the test itself.
+//! Faulty and foreign servers, simulated by the test itself.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,24 +15,24 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("fake::nothing_listens", nothing_listens),
     ("fake::something_else_answers", something_else_answers),
     ("fake::silence", silence),
-    ("fake::replies_twice_and_garbage", replies_twice_and_garbage),
+    ("fake::duplicate_replies_and_invalid_packets", duplicate_replies_and_invalid_packets),
     ("fake::already_registered", already_registered),
     ("fake::stops_answering", stops_answering),
     ("fake::a_task_goes_on_during_a_large_write", a_task_goes_on_during_a_large_write),
-    ("fake::notifications_that_come_late", notifications_that_come_late),
-    ("fake::an_end_before_its_start", an_end_before_its_start),
-    ("fake::patience_without_end", patience_without_end),
-    ("fake::answers_that_lie", answers_that_lie),
+    ("fake::late_notifications", late_notifications),
+    ("fake::an_end_before_its_go", an_end_before_its_go),
+    ("fake::timeouts_without_a_limit", timeouts_without_a_limit),
+    ("fake::invalid_answers", invalid_answers),
 ];
 
-/// A UDP server of a few words: answers the handshake, and what `answer` says.
-pub(crate) struct Fake {
+/// A minimal UDP server that replies to each message with the packets that `answer` returns.
+pub(crate) struct FakeServer {
     port: u16,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for Fake {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -41,6 +41,7 @@ impl Drop for Fake {
     }
 }
 
+/// The replies to a message.
 type Answer = dyn FnMut(&OscMessage) -> Vec<Vec<u8>> + Send;
 
 fn encode(address: &str, arguments: impl Into<Vec<OscValue>>) -> Vec<u8> {
@@ -49,8 +50,8 @@ fn encode(address: &str, arguments: impl Into<Vec<OscValue>>) -> Vec<u8> {
     bytes
 }
 
-/// What a sound server answers.
-pub(crate) fn usual(message: &OscMessage) -> Vec<Vec<u8>> {
+/// The replies of a correct server.
+pub(crate) fn correct_replies(message: &OscMessage) -> Vec<Vec<u8>> {
     match message.address.as_str() {
         "/status" => vec![encode(
             "/status.reply",
@@ -76,16 +77,16 @@ pub(crate) fn usual(message: &OscMessage) -> Vec<Vec<u8>> {
     }
 }
 
-impl Fake {
+impl FakeServer {
     pub(crate) fn start(mut answer: Box<Answer>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         let port = socket.local_addr().unwrap().port();
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let should_stop = stop.clone();
         let thread = std::thread::spawn(move || {
             let mut bytes = vec![0; 65_536];
-            while !stopped.load(Ordering::Relaxed) {
+            while !should_stop.load(Ordering::Relaxed) {
                 let Ok((length, from)) = socket.recv_from(&mut bytes) else { continue };
                 let Ok(packet) = OscPacket::decode(&bytes[..length]) else { continue };
                 respond(&socket, from, &packet, &mut answer);
@@ -114,13 +115,14 @@ fn respond(socket: &UdpSocket, from: SocketAddr, packet: &OscPacket, answer: &mu
     }
 }
 
+/// Short deadlines for servers that do not answer.
 fn quick_connect() -> Timeouts {
     Timeouts { connect: Duration::from_millis(400), ..crate::lifecycle::quick() }
 }
 
-/// For servers that do answer, on a machine that is busy.
-fn patient() -> Timeouts {
-    Timeouts { connect: PATIENCE, request: PATIENCE, ..Timeouts::default() }
+/// Long deadlines for servers that answer, on a machine that may be busy.
+fn long_timeouts() -> Timeouts {
+    Timeouts { connect: WAIT_TIMEOUT, request: WAIT_TIMEOUT, ..Timeouts::default() }
 }
 
 fn nothing_listens() {
@@ -130,7 +132,7 @@ fn nothing_listens() {
         let events = server.events(EventFilter::default());
         let start = Instant::now();
         let error = server.connect().unwrap_err();
-        assert!(start.elapsed() < PATIENCE);
+        assert!(start.elapsed() < WAIT_TIMEOUT);
         assert_eq!(error.kind(), ErrorKind::CannotConnect);
         assert!(error.to_string().contains("nothing listens"), "{error}");
         let mut names = Vec::new();
@@ -145,16 +147,16 @@ fn nothing_listens() {
 
 fn something_else_answers() {
     for answer in [b"HTTP/1.1 400 Bad Request\r\n".to_vec(), encode("/status.reply", [1.into()])] {
-        let fake = Fake::start(Box::new(move |_| vec![answer.clone()]));
+        let fake = FakeServer::start(Box::new(move |_| vec![answer.clone()]));
         let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
         let error = server.connect().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CannotConnect);
-        assert!(error.to_string().contains("no SuperCollider server"), "{error}");
+        assert!(error.to_string().contains("not a SuperCollider server"), "{error}");
     }
 }
 
 fn silence() {
-    let fake = Fake::start(Box::new(|_| vec![]));
+    let fake = FakeServer::start(Box::new(|_| vec![]));
     let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
     let error = server.connect().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CannotConnect);
@@ -167,20 +169,20 @@ fn silence() {
     };
     let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
     let error = server.connect().unwrap_err();
-    assert!(error.to_string().contains("it wants a password"), "{error}");
+    assert!(error.to_string().contains("it needs a password"), "{error}");
 }
 
-fn replies_twice_and_garbage() {
-    let fake = Fake::start(Box::new(|message| {
-        let mut replies = usual(message);
+fn duplicate_replies_and_invalid_packets() {
+    let fake = FakeServer::start(Box::new(|message| {
+        let mut replies = correct_replies(message);
         replies.extend(replies.clone());
-        replies.insert(0, b"garbage".to_vec());
-        replies.push(encode("/n_go", ["no number".into()]));
+        replies.insert(0, b"invalid".to_vec());
+        replies.push(encode("/n_go", ["not a number".into()]));
         replies.push(encode("/g_queryTree.reply", [1.into(), 0.into(), i32::MAX.into()]));
         replies.push(encode("/done", []));
         replies
     }));
-    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
     server.connect().unwrap();
     assert_eq!(server.maximum_logins(), 2);
     for _ in 0..50 {
@@ -192,82 +194,79 @@ fn replies_twice_and_garbage() {
 
 fn already_registered() {
     let mut first = true;
-    let fake = Fake::start(Box::new(move |message| {
+    let fake = FakeServer::start(Box::new(move |message| {
         if message.address == "/notify" && std::mem::take(&mut first) {
             let reason = "notify: already registered\n";
             return vec![encode("/fail", ["/notify".into(), reason.into(), 1.into()])];
         }
-        usual(message)
+        correct_replies(message)
     }));
     let options = Options { maximum_logins: 2, ..fake.options() };
-    let server = Server::with_timeouts(options, None, patient()).unwrap();
+    let server = Server::with_timeouts(options, None, long_timeouts()).unwrap();
     server.connect().unwrap();
     assert_eq!(server.client_id(), 1);
 }
 
 fn stops_answering() {
-    let dead = Arc::new(AtomicBool::new(false));
-    let died = dead.clone();
-    let fake =
-        Fake::start(Box::new(
-            move |message| {
-                if died.load(Ordering::Relaxed) { vec![] } else { usual(message) }
-            },
-        ));
-    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let silent = is_silent.clone();
+    let fake = FakeServer::start(Box::new(move |message| {
+        if silent.load(Ordering::Relaxed) { vec![] } else { correct_replies(message) }
+    }));
+    let server = Server::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
     server.connect().unwrap();
-    server.set_timeouts(Timeouts { connect: PATIENCE, ..quick_connect() });
-    dead.store(true, Ordering::Relaxed);
-    // Whoever waits is told, whichever comes first: the deadline or the loss.
+    server.set_timeouts(Timeouts { connect: WAIT_TIMEOUT, ..quick_connect() });
+    is_silent.store(true, Ordering::Relaxed);
+    // A waiting request ends with its deadline or with the connection, whichever is first.
     let error = server.sync_with(1, Duration::from_millis(100)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let error = server.sync_with(2, Duration::from_secs(60)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerOffline);
-    eventually("the loss is noticed", || server.boot_status() == BootStatus::Offline);
-    // Reconnection on request, once it lives again.
-    dead.store(false, Ordering::Relaxed);
+    eventually("the loss is detected", || server.boot_status() == BootStatus::Offline);
+    // The client can connect again when the server answers again.
+    is_silent.store(false, Ordering::Relaxed);
     server.connect().unwrap();
     server.sync().unwrap();
-    // A closed port is noticed sooner than by patience.
+    // A closed port is detected before the health checks give up.
     drop(fake);
-    eventually("the closed port is noticed", || server.boot_status() == BootStatus::Offline);
+    eventually("the closed port is detected", || server.boot_status() == BootStatus::Offline);
 }
 
 fn a_task_goes_on_during_a_large_write() {
     let reads = Arc::new(AtomicBool::new(false));
     let arrived = Arc::new(Mutex::new(Vec::new()));
     let (may_read, log) = (reads.clone(), arrived.clone());
-    let fake = Fake::start(Box::new(move |message| {
+    let fake = FakeServer::start(Box::new(move |message| {
         match message.address.as_str() {
             "/sync" if !may_read.load(Ordering::Relaxed) => return vec![],
             "/b_setn" | "/n_set" => {
-                let at = message.arguments[1].as_i32().unwrap_or(-1);
-                log.lock().unwrap().push((at, message.arguments.len()));
+                let start = message.arguments[1].as_i32().unwrap_or(-1);
+                log.lock().unwrap().push((start, message.arguments.len()));
             }
             _ => {}
         }
-        usual(message)
+        correct_replies(message)
     }));
     futures_lite::future::block_on(async {
-        let server = AsyncServer::with_timeouts(fake.options(), None, patient()).unwrap();
+        let server = AsyncServer::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
         reads.store(true, Ordering::Relaxed);
         server.connect().await.unwrap();
         server.sync().await.unwrap();
         reads.store(false, Ordering::Relaxed);
         let buffer = server.add_buffer(BufferContent::empty(1, 200_000)).unwrap();
         let write = async {
-            // 800,000 bytes to a server that has stopped to read.
+            // 800,000 bytes to a server that has stopped reading.
             server.set_buffer_range(&buffer, 0, &vec![0.5; 200_000]).unwrap();
             server.set_node(1000, [("amplitude", 0.5)]).unwrap();
             server.sync().await
         };
         let other = async {
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + WAIT_TIMEOUT;
             while arrived.lock().unwrap().is_empty() {
                 assert!(Instant::now() < deadline, "nothing arrived");
                 futures_lite::future::yield_now().await;
             }
-            // The other task is here while the write waits: its thread was not blocked.
+            // This task runs while the write waits, so the write has not blocked the thread.
             assert!(arrived.lock().unwrap().iter().map(|(_, count)| count).sum::<usize>() < 20_000);
             reads.store(true, Ordering::Relaxed);
         };
@@ -276,10 +275,10 @@ fn a_task_goes_on_during_a_large_write() {
     });
     let arrived = arrived.lock().unwrap();
     let (last, writes) = arrived.split_last().unwrap();
-    // In order, each where the one before ended, and what was sent later came later.
+    // The writes arrived in order and without gaps, and the later request arrived last.
     let mut next = 0;
-    for (at, count) in writes {
-        assert_eq!(*at, next);
+    for (start, count) in writes {
+        assert_eq!(*start, next);
         next += *count as i32 - 3;
     }
     assert_eq!((next, *last), (200_000, (-1, 3)));
@@ -294,15 +293,15 @@ fn children(group: &Group) -> Vec<i32> {
     group.children().iter().map(Node::id).collect()
 }
 
-/// The server answers the query of its tree before it has told of the nodes in it, as scsynth
-/// does when they are made in the same audio period.
-fn notifications_that_come_late() {
+/// The server replies to the tree query before it sends the notifications of the nodes in it, as
+/// scsynth does when they are created in the same audio period.
+fn late_notifications() {
     let mut first = true;
-    let fake = Fake::start(Box::new(move |message| {
+    let fake = FakeServer::start(Box::new(move |message| {
         if message.address != "/g_queryTree" {
-            return usual(message);
+            return correct_replies(message);
         }
-        // 1000, 1001, a group 1002 with 1003 in it; 1004 was made behind 1001 and ended.
+        // 1000, 1001, and a group 1002 with 1003 in it; 1004 was created after 1001 and freed.
         let tree = [0, 0, 1, 1, 3, 1000, -1];
         let mut tree: Vec<OscValue> = tree.map(OscValue::from).to_vec();
         tree.push("tone".into());
@@ -324,7 +323,7 @@ fn notifications_that_come_late() {
             node("/n_end", 1004, -1, -1, false),
         ]
     }));
-    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
     server.connect().unwrap();
     let check = || {
         server.sync().unwrap();
@@ -334,20 +333,20 @@ fn notifications_that_come_late() {
         assert!(!server.is_mirror_stale());
     };
     check();
-    // And again, with all of it known.
+    // Once more, when the mirror contains all nodes.
     server.query_tree(0, false).unwrap();
     check();
 }
 
-fn an_end_before_its_start() {
-    let fake = Fake::start(Box::new(|message| match message.address.as_str() {
+fn an_end_before_its_go() {
+    let fake = FakeServer::start(Box::new(|message| match message.address.as_str() {
         "/clearSched" => {
             vec![node("/n_end", 1000, -1, -1, false), node("/n_go", 1000, -1, -1, false)]
         }
         "/d_freeAll" => vec![node("/n_go", 1000, -1, -1, false)],
-        _ => usual(message),
+        _ => correct_replies(message),
     }));
-    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
     server.connect().unwrap();
     server.sync().unwrap();
     server.clear_schedule().unwrap();
@@ -359,28 +358,32 @@ fn an_end_before_its_start() {
     assert_eq!(children(&server.default_group()), [1000]);
 }
 
-/// "For ever" is a deadline like any other.
-fn patience_without_end() {
-    let fake = Fake::start(Box::new(usual));
-    let ever = Duration::MAX;
-    let health =
-        HealthCheck { interval: ever, timeout: ever, backoff: f64::NAN, attempts: u32::MAX };
+/// `Duration::MAX` is accepted as every deadline.
+fn timeouts_without_a_limit() {
+    let fake = FakeServer::start(Box::new(correct_replies));
+    let unlimited = Duration::MAX;
+    let health = HealthCheck {
+        interval: unlimited,
+        timeout: unlimited,
+        backoff: f64::NAN,
+        attempts: u32::MAX,
+    };
     let timeouts = Timeouts {
-        boot: ever,
-        connect: ever,
-        quit: ever,
-        exit: ever,
-        log_out: ever,
-        request: ever,
+        boot: unlimited,
+        connect: unlimited,
+        quit: unlimited,
+        exit: unlimited,
+        log_out: unlimited,
+        request: unlimited,
         health,
     };
     let server = Server::with_timeouts(fake.options(), None, timeouts).unwrap();
     let events = server.events(EventFilter::default());
     server.connect().unwrap();
-    assert!(events.next_timeout(ever).is_some());
+    assert!(events.next_timeout(unlimited).is_some());
     server.sync().unwrap();
-    server.sync_with(1, ever).unwrap();
-    // A moment beyond all clocks that waits for an answer.
+    server.sync_with(1, unlimited).unwrap();
+    // A moment with a time beyond the range of the clock, whose reply is awaited.
     let moment = server.at(1e19).unwrap();
     let status = moment.ask_status().unwrap();
     moment.send().unwrap();
@@ -394,84 +397,91 @@ fn patience_without_end() {
     assert_eq!(server.boot_status(), BootStatus::Offline);
 }
 
-/// Whatever is answered is a value or an error, and the next question is answered again.
-fn answers_that_lie() {
-    let lies = Arc::new(Mutex::new(Vec::<Vec<u8>>::new()));
-    let said = lies.clone();
-    let fake = Fake::start(Box::new(move |message| {
-        let honest = ["/sync", "/status", "/notify", "/quit"].contains(&message.address.as_str());
-        if honest || said.lock().unwrap().is_empty() {
-            return usual(message);
+/// Every invalid answer becomes a value or an error, and the next request is answered again.
+fn invalid_answers() {
+    let answers = Arc::new(Mutex::new(Vec::<Vec<u8>>::new()));
+    let current_answers = answers.clone();
+    let fake = FakeServer::start(Box::new(move |message| {
+        let is_handshake =
+            ["/sync", "/status", "/notify", "/quit"].contains(&message.address.as_str());
+        if is_handshake || current_answers.lock().unwrap().is_empty() {
+            return correct_replies(message);
         }
-        said.lock().unwrap().clone()
+        current_answers.lock().unwrap().clone()
     }));
-    let server = Server::with_timeouts(fake.options(), None, patient()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
     server.connect().unwrap();
     let buffer = server.add_buffer(BufferContent::empty(1, 8)).unwrap();
     let bus = server.add_bus(CalculationRate::Control).unwrap();
     let synth = server.add_synth("tone", Placement::default(), NO_SETTINGS).unwrap();
-    let (i, f, d) =
-        (|it: i32| OscValue::from(it), |it: f32| OscValue::from(it), |it: f64| OscValue::from(it));
-    let text = |it: &str| OscValue::from(it);
-    let lie = |address: &str, arguments: Vec<OscValue>| {
-        *lies.lock().unwrap() = vec![encode(address, arguments)];
+    let (int, float, double) = (
+        OscValue::from as fn(i32) -> OscValue,
+        OscValue::from as fn(f32) -> OscValue,
+        OscValue::from as fn(f64) -> OscValue,
+    );
+    let text = |text: &str| OscValue::from(text);
+    let answer_with = |address: &str, arguments: Vec<OscValue>| {
+        *answers.lock().unwrap() = vec![encode(address, arguments)];
     };
-    let protocol = |what: &str, result: Result<()>| {
-        let error = result.expect_err(what);
-        assert_eq!(error.kind(), ErrorKind::Protocol, "{what}: {error}");
+    let protocol = |description: &str, result: Result<()>| {
+        let error = result.expect_err(description);
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{description}: {error}");
     };
-    // Counts that are negative, or more than there is.
+    // Counts that are negative or exceed the number of arguments.
     for count in [-1, i32::MIN, 3, i32::MAX] {
-        lie("/b_setn", vec![i(0), i(0), i(count), f(0.5)]);
+        answer_with("/b_setn", vec![int(0), int(0), int(count), float(0.5)]);
         protocol("/b_setn", server.get_buffer_range(&buffer, 0, 1).map(drop));
-        lie("/n_setn", vec![i(synth.id()), i(0), i(count), f(0.5)]);
+        answer_with("/n_setn", vec![int(synth.id()), int(0), int(count), float(0.5)]);
         protocol("/n_setn", server.get_synth_control_range(&synth, 0, 1).map(drop));
-        lie("/g_queryTree.reply", vec![i(0), i(1), i(count.max(3)), i(5), i(-1), text("tone")]);
+        answer_with(
+            "/g_queryTree.reply",
+            vec![int(0), int(1), int(count.max(3)), int(5), int(-1), text("tone")],
+        );
         protocol("tree", server.query_tree(1, false).map(drop));
     }
-    // Types that are not expected, and nothing at all.
+    // Unexpected types, and missing arguments.
     for value in [text("x"), OscValue::Blob(vec![0; 60_000]), OscValue::Nil] {
-        lie("/b_setn", vec![i(0), i(0), i(1), value.clone()]);
+        answer_with("/b_setn", vec![int(0), int(0), int(1), value.clone()]);
         protocol("/b_setn", server.get_buffer_range(&buffer, 0, 1).map(drop));
-        lie("/b_set", vec![i(0), i(0), value.clone()]);
+        answer_with("/b_set", vec![int(0), int(0), value.clone()]);
         protocol("/b_set", server.get_buffer(&buffer, &[0]).map(drop));
-        lie("/b_info", vec![i(0), value.clone()]);
+        answer_with("/b_info", vec![int(0), value.clone()]);
         protocol("/b_info", server.query_buffer(&buffer).map(drop));
-        lie("/c_set", vec![i(0), value.clone()]);
+        answer_with("/c_set", vec![int(0), value.clone()]);
         protocol("/c_set", server.get_bus(&bus).map(drop));
-        lie("/n_set", vec![i(synth.id()), d(0.5), value.clone()]);
+        answer_with("/n_set", vec![int(synth.id()), double(0.5), value.clone()]);
         protocol("/n_set", server.get_synth_controls(&synth, [0]).map(drop));
-        lie("/n_info", vec![i(synth.id()), value.clone()]);
+        answer_with("/n_info", vec![int(synth.id()), value.clone()]);
         protocol("/n_info", server.query_node(&synth).map(drop));
-        lie("/version.reply", vec![value.clone()]);
+        answer_with("/version.reply", vec![value.clone()]);
         protocol("/version.reply", server.query_version().map(drop));
-        // What nobody asked for: buffers and nodes without numbers.
+        // Notifications without valid ids, which no request expects.
         for address in ["/done", "/fail", "/n_go", "/n_end", "/n_move", "/n_on", "/tr", "/synced"] {
-            lies.lock().unwrap().push(encode(address, [value.clone()]));
+            answers.lock().unwrap().push(encode(address, [value.clone()]));
         }
         server.clear_schedule().unwrap();
         server.sync().unwrap();
     }
-    // Numbers that are none are handed on as they are.
-    lie("/c_set", vec![i(0), f(f32::NAN)]);
+    // NaN and negative counts are passed on unchanged.
+    answer_with("/c_set", vec![int(0), float(f32::NAN)]);
     assert!(server.get_bus(&bus).unwrap().is_nan());
-    lie("/b_info", vec![i(0), i(i32::MIN), i(-1), d(f64::NAN)]);
+    answer_with("/b_info", vec![int(0), int(i32::MIN), int(-1), double(f64::NAN)]);
     assert_eq!(server.query_buffer(&buffer).unwrap().frame_count, i32::MIN);
-    // Nodes and buffers with any number, also in loops.
+    // Nodes and buffers with unusual ids, and nodes that contain themselves.
     for id in [i32::MIN, -1, 0, 1, i32::MAX] {
         let mut all = Vec::new();
         for (address, parent) in [("/n_go", id), ("/n_move", 0), ("/n_move", id), ("/n_end", id)] {
             all.push(encode(address, [id, parent, id, id, 1, id, id].map(OscValue::from)));
         }
         for command in ["/b_alloc", "/b_free"] {
-            all.push(encode("/done", [text(command), i(id)]));
+            all.push(encode("/done", [text(command), int(id)]));
         }
-        *lies.lock().unwrap() = all;
+        *answers.lock().unwrap() = all;
         server.clear_schedule().unwrap();
         server.sync().unwrap();
         let _ = server.root_node().children();
     }
-    lies.lock().unwrap().clear();
+    answers.lock().unwrap().clear();
     assert_eq!(server.query_status().unwrap().group_count, 2);
     server.disconnect().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Faults that others have, each with a case that shows that we do not.
+//! Faults of Supriya and other clients, each with a case that shows that this crate is free of it.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("faults::permanent_ids_of_every_client_come_back", permanent_ids_of_every_client_come_back),
     ("faults::disconnecting_logs_out", disconnecting_logs_out),
     ("faults::lost_connections_use_up_no_logins", lost_connections_use_up_no_logins),
-    ("faults::ids_are_divided_by_what_the_server_says", ids_are_divided_by_what_the_server_says),
+    ("faults::ids_are_divided_by_the_reported_logins", ids_are_divided_by_the_reported_logins),
     ("faults::a_replaced_node_leaves_the_mirror", a_replaced_node_leaves_the_mirror),
     ("faults::one_buffer_of_a_group", one_buffer_of_a_group),
     ("faults::contains", contains),
@@ -52,11 +52,11 @@ fn an_error_inside_a_moment_sends_nothing() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(sent(&capture), 0);
-    // What the moment took is given back.
+    // The ids that the moment allocated are free again.
     assert_eq!(server.add_bus(CalculationRate::Control).unwrap().id(), 0);
     assert_eq!(server.add_buffer(BufferContent::empty(1, 1)).unwrap().id(), 0);
     assert_eq!(server.add_group(Placement::default().permanent()).unwrap().id(), 2);
-    // A panic sends nothing, either.
+    // A moment that is dropped by a panic sends nothing either.
     capture.take();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let moment = server.at(None).unwrap();
@@ -65,14 +65,14 @@ fn an_error_inside_a_moment_sends_nothing() {
     }));
     assert!(panicked.is_err());
     assert_eq!(sent(&capture), 0);
-    // Who waits for a reply of a moment that cannot be sent is told.
+    // A reply that is awaited from a moment that cannot be sent ends with an error.
     let moment = server.at(None).unwrap();
     let info = moment.ask_node(1).unwrap();
     server.quit().unwrap();
     assert_eq!(moment.send().unwrap_err().kind(), ErrorKind::ServerOffline);
     assert_eq!(info.wait().unwrap_err().kind(), ErrorKind::ServerOffline);
     server.boot().unwrap();
-    // A moment that was sent takes no more.
+    // A moment that was sent accepts no more requests.
     let moment = server.at(None).unwrap();
     let kept: Context = (*moment).clone();
     moment.send().unwrap();
@@ -111,7 +111,7 @@ fn interleaved_and_nested_moments() {
     for _ in 0..10 {
         ones.push(one.add_group(AddAction::ToTail).unwrap());
         twos.push(two.add_group(AddAction::ToTail).unwrap());
-        // Nested: a moment of its own.
+        // A nested moment is independent.
         one.at_once(None, |inner| inner.do_nothing()).unwrap();
     }
     two.send().unwrap();
@@ -137,7 +137,8 @@ fn interleaved_and_nested_moments() {
     assert_eq!(groups.iter().filter(|group| group.is_allocated()).count(), 160);
 }
 
-fn two() -> (Server, Server) {
+/// An owner and a second client.
+fn owner_and_client() -> (Server, Server) {
     let owner = booted_with(Options { maximum_logins: 2, ..options() });
     let client = connected(&owner);
     (owner, client)
@@ -154,35 +155,35 @@ fn a_second_clients_mirror_is_seeded() {
     let client = connected(&owner);
     let seen: Vec<i32> = client.root_node().children().iter().map(Node::id).collect();
     assert_eq!(seen, [1, 2]);
-    let Node::Group(first) = &client.root_node().children()[0] else { panic!("no group") };
-    let Node::Group(inner) = &first.children()[0] else { panic!("no group") };
+    let Node::Group(first) = &client.root_node().children()[0] else { panic!("expected a group") };
+    let Node::Group(inner) = &first.children()[0] else { panic!("expected a group") };
     assert_eq!(inner.children().iter().map(Node::id).collect::<Vec<_>>(), [1001]);
 }
 
 fn reset_leaves_others_alone() {
-    let (owner, client) = two();
+    let (owner, client) = owner_and_client();
     let tone = tone();
     owner.add_synthdefs([&tone]).unwrap();
     owner.sync().unwrap();
-    let theirs = owner.add_synth(&tone, AddAction::ToHead, NO_SETTINGS).unwrap();
+    let owners_synth = owner.add_synth(&tone, AddAction::ToHead, NO_SETTINGS).unwrap();
     let own = client.add_synth("tone", AddAction::ToHead, NO_SETTINGS).unwrap();
     let elsewhere = client.add_group(Placement::new(AddAction::ToTail, 0)).unwrap();
     let buffer = client.add_buffer(BufferContent::empty(1, 8)).unwrap();
     client.sync().unwrap();
     client.reset().unwrap();
     owner.sync().unwrap();
-    assert!(theirs.is_allocated() && owner.default_group().is_allocated());
+    assert!(owners_synth.is_allocated() && owner.default_group().is_allocated());
     assert!(!own.is_allocated() && !elsewhere.is_allocated() && !buffer.is_allocated());
     assert!(client.default_group().is_allocated());
     assert_eq!(client.add_buffer(BufferContent::empty(1, 8)).unwrap().id(), buffer.id());
     owner.reset().unwrap();
-    assert!(!theirs.is_allocated() && owner.default_group().is_allocated());
+    assert!(!owners_synth.is_allocated() && owner.default_group().is_allocated());
     client.sync().unwrap();
     assert!(client.default_group().is_allocated());
 }
 
 fn permanent_ids_of_every_client_come_back() {
-    let (_owner, client) = two();
+    let (_owner, client) = owner_and_client();
     let first = client.add_group(Placement::default().permanent()).unwrap();
     assert_eq!(first.id(), (1 << 26) + 1);
     client.sync().unwrap();
@@ -194,7 +195,7 @@ fn permanent_ids_of_every_client_come_back() {
 
 fn disconnecting_logs_out() {
     let owner = booted_with(Options { maximum_logins: 2, ..options() });
-    // scsynth takes two; each of five in turn gets the same login.
+    // scsynth accepts two clients; each of five in turn gets the same login.
     for _ in 0..5 {
         let client = connected(&owner);
         assert_eq!(client.client_id(), 1);
@@ -205,12 +206,12 @@ fn disconnecting_logs_out() {
     }
 }
 
-/// A network that is away for a while: the server keeps the login of a client that nobody logged
-/// out, and that client is the one that comes back.
+/// The network fails for a while. The server keeps the login, and the same client connects again.
 fn lost_connections_use_up_no_logins() {
     let server = booted_with(Options { maximum_logins: 2, ..options() });
     let process = server.process_id().unwrap();
-    let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE, ..crate::lifecycle::quick() };
+    let timeouts =
+        Timeouts { connect: WAIT_TIMEOUT, request: WAIT_TIMEOUT, ..crate::lifecycle::quick() };
     let options = Options { maximum_logins: 8, ..server.options() };
     let client = Server::with_timeouts(options, None, timeouts).unwrap();
     client.connect().unwrap();
@@ -223,10 +224,10 @@ fn lost_connections_use_up_no_logins() {
     let mut groups = 1;
     for _ in 0..4 {
         stop(process);
-        eventually("the loss", || client.boot_status() == BootStatus::Offline);
+        eventually("the connection is lost", || client.boot_status() == BootStatus::Offline);
         resume(process);
         client.connect().unwrap();
-        // What it made before is still there, and new nodes do not want its ids.
+        // The nodes from before still exist, and new nodes do not use their ids.
         client.add_group(Placement::default()).unwrap();
         groups += 1;
         client.sync().unwrap();
@@ -234,7 +235,7 @@ fn lost_connections_use_up_no_logins() {
             client.query_tree(&client.default_group(), false).unwrap().children.len(),
             groups
         );
-        // Another number of logins would let its ids overlap with others'.
+        // With another number of logins its ids would overlap with those of other clients.
         assert_eq!(range(&client), first);
         client.sync().unwrap();
     }
@@ -243,7 +244,7 @@ fn lost_connections_use_up_no_logins() {
     other.sync().unwrap();
 }
 
-fn ids_are_divided_by_what_the_server_says() {
+fn ids_are_divided_by_the_reported_logins() {
     // scsynth 3.13 rounds three logins up to four.
     let owner = booted_with(Options { maximum_logins: 3, ..options() });
     assert_eq!(owner.maximum_logins(), 4);
@@ -259,7 +260,7 @@ fn ids_are_divided_by_what_the_server_says() {
 }
 
 fn a_replaced_node_leaves_the_mirror() {
-    let (owner, client) = two();
+    let (owner, client) = owner_and_client();
     let tone = tone();
     owner.add_synthdefs([&tone]).unwrap();
     owner.sync().unwrap();
@@ -273,11 +274,11 @@ fn a_replaced_node_leaves_the_mirror() {
     assert!(!synths[1].is_allocated() && new.is_allocated());
     let ids: Vec<i32> = group.children().iter().map(Node::id).collect();
     assert_eq!(ids, [synths[0].id(), new.id(), synths[2].id()]);
-    // The other client, who did not ask for it, sees the same.
+    // The other client, which did not request the replacement, has the same mirror.
     let tree = client.query_tree(group.id(), false).unwrap();
     assert_eq!(tree.children.iter().map(QueryTreeNode::id).collect::<Vec<_>>(), ids);
-    let Node::Group(first) = &client.root_node().children()[0] else { panic!("no group") };
-    let Node::Group(seen) = &first.children()[0] else { panic!("no group") };
+    let Node::Group(first) = &client.root_node().children()[0] else { panic!("expected a group") };
+    let Node::Group(seen) = &first.children()[0] else { panic!("expected a group") };
     assert_eq!(seen.children().iter().map(Node::id).collect::<Vec<_>>(), ids);
     assert!(!client.is_mirror_stale());
 }
@@ -289,7 +290,7 @@ fn one_buffer_of_a_group() {
     group.get(0).unwrap().free().unwrap();
     server.sync().unwrap();
     assert!(!group.get(0).unwrap().is_allocated());
-    // No two buffers in a row are free before the group's end.
+    // Before the end of the group no two consecutive buffers are free.
     let pair = server.add_buffer_group(2, 1, 16).unwrap();
     assert_eq!(pair.id(), group.id() + 4);
     assert_eq!(server.add_buffer(BufferContent::empty(1, 16)).unwrap().id(), group.id());
@@ -310,7 +311,7 @@ fn contains() {
     assert_eq!((inputs.to_string(), inputs.len()), ("a8".into(), 8));
     let control = server.add_bus_group(CalculationRate::Control, 4096).unwrap();
     let audio = server.add_bus_group(CalculationRate::Audio, 16).unwrap();
-    // Beyond 32 audio buses, and a control bus all the same.
+    // The id is above the number of audio buses, and it is still a valid control bus.
     assert!(server.contains(Entity::Bus(&control.get(4095).unwrap())));
     assert!(server.contains(Entity::Bus(&audio.get(15).unwrap())));
     assert!(!other.contains(Entity::Bus(&audio.get(15).unwrap())));
@@ -325,8 +326,8 @@ fn contains() {
 }
 
 fn shared_memory_for_others() {
-    let (owner, client) = two();
-    let memory = client.shared_memory().expect("the memory of a server on this machine");
+    let (owner, client) = owner_and_client();
+    let memory = client.shared_memory().expect("shared memory of a server on this machine");
     let bus = client.add_bus(CalculationRate::Control).unwrap();
     client.set_bus_now(&bus, 0.625).unwrap();
     assert_eq!(client.get_bus(&bus).unwrap(), 0.625);
@@ -340,13 +341,13 @@ fn shared_memory_for_others() {
     assert_eq!(scope.id(), 64);
     assert_eq!(scope.read().unwrap(), None);
     scope.free().unwrap();
-    // A server with fewer buses than a client believes: what lies behind them is not theirs.
+    // A server with fewer buses than the client's options: the memory behind them is not accessible.
     let small = Options { control_bus_channel_count: 128, maximum_logins: 2, ..options() };
     let owner = booted_with(small);
-    let believes = Options { control_bus_channel_count: 16_384, ..owner.options() };
-    let client = Server::new(believes).unwrap();
+    let mistaken = Options { control_bus_channel_count: 16_384, ..owner.options() };
+    let client = Server::new(mistaken).unwrap();
     client.connect().unwrap();
-    let memory = client.shared_memory().expect("the memory of a server on this machine");
+    let memory = client.shared_memory().expect("shared memory of a server on this machine");
     assert_eq!(memory.control_bus_count(), 128);
     assert!(memory.set_control_bus(127, 0.5).is_ok());
     assert_eq!(memory.set_control_bus(128, 0.5).unwrap_err().kind(), ErrorKind::InvalidArgument);
@@ -358,20 +359,20 @@ fn a_stale_shared_memory_file() {
     let path = server.shared_memory().unwrap().path().to_owned();
     let content = std::fs::read(&path).unwrap();
     kill(server.process_id().unwrap());
-    eventually("the loss is noticed", || server.boot_status() == BootStatus::Offline);
-    assert!(!path.exists(), "the owner left the file of its killed server");
-    // As a server leaves it that is killed without an owner like us.
+    eventually("the loss is detected", || server.boot_status() == BootStatus::Offline);
+    assert!(!path.exists(), "the owner did not remove the file of its killed server");
+    // A server without such an owner leaves the file behind when it is killed.
     std::fs::write(&path, content).unwrap();
     let error = SharedMemory::open(port, 16).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SharedMemory);
     assert!(error.to_string().contains("killed server"), "{error}");
-    // A server at the same port makes its own.
+    // A server at the same port creates its own.
     server.boot().unwrap();
     assert!(server.shared_memory().is_some());
 }
 
 fn ten_thousand_a_second() {
-    // A twentieth of the full run: 10,000 /n_set a second for half a second, all seen.
+    // 10,000 `/n_set` per second for half a second, and none is lost.
     let server = booted();
     let tone = tone();
     server.add_synthdefs([&tone]).unwrap();

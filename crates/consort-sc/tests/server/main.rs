@@ -1,6 +1,6 @@
-//! Against real servers: scsynth (and supernova, where it is installed) under a JACK server of
-//! the test's own with the dummy driver. The cases run one after another and share the JACK
-//! server; each boots servers on free ports.
+//! Tests with real servers: scsynth, and supernova if it is installed, on a JACK server that the
+//! tests start with the dummy driver. The cases run one after another and share the JACK server;
+//! each boots servers on free ports.
 
 mod cases;
 mod fake;
@@ -13,9 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// A test and its name.
 type Case = (&'static str, fn());
 
-#[allow(clippy::print_stdout, clippy::print_stderr)] // The runner's own lines.
+#[allow(clippy::print_stdout, clippy::print_stderr)] // This is the test runner.
 fn main() -> ExitCode {
     let mut filters = Vec::new();
     let mut list = false;
@@ -43,22 +44,22 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let (mut passed, mut failed, mut skipped) = (0, Vec::new(), 0);
     for (name, case) in cases {
-        let needs_server = !name.starts_with("fake::");
-        if needs_server && let Err(why) = rig::jack() {
+        let needs_jack = !name.starts_with("fake::");
+        if needs_jack && let Err(reason) = rig::jack() {
             if std::env::var_os("CI").is_some_and(|ci| ci == "true") {
-                println!("test {name} ... FAILED\n    {why}");
+                println!("test {name} ... FAILED\n    {reason}");
                 failed.push(name);
             } else {
-                println!("SKIPPED: {name}: {why}");
+                println!("SKIPPED: {name}: {reason}");
                 skipped += 1;
             }
             continue;
         }
-        let began = Instant::now();
+        let case_start = Instant::now();
         match catch_unwind(AssertUnwindSafe(case)) {
             Ok(()) => {
                 passed += 1;
-                println!("test {name} ... ok ({:.2} s)", began.elapsed().as_secs_f64());
+                println!("test {name} ... ok ({:.2} s)", case_start.elapsed().as_secs_f64());
             }
             Err(_) => {
                 failed.push(name);

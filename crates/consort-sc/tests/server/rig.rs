@@ -1,4 +1,4 @@
-//! What the cases stand on: a JACK server, free ports, a SynthDef, and waiting with a deadline.
+//! Shared by the cases: a JACK server, free ports, a SynthDef, and waiting with a deadline.
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use consort_sc::{Options, Server, SynthDefFile, find_executable};
 
-/// How long a condition may take, on a machine that is busy with something else, too.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a condition may take, even on a busy machine.
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Names the JACK server of the program that started this one.
+/// The environment variable with the name of the JACK server that the parent process started.
 pub(crate) const JACK_VARIABLE: &str = "CONSORT_TEST_JACK";
 
+/// The JACK server of this test run.
 enum Jack {
     Unknown,
     Running(Child),
@@ -22,22 +23,23 @@ enum Jack {
 
 static JACK: Mutex<Jack> = Mutex::new(Jack::Unknown);
 
+/// The path of a program on `PATH`.
 fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
 }
 
-/// The name of this run's JACK server, so that it meets no other.
+/// The name of this run's JACK server, which is different from all others on the machine.
 pub(crate) fn jack_name() -> String {
-    // A child of this program uses its parent's.
+    // A child process uses the JACK server of its parent.
     if let Ok(name) = std::env::var(JACK_VARIABLE) {
         return name;
     }
     format!("consort{}", std::process::id())
 }
 
-/// Starts the JACK server, once.
+/// Starts the JACK server if it does not run yet.
 pub(crate) fn jack() -> Result<(), String> {
     if std::env::var_os(JACK_VARIABLE).is_some() {
         return Ok(());
@@ -46,24 +48,24 @@ pub(crate) fn jack() -> Result<(), String> {
     if let Jack::Unknown = *jack {
         *jack = match start_jack() {
             Ok(child) => Jack::Running(child),
-            Err(why) => Jack::Missing(why),
+            Err(reason) => Jack::Missing(reason),
         };
     }
     match &*jack {
-        Jack::Missing(why) => Err(why.clone()),
+        Jack::Missing(reason) => Err(reason.clone()),
         _ => Ok(()),
     }
 }
 
 fn start_jack() -> Result<Child, String> {
     find_executable(None).map_err(|error| error.to_string())?;
-    let jackd = on_path("jackd").ok_or("no jackd on PATH (Debian: apt install jackd2)")?;
-    // scsynth wants this folder to exist.
+    let jackd = on_path("jackd").ok_or("cannot find jackd on PATH (Debian: apt install jackd2)")?;
+    // scsynth requires this folder.
     if let Some(home) = std::env::var_os("HOME") {
         let folder = PathBuf::from(home).join(".local/share/SuperCollider/synthdefs");
         std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     }
-    // The kernel ends it should this program be killed.
+    // With setpriv the kernel terminates jackd if this process is killed.
     let mut command = match on_path("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
@@ -79,7 +81,7 @@ fn start_jack() -> Result<Child, String> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| format!("cannot start jackd: {error}"))?;
-    // Ready when a first server boots on it.
+    // JACK is ready when a server boots on it.
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let server = Server::new(options()).map_err(|error| error.to_string())?;
@@ -89,18 +91,19 @@ fn start_jack() -> Result<Child, String> {
                 return Ok(child);
             }
             Err(error) if Instant::now() > deadline => {
-                end(&mut child);
-                return Err(format!("no server boots: {error}"));
+                terminate(&mut child);
+                return Err(format!("no server boots on jackd: {error}"));
             }
             Err(_) => {}
         }
     }
 }
 
-/// Asks first: a killed jackd leaves its entry in a registry of eight for ever.
-fn end(child: &mut Child) {
+/// Terminates jackd with a signal that it can handle. A killed jackd would leave its entry in JACK's
+/// registry, which has only eight.
+fn terminate(child: &mut Child) {
     signal(child.id(), "TERM");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while child.try_wait().is_ok_and(|status| status.is_none()) {
         if Instant::now() > deadline {
             let _ = child.kill();
@@ -109,9 +112,10 @@ fn end(child: &mut Child) {
     }
 }
 
+/// Stops the JACK server at the end of the run.
 pub(crate) fn stop_jack() {
     if let Jack::Running(child) = &mut *JACK.lock().unwrap() {
-        end(child);
+        terminate(child);
     }
 }
 
@@ -140,10 +144,12 @@ pub(crate) fn options() -> Options {
     }
 }
 
+/// A booted server.
 pub(crate) fn booted() -> Server {
     booted_with(options())
 }
 
+/// A booted server with these options.
 pub(crate) fn booted_with(options: Options) -> Server {
     let server = Server::new(options).unwrap();
     server.boot().unwrap();
@@ -157,21 +163,22 @@ pub(crate) fn connected(server: &Server) -> Server {
     client
 }
 
-/// Waits until `condition` holds; fails loudly when it does not.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until `condition` holds; panics after [`WAIT_TIMEOUT`].
+pub(crate) fn eventually(description: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "never happened: {what}");
+        assert!(Instant::now() < deadline, "did not happen within {WAIT_TIMEOUT:?}: {description}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 /// A sine with `out`, `amplitude`, `frequency` and `gate`: `Out.ar(out, SinOsc.ar(frequency) * amplitude)`,
-/// written from the description of the file format. `gate` is read by nobody.
+/// written by hand from the description of the file format. No UGen reads `gate`.
 pub(crate) fn tone() -> SynthDefFile {
     named_tone("tone", true)
 }
 
+/// The same with another name, and with `gate` only if wanted.
 pub(crate) fn named_tone(name: &str, gate: bool) -> SynthDefFile {
     let mut bytes = b"SCgf\0\0\0\x02\0\x01".to_vec();
     let string = |bytes: &mut Vec<u8>, text: &str| {
@@ -203,8 +210,8 @@ pub(crate) fn named_tone(name: &str, gate: bool) -> SynthDefFile {
         int(&mut bytes, inputs.len() as i32);
         int(&mut bytes, outputs.len() as i32);
         bytes.extend(special.to_be_bytes());
-        for (from, output) in inputs {
-            int(&mut bytes, *from);
+        for (ugen, output) in inputs {
+            int(&mut bytes, *ugen);
             int(&mut bytes, *output);
         }
         bytes.extend(outputs);
@@ -217,14 +224,17 @@ pub(crate) fn named_tone(name: &str, gate: bool) -> SynthDefFile {
     SynthDefFile::new(bytes).unwrap()
 }
 
+/// Stops a process (SIGSTOP).
 pub(crate) fn stop(process: u32) {
     signal(process, "STOP");
 }
 
+/// Resumes a stopped process.
 pub(crate) fn resume(process: u32) {
     signal(process, "CONT");
 }
 
+/// Kills a process.
 pub(crate) fn kill(process: u32) {
     signal(process, "KILL");
 }
@@ -235,13 +245,13 @@ fn signal(process: u32, name: &str) {
     assert!(status.success(), "cannot signal process {process}");
 }
 
-/// Whether the process exists and is no zombie.
-pub(crate) fn lives(process: u32) -> bool {
+/// Whether the process exists and is not a zombie.
+pub(crate) fn is_running(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
-/// Whether the process exists in any state, also as a zombie.
+/// Whether the process exists, even as a zombie.
 pub(crate) fn exists(process: u32) -> bool {
     std::path::Path::new(&format!("/proc/{process}")).exists()
 }

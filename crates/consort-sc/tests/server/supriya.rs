@@ -1,11 +1,11 @@
-//! Supriya, from PyPI, in the same scenarios.
+//! Interoperability: Supriya, from PyPI, in the same scenarios.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::rig::{free_port, jack_name};
 
-/// The Python of the tests' virtual environment, if Supriya is in it.
+/// The Python of the tests' virtual environment, if Supriya is installed in it.
 pub(crate) fn python() -> Result<PathBuf, String> {
     let environment = std::env::var_os("CONSORT_VENV").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/venv"),
@@ -20,13 +20,13 @@ pub(crate) fn python() -> Result<PathBuf, String> {
     match found {
         Ok(status) if status.success() => Ok(python),
         _ => Err(format!(
-            "no supriya in {} (python3 -m venv, then pip install supriya)",
+            "Supriya is not installed in {} (python3 -m venv, then pip install supriya)",
             environment.display()
         )),
     }
 }
 
-/// The lifecycle lists that Supriya prints, by case.
+/// The lifecycle events that Supriya emits in each case.
 pub(crate) fn lifecycle() -> Result<Vec<(String, Vec<String>)>, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/supriya_lifecycle.py");
     let output = Command::new(python()?)

@@ -1,4 +1,4 @@
-"""Runs the nine lifecycle cases with Supriya and prints the events of each, one case a line."""
+"""Run the nine lifecycle cases with Supriya and print the events of each, one case per line."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ def wait_for(events, name, seconds):
         time.sleep(0.05)
 
 
-# boot, and an owner's quit
+# boot, and quit by the owner
 server = Server(port=next(ports), maximum_logins=8)
 events = observed(server)
 server.boot()
@@ -41,7 +41,7 @@ events.clear()
 server.quit()
 report("quit", list(events))
 
-# connect, disconnect, and a client's quit
+# connect, disconnect, and quit by a client
 port = next(ports)
 owner = Server(port=port, maximum_logins=8).boot()
 client = Server(port=port, maximum_logins=8)
@@ -57,12 +57,12 @@ client.quit(force=True)
 report("forced_quit", list(events))
 owner.process_protocol.process.wait(timeout=30)
 
-# the process dies
+# the process exits unexpectedly
 server = Server(port=next(ports)).boot()
 events = observed(server)
 server.process_protocol.process.kill()
 wait_for(events, "QUIT", 5)
-report("process_dies", list(events))
+report("process_exits", list(events))
 
 # cannot boot
 server = Server(port=next(ports), executable="/bin/false")
@@ -81,7 +81,7 @@ with contextlib.suppress(supriya.exceptions.TooManyClients):
 report("too_many_clients", list(events))
 owner.quit()
 
-# the health check is lost
+# health checks are not answered
 port = next(ports)
 owner = Server(port=port, maximum_logins=2).boot()
 client = Server(port=port, maximum_logins=2).connect()

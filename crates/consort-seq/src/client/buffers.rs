@@ -180,7 +180,7 @@ impl InputBuffer {
         }
         loop {
             let Some(connection) = &self.connection else {
-                return Err(Errno::NO_LONGER_KNOWN);
+                return Err(Errno::CLOSED);
             };
             match connection.read(&mut self.bytes) {
                 Ok(0) => return Err(Errno::WOULD_BLOCK),
@@ -359,7 +359,7 @@ impl OutputBuffer {
     /// The sequencer's; `EBADFD` once the client is closed.
     #[inline]
     pub(crate) fn flush(&mut self) -> Result<Flush, Errno> {
-        let Some(connection) = &self.connection else { return Err(Errno::NO_LONGER_KNOWN) };
+        let Some(connection) = &self.connection else { return Err(Errno::CLOSED) };
         while self.start < self.end {
             let Some(waiting) = self.bytes.get(self.start..self.end) else { break };
             match connection.write(waiting) {

@@ -1,4 +1,4 @@
-//! Error numbers of the kernel, with name and meaning.
+//! Error numbers of the kernel, with their names and meanings.
 
 use std::fmt;
 
@@ -14,7 +14,8 @@ macro_rules! error_numbers {
                 pub const $name: Self = Self(rustix::io::Errno::$source.raw_os_error());
             )*
 
-            /// The C symbol, such as `ENOENT`, of an error the sequencer is known to report.
+            /// The C symbol, such as `ENOENT`; `None` for errors that the sequencer does not
+            /// report.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self {
@@ -23,12 +24,12 @@ macro_rules! error_numbers {
                 }
             }
 
-            /// What the sequencer means by it.
+            /// What the error means when the sequencer reports it.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$name => $meaning,)*
-                    _ => "not an error the sequencer is known to report",
+                    _ => "unknown error of the sequencer",
                 }
             }
         }
@@ -36,31 +37,31 @@ macro_rules! error_numbers {
 }
 
 error_numbers! {
-    NOT_PERMITTED = PERM, "EPERM", "not permitted: it belongs to another client, or the port lacks the capability";
-    NOT_FOUND = NOENT, "ENOENT", "there is no such client, port or subscription";
+    NOT_PERMITTED = PERM, "EPERM", "not permitted: owned by another client, or the port lacks the capability";
+    NOT_FOUND = NOENT, "ENOENT", "no such client, port or subscription";
     INTERRUPTED = INTR, "EINTR", "interrupted by a signal";
     IO = IO, "EIO", "input or output failed";
-    NO_SUCH_ADDRESS = NXIO, "ENXIO", "there is no such client, or the connection was opened without this direction";
-    BAD_DESCRIPTOR = BADF, "EBADF", "the connection is not open for this";
-    WOULD_BLOCK = AGAIN, "EAGAIN", "there is no event to read, or no room to write one, at present";
+    NO_SUCH_ADDRESS = NXIO, "ENXIO", "no such client, or the connection was opened without this direction";
+    BAD_DESCRIPTOR = BADF, "EBADF", "the connection is not open for this direction";
+    WOULD_BLOCK = AGAIN, "EAGAIN", "no event to read, or no room to write one, at present";
     NO_MEMORY = NOMEM, "ENOMEM", "no number or memory is left, or the event is larger than the pool";
     ACCESS = ACCESS, "EACCES", "this user may not open the device";
     FAULT = FAULT, "EFAULT", "an argument points outside the process";
-    BUSY = BUSY, "EBUSY", "it is in use";
-    NO_DEVICE = NODEV, "ENODEV", "the device is not there";
-    INVALID = INVAL, "EINVAL", "an argument is not valid, or what it names does not exist";
+    BUSY = BUSY, "EBUSY", "in use";
+    NO_DEVICE = NODEV, "ENODEV", "the device does not exist";
+    INVALID = INVAL, "EINVAL", "an argument is invalid, or refers to something that does not exist";
     TOO_MANY_IN_SYSTEM = NFILE, "ENFILE", "the system has too many open files";
     TOO_MANY_OPEN = MFILE, "EMFILE", "this process has too many open files";
-    NOT_A_SEQUENCER = NOTTY, "ENOTTY", "this sequencer does not know the request";
-    OVERRUN = NOSPC, "ENOSPC", "events were lost: the input was full, and has been cleared";
+    UNSUPPORTED_REQUEST = NOTTY, "ENOTTY", "this sequencer does not support the request";
+    OVERRUN = NOSPC, "ENOSPC", "events were lost: the input queue was full, and has been cleared";
     TOO_MANY_HOPS = MLINK, "EMLINK", "the event has passed through too many clients";
-    FILE_BROKEN = PIPE, "EPIPE", "the connection is broken";
-    UNKNOWN_REQUEST = NOSYS, "ENOSYS", "this system does not know the call";
-    NO_LONGER_KNOWN = BADFD, "EBADFD", "the connection has been closed";
+    BROKEN_PIPE = PIPE, "EPIPE", "the connection is broken";
+    UNSUPPORTED_CALL = NOSYS, "ENOSYS", "this system does not support the call";
+    CLOSED = BADFD, "EBADFD", "the connection has been closed";
 }
 
 impl Errno {
-    /// From a positive error number.
+    /// The error with a positive error number.
     #[must_use]
     pub const fn from_raw(number: i32) -> Self {
         Self(number)
@@ -110,12 +111,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_linux() {
+    fn numbers_equal_those_of_linux() {
         assert_eq!(Errno::NOT_PERMITTED.raw(), 1);
         assert_eq!(Errno::WOULD_BLOCK.raw(), 11);
         assert_eq!(
             Errno::OVERRUN.to_string(),
-            "ENOSPC (28): events were lost: the input was full, and has been cleared"
+            "ENOSPC (28): events were lost: the input queue was full, and has been cleared"
         );
         assert_eq!(Errno::from_raw(4095).name(), None);
         assert_eq!(format!("{:?}", Errno::INVALID), "Errno(EINVAL)");

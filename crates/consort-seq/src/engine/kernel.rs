@@ -1,5 +1,5 @@
-//! The kernel's sequencer through its character device.
-#![allow(unsafe_code)] // one ioctl whose argument type follows from the request
+//! The kernel's sequencer, through its character device.
+#![allow(unsafe_code)] // one ioctl, whose argument type depends on the request
 
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,14 +22,14 @@ pub struct KernelConnection {
 }
 
 impl KernelConnection {
-    /// Opens the device without blocking and negotiates versions: checks the major protocol
-    /// version and tells a kernel that wants to know (Linux 6.5 and later) that this client
-    /// understands up to [`ProtocolVersion::CURRENT`]. The client stays a legacy one (cells of 28
+    /// Opens the device in non-blocking mode and negotiates the protocol version: checks the major
+    /// version, and announces to kernels that support it (Linux 6.5 and later) that this client
+    /// speaks up to [`ProtocolVersion::CURRENT`]. The client stays a legacy client (cells of 28
     /// bytes) until it sets another `midi_version`.
     ///
     /// # Errors
-    /// The device is missing, may not be opened, has no room for a client, or is not a sequencer
-    /// of protocol 1.
+    /// The device is missing, this user may not open it, it has reached its limit of clients, or it
+    /// is not a sequencer of protocol 1.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, OpenError> {
         let access = match mode {
             OpenMode::Input => OFlags::RDONLY,
@@ -49,9 +49,9 @@ impl KernelConnection {
             let path = path.to_path_buf();
             return Err(OpenError { cause: Cause::Version { path, found: version } });
         }
-        let mut spoken = version.min(ProtocolVersion::CURRENT).raw();
-        match ioctl(&device, Request::UserProtocolVersion(&mut spoken)) {
-            Ok(_) | Err(Errno::NOT_A_SEQUENCER) => {}
+        let mut announced = version.min(ProtocolVersion::CURRENT).raw();
+        match ioctl(&device, Request::UserProtocolVersion(&mut announced)) {
+            Ok(_) | Err(Errno::UNSUPPORTED_REQUEST) => {}
             Err(errno) => return Err(failed(errno)),
         }
         Ok(Self { device, version })
@@ -86,11 +86,12 @@ impl Connection for KernelConnection {
 
 fn ioctl(device: &OwnedFd, mut request: Request<'_>) -> Result<i32, Errno> {
     let call = Call { number: request.number(), argument: request.argument() };
-    // SAFETY: the request's number fixes the type of its argument, and `Request` pairs the two;
-    // the argument is a live, exclusive reference for as long as `request` lives.
+    // SAFETY: the request's number determines the type of its argument, and `Request` pairs the
+    // two. The argument is an exclusive reference that is valid as long as `request` exists.
     Ok(unsafe { rustix::ioctl::ioctl(device, call) }?)
 }
 
+/// An ioctl: its number, and the argument that this number requires.
 struct Call {
     number: Opcode,
     argument: *mut c_void,
@@ -111,6 +112,8 @@ unsafe impl Ioctl for Call {
         self.argument
     }
 
+    // SAFETY: the trait lets this function assume that the pointer is the argument of a successful
+    // call. It does not use the pointer; the kernel has written to the argument itself.
     unsafe fn output_from_ptr(output: IoctlOutput, _: *mut c_void) -> rustix::io::Result<i32> {
         Ok(output)
     }
@@ -122,7 +125,7 @@ mod tests {
     use crate::engine::OpenErrorKind;
 
     #[test]
-    fn a_missing_device_is_said_with_the_way_out() {
+    fn the_error_of_a_missing_device_advises_what_to_do() {
         let path = Path::new("/nonexistent/seq");
         let error = KernelConnection::open(path, OpenMode::Duplex).unwrap_err();
         assert_eq!(error.kind(), OpenErrorKind::DeviceMissing);
@@ -131,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn another_device_is_not_taken_for_a_sequencer() {
+    fn a_device_that_is_not_a_sequencer_is_rejected() {
         let error = KernelConnection::open(Path::new("/dev/null"), OpenMode::Duplex).unwrap_err();
         assert_eq!(error.kind(), OpenErrorKind::Incompatible);
-        assert_eq!(error.errno(), Some(Errno::NOT_A_SEQUENCER));
+        assert_eq!(error.errno(), Some(Errno::UNSUPPORTED_REQUEST));
     }
 }

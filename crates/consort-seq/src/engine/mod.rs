@@ -1,15 +1,16 @@
-//! Engines: what carries a client's requests and events.
+//! Engines: they carry out a client's requests and deliver its events.
 //!
-//! Both engines speak the kernel's own language at the level of its character device: a
-//! [`Connection`] takes ioctls ([`Request`]), reads and writes of cells, and has one descriptor
-//! to poll. Clients, ports and queues are built on that once, for both.
+//! Both engines have the interface of the kernel's character device: a [`Connection`] accepts
+//! ioctls ([`Request`]), reads and writes cells, and has one descriptor to poll. Clients, ports and
+//! queues are implemented on top of it, once for both engines.
 //!
 //! * [`Engine::Kernel`]: the sequencer of the Linux kernel, through `/dev/snd/seq`.
 //! * [`Engine::Embedded`]: a sequencer inside this process with the semantics of Linux 7.0, on
-//!   the real or on a virtual clock. It is chosen, never fallen back to.
+//!   the real or on a virtual clock. It is used only if selected, never as a fallback.
 
 pub mod embedded;
 mod errno;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod exercise;
 mod kernel;
@@ -31,11 +32,11 @@ pub use request::Request;
 pub struct ProtocolVersion(u32);
 
 impl ProtocolVersion {
-    /// The newest version this library knows: that of Linux 6.15 to 7.2.
+    /// The newest version that this library supports: that of Linux 6.15 to 7.2.
     pub const CURRENT: Self = Self::new(1, 0, 5);
-    /// The first with MIDI 2.0: UMP cells and `midi_version` (Linux 6.5).
+    /// The first version with MIDI 2.0: UMP cells and `midi_version` (Linux 6.5).
     pub const UMP: Self = Self::new(1, 0, 3);
-    /// The first with `tempo_base` (Linux 6.11).
+    /// The first version with `tempo_base` (Linux 6.11).
     pub const TEMPO_BASE: Self = Self::new(1, 0, 4);
 
     /// The version `major.minor.subminor`.
@@ -44,7 +45,7 @@ impl ProtocolVersion {
         Self((major as u32) << 16 | (minor as u32) << 8 | subminor as u32)
     }
 
-    /// From the kernel's packed number.
+    /// The version that the kernel's packed number encodes.
     #[must_use]
     pub const fn from_raw(packed: i32) -> Self {
         Self(packed.cast_unsigned())
@@ -56,7 +57,7 @@ impl ProtocolVersion {
         self.0.cast_signed()
     }
 
-    /// The first number: protocols with different ones cannot talk to each other.
+    /// The first number. Protocols whose major versions differ are incompatible.
     #[must_use]
     pub const fn major(self) -> u32 {
         self.0 >> 16
@@ -78,11 +79,11 @@ impl fmt::Debug for ProtocolVersion {
 /// An open connection to a sequencer: one client.
 ///
 /// All methods may be called from any thread, several at once; input and output do not wait for
-/// each other. None of them blocks: what cannot be done now is `EAGAIN`, and waiting is `poll`,
-/// epoll or an async runtime on [`descriptor`](Self::descriptor). Dropping the connection ends
-/// the client.
+/// each other. No method blocks: what cannot be done at once fails with `EAGAIN`. To wait, use
+/// `poll`, epoll or an async runtime on [`descriptor`](Self::descriptor). Dropping the connection
+/// closes the client.
 pub trait Connection: Send + Sync + fmt::Debug {
-    /// Carries out an ioctl and returns its (mostly zero) result.
+    /// Carries out an ioctl and returns its result, which is zero for most requests.
     ///
     /// # Errors
     /// The kernel's errno for the request.
@@ -92,48 +93,48 @@ pub trait Connection: Send + Sync + fmt::Debug {
     ///
     /// Cells have 28 bytes, or 32 once the client has set a UMP `midi_version`; variable data is
     /// padded to whole cells (see [`Cells`](crate::raw::Cells)). An event that does not fit stays
-    /// where it is.
+    /// in the input queue. A buffer smaller than a cell reads 0 bytes.
     ///
     /// # Errors
-    /// `EAGAIN`: no event. `ENOSPC`: events were lost, and the input has been cleared; the next
-    /// read goes on. `EBADF`: not open for input. A buffer that is too small for the first event
-    /// is `EAGAIN` too, and one that is smaller than a cell reads 0 bytes.
+    /// `EAGAIN`: there is no event, or the buffer is too small for the first one. `ENOSPC`: events
+    /// were lost, and the input queue has been cleared; the next read continues with new events.
+    /// `EBADF`: the connection is not open for input.
     fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno>;
 
     /// Writes events: cells, each followed by its variable data without padding. Returns the
-    /// bytes taken, always whole events.
+    /// number of bytes accepted, always whole events.
     ///
     /// # Errors
-    /// The errno of the first event, where not even one could be taken; an error further on ends
-    /// the write early and is reported by the next. `EAGAIN`: no room at present. `EBADF`: not
-    /// open for output.
+    /// The errno of the first event, if it is not accepted. An error of a later event ends the
+    /// write early, and the next write reports it. `EAGAIN`: no room at present. `EBADF`: the
+    /// connection is not open for output.
     fn write(&self, cells: &[u8]) -> Result<usize, Errno>;
 
-    /// The descriptor to wait on, the same for both directions: readable (`POLLIN`) while an
-    /// event waits or a loss is to be reported, writable (`POLLOUT`) while the output pool has at
+    /// The descriptor to wait on, the same for both directions: readable (`POLLIN`) while there is
+    /// an event to read or a loss to report, writable (`POLLOUT`) while the output pool has at
     /// least `output_room` free cells.
     ///
-    /// It serves for waiting only: do not read, write or close it. Level- and edge-triggered
+    /// Use it for waiting only: do not read, write or close it. Level-triggered and edge-triggered
     /// waiting both work.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
     /// The protocol version of the sequencer.
     fn protocol_version(&self) -> ProtocolVersion;
 
-    /// Which engine this is, for messages: `kernel` or `embedded`.
+    /// The name of the engine for messages: `kernel` or `embedded`.
     fn engine_name(&self) -> &'static str;
 }
 
-/// Which sequencer to talk to.
+/// The sequencer to use.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Engine {
-    /// The kernel's.
+    /// The kernel's sequencer.
     Kernel {
-        /// Its device, usually [`KERNEL_DEVICE`].
+        /// The path of its device, usually [`KERNEL_DEVICE`].
         path: PathBuf,
     },
-    /// One inside this process.
+    /// A sequencer inside this process.
     Embedded(Embedded),
 }
 
@@ -144,11 +145,11 @@ impl Engine {
         Self::Kernel { path: PathBuf::from(KERNEL_DEVICE) }
     }
 
-    /// The engine that the environment variable `CONSORT_SEQ` names: `kernel` (also if it is
-    /// unset or empty) or `embedded`, the one of [`Embedded::process_wide`].
+    /// The engine that the environment variable `CONSORT_SEQ` selects: `kernel` (the default if it
+    /// is unset or empty) or `embedded`, the sequencer of [`Embedded::process_wide`].
     ///
     /// # Errors
-    /// The variable names something else ([`OpenErrorKind::UnknownEngine`]).
+    /// The variable has another value ([`OpenErrorKind::UnknownEngine`]).
     pub fn from_environment() -> Result<Self, OpenError> {
         let value = std::env::var_os("CONSORT_SEQ").unwrap_or_default();
         match value.to_str() {
@@ -164,7 +165,7 @@ impl Engine {
     /// Opens a connection: a new client without a name and without ports.
     ///
     /// # Errors
-    /// The device is missing, may not be opened, or speaks another protocol; see
+    /// The device is missing, this user may not open it, or it has another protocol version; see
     /// [`OpenErrorKind`].
     pub fn open(&self, mode: OpenMode) -> Result<Box<dyn Connection>, OpenError> {
         match self {

@@ -1,60 +1,61 @@
-//! Opening a connection, and why it can fail.
+//! Modes of opening a connection, and the errors of opening.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::{Errno, ProtocolVersion};
 
-/// Which directions a connection has.
+/// The directions of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OpenMode {
-    /// Events are received only.
+    /// The connection only receives events.
     Input,
-    /// Events are sent only.
+    /// The connection only sends events.
     Output,
-    /// Both.
+    /// The connection receives and sends events.
     #[default]
     Duplex,
 }
 
 impl OpenMode {
-    /// Whether events can be received.
+    /// Whether the connection receives events.
     #[must_use]
     pub const fn has_input(self) -> bool {
         matches!(self, Self::Input | Self::Duplex)
     }
 
-    /// Whether events can be sent.
+    /// Whether the connection sends events.
     #[must_use]
     pub const fn has_output(self) -> bool {
         matches!(self, Self::Output | Self::Duplex)
     }
 }
 
-/// What kept a sequencer from being opened.
+/// The kind of an [`OpenError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpenErrorKind {
-    /// There is no device file, or no driver behind it.
+    /// The device file does not exist, or has no driver.
     DeviceMissing,
-    /// The user may not open the device.
+    /// This user may not open the device.
     PermissionDenied,
-    /// The sequencer has no client number left, or the system no files or memory.
+    /// The sequencer has no client number left, or the system has no files or memory left.
     Exhausted,
-    /// What was opened is not a sequencer, or speaks a protocol with another major version.
+    /// The device is not a sequencer, or its protocol has another major version.
     Incompatible,
-    /// `CONSORT_SEQ` names no engine.
+    /// `CONSORT_SEQ` is not the name of an engine.
     UnknownEngine,
-    /// Something else; see the errno.
+    /// Another error; see the errno.
     Other,
 }
 
-/// A sequencer could not be opened.
+/// The error of opening a sequencer.
 #[derive(Debug)]
 pub struct OpenError {
     pub(super) cause: Cause,
 }
 
+/// What was opened, and why it failed.
 #[derive(Debug)]
 pub(super) enum Cause {
     Device { path: PathBuf, errno: Errno },
@@ -64,7 +65,7 @@ pub(super) enum Cause {
 }
 
 impl OpenError {
-    /// What kind of failure it is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> OpenErrorKind {
         let errno = match &self.cause {
@@ -82,12 +83,12 @@ impl OpenError {
             | Errno::TOO_MANY_OPEN
             | Errno::TOO_MANY_IN_SYSTEM
             | Errno::WOULD_BLOCK => OpenErrorKind::Exhausted,
-            Errno::NOT_A_SEQUENCER | Errno::INVALID => OpenErrorKind::Incompatible,
+            Errno::UNSUPPORTED_REQUEST | Errno::INVALID => OpenErrorKind::Incompatible,
             _ => OpenErrorKind::Other,
         }
     }
 
-    /// The system's error number, where there is one.
+    /// The system's error number, if the system reported one.
     #[must_use]
     pub const fn errno(&self) -> Option<Errno> {
         match &self.cause {
@@ -96,13 +97,13 @@ impl OpenError {
         }
     }
 
-    /// What the user can do about it.
+    /// What the user can do about the error.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self.kind() {
             OpenErrorKind::DeviceMissing => {
                 "load the kernel module with `modprobe snd-seq`; in a container, pass the device \
-                 in (such as `--device /dev/snd`); to run without a sound system, choose the \
+                 through (such as `--device /dev/snd`); to run without a sound system, select the \
                  embedded engine with CONSORT_SEQ=embedded"
             }
             OpenErrorKind::PermissionDenied => {
@@ -113,12 +114,12 @@ impl OpenError {
                 "close other sequencer clients; `/proc/asound/seq/clients` lists them"
             }
             OpenErrorKind::Incompatible => {
-                "check that the path is the sequencer's device, /dev/snd/seq"
+                "check that the path is that of the sequencer's device, /dev/snd/seq"
             }
             OpenErrorKind::UnknownEngine => {
                 "set CONSORT_SEQ to `kernel` or `embedded`, or unset it"
             }
-            OpenErrorKind::Other => "see the system's log (`dmesg`)",
+            OpenErrorKind::Other => "see the system log (`dmesg`)",
         }
     }
 }
@@ -131,7 +132,9 @@ impl fmt::Display for OpenError {
                 match self.kind() {
                     OpenErrorKind::DeviceMissing => write!(formatter, "the device is missing")?,
                     OpenErrorKind::PermissionDenied => write!(formatter, "permission denied")?,
-                    OpenErrorKind::Exhausted => write!(formatter, "no room for another client")?,
+                    OpenErrorKind::Exhausted => {
+                        write!(formatter, "the limit of clients is reached")?;
+                    }
                     OpenErrorKind::Incompatible => write!(formatter, "it is not a sequencer")?,
                     _ => return write!(formatter, "{errno}; {}", self.advice()),
                 }
@@ -139,7 +142,8 @@ impl fmt::Display for OpenError {
             }
             Cause::Version { path, found } => write!(
                 formatter,
-                "cannot use the sequencer {}: it speaks protocol {found}, this library {}",
+                "cannot use the sequencer {}: its protocol version is {found}, this library \
+                 supports {}",
                 path.display(),
                 ProtocolVersion::CURRENT
             )?,
@@ -147,7 +151,7 @@ impl fmt::Display for OpenError {
                 write!(formatter, "cannot open the embedded sequencer: {errno}")?;
             }
             Cause::Selection { value } => {
-                write!(formatter, "CONSORT_SEQ names no sequencer engine: `{value}`")?;
+                write!(formatter, "unknown sequencer engine `{value}` in CONSORT_SEQ")?;
             }
         }
         write!(formatter, "; {}", self.advice())

@@ -10,36 +10,36 @@ use crate::raw::{
 
 /// A request to the sequencer: an ioctl with its argument.
 ///
-/// The argument is read, written or both, as the kernel documents it for the request; on failure
-/// its contents are unspecified.
+/// The request reads the argument, writes to it, or both, as the kernel documents it. After a
+/// failure the contents of the argument are unspecified.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Request<'a> {
     /// The sequencer's protocol version. `SNDRV_SEQ_IOCTL_PVERSION`
     ProtocolVersion(&'a mut i32),
-    /// The number of the client that asks. `SNDRV_SEQ_IOCTL_CLIENT_ID`
+    /// The number of the requesting client. `SNDRV_SEQ_IOCTL_CLIENT_ID`
     ClientId(&'a mut i32),
-    /// Limits of the sequencer. `SNDRV_SEQ_IOCTL_SYSTEM_INFO`
+    /// The limits of the sequencer. `SNDRV_SEQ_IOCTL_SYSTEM_INFO`
     SystemInfo(&'a mut SystemInfo),
-    /// How both sides were built. `SNDRV_SEQ_IOCTL_RUNNING_MODE`
+    /// Checks the client's byte order and pointer size. `SNDRV_SEQ_IOCTL_RUNNING_MODE`
     RunningMode(&'a mut RunningInfo),
-    /// Announces which protocol version the client speaks. `SNDRV_SEQ_IOCTL_USER_PVERSION`
+    /// Announces the client's protocol version. `SNDRV_SEQ_IOCTL_USER_PVERSION`
     UserProtocolVersion(&'a mut i32),
     /// A client's information. `SNDRV_SEQ_IOCTL_GET_CLIENT_INFO`
     GetClientInfo(&'a mut ClientInfo),
-    /// Changes the own client's information. `SNDRV_SEQ_IOCTL_SET_CLIENT_INFO`
+    /// Changes the requesting client's information. `SNDRV_SEQ_IOCTL_SET_CLIENT_INFO`
     SetClientInfo(&'a mut ClientInfo),
     /// A client's UMP information. `SNDRV_SEQ_IOCTL_GET_CLIENT_UMP_INFO`
     GetClientUmpInfo(&'a mut ClientUmpInfo),
-    /// Sets the own client's UMP information. `SNDRV_SEQ_IOCTL_SET_CLIENT_UMP_INFO`
+    /// Sets the requesting client's UMP information. `SNDRV_SEQ_IOCTL_SET_CLIENT_UMP_INFO`
     SetClientUmpInfo(&'a mut ClientUmpInfo),
     /// Creates a port. `SNDRV_SEQ_IOCTL_CREATE_PORT`
     CreatePort(&'a mut PortInfo),
-    /// Deletes a port of one's own. `SNDRV_SEQ_IOCTL_DELETE_PORT`
+    /// Deletes a port of the requesting client. `SNDRV_SEQ_IOCTL_DELETE_PORT`
     DeletePort(&'a mut PortInfo),
     /// A port's information. `SNDRV_SEQ_IOCTL_GET_PORT_INFO`
     GetPortInfo(&'a mut PortInfo),
-    /// Changes a port of one's own. `SNDRV_SEQ_IOCTL_SET_PORT_INFO`
+    /// Changes a port of the requesting client. `SNDRV_SEQ_IOCTL_SET_PORT_INFO`
     SetPortInfo(&'a mut PortInfo),
     /// Connects two ports. `SNDRV_SEQ_IOCTL_SUBSCRIBE_PORT`
     SubscribePort(&'a mut PortSubscribe),
@@ -47,41 +47,41 @@ pub enum Request<'a> {
     UnsubscribePort(&'a mut PortSubscribe),
     /// Creates a queue. `SNDRV_SEQ_IOCTL_CREATE_QUEUE`
     CreateQueue(&'a mut QueueInfo),
-    /// Deletes a queue of one's own. `SNDRV_SEQ_IOCTL_DELETE_QUEUE`
+    /// Deletes a queue that the requesting client owns. `SNDRV_SEQ_IOCTL_DELETE_QUEUE`
     DeleteQueue(&'a mut QueueInfo),
     /// A queue's information. `SNDRV_SEQ_IOCTL_GET_QUEUE_INFO`
     GetQueueInfo(&'a mut QueueInfo),
-    /// Changes name and locking of a queue. `SNDRV_SEQ_IOCTL_SET_QUEUE_INFO`
+    /// Changes the name and the lock of a queue. `SNDRV_SEQ_IOCTL_SET_QUEUE_INFO`
     SetQueueInfo(&'a mut QueueInfo),
     /// Looks a queue up by name. `SNDRV_SEQ_IOCTL_GET_NAMED_QUEUE`
     GetNamedQueue(&'a mut QueueInfo),
-    /// What a queue is doing. `SNDRV_SEQ_IOCTL_GET_QUEUE_STATUS`
+    /// A queue's position, state and number of events. `SNDRV_SEQ_IOCTL_GET_QUEUE_STATUS`
     GetQueueStatus(&'a mut QueueStatus),
     /// A queue's tempo. `SNDRV_SEQ_IOCTL_GET_QUEUE_TEMPO`
     GetQueueTempo(&'a mut QueueTempo),
     /// Sets a queue's tempo. `SNDRV_SEQ_IOCTL_SET_QUEUE_TEMPO`
     SetQueueTempo(&'a mut QueueTempo),
-    /// What drives a queue. `SNDRV_SEQ_IOCTL_GET_QUEUE_TIMER`
+    /// The timer that drives a queue. `SNDRV_SEQ_IOCTL_GET_QUEUE_TIMER`
     GetQueueTimer(&'a mut QueueTimer),
-    /// Sets what drives a queue. `SNDRV_SEQ_IOCTL_SET_QUEUE_TIMER`
+    /// Sets the timer that drives a queue. `SNDRV_SEQ_IOCTL_SET_QUEUE_TIMER`
     SetQueueTimer(&'a mut QueueTimer),
-    /// Whether the client uses a queue. `SNDRV_SEQ_IOCTL_GET_QUEUE_CLIENT`
+    /// Whether the requesting client uses a queue. `SNDRV_SEQ_IOCTL_GET_QUEUE_CLIENT`
     GetQueueClient(&'a mut QueueClient),
-    /// Uses a queue, or no longer. `SNDRV_SEQ_IOCTL_SET_QUEUE_CLIENT`
+    /// Begins or ends the use of a queue. `SNDRV_SEQ_IOCTL_SET_QUEUE_CLIENT`
     SetQueueClient(&'a mut QueueClient),
-    /// A client's memory. `SNDRV_SEQ_IOCTL_GET_CLIENT_POOL`
+    /// The sizes of a client's pools. `SNDRV_SEQ_IOCTL_GET_CLIENT_POOL`
     GetClientPool(&'a mut ClientPool),
-    /// Resizes the own client's memory. `SNDRV_SEQ_IOCTL_SET_CLIENT_POOL`
+    /// Resizes the requesting client's pools. `SNDRV_SEQ_IOCTL_SET_CLIENT_POOL`
     SetClientPool(&'a mut ClientPool),
-    /// Removes events from input or output. `SNDRV_SEQ_IOCTL_REMOVE_EVENTS`
+    /// Removes events from the input queue or from scheduled output. `SNDRV_SEQ_IOCTL_REMOVE_EVENTS`
     RemoveEvents(&'a mut RemoveEvents),
     /// One subscriber of a port. `SNDRV_SEQ_IOCTL_QUERY_SUBS`
     QuerySubscribers(&'a mut QuerySubscribers),
-    /// A subscription by its two ends. `SNDRV_SEQ_IOCTL_GET_SUBSCRIPTION`
+    /// The subscription between two ports. `SNDRV_SEQ_IOCTL_GET_SUBSCRIPTION`
     GetSubscription(&'a mut PortSubscribe),
-    /// The client after a number. `SNDRV_SEQ_IOCTL_QUERY_NEXT_CLIENT`
+    /// The next client after a number. `SNDRV_SEQ_IOCTL_QUERY_NEXT_CLIENT`
     QueryNextClient(&'a mut ClientInfo),
-    /// The port after an address. `SNDRV_SEQ_IOCTL_QUERY_NEXT_PORT`
+    /// The next port after an address. `SNDRV_SEQ_IOCTL_QUERY_NEXT_PORT`
     QueryNextPort(&'a mut PortInfo),
 }
 

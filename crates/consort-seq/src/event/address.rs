@@ -1,4 +1,4 @@
-//! Addresses of ports: a client's number and a port's number.
+//! Addresses of ports: a client number and a port number.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,18 +16,18 @@ pub struct Address {
 }
 
 impl Address {
-    /// All ports that are subscribed to the sending port (`254:0`).
+    /// All subscribers of the sending port (`254:0`).
     pub const SUBSCRIBERS: Address = Address::new(254, 0);
     /// The system timer's port (`0:0`), where queue control events go.
     pub const SYSTEM_TIMER: Address = Address::new(0, 0);
-    /// The system's announcement port (`0:1`): connect from it to hear of clients and ports
-    /// that come and go.
+    /// The system's announcement port (`0:1`): connect from it to receive events about clients and
+    /// ports that appear and disappear.
     pub const SYSTEM_ANNOUNCE: Address = Address::new(0, 1);
-    /// The client number that stands for "every subscriber" (`SNDRV_SEQ_ADDRESS_SUBSCRIBERS`).
+    /// The client number of all subscribers (`SNDRV_SEQ_ADDRESS_SUBSCRIBERS`).
     pub const CLIENT_SUBSCRIBERS: u8 = 254;
-    /// The client number that stands for "every client" (`SNDRV_SEQ_ADDRESS_BROADCAST`).
+    /// The client number of all clients (`SNDRV_SEQ_ADDRESS_BROADCAST`).
     pub const CLIENT_BROADCAST: u8 = 255;
-    /// A number that is not known (`SNDRV_SEQ_ADDRESS_UNKNOWN`).
+    /// An unknown client or port number (`SNDRV_SEQ_ADDRESS_UNKNOWN`).
     pub const UNKNOWN: u8 = 253;
 
     /// The address `client:port`.
@@ -36,7 +36,7 @@ impl Address {
         Self { client, port }
     }
 
-    /// Whether this address stands for all subscribers of the sending port.
+    /// Whether this is the address of all subscribers of the sending port.
     #[must_use]
     pub const fn is_subscribers(self) -> bool {
         self.client == Self::CLIENT_SUBSCRIBERS
@@ -67,11 +67,11 @@ impl From<&Address> for Address {
     }
 }
 
-/// A text that is no numeric address.
+/// The error for a text that is not a numeric address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no address: {reason}; expected CLIENT:PORT or CLIENT.PORT in numbers of 0 to 255, \
-     for example 128:0 (look names up with a client)"
+    "invalid address {text:?}: {reason}; expected CLIENT:PORT or CLIENT.PORT with numbers from 0 \
+     to 255, such as 128:0 (to look up a port by its name, use a client)"
 )]
 #[non_exhaustive]
 pub struct AddressError {
@@ -86,7 +86,7 @@ impl AddressError {
         &self.text
     }
 
-    /// The errno that `snd_seq_parse_address` answers: `EINVAL`.
+    /// The errno that `snd_seq_parse_address` returns: `EINVAL`.
     #[must_use]
     pub fn errno(&self) -> i32 {
         libc::EINVAL
@@ -96,12 +96,12 @@ impl AddressError {
 impl FromStr for Address {
     type Err = AddressError;
 
-    /// Reads what `snd_seq_parse_address` reads: `128:1` or `128.1`, `128` for `128:0`, with
-    /// leading blanks, a prefix `0x` (or of the client `0` for octal numbers) and quotes around the
-    /// client.
+    /// Parses what `snd_seq_parse_address` parses: `128:1` or `128.1`, `128` for `128:0`, with
+    /// leading blanks, a prefix `0x` (or, for the client, `0` for octal numbers) and quotes around
+    /// the client.
     ///
-    /// Stricter in two things: a number above 255 is an error instead of wrapping round, and so
-    /// is a port that is no number instead of counting as 0.
+    /// It is stricter in two points: a number above 255 is an error and does not wrap round, and a
+    /// port that is not a number is an error and does not count as 0.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let fail = |reason| AddressError { text: text.chars().take(80).collect(), reason };
         let trimmed = text.trim_start();
@@ -112,12 +112,12 @@ impl FromStr for Address {
                 (&inner[..end], &inner[end + 1..])
             }
             Some(_) => match trimmed.find([':', '.']) {
-                Some(at) => trimmed.split_at(at),
+                Some(separator) => trimmed.split_at(separator),
                 None => (trimmed, ""),
             },
             None => return Err(fail("it is empty")),
         };
-        // The whole address in quotes: libasound takes the quoted text for a name.
+        // A whole address in quotes is an error: libasound treats the quoted text as a name.
         let client = number(client.trim_end(), 8).map_err(fail)?;
         let port = match rest.strip_prefix([':', '.']) {
             None if rest.trim().is_empty() => 0,
@@ -129,8 +129,8 @@ impl FromStr for Address {
     }
 }
 
-/// A number; `after_zero` is the base of one that begins with 0.
-fn number(text: &str, after_zero: u32) -> Result<u8, &'static str> {
+/// Parses a number; `zero_radix` is the radix of a number that begins with 0.
+fn number(text: &str, zero_radix: u32) -> Result<u8, &'static str> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text.starts_with('-') {
         return Err("a number is negative");
@@ -139,12 +139,12 @@ fn number(text: &str, after_zero: u32) -> Result<u8, &'static str> {
     {
         (digits, 16)
     } else if text.len() > 1 && text.starts_with('0') {
-        (&text[1..], after_zero)
+        (&text[1..], zero_radix)
     } else {
         (text, 10)
     };
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
-        return Err("it holds something that is no number");
+        return Err("the client or port is not a number");
     }
     u8::from_str_radix(digits, radix).map_err(|_| "a number is above 255")
 }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_libasound_reads() {
+    fn addresses_are_parsed_as_libasound_parses_them() {
         for (text, client, port) in [
             ("128", 128, 0),
             ("128:1", 128, 1),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_names_and_negative_numbers() {
+    fn names_and_numbers_out_of_range_are_rejected() {
         for text in [
             "", "x", ":1", "128:-1", "-1:0", "128'1", "'128:1", "'128:1'", "1 2:3", "128x:1",
             "128:x", "300:0", "1:256", "0x", "08:1",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn text_round_trips() {
+    fn an_address_survives_conversion_to_text() {
         for client in [0, 14, 128, 255] {
             let address = Address::new(client, 7);
             assert_eq!(address.to_string().parse(), Ok(address));

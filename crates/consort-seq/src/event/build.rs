@@ -1,19 +1,19 @@
-//! Builders of events that check their arguments, and the chained setters.
+//! Builders of events, which check their arguments, and chained setters.
 
 use super::{
     Address, ChannelValue, Control, Event, EventTime, Key, Note, Payload, QUEUE_DIRECT, RealTime,
 };
 
-/// An argument of an event builder that MIDI or the sequencer does not allow.
+/// The error of an event builder whose argument is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} of a {event} event is {value}; expected {least} to {most}")]
 #[non_exhaustive]
 pub struct EventError {
-    /// Which event was to be built.
+    /// The event, such as `note on`.
     pub event: &'static str,
-    /// Which argument.
+    /// The argument, such as `velocity`.
     pub field: &'static str,
-    /// Its value.
+    /// The value of the argument.
     pub value: i64,
     /// The least value allowed.
     pub least: i64,
@@ -21,6 +21,7 @@ pub struct EventError {
     pub most: i64,
 }
 
+/// Checks the arguments of one event, whose name its errors contain.
 struct Check(&'static str);
 
 impl Check {
@@ -76,8 +77,8 @@ impl Check {
 
 /// # Builders
 ///
-/// Each checks its arguments and fails with [`EventError`], which names the argument, its
-/// value and the range.
+/// A builder checks its arguments and fails with [`EventError`], which contains the argument, its
+/// value and the allowed range.
 #[allow(clippy::missing_errors_doc)] // stated once, above
 impl Event {
     /// Note on: channel 0–15, note 0–127, velocity 0–127.
@@ -97,8 +98,8 @@ impl Event {
         Ok(Self::new(Payload::KeyPressure(Check("key pressure").key(channel, note, pressure)?)))
     }
 
-    /// A note with its duration in ticks (milliseconds where the stamp is real time). Must go
-    /// through a queue: the kernel refuses it sent direct (`EINVAL`).
+    /// A note with its duration in ticks (in milliseconds if the time stamp is real time). Send it
+    /// through a queue: the kernel rejects it when it is sent directly (`EINVAL`).
     pub fn note(channel: u8, note: u8, velocity: u8, duration: u32) -> Result<Self, EventError> {
         let key = Check("note").key(channel, note, velocity)?;
         Ok(Self::new(Payload::Note(Note {
@@ -117,8 +118,8 @@ impl Event {
         Ok(Self::new(Payload::ControlChange(Check("control change").control(arguments, 127, 127)?)))
     }
 
-    /// Control change of 14 bits: channel 0–15, controller 0–127, value 0–16383. Where it
-    /// becomes bytes, controllers 0–31 are two messages, others one.
+    /// Control change of 14 bits: channel 0–15, controller 0–127, value 0–16383. As MIDI bytes,
+    /// controllers 0–31 become two messages, others one.
     pub fn control_14(channel: u8, param: u8, value: u16) -> Result<Self, EventError> {
         let arguments = (channel, u16::from(param), value);
         Ok(Self::new(Payload::Control14(
@@ -205,14 +206,14 @@ impl Event {
         Ok(Self::new(Payload::Tempo { queue, microseconds: microseconds as i32 }))
     }
 
-    /// System exclusive message, or a part of one, copied. Its bytes are not checked: parts of
-    /// long messages and other formats are legal payloads.
+    /// System exclusive message, or a part of one. The data is copied and not checked, because
+    /// parts of long messages and other formats are valid payloads.
     #[must_use]
     pub fn system_exclusive(data: &[u8]) -> Self {
         Self::new(Payload::SystemExclusive(data))
     }
 
-    /// Echo with any 12 bytes: to wake the own client at a time of a queue.
+    /// Echo with any 12 bytes: a client schedules it for itself, to be woken at a time of a queue.
     #[must_use]
     pub fn echo(data: [u8; 12]) -> Self {
         Self::new(Payload::Echo(data))
@@ -233,75 +234,75 @@ impl Event {
 
 /// # Chained setters
 impl Event {
-    /// To one port.
+    /// Sets the destination to one port.
     #[must_use]
     pub fn to(mut self, dest: impl Into<Address>) -> Self {
         self.set_dest(dest.into());
         self
     }
 
-    /// To all subscribers of the source port (the default).
+    /// Sets the destination to all subscribers of the source port (the default).
     #[must_use]
     pub fn to_subscribers(self) -> Self {
         self.to(Address::SUBSCRIBERS)
     }
 
-    /// From this port of the own client.
+    /// Sets the source port within the sending client.
     #[must_use]
     pub fn from_port(mut self, port: u8) -> Self {
         self.set_source(Address::new(self.source().client, port));
         self
     }
 
-    /// Through this queue.
+    /// Schedules the event on a queue.
     #[must_use]
     pub fn on_queue(mut self, queue: impl Into<u8>) -> Self {
         self.set_queue(queue.into());
         self
     }
 
-    /// Past the queues (the default).
+    /// Delivers the event directly, without a queue (the default).
     #[must_use]
     pub fn direct(self) -> Self {
         self.on_queue(QUEUE_DIRECT)
     }
 
-    /// At a tick of the queue.
+    /// Schedules the event at a tick of its queue.
     #[must_use]
     pub fn at_tick(mut self, tick: u32) -> Self {
         self.set_time(EventTime::Tick(tick), false);
         self
     }
 
-    /// At a real time of the queue.
+    /// Schedules the event at a real time of its queue.
     #[must_use]
     pub fn at_time(mut self, time: impl Into<RealTime>) -> Self {
         self.set_time(EventTime::Real(time.into()), false);
         self
     }
 
-    /// That many ticks after it is queued.
+    /// Schedules the event a number of ticks after it is queued.
     #[must_use]
     pub fn after_ticks(mut self, ticks: u32) -> Self {
         self.set_time(EventTime::Tick(ticks), true);
         self
     }
 
-    /// That much real time after it is queued.
+    /// Schedules the event a span of real time after it is queued.
     #[must_use]
     pub fn after_time(mut self, time: impl Into<RealTime>) -> Self {
         self.set_time(EventTime::Real(time.into()), true);
         self
     }
 
-    /// With this tag.
+    /// Sets the tag.
     #[must_use]
     pub fn with_tag(mut self, tag: u8) -> Self {
         self.set_tag(tag);
         self
     }
 
-    /// Before others of the same time.
+    /// Delivers the event before others of the same time.
     #[must_use]
     pub fn high_priority(mut self) -> Self {
         self.set_high_priority(true);

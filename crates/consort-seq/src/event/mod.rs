@@ -1,9 +1,9 @@
-//! Events: what travels between the ports of the sequencer.
+//! Events: the messages between the ports of the sequencer.
 //!
-//! An [`Event`] is the kernel's own cell of 28 bytes plus, for system exclusive messages and
-//! the like, data of variable length. So nothing is lost between the kernel and the program,
-//! whatever type the event has, and an event of fixed size never allocates. [`Event::payload`]
-//! gives the typed view; the builders ([`Event::note_on`] and its kin) check their arguments.
+//! An [`Event`] contains the kernel's own cell of 28 bytes and, for types such as system exclusive
+//! messages, data of variable length. It therefore preserves every event of the kernel, whatever
+//! its type, and an event of fixed size never allocates. [`Event::payload`] returns the typed view;
+//! the builders (such as [`Event::note_on`]) check their arguments.
 //!
 //! ```
 //! use consort_seq::{Address, Event, Payload};
@@ -35,22 +35,22 @@ pub use real_time::{RealTime, RealTimeError};
 
 use crate::raw;
 
-/// The queue number that means: deliver at once (`SNDRV_SEQ_QUEUE_DIRECT`).
+/// The queue number for direct delivery, without a queue (`SNDRV_SEQ_QUEUE_DIRECT`).
 pub const QUEUE_DIRECT: u8 = 253;
 
-/// When an event is due.
+/// The time stamp of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum EventTime {
-    /// In ticks of its queue.
+    /// Ticks of the queue.
     Tick(u32),
-    /// In its queue's real time.
+    /// Real time of the queue.
     Real(RealTime),
 }
 
 /// An event of the sequencer.
 ///
 /// `Default` is an event of type [`EventType::NONE`]. Events are plain values: `Send`, `Sync`,
-/// cheap to clone, and allocation-free unless they carry variable data.
+/// cheap to clone, and allocation-free unless they have variable data.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Event {
     pub(crate) cell: Cell,
@@ -64,8 +64,8 @@ impl Default for Event {
 }
 
 impl Event {
-    /// An event with `payload`, unchecked: direct, to all subscribers, at tick 0. The builders
-    /// check their arguments, this does not, as the kernel takes any value.
+    /// Creates an event with `payload`: direct, to all subscribers, at tick 0. Unlike the builders
+    /// this does not check the payload, because the kernel accepts any value.
     #[must_use]
     #[inline]
     pub fn new(payload: Payload<'_>) -> Self {
@@ -75,8 +75,8 @@ impl Event {
         Self { cell, variable }
     }
 
-    /// An event of any type with any 12 bytes of data, unchecked. For a type of variable length
-    /// use [`Event::from_raw`].
+    /// Creates an event of any type with any 12 bytes of data, without checks. For a type with
+    /// variable data use [`Event::from_raw`].
     #[must_use]
     pub fn with_data(event_type: EventType, data: [u8; 12]) -> Self {
         let mut cell = Cell::new(event_type);
@@ -84,10 +84,10 @@ impl Event {
         Self { cell, variable: Vec::new() }
     }
 
-    /// The event with exactly this cell of the kernel's and, if its flags say variable length,
-    /// this variable data; otherwise `variable` is dropped. Lossless: [`Event::to_raw`] and
-    /// [`Event::variable`] give the same back, but for the pointer that a variable event's cell
-    /// holds, which means nothing outside the kernel.
+    /// Creates an event from a cell of the kernel and, if its flags mark variable length, its
+    /// variable data; otherwise `variable` is dropped. The conversion is lossless: [`Event::to_raw`]
+    /// and [`Event::variable`] return the same, except for the pointer in the cell of a variable
+    /// event, which is valid inside the kernel only.
     #[must_use]
     pub fn from_raw(raw: raw::Event, variable: Vec<u8>) -> Self {
         Self::from_cell(Cell(raw.to_bytes()), variable)
@@ -103,13 +103,13 @@ impl Event {
         event
     }
 
-    /// The kernel's cell, as it is written: the length of variable data is filled in.
+    /// The kernel's cell as it is written, with the length of variable data filled in.
     #[must_use]
     pub fn to_raw(&self) -> raw::Event {
         raw::Event::from_bytes(&self.cell_to_write().0)
     }
 
-    /// The variable data; empty for events of fixed size.
+    /// The variable data; empty for an event of fixed size.
     #[must_use]
     pub fn variable(&self) -> &[u8] {
         &self.variable
@@ -121,13 +121,13 @@ impl Event {
         self.cell.data()
     }
 
-    /// The payload, typed.
+    /// The typed view of the payload.
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {
         Payload::read(&self.cell, &self.variable)
     }
 
-    /// Replaces the payload, and with it the type; address, queue, time, tag and priority stay.
+    /// Replaces the payload and the type; addresses, queue, time, tag and priority stay.
     pub fn set_payload(&mut self, payload: Payload<'_>) {
         let variable = payload.write(&mut self.cell);
         self.variable.clear();
@@ -146,14 +146,14 @@ impl Event {
         self.cell.flags()
     }
 
-    /// Replaces the flag bits, but for those that say how long the event is.
+    /// Replaces the flag bits, except those of the length.
     pub fn set_flags(&mut self, flags: EventFlags) {
         let length = self.cell.flags() & EventFlags::LENGTH_MASK;
         self.cell.0[1] = ((flags - EventFlags::LENGTH_MASK) | length).bits();
     }
 
-    /// The tag, free for the program's use; [`RemoveEvents`](crate::RemoveEvents) can select by
-    /// it.
+    /// The tag, which programs may use freely; [`RemoveEvents`](crate::RemoveEvents) can select
+    /// events by it.
     #[must_use]
     pub const fn tag(&self) -> u8 {
         self.cell.0[2]
@@ -175,13 +175,13 @@ impl Event {
         self.cell.0[3] = queue;
     }
 
-    /// Whether the event goes past the queues.
+    /// Whether the event is delivered directly, without a queue.
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         self.queue() == QUEUE_DIRECT
     }
 
-    /// When the event is due, or, on a received one, its time stamp.
+    /// The time at which the event is due or, for a received event, its time stamp.
     #[must_use]
     pub const fn time(&self) -> EventTime {
         if self.cell.0[1] & EventFlags::TIME_STAMP_REAL.bits() == 0 {
@@ -191,7 +191,7 @@ impl Event {
         }
     }
 
-    /// The stamp in ticks, if it is in ticks.
+    /// The time stamp, if it is in ticks.
     #[must_use]
     pub const fn tick(&self) -> Option<u32> {
         match self.time() {
@@ -200,7 +200,7 @@ impl Event {
         }
     }
 
-    /// The stamp in real time, if it is in real time.
+    /// The time stamp, if it is real time.
     #[must_use]
     pub const fn real_time(&self) -> Option<RealTime> {
         match self.time() {
@@ -209,13 +209,13 @@ impl Event {
         }
     }
 
-    /// Whether the stamp counts from the moment when the event is queued.
+    /// Whether the time stamp is relative to the moment at which the event is queued.
     #[must_use]
     pub const fn is_relative(&self) -> bool {
         self.cell.0[1] & EventFlags::TIME_MODE_RELATIVE.bits() != 0
     }
 
-    /// Sets the stamp and its bit; `relative` sets the mode bit.
+    /// Sets the time stamp, and whether it is relative to the moment of queueing.
     pub fn set_time(&mut self, time: EventTime, relative: bool) {
         let mut flags = self.cell.flags();
         flags.set(EventFlags::TIME_MODE_RELATIVE, relative);
@@ -233,31 +233,31 @@ impl Event {
         self.cell.0[1] = flags.bits();
     }
 
-    /// Whether the event goes before others of the same time.
+    /// Whether the event is delivered before others of the same time.
     #[must_use]
     pub const fn is_high_priority(&self) -> bool {
         self.cell.0[1] & EventFlags::PRIORITY_HIGH.bits() != 0
     }
 
-    /// Sets or clears the priority.
+    /// Sets whether the event is delivered before others of the same time.
     pub fn set_high_priority(&mut self, high: bool) {
         let mut flags = self.cell.flags();
         flags.set(EventFlags::PRIORITY_HIGH, high);
         self.cell.0[1] = flags.bits();
     }
 
-    /// Where the event comes from. The kernel fills in the client's number.
+    /// The sending port. The kernel fills in the client's number.
     #[must_use]
     pub const fn source(&self) -> Address {
         self.cell.address(12)
     }
 
-    /// Sets the source.
+    /// Sets the sending port.
     pub fn set_source(&mut self, source: Address) {
         self.cell.set_address(12, source);
     }
 
-    /// Where the event goes.
+    /// The destination.
     #[must_use]
     pub const fn dest(&self) -> Address {
         self.cell.address(14)
@@ -268,19 +268,19 @@ impl Event {
         self.cell.set_address(14, dest);
     }
 
-    /// Bytes of the event as it is written: 28, plus the variable data.
+    /// Bytes of the event as it is written: 28 plus the variable data.
     #[must_use]
     pub fn length(&self) -> usize {
         Cell::SIZE + self.variable.len()
     }
 
-    /// Whether the event has variable length.
+    /// Whether the event has variable data.
     #[must_use]
     pub const fn is_variable(&self) -> bool {
         self.cell.is_variable()
     }
 
-    /// The cell as it is written: a variable event's stated length filled in.
+    /// The cell as it is written, with the length of variable data filled in.
     #[inline]
     pub(crate) fn cell_to_write(&self) -> Cell {
         let mut cell = self.cell;

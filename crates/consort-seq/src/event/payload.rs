@@ -1,10 +1,10 @@
-//! What an event carries, typed.
+//! The typed view of an event's data.
 
 use crate::raw;
 
 use super::{Address, Cell, EventFlags, EventType, RealTime};
 
-/// A key of a keyboard: note on, note off and key pressure.
+/// The data of note on, note off and key pressure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Key {
     /// MIDI channel, 0 to 15.
@@ -15,7 +15,7 @@ pub struct Key {
     pub velocity: u8,
 }
 
-/// A note with its duration.
+/// The data of a note with its duration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Note {
     /// MIDI channel, 0 to 15.
@@ -26,70 +26,70 @@ pub struct Note {
     pub velocity: u8,
     /// Velocity of the note off, 0 to 127.
     pub off_velocity: u8,
-    /// Duration in ticks, or in milliseconds where the event's stamp is real time.
+    /// Duration in ticks, or in milliseconds if the event's time stamp is real time.
     pub duration: u32,
 }
 
-/// A controller or parameter with its number.
+/// The data of a controller or parameter change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Control {
     /// MIDI channel, 0 to 15.
     pub channel: u8,
     /// Number of the controller (0 to 127) or parameter (0 to 16383).
     pub param: u32,
-    /// Value: 0 to 127, or 0 to 16383 for the kinds of 14 bits.
+    /// Value: 0 to 127, or 0 to 16383 for the types of 14 bits.
     pub value: i32,
 }
 
-/// A value on a channel: program change, channel pressure, pitch bend and the common messages,
-/// which leave the channel at 0.
+/// A value on a channel: the data of program change, channel pressure, pitch bend and the system
+/// common messages, which leave the channel at 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ChannelValue {
     /// MIDI channel, 0 to 15.
     pub channel: u8,
-    /// The value; its range depends on the type.
+    /// The value, whose range depends on the type.
     pub value: i32,
 }
 
-/// Result of an event's processing.
+/// The result of processing an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct EventResult {
     /// Type of the event that was processed.
     pub event: i32,
-    /// Result.
+    /// The result.
     pub result: i32,
 }
 
-/// A connection of two ports.
+/// The two ends of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Connection {
-    /// Where events come from.
+    /// The port that sends events.
     pub sender: Address,
-    /// Where they go.
+    /// The port that receives them.
     pub dest: Address,
 }
 
-/// An event that the kernel quotes to itself (`struct snd_seq_ev_quote`).
+/// An event that the kernel quotes internally (`struct snd_seq_ev_quote`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Quote {
-    /// Where the event was to go.
+    /// The destination of the event.
     pub dest: Address,
-    /// Why it could not: an errno, positive.
+    /// The positive errno of its delivery.
     pub errno: u16,
-    /// Address of the event inside the kernel, or 0; it means nothing outside.
+    /// The address of the event inside the kernel, or 0. It is valid inside the kernel only.
     pub kernel: [u8; 8],
 }
 
-/// UMP information that has changed.
+/// The source of a notice that UMP information has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct UmpNotice {
     /// The client.
     pub client: u8,
-    /// The block, where it is one.
+    /// The block, if the notice is about one.
     pub block: u8,
 }
 
-/// An event's payload, typed. Fixed-size payloads are copied, variable data is borrowed.
+/// The typed payload of an event. Payloads of fixed size are copied, variable data is borrowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Payload<'a> {
@@ -97,7 +97,7 @@ pub enum Payload<'a> {
     System(EventResult),
     /// Result of an event.
     Result(EventResult),
-    /// A note with its duration (queues only).
+    /// A note with its duration; for queues only.
     Note(Note),
     /// Note on.
     NoteOn(Key),
@@ -129,66 +129,66 @@ pub enum Payload<'a> {
     TimeSignature(ChannelValue),
     /// Key signature of a Standard MIDI File.
     KeySignature(ChannelValue),
-    /// MIDI start; to the system timer: start the queue.
+    /// MIDI start; sent to the system timer, starts the queue.
     Start {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
     },
-    /// MIDI continue; to the system timer: continue the queue.
+    /// MIDI continue; sent to the system timer, continues the queue.
     Continue {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
     },
-    /// MIDI stop; to the system timer: stop the queue.
+    /// MIDI stop; sent to the system timer, stops the queue.
     Stop {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
     },
-    /// Set a queue's position in ticks.
+    /// Sets a queue's position in ticks.
     SetPositionTick {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
         /// Position in ticks.
         tick: u32,
     },
-    /// Set a queue's position in real time.
+    /// Sets a queue's position in real time.
     SetPositionTime {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
-        /// Position.
+        /// Position in real time.
         time: RealTime,
     },
-    /// Set a queue's tempo.
+    /// Sets a queue's tempo.
     Tempo {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
         /// Microseconds per quarter note.
         microseconds: i32,
     },
     /// MIDI clock.
     Clock {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
     },
     /// MIDI tick.
     Tick {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
     },
-    /// Skew a queue's tempo.
+    /// Sets the skew of a queue's tempo.
     QueueSkew {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
         /// Skew, in parts of `base`.
         value: u32,
-        /// Base; the kernel takes 0x10000 only.
+        /// Base; the kernel accepts 0x10000 only.
         base: u32,
     },
     /// A queue's position has changed.
     SyncPosition {
-        /// Queue meant.
+        /// The queue's number.
         queue: u8,
-        /// Position.
+        /// The new position.
         position: u32,
     },
     /// Tune request.
@@ -201,54 +201,54 @@ pub enum Payload<'a> {
     Echo([u8; 12]),
     /// Raw event of the OSS emulation.
     Oss([u8; 12]),
-    /// A client has come.
+    /// A client has been created.
     ClientStart(Address),
-    /// A client has gone.
+    /// A client has been closed.
     ClientExit(Address),
     /// A client's information has changed.
     ClientChange(Address),
-    /// A port has come.
+    /// A port has been created.
     PortStart(Address),
-    /// A port has gone.
+    /// A port has been deleted.
     PortExit(Address),
     /// A port's information has changed.
     PortChange(Address),
-    /// Two ports were connected.
+    /// Two ports have been connected.
     PortSubscribed(Connection),
-    /// Two ports were disconnected.
+    /// Two ports have been disconnected.
     PortUnsubscribed(Connection),
     /// UMP endpoint information has changed.
     UmpEndpointChange(UmpNotice),
     /// UMP block information has changed.
     UmpBlockChange(UmpNotice),
-    /// User-defined event 0 to 9 with any 12 bytes.
+    /// User-defined event 0 to 9 with any 12 bytes of data.
     User(u8, [u8; 12]),
     /// System exclusive message, or a part of a long one.
     SystemExclusive(&'a [u8]),
-    /// An event that could not be delivered: see [`Bounce::parse`].
+    /// An event that could not be delivered; see [`Bounce::parse`].
     Bounce(&'a [u8]),
-    /// An error, inside the kernel only.
+    /// An error; used inside the kernel only.
     KernelError(Quote),
-    /// A quoted event, inside the kernel only.
+    /// A quoted event; used inside the kernel only.
     KernelQuote(Quote),
-    /// User-defined event 0 to 4 with data of any length.
+    /// User-defined event 0 to 4 with variable data.
     UserVariable(u8, &'a [u8]),
-    /// Nothing.
+    /// No event.
     None,
-    /// A type that the kernel's header does not name.
+    /// An event whose type has no name in the kernel's header.
     Unknown {
-        /// Its type.
+        /// The type.
         event_type: EventType,
-        /// Its fixed data.
+        /// The fixed data.
         data: [u8; 12],
-        /// Its variable data, empty for an event of fixed size.
+        /// The variable data; empty for an event of fixed size.
         variable: &'a [u8],
     },
 }
 
 impl<'a> Payload<'a> {
-    /// The type of an event with this payload. A user-defined number that is too large counts
-    /// as the largest.
+    /// The type of an event with this payload. A user-defined event with too large a number gets
+    /// the largest one.
     #[must_use]
     #[inline]
     pub fn event_type(&self) -> EventType {
@@ -309,7 +309,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// Reads the payload of `cell`, whose variable data is `variable`.
+    /// Reads the payload of `cell` with the variable data `variable`.
     pub(crate) fn read(cell: &Cell, variable: &'a [u8]) -> Self {
         let bytes = &cell.0;
         let key = || Key { channel: bytes[16], note: bytes[17], velocity: bytes[18] };
@@ -393,13 +393,38 @@ impl<'a> Payload<'a> {
     }
 
     /// Writes the payload into `cell` (type, data and length bits) and returns its variable
-    /// data. Bytes that the payload does not use are left at 0.
+    /// data. Bytes that the payload does not use become 0.
     #[inline]
     pub(crate) fn write(&self, cell: &mut Cell) -> &'a [u8] {
         cell.0[0] = self.event_type().0;
         cell.set_data([0; 12]);
-        let mut variable: &'a [u8] = &[];
-        let mut is_variable = false;
+        self.write_data(cell);
+        let variable = self.variable_data();
+        let mut flags = cell.flags() - EventFlags::LENGTH_MASK;
+        if variable.is_some() {
+            flags |= EventFlags::LENGTH_VARIABLE;
+        }
+        cell.0[1] = flags.bits();
+        variable.unwrap_or_default()
+    }
+
+    /// The variable data; `None` for a payload of fixed size.
+    #[inline]
+    fn variable_data(&self) -> Option<&'a [u8]> {
+        match *self {
+            Payload::SystemExclusive(data)
+            | Payload::Bounce(data)
+            | Payload::UserVariable(_, data) => Some(data),
+            Payload::Unknown { event_type, variable, .. } => {
+                (event_type.is_variable() || !variable.is_empty()).then_some(variable)
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes the 12 bytes of data, which are 0 before.
+    #[inline]
+    fn write_data(&self, cell: &mut Cell) {
         match *self {
             Payload::System(result) | Payload::Result(result) => {
                 cell.set_word(16, result.event as u32);
@@ -411,7 +436,7 @@ impl<'a> Payload<'a> {
                 cell.set_word(20, note.duration);
             }
             Payload::NoteOn(key) | Payload::NoteOff(key) | Payload::KeyPressure(key) => {
-                // One word, so that it can be read as one right away.
+                // Stored as one word, so that `Cell::store` can load it as one word at once.
                 let bytes = [key.channel, key.note, key.velocity, 0];
                 cell.set_word(16, u32::from_ne_bytes(bytes));
             }
@@ -460,10 +485,10 @@ impl<'a> Payload<'a> {
                 cell.0[16] = queue;
                 cell.set_word(20, position);
             }
-            Payload::TuneRequest | Payload::Reset | Payload::ActiveSensing | Payload::None => {}
-            Payload::Echo(data) | Payload::Oss(data) | Payload::User(_, data) => {
-                cell.set_data(data);
-            }
+            Payload::Echo(data)
+            | Payload::Oss(data)
+            | Payload::User(_, data)
+            | Payload::Unknown { data, .. } => cell.set_data(data),
             Payload::ClientStart(address)
             | Payload::ClientExit(address)
             | Payload::ClientChange(address)
@@ -483,44 +508,35 @@ impl<'a> Payload<'a> {
                 cell.0[18..20].copy_from_slice(&quote.errno.to_ne_bytes());
                 cell.0[20..28].copy_from_slice(&quote.kernel);
             }
-            Payload::SystemExclusive(data)
-            | Payload::Bounce(data)
-            | Payload::UserVariable(_, data) => {
-                variable = data;
-                is_variable = true;
-            }
-            Payload::Unknown { event_type, data, variable: bytes } => {
-                cell.set_data(data);
-                variable = bytes;
-                is_variable = event_type.is_variable() || !bytes.is_empty();
-            }
+            // These have no data, or variable data only.
+            Payload::TuneRequest
+            | Payload::Reset
+            | Payload::ActiveSensing
+            | Payload::None
+            | Payload::SystemExclusive(_)
+            | Payload::Bounce(_)
+            | Payload::UserVariable(..) => {}
         }
-        let mut flags = cell.flags() - EventFlags::LENGTH_MASK;
-        if is_variable {
-            flags |= EventFlags::LENGTH_VARIABLE;
-        }
-        cell.0[1] = flags.bits();
-        variable
     }
 }
 
-/// An event that came back because it could not be delivered: only clients with the bounce filter
-/// on get such events, and only for events that went through a queue.
+/// An event that was returned because it could not be delivered. Only clients with the bounce
+/// filter receive such events, and only for events that were sent through a queue.
 ///
-/// Linux (6.1 to 7.2 at least) sends the event's cell alone. The header describes a longer form,
-/// `struct snd_seq_event_bounce` with errno and variable data, which is read as well.
+/// Linux (at least 6.1 to 7.2) sends only the event's cell. The header describes a longer form,
+/// `struct snd_seq_event_bounce` with errno and variable data, which is parsed as well.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bounce<'a> {
-    /// The errno, positive, where it is told.
+    /// The positive errno; `None` in the short form.
     pub errno: Option<i32>,
-    /// The event that failed.
+    /// The event that could not be delivered.
     pub event: raw::Event,
-    /// Its variable data, where it is told.
+    /// Its variable data; empty in the short form.
     pub variable: &'a [u8],
 }
 
 impl<'a> Bounce<'a> {
-    /// Reads the data of a bounce event; `None` if it is no event.
+    /// Parses the data of a bounce event; `None` if it does not contain an event.
     #[must_use]
     pub fn parse(data: &'a [u8]) -> Option<Self> {
         if let Ok(cell) = data.try_into() {

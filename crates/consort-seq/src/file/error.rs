@@ -1,26 +1,25 @@
-//! What is wrong with a Standard MIDI File, and where.
+//! Errors of Standard MIDI Files, with their positions.
 
 use std::fmt;
 
-/// What kind of damage it is.
+/// The kind of a [`FileError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileErrorKind {
-    /// These bytes are no Standard MIDI File.
+    /// The bytes are not a Standard MIDI File.
     NotMidi,
     /// The file ends too early.
     Truncated,
     /// The file contradicts itself or the standard.
     Corrupt,
-    /// A kind of file that is not played: format 2, or one that nobody has defined.
+    /// The file has an unsupported format: format 2, or an undefined one.
     Unsupported,
-    /// More bytes or events than are taken: see [`SIZE_LIMIT`](super::SIZE_LIMIT) and
+    /// The file exceeds [`SIZE_LIMIT`](super::SIZE_LIMIT) or
     /// [`EVENT_LIMIT`](super::EVENT_LIMIT).
     TooLarge,
 }
 
-/// Something is wrong with a Standard MIDI File. The text says at which byte, in which track, and
-/// what was expected.
+/// An error in a Standard MIDI File. Its text contains the byte, the track, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
     pub(super) kind: FileErrorKind,
@@ -39,19 +38,19 @@ impl FileError {
         self
     }
 
-    /// What kind of damage it is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> FileErrorKind {
         self.kind
     }
 
-    /// Where it is: a byte of the file, from 0.
+    /// The position of the error: a byte of the file, from 0.
     #[must_use]
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// The track that it is in, from 0; `None` outside the tracks.
+    /// The track of the error, from 0; `None` outside the tracks.
     #[must_use]
     pub fn track(&self) -> Option<usize> {
         self.track

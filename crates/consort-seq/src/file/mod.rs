@@ -1,15 +1,16 @@
-//! Standard MIDI Files: to timed events of the sequencer, and back (feature `midi-file`).
+//! Standard MIDI Files: conversion to timed events of the sequencer, and back (feature
+//! `midi-file`).
 //!
-//! [`MidiFile::read`] merges the tracks of a file of format 0 or 1 into one list by time, with
-//! its tempo map, so that every event has an exact moment: nothing accumulates rounding.
-//! [`MidiFile::to_bytes`] is the way back; [`Recording`] makes a file of events with time stamps.
+//! [`MidiFile::read`] merges the tracks of a file of format 0 or 1 into one list ordered by time,
+//! with its tempo map, so that every event has an exact time: rounding errors do not accumulate.
+//! [`MidiFile::to_bytes`] is the reverse; [`Recording`] creates a file from events with time stamps.
 //! Nothing here does input or output, or depends on an engine.
 //!
-//! The reader is strict about damage, says at which byte of which track it is, and can hand over
-//! what was sound ([`MidiFile::read_partial`]). It is lenient where players are: running status
-//! may stand across meta events, a track may lack its end, chunks nobody knows are skipped, there
-//! may be more tracks than the header says, and the RIFF wrapper (`.rmi`) is taken off. Memory is bounded by [`SIZE_LIMIT`] and
-//! [`EVENT_LIMIT`]: 24 bytes an event.
+//! The reader is strict about damage: it reports the byte and the track of each error, and can
+//! return the undamaged part ([`MidiFile::read_partial`]). It is lenient where players are: running
+//! status may continue across meta events, a track may lack its end, unknown chunks are skipped,
+//! the file may have more tracks than its header declares, and a RIFF wrapper (`.rmi`) is removed.
+//! Memory is bounded by [`SIZE_LIMIT`] and [`EVENT_LIMIT`]: 24 bytes per event.
 //!
 //! ```
 //! use consort_seq::file::MidiFile;
@@ -28,6 +29,7 @@
 //! Source: the Standard MIDI Files 1.0 specification (RP-001), and RP-029 for the RIFF wrapper.
 
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod read;
@@ -46,21 +48,22 @@ use crate::event::{Event, Payload, RealTime};
 use crate::midi::MidiEncoder;
 use crate::tempo::TempoMap;
 
-/// Most bytes that a file may have: 64 MiB.
+/// Most bytes of a file: 64 MiB.
 pub const SIZE_LIMIT: usize = 64 << 20;
-/// Most events that are taken from a file or recorded: 16,777,216.
+/// Most events of a file or recording: 16,777,216.
 pub const EVENT_LIMIT: usize = 1 << 24;
 
 const META_NAME: u8 = 0x03;
 const META_END: u8 = 0x2f;
 const META_TEMPO: u8 = 0x51;
 
-/// What a tick of a file is.
+/// The meaning of a tick in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Division {
-    /// Ticks per quarter note, 1 to 32767; the file's tempo says how long a quarter note is.
+    /// Ticks per quarter note, 1 to 32767; the file's tempo determines the length of a quarter
+    /// note.
     Metrical(u16),
-    /// A part of a frame of SMPTE time: no tempo applies.
+    /// A part of a frame of SMPTE time, independent of the tempo.
     Timecode {
         /// Frames per second: 24, 25, 30, or 29 for the 30 000/1001 of drop-frame time.
         frames: u8,
@@ -70,8 +73,8 @@ pub enum Division {
 }
 
 impl Division {
-    /// The tempo map before any change of tempo: 120 quarter notes per minute, or the even ticks
-    /// of SMPTE time.
+    /// The tempo map before the first tempo event: 120 quarter notes per minute, or the constant
+    /// ticks of SMPTE time.
     fn tempo_map(self) -> TempoMap {
         let (resolution, tempo) = match self {
             Self::Metrical(ticks) => (u32::from(ticks), 500_000),
@@ -83,8 +86,7 @@ impl Division {
             map.set_tempo(0, tempo)?;
             Ok(map)
         });
-        // Neither number is 0.
-        map.unwrap_or_else(|_| unreachable!())
+        map.unwrap_or_else(|_| unreachable!("neither the resolution nor the tempo is 0"))
     }
 }
 
@@ -102,33 +104,32 @@ impl fmt::Display for Division {
     }
 }
 
-/// What an event of a file is.
+/// The content of an event in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Body<'a> {
-    /// A complete message with its status byte, one to three bytes: of a channel, or of the
-    /// system.
+    /// A complete channel or system message with its status byte, one to three bytes.
     Message(&'a [u8]),
-    /// A system exclusive message, or a part of one: the first begins with 0xf0, the last ends
-    /// with 0xf7.
+    /// A system exclusive message, or a part of one: the first part begins with 0xf0, the last
+    /// ends with 0xf7.
     Exclusive(&'a [u8]),
-    /// A meta event: its type and its data. Never the end of a track.
+    /// A meta event, with its type and its data. The end of a track is not reported.
     Meta(u8, &'a [u8]),
 }
 
 /// An event of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileEvent<'a> {
-    /// When, in ticks from the beginning of the file.
+    /// The time in ticks from the beginning of the file.
     pub tick: u64,
-    /// The track that it stands in, from 0.
+    /// The track of the event, from 0.
     pub track: u16,
-    /// What.
+    /// The content.
     pub body: Body<'a>,
 }
 
 impl FileEvent<'_> {
-    /// The sequencer's event, direct and to all subscribers; `None` for meta events, which are
-    /// not sent.
+    /// Converts the event to one of the sequencer, direct and to all subscribers; `None` for meta
+    /// events, which are not sent.
     #[must_use]
     pub fn to_event(&self) -> Option<Event> {
         match self.body {
@@ -142,7 +143,7 @@ impl FileEvent<'_> {
     }
 }
 
-/// An event as it is stored: short ones inside, long ones in the file's pool of bytes.
+/// An event in memory. Short messages are stored inside it, long ones in the file's `data`.
 #[derive(Debug, Clone, Copy)]
 struct Stored {
     tick: u64,
@@ -150,6 +151,7 @@ struct Stored {
     content: Content,
 }
 
+/// The content of a stored event.
 #[derive(Debug, Clone, Copy)]
 enum Content {
     Message { length: u8, bytes: [u8; 3] },
@@ -157,14 +159,14 @@ enum Content {
     Meta { kind: u8, start: u32, length: u32 },
 }
 
-/// A Standard MIDI File in memory: its events by time, and its tempo map.
+/// A Standard MIDI File in memory: its events in the order of time, and its tempo map.
 ///
-/// Two are equal if they hold the same events in the same tracks at the same ticks.
+/// Two files are equal if they have the same events in the same tracks at the same ticks.
 #[derive(Clone)]
 pub struct MidiFile {
     format: u16,
     division: Division,
-    /// Where each track ends, in ticks.
+    /// The end of each track in ticks.
     ends: Vec<u64>,
     tempo: TempoMap,
     events: Vec<Stored>,
@@ -186,7 +188,7 @@ impl MidiFile {
     /// Reads a file of format 0 or 1.
     ///
     /// # Errors
-    /// The first damage, with its position.
+    /// The first error in the file, with its position.
     pub fn read(bytes: &[u8]) -> Result<Self, FileError> {
         match read::read(bytes)? {
             (file, errors) if errors.is_empty() => Ok(file),
@@ -194,94 +196,95 @@ impl MidiFile {
         }
     }
 
-    /// Reads what is sound of a file: of each track the events before its first damage. Gives
-    /// that and what was wrong (at most 16 errors, in the order of the file).
+    /// Reads the undamaged part of a file: the events of each track before its first error. Returns
+    /// it with the errors (at most 16, in the order of the file).
     ///
     /// # Errors
-    /// If the header cannot be read, so that nothing is sound.
+    /// The header is damaged, so that no track can be read.
     pub fn read_partial(bytes: &[u8]) -> Result<(Self, Vec<FileError>), FileError> {
         read::read(bytes)
     }
 
-    /// 0 for a single track, 1 for tracks that go together.
+    /// The format: 0 for a single track, 1 for tracks that are played together.
     #[must_use]
     pub fn format(&self) -> u16 {
         self.format
     }
 
-    /// What a tick is.
+    /// The meaning of a tick.
     #[must_use]
     pub fn division(&self) -> Division {
         self.division
     }
 
-    /// How many tracks there are.
+    /// Number of tracks.
     #[must_use]
     pub fn track_count(&self) -> usize {
         self.ends.len()
     }
 
-    /// Where the tempo changes.
+    /// The tempo changes of the file.
     #[must_use]
     pub fn tempo_map(&self) -> &TempoMap {
         &self.tempo
     }
 
-    /// How many events there are, meta events included and ends of tracks not.
+    /// Number of events, including meta events but not the ends of tracks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// How many events are sent: all but the meta events.
+    /// Number of events that are sent: all except meta events.
     #[must_use]
     pub fn message_count(&self) -> usize {
         let is_meta = |stored: &&Stored| matches!(stored.content, Content::Meta { .. });
         self.events.len() - self.events.iter().filter(is_meta).count()
     }
 
-    /// Whether there are no events.
+    /// Whether the file has no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// The events by time; at the same tick by track, within a track in the file's order.
+    /// The events in the order of time; those at the same tick in the order of the tracks, and
+    /// within a track in the order of the file.
     pub fn events(&self) -> impl ExactSizeIterator<Item = FileEvent<'_>> + DoubleEndedIterator {
         self.events.iter().map(|stored| self.view(stored))
     }
 
-    /// Event number `index`, from 0, in the order of [`events`](Self::events).
+    /// The event at `index`, from 0, in the order of [`events`](Self::events).
     #[must_use]
     pub fn get(&self, index: usize) -> Option<FileEvent<'_>> {
         self.events.get(index).map(|stored| self.view(stored))
     }
 
-    /// The number of the first event that is not before `time`.
+    /// The index of the first event at or after `time`.
     #[must_use]
     pub fn index_at(&self, time: RealTime) -> usize {
         self.events.partition_point(|stored| self.time(stored.tick) < time)
     }
 
-    /// The moment of a tick, from the beginning of the file, rounded down to the nanosecond.
+    /// The time of a tick from the beginning of the file, rounded down to the nanosecond.
     #[must_use]
     pub fn time(&self, tick: u64) -> RealTime {
         self.tempo.real_time(tick)
     }
 
-    /// The tick at which the last track ends.
+    /// The tick at which the longest track ends.
     #[must_use]
     pub fn end_tick(&self) -> u64 {
         self.ends.iter().copied().max().unwrap_or(0)
     }
 
-    /// How long the file lasts.
+    /// The duration of the file.
     #[must_use]
     pub fn length(&self) -> RealTime {
         self.time(self.end_tick())
     }
 
-    /// The name of the piece: that of the first track that has one.
+    /// The title: the name of the first track that has one.
     #[must_use]
     pub fn name(&self) -> Option<String> {
         let names = self.events.iter().filter(|stored| {
@@ -294,19 +297,19 @@ impl MidiFile {
     }
 
     fn view<'a>(&'a self, stored: &'a Stored) -> FileEvent<'a> {
-        let pool = |start: u32, length: u32| {
+        let data = |start: u32, length: u32| {
             let start = start as usize;
             &self.data[start..start + length as usize]
         };
         let body = match &stored.content {
             Content::Message { length, bytes } => Body::Message(&bytes[..usize::from(*length)]),
-            Content::Exclusive { start, length } => Body::Exclusive(pool(*start, *length)),
-            Content::Meta { kind, start, length } => Body::Meta(*kind, pool(*start, *length)),
+            Content::Exclusive { start, length } => Body::Exclusive(data(*start, *length)),
+            Content::Meta { kind, start, length } => Body::Meta(*kind, data(*start, *length)),
         };
         FileEvent { tick: stored.tick, track: stored.track, body }
     }
 
-    /// Stores an event; whether there was room for it.
+    /// Stores an event; returns whether there was room for it.
     fn push(&mut self, event: FileEvent<'_>) -> bool {
         if self.events.len() >= EVENT_LIMIT {
             return false;
@@ -338,7 +341,7 @@ impl MidiFile {
         true
     }
 
-    /// Sorts the events of all tracks by time, and makes the tempo map of the tempo events.
+    /// Sorts the events of all tracks by time, and builds the tempo map from the tempo events.
     fn arrange(&mut self) {
         self.events.sort_by_key(|stored| stored.tick);
         self.tempo = self.division.tempo_map();
@@ -349,8 +352,8 @@ impl MidiFile {
         for event in self.events() {
             if let Body::Meta(META_TEMPO, &[high, middle, low, ..]) = event.body {
                 let tempo = u32::from_be_bytes([0, high, middle, low]);
-                // The reader lets no tempo of 0 through; there is nothing to do about one here.
-                let _ = map.set_tempo(event.tick, tempo);
+                // Only a tempo of 0 fails, which the reader rejects.
+                let _infallible = map.set_tempo(event.tick, tempo);
             }
         }
         self.tempo = map;

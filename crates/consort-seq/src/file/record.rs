@@ -1,51 +1,54 @@
-//! Files of events with time stamps.
+//! Recording of events with time stamps into a file.
 
 use super::{Body, Division, EVENT_LIMIT, FileEvent, META_NAME, META_TEMPO, MidiFile};
 use crate::event::{Event, Payload, RealTime};
 use crate::held::HeldNotes;
 use crate::midi::MidiDecoder;
 
-/// What cannot be the resolution or the tempo of a recording.
+/// The error for an invalid argument of [`Recording::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
     /// Ticks per quarter note out of range.
-    #[error("{0} ticks per quarter note; expected 1 to 32767")]
+    #[error("invalid resolution of {0} ticks per quarter note; expected 1 to 32767")]
     Resolution(u16),
     /// Microseconds per quarter note out of range.
-    #[error("{0} µs per quarter note; expected 1 to 16777215")]
+    #[error("invalid tempo of {0} µs per quarter note; expected 1 to 16777215")]
     Tempo(u32),
-    /// No track, or more than a file can have.
-    #[error("{0} tracks; expected 1 to 65534")]
+    /// No track, or more tracks than a file can have.
+    #[error("invalid number of tracks: {0}; expected 1 to 65534")]
     Tracks(usize),
 }
 
-/// A file in the making: events go in with their times, in any order of tracks.
+/// A file that is being recorded: events are added with their times, to any of its tracks.
 ///
-/// With one track the file is of format 0; with more it is of format 1, and a track before them
-/// holds the tempo. Times become the nearest ticks, each from its distance to the beginning, so
-/// that no error accumulates: at 120 quarter notes per minute with 9600 ticks each it is at most
-/// 26 µs.
+/// With one track the file has format 0. With more tracks it has format 1, and an additional first
+/// track contains the tempo. Each time is rounded to the nearest tick from the beginning of the
+/// file, so that errors do not accumulate: at 120 quarter notes per minute with 9600 ticks each,
+/// the error is at most 26 µs.
 #[derive(Debug, Clone)]
 pub struct Recording {
     file: MidiFile,
-    /// Number of the first track that takes events.
+    /// Number of the first track with events: 1 if there is a track for the tempo.
     first: u16,
-    /// Nanoseconds of a tick, times the ticks per quarter note.
-    scaled: u128,
+    /// Nanoseconds per quarter note.
+    quarter: u128,
+    /// Ticks per quarter note.
     resolution: u128,
+    /// The held notes of each track.
     held: Vec<HeldNotes>,
     /// The last tick of each track.
     last: Vec<u64>,
+    /// A buffer for the bytes of one event.
     bytes: Vec<u8>,
 }
 
 impl Recording {
-    /// A recording with `ticks_per_quarter` ticks per quarter note of `microseconds` each and one
-    /// track for each name; an empty name is left out.
+    /// Creates a recording with `ticks_per_quarter` ticks per quarter note of `microseconds`, and
+    /// one track for each of the names in `tracks`. A track with an empty name has no name event.
     ///
     /// # Errors
-    /// If a number is out of range.
+    /// A number is out of range.
     pub fn new(
         ticks_per_quarter: u16,
         microseconds: u32,
@@ -74,7 +77,7 @@ impl Recording {
         Ok(Self {
             file,
             first,
-            scaled: u128::from(microseconds) * 1000,
+            quarter: u128::from(microseconds) * 1000,
             resolution: u128::from(ticks_per_quarter),
             held: vec![HeldNotes::new(); tracks.len()],
             last: vec![0; tracks.len()],
@@ -82,34 +85,37 @@ impl Recording {
         })
     }
 
-    /// The nearest tick.
+    /// The tick nearest to a time.
     fn tick(&self, time: RealTime) -> u64 {
         let scaled = u128::from(time.as_nanoseconds()) * self.resolution;
-        u64::try_from((scaled + self.scaled / 2) / self.scaled).unwrap_or(u64::MAX)
+        u64::try_from((scaled + self.quarter / 2) / self.quarter).unwrap_or(u64::MAX)
     }
 
-    /// How many messages have gone in.
+    /// Number of messages recorded.
     #[must_use]
     pub fn len(&self) -> usize {
         self.file.message_count()
     }
 
-    /// Whether no message has gone in yet.
+    /// Whether no message has been recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether nothing more goes in: [`EVENT_LIMIT`](super::EVENT_LIMIT) is reached.
+    /// Whether the recording has reached [`EVENT_LIMIT`](super::EVENT_LIMIT) and accepts no more
+    /// events.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.file.len() >= EVENT_LIMIT
     }
 
-    /// Puts an event into a track (from 0, in the order of the names) at a time from the
-    /// beginning. Wide controllers and parameters become the plain ones that they are made of.
-    /// `false` if nothing was put in: the event has no bytes in MIDI (a queue's tempo, an
-    /// announcement), there is no such track, or [`EVENT_LIMIT`](super::EVENT_LIMIT) is reached.
+    /// Adds an event to a track (from 0, in the order of the names) at a time from the beginning.
+    /// 14-bit controllers and parameters are stored as the control changes that they consist of.
+    ///
+    /// Returns whether the event was added. It is not if it has no MIDI bytes (such as a queue's
+    /// tempo or an announcement), if the track does not exist, or if
+    /// [`EVENT_LIMIT`](super::EVENT_LIMIT) is reached.
     pub fn push(&mut self, track: usize, time: RealTime, event: &Event) -> bool {
         if track >= self.held.len() {
             return false;
@@ -117,10 +123,10 @@ impl Recording {
         self.held[track].track(event);
         let tick = self.tick(time);
         self.last[track] = tick.max(self.last[track]);
-        self.put(track, tick, event)
+        self.add(track, tick, event)
     }
 
-    fn put(&mut self, track: usize, tick: u64, event: &Event) -> bool {
+    fn add(&mut self, track: usize, tick: u64, event: &Event) -> bool {
         let number = self.first + track as u16;
         if let Payload::SystemExclusive(data) = event.payload() {
             let body = Body::Exclusive(data);
@@ -132,24 +138,24 @@ impl Recording {
         }
         let mut rest = &self.bytes[..];
         while let Some(&status) = rest.first() {
-            let (message, behind) = rest.split_at(message_length(status).min(rest.len()));
+            let (message, remaining) = rest.split_at(message_length(status).min(rest.len()));
             let body = Body::Message(message);
             if !self.file.push(FileEvent { tick, track: number, body }) {
                 return false;
             }
-            rest = behind;
+            rest = remaining;
         }
         true
     }
 
-    /// Releases what a track still holds, at a time, but not before its last event: its source
-    /// has gone.
+    /// Releases the held notes of a track at a time, but not before its last event. Call this when
+    /// the track's source has disappeared.
     pub fn release(&mut self, track: usize, time: RealTime) {
         self.release_at(track, self.tick(time));
     }
 
-    /// Releases what all tracks still hold, at a time, but not before their last events: events
-    /// were lost, the ends of notes may have been among them.
+    /// Releases the held notes of all tracks at a time, but not before their last events. Call this
+    /// when events were lost, because they may have included the ends of notes.
     pub fn release_all(&mut self, time: RealTime) {
         self.release_all_at(self.tick(time));
     }
@@ -164,12 +170,12 @@ impl Recording {
         let Some(held) = self.held.get_mut(track) else { return };
         let tick = tick.max(self.last[track]);
         for event in held.releases() {
-            self.put(track, tick, &event);
+            self.add(track, tick, &event);
         }
     }
 
-    /// Ends the recording at a time, releasing the notes that are still held then, so that the
-    /// file does not hang.
+    /// Ends the recording at a time, and releases the notes that are still held, so that the file
+    /// leaves no notes sounding.
     #[must_use]
     pub fn finish(mut self, end: RealTime) -> MidiFile {
         let end = self.last.iter().fold(self.tick(end), |end, last| end.max(*last));
@@ -180,6 +186,7 @@ impl Recording {
     }
 }
 
+/// Bytes of a message with its status byte.
 const fn message_length(status: u8) -> usize {
     match status {
         0xc0..=0xdf | 0xf1 | 0xf3 => 2,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::Payload;
 
-/// A file of these tracks, each with its end.
+/// A file with these tracks; an end is added to each.
 fn smf(format: u16, division: u16, tracks: &[&[u8]]) -> Vec<u8> {
     let mut bytes = b"MThd\0\0\0\x06".to_vec();
     for word in [format, tracks.len() as u16, division] {
@@ -19,6 +19,7 @@ fn smf(format: u16, division: u16, tracks: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// The events of a file: tick, track and content.
 fn list(file: &MidiFile) -> Vec<(u64, u16, Body<'_>)> {
     file.events().map(|event| (event.tick, event.track, event.body)).collect()
 }
@@ -29,9 +30,9 @@ fn error(bytes: &[u8]) -> (FileErrorKind, String) {
 }
 
 #[test]
-fn tracks_merge_by_time_and_tempo_makes_time() {
+fn tracks_are_merged_by_time_and_the_tempo_determines_real_time() {
     let tempo: &[u8] = &[
-        0, 0xff, 3, 4, b's', b'o', b'n', b'g', // its name
+        0, 0xff, 3, 4, b's', b'o', b'n', b'g', // the name
         0, 0xff, 0x51, 3, 0x0f, 0x42, 0x40, // 1,000,000 µs from the beginning
         96, 0xff, 0x51, 3, 0x03, 0xd0, 0x90, // 250,000 µs from the second quarter
     ];
@@ -48,12 +49,12 @@ fn tracks_merge_by_time_and_tempo_makes_time() {
     assert_eq!(messages, [0, 1_000_000_000, 1_500_000_000, 1_500_000_000]);
     assert_eq!(file.length(), RealTime::new(1, 500_000_000));
     assert_eq!(file.index_at(RealTime::new(1, 0)), 3);
-    // At the same tick the tempo of track 0 stands before the note of track 1.
+    // At the same tick the tempo of track 0 precedes the note of track 1.
     assert!(matches!(list(&file)[3], (96, 0, Body::Meta(0x51, _))));
 }
 
 #[test]
-fn smpte_time_has_no_tempo() {
+fn smpte_time_ignores_the_tempo() {
     let track: &[u8] = &[0, 0xff, 0x51, 3, 0, 0, 1, 0x87, 0x68, 0x90, 60, 1];
     for (division, nanoseconds) in [
         (0xe728, 1_000_000_000), // 25 frames of 40 ticks: milliseconds
@@ -70,13 +71,13 @@ fn smpte_time_has_no_tempo() {
 }
 
 #[test]
-fn system_exclusive_in_parts_and_escapes() {
+fn system_exclusive_messages_in_parts_and_escapes_are_read() {
     let track: &[u8] = &[
-        0, 0xf0, 3, 0x43, 0x12, 0x00, // a message begins
-        10, 0xf7, 1, 0xf8, // a clock inside it
-        10, 0xf7, 2, 0x43, 0x12, // its next part
-        10, 0xf7, 3, 0x01, 0x02, 0xf7, // its end
-        5, 0xf0, 2, 0x7e, 0xf7, // a whole one
+        0, 0xf0, 3, 0x43, 0x12, 0x00, // the first part of a message
+        10, 0xf7, 1, 0xf8, // a clock between its parts
+        10, 0xf7, 2, 0x43, 0x12, // the next part
+        10, 0xf7, 3, 0x01, 0x02, 0xf7, // the last part
+        5, 0xf0, 2, 0x7e, 0xf7, // a complete message
         5, 0xf7, 5, 0xf3, 1, 0xf2, 5, 1, // song select and song position
         5, 0x90, 60, 1, 0, 0xf7, 0, 0, 61, 1, // running status across an empty escape
     ];
@@ -102,34 +103,38 @@ fn system_exclusive_in_parts_and_escapes() {
 }
 
 #[test]
-fn damage_is_placed() {
+fn errors_have_positions() {
     use FileErrorKind::{Corrupt, NotMidi, TooLarge, Truncated, Unsupported};
-    let sound = smf(1, 96, &[&[0, 0x90, 60, 1], &[0, 0x91, 61, 1, 96, 61, 0]]);
+    let valid = smf(1, 96, &[&[0, 0x90, 60, 1], &[0, 0x91, 61, 1, 96, 61, 0]]);
     let cases: Vec<(Vec<u8>, FileErrorKind, &str)> = vec![
         (vec![], NotMidi, "at byte 0: the file is empty"),
         (b"MTh".to_vec(), NotMidi, "ends inside MThd"),
-        (b"RIFF\0\0\0\0WAVEfmt ".to_vec(), NotMidi, "at byte 8: the file is a RIFF file, but"),
+        (b"RIFF\0\0\0\0WAVEfmt ".to_vec(), NotMidi, "at byte 8: the file is a RIFF file of"),
         (b"\x7fELF and more".to_vec(), NotMidi, "begins with \"\\u{7f}ELF\"; expected MThd"),
-        (sound[..12].to_vec(), Truncated, "at byte 8: the header has 4 bytes; expected 6"),
-        (smf(2, 96, &[]), Unsupported, "format 2: independent patterns"),
+        (valid[..12].to_vec(), Truncated, "at byte 8: the header has 4 bytes; expected 6"),
+        (smf(2, 96, &[]), Unsupported, "format 2 (independent patterns"),
         (smf(7, 96, &[]), Unsupported, "format 7; expected 0 or 1"),
         (smf(1, 0, &[]), Corrupt, "at byte 12: 0 ticks per quarter note"),
         (smf(1, 0xe900, &[]), Corrupt, "23 frames per second; expected 24, 25, 29 or 30"),
         (smf(1, 0xe700, &[]), Corrupt, "0 ticks per frame"),
-        (sound[..30].to_vec(), Truncated, "at byte 30: the file ends after 1 of the 2 tracks"),
+        (valid[..30].to_vec(), Truncated, "at byte 30: the file ends after 1 of the 2 tracks"),
         (
-            sound[..40].to_vec(),
+            valid[..40].to_vec(),
             Truncated,
-            "at byte 40 (track 2): the file ends inside a message; 2 of the track's 11 bytes",
+            "at byte 40 (track 2): the file ends inside a message; found 2 of the track's 11 bytes",
         ),
-        (smf(0, 96, &[&[0, 60, 1]]), Corrupt, "at byte 23 (track 1): a data byte 0x3c where"),
-        (smf(0, 96, &[&[0, 0x90, 0x80, 1]]), Corrupt, "at byte 24 (track 1): a status byte 0x80"),
-        (smf(0, 96, &[&[0, 0xf2, 1, 1]]), Corrupt, "the status 0xf2 cannot stand in a file"),
+        (smf(0, 96, &[&[0, 60, 1]]), Corrupt, "at byte 23 (track 1): found data byte 0x3c"),
+        (
+            smf(0, 96, &[&[0, 0x90, 0x80, 1]]),
+            Corrupt,
+            "at byte 24 (track 1): found status byte 0x80",
+        ),
+        (smf(0, 96, &[&[0, 0xf2, 1, 1]]), Corrupt, "the status 0xf2 is not allowed in a file"),
         (smf(0, 96, &[&[0x80, 0x80, 0x80, 0x80, 0]]), Corrupt, "a time has more than 4 bytes"),
-        (smf(0, 96, &[&[0, 0xff, 0x51, 3, 0, 0, 0]]), Corrupt, "a tempo of 0 µs"),
-        (smf(0, 96, &[&[0, 0xff, 0x51, 2, 1, 0]]), Corrupt, "a tempo of 2 bytes; expected 3"),
-        (smf(0, 96, &[&[0, 0xf0, 99, 0]]), Corrupt, "a system exclusive message reaches behind"),
-        (vec![0; SIZE_LIMIT + 1], TooLarge, "67108865 bytes; 67108864 are taken"),
+        (smf(0, 96, &[&[0, 0xff, 0x51, 3, 0, 0, 0]]), Corrupt, "invalid tempo of 0 µs"),
+        (smf(0, 96, &[&[0, 0xff, 0x51, 2, 1, 0]]), Corrupt, "invalid tempo of 2 bytes; expected 3"),
+        (smf(0, 96, &[&[0, 0xf0, 99, 0]]), Corrupt, "a system exclusive message extends past"),
+        (vec![0; SIZE_LIMIT + 1], TooLarge, "67108865 bytes; expected at most 67108864"),
     ];
     for (bytes, kind, text) in cases {
         let (found, message) = error(&bytes);
@@ -138,7 +143,7 @@ fn damage_is_placed() {
 }
 
 #[test]
-fn what_is_sound_can_be_had() {
+fn the_undamaged_part_of_a_file_can_be_read() {
     let mut bytes = smf(1, 96, &[&[0, 0x90, 60, 1, 9, 0x90, 0x99], &[0, 0x91, 61, 1, 96, 61, 0]]);
     let (file, errors) = MidiFile::read_partial(&bytes).unwrap();
     assert_eq!(errors.len(), 1);
@@ -153,21 +158,21 @@ fn what_is_sound_can_be_had() {
 }
 
 #[test]
-fn oddities_that_players_take() {
-    let odd: &[u8] = &[
+fn irregularities_that_players_accept_are_read() {
+    let track: &[u8] = &[
         0, 0x90, 60, 1, 0, 0xff, 1, 1, b'x', 4, 61, 1, // running status across a text
         0, 0xff, 0x59, 0, // a key signature without data
-        0, 0xff, 0x54, 5, 0xff, 0xff, 0xff, 0xff, 0xff, // nonsense for an offset
+        0, 0xff, 0x54, 5, 0xff, 0xff, 0xff, 0xff, 0xff, // an invalid SMPTE offset
     ];
-    let plain = smf(0, 96, &[odd]);
+    let plain = smf(0, 96, &[track]);
     let file = MidiFile::read(&plain).unwrap();
     assert_eq!(file.len(), 5);
-    // A longer header, a chunk that nobody knows, and something behind the last track.
+    // A longer header, an unknown chunk, and bytes after the last track.
     let mut bytes = b"MThd\0\0\0\x08\0\0\0\x01\0\x60\xab\xcdXFIH\0\0\0\x03abc".to_vec();
     bytes.extend(&plain[14..]);
-    bytes.extend(b"rubbish");
+    bytes.extend(b"garbage");
     assert_eq!(MidiFile::read(&bytes).unwrap(), file);
-    // More tracks than the header says, and another file behind them.
+    // More tracks than the header declares, and another file after them.
     let mut bytes = smf(1, 96, &[&[0, 0x90, 60, 1], &[0, 0x91, 61, 1], &[0, 0x92, 62, 1]]);
     let tracks = list(&MidiFile::read(&bytes).unwrap()).len();
     bytes[11] = 1;
@@ -181,7 +186,7 @@ fn oddities_that_players_take() {
     bytes[last..last + 4].copy_from_slice(&4u32.to_be_bytes());
     let file = MidiFile::read(&bytes).unwrap();
     assert_eq!((file.format(), file.len()), (1, 2));
-    // In its RIFF wrapper.
+    // A file in a RIFF wrapper.
     let mut riff = b"RIFF\0\0\0\0RMIDINFO\x03\0\0\0abc\0data".to_vec();
     riff.extend((plain.len() as u32).to_le_bytes());
     let offset = riff.len();
@@ -192,7 +197,7 @@ fn oddities_that_players_take() {
 }
 
 #[test]
-fn recordings_keep_times_and_end_notes() {
+fn a_recording_keeps_times_and_releases_held_notes() {
     let mut recording = Recording::new(9600, 500_000, &["keys"]).unwrap();
     let time = |microseconds: u64| RealTime::from_nanoseconds(microseconds * 1000);
     let on = Event::note_on(0, 60, 100).unwrap();
@@ -234,12 +239,12 @@ fn recordings_keep_times_and_end_notes() {
 }
 
 #[test]
-fn a_release_stands_behind_what_it_ends() {
+fn a_release_is_not_earlier_than_its_note() {
     let mut recording = Recording::new(480, 500_000, &["keys", "pads"]).unwrap();
     let on = Event::note_on(0, 60, 100).unwrap();
     recording.push(0, RealTime::new(2, 0), &on);
     recording.push(1, RealTime::new(1, 0), &on);
-    // Who releases may have looked at the clock before the event arrived.
+    // The caller may have read the clock before the event arrived.
     recording.release_all(RealTime::new(1, 0));
     let file = recording.finish(RealTime::new(3, 0));
     let off: &[u8] = &[0x80, 60, 64];
@@ -251,7 +256,7 @@ fn a_release_stands_behind_what_it_ends() {
 }
 
 #[test]
-fn long_pauses_are_bridged() {
+fn long_pauses_are_bridged_by_empty_events() {
     let mut recording = Recording::new(0x7fff, 1, &[""]).unwrap();
     let pause = RealTime::new(600, 0);
     recording.push(0, pause, &Event::note_on(0, 60, 0).unwrap());
@@ -265,37 +270,38 @@ fn long_pauses_are_bridged() {
     assert_eq!(recording.finish(RealTime::ZERO).to_bytes(), Err(TooLong));
 }
 
-/// What midly makes of a file: tick, track and what it is, by time.
-fn of_midly(bytes: &[u8]) -> Vec<(u64, u16, Vec<u8>)> {
-    let smf = Smf::parse(bytes).expect("midly reads it");
+/// The events that midly reads from a file: tick, track and bytes, in the order of time.
+fn read_by_midly(bytes: &[u8]) -> Vec<(u64, u16, Vec<u8>)> {
+    let smf = Smf::parse(bytes).expect("midly reads the file");
     let mut all = Vec::new();
     for (track, events) in (0..).zip(&smf.tracks) {
         let mut tick = 0;
         for event in events {
             tick += u64::from(event.delta.as_int());
-            let mut text = Vec::new();
+            let mut content = Vec::new();
             match event.kind {
                 TrackEventKind::Midi { channel, message } => {
                     let live = midly::live::LiveEvent::Midi { channel, message };
-                    live.write_std(&mut text).expect("written");
+                    live.write_std(&mut content).expect("writing to a vector succeeds");
                 }
-                TrackEventKind::SysEx(data) => text = [&[0xf0], data].concat(),
-                TrackEventKind::Escape(data) => text.extend_from_slice(data),
+                TrackEventKind::SysEx(data) => content = [&[0xf0], data].concat(),
+                TrackEventKind::Escape(data) => content.extend_from_slice(data),
                 TrackEventKind::Meta(MetaMessage::EndOfTrack) => continue,
                 TrackEventKind::Meta(MetaMessage::Tempo(tempo)) => {
-                    text = [&[0x51], &tempo.as_int().to_be_bytes()[1..]].concat();
+                    content = [&[0x51], &tempo.as_int().to_be_bytes()[1..]].concat();
                 }
-                TrackEventKind::Meta(MetaMessage::Text(data)) => text = [&[1], data].concat(),
+                TrackEventKind::Meta(MetaMessage::Text(data)) => content = [&[1], data].concat(),
                 TrackEventKind::Meta(other) => panic!("{other:?}"),
             }
-            all.push((tick, track, text));
+            all.push((tick, track, content));
         }
     }
     all.sort_by_key(|(tick, ..)| *tick);
     all
 }
 
-fn of_ours(file: &MidiFile) -> Vec<(u64, u16, Vec<u8>)> {
+/// The events of our reader in the same form.
+fn read_by_us(file: &MidiFile) -> Vec<(u64, u16, Vec<u8>)> {
     let bytes = |body: Body<'_>| match body {
         Body::Message(bytes) | Body::Exclusive(bytes) => bytes.to_vec(),
         Body::Meta(kind, data) => [&[kind], data].concat(),
@@ -303,7 +309,7 @@ fn of_ours(file: &MidiFile) -> Vec<(u64, u16, Vec<u8>)> {
     file.events().map(|event| (event.tick, event.track, bytes(event.body))).collect()
 }
 
-/// An event of a track, as bytes behind its delta.
+/// An event of a track, as the bytes after its delta.
 fn any_event() -> impl Strategy<Value = Vec<u8>> {
     let seven = || 0u8..0x80;
     let exclusive = prop::collection::vec(seven(), 0..40).prop_map(|mut data| {
@@ -311,12 +317,12 @@ fn any_event() -> impl Strategy<Value = Vec<u8>> {
         [vec![0xf0, data.len() as u8], data].concat()
     });
     prop_oneof![
-        8 => (0x80u8..0xc0, seven(), seven()).prop_map(|(s, a, b)| vec![s, a, b]),
-        1 => (0xc0u8..0xe0, seven()).prop_map(|(s, a)| vec![s, a]),
-        1 => (0xe0u8..0xf0, seven(), seven()).prop_map(|(s, a, b)| vec![s, a, b]),
+        8 => (0x80u8..0xc0, seven(), seven()).prop_map(|(status, first, second)| vec![status, first, second]),
+        1 => (0xc0u8..0xe0, seven()).prop_map(|(status, data)| vec![status, data]),
+        1 => (0xe0u8..0xf0, seven(), seven()).prop_map(|(status, first, second)| vec![status, first, second]),
         1 => exclusive,
-        1 => (0xf8u8..=0xff).prop_filter("undefined", |s| !matches!(s, 0xf9 | 0xfd))
-            .prop_map(|s| vec![0xf7, 1, s]),
+        1 => (0xf8u8..=0xff).prop_filter("undefined", |status| !matches!(status, 0xf9 | 0xfd))
+            .prop_map(|status| vec![0xf7, 1, status]),
         1 => (1u32..1 << 24).prop_map(|tempo| {
             [&[0xff, 0x51, 3], &tempo.to_be_bytes()[1..]].concat()
         }),
@@ -341,36 +347,36 @@ fn any_track() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn sound_files_are_read_as_midly_reads_them(
+    fn valid_files_are_read_as_midly_reads_them(
         division in prop_oneof![4 => 1u16..0x8000, 1 => Just(0xe728u16), 1 => Just(0xe350u16)],
         tracks in prop::collection::vec(any_track(), 1..5),
     ) {
         let parts: Vec<&[u8]> = tracks.iter().map(Vec::as_slice).collect();
         let bytes = smf(u16::from(parts.len() > 1), division, &parts);
         let file = MidiFile::read(&bytes).unwrap();
-        prop_assert_eq!(of_ours(&file), of_midly(&bytes));
+        prop_assert_eq!(read_by_us(&file), read_by_midly(&bytes));
         prop_assert_eq!(MidiFile::read(&file.to_bytes().unwrap()).unwrap(), file);
         fuzz::midi_file(&bytes);
     }
 
     #[test]
-    fn damaged_files_are_survived(
+    fn damaged_files_cause_no_panic(
         tracks in prop::collection::vec(any_track(), 1..4),
-        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in any::<prop::sample::Index>(),
     ) {
         let parts: Vec<&[u8]> = tracks.iter().map(Vec::as_slice).collect();
         let mut bytes = smf(1, 96, &parts);
-        for (at, value) in hits {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
+        for (index, value) in changes {
+            let index = index.index(bytes.len());
+            bytes[index] = value;
         }
         fuzz::midi_file(&bytes);
         fuzz::midi_file(&bytes[..cut.index(bytes.len())]);
     }
 
     #[test]
-    fn recorded_times_are_the_nearest_ticks(
+    fn recorded_times_are_rounded_to_the_nearest_tick(
         resolution in 1u16..0x8000,
         tempo in 1u32..1 << 24,
         times in prop::collection::vec(0u64..1 << 42, 1..30),

@@ -1,4 +1,4 @@
-//! Writing, through `midly`.
+//! Writing, with `midly`.
 
 use midly::live::LiveEvent;
 use midly::num::{u15, u28};
@@ -7,26 +7,26 @@ use midly::{Format, Fps, Header, MetaMessage, Timing, TrackEvent, TrackEventKind
 use super::{Body, Division, FileEvent, META_END, MidiFile};
 
 /// Most ticks between two events of a track: 2²⁸ − 1.
-const LONGEST_DELTA: u64 = (1 << 28) - 1;
-/// Events that are put in to bridge longer gaps, in all; a file with more gaps says so.
-const FILLER_LIMIT: u64 = 100_000;
+const MAX_DELTA_TICKS: u64 = (1 << 28) - 1;
+/// Most empty events that a file gets to bridge longer pauses.
+const MAX_FILLERS: u64 = 100_000;
 const META_TEXT: u8 = 0x01;
 
-/// A file that cannot be written: a single event has 2²⁸ bytes or more, a track 2³², or the ticks
-/// between two events are so many that only thousands of empty events could bridge them.
+/// The error of writing a file that exceeds the format: an event has 2²⁸ bytes or more, a track has
+/// 2³² bytes or more, or the pauses need more than 100,000 empty events to bridge them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the file is too long for the format: an event, a track or a pause exceeds what it can say"
+    "the file is too long for the format: an event, a track or a pause exceeds the format's limit"
 )]
 #[non_exhaustive]
 pub struct TooLong;
 
 impl MidiFile {
-    /// The bytes of the file, of its own format, with running status. Pauses of more than 2²⁸ − 1
-    /// ticks are bridged by empty text events.
+    /// Writes the file in its own format, with running status. Empty text events bridge pauses of
+    /// more than 2²⁸ − 1 ticks.
     ///
     /// # Errors
-    /// If something is too long for the format.
+    /// An event, a track or a pause is too long for the format.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TooLong> {
         let format = if self.format == 0 { Format::SingleTrack } else { Format::Parallel };
         let timing = match self.division {
@@ -39,13 +39,13 @@ impl MidiFile {
         let mut ticks = vec![0; self.track_count()];
         let mut fillers = 0;
         for event in self.events() {
-            let at = usize::from(event.track);
-            let Some(track) = tracks.get_mut(at) else { continue };
-            let delta = bridge(track, &mut ticks[at], event.tick, &mut fillers)?;
+            let index = usize::from(event.track);
+            let Some(track) = tracks.get_mut(index) else { continue };
+            let delta = bridge(track, &mut ticks[index], event.tick, &mut fillers)?;
             track.push(TrackEvent { delta, kind: kind_of(&event) });
         }
-        for (at, track) in tracks.iter_mut().enumerate() {
-            let delta = bridge(track, &mut ticks[at], self.ends[at], &mut fillers)?;
+        for (index, track) in tracks.iter_mut().enumerate() {
+            let delta = bridge(track, &mut ticks[index], self.ends[index], &mut fillers)?;
             let kind = TrackEventKind::Meta(MetaMessage::Unknown(META_END, &[]));
             track.push(TrackEvent { delta, kind });
         }
@@ -55,7 +55,8 @@ impl MidiFile {
     }
 }
 
-/// The ticks from `from` to `to`, with empty events in `track` where they are too many for one.
+/// The ticks from `from` to `to`, which becomes the new `from`. If they are too many for one delta,
+/// adds empty events to `track`.
 fn bridge(
     track: &mut Vec<TrackEvent<'_>>,
     from: &mut u64,
@@ -64,14 +65,14 @@ fn bridge(
 ) -> Result<u28, TooLong> {
     let mut delta = to.saturating_sub(*from);
     *from = to.max(*from);
-    *fillers += delta / LONGEST_DELTA;
-    if *fillers > FILLER_LIMIT {
+    *fillers += delta / MAX_DELTA_TICKS;
+    if *fillers > MAX_FILLERS {
         return Err(TooLong);
     }
-    while delta > LONGEST_DELTA {
+    while delta > MAX_DELTA_TICKS {
         let kind = TrackEventKind::Meta(MetaMessage::Unknown(META_TEXT, &[]));
         track.push(TrackEvent { delta: u28::max_value(), kind });
-        delta -= LONGEST_DELTA;
+        delta -= MAX_DELTA_TICKS;
     }
     Ok(u28::new(delta as u32))
 }
@@ -80,12 +81,12 @@ fn kind_of<'a>(event: &FileEvent<'a>) -> TrackEventKind<'a> {
     match event.body {
         Body::Message(bytes) => match LiveEvent::parse(bytes) {
             Ok(LiveEvent::Midi { channel, message }) => TrackEventKind::Midi { channel, message },
-            // Of the system: only an escape can hold it.
+            // A system message: the format allows it only inside an escape.
             _ => TrackEventKind::Escape(bytes),
         },
         Body::Exclusive([0xf0, data @ ..]) => TrackEventKind::SysEx(data),
         Body::Exclusive(data) => TrackEventKind::Escape(data),
-        // Every type is written by its number, with its data as they are.
+        // Every type is written as its number, with its data unchanged.
         Body::Meta(kind, data) => TrackEventKind::Meta(MetaMessage::Unknown(kind, data)),
     }
 }

@@ -1,31 +1,30 @@
-//! Events to MIDI bytes.
+//! Conversion of events to MIDI bytes.
 
 use crate::event::{ChannelValue, Control, Event, EventType, Key, Payload};
 
-/// An event that has no bytes in MIDI: a note with its duration, a queue's tempo, an
-/// announcement and so on.
+/// The error for an event that has no MIDI bytes, such as a note with its duration, a queue's tempo
+/// or an announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event of type {event_type} has no MIDI bytes; take it as an event")]
+#[error("an event of type {event_type} has no MIDI bytes; use the event itself")]
 #[non_exhaustive]
 pub struct NotMidi {
-    /// Its type.
+    /// The type of the event.
     pub event_type: EventType,
 }
 
 impl NotMidi {
-    /// The errno that libasound's decoder answers: `ENOENT`.
+    /// The errno that libasound's decoder returns: `ENOENT`.
     #[must_use]
     pub const fn errno(&self) -> i32 {
         libc::ENOENT
     }
 }
 
-/// Makes MIDI bytes of events.
+/// Converts events to MIDI bytes.
 ///
-/// Data out of range loses its upper bits, as in libasound, so that the bytes are always legal.
-/// A registered or non-registered parameter makes 12 bytes, a 14-bit controller 6 (3 for
-/// controllers above 31, which have no second half). System exclusive data is passed on as it
-/// is.
+/// Values out of range lose their upper bits, as in libasound, so that the bytes are always valid.
+/// A registered or non-registered parameter becomes 12 bytes, a 14-bit controller 6 (3 for
+/// controllers above 31, which have no second half). System exclusive data is copied unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct MidiDecoder {
     running_status: bool,
@@ -33,13 +32,13 @@ pub struct MidiDecoder {
 }
 
 impl MidiDecoder {
-    /// A decoder without running status.
+    /// Creates a decoder without running status.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets whether a status byte equal to the one before is left out. Off at first.
+    /// Sets whether to omit a status byte equal to the previous one. Off by default.
     pub fn set_running_status(&mut self, on: bool) {
         self.running_status = on;
         self.last_status = None;
@@ -50,12 +49,12 @@ impl MidiDecoder {
         self.last_status = None;
     }
 
-    /// Appends the bytes of `event` to `bytes` and returns how many they are.
+    /// Appends the bytes of `event` to `bytes` and returns their number.
     ///
     /// # Errors
-    /// For an event that has no bytes in MIDI; then nothing is appended.
+    /// The event has no MIDI bytes; nothing is appended.
     pub fn decode(&mut self, event: &Event, bytes: &mut Vec<u8>) -> Result<usize, NotMidi> {
-        let before = bytes.len();
+        let start = bytes.len();
         match event.payload() {
             Payload::NoteOff(key) => self.key(0x80, key, bytes),
             Payload::NoteOn(key) => self.key(0x90, key, bytes),
@@ -108,7 +107,7 @@ impl MidiDecoder {
                 return Err(NotMidi { event_type: other.event_type() });
             }
         }
-        Ok(bytes.len() - before)
+        Ok(bytes.len() - start)
     }
 
     fn put_status(&mut self, status: u8, bytes: &mut Vec<u8>) {
@@ -128,7 +127,8 @@ impl MidiDecoder {
         bytes.push(seven(value.value));
     }
 
-    /// A plain control change, or with the two controllers that select a parameter.
+    /// Appends a control change or, if `select` contains the two controllers that select a
+    /// parameter, the control changes of the parameter.
     fn control(&mut self, control: Control, select: &[u32], bytes: &mut Vec<u8>) {
         let Control { channel, param, value } = control;
         match *select {

@@ -1,27 +1,37 @@
-//! MIDI bytes to events.
+//! Conversion of MIDI bytes to events.
 
 use crate::event::{ChannelValue, Control, Event, Key, Payload};
 
-/// Bytes of one event's share of a long system exclusive message, unless set otherwise.
+/// Default size of the chunks into which long system exclusive messages are split, in bytes.
 pub const DEFAULT_CHUNK: usize = 1024;
 
-/// What the next data byte belongs to.
+/// The message to which the next data byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
-    /// Nothing: data bytes are skipped.
+    /// None: data bytes are skipped.
     #[default]
     Idle,
-    /// A message with this status byte; `first` is its first data byte once it has come.
+    /// A message with this status byte, and its first data byte once it has been received.
     Message { status: u8, first: Option<u8> },
     /// A system exclusive message.
     SystemExclusive,
 }
 
-/// Makes events of MIDI bytes, keeping its state over calls.
+/// Converts MIDI bytes to events. It keeps its state between calls, so messages may be split
+/// anywhere.
 ///
-/// Bytes that belong to no message are skipped. A message that another status byte cuts off is
-/// dropped; so is what has not been passed on of an unfinished system exclusive message. At most
-/// one chunk is ever stored.
+/// Bytes outside messages are skipped. A message that another status byte interrupts is dropped, as
+/// is the unfinished chunk of a system exclusive message. The encoder never stores more than one
+/// chunk.
+///
+/// | state | data byte | status byte | 0xf7 |
+/// |---|---|---|---|
+/// | idle | skipped | begins a message | skipped |
+/// | message | completes the message or is its first byte | drops the message, begins another | drops the message |
+/// | system exclusive | is added; a full chunk becomes an event | drops the chunk, begins a message | ends the message with an event |
+///
+/// Real-time bytes (0xf8 to 0xff) become events in any state, without changing it. After a channel
+/// message the status remains, so that further data bytes form messages (running status).
 #[derive(Debug, Clone)]
 pub struct MidiEncoder {
     state: State,
@@ -36,15 +46,15 @@ impl Default for MidiEncoder {
 }
 
 impl MidiEncoder {
-    /// An encoder that splits system exclusive messages into events of at most
+    /// Creates an encoder that splits system exclusive messages into events of at most
     /// [`DEFAULT_CHUNK`] bytes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An encoder that splits system exclusive messages into events of at most `chunk` bytes
-    /// (at least 1).
+    /// Creates an encoder that splits system exclusive messages into events of at most `chunk`
+    /// bytes (at least 1).
     #[must_use]
     pub const fn with_chunk(chunk: usize) -> Self {
         Self {
@@ -54,13 +64,13 @@ impl MidiEncoder {
         }
     }
 
-    /// The most bytes of a system exclusive message that one event gets.
+    /// Most bytes of a system exclusive message in one event.
     #[must_use]
     pub const fn chunk(&self) -> usize {
         self.chunk
     }
 
-    /// Forgets an unfinished message and the running status.
+    /// Discards an unfinished message and the running status.
     pub fn reset(&mut self) {
         self.state = State::Idle;
         self.exclusive.clear();
@@ -76,9 +86,8 @@ impl MidiEncoder {
         }
     }
 
-    /// Makes events of `bytes` and hands each to `sink`, in order. They are direct, to all
-    /// subscribers; the caller sets what else they need. Allocates for system exclusive
-    /// messages only.
+    /// Converts `bytes` to events and calls `sink` with each of them, in order. The events are
+    /// direct and addressed to all subscribers. Allocates for system exclusive messages only.
     pub fn encode(&mut self, bytes: &[u8], mut sink: impl FnMut(Event)) {
         for &byte in bytes {
             if let Some(event) = self.encode_byte(byte) {
@@ -87,7 +96,7 @@ impl MidiEncoder {
         }
     }
 
-    /// Takes one byte; returns the event that it completes.
+    /// Processes one byte; returns the event that it completes.
     pub fn encode_byte(&mut self, byte: u8) -> Option<Event> {
         match byte {
             0xf8.. => real_time(byte),
@@ -111,7 +120,7 @@ impl MidiEncoder {
                 return (self.chunk == 1).then(|| self.take_exclusive());
             }
             0xf6 => return Some(Event::new(Payload::TuneRequest)),
-            // Undefined, or an end without a beginning.
+            // Undefined status bytes, or an end without a beginning.
             0xf4 | 0xf5 | 0xf7 => {}
             status => self.state = State::Message { status, first: None },
         }
@@ -126,16 +135,17 @@ impl MidiEncoder {
                 (self.exclusive.len() >= self.chunk).then(|| self.take_exclusive())
             }
             State::Message { status, first } => {
-                let two = !matches!(status & 0xf0, 0xc0 | 0xd0) && !matches!(status, 0xf1 | 0xf3);
+                let has_two_data_bytes =
+                    !matches!(status & 0xf0, 0xc0 | 0xd0) && !matches!(status, 0xf1 | 0xf3);
                 let (first, second) = match first {
-                    None if two => {
+                    None if has_two_data_bytes => {
                         self.state = State::Message { status, first: Some(byte) };
                         return None;
                     }
                     None => (byte, 0),
                     Some(first) => (first, byte),
                 };
-                // Running status lives on after channel messages, not after common ones.
+                // Running status applies after channel messages, not after system common messages.
                 self.state = if status < 0xf0 {
                     State::Message { status, first: None }
                 } else {

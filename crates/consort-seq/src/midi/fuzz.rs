@@ -1,13 +1,13 @@
-//! Bodies of the fuzz targets, shared with the tests that replay the corpus. Not public API.
+//! The body of the fuzz target, shared with the tests that replay its corpus. Not public API.
 
 use super::{MidiDecoder, MidiEncoder};
 use crate::event::{Event, EventType};
 
-/// Any bytes, split anywhere: no panic, the same events however they are split, and events that
-/// decode to bytes which encode to the same events.
+/// Encodes any bytes and checks that the events do not depend on where the bytes are split, and
+/// that the events decode to bytes which encode to the same events.
 ///
 /// # Panics
-/// If one of these does not hold.
+/// If one of these checks fails.
 pub fn midi_coder(data: &[u8]) {
     let (chunk, split, bytes) = match data {
         [chunk, split, bytes @ ..] => (usize::from(*chunk) + 1, usize::from(*split) + 1, bytes),
@@ -20,7 +20,7 @@ pub fn midi_coder(data: &[u8]) {
     for piece in bytes.chunks(split) {
         encoder.encode(piece, |event| parts.push(event));
     }
-    assert_eq!(whole, parts, "the split changed the events");
+    assert_eq!(whole, parts, "splitting the bytes changed the events");
 
     for event in &whole {
         if event.event_type() == EventType::SYSTEM_EXCLUSIVE {
@@ -32,12 +32,13 @@ pub fn midi_coder(data: &[u8]) {
         decoder.set_running_status(running_status);
         let mut decoded = Vec::new();
         for event in &whole {
-            decoder.decode(event, &mut decoded).expect("every event of the encoder has bytes");
+            decoder.decode(event, &mut decoded).expect("every encoded event has bytes");
         }
         let mut again = Vec::new();
         MidiEncoder::with_chunk(chunk).encode(&decoded, |event| again.push(event));
-        // A system exclusive message that was cut off comes back only as far as it went.
-        let complete = |events: &[Event]| {
+        // An interrupted system exclusive message does not survive the conversion, so only the
+        // other events are compared.
+        let others = |events: &[Event]| {
             events
                 .iter()
                 .filter(|event| event.event_type() != EventType::SYSTEM_EXCLUSIVE)
@@ -47,7 +48,7 @@ pub fn midi_coder(data: &[u8]) {
         if whole.iter().all(is_complete) {
             assert_eq!(whole, again, "bytes and events do not round-trip");
         } else {
-            assert_eq!(complete(&whole), complete(&again));
+            assert_eq!(others(&whole), others(&again));
         }
     }
 }

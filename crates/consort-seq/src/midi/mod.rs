@@ -1,12 +1,13 @@
-//! MIDI bytes and events: the stateful coder.
+//! Conversion between MIDI bytes and events.
 //!
-//! The words are ALSA's: to *encode* is to make events of bytes, to *decode* is to make bytes of
-//! events. The encoder keeps its state over calls, so that messages may be split anywhere,
-//! several may stand in one buffer, running status works, and real-time bytes may stand inside
-//! any message. System exclusive messages longer than the chunk size become several events.
+//! The terms are ALSA's: to *encode* is to convert bytes to events, to *decode* is to convert events
+//! to bytes. The encoder keeps its state between calls: messages may be split anywhere, one buffer
+//! may contain several messages, running status works, and real-time bytes may occur inside any
+//! message. System exclusive messages longer than the chunk size become several events.
 
 mod decode;
 mod encode;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 
@@ -15,23 +16,23 @@ pub use encode::{DEFAULT_CHUNK, MidiEncoder};
 
 use crate::event::Event;
 
-/// Both directions in one, as the clients hold it.
+/// An encoder and a decoder, as the clients use them.
 #[derive(Debug, Clone, Default)]
 pub struct MidiCoder {
-    /// Bytes to events.
+    /// Converts bytes to events.
     pub encoder: MidiEncoder,
-    /// Events to bytes.
+    /// Converts events to bytes.
     pub decoder: MidiDecoder,
 }
 
 impl MidiCoder {
-    /// A coder in its first state: chunks of 1024 bytes, no running status on output.
+    /// Creates a coder with chunks of 1024 bytes and without running status on output.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes events of `bytes`; see [`MidiEncoder::encode`].
+    /// Converts `bytes` to events; see [`MidiEncoder::encode`].
     pub fn encode(&mut self, bytes: &[u8], sink: impl FnMut(Event)) {
         self.encoder.encode(bytes, sink);
     }
@@ -39,13 +40,13 @@ impl MidiCoder {
     /// Appends the bytes of `event` to `bytes`; see [`MidiDecoder::decode`].
     ///
     /// # Errors
-    /// For an event that has no bytes in MIDI.
+    /// The event has no MIDI bytes.
     pub fn decode(&mut self, event: &Event, bytes: &mut Vec<u8>) -> Result<usize, NotMidi> {
         self.decoder.decode(event, bytes)
     }
 }
 
-/// The events that a complete buffer of MIDI bytes makes, from a fresh encoder.
+/// Converts a complete buffer of MIDI bytes to events, with a new encoder.
 #[must_use]
 pub fn events_from_bytes(bytes: &[u8]) -> Vec<Event> {
     let mut events = Vec::new();
@@ -53,10 +54,10 @@ pub fn events_from_bytes(bytes: &[u8]) -> Vec<Event> {
     events
 }
 
-/// The MIDI bytes of one event, without running status.
+/// Converts one event to MIDI bytes, without running status.
 ///
 /// # Errors
-/// For an event that has no bytes in MIDI.
+/// The event has no MIDI bytes.
 pub fn bytes_from_event(event: &Event) -> Result<Vec<u8>, NotMidi> {
     let mut bytes = Vec::new();
     MidiDecoder::new().decode(event, &mut bytes)?;

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{EventType, Payload};
 
+/// The events of `bytes`, each with its type and its own bytes.
 fn summary(bytes: &[u8]) -> Vec<(EventType, Vec<u8>)> {
     events_from_bytes(bytes)
         .iter()
@@ -10,9 +11,9 @@ fn summary(bytes: &[u8]) -> Vec<(EventType, Vec<u8>)> {
         .collect()
 }
 
-/// The same input as given to libasound 1.2.8's encoder, and what it answered.
+/// The expected events are those of libasound 1.2.8's encoder for the same bytes.
 #[test]
-fn agrees_with_libasound_on_bytes() {
+fn bytes_are_encoded_as_libasound_encodes_them() {
     use EventType as T;
     type Case<'a> = (&'a [u8], &'a [(T, &'a [u8])]);
     let cases: &[Case<'_>] = &[
@@ -51,13 +52,14 @@ fn agrees_with_libasound_on_bytes() {
         (&[0xc0, 5, 6], &[(T::PROGRAM_CHANGE, &[0xc0, 5]), (T::PROGRAM_CHANGE, &[0xc0, 6])]),
     ];
     for (bytes, expected) in cases {
-        let expected: Vec<_> = expected.iter().map(|(t, b)| (*t, b.to_vec())).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(event_type, bytes)| (*event_type, bytes.to_vec())).collect();
         assert_eq!(summary(bytes), expected, "{bytes:02x?}");
     }
 }
 
 #[test]
-fn long_messages_are_cut_into_chunks() {
+fn long_messages_are_split_into_chunks() {
     for (length, expected) in
         [(3000, vec![1024, 1024, 954]), (1022, vec![1024]), (1023, vec![1024, 1])]
     {
@@ -73,7 +75,7 @@ fn long_messages_are_cut_into_chunks() {
 }
 
 #[test]
-fn wide_controllers_and_parameters() {
+fn fourteen_bit_controllers_and_parameters_become_several_messages() {
     let cases: Vec<(Event, Vec<u8>)> = vec![
         (Event::control_14(1, 7, 300).unwrap(), vec![0xb1, 7, 2, 0xb1, 0x27, 0x2c]),
         (Event::control_14(1, 64, 5000).unwrap(), vec![0xb1, 0x40, 8]),
@@ -94,7 +96,7 @@ fn wide_controllers_and_parameters() {
 }
 
 #[test]
-fn running_status_on_output() {
+fn running_status_omits_repeated_status_bytes() {
     let mut decoder = MidiDecoder::new();
     decoder.set_running_status(true);
     let mut bytes = Vec::new();
@@ -116,7 +118,7 @@ fn running_status_on_output() {
 }
 
 #[test]
-fn events_without_bytes_say_so() {
+fn events_without_midi_bytes_are_errors() {
     let error = bytes_from_event(&Event::note(0, 60, 100, 10).unwrap()).unwrap_err();
     assert_eq!(error.errno(), libc::ENOENT);
     assert!(error.to_string().contains("NOTE"), "{error}");
@@ -132,12 +134,12 @@ fn events_without_bytes_say_so() {
 
 proptest! {
     #[test]
-    fn any_bytes_in_any_pieces(data in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn any_bytes_survive_any_split(data in prop::collection::vec(any::<u8>(), 0..600)) {
         fuzz::midi_coder(&data);
     }
 
     #[test]
-    fn likely_bytes_in_any_pieces(
+    fn typical_bytes_survive_any_split(
         data in prop::collection::vec(
             prop_oneof![
                 4 => 0u8..0x80,

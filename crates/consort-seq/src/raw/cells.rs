@@ -1,38 +1,41 @@
-//! Streams of cells: how `read` and `write` pack events with variable data.
+//! Streams of cells: the format in which `read` and `write` transfer events.
 //!
-//! A read pads variable data to whole cells; a write does not.
+//! An event is a cell, followed by its variable data. `read` pads variable data to whole cells;
+//! `write` expects it without padding.
 
 use super::{Event, UmpEvent};
 
-/// Most bytes of variable data that one event may announce before a reader refuses it.
+/// Most bytes of variable data in one event that a reader accepts.
 ///
-/// The kernel's pools end at 2,000 cells, so that nothing longer can pass through it.
+/// The kernel's pools have at most 2,000 cells, so it cannot transfer anything longer.
 pub const VARIABLE_LENGTH_LIMIT: usize = 2000 * UmpEvent::SIZE;
 
-/// The bits of `ext.len` that the kernel uses itself: user pointer and chained cells.
+/// The bits of `ext.len` that the kernel reserves for itself: user pointer and chained cells.
 const LENGTH_FLAGS: u32 = 0xc000_0000;
 
-/// Why a stream of cells cannot be read further.
+/// The error of reading a stream of cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CellError {
     /// The stream ends inside an event.
-    #[error("the cells end inside an event: {needed} bytes are needed, {available} are left")]
+    #[error("truncated event: expected {needed} bytes, found {available}")]
     Truncated {
-        /// Bytes that the event takes.
+        /// Bytes of the event.
         needed: usize,
-        /// Bytes that are left.
+        /// Bytes left in the stream.
         available: usize,
     },
-    /// An event announces more variable data than any sequencer can hold.
-    #[error("an event announces {length} bytes of data; the limit is {VARIABLE_LENGTH_LIMIT}")]
+    /// The length of an event's variable data exceeds the limit.
+    #[error(
+        "invalid event with {length} bytes of data; expected at most {VARIABLE_LENGTH_LIMIT} bytes"
+    )]
     TooLong {
-        /// Bytes announced.
+        /// The length in bytes.
         length: usize,
     },
 }
 
-/// The bytes that a `read` has returned, as events. It allocates nothing.
+/// The events in the bytes that a `read` has returned. Iterating allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Cells<'a> {
     bytes: &'a [u8],
@@ -40,7 +43,7 @@ pub struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Cells of 28 bytes, as every client reads that has not asked for UMP.
+    /// Cells of 28 bytes, as clients read them that have not requested UMP.
     #[must_use]
     pub const fn legacy(bytes: &'a [u8]) -> Self {
         Self { bytes, stride: Event::SIZE }
@@ -62,8 +65,8 @@ impl<'a> IntoIterator for Cells<'a> {
     }
 }
 
-/// Iterator over [`Cells`]: each event (legacy ones widened) and its variable data. After an
-/// error it ends.
+/// Iterator over [`Cells`]: yields each event (legacy events are widened) with its variable data,
+/// and ends after an error.
 #[derive(Clone, Debug)]
 pub struct CellIterator<'a> {
     rest: &'a [u8],
@@ -121,23 +124,21 @@ impl<'a> Iterator for CellIterator<'a> {
     }
 }
 
-/// Appends an event as a `write` of a legacy client wants it: 28 bytes, then the data without
-/// padding. `data` is ignored unless the event's flags say that it is variable; the length field
-/// is set from it.
+/// Appends an event in the format that `write` of a legacy client expects: 28 bytes, then the data
+/// without padding. Sets the length field from `data`, which is ignored unless the event's flags
+/// mark variable length.
 ///
-/// # Panics
-/// Never for data up to 2³⁰ − 1 bytes, far above what any sequencer accepts; beyond that the
-/// length field is cut.
-pub fn write_cells(into: &mut Vec<u8>, event: &Event, data: &[u8]) {
+/// Data of 2³⁰ bytes or more, far above the limit of any sequencer, gets a truncated length field.
+pub fn write_cells(bytes: &mut Vec<u8>, event: &Event, data: &[u8]) {
     let mut event = *event;
     if event.is_variable() {
         event.data.words[0] = (data.len() as u32) & !LENGTH_FLAGS;
         event.data.words[1] = 0;
         event.data.words[2] = 0;
-        into.extend_from_slice(&event.to_bytes());
-        into.extend_from_slice(data);
+        bytes.extend_from_slice(&event.to_bytes());
+        bytes.extend_from_slice(data);
     } else {
-        into.extend_from_slice(&event.to_bytes());
+        bytes.extend_from_slice(&event.to_bytes());
     }
 }
 
@@ -155,7 +156,7 @@ mod tests {
             ..Event::default()
         };
         let mut bytes = event.to_bytes().to_vec();
-        bytes.extend((0..56).map(|i| if i < 30 { i } else { 0 }));
+        bytes.extend((0..56).map(|index| if index < 30 { index } else { 0 }));
         bytes.extend(Event { kind: event_type::CLOCK, ..Event::default() }.to_bytes());
         let read: Vec<_> = Cells::legacy(&bytes).into_iter().collect::<Result<_, _>>().unwrap();
         assert_eq!(read.len(), 2);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_and_absurd_streams_end_with_an_error() {
+    fn truncated_events_and_excessive_lengths_are_errors() {
         let mut event = Event { flags: event_flag::LENGTH_VARIABLE, ..Event::default() };
         event.data = EventData::from_external_length(10);
         let bytes = event.to_bytes();

@@ -1,4 +1,4 @@
-//! Events as the kernel reads and writes them.
+//! Events with the layout of the kernel.
 
 use super::{event_flag, kernel_struct};
 
@@ -6,7 +6,7 @@ kernel_struct! {
     /// An address, `struct snd_seq_addr`.
     #[derive(PartialOrd, Ord)]
     Address = 2;
-    /// Client number, 0 to 255; see [`address`](super::address) for the special ones.
+    /// Client number, 0 to 255; see [`address`](super::address) for special numbers.
     client: u8 = 0,
     /// Port number within the client, 0 to 255.
     port: u8 = 1,
@@ -27,11 +27,11 @@ impl std::fmt::Display for Address {
 }
 
 kernel_struct! {
-    /// Two ends of a connection, `struct snd_seq_connect`.
+    /// The two ends of a connection, `struct snd_seq_connect`.
     Connect = 4;
-    /// The port that is read from.
+    /// The port that sends events.
     sender: Address = 0,
-    /// The port that is written to.
+    /// The port that receives them.
     dest: Address = 2,
 }
 
@@ -41,40 +41,40 @@ kernel_struct! {
     RealTime = 8;
     /// Whole seconds.
     seconds: u32 = 0,
-    /// Nanoseconds; the kernel keeps them below 1,000,000,000 but does not check what it is given.
+    /// Nanoseconds. The kernel's own times are below 1,000,000,000, but it does not check those of
+    /// clients.
     nanoseconds: u32 = 4,
 }
 
 kernel_struct! {
     /// A time stamp, `union snd_seq_timestamp`: ticks (in the first word) or real time.
     ///
-    /// Which of the two it is stands in the event's flags
-    /// ([`event_flag::TIME_STAMP_REAL`]).
+    /// The event's flag [`event_flag::TIME_STAMP_REAL`] selects one of the two.
     Timestamp = 8;
     /// The two words of the union.
     words: [u32; 2] = 0,
 }
 
 impl Timestamp {
-    /// A stamp in ticks of a queue.
+    /// A time stamp in ticks of a queue.
     #[must_use]
     pub const fn from_tick(tick: u32) -> Self {
         Self { words: [tick, 0] }
     }
 
-    /// A stamp in real time of a queue.
+    /// A time stamp in real time of a queue.
     #[must_use]
     pub const fn from_real(time: RealTime) -> Self {
         Self { words: [time.seconds, time.nanoseconds] }
     }
 
-    /// The union read as ticks.
+    /// The union as ticks.
     #[must_use]
     pub const fn tick(self) -> u32 {
         self.words[0]
     }
 
-    /// The union read as real time.
+    /// The union as real time.
     #[must_use]
     pub const fn real(self) -> RealTime {
         RealTime { seconds: self.words[0], nanoseconds: self.words[1] }
@@ -86,13 +86,13 @@ kernel_struct! {
     NoteData = 8;
     /// MIDI channel, 0 to 15.
     channel: u8 = 0,
-    /// Key, 0 to 127.
+    /// Note number, 0 to 127.
     note: u8 = 1,
     /// Velocity, 0 to 127.
     velocity: u8 = 2,
-    /// Release velocity, only of `NOTE`.
+    /// Velocity of the note off; used by `NOTE` only.
     off_velocity: u8 = 3,
-    /// Duration, only of `NOTE`: ticks on a tick stamp, milliseconds on a real one.
+    /// Duration; used by `NOTE` only: in ticks, or in milliseconds if the time stamp is real time.
     duration: u32 = 4,
 }
 
@@ -103,9 +103,9 @@ kernel_struct! {
     channel: u8 = 0,
     /// Unused.
     unused: [u8; 3] = 1,
-    /// Parameter: the controller's number.
+    /// The number of the controller or parameter.
     param: u32 = 4,
-    /// Value; −8192 to 8191 of a pitch bend.
+    /// The value; −8192 to 8191 for a pitch bend.
     value: i32 = 8,
 }
 
@@ -121,7 +121,7 @@ kernel_struct! {
 kernel_struct! {
     /// Data of timer events, `struct snd_seq_ev_queue_control`.
     QueueControlData = 12;
-    /// The queue that is controlled.
+    /// The number of the queue.
     queue: u8 = 0,
     /// Reserved.
     pad: [u8; 3] = 1,
@@ -130,19 +130,19 @@ kernel_struct! {
 }
 
 impl QueueControlData {
-    /// The union read as a value, such as a tempo in microseconds per quarter note.
+    /// The union as a value, such as a tempo in microseconds per quarter note.
     #[must_use]
     pub const fn value(self) -> i32 {
         self.param[0].cast_signed()
     }
 
-    /// The union read as a stamp.
+    /// The union as a time stamp.
     #[must_use]
     pub const fn time(self) -> Timestamp {
         Timestamp { words: self.param }
     }
 
-    /// The union read as a skew.
+    /// The union as a skew.
     #[must_use]
     pub const fn skew(self) -> QueueSkewData {
         QueueSkewData { value: self.param[0], base: self.param[1] }
@@ -154,22 +154,22 @@ kernel_struct! {
     ResultData = 8;
     /// Type of the event that was processed.
     event: i32 = 0,
-    /// Its result.
+    /// The result of that event.
     result: i32 = 4,
 }
 
 kernel_struct! {
-    /// Notice that UMP information has changed, `struct snd_seq_ev_ump_notify`.
+    /// Data of a notice that UMP information has changed, `struct snd_seq_ev_ump_notify`.
     UmpNotifyData = 2;
     /// Client whose information has changed.
     client: u8 = 0,
-    /// Block number, where it applies.
+    /// Block number, if the notice is about a block.
     block: u8 = 1,
 }
 
 kernel_struct! {
-    /// The data part of an event, `union snd_seq_event_data`: twelve bytes, read through the
-    /// accessor that fits the event's type.
+    /// The data of an event, `union snd_seq_event_data`: twelve bytes. Use the accessor that
+    /// belongs to the event's type.
     EventData = 12;
     /// The union as three words.
     words: [u32; 3] = 0,
@@ -179,144 +179,138 @@ const fn bytes_of(word: u32) -> [u8; 4] {
     word.to_ne_bytes()
 }
 
-const fn word_of(a: u8, b: u8, c: u8, d: u8) -> u32 {
-    u32::from_ne_bytes([a, b, c, d])
+const fn word_of(first: u8, second: u8, third: u8, fourth: u8) -> u32 {
+    u32::from_ne_bytes([first, second, third, fourth])
 }
 
 impl EventData {
     /// The union as bytes, `raw8`.
     #[must_use]
     pub const fn bytes(&self) -> [u8; 12] {
-        let (a, b, c) = (bytes_of(self.words[0]), bytes_of(self.words[1]), bytes_of(self.words[2]));
-        [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3]]
+        let [x0, x1, x2, x3] = bytes_of(self.words[0]);
+        let [y0, y1, y2, y3] = bytes_of(self.words[1]);
+        let [z0, z1, z2, z3] = bytes_of(self.words[2]);
+        [x0, x1, x2, x3, y0, y1, y2, y3, z0, z1, z2, z3]
     }
 
-    /// From twelve bytes, `raw8`.
+    /// The union with twelve bytes, `raw8`.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 12]) -> Self {
-        let b = bytes;
-        Self {
-            words: [
-                word_of(b[0], b[1], b[2], b[3]),
-                word_of(b[4], b[5], b[6], b[7]),
-                word_of(b[8], b[9], b[10], b[11]),
-            ],
-        }
+        let [x0, x1, x2, x3, y0, y1, y2, y3, z0, z1, z2, z3] = bytes;
+        Self { words: [word_of(x0, x1, x2, x3), word_of(y0, y1, y2, y3), word_of(z0, z1, z2, z3)] }
     }
 
-    /// Read as a note.
+    /// The union as a note.
     #[must_use]
     pub const fn note(&self) -> NoteData {
         let [channel, note, velocity, off_velocity] = bytes_of(self.words[0]);
         NoteData { channel, note, velocity, off_velocity, duration: self.words[1] }
     }
 
-    /// From a note.
+    /// The union with a note.
     #[must_use]
     pub const fn from_note(data: NoteData) -> Self {
         let first = word_of(data.channel, data.note, data.velocity, data.off_velocity);
         Self { words: [first, data.duration, 0] }
     }
 
-    /// Read as a controller.
+    /// The union as a controller.
     #[must_use]
     pub const fn control(&self) -> ControlData {
-        let [channel, a, b, c] = bytes_of(self.words[0]);
-        ControlData {
-            channel,
-            unused: [a, b, c],
-            param: self.words[1],
-            value: self.words[2].cast_signed(),
-        }
+        let [channel, unused @ ..] = bytes_of(self.words[0]);
+        ControlData { channel, unused, param: self.words[1], value: self.words[2].cast_signed() }
     }
 
-    /// From a controller.
+    /// The union with a controller.
     #[must_use]
     pub const fn from_control(data: ControlData) -> Self {
-        let [a, b, c] = data.unused;
-        Self { words: [word_of(data.channel, a, b, c), data.param, data.value.cast_unsigned()] }
+        let [x, y, z] = data.unused;
+        Self { words: [word_of(data.channel, x, y, z), data.param, data.value.cast_unsigned()] }
     }
 
-    /// Read as queue control.
+    /// The union as queue control.
     #[must_use]
     pub const fn queue_control(&self) -> QueueControlData {
-        let [queue, a, b, c] = bytes_of(self.words[0]);
-        QueueControlData { queue, pad: [a, b, c], param: [self.words[1], self.words[2]] }
+        let [queue, pad @ ..] = bytes_of(self.words[0]);
+        QueueControlData { queue, pad, param: [self.words[1], self.words[2]] }
     }
 
-    /// From queue control.
+    /// The union with queue control.
     #[must_use]
     pub const fn from_queue_control(data: QueueControlData) -> Self {
-        let [a, b, c] = data.pad;
-        Self { words: [word_of(data.queue, a, b, c), data.param[0], data.param[1]] }
+        let [x, y, z] = data.pad;
+        Self { words: [word_of(data.queue, x, y, z), data.param[0], data.param[1]] }
     }
 
-    /// Read as a stamp.
+    /// The union as a time stamp.
     #[must_use]
     pub const fn time(&self) -> Timestamp {
         Timestamp { words: [self.words[0], self.words[1]] }
     }
 
-    /// From a stamp.
+    /// The union with a time stamp.
     #[must_use]
     pub const fn from_time(time: Timestamp) -> Self {
         Self { words: [time.words[0], time.words[1], 0] }
     }
 
-    /// Read as an address (client and port notices).
+    /// The union as an address, for notices about clients and ports.
     #[must_use]
     pub const fn address(&self) -> Address {
         let [client, port, ..] = bytes_of(self.words[0]);
         Address { client, port }
     }
 
-    /// From an address.
+    /// The union with an address.
     #[must_use]
     pub const fn from_address(address: Address) -> Self {
         Self { words: [word_of(address.client, address.port, 0, 0), 0, 0] }
     }
 
-    /// Read as a connection.
+    /// The union as a connection.
     #[must_use]
     pub const fn connect(&self) -> Connect {
-        let [a, b, c, d] = bytes_of(self.words[0]);
-        Connect { sender: Address { client: a, port: b }, dest: Address { client: c, port: d } }
+        let [sender_client, sender_port, dest_client, dest_port] = bytes_of(self.words[0]);
+        Connect {
+            sender: Address::new(sender_client, sender_port),
+            dest: Address::new(dest_client, dest_port),
+        }
     }
 
-    /// From a connection.
+    /// The union with a connection.
     #[must_use]
     pub const fn from_connect(connect: Connect) -> Self {
         let Connect { sender, dest } = connect;
         Self { words: [word_of(sender.client, sender.port, dest.client, dest.port), 0, 0] }
     }
 
-    /// Read as a result.
+    /// The union as a result.
     #[must_use]
     pub const fn result(&self) -> ResultData {
         ResultData { event: self.words[0].cast_signed(), result: self.words[1].cast_signed() }
     }
 
-    /// From a result.
+    /// The union with a result.
     #[must_use]
     pub const fn from_result(data: ResultData) -> Self {
         Self { words: [data.event.cast_unsigned(), data.result.cast_unsigned(), 0] }
     }
 
-    /// Read as a UMP notice.
+    /// The union as a UMP notice.
     #[must_use]
     pub const fn ump_notify(&self) -> UmpNotifyData {
         let [client, block, ..] = bytes_of(self.words[0]);
         UmpNotifyData { client, block }
     }
 
-    /// The length field of variable data, `ext.len`, with the two flag bits of the kernel
-    /// (0xc0000000) still in it.
+    /// The length field of variable data, `ext.len`, including the two flag bits of the kernel
+    /// (0xc0000000).
     #[must_use]
     pub const fn external_length(&self) -> u32 {
         self.words[0]
     }
 
-    /// Variable data of `length` bytes that follow the event; the pointer field is zero.
+    /// The union for variable data of `length` bytes that follow the event; the pointer is zero.
     #[must_use]
     pub const fn from_external_length(length: u32) -> Self {
         Self { words: [length, 0, 0] }
@@ -330,48 +324,47 @@ kernel_struct! {
     kind: u8 = 0,
     /// Bits of [`event_flag`].
     flags: u8 = 1,
-    /// Free for the sender, `char tag`; used by `remove_events`.
+    /// Tag of the sender's choice, `char tag`; `remove_events` can select events by it.
     tag: u8 = 2,
-    /// The queue that schedules it, or 253 for direct dispatch.
+    /// The queue that schedules the event, or 253 for direct delivery.
     queue: u8 = 3,
-    /// When it is due.
+    /// The time at which the event is due.
     time: Timestamp = 4,
-    /// Where it comes from; the kernel sets the client.
+    /// The sending port; the kernel sets the client.
     source: Address = 12,
-    /// Where it goes to.
+    /// The destination.
     dest: Address = 14,
-    /// What it says.
+    /// The data, depending on the type.
     data: EventData = 16,
 }
 
 kernel_struct! {
-    /// An event of a client that speaks MIDI 2.0, `struct snd_seq_ump_event`: one cell of 32
-    /// bytes.
+    /// An event of a UMP client, `struct snd_seq_ump_event`: one cell of 32 bytes.
     UmpEvent = 32;
-    /// Type, meaningful unless the UMP flag is set.
+    /// Type; unused if the UMP flag is set.
     kind: u8 = 0,
     /// Bits of [`event_flag`].
     flags: u8 = 1,
-    /// Free for the sender.
+    /// Tag of the sender's choice.
     tag: u8 = 2,
-    /// The queue that schedules it, or 253 for direct dispatch.
+    /// The queue that schedules the event, or 253 for direct delivery.
     queue: u8 = 3,
-    /// When it is due.
+    /// The time at which the event is due.
     time: Timestamp = 4,
-    /// Where it comes from.
+    /// The sending port.
     source: Address = 12,
-    /// Where it goes to.
+    /// The destination.
     dest: Address = 14,
-    /// The UMP packet, or (in the first three words) the data of a legacy event.
+    /// The UMP packet or, in the first three words, the data of a legacy event.
     words: [u32; 4] = 16,
 }
 
-fn put(into: &mut [u8], word: u32) {
-    into.copy_from_slice(&word.to_ne_bytes());
+fn put(bytes: &mut [u8], word: u32) {
+    bytes.copy_from_slice(&word.to_ne_bytes());
 }
 
-fn get(from: &[u8]) -> u32 {
-    u32::from_ne_bytes([from[0], from[1], from[2], from[3]])
+fn get(bytes: &[u8]) -> u32 {
+    u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
 impl Event {
@@ -384,19 +377,19 @@ impl Event {
         self.flags & event_flag::LENGTH_MASK == event_flag::LENGTH_VARIABLE
     }
 
-    /// Whether the stamp is real time (else ticks).
+    /// Whether the time stamp is real time; otherwise it is in ticks.
     #[must_use]
     pub const fn is_real_time(&self) -> bool {
         self.flags & event_flag::TIME_STAMP_MASK == event_flag::TIME_STAMP_REAL
     }
 
-    /// Whether the stamp counts from the moment of queueing.
+    /// Whether the time stamp is relative to the moment of queueing.
     #[must_use]
     pub const fn is_relative(&self) -> bool {
         self.flags & event_flag::TIME_MODE_MASK == event_flag::TIME_MODE_RELATIVE
     }
 
-    /// The cell's bytes, in the byte order of the machine, as `write` wants them.
+    /// The cell's bytes, in the byte order of the machine, as `write` expects them.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
@@ -415,7 +408,7 @@ impl Event {
         bytes
     }
 
-    /// The event in a cell's bytes.
+    /// Reads the event from a cell's bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
         Self {
@@ -437,7 +430,7 @@ impl UmpEvent {
     /// Bytes of a cell.
     pub const SIZE: usize = 32;
 
-    /// Whether the words are a UMP packet (else a legacy event's data).
+    /// Whether the words are a UMP packet; otherwise they are the data of a legacy event.
     #[must_use]
     pub const fn is_ump(&self) -> bool {
         self.flags & event_flag::UMP != 0
@@ -458,10 +451,10 @@ impl UmpEvent {
         }
     }
 
-    /// A legacy event in the wide cell.
+    /// Widens a legacy event.
     #[must_use]
     pub const fn from_legacy(event: Event) -> Self {
-        let [a, b, c] = event.data.words;
+        let [first, second, third] = event.data.words;
         Self {
             kind: event.kind,
             flags: event.flags,
@@ -470,7 +463,7 @@ impl UmpEvent {
             time: event.time,
             source: event.source,
             dest: event.dest,
-            words: [a, b, c, 0],
+            words: [first, second, third, 0],
         }
     }
 
@@ -483,7 +476,7 @@ impl UmpEvent {
         bytes
     }
 
-    /// The event in a cell's bytes.
+    /// Reads the event from a cell's bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
         let mut legacy = [0; Event::SIZE];

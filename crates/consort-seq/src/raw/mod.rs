@@ -2,14 +2,14 @@
 //!
 //! Everything here has the layout of `<sound/asequencer.h>` (sequencer protocol 1.0.5, Linux 6.15
 //! and later; older kernels ignore the newer fields, which were reserved bytes before). Names are
-//! spelled out, and each item names the C identifier it stands for, so that code written against
-//! the header can be followed line by line.
+//! spelled out, and the documentation of each item contains its C identifier, so that code written
+//! for the header can be compared line by line.
 //!
-//! These types are plain data: every bit pattern is valid, they are `Copy`, and
-//! [`Default`] is all zeroes, which is what the kernel asks of reserved fields. Unions of the
-//! header are byte or word arrays with accessors, so that no access needs `unsafe`.
+//! These types are plain data: every bit pattern is valid, they are `Copy`, and [`Default`] is all
+//! zeroes, as the kernel requires for reserved fields. Unions of the header are byte or word arrays
+//! with accessors, so that no access needs `unsafe`.
 //!
-//! Use them through [`Connection`](crate::engine::Connection), on either engine.
+//! Use them through [`Connection`](crate::engine::Connection), with either engine.
 
 mod cells;
 pub mod constants;
@@ -28,7 +28,7 @@ pub use structs::{
     SystemInfo, TimerId,
 };
 
-/// The value with all bits zero: what every structure starts from.
+/// A type with a value of all zero bits, the default of every structure.
 pub(crate) trait Zero {
     const ZERO: Self;
 }
@@ -42,8 +42,8 @@ impl<T: Zero, const N: usize> Zero for [T; N] {
     const ZERO: Self = [T::ZERO; N];
 }
 
-/// Declares a structure with the C layout, its all-zero default, and checks size and offsets
-/// against the header when the crate is compiled.
+/// Declares a structure with the C layout and an all-zero default. Its size and offsets are checked
+/// against those of the header at compile time.
 macro_rules! kernel_struct {
     (
         $(#[$attribute:meta])*
@@ -78,8 +78,8 @@ macro_rules! kernel_struct {
 }
 pub(crate) use kernel_struct;
 
-/// Copies `text` into a fixed C string field: cut at a character boundary so that a final zero
-/// byte always remains, the rest zeroed.
+/// Copies `text` into a C string field of fixed size. Text that is too long is cut at a character
+/// boundary so that it ends with a zero byte; the rest of the field is zeroed.
 ///
 /// ```
 /// let mut field = [0xff_u8; 8];
@@ -88,16 +88,16 @@ pub(crate) use kernel_struct;
 /// ```
 pub fn set_name(field: &mut [u8], text: &str) {
     field.fill(0);
-    let Some(room) = field.len().checked_sub(1) else { return };
-    let mut end = text.len().min(room);
+    let Some(capacity) = field.len().checked_sub(1) else { return };
+    let mut end = text.len().min(capacity);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     field[..end].copy_from_slice(&text.as_bytes()[..end]);
 }
 
-/// The text of a fixed C string field: up to the first zero byte, with bytes that are not UTF-8
-/// replaced.
+/// The text of a C string field of fixed size, up to the first zero byte. Bytes that are not UTF-8
+/// are replaced.
 #[must_use]
 pub fn name(field: &[u8]) -> std::borrow::Cow<'_, str> {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());

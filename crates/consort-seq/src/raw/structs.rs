@@ -1,4 +1,4 @@
-//! Arguments of the ioctls.
+//! The arguments of the ioctls.
 
 use super::{Address, Event, RealTime, Timestamp, kernel_struct};
 
@@ -9,21 +9,21 @@ kernel_struct! {
     queues: i32 = 0,
     /// Most clients.
     clients: i32 = 4,
-    /// Most ports a client.
+    /// Most ports of a client.
     ports: i32 = 8,
-    /// Most channels a port.
+    /// Most channels of a port.
     channels: i32 = 12,
-    /// Clients now.
+    /// Number of clients at present.
     current_clients: i32 = 16,
-    /// Queues now.
+    /// Number of queues at present.
     current_queues: i32 = 20,
     /// Reserved.
     reserved: [u8; 24] = 24,
 }
 
 kernel_struct! {
-    /// How the two sides were built, `struct snd_seq_running_info`: a client says it, and the
-    /// sequencer refuses what it could not serve (`EINVAL`).
+    /// Byte order and pointer size of a client, `struct snd_seq_running_info`. The sequencer
+    /// rejects those that it does not support (`EINVAL`).
     RunningInfo = 16;
     /// The client's number.
     client: u8 = 0,
@@ -40,7 +40,7 @@ kernel_struct! {
 kernel_struct! {
     /// A client, `struct snd_seq_client_info`.
     ClientInfo = 188;
-    /// Client number to ask about.
+    /// Client number of the query.
     client: i32 = 0,
     /// One of [`client_type`](super::client_type).
     kind: i32 = 4,
@@ -50,7 +50,7 @@ kernel_struct! {
     filter: u32 = 72,
     /// Multicast filter bitmap.
     multicast_filter: [u8; 8] = 76,
-    /// Event types that are let in, a bit each, where the filter is in use.
+    /// Event types that the client accepts, one bit each, if the filter is enabled.
     event_filter: [u8; 32] = 84,
     /// Number of ports, read-only.
     port_count: i32 = 116,
@@ -62,22 +62,23 @@ kernel_struct! {
     pid: i32 = 128,
     /// One of [`midi_version`](super::midi_version) (Linux 6.5).
     midi_version: u32 = 132,
-    /// UMP groups that are let in: bit 0 groupless, bits 1 to 16 the groups (Linux 6.7).
+    /// UMP groups that the client accepts: bit 0 for groupless messages, bits 1 to 16 for the
+    /// groups (Linux 6.7).
     group_filter: u32 = 136,
     /// Reserved.
     reserved: [u8; 48] = 140,
 }
 
 kernel_struct! {
-    /// Memory of a client in cells, `struct snd_seq_client_pool`.
+    /// The pools of a client, `struct snd_seq_client_pool`.
     ClientPool = 88;
-    /// Client number to ask about.
+    /// Client number of the query.
     client: i32 = 0,
-    /// Cells for output.
+    /// Cells of the output pool.
     output_pool: i32 = 4,
-    /// Cells for input.
+    /// Cells of the input pool.
     input_pool: i32 = 8,
-    /// Free output cells from which the client counts as writable.
+    /// The client is writable while at least this many output cells are free.
     output_room: i32 = 12,
     /// Free output cells.
     output_free: i32 = 16,
@@ -88,7 +89,7 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// Which events to remove, `struct snd_seq_remove_events`.
+    /// A selection of events to remove, `struct snd_seq_remove_events`.
     RemoveEvents = 64;
     /// Bits of [`remove`](super::remove).
     mode: u32 = 0,
@@ -133,7 +134,7 @@ kernel_struct! {
     read_use: i32 = 88,
     /// Subscribers that write to the port, read-only.
     write_use: i32 = 92,
-    /// For the kernel; must be zero.
+    /// Reserved for the kernel; must be zero.
     kernel: usize = 96,
     /// Bits of [`port_flag`](super::port_flag).
     flags: u32 = PORT_INFO_FLAGS,
@@ -141,7 +142,7 @@ kernel_struct! {
     time_queue: u8 = PORT_INFO_FLAGS + 4,
     /// One of [`port_direction`](super::port_direction) (Linux 6.5).
     direction: u8 = PORT_INFO_FLAGS + 5,
-    /// UMP group: 0 for the endpoint, 1 to 16 (Linux 6.5).
+    /// UMP group: 1 to 16, or 0 for the endpoint (Linux 6.5).
     ump_group: u8 = PORT_INFO_FLAGS + 6,
     /// Reserved.
     reserved: [u8; 57] = PORT_INFO_FLAGS + 7,
@@ -155,10 +156,10 @@ kernel_struct! {
     QueueInfo = 140;
     /// Queue number.
     queue: i32 = 0,
-    /// Client that owns it.
+    /// Client that owns the queue.
     owner: i32 = 4,
-    /// The byte that holds the bit field `locked`; use [`QueueInfo::locked`]. (C compilers put
-    /// the name right behind it.)
+    /// The byte that contains the bit field `locked`; use [`QueueInfo::locked`]. (C compilers
+    /// place the name directly after it.)
     locked_byte: u8 = 8,
     /// Name, zero-terminated.
     name: [u8; 64] = 9,
@@ -187,17 +188,17 @@ impl QueueInfo {
 }
 
 kernel_struct! {
-    /// What a queue is doing, `struct snd_seq_queue_status`.
+    /// The status of a queue, `struct snd_seq_queue_status`.
     QueueStatus = 92;
     /// Queue number.
     queue: i32 = 0,
-    /// Events that wait.
+    /// Number of scheduled events.
     events: i32 = 4,
     /// Current tick.
     tick: u32 = 8,
     /// Current time.
     time: RealTime = 12,
-    /// Not 0 while it runs.
+    /// Not 0 while the queue is running.
     running: i32 = 20,
     /// Flags, as in [`QueueInfo::flags`].
     flags: i32 = 24,
@@ -206,15 +207,15 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// A queue's tempo, `struct snd_seq_queue_tempo`.
+    /// The tempo of a queue, `struct snd_seq_queue_tempo`.
     QueueTempo = 44;
     /// Queue number.
     queue: i32 = 0,
     /// Length of a quarter note, in microseconds (or in units of `tempo_base`).
     tempo: u32 = 4,
-    /// Ticks a quarter note.
+    /// Ticks per quarter note.
     ppq: i32 = 8,
-    /// Skew: the queue runs at `skew_value / skew_base` of its speed.
+    /// Skew: the queue runs at `skew_value / skew_base` times its speed.
     skew_value: u32 = 12,
     /// Base of the skew, 0x10000.
     skew_base: u32 = 16,
@@ -240,7 +241,7 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// What drives a queue, `struct snd_seq_queue_timer`.
+    /// The timer that drives a queue, `struct snd_seq_queue_timer`.
     QueueTimer = 96;
     /// Queue number.
     queue: i32 = 0,
@@ -255,7 +256,7 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// Use of a queue by a client, `struct snd_seq_queue_client`.
+    /// A client's use of a queue, `struct snd_seq_queue_client`.
     QueueClient = 76;
     /// Queue number.
     queue: i32 = 0,
@@ -270,15 +271,15 @@ kernel_struct! {
 kernel_struct! {
     /// A subscription, `struct snd_seq_port_subscribe`.
     PortSubscribe = 80;
-    /// The port that is read from.
+    /// The port that sends events.
     sender: Address = 0,
-    /// The port that is written to.
+    /// The port that receives them.
     dest: Address = 2,
     /// Voices to allocate; 0 for any.
     voices: u32 = 4,
     /// Bits of [`subscription_flag`](super::subscription_flag).
     flags: u32 = 8,
-    /// Queue for time stamps, where the flags ask for them.
+    /// Queue for time stamps, if the flags request them.
     queue: u8 = 12,
     /// Reserved.
     pad: [u8; 3] = 13,
@@ -287,17 +288,17 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// A walk over subscribers, `struct snd_seq_query_subs`.
+    /// A query for one subscriber of a port, `struct snd_seq_query_subs`.
     QuerySubscribers = 88;
-    /// The port whose subscribers are asked for.
+    /// The port whose subscribers are queried.
     root: Address = 0,
     /// Padding of the C structure.
     pad: [u8; 2] = 2,
     /// One of [`query_type`](super::query_type).
     kind: i32 = 4,
-    /// Which of them, from 0.
+    /// Index of the subscriber, from 0.
     index: i32 = 8,
-    /// How many there are, read-only.
+    /// Number of subscribers, read-only.
     subscriber_count: i32 = 12,
     /// The other end, read-only.
     address: Address = 16,
@@ -323,11 +324,11 @@ kernel_struct! {
 }
 
 kernel_struct! {
-    /// Start of the data of a `BOUNCE` event, `struct snd_seq_event_bounce`; variable data of the
-    /// bounced event follows.
+    /// The beginning of the data of a `BOUNCE` event, `struct snd_seq_event_bounce`; variable data
+    /// of the bounced event follows.
     BounceHeader = 32;
-    /// Why it could not be delivered: a negative errno.
+    /// The negative errno of the delivery.
     error: i32 = 0,
-    /// The event.
+    /// The bounced event.
     event: Event = 4,
 }

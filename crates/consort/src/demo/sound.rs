@@ -46,7 +46,7 @@ impl Sound {
                 tracing::debug!("{error}");
                 let why = error.to_string();
                 let why = why.lines().next().unwrap_or_default();
-                let why = why.strip_suffix(" It printed:").unwrap_or(why).to_owned();
+                let why = why.strip_suffix("; it printed:").unwrap_or(why).to_owned();
                 Mode::Rendered(why, std::env::temp_dir().join(name))
             }
         };

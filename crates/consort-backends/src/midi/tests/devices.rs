@@ -1,5 +1,5 @@
-//! Devices that come and go.
-#![allow(clippy::print_stdout)] // the log of one round is part of the result
+//! Devices that appear and disappear.
+#![allow(clippy::print_stdout)] // The log of one round is part of the result.
 
 use consort_router::State;
 use consort_router::testing::TestShow;
@@ -9,19 +9,19 @@ use super::super::DESCRIPTOR;
 use super::{Device, Log, engine, pairs};
 
 #[test]
-fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() {
+fn a_device_disappears_mid_note_and_returns_with_another_number_a_hundred_times() {
     let engine = engine();
     let (log, _guard) = Log::start();
     let synth = Device::new(&engine, "Synth");
-    let mut stage = TestShow::new();
-    stage.instance(&DESCRIPTOR, "keys", &[("read", "Hot Keys")]);
-    stage.instance(&DESCRIPTOR, "synth", &[("write", "Synth")]);
-    stage.map("keys.ch0.note60", "synth.ch1.note72");
-    let mut show = stage.start();
+    let mut test = TestShow::new();
+    test.instance(&DESCRIPTOR, "keys", &[("read", "Hot Keys")]);
+    test.instance(&DESCRIPTOR, "synth", &[("write", "Synth")]);
+    test.map("keys.ch0.note60", "synth.ch1.note72");
+    let mut show = test.start();
     show.until_state("synth", "up");
-    let State::Waiting(reason) = show.state("keys") else { panic!("the device is not there") };
+    let State::Waiting(reason) = show.state("keys") else { panic!("the device is not connected") };
     assert!(reason.contains("no device `Hot Keys` to read from"), "{reason}");
-    assert!(reason.contains("Synth:Synth port"), "what there is: {reason}");
+    assert!(reason.contains("Synth:Synth port"), "the available devices: {reason}");
     let mut placeholders = Vec::new();
     let mut numbers = Vec::new();
     let mut rounds = Vec::new();
@@ -29,31 +29,31 @@ fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() 
         let start = log.lines().len();
         let device = Device::new(&engine, "Hot Keys");
         let address = device.port.address();
-        log.add(format!("round {round}: the device comes as {address}"));
+        log.add(format!("round {round}: the device appears as {address}"));
         show.until_state("keys", "up");
         device.send(Event::note_on(0, 60, 100).expect("valid"));
-        let heard = synth.hear(&mut show);
-        assert_eq!(heard, "Note on channel=1 note=72 velocity=100", "round {round}");
-        log.add(format!("the synth hears: {heard}"));
+        let event = synth.receive(&mut show);
+        assert_eq!(event, "Note on channel=1 note=72 velocity=100", "round {round}");
+        log.add(format!("the synth receives: {event}"));
         numbers.push(address.client);
         drop(device);
-        log.add("the device goes, and somebody else takes its number".to_owned());
+        log.add("the device disappears, and another client takes its number".to_owned());
         if placeholders.len() == 40 {
             placeholders.clear();
         }
-        placeholders.push(Device::new(&engine, "Somebody else"));
+        placeholders.push(Device::new(&engine, "Other client"));
         show.until_state("keys", "waiting");
-        let heard = synth.hear(&mut show);
-        assert_eq!(heard, "Note on channel=1 note=72 velocity=0", "round {round}");
-        log.add(format!("the synth hears: {heard}"));
-        synth.hears_nothing();
+        let event = synth.receive(&mut show);
+        assert_eq!(event, "Note on channel=1 note=72 velocity=0", "round {round}");
+        log.add(format!("the synth receives: {event}"));
+        synth.receives_nothing();
         rounds.push(log.lines()[start..].to_vec());
     }
     for (round, (lines, number)) in rounds.iter().zip(&numbers).enumerate() {
-        let says = |words: &str| lines.iter().any(|line| line.contains(words));
-        assert!(says(&format!("connected to `Hot Keys` ({number}:0)")), "{round}: {lines:#?}");
-        assert!(says(&format!("`Hot Keys` ({number}:0) has gone")), "{round}: {lines:#?}");
-        assert!(says("held notes released"), "{round}: {lines:#?}");
+        let has = |words: &str| lines.iter().any(|line| line.contains(words));
+        assert!(has(&format!("connected to `Hot Keys` ({number}:0)")), "{round}: {lines:#?}");
+        assert!(has(&format!("`Hot Keys` ({number}:0) has disappeared")), "{round}: {lines:#?}");
+        assert!(has("1 held note released"), "{round}: {lines:#?}");
     }
     assert!(numbers.windows(2).all(|pair| pair[0] != pair[1]), "the numbers changed: {numbers:?}");
     println!("100 rounds, client numbers {numbers:?}; the log of the second:");
@@ -63,50 +63,50 @@ fn a_device_vanishes_mid_note_and_returns_with_another_number_a_hundred_times() 
 }
 
 #[test]
-fn the_device_to_send_to_comes_late_goes_and_comes_again() {
+fn an_output_device_appears_late_disappears_and_returns() {
     let engine = engine();
-    let mut stage = TestShow::new();
-    stage.instance(&DESCRIPTOR, "synth", &[("write", "Late Synth:Late Synth port")]);
-    stage.map("probe.note", "synth.ch0.note60");
-    let mut show = stage.start();
-    let State::Waiting(reason) = show.state("synth") else { panic!("the device is not there") };
+    let mut test = TestShow::new();
+    test.instance(&DESCRIPTOR, "synth", &[("write", "Late Synth:Late Synth port")]);
+    test.map("probe.note", "synth.ch0.note60");
+    let mut show = test.start();
+    let State::Waiting(reason) = show.state("synth") else { panic!("the device is not connected") };
     assert!(reason.contains("no device `Late Synth:Late Synth port` to write to"), "{reason}");
     show.send("note", 1.0);
     for _ in 0..3 {
         let device = Device::new(&engine, "Late Synth");
         show.until_state("synth", "up");
         show.send("note", 0.5);
-        assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=64");
+        assert_eq!(device.receive(&mut show), "Note on channel=0 note=60 velocity=64");
         drop(device);
         show.until_state("synth", "waiting");
     }
-    // What sounded went with the device: there is nothing to end on the next one.
+    // The sounding note ended with the device; nothing is released on the next one.
     let device = Device::new(&engine, "Late Synth");
     show.until_state("synth", "up");
     show.finish();
-    device.hears_nothing();
+    device.receives_nothing();
 }
 
 #[test]
-fn a_connection_that_others_take_away_is_not_made_again_until_the_device_returns() {
+fn a_connection_that_others_remove_is_not_restored_until_the_device_returns() {
     let engine = engine();
-    let mut stage = TestShow::new();
-    stage.backend(&DESCRIPTOR, &[("name", "TestShow")]);
-    stage.instance(&DESCRIPTOR, "midi", &[("read", "Pads")]);
-    stage.map("midi.ch0.note60", "probe.note");
+    let mut test = TestShow::new();
+    test.backend(&DESCRIPTOR, &[("name", "TestShow")]);
+    test.instance(&DESCRIPTOR, "midi", &[("read", "Pads")]);
+    test.map("midi.ch0.note60", "probe.note");
     let pads = Device::new(&engine, "Pads");
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until_state("midi", "up");
     let ours = pads.client.find_port("TestShow:midi").expect("the virtual port").address();
     pads.send(Event::note_on(0, 60, 127).expect("valid"));
     assert_eq!(show.receive(1), pairs(&[("note", 1.0)]));
     pads.port.disconnect_to(ours).expect("disconnected");
-    assert_eq!(show.receive(1), pairs(&[("note", 0.0)]), "what it held is released");
+    assert_eq!(show.receive(1), pairs(&[("note", 0.0)]), "its held note is released");
     show.until_state("midi", "waiting");
-    let State::Waiting(reason) = show.state("midi") else { panic!("it waits") };
+    let State::Waiting(reason) = show.state("midi") else { panic!("the instance does not wait") };
     assert!(reason.contains("another program has disconnected `Pads`"), "{reason}");
     drop(pads);
-    show.until("the device to be missed", |show| {
+    show.until("the device to be reported as missing", |show| {
         matches!(show.state("midi"), State::Waiting(reason) if reason.contains("no device `Pads`"))
     });
     let pads = Device::new(&engine, "Pads");
@@ -116,14 +116,14 @@ fn a_connection_that_others_take_away_is_not_made_again_until_the_device_returns
 }
 
 #[test]
-fn a_connection_made_by_others_counts_too_and_two_sources_hold_a_note_together() {
+fn two_sources_connected_by_others_hold_a_note_together() {
     let engine = engine();
     let (one, two) = (Device::new(&engine, "One"), Device::new(&engine, "Two"));
-    let mut stage = TestShow::new();
-    stage.backend(&DESCRIPTOR, &[("name", "TestShow")]);
-    stage.instance(&DESCRIPTOR, "midi", &[]);
-    stage.map("midi.ch0.note60", "probe.note");
-    let mut show = stage.start();
+    let mut test = TestShow::new();
+    test.backend(&DESCRIPTOR, &[("name", "TestShow")]);
+    test.instance(&DESCRIPTOR, "midi", &[]);
+    test.map("midi.ch0.note60", "probe.note");
+    let mut show = test.start();
     show.until_state("midi", "up");
     let ours = one.client.find_port("TestShow:midi").expect("the virtual port").address();
     one.port.connect_to(ours).expect("connected");
@@ -133,21 +133,25 @@ fn a_connection_made_by_others_counts_too_and_two_sources_hold_a_note_together()
     assert_eq!(show.receive(2), pairs(&[("note", 1.0), ("note", 1.0)]));
     one.port.disconnect_to(ours).expect("disconnected");
     two.send(Event::note_on(0, 60, 127).expect("valid"));
-    assert_eq!(show.receive(1), pairs(&[("note", 1.0)]), "not released: the other holds it");
+    assert_eq!(
+        show.receive(1),
+        pairs(&[("note", 1.0)]),
+        "not released, because the other source holds it"
+    );
     drop(two);
     assert_eq!(show.receive(1), pairs(&[("note", 0.0)]));
 }
 
 #[test]
-fn a_device_that_goes_with_its_pedal_down_lets_go_of_it() {
+fn the_pedal_of_a_device_that_disappears_is_released() {
     let engine = engine();
-    let mut stage = TestShow::new();
-    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
+    let mut test = TestShow::new();
+    test.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
     for channel in ["ch0.note60", "ch0.cc64", "ch0.cc66", "ch0.cc1"] {
-        stage.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
+        test.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
     }
     let keys = Device::new(&engine, "Keys");
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until_state("midi", "up");
     for (param, value) in [(64, 127), (66, 127), (1, 127), (66, 0)] {
         keys.send(Event::control_change(0, param, value).expect("valid"));

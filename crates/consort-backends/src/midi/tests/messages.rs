@@ -1,4 +1,4 @@
-//! What each message becomes, both ways.
+//! Every kind of message, in and out.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -88,39 +88,39 @@ fn every_kind_of_message_is_sent() {
         "System exclusive f0 7d 01 7f f7",
     ]) {
         show.send(channel, 1.0);
-        assert_eq!(device.hear(&mut show), expected, "{channel}");
+        assert_eq!(device.receive(&mut show), expected, "{channel}");
     }
     show.send("channel0.note60", 0.0);
-    assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=60 velocity=0");
     show.send("start", 0.0);
-    device.hears_nothing();
+    device.receives_nothing();
 }
 
 #[test]
 fn note_off_sends_real_note_offs() {
     let (mut show, device) = sending(&[("note-off", "on")], &["ch9.note36"]);
     show.send("ch9.note36", 0.5);
-    assert_eq!(device.hear(&mut show), "Note on channel=9 note=36 velocity=64");
+    assert_eq!(device.receive(&mut show), "Note on channel=9 note=36 velocity=64");
     show.send("ch9.note36", 0.0);
-    assert_eq!(device.hear(&mut show), "Note off channel=9 note=36 velocity=0");
+    assert_eq!(device.receive(&mut show), "Note off channel=9 note=36 velocity=0");
 }
 
 #[test]
 fn parameters_travel_as_controllers() {
     let (mut show, device) = sending(&[], &["ch0.nrpn900", "ch0.rpn1"]);
     show.send("ch0.nrpn900", 1.0);
-    let heard: Vec<String> = (0..6).map(|_| device.hear(&mut show)).collect();
+    let received: Vec<String> = (0..6).map(|_| device.receive(&mut show)).collect();
     let control = |(param, value)| format!("Control change channel=0 param={param} value={value}");
     let expected = [(99, 7), (98, 4), (6, 127), (38, 127), (101, 127), (100, 127)];
-    assert_eq!(heard, expected.map(control));
+    assert_eq!(received, expected.map(control));
 
-    // Else the next show would find the device of this one, too.
+    // The next show must not find the device of this one.
     drop((show, device));
     let (mut show, device) = sending(&[("epn-tx", "short")], &["ch0.rpn1"]);
     show.send("ch0.rpn1", 0.0);
-    let heard: Vec<String> = (0..4).map(|_| device.hear(&mut show)).collect();
-    assert_eq!(heard, [(101, 0), (100, 1), (6, 0), (38, 0)].map(control));
-    device.hears_nothing();
+    let received: Vec<String> = (0..4).map(|_| device.receive(&mut show)).collect();
+    assert_eq!(received, [(101, 0), (100, 1), (6, 0), (38, 0)].map(control));
+    device.receives_nothing();
 
     let (mut show, device) = receiving(&["ch3.nrpn900", "ch3.rpn2"]);
     for (param, value) in [(99, 7), (98, 4), (6, 127), (38, 127)] {
@@ -130,8 +130,8 @@ fn parameters_travel_as_controllers() {
     assert_eq!(show.receive(2), pairs(&[("ch3.nrpn900", 1.0), ("ch3.rpn2", 0.0)]));
 }
 
-/// Many devices send the upper half of a parameter only (controller 6, never 38): the first value
-/// is taken when it is clear that nothing follows, and then each at once.
+/// Many devices send only the upper half of a parameter (controller 6, never 38). The first value
+/// arrives when it is clear that no lower half follows, later ones at once.
 #[test]
 fn parameters_of_seven_bits_arrive_too() {
     let (mut show, device) = receiving(&["ch3.nrpn900", "ch3.nrpn901", "ch3.cc1"]);
@@ -144,28 +144,28 @@ fn parameters_of_seven_bits_arrive_too() {
     let expected =
         [("ch3.nrpn900", 0.0), ("ch3.nrpn901", 1.0), ("ch3.nrpn901", 0.0), ("ch3.cc1", 1.0)];
     assert_eq!(show.receive(4), pairs(&expected));
-    // One that sends both halves is told once for both.
+    // A device that sends both halves gives one value.
     send(&[(38, 0), (99, 7), (98, 4), (6, 127), (38, 127), (1, 0)]);
     let expected = [("ch3.nrpn901", 0.0), ("ch3.nrpn900", 1.0), ("ch3.cc1", 0.0)];
     assert_eq!(show.receive(3), pairs(&expected));
 }
 
-/// What sequencers send when they stop, and keyboards when their panic button is pressed.
+/// Sequencers send these messages when they stop, keyboards when the panic button is pressed.
 #[test]
 fn all_notes_off_and_resets_release_what_their_source_holds() {
     let (mut show, device) = receiving(&["ch0.note60", "ch0.note61", "ch1.note60", "ch0.cc64"]);
     let on = |channel, note| device.send(Event::note_on(channel, note, 127).expect("valid"));
-    let turn = |param, value| {
+    let control = |param, value| {
         device.send(Event::control_change(0, param, value).expect("valid"));
     };
     for controller in [120, 123, 124, 125, 126, 127] {
         on(0, 60);
         on(0, 61);
         on(1, 60);
-        turn(64, 127);
+        control(64, 127);
         assert_eq!(show.receive(4).len(), 4);
-        turn(controller, 0);
-        turn(121, 0);
+        control(controller, 0);
+        control(121, 0);
         device.send(Event::note_off(1, 60, 0).expect("valid"));
         let expected =
             [("ch0.note60", 0.0), ("ch0.note61", 0.0), ("ch0.cc64", 0.0), ("ch1.note60", 0.0)];
@@ -174,7 +174,7 @@ fn all_notes_off_and_resets_release_what_their_source_holds() {
 }
 
 #[test]
-fn the_last_note_is_told_and_can_be_played() {
+fn the_last_note_has_channels_in_and_out() {
     let (mut show, device) = receiving(&["ch0.notenumber", "ch0.velocity"]);
     device.send(Event::note_on(0, 127, 127).expect("valid"));
     device.send(Event::note_off(0, 127, 0).expect("valid"));
@@ -188,48 +188,48 @@ fn the_last_note_is_told_and_can_be_played() {
 
     let (mut show, device) = sending(&[], &["ch0.notenumber", "ch0.velocity"]);
     show.send_all(&[("ch0.notenumber", 64.0 / 127.0), ("ch0.velocity", 1.0)]);
-    assert_eq!(device.hear(&mut show), "Note on channel=0 note=64 velocity=127");
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=64 velocity=127");
     show.send_all(&[("ch0.notenumber", 65.0 / 127.0), ("ch0.velocity", 1.0)]);
-    assert_eq!(device.hear(&mut show), "Note on channel=0 note=64 velocity=0");
-    assert_eq!(device.hear(&mut show), "Note on channel=0 note=65 velocity=127");
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=64 velocity=0");
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=65 velocity=127");
     show.send("ch0.velocity", 0.0);
-    assert_eq!(device.hear(&mut show), "Note on channel=0 note=65 velocity=0");
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=65 velocity=0");
 }
 
 #[test]
-fn the_end_of_the_show_and_panic_leave_no_note_hanging() {
+fn the_end_of_the_show_and_panic_end_all_notes() {
     let (mut show, device) = sending(&[], &["ch0.note60", "ch5.note70", "ch5.panic"]);
     show.send_all(&[("ch0.note60", 1.0), ("ch5.note70", 1.0)]);
-    device.hear(&mut show);
-    device.hear(&mut show);
+    device.receive(&mut show);
+    device.receive(&mut show);
     show.send("ch5.panic", 1.0);
-    assert_eq!(device.hear(&mut show), "Note on channel=5 note=70 velocity=0");
+    assert_eq!(device.receive(&mut show), "Note on channel=5 note=70 velocity=0");
     for controller in [64, 120, 123] {
         let expected = format!("Control change channel=5 param={controller} value=0");
-        assert_eq!(device.hear(&mut show), expected);
+        assert_eq!(device.receive(&mut show), expected);
     }
     show.finish();
-    assert_eq!(device.hear(&mut show), "Note on channel=0 note=60 velocity=0");
-    device.hears_nothing();
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=60 velocity=0");
+    device.receives_nothing();
 }
 
 #[test]
-fn the_end_of_the_show_lets_go_of_the_pedals() {
+fn the_end_of_the_show_releases_the_pedals() {
     let (mut show, device) = sending(&[], &["ch0.cc64", "ch2.cc66", "ch3.cc64", "ch0.cc65"]);
     let down = [("ch0.cc64", 1.0), ("ch2.cc66", 1.0), ("ch3.cc64", 1.0), ("ch0.cc65", 1.0)];
     show.send_all(&down);
     show.send("ch3.cc64", 0.0);
     for _ in 0..5 {
-        device.hear(&mut show);
+        device.receive(&mut show);
     }
     show.finish();
-    assert_eq!(device.hear(&mut show), "Control change channel=0 param=64 value=0");
-    assert_eq!(device.hear(&mut show), "Control change channel=2 param=66 value=0");
-    device.hears_nothing();
+    assert_eq!(device.receive(&mut show), "Control change channel=0 param=64 value=0");
+    assert_eq!(device.receive(&mut show), "Control change channel=2 param=66 value=0");
+    device.receives_nothing();
 }
 
 #[test]
-fn system_exclusive_messages_come_in_parts_too() {
+fn system_exclusive_messages_are_assembled_from_parts() {
     let (mut show, device) = receiving(&["sysex.F0 7D xx vv F7"]);
     device.send(Event::system_exclusive(&[0xF0, 0x7D]));
     device.send(Event::system_exclusive(&[5, 127, 0xF7]));
@@ -239,7 +239,7 @@ fn system_exclusive_messages_come_in_parts_too() {
 #[test]
 fn parts_of_messages_of_several_devices_are_kept_apart() {
     let (mut show, one) = receiving(&["sysex.F0 7D xx vv F7"]);
-    let two = Device::new(&ENGINE.with_borrow(|it| it.clone().expect("set")), "Other");
+    let two = Device::new(&ENGINE.with_borrow(|engine| engine.clone().expect("set")), "Other");
     let ours = two.client.find_port("Consort:midi").expect("the port").address();
     two.port.connect_to(ours).expect("connected");
     one.send(Event::system_exclusive(&[0xF0, 0x7D, 1]));
@@ -251,12 +251,12 @@ fn parts_of_messages_of_several_devices_are_kept_apart() {
 }
 
 #[test]
-fn what_no_mapping_uses_is_told_as_it_could_be_mapped() {
+fn unmapped_input_is_reported_as_it_could_be_mapped() {
     let (mut show, device) = receiving(&["ch0.cc1"]);
-    let told = Rc::new(RefCell::new(Vec::new()));
-    let learned = Rc::clone(&told);
+    let unmapped = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&unmapped);
     show.router.observe_unmapped(Box::new(move |_, specification, value| {
-        learned.borrow_mut().push((specification.to_owned(), value));
+        log.borrow_mut().push((specification.to_owned(), value));
     }));
     device.send(Event::control_change(3, 9, 127).expect("valid"));
     device.send(Event::note_on(0, 60, 127).expect("valid"));
@@ -275,14 +275,14 @@ fn what_no_mapping_uses_is_told_as_it_could_be_mapped() {
         ("sysex.F0 7D 01 F7", 1.0),
         (&long, 1.0),
     ];
-    assert_eq!(*told.borrow(), pairs(&expected));
+    assert_eq!(*unmapped.borrow(), pairs(&expected));
     for (specification, _) in expected {
         assert!(parse(specification).is_ok(), "{specification}");
     }
 }
 
 #[test]
-fn the_fuzzers_corpus() {
+fn the_committed_corpus_passes() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/midi_input");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("a corpus") {
@@ -294,7 +294,7 @@ fn the_fuzzers_corpus() {
 
 proptest! {
     #[test]
-    fn any_input_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_input_is_handled(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         midi_input(&bytes);
     }
 }
@@ -302,7 +302,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// MIDI in → router → MIDI out gives the same bytes, also through 14 bits.
+    /// MIDI in → router → MIDI out gives the same bytes, even for 14 bits.
     #[test]
     fn values_pass_the_router_without_loss(
         sevens in prop::collection::vec(0_u8..128, 1..40),
@@ -311,30 +311,30 @@ proptest! {
     ) {
         let engine = engine();
         let (keys, synth) = (Device::new(&engine, "Keys"), Device::new(&engine, "Synth"));
-        let mut stage = TestShow::new();
-        stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys"), ("write", "Synth")]);
+        let mut test = TestShow::new();
+        test.instance(&DESCRIPTOR, "midi", &[("read", "Keys"), ("write", "Synth")]);
         for channel in ["ch0.cc7", "ch0.pitch", "ch0.nrpn5"] {
-            stage.map(&format!("midi.{channel}"), &format!("midi.{channel}"));
+            test.map(&format!("midi.{channel}"), &format!("midi.{channel}"));
         }
-        let mut show = stage.start();
+        let mut show = test.start();
         show.until_state("midi", "up");
-        let mut hear = |expected: &Event| {
-            assert_eq!(synth.hear(&mut show), expected.payload().to_string());
+        let mut expect = |expected: &Event| {
+            assert_eq!(synth.receive(&mut show), expected.payload().to_string());
         };
         for value in sevens {
             let event = Event::control_change(0, 7, value).expect("valid");
             keys.send(event.clone());
-            hear(&event);
+            expect(&event);
         }
         for value in bends {
             let event = Event::pitch_bend(0, value).expect("valid");
             keys.send(event.clone());
-            hear(&event);
+            expect(&event);
         }
         for value in parameters {
             keys.send(Event::non_registered_parameter(0, 5, value).expect("valid"));
             for (param, value) in parameter_output(false, 5, value, true) {
-                hear(&Event::control_change(0, param, value).expect("valid"));
+                expect(&Event::control_change(0, param, value).expect("valid"));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The backend against clients of the same sequencer: of an embedded one, or with
-//! `CONSORT_SEQ=kernel` of the kernel's (one test at a time then).
+//! The backend with other clients of its sequencer: an embedded one, or with `CONSORT_SEQ=kernel`
+//! the kernel's (run one test at a time then).
 
 mod clock;
 mod devices;
@@ -7,24 +7,25 @@ mod faults;
 mod messages;
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use consort_router::testing::{Performance, TestShow};
 use consort_seq::{ClockKind, Embedded, Engine, Event, EventType, Port, SequencerClient};
+use parking_lot::Mutex;
 
 use super::DESCRIPTOR;
 
 thread_local! {
-    /// The sequencer of the test that runs on this thread.
+    /// The sequencer of the test on this thread.
     pub(super) static ENGINE: RefCell<Option<Engine>> = const { RefCell::new(None) };
 }
 
-/// Whether the kernel's sequencer is under test.
+/// Whether the tests use the kernel's sequencer.
 fn is_kernel() -> bool {
     std::env::var("CONSORT_SEQ").is_ok_and(|engine| engine == "kernel")
 }
 
-/// The sequencer of this test, which the backend uses too: of its own, or the kernel's.
+/// The sequencer of this test, which the backend uses, too: an embedded one, or the kernel's.
 fn engine() -> Engine {
     let engine = if is_kernel() { Engine::kernel() } else { Embedded::new(ClockKind::Real).into() };
     ENGINE.set(Some(engine.clone()));
@@ -50,8 +51,8 @@ impl Device {
         self.client.event_output_direct(&event, &self.port).expect("sent");
     }
 
-    /// The next event, without notices of connections.
-    fn try_hear_event(&self) -> Option<Event> {
+    /// The next event that is not a notice of a connection.
+    fn try_receive_event(&self) -> Option<Event> {
         while let Some(event) = self.client.try_event_input().expect("input") {
             let kind = event.event_type();
             if ![EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED].contains(&kind) {
@@ -61,22 +62,22 @@ impl Device {
         None
     }
 
-    fn try_hear(&self) -> Option<String> {
-        self.try_hear_event().map(|event| event.payload().to_string())
+    fn try_receive(&self) -> Option<String> {
+        self.try_receive_event().map(|event| event.payload().to_string())
     }
 
-    /// What it hears next while the show runs, as text.
-    fn hear(&self, show: &mut Performance) -> String {
-        let mut heard = None;
-        show.until("the device to hear something", |_| {
-            heard = self.try_hear();
-            heard.is_some()
+    /// Runs the show until the next event, which is returned as text.
+    fn receive(&self, show: &mut Performance) -> String {
+        let mut received = None;
+        show.until("the device to receive an event", |_| {
+            received = self.try_receive();
+            received.is_some()
         });
-        heard.expect("until says so")
+        received.expect("an event")
     }
 
-    fn hears_nothing(&self) {
-        assert_eq!(self.try_hear(), None);
+    fn receives_nothing(&self) {
+        assert_eq!(self.try_receive(), None);
     }
 }
 
@@ -84,12 +85,12 @@ impl Device {
 fn receiving(channels: &[&str]) -> (Performance, Device) {
     let engine = engine();
     let device = Device::new(&engine, "Keys");
-    let mut stage = TestShow::new();
-    stage.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
+    let mut test = TestShow::new();
+    test.instance(&DESCRIPTOR, "midi", &[("read", "Keys")]);
     for channel in channels {
-        stage.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
+        test.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
     }
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until_state("midi", "up");
     (show, device)
 }
@@ -98,23 +99,24 @@ fn receiving(channels: &[&str]) -> (Performance, Device) {
 fn sending(options: &[(&str, &str)], channels: &[&str]) -> (Performance, Device) {
     let engine = engine();
     let device = Device::new(&engine, "Synth");
-    let mut stage = TestShow::new();
+    let mut test = TestShow::new();
     let mut all = vec![("write", "Synth")];
     all.extend(options);
-    stage.instance(&DESCRIPTOR, "midi", &all);
+    test.instance(&DESCRIPTOR, "midi", &all);
     for channel in channels {
-        stage.map(&format!("probe.{channel}"), &format!("midi.{channel}"));
+        test.map(&format!("probe.{channel}"), &format!("midi.{channel}"));
     }
-    let mut show = stage.start();
+    let mut show = test.start();
     show.until_state("midi", "up");
     (show, device)
 }
 
+/// Expected values with owned names.
 fn pairs(expected: &[(&str, f64)]) -> Vec<(String, f64)> {
     expected.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
 }
 
-/// What is logged on this thread while the guard lives.
+/// The lines that are logged on this thread until the guard is dropped.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -126,12 +128,12 @@ impl Log {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
-    /// Adds a line of the test's own.
+    /// Adds a line.
     fn add(&self, line: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.0.lock().push(line);
     }
 
     /// How many lines contain all of these words.
@@ -140,6 +142,7 @@ impl Log {
     }
 }
 
+/// Formats the fields of a log event.
 struct Text {
     fields: String,
     message: String,

@@ -1,36 +1,38 @@
-//! Clients, ports and the subscriptions that hang on ports.
+//! Clients, their ports, and the subscriptions of ports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::pool::{DEFAULT_OUTPUT_POOL, Fifo, Pool};
+use super::pool::{DEFAULT_OUTPUT_CELLS, Fifo, Pool};
 use super::signal::{Readiness, Signal};
 use crate::raw::{
     self, Address, ClientInfo, PortInfo, PortSubscribe, client_filter, client_type,
     port_capability, port_direction, port_flag, subscription_flag,
 };
 
-/// Most clients, numbers 0 to 191.
+/// Most clients: numbers 0 to 191.
 pub(super) const CLIENT_LIMIT: usize = 192;
 /// First number of a user client.
 pub(super) const FIRST_USER_CLIENT: usize = 128;
-/// Most ports of a client, numbers 0 to 253.
+/// Most ports of a client: numbers 0 to 253.
 pub(super) const PORT_LIMIT: usize = 254;
 
-/// What a user client has and a kernel client has not.
+/// The part of a user client that a kernel client does not have.
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) signal: Arc<Signal>,
+    /// The readiness that the descriptor shows at present.
     pub(super) shown: Readiness,
-    /// Whether it stands in the list of clients whose descriptor is to be looked after.
+    /// Whether the client is in the list of those whose descriptor may have to change.
     pub(super) is_dirty: bool,
-    /// Input queue, where it was opened for input.
+    /// The input queue, if the client was opened for input.
     pub(super) fifo: Option<Fifo>,
     pub(super) accepts_output: bool,
-    /// The thread that opened it, which the kernel calls its process.
+    /// The thread that opened the client; the kernel reports it as the client's process.
     pub(super) process: i32,
 }
 
+/// A client: a user client with a connection, or one of the kernel's own.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) number: u8,
@@ -43,7 +45,7 @@ pub(super) struct Client {
     pub(super) user_version: i32,
     pub(super) ports: BTreeMap<u8, Port>,
     pub(super) pool: Pool,
-    /// `None` of a kernel client.
+    /// `None` for a kernel client.
     pub(super) user: Option<User>,
 }
 
@@ -61,7 +63,7 @@ impl Client {
             group_filter: 0,
             user_version: 0,
             ports: BTreeMap::new(),
-            pool: Pool::new(if user.is_some() { DEFAULT_OUTPUT_POOL } else { 0 }),
+            pool: Pool::new(if user.is_some() { DEFAULT_OUTPUT_CELLS } else { 0 }),
             user,
         }
     }
@@ -70,8 +72,8 @@ impl Client {
         self.user.as_ref().is_none_or(|user| user.fifo.is_some())
     }
 
-    /// Whether its filter lets events of a type in.
-    pub(super) const fn lets_in(&self, kind: u8) -> bool {
+    /// Whether the client's filter accepts events of a type.
+    pub(super) const fn accepts_type(&self, kind: u8) -> bool {
         self.filter & client_filter::USE_EVENT == 0
             || self.event_filter[kind as usize / 8] & (1 << (kind % 8)) != 0
     }
@@ -93,13 +95,13 @@ impl Client {
         };
     }
 
-    /// The lowest port number that is free, from `from` on.
-    pub(super) fn free_port(&self, from: u8) -> u8 {
-        (from..=u8::MAX).find(|number| !self.ports.contains_key(number)).unwrap_or(u8::MAX)
+    /// The lowest free port number.
+    pub(super) fn free_port(&self) -> u8 {
+        (0..=u8::MAX).find(|number| !self.ports.contains_key(number)).unwrap_or(u8::MAX)
     }
 }
 
-/// One connection, as both of its ports keep it.
+/// One connection. Both of its ports store a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub(super) sender: Address,
@@ -124,8 +126,9 @@ impl Subscription {
         self.flags & subscription_flag::EXCLUSIVE != 0
     }
 
-    /// Whether `other` counts as the same connection when this one is asked for: without flags
-    /// any between the two ports, else one with the same flags and queue.
+    /// Whether a request for this connection refers to `other`. A request without flags refers to
+    /// any connection between the two ports, one with flags only to a connection with the same
+    /// flags and queue.
     pub(super) fn matches(&self, other: &Self) -> bool {
         self.sender == other.sender
             && self.dest == other.dest
@@ -140,6 +143,7 @@ pub(super) struct Group {
     pub(super) exclusive: bool,
 }
 
+/// A port of a client.
 #[derive(Clone, Debug)]
 pub(super) struct Port {
     pub(super) name: [u8; 64],

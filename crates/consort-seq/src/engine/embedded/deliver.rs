@@ -1,4 +1,4 @@
-//! The way of an event: into a queue or straight on, to one port or to subscribers.
+//! Delivery of events: into a queue or directly, to one port or to subscribers.
 
 use super::pool::{Stored, cells_of_data};
 use super::queue::Queue;
@@ -9,12 +9,12 @@ use crate::raw::{client_filter, subscription_flag};
 
 /// An event that passes through this many clients is dropped.
 const HOP_LIMIT: u32 = 10;
-/// Types from here on belong to the kernel.
-const FIRST_RESERVED: u8 = 150;
-/// No event may carry more.
-const DATA_LIMIT: u32 = 0x3fff_fff0;
+/// The first of the event types that only the kernel may send.
+const FIRST_RESERVED_TYPE: u8 = 150;
+/// Variable data must be shorter than this many bytes.
+const DATA_LENGTH_LIMIT: u32 = 0x3fff_fff0;
 
-/// Bits of the length that are the kernel's own.
+/// Bits of the length field that the kernel reserves for itself.
 const LENGTH_FLAGS: u32 = 0xc000_0000;
 
 const fn is_variable_type(kind: u8) -> bool {
@@ -22,7 +22,7 @@ const fn is_variable_type(kind: u8) -> bool {
 }
 
 impl State {
-    /// The `write` of a client.
+    /// Carries out the `write` of a client.
     pub(super) fn write(&mut self, number: u8, mut bytes: &[u8]) -> Result<usize, Errno> {
         let client = self.own(number)?;
         if !client.user.as_ref().is_some_and(|user| user.accepts_output) {
@@ -57,28 +57,27 @@ impl State {
     /// Takes one event; returns the length of its variable data in `rest`.
     fn write_one(&mut self, number: u8, event: &mut Event, rest: &[u8]) -> Result<usize, Errno> {
         event.source.client = number;
-        let variable_type = is_variable_type(event.kind);
-        let variable = event.is_variable();
-        let direct = event.queue == address::QUEUE_DIRECT;
-        let fits = match event.flags & event_flag::LENGTH_MASK {
-            event_flag::LENGTH_FIXED => !variable_type,
+        let is_variable_type = is_variable_type(event.kind);
+        let is_direct = event.queue == address::QUEUE_DIRECT;
+        let is_valid = match event.flags & event_flag::LENGTH_MASK {
+            event_flag::LENGTH_FIXED => !is_variable_type,
             event_flag::LENGTH_VARIABLE => {
-                variable_type && event.data.external_length() & !LENGTH_FLAGS < DATA_LIMIT
+                is_variable_type && event.data.external_length() & !LENGTH_FLAGS < DATA_LENGTH_LIMIT
             }
-            event_flag::LENGTH_USER => direct,
+            event_flag::LENGTH_USER => is_direct,
             _ => true,
         };
-        if !fits {
+        if !is_valid {
             return Err(Errno::INVALID);
         }
         if event.kind == event_type::NONE {
             return Ok(0);
         }
-        if event.kind >= FIRST_RESERVED {
+        if event.kind >= FIRST_RESERVED_TYPE {
             return Err(Errno::INVALID);
         }
         let mut data = &[][..];
-        if variable {
+        if event.is_variable() {
             let length = (event.data.external_length() & !LENGTH_FLAGS) as usize;
             data = rest.get(..length).ok_or(Errno::INVALID)?;
             event.data = EventData::from_external_length(length as u32);
@@ -90,7 +89,7 @@ impl State {
     /// Delivers an event or puts it into its queue.
     fn enqueue(&mut self, number: u8, event: &mut Event, data: &[u8]) -> Result<(), Errno> {
         if event.queue == address::SUBSCRIBERS {
-            // Said this way, the source port need not be there: then nobody is reached.
+            // With this form the source port need not exist: the event then reaches no port.
             event.dest.client = address::SUBSCRIBERS;
             event.queue = address::QUEUE_DIRECT;
         } else if event.dest.client == address::SUBSCRIBERS && self.port(event.source).is_none() {
@@ -107,11 +106,11 @@ impl State {
             return Err(Errno::INVALID);
         }
         let data_cells = self.data_cells(event, data);
-        let cells = self.own(number)?.pool.take(data_cells)?;
+        let cells = self.own(number)?.pool.allocate(data_cells)?;
         let data = event.is_variable().then(|| Box::from(data));
-        let (now, tie) = (self.now, self.tie());
+        let (now, tie_order) = (self.now, self.tie_order());
         if let Some(queue) = self.queue_mut(queue_number.into()) {
-            queue.insert(Stored { event: *event, data, cells }, now, tie);
+            queue.insert(Stored { event: *event, data, cells }, now, tie_order);
         }
         self.run_queue(queue_number.into());
         if let Some(due) = self.queue(queue_number.into()).and_then(Queue::next_due) {
@@ -127,7 +126,7 @@ impl State {
         cells_of_data(data.len())
     }
 
-    /// Delivers everything of a queue that is due now.
+    /// Delivers all events of a queue that are due now.
     pub(super) fn run_queue(&mut self, number: usize) {
         while let Some(stored) =
             self.queues[number].as_deref_mut().and_then(|queue| queue.take_due(self.now))
@@ -136,19 +135,20 @@ impl State {
         }
     }
 
-    /// Delivers one event out of a queue. A note becomes note on, and waits again as note off.
+    /// Delivers one event from a queue. A note is delivered as note on and queued again as note
+    /// off.
     fn dispatch(&mut self, number: usize, mut stored: Stored) {
         let source = stored.event.source.client;
         if stored.event.kind != event_type::NOTE {
             let mut event = stored.event;
             let _undelivered = self.deliver(Some(source), &mut event, stored.data(), 0);
-            self.give_back(source, stored.cells);
+            self.free_cells(source, stored.cells);
             return;
         }
         let mut on = Event { kind: event_type::NOTE_ON, ..stored.event };
         let _undelivered = self.deliver(Some(source), &mut on, &[], 0);
-        if fault!(self, NoteOffForgotten) {
-            self.give_back(source, stored.cells);
+        if fault!(self, NoteOffMissing) {
+            self.free_cells(source, stored.cells);
             return;
         }
         let off = &mut stored.event;
@@ -168,28 +168,30 @@ impl State {
             off.time.words[0] = off.time.words[0].wrapping_add(note.duration);
         }
         note.velocity = note.off_velocity;
-        let last = off.data.words[2];
+        // The kernel changes the note's fields only, not the bytes behind them.
+        let unused = off.data.words[2];
         off.data = EventData::from_note(note);
-        off.data.words[2] = last;
-        let (now, tie) = (self.now, self.tie());
+        off.data.words[2] = unused;
+        let (now, tie_order) = (self.now, self.tie_order());
         match self.queues[number].as_deref_mut() {
-            Some(queue) => queue.insert(stored, now, tie),
-            None => self.give_back(source, stored.cells),
+            Some(queue) => queue.insert(stored, now, tie_order),
+            None => self.free_cells(source, stored.cells),
         }
     }
 
     /// Frees cells of a client's output pool.
-    pub(super) fn give_back(&mut self, client: u8, cells: u32) {
+    pub(super) fn free_cells(&mut self, client: u8, cells: u32) {
         if let Some(client) = self.client_mut(client) {
-            client.pool.give_back(cells);
+            client.pool.free(cells);
         }
         self.touch(client);
     }
 
-    /// Delivers an event: to the subscribers of its source, or to its destination.
+    /// Delivers an event: to the subscribers of its source, or to its destination. `sender` is the
+    /// client that gets the event back if it cannot be delivered.
     pub(super) fn deliver(
         &mut self,
-        from: Option<u8>,
+        sender: Option<u8>,
         event: &mut Event,
         data: &[u8],
         hop: u32,
@@ -199,20 +201,20 @@ impl State {
             return Err(Errno::TOO_MANY_HOPS);
         }
         if event.dest.client == address::SUBSCRIBERS {
-            self.deliver_to_subscribers(from, event, data, hop)
+            self.deliver_to_subscribers(sender, event, data, hop)
         } else {
-            self.deliver_to_port(from, event, data, hop)
+            self.deliver_to_port(sender, event, data, hop)
         }
     }
 
     fn deliver_to_subscribers(
         &mut self,
-        from: Option<u8>,
+        sender: Option<u8>,
         event: &mut Event,
         data: &[u8],
         hop: u32,
     ) -> Result<i32, Errno> {
-        let source = Address::new(from.unwrap_or(event.source.client), event.source.port);
+        let source = Address::new(sender.unwrap_or(event.source.client), event.source.port);
         let original = *event;
         let mut delivered = 0;
         let mut failure = None;
@@ -226,7 +228,7 @@ impl State {
                 let real = connection.flags & subscription_flag::TIME_REAL != 0;
                 self.stamp(event, connection.queue, real);
             }
-            match self.deliver_to_port(from, event, data, hop) {
+            match self.deliver_to_port(sender, event, data, hop) {
                 Ok(_) => {
                     delivered += 1;
                     *event = original;
@@ -240,29 +242,30 @@ impl State {
 
     fn deliver_to_port(
         &mut self,
-        from: Option<u8>,
+        sender: Option<u8>,
         event: &mut Event,
         data: &[u8],
         hop: u32,
     ) -> Result<i32, Errno> {
-        let direct = event.queue == address::QUEUE_DIRECT;
-        match self.hand_over(event, data, hop) {
-            Err(_) if !direct => self.bounce(from, event, hop),
+        let is_direct = event.queue == address::QUEUE_DIRECT;
+        match self.receive(event, data, hop) {
+            Err(_) if !is_direct => self.bounce(sender, event, hop),
             result => result,
         }
     }
 
-    fn hand_over(&mut self, event: &mut Event, data: &[u8], hop: u32) -> Result<i32, Errno> {
+    /// Puts an event into the input queue of its destination, or passes it to a kernel client.
+    fn receive(&mut self, event: &mut Event, data: &[u8], hop: u32) -> Result<i32, Errno> {
         let dest = event.dest;
         let client = self.client(dest.client).ok_or(Errno::NOT_FOUND)?;
-        if !client.accepts_input() || !client.lets_in(event.kind) {
+        if !client.accepts_input() || !client.accepts_type(event.kind) {
             return Err(Errno::NOT_FOUND);
         }
         let port = client.ports.get(&dest.port).ok_or(Errno::NOT_FOUND)?;
         if !port.has(port_capability::WRITE) {
             return Err(Errno::NOT_PERMITTED);
         }
-        if port.timestamping && !fault!(self, PortTimestampForgotten) {
+        if port.timestamping && !fault!(self, PortTimestampMissing) {
             let (queue, real) = (port.time_queue, port.time_real);
             self.stamp(event, queue, real);
         }
@@ -279,7 +282,7 @@ impl State {
         }
     }
 
-    /// Rewrites an event's stamp to a queue's present time.
+    /// Replaces an event's time stamp by the current time of a queue.
     fn stamp(&self, event: &mut Event, number: u8, real: bool) {
         let Some(queue) = self.queue(number.into()) else { return };
         event.queue = number;
@@ -292,12 +295,12 @@ impl State {
         }
     }
 
-    /// Sends an event that could not be delivered back to its client, where that wants it.
-    fn bounce(&mut self, from: Option<u8>, event: &Event, hop: u32) -> Result<i32, Errno> {
-        let Some(client) = from.and_then(|number| self.client(number)) else { return Ok(0) };
+    /// Returns an undeliverable event to its sender, if the sender's filter requests bounced events.
+    fn bounce(&mut self, sender: Option<u8>, event: &Event, hop: u32) -> Result<i32, Errno> {
+        let Some(client) = sender.and_then(|number| self.client(number)) else { return Ok(0) };
         if client.filter & client_filter::BOUNCE == 0
             || !client.accepts_input()
-            || fault!(self, BounceForgotten)
+            || fault!(self, BounceMissing)
         {
             return Ok(0);
         }
@@ -321,24 +324,25 @@ impl State {
         result
     }
 
-    /// The `read` of a client.
+    /// Carries out the `read` of a client.
     pub(super) fn read(&mut self, number: u8, buffer: &mut [u8]) -> Result<usize, Errno> {
-        let silent = fault!(self, OverrunSilent);
+        let is_silent = fault!(self, OverrunSilent);
         let client = self.own(number)?;
         let fifo = client
             .user
             .as_mut()
             .and_then(|user| user.fifo.as_mut())
             .ok_or(Errno::BAD_DESCRIPTOR)?;
-        if fifo.take_overrun() && !silent {
+        if fifo.take_overrun() && !is_silent {
             self.touch(number);
             return Err(Errno::OVERRUN);
         }
         let mut filled = 0;
-        let mut short = false;
+        // Whether the first event is missing or does not fit, which a read reports as EAGAIN.
+        let mut is_short = false;
         while buffer.len() - filled >= Event::SIZE {
             let Some(stored) = fifo.front() else {
-                short = true;
+                is_short = true;
                 break;
             };
             let data = stored.data();
@@ -347,20 +351,20 @@ impl State {
             } else {
                 0
             };
-            let into = &mut buffer[filled..];
-            let Some(into) = into.get_mut(..Event::SIZE + padded) else {
-                short = true;
+            let rest = &mut buffer[filled..];
+            let Some(target) = rest.get_mut(..Event::SIZE + padded) else {
+                is_short = true;
                 break;
             };
-            let (cell, tail) = into.split_at_mut(Event::SIZE);
+            let (cell, tail) = target.split_at_mut(Event::SIZE);
             cell.copy_from_slice(&stored.event.to_bytes());
-            let (carried, padding) = tail.split_at_mut(data.len().min(padded));
-            carried.copy_from_slice(&data[..carried.len()]);
+            let (variable, padding) = tail.split_at_mut(data.len().min(padded));
+            variable.copy_from_slice(&data[..variable.len()]);
             padding.fill(0);
             filled += Event::SIZE + padded;
             fifo.remove_front();
         }
         self.touch(number);
-        if filled == 0 && short { Err(Errno::WOULD_BLOCK) } else { Ok(filled) }
+        if filled == 0 && is_short { Err(Errno::WOULD_BLOCK) } else { Ok(filled) }
     }
 }

@@ -1,42 +1,43 @@
-//! Deliberate faults, for the test suite to prove that it would notice them.
+//! Deliberate faults of the embedded engine. The conformance suite switches each one on, and must
+//! then fail: this proves that it would detect such a difference from the kernel.
 
 /// A way in which the embedded sequencer can be made to differ from the kernel's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// Of events with equal stamps the last comes first.
+    /// Of events with equal time stamps, the last is delivered first.
     EqualStampsReversed,
-    /// `PRIORITY_HIGH` makes no difference.
+    /// `PRIORITY_HIGH` has no effect.
     PriorityIgnored,
-    /// START keeps the events that wait.
+    /// START keeps the events in the queue.
     StartKeepsEvents,
-    /// A reader is not told that events were lost.
+    /// A read does not report that events were lost.
     OverrunSilent,
-    /// Exclusive connections do not exclude others.
+    /// Exclusive connections can be shared.
     ExclusiveIgnored,
-    /// A timestamping port does not stamp.
-    PortTimestampForgotten,
-    /// Events that cannot be delivered do not come back.
-    BounceForgotten,
-    /// The end of a connection is not told to anybody.
+    /// A timestamping port does not stamp events.
+    PortTimestampMissing,
+    /// Events that cannot be delivered are not bounced.
+    BounceMissing,
+    /// The end of a connection is not announced.
     UnsubscribeNotAnnounced,
-    /// Variable data takes no cells of a pool.
+    /// Variable data does not count as cells of a pool.
     VariableDataIsFree,
     /// A note is never switched off.
-    NoteOffForgotten,
+    NoteOffMissing,
 }
 
 impl Fault {
-    /// All ten.
+    /// All faults.
     pub const ALL: [Self; 10] = [
         Self::EqualStampsReversed,
         Self::PriorityIgnored,
         Self::StartKeepsEvents,
         Self::OverrunSilent,
         Self::ExclusiveIgnored,
-        Self::PortTimestampForgotten,
-        Self::BounceForgotten,
+        Self::PortTimestampMissing,
+        Self::BounceMissing,
         Self::UnsubscribeNotAnnounced,
         Self::VariableDataIsFree,
-        Self::NoteOffForgotten,
+        Self::NoteOffMissing,
     ];
 }

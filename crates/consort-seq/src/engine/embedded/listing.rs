@@ -1,4 +1,4 @@
-//! What the sequencer holds, as text in the form of `/proc/asound/seq`.
+//! Listings of clients and queues in the format of `/proc/asound/seq`.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ use super::state::State;
 use crate::raw::{self, port_capability, port_direction, subscription_flag};
 
 fn permissions(port: &Port) -> [char; 4] {
-    let letter = |bit: u32, subscribe: u32, small: char, capital: char| {
+    let letter = |bit: u32, subscribe: u32, own: char, subscribable: char| {
         if port.capability & bit == 0 {
             '-'
         } else if port.capability & subscribe != 0 {
-            capital
+            subscribable
         } else {
-            small
+            own
         }
     };
     let has = |bit: u32| port.capability & bit != 0;
@@ -36,6 +36,7 @@ const fn direction(port: &Port) -> &'static str {
     }
 }
 
+/// Writes one direction of a port's connections; `reads` chooses which end is listed.
 fn connections(text: &mut String, group: &Group, reads: bool, title: &str) -> std::fmt::Result {
     if group.list.is_empty() {
         return Ok(());
@@ -100,7 +101,7 @@ impl State {
             self.clients.iter().flatten().try_for_each(|entry| client(text, entry))
         };
         // Writing to a `String` cannot fail.
-        let _never = write(&mut text);
+        let _infallible = write(&mut text);
         text
     }
 
@@ -116,8 +117,8 @@ impl State {
                 writeln!(text, "queue {number}: [{}]", raw::name(&queue.name))?;
                 writeln!(text, "owned by client    : {}", queue.owner)?;
                 writeln!(text, "lock status        : {locked}")?;
-                writeln!(text, "queued time events : {}", queue.waiting_times())?;
-                writeln!(text, "queued tick events : {}", queue.waiting_ticks())?;
+                writeln!(text, "queued time events : {}", queue.real_time_count())?;
+                writeln!(text, "queued tick events : {}", queue.tick_count())?;
                 let state = if timer.running { "Running" } else { "Stopped" };
                 writeln!(text, "timer state        : {state}")?;
                 writeln!(text, "timer PPQ          : {}", timer.ppq)?;
@@ -130,7 +131,7 @@ impl State {
             }
             Ok(())
         };
-        let _never = write(&mut text);
+        let _infallible = write(&mut text);
         text
     }
 }

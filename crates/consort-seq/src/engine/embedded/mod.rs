@@ -1,14 +1,22 @@
 //! A sequencer inside this process, with the semantics of Linux 7.0 (built without MIDI 2.0).
 //!
-//! For tests of MIDI code anywhere, and for demonstrations without a sound system. Clients of one
-//! [`Embedded`] see each other, `System` and `Midi Through`, and nothing else; other processes and
-//! the kernel's sequencer are out of reach.
+//! It serves for tests of MIDI code on any machine, and for demonstrations without a sound system.
+//! Clients of one [`Embedded`] see each other, `System` and `Midi Through`, but no clients of other
+//! processes or of the kernel's sequencer.
+//!
+//! One lock protects the whole state (`state`). Each method of a connection takes the lock, brings
+//! the time up to date, and carries out its request: `client`, `ports`, `queue_requests` and
+//! `remove` hold the requests, `deliver` the way of an event to its destination, `queue` what is
+//! scheduled, `pool` the counting of cells. Before the lock is released, `signal` updates the
+//! descriptors of the clients that the request has affected. On the real clock, the thread in
+//! `clock` sleeps until the next scheduled event is due.
 
 mod client;
 mod clock;
 mod deliver;
 #[cfg(feature = "faults")]
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
 mod invariant;
 mod listing;
 mod pool;
@@ -29,30 +37,20 @@ use std::time::Duration;
 #[doc(hidden)]
 pub use fault::Fault;
 
+pub use self::clock::ClockKind;
 use self::clock::Core;
 use self::signal::Signal;
 use super::open::Cause;
 use super::{Connection, Errno, OpenError, OpenMode, ProtocolVersion, Request};
 
-/// What moves the time of an embedded sequencer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClockKind {
-    /// The system's monotonic clock. A thread sleeps to the next due event, and only while one
-    /// waits.
-    Real,
-    /// Nothing but [`Embedded::advance`], [`Embedded::advance_to_next`] and
-    /// [`Embedded::run_until_idle`].
-    Virtual,
-}
-
-/// An embedded sequencer. Clones are handles to the same one; it ends with the last handle and
-/// the last connection.
+/// An embedded sequencer. Clones are handles to the same sequencer, which exists until the last
+/// handle and the last connection are dropped.
 #[derive(Clone)]
 pub struct Embedded {
     engine: Arc<Running>,
 }
 
-/// Ends the clock's thread when nobody holds the engine any more.
+/// Stops the clock's thread when the last handle or connection is dropped.
 struct Running {
     core: Arc<Core>,
 }
@@ -70,30 +68,30 @@ impl fmt::Debug for Embedded {
 }
 
 impl Embedded {
-    /// A new sequencer with the clients `System` and `Midi Through`.
+    /// Creates a sequencer with the clients `System` and `Midi Through`.
     #[must_use]
     pub fn new(clock: ClockKind) -> Self {
         Self { engine: Arc::new(Running { core: Arc::new(Core::new(clock)) }) }
     }
 
-    /// The sequencer that all of this process shares, on the real clock: the one that
-    /// `CONSORT_SEQ=embedded` means.
+    /// The sequencer that the whole process shares, on the real clock. `CONSORT_SEQ=embedded`
+    /// selects it.
     #[must_use]
     pub fn process_wide() -> Self {
         static SHARED: OnceLock<Embedded> = OnceLock::new();
         SHARED.get_or_init(|| Self::new(ClockKind::Real)).clone()
     }
 
-    /// What moves its time.
+    /// The clock of this sequencer.
     #[must_use]
     pub fn clock(&self) -> ClockKind {
         self.engine.core.clock()
     }
 
-    /// Opens a connection: a new client, with the lowest number from 128 that is free.
+    /// Opens a connection: a new client with the lowest free number from 128.
     ///
     /// # Errors
-    /// All 64 numbers are taken (`ENOMEM`), or the process has no descriptor left.
+    /// All 64 numbers are in use (`ENOMEM`), or the process has no descriptor left.
     pub fn open(&self, mode: OpenMode) -> Result<EmbeddedConnection, OpenError> {
         self.engine
             .core
@@ -106,13 +104,13 @@ impl Embedded {
             .map_err(|errno| OpenError { cause: Cause::Embedded { errno } })
     }
 
-    /// Time since the sequencer came to be, by its own clock.
+    /// Time since the sequencer was created, by its own clock.
     #[must_use]
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.engine.core.with(|state| state.now))
     }
 
-    /// How long from now until the next event of a running queue is due; `None` if none waits.
+    /// Time until the next event of a running queue is due; `None` if no event is scheduled.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         self.engine.core.with(|state| {
@@ -120,11 +118,11 @@ impl Embedded {
         })
     }
 
-    /// Lets virtual time pass: every event due within `duration` is delivered at its own moment,
-    /// in order. A receiver that does not read in between keeps what its pool holds (200 cells
-    /// unless it asks for more) and then overruns, as on the kernel.
+    /// Advances virtual time: every event due within `duration` is delivered at its own moment, in
+    /// order. A receiver that does not read in between keeps as many events as its pool holds (200
+    /// cells unless it requests more) and then overruns, as on the kernel.
     ///
-    /// On the real clock this does nothing: time passes by itself.
+    /// On the real clock this does nothing.
     pub fn advance(&self, duration: Duration) {
         if self.clock() == ClockKind::Virtual {
             let step = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -132,9 +130,9 @@ impl Embedded {
         }
     }
 
-    /// Lets virtual time pass to the next moment at which anything is due, delivers all that is due
-    /// then, and returns how far it was. `None`, and no time has passed, if no running queue has
-    /// an event, or on the real clock.
+    /// Advances virtual time to the next moment at which an event is due, delivers all events due
+    /// then, and returns the time that has passed. Returns `None`, without advancing, if no running
+    /// queue has an event, or on the real clock.
     pub fn advance_to_next(&self) -> Option<Duration> {
         if self.clock() == ClockKind::Real {
             return None;
@@ -147,8 +145,8 @@ impl Embedded {
         })
     }
 
-    /// Lets virtual time pass until no running queue has an event left, and returns how long that
-    /// was. The events of stopped queues stay.
+    /// Advances virtual time until no running queue has an event left, and returns the time that
+    /// has passed. The events of stopped queues stay.
     ///
     /// On the real clock this does nothing.
     pub fn run_until_idle(&self) -> Duration {
@@ -164,19 +162,19 @@ impl Embedded {
         })
     }
 
-    /// Clients, ports and connections, in the form of `/proc/asound/seq/clients`.
+    /// Clients, ports and connections, in the format of `/proc/asound/seq/clients`.
     #[must_use]
     pub fn clients_listing(&self) -> String {
         self.engine.core.with(|state| state.clients_listing())
     }
 
-    /// Queues, in the form of `/proc/asound/seq/queues`.
+    /// Queues, in the format of `/proc/asound/seq/queues`.
     #[must_use]
     pub fn queues_listing(&self) -> String {
         self.engine.core.with(|state| state.queues_listing())
     }
 
-    /// Makes the sequencer differ from the kernel's in one way, or in none again.
+    /// Switches one deliberate fault on, or all of them off.
     #[cfg(feature = "faults")]
     #[doc(hidden)]
     pub fn set_fault(&self, fault: Option<Fault>) {

@@ -1,4 +1,4 @@
-//! Memory of a client, counted in cells as the kernel counts it, and the input queue.
+//! The event memory of a client, counted in cells as the kernel does, and its input queue.
 
 use std::collections::VecDeque;
 
@@ -6,18 +6,18 @@ use crate::engine::Errno;
 use crate::raw::Event;
 
 /// Most cells of a pool.
-pub(super) const POOL_LIMIT: u32 = 2000;
+pub(super) const MAX_POOL_CELLS: u32 = 2000;
 /// Cells of an output pool until the client changes it.
-pub(super) const DEFAULT_OUTPUT_POOL: u32 = 500;
+pub(super) const DEFAULT_OUTPUT_CELLS: u32 = 500;
 /// Cells of an input pool until the client changes it.
-pub(super) const DEFAULT_INPUT_POOL: u32 = 200;
+pub(super) const DEFAULT_INPUT_CELLS: u32 = 200;
 
-/// An event held by the sequencer, with its variable data.
+/// An event that the sequencer stores, with its variable data.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) event: Event,
     pub(super) data: Option<Box<[u8]>>,
-    /// Cells it occupies in its pool.
+    /// Cells that the event occupies in its pool.
     pub(super) cells: u32,
 }
 
@@ -27,18 +27,18 @@ impl Stored {
     }
 }
 
-/// Counts of a pool. The memory itself belongs to the queues that hold the events.
+/// The counters of a pool. The memory itself belongs to the queues that hold the events.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pool {
-    /// Cells it has, or will have once it is set up.
+    /// Cells of the pool once it is set up.
     pub(super) size: u32,
-    /// Cells it has: none until it is set up.
+    /// Cells of the pool at present: none until it is set up.
     pub(super) total: u32,
-    /// Free cells from which a writer is told that there is room.
+    /// The client is writable while at least this many cells are free.
     pub(super) room: u32,
     /// Cells in use.
     pub(super) used: u32,
-    /// The most that were ever in use, for the listing.
+    /// Most cells ever in use, for the listing.
     pub(super) peak: u32,
 }
 
@@ -58,22 +58,22 @@ impl Pool {
         self.total > 0
     }
 
-    pub(super) const fn free(&self) -> u32 {
+    pub(super) const fn free_cells(&self) -> u32 {
         self.total.saturating_sub(self.used)
     }
 
-    /// Whether a waiting writer is to be woken.
+    /// Whether the client is writable.
     pub(super) const fn has_room(&self) -> bool {
-        self.free() >= self.room
+        self.free_cells() >= self.room
     }
 
-    /// Takes the cells for an event.
-    pub(super) fn take(&mut self, data_cells: u32) -> Result<u32, Errno> {
+    /// Allocates the cells of an event, and returns their number.
+    pub(super) fn allocate(&mut self, data_cells: u32) -> Result<u32, Errno> {
         if data_cells >= self.total {
             return Err(Errno::NO_MEMORY);
         }
         let cells = data_cells + 1;
-        if cells > self.free() {
+        if cells > self.free_cells() {
             return Err(Errno::WOULD_BLOCK);
         }
         self.used += cells;
@@ -81,12 +81,12 @@ impl Pool {
         Ok(cells)
     }
 
-    pub(super) const fn give_back(&mut self, cells: u32) {
+    pub(super) const fn free(&mut self, cells: u32) {
         self.used = self.used.saturating_sub(cells);
     }
 }
 
-/// Cells that variable data takes beyond the event's own.
+/// Cells that variable data occupies in addition to the event's own cell.
 pub(super) const fn cells_of_data(length: usize) -> u32 {
     length.div_ceil(Event::SIZE) as u32
 }
@@ -96,13 +96,13 @@ pub(super) const fn cells_of_data(length: usize) -> u32 {
 pub(super) struct Fifo {
     pub(super) pool: Pool,
     events: VecDeque<Stored>,
-    /// Set when an event could not be taken; the next read reports it.
+    /// Set when the queue was too full for an event; the next read reports it.
     overrun: bool,
 }
 
 impl Fifo {
     pub(super) fn new() -> Self {
-        let mut pool = Pool::new(DEFAULT_INPUT_POOL);
+        let mut pool = Pool::new(DEFAULT_INPUT_CELLS);
         pool.set_up();
         Self { pool, events: VecDeque::with_capacity(pool.size as usize), overrun: false }
     }
@@ -112,7 +112,7 @@ impl Fifo {
     }
 
     pub(super) fn push(&mut self, event: &Event, data: &[u8], cells: u32) -> Result<(), Errno> {
-        match self.pool.take(cells) {
+        match self.pool.allocate(cells) {
             Ok(cells) => {
                 let data = event.is_variable().then(|| Box::from(data));
                 self.events.push_back(Stored { event: *event, data, cells });
@@ -125,7 +125,8 @@ impl Fifo {
         }
     }
 
-    /// Cells of the events that it holds.
+    /// Cells of all events in the queue.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn cells(&self) -> u32 {
         self.events.iter().map(|stored| stored.cells).sum()
     }
@@ -136,10 +137,11 @@ impl Fifo {
 
     pub(super) fn remove_front(&mut self) {
         if let Some(stored) = self.events.pop_front() {
-            self.pool.give_back(stored.cells);
+            self.pool.free(stored.cells);
         }
     }
 
+    /// Whether events were lost; if so, clears the queue and the mark.
     pub(super) fn take_overrun(&mut self) -> bool {
         let overrun = self.overrun;
         if overrun {
@@ -154,7 +156,7 @@ impl Fifo {
         self.pool.used = 0;
     }
 
-    /// A new size throws the events away, as on the kernel.
+    /// Changes the size. This discards all events in the queue, as on the kernel.
     pub(super) fn resize(&mut self, size: u32) {
         self.events.clear();
         self.pool = Pool::new(size);

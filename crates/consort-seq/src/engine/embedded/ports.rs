@@ -8,16 +8,18 @@ use crate::raw::{
     port_capability, port_flag, query_type,
 };
 
+/// The capabilities that another client needs of a port to subscribe to it.
 const READ: u32 = port_capability::READ | port_capability::SUBSCRIBE_READ;
+/// The capabilities that another client needs of a port to send to it by subscription.
 const WRITE: u32 = port_capability::WRITE | port_capability::SUBSCRIBE_WRITE;
 
 impl State {
-    pub(super) fn port(&self, at: Address) -> Option<&Port> {
-        self.client(at.client)?.ports.get(&at.port)
+    pub(super) fn port(&self, address: Address) -> Option<&Port> {
+        self.client(address.client)?.ports.get(&address.port)
     }
 
-    pub(super) fn port_mut(&mut self, at: Address) -> Option<&mut Port> {
-        self.client_mut(at.client)?.ports.get_mut(&at.port)
+    pub(super) fn port_mut(&mut self, address: Address) -> Option<&mut Port> {
+        self.client_mut(address.client)?.ports.get_mut(&address.port)
     }
 
     pub(super) fn create_port(&mut self, number: u8, info: &mut PortInfo) -> Result<(), Errno> {
@@ -28,20 +30,20 @@ impl State {
         if client.ports.len() >= PORT_LIMIT {
             return Err(Errno::NO_MEMORY);
         }
-        let given = info.flags & port_flag::GIVEN_PORT != 0;
-        if given && info.address.port as usize >= PORT_LIMIT {
+        let is_given = info.flags & port_flag::GIVEN_PORT != 0;
+        if is_given && info.address.port as usize >= PORT_LIMIT {
             return Err(Errno::INVALID);
         }
-        if given && client.ports.contains_key(&info.address.port) {
+        if is_given && client.ports.contains_key(&info.address.port) {
             return Err(Errno::BUSY);
         }
-        // A client has one UMP endpoint.
+        // A client can have only one UMP endpoint.
         if info.capability & port_capability::UMP_ENDPOINT != 0
             && client.ports.values().any(|port| port.has(port_capability::UMP_ENDPOINT))
         {
             return Err(Errno::BUSY);
         }
-        let port_number = if given { info.address.port } else { client.free_port(0) };
+        let port_number = if is_given { info.address.port } else { client.free_port() };
         let mut port = Port::new(port_number);
         port.set_info(info);
         client.ports.insert(port_number, port);
@@ -61,7 +63,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes a port away with its connections; their other ends are told.
+    /// Removes a port with its connections and notifies the ports at their other ends.
     pub(super) fn remove_port(&mut self, client: u8, number: u8) {
         let Some(port) = self.client_mut(client).and_then(|client| client.ports.remove(&number))
         else {
@@ -71,18 +73,18 @@ impl State {
         self.announce(event_type::PORT_EXIT, client, number);
     }
 
-    /// Ends the connections of a port that has been taken away.
+    /// Ends the connections of a port that has been removed from its client.
     pub(super) fn disconnect(&mut self, port: Port) {
         for connection in port.readers.list {
             if let Some(other) = self.port_mut(connection.dest) {
-                leave(&mut other.writers, &connection);
-                self.tell_other_end(event_type::PORT_UNSUBSCRIBED, connection.dest, &connection);
+                remove_from(&mut other.writers, &connection);
+                self.notify_port(event_type::PORT_UNSUBSCRIBED, connection.dest, &connection);
             }
         }
         for connection in port.writers.list {
             if let Some(other) = self.port_mut(connection.sender) {
-                leave(&mut other.readers, &connection);
-                self.tell_other_end(event_type::PORT_UNSUBSCRIBED, connection.sender, &connection);
+                remove_from(&mut other.readers, &connection);
+                self.notify_port(event_type::PORT_UNSUBSCRIBED, connection.sender, &connection);
             }
         }
     }
@@ -97,7 +99,7 @@ impl State {
         if info.address.client != number {
             return Err(Errno::NOT_PERMITTED);
         }
-        // A port that is not there is passed over silently.
+        // As on the kernel, a port that does not exist is not an error.
         if let Some(port) = self.port_mut(info.address) {
             port.set_info(info);
             self.announce(event_type::PORT_CHANGE, number, info.address.port);
@@ -108,39 +110,40 @@ impl State {
     pub(super) fn query_next_port(&self, info: &mut PortInfo) -> Result<(), Errno> {
         let client = self.client(info.address.client).ok_or(Errno::NO_SUCH_ADDRESS)?;
         let first = info.address.port.wrapping_add(1);
-        // Inactive ports are passed over unless the question says that it wants them.
+        // Inactive ports are skipped unless the query has their bit set.
         let inactive = port_capability::INACTIVE;
-        let wants_all = info.capability & inactive != 0;
+        let includes_inactive = info.capability & inactive != 0;
         let (&number, port) = client
             .ports
             .range(first..)
-            .find(|(_, port)| wants_all || port.capability & inactive == 0)
+            .find(|(_, port)| includes_inactive || port.capability & inactive == 0)
             .ok_or(Errno::NOT_FOUND)?;
         info.address.port = number;
         port.info(info);
         Ok(())
     }
 
-    /// Both ports of a connection, looked up as a request needs them.
+    /// The sender and destination ports of a request; the error is `missing` if one of them does
+    /// not exist.
     fn ends(&self, request: &PortSubscribe, missing: Errno) -> Result<(&Port, &Port), Errno> {
         let dest = self.port(request.dest).ok_or(missing)?;
         let sender = self.port(request.sender).ok_or(missing)?;
         Ok((sender, dest))
     }
 
-    fn check_permission(number: u8, request: &PortSubscribe, ends: (&Port, &Port)) -> bool {
+    fn may_connect(number: u8, request: &PortSubscribe, ends: (&Port, &Port)) -> bool {
         let (sender, dest) = ends;
-        let own_sender = request.sender.client == number;
-        let own_dest = request.dest.client == number;
-        let exported = own_sender
-            || own_dest
+        let owns_sender = request.sender.client == number;
+        let owns_dest = request.dest.client == number;
+        let is_exported = owns_sender
+            || owns_dest
             || (sender.capability | dest.capability) & port_capability::NO_EXPORT == 0;
-        exported && (own_sender || sender.has(READ)) && (own_dest || dest.has(WRITE))
+        is_exported && (owns_sender || sender.has(READ)) && (owns_dest || dest.has(WRITE))
     }
 
     pub(super) fn subscribe(&mut self, number: u8, request: &PortSubscribe) -> Result<(), Errno> {
         let ends = self.ends(request, Errno::INVALID)?;
-        if !Self::check_permission(number, request, ends) {
+        if !Self::may_connect(number, request, ends) {
             return Err(Errno::NOT_PERMITTED);
         }
         let connection = Subscription::new(request);
@@ -157,9 +160,9 @@ impl State {
         if !may_join(&sender.readers) || !may_join(&dest.writers) {
             return Err(Errno::BUSY);
         }
-        for (at, reads) in [(request.sender, true), (request.dest, false)] {
-            if let Some(port) = self.port_mut(at) {
-                let group = if reads { &mut port.readers } else { &mut port.writers };
+        for (end, is_sender) in [(request.sender, true), (request.dest, false)] {
+            if let Some(port) = self.port_mut(end) {
+                let group = if is_sender { &mut port.readers } else { &mut port.writers };
                 group.list.push(connection);
                 group.exclusive = connection.is_exclusive();
             }
@@ -170,22 +173,22 @@ impl State {
 
     pub(super) fn unsubscribe(&mut self, number: u8, request: &PortSubscribe) -> Result<(), Errno> {
         let ends = self.ends(request, Errno::NO_SUCH_ADDRESS)?;
-        if !Self::check_permission(number, request, ends) {
+        if !Self::may_connect(number, request, ends) {
             return Err(Errno::NOT_PERMITTED);
         }
-        let wanted = Subscription::new(request);
-        let connection = *ends
-            .0
+        let (sender, _) = ends;
+        let requested = Subscription::new(request);
+        let connection = *sender
             .readers
             .list
             .iter()
-            .find(|connection| wanted.matches(connection))
+            .find(|connection| requested.matches(connection))
             .ok_or(Errno::NOT_FOUND)?;
         if let Some(sender) = self.port_mut(request.sender) {
-            leave(&mut sender.readers, &connection);
+            remove_from(&mut sender.readers, &connection);
         }
         if let Some(dest) = self.port_mut(request.dest) {
-            leave(&mut dest.writers, &connection);
+            remove_from(&mut dest.writers, &connection);
         }
         if !fault!(self, UnsubscribeNotAnnounced) {
             self.notify(event_type::PORT_UNSUBSCRIBED, number, &connection);
@@ -193,22 +196,23 @@ impl State {
         Ok(())
     }
 
-    /// Tells the ends that have not asked for it, and all who listen to announcements.
-    fn notify(&mut self, kind: u8, asked_by: u8, connection: &Subscription) {
+    /// Notifies the ends of a connection that did not request the change, and the subscribers of
+    /// the announcement port.
+    fn notify(&mut self, kind: u8, requester: u8, connection: &Subscription) {
         for end in [connection.sender, connection.dest] {
-            if end.client != asked_by {
-                self.tell_other_end(kind, end, connection);
+            if end.client != requester {
+                self.notify_port(kind, end, connection);
             }
         }
         let connect = Connect { sender: connection.sender, dest: connection.dest };
         self.system_event(kind, connect, Address::new(address::SUBSCRIBERS, 0));
     }
 
-    /// A notice straight to a port of a user client.
-    fn tell_other_end(&mut self, kind: u8, end: Address, connection: &Subscription) {
-        if self.client(end.client).is_some_and(|client| client.user.is_some()) {
+    /// Sends a notice about a connection directly to a port, if it belongs to a user client.
+    fn notify_port(&mut self, kind: u8, port: Address, connection: &Subscription) {
+        if self.client(port.client).is_some_and(|client| client.user.is_some()) {
             let connect = Connect { sender: connection.sender, dest: connection.dest };
-            self.system_event(kind, connect, end);
+            self.system_event(kind, connect, port);
         }
     }
 
@@ -251,8 +255,8 @@ impl State {
     }
 }
 
-/// Takes one connection out of a group.
-fn leave(group: &mut super::client::Group, connection: &Subscription) {
+/// Removes one connection from a group.
+fn remove_from(group: &mut super::client::Group, connection: &Subscription) {
     if let Some(index) = group.list.iter().position(|other| other == connection) {
         group.list.remove(index);
         group.exclusive = false;

@@ -1,4 +1,8 @@
-//! Queues: what waits, in the order in which it is due, and the timer that moves it.
+//! Queues: scheduled events in the order in which they are due, and the timer of each queue.
+//!
+//! A timer does not tick. It stores the queue's position at one moment of the engine's clock
+//! (`since`) and the queue's speed, and computes every other position from these two. Before the
+//! speed changes, [`Timer::settle`] moves `since` to the present.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -7,31 +11,32 @@ use super::pool::Stored;
 use crate::engine::Errno;
 use crate::raw::{Event, QueueTimer, RealTime, TimerId, event_flag, timer_type};
 
-/// Most queues, numbers 0 to 31.
+/// Most queues: numbers 0 to 31.
 pub(super) const QUEUE_LIMIT: usize = 32;
 /// The only base of a skew that is accepted.
 pub(super) const SKEW_BASE: u32 = 0x1_0000;
 
-const NANOSECONDS: u64 = 1_000_000_000;
-/// Nanoseconds after which the 32 bits of a queue's seconds start again.
-const ROUND: u64 = NANOSECONDS << 32;
+const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
+/// Nanoseconds after which the 32 bits of a queue's seconds wrap round.
+const REAL_TIME_PERIOD: u64 = NANOSECONDS_PER_SECOND << 32;
 
-/// Nanoseconds of a stamp. A stamp that is not normalised is due with the next full second, since
-/// stamps are compared second by second.
+/// Nanoseconds of a time stamp. A stamp that is not normalised is due with the next full second,
+/// because stamps are compared by their seconds first.
 const fn nanoseconds_of(time: RealTime) -> u64 {
     let nanoseconds = time.nanoseconds as u64;
-    let rest = if nanoseconds < NANOSECONDS { nanoseconds } else { NANOSECONDS };
-    time.seconds as u64 * NANOSECONDS + rest
+    let fraction =
+        if nanoseconds < NANOSECONDS_PER_SECOND { nanoseconds } else { NANOSECONDS_PER_SECOND };
+    time.seconds as u64 * NANOSECONDS_PER_SECOND + fraction
 }
 
 const fn real_time_of(nanoseconds: u64) -> RealTime {
     RealTime {
-        seconds: (nanoseconds / NANOSECONDS) as u32,
-        nanoseconds: (nanoseconds % NANOSECONDS) as u32,
+        seconds: (nanoseconds / NANOSECONDS_PER_SECOND) as u32,
+        nanoseconds: (nanoseconds % NANOSECONDS_PER_SECOND) as u32,
     }
 }
 
-/// The clock of a queue: where it stood at a moment of the engine's clock, and how fast it runs.
+/// The clock of a queue: its position at one moment of the engine's clock, and its speed.
 #[derive(Clone, Debug)]
 pub(super) struct Timer {
     pub(super) running: bool,
@@ -40,14 +45,15 @@ pub(super) struct Timer {
     pub(super) tempo_base: u16,
     pub(super) skew: u32,
     pub(super) source: QueueTimer,
+    /// Whether the timer has ever been started.
     initialised: bool,
     /// Nanoseconds of a tick.
     resolution: u64,
-    /// Engine time at which the three values below were true.
+    /// Engine time at which the queue had the position in the three fields below.
     since: u64,
     time: u64,
     tick: u32,
-    /// Nanoseconds into the tick.
+    /// Nanoseconds since the beginning of the tick.
     fraction: u64,
 }
 
@@ -71,7 +77,7 @@ impl Timer {
         timer
     }
 
-    /// The state in which the first user of a queue finds its timer.
+    /// Resets the timer, as the kernel does when a queue gets its first user.
     pub(super) fn set_defaults(&mut self) {
         self.tempo = 500_000;
         self.ppq = 96;
@@ -79,7 +85,7 @@ impl Timer {
         self.update_resolution();
         self.running = false;
         self.skew = SKEW_BASE;
-        // The sequencer's hold on the global high-resolution timer.
+        // The kernel's global high-resolution timer.
         let id = TimerId { class: 1, slave_class: 2, card: -1, device: 3, subdevice: 0 };
         self.source = QueueTimer { kind: timer_type::ALSA, id, ..QueueTimer::default() };
     }
@@ -90,21 +96,21 @@ impl Timer {
         self.resolution = (u64::from(self.tempo) * unit / ppq).max(1);
     }
 
-    /// Queue nanoseconds that have passed since `since`.
-    fn passed(&self, now: u64) -> u64 {
+    /// Queue nanoseconds from `since` to `now`.
+    fn elapsed(&self, now: u64) -> u64 {
         if !self.running {
             return 0;
         }
-        let passed = now.saturating_sub(self.since);
+        let elapsed = now.saturating_sub(self.since);
         if self.skew == SKEW_BASE {
-            return passed;
+            return elapsed;
         }
-        let skewed = u128::from(passed) * u128::from(self.skew) / u128::from(SKEW_BASE);
+        let skewed = u128::from(elapsed) * u128::from(self.skew) / u128::from(SKEW_BASE);
         u64::try_from(skewed).unwrap_or(u64::MAX)
     }
 
     fn time_at(&self, now: u64) -> u64 {
-        self.time.saturating_add(self.passed(now))
+        self.time.saturating_add(self.elapsed(now))
     }
 
     pub(super) fn real_time(&self, now: u64) -> RealTime {
@@ -112,21 +118,22 @@ impl Timer {
     }
 
     pub(super) fn tick(&self, now: u64) -> u32 {
-        let ticks = self.fraction.saturating_add(self.passed(now)) / self.resolution;
+        let ticks = self.fraction.saturating_add(self.elapsed(now)) / self.resolution;
         self.tick.wrapping_add(ticks as u32)
     }
 
-    /// Makes `now` the moment that the position is told from: before any change of speed.
+    /// Makes `now` the moment from which positions are computed. Call this before any change of
+    /// speed.
     fn settle(&mut self, now: u64) {
-        let passed = self.passed(now);
-        let into = self.fraction.saturating_add(passed);
-        self.tick = self.tick.wrapping_add((into / self.resolution) as u32);
-        self.fraction = into % self.resolution;
-        self.time = self.time.saturating_add(passed) % ROUND;
+        let elapsed = self.elapsed(now);
+        let offset = self.fraction.saturating_add(elapsed);
+        self.tick = self.tick.wrapping_add((offset / self.resolution) as u32);
+        self.fraction = offset % self.resolution;
+        self.time = self.time.saturating_add(elapsed) % REAL_TIME_PERIOD;
         self.since = now;
     }
 
-    /// Engine time at which `wait` queue nanoseconds after `since` have passed.
+    /// Engine time that is `wait` queue nanoseconds after `since`; `None` if it is never reached.
     fn moment_after(&self, wait: u128) -> Option<u64> {
         if wait == 0 {
             return Some(self.since);
@@ -151,8 +158,9 @@ impl Timer {
 
     fn moment_of_time(&self, time: RealTime) -> Option<u64> {
         let due = nanoseconds_of(time);
-        // The clock starts again before it comes to a stamp behind all times.
-        (due < ROUND).then(|| self.moment_after(u128::from(due.saturating_sub(self.time))))?
+        // The clock wraps round before it reaches a stamp above its largest time.
+        (due < REAL_TIME_PERIOD)
+            .then(|| self.moment_after(u128::from(due.saturating_sub(self.time))))?
     }
 
     fn reset(&mut self, now: u64) {
@@ -173,8 +181,8 @@ impl Timer {
         self.running = false;
     }
 
-    /// Goes on; a timer that runs already is left alone and says so.
-    pub(super) fn go_on(&mut self, now: u64) -> Result<(), Errno> {
+    /// Continues from the present position. A running timer is left unchanged (`EBUSY`).
+    pub(super) fn resume(&mut self, now: u64) -> Result<(), Errno> {
         if self.running {
             return Err(Errno::BUSY);
         }
@@ -237,61 +245,68 @@ impl Timer {
     pub(super) fn set_time(&mut self, now: u64, time: RealTime) {
         self.settle(now);
         let nanoseconds = u64::from(time.nanoseconds);
-        self.time = (u64::from(time.seconds) * NANOSECONDS + nanoseconds) % ROUND;
+        self.time =
+            (u64::from(time.seconds) * NANOSECONDS_PER_SECOND + nanoseconds) % REAL_TIME_PERIOD;
     }
 }
 
-/// An event that waits. Equal stamps keep their order; one of high priority goes before them.
+/// A scheduled event, ordered by its time stamp. Events with equal stamps keep the order in which
+/// they were queued; those of high priority come first, the last queued before the others.
 #[derive(Debug)]
-struct Waiting {
+struct Scheduled {
     key: u64,
     order: i64,
     stored: Stored,
 }
 
-impl PartialEq for Waiting {
+impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Waiting {}
+impl Eq for Scheduled {}
 
-impl PartialOrd for Waiting {
+impl PartialOrd for Scheduled {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Waiting {
+impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.key, self.order).cmp(&(other.key, other.order))
     }
 }
 
-/// Orders real-time stamps as the kernel compares them.
+/// A key that orders real-time stamps as the kernel compares them.
 const fn key_of_time(time: RealTime) -> u64 {
     (time.seconds as u64) << 32 | time.nanoseconds as u64
 }
 
-/// How equal stamps are ordered; the faults of the test suite bend it.
+/// How events with equal time stamps are ordered. Both fields are false unless a deliberate fault
+/// is on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tie {
+pub(super) struct TieOrder {
     pub(super) ignore_priority: bool,
     pub(super) last_first: bool,
 }
 
+/// A queue: its timer, its users and the events that it will deliver.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) owner: u8,
     pub(super) locked: bool,
     pub(super) flags: u32,
     pub(super) name: [u8; 64],
-    /// Bit set of the clients that use it.
+    /// Bit set of the clients that use the queue.
     users: [u64; 4],
     pub(super) timer: Timer,
-    ticks: BinaryHeap<Reverse<Waiting>>,
-    times: BinaryHeap<Reverse<Waiting>>,
+    /// Events scheduled in ticks.
+    ticks: BinaryHeap<Reverse<Scheduled>>,
+    /// Events scheduled in real time.
+    times: BinaryHeap<Reverse<Scheduled>>,
+    /// Number of events queued so far.
     counter: i64,
 }
 
@@ -322,8 +337,8 @@ impl Queue {
         self.users.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Notes that a client uses the queue or no longer. A sole user that says so, be it again,
-    /// finds the timer as new; the last takes it away.
+    /// Records whether a client uses the queue. The timer is reset whenever the queue's only user
+    /// declares its use, even repeatedly, and stops when the last user leaves.
     pub(super) fn set_used(&mut self, client: u8, used: bool, now: u64) {
         if self.is_used_by(client) != used {
             self.users[client as usize / 64] ^= 1 << (client % 64);
@@ -338,25 +353,27 @@ impl Queue {
         }
     }
 
-    /// Whether the timer is there to be started.
+    /// Whether the timer can be started: a queue without users has none.
     pub(super) fn has_timer(&self) -> bool {
         self.user_count() > 0
     }
 
-    pub(super) fn waiting(&self) -> usize {
+    pub(super) fn event_count(&self) -> usize {
         self.ticks.len() + self.times.len()
     }
 
-    pub(super) fn waiting_ticks(&self) -> usize {
+    /// Number of events scheduled in ticks.
+    pub(super) fn tick_count(&self) -> usize {
         self.ticks.len()
     }
 
-    pub(super) fn waiting_times(&self) -> usize {
+    /// Number of events scheduled in real time.
+    pub(super) fn real_time_count(&self) -> usize {
         self.times.len()
     }
 
-    /// Puts an event in, its stamp made absolute.
-    pub(super) fn insert(&mut self, mut stored: Stored, now: u64, bend: Tie) {
+    /// Schedules an event. A relative time stamp becomes absolute.
+    pub(super) fn insert(&mut self, mut stored: Stored, now: u64, tie_order: TieOrder) {
         let event = &mut stored.event;
         if event.is_relative() {
             if event.is_real_time() {
@@ -364,45 +381,49 @@ impl Queue {
                 let current = self.timer.real_time(now);
                 let sum = u64::from(nanoseconds) + u64::from(current.nanoseconds);
                 event.time.words = [
-                    seconds.wrapping_add(current.seconds).wrapping_add((sum / NANOSECONDS) as u32),
-                    (sum % NANOSECONDS) as u32,
+                    seconds
+                        .wrapping_add(current.seconds)
+                        .wrapping_add((sum / NANOSECONDS_PER_SECOND) as u32),
+                    (sum % NANOSECONDS_PER_SECOND) as u32,
                 ];
             } else {
                 event.time.words[0] = event.time.words[0].wrapping_add(self.timer.tick(now));
             }
             event.flags &= !event_flag::TIME_MODE_MASK;
         }
-        // What waits is ahead of the position that moments are told from, also when the position
-        // has wrapped round.
+        // Moments are computed from the timer's stored position. Settling it here keeps that
+        // position behind all scheduled events, even after the position has wrapped round.
         self.timer.settle(now);
         self.counter += 1;
-        let high = event.flags & event_flag::PRIORITY_MASK == event_flag::PRIORITY_HIGH;
-        let first = (high && !bend.ignore_priority) || bend.last_first;
-        let order = if first { -self.counter } else { self.counter };
+        let is_high = event.flags & event_flag::PRIORITY_MASK == event_flag::PRIORITY_HIGH;
+        let goes_first = (is_high && !tie_order.ignore_priority) || tie_order.last_first;
+        let order = if goes_first { -self.counter } else { self.counter };
         if event.is_real_time() {
             let key = key_of_time(event.time.real());
-            self.times.push(Reverse(Waiting { key, order, stored }));
+            self.times.push(Reverse(Scheduled { key, order, stored }));
         } else {
             let key = u64::from(event.time.tick());
-            self.ticks.push(Reverse(Waiting { key, order, stored }));
+            self.ticks.push(Reverse(Scheduled { key, order, stored }));
         }
     }
 
-    /// Takes the next event that is due at `now`: ticks before times.
+    /// Removes and returns the next event due at `now`: events scheduled in ticks come before
+    /// those scheduled in real time.
     pub(super) fn take_due(&mut self, now: u64) -> Option<Stored> {
         let tick = u64::from(self.timer.tick(now));
         if self.ticks.peek().is_some_and(|Reverse(first)| first.key <= tick) {
-            return self.ticks.pop().map(|Reverse(waiting)| waiting.stored);
+            return self.ticks.pop().map(|Reverse(scheduled)| scheduled.stored);
         }
         let time = key_of_time(self.timer.real_time(now));
         if self.times.peek().is_some_and(|Reverse(first)| first.key <= time) {
-            return self.times.pop().map(|Reverse(waiting)| waiting.stored);
+            return self.times.pop().map(|Reverse(scheduled)| scheduled.stored);
         }
         None
     }
 
-    /// Engine time at which the next event is due; `None` if none is, or the queue stands still
-    /// (what is due there waits for the next event to be put in, as on the kernel).
+    /// Engine time at which the next event is due; `None` if the queue is empty or stopped. (As on
+    /// the kernel, events of a stopped queue that are already due are delivered when the next event
+    /// is queued.)
     pub(super) fn next_due(&self) -> Option<u64> {
         if !self.timer.running {
             return None;
@@ -421,24 +442,26 @@ impl Queue {
         }
     }
 
-    /// Shows every event that waits, in no order.
-    pub(super) fn for_each(&self, mut show: impl FnMut(&Stored)) {
-        self.ticks.iter().chain(&self.times).for_each(|Reverse(waiting)| show(&waiting.stored));
+    /// Calls `visit` with every scheduled event, in no particular order.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Stored)) {
+        let heaps = self.ticks.iter().chain(&self.times);
+        heaps.for_each(|Reverse(scheduled)| visit(&scheduled.stored));
     }
 
-    /// Removes the events that `selects` selects and hands each to `removed`.
+    /// Removes the events for which `selects` returns true, and calls `removed` with each.
     pub(super) fn remove(
         &mut self,
         mut selects: impl FnMut(&Event) -> bool,
         mut removed: impl FnMut(&Stored),
     ) {
         for heap in [&mut self.ticks, &mut self.times] {
-            heap.retain(|Reverse(waiting)| {
-                let goes = selects(&waiting.stored.event);
-                if goes {
-                    removed(&waiting.stored);
+            heap.retain(|Reverse(scheduled)| {
+                let is_selected = selects(&scheduled.stored.event);
+                if is_selected {
+                    removed(&scheduled.stored);
                 }
-                !goes
+                !is_selected
             });
         }
     }

@@ -38,7 +38,7 @@ impl State {
         self.find_next_due();
     }
 
-    /// Takes events out of a queue and gives their cells back.
+    /// Removes events from a queue and frees their cells.
     pub(super) fn remove_from_queue(&mut self, number: usize, selects: impl FnMut(&Event) -> bool) {
         let mut freed = [0_u32; 256];
         if let Some(queue) = self.queues[number].as_deref_mut() {
@@ -48,13 +48,13 @@ impl State {
         }
         for (client, &cells) in freed.iter().enumerate() {
             if cells > 0 {
-                self.give_back(client as u8, cells);
+                self.free_cells(client as u8, cells);
             }
         }
     }
 
-    /// A client goes: its queues with it, and its events out of the others; also those for it,
-    /// where it uses the queue.
+    /// Deletes the queues of a client that closes, and removes its events from the other queues;
+    /// from queues that it uses, also the events addressed to it.
     pub(super) fn leave_queues(&mut self, client: u8) {
         let now = self.now;
         for number in 0..QUEUE_LIMIT {
@@ -62,9 +62,9 @@ impl State {
             if queue.owner == client {
                 self.drop_queue(number);
             } else {
-                let used = queue.is_used_by(client);
+                let is_used = queue.is_used_by(client);
                 self.remove_from_queue(number, |event| {
-                    event.source.client == client || used && event.dest.client == client
+                    event.source.client == client || is_used && event.dest.client == client
                 });
                 if let Some(queue) = self.queues[number].as_deref_mut() {
                     queue.set_used(client, false, now);
@@ -74,7 +74,7 @@ impl State {
         self.find_next_due();
     }
 
-    /// START empties the queue.
+    /// Empties a queue that a START event is about to start.
     pub(super) fn clear_for_start(&mut self, number: i32) {
         if fault!(self, StartKeepsEvents) {
             return;
@@ -128,7 +128,8 @@ impl State {
             .iter()
             .enumerate()
             .find_map(|(number, queue)| {
-                queue.as_deref().filter(|queue| raw::name(&queue.name) == name).map(|q| (number, q))
+                let queue = queue.as_deref().filter(|queue| raw::name(&queue.name) == name)?;
+                Some((number, queue))
             })
             .ok_or(Errno::INVALID)?;
         info.queue = number as i32;
@@ -141,7 +142,7 @@ impl State {
         let queue = self.queue(status.queue).ok_or(Errno::INVALID)?;
         *status = QueueStatus {
             queue: status.queue,
-            events: queue.waiting() as i32,
+            events: queue.event_count() as i32,
             tick: queue.timer.tick(self.now),
             time: queue.timer.real_time(self.now),
             running: i32::from(queue.timer.running),
@@ -151,8 +152,8 @@ impl State {
         Ok(())
     }
 
-    /// Whether a client has announced a version that knows the unit of the tempo.
-    fn knows_tempo_base(&self, client: u8) -> bool {
+    /// Whether a client has announced a protocol version that has `tempo_base`.
+    fn supports_tempo_base(&self, client: u8) -> bool {
         self.client(client)
             .is_some_and(|client| client.user_version >= ProtocolVersion::TEMPO_BASE.raw())
     }
@@ -165,7 +166,7 @@ impl State {
             ppq: timer.ppq,
             skew_value: timer.skew,
             skew_base: SKEW_BASE,
-            tempo_base: if self.knows_tempo_base(client) { timer.tempo_base } else { 0 },
+            tempo_base: if self.supports_tempo_base(client) { timer.tempo_base } else { 0 },
             ..QueueTempo::default()
         };
         Ok(())
@@ -173,20 +174,20 @@ impl State {
 
     pub(super) fn set_queue_tempo(&mut self, client: u8, tempo: &QueueTempo) -> Result<(), Errno> {
         let now = self.now;
-        let base = if self.knows_tempo_base(client) { tempo.tempo_base } else { 0 };
+        let base = if self.supports_tempo_base(client) { tempo.tempo_base } else { 0 };
         let queue = self.queue_mut(tempo.queue).ok_or(Errno::NOT_PERMITTED)?;
         if !queue.may_be_controlled_by(client) {
             return Err(Errno::NOT_PERMITTED);
         }
         let timer = &mut queue.timer;
         timer.set_tempo_and_resolution(now, tempo.tempo, tempo.ppq, base)?;
-        let skewed = if tempo.skew_base > 0 {
+        let result = if tempo.skew_base > 0 {
             timer.set_skew(now, tempo.skew_value, tempo.skew_base)
         } else {
             Ok(())
         };
         self.find_next_due();
-        skewed
+        result
     }
 
     pub(super) fn get_queue_timer(&self, timer: &mut QueueTimer) -> Result<(), Errno> {

@@ -1,16 +1,16 @@
-//! Pools and the removal of events.
+//! Requests about pools, and the removal of events.
 
-use super::pool::POOL_LIMIT;
+use super::pool::MAX_POOL_CELLS;
 use super::queue::QUEUE_LIMIT;
 use super::state::State;
 use crate::engine::Errno;
 use crate::event::EventType;
 use crate::raw::{ClientPool, Event, RemoveEvents, event_type, remove};
 
-/// Whether a client's own event fits the condition.
-fn fits(condition: &RemoveEvents, event: &Event) -> bool {
+/// Whether an event of the client matches the condition.
+fn matches(condition: &RemoveEvents, event: &Event) -> bool {
     let has = |bit: u32| condition.mode & bit != 0;
-    let is_past = || {
+    let is_at_or_after = || {
         if has(remove::TIME_TICK) {
             event.time.tick() >= condition.time.tick()
         } else {
@@ -25,10 +25,10 @@ fn fits(condition: &RemoveEvents, event: &Event) -> bool {
     {
         return false;
     }
-    if has(remove::TIME_AFTER) && !is_past() {
+    if has(remove::TIME_AFTER) && !is_at_or_after() {
         return false;
     }
-    if has(remove::TIME_BEFORE) && is_past() {
+    if has(remove::TIME_BEFORE) && is_at_or_after() {
         return false;
     }
     if has(remove::EVENT_TYPE) && i32::from(event.kind) != condition.kind {
@@ -55,14 +55,15 @@ impl State {
         }
         if condition.mode & remove::OUTPUT != 0 {
             for number in 0..QUEUE_LIMIT {
-                let used = self.queues[number].as_deref().is_some_and(|q| q.is_used_by(client));
-                let other =
+                let queue = self.queues[number].as_deref();
+                let is_used = queue.is_some_and(|queue| queue.is_used_by(client));
+                let is_excluded =
                     condition.mode & remove::DEST != 0 && number != condition.queue as usize;
-                if !used || other {
+                if !is_used || is_excluded {
                     continue;
                 }
                 self.remove_from_queue(number, |event| {
-                    event.source.client == client && fits(condition, event)
+                    event.source.client == client && matches(condition, event)
                 });
             }
             self.find_next_due();
@@ -78,9 +79,9 @@ impl State {
             client: i32::from(number),
             output_pool: client.pool.size as i32,
             output_room: client.pool.room as i32,
-            output_free: client.pool.free() as i32,
+            output_free: client.pool.free_cells() as i32,
             input_pool: input.map_or(0, |fifo| fifo.pool.size as i32),
-            input_free: input.map_or(0, |fifo| fifo.pool.free() as i32),
+            input_free: input.map_or(0, |fifo| fifo.pool.free_cells() as i32),
             ..ClientPool::default()
         };
         Ok(())
@@ -89,16 +90,17 @@ impl State {
     pub(super) fn set_client_pool(
         &mut self,
         number: u8,
-        wanted: &mut ClientPool,
+        request: &mut ClientPool,
     ) -> Result<(), Errno> {
-        if wanted.client != i32::from(number) {
+        if request.client != i32::from(number) {
             return Err(Errno::INVALID);
         }
-        let size =
-            |cells: i32| u32::try_from(cells).ok().filter(|cells| (1..=POOL_LIMIT).contains(cells));
+        let size = |cells: i32| {
+            u32::try_from(cells).ok().filter(|cells| (1..=MAX_POOL_CELLS).contains(cells))
+        };
         let client = self.own(number)?;
         let pool = &mut client.pool;
-        if let Some(cells) = size(wanted.output_pool)
+        if let Some(cells) = size(request.output_pool)
             && !(pool.is_set_up() && cells == pool.size)
         {
             if pool.used > 0 {
@@ -108,17 +110,17 @@ impl State {
             pool.set_up();
         }
         if let Some(fifo) = client.user.as_mut().and_then(|user| user.fifo.as_mut())
-            && let Some(cells) = size(wanted.input_pool)
+            && let Some(cells) = size(request.input_pool)
             && cells != fifo.pool.size
         {
             fifo.resize(cells);
         }
-        if let Ok(room) = u32::try_from(wanted.output_room)
+        if let Ok(room) = u32::try_from(request.output_room)
             && (1..=client.pool.size).contains(&room)
         {
             client.pool.room = room;
         }
         self.touch(number);
-        self.get_client_pool(wanted)
+        self.get_client_pool(request)
     }
 }

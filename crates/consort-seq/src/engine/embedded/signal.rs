@@ -1,8 +1,16 @@
-//! The descriptor of an embedded client: one, readable and writable as the device is.
+//! The descriptor of an embedded client, which becomes readable and writable like the device of
+//! the kernel's sequencer.
 //!
-//! It is one end of a socket pair whose other end stays inside. A byte sent from inside makes it
-//! readable; its own send buffer, filled to the brim, makes it not writable. Only changes cost
-//! system calls.
+//! It is the outer end of a socket pair; the engine keeps the inner end. A byte sent from the inner
+//! end makes it readable, and its own send buffer, once full, makes it not writable. Only changes
+//! cost system calls:
+//!
+//! | the descriptor becomes | the engine |
+//! |---|---|
+//! | readable | sends one byte from the inner end |
+//! | not readable | reads everything from the outer end |
+//! | not writable | fills the send buffer of the outer end |
+//! | writable | reads everything from the inner end |
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,13 +18,14 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 use crate::engine::Errno;
 
+/// The two ends of the socket pair.
 #[derive(Debug)]
 pub(super) struct Signal {
     outer: OwnedFd,
     inner: OwnedFd,
 }
 
-/// What the descriptor says at present.
+/// The directions in which a descriptor is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Readiness {
     pub(super) readable: bool,
@@ -24,7 +33,7 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    /// A fresh socket pair: nothing to read, room to write.
+    /// The readiness of a new socket pair: nothing to read, room to write.
     pub(super) const INITIAL: Self = Self { readable: false, writable: true };
 }
 
@@ -36,7 +45,7 @@ impl Signal {
             SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
             None,
         )?;
-        // As small as the system lets it be, so that filling it is one short write.
+        // The smallest size that the system allows, so that one short write fills the buffer.
         sockopt::set_socket_send_buffer_size(&outer, 1)?;
         Ok(Self { outer, inner })
     }
@@ -45,7 +54,7 @@ impl Signal {
         self.outer.as_fd()
     }
 
-    /// Makes the descriptor say `now`, which said `before`.
+    /// Changes the descriptor's readiness from `before` to `now`.
     pub(super) fn set(&self, before: Readiness, now: Readiness) {
         match (before.readable, now.readable) {
             (false, true) => send(&self.inner, &[1]),
@@ -61,8 +70,8 @@ impl Signal {
 }
 
 fn send(socket: &OwnedFd, bytes: &[u8]) {
-    // One byte into an empty, non-blocking socket of our own cannot fail but by a signal.
-    let _sent = rustix::io::retry_on_intr(|| {
+    // Sending one byte into this empty, non-blocking socket can fail only because of a signal.
+    let _infallible = rustix::io::retry_on_intr(|| {
         rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
     });
 }
@@ -71,7 +80,7 @@ fn fill(socket: &OwnedFd) {
     let bytes = [0; 4096];
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     while rustix::io::retry_on_intr(|| rustix::net::send(socket, &bytes, flags)).is_ok() {}
-    // The last stretch may be shorter than a whole write.
+    // The space left may be smaller than a whole write.
     while rustix::io::retry_on_intr(|| rustix::net::send(socket, &bytes[..1], flags)).is_ok() {}
 }
 
@@ -92,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    fn seen(signal: &Signal) -> Readiness {
+    fn readiness(signal: &Signal) -> Readiness {
         let descriptor = signal.descriptor();
         let mut descriptors = [PollFd::new(&descriptor, PollFlags::IN | PollFlags::OUT)];
         poll(&mut descriptors, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap();
@@ -104,17 +113,17 @@ mod tests {
     }
 
     #[test]
-    fn every_change_is_seen_by_poll() {
+    fn poll_reports_every_change() {
         let signal = Signal::new().unwrap();
         let mut before = Readiness::INITIAL;
-        assert_eq!(seen(&signal), before);
+        assert_eq!(readiness(&signal), before);
         for _ in 0..3 {
             for (readable, writable) in
                 [(true, true), (true, false), (false, false), (false, true), (true, false)]
             {
                 let now = Readiness { readable, writable };
                 signal.set(before, now);
-                assert_eq!(seen(&signal), now);
+                assert_eq!(readiness(&signal), now);
                 before = now;
             }
         }

@@ -1,10 +1,10 @@
-//! All that a sequencer knows, behind one lock, and the way of a request through it.
+//! The state of a sequencer, which one lock protects, and the dispatch of requests.
 
 use std::sync::Arc;
 
 use super::client::{CLIENT_LIMIT, Client, FIRST_USER_CLIENT, Port, User};
 use super::pool::Fifo;
-use super::queue::{QUEUE_LIMIT, Queue, Tie};
+use super::queue::{QUEUE_LIMIT, Queue, TieOrder};
 use super::signal::{Readiness, Signal};
 use crate::engine::{Errno, OpenMode, ProtocolVersion, Request};
 use crate::raw::{
@@ -12,7 +12,7 @@ use crate::raw::{
     port_type,
 };
 
-/// Whether a fault that the test suite asks for is on; always false in a build without them.
+/// Whether a deliberate fault is on. Always false without the feature `faults`.
 macro_rules! fault {
     ($state:expr, $name:ident) => {{
         #[cfg(feature = "faults")]
@@ -28,13 +28,14 @@ macro_rules! fault {
 }
 pub(super) use fault;
 
+/// Clients, queues and the present time.
 #[derive(Debug)]
 pub(super) struct State {
-    /// Nanoseconds since the engine came to be.
+    /// Nanoseconds since the engine was created.
     pub(super) now: u64,
     pub(super) clients: Vec<Option<Box<Client>>>,
     pub(super) queues: Vec<Option<Box<Queue>>>,
-    /// The earliest moment at which a queue has something to do.
+    /// The earliest moment at which an event of a running queue is due.
     pub(super) next_due: Option<u64>,
     /// User clients whose descriptor may have to change.
     dirty: Vec<u8>,
@@ -101,9 +102,9 @@ impl State {
         self.clients.get_mut(number as usize)?.as_deref_mut()
     }
 
-    /// The client that asks: its connection is open, so it is there.
+    /// The client that sends a request. It exists as long as its connection is open.
     pub(super) fn own(&mut self, number: u8) -> Result<&mut Client, Errno> {
-        self.client_mut(number).ok_or(Errno::NO_LONGER_KNOWN)
+        self.client_mut(number).ok_or(Errno::CLOSED)
     }
 
     pub(super) fn client_count(&self) -> usize {
@@ -118,14 +119,14 @@ impl State {
         self.queues.get_mut(usize::try_from(number).ok()?)?.as_deref_mut()
     }
 
-    pub(super) fn tie(&self) -> Tie {
-        Tie {
+    pub(super) fn tie_order(&self) -> TieOrder {
+        TieOrder {
             ignore_priority: fault!(self, PriorityIgnored),
             last_first: fault!(self, EqualStampsReversed),
         }
     }
 
-    /// Opens a client with the lowest number that is free.
+    /// Opens a client with the lowest free number.
     pub(super) fn open(&mut self, mode: OpenMode) -> Result<(u8, Arc<Signal>), Errno> {
         let number = (FIRST_USER_CLIENT..CLIENT_LIMIT)
             .find(|&number| self.clients[number].is_none())
@@ -140,7 +141,7 @@ impl State {
             process: rustix::thread::gettid().as_raw_nonzero().get(),
         };
         let mut client = Client::new(number, &format!("Client-{number}"), Some(user));
-        // A connection of this library always announces what it speaks.
+        // A connection of this library always announces its protocol version.
         client.user_version = ProtocolVersion::CURRENT.raw();
         self.clients[number as usize] = Some(Box::new(client));
         self.peak_clients = self.peak_clients.max(self.client_count());
@@ -149,24 +150,25 @@ impl State {
         Ok((number, signal))
     }
 
-    /// Ends a client with all that it owns.
+    /// Closes a client with its ports and queues.
     pub(super) fn close(&mut self, number: u8) {
         let ports = self.client_mut(number).map(|client| std::mem::take(&mut client.ports));
         for (port_number, port) in ports.unwrap_or_default() {
-            // Unlike where a port goes by itself: first that, then what was connected to it.
+            // The exit of the port is announced before its connections end; when a single port is
+            // deleted, the order is the reverse.
             self.announce(event_type::PORT_EXIT, number, port_number);
             self.disconnect(port);
         }
         self.leave_queues(number);
-        if let Some(gone) = self.clients[number as usize].take()
-            && gone.user.is_some_and(|user| user.is_dirty)
+        if let Some(closed) = self.clients[number as usize].take()
+            && closed.user.is_some_and(|user| user.is_dirty)
         {
             self.dirty.retain(|&dirty| dirty != number);
         }
         self.announce(event_type::CLIENT_EXIT, number, 0);
     }
 
-    /// Notes that a client's descriptor may have to change.
+    /// Records that a client's descriptor may have to change.
     pub(super) fn touch(&mut self, number: u8) {
         if let Some(user) = self.client_mut(number).and_then(|client| client.user.as_mut())
             && !user.is_dirty
@@ -176,8 +178,8 @@ impl State {
         }
     }
 
-    /// Brings the descriptors up to date with what has happened.
-    pub(super) fn show(&mut self) {
+    /// Updates the descriptors of all clients recorded by [`touch`](Self::touch).
+    pub(super) fn update_descriptors(&mut self) {
         while let Some(number) = self.dirty.pop() {
             let Some(client) = self.client_mut(number) else { continue };
             let has_room = client.pool.has_room();
@@ -207,9 +209,9 @@ impl State {
                 self.client(number).ok_or(Errno::NOT_FOUND)?.info(info);
             }
             Request::SetClientInfo(info) => self.set_client_info(client, info)?,
-            // As a kernel built without MIDI 2.0 answers.
+            // A kernel built without MIDI 2.0 answers the same.
             Request::GetClientUmpInfo(_) | Request::SetClientUmpInfo(_) => {
-                return Err(Errno::NOT_A_SEQUENCER);
+                return Err(Errno::UNSUPPORTED_REQUEST);
             }
             Request::CreatePort(info) => self.create_port(client, info)?,
             Request::DeletePort(info) => self.delete_port(client, info)?,
@@ -240,11 +242,11 @@ impl State {
         Ok(0)
     }
 
-    /// The client says how it was built; the sequencer refuses what it could not serve.
+    /// Checks the byte order and pointer size that a client was built with.
     fn check_running_mode(&self, info: &RunningInfo) -> Result<(), Errno> {
         self.client(info.client).ok_or(Errno::NOT_FOUND)?;
-        let same_order = (info.big_endian != 0) == cfg!(target_endian = "big");
-        if !same_order || usize::from(info.cpu_mode) > size_of::<usize>() {
+        let has_same_order = (info.big_endian != 0) == cfg!(target_endian = "big");
+        if !has_same_order || usize::from(info.cpu_mode) > size_of::<usize>() {
             return Err(Errno::INVALID);
         }
         Ok(())
@@ -289,7 +291,7 @@ impl State {
         Ok(())
     }
 
-    /// Lets time pass up to `target`: everything due until then happens at its own moment, in
+    /// Advances time to `target`, delivering every event due until then at its own moment and in
     /// order.
     pub(super) fn advance_to(&mut self, target: u64) {
         while let Some(due) = self.next_due.filter(|&due| due <= target) {
@@ -299,7 +301,7 @@ impl State {
         self.now = self.now.max(target);
     }
 
-    /// Delivers all that is due at this very moment and finds the next one.
+    /// Delivers all events due now, and finds the next moment at which one is due.
     pub(super) fn run_queues(&mut self) {
         for number in 0..QUEUE_LIMIT {
             self.run_queue(number);

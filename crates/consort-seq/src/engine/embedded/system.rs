@@ -1,4 +1,5 @@
-//! The kernel's own clients: `System`, which announces and controls queues, and `Midi Through`.
+//! The kernel's own clients: `System`, which sends announcements and controls queues, and
+//! `Midi Through`.
 
 use super::state::State;
 use crate::engine::Errno;
@@ -8,7 +9,8 @@ const ANNOUNCE: Address = Address::new(address::CLIENT_SYSTEM, address::PORT_SYS
 const TIMER: Address = Address::new(address::CLIENT_SYSTEM, address::PORT_SYSTEM_TIMER);
 
 impl State {
-    /// Tells the subscribers of 0:1 that a client or port has come, gone or changed.
+    /// Announces to the subscribers of 0:1 that a client or port has been created, removed or
+    /// changed.
     pub(super) fn announce(&mut self, kind: u8, client: u8, port: u8) {
         let mut event = Event {
             kind,
@@ -18,11 +20,11 @@ impl State {
             data: EventData::from_address(Address::new(client, port)),
             ..Event::default()
         };
-        // Nobody answers for an announcement that a listener cannot take.
+        // A subscriber whose input queue is full misses the announcement, as on the kernel.
         let _undelivered = self.deliver(Some(ANNOUNCE.client), &mut event, &[], 0);
     }
 
-    /// A notice about a connection, to one port or to the subscribers of 0:1.
+    /// Sends a notice about a connection to one port or to the subscribers of 0:1.
     pub(super) fn system_event(&mut self, kind: u8, connect: Connect, dest: Address) {
         let mut event = Event {
             kind,
@@ -35,27 +37,28 @@ impl State {
         let _undelivered = self.deliver(Some(ANNOUNCE.client), &mut event, &[], 0);
     }
 
-    /// An event that has arrived at a port of a kernel client.
+    /// Handles an event that has arrived at a port of a kernel client.
     pub(super) fn kernel_input(
         &mut self,
-        at: Address,
+        port: Address,
         event: &Event,
         data: &[u8],
         hop: u32,
     ) -> Result<i32, Errno> {
-        if at == TIMER {
+        if port == TIMER {
             self.control_queue(event, hop)
-        } else if at.client == address::CLIENT_MIDI_THROUGH {
-            self.pass_through(at, event, data, hop)
+        } else if port.client == address::CLIENT_MIDI_THROUGH {
+            self.pass_through(port, event, data, hop)
         } else {
             Ok(0)
         }
     }
 
-    /// `Midi Through`: out to the subscribers of the same port, but not what the system says.
+    /// Sends what arrives at `Midi Through` to the subscribers of the same port, except for events
+    /// of the client `System`.
     fn pass_through(
         &mut self,
-        at: Address,
+        port: Address,
         event: &Event,
         data: &[u8],
         hop: u32,
@@ -65,14 +68,14 @@ impl State {
         }
         let mut passed = Event {
             queue: address::QUEUE_DIRECT,
-            source: at,
+            source: port,
             dest: Address::new(address::SUBSCRIBERS, event.dest.port),
             ..*event
         };
-        self.deliver(Some(at.client), &mut passed, data, hop)
+        self.deliver(Some(port.client), &mut passed, data, hop)
     }
 
-    /// An event for 0:0 controls a queue and is told to the subscribers of 0:0.
+    /// Controls a queue by an event sent to 0:0, and passes the event on to the subscribers of 0:0.
     fn control_queue(&mut self, event: &Event, hop: u32) -> Result<i32, Errno> {
         let control = event.data.queue_control();
         let number = i32::from(control.queue);
@@ -87,19 +90,19 @@ impl State {
         }
         let Some(queue) = self.queue_mut(number) else { return Err(Errno::INVALID) };
         let timer = &mut queue.timer;
-        let done = match event.kind {
+        let result = match event.kind {
             event_type::START if has_timer => {
                 timer.start(now);
                 Ok(())
             }
-            event_type::CONTINUE if has_timer => timer.go_on(now),
+            event_type::CONTINUE if has_timer => timer.resume(now),
             event_type::START | event_type::CONTINUE => Err(Errno::INVALID),
             event_type::STOP => {
                 timer.stop(now);
                 Ok(())
             }
             event_type::TEMPO => {
-                // A tempo that is not valid is told all the same.
+                // The event is passed on even if the tempo is invalid, as on the kernel.
                 let _refused = timer.set_tempo(now, control.value());
                 Ok(())
             }
@@ -117,8 +120,8 @@ impl State {
             _ => return Ok(0),
         };
         let tick = timer.tick(now);
-        if done.is_ok() {
-            let mut told = Event {
+        if result.is_ok() {
+            let mut passed = Event {
                 flags: event_flag::TIME_STAMP_TICK,
                 queue: address::QUEUE_DIRECT,
                 time: crate::raw::Timestamp::from_tick(tick),
@@ -126,7 +129,7 @@ impl State {
                 dest: Address::new(address::SUBSCRIBERS, 0),
                 ..*event
             };
-            let _undelivered = self.deliver(Some(TIMER.client), &mut told, &[], hop);
+            let _undelivered = self.deliver(Some(TIMER.client), &mut passed, &[], hop);
         }
         self.find_next_due();
         Ok(0)

@@ -1,4 +1,4 @@
-//! Where packets go: a datagram socket that never blocks, a stream, or a score.
+//! How packets reach the server: a datagram socket that never blocks, a TCP stream, or a score.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,53 +10,55 @@ use consort_sc::{OscMessage, Server};
 
 use super::packets::Packets;
 
-/// Room asked for answers and for packets under way; the system may give less.
-const BUFFER: usize = 1 << 20;
+/// The size of the socket's send and receive buffers that is requested, in bytes. The system may
+/// grant less.
+const SOCKET_BUFFER_BYTES: usize = 1 << 20;
 
-/// Where packets go.
+/// How packets reach the server.
 #[derive(Default)]
-pub(super) enum Link {
-    /// Nowhere: there is no server.
+pub(super) enum Transport {
+    /// There is no server; packets are discarded.
     #[default]
     None,
-    /// The show's own socket, so that nothing of the library is waited for.
+    /// The instance's own UDP socket, so that sending never waits for the library's I/O thread.
     Datagrams(mio::net::UdpSocket),
-    /// The library's connection: a TCP server has one for each client.
+    /// The library's connection, because a TCP server identifies clients by their connection.
     Stream(Server),
-    /// A score that is written when the show ends.
-    Score(Box<ScoreLink>),
+    /// A score that is written to a file when the show ends.
+    Score(Box<ScoreWriter>),
 }
 
-/// A score in the making.
-pub(super) struct ScoreLink {
+/// Collects the messages of a score.
+pub(super) struct ScoreWriter {
     score: Score,
     started: Instant,
     path: PathBuf,
 }
 
-impl Link {
+impl Transport {
     /// Opens a socket that sends to a server.
     pub(super) fn datagrams(server: SocketAddr) -> io::Result<Self> {
         let socket =
             socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::DGRAM, None)?;
-        // More room is welcome, not needed.
-        let _ = socket.set_send_buffer_size(BUFFER);
-        let _ = socket.set_recv_buffer_size(BUFFER);
+        // Smaller buffers work, too, so errors are ignored.
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         socket.set_nonblocking(true)?;
         socket.connect(&server.into())?;
-        Ok(Link::Datagrams(mio::net::UdpSocket::from_std(socket.into())))
+        Ok(Transport::Datagrams(mio::net::UdpSocket::from_std(socket.into())))
     }
 
+    /// Starts a score at the time `now`.
     pub(super) fn score(path: PathBuf, now: Instant) -> Self {
-        Link::Score(Box::new(ScoreLink { score: Score::new(), started: now, path }))
+        Transport::Score(Box::new(ScoreWriter { score: Score::new(), started: now, path }))
     }
 
     pub(super) fn is_none(&self) -> bool {
-        matches!(self, Link::None)
+        matches!(self, Transport::None)
     }
 
-    /// Sends packets; `latency` in seconds from now. Returns how many were not taken, and the
-    /// first error.
+    /// Sends the packets so that they take effect `latency` seconds from now. Returns how many
+    /// could not be sent, and the first error.
     pub(super) fn send(
         &mut self,
         packets: &mut Packets,
@@ -66,11 +68,15 @@ impl Link {
         let (mut refused, mut first) = (0, None);
         let time = latency.map(|seconds| consort_osc::TimeTag::now().add_seconds(seconds));
         match self {
-            Link::None => packets.clear(),
-            Link::Datagrams(socket) => packets.send(time, |packet| {
+            Transport::None => packets.clear(),
+            Transport::Datagrams(socket) => packets.send(time, |packet| {
                 let mut result = socket.send(packet);
-                // The error of an earlier packet is told at the next, which was not sent.
-                if result.as_ref().is_err_and(|it| it.kind() == io::ErrorKind::ConnectionRefused) {
+                // The system reports that an earlier packet was refused when the next one is sent;
+                // that one has not been sent yet.
+                if result
+                    .as_ref()
+                    .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+                {
                     result = socket.send(packet);
                 }
                 if let Err(error) = result {
@@ -78,20 +84,20 @@ impl Link {
                     first.get_or_insert(error);
                 }
             }),
-            Link::Stream(server) => packets.send(None, |packet| {
-                if let Err(error) = send_by(server, packet, latency) {
+            Transport::Stream(server) => packets.send(None, |packet| {
+                if let Err(error) = send_to(server, packet, latency) {
                     refused += 1;
                     first.get_or_insert(error);
                 }
             }),
-            Link::Score(link) => {
-                let seconds = now.duration_since(link.started).as_secs_f64();
-                let ScoreLink { score, .. } = &mut **link;
+            Transport::Score(writer) => {
+                let seconds = now.duration_since(writer.started).as_secs_f64();
+                let ScoreWriter { score, .. } = &mut **writer;
                 packets.send(None, |packet| {
-                    // Packets of a score stand by themselves: their time is the entry's.
+                    // In a score the time belongs to the entry, so messages are added one by one.
                     for message in messages(packet) {
-                        let at = seconds + latency.unwrap_or(0.0);
-                        if let Err(error) = score.send(at, message) {
+                        let time = seconds + latency.unwrap_or(0.0);
+                        if let Err(error) = score.send(time, message) {
                             refused += 1;
                             first.get_or_insert(io::Error::other(error.to_string()));
                         }
@@ -102,17 +108,17 @@ impl Link {
         (refused, first)
     }
 
-    /// Receives one packet of answers into `buffer`.
+    /// Receives one packet of replies into `buffer`, without waiting.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Link::Datagrams(socket) => socket.recv(buffer),
+            Transport::Datagrams(socket) => socket.recv(buffer),
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
 
-impl ScoreLink {
-    /// Adds what stands before all else.
+impl ScoreWriter {
+    /// Adds a SynthDef file at the start.
     pub(super) fn add_file(&mut self, bytes: &[u8]) -> Result<(), String> {
         let blob = consort_sc::OscValue::Blob(bytes.to_vec());
         let message = OscMessage::new("/d_recv", vec![blob]);
@@ -124,26 +130,28 @@ impl ScoreLink {
         self.score.send(0.0, message).map_err(|error| error.to_string())
     }
 
-    /// Writes the file; the score ends now.
+    /// Writes the file. The score ends at the time `now`.
     pub(super) fn write(&self, now: Instant) -> Result<(), String> {
         let until = now.duration_since(self.started).as_secs_f64().max(self.score.duration());
         self.score.write(&self.path, Some(until)).map_err(|error| error.to_string())?;
-        tracing::info!("the score is written to {}", self.path.display());
+        tracing::info!("wrote the score to {}", self.path.display());
         Ok(())
     }
 }
 
+/// The messages of one of the instance's own packets.
 fn messages(packet: &[u8]) -> Vec<OscMessage> {
     match consort_osc::Packet::decode(packet) {
         Ok(packet) => packet.messages().map(OscMessage::from).collect(),
         Err(error) => {
-            tracing::error!("a packet of the show's own is no OSC: {error}");
+            tracing::error!("the instance has encoded an invalid OSC packet: {error}");
             Vec::new()
         }
     }
 }
 
-fn send_by(server: &Server, packet: &[u8], latency: Option<f64>) -> io::Result<()> {
+/// Sends a packet through the library.
+fn send_to(server: &Server, packet: &[u8], latency: Option<f64>) -> io::Result<()> {
     let send = || {
         let messages = messages(packet);
         if let (None, [message]) = (latency, messages.as_slice()) {

@@ -1,4 +1,4 @@
-//! Buffers.
+//! Handles of buffers.
 
 use crate::context::Context;
 use crate::error::Result;
@@ -15,25 +15,25 @@ impl Buffer {
         Self { context, id }
     }
 
-    /// Its id.
+    /// The buffer's id, for UGens and requests.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Its context.
+    /// The server or score that the buffer belongs to.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// Whether the server has said that it exists.
+    /// Whether the server has confirmed that the buffer exists.
     pub fn is_allocated(&self) -> bool {
         self.context.shared().lock().live_buffers.contains(&(self.id as i32))
     }
 
-    /// Frees it. `/b_free`
+    /// Frees the buffer. `/b_free`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free(&self) -> Result<()> {
         self.context.free_buffer(self)
     }
@@ -41,21 +41,21 @@ impl Buffer {
     /// Sets every sample to 0. `/b_zero`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn zero(&self) -> Result<()> {
         self.context.zero_buffer(self)
     }
 
-    /// Sets neighbouring samples. `/b_setn`
+    /// Sets consecutive samples from `start` on. `/b_setn`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn set_range(&self, start: u32, values: &[f32]) -> Result<()> {
         self.context.set_buffer_range(self, start, values)
     }
 }
 
-/// Buffers with neighbouring ids.
+/// Buffers with consecutive ids.
 #[derive(Clone, Debug)]
 pub struct BufferGroup {
     context: Context,
@@ -73,41 +73,41 @@ impl BufferGroup {
         self.id
     }
 
-    /// How many buffers.
+    /// The number of buffers.
     pub fn len(&self) -> u32 {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether the group has no buffers.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Its context.
+    /// The server or score that the buffers belong to.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// Its buffers in order.
+    /// The buffers in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = Buffer> + '_ {
         (self.id..self.id + self.count).map(|id| Buffer::new(self.context.clone(), id))
     }
 
-    /// The buffer at `index`.
+    /// The buffer at `index`, from 0.
     pub fn get(&self, index: u32) -> Option<Buffer> {
         (index < self.count).then(|| Buffer::new(self.context.clone(), self.id + index))
     }
 
-    /// Whether `buffer` is one of them.
+    /// Whether `buffer` is in the group.
     pub fn contains(&self, buffer: &Buffer) -> bool {
         self.context.is_same(&buffer.context)
             && (self.id..self.id + self.count).contains(&buffer.id)
     }
 
-    /// Frees all of them.
+    /// Frees all buffers of the group. `/b_free`
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free(&self) -> Result<()> {
         self.context.free_buffer_group(self)
     }

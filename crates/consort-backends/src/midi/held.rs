@@ -1,45 +1,48 @@
-//! Notes and pedals that are down, so that they can be let go of.
+//! Which notes and pedals are held, so that they can be released.
 
 /// The controllers of pedals that hold notes: sustain and sostenuto.
 const PEDALS: [u8; 2] = [64, 66];
 
-/// What is down, by MIDI channel: notes, and pedals.
+/// The held notes and pedals of each MIDI channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Down {
+pub(super) struct HeldState {
+    /// One bit for each note.
     notes: [u128; 16],
+    /// One flag for each controller of `PEDALS`.
     pedals: [[bool; 2]; 16],
 }
 
-impl Down {
+impl HeldState {
+    /// Whether nothing is held.
     pub(super) fn is_empty(&self) -> bool {
-        *self == Down::default()
+        *self == HeldState::default()
     }
 
-    /// Whether a note is down.
+    /// Whether a note is held.
     pub(super) fn has_note(&self, channel: u8, note: u8) -> bool {
         self.notes[usize::from(channel)] & 1 << note != 0
     }
 
-    /// A note begins or ends.
-    pub(super) fn set_note(&mut self, channel: u8, note: u8, is_down: bool) {
+    /// Records that a note starts or ends.
+    pub(super) fn set_note(&mut self, channel: u8, note: u8, is_held: bool) {
         let notes = &mut self.notes[usize::from(channel)];
-        *notes = *notes & !(1 << note) | u128::from(is_down) << note;
+        *notes = *notes & !(1 << note) | u128::from(is_held) << note;
     }
 
-    /// Whether this is a pedal that goes down.
+    /// Whether a controller value presses a pedal.
     pub(super) fn is_pedal_down(controller: u8, value: u8) -> bool {
         PEDALS.contains(&controller) && value >= 64
     }
 
-    /// A controller moves, perhaps a pedal.
+    /// Records a controller value, if the controller is a pedal.
     pub(super) fn set_controller(&mut self, channel: u8, controller: u8, value: u8) {
         if let Some(pedal) = PEDALS.iter().position(|pedal| *pedal == controller) {
             self.pedals[usize::from(channel)][pedal] = Self::is_pedal_down(controller, value);
         }
     }
 
-    /// Counts what is down in `other` too.
-    pub(super) fn add(&mut self, other: &Down) {
+    /// Adds everything that `other` holds.
+    pub(super) fn add(&mut self, other: &HeldState) {
         for channel in 0..16 {
             self.notes[channel] |= other.notes[channel];
             for pedal in 0..PEDALS.len() {
@@ -48,8 +51,8 @@ impl Down {
         }
     }
 
-    /// Leaves out what is down in `other`.
-    pub(super) fn subtract(&mut self, other: &Down) {
+    /// Removes everything that `other` holds.
+    pub(super) fn subtract(&mut self, other: &HeldState) {
         for channel in 0..16 {
             self.notes[channel] &= !other.notes[channel];
             for pedal in 0..PEDALS.len() {
@@ -58,7 +61,7 @@ impl Down {
         }
     }
 
-    /// The notes that are down: MIDI channel and note.
+    /// The held notes: MIDI channel and note.
     pub(super) fn notes(&self) -> impl Iterator<Item = (u8, u8)> {
         let notes = self.notes;
         (0..16_u8).flat_map(move |channel| {
@@ -71,12 +74,12 @@ impl Down {
         })
     }
 
-    /// The pedals that are down: MIDI channel and controller.
+    /// The held pedals: MIDI channel and controller.
     pub(super) fn pedals(&self) -> impl Iterator<Item = (u8, u8)> {
         let pedals = self.pedals;
         (0..16_u8).flat_map(move |channel| {
-            let down = PEDALS.iter().zip(pedals[usize::from(channel)]);
-            down.filter(|(_, is_down)| *is_down).map(move |(pedal, _)| (channel, *pedal))
+            let states = PEDALS.iter().zip(pedals[usize::from(channel)]);
+            states.filter(|(_, is_held)| *is_held).map(move |(pedal, _)| (channel, *pedal))
         })
     }
 }

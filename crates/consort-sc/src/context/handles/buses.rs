@@ -1,4 +1,4 @@
-//! Buses.
+//! Handles of buses.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::values::{CalculationRate, ControlValue, MapSymbol};
 
-/// A bus. Prints as its map symbol: `c0`, `a16`.
+/// A bus. `Display` writes its map symbol: `c0`, `a16`.
 #[derive(Clone, Debug)]
 pub struct Bus {
     context: Context,
@@ -19,22 +19,22 @@ impl Bus {
         Self { context, rate, id }
     }
 
-    /// Its index.
+    /// The bus's index, from 0; each rate counts for itself.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Its rate.
+    /// The bus's rate.
     pub fn calculation_rate(&self) -> CalculationRate {
         self.rate
     }
 
-    /// Its context.
+    /// The server or score that the bus belongs to.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// What to set a control to so that it follows this bus.
+    /// The value that makes a control follow this bus.
     pub fn map_symbol(&self) -> MapSymbol {
         MapSymbol { rate: self.rate, id: self.id }
     }
@@ -42,12 +42,12 @@ impl Bus {
     /// Sets a control bus. `/c_set`
     ///
     /// # Errors
-    /// As [`Context::set_bus`].
+    /// Same as [`Context::set_bus`].
     pub fn set(&self, value: f32) -> Result<()> {
         self.context.set_bus(self, value)
     }
 
-    /// Gives it back.
+    /// Frees the bus's index. Nothing is sent.
     ///
     /// # Errors
     /// [`ErrorKind::MomentClosed`].
@@ -68,7 +68,7 @@ impl From<&Bus> for ControlValue {
     }
 }
 
-/// Neighbouring buses.
+/// Buses of one rate with consecutive indices. `Display` writes the first bus's map symbol.
 #[derive(Clone, Debug)]
 pub struct BusGroup {
     context: Context,
@@ -87,64 +87,68 @@ impl BusGroup {
         self.id
     }
 
-    /// How many buses.
+    /// The number of buses.
     pub fn len(&self) -> u32 {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether the group has no buses.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Their rate.
+    /// The buses' rate.
     pub fn calculation_rate(&self) -> CalculationRate {
         self.rate
     }
 
-    /// Its context.
+    /// The server or score that the buses belong to.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// What to set a control to so that it follows the first of them.
+    /// The value that makes a control follow the first bus.
     pub fn map_symbol(&self) -> MapSymbol {
         MapSymbol { rate: self.rate, id: self.id }
     }
 
-    /// Its buses in order.
+    /// The buses in the order of their indices.
     pub fn iter(&self) -> impl Iterator<Item = Bus> + '_ {
         (self.id..self.id + self.count).map(|id| Bus::new(self.context.clone(), self.rate, id))
     }
 
-    /// The bus at `index`.
+    /// The bus at `index`, from 0.
     pub fn get(&self, index: u32) -> Option<Bus> {
         (index < self.count).then(|| Bus::new(self.context.clone(), self.rate, self.id + index))
     }
 
-    /// Whether `bus` is one of them.
+    /// Whether `bus` is in the group.
     pub fn contains(&self, bus: &Bus) -> bool {
         self.context.is_same(&bus.context)
             && self.rate == bus.rate
             && (self.id..self.id + self.count).contains(&bus.id)
     }
 
-    /// Sets all of them from the first on. `/c_setn`
+    /// Sets control buses of the group, from the first on. `/c_setn`
     ///
     /// # Errors
-    /// As [`Context::set_bus`]; [`ErrorKind::InvalidArgument`] for more values than buses.
+    /// Same as [`Context::set_bus`]; [`ErrorKind::InvalidArgument`] for more values than buses.
     pub fn set(&self, values: &[f32]) -> Result<()> {
         if values.len() > self.count as usize {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{} values for {} buses", values.len(), self.count),
+                format!(
+                    "expected at most {} values, one per bus, not {}",
+                    self.count,
+                    values.len()
+                ),
             ));
         }
         let first = Bus::new(self.context.clone(), self.rate, self.id);
         self.context.set_bus_range(&first, values)
     }
 
-    /// Gives all of them back.
+    /// Frees the indices of all buses. Nothing is sent.
     ///
     /// # Errors
     /// [`ErrorKind::MomentClosed`].

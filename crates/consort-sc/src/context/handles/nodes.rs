@@ -1,4 +1,4 @@
-//! Nodes: groups and synths, as the mirrored tree shows them.
+//! Handles of nodes: groups and synths, with the properties that the mirrored tree has of them.
 
 use std::sync::Arc;
 
@@ -8,15 +8,16 @@ use crate::error::Result;
 use crate::synthdefs::SynthDefReference;
 use crate::values::{AddAction, ControlKey, ControlValue, MapSymbol};
 
+/// The methods of every kind of node.
 macro_rules! node_methods {
     ($type:ident) => {
         impl $type {
-            /// Its context.
+            /// The server or score that the node belongs to.
             pub fn context(&self) -> &Context {
                 &self.context
             }
 
-            /// The same node, whose requests are collected in a moment or completion.
+            /// The same node, with its requests going into a moment or completion.
             #[must_use]
             pub fn within(&self, moment: &Context) -> Self {
                 let mut node = self.clone();
@@ -24,23 +25,23 @@ macro_rules! node_methods {
                 node
             }
 
-            /// Whether the server has said that it exists.
+            /// Whether the server has confirmed that the node exists.
             pub fn is_allocated(&self) -> bool {
                 self.context.shared().lock().mirror.contains(self.id())
             }
 
-            /// Whether it exists and is not paused.
+            /// Whether the node exists and is not paused.
             pub fn is_active(&self) -> bool {
                 self.context.shared().lock().mirror.is_running(self.id())
             }
 
-            /// The group that it is in, as far as is known.
+            /// The group that contains the node, if the mirror has it.
             pub fn parent(&self) -> Option<Group> {
                 let id = self.context.shared().lock().mirror.parent(self.id())?;
                 Some(Group::new(self.context.clone(), id))
             }
 
-            /// The groups that it is in, the nearest first; the last is the root.
+            /// The groups that contain the node, from its parent up to the root.
             pub fn parentage(&self) -> Vec<Group> {
                 let ids = self.context.shared().lock().mirror.parentage(self.id());
                 ids.into_iter().map(|id| Group::new(self.context.clone(), id)).collect()
@@ -55,26 +56,27 @@ macro_rules! node_methods {
     };
 }
 
+/// The methods of groups and synths, which unlike the root can be set, moved and freed.
 macro_rules! placed_node_methods {
     ($type:ident) => {
         impl $type {
-            /// Its id.
+            /// The node's id.
             pub fn id(&self) -> i32 {
                 self.id
             }
 
-            /// Frees it. `/n_free`, or `/n_set gate 0` for a synth with a gate unless `force`.
+            /// Frees the node: `/n_free`, or `/n_set gate 0` for a synth with a gate unless `force`.
             ///
             /// # Errors
-            /// As [`Context::submit`].
+            /// Same as [`Context::submit`].
             pub fn free(&self, force: bool) -> Result<()> {
                 self.context.free_node(self, force)
             }
 
-            /// Sets controls. `/n_set`
+            /// Sets controls of the synth, or of all synths in the group. `/n_set`
             ///
             /// # Errors
-            /// As [`Context::submit`].
+            /// Same as [`Context::submit`].
             pub fn set<K: Into<ControlKey>, V: Into<ControlValue>>(
                 &self,
                 settings: impl IntoIterator<Item = (K, V)>,
@@ -82,10 +84,10 @@ macro_rules! placed_node_methods {
                 self.context.set_node(self, settings)
             }
 
-            /// Lets controls follow buses. `/n_map`, `/n_mapa`
+            /// Maps controls to buses; `None` ends a mapping. `/n_map`, `/n_mapa`
             ///
             /// # Errors
-            /// As [`Context::submit`].
+            /// Same as [`Context::submit`].
             pub fn map<K: Into<ControlKey>>(
                 &self,
                 mappings: impl IntoIterator<Item = (K, Option<MapSymbol>)>,
@@ -93,10 +95,10 @@ macro_rules! placed_node_methods {
                 self.context.map_node(self, mappings)
             }
 
-            /// Moves it.
+            /// Moves the node. `/g_head`, `/g_tail`, `/n_before`, `/n_after`
             ///
             /// # Errors
-            /// As [`Context::move_node`].
+            /// Same as [`Context::move_node`].
             pub fn move_to<'a>(
                 &self,
                 add_action: AddAction,
@@ -105,18 +107,18 @@ macro_rules! placed_node_methods {
                 self.context.move_node(self, add_action, target)
             }
 
-            /// Pauses it. `/n_run`
+            /// Pauses the node. `/n_run`
             ///
             /// # Errors
-            /// As [`Context::submit`].
+            /// Same as [`Context::submit`].
             pub fn pause(&self) -> Result<()> {
                 self.context.pause_node(self)
             }
 
-            /// Lets it run. `/n_run`
+            /// Resumes the paused node. `/n_run`
             ///
             /// # Errors
-            /// As [`Context::submit`].
+            /// Same as [`Context::submit`].
             pub fn unpause(&self) -> Result<()> {
                 self.context.unpause_node(self)
             }
@@ -124,7 +126,7 @@ macro_rules! placed_node_methods {
     };
 }
 
-/// The root of the tree.
+/// The root of the node tree.
 #[derive(Clone, Debug)]
 pub struct RootNode {
     context: Context,
@@ -135,12 +137,12 @@ impl RootNode {
         Self { context }
     }
 
-    /// Its id: 0.
+    /// The root's id: 0.
     pub fn id(&self) -> i32 {
         0
     }
 
-    /// The nodes in it, as far as is known.
+    /// The nodes directly in the group, in order, as the mirror has them.
     pub fn children(&self) -> Vec<Node> {
         children(&self.context, 0)
     }
@@ -159,18 +161,18 @@ impl Group {
         Self { context, id }
     }
 
-    /// A new group at its head. `/g_new`
+    /// Adds a group relative to this one. `/g_new`
     ///
     /// # Errors
-    /// As [`Context::add_group`].
+    /// Same as [`Context::add_group`].
     pub fn add_group(&self, add_action: AddAction) -> Result<Group> {
         self.context.add_group(Placement::new(add_action, self))
     }
 
-    /// A new synth relative to it. `/s_new`
+    /// Starts a synth relative to this group. `/s_new`
     ///
     /// # Errors
-    /// As [`Context::add_synth`].
+    /// Same as [`Context::add_synth`].
     pub fn add_synth<K: Into<ControlKey>, V: Into<ControlValue>>(
         &self,
         synthdef: impl Into<SynthDefReference>,
@@ -180,15 +182,16 @@ impl Group {
         self.context.add_synth(synthdef, Placement::new(add_action, self), settings)
     }
 
-    /// Frees the nodes in it. `/g_freeAll`, `/g_deepFree`
+    /// Frees all nodes of the group (`/g_freeAll`), or only the synths in it and in its groups
+    /// (`/g_deepFree`).
     ///
     /// # Errors
-    /// As [`Context::submit`].
+    /// Same as [`Context::submit`].
     pub fn free_children(&self, synths_only: bool) -> Result<()> {
         self.context.free_group_children(self, synths_only)
     }
 
-    /// The nodes in it, as far as is known.
+    /// The nodes directly in the group, in order, as the mirror has them.
     pub fn children(&self) -> Vec<Node> {
         children(&self.context, self.id)
     }
@@ -209,7 +212,7 @@ impl Synth {
         Self { context, id, synthdef }
     }
 
-    /// Its SynthDef, if its controls are known.
+    /// The synth's SynthDef, if its controls are known.
     pub fn synthdef(&self) -> Option<&Arc<SynthDefInfo>> {
         self.synthdef.as_ref()
     }
@@ -227,7 +230,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// Its id.
+    /// The node's id.
     pub fn id(&self) -> i32 {
         match self {
             Node::Group(group) => group.id,
@@ -236,6 +239,7 @@ impl Node {
     }
 }
 
+/// The nodes that the mirror has in a group.
 fn children(context: &Context, id: i32) -> Vec<Node> {
     let state = context.shared().lock();
     let ids = state.mirror.children(id).unwrap_or_default();

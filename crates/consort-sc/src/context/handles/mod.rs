@@ -1,5 +1,8 @@
-//! What a context gives out: buffers, buses, groups and synths. Each knows its context and
-//! delegates to it; what it tells of the server comes from the mirrored tree.
+//! Handles: what a [`Context`] returns for the buffers, buses, groups and synths that it makes.
+//!
+//! A handle is an id with its context, and delegates every operation to it. Its properties come
+//! from the mirrored tree, so that reading them asks the server nothing. Dropping a handle frees
+//! nothing on the server.
 
 mod buffers;
 mod buses;
@@ -9,10 +12,10 @@ pub use buffers::{Buffer, BufferGroup};
 pub use buses::{Bus, BusGroup};
 pub use nodes::{Group, Node, RootNode, Synth};
 
-use crate::context::Context;
+use super::Context;
 use crate::values::CalculationRate;
 
-/// Anything that a context may have given out.
+/// A reference to any kind of handle, for [`Context::contains`].
 #[derive(Clone, Copy, Debug)]
 pub enum Entity<'a> {
     /// A buffer.
@@ -26,10 +29,10 @@ pub enum Entity<'a> {
 }
 
 impl Context {
-    /// Whether this server has the object: nodes and buffers as the server told, control and
-    /// audio buses each by the count of their own rate.
+    /// Whether this server has the object. Nodes and buffers exist if the server has reported
+    /// them; a bus exists if its index is below the number of buses of its rate.
     pub fn contains(&self, entity: Entity<'_>) -> bool {
-        let (context, found) = match entity {
+        let (context, exists) = match entity {
             Entity::Buffer(buffer) => (buffer.context(), buffer.is_allocated()),
             Entity::Bus(bus) => {
                 let options = self.options();
@@ -42,6 +45,6 @@ impl Context {
             Entity::Group(group) => (group.context(), group.is_allocated()),
             Entity::Synth(synth) => (synth.context(), synth.is_allocated()),
         };
-        found && self.is_same(context)
+        exists && self.is_same(context)
     }
 }

@@ -1,0 +1,403 @@
+//! Voice allocation: which notes sound, voice stealing, mono and legato, the sustain pedal.
+//!
+//! [`Voices`] has no server and no clock. Keys, the pedal, and the server's reports of started
+//! and ended nodes go in; [`VoiceCommand`]s come out. A voice with a gate passes through these
+//! phases:
+//!
+//! | phase | on key up | on pedal up | when it leaves the list |
+//! |---|---|---|---|
+//! | `Held` | `Fading`, with the pedal down `Sustained` | stays | stolen, or the node ends |
+//! | `Sustained` | stays | `Fading` | stolen, or the node ends |
+//! | `Fading` | stays | stays | stolen first of all, or the node ends |
+//!
+//! A release must not reach the server before the node has started (see `Voice::has_started`).
+//! For example, a key that goes down and up at once gives `Start` now, and `Release` only after
+//! the server has reported the start or two ticks have passed.
+
+/// How notes share voices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Each note has its own voice.
+    #[default]
+    Poly,
+    /// One note at a time; each starts a new voice.
+    Mono,
+    /// One note at a time; the voice slides to the next note while keys overlap.
+    Legato,
+}
+
+/// Which voice is stolen when all are in use. Fading voices are always stolen first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Steal {
+    #[default]
+    Oldest,
+    Quietest,
+    Lowest,
+    Highest,
+    /// No voice is stolen; the new note is refused.
+    None,
+}
+
+/// What ends a voice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Closing its gate: it fades and frees itself.
+    #[default]
+    Gate,
+    /// Nothing: it frees itself, whenever the note ends.
+    Itself,
+    /// Freeing the node at once when the note ends.
+    Cut,
+}
+
+/// The configuration of a voice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rules {
+    /// The maximum number of nodes, including fading ones.
+    pub(super) polyphony: usize,
+    pub(super) steal: Steal,
+    pub(super) mode: Mode,
+    pub(super) ending: Ending,
+    /// Whether a note slides from the previous one.
+    pub(super) glides: bool,
+}
+
+/// A change to make on the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum VoiceCommand {
+    /// Create a node for a note; it slides from the note `from`, if any.
+    Start { node: i32, note: u8, velocity: f64, from: Option<u8> },
+    /// Change the note of a node.
+    Retune { node: i32, note: u8 },
+    /// Close the gate: the note has ended.
+    Release { node: i32 },
+    /// End a node as fast as possible without a click. `is_new`: it may not have started yet.
+    Cut { node: i32, note: u8, is_new: bool },
+}
+
+/// What keeps a voice sounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum VoicePhase {
+    /// Its key is down.
+    Held,
+    /// Its key is up, but the pedal is down.
+    Sustained,
+    /// Its note has ended; it fades.
+    Fading,
+}
+
+/// One node and its note.
+#[derive(Clone, Copy, Debug)]
+struct Voice {
+    node: i32,
+    note: u8,
+    velocity: f64,
+    phase: VoicePhase,
+    /// Whether the node is known to have started. An envelope whose gate is closed before the
+    /// start never runs, so the node would never end. Until then the release is delayed.
+    has_started: bool,
+    /// Ticks since the start or since the end of the note.
+    ticks: u16,
+}
+
+impl Voice {
+    fn new(node: i32, note: u8, velocity: f64) -> Self {
+        Voice { node, note, velocity, phase: VoicePhase::Held, has_started: false, ticks: 0 }
+    }
+
+    /// Marks the node as started and sends the delayed release.
+    fn mark_started(&mut self, ending: Ending, commands: &mut Vec<VoiceCommand>) {
+        self.has_started = true;
+        if self.phase == VoicePhase::Fading && ending == Ending::Gate {
+            commands.push(VoiceCommand::Release { node: self.node });
+        }
+    }
+
+    fn cut(&self) -> VoiceCommand {
+        VoiceCommand::Cut { node: self.node, note: self.note, is_new: !self.has_started }
+    }
+}
+
+/// The voices of one instrument, in the order in which they started.
+#[derive(Clone, Debug)]
+pub(super) struct Voices {
+    rules: Rules,
+    voices: Vec<Voice>,
+    /// The keys that are down, in the order in which they were pressed. Mono and legato only.
+    keys: Vec<(u8, f64)>,
+    sustain: bool,
+    /// The note that was played last, from which the next one slides.
+    last: Option<u8>,
+    /// How many notes lost their voice to others.
+    pub(super) stolen: u64,
+    /// How many notes were refused.
+    pub(super) refused: u64,
+}
+
+impl Voices {
+    pub(super) fn new(rules: Rules) -> Self {
+        Voices {
+            rules,
+            voices: Vec::with_capacity(rules.polyphony),
+            keys: Vec::with_capacity(if rules.mode == Mode::Poly { 0 } else { 128 }),
+            sustain: false,
+            last: None,
+            stolen: 0,
+            refused: 0,
+        }
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The number of nodes, including fading ones.
+    pub(super) fn len(&self) -> usize {
+        self.voices.len()
+    }
+
+    /// The nodes with their notes and velocities.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (i32, u8, f64)> {
+        self.voices.iter().map(|voice| (voice.node, voice.note, voice.velocity))
+    }
+
+    /// Whether a node of this note is held or sustained.
+    pub(super) fn is_sounding(&self, note: u8) -> bool {
+        self.voices.iter().any(|voice| voice.note == note && voice.phase != VoicePhase::Fading)
+    }
+
+    /// Handles a key that goes down (velocity above 0) or up. Returns false if the note was
+    /// refused.
+    pub(super) fn key(
+        &mut self,
+        note: u8,
+        velocity: f64,
+        ids: &mut impl FnMut() -> i32,
+        commands: &mut Vec<VoiceCommand>,
+    ) -> bool {
+        match (velocity > 0.0, self.rules.mode) {
+            (true, Mode::Poly) => {
+                self.end_note(note, commands);
+                self.start(note, velocity, ids, commands)
+            }
+            (false, Mode::Poly) => {
+                self.key_up(note, commands);
+                true
+            }
+            (true, _) => {
+                self.keys.retain(|key| key.0 != note);
+                self.keys.push((note, velocity));
+                self.play_mono(note, velocity, ids, commands)
+            }
+            (false, _) => {
+                let was_last = self.keys.last().is_some_and(|key| key.0 == note);
+                self.keys.retain(|key| key.0 != note);
+                match self.keys.last() {
+                    // The key that was pressed before sounds again.
+                    Some(&(previous, velocity)) if was_last => {
+                        self.play_mono(previous, velocity, ids, commands)
+                    }
+                    Some(_) => true,
+                    None => {
+                        self.key_up(note, commands);
+                        true
+                    }
+                }
+            }
+        }
+    }
+
+    /// Handles the pedal.
+    pub(super) fn sustain(&mut self, is_down: bool, commands: &mut Vec<VoiceCommand>) {
+        if self.sustain && !is_down {
+            self.end_where(|voice| voice.phase == VoicePhase::Sustained, commands);
+        }
+        self.sustain = is_down;
+    }
+
+    /// Handles the server's report that a node has started.
+    pub(super) fn on_started(&mut self, node: i32, commands: &mut Vec<VoiceCommand>) {
+        let ending = self.rules.ending;
+        if let Some(voice) =
+            self.voices.iter_mut().find(|voice| voice.node == node && !voice.has_started)
+        {
+            voice.mark_started(ending, commands);
+        }
+    }
+
+    /// Advances the age of the voices by one tick. A voice that is two ticks old counts as
+    /// started. With `fade`, a voice that has faded for so many ticks counts as ended.
+    pub(super) fn tick(&mut self, fade: Option<u16>, commands: &mut Vec<VoiceCommand>) {
+        let ending = self.rules.ending;
+        self.voices.retain_mut(|voice| {
+            voice.ticks = voice.ticks.saturating_add(1);
+            if !voice.has_started && voice.ticks >= 2 {
+                voice.mark_started(ending, commands);
+            }
+            voice.phase != VoicePhase::Fading || fade.is_none_or(|fade| voice.ticks < fade)
+        });
+    }
+
+    /// Whether a node is not known to have started; with `released`, only nodes whose note has
+    /// ended count.
+    pub(super) fn has_new(&self, released: bool) -> bool {
+        let is_new =
+            |voice: &Voice| !voice.has_started && (!released || voice.phase == VoicePhase::Fading);
+        self.voices.iter().any(is_new)
+    }
+
+    /// Whether any node fades.
+    pub(super) fn has_fading(&self) -> bool {
+        self.voices.iter().any(|voice| voice.phase == VoicePhase::Fading)
+    }
+
+    /// Ends every note, regardless of keys and pedal.
+    pub(super) fn release_all(&mut self, commands: &mut Vec<VoiceCommand>) {
+        self.keys.clear();
+        self.end_where(|voice| voice.phase != VoicePhase::Fading, commands);
+    }
+
+    /// Forgets all notes, because the server has no nodes of this instrument any more.
+    pub(super) fn clear(&mut self) {
+        self.voices.clear();
+        self.keys.clear();
+    }
+
+    /// Handles the server's report that a node has ended. Returns its note, if it has one.
+    pub(super) fn on_ended(&mut self, node: i32) -> Option<u8> {
+        let index = self.voices.iter().position(|voice| voice.node == node)?;
+        Some(self.voices.remove(index).note)
+    }
+
+    /// Starts the notes that a key or the pedal holds again, on a new server. Forgets notes that
+    /// fade or free themselves, and returns how many those were.
+    pub(super) fn restore(
+        &mut self,
+        ids: &mut impl FnMut() -> i32,
+        commands: &mut Vec<VoiceCommand>,
+    ) -> usize {
+        let before = self.voices.len();
+        let ending = self.rules.ending;
+        self.voices.retain(|voice| voice.phase != VoicePhase::Fading && ending != Ending::Itself);
+        for voice in &mut self.voices {
+            *voice = Voice { phase: voice.phase, ..Voice::new(ids(), voice.note, voice.velocity) };
+            let (node, note, velocity) = (voice.node, voice.note, voice.velocity);
+            commands.push(VoiceCommand::Start { node, note, velocity, from: None });
+        }
+        before - self.voices.len()
+    }
+
+    fn key_up(&mut self, note: u8, commands: &mut Vec<VoiceCommand>) {
+        if self.sustain && self.rules.ending != Ending::Itself {
+            let held = self.voices.iter_mut();
+            for voice in held.filter(|voice| voice.note == note && voice.phase == VoicePhase::Held)
+            {
+                voice.phase = VoicePhase::Sustained;
+            }
+        } else {
+            self.end_where(|voice| voice.note == note && voice.phase == VoicePhase::Held, commands);
+        }
+    }
+
+    /// Ends a note that is about to be played again, held or sustained.
+    fn end_note(&mut self, note: u8, commands: &mut Vec<VoiceCommand>) {
+        self.end_where(|voice| voice.note == note && voice.phase != VoicePhase::Fading, commands);
+    }
+
+    /// Ends the notes of the selected voices.
+    fn end_where(
+        &mut self,
+        is_selected: impl Fn(&Voice) -> bool,
+        commands: &mut Vec<VoiceCommand>,
+    ) {
+        let ending = self.rules.ending;
+        self.voices.retain_mut(|voice| {
+            if !is_selected(voice) {
+                return true;
+            }
+            voice.phase = VoicePhase::Fading;
+            voice.ticks = voice.ticks.min(1);
+            match ending {
+                Ending::Gate if voice.has_started => {
+                    commands.push(VoiceCommand::Release { node: voice.node })
+                }
+                Ending::Gate | Ending::Itself => {}
+                Ending::Cut => {
+                    commands.push(voice.cut());
+                    return false;
+                }
+            }
+            true
+        });
+    }
+
+    /// Plays a note in mono or legato mode: the voice slides to it, or a new node replaces it.
+    fn play_mono(
+        &mut self,
+        note: u8,
+        velocity: f64,
+        ids: &mut impl FnMut() -> i32,
+        commands: &mut Vec<VoiceCommand>,
+    ) -> bool {
+        if self.rules.mode == Mode::Legato
+            && let Some(voice) =
+                self.voices.iter_mut().find(|voice| voice.phase != VoicePhase::Fading)
+        {
+            voice.phase = VoicePhase::Held;
+            if voice.note != note {
+                voice.note = note;
+                commands.push(VoiceCommand::Retune { node: voice.node, note });
+            }
+            self.last = Some(note);
+            return true;
+        }
+        self.end_where(|voice| voice.phase != VoicePhase::Fading, commands);
+        self.start(note, velocity, ids, commands)
+    }
+
+    fn start(
+        &mut self,
+        note: u8,
+        velocity: f64,
+        ids: &mut impl FnMut() -> i32,
+        commands: &mut Vec<VoiceCommand>,
+    ) -> bool {
+        if self.voices.len() >= self.rules.polyphony && !self.steal_voice(commands) {
+            self.refused += 1;
+            return false;
+        }
+        let node = ids();
+        let from = self.last.filter(|last| self.rules.glides && *last != note);
+        self.last = Some(note);
+        self.voices.push(Voice::new(node, note, velocity));
+        commands.push(VoiceCommand::Start { node, note, velocity, from });
+        true
+    }
+
+    /// Ends a voice to make room for a new note; false if none may be stolen.
+    fn steal_voice(&mut self, commands: &mut Vec<VoiceCommand>) -> bool {
+        let fading = self.voices.iter().position(|voice| voice.phase == VoicePhase::Fading);
+        let minimum_of = |key: fn(&Voice) -> f64| {
+            let voices = self.voices.iter().enumerate();
+            // The first of equal voices is the oldest.
+            let lowest = voices.min_by(|(_, one), (_, other)| key(one).total_cmp(&key(other)));
+            lowest.map(|(index, _)| index)
+        };
+        let victim = match (fading, self.rules.steal) {
+            (Some(index), _) => Some(index),
+            (None, Steal::Oldest) => (!self.voices.is_empty()).then_some(0),
+            (None, Steal::Quietest) => minimum_of(|voice| voice.velocity),
+            (None, Steal::Lowest) => minimum_of(|voice| f64::from(voice.note)),
+            (None, Steal::Highest) => minimum_of(|voice| -f64::from(voice.note)),
+            (None, Steal::None) => None,
+        };
+        let Some(index) = victim else { return false };
+        let voice = self.voices.remove(index);
+        self.stolen += u64::from(voice.phase != VoicePhase::Fading);
+        commands.push(voice.cut());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
