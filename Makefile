@@ -1,6 +1,6 @@
 # The tasks of this repository. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak lint powerset fuzz
+.PHONY: help demo test bench soak lint powerset fuzz pictures
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,3 +25,7 @@ powerset: ## check that every backend and every pair of backends builds alone
 
 fuzz: ## run every fuzz target for FUZZ_SECONDS each (60)
 	@tests/soak/fuzz
+
+pictures: ## make the pictures of the book again, from the real program
+	@cargo build --quiet --release -p consort
+	@docs/pictures/make
