@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `consort midi play` into `consort midi record` on the kernel's sequencer, in the virtual machine:
-# the events, p99 of their times, and the drift over CONSORT_MIDI_SECONDS (180).
+# the number of events, the p99 of their time errors, and the drift over CONSORT_MIDI_SECONDS (180).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -12,7 +12,7 @@ executable=$(cargo bench --quiet -p consort --bench midi_file --no-run \
 status=0
 tests/vm/run --timeout $((CONSORT_MIDI_SECONDS + 300)) "$executable" --bench || status=$?
 if ((status == 77)); then
-    echo "SKIPPED: the MIDI file benchmark: the virtual machine cannot be had here"
+    echo "SKIPPED: the MIDI file benchmark: the virtual machine is not available"
 elif ((status != 0)); then
     exit 1
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `consort midi` on the kernel's sequencer, in one boot of the virtual machine: ports, connect,
-# disconnect and watch beside aconnect; `play` heard by aseqdump and `record` fed by aplaymidi,
-# event for event; Ctrl-C, a receiver that vanishes, and a user who may not open the device.
+# disconnect and watch compared with aconnect; `play` into aseqdump and aplaymidi into `record`,
+# compared event for event; Ctrl-C, a receiver that disappears, a user who may not open the device.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
