@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `consort midi play` into `consort midi record` on the kernel's sequencer, in the virtual machine:
-# the number of events, the p99 of their time errors, and the drift over CONSORT_MIDI_SECONDS (180).
+# the events, p99 of their times, and the drift over CONSORT_MIDI_SECONDS (180).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs examples/sc-keyboard-pad on the kernel's sequencer (in the virtual machine) while
-# `consort midi play` plays to it; then renders its score on this machine and measures the sound.
+# examples/sc-keyboard-pad on the kernel's sequencer (in the virtual machine), played by
+# `consort midi play`. Its score is rendered here, and the sound is measured.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
