@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Vec<Option<Instant>>,
     pub(crate) earliest: Option<Instant>,
     pub(crate) again: Vec<(InstanceId, u32)>,
-    /// Reports the first time that there are more echoes than [`ECHO_LIMIT`].
+    /// Reports the first overflow above [`ECHO_LIMIT`].
     pub(crate) echo_overflow: WarnOnce,
     /// The instance that expects an answer within microseconds, and until when to poll for it.
     pub(crate) expecting: Option<(InstanceId, Instant)>,
