@@ -255,9 +255,9 @@ impl Backend for ArtNet {
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
         let node = Node::new(ArtNetPackets, self.detect, self.interfaces);
-        let detect = |backend: &dyn std::any::Any| {
+        let detect_of = |backend: &dyn std::any::Any| {
             backend.downcast_ref::<ArtNet>().map(|backend| backend.detect)
         };
-        Box::new(DmxDriver::new(node, detect))
+        Box::new(DmxDriver::new(node, detect_of))
     }
 }

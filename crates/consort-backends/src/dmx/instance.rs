@@ -18,12 +18,12 @@ use super::{Detect, Protocol, UniverseConfig};
 pub(crate) struct DmxDriver<P> {
     node: Rc<RefCell<Node<P>>>,
     /// The option `detect` of a backend, if it is of the right type.
-    detect: fn(&dyn Any) -> Option<Detect>,
+    detect_of: fn(&dyn Any) -> Option<Detect>,
 }
 
 impl<P: Protocol> DmxDriver<P> {
-    pub(crate) fn new(node: Node<P>, detect: fn(&dyn Any) -> Option<Detect>) -> Self {
-        DmxDriver { node: Rc::new(RefCell::new(node)), detect }
+    pub(crate) fn new(node: Node<P>, detect_of: fn(&dyn Any) -> Option<Detect>) -> Self {
+        DmxDriver { node: Rc::new(RefCell::new(node)), detect_of }
     }
 }
 
@@ -33,7 +33,7 @@ impl<P: Protocol> Driver for DmxDriver<P> {
         backend: Box<dyn Backend>,
         _: &mut DriverContext<'_>,
     ) -> Result<(), Box<dyn Backend>> {
-        let Some(detect) = (self.detect)(&*backend) else { return Err(backend) };
+        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
         self.node.borrow_mut().detect = detect;
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! An instance while it is configured, and as the router runs it.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use consort_osc::MessageBuilder;
 use consort_router::{
-    ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
-    Resolution, TextEvent, Usage, downcast, driver,
+    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
+    Problems, Readiness, Resolution, TextEvent, Usage, downcast, driver,
 };
 
-use super::OscDriver;
 use super::carrier::Carrier;
 use super::config::{Config, Destination, SharedBind, Transport};
 use super::datagram::Datagrams;
@@ -19,6 +20,31 @@ use super::paths::Paths;
 use super::receiver::Receiver;
 use super::stream::Streams;
 use crate::net::HostPort;
+
+/// What the running instances share: whether every message is logged.
+pub(super) struct OscDriver {
+    detect: Rc<Cell<bool>>,
+    /// The option `detect` of a backend, if it is of the right type.
+    detect_of: fn(&dyn Any) -> Option<bool>,
+}
+
+impl OscDriver {
+    pub(super) fn new(detect: bool, detect_of: fn(&dyn Any) -> Option<bool>) -> Self {
+        OscDriver { detect: Rc::new(Cell::new(detect)), detect_of }
+    }
+}
+
+impl Driver for OscDriver {
+    fn adopt(
+        &mut self,
+        backend: Box<dyn Backend>,
+        _: &mut DriverContext<'_>,
+    ) -> Result<(), Box<dyn Backend>> {
+        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
+        self.detect.set(detect);
+        Ok(())
+    }
+}
 
 /// One `[osc NAME]` section before it runs.
 pub(super) struct OscPlan {

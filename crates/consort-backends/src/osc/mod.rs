@@ -15,20 +15,17 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Driver, DriverContext, InstanceConfig, OptionFamily,
-    OptionKind, OptionSpec, Options, Plan, Problems,
+    Backend, BackendDescriptor, ChannelSyntax, Driver, InstanceConfig, OptionFamily, OptionKind,
+    OptionSpec, Options, Plan, Problems,
 };
 
 use crate::net::HostPort;
 use config::{Config, Destination, SharedBind};
-use instance::OscPlan;
+use instance::{OscDriver, OscPlan};
 
 /// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -205,23 +202,6 @@ struct Osc {
     bound: Vec<Bound>,
 }
 
-/// What the running instances share: whether every message is logged.
-struct OscDriver {
-    detect: Rc<Cell<bool>>,
-}
-
-impl Driver for OscDriver {
-    fn adopt(
-        &mut self,
-        backend: Box<dyn Backend>,
-        _: &mut DriverContext<'_>,
-    ) -> Result<(), Box<dyn Backend>> {
-        let Some(osc) = (&*backend as &dyn Any).downcast_ref::<Osc>() else { return Err(backend) };
-        self.detect.set(osc.detect);
-        Ok(())
-    }
-}
-
 impl Backend for Osc {
     fn configure(&mut self, options: &Options, _: &mut Problems) {
         self.detect = options.flag("detect");
@@ -250,7 +230,9 @@ impl Backend for Osc {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(OscDriver { detect: Rc::new(Cell::new(self.detect)) })
+        Box::new(OscDriver::new(self.detect, |backend| {
+            backend.downcast_ref::<Osc>().map(|backend| backend.detect)
+        }))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {

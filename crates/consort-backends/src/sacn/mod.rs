@@ -316,9 +316,9 @@ impl Backend for Sacn {
         let packets = SacnPackets { cid: self.cid, name: self.name };
         let node = Node::new(packets, self.detect, self.interfaces);
         // A reload keeps the random CID: receivers would count another one as another source.
-        let detect = |backend: &dyn std::any::Any| {
+        let detect_of = |backend: &dyn std::any::Any| {
             backend.downcast_ref::<Sacn>().map(|backend| backend.detect)
         };
-        Box::new(DmxDriver::new(node, detect))
+        Box::new(DmxDriver::new(node, detect_of))
     }
 }
