@@ -1,9 +1,9 @@
 //! Replays the corpora of the fuzz targets, and checks the shows under `examples/`.
+#![cfg(feature = "python")]
 
 use std::path::Path;
 
-use consort_backends::{BACKENDS, python};
-use consort_router::config::load;
+use consort_backends::python;
 
 fn replay(name: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
@@ -27,11 +27,12 @@ fn the_corpus_of_the_scanner() {
 }
 
 #[test]
+#[cfg(feature = "osc")]
 fn the_examples_have_no_diagnostics() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     for name in ["arpeggiator", "lfo", "socket-bridge", "memory"] {
         let file = folder.join(format!("python-{name}")).join("show.cfg");
-        let loaded = load(&file, &[], BACKENDS);
+        let loaded = consort_router::config::load(&file, &[], consort_backends::BACKENDS);
         let messages: Vec<_> =
             loaded.diagnostics.iter().map(|diagnostic| &diagnostic.message).collect();
         assert!(messages.is_empty() && loaded.show.is_some(), "{name}: {messages:?}");

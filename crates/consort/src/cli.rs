@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
+#[cfg(feature = "midi")]
 use crate::midi::MidiCommand;
+#[cfg(feature = "sc")]
 use crate::sc::ScCommand;
+#[cfg(feature = "sc")]
 use crate::sc_files::{RenderArguments, SynthDefArguments};
+#[cfg(feature = "sc")]
 use crate::sc_ugens::UGensArguments;
 
 /// What is asked of the environment.
@@ -40,12 +44,15 @@ pub(crate) enum Command {
     /// Explain what can be connected, and the options of each backend
     Backends(BackendsArgs),
     /// SuperCollider: servers, SynthDefs and scores
+    #[cfg(feature = "sc")]
     #[command(subcommand)]
     Sc(ScCommands),
     /// The ALSA sequencer: ports and connections, events in words, MIDI files
+    #[cfg(feature = "midi")]
     #[command(subcommand)]
     Midi(MidiCommand),
     /// See a show that is alive, on a machine that has nothing but this program
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Look into a show that runs: instances, values, rates, log
     Monitor(MonitorArgs),
@@ -59,6 +66,7 @@ pub(crate) enum Command {
 }
 
 /// What `consort sc` does.
+#[cfg(feature = "sc")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScCommands {
     #[command(flatten)]
@@ -161,6 +169,7 @@ pub(crate) enum PageFormat {
 }
 
 /// Arguments of `consort demo`.
+#[cfg(feature = "demo")]
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// How long it lasts

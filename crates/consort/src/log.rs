@@ -96,8 +96,10 @@ pub(crate) fn hold(is_held: bool) {
 
 /// What scripts print: it goes to standard output, or into the log while the live view has
 /// the terminal.
+#[cfg(feature = "python")]
 pub(crate) struct Print;
 
+#[cfg(feature = "python")]
 impl Write for Print {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !IS_HELD.load(Ordering::Acquire) {

@@ -2,20 +2,25 @@
 
 mod check;
 mod cli;
+#[cfg(feature = "demo")]
 mod demo;
 mod diagnostics;
 mod generate;
 mod json;
 mod learn;
 mod log;
+#[cfg(feature = "midi")]
 mod midi;
 mod monitor;
 mod notify;
 mod realtime;
 mod reference;
 mod run;
+#[cfg(feature = "sc")]
 mod sc;
+#[cfg(feature = "sc")]
 mod sc_files;
+#[cfg(feature = "sc")]
 mod sc_ugens;
 mod signals;
 
@@ -23,7 +28,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, ScCommands};
+#[cfg(feature = "sc")]
+use crate::cli::ScCommands;
+use crate::cli::{Cli, Command};
+#[cfg(feature = "midi")]
 use crate::midi::MidiCommand;
 
 fn main() -> ExitCode {
@@ -33,12 +41,15 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Backends(arguments) => reference::run(arguments),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments),
         Command::Monitor(arguments) => monitor::run(arguments),
         Command::Status(arguments) => monitor::print_status(arguments),
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
+        #[cfg(feature = "sc")]
         Command::Sc(command) => supercollider(command),
+        #[cfg(feature = "midi")]
         Command::Midi(command) => sequencer(command),
     };
     done.unwrap_or_else(|error| {
@@ -67,6 +78,7 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+#[cfg(feature = "sc")]
 fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     match command {
@@ -81,6 +93,7 @@ fn supercollider(command: &ScCommands) -> anyhow::Result<ExitCode> {
     }
 }
 
+#[cfg(feature = "midi")]
 fn sequencer(command: &MidiCommand) -> anyhow::Result<ExitCode> {
     midi::run(command, &signals::flag_on_signals()?, &mut std::io::stdout().lock())
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use consort_backends::BACKENDS;
+#[cfg(feature = "python")]
 use consort_backends::python;
 use consort_router::config::{self, Override, Show};
 use consort_router::{BackendDescriptor, Handle, InstanceId, Router};
@@ -14,7 +15,7 @@ use crate::cli::RunArgs;
 use crate::diagnostics::{self, counted};
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
-use crate::{log, monitor, realtime, signals};
+use crate::{monitor, realtime, signals};
 
 /// The configuration that is run when none is named.
 const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
@@ -23,13 +24,18 @@ const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
 const DESCRIPTORS: u64 = 65_536;
 
 /// The backend whose scripts print, giving way to the live view.
-static PYTHON: BackendDescriptor =
-    BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR };
+#[cfg(feature = "python")]
+static PYTHON: BackendDescriptor = BackendDescriptor {
+    create: || python::backend(Box::new(crate::log::Print)),
+    ..python::DESCRIPTOR
+};
 
 /// All backends, for a show that may have a live view.
 pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
-    let all = BACKENDS.iter();
-    all.map(|&backend| if backend.name == PYTHON.name { &PYTHON } else { backend }).collect()
+    let all = BACKENDS.iter().copied();
+    #[cfg(feature = "python")]
+    let all = all.map(|backend| if backend.name == PYTHON.name { &PYTHON } else { backend });
+    all.collect()
 }
 
 /// Runs a show. Exit status 0 after a clean stop, 1 when it could not start.

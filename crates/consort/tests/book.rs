@@ -2,6 +2,7 @@
 //! touch nothing but this machine run. A block whose first line is a comment with a file's name
 //! is that file; its page's other blocks find it. Scripts also run in the harness, see
 //! python/midimonster/tests/test_book.py.
+#![cfg(feature = "default")]
 #![allow(clippy::print_stdout)] // the list of what was tested is part of the result
 
 mod support;

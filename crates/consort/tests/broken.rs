@@ -3,6 +3,7 @@
 //!
 //! After a change of messages, `INSTA_UPDATE=always cargo test -p consort --test broken` writes
 //! the snapshots anew; read the difference before it is committed.
+#![cfg(feature = "default")]
 
 use std::path::Path;
 

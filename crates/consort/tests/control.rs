@@ -1,5 +1,6 @@
 //! Strangers at the control socket: whatever they do, the show routes, and the next one is
 //! answered.
+#![cfg(feature = "default")]
 
 mod support;
 

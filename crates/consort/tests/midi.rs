@@ -1,5 +1,6 @@
 //! `consort midi` as a program, on the embedded engine, and what it says where something is
 //! missing. On the kernel's sequencer it is tested by tests/suites/26-midi-command.sh.
+#![cfg(feature = "default")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;

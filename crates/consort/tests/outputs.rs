@@ -1,5 +1,6 @@
 //! Standard output and standard error as they are on bad days: closed, full, or read by nobody.
 //! A show goes on in all of them.
+#![cfg(feature = "default")]
 
 mod support;
 

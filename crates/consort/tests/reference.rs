@@ -2,6 +2,7 @@
 //!
 //! After a change of a backend's tables or of the table of UGens, `UPDATE_DOCS=1 cargo test -p consort --test reference`
 //! writes them anew.
+#![cfg(feature = "default")]
 
 use std::path::Path;
 

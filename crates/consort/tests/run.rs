@@ -1,5 +1,6 @@
 //! `consort run` as a process: starting, routing, stopping, and what a hostile network does to
 //! it. `CONSORT_SOAK=20` makes the hostile network twenty times as long.
+#![cfg(feature = "default")]
 
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;

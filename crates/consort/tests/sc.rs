@@ -1,4 +1,5 @@
 //! `consort sc boot`, `status`, `tree`, `dump` and `quit`, on a server that the test plays.
+#![cfg(feature = "default")]
 
 #[path = "../src/sc.rs"]
 mod sc;

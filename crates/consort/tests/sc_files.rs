@@ -1,5 +1,5 @@
 //! `consort sc synthdef` and `consort sc render`, by their functions.
-
+#![cfg(feature = "default")]
 #![allow(clippy::print_stdout)]
 
 #[path = "../src/sc_files.rs"]

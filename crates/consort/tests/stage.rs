@@ -1,5 +1,6 @@
 //! What a person on stage uses: looking into a running show, sending a test value, learning,
 //! the service manager's questions, generated pages, and the demo without a terminal.
+#![cfg(feature = "default")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;

@@ -1,5 +1,6 @@
 //! The live view in a terminal, and the terminal after it: whatever ends the view, the terminal
 //! is as it was, and the show does what it should.
+#![cfg(feature = "default")]
 
 mod support;
 

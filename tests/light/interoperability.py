@@ -1,8 +1,8 @@
-"""Art-Net and sACN between `consort run` and strangers: tshark reads what we send, the packages
-`stupidArtnet` and `sacn` receive from us and send to us. All on loopback addresses; what happens
-when interfaces and addresses come and go, in network namespaces.
+"""Art-Net and sACN between `consort run` and foreign programs: tshark decodes the packets of
+Consort, and the packages `stupidArtnet` and `sacn` receive from it and send to it, on loopback
+addresses. Tests in network namespaces remove and restore interfaces and addresses.
 
-    strangers.py PATH_TO_CONSORT
+    interoperability.py PATH_TO_CONSORT
 """
 
 import os
@@ -24,16 +24,16 @@ peer = f"127.78.{random.randint(1, 250)}.{random.randint(1, 250)}"
 failures = []
 
 
-def check(what, good, detail=""):
-    print(f"{'ok' if good else 'FAILED'}: {what}{': ' if detail else ''}{detail}")
-    if not good:
+def check(what, passed, detail=""):
+    print(f"{'ok' if passed else 'FAILED'}: {what}{': ' if detail else ''}{detail}")
+    if not passed:
         failures.append(what)
 
 
 def skip(what):
     print(f"SKIPPED: {what}", file=sys.stderr)
     if os.environ.get("CI") == "true":
-        failures.append(f"CI skips nothing: {what}")
+        failures.append(f"skipped in CI: {what}")
 
 
 def until(what, condition):
@@ -48,8 +48,8 @@ def until(what, condition):
 
 
 def osc(address, value):
-    def text(it):
-        return it.encode() + b"\0" * (4 - len(it) % 4)
+    def text(string):
+        return string.encode() + b"\0" * (4 - len(string) % 4)
 
     return text(address) + text(",f") + struct.pack(">f", value)
 
@@ -74,27 +74,27 @@ class Consort:
 
 
 class Capture:
-    """Receives on several addresses and keeps all datagrams with where they came from."""
+    """Receives on several addresses and keeps all datagrams with their senders."""
 
     def __init__(self):
         self.packets = []
         self.sockets = []
 
     def listen(self, address, port, group=None):
-        it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        it.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        it.bind((group or address, port))
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        receiver.bind((group or address, port))
         if group:
             member = socket.inet_aton(group) + socket.inet_aton(address)
-            it.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
-        self.sockets.append(it)
+            receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        self.sockets.append(receiver)
         to = (group or address, port)
-        threading.Thread(target=self._run, args=(it, to), daemon=True).start()
-        return it
+        threading.Thread(target=self._run, args=(receiver, to), daemon=True).start()
+        return receiver
 
-    def _run(self, it, to):
+    def _run(self, receiver, to):
         while True:
-            data, sender = it.recvfrom(65536)
+            data, sender = receiver.recvfrom(65536)
             self.packets.append((time.time(), sender, to, data))
 
     def find(self, test):
@@ -177,7 +177,7 @@ def is_sacn(vector, framing, options=None):
 
 
 def decode(binary):
-    """What we send, as tshark reads it."""
+    """Checks that tshark decodes the packets of Consort."""
     capture = Capture()
     artnet = capture.listen(peer, 6454)
     capture.listen(peer, 5568)
@@ -209,18 +209,18 @@ def decode(binary):
     capture.write(path)
 
     def run(*arguments):
-        # Its ACN dissector wants to be asked, and for DMX once more.
+        # The ACN dissector is off by default, and so is DMX within it.
         options = ["-n", "--enable-heuristic", "acn", "-o", "acn.dmx_enable:TRUE"]
         command = [tshark, *options, "-r", str(path), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout
 
-    bad = run("-Y", "_ws.malformed || _ws.expert.severity >= 0x600000 || _ws.unreassembled")
-    check("tshark decodes everything without a complaint", bad == "", bad)
-    # The ACN dissector of this tshark knows no universe discovery (root vector 8); the crate
-    # `sacn` reads it in a test of the backend.
-    strange = run("-Y", "!artnet && !acn && ip.dst != 239.255.250.214")
-    check("tshark takes everything for Art-Net or sACN", strange == "", strange)
+    malformed = run("-Y", "_ws.malformed || _ws.expert.severity >= 0x600000 || _ws.unreassembled")
+    check("tshark decodes everything without warnings", malformed == "", malformed)
+    # The ACN dissector of this tshark does not support universe discovery (root vector 8), which
+    # a test of the backend decodes with the crate `sacn`.
+    other = run("-Y", "!artnet && !acn && ip.dst != 239.255.250.214")
+    check("tshark recognises all packets as Art-Net or sACN", other == "", other)
     kinds = [
         ("ArtDmx", "artnet.header.opcode == 0x5000", "Universe|Sequence|Length|Opcode"),
         ("ArtPollReply", "artnet.header.opcode == 0x2100", "Name|NetSwitch|Port Type|Swout|SwOut"),
@@ -236,7 +236,7 @@ def decode(binary):
             text = run("-Y", test, "-V", "-c", "10000")
         except subprocess.CalledProcessError as error:
             text = error.stderr
-            check(f"tshark knows {kind}", False, text)
+            check(f"tshark decodes {kind}", False, text)
             continue
         first = text.split("\nFrame ")[0]
         check(f"tshark finds {kind}", "Frame" in first)
@@ -248,7 +248,7 @@ def decode(binary):
 
 
 def exchange(binary):
-    """Values to and from the packages of strangers."""
+    """Exchanges values with foreign packages."""
     try:
         import sacn
         from stupidArtnet import StupidArtnet, StupidArtnetServer
@@ -261,9 +261,9 @@ def exchange(binary):
     text = CONFIGURATION.format(ours=ours, peer=peer, artnet_port=artnet_port, sacn_port=5569)
     server = StupidArtnetServer(port=artnet_port)
     listener = server.register_listener(universe=3, sub=2, net=1, is_simplified=False)
-    heard = []
+    received_frames = []
     receiver = sacn.sACNreceiver(bind_address=peer, bind_port=5569)
-    receiver.register_listener("universe", heard.append, universe=7)
+    receiver.register_listener("universe", received_frames.append, universe=7)
     receiver.start()
     consort = Consort(binary, text)
 
@@ -271,15 +271,15 @@ def exchange(binary):
         control.sendto(osc("/level", 0.2), (ours, 8000))
         control.sendto(osc("/wide", 258 / 65535), (ours, 8000))
         buffer = server.get_buffer(listener)
-        got_sacn = heard and tuple(heard[-1].dmxData[:4]) == (51, 1, 2, 0)
+        got_sacn = received_frames and tuple(received_frames[-1].dmxData[:4]) == (51, 1, 2, 0)
         return bool(buffer) and list(buffer[:4]) == [51, 1, 2, 0] and bool(got_sacn)
 
-    check("stupidArtnet and sacn show our values", bool(until("our values", arrived)))
-    if heard:
-        packet = heard[-1]
+    check("stupidArtnet and sacn receive our values", bool(until("our values", arrived)))
+    if received_frames:
+        packet = received_frames[-1]
         detail = f"{packet.sourceName!r}, priority {packet.priority}, {packet.dmxData[:4]}"
-        check("sacn knows our name and priority", packet.priority == 120, detail)
-        print(f"    stupidArtnet shows {list(server.get_buffer(listener)[:4])}")
+        check("sacn receives our name and priority", packet.priority == 120, detail)
+        print(f"    stupidArtnet received {list(server.get_buffer(listener)[:4])}")
 
     sender = sacn.sACNsender(bind_address=peer, bind_port=5570, universeDiscovery=False)
     sender.start()
@@ -301,9 +301,9 @@ def exchange(binary):
             pass
         return len(values) == 4
 
-    until("values of strangers", received)
+    until("values of foreign packages", received)
     expected = {"/artnet": 153, "/artnetwide": 5 * 256 + 6, "/sacn": 102, "/sacnwide": 3 * 256 + 4}
-    check("our router shows the values of strangers", values == expected, str(values))
+    check("our router receives the values of foreign packages", values == expected, str(values))
     sender.stop()
     receiver.stop()
     artnet.close()
@@ -311,7 +311,7 @@ def exchange(binary):
     check("stops with status 0", consort.stop() == 0)
 
 
-class Wire:
+class Link:
     """A veth pair between two network namespaces, `here` and `there`."""
 
     NAMES = ("consort0", "consort1")
@@ -321,24 +321,24 @@ class Wire:
         self.addresses = addresses
 
     @classmethod
-    def lay(cls, *addresses):
-        """The namespaces; None where they cannot be had."""
-        wire = cls(*addresses)
+    def create(cls, *addresses):
+        """Creates the namespaces; returns None where that is not possible."""
+        link = cls(*addresses)
         if os.geteuid() != 0 or not shutil.which("ip"):
             return None
-        if wire.ip("netns", "add", wire.here, good=False).returncode:
+        if link.ip("netns", "add", link.here, check=False).returncode:
             return None
-        wire.ip("netns", "add", wire.there)
-        return wire
+        link.ip("netns", "add", link.there)
+        return link
 
-    def ip(self, *arguments, good=True):
-        return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=good)
+    def ip(self, *arguments, check=True):
+        return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=check)
 
     def inside(self, space, *command):
-        """A command that runs in one of them."""
+        """The command line that runs a command in a namespace."""
         return ["ip", "netns", "exec", space, *command]
 
-    def plug(self):
+    def connect(self):
         near, far = self.NAMES
         pair = ["link", "add", near, "type", "veth", "peer", "name", far, "netns", self.there]
         self.ip("-n", self.here, *pair)
@@ -346,26 +346,26 @@ class Wire:
             self.ip("-n", space, "address", "add", f"{address}/24", "dev", name)
             self.ip("-n", space, "link", "set", name, "up")
 
-    def cut(self):
+    def delete(self):
         for space in (self.here, self.there):
-            self.ip("netns", "delete", space, good=False)
+            self.ip("netns", "delete", space, check=False)
 
 
 def interface_returns(binary):
-    """Multicast goes on when a network interface vanishes and returns: a namespace with a veth
-    pair, one end in a namespace of its own."""
-    wire = Wire.lay("10.9.8.1", "10.9.8.2")
-    if not wire:
+    """Multicast continues when a network interface is removed and added again: two namespaces with
+    a veth pair between them."""
+    link = Link.create("10.9.8.1", "10.9.8.2")
+    if not link:
         return skip("network namespaces (root and iproute2 are needed)")
 
-    def plug():
-        wire.plug()
-        wire.ip("-n", wire.here, "route", "add", "239.0.0.0/8", "dev", wire.NAMES[0])
+    def connect():
+        link.connect()
+        link.ip("-n", link.here, "route", "add", "239.0.0.0/8", "dev", link.NAMES[0])
 
     consort = None
     try:
-        wire.ip("-n", wire.here, "link", "set", "lo", "up")
-        plug()
+        link.ip("-n", link.here, "link", "set", "lo", "up")
+        connect()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "show.cfg"
             log = Path(folder) / "log"
@@ -386,36 +386,36 @@ def interface_returns(binary):
                 "s.sendto(p,('239.255.0.9',5568))\n"
             )
             with open(log, "w") as file:
-                command = wire.inside(wire.here, binary, "run", str(path))
+                command = link.inside(link.here, binary, "run", str(path))
                 consort = subprocess.Popen(command, stderr=file)
 
-            def said(words, value=None):
+            def logs(words, value=None):
                 def test():
                     if value is not None:
-                        command = wire.inside(wire.there, sys.executable, "-c", sender, str(value))
+                        command = link.inside(link.there, sys.executable, "-c", sender, str(value))
                         subprocess.run(command, capture_output=True, text=True, check=True)
                     return words in log.read_text()
 
                 return bool(until(words, test))
 
-            check("multicast comes in over a veth", said("value 51", 51))
-            wire.ip("-n", wire.here, "link", "delete", wire.NAMES[0])
-            check("the interface is missed", said("waiting"))
-            plug()
-            check("multicast comes in again when it has returned", said("value 102", 102))
+            check("multicast arrives over a veth", logs("value 51", 51))
+            link.ip("-n", link.here, "link", "delete", link.NAMES[0])
+            check("the removed interface is reported", logs("waiting"))
+            connect()
+            check("multicast arrives again when the interface has returned", logs("value 102", 102))
             consort.send_signal(signal.SIGTERM)
             check("stops with status 0", consort.wait(DEADLINE) == 0)
     finally:
         if consort and consort.poll() is None:
             consort.kill()
-        wire.cut()
+        link.delete()
 
 
 def address_changes(binary):
-    """OSC goes on when the machine's address changes: a namespace with a veth pair, and whoever
-    listens in a namespace of its own."""
-    wire = Wire.lay("10.9.7.1", "10.9.7.2")
-    if not wire:
+    """OSC continues when the address of the machine changes: two namespaces with a veth pair
+    between them, one with the show and one with the receiver."""
+    link = Link.create("10.9.7.1", "10.9.7.2")
+    if not link:
         return skip("network namespaces (root and iproute2 are needed)")
     listen = (
         "import socket\n"
@@ -425,7 +425,7 @@ def address_changes(binary):
     )
     running = []
     try:
-        wire.plug()
+        link.connect()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "show.cfg"
             log = Path(folder) / "log"
@@ -436,19 +436,19 @@ def address_changes(binary):
             )
             with open(log, "w") as file:
                 for space, command in (
-                    (wire.there, [sys.executable, "-c", listen]),
-                    (wire.here, [binary, "run", str(path)]),
+                    (link.there, [sys.executable, "-c", listen]),
+                    (link.here, [binary, "run", str(path)]),
                 ):
-                    running.append(subprocess.Popen(wire.inside(space, *command), stdout=file))
+                    running.append(subprocess.Popen(link.inside(space, *command), stdout=file))
 
-            def heard(words):
+            def logs(words):
                 return bool(until(words, lambda: words in log.read_text()))
 
-            check("OSC goes out over a veth", heard("from 10.9.7.1"))
-            own = ("dev", wire.NAMES[0])
-            wire.ip("-n", wire.here, "address", "delete", "10.9.7.1/24", *own)
-            wire.ip("-n", wire.here, "address", "add", "10.9.7.5/24", *own)
-            check("OSC goes out from another address", heard("from 10.9.7.5"))
+            check("OSC is sent over a veth", logs("from 10.9.7.1"))
+            own = ("dev", link.NAMES[0])
+            link.ip("-n", link.here, "address", "delete", "10.9.7.1/24", *own)
+            link.ip("-n", link.here, "address", "add", "10.9.7.5/24", *own)
+            check("OSC is sent from the new address", logs("from 10.9.7.5"))
             running[1].send_signal(signal.SIGTERM)
             check("stops with status 0", running[1].wait(DEADLINE) == 0)
     finally:
@@ -456,7 +456,7 @@ def address_changes(binary):
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        wire.cut()
+        link.delete()
 
 
 def main():
@@ -473,7 +473,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # Not sys.exit: threads of the strangers may still sit in a blocking call.
+    # Not sys.exit: threads of the foreign packages may still be in a blocking call.
     status = main()
     sys.stdout.flush()
     os._exit(status)
