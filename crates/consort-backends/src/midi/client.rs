@@ -122,8 +122,7 @@ impl SharedClient {
         announcements.connect_from(Address::SYSTEM_ANNOUNCE)?;
         let descriptor = client.descriptor()?;
         let mut source = SourceFd(&descriptor);
-        let registered =
-            context.driver().register(&mut source, DESCRIPTOR_KEY, Interest::READABLE);
+        let registered = context.driver().register(&mut source, DESCRIPTOR_KEY, Interest::READABLE);
         if let Err(error) = registered {
             tracing::error!("cannot watch the sequencer's descriptor: {error}");
             context.count_errors(1);
@@ -160,11 +159,7 @@ impl SharedClient {
     }
 
     /// The context of the instance with this port.
-    fn context_of<'c>(
-        &self,
-        port: u8,
-        context: &'c mut DriverContext<'_>,
-    ) -> Option<Context<'c>> {
+    fn context_of<'c>(&self, port: u8, context: &'c mut DriverContext<'_>) -> Option<Context<'c>> {
         let member = self.members.iter().find(|member| member.port == port)?;
         Some(context.for_instance(member.instance))
     }
