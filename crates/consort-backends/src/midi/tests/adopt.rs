@@ -238,7 +238,8 @@ fn a_device_that_does_not_read_is_disconnected_later() {
     adopt(&mut running, show(&[("write", "Two")], &mappings));
     let is_connected =
         |device: &Device| !device.port.list_subscribers(None).expect("a list").is_empty();
-    assert!(is_connected(&one), "output waits for it");
+    // Output waits for it, unless the machine was so slow that it was dropped already.
+    assert!(is_connected(&one) || running.counters("midi").dropped > 0);
     running.until("the first device to be disconnected", |_| !is_connected(&one));
     assert!(is_connected(&two));
 }
