@@ -81,8 +81,9 @@ impl SendWindow {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "{} bytes wait for the server to read them, and {size} more would exceed the \
-                     limit of {MAX_QUEUED_BYTES}; nothing was sent; call sync before sending more",
+                    "{} bytes are waiting for the server to read them, and {size} more would \
+                     exceed the limit of {MAX_QUEUED_BYTES}; nothing was sent; call sync before \
+                     sending more",
                     self.queued_bytes
                 ),
             ));
