@@ -153,7 +153,8 @@ impl<'a> Context<'a> {
         if self.shared.echo_overflow.is_first() {
             tracing::warn!(
                 instance = self.name(),
-                "the mappings multiply values: events above {ECHO_LIMIT} at once are dropped and counted"
+                "the mappings multiply values: at most {ECHO_LIMIT} events are handled at once; \
+                 the excess is dropped and counted"
             );
         }
         &events[..room]

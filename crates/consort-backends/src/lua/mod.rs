@@ -51,8 +51,8 @@ interrupt it.
 Intervals and sleeping threads keep time: a late call does not delay the next one, and missed \
 calls are skipped. Values that a script sends do not call its own handlers.
 
-Scripts run on the router's thread, which does nothing else meanwhile. A script that exceeds \
-`time-limit` is interrupted and reported with its line, and the show continues. The first \
+Scripts run on the router's thread, so nothing else is routed while they run. A script that \
+exceeds `time-limit` is interrupted and reported with its line, and the show continues. The first \
 occurrence of an error in a handler is logged with its traceback; further ones are counted. A \
 script that is missing or not valid Lua is a configuration error; a script that fails while it is \
 loaded fails its instance. A script may use up to 256 MB. The `debug` library and C modules are \
@@ -90,7 +90,7 @@ an error is logged and no handler is called.",
             kind: OptionKind::Integer(1, 60_000),
             default: Some("200"),
             example: "50",
-            documentation: "The most milliseconds that one call of a handler may take. Loading a \
+            documentation: "The maximum time for one call of a handler, in milliseconds. Loading a \
 script may take ten times as long.",
             ..OptionSpec::EMPTY
         },

@@ -107,7 +107,7 @@ impl Drop for Server {
 fn accept(stream: UnixStream, clients: &Arc<AtomicUsize>, show: &Local) {
     if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
         clients.fetch_sub(1, Ordering::Relaxed);
-        let reason = format!("{MAX_CLIENTS} monitors are attached already, which is the maximum");
+        let reason = format!("{MAX_CLIENTS} monitors are already attached, which is the maximum");
         let refusal = Answer::Error(reason).encode();
         // The refusal fits into an empty socket; a client that has left does not need it.
         let _ = stream.set_nonblocking(true).and_then(|()| (&stream).write_all(&refusal));
@@ -235,13 +235,13 @@ impl Remote {
         // A show that refuses a client answers before the request, which then fails: read anyway.
         let _ = write_before(&self.stream, &request.encode(), deadline);
         let answer = loop {
-            match self.lines.next_line().context("the answer of the show is too long")? {
+            match self.lines.next_line().context("the show's response is too long")? {
                 Some(line) => break Answer::decode(line),
                 None => {
                     let count = match read_before(&self.stream, &mut self.buffer, deadline) {
                         Err(error) if is_timeout(&error) => {
                             let seconds = ANSWER_TIMEOUT.as_secs();
-                            bail!("the show did not answer within {seconds} seconds");
+                            bail!("the show did not respond within {seconds} seconds");
                         }
                         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
                         read => read.context("cannot read from the show")?,
@@ -254,8 +254,8 @@ impl Remote {
                 }
             }
         };
-        match answer.context("the show runs in a different version of consort")? {
-            Answer::Error(error) => bail!("the show refused: {error}"),
+        match answer.context("the show runs a different version of Consort")? {
+            Answer::Error(error) => bail!("the show rejected the request: {error}"),
             answer => Ok(answer),
         }
     }
@@ -265,21 +265,21 @@ impl Source for Remote {
     fn layout(&mut self) -> anyhow::Result<Layout> {
         match self.ask(&Request::Layout)? {
             Answer::Layout(layout) => Ok(layout),
-            other => bail!("unexpected answer: {other:?}"),
+            other => bail!("unexpected response: {other:?}"),
         }
     }
 
     fn read(&mut self, log_from: u64) -> anyhow::Result<Reading> {
         match self.ask(&Request::Read { log_from })? {
             Answer::Reading(reading) => Ok(reading),
-            other => bail!("unexpected answer: {other:?}"),
+            other => bail!("unexpected response: {other:?}"),
         }
     }
 
     fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool> {
         match self.ask(&Request::Inject { instance, channel, value })? {
             Answer::Injected(taken) => Ok(taken),
-            other => bail!("unexpected answer: {other:?}"),
+            other => bail!("unexpected response: {other:?}"),
         }
     }
 
