@@ -147,7 +147,7 @@ pub(crate) enum Message {
 pub(crate) enum ProtocolError {
     #[error("unknown message kind {0}")]
     Kind(u32),
-    #[error("a text of {0} bytes; at most {MAX_TEXT_BYTES} are allowed")]
+    #[error("a string of {0} bytes; at most {MAX_TEXT_BYTES} are allowed")]
     Length(u32),
     #[error("a message of kind {0} is too short")]
     Short(u32),
