@@ -3,22 +3,22 @@
 
 #![allow(clippy::print_stdout)] // a benchmark prints its figures
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use consort_backends::loopback;
-use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_bench::{Budget, CountingAllocator, Samples, allocations, report};
+use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::{
-    ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems,
-    Readiness, Router, Usage,
+    Backend, ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options,
+    Plan, Problems, Readiness, Router, Usage,
 };
-use support::{allocations, median};
 
 #[global_allocator]
-static ALLOCATOR: support::Counting = support::Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const CHANNELS: u32 = 1_000;
+/// Rounds of each figure.
+const ROUNDS: usize = 5;
 
 /// Emits values on its channels in turn, as many as the budget of each call allows.
 struct Source {
@@ -26,11 +26,26 @@ struct Source {
     channels: u32,
 }
 
-impl Instance for Source {
+/// The backend of the source, which is made in code.
+struct Made;
+
+impl Backend for Made {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
+}
+
+impl Plan for Source {
     fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
         Err(ChannelError::new("the benchmark numbers its channels itself"))
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Source {
     fn start(&mut self, context: &mut Context<'_>) {
         context.call_again(0);
     }
@@ -47,32 +62,43 @@ impl Instance for Source {
 }
 
 /// A loopback instance.
-fn relay() -> Box<dyn Instance> {
-    let mut backend = (loopback::DESCRIPTOR.create)();
+fn relay(backend: &mut dyn Backend) -> Box<dyn Plan> {
     let config =
         InstanceConfig { name: "relay".into(), options: Options::default(), directory: ".".into() };
     backend.instance(config, &mut Problems::new()).expect("loopback takes no options")
 }
 
-/// An instance with channels named by their numbers.
-fn entry(name: &str, instance: Box<dyn Instance>, channels: u32) -> ShowInstance {
-    let channels = (0..channels).map(|channel| channel.to_string()).collect();
-    ShowInstance { name: name.into(), backend: "bench", instance, channels }
+/// An instance with channels named by their numbers; `driver` is the index of its backend.
+fn entry(name: &str, driver: usize, plan: Box<dyn Plan>, channels: u32) -> ShowInstance {
+    ShowInstance {
+        name: name.into(),
+        backend: "bench",
+        driver,
+        plan,
+        options: Options::default(),
+        families: &[],
+        channels: (0..channels).map(|channel| channel.to_string()).collect(),
+    }
 }
 
 /// One end of a mapping.
 fn end(instance: u32, channel: u32) -> ChannelRef {
-    ChannelRef { instance: InstanceId(instance), channel }
+    ChannelRef { instance: InstanceId::new(instance), channel }
 }
 
 /// A show in which each channel of a loopback instance has `fan` targets in a second one.
 fn show(fan: u32) -> Show {
     let sources = if fan == 1 { CHANNELS } else { 10 };
     let mut show = Show::default();
+    let mut loopback = (loopback::DESCRIPTOR.create)();
     let source = Source { next: 0, channels: sources };
-    show.instances.push(entry("source", Box::new(source), sources));
-    show.instances.push(entry("a", relay(), sources));
-    show.instances.push(entry("b", relay(), sources * fan));
+    show.instances.push(entry("source", 0, Box::new(source), sources));
+    show.instances.push(entry("a", 1, relay(&mut *loopback), sources));
+    show.instances.push(entry("b", 1, relay(&mut *loopback), sources * fan));
+    let backends: [(_, Box<dyn Backend>); 2] = [("made", Box::new(Made)), ("loopback", loopback)];
+    for (name, backend) in backends {
+        show.backends.push(ShowBackend { name, backend, options: Options::default() });
+    }
     for channel in 0..sources {
         show.mappings.push((end(0, channel), end(1, channel)));
         for target in 0..fan {
@@ -85,7 +111,7 @@ fn show(fan: u32) -> Show {
 /// Deliveries per second to the second loopback instance, and the allocations in this time.
 fn round(router: &mut Router, length: Duration) -> (f64, u64) {
     let live = router.handle().live().clone();
-    let count = || live.counters(InstanceId(2)).outgoing;
+    let count = || live.counters(InstanceId::new(2)).outgoing;
     let (before, allocated, started) = (count(), allocations(), Instant::now());
     while started.elapsed() < length {
         for _ in 0..64 {
@@ -117,18 +143,27 @@ fn floor(fan: usize, length: Duration) -> f64 {
 
 fn main() {
     let length = Duration::from_millis(400);
-    println!("router, one thread, median of 5 rounds of {length:?}");
-    for (fan, budget) in [(1, 20.0), (100, 50.0)] {
+    println!("router, one thread, median of {ROUNDS} interleaved rounds of {length:?}");
+    for (fan, budget) in [(1, 40.0), (100, 150.0)] {
         let mut router = Router::new(show(fan)).expect("an event loop");
         router.start();
         round(&mut router, length);
-        let rounds: Vec<(f64, u64)> = (0..5).map(|_| round(&mut router, length)).collect();
-        let rate = median(rounds.iter().map(|round| round.0).collect()) / 1e6;
-        let allocated: u64 = rounds.iter().map(|round| round.1).sum();
-        let bare = floor(fan as usize, length) / 1e6;
-        println!(
-            "  loopback to loopback, 1 to {fan:3}: {rate:7.1} million deliveries/s \
-             (budget {budget}; bare stores {bare:.0}), {allocated} allocations"
-        );
+        let (mut rates, mut floors, mut allocated) = (Samples::default(), Samples::default(), 0);
+        for _ in 0..ROUNDS {
+            let (rate, count) = round(&mut router, length);
+            rates.push(rate / 1e6);
+            allocated += count;
+            floors.push(floor(fan as usize, length) / 1e6);
+        }
+        report(format!("router, loopback to loopback, 1 to {fan}"), "million/s")
+            .floor(floors.median())
+            .ours(rates.median())
+            .higher_is_better()
+            .budget(Budget::AtLeast(budget))
+            .print();
+        report(format!("router, loopback to loopback, 1 to {fan}: allocations"), "")
+            .ours(allocated as f64)
+            .budget(Budget::AtMost(0.0))
+            .print();
     }
 }

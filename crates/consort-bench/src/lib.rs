@@ -30,7 +30,7 @@ mod timers;
 pub use allocations::{CountingAllocator, allocations};
 pub use processes::{
     child_processes, peak_memory, pin_thread, process_time, resident_memory, thread_time,
-    time_of_process, wake_ups,
+    time_of_main_thread, time_of_process, wake_ups,
 };
 pub use report::{Budget, Report, report};
 pub use statistics::{Histogram, Interval, Samples, median, median_difference, median_ratio};

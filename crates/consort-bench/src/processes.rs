@@ -41,6 +41,18 @@ pub fn time_of_process(process: u32) -> io::Result<Duration> {
     read_clock(clock)
 }
 
+/// The processor time of the main thread of a process so far; `schedstat` of proc(5).
+///
+/// # Errors
+/// If the process does not exist.
+pub fn time_of_main_thread(process: u32) -> io::Result<Duration> {
+    let path = format!("/proc/{process}/task/{process}/schedstat");
+    let text = fs::read_to_string(&path)?;
+    let time = text.split(' ').next().and_then(|text| text.parse().ok());
+    let time = time.ok_or_else(|| io::Error::other(format!("{path} has no number")))?;
+    Ok(Duration::from_nanos(time))
+}
+
 /// Restricts a thread or process (0: the calling thread) to some processors, which are counted
 /// from 0; sched_setaffinity(2). Does nothing if none of them exists.
 pub fn pin_thread(id: u32, processors: Range<usize>) {
@@ -118,6 +130,7 @@ mod tests {
         }
         assert!(process_time() - process >= Duration::from_millis(2));
         assert!(time_of_process(own).expect("this process") >= process);
+        time_of_main_thread(own).expect("this process");
         assert!(resident_memory(own).expect("this process") > 100);
         assert!(peak_memory(own).expect("this process") > 100);
         wake_ups(own).expect("this process");

@@ -52,6 +52,7 @@ pub struct Report {
     peer: Option<(String, f64)>,
     budget: Option<Budget>,
     is_rate: bool,
+    note: Option<String>,
 }
 
 /// Begins a report. `work` identifies the figure between runs, so that it must be unique and must
@@ -67,6 +68,7 @@ pub fn report(work: impl Into<String>, unit: &'static str) -> Report {
         peer: None,
         budget: None,
         is_rate: false,
+        note: None,
     }
 }
 
@@ -105,6 +107,12 @@ impl Report {
     /// The figures are rates or the like.
     pub fn higher_is_better(mut self) -> Self {
         self.is_rate = true;
+        self
+    }
+
+    /// More for people, such as a range: it is not part of the JSON.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
         self
     }
 
@@ -180,6 +188,9 @@ impl fmt::Display for Report {
         write!(formatter, "  {}{:padding$} {:>9} {}", self.work, "", figure(self.ours), self.unit)?;
         if let Some((low, high)) = self.interval {
             write!(formatter, " [{}, {}]", figure(low), figure(high))?;
+        }
+        if let Some(note) = &self.note {
+            write!(formatter, " ({note})")?;
         }
         if let Some(floor) = self.floor {
             write!(formatter, " | floor {}", figure(floor))?;
@@ -285,10 +296,11 @@ mod tests {
             .floor(20.0)
             .peer("rosc", 80.0)
             .ours(21.0)
-            .budget(Budget::AtMostFloor(1.1));
+            .budget(Budget::AtMostFloor(1.1))
+            .note("20–25");
         assert_eq!(
             report.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
-            "decode \"/x\" ,f 21.0 ns | floor 20.0, 1.05 × | rosc 80.0, 3.81 × as fast | budget ≤ \
+            "decode \"/x\" ,f 21.0 ns (20–25) | floor 20.0, 1.05 × | rosc 80.0, 3.81 × as fast | budget ≤ \
              1.1 × floor: met"
         );
         assert_eq!(
