@@ -188,6 +188,9 @@ impl Figures {
     }
 }
 
+/// A figure of a subject.
+type Figure = fn(&Figures) -> f64;
+
 /// Measures all subjects with one shape. In every round, all subjects are started again and run in
 /// turn for short slices, so that disturbances by other programs affect all of them.
 fn measure(
@@ -275,7 +278,7 @@ fn measure(
     };
     let Some(consort) = find("consort") else { return Ok(()) };
     let midimonster = find("midimonster");
-    let budgets: [(&str, fn(&Figures) -> f64, f64); 3] = [
+    let budgets: [(&str, Figure, f64); 3] = [
         ("CPU time per message", Figures::cpu, 1.2),
         ("p50 at 1,000/s", |figures| figures.percentile(0.5), 1.1),
         ("p99 at 1,000/s", |figures| figures.percentile(0.99), 1.15),

@@ -15,9 +15,7 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use consort_bench::{
-    Budget, interleave, median, milliseconds, nanoseconds_per_call, report,
-};
+use consort_bench::{Budget, interleave, median, milliseconds, nanoseconds_per_call, report};
 use consort_osc::{MessageBuilder, OscPacket};
 use consort_sc::*;
 

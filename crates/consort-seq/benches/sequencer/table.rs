@@ -20,7 +20,7 @@ pub(super) struct Line {
 pub(super) enum Budgets {
     /// Batches are within 1.1 × of raw cells, and 180 times as fast as python-alsa-midi.
     Batch,
-    /// Single calls are no slower than the `alsa` crate.
+    /// Single calls take at most the time of the `alsa` crate.
     Single,
     /// None.
     None,
