@@ -6,6 +6,8 @@ use consort_router::options::OptionEntry;
 use consort_router::{ChannelError, Options, Problems, Usage};
 
 use super::DESCRIPTOR;
+use super::channels::Channels;
+use super::config::Config;
 use super::inputs::Inputs;
 use super::player::Player;
 use super::reader::read_config;
@@ -42,7 +44,7 @@ pub fn sc_config(bytes: &[u8]) {
         );
     }
     let Some(config) = config else { return };
-    play(Player::new(config), &text, input);
+    play(config, &text, input);
 }
 
 /// An option of the instance, if the router would pass it to the backend.
@@ -64,7 +66,8 @@ fn entry(line: &str) -> Option<OptionEntry> {
 }
 
 /// Plays all targets on two servers, one after the other.
-fn play(mut player: Player, text: &str, packets: &[u8]) {
+fn play(config: Config, text: &str, packets: &[u8]) {
+    let mut channels = Channels::new(&config);
     let mut targets = Vec::new();
     for line in text.lines().filter(|line| !line.contains('=')) {
         for (separator, usages) in
@@ -72,10 +75,9 @@ fn play(mut player: Player, text: &str, packets: &[u8]) {
         {
             let Some((left, right)) = line.split_once(separator) else { continue };
             for (name, usage) in [left.trim(), right.trim()].into_iter().zip(usages) {
-                let Player { channels, config, .. } = &mut player;
-                match channels.channel(name, usage, config) {
+                match channels.channel(name, usage, &config) {
                     Ok(channel) => {
-                        assert_eq!(channels.channel(name, usage, config).ok(), Some(channel));
+                        assert_eq!(channels.channel(name, usage, &config).ok(), Some(channel));
                         targets.extend((usage == Usage::Target).then_some(channel));
                     }
                     Err(error) => check_range(&error, name),
@@ -83,7 +85,7 @@ fn play(mut player: Player, text: &str, packets: &[u8]) {
             }
         }
     }
-    player.prepare();
+    let mut player = Player::new(config, channels);
     let mut inputs = Inputs::new(&player);
     let server_info = |player: &Player| ServerInfo {
         client: 3,
@@ -144,9 +146,10 @@ fn receive(player: &mut Player, inputs: &mut Inputs, mut packets: &[u8]) {
         for message in packet.messages() {
             inputs.on_bus_values(&message, player);
             let mut message = OscMessage::from(message);
-            let unmapped = inputs.unmapped(&message, player);
-            assert!(unmapped.is_none_or(|(_, value)| (0.0..=1.0).contains(&value)));
-            inputs.on_notification(&message, player);
+            if !inputs.on_notification(&message, player) {
+                let value = Inputs::unmatched(&message, player).and_then(|input| input.value);
+                assert!(value.is_none_or(|value| (0.0..=1.0).contains(&value)));
+            }
             // The same message for a node that exists.
             if let [OscValue::Int(node), ..] = &mut message.arguments[..] {
                 *node = node.wrapping_add(3 << 26);

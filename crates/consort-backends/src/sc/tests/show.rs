@@ -10,6 +10,7 @@ use consort_router::{Options, Problems, Usage};
 use proptest::prelude::*;
 
 use super::super::DESCRIPTOR;
+use super::super::channels::Channels;
 use super::super::inputs::Inputs;
 use super::super::player::Player;
 use super::super::reader::read_config;
@@ -141,16 +142,16 @@ fn unmapped_triggers_are_reported() {
     let mut test = test_show(&fake, &[("trigger.9", "0 10")]);
     test.map("sound.trigger.5", "probe.five");
     let mut show = test.start();
-    let unmapped = Rc::new(RefCell::new(Vec::new()));
-    let log = Rc::clone(&unmapped);
-    show.router.observe_unmapped(Box::new(move |_, name, value| {
-        log.borrow_mut().push((name.to_owned(), value));
+    let unmatched = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&unmatched);
+    show.router.observe_unmatched(Box::new(move |_, name, input| {
+        log.borrow_mut().push((name.to_owned(), input.value));
     }));
     show.until_state("sound", "up");
     fake.notify("/tr", [1000.into(), 9.into(), 2.5f32.into()]);
     fake.notify("/tr", [1000.into(), 5.into(), 1.0f32.into()]);
     assert_eq!(show.receive(1), [("five".into(), 1.0)]);
-    assert_eq!(*unmapped.borrow(), [("trigger.9".to_owned(), 0.25)]);
+    assert_eq!(*unmatched.borrow(), [("trigger.9".to_owned(), Some(0.25))]);
 }
 
 #[test]
@@ -241,12 +242,12 @@ proptest! {
         let options = [("voice.pad", "pad"), ("bus.x", "0 1")];
         let options = Options::from_pairs(DESCRIPTOR.instance_options, &options);
         let config = read_config(&options, &mut Problems::new());
-        let mut player = Player::new(config.expect("a configuration"));
+        let config = config.expect("a configuration");
+        let mut channels = Channels::new(&config);
         for source in ["trigger.1", "reply./beat:1", "bus.x", "bus.7", "meter", "pad.note60"] {
-            let Player { channels, config, .. } = &mut player;
-            channels.channel(source, Usage::Source, config).expect("a channel");
+            channels.channel(source, Usage::Source, &config).expect("a channel");
         }
-        player.prepare();
+        let mut player = Player::new(config, channels);
         let mut inputs = Inputs::new(&player);
         player.on_server_ready(ServerInfo { buses: vec![3], is_owned: true, ..Default::default() });
         inputs.on_server_ready(&player);
@@ -256,7 +257,10 @@ proptest! {
             .chain(floats.into_iter().map(OscValue::from))
             .collect();
         let message = OscMessage::new(address, arguments);
-        inputs.on_notification(&message, &mut player);
+        if !inputs.on_notification(&message, &mut player) {
+            let value = Inputs::unmatched(&message, &player).and_then(|input| input.value);
+            prop_assert!(value.is_none_or(|value| (0.0..=1.0).contains(&value)));
+        }
         let mut bytes = Vec::new();
         message.encode(&mut bytes).expect("OSC");
         let decoded = consort_osc::Message::decode(&bytes).expect("OSC");

@@ -116,7 +116,7 @@ fn a_release_waits_until_the_node_has_started() {
     instrument.key(60, 0.5);
     assert_eq!(
         instrument.key(61, 0.5)[0],
-        VoiceCommand::Cut { node: 1001, note: 60, is_new: true }
+        VoiceCommand::Cut { node: 1001, note: 60, by_gate: false }
     );
 }
 
@@ -244,7 +244,7 @@ fn without_a_gate_a_voice_frees_itself_or_is_cut() {
     instrument.key(36, 1.0);
     assert_eq!(
         instrument.key(36, 0.0),
-        [VoiceCommand::Cut { node: 1001, note: 36, is_new: false }]
+        [VoiceCommand::Cut { node: 1001, note: 36, by_gate: false }]
     );
     assert_eq!(instrument.voices.len(), 0);
 }
