@@ -345,6 +345,8 @@ impl Voices {
         let before = self.voices.len();
         let ending = self.rules.ending;
         self.voices.retain(|voice| voice.phase != VoicePhase::Fading && ending != Ending::Itself);
+        // A reload may have lowered the polyphony; the newest notes stay.
+        self.voices.drain(..self.voices.len().saturating_sub(self.rules.polyphony));
         for voice in &mut self.voices {
             let phase = voice.phase;
             *voice = Voice { phase, ..Voice::new(ids(), voice.note, voice.velocity, ending) };
