@@ -186,8 +186,12 @@ impl Player {
         }
         self.create_added(&voices, &synths, &old_config.synths);
         self.reorder(&order);
+        // Notes of another SynthDef keep what they have, and a synth of another is new.
         for (new, old) in voices.pairs() {
-            self.send_voice(new, &sent_voices[old]);
+            let (before, now) = (&old_config.voices[old], &self.config.voices[new]);
+            if before.synth.definition.name == now.synth.definition.name {
+                self.send_voice(new, &sent_voices[old]);
+            }
         }
         for (new, old) in synths.pairs() {
             let now = self.sent_synth(new);

@@ -5,6 +5,8 @@
 //! the voices, `adopt` a reloaded configuration.
 
 mod adopt;
+#[cfg(test)]
+mod adopt_tests;
 mod deliver;
 mod notes;
 #[cfg(test)]

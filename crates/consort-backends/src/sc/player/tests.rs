@@ -6,13 +6,17 @@ use super::super::reader::read_config;
 use super::*;
 
 /// The player of an instance with these options and channels.
-fn player(options: &[(&str, &str)], targets: &[&str], sources: &[&str]) -> Player {
+pub(super) fn player(options: &[(&str, &str)], targets: &[&str], sources: &[&str]) -> Player {
     let (config, channels) = configured(options, targets, sources);
     Player::new(config, channels)
 }
 
 /// An instance with these options and channels.
-fn configured(options: &[(&str, &str)], targets: &[&str], sources: &[&str]) -> (Config, Channels) {
+pub(super) fn configured(
+    options: &[(&str, &str)],
+    targets: &[&str],
+    sources: &[&str],
+) -> (Config, Channels) {
     let options = Options::from_pairs(DESCRIPTOR.instance_options, options);
     let mut problems = Problems::new();
     let config = read_config(&options, &mut problems);
@@ -29,7 +33,7 @@ fn configured(options: &[(&str, &str)], targets: &[&str], sources: &[&str]) -> (
 }
 
 /// The server of the tests.
-fn server_info(player: &Player) -> ServerInfo {
+pub(super) fn server_info(player: &Player) -> ServerInfo {
     ServerInfo {
         buses: (10..10 + player.config.buses.len() as u32).collect(),
         buffers: (3..3 + player.config.buffers.len() as u32).collect(),
@@ -57,7 +61,7 @@ fn line(message: &OscMessage) -> String {
 }
 
 /// The gathered messages, one line each.
-fn sent(player: &mut Player) -> Vec<String> {
+pub(super) fn sent(player: &mut Player) -> Vec<String> {
     let mut lines = Vec::new();
     player.packets.send(None, |packet| {
         let packet = Packet::decode(packet).expect("OSC");
