@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::backend::{ChannelKind, Resolution};
 use crate::event::InstanceId;
+use crate::routes::Routes;
 use crate::unmatched::{UnmatchedInput, UnmatchedLog};
 
 /// What an instance is doing.
@@ -184,6 +185,7 @@ pub struct ChannelInfo {
 pub struct Live {
     pub(crate) instances: Vec<LiveInstance>,
     pub(crate) channels: Vec<LiveChannel>,
+    pub(crate) routes: Arc<Routes>,
     /// The last text of each channel that had one, by its number in the show, and how many.
     pub(crate) texts: Mutex<HashMap<u32, (String, u64)>>,
     pub(crate) generation: u64,
@@ -254,6 +256,17 @@ impl Live {
         self.instances.get(instance.index()).is_some_and(|live| live.id == instance)
     }
 
+    /// The targets of a channel, in the order of the mappings.
+    pub fn targets(
+        &self,
+        instance: InstanceId,
+        channel: u32,
+    ) -> impl Iterator<Item = (InstanceId, u32)> + '_ {
+        let global = self.instances[instance.index()].base as u32 + channel;
+        let targets = self.routes.targets(global).iter();
+        targets.map(|target| (self.instances[target.instance as usize].id, target.channel))
+    }
+
     /// How many packets, messages or frames arrived at an instance, matched or not, and how long
     /// after the start the last one did.
     pub fn input(&self, instance: InstanceId) -> (u64, Option<Duration>) {
@@ -279,6 +292,21 @@ impl Live {
     pub fn text(&self, instance: InstanceId, channel: u32) -> Option<(String, u64)> {
         let global = self.instances[instance.index()].base as u32 + channel;
         self.texts.lock().get(&global).cloned()
+    }
+
+    /// The last text of every channel that had one, and how many: instance, channel, text, count.
+    pub fn texts(&self) -> Vec<(InstanceId, u32, String, u64)> {
+        let texts = self.texts.lock();
+        let mut list: Vec<_> = texts
+            .iter()
+            .map(|(&global, (text, count))| {
+                let owner = self.instances.partition_point(|live| live.base <= global as usize) - 1;
+                let live = &self.instances[owner];
+                (live.id, global - live.base as u32, text.clone(), *count)
+            })
+            .collect();
+        list.sort_by_key(|&(instance, channel, ..)| (instance, channel));
+        list
     }
 
     /// Records a text on the router's thread; while a view reads the texts, it is left out.

@@ -5,11 +5,11 @@
 //! | direction | bytes 0–3 (`u32`) | bytes 4–11 | after the record |
 //! |---|---|---|---|
 //! | both | a channel's number | its value (`f64`) | |
-//! | to the worker | `CONTROL` | the [`Command`]'s number (`f64`) | |
-//! | from the worker | `CONTROL` | the [`Message`]'s kind and a length (`u32` each) | that many bytes |
+//! | to the worker | `CONTROL` | the `Command`'s number (`f64`) | |
+//! | from the worker | `CONTROL` | the `Message`'s kind and a length (`u32` each) | that many bytes |
 //!
-//! The first record from a worker, [`Message::Hello`], has its version in place of the length.
-//! The first bytes to a worker are a [`Setup`].
+//! The first record from a worker, `Message::Hello`, has its version in place of the length.
+//! The first bytes to a worker are a `Setup`.
 
 use std::path::Path;
 
