@@ -141,7 +141,7 @@ impl Config {
         exact.or_else(|| self.range_where(is_address)).unwrap_or(Scale::UNIT)
     }
 
-    fn range_where(&self, is_meant: impl Fn(&str) -> bool) -> Option<Scale> {
-        self.ranges.iter().find(|(name, _)| is_meant(name)).map(|(_, scale)| *scale)
+    fn range_where(&self, matches: impl Fn(&str) -> bool) -> Option<Scale> {
+        self.ranges.iter().find(|(name, _)| matches(name)).map(|(_, scale)| *scale)
     }
 }
