@@ -60,7 +60,7 @@ pub(super) fn prepare(
     server: &ServerInfo,
     score: &mut ScoreWriter,
 ) -> Result<(), String> {
-    for file in &config.files {
+    for file in config.files() {
         score.add_file(file.bytes())?;
     }
     let master = instruments::master(config.channels as u16).map_err(|error| error.to_string())?;
