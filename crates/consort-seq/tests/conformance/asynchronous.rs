@@ -21,7 +21,7 @@ fn drive<T: Send>(rig: &Rig, future: impl Future<Output = T> + Send) -> T {
             done.store(true, Ordering::Release);
             value
         });
-        rig.until("the future", || done.load(Ordering::Acquire) || task.is_finished());
+        rig.wait_until("the future", || done.load(Ordering::Acquire) || task.is_finished());
         task.join().unwrap()
     })
 }
@@ -136,7 +136,7 @@ cases! {
             client.drain_output().await.unwrap();
         };
         drive(rig, zip(write(0), write(700)));
-        rig.until("the queue", || queue.get_status().unwrap().events == 0);
+        rig.wait_until("the queue", || queue.get_status().unwrap().events == 0);
         let mut events = Vec::new();
         assert_eq!(receiver.event_input_batch(&mut events, 2000).unwrap(), 1400);
         let drained = block_on(client.drain_output_timeout(Some(Duration::ZERO))).unwrap();

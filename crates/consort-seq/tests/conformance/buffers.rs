@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use consort_seq::{Errno, Error, ErrorKind, Event, Routing};
 
-use crate::support::{errno, note, notes, nothing};
+use crate::support::{assert_no_event, errno, note, notes};
 
 /// Processor time of this thread.
 fn processor_time() -> Duration {
@@ -21,7 +21,7 @@ cases! {
         assert_eq!(pair.sender.event_output(&note(1), &pair.out).unwrap(), 28);
         assert_eq!(pair.sender.event_output(&Event::system_exclusive(&[1; 10]), &pair.out).unwrap(), 66);
         assert_eq!(pair.sender.event_output_pending(), 66);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         assert_eq!(pair.sender.drain_output().unwrap(), 0);
         assert_eq!(pair.sender.event_output_pending(), 0);
         assert_eq!(rig.receive_count(&pair.receiver, 2).len(), 2);
@@ -37,7 +37,7 @@ cases! {
         }
         let full = pair.sender.event_output_buffer(&note(2), &pair.out);
         assert_eq!(errno(full), Errno::WOULD_BLOCK);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         // Unlike event_output_buffer, event_output drains a full buffer.
         assert_eq!(pair.sender.event_output(&note(3), &pair.out).unwrap(), 28);
         let mut events = Vec::new();
@@ -194,7 +194,7 @@ cases! {
         let queue = client.create_queue("queue").unwrap();
         let waiting = Arc::clone(&client);
         let reader = std::thread::spawn(move || waiting.event_input(None));
-        rig.pass(Duration::from_millis(5));
+        rig.let_time_pass(Duration::from_millis(5));
         client.close();
         assert_eq!(reader.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
         assert!(client.is_closed());
@@ -238,7 +238,7 @@ cases! {
         assert!(!early);
         std::thread::scope(|scope| {
             let sync = scope.spawn(|| pair.sender.sync_output_queue());
-            rig.until("the sync", || sync.is_finished());
+            rig.wait_until("the sync", || sync.is_finished());
             sync.join().unwrap().unwrap();
         });
         assert_eq!(pair.sender.get_client_pool().unwrap().output_room, room);
@@ -259,10 +259,10 @@ cases! {
                 }
                 pair.sender.drain_output().unwrap()
             });
-            rig.until("the writer", || writer.is_finished());
+            rig.wait_until("the writer", || writer.is_finished());
             assert_eq!(writer.join().unwrap(), 0);
         });
-        rig.until("the queue", || queue.get_status().unwrap().events == 0);
+        rig.wait_until("the queue", || queue.get_status().unwrap().events == 0);
         let mut events = Vec::new();
         assert_eq!(pair.receiver.event_input_batch(&mut events, 2000).unwrap(), 1500);
     }
@@ -278,7 +278,7 @@ cases! {
         pair.sender.drain_output().unwrap();
         let mut bytes = Vec::new();
         for _ in 0..5 {
-            rig.until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
+            rig.wait_until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
             let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
             bytes.push(got.midi_bytes.unwrap());
         }

@@ -5,7 +5,7 @@ use consort_seq::{
     Address, Bounce, Errno, Event, EventType, Payload, PortOptions, QUEUE_DIRECT, Routing,
 };
 
-use crate::support::{errno, note, notes, nothing};
+use crate::support::{assert_no_event, errno, note, notes};
 
 cases! {
     fn events_go_to_subscribers_or_to_one_port(rig) {
@@ -61,7 +61,7 @@ cases! {
         let written = pair.sender.event_output_direct(&note(2), &pair.out).unwrap();
         assert_eq!(written, 28);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [2]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         pair.sender.drain_output().unwrap();
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [1]);
     }
@@ -93,15 +93,15 @@ cases! {
         let queued = lost.clone().on_queue(&queue).at_tick(5);
         // Without the bounce filter, the event is dropped silently.
         sender.event_output_direct(&queued, ()).unwrap();
-        rig.until("the delivery of the event", || queue.get_status().unwrap().events == 0);
-        nothing(&sender);
+        rig.wait_until("the delivery of the event", || queue.get_status().unwrap().events == 0);
+        assert_no_event(&sender);
         let mut info = sender.get_client_info().unwrap();
         info.error_bounce = true;
         sender.set_client_info(&info).unwrap();
         assert!(sender.get_client_info().unwrap().error_bounce);
         // A direct event gives an errno instead of a bounce.
         assert_eq!(errno(sender.event_output_direct(&lost, ())), Errno::NOT_FOUND);
-        nothing(&sender);
+        assert_no_event(&sender);
         let after = queue.get_status().unwrap().tick_time + 5;
         sender.event_output_direct(&queued.at_tick(after), ()).unwrap();
         let back = rig.receive(&sender);
