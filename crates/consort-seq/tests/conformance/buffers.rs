@@ -7,7 +7,7 @@ use consort_seq::{Errno, Error, ErrorKind, Event, Routing};
 
 use crate::support::{assert_no_event, errno, note, notes};
 
-/// Processor time of this thread.
+/// The processor time that this thread has used.
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -73,7 +73,7 @@ cases! {
         assert_eq!(rig.receive(&pair.receiver).variable(), [9; 3000]);
     }
 
-    fn output_in_batches(rig) {
+    fn a_batch_is_buffered_up_to_the_capacity_or_drained_in_between(rig) {
         let pair = rig.pair();
         pair.sender.set_client_pool_output(2000).unwrap();
         pair.receiver.set_client_pool_input(2000).unwrap();
@@ -84,15 +84,15 @@ cases! {
         pair.sender.drop_output_buffer().unwrap();
         pair.sender.event_output_batch(&events, &pair.out).unwrap();
         pair.sender.drain_output().unwrap();
-        let mut got = Vec::new();
-        assert_eq!(pair.receiver.event_input_batch(&mut got, 2000).unwrap(), 900);
-        assert_eq!(notes(&got), notes(&events));
+        let mut received = Vec::new();
+        assert_eq!(pair.receiver.event_input_batch(&mut received, 2000).unwrap(), 900);
+        assert_eq!(notes(&received), notes(&events));
         let large = [note(1), Event::system_exclusive(&[0; 20_000])];
         assert_eq!(errno(pair.sender.event_output_batch(&large, &pair.out)), Errno::INVALID);
         assert_eq!(pair.sender.event_output_pending(), 28);
     }
 
-    fn pending_input(rig) {
+    fn event_input_pending_may_read_from_the_sequencer_first(rig) {
         let pair = rig.pair();
         assert_eq!(pair.receiver.event_input_pending(true).unwrap(), 0);
         pair.send(&[note(1), note(2), Event::system_exclusive(&[1; 30])]);
@@ -150,13 +150,13 @@ cases! {
         assert_send_sync(&pair.sender);
         assert_send_sync(&pair.out);
         pair.receiver.set_client_pool_input(2000).unwrap();
-        let (readers, writers, each) = (3, 3, 300);
-        let got = std::sync::Mutex::new(Vec::new());
+        let (readers, writers, events_per_writer) = (3, 3, 300);
+        let received = std::sync::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for writer in 0..writers {
                 let pair = &pair;
                 scope.spawn(move || {
-                    for number in 0..each {
+                    for number in 0..events_per_writer {
                         let mut data = [0; 12];
                         data[0] = writer;
                         data[4..8].copy_from_slice(&u32::to_ne_bytes(number));
@@ -172,20 +172,20 @@ cases! {
             }
             for _ in 0..readers {
                 scope.spawn(|| {
-                    let total = writers as usize * each as usize;
-                    while got.lock().unwrap().len() < total {
+                    let total = writers as usize * events_per_writer as usize;
+                    while received.lock().unwrap().len() < total {
                         let wait = Some(Duration::from_millis(2));
                         if let Some(event) = pair.receiver.event_input(wait).unwrap() {
-                            got.lock().unwrap().push(event.data());
+                            received.lock().unwrap().push(event.data());
                         }
                     }
                 });
             }
         });
-        let mut got = got.into_inner().unwrap();
-        got.sort_unstable();
-        got.dedup();
-        assert_eq!(got.len(), writers as usize * each as usize);
+        let mut received = received.into_inner().unwrap();
+        received.sort_unstable();
+        received.dedup();
+        assert_eq!(received.len(), writers as usize * events_per_writer as usize);
     }
 
     fn closing_ends_a_wait(rig) {
@@ -267,7 +267,7 @@ cases! {
         assert_eq!(pair.receiver.event_input_batch(&mut events, 2000).unwrap(), 1500);
     }
 
-    fn midi_bytes_out_and_in(rig) {
+    fn midi_bytes_are_encoded_and_decoded(rig) {
         let pair = rig.pair();
         let template = Event::default();
         let out = |bytes: &[u8]| pair.sender.midi_bytes_output(bytes, &template, &pair.out).unwrap();
@@ -279,8 +279,8 @@ cases! {
         let mut bytes = Vec::new();
         for _ in 0..5 {
             rig.wait_until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
-            let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
-            bytes.push(got.midi_bytes.unwrap());
+            let received = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
+            bytes.push(received.midi_bytes.unwrap());
         }
         let expected: [&[u8]; 5] = [
             &[0x90, 60, 100],
@@ -302,8 +302,8 @@ cases! {
         pair.sender.drain_output().unwrap();
         let lengths: Vec<Option<usize>> = (0..3)
             .map(|_| {
-                let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
-                got.midi_bytes.map(|bytes| bytes.len())
+                let received = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
+                received.midi_bytes.map(|bytes| bytes.len())
             })
             .collect();
         assert_eq!(lengths, [Some(12), Some(6), None]);

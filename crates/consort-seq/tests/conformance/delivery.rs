@@ -40,9 +40,9 @@ cases! {
         assert_eq!(errno(pair.sender.event_output_direct(&event, ())), Errno::INVALID);
         let routing = Routing::new().queue(&queue).port(&second).dest(&other);
         pair.sender.event_output_direct(&event, routing).unwrap();
-        let got = rig.receive(&pair.receiver);
-        assert_eq!((got.source(), got.dest()), (second.address(), other.address()));
-        assert_eq!(got.queue(), queue.queue_id());
+        let received = rig.receive(&pair.receiver);
+        assert_eq!((received.source(), received.dest()), (second.address(), other.address()));
+        assert_eq!(received.queue(), queue.queue_id());
     }
 
     fn data_tag_and_priority_arrive(rig) {
@@ -50,9 +50,9 @@ cases! {
         let mut sent = Event::with_data(EventType::USER_3, *b"twelve bytes").with_tag(77);
         sent.set_high_priority(true);
         pair.send(&[sent.clone()]);
-        let got = rig.receive(&pair.receiver);
-        assert_eq!(got.payload(), Payload::User(3, *b"twelve bytes"));
-        assert_eq!((got.tag(), got.is_high_priority()), (77, true));
+        let received = rig.receive(&pair.receiver);
+        assert_eq!(received.payload(), Payload::User(3, *b"twelve bytes"));
+        assert_eq!((received.tag(), received.is_high_priority()), (77, true));
     }
 
     fn direct_output_overtakes_the_buffer(rig) {
