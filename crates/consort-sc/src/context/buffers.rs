@@ -396,7 +396,7 @@ impl Context {
         })
     }
 
-    /// Sets `count` samples from index `start` on to `value`. `/b_fill`
+    /// Sets `count` samples, starting at index `start`, to `value`. `/b_fill`
     ///
     /// # Errors
     /// Same as [`Context::submit`].
