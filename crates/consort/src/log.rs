@@ -130,7 +130,7 @@ pub(crate) fn finish(timeout: Duration) {
     }
 }
 
-/// The lines from number `from` on that the ring still has, and the number of the next one.
+/// The lines that the ring still has, starting at number `from`, and the number of the next one.
 pub(crate) fn lines(from: u64) -> (Vec<String>, u64) {
     let ring = RING.lock();
     let wanted = usize::try_from(ring.next.saturating_sub(from)).unwrap_or(usize::MAX);
