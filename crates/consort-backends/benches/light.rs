@@ -1,5 +1,5 @@
 //! Art-Net in → sACN out: 64 universes at 44 frames per second, in which every channel changes in
-//! every frame. The baseline is a bare loop that copies each frame from one packet to the other.
+//! every frame. The floor is a bare loop that copies each frame from one packet to the other.
 //!
 //! ```text
 //! cargo bench -p consort-backends --bench light -- [--seconds N]
@@ -27,7 +27,7 @@ static ALLOCATOR: support::Counting = support::Counting;
 /// The number of universes.
 const UNIVERSES: u16 = 64;
 /// Frames per second of each universe.
-const FRAMES_PER_SECOND: u32 = 44;
+const RATE: u32 = 44;
 /// The number of frames before the measurement starts.
 const WARM_UP_FRAMES: usize = 88;
 
@@ -124,7 +124,7 @@ fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>
     unreachable!("the show is not stopped")
 }
 
-/// The baseline: copies each frame from its packet to a packet of the other protocol.
+/// The floor: copies each frame from its packet to a packet of the other protocol.
 fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Report {
     let mut receiver =
         DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], input))).expect("bound");
@@ -182,7 +182,7 @@ fn send(port: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec
     socket.connect(("127.0.0.1", port)).expect("connected");
     let (mut times, mut packet) = (Vec::with_capacity(frames * usize::from(UNIVERSES)), Vec::new());
     let start = Instant::now();
-    let period = Duration::from_secs(1) / FRAMES_PER_SECOND;
+    let period = Duration::from_secs(1) / RATE;
     for frame in 0..frames {
         if frame == WARM_UP_FRAMES {
             measuring.store(true, Ordering::Release);
@@ -296,7 +296,7 @@ fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
 fn measure(body: Body, frames: usize, is_burst: bool) -> Figures {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20);
-    let (input, output) = (free_port(), socket.local_addr().expect("an address").port());
+    let (input, output) = (free_port(), socket.local_addr().expect("one").port());
     let measuring = Arc::new(AtomicBool::new(false));
     let (up, is_up) = mpsc::channel();
     let subject = {
@@ -357,11 +357,11 @@ fn percentile(sorted: &[f64], part: f64) -> f64 {
 fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
     let seconds: usize = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let frames = WARM_UP_FRAMES + seconds * FRAMES_PER_SECOND as usize;
+    let frames = WARM_UP_FRAMES + seconds * RATE as usize;
     println!(
-        "Art-Net in → sACN out, {UNIVERSES} universes at {FRAMES_PER_SECOND} frames/s, {seconds} s: \
-         {:.2} million values/s; budget: CPU < 20 % of one core, no losses, jitter p99 < 1000 µs",
-        f64::from(UNIVERSES) * f64::from(FRAMES_PER_SECOND) * 512.0 / 1e6
+        "Art-Net in → sACN out, {UNIVERSES} universes at {RATE} frames/s, {seconds} s: {:.2} million \
+         values/s; budget: CPU < 20 % of one core, no losses, jitter p99 < 1000 µs",
+        f64::from(UNIVERSES) * f64::from(RATE) * 512.0 / 1e6
     );
     println!(
         "{:<22} {:>7} {:>6} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",

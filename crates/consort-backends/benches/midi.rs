@@ -31,9 +31,9 @@ static ALLOCATOR: Counting = Counting;
 const ROUNDS: usize = 5;
 
 /// The maximum number of events in flight; the pools hold 2,000.
-const MAX_IN_FLIGHT: u32 = 512;
+const IN_FLIGHT: u32 = 512;
 
-/// The time without any event after which the missing events count as lost.
+/// How long no event may arrive before the rest counts as lost.
 const LOSS_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
@@ -58,18 +58,15 @@ fn main() -> ExitCode {
     let mut router = Subject::router(&engine, name);
     println!("MIDI in → … → MIDI out on the {name} sequencer");
     for subject in [&mut bare, &mut router] {
-        subject.load.flood(MAX_IN_FLIGHT * 20); // to warm up
+        subject.load.flood(IN_FLIGHT * 20); // to warm up
     }
     let lost = flood(&mut [&mut bare, &mut router], events);
     let ratio = latencies(&mut bare, &mut router, slices);
-    let meets_requirements = lost == 0 && ratio <= 2.0;
-    println!(
-        "required: 0 lost, p99 × 2.00 at most: {}",
-        if meets_requirements { "met" } else { "NOT MET" }
-    );
+    let is_good = lost == 0 && ratio <= 2.0;
+    println!("required: 0 lost, p99 × 2.00 at most: {}", if is_good { "met" } else { "NOT MET" });
     bare.stop();
     router.stop();
-    if meets_requirements { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Sends as fast as possible; returns how many events were lost or out of order.
@@ -80,7 +77,7 @@ fn flood(subjects: &mut [&mut Subject], events: u32) -> u32 {
         let flooded = subject.load.flood(events);
         let allocated = (allocations() - before) as f64 / f64::from(events);
         println!(
-            "{:<12} {events} events, {MAX_IN_FLIGHT} in flight: {} lost, {} out of order, {:.0} \
+            "{:<12} {events} events, {IN_FLIGHT} in flight: {} lost, {} out of order, {:.0} \
              events/s, {allocated:.4} allocations per event",
             subject.name,
             flooded.lost,
@@ -112,22 +109,22 @@ fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
             figures.push([0.5, 0.9, 0.99, 1.0].map(percentile));
         }
     }
-    let median_figure = |subject: usize, figure: usize| {
+    let middle = |subject: usize, figure: usize| {
         median(figures[subject].iter().map(|figures| figures[figure]).collect())
     };
     println!("round trip, 1,000 events/s, median of {ROUNDS} rounds of {} in turns:", slices * 250);
     for (index, subject) in [&*bare, &*router].iter().enumerate() {
-        let [p50, p90, p99, max] = [0, 1, 2, 3].map(|figure| median_figure(index, figure));
+        let [p50, p90, p99, max] = [0, 1, 2, 3].map(|figure| middle(index, figure));
         println!(
             "{:<12} p50 {p50:.1} µs ×{:.2} | p90 {p90:.1} µs ×{:.2} | p99 {p99:.1} µs ×{:.2} | \
              max {max:.1} µs",
             subject.name,
-            p50 / median_figure(0, 0),
-            p90 / median_figure(0, 1),
-            p99 / median_figure(0, 2),
+            p50 / middle(0, 0),
+            p90 / middle(0, 1),
+            p99 / middle(0, 2),
         );
     }
-    median_figure(1, 2) / median_figure(0, 2)
+    middle(1, 2) / middle(0, 2)
 }
 
 /// A measured program: it reads from one of the load's ports and writes to the other.
@@ -167,10 +164,10 @@ impl Subject {
             router.run().expect("the router runs");
         });
         let handle = receiver.recv().expect("the router starts");
-        let deadline = Instant::now() + LOSS_TIMEOUT;
+        let end = Instant::now() + LOSS_TIMEOUT;
         for port in [&load.out, &load.into] {
             while port.list_subscribers(None).expect("a list").is_empty() {
-                assert!(Instant::now() < deadline, "the router does not connect");
+                assert!(Instant::now() < end, "the router does not connect");
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
@@ -248,9 +245,9 @@ impl Load {
     /// Waits for events; false if none has arrived for [`LOSS_TIMEOUT`].
     fn receive(&mut self) -> bool {
         self.events.clear();
-        let deadline = Instant::now() + LOSS_TIMEOUT;
+        let end = Instant::now() + LOSS_TIMEOUT;
         while self.events.is_empty() {
-            if Instant::now() > deadline {
+            if Instant::now() > end {
                 return false;
             }
             self.client.event_input_batch(&mut self.events, 2_000).expect("no overrun");
@@ -268,7 +265,7 @@ impl Load {
         let start = Instant::now();
         let (mut sent, mut next, mut received, mut disordered) = (0, 0, 0, 0);
         while received < count {
-            while sent < count && sent - received < MAX_IN_FLIGHT {
+            while sent < count && sent - received < IN_FLIGHT {
                 self.client.event_output(&numbered(sent), &self.out).expect("output");
                 sent += 1;
             }

@@ -35,16 +35,16 @@ impl Show {
         Show { router }
     }
 
-    fn run_until(&mut self, what: &str, mut is_true: impl FnMut(&mut Self) -> bool) {
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + CONDITION_TIMEOUT;
-        while !is_true(self) {
+        while !done(self) {
             assert!(Instant::now() < deadline, "waited {CONDITION_TIMEOUT:?} for: {what}");
             self.router.step(Some(Duration::from_millis(5))).expect("a turn");
         }
     }
 
-    fn run_until_up(&mut self, instance: &str) {
-        self.run_until(&format!("{instance} to be up"), |show| {
+    fn until_up(&mut self, instance: &str) {
+        self.until(&format!("{instance} to be up"), |show| {
             let live = show.router.handle().live().clone();
             live.state(live.find_instance(instance).expect("an instance")) == State::Up
         });
@@ -81,7 +81,7 @@ impl Device {
     /// Runs the show until the next event, which is returned as text.
     fn receive(&self, show: &mut Show) -> String {
         let mut received = None;
-        show.run_until("the device to receive an event", |_| {
+        show.until("the device to receive an event", |_| {
             while let Some(event) = self.client.try_event_input().expect("input") {
                 let kind = event.event_type();
                 if ![EventType::PORT_SUBSCRIBED, EventType::PORT_UNSUBSCRIBED].contains(&kind) {
@@ -119,13 +119,13 @@ fn a_midi_controller_moves_an_osc_mixer() {
     let mut show = Show::start("midi-to-osc", &[to_mixer]);
     // The device appears while the show runs.
     let controller = Device::new("nanoKONTROL2");
-    show.run_until_up("controller");
+    show.until_up("controller");
     let mut check = |event: Event, expected: &[(&str, f32)]| {
         controller.send(event);
         for (address, value) in expected {
             let mut packet = [0; 256];
             let mut length = 0;
-            show.run_until(&format!("{address} {value}"), |_| {
+            show.until(&format!("{address} {value}"), |_| {
                 length = mixer.recv(&mut packet).unwrap_or(0);
                 length > 0
             });
@@ -147,13 +147,13 @@ fn a_midi_controller_moves_an_osc_mixer() {
 fn an_osc_tablet_plays_a_midi_synthesizer() {
     let tablet = socket();
     let show_port = port_of(&socket());
-    let bind_option = format!("tablet.bind=127.0.0.1 {show_port}");
+    let binds = format!("tablet.bind=127.0.0.1 {show_port}");
     let synth = Device::new("FLUID Synth (1234)");
     // The full name, because the test of the arpeggiator also has a synthesizer.
-    let write_option = "synth.write=FLUID Synth (1234)".to_owned();
-    let mut show = Show::start("osc-to-midi", &[bind_option, write_option]);
-    show.run_until_up("synth");
-    show.run_until_up("tablet");
+    let writes = "synth.write=FLUID Synth (1234)".to_owned();
+    let mut show = Show::start("osc-to-midi", &[binds, writes]);
+    show.until_up("synth");
+    show.until_up("tablet");
     let mut check = |address: &str, value: f32, expected: &str| {
         let packet = message(address, value);
         tablet.send_to(&packet, ("127.0.0.1", show_port)).expect("sent");
@@ -170,7 +170,7 @@ fn an_osc_tablet_plays_a_midi_synthesizer() {
     while received == "Clock queue=0" {
         received = synth.receive(&mut show);
     }
-    assert_eq!(received, "Note on channel=0 note=60 velocity=0", "the held note is released");
+    assert_eq!(received, "Note on channel=0 note=60 velocity=0", "it was held until now");
     for channel in 0..16 {
         for controller in [64, 120, 123] {
             let expected = format!("Control change channel={channel} param={controller} value=0");
@@ -184,10 +184,10 @@ fn an_osc_tablet_plays_a_midi_synthesizer() {
 #[test]
 fn a_chord_becomes_an_arpeggio_between_two_midi_ports() {
     let (keys, synth) = (Device::new("Keystation 49"), Device::new("FLUID Synth (99)"));
-    let write_option = "synth.write=FLUID Synth (99)".to_owned();
-    let mut show = Show::start("midi-arpeggiator", &[write_option]);
+    let writes = "synth.write=FLUID Synth (99)".to_owned();
+    let mut show = Show::start("midi-arpeggiator", &[writes]);
     for instance in ["keys", "synth", "arpeggiator"] {
-        show.run_until_up(instance);
+        show.until_up(instance);
     }
     keys.send(Event::control_change(0, 1, 127).expect("valid"));
     for note in [64, 60, 67] {
@@ -209,7 +209,7 @@ fn a_chord_becomes_an_arpeggio_between_two_midi_ports() {
     assert!(text.contains("60 64 67 64 60 64"), "{text}");
     // The keyboard is unplugged: its notes are released, and the arpeggio ends.
     drop(keys);
-    show.run_until("silence", |show| {
+    show.until("silence", |show| {
         let live = show.router.handle().live().clone();
         let id = live.find_instance("keys").expect("an instance");
         live.state(id).word() == "waiting"
@@ -222,6 +222,6 @@ fn a_chord_becomes_an_arpeggio_between_two_midi_ports() {
             last = text;
         }
     }
-    assert!(!last.starts_with("Note on"), "a note is still held: {last}");
+    assert!(!last.starts_with("Note on"), "it ends with silence: {last}");
     println!("midi-arpeggiator on the {} sequencer: {text}", engine_name());
 }

@@ -92,7 +92,6 @@ impl Backend for Rig {
     }
 }
 
-/// An instance of [`Rig`].
 struct RigInstance {
     name: String,
     known: Vec<String>,

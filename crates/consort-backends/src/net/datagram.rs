@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::for_family;
 
-/// The maximum number of datagrams that one system call receives or sends.
+/// The most datagrams that one system call receives or sends.
 const BATCH: usize = 32;
 
 /// How many datagrams a call requests while traffic is low.
@@ -25,7 +25,7 @@ const MIN_BATCH: usize = 2;
 /// The largest datagram that UDP can carry, and the size of a receive buffer.
 const MAX_DATAGRAM_BYTES: usize = 65_536;
 
-/// The maximum number of bytes that may wait for the network before datagrams are dropped.
+/// The most bytes that may wait for the network before datagrams are dropped.
 const MAX_OUTGOING_BYTES: usize = 1 << 20;
 
 /// A UDP socket that never blocks.
@@ -430,7 +430,7 @@ mod tests {
         sender.send(&mut outgoing).expect("sent");
         assert!(outgoing.is_empty());
         let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(10));
-        let from = SocketAddr::new(target.ip(), sender.local_address().expect("an address").port());
+        let from = SocketAddr::new(target.ip(), sender.local_address().expect("one").port());
         while seen.len() < 100 {
             assert!(Instant::now() < deadline, "only {} datagrams arrived", seen.len());
             receiver
@@ -468,7 +468,7 @@ mod tests {
         let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
         receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
         let mut outgoing = OutgoingDatagrams::default();
-        outgoing.push(receiver.local_addr().expect("an address"), |bytes| bytes.extend(b"hello"));
+        outgoing.push(receiver.local_addr().expect("one"), |bytes| bytes.extend(b"hello"));
         sender.send(&mut outgoing).expect("sent");
         let mut buffer = [0; 16];
         assert_eq!(receiver.recv(&mut buffer).expect("received"), 5);
@@ -477,7 +477,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_an_error() {
         let first = DatagramSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("bound");
-        let address = first.local_address().expect("an address");
+        let address = first.local_address().expect("one");
         let error = DatagramSocket::bind(address).err().expect("refused");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
@@ -487,7 +487,7 @@ mod tests {
     fn a_connected_socket_that_cannot_send_is_disconnected_and_continues() {
         let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
         receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
-        let to = receiver.local_addr().expect("an address");
+        let to = receiver.local_addr().expect("one");
         let mut sender = DatagramSocket::bind_ephemeral(to).expect("bound");
         sender.connect(to).expect("connected");
         let mut outgoing = OutgoingDatagrams::default();
@@ -500,7 +500,7 @@ mod tests {
         assert_eq!(sender.connected, None);
         sender.send(&mut outgoing).expect("sent");
         // A disconnected socket receives from everywhere.
-        let own = sender.local_address().expect("an address").port();
+        let own = sender.local_address().expect("one").port();
         let other = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
         other.send_to(b"hello", (Ipv4Addr::LOCALHOST, own)).expect("sent");
         let mut received = 0;
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_rejects_datagrams() {
+    fn a_full_queue_refuses_datagrams() {
         let mut outgoing = OutgoingDatagrams::default();
         let to = (Ipv4Addr::LOCALHOST, 9).into();
         let accepted =
