@@ -10,7 +10,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const CONSORT: &str = env!("CARGO_BIN_EXE_consort");
-/// How often each measurement is repeated.
 const ROUNDS: usize = 5;
 
 /// An event for the channel `/x/0`: the value 0.5.
@@ -25,7 +24,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // Fails only if the process has exited already.
+        // Fails if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -62,7 +61,7 @@ fn start(file: &Path, pairs: u32) -> Show {
 }
 
 /// Sends events until one is routed.
-fn wait_for_first_event(show: &Show) {
+fn first_event(show: &Show) {
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let (mut buffer, started) = ([0; 64], Instant::now());
     loop {
@@ -75,13 +74,11 @@ fn wait_for_first_event(show: &Show) {
     }
 }
 
-/// The median of the times, in milliseconds.
-fn median_milliseconds(times: &mut [Duration]) -> f64 {
+fn milliseconds(times: &mut [Duration]) -> f64 {
     times.sort();
     times[times.len() / 2].as_secs_f64() * 1e3
 }
 
-/// Runs `work` several times; returns the median in milliseconds.
 fn timed(mut work: impl FnMut()) -> f64 {
     let mut times: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
@@ -90,14 +87,13 @@ fn timed(mut work: impl FnMut()) -> f64 {
             started.elapsed()
         })
         .collect();
-    median_milliseconds(&mut times)
+    milliseconds(&mut times)
 }
 
 /// A number from /proc/PID/status.
-fn status_number(pid: u32, name: &str) -> u64 {
+fn status(pid: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line =
-        text.lines().find_map(|line| line.strip_prefix(name)).expect("a line with this name");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
     let digits: String = line.chars().filter(char::is_ascii_digit).collect();
     digits.parse().expect("a number")
 }
@@ -119,12 +115,12 @@ fn main() {
     std::fs::create_dir_all(&folder).expect("a folder");
     let file: PathBuf = folder.join("show.cfg");
 
-    let minimum = timed(|| {
+    let floor = timed(|| {
         Command::new("true").status().expect("true starts");
     });
-    println!("a process that does nothing: {minimum:.1} ms (the minimum for any start)");
+    println!("a process that does nothing: {floor:.1} ms (the minimum for any start)");
 
-    let first = timed(|| wait_for_first_event(&start(&file, 1)));
+    let first = timed(|| first_event(&start(&file, 1)));
     println!("start of `consort run` to the first routed event: {first:.1} ms (budget 20)");
 
     std::fs::write(&file, configuration(50_000, free_port(), free_port())).expect("written");
@@ -137,8 +133,8 @@ fn main() {
     let mut memory = 0;
     let running = timed(|| {
         let show = start(&file, 50_000);
-        wait_for_first_event(&show);
-        memory = memory.max(status_number(show.child.id(), "VmRSS:"));
+        first_event(&show);
+        memory = memory.max(status(show.child.id(), "VmRSS:"));
     });
     println!(
         "100,000 mapped channels: running after {running:.0} ms (budget 1000), {:.1} MB (budget 64)",
@@ -146,7 +142,7 @@ fn main() {
     );
 
     let show = start(&file, 1);
-    wait_for_first_event(&show);
+    first_event(&show);
     let (before, length) = (wake_ups(show.child.id()), Duration::from_secs(10));
     std::thread::sleep(length);
     let rate = (wake_ups(show.child.id()) - before) as f64 / length.as_secs_f64();

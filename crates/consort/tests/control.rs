@@ -148,15 +148,15 @@ fn a_show_that_hangs_does_not_hide_the_others() {
     let shows: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(shows.as_array().map(Vec::len), Some(1), "{out}");
     assert_eq!(shows[0]["process"], show.child.id());
-    let expected = format!("process {}: the show did not answer within", hanging.child.id());
-    assert!(code == Some(1) && error.contains(&expected), "{error}");
+    let words = format!("process {}: the show did not answer within", hanging.child.id());
+    assert!(code == Some(1) && error.contains(&words), "{error}");
     let process = show.child.id().to_string();
     let (code, out, _) = consort(&["status", &process]);
     assert!(code == Some(0) && out.contains("show.cfg: process"), "{out}");
     for command in ["status", "monitor"] {
         let (code, out, error) = consort(&[command, "1"]);
-        let expected = "process 1 does not run a show; running shows: ";
-        assert!(code == Some(1) && (out + &error).contains(expected), "{command}: {error}");
+        let words = "process 1 does not run a show; running shows: ";
+        assert!(code == Some(1) && (out + &error).contains(words), "{command}: {error}");
     }
     // Connecting must not block when the queue of the hanging show is full.
     let path = folder.path().join(format!("consort/{}.sock", hanging.child.id()));
@@ -170,9 +170,9 @@ fn a_show_that_hangs_does_not_hide_the_others() {
     assert!((0..100_000).any(|_| !can_connect()), "the queue never filled");
     let (code, out, error) = consort(&["status"]);
     assert!(code == Some(1) && out.contains("show.cfg: process"), "{out}");
-    let expected =
+    let words =
         format!("process {}: too many monitors are waiting for the show", hanging.child.id());
-    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains(&words), "{error}");
     hanging.signal("CONT");
     show.routes();
 }
