@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_instruments_have_the_right_ending() {
+    fn built_in_instruments_end_by_gate_or_by_themselves() {
         let mut catalogue = Catalogue::default();
         let mut find = |name: &str| catalogue.find(name).expect(name);
         for name in ["kick", "hat", "bell", "pluck", "snare", "sample"] {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_read_and_refused() {
+    fn valid_files_are_read_and_truncated_files_are_rejected() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut catalogue = Catalogue::default();
         let path = folder.path().join("two.scsyndef");
@@ -201,13 +201,13 @@ mod tests {
         assert!(catalogue.find("tick").expect("tick").frees_itself);
         let bytes = std::fs::read(&path).expect("bytes");
         std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
-        let error = catalogue.add(&path).expect_err("cut off");
+        let error = catalogue.add(&path).expect_err("a truncated file");
         assert!(error.contains("is not a valid SynthDef file"), "{error}");
         assert!(error.contains("at byte"), "{error}");
     }
 
     #[test]
-    fn names_that_are_near_are_found() {
+    fn similar_names_are_found() {
         let names = ["frequency", "amplitude", "cutoff", "gate"];
         assert_eq!(nearest("freq", names), Some("frequency"));
         assert_eq!(nearest("cuttoff", names), Some("cutoff"));
