@@ -2,7 +2,6 @@
 //! for what they expect, with a deadline.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
@@ -11,11 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_backends::{loopback, python};
-use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::options::OptionEntry;
 use consort_router::{
-    Backend, BackendDescriptor, ChannelError, Context, Event, Handle, Instance, InstanceConfig,
-    InstanceId, Options, Problems, Router, State, Usage,
+    Backend, BackendDescriptor, ChannelError, Context, Driver, Event, Handle, Instance,
+    InstanceConfig, InstanceId, Options, Plan, Problems, Router, State, Usage,
 };
 use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
@@ -156,7 +155,16 @@ struct Probe {
     monitor: Monitor,
 }
 
-impl Instance for Probe {
+/// The backend of the probe, which configures nothing.
+struct ProbeBackend;
+
+impl Backend for ProbeBackend {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
+}
+
+impl Plan for Probe {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
         let known = self.names.iter().position(|name| name == specification);
         Ok(known.unwrap_or_else(|| {
@@ -165,6 +173,12 @@ impl Instance for Probe {
         }) as u32)
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Probe {
     fn start(&mut self, context: &mut Context<'_>) {
         context.set_state(State::Up);
     }
@@ -263,7 +277,7 @@ impl Rig {
         let mut problems = Problems::new();
         if let Some(show) = self.show(&Monitor::default(), &mut problems) {
             for instance in &show.instances {
-                instance.instance.check(&mut problems);
+                instance.plan.check(&mut problems);
             }
         }
         let problems = problems.into_vec().into_iter().map(|problem| {
@@ -275,14 +289,21 @@ impl Rig {
 
     fn show(&self, monitor: &Monitor, problems: &mut Problems) -> Option<Show> {
         let mut show = Show::default();
-        let mut backends: HashMap<&str, Box<dyn Backend>> = HashMap::new();
-        backends.insert("loopback", (loopback::DESCRIPTOR.create)());
-        backends.insert("python", python::backend(Box::new(monitor.clone())));
+        let backends: [(_, Box<dyn Backend>); 3] = [
+            ("probe", Box::new(ProbeBackend)),
+            ("loopback", (loopback::DESCRIPTOR.create)()),
+            ("python", python::backend(Box::new(monitor.clone()))),
+        ];
+        for (name, backend) in backends {
+            show.backends.push(ShowBackend { name, backend, options: Options::default() });
+        }
         for section in &self.sections {
             let directory = self.path().join(&section.folder);
-            let instance = if section.backend == "probe" {
-                Some(Box::new(Probe { names: Vec::new(), monitor: monitor.clone() })
-                    as Box<dyn Instance>)
+            let driver = show.backends.iter().position(|entry| entry.name == section.backend);
+            let driver = driver.expect("a known backend");
+            let mut used = Options::default();
+            let plan: Option<Box<dyn Plan>> = if section.backend == "probe" {
+                Some(Box::new(Probe { names: Vec::new(), monitor: monitor.clone() }))
             } else {
                 let descriptor: &BackendDescriptor = if section.backend == "python" {
                     &python::DESCRIPTOR
@@ -295,13 +316,17 @@ impl Rig {
                     directory: directory.clone(),
                 });
                 let options = Options::new(descriptor.instance_options, entries.collect());
+                used = options.clone();
                 let config = InstanceConfig { name: section.name.clone(), options, directory };
-                backends.get_mut(section.backend).unwrap().instance(config, problems)
+                show.backends[driver].backend.instance(config, problems)
             };
             show.instances.push(ShowInstance {
                 name: section.name.clone(),
                 backend: section.backend,
-                instance: instance?,
+                driver,
+                plan: plan?,
+                options: used,
+                families: &[],
                 channels: Vec::new(),
             });
         }
@@ -310,7 +335,6 @@ impl Rig {
             let target = channel_ref(&mut show, target, Usage::Target);
             show.mappings.push((source, target));
         }
-        show.backends.extend(backends.into_values());
         Some(show)
     }
 
@@ -353,11 +377,11 @@ fn channel_ref(show: &mut Show, text: &str, usage: Usage) -> ChannelRef {
     let named = |instance: &ShowInstance| instance.name == name;
     let index = show.instances.iter().position(named).expect("a known instance");
     let entry = &mut show.instances[index];
-    let channel = entry.instance.channel(specification, usage).unwrap();
+    let channel = entry.plan.channel(specification, usage).unwrap();
     if channel as usize == entry.channels.len() {
         entry.channels.push(specification.to_owned());
     }
-    ChannelRef { instance: InstanceId(index as u32), channel }
+    ChannelRef { instance: InstanceId::new(index as u32), channel }
 }
 
 /// A running show. Dropping it stops the show.
@@ -374,10 +398,9 @@ impl Running {
     pub fn send(&self, channel: &str, value: f64) {
         let live = self.handle.live();
         let probe = live.find_instance("probe").unwrap();
-        let names = live.channel_names(probe);
-        let number = names.iter().position(|name| name == channel).expect("a mapped channel");
+        let number = live.find_channel(probe, channel).expect("a mapped channel");
         let deadline = Instant::now() + DEADLINE;
-        while !self.handle.inject(probe, number as u32, value) {
+        while !self.handle.inject(probe, number, value) {
             assert!(Instant::now() < deadline, "the router accepts no values");
             std::thread::yield_now();
         }
