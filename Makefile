@@ -1,24 +1,31 @@
-# Everything a person does here, by name. `make` alone lists it.
+# The tasks of this repository. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak lint fuzz
+.PHONY: help demo test bench soak lint powerset fuzz pictures
 
-help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+help: ## list the tasks
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: ## ten seconds of a show, needs Rust alone
+demo: ## run a demo show for ten seconds; needs only Rust
 	@cargo run --release -p consort -- demo
 
-test: ## installs what the tests need (says what), then runs them all
+test: ## install what the tests need, print it, and run all tests
 	@tests/run
 
-bench: ## every budget of the design, beside its floor or its peer
+bench: ## print every budget of the design beside its floor or its peer
 	@tests/bench/run
 
-soak: ## the long checks: a million events, hostile packets, an hour's show
+soak: ## run the long checks: a million events, hostile packets, a show of an hour
 	@tests/soak/run
 
-lint: ## formatting, clippy, documentation and ruff, as CI asks for them
+lint: ## check phrases, formatting, clippy, documentation and ruff, as in CI
 	@tests/lint
 
-fuzz: ## every fuzz target for FUZZ_SECONDS each (60)
+powerset: ## check that every backend and every pair of backends builds alone
+	@tests/powerset
+
+fuzz: ## run every fuzz target for FUZZ_SECONDS each (60)
 	@tests/soak/fuzz
+
+pictures: ## make the pictures of the book again, from the real program
+	@cargo build --quiet --release -p consort
+	@docs/pictures/make

@@ -1,5 +1,5 @@
-# Sourced: the virtual environment with the wheel of python/, built if its sources have changed.
-# Sets `venv`; needs CONSORT_VENV, the environment of the peers.
+# Sourced: the virtual environment with the wheel of python/alsa_midi, which is built if its sources
+# have changed. Sets `venv`; needs CONSORT_VENV, the environment of the peers.
 
 make_alsa_midi_environment() {
     root=$PWD
@@ -10,13 +10,15 @@ make_alsa_midi_environment() {
     if [ ! -x "$venv/bin/python" ]; then
         /usr/bin/python3 -m venv "$venv"
     fi
-    if ! cmp -s python/requirements-test.txt "$venv/.installed"; then
-        "$venv/bin/pip" install --quiet --disable-pip-version-check -r python/requirements-test.txt
-        cp python/requirements-test.txt "$venv/.installed"
+    local requirements=python/alsa_midi/requirements-test.txt
+    if ! cmp -s "$requirements" "$venv/.installed"; then
+        "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+        cp "$requirements" "$venv/.installed"
     fi
     local wheels=$root/target/python/wheels
     rm -rf "$wheels"
-    "$venv/bin/maturin" build --quiet --release --locked --manifest-path python/Cargo.toml --out "$wheels"
+    "$venv/bin/maturin" build --quiet --release --locked \
+        --manifest-path python/alsa_midi/Cargo.toml --out "$wheels"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps \
         "$wheels"/*.whl
 }

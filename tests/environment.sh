@@ -1,18 +1,18 @@
-# Sourced by the runners: what the machine has, what it lacks, and the environment of the peers.
-# Sets CONSORT_VENV when peers from PyPI are there.
+# Sourced by the runners: installs Debian packages and peers from PyPI, records what is skipped and
+# what failed. Sets CONSORT_VENV if the peers from PyPI are installed.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 skipped=()
 
-say() { printf '\n== %s\n' "$*"; }
+heading() { printf '\n== %s\n' "$*"; }
 
 skip() {
     skipped+=("$*")
     printf 'SKIPPED: %s\n' "$*" >&2
 }
 
-# Runs a command as root: directly, or through a sudo that asks for no password.
+# Runs a command as root: directly, or through a sudo that needs no password.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
@@ -27,7 +27,7 @@ install_debian_packages() {
     local wanted missing=()
     mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' tests/packages.debian)
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        skip "Debian packages (no apt here): ${wanted[*]}"
+        skip "Debian packages (apt is not available): ${wanted[*]}"
         return
     fi
     for package in "${wanted[@]}"; do
@@ -35,7 +35,7 @@ install_debian_packages() {
             missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    say "installing Debian packages: ${missing[*]}"
+    heading "installing Debian packages: ${missing[*]}"
     if as_root env DEBIAN_FRONTEND=noninteractive sh -c \
         'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null' \
         apt "${missing[@]}"; then
@@ -47,12 +47,12 @@ install_debian_packages() {
 install_peers() {
     local venv="$root/target/venv"
     if [ ! -x "$venv/bin/python" ]; then
-        say "making a virtual environment for the peers from PyPI: target/venv"
-        /usr/bin/python3 -m venv "$venv" || { skip "peers from PyPI (no python3-venv)"; return; }
+        heading "creating a virtual environment for the peers from PyPI: target/venv"
+        /usr/bin/python3 -m venv "$venv" || { skip "peers from PyPI (python3-venv is not installed)"; return; }
     fi
     local stamp="$venv/.installed"
     if ! cmp -s tests/packages.pypi "$stamp"; then
-        say "installing peers from PyPI: $(sed -e 's/#.*//' -e '/^$/d' tests/packages.pypi | xargs)"
+        heading "installing peers from PyPI: $(sed -e 's/#.*//' -e '/^$/d' tests/packages.pypi | xargs)"
         if "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/packages.pypi; then
             cp tests/packages.pypi "$stamp"
         else
@@ -63,12 +63,12 @@ install_peers() {
     export CONSORT_VENV="$venv"
 }
 
-# Runs every script of a folder in order; remembers which failed.
+# Runs every script of a folder in order and records which failed.
 run_folder() {
     local script status=0
     for script in "$1"/[0-9][0-9]-*.sh; do
         [ -e "$script" ] || continue
-        say "$script"
+        heading "$script"
         if ! bash "$script"; then
             failed+=("$script")
             status=1
@@ -79,14 +79,14 @@ run_folder() {
 
 report() {
     local item
-    say "summary"
+    heading "summary"
     for item in "${skipped[@]}"; do printf 'SKIPPED: %s\n' "$item"; done
     for item in "${failed[@]}"; do printf 'FAILED: %s\n' "$item"; done
     if [ ${#failed[@]} -gt 0 ]; then
         return 1
     fi
     if [ ${#skipped[@]} -gt 0 ] && [ "${CI:-}" = true ]; then
-        echo "FAILED: CI skips nothing"
+        echo "FAILED: in CI, nothing may be skipped"
         return 1
     fi
     echo "all suites passed"

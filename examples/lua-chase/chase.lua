@@ -1,31 +1,31 @@
--- A chase over eight lamps: each lights up in its turn and fades while the next ones run.
+-- A chase over eight lamps: they light up in turn, and each fades while the next ones light up.
 
 local LAMPS = 8
-local FADE = 0.6 -- what is left of a lamp's light after each step
+local FADE = 0.6 -- the part of a lamp's brightness that remains after each step
 
 local lamps = {}
 for lamp = 1, LAMPS do lamps[lamp] = 0 end
-local at, top, running = 0, 1, true
+local position, maximum, running = 0, 1, true
 
 local function show()
-	for lamp = 1, LAMPS do output("lamp" .. lamp, lamps[lamp] * top) end
+	for lamp = 1, LAMPS do output("lamp" .. lamp, lamps[lamp] * maximum) end
 end
 
 local function step()
 	if not running then return end
-	at = at % LAMPS + 1
+	position = position % LAMPS + 1
 	for lamp = 1, LAMPS do lamps[lamp] = lamps[lamp] * FADE end
-	lamps[at] = 1
+	lamps[position] = 1
 	show()
 end
 
--- From 0 (two steps a second) to 1 (twenty).
+-- Sets the speed, from 0 (2 steps per second) to 1 (20 steps per second).
 function speed(value)
 	interval(step, 500 - 450 * value)
 end
 
 function level(value)
-	top = value
+	maximum = value
 	show()
 end
 
@@ -33,7 +33,7 @@ function run(value)
 	running = value >= 0.5
 end
 
--- The lamps go out with the show.
+-- Turns the lamps off when the show ends.
 cleanup_handler(function()
 	for lamp = 1, LAMPS do output("lamp" .. lamp, 0) end
 end)

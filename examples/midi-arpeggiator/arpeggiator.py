@@ -1,17 +1,17 @@
-"""Plays the chord that is held note by note, over some octaves, up and down again."""
+"""Plays the notes of a held chord one by one, over several octaves, up and down."""
 
 import midimonster
 
-SLOWEST, FASTEST = 800, 50  # milliseconds a note
+SLOWEST, FASTEST = 800, 50  # milliseconds per note
 
 velocities = {}  # of the notes in the chord
-pressed = set()  # the keys that are really down
+pressed = set()  # the keys that are down; with the pedal, the chord may have more notes
 settings = {"period": 200, "octaves": 1, "hold": False}
 state = {"position": 0, "sounding": None}
 
 
 def key(value):
-    """Any key: its channel says which; the value is how hard it is pressed."""
+    """Handles any key: the channel's name has its number, the value is the velocity."""
     number = int(midimonster.current()[len("key") :])
     if value > 0:
         if not velocities:
@@ -26,14 +26,14 @@ def key(value):
 
 
 def speed(value):
-    """0 is slowest, 1 is fastest."""
+    """Sets the speed, from 0 (slowest) to 1 (fastest)."""
     settings["period"] = round(SLOWEST + value * (FASTEST - SLOWEST))
     if velocities:
         midimonster.interval(step, settings["period"])
 
 
 def octaves(value):
-    """1 to 4."""
+    """Sets the number of octaves, from 1 to 4."""
     settings["octaves"] = 1 + round(3 * value)
 
 
@@ -45,7 +45,7 @@ def pedal(value):
 
 
 def pattern():
-    """The notes in the order in which they are played, each with its velocity."""
+    """Returns the notes in the order in which they are played, each with its velocity."""
     upwards = [
         (number + 12 * octave, velocities[number])
         for octave in range(settings["octaves"])
@@ -73,5 +73,5 @@ def step():
     midimonster.output(f"note{note}", velocity)
 
 
-# At the end of the show nothing keeps sounding.
+# Ends the note that sounds when the show ends.
 midimonster.cleanup_handler(release)

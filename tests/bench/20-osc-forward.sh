@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OSC in, OSC out: `consort run` beside a bare forwarder.
+# OSC in, OSC out: `consort run` compared with a bare forwarder.
 set -euo pipefail
 cargo build --release -p consort
 cargo bench -p consort-backends --bench osc_forward

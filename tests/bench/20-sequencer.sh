@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The client library's costs: on the kernel's sequencer in the virtual machine, beside the floor
-# and the peers that can be had, then on the embedded engine.
+# The costs of the client library: on the kernel's sequencer in the virtual machine, compared with
+# the floor and the available peers, then on the embedded engine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -17,7 +17,7 @@ executable=$(cargo bench --quiet -p consort-seq --bench sequencer "${features[@]
 status=0
 CONSORT_SEQ=kernel tests/vm/run --timeout 600 "$executable" || status=$?
 if ((status == 77)); then
-    echo "SKIPPED: the sequencer's benchmark on the kernel: the virtual machine cannot be had here"
+    echo "SKIPPED: the sequencer's benchmark on the kernel: the virtual machine is not available"
 elif ((status != 0)); then
     exit 1
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# MIDI in → router → MIDI out beside a bare loop over consort-seq: a million events without a
+# MIDI in, router, MIDI out, compared with a bare loop over consort-seq: a million events without
 # loss, and the latency that the router adds; on the kernel's sequencer in the virtual machine,
 # then on the embedded one.
 set -euo pipefail
@@ -14,7 +14,7 @@ CONSORT_SEQ=kernel tests/vm/run --timeout 600 bash -c '
     echo "kernel $(uname -r)"
     exec "$@"' bench "$executable" "$@" || status=$?
 if ((status == 77)); then
-    echo "SKIPPED: the benchmark of MIDI on the kernel: the virtual machine cannot be had here"
+    echo "SKIPPED: the benchmark of MIDI on the kernel: the virtual machine is not available"
 elif ((status != 0)); then
     exit 1
 fi

@@ -12,7 +12,7 @@ executable=$(cargo bench --quiet -p consort --bench midi_file --no-run \
 status=0
 tests/vm/run --timeout $((CONSORT_MIDI_SECONDS + 300)) "$executable" --bench || status=$?
 if ((status == 77)); then
-    echo "SKIPPED: the MIDI file benchmark: the virtual machine cannot be had here"
+    echo "SKIPPED: the MIDI file benchmark: the virtual machine is not available"
 elif ((status != 0)); then
     exit 1
 fi

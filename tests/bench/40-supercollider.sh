@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# The real-time contexts beside raw sockets, the bare process, and Supriya in the same run.
+# Real-time servers compared with raw sockets, the bare process and Supriya in the same run.
 set -euo pipefail
 cargo bench -p consort-sc --bench server

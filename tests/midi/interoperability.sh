@@ -43,7 +43,7 @@ is_dumped() { grep -qE "$1" dump.txt; }
 
 "$consort" run show.cfg 2>log.txt &
 show=$!
-wait_for "the show opens its ports" grep -q 'up instance="out"' log.txt
+wait_for "the show opens its ports" grep -q 'out: up' log.txt
 aconnect -l | sed -n "/'Consort'/,/^client/p"
 stdbuf -oL aseqdump -p Consort:1 >dump.txt &
 dump=$!

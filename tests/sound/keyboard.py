@@ -1,4 +1,4 @@
-"""The file that tests/suites/47-keyboard-show.sh plays, and what came of it.
+"""Writes the file that tests/suites/47-keyboard-show.sh plays, and measures the rendered sound.
 
 python3 keyboard.py song OUT.mid
 python3 keyboard.py measure SOUND.wav
@@ -14,7 +14,7 @@ NOTES = (57, 64, 69)
 
 
 def number(value):
-    """A number of variable length."""
+    """A variable-length quantity."""
     groups = [value & 0x7F]
     while value := value >> 7:
         groups.insert(0, 0x80 | value & 0x7F)
@@ -22,7 +22,7 @@ def number(value):
 
 
 def song(path):
-    """A chord with the wheel down for a second, with the wheel up for another, then its end."""
+    """Writes a chord: a second with the wheel down, a second with it up, then the note-offs."""
     # 480 ticks are half a second.
     events = [(0, bytes([0xB0, 1, 0]))]
     events += [(48, bytes([0x90, note, 100])) for note in NOTES]
@@ -39,12 +39,12 @@ def song(path):
 
 
 def measure(path):
-    """Finds where the sound begins, and holds its parts against each other."""
+    """Finds the start of the sound and compares its parts."""
     with wave.open(path) as file:
         rate, channels = file.getframerate(), file.getnchannels()
         assert file.getsampwidth() == 2
         samples = array.array("h", file.readframes(file.getnframes()))[::channels]
-    begin = next(at for at, value in enumerate(samples) if abs(value) > 100) / rate
+    begin = next(index for index, value in enumerate(samples) if abs(value) > 100) / rate
 
     def part(start, end):
         values = samples[int((begin + start) * rate) : int((begin + end) * rate)]
@@ -57,9 +57,9 @@ def measure(path):
     for name, (level, brightness) in parts.items():
         decibels = 20 * math.log10(max(level, 1e-6))
         print(f"{name:<12} {decibels:6.1f} dB   brightness {brightness:.3f}")
-    assert parts["wheel down"][0] > 0.005, "it does not sound"
-    assert parts["wheel up"][1] > 1.5 * parts["wheel down"][1], "the wheel opens nothing"
-    assert parts["after"][0] < 0.01 * parts["wheel up"][0], "something hangs"
+    assert parts["wheel down"][0] > 0.005, "the chord is silent"
+    assert parts["wheel up"][1] > 1.5 * parts["wheel down"][1], "the wheel does not open the filter"
+    assert parts["after"][0] < 0.01 * parts["wheel up"][0], "a note hangs"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `consort midi` on the kernel's sequencer, in one boot of the virtual machine: ports, connect,
-# disconnect and watch beside aconnect; `play` heard by aseqdump and `record` fed by aplaymidi,
-# event for event; Ctrl-C, a receiver that vanishes, and a user who may not open the device.
+# disconnect and watch compared with aconnect; `play` received by aseqdump and `record` fed by
+# aplaymidi, event by event; Ctrl-C, a receiver that disappears, and a user without permission.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -18,7 +18,7 @@ status=0
 CONSORT_VM_RESULTS=$results tests/vm/run --timeout 240 tests/midi/in-vm "$(realpath "$consort")" \
     "$(realpath "$results/song.mid")" || status=$?
 if ((status == 77)); then
-    echo "SKIPPED: consort midi on the kernel: the virtual machine cannot be had here"
+    echo "SKIPPED: consort midi on the kernel: the virtual machine is not available"
     [[ -z ${CI:-} ]] || exit 1
     exit 0
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # examples/sc-keyboard-pad on the kernel's sequencer (in the virtual machine), played by
-# `consort midi play`; what it would have sent to a sound server is rendered here, and measured.
+# `consort midi play`. Its score is rendered here, and the sound is measured.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -21,7 +21,7 @@ python3 tests/sound/keyboard.py song "$results/song.mid"
 status=0
 CONSORT_VM_RESULTS=$results tests/vm/run --timeout 240 tests/sound/in-vm "$(realpath "$consort")" \
     "$(realpath "$results/song.mid")" || status=$?
-((status != 77)) || skip "the virtual machine cannot be had here"
+((status != 77)) || skip "the virtual machine is not available"
 ((status == 0)) || exit 1
 
 "$consort" sc render --sample-format int16 "$results/take.osc" "$results/take.wav"

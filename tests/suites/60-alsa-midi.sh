@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# The Python module alsa_midi: the wheel is built, its tests run on the embedded engine and, in
-# one boot of the virtual machine, on the kernel's sequencer with alsa-utils and mido as strangers;
-# types, stubs and style are checked, and the surface is compared with PyPI's alsa-midi.
+# The Python package alsa_midi: builds the wheel and runs its tests, on the embedded engine and, in
+# one boot of the virtual machine, on the kernel's sequencer together with alsa-utils and mido.
+# Checks types, stubs and style, compares the public interface with PyPI's alsa-midi, and builds a
+# wheel from the source distribution in an empty folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/alsa-midi-environment.sh
 make_alsa_midi_environment
 export PYTHONDONTWRITEBYTECODE=1
-# The installed wheel is tested, not the sources beside the tests.
+package=python/alsa_midi
+# With -P, Python imports the installed wheel instead of the sources in the current folder.
 pytest=("$venv/bin/python" -P -m pytest -p no:cacheprovider -o faulthandler_timeout=120)
 
 echo "alsa_midi: clippy and formatting"
@@ -15,21 +17,33 @@ cargo fmt --manifest-path python/Cargo.toml --check
 cargo clippy --quiet --release --locked --manifest-path python/Cargo.toml -- -D warnings
 
 echo "alsa_midi: types, stubs and style"
-(cd python && "$venv/bin/mypy" --no-error-summary --cache-dir "$root/target/python/mypy")
+(cd "$package" && "$venv/bin/mypy" --no-error-summary --cache-dir "$root/target/python/mypy")
 (cd target && MYPYPATH= "$venv/bin/stubtest" alsa_midi._core \
-    --mypy-config-file ../python/pyproject.toml)
+    --mypy-config-file "../$package/pyproject.toml")
 "$venv/bin/ruff" check --quiet python
 "$venv/bin/ruff" format --check --quiet python
 
 echo "alsa_midi on the embedded engine"
-"${pytest[@]}" python/tests -rs
+"${pytest[@]}" "$package/tests" -rs
+
+echo "alsa_midi from its source distribution"
+source_folder=$(mktemp -d)
+trap 'rm -rf "$source_folder"' EXIT
+"$venv/bin/maturin" sdist --manifest-path "$package/Cargo.toml" --out "$source_folder" \
+    &>"$source_folder/log" || { cat "$source_folder/log"; exit 1; }
+tar -xzf "$source_folder"/*.tar.gz -C "$source_folder"
+"$venv/bin/python" -m venv "$source_folder/venv"
+"$source_folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    "$source_folder"/consort_alsa_midi-*/
+(cd "$source_folder" && CONSORT_SEQ=embedded venv/bin/python -c \
+    'import alsa_midi; print("installed:", alsa_midi.SequencerClient("sdist").get_engine_name())')
 
 echo "alsa_midi on the kernel"
 status=0
-CONSORT_TEST_ENGINE=kernel tests/vm/run --timeout 400 "${pytest[@]}" python/tests \
-    --deselect python/tests/test_completeness.py || status=$?
+CONSORT_TEST_ENGINE=kernel tests/vm/run --timeout 400 "${pytest[@]}" "$package/tests" \
+    --deselect "$package/tests/test_completeness.py" || status=$?
 if ((status == 77)); then
-    echo "SKIPPED: alsa_midi on the kernel: the virtual machine cannot be had here"
+    echo "SKIPPED: alsa_midi on the kernel: no virtual machine is available"
     [[ -z ${CI:-} ]] || exit 1
 elif ((status != 0)); then
     exit 1

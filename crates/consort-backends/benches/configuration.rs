@@ -1,7 +1,7 @@
-//! 100,000 mapped channels: the time and memory that loading them takes. The floor is what
-//! cannot be left out: splitting the lines, and keeping and numbering the channels' names.
+//! The time and memory to load 100,000 mappings. The floor is the part that cannot be omitted:
+//! splitting the lines, and storing and numbering the names of the channels.
 
-#![allow(clippy::print_stdout)] // the figures are what it is for
+#![allow(clippy::print_stdout)] // a benchmark prints its figures
 
 mod support;
 
@@ -17,19 +17,19 @@ use support::median;
 const CHANNELS: usize = 100_000;
 const ROUNDS: usize = 7;
 
-/// The least that there is to do: the names of both sides, numbered and kept.
+/// The minimum of work: stores and numbers the names of both sides.
 fn floor(path: &Path) -> usize {
     let text = std::fs::read_to_string(path).expect("the file");
-    let mut kept = [Vec::new(), Vec::new()];
+    let mut names = [Vec::new(), Vec::new()];
     let mut numbers = [HashMap::new(), HashMap::new()];
     let mut pairs = Vec::new();
     for line in text.lines() {
         let Some((left, right)) = line.split_once('>') else { continue };
         let mut number = |side: usize, text: &str| {
             let (_, name) = text.trim().split_once('.').expect("a channel");
-            let next = kept[side].len();
+            let next = names[side].len();
             *numbers[side].entry(name.to_owned()).or_insert_with(|| {
-                kept[side].push(name.to_owned());
+                names[side].push(name.to_owned());
                 next
             })
         };
@@ -38,15 +38,15 @@ fn floor(path: &Path) -> usize {
     pairs.len()
 }
 
-/// Peak of the resident memory of this process, in megabytes.
+/// The peak resident memory of this process, in megabytes.
 fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    let kilobytes = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kilobytes.unwrap_or(f64::NAN) / 1024.0
 }
 
-/// The median of some rounds, in milliseconds.
+/// The median time of all rounds, in milliseconds.
 fn time(mut work: impl FnMut() -> usize) -> f64 {
     let mut round = || {
         let started = Instant::now();
@@ -59,8 +59,9 @@ fn time(mut work: impl FnMut() -> usize) -> f64 {
 fn main() {
     let head = "[loopback in]\n\n[loopback out]\n\n[map]\n";
     let mut lines = head.to_owned();
-    for at in 0..CHANNELS {
-        writeln!(lines, "in.ch{}.cc{at} > out./fader/{at}", at % 16).expect("into a string");
+    for number in 0..CHANNELS {
+        writeln!(lines, "in.ch{}.cc{number} > out./fader/{number}", number % 16)
+            .expect("into a string");
     }
     let expression = format!("{head}in.{{1..{CHANNELS}}} > out.{{1..{CHANNELS}}}\n");
     let folder = std::env::temp_dir().join(format!("consort-bench-{}", std::process::id()));
@@ -70,17 +71,17 @@ fn main() {
     let check = || load(&path, &[], &registry).show.map_or(0, |show| show.mappings.len());
 
     std::fs::write(&path, expression).expect("a file");
-    let of_expression = time(check);
+    let expression_time = time(check);
     std::fs::write(&path, lines).expect("a file");
-    let of_lines = time(check);
+    let lines_time = time(check);
     let memory = peak_memory();
-    let least = time(|| floor(&path));
+    let floor_time = time(|| floor(&path));
     std::fs::remove_dir_all(&folder).expect("the folder");
 
     println!("loading {CHANNELS} mappings, 200,000 channels (budget 300 ms, 64 MB)");
-    println!("  a line each         {:7.1} ms", of_lines);
-    println!("  one expression      {:7.1} ms", of_expression);
-    println!("  floor               {:7.1} ms   (lines split, names numbered and kept)", least);
-    println!("  ratio to the floor  {:7.2}", of_lines / least);
+    println!("  one line each       {:7.1} ms", lines_time);
+    println!("  one expression      {:7.1} ms", expression_time);
+    println!("  floor               {:7.1} ms   (split lines, store and number names)", floor_time);
+    println!("  ratio to the floor  {:7.2}", lines_time / floor_time);
     println!("  peak memory         {memory:7.1} MB");
 }

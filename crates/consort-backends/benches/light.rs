@@ -1,11 +1,11 @@
-//! Art-Net in → sACN out: 64 universes at 44 frames a second, every channel changing in every
-//! frame. Beside it the floor: a bare loop that copies each frame from one packet to the other.
+//! Art-Net in → sACN out: 64 universes at 44 frames per second, in which every channel changes in
+//! every frame. The floor is a bare loop that copies each frame from one packet to the other.
 //!
 //! ```text
 //! cargo bench -p consort-backends --bench light -- [--seconds N]
 //! ```
 
-#![allow(clippy::print_stdout, unsafe_code)] // A benchmark prints its figures.
+#![allow(clippy::print_stdout, unsafe_code)] // a benchmark prints its figures
 
 mod support;
 
@@ -24,12 +24,14 @@ use support::allocations;
 #[global_allocator]
 static ALLOCATOR: support::Counting = support::Counting;
 
+/// The number of universes.
 const UNIVERSES: u16 = 64;
+/// Frames per second of each universe.
 const RATE: u32 = 44;
-/// Frames before anything is measured.
-const WARM_UP: usize = 88;
+/// The number of frames before the measurement starts.
+const WARM_UP_FRAMES: usize = 88;
 
-/// What one run showed.
+/// The results of one run.
 struct Figures {
     cpu: f64,
     lost: usize,
@@ -39,24 +41,24 @@ struct Figures {
     note: String,
 }
 
-/// What the thread under measurement says of itself.
-struct Account {
+/// The report of the thread under measurement.
+struct Report {
     cpu: Duration,
     note: String,
 }
 
-/// CPU time of the calling thread so far.
+/// The CPU time of the calling thread so far.
 fn thread_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a whole timespec that lives for the call.
+    // SAFETY: the pointer is to a timespec that outlives the call.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(result, 0, "every thread has a clock");
+    assert_eq!(result, 0, "every thread has a CPU clock");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Keeps the calling thread on one processor.
+/// Restricts the calling thread to one processor.
 fn pin(processor: usize) {
-    // SAFETY: a set of zeros is an empty one; it is written and read within its size.
+    // SAFETY: a zeroed set is empty; it is written and read within its size.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(processor, &mut set);
@@ -69,71 +71,73 @@ fn free_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
-/// The subject's thread: says that it is up, and at each message how much time it has used.
-type Body = fn(u16, u16, &AtomicBool, &mpsc::Sender<()>) -> Account;
+/// The function of the thread under measurement. It gets the input and output ports, a flag that is
+/// set while the measurement runs, and a channel on which it reports that it is ready.
+type Body = fn(u16, u16, &AtomicBool, &mpsc::Sender<()>) -> Report;
 
 /// The router with 64 instances of each backend and 32,768 mappings.
-fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Account {
-    let mut stage = TestShow::new();
-    stage.backend(&artnet::DESCRIPTOR, &[("bind", &format!("127.0.0.1 {input}"))]);
-    stage.backend(&sacn::DESCRIPTOR, &[("bind", "127.0.0.1 0")]);
+fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Report {
+    let mut setup = TestShow::new();
+    setup.backend(&artnet::DESCRIPTOR, &[("bind", &format!("127.0.0.1 {input}"))]);
+    setup.backend(&sacn::DESCRIPTOR, &[("bind", "127.0.0.1 0")]);
     let destination = format!("127.0.0.1 {output}");
     for universe in 0..UNIVERSES {
         let number = universe.to_string();
-        stage.instance(&artnet::DESCRIPTOR, &format!("a{universe}"), &[("universe", &number)]);
+        setup.instance(&artnet::DESCRIPTOR, &format!("a{universe}"), &[("universe", &number)]);
         let number = (universe + 1).to_string();
         let options =
             [("universe", number.as_str()), ("priority", "100"), ("destination", &destination)];
-        stage.instance(&sacn::DESCRIPTOR, &format!("s{universe}"), &options);
+        setup.instance(&sacn::DESCRIPTOR, &format!("s{universe}"), &options);
     }
     for universe in 0..UNIVERSES {
         for channel in 1..=512 {
-            stage.map(&format!("a{universe}.{channel}"), &format!("s{universe}.{channel}"));
+            setup.map(&format!("a{universe}.{channel}"), &format!("s{universe}.{channel}"));
         }
     }
-    let mut show = stage.start();
-    up.send(()).expect("the load waits");
-    let (mut begun, mut allocated) = (None, 0);
+    let mut show = setup.start();
+    up.send(()).expect("the main thread waits");
+    let (mut start, mut allocated) = (None, 0);
     while !show.router.is_stop_asked() {
         show.router.step(Some(Duration::from_millis(50))).expect("a turn");
-        match (begun, measuring.load(Ordering::Acquire)) {
+        match (start, measuring.load(Ordering::Acquire)) {
             (None, true) => {
-                begun = Some(thread_time());
+                start = Some(thread_time());
                 allocated = allocations();
             }
-            (Some(begun), false) => {
-                let cpu = thread_time() - begun;
+            (Some(start), false) => {
+                let cpu = thread_time() - start;
                 let names = (0..UNIVERSES).map(|universe| format!("s{universe}"));
                 let dropped: u64 = names.map(|name| show.counters(&name).dropped).sum();
-                let events: u64 =
-                    (0..UNIVERSES).map(|nth| show.counters(&format!("a{nth}")).incoming).sum();
+                let events: u64 = (0..UNIVERSES)
+                    .map(|number| show.counters(&format!("a{number}")).incoming)
+                    .sum();
                 let allocated = allocations() - allocated;
                 let note = format!(
-                    "{events} events in all, {dropped} values coalesced, {allocated} allocations \
-                     of the whole process while measured"
+                    "{events} events in total, {dropped} values coalesced, {allocated} allocations \
+                     of the whole process during the measurement"
                 );
-                return Account { cpu, note };
+                return Report { cpu, note };
             }
             _ => {}
         }
     }
-    unreachable!("nobody stops the show")
+    unreachable!("the show is not stopped")
 }
 
-/// The least that a program can do: each frame is copied from its packet to the other kind.
-fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Account {
+/// The floor: copies each frame from its packet to a packet of the other protocol.
+fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Report {
     let mut receiver =
         DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], input))).expect("bound");
     let mut sender = DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
-    let to = SocketAddr::from(([127, 0, 0, 1], output));
+    let destination = SocketAddr::from(([127, 0, 0, 1], output));
     let mut poll = mio::Poll::new().expect("a poll");
     let mut events = mio::Events::with_capacity(8);
     poll.registry()
         .register(receiver.source(), mio::Token(0), mio::Interest::READABLE)
         .expect("registered");
-    up.send(()).expect("the load waits");
+    up.send(()).expect("the main thread waits");
     let mut outgoing = OutgoingDatagrams::default();
-    let (mut begun, mut sequence) = (None, 0_u8);
+    let (mut start, mut sequence) = (None, 0_u8);
     loop {
         poll.poll(&mut events, Some(Duration::from_millis(50))).expect("a turn");
         loop {
@@ -154,40 +158,40 @@ fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>)
                     universe: dmx.port_address + 1,
                     slots: dmx.data,
                 };
-                outgoing.push(to, |bytes| data.encode(bytes));
+                outgoing.push(destination, |bytes| data.encode(bytes));
             });
             sender.send(&mut outgoing).expect("sent");
             if !received.expect("received").more {
                 break;
             }
         }
-        match (begun, measuring.load(Ordering::Acquire)) {
-            (None, true) => begun = Some(thread_time()),
-            (Some(begun), false) => {
-                return Account { cpu: thread_time() - begun, note: String::new() };
+        match (start, measuring.load(Ordering::Acquire)) {
+            (None, true) => start = Some(thread_time()),
+            (Some(start), false) => {
+                return Report { cpu: thread_time() - start, note: String::new() };
             }
             _ => {}
         }
     }
 }
 
-/// Sends frames, all universes at once or evenly over the time of a frame; returns when each
-/// left.
-fn send(to: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec<Instant> {
+/// Sends frames, all universes at once or evenly distributed over the time of a frame; returns when
+/// each was sent.
+fn send(port: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec<Instant> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.connect(("127.0.0.1", to)).expect("connected");
+    socket.connect(("127.0.0.1", port)).expect("connected");
     let (mut times, mut packet) = (Vec::with_capacity(frames * usize::from(UNIVERSES)), Vec::new());
     let start = Instant::now();
     let period = Duration::from_secs(1) / RATE;
     for frame in 0..frames {
-        if frame == WARM_UP {
+        if frame == WARM_UP_FRAMES {
             measuring.store(true, Ordering::Release);
         }
         for universe in 0..UNIVERSES {
             let part = if is_burst { 0 } else { u32::from(universe) };
             let due = start + period * frame as u32 + period * part / u32::from(UNIVERSES);
-            let left = due.saturating_duration_since(Instant::now());
-            std::thread::sleep(left.saturating_sub(Duration::from_micros(120)));
+            let wait = due.saturating_duration_since(Instant::now());
+            std::thread::sleep(wait.saturating_sub(Duration::from_micros(120)));
             while Instant::now() < due {
                 std::hint::spin_loop();
             }
@@ -207,19 +211,19 @@ fn send(to: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec<I
     times
 }
 
-/// Receives a datagram, and when the kernel put it into the socket: the receiver shares its
-/// processor with the sender, and when it gets its turn is not the subject's doing.
+/// Receives a datagram and the time at which the kernel received it. The receiver shares its
+/// processor with the sender, and when it is scheduled does not depend on the subject.
 fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, Instant)> {
     #[repr(align(8))]
     struct Control([u8; 64]);
     let mut control = Control([0; 64]);
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: a header of zeros is a valid one; it points to a buffer and a control area that
-    // outlive the call, with their sizes. The kernel's answers are read only as far as it says
-    // that it wrote them, by its own macros.
+    let mut vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a zeroed header is valid; it points to a buffer and a control area that outlive the
+    // call, with their sizes. The control messages are read with the macros of the kernel, which
+    // stay within the length that it wrote.
     unsafe {
         let mut header: libc::msghdr = std::mem::zeroed();
-        header.msg_iov = &raw mut part;
+        header.msg_iov = &raw mut vector;
         header.msg_iovlen = 1;
         header.msg_control = (&raw mut control.0).cast();
         header.msg_controllen = control.0.len();
@@ -228,7 +232,7 @@ fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, Instant)
         let (now, mut clock) = (Instant::now(), std::mem::zeroed::<libc::timespec>());
         libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut clock);
         let message = libc::CMSG_FIRSTHDR(&raw const header);
-        assert!(!message.is_null(), "the kernel stamps what it receives");
+        assert!(!message.is_null(), "the kernel adds a timestamp");
         assert_eq!((*message).cmsg_type, libc::SCM_TIMESTAMPNS);
         let stamp = libc::CMSG_DATA(message).cast::<libc::timespec>().read_unaligned();
         let since = |time: libc::timespec| Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
@@ -236,10 +240,10 @@ fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, Instant)
     }
 }
 
-/// Has the kernel stamp what a socket receives.
-fn stamp(socket: &UdpSocket) {
+/// Enables timestamps of received datagrams.
+fn enable_timestamps(socket: &UdpSocket) {
     let on: libc::c_int = 1;
-    // SAFETY: the option's value is an int that outlives the call.
+    // SAFETY: the value of the option is an int that outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -249,13 +253,14 @@ fn stamp(socket: &UdpSocket) {
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
-    assert_eq!(result, 0, "every socket can stamp");
+    assert_eq!(result, 0, "every socket supports timestamps");
 }
 
-/// Receives frames until the last has come or nothing comes for a second.
+/// Receives frames until all have arrived or none arrives for a second. Returns when each arrived,
+/// and how many arrived twice.
 fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
-    stamp(socket);
+    enable_timestamps(socket);
     let mut seen = vec![None; frames * usize::from(UNIVERSES)];
     let (mut count, mut extra) = (0, 0);
     let mut buffer = [0; 2_048];
@@ -266,13 +271,17 @@ fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
             continue;
         };
         let frame = usize::from(u16::from_be_bytes([data.slots[0], data.slots[1]]));
-        let whole = data.slots[2..]
+        let is_complete = data.slots[2..]
             .iter()
             .enumerate()
-            .all(|(at, &byte)| byte == (frame * 7 + at + 2) as u8);
-        assert!(whole, "frame {frame} of universe {} is torn", data.universe);
-        let at = frame * usize::from(UNIVERSES) + usize::from(data.universe - 1);
-        match &mut seen[at] {
+            .all(|(slot, &byte)| byte == (frame * 7 + slot + 2) as u8);
+        assert!(
+            is_complete,
+            "frame {frame} of universe {} is mixed with another one",
+            data.universe
+        );
+        let index = frame * usize::from(UNIVERSES) + usize::from(data.universe - 1);
+        match &mut seen[index] {
             Some(_) => extra += 1,
             slot => {
                 *slot = Some(now);
@@ -283,6 +292,7 @@ fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
     (seen, extra)
 }
 
+/// Measures one run of a body.
 fn measure(body: Body, frames: usize, is_burst: bool) -> Figures {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20);
@@ -301,43 +311,43 @@ fn measure(body: Body, frames: usize, is_burst: bool) -> Figures {
         pin(0);
         receive(&socket, frames)
     });
-    let begun = Instant::now();
+    let start = Instant::now();
     let sent = {
         let measuring = Arc::clone(&measuring);
         let sender = std::thread::spawn(move || {
             pin(0);
             send(input, frames, is_burst, &measuring)
         });
-        sender.join().expect("the load")
+        sender.join().expect("the sender")
     };
-    let elapsed = begun.elapsed();
+    let elapsed = start.elapsed();
     let (seen, extra) = receiver.join().expect("the receiver");
     measuring.store(false, Ordering::Release);
-    let account = subject.join().expect("the subject");
+    let report = subject.join().expect("the subject");
 
     let universes = usize::from(UNIVERSES);
-    let measured = elapsed.as_secs_f64() * (frames - WARM_UP) as f64 / frames as f64;
+    let measured = elapsed.as_secs_f64() * (frames - WARM_UP_FRAMES) as f64 / frames as f64;
     let (mut latencies, mut jitters, mut lost) = (Vec::new(), Vec::new(), 0);
-    for frame in WARM_UP..frames {
+    for frame in WARM_UP_FRAMES..frames {
         for universe in 0..universes {
-            let at = frame * universes + universe;
-            let Some(came) = seen[at] else {
+            let index = frame * universes + universe;
+            let Some(arrival) = seen[index] else {
                 lost += 1;
                 continue;
             };
-            let latency = came.saturating_duration_since(sent[at]).as_secs_f64();
+            let latency = arrival.saturating_duration_since(sent[index]).as_secs_f64();
             latencies.push(latency * 1e6);
-            if let Some(before) = seen[at - universes] {
-                let gap_in = (sent[at] - sent[at - universes]).as_secs_f64();
-                let gap_out = came.saturating_duration_since(before).as_secs_f64();
+            if let Some(before) = seen[index - universes] {
+                let gap_in = (sent[index] - sent[index - universes]).as_secs_f64();
+                let gap_out = arrival.saturating_duration_since(before).as_secs_f64();
                 jitters.push((gap_out - gap_in).abs() * 1e6);
             }
         }
     }
     latencies.sort_by(f64::total_cmp);
     jitters.sort_by(f64::total_cmp);
-    let cpu = account.cpu.as_secs_f64() / measured * 100.0;
-    Figures { cpu, lost, extra, latencies, jitters, note: account.note }
+    let cpu = report.cpu.as_secs_f64() / measured * 100.0;
+    Figures { cpu, lost, extra, latencies, jitters, note: report.note }
 }
 
 fn percentile(sorted: &[f64], part: f64) -> f64 {
@@ -345,36 +355,36 @@ fn percentile(sorted: &[f64], part: f64) -> f64 {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip_while(|it| it != "--seconds").skip(1);
-    let seconds: usize = arguments.next().and_then(|it| it.parse().ok()).unwrap_or(20);
-    let frames = WARM_UP + seconds * RATE as usize;
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
+    let seconds: usize = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let frames = WARM_UP_FRAMES + seconds * RATE as usize;
     println!(
         "Art-Net in → sACN out, {UNIVERSES} universes at {RATE} frames/s, {seconds} s: {:.2} million \
-         values/s; budget: CPU < 20 % of one core, none lost, jitter p99 < 1000 µs",
+         values/s; budget: CPU < 20 % of one core, no losses, jitter p99 < 1000 µs",
         f64::from(UNIVERSES) * f64::from(RATE) * 512.0 / 1e6
     );
     println!(
         "{:<22} {:>7} {:>6} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
         "", "CPU %", "lost", "extra", "late p50", "p99", "max µs", "jitter p50", "p99", "max µs"
     );
-    for (shape, is_burst) in [("all at once", true), ("evenly", false)] {
+    for (shape, is_burst) in [("bursts", true), ("evenly spaced", false)] {
         for (name, body) in [("floor", floor as Body), ("consort", router)] {
-            let it = measure(body, frames, is_burst);
+            let figures = measure(body, frames, is_burst);
             println!(
                 "{:<22} {:>7.2} {:>6} {:>6} | {:>9.0} {:>9.0} {:>9.0} | {:>10.0} {:>9.0} {:>9.0}",
                 format!("{shape}, {name}"),
-                it.cpu,
-                it.lost,
-                it.extra,
-                percentile(&it.latencies, 0.5),
-                percentile(&it.latencies, 0.99),
-                percentile(&it.latencies, 1.0),
-                percentile(&it.jitters, 0.5),
-                percentile(&it.jitters, 0.99),
-                percentile(&it.jitters, 1.0),
+                figures.cpu,
+                figures.lost,
+                figures.extra,
+                percentile(&figures.latencies, 0.5),
+                percentile(&figures.latencies, 0.99),
+                percentile(&figures.latencies, 1.0),
+                percentile(&figures.jitters, 0.5),
+                percentile(&figures.jitters, 0.99),
+                percentile(&figures.jitters, 1.0),
             );
-            if !it.note.is_empty() {
-                println!("    {}", it.note);
+            if !figures.note.is_empty() {
+                println!("    {}", figures.note);
             }
         }
     }

@@ -1,16 +1,16 @@
-//! OSC in → OSC out: any program beside the bare forwarder of `floor`, in interleaved rounds.
+//! OSC in → OSC out: compares programs with the bare forwarder of `floor`, in interleaved rounds.
 //!
 //! ```text
 //! cargo bench -p consort-backends --bench osc_forward -- [--quick] [--only SHAPE]
 //!     [--subject NAME=COMMAND …]
 //! ```
 //!
-//! Without `--subject`, the subject is `consort run`, of the same target folder or named by
+//! Without `--subject`, the subject is `consort run`, from the same target folder or from the path in
 //! `CONSORT_BIN`; `MIDIMONSTER_BIN` adds a MIDIMonster, which reads the same configuration. In a
-//! `--subject` command `{input}` and `{output}` stand for the ports, and `{config}` for the
-//! configuration. The command is split at spaces.
+//! `--subject` command, `{input}` and `{output}` are replaced by the ports and `{config}` by the
+//! path of the configuration. The command is split at spaces.
 
-#![allow(clippy::print_stdout)] // A benchmark prints its figures.
+#![allow(clippy::print_stdout)] // a benchmark prints its figures
 
 mod floor;
 
@@ -21,10 +21,12 @@ use std::process::{Command, Stdio};
 
 use floor::{Latencies, Ports, Shape, Subject, Throughput, load, median};
 
+/// How many times all subjects are measured.
 const ROUNDS: usize = 5;
+/// The number of messages in flight.
 const IN_FLIGHT: u64 = 64;
 
-/// Programs to measure, each as a name and the words of its command.
+/// The programs to measure, each with a name and the words of its command.
 type Subjects = Vec<(String, Vec<String>)>;
 
 fn main() -> io::Result<()> {
@@ -60,7 +62,7 @@ fn main() -> io::Result<()> {
     let words = [&forwarder, "--forward", "{input}", "{output}"].map(str::to_owned);
     subjects.insert(0, ("forwarder".to_owned(), words.to_vec()));
 
-    // The load stays off the processor that the subjects are kept to.
+    // The load does not use the processor of the subjects.
     floor::messages::pin(0, false);
     let folder = Folder::new()?;
     for (name, shape) in [
@@ -77,21 +79,21 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// `consort run` and, if it is named, MIDIMonster.
+/// `consort run` and, if `MIDIMONSTER_BIN` is set, MIDIMonster.
 fn default_subjects() -> Subjects {
     let mut subjects = Subjects::new();
-    let beside = std::env::current_exe().ok().and_then(|path| {
+    let sibling = std::env::current_exe().ok().and_then(|path| {
         // target/release/deps/osc_forward-… → target/release/consort
         Some(path.parent()?.parent()?.join("consort"))
     });
-    let consort = std::env::var_os("CONSORT_BIN").map(PathBuf::from).or(beside);
+    let consort = std::env::var_os("CONSORT_BIN").map(PathBuf::from).or(sibling);
     match consort.filter(|path| path.is_file()) {
         Some(path) => {
             let words = [&path.to_string_lossy(), "run", "{config}"].map(str::to_owned);
             subjects.push(("consort".to_owned(), words.to_vec()));
         }
         None => println!(
-            "SKIPPED: consort, which is not built: cargo build --release -p consort, or set CONSORT_BIN"
+            "SKIPPED: consort is not built; run `cargo build --release -p consort` or set CONSORT_BIN"
         ),
     }
     if let Ok(path) = std::env::var("MIDIMONSTER_BIN") {
@@ -100,7 +102,7 @@ fn default_subjects() -> Subjects {
     subjects
 }
 
-/// The configuration that forwards a shape, for consort and MIDIMonster alike.
+/// The configuration that forwards a shape, for both consort and MIDIMonster.
 fn configuration(shape: Shape, ports: Ports) -> String {
     let Ports { input, output, source } = ports;
     let (paths, types, arguments): (Vec<String>, _, _) = match shape {
@@ -129,7 +131,7 @@ fn configuration(shape: Shape, ports: Ports) -> String {
     text
 }
 
-/// A folder for configurations that goes when the program ends.
+/// A folder for configurations that is removed when the program ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -146,6 +148,7 @@ impl Drop for Folder {
     }
 }
 
+/// Starts a subject with the configuration for a shape.
 fn start(name: &str, words: &[String], shape: Shape, folder: &Path) -> io::Result<Subject> {
     Subject::start(name, shape, |ports| {
         let config = folder.join(format!("{name}.cfg"));
@@ -162,7 +165,7 @@ fn start(name: &str, words: &[String], shape: Shape, folder: &Path) -> io::Resul
     })
 }
 
-/// All figures of one subject, one of each a round.
+/// The figures of one subject, one of each kind per round.
 #[derive(Default)]
 struct Figures {
     throughput: Vec<Throughput>,
@@ -184,8 +187,8 @@ impl Figures {
     }
 }
 
-/// In every round all subjects are started anew and take turns in short slices, so that what
-/// the machine does meanwhile befalls them alike.
+/// Measures all subjects with one shape. In every round, all subjects are started again and run in
+/// turn for short slices, so that disturbances by other programs affect all of them.
 fn measure(
     name: &str,
     shape: Shape,
@@ -194,14 +197,14 @@ fn measure(
     folder: &Path,
 ) -> io::Result<()> {
     let (slices, messages) = if quick { (4, 5_000) } else { (12, 20_000) };
-    // The rate is one of messages; a slice of it takes a quarter of a second.
+    // The rate counts messages; a slice takes a quarter of a second.
     let rate = (1_000 / shape.messages()).max(1);
     let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
     for _ in 0..ROUNDS {
         let mut running = Vec::new();
         for (name, words) in subjects {
             let mut subject = start(name, words, shape, folder)?;
-            // To warm up.
+            // Warm up.
             load::in_flight(&mut subject, shape, messages, IN_FLIGHT, &mut Throughput::default())?;
             running.push((subject, Throughput::default(), Latencies::default()));
         }
@@ -217,7 +220,7 @@ fn measure(
             }
             running.reverse();
         }
-        // `slices` is even, so the order is the first one again.
+        // `slices` is even, so that the order is the original one again.
         for ((_, throughput, latencies), figures) in running.into_iter().zip(&mut figures) {
             figures.throughput.push(throughput);
             figures.latencies.push(latencies);

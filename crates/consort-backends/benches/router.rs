@@ -1,7 +1,7 @@
-//! The router alone: loopback to loopback and fan-out, one thread, with the allocations of the
-//! steady state counted. The floor is the same work as a bare loop over arrays.
+//! The router alone: loopback to loopback and fan-out in one thread, with the number of allocations
+//! in the steady state. The floor is a bare loop over arrays that does the same work.
 
-#![allow(clippy::print_stdout)] // the figures are what it is for
+#![allow(clippy::print_stdout)] // a benchmark prints its figures
 
 mod support;
 
@@ -20,7 +20,7 @@ static ALLOCATOR: support::Counting = support::Counting;
 
 const CHANNELS: u32 = 1_000;
 
-/// Emits a budget's worth of values on its channels in turn, whenever it is called.
+/// Emits values on its channels in turn, as many as the budget of each call allows.
 struct Source {
     next: u32,
     channels: u32,
@@ -28,7 +28,7 @@ struct Source {
 
 impl Instance for Source {
     fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
-        Err(ChannelError::new("made by hand"))
+        Err(ChannelError::new("the benchmark numbers its channels itself"))
     }
 
     fn start(&mut self, context: &mut Context<'_>) {
@@ -46,40 +46,43 @@ impl Instance for Source {
     fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}
 }
 
-fn bay() -> Box<dyn Instance> {
+/// A loopback instance.
+fn relay() -> Box<dyn Instance> {
     let mut backend = (loopback::DESCRIPTOR.create)();
     let config =
-        InstanceConfig { name: "bay".into(), options: Options::default(), directory: ".".into() };
+        InstanceConfig { name: "relay".into(), options: Options::default(), directory: ".".into() };
     backend.instance(config, &mut Problems::new()).expect("loopback takes no options")
 }
 
+/// An instance with channels named by their numbers.
 fn entry(name: &str, instance: Box<dyn Instance>, channels: u32) -> ShowInstance {
     let channels = (0..channels).map(|channel| channel.to_string()).collect();
     ShowInstance { name: name.into(), backend: "bench", instance, channels }
 }
 
+/// One end of a mapping.
 fn end(instance: u32, channel: u32) -> ChannelRef {
     ChannelRef { instance: InstanceId(instance), channel }
 }
 
-/// `fan` targets in a second loopback instance for each channel of a first one.
+/// A show in which each channel of a loopback instance has `fan` targets in a second one.
 fn show(fan: u32) -> Show {
     let sources = if fan == 1 { CHANNELS } else { 10 };
     let mut show = Show::default();
     let source = Source { next: 0, channels: sources };
     show.instances.push(entry("source", Box::new(source), sources));
-    show.instances.push(entry("a", bay(), sources));
-    show.instances.push(entry("b", bay(), sources * fan));
+    show.instances.push(entry("a", relay(), sources));
+    show.instances.push(entry("b", relay(), sources * fan));
     for channel in 0..sources {
         show.mappings.push((end(0, channel), end(1, channel)));
-        for nth in 0..fan {
-            show.mappings.push((end(1, channel), end(2, channel * fan + nth)));
+        for target in 0..fan {
+            show.mappings.push((end(1, channel), end(2, channel * fan + target)));
         }
     }
     show
 }
 
-/// Deliveries to the second loopback instance a second, and allocations meanwhile.
+/// Deliveries per second to the second loopback instance, and the allocations in this time.
 fn round(router: &mut Router, length: Duration) -> (f64, u64) {
     let live = router.handle().live().clone();
     let count = || live.counters(InstanceId(2)).outgoing;
@@ -101,8 +104,8 @@ fn floor(fan: usize, length: Duration) -> f64 {
     while started.elapsed() < length {
         for _ in 0..64 {
             for channel in 0..channels {
-                for nth in 0..fan {
-                    values[channel * fan + nth] = std::hint::black_box(0.5);
+                for target in 0..fan {
+                    values[channel * fan + target] = std::hint::black_box(0.5);
                 }
             }
             std::hint::black_box(&mut values);
@@ -120,8 +123,8 @@ fn main() {
         router.start();
         round(&mut router, length);
         let rounds: Vec<(f64, u64)> = (0..5).map(|_| round(&mut router, length)).collect();
-        let rate = median(rounds.iter().map(|it| it.0).collect()) / 1e6;
-        let allocated: u64 = rounds.iter().map(|it| it.1).sum();
+        let rate = median(rounds.iter().map(|round| round.0).collect()) / 1e6;
+        let allocated: u64 = rounds.iter().map(|round| round.1).sum();
         let bare = floor(fan as usize, length) / 1e6;
         println!(
             "  loopback to loopback, 1 to {fan:3}: {rate:7.1} million deliveries/s \

@@ -1,10 +1,15 @@
-//! The protocols of the router, one folder each.
+//! The backends of Consort's router, one folder for each protocol or script language.
 //!
-//! [`BACKENDS`] is the registry: one line and one cargo feature for each backend.
+//! [`BACKENDS`] is the registry. Every backend is a cargo feature of the same name; all of them are
+//! on by default, and each works without the others.
 
 #[cfg(feature = "artnet")]
 pub mod artnet;
 #[cfg(any(feature = "artnet", feature = "sacn"))]
+#[cfg_attr(
+    not(all(feature = "artnet", feature = "sacn")),
+    allow(dead_code, reason = "each of the two protocols uses a part")
+)]
 mod dmx;
 #[cfg(feature = "loopback")]
 pub mod loopback;
@@ -12,6 +17,7 @@ pub mod loopback;
 pub mod lua;
 #[cfg(feature = "midi")]
 pub mod midi;
+#[cfg(any(feature = "artnet", feature = "osc", feature = "sacn", feature = "sc"))]
 pub mod net;
 #[cfg(feature = "osc")]
 pub mod osc;
@@ -24,7 +30,7 @@ pub mod sc;
 
 use consort_router::BackendDescriptor;
 
-/// Every backend that this build has, by name.
+/// The backends of this build, sorted by name.
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "artnet")]
     &artnet::DESCRIPTOR,

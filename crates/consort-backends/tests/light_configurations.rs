@@ -1,5 +1,5 @@
-//! Configurations in the style of MIDIMonster's documented uses, and the examples with lights:
-//! all of them can run; one that is wrong is explained.
+//! Checks configurations in the style of MIDIMonster's documented uses and the examples with lights,
+//! and that the errors of an invalid configuration are reported.
 
 #![cfg(all(feature = "artnet", feature = "sacn", feature = "lua", feature = "osc"))]
 
@@ -22,12 +22,13 @@ fn can_run(text: &str) -> bool {
 }
 
 #[test]
-fn every_configuration_can_run() {
+fn every_configuration_passes_check() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("tests/light/configurations"))
         .expect("a folder")
         .map(|entry| entry.expect("a file").path())
         .filter(|path| {
-            path.extension().is_some_and(|it| it == "cfg") && !path.ends_with("broken.cfg")
+            path.extension().is_some_and(|extension| extension == "cfg")
+                && !path.ends_with("invalid.cfg")
         })
         .collect();
     for example in ["osc-to-lights", "lua-chase", "python-chase", "artnet-to-sacn"] {
@@ -42,7 +43,8 @@ fn every_configuration_can_run() {
             continue;
         }
         let loaded = load(&file, &[], BACKENDS);
-        let messages: Vec<_> = loaded.diagnostics.iter().map(|it| &it.message).collect();
+        let messages: Vec<_> =
+            loaded.diagnostics.iter().map(|diagnostic| &diagnostic.message).collect();
         assert!(loaded.show.is_some() && messages.is_empty(), "{}: {messages:?}", file.display());
         checked += 1;
     }
@@ -50,14 +52,14 @@ fn every_configuration_can_run() {
 }
 
 #[test]
-fn what_is_wrong_is_found_at_once() {
-    let loaded = load(&root().join("tests/light/configurations/broken.cfg"), &[], BACKENDS);
+fn one_check_reports_all_errors() {
+    let loaded = load(&root().join("tests/light/configurations/invalid.cfg"), &[], BACKENDS);
     assert!(loaded.show.is_none());
     let errors: Vec<_> = loaded
         .diagnostics
         .iter()
-        .filter(|it| it.severity == Severity::Error)
-        .map(|it| it.message.as_str())
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .map(|diagnostic| diagnostic.message.as_str())
         .collect();
     let all = errors.join("\n");
     for words in ["99999", "256", "64000", "`c` needs the option `universe`", "`code`"] {

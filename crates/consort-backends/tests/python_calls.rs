@@ -1,4 +1,5 @@
 //! The nine functions of the module `midimonster` behave as in MIDIMonster.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

@@ -1,5 +1,6 @@
 //! File descriptors: scripts, and wrappers of the interpreter, that close or write to the worker's
 //! pipes; sockets of all kinds; the terminal.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

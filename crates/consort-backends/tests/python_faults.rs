@@ -1,4 +1,5 @@
 //! Faulty scripts and interpreters: the show continues, and one message states the cause.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

@@ -1,4 +1,5 @@
 //! The lifecycle of a worker: killed, restarted, stopped; threads, queues, order, fairness.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

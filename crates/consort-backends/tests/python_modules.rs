@@ -1,4 +1,5 @@
 //! Which modules and handlers are found, where, and by which interpreter.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

@@ -1,4 +1,5 @@
 //! `manage`, and the example modules of MIDIMonster's documentation with a local server.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

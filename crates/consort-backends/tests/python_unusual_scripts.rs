@@ -1,5 +1,6 @@
 //! Scripts with unusual uses of signals, threads, processes and sizes. None of them disturbs the
 //! show, and what cannot work is reported.
+#![cfg(all(feature = "loopback", feature = "python"))]
 #![allow(missing_docs)]
 
 mod python_support;

@@ -50,7 +50,8 @@ fn request() -> impl Strategy<Value = Request> {
 
 /// Text with everything that JSON must escape.
 fn text() -> impl Strategy<Value = String> {
-    proptest::collection::vec(any::<char>(), 0..12).prop_map(|it| it.into_iter().collect())
+    proptest::collection::vec(any::<char>(), 0..12)
+        .prop_map(|characters| characters.into_iter().collect())
 }
 
 fn layout() -> impl Strategy<Value = Layout> {

@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) again: Vec<(Owner, u32)>,
     /// Where channel specifications of unmatched input are written.
     pub(crate) scratch: String,
-    /// Reports the first time that there are more passed-on events than [`PASS_ON_LIMIT`].
+    /// Reports the first overflow above [`PASS_ON_LIMIT`].
     pub(crate) pass_on_overflow: WarnOnce,
     /// The instance that expects an answer within microseconds, and until when to poll for it.
     pub(crate) expecting: Option<(InstanceId, Instant)>,

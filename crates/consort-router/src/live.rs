@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::backend::{ChannelKind, Resolution};
 use crate::event::InstanceId;
+use crate::routes::Routes;
 use crate::unmatched::{UnmatchedInput, UnmatchedLog};
 
 /// What an instance is doing.
@@ -189,6 +190,7 @@ pub struct ChannelInfo {
 pub struct Live {
     pub(crate) instances: Vec<LiveInstance>,
     pub(crate) channels: Vec<LiveChannel>,
+    pub(crate) routes: Arc<Routes>,
     /// The last text of each channel that had one, by its number in the show, and how many.
     pub(crate) texts: Mutex<HashMap<u32, (String, u64)>>,
     pub(crate) generation: u64,
@@ -257,6 +259,17 @@ impl Live {
     /// Whether the show has this instance now: same slot, same generation.
     pub fn has_instance(&self, instance: InstanceId) -> bool {
         self.instances.get(instance.index()).is_some_and(|live| live.id == instance)
+    }
+
+    /// The targets of a channel, in the order of the mappings.
+    pub fn targets(
+        &self,
+        instance: InstanceId,
+        channel: u32,
+    ) -> impl Iterator<Item = (InstanceId, u32)> + '_ {
+        let global = self.instances[instance.index()].base as u32 + channel;
+        let targets = self.routes.targets(global).iter();
+        targets.map(|target| (self.instances[target.instance as usize].id, target.channel))
     }
 
     /// How many packets, messages or frames arrived at an instance, matched or not, and how long

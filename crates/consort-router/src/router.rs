@@ -167,7 +167,7 @@ pub struct Router {
     drivers: Vec<Box<dyn Driver>>,
     /// What the configuration said, for comparing it with a reloaded one.
     origin: build::Origin,
-    routes: Routes,
+    routes: Arc<Routes>,
     /// The batch collected for each instance.
     batches: Vec<Vec<Event>>,
     /// The instances whose batch is not empty, in the order of their first event.
@@ -466,6 +466,7 @@ impl Router {
     /// [`DELIVERY_CHUNK`] deliveries are collected; returns the index of the next event.
     fn collect(&mut self, mut next: usize, end: usize) -> usize {
         let live = &*self.shared.live;
+        let routes = &*self.routes;
         let values = &self.routing.values[..end];
         let mut count = 0;
         while next < values.len() && count < DELIVERY_CHUNK {
@@ -473,11 +474,11 @@ impl Router {
             next += 1;
             let index = event.channel as usize;
             live.channels[index].record(event.value);
-            if self.routes.loops[index] != 0 && !self.visited.insert((event.channel, event.root)) {
-                report_feedback(&self.routes, live, index, &mut self.loop_reports);
+            if routes.loops[index] != 0 && !self.visited.insert((event.channel, event.root)) {
+                report_feedback(routes, live, index, &mut self.loop_reports);
                 continue;
             }
-            let targets = self.routes.targets(event.channel);
+            let targets = routes.targets(event.channel);
             count += targets.len();
             for target in targets {
                 let batch = &mut self.batches[target.instance as usize];

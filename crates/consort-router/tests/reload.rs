@@ -172,6 +172,8 @@ fn texts_keep_their_place_among_values() {
     let probe = InstanceId::new(0);
     let channel = live.find_channel(probe, "y").unwrap();
     assert_eq!(live.text(probe, channel), Some(("hello".to_owned(), 1)));
+    let source = live.find_channel(probe, "b").unwrap();
+    assert_eq!(live.targets(probe, source).collect::<Vec<_>>(), [(probe, channel)]);
 }
 
 #[test]

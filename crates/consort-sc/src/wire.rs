@@ -10,6 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The writer for the arguments of a request.
 pub(crate) type Writer<'a> = MessageBuilder<'a, Vec<u8>>;
 
+/// The beginning of the commands that mark the end of an output. The server does not know them, and
+/// the `/fail` that it answers is not reported.
+pub(crate) const PRINT_MARKER_PREFIX: &str = "/consort_end_";
+
 /// Bounds on packets from a server: the size of the largest packet of a stream, and bundles that
 /// are not nested deeply.
 pub(crate) const REPLY_LIMITS: Limits = Limits::DEFAULT.with_size(16 << 20).with_bundle_depth(4);

@@ -1,4 +1,4 @@
-//! Lists the ports that there are, the most useful first.
+//! Lists all ports, those of devices and instruments first.
 //!
 //! `cargo run -p consort-seq --example list_ports`
 //! (`CONSORT_SEQ=embedded` shows the embedded sequencer of this process.)

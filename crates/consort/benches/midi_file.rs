@@ -1,8 +1,8 @@
-//! `consort midi play` into `consort midi record`, as programs, on the kernel's sequencer: whether
-//! every event comes back, how far from its time, and whether it drifts. Prints; asserts the
-//! events and their number, not the times.
+//! `consort midi play` into `consort midi record`, as programs on the kernel's sequencer: checks
+//! that every event is recorded, and prints deviations from its time and the drift. The times are
+//! not asserted.
 //!
-//! CONSORT_MIDI_SECONDS says how long the file is (180).
+//! CONSORT_MIDI_SECONDS sets the length of the file (default 180).
 #![allow(clippy::print_stdout)] // the figures are the result
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -12,17 +12,18 @@ use std::process::{Child, Command, Stdio};
 use consort_seq::file::{Body, MidiFile, Recording};
 use consort_seq::{Event, RealTime};
 
+/// Nanoseconds.
 const SECOND: u64 = 1_000_000_000;
-/// The kernel's queues run on its timer at 1000 Hz unless told otherwise.
-const TIMER_PERIOD: f64 = 1.0;
+/// The period of the kernel's default queue timer, 1000 Hz.
+const TIMER_PERIOD_MILLISECONDS: f64 = 1.0;
 
 fn main() {
-    // `cargo test` builds benchmarks and runs them: nothing to measure then.
+    // `cargo test` also runs benchmarks, without this argument.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     if !Path::new("/dev/snd/seq").exists() {
-        println!("SKIPPED: midi_file: there is no /dev/snd/seq here");
+        println!("SKIPPED: midi_file: /dev/snd/seq does not exist");
         return;
     }
     let seconds = std::env::var("CONSORT_MIDI_SECONDS").ok();
@@ -35,8 +36,8 @@ fn main() {
     let (mut recorder, address) = record(&take);
     let played = consort().arg("play").arg(&song).args(["--to", &address]).status();
     assert!(played.expect("it runs").success(), "the player failed");
-    end(&mut recorder);
-    let recorded = MidiFile::read(&std::fs::read(&take).expect("the file")).expect("it is sound");
+    stop(&mut recorder);
+    let recorded = MidiFile::read(&std::fs::read(&take).expect("the file")).expect("a valid file");
     compare(&file, &recorded);
 }
 
@@ -46,7 +47,7 @@ fn consort() -> Command {
     command
 }
 
-/// A recorder, and the address that it listens at.
+/// Starts a recorder; also returns the address of its port.
 fn record(take: &Path) -> (Child, String) {
     let mut command = consort();
     command.arg("record").arg(take).stdout(Stdio::piped());
@@ -54,22 +55,25 @@ fn record(take: &Path) -> (Child, String) {
     let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     out.read_line(&mut line).expect("a line");
-    let address = line.strip_prefix("recording what is sent to ").and_then(|it| it.split_once(';'));
+    let address =
+        line.strip_prefix("recording events sent to ").and_then(|rest| rest.split_once(';'));
     let address = address.unwrap_or_else(|| panic!("{line}")).0.to_owned();
-    // Whatever it says must not fill the pipe.
+    // The rest of the output must not fill the pipe.
     std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
     (child, address)
 }
 
-fn end(recorder: &mut Child) {
-    let told = Command::new("kill").args(["-INT", &recorder.id().to_string()]).status();
-    assert!(told.expect("kill runs").success());
+/// Stops the recorder.
+fn stop(recorder: &mut Child) {
+    let signalled = Command::new("kill").args(["-INT", &recorder.id().to_string()]).status();
+    assert!(signalled.expect("kill runs").success());
     assert!(recorder.wait().expect("it ends").success(), "the recorder failed");
 }
 
-/// Notes and controllers at odd moments, 40 events a second, each different from its neighbours.
+/// A file with notes and controllers at irregular times, 40 events per second, each different
+/// from its neighbours.
 fn compose(seconds: u64) -> MidiFile {
-    let mut recording = Recording::new(9600, 500_000, &[""]).expect("sound");
+    let mut recording = Recording::new(9600, 500_000, &[""]).expect("valid");
     let (mut state, mut time, mut number) = (26u64, 0, 0u32);
     while time < seconds * SECOND {
         let (note, value) = ((number % 100) as u8, (number / 100 % 128) as u8);
@@ -79,8 +83,8 @@ fn compose(seconds: u64) -> MidiFile {
             2 => Event::note_off(0, note - 2, 64),
             _ => Event::pitch_bend(2, (number % 16_384) as i16 - 8192),
         };
-        let at = RealTime::from_nanoseconds(time);
-        assert!(recording.push(0, at, &event.expect("in range")));
+        let position = RealTime::from_nanoseconds(time);
+        assert!(recording.push(0, position, &event.expect("in range")));
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         time += 5_000_000 + (state >> 33) % 40_000_000;
         number += 1;
@@ -88,7 +92,7 @@ fn compose(seconds: u64) -> MidiFile {
     recording.finish(RealTime::from_nanoseconds(seconds * SECOND))
 }
 
-/// Time in milliseconds and bytes of everything that is sent.
+/// Times in milliseconds and bytes of all messages.
 fn messages(file: &MidiFile) -> Vec<(f64, Vec<u8>)> {
     let sent = file.events().filter_map(|event| match event.body {
         Body::Message(bytes) | Body::Exclusive(bytes) => Some((event.tick, bytes.to_vec())),
@@ -107,10 +111,11 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
+/// Checks the recorded events and prints their times.
 fn compare(file: &MidiFile, recorded: &MidiFile) {
     let (wanted, found) = (messages(file), messages(recorded));
     for (number, ((_, one), (_, other))) in wanted.iter().zip(&found).enumerate() {
-        assert_eq!(one, other, "event {number} is another one");
+        assert_eq!(one, other, "event {number} differs");
     }
     assert_eq!(wanted.len(), found.len(), "events are missing");
     let lags: Vec<(f64, f64)> =
@@ -123,19 +128,19 @@ fn compare(file: &MidiFile, recorded: &MidiFile) {
     let span = (length / 3.0).min(60_000.0);
     let (first, last) = (median(0.0, span), median(length - span, length));
     let all = median(0.0, length);
-    let away = sorted(lags.iter().map(|(_, lag)| (lag - all).abs()));
+    let deviations = sorted(lags.iter().map(|(_, lag)| (lag - all).abs()));
     println!(
-        "consort midi play -> record, {:.0} s on the kernel's queue: {} events, each the file's",
+        "consort midi play -> record, {:.0} s on the kernel's queue: {} events, all identical",
         length / 1e3,
         wanted.len()
     );
     println!(
         "  time of arrival around the median lag: p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms \
          (budget: p99 within two timer periods, {:.0} ms)",
-        quantile(&away, 0.5),
-        quantile(&away, 0.99),
-        quantile(&away, 1.0),
-        2.0 * TIMER_PERIOD
+        quantile(&deviations, 0.5),
+        quantile(&deviations, 0.99),
+        quantile(&deviations, 1.0),
+        2.0 * TIMER_PERIOD_MILLISECONDS
     );
     println!(
         "  drift: the median lag of the last {:.0} s is {:+.3} ms against the first's",

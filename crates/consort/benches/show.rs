@@ -1,7 +1,7 @@
 //! The command as a whole: a configuration of 100,000 mapped channels, the time from the start
-//! to the first routed event, and what an idle show costs. Beside them the floor of the machine:
-//! the time to start a process that does nothing.
-#![allow(clippy::print_stdout)] // the figures are what it is for
+//! to the first routed event, and the wake-ups of an idle show. The time to start a process that
+//! does nothing is printed for comparison.
+#![allow(clippy::print_stdout)] // the figures are the result
 
 use std::fmt::Write as _;
 use std::net::UdpSocket;
@@ -15,6 +15,7 @@ const ROUNDS: usize = 5;
 /// `/x ,f 0.5`
 const MESSAGE: &[u8] = b"/x/0\0\0\0\0,f\0\0\x3f\0\0\0";
 
+/// A running show; killed when this is dropped.
 struct Show {
     child: Child,
     input: u16,
@@ -23,7 +24,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // Fails if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -34,7 +35,7 @@ fn free_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
-/// `pairs` addresses of one instance mapped onto as many of another.
+/// A configuration that maps `pairs` addresses of one instance to as many of another.
 fn configuration(pairs: u32, input: u16, output: u16) -> String {
     let mut text = format!("[osc in]\nbind = 127.0.0.1 {input}\n");
     let _ = write!(text, "[osc out]\ndestination = 127.0.0.1 {output}\n/x/* = f 0 1\n[map]\n");
@@ -59,12 +60,12 @@ fn start(file: &Path, pairs: u32) -> Show {
     Show { child, input, output }
 }
 
-/// Sends until something comes out.
+/// Sends events until one is routed.
 fn first_event(show: &Show) {
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let (mut buffer, started) = ([0; 64], Instant::now());
     loop {
-        // Nobody listens yet: no error, the loop goes on.
+        // Fails while the show does not listen yet.
         let _ = sender.send_to(MESSAGE, ("127.0.0.1", show.input));
         if show.output.recv(&mut buffer).is_ok() {
             return;
@@ -89,17 +90,17 @@ fn timed(mut work: impl FnMut()) -> f64 {
     milliseconds(&mut times)
 }
 
-/// A number out of /proc/PID/status.
+/// A number from /proc/PID/status.
 fn status(pid: u32, name: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
     let digits: String = line.chars().filter(char::is_ascii_digit).collect();
     digits.parse().expect("a number")
 }
 
-/// Voluntary context switches of all threads: how often it went to sleep after waking up.
+/// Voluntary context switches of all threads, which is how often they went to sleep.
 fn wake_ups(pid: u32) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a running process");
     let count = |task: std::io::Result<std::fs::DirEntry>| {
         let path = task.expect("a task").path().join("status");
         let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -117,7 +118,7 @@ fn main() {
     let floor = timed(|| {
         Command::new("true").status().expect("true starts");
     });
-    println!("a process that does nothing: {floor:.1} ms (the floor of all start times)");
+    println!("a process that does nothing: {floor:.1} ms (the minimum for any start)");
 
     let first = timed(|| first_event(&start(&file, 1)));
     println!("start of `consort run` to the first routed event: {first:.1} ms (budget 20)");
@@ -147,6 +148,6 @@ fn main() {
     let rate = (wake_ups(show.child.id()) - before) as f64 / length.as_secs_f64();
     println!("idle: {rate:.1} wake-ups/s over {length:?} (budget 1)");
     drop(show);
-    // The folder is a temporary one; whether it goes is no matter.
+    // Nothing depends on the removal of the temporary folder.
     let _ = std::fs::remove_dir_all(&folder);
 }

@@ -1,4 +1,4 @@
-//! `consort check`: everything that is wrong with a configuration, without running it.
+//! `consort check`: reports all errors of a configuration without running it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -8,10 +8,11 @@ use consort_backends::BACKENDS;
 use consort_router::config;
 
 use crate::cli::{CheckArgs, CheckFormat};
-use crate::diagnostics::{self, counted};
+use crate::diagnostics;
 use crate::json::{Counts, Document};
+use crate::text::counted;
 
-/// Checks configurations. Exit status 0 when all of them can run, 1 otherwise.
+/// Checks configurations. The exit status is 0 if all of them can run, and 1 otherwise.
 pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let overrides = arguments.overrides();
     let mut out = String::new();
@@ -30,9 +31,9 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
             writeln!(
                 out,
                 "{name}: fine, {}, {}, {}",
-                counted(counts.instances, "instance"),
-                counted(counts.channels, "channel"),
-                counted(counts.mappings, "mapping")
+                counted(counts.instances as u64, "instance"),
+                counted(counts.channels as u64, "channel"),
+                counted(counts.mappings as u64, "mapping")
             )?;
         }
     }

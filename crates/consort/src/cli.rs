@@ -1,26 +1,31 @@
-//! What can be asked of the command. Parsing only validates; the modules named like the
-//! sub-commands act.
+//! The command line. Parsing only validates; the modules named like the subcommands do the work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
+#[cfg(feature = "midi")]
 use crate::midi::MidiCommand;
+use crate::reference::BackendsArgs;
+#[cfg(feature = "sc")]
 use crate::sc::ScCommand;
+#[cfg(feature = "sc")]
 use crate::sc_files::{RenderArguments, SynthDefArguments};
+#[cfg(feature = "sc")]
 use crate::sc_ugens::UGensArguments;
 
-/// What is asked of the environment.
+/// The end of the help: environment variables and exit statuses.
 const ENVIRONMENT: &str = "\
 Environment:
-  CONSORT_LOG      What is logged: warn, info, debug, consort_router=trace, …
-  CONSORT_SEQ      The MIDI sequencer: kernel, or embedded in this process
-  CONSORT_SCSYNTH  The program of SuperCollider's server, otherwise scsynth
-  XDG_RUNTIME_DIR  Where running shows are found; otherwise in /tmp/consort-UID
-  NO_COLOR         Nothing is coloured
+  CONSORT_LOG      Log filter: warn, info, debug, consort_router=trace, … [default: info]
+  CONSORT_SEQ      MIDI sequencer: kernel, or embedded in this process [default: kernel]
+  CONSORT_SCSYNTH  SuperCollider server program [default: scsynth]
+  XDG_RUNTIME_DIR  Folder with the sockets of running shows [default: /tmp/consort-UID]
+  NO_COLOR         Disable colors
 
-Exit status: 0 if all went well, 1 if not, 2 if the command line is wrong.";
+Exit status: 0 on success, 1 on failure, 2 if the command line is invalid.";
 
 /// The control bus for live music and shows.
 #[derive(Debug, Parser)]
@@ -30,54 +35,91 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What to do.
+impl Cli {
+    /// Parses the arguments of this process; prints help and errors and ends it, if need be.
+    pub(crate) fn from_arguments() -> Self {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        let parsed = Self::try_parse_from(&arguments);
+        parsed.map_err(with_tip).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Adds a tip to the error about an unknown subcommand: the command that runs a file of this
+/// name (MIDIMonster takes the file as its first argument), or the nearest subcommand.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand).cloned()
+    else {
+        return error;
+    };
+    if Path::new(&word).extension().is_some_and(|extension| extension == "cfg") {
+        let tip = format!("to run a show, use 'consort run {word}'");
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    } else if error.get(ContextKind::SuggestedSubcommand).is_none() {
+        let command = Cli::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        if let Some(name) = consort_suggest::nearest(&word, names) {
+            let names = ContextValue::Strings(vec![name.to_owned()]);
+            error.insert(ContextKind::SuggestedSubcommand, names);
+        }
+    }
+    error
+}
+
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a show until it is stopped
     Run(RunArgs),
-    /// Say everything that is wrong with a configuration; opens and sends nothing
+    /// Check a configuration and report all errors (opens no devices)
     Check(CheckArgs),
-    /// Explain what can be connected, and the options of each backend
+    /// List the backends, or describe the options and channels of one
     Backends(BackendsArgs),
-    /// SuperCollider: servers, SynthDefs and scores
+    /// Control SuperCollider servers; print SynthDefs, render scores
+    #[cfg(feature = "sc")]
     #[command(subcommand)]
     Sc(ScCommands),
-    /// The ALSA sequencer: ports and connections, events in words, MIDI files
+    /// List and connect MIDI ports; monitor, send, play and record MIDI
+    #[cfg(feature = "midi")]
     #[command(subcommand)]
     Midi(MidiCommand),
-    /// See a show that is alive, on a machine that has nothing but this program
+    /// Run a self-contained demo show
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Look into a show that runs: instances, values, rates, log
+    /// Attach a live monitor to a running show
     Monitor(MonitorArgs),
-    /// Say which shows run and how they are
+    /// Show running instances and their status
     Status(StatusArgs),
-    /// Show which channels come in at an instance, ready to be mapped
+    /// Print the channels that an instance receives, as lines for the mapping
     Learn(LearnArgs),
-    /// Write the manual pages or the completions of a shell
-    #[command(hide = true)]
+    /// Generate man pages or shell completions
     Generate(GenerateArgs),
 }
 
-/// What `consort sc` does.
+/// The subcommands of `consort sc`.
+#[cfg(feature = "sc")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScCommands {
     #[command(flatten)]
     Server(ScCommand),
-    /// Print what is in SynthDef files
+    /// Print the contents of SynthDef files
     Synthdef(SynthDefArguments),
     /// Render a score to a sound file
     Render(RenderArguments),
-    /// Explain a UGen, or list all
+    /// List the UGens, or describe one
     Ugens(UGensArguments),
 }
 
-/// Options of the command line that replace those of the configuration.
+/// Options that override the configuration.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct OverrideArgs {
-    /// Set an option of a backend, instead of what the configuration says; may repeat
+    /// Override an option of a backend (repeatable)
     #[arg(short = 'b', value_name = "BACKEND.OPTION=VALUE")]
     backend: Vec<String>,
-    /// Set an option of an instance, instead of what the configuration says; may repeat
+    /// Override an option of an instance (repeatable)
     #[arg(short = 'i', value_name = "INSTANCE.OPTION=VALUE")]
     instance: Vec<String>,
 }
@@ -94,19 +136,19 @@ impl OverrideArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     set: OverrideArgs,
-    /// Show instances, values and the log while the show runs
+    /// Show instances, values and the log in the terminal
     #[arg(long)]
     pub(crate) monitor: bool,
-    /// Route at realtime priority (1 to 99), in locked memory; says what the system refuses
+    /// Route at realtime priority (1 to 99) with locked memory
     #[arg(long, value_name = "PRIORITY", num_args = 0..=1, require_equals = true,
           default_missing_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub(crate) realtime: Option<u8>,
-    /// The configuration [default: show.cfg, then monster.cfg]
+    /// Configuration file [default: show.cfg, then monster.cfg]
     pub(crate) file: Option<PathBuf>,
 }
 
 impl RunArgs {
-    /// What the command line says instead of the configuration.
+    /// The options that override the configuration.
     pub(crate) fn overrides(&self) -> Vec<Override> {
         self.set.overrides()
     }
@@ -117,71 +159,53 @@ impl RunArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     set: OverrideArgs,
-    /// How to say it
+    /// Output format
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub(crate) format: CheckFormat,
-    /// The configurations
+    /// Configuration files
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 
 impl CheckArgs {
-    /// What the command line says instead of the configurations.
+    /// The options that override the configurations.
     pub(crate) fn overrides(&self) -> Vec<Override> {
         self.set.overrides()
     }
 }
 
-/// How `consort check` says what it found.
+/// The output formats of `consort check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckFormat {
-    /// For people: the text underlined, with hints
+    /// Source lines with errors underlined, and hints
     Text,
-    /// For programs: one JSON document on standard output
+    /// One JSON document on standard output
     Json,
 }
 
-/// Arguments of `consort backends`.
-#[derive(Args, Debug)]
-pub(crate) struct BackendsArgs {
-    /// The backend to explain; without one, all are listed
-    pub(crate) name: Option<String>,
-    /// How to write it
-    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
-    pub(crate) format: PageFormat,
-}
-
-/// How a page of the reference is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PageFormat {
-    /// For the terminal
-    Text,
-    /// As in docs/
-    Markdown,
-}
-
 /// Arguments of `consort demo`.
+#[cfg(feature = "demo")]
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// How long it lasts
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    /// Duration of the demo
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
 }
 
 /// Arguments of `consort monitor`.
 #[derive(Args, Debug)]
 pub(crate) struct MonitorArgs {
-    /// The process that runs the show, where there are several
+    /// Process ID of the show; needed if several are running
     pub(crate) process: Option<u32>,
 }
 
 /// Arguments of `consort status`.
 #[derive(Args, Debug)]
 pub(crate) struct StatusArgs {
-    /// One JSON document: a list of shows with instances, channels and values
+    /// Print JSON: a list of shows with instances, channels and values
     #[arg(long)]
     pub(crate) json: bool,
-    /// Only the show of this process
+    /// Process ID of the show; by default all are shown
     pub(crate) process: Option<u32>,
 }
 
@@ -190,18 +214,18 @@ pub(crate) struct StatusArgs {
 pub(crate) struct LearnArgs {
     #[command(flatten)]
     set: OverrideArgs,
-    /// End after so many seconds; otherwise at Ctrl-C
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// Stop after this many seconds instead of at Ctrl-C
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: Option<u64>,
-    /// The configuration; it runs while you learn
+    /// Configuration file; the show runs meanwhile
     pub(crate) file: PathBuf,
-    /// The instance whose input is shown
+    /// Instance whose input is printed
     #[arg(value_name = "INSTANCE")]
     pub(crate) name: String,
 }
 
 impl LearnArgs {
-    /// What the command line says instead of the configuration.
+    /// The options that override the configuration.
     pub(crate) fn overrides(&self) -> Vec<Override> {
         self.set.overrides()
     }
@@ -211,33 +235,42 @@ impl LearnArgs {
 #[derive(Args, Debug)]
 pub(crate) struct GenerateArgs {
     #[command(subcommand)]
-    pub(crate) what: Generated,
+    pub(crate) target: Generated,
 }
 
 /// What `consort generate` writes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Generated {
-    /// Manual pages, one for each command, into a folder
+    /// Write man pages, one for each subcommand, into a folder
     Man {
-        /// The folder; it is made where it is missing
+        /// Folder for the pages; created if it does not exist
         folder: PathBuf,
     },
-    /// Completions, to standard output
+    /// Print shell completions
     Completions {
-        /// The shell
+        /// Shell to generate completions for
         shell: clap_complete::Shell,
     },
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_subcommand_gets_a_tip() {
+        let tip = |word: &str| {
+            let error = Cli::try_parse_from(["consort", word]).expect_err("an unknown subcommand");
+            with_tip(error).to_string()
+        };
+        assert!(tip("show.cfg").contains("tip: to run a show, use 'consort run show.cfg'"));
+        assert!(tip("rnu").contains("a similar subcommand exists: 'run'"), "{}", tip("rnu"));
+        assert!(!tip("xyzzy").contains("tip"), "{}", tip("xyzzy"));
     }
 
     #[test]

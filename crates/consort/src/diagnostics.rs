@@ -1,4 +1,4 @@
-//! What there is to say about a configuration, for people.
+//! Diagnostics of a configuration as text: source lines with labels, notes and hints.
 
 use std::io::{self, Write};
 use std::ops::Range;
@@ -7,25 +7,25 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use consort_router::config::{Diagnostic, Label, Loaded, Severity, Source, Sources};
 
 use crate::log;
+use crate::text::counted;
 
-/// Lines with more bytes than this are not shown, only named.
-const SHOWN_LINE: usize = 4_096;
+/// Source text with more bytes than this is not printed; only its position is.
+const MAX_SNIPPET_BYTES: usize = 4_096;
 
-/// Places at most so many lines apart are shown in one piece.
-const SHOWN_GAP: usize = 6;
+/// Labels at most this many lines apart are printed in one excerpt.
+const MAX_GAP_LINES: usize = 6;
 
-/// Writes to standard error everything there is to say about a configuration, in colour where
-/// that is a terminal.
+/// Prints all diagnostics of a configuration to standard error, in colour if that is a terminal.
 pub(crate) fn print(loaded: &Loaded) {
     if loaded.diagnostics.is_empty() {
         return;
     }
     let text = render(loaded, log::is_coloured(&io::stderr()));
-    // There is nowhere left to complain when standard error is closed.
+    // If standard error is closed, there is nowhere to report that.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Everything there is to say about a configuration.
+/// All diagnostics of a configuration and their number.
 pub(crate) fn render(loaded: &Loaded, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
@@ -38,7 +38,7 @@ pub(crate) fn render(loaded: &Loaded, colour: bool) -> String {
     text
 }
 
-/// One diagnostic that points into no text.
+/// Prints a diagnostic without a source position.
 pub(crate) fn print_one(diagnostic: &Diagnostic) {
     let renderer =
         if log::is_coloured(&io::stderr()) { Renderer::styled() } else { Renderer::plain() };
@@ -46,19 +46,14 @@ pub(crate) fn print_one(diagnostic: &Diagnostic) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// `1 event`, `2 events`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// `show.cfg: 5 errors, 1 warning`
+/// The last line: `show.cfg: 5 errors, 1 warning`.
 fn total(loaded: &Loaded) -> String {
-    let some = |count: usize, noun: &str| (count > 0).then(|| counted(count, noun));
-    let left_out = (loaded.suppressed > 0).then(|| format!("{} not shown", loaded.suppressed));
+    let some = |count: usize, noun: &str| (count > 0).then(|| counted(count as u64, noun));
+    let suppressed = (loaded.suppressed > 0).then(|| format!("{} not shown", loaded.suppressed));
     let parts = [
         some(loaded.count(Severity::Error), "error"),
         some(loaded.count(Severity::Warning), "warning"),
-        left_out,
+        suppressed,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let first = loaded.sources.iter().next().map(Source::name);
@@ -68,6 +63,7 @@ fn total(loaded: &Loaded) -> String {
     }
 }
 
+/// A diagnostic as the renderer takes it.
 fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
@@ -75,10 +71,10 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let mut group = Group::with_title(title);
-    for piece in pieces(diagnostic, sources) {
-        group = match piece.snippet() {
+    for excerpt in excerpts(diagnostic, sources) {
+        group = match excerpt.snippet() {
             Some(snippet) => group.element(snippet),
-            None => group.element(piece.origin()),
+            None => group.element(excerpt.origin()),
         };
     }
     for note in &diagnostic.notes {
@@ -90,57 +86,60 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
     group
 }
 
-/// Some lines of a source that stand near each other, and what there is to say about them.
-struct Piece<'a> {
+/// Adjacent lines of a source with their labels; the flag marks primary labels.
+struct Excerpt<'a> {
     source: &'a Source,
     lines: Range<usize>,
     labels: Vec<(bool, &'a Label)>,
 }
 
-fn pieces<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Piece<'a>> {
+/// The lines that a diagnostic points at; labels close to each other share an excerpt.
+fn excerpts<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Excerpt<'a>> {
     let primary = diagnostic.primary.iter().map(|label| (true, label));
     let labels = primary.chain(diagnostic.secondary.iter().map(|label| (false, label)));
-    let mut pieces: Vec<Piece<'a>> = Vec::new();
+    let mut excerpts: Vec<Excerpt<'a>> = Vec::new();
     for (is_primary, label) in labels {
         let source = sources.get(label.span.source);
         let first = source.position(label.span.start).line;
         let last = source.position(label.span.end).line;
-        let near = pieces.iter_mut().find(|piece| {
-            std::ptr::eq(piece.source, source)
-                && first <= piece.lines.end + SHOWN_GAP
-                && piece.lines.start <= last + SHOWN_GAP
+        let near = excerpts.iter_mut().find(|excerpt| {
+            std::ptr::eq(excerpt.source, source)
+                && first <= excerpt.lines.end + MAX_GAP_LINES
+                && excerpt.lines.start <= last + MAX_GAP_LINES
         });
         match near {
-            Some(piece) => {
-                piece.lines = piece.lines.start.min(first)..piece.lines.end.max(last);
-                piece.labels.push((is_primary, label));
+            Some(excerpt) => {
+                excerpt.lines = excerpt.lines.start.min(first)..excerpt.lines.end.max(last);
+                excerpt.labels.push((is_primary, label));
             }
             None => {
-                pieces.push(Piece { source, lines: first..last, labels: vec![(is_primary, label)] })
+                let labels = vec![(is_primary, label)];
+                excerpts.push(Excerpt { source, lines: first..last, labels });
             }
         }
     }
-    pieces
+    excerpts
 }
 
-impl<'a> Piece<'a> {
-    /// The text with its labels; none when there is too much of it to be shown.
+impl<'a> Excerpt<'a> {
+    /// The text with its labels; none if it is too long to be printed.
     fn snippet(&self) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
         let start = self.source.line(self.lines.start)?.start;
         let end = self.source.line(self.lines.end)?.end;
         let text = self.source.text();
-        if end - start > SHOWN_LINE {
+        if end - start > MAX_SNIPPET_BYTES {
             return None;
         }
-        // A byte-order mark has no width and counts as no column.
+        // A byte-order mark has no width and is not counted as a column.
         let start = if text[start..end].starts_with('\u{FEFF}') { start + 3 } else { start };
         let mut snippet = Snippet::source(&text[start..end])
             .line_start(self.lines.start)
             .path(self.source.name());
         for (is_primary, label) in &self.labels {
             let kind = if *is_primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let at = |offset: u32| (offset as usize).clamp(start, end) - start;
-            let annotation = kind.span(at(label.span.start)..at(label.span.end));
+            let relative = |offset: u32| (offset as usize).clamp(start, end) - start;
+            let span = relative(label.span.start)..relative(label.span.end);
+            let annotation = kind.span(span);
             snippet = snippet.annotation(match label.text.as_str() {
                 "" => annotation,
                 text => annotation.label(text),
@@ -149,7 +148,7 @@ impl<'a> Piece<'a> {
         Some(snippet)
     }
 
-    /// Where it is, when it cannot be shown.
+    /// The position alone, for text that cannot be printed.
     fn origin(&self) -> Origin<'a> {
         let span = self.labels[0].1.span;
         let position = self.source.position(span.start);

@@ -1,4 +1,4 @@
-//! `consort generate`: manual pages and completions, from the definition of the command line.
+//! `consort generate`: man pages and completions, derived from the definition of the command line.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -8,13 +8,13 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, GenerateArgs, Generated};
 
-/// Writes what is asked for.
+/// Writes man pages or prints completions.
 pub(crate) fn run(arguments: &GenerateArgs) -> anyhow::Result<ExitCode> {
-    match &arguments.what {
+    match &arguments.target {
         Generated::Man { folder } => {
             std::fs::create_dir_all(folder)
                 .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
-                .with_context(|| format!("cannot write manual pages to {}", folder.display()))?;
+                .with_context(|| format!("cannot write man pages to {}", folder.display()))?;
         }
         Generated::Completions { shell } => {
             let mut text = Vec::new();

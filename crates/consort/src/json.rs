@@ -1,12 +1,12 @@
-//! What there is to say about configurations, for programs: one document.
+//! Diagnostics of configurations as one JSON document.
 //!
-//! Lines and columns count from 1, columns in characters; `end_column` is the column behind the
-//! last character. `start` and `end` are offsets in bytes.
+//! Lines and columns start at 1, and columns count characters; `end_column` is the column after
+//! the last character. `start` and `end` are offsets in bytes.
 
 use consort_router::config::{Diagnostic, Label, Loaded, Severity, Sources};
 use serde::Serialize;
 
-/// What `consort check --format json` writes.
+/// The output of `consort check --format json`.
 #[derive(Serialize)]
 pub(crate) struct Document {
     /// Whether every configuration can run.
@@ -14,20 +14,21 @@ pub(crate) struct Document {
     files: Vec<File>,
 }
 
+/// The result for one configuration.
 #[derive(Serialize)]
 struct File {
     file: String,
     ok: bool,
     errors: usize,
     warnings: usize,
-    /// How many diagnostics there are beyond those listed.
+    /// The number of diagnostics that are not listed because there are too many.
     not_listed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     show: Option<Counts>,
     diagnostics: Vec<Entry>,
 }
 
-/// What a show consists of.
+/// The size of a show.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Counts {
     pub(crate) instances: usize,
@@ -36,16 +37,18 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Counts a loaded show; none if it cannot run.
     pub(crate) fn of(loaded: &Loaded) -> Option<Self> {
         let show = loaded.show.as_ref()?;
         Some(Counts {
             instances: show.instances.len(),
-            channels: show.instances.iter().map(|it| it.channels.len()).sum(),
+            channels: show.instances.iter().map(|instance| instance.channels.len()).sum(),
             mappings: show.mappings.len(),
         })
     }
 }
 
+/// One diagnostic.
 #[derive(Serialize)]
 struct Entry {
     severity: &'static str,
@@ -58,6 +61,7 @@ struct Entry {
     related: Vec<Place>,
 }
 
+/// A part of a source and its label.
 #[derive(Serialize)]
 struct Place {
     file: String,
@@ -72,12 +76,12 @@ struct Place {
 }
 
 impl Document {
-    /// An empty document; every configuration in it can run.
+    /// A document without configurations.
     pub(crate) fn new() -> Self {
         Document { ok: true, files: Vec::new() }
     }
 
-    /// Adds what became of a configuration.
+    /// Adds the result for a configuration.
     pub(crate) fn add(&mut self, file: String, loaded: &Loaded) {
         let show = Counts::of(loaded);
         self.ok &= show.is_some();
@@ -88,7 +92,11 @@ impl Document {
             warnings: loaded.count(Severity::Warning),
             not_listed: loaded.suppressed,
             show,
-            diagnostics: loaded.diagnostics.iter().map(|it| entry(it, &loaded.sources)).collect(),
+            diagnostics: loaded
+                .diagnostics
+                .iter()
+                .map(|diagnostic| entry(diagnostic, &loaded.sources))
+                .collect(),
         });
     }
 

@@ -1,4 +1,4 @@
-//! `consort learn`: which channels come in at an instance, ready to be pasted into `[map]`.
+//! `consort learn`: prints the channels that an instance receives, ready to paste into `[map]`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,76 +7,84 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use consort_backends::BACKENDS;
 use consort_router::{Router, State, config};
 
 use crate::cli::LearnArgs;
-use crate::{diagnostics, signals};
+use crate::errors::with_hint;
+use crate::text::counted;
+use crate::{diagnostics, log, signals};
 
-/// Specifications that are remembered; a flood of new ones must not fill the memory.
-const LIMIT: usize = 10_000;
+/// How many channels are recorded; a flood of new ones must not fill the memory.
+const MAX_CHANNELS: usize = 10_000;
 
-/// What has come in on a channel.
-struct Heard {
+/// The values that a channel has received.
+struct ValueRange {
     count: u64,
     lowest: f64,
     highest: f64,
 }
 
+/// The unmapped channels that an instance has received.
 #[derive(Default)]
-struct Heards {
+struct Received {
+    /// Specifications, in the order in which they first arrived.
     order: Vec<String>,
-    channels: HashMap<String, Heard>,
+    channels: HashMap<String, ValueRange>,
+    /// Whether channels were left out.
     is_full: bool,
 }
 
-impl Heards {
-    /// Returns whether it is new.
-    fn hear(&mut self, specification: &str, value: f64) -> bool {
-        if let Some(heard) = self.channels.get_mut(specification) {
-            heard.count += 1;
-            heard.lowest = heard.lowest.min(value);
-            heard.highest = heard.highest.max(value);
+impl Received {
+    /// Records a value and returns whether its channel is new.
+    fn record(&mut self, specification: &str, value: f64) -> bool {
+        if let Some(range) = self.channels.get_mut(specification) {
+            range.count += 1;
+            range.lowest = range.lowest.min(value);
+            range.highest = range.highest.max(value);
             return false;
         }
-        if self.order.len() >= LIMIT {
+        if self.order.len() >= MAX_CHANNELS {
             self.is_full = true;
             return false;
         }
-        let heard = Heard { count: 1, lowest: value, highest: value };
-        self.channels.insert(specification.to_owned(), heard);
+        let range = ValueRange { count: 1, lowest: value, highest: value };
+        self.channels.insert(specification.to_owned(), range);
         self.order.push(specification.to_owned());
         true
     }
 }
 
-/// Runs the show and prints what comes in.
+/// Runs the show and prints what an instance receives.
 pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
     let loaded = config::load(&arguments.file, &arguments.overrides(), BACKENDS);
     diagnostics::print(&loaded);
     let Some(show) = loaded.show else { return Ok(ExitCode::FAILURE) };
     let name = arguments.name.as_str();
     if !show.instances.iter().any(|instance| instance.name == name) {
-        let names: Vec<&str> = show.instances.iter().map(|it| it.name.as_str()).collect();
-        let file = arguments.file.display();
-        bail!("{file} has no instance `{name}`; it has: {}", names.join(", "));
+        let names = show.instances.iter().map(|instance| instance.name.as_str());
+        let hint = consort_suggest::did_you_mean_or_list(name, "instances", names);
+        return Err(with_hint(
+            format!("unknown instance `{name}` in {}", arguments.file.display()),
+            hint,
+        ));
     }
     let mut router = Router::new(show)?;
     let handle = router.handle();
     signals::stop_on_signals(handle.clone())?;
     let Some(wanted) = handle.live().find_instance(name) else { return Ok(ExitCode::FAILURE) };
-    let heards = Rc::new(RefCell::new(Heards::default()));
-    let (observed, instance) = (Rc::clone(&heards), name.to_owned());
+    let received = Rc::new(RefCell::new(Received::default()));
+    let (observed, instance) = (Rc::clone(&received), name.to_owned());
     router.observe_unmapped(Box::new(move |from, specification, value| {
-        // It may come from the network, and goes to a terminal.
+        // The text may come from the network, and goes to a terminal.
         let is_plain = !specification.contains(char::is_control);
-        if from == wanted && is_plain && observed.borrow_mut().hear(specification, value) {
-            say(&format!("{instance}.{specification}    {value:.3}\n"));
+        if from == wanted && is_plain && observed.borrow_mut().record(specification, value) {
+            print(&format!("{instance}.{specification}    {value:.3}\n"));
         }
     }));
-    say(&format!("Move everything on `{name}`; Ctrl-C when you are done.\n"));
+    print(&format!("Move every control on `{name}`; press Ctrl-C when you are done.\n"));
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    log::begin_show();
     router.start();
     while !router.is_stop_asked() {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -87,32 +95,51 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
     }
     let state = handle.live().state(wanted);
     router.finish()?;
-    say(&report(name, &heards.borrow(), &state));
+    print(&report(name, &received.borrow(), &state));
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(name: &str, heards: &Heards, state: &State) -> String {
-    if heards.order.is_empty() {
-        let why = state.reason().map(|reason| format!(" It is {}: {reason}.", state.word()));
-        let why = why.unwrap_or_default();
-        return format!("\nNothing came in at `{name}` that is not mapped already.{why}\n");
+/// The lines for `[map]`, or why there are none.
+fn report(name: &str, received: &Received, state: &State) -> String {
+    if received.order.is_empty() {
+        let reason =
+            state.reason().map(|reason| format!(" The instance is {}: {reason}.", state.word()));
+        let reason = reason.unwrap_or_default();
+        return format!("\n`{name}` received no unmapped input.{reason}\n");
     }
-    let mut text = String::from("\nFor [map], with your targets in place of TARGET:\n\n");
-    for specification in &heards.order {
-        let heard = &heards.channels[specification];
+    let mut text = String::from("\nFor [map]; replace TARGET by your targets:\n\n");
+    for specification in &received.order {
+        let range = &received.channels[specification];
         text.push_str(&format!(
-            "; {} values from {:.3} to {:.3}\n{name}.{specification} > TARGET\n",
-            heard.count, heard.lowest, heard.highest
+            "; {} from {:.3} to {:.3}\n{name}.{specification} > TARGET\n",
+            counted(range.count, "value"),
+            range.lowest,
+            range.highest
         ));
     }
-    if heards.is_full {
-        text.push_str(&format!("; more than {LIMIT} channels came in; the others are left out\n"));
+    if received.is_full {
+        text.push_str(&format!("; more than {MAX_CHANNELS} channels; the others are left out\n"));
     }
     text
 }
 
-fn say(text: &str) {
+fn print(text: &str) {
     let mut out = io::stdout().lock();
-    // Whoever closed the output does not want to read it.
+    // If standard output is closed, nobody reads the text: no error.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_counts_values_and_gives_reasons() {
+        let mut received = Received::default();
+        assert!(received.record("/a", 0.5) && !received.record("/a", 0.25));
+        assert!(received.record("/b", 1.0));
+        let text = report("tablet", &received, &State::Up);
+        assert!(text.contains("; 2 values from 0.250 to 0.500\ntablet./a > TARGET\n"), "{text}");
+        assert!(text.contains("; 1 value from 1.000 to 1.000\ntablet./b > TARGET\n"), "{text}");
+    }
 }

@@ -1,5 +1,8 @@
-//! Readiness and watchdog for a service manager: lines to the datagram socket that
-//! `NOTIFY_SOCKET` names, sd_notify(3) and `WATCHDOG_USEC`, sd_watchdog_enabled(3).
+//! Readiness and watchdog for a service manager: datagrams to the socket that `NOTIFY_SOCKET`
+//! names, sd_notify(3), and `WATCHDOG_USEC`, sd_watchdog_enabled(3).
+//!
+//! The crate `sd-notify` does not replace this: it opens a socket for every message and its send
+//! can block, and messages are sent from the router's thread.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,47 +11,49 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-/// A service manager that wants to know.
+/// The connection to a service manager.
 pub(crate) struct Notifier {
     socket: UnixDatagram,
-    /// Half of the time after which it believes the program dead.
-    pause: Option<Duration>,
+    /// Half of the watchdog's timeout; none without a watchdog.
+    interval: Option<Duration>,
+    /// When the next keep-alive is due.
     next: Instant,
 }
 
 impl Notifier {
-    /// The service manager that has started this process; none where there is none.
+    /// Connects to the service manager that started this process, if one did.
     pub(crate) fn from_environment() -> Option<Self> {
         let name = std::env::var_os("NOTIFY_SOCKET")?;
         let socket = connect(&name).inspect_err(|error| {
-            tracing::warn!("NOTIFY_SOCKET cannot be reached: {error}");
+            tracing::warn!("cannot connect to NOTIFY_SOCKET: {error}");
         });
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
-        let is_meant = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(std::process::id()));
-        let limit = number("WATCHDOG_USEC").filter(|&limit| is_meant && limit > 0);
-        let pause = limit.map(|limit| Duration::from_micros(limit / 2));
-        Some(Notifier { socket: socket.ok()?, pause, next: Instant::now() })
+        let is_for_us = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(std::process::id()));
+        let limit = number("WATCHDOG_USEC").filter(|&limit| is_for_us && limit > 0);
+        let interval = limit.map(|limit| Duration::from_micros(limit / 2));
+        Some(Notifier { socket: socket.ok()?, interval, next: Instant::now() })
     }
 
-    /// How long the loop may wait at most.
-    pub(crate) fn pause(&self) -> Option<Duration> {
-        self.pause.map(|_| self.next.saturating_duration_since(Instant::now()))
+    /// How long the loop may wait before the next keep-alive is due; none without a watchdog.
+    pub(crate) fn time_to_keep_alive(&self) -> Option<Duration> {
+        self.interval.map(|_| self.next.saturating_duration_since(Instant::now()))
     }
 
-    /// Says that the loop turns, as often as is asked for.
+    /// Resets the watchdog if that is due. Called from the router's loop, so that a router that
+    /// hangs triggers the watchdog.
     pub(crate) fn keep_alive(&mut self) {
-        if let Some(pause) = self.pause
+        if let Some(interval) = self.interval
             && Instant::now() >= self.next
         {
-            self.next = Instant::now() + pause;
-            self.say("WATCHDOG=1");
+            self.next = Instant::now() + interval;
+            self.notify("WATCHDOG=1");
         }
     }
 
-    /// Says something; does not block.
-    pub(crate) fn say(&self, text: &str) {
-        if let Err(error) = self.socket.send(text.as_bytes()) {
-            tracing::warn!("the service manager does not take {text}: {error}");
+    /// Sends a state change; does not block.
+    pub(crate) fn notify(&self, state: &str) {
+        if let Err(error) = self.socket.send(state.as_bytes()) {
+            tracing::warn!("cannot send {state} to the service manager: {error}");
         }
     }
 }

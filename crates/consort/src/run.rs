@@ -1,38 +1,43 @@
-//! `consort run`: a show, until somebody stops it.
+//! `consort run`: runs a show until it is stopped.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use consort_backends::BACKENDS;
+#[cfg(feature = "python")]
 use consort_backends::python;
 use consort_router::config::{self, Override, Show};
 use consort_router::{BackendDescriptor, Handle, InstanceId, Router};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
-use crate::diagnostics::{self, counted};
+use crate::diagnostics;
+use crate::errors::with_hint;
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
+use crate::text::counted;
 use crate::{log, monitor, realtime, signals};
 
-/// The configuration that is run when none is named.
-const DEFAULTS: [&str; 2] = ["show.cfg", "monster.cfg"];
+/// The configurations that are tried when none is given.
+const DEFAULT_FILES: [&str; 2] = ["show.cfg", "monster.cfg"];
 
-/// Open files that a show may have, where the system allows as many.
-const DESCRIPTORS: u64 = 65_536;
+/// The wanted limit for open files, which the system may lower.
+const MAX_OPEN_FILES: u64 = 65_536;
 
-/// The backend whose scripts print, giving way to the live view.
+/// The Python backend with the output of scripts sent where the live view cannot be overwritten.
+#[cfg(feature = "python")]
 static PYTHON: BackendDescriptor =
     BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR };
 
 /// All backends, for a show that may have a live view.
 pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
-    let all = BACKENDS.iter();
-    all.map(|&backend| if backend.name == PYTHON.name { &PYTHON } else { backend }).collect()
+    let all = BACKENDS.iter().copied();
+    #[cfg(feature = "python")]
+    let all = all.map(|backend| if backend.name == PYTHON.name { &PYTHON } else { backend });
+    all.collect()
 }
 
-/// Runs a show. Exit status 0 after a clean stop, 1 when it could not start.
+/// Runs a show. The exit status is 0 after a clean stop, and 1 if it could not start.
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let file = file(arguments.file.as_deref())?;
     let Some(show) = load(&file, &arguments.overrides()) else { return Ok(ExitCode::FAILURE) };
@@ -40,19 +45,20 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut router = Router::new(show)?;
     let handle = router.handle();
     signals::stop_on_signals(handle.clone())?;
+    log::begin_show();
     let live = handle.live();
     let channels: usize =
         instances(&handle).map(|instance| live.channel_names(instance).len()).sum();
     tracing::info!(
-        "{}: {}, {}; Ctrl-C stops the show",
+        "{}: {}, {}; press Ctrl-C to stop",
         file.display(),
-        counted(live.instance_count(), "instance"),
-        counted(channels, "channel")
+        counted(live.instance_count() as u64, "instance"),
+        counted(channels as u64, "channel")
     );
     let local = Local::new(handle.clone(), file.display().to_string());
     let server = serve(&local);
     let view = if arguments.monitor { Some(monitor::start(local, None)?) } else { None };
-    // Last, so that the helpers' threads stay at normal priority.
+    // Last, so that helper threads started above keep normal priority.
     if let Some(priority) = arguments.realtime {
         realtime::enter(priority);
     }
@@ -61,39 +67,38 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(view) = view
         && view.join().is_err()
     {
-        tracing::error!("the live view broke");
+        tracing::error!("the live view crashed");
     }
     done?;
-    summary(&handle);
+    log_summary(&handle);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Allows as many open files as the system lets: each socket is one, each script several. The
-/// usual limit of 1,024 is for programs that wait with select(2), see getrlimit(2).
+/// Raises the limit for open files: each socket needs one, each script several. The usual limit
+/// of 1,024 protects programs that use select(2), see getrlimit(2), which this one does not.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    let wanted = limit.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
-        // Refused, it is as it was.
+        // If the system refuses, the show runs with the old limit.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
     }
 }
 
-/// Runs the router, and tells a service manager that it does.
+/// Runs the router and notifies the service manager, if there is one.
 fn route(router: &mut Router) -> anyhow::Result<()> {
     let Some(mut notifier) = Notifier::from_environment() else { return Ok(router.run()?) };
     router.start();
-    notifier.say("READY=1");
+    notifier.notify("READY=1");
     while !router.is_stop_asked() {
-        // From the loop itself: a router that hangs is a watchdog that barks.
-        router.step(notifier.pause())?;
+        router.step(notifier.time_to_keep_alive())?;
         notifier.keep_alive();
     }
-    notifier.say("STOPPING=1");
+    notifier.notify("STOPPING=1");
     Ok(router.finish()?)
 }
 
-/// Lets others look at the show; it runs without them, too.
+/// Starts the control socket. A show also runs without it, so that a failure is only logged.
 pub(crate) fn serve(show: &Local) -> Option<Server> {
     match Server::start(show.clone()) {
         Ok(server) => Some(server),
@@ -104,16 +109,19 @@ pub(crate) fn serve(show: &Local) -> Option<Server> {
     }
 }
 
+/// The configuration to run: the given one, or else the first of [`DEFAULT_FILES`] that exists.
 fn file(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let found = named.or_else(|| DEFAULTS.iter().map(Path::new).find(|file| file.exists()));
-    let found = found.with_context(|| {
-        let defaults = DEFAULTS.join(" nor ");
-        format!("there is neither {defaults} here; name a configuration: `consort run FILE`")
-    })?;
-    Ok(found.to_owned())
+    let found = named.or_else(|| DEFAULT_FILES.iter().map(Path::new).find(|file| file.exists()));
+    found.map(Path::to_owned).ok_or_else(|| {
+        let defaults = DEFAULT_FILES.join(" nor ");
+        with_hint(
+            format!("found neither {defaults} in this folder"),
+            "give a configuration: `consort run FILE`",
+        )
+    })
 }
 
-/// Loads a configuration and prints what there is to say about it.
+/// Loads a configuration and prints its diagnostics.
 fn load(file: &Path, overrides: &[Override]) -> Option<Show> {
     let loaded = config::load(file, overrides, &backends());
     diagnostics::print(&loaded);
@@ -125,18 +133,18 @@ pub(crate) fn instances(handle: &Handle) -> impl Iterator<Item = InstanceId> + u
     (0..handle.live().instance_count() as u32).map(InstanceId)
 }
 
-/// Says what each instance has done.
-fn summary(handle: &Handle) {
+/// Logs the counters of each instance.
+fn log_summary(handle: &Handle) {
     let live = handle.live();
     for instance in instances(handle) {
         let counters = live.counters(instance);
         tracing::info!(
             instance = live.instance_name(instance),
-            "{} in, {} out, {} dropped, {} errors",
+            "{} in, {} out, {} dropped, {}",
             counters.incoming,
             counters.outgoing,
             counters.dropped,
-            counters.errors
+            counted(counters.errors, "error")
         );
     }
 }

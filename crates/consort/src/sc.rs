@@ -1,5 +1,5 @@
-//! `consort sc boot`, `status`, `tree`, `dump` and `quit`: SuperCollider servers at the command
-//! line.
+//! `consort sc boot`, `status`, `tree`, `dump` and `quit`: control of SuperCollider servers from
+//! the command line.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -14,101 +14,103 @@ use consort_sc::{
     Capture, Event, EventFilter, LifecycleEvent, Options, Protocol, Server, StatusInfo, Timeouts,
 };
 
-/// SuperCollider servers: start, watch and end them.
+use crate::text::counted;
+
+/// SuperCollider servers: start, inspect and stop them.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum ScCommand {
-    /// Start a server and keep it until Ctrl-C, or until it ends by itself.
+    /// Start a server and keep it running until Ctrl-C
     Boot(BootArguments),
-    /// Print what a server is busy with.
+    /// Print the status of a server
     Status(WatchArguments),
-    /// Print the tree of nodes, with their controls.
+    /// Print the node tree with controls
     Tree(TreeArguments),
-    /// Print the traffic with a server: what it notifies of, and answers.
+    /// Print the messages exchanged with a server
     Dump(DumpArguments),
-    /// End a server, whoever started it.
+    /// Quit a server, whether or not Consort started it
     Quit(Address),
 }
 
-/// Where the server is.
+/// The address of a server.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Address {
-    /// Address of the server.
+    /// IP address of the server
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: IpAddr,
-    /// Port of the server.
+    /// Port of the server
     #[arg(long, short, value_name = "PORT", default_value_t = 57_110)]
     port: u16,
-    /// Talk over TCP instead of UDP.
+    /// Use TCP instead of UDP
     #[arg(long)]
     tcp: bool,
-    /// Password of a TCP server.
+    /// Password of a TCP server
     #[arg(long, value_name = "PASSWORD", requires = "tcp")]
     password: Option<String>,
-    /// Seconds to wait for an answer.
+    /// Seconds to wait for a reply
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     timeout: f64,
 }
 
-/// How a server is started.
+/// Options of a server that is started.
 #[derive(clap::Args, Debug)]
 pub(crate) struct BootArguments {
     #[command(flatten)]
     address: Address,
-    /// Program: a name or a path; otherwise CONSORT_SCSYNTH, or scsynth.
+    /// Server program, a name or a path [default: CONSORT_SCSYNTH, then scsynth]
     #[arg(long, value_name = "PROGRAM")]
     program: Option<PathBuf>,
-    /// Clients that may log in at once.
+    /// Maximum number of clients
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     logins: u32,
-    /// Hardware inputs.
+    /// Number of hardware inputs
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     inputs: u32,
-    /// Hardware outputs.
+    /// Number of hardware outputs
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     outputs: u32,
-    /// Sample rate in hertz; otherwise the sound card's.
+    /// Sample rate in hertz [default: the sound card's]
     #[arg(long, value_name = "HERTZ")]
     sample_rate: Option<u32>,
-    /// Realtime memory in kilobytes.
+    /// Realtime memory in kilobytes
     #[arg(long, value_name = "KB", default_value_t = 8192)]
     memory: u32,
-    /// Name of the sound device.
+    /// Name of the sound device
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
 }
 
-/// What is asked for once, or again and again.
+/// A query that is made once or repeatedly.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WatchArguments {
     #[command(flatten)]
     address: Address,
-    /// Ask again every so many seconds, until Ctrl-C.
+    /// Repeat at this interval until Ctrl-C
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
     watch: Option<f64>,
 }
 
-/// Which tree is printed.
+/// The part of the node tree to print.
 #[derive(clap::Args, Debug)]
 pub(crate) struct TreeArguments {
     #[command(flatten)]
     watch: WatchArguments,
-    /// Group to begin at; 0 is the root.
+    /// Group to start from; 0 is the root
     #[arg(long, value_name = "ID", default_value_t = 0)]
     group: i32,
-    /// Leave the controls out.
+    /// Omit the controls
     #[arg(long)]
     no_controls: bool,
 }
 
-/// How long traffic is printed.
+/// The messages to print.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DumpArguments {
     #[command(flatten)]
     address: Address,
-    /// End after so many seconds; otherwise at Ctrl-C.
+    /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// Print health checks, too.
+    /// Include health checks
     #[arg(long)]
     all: bool,
 }
@@ -126,8 +128,8 @@ pub(crate) fn run(
         ScCommand::Dump(arguments) => dump(arguments, stop, out),
         ScCommand::Quit(address) => {
             let server = connect(address)?;
-            server.force_quit().context("cannot end the server")?;
-            writeln!(out, "ended the server at {}:{}", address.host, address.port)?;
+            server.force_quit().context("cannot quit the server")?;
+            writeln!(out, "quit the server at {}:{}", address.host, address.port)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -144,8 +146,8 @@ fn options(address: &Address) -> Options {
 }
 
 fn timeouts(address: &Address) -> anyhow::Result<Timeouts> {
-    let patience = Duration::try_from_secs_f64(address.timeout).context("--timeout")?;
-    Ok(Timeouts { connect: patience, request: patience, ..Timeouts::default() })
+    let timeout = Duration::try_from_secs_f64(address.timeout).context("--timeout")?;
+    Ok(Timeouts { connect: timeout, request: timeout, ..Timeouts::default() })
 }
 
 fn connect(address: &Address) -> anyhow::Result<Server> {
@@ -175,7 +177,7 @@ fn boot(
     let version = server.query_version()?;
     writeln!(
         out,
-        "{version} at {}:{}, process {}; Ctrl-C ends it",
+        "{version} at {}:{}, process {}; press Ctrl-C to quit",
         arguments.address.host,
         arguments.address.port,
         server.process_id().unwrap_or(0)
@@ -185,7 +187,7 @@ fn boot(
         match events.next_timeout(Duration::from_millis(100)) {
             Some(Event::ProcessOutput(line)) => writeln!(out, "{line}")?,
             Some(Event::Lifecycle(LifecycleEvent::Quit)) => {
-                writeln!(out, "the server ended by itself")?;
+                writeln!(out, "the server exited")?;
                 return Ok(ExitCode::FAILURE);
             }
             _ => {}
@@ -196,7 +198,7 @@ fn boot(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints once, or every so often until `stop`.
+/// Prints once, or at an interval until `stop` is set.
 fn repeatedly(
     watch: Option<f64>,
     stop: &Arc<AtomicBool>,
@@ -204,14 +206,14 @@ fn repeatedly(
 ) -> anyhow::Result<ExitCode> {
     print()?;
     if let Some(seconds) = watch {
-        let pause = Duration::try_from_secs_f64(seconds).context("--watch")?;
+        let interval = Duration::try_from_secs_f64(seconds).context("--watch")?;
         loop {
             let start = Instant::now();
             loop {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(ExitCode::SUCCESS);
                 }
-                let Some(left) = pause.checked_sub(start.elapsed()) else { break };
+                let Some(left) = interval.checked_sub(start.elapsed()) else { break };
                 std::thread::park_timeout(left.min(Duration::from_millis(50)));
             }
             print()?;
@@ -220,13 +222,14 @@ fn repeatedly(
     Ok(ExitCode::SUCCESS)
 }
 
+/// The status in one line.
 fn status_line(status: &StatusInfo) -> String {
     format!(
-        "{} UGens, {} synths, {} groups, {} SynthDefs; load {:.1} % (peak {:.1} %); {:.1} Hz",
-        status.ugen_count,
-        status.synth_count,
-        status.group_count,
-        status.synthdef_count,
+        "{}, {}, {}, {}; load {:.1} % (peak {:.1} %); {:.1} Hz",
+        counted(status.ugen_count as u64, "UGen"),
+        counted(status.synth_count as u64, "synth"),
+        counted(status.group_count as u64, "group"),
+        counted(status.synthdef_count as u64, "SynthDef"),
         status.average_cpu_usage,
         status.peak_cpu_usage,
         status.actual_sample_rate
@@ -288,10 +291,10 @@ fn dump(
         let event = events.next_timeout(Duration::from_millis(50));
         print_captured(&capture, arguments.all, out)?;
         if matches!(event, Some(Event::Lifecycle(LifecycleEvent::Disconnected))) {
-            writeln!(out, "the connection is lost")?;
+            writeln!(out, "connection lost")?;
             return Ok(ExitCode::FAILURE);
         }
-        if stop.load(Ordering::Relaxed) || length.is_some_and(|it| start.elapsed() >= it) {
+        if stop.load(Ordering::Relaxed) || length.is_some_and(|length| start.elapsed() >= length) {
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -307,7 +310,7 @@ fn print_captured(capture: &Capture, all: bool, out: &mut dyn Write) -> anyhow::
     Ok(out.flush()?)
 }
 
-/// What a server says, without what would move a terminal's cursor, or worse.
+/// Text of a server, with control characters escaped: they could control the terminal.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {

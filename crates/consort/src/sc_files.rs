@@ -1,4 +1,4 @@
-//! `consort sc synthdef` and `consort sc render`: SuperCollider's files, without a running server.
+//! `consort sc synthdef` and `consort sc render`: SuperCollider files, without a running server.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,65 +9,65 @@ use consort_sc::score::{HeaderFormat, RenderSettings, SampleFormat, Score};
 use consort_sc::synthdef::SynthDef;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Print what is in SynthDef files: controls and UGens.
+/// Print the contents of SynthDef files: controls and UGens
 #[derive(clap::Args, Debug)]
 pub(crate) struct SynthDefArguments {
-    /// SynthDef files (.scsyndef), version 1 or 2.
+    /// SynthDef files (.scsyndef), version 1 or 2
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print the controls only, one a line: file, SynthDef, index, name, rate, default, lag.
+    /// Print only controls, one per line: file, SynthDef, index, name, rate, default, lag
     #[arg(long)]
     controls: bool,
 }
 
-/// Render a score (an OSC command file) to a sound file with `scsynth -N`.
+/// Render a score (an OSC command file) to a sound file with `scsynth -N`
 #[derive(clap::Args, Debug)]
 pub(crate) struct RenderArguments {
-    /// Score: for each time a length and an OSC bundle, as SuperCollider and Supriya write it.
+    /// Score file: length-prefixed OSC bundles, as SuperCollider and Supriya write them
     #[arg(value_name = "SCORE")]
     score: PathBuf,
-    /// Sound file to write; its ending chooses the kind (.wav, .aiff, .au, .raw).
+    /// Sound file to write; the extension selects the format (.wav, .aiff, .au, .raw)
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// Kind of sound file, whatever the ending: wav, aiff, next, ircam or raw.
-    #[arg(long, value_name = "KIND")]
+    /// File format regardless of the extension: wav, aiff, next, ircam or raw
+    #[arg(long, value_name = "FORMAT")]
     header_format: Option<HeaderFormat>,
-    /// How samples are stored: int8, int16, int24, int32, float or double.
+    /// Sample format: int8, int16, int24, int32, float or double
     #[arg(long, value_name = "FORMAT", default_value = "int24")]
     sample_format: SampleFormat,
-    /// Sample rate in hertz.
+    /// Sample rate in hertz
     #[arg(long, value_name = "HERTZ", default_value_t = 48_000)]
     sample_rate: u32,
-    /// Channels of the sound file.
+    /// Number of channels
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     channels: u16,
-    /// Length in seconds; otherwise the sound ends with the last entry of the score.
+    /// Length in seconds [default: up to the last entry of the score]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
-    /// Sound file that the input buses play.
+    /// Sound file to play into the input buses
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Channels of that file.
+    /// Number of channels of the input file
     #[arg(long, value_name = "COUNT", default_value_t = 2, requires = "input")]
     input_channels: u16,
-    /// Samples in a control period.
+    /// Control period in samples
     #[arg(long, value_name = "SAMPLES", default_value_t = 64)]
     block_size: u32,
-    /// Memory for delays and local buffers, in kilobytes.
+    /// Memory for delays and local buffers in kilobytes
     #[arg(long, value_name = "KB", default_value_t = 65_536)]
     memory_size: u32,
-    /// Program of the server; otherwise CONSORT_SCSYNTH, or scsynth on the PATH.
+    /// Server program [default: CONSORT_SCSYNTH, then scsynth on the PATH]
     #[arg(long, value_name = "PROGRAM")]
     server: Option<PathBuf>,
-    /// Print nothing but errors.
+    /// Print only errors
     #[arg(long, short)]
     quiet: bool,
 }
 
-/// Runs `consort sc synthdef`: prints to `out`.
+/// Runs `consort sc synthdef` and prints to `out`.
 ///
 /// # Errors
-/// When a file cannot be read or is no sound SynthDef file, or `out` cannot be written.
+/// When a file cannot be read or is not a valid SynthDef file, or `out` cannot be written.
 pub(crate) fn synthdef(arguments: &SynthDefArguments, out: &mut dyn Write) -> anyhow::Result<()> {
     for path in &arguments.files {
         let synthdefs = read_synthdefs(path)?;
@@ -82,12 +82,14 @@ pub(crate) fn synthdef(arguments: &SynthDefArguments, out: &mut dyn Write) -> an
     Ok(())
 }
 
+/// All SynthDefs of a file.
 fn read_synthdefs(path: &Path) -> anyhow::Result<Vec<SynthDef>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     SynthDef::read_all(&bytes)
-        .with_context(|| format!("{} is no sound SynthDef file", path.display()))
+        .with_context(|| format!("{} is not a valid SynthDef file", path.display()))
 }
 
+/// Prints the controls of a SynthDef, one per line, in columns separated by tabs.
 fn print_controls(path: &Path, synthdef: &SynthDef, out: &mut dyn Write) -> anyhow::Result<()> {
     for control in synthdef.controls() {
         let values: Vec<String> = control.values.iter().map(ToString::to_string).collect();
@@ -106,14 +108,14 @@ fn print_controls(path: &Path, synthdef: &SynthDef, out: &mut dyn Write) -> anyh
     Ok(())
 }
 
-/// Runs `consort sc render`: progress goes to the terminal, the result to `out`.
+/// Runs `consort sc render`: shows progress on the terminal and prints the result to `out`.
 ///
 /// # Errors
-/// When the score is not sound, the server cannot be started or gives up, or complained of parts
-/// of the score; in the last case the sound file is there nevertheless.
+/// When the score is invalid, the server cannot be started or fails, or it reported failures; in
+/// the last case the sound file is written nevertheless.
 pub(crate) fn render(arguments: &RenderArguments, out: &mut dyn Write) -> anyhow::Result<()> {
     let score = Score::read(&arguments.score)
-        .with_context(|| format!("{} cannot be rendered", arguments.score.display()))?;
+        .with_context(|| format!("cannot render {}", arguments.score.display()))?;
     let settings = RenderSettings {
         executable: arguments.server.clone(),
         sample_rate: arguments.sample_rate,
@@ -134,7 +136,7 @@ pub(crate) fn render(arguments: &RenderArguments, out: &mut dyn Write) -> anyhow
             "{:.1} of {:.1} s of sound, {}",
             progress.seconds,
             progress.duration,
-            spent(progress.elapsed)
+            seconds_text(progress.elapsed)
         ));
         true
     });
@@ -146,12 +148,12 @@ pub(crate) fn render(arguments: &RenderArguments, out: &mut dyn Write) -> anyhow
             "{}: {:.3} s of sound in {}",
             report.path.display(),
             report.duration,
-            spent(report.elapsed)
+            seconds_text(report.elapsed)
         )?;
     }
     if !report.failures.is_empty() {
         bail!(
-            "the server complained while it rendered {}:\n  {}",
+            "the server reported failures while rendering {}:\n  {}",
             report.path.display(),
             report.failures.join("\n  ")
         );
@@ -159,6 +161,6 @@ pub(crate) fn render(arguments: &RenderArguments, out: &mut dyn Write) -> anyhow
     Ok(())
 }
 
-fn spent(time: Duration) -> String {
+fn seconds_text(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! `consort sc ugens`: the reference of UGens, written from the table that SynthDefs are built by.
+//! `consort sc ugens`: the UGen reference, generated from the table that SynthDefs are built with.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -6,15 +6,16 @@ use std::process::ExitCode;
 
 use consort_sc::ugens::{self, Outputs, ParameterDefault, UGenFlags, UGenParameter, UGenSpec};
 
-use crate::cli::PageFormat;
+use crate::errors::with_hint;
+use crate::reference::PageFormat;
 
-/// Explain a UGen, or list all.
+/// List the UGens, or describe one
 #[derive(clap::Args, Debug)]
 pub(crate) struct UGensArguments {
-    /// The UGen to explain, as the server names it; without one, all are listed.
+    /// UGen to describe, by its name on the server; by default all are listed
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// How to write it; Markdown is the whole reference.
+    /// Output format; Markdown prints the whole reference
     #[arg(long, value_enum, default_value_t = PageFormat::Text, conflicts_with = "name")]
     format: PageFormat,
 }
@@ -22,7 +23,7 @@ pub(crate) struct UGensArguments {
 /// Prints to `out`.
 ///
 /// # Errors
-/// When `out` cannot be written.
+/// When the UGen does not exist, or `out` cannot be written.
 pub(crate) fn run(arguments: &UGensArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let text = match (&arguments.name, arguments.format) {
         (None, PageFormat::Text) => list(),
@@ -30,15 +31,13 @@ pub(crate) fn run(arguments: &UGensArguments, out: &mut dyn Write) -> anyhow::Re
         (Some(name), _) => match ugens::find(name) {
             Some(spec) => page(spec),
             None => {
-                let hint = match ugens::nearest(name) {
-                    Some(nearest) => format!("did you mean `{}`?", nearest.name),
-                    None => "`consort sc ugens` lists all".to_owned(),
-                };
-                tracing::error!(
-                    "the table has no UGen `{name}`; {hint} (UGens of plugins are built by name, \
-                     with `RawUGen`)"
-                );
-                return Ok(ExitCode::FAILURE);
+                let names = ugens::all().map(|spec| spec.name);
+                let hint = consort_suggest::did_you_mean(name, names)
+                    .unwrap_or_else(|| "`consort sc ugens` lists all UGens".to_owned());
+                return Err(with_hint(
+                    format!("unknown UGen `{name}` (for UGens of plugins use `RawUGen`)"),
+                    hint,
+                ));
             }
         },
     };
@@ -51,6 +50,7 @@ fn line(out: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{arguments}");
 }
 
+/// All UGens with their descriptions, as text.
 fn list() -> String {
     let width = ugens::all().map(|spec| spec.name.len()).max().unwrap_or(0);
     let mut out = String::new();
@@ -61,13 +61,13 @@ fn list() -> String {
         }
         out.push('\n');
     }
-    out.push_str("`consort sc ugens NAME` explains one: its rates, its inputs, its outputs.\n");
+    out.push_str("`consort sc ugens NAME` describes one: rates, inputs and outputs.\n");
     out
 }
 
 fn rates(spec: &UGenSpec) -> String {
     if spec.rates.is_empty() {
-        return "as its inputs".to_owned();
+        return "those of its inputs".to_owned();
     }
     spec.rates.iter().map(|rate| rate.token()).collect::<Vec<_>>().join(", ")
 }
@@ -75,37 +75,38 @@ fn rates(spec: &UGenSpec) -> String {
 fn outputs(spec: &UGenSpec) -> String {
     match spec.outputs {
         Outputs::Fixed(count) => count.to_string(),
-        Outputs::Variable(count) => format!("as asked for, or {count}"),
-        Outputs::ByInput => "by its inputs".to_owned(),
+        Outputs::Variable(count) => format!("variable (default {count})"),
+        Outputs::ByInput => "set by its inputs".to_owned(),
         _ => "?".to_owned(),
     }
 }
 
 fn default(parameter: &UGenParameter) -> String {
     match parameter.default {
-        ParameterDefault::Required => "must be given".to_owned(),
-        ParameterDefault::Value(value) if value.is_infinite() => "without end".to_owned(),
+        ParameterDefault::Required => "required".to_owned(),
+        ParameterDefault::Value(value) if value.is_infinite() => "infinite".to_owned(),
         ParameterDefault::Value(value) => value.to_string(),
-        ParameterDefault::Automatic => "by the others".to_owned(),
+        ParameterDefault::Automatic => "computed from other inputs".to_owned(),
         _ => "?".to_owned(),
     }
 }
 
-/// What else there is to know.
+/// Properties that matter when UGens are combined.
 fn notes(spec: &UGenSpec) -> Vec<&'static str> {
     let notes = [
-        (UGenFlags::PURE, "left out where nothing reads it"),
-        (UGenFlags::WIDTH_FIRST, "runs before all that was built after it"),
-        (UGenFlags::DONE, "tells when it has finished"),
+        (UGenFlags::PURE, "removed if its output is unused"),
+        (UGenFlags::WIDTH_FIRST, "runs before every UGen built after it"),
+        (UGenFlags::DONE, "sets a done flag when it finishes"),
         (UGenFlags::INPUT, "reads buses"),
         (UGenFlags::OUTPUT, "writes buses"),
-        (UGenFlags::PV_CHAIN, "works on a spectrum in place"),
-        (UGenFlags::DEMAND_CONSUMER, "asks demand-rate inputs"),
-        (UGenFlags::SAME_RATE, "at `ar`, the first input has to be `ar`, too"),
+        (UGenFlags::PV_CHAIN, "processes an FFT chain in place"),
+        (UGenFlags::DEMAND_CONSUMER, "consumes demand-rate inputs"),
+        (UGenFlags::SAME_RATE, "at `ar`, the first input must be `ar`, too"),
     ];
     notes.into_iter().filter(|(flag, _)| spec.flags.contains(*flag)).map(|(_, note)| note).collect()
 }
 
+/// The description of a UGen as text.
 fn page(spec: &UGenSpec) -> String {
     let mut out = format!("{}: {}\n\n", spec.name, spec.documentation);
     line(&mut out, format_args!("  rates    {}", rates(spec)));
@@ -113,8 +114,8 @@ fn page(spec: &UGenSpec) -> String {
     for note in notes(spec) {
         line(&mut out, format_args!("  note     {}", note.replace('`', "")));
     }
-    out.push_str("\nInputs, in the order of the server\n\n");
-    let width = spec.parameters.iter().map(|it| it.name.len()).max().unwrap_or(0);
+    out.push_str("\nInputs in server order\n\n");
+    let width = spec.parameters.iter().map(|parameter| parameter.name.len()).max().unwrap_or(0);
     for parameter in spec.parameters {
         let list = if parameter.list { " (a list)" } else { "" };
         line(&mut out, format_args!("  {:width$}  {}{list}", parameter.name, default(parameter)));
@@ -125,19 +126,19 @@ fn page(spec: &UGenSpec) -> String {
     out
 }
 
+/// The whole reference as Markdown.
 fn markdown() -> String {
     let mut out = format!(
         "# UGens\n\n\
-         Written by `consort sc ugens --format markdown`; do not edit.\n\n\
-         The {} UGens that SynthDefs are built of by name, with their inputs in the order of the \
-         server and the\nvalues of those that are not given. A `[]` marks an input that takes a \
-         list. `consort sc ugens NAME`\nexplains one at the terminal; those of plugins are built \
-         with `RawUGen`.\n",
+         Generated by `consort sc ugens --format markdown`; do not edit.\n\n\
+         The {} UGens that SynthDefs can contain by name. Inputs are in server order, with their \
+         default values.\n`[]` marks an input that takes a list. `consort sc ugens NAME` \
+         describes a UGen in the terminal. For UGens\nof plugins, use `RawUGen`.\n",
         ugens::all().count()
     );
     for family in ugens::families() {
         line(&mut out, format_args!("\n## {}\n", family.title));
-        out.push_str("| UGen | what it does | rates | outputs | inputs | notes |\n");
+        out.push_str("| UGen | description | rates | outputs | inputs | notes |\n");
         out.push_str("|---|---|---|---|---|---|\n");
         for spec in family.ugens {
             let inputs: Vec<String> = spec

@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP end the show, or whatever else runs, cleanly; a second one, half a
-//! second later or more, ends the program at once.
+//! SIGINT, SIGTERM and SIGHUP end the show, or whatever else runs, cleanly; a second signal, half
+//! a second later or more, ends the program immediately.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,34 +10,43 @@ use consort_router::Handle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::{log, monitor};
+use crate::log;
 
-/// How long the terminal and the log may take before the program ends at once.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long restoring the terminal and writing the log may each delay an immediate end.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A key that bounces, or is held for a moment too long, is pressed once: clean-up handlers
-/// turn the lights off, and nervous fingers must not keep them from it.
+/// Requests closer to the first one than this count as one. Clean-up handlers turn the lights
+/// off, and a bouncing key or a nervous second press must not skip them.
 const BOUNCE: Duration = Duration::from_millis(500);
 
-/// When somebody first asked for the end.
-static FIRST: OnceLock<Instant> = OnceLock::new();
+/// When the end was first requested.
+static FIRST_REQUEST: OnceLock<Instant> = OnceLock::new();
 
-/// How often the end was asked for.
+/// What runs before an immediate end; see [`before_exit`].
+static EXIT_HOOK: OnceLock<fn(Duration)> = OnceLock::new();
+
+/// How a request to end counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum EndRequest {
     First,
-    /// The same key or signal again, too soon to be meant.
+    /// Within [`BOUNCE`] of the first: the same key press or signal.
     Bounced,
-    Again,
+    Repeated,
+}
+
+/// Has `hook` called before a repeated signal ends the program immediately; its argument is how
+/// long it may take. Only the first hook is kept.
+pub(crate) fn before_exit(hook: fn(Duration)) {
+    let _ = EXIT_HOOK.set(hook);
 }
 
 /// Stops the show at the first signal.
 ///
 /// # Errors
-/// When signals cannot be listened to.
+/// When the signal handlers cannot be installed.
 pub(crate) fn stop_on_signals(handle: Handle) -> io::Result<()> {
     at_first_signal(move || {
-        say_stopping();
+        log_stopping();
         handle.stop();
     })
 }
@@ -46,23 +55,24 @@ pub(crate) fn stop_on_signals(handle: Handle) -> io::Result<()> {
 /// and ends the program.
 ///
 /// # Errors
-/// When signals cannot be listened to.
+/// When the signal handlers cannot be installed.
 pub(crate) fn at_first_signal(stop: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut wanted = vec![SIGINT, SIGTERM];
-    // `nohup` and service managers have programs outlive their terminal.
+    // `nohup` and service managers ignore SIGHUP so that a program outlives its terminal.
     if !is_ignored(SIGHUP) {
         wanted.push(SIGHUP);
     }
     let mut signals = Signals::new(wanted)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            match ask() {
-                Asked::First => stop(),
-                Asked::Bounced => {}
-                Asked::Again => {
-                    // Whoever asks twice does not want to wait for clean-up.
-                    monitor::give_terminal_back(LAST_WORDS);
-                    log::finish(LAST_WORDS);
+            match request_end() {
+                EndRequest::First => stop(),
+                EndRequest::Bounced => {}
+                EndRequest::Repeated => {
+                    if let Some(hook) = EXIT_HOOK.get() {
+                        hook(EXIT_TIMEOUT);
+                    }
+                    log::finish(EXIT_TIMEOUT);
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
             }
@@ -71,26 +81,27 @@ pub(crate) fn at_first_signal(stop: impl Fn() + Send + 'static) -> io::Result<()
     Ok(())
 }
 
-/// Somebody asks for the end of the show by a key.
-pub(crate) fn ask_by_key() {
-    if ask() == Asked::First {
-        say_stopping();
+/// Counts a key that stops the show as a request to end, so that a signal after it is the second.
+pub(crate) fn request_end_by_key() {
+    if request_end() == EndRequest::First {
+        log_stopping();
     }
 }
 
-fn say_stopping() {
-    tracing::info!("stopping; once more to stop at once");
+fn log_stopping() {
+    tracing::info!("stopping; press Ctrl-C again to quit immediately");
 }
 
-/// Somebody asks for the end, by a signal or a key.
-fn ask() -> Asked {
+/// Registers a request to end, by a signal or a key.
+fn request_end() -> EndRequest {
     let now = Instant::now();
-    let Err(_) = FIRST.set(now) else { return Asked::First };
-    let is_bounced = FIRST.get().is_some_and(|&first| now.duration_since(first) < BOUNCE);
-    if is_bounced { Asked::Bounced } else { Asked::Again }
+    let Err(_) = FIRST_REQUEST.set(now) else { return EndRequest::First };
+    let first = FIRST_REQUEST.get();
+    let is_bounced = first.is_some_and(|&first| now.duration_since(first) < BOUNCE);
+    if is_bounced { EndRequest::Bounced } else { EndRequest::Repeated }
 }
 
-/// Whether the process was started with a signal ignored; no where that cannot be known.
+/// Whether the process was started with a signal ignored; false if that cannot be determined.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -101,7 +112,7 @@ fn is_ignored(signal: i32) -> bool {
 /// A flag that the first signal sets.
 ///
 /// # Errors
-/// When signals cannot be listened to.
+/// When the signal handlers cannot be installed.
 pub(crate) fn flag_on_signals() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);

@@ -1,5 +1,6 @@
-//! Strangers at the control socket: whatever they do, the show routes, and the next one is
+//! Misbehaving clients of the control socket: the show keeps routing, and the next client is
 //! answered.
+#![cfg(feature = "default")]
 
 mod support;
 
@@ -18,7 +19,7 @@ fn start() -> (tempfile::TempDir, Show) {
 
 fn connect(folder: &Path, show: &Show) -> UnixStream {
     let path = folder.join(format!("consort/{}.sock", show.child.id()));
-    let stream = UnixStream::connect(path).expect("it listens");
+    let stream = UnixStream::connect(path).expect("connected");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");
     stream.set_write_timeout(Some(DEADLINE)).expect("set");
     stream
@@ -31,14 +32,14 @@ fn ask(stream: &UnixStream, request: &str) -> String {
     line
 }
 
-/// Whether this error says that the other side has gone, and not that time is up.
-fn is_gone(error: &std::io::Error) -> bool {
+/// Whether an error means that the other side has disconnected, rather than a timeout.
+fn is_disconnected(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
-/// Checks that a place is free, and that the show is as it should be.
-fn is_well(folder: &Path, show: &mut Show) {
-    until("an onlooker is answered", || {
+/// Checks that the show answers another client and still routes.
+fn assert_show_works(folder: &Path, show: &mut Show) {
+    until("a client is answered", || {
         let stream = connect(folder, show);
         let _ = (&stream).write_all(b"\"layout\"\n");
         let mut line = String::new();
@@ -48,7 +49,7 @@ fn is_well(folder: &Path, show: &mut Show) {
 }
 
 #[test]
-fn one_who_does_not_read_his_answers_is_dropped() {
+fn a_client_that_does_not_read_its_answers_is_disconnected() {
     let (folder, mut show) = start();
     let requests = "\"layout\"\n".repeat(1_000);
     std::thread::scope(|scope| {
@@ -61,15 +62,15 @@ fn one_who_does_not_read_his_answers_is_dropped() {
                         break error;
                     }
                 };
-                assert!(is_gone(&error), "{error:?}");
+                assert!(is_disconnected(&error), "{error:?}");
             });
         }
     });
-    is_well(folder.path(), &mut show);
+    assert_show_works(folder.path(), &mut show);
 }
 
 #[test]
-fn one_who_reads_his_answers_a_little_at_a_time_is_dropped() {
+fn a_client_that_reads_its_answers_too_slowly_is_disconnected() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
     let reading = stream.try_clone().expect("a descriptor");
@@ -85,57 +86,57 @@ fn one_who_reads_his_answers_a_little_at_a_time_is_dropped() {
             break error;
         }
     };
-    assert!(is_gone(&error), "{error:?}");
-    is_well(folder.path(), &mut show);
+    assert!(is_disconnected(&error), "{error:?}");
+    assert_show_works(folder.path(), &mut show);
 }
 
 #[test]
-fn one_who_drips_his_request_is_dropped() {
+fn a_client_that_sends_its_request_too_slowly_is_disconnected() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
     let mut written = 0;
-    until("he is dropped", || {
+    until("the client is disconnected", || {
         let done = (&stream).write_all(b"[");
         written += 1;
         std::thread::sleep(Duration::from_millis(20));
-        done.is_err_and(|error| is_gone(&error))
+        done.is_err_and(|error| is_disconnected(&error))
     });
-    assert!(written < 4_096, "that was the time, not the length");
-    is_well(folder.path(), &mut show);
+    assert!(written < 4_096, "the length limit was reached before the time limit");
+    assert_show_works(folder.path(), &mut show);
 }
 
 #[test]
-fn one_without_end_is_told_and_dropped() {
+fn a_request_that_is_too_long_is_refused() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
     let answer = ask(&stream, &"x".repeat(100_000));
     assert_eq!(answer, "{\"error\":\"a line is longer than 4096 bytes\"}\n");
     drop(stream);
-    is_well(folder.path(), &mut show);
+    assert_show_works(folder.path(), &mut show);
 }
 
 #[test]
-fn the_ninth_is_told_and_finds_a_place_when_one_leaves() {
+fn the_ninth_client_is_refused_until_another_disconnects() {
     let (folder, mut show) = start();
-    let mut onlookers: Vec<UnixStream> = (0..8).map(|_| connect(folder.path(), &show)).collect();
-    for stream in &onlookers {
+    let mut clients: Vec<UnixStream> = (0..8).map(|_| connect(folder.path(), &show)).collect();
+    for stream in &clients {
         assert!(ask(stream, "\"layout\"").contains("show.cfg"));
     }
     let mut status = command(folder.path());
     let output = status.arg("status").stderr(std::process::Stdio::piped()).output().expect("runs");
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("eight others look at it already"), "{said}");
-    onlookers.pop();
-    is_well(folder.path(), &mut show);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("8 monitors are attached already, which is the maximum"), "{error}");
+    clients.pop();
+    assert_show_works(folder.path(), &mut show);
 }
 
 #[test]
-fn a_show_that_hangs_hides_no_other() {
+fn a_show_that_hangs_does_not_hide_the_others() {
     let (folder, mut show) = start();
     let hanging = Show::start(folder.path(), ["", ""], |_| {});
     hanging.signal("STOP");
-    let look = |arguments: &[&str]| {
+    let consort = |arguments: &[&str]| {
         let mut run = command(folder.path());
         run.args(arguments).stdout(std::process::Stdio::piped());
         run.stderr(std::process::Stdio::piped());
@@ -143,40 +144,41 @@ fn a_show_that_hangs_hides_no_other() {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
-    let (code, out, error) = look(&["status", "--json"]);
+    let (code, out, error) = consort(&["status", "--json"]);
     let shows: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(shows.as_array().map(Vec::len), Some(1), "{out}");
     assert_eq!(shows[0]["process"], show.child.id());
-    let words = format!("process {}: the show has not answered within", hanging.child.id());
+    let words = format!("process {}: the show did not answer within", hanging.child.id());
     assert!(code == Some(1) && error.contains(&words), "{error}");
     let process = show.child.id().to_string();
-    let (code, out, _) = look(&["status", &process]);
+    let (code, out, _) = consort(&["status", &process]);
     assert!(code == Some(0) && out.contains("show.cfg: process"), "{out}");
     for command in ["status", "monitor"] {
-        let (code, out, error) = look(&[command, "1"]);
-        let words = "process 1 runs no show of this user; these do: ";
+        let (code, out, error) = consort(&[command, "1"]);
+        let words = "process 1 does not run a show; running shows: ";
         assert!(code == Some(1) && (out + &error).contains(words), "{command}: {error}");
     }
-    // So many have asked it that nobody else finds room; that is no reason to wait for ever.
+    // Connecting must not block when the queue of the hanging show is full.
     let path = folder.path().join(format!("consort/{}.sock", hanging.child.id()));
     let address = rustix::net::SocketAddrUnix::new(&path).expect("an address");
-    let knock = || {
+    let can_connect = || {
         use rustix::net::{AddressFamily, SocketFlags, SocketType};
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
         rustix::net::connect(socket.expect("a socket"), &address).is_ok()
     };
-    assert!((0..100_000).any(|_| !knock()), "there is always room");
-    let (code, out, error) = look(&["status"]);
+    assert!((0..100_000).any(|_| !can_connect()), "the queue never filled");
+    let (code, out, error) = consort(&["status"]);
     assert!(code == Some(1) && out.contains("show.cfg: process"), "{out}");
-    let words = format!("process {}: the show lets nobody in any more", hanging.child.id());
+    let words =
+        format!("process {}: too many monitors are waiting for the show", hanging.child.id());
     assert!(error.contains(&words), "{error}");
     hanging.signal("CONT");
     show.routes();
 }
 
 #[test]
-fn what_fuzzing_knows_is_survived() {
+fn the_fuzzing_corpus_is_survived() {
     let (folder, mut show) = start();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/control_line");
     let mut count = 0;
@@ -185,7 +187,7 @@ fn what_fuzzing_knows_is_survived() {
         let bytes = std::fs::read(&path).expect("a file");
         let stream = connect(folder.path(), &show);
         (&stream).write_all(&bytes[2..]).expect("sent");
-        stream.shutdown(std::net::Shutdown::Write).expect("the end is said");
+        stream.shutdown(std::net::Shutdown::Write).expect("shut down");
         let mut answers = String::new();
         (&stream).read_to_string(&mut answers).expect("answers, or none");
         let lines = bytes[2..].iter().filter(|&&byte| byte == b'\n').count();
@@ -193,5 +195,5 @@ fn what_fuzzing_knows_is_survived() {
         count += 1;
     }
     assert!(count >= 15, "only {count} files");
-    is_well(folder.path(), &mut show);
+    assert_show_works(folder.path(), &mut show);
 }

@@ -1,5 +1,6 @@
-//! `consort midi` as a program, on the embedded engine, and what it says where something is
-//! missing. On the kernel's sequencer it is tested by tests/suites/26-midi-command.sh.
+//! `consort midi` as a program on the embedded engine, and its error messages. The suite
+//! tests/suites/26-midi-command.sh tests it on the kernel's sequencer.
+#![cfg(feature = "default")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -10,7 +11,7 @@ const SONG: &[u8] = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x1c\0\xc0\x05\x
     \x83\x60\x80\x3c\x40\0\xf0\x05\x7e\x7f\x09\x01\xf7\x87\x40\xff\x2f\0";
 
 fn consort(folder: &Path, arguments: &[&str]) -> Command {
-    // Tests that run under nohup ignore SIGHUP, which consort would do, too.
+    // Under nohup the tests ignore SIGHUP, and the command would inherit that.
     let mut command = Command::new("env");
     command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_consort")]);
     command.current_dir(folder).arg("midi").args(arguments).stdin(Stdio::null());
@@ -33,7 +34,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_page_shows_what_happens() {
+fn the_page_shows_the_real_output() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/midi-command.md");
     let page = std::fs::read_to_string(page).expect("the page");
     let folder = folder();
@@ -41,7 +42,7 @@ fn the_page_shows_what_happens() {
     for block in page.split("```console\n").skip(1) {
         let block = block.split("```").next().expect("an end");
         let (command, expected) = block.split_once('\n').expect("a command");
-        let words = command.strip_prefix("$ consort midi ").expect("a command of ours");
+        let words = command.strip_prefix("$ consort midi ").expect("a consort command");
         let output = run(folder.path(), &words.split(' ').collect::<Vec<_>>());
         assert_eq!(text(&output.stdout), expected, "{command}: {}", text(&output.stderr));
         assert!(output.status.success(), "{command}");
@@ -51,7 +52,7 @@ fn the_page_shows_what_happens() {
 }
 
 #[test]
-fn damaged_files_are_refused_and_played_in_part() {
+fn damaged_files_are_refused_or_played_in_part() {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(folder.path().join(name), bytes).expect("written");
@@ -67,19 +68,19 @@ fn damaged_files_are_refused_and_played_in_part() {
             "cut.mid",
             "cut.mid: at byte 32 (track 1): the file ends inside an event; found 10 of the",
         ),
-        ("cut.mid", "(--partial plays what is sound: 2 events, 0:00)"),
+        ("cut.mid", "\nhint: --partial plays the undamaged part: 2 events, 0:00\n"),
         ("two.mid", "two.mid: at byte 8: the file has format 2 (independent patterns"),
         ("text.mid", "text.mid: at byte 0: not a Standard MIDI File: it begins with \"no m\""),
         ("none.mid", "cannot read none.mid: No such file"),
     ] {
         let output = play(name, &[]);
-        let said = text(&output.stderr);
-        assert!(said.contains(expected), "{said}");
+        let error = text(&output.stderr);
+        assert!(error.starts_with("error: ") && error.contains(expected), "{error}");
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
     }
     let output = play("cut.mid", &["--partial"]);
     assert!(output.status.success());
-    // The note that the cut leaves on is released at the end of what is there.
+    // The note that is still on where the file is cut is released there.
     assert_eq!(
         text(&output.stdout),
         "    0.000000  ch0  program 5\n    0.500000  ch0  note-on 60 100        C4\n    \
@@ -87,14 +88,14 @@ fn damaged_files_are_refused_and_played_in_part() {
     );
     assert!(text(&output.stderr).contains("at byte 32"), "{}", text(&output.stderr));
     let output = play("song.mid", &["--from", "3"]);
-    assert!(text(&output.stderr).contains("--from 0:03 is behind the end: song.mid lasts 0:02"));
-    // Nothing, again and again, has no end that anybody could wait for.
+    assert!(text(&output.stderr).contains("--from 0:03 is after the end of song.mid (0:02)"));
+    // A loop without events would never end the search for the next one.
     write("silence.mid", b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x04\x60\xff\x2f\0");
     for (name, more) in
         [("silence.mid", &["--loop"][..]), ("song.mid", &["--loop", "--from", "1.5"])]
     {
-        let said = text(&play(name, more).stderr);
-        assert!(said.contains("--loop: there is nothing to play in these files"), "{said}");
+        let error = text(&play(name, more).stderr);
+        assert!(error.contains("cannot use --loop: the files have no events to play"), "{error}");
     }
     assert!(play("silence.mid", &[]).status.success());
     let output = play("song.mid", &["--from", "0:00.75", "--loop=2", "--quiet"]);
@@ -104,32 +105,39 @@ fn damaged_files_are_refused_and_played_in_part() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn errors_say_what_is_missing() {
     let folder = folder();
     if Path::new("/dev/snd/seq").exists() {
         println!("SKIPPED: this machine has a sequencer");
     } else {
         for arguments in [&["ports"][..], &["watch"], &["monitor", "--engine", "kernel"]] {
             let output = consort(folder.path(), arguments).output().expect("it runs");
-            let said = text(&output.stderr);
-            assert!(said.contains("modprobe snd-seq"), "{arguments:?}: {said}");
+            let error = text(&output.stderr);
+            assert!(error.contains("modprobe snd-seq"), "{arguments:?}: {error}");
             assert_eq!(output.status.code(), Some(1));
         }
     }
     for (arguments, expected) in [
         (&["send", "Midi Thru", "tune"][..], "did you mean `Midi Through`?"),
         (&["send", "Midi Through", "noteon", "1"], "did you mean `note-on`?"),
-        (&["play", "song.mid", "--to", "x"], "those that can be sent to are 14:0 'Midi Through:"),
-        (&["play", "song.mid", "--engine", "kernel", "--fast"], "--fast is for --engine embedded"),
-        (&["record", "song.mid"], "song.mid exists already; --force replaces it"),
+        (
+            &["play", "song.mid", "--to", "x"],
+            "hint: ports that receive events: 14:0 'Midi Through:",
+        ),
+        (
+            &["play", "song.mid", "--engine", "kernel", "--fast"],
+            "--fast requires --engine embedded",
+        ),
+        (&["record", "song.mid"], "song.mid already exists\nhint: use --force to overwrite it"),
         (&["record", "no/where.mid"], "cannot write to the folder no"),
-        (&["record", "new.mid", "--bpm", "1"], "--bpm 1; expected 3.58 to"),
+        (&["record", "new.mid", "--bpm", "1"], "invalid --bpm 1; expected 3.58 to"),
         (&["record", "new.mid", "--ticks", "0"], "0 ticks per quarter note; expected 1 to 32767"),
-        (&["connect", "Midi Through", "15:0"], "there is no port `15:0`"),
+        (&["connect", "Midi Through", "15:0"], "unknown port `15:0`"),
     ] {
         let output = run(folder.path(), arguments);
-        let said = text(&output.stderr);
-        assert!(said.contains(expected), "{arguments:?}: {said}");
+        let error = text(&output.stderr);
+        assert!(error.starts_with("error: "), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     }
     let output = run(folder.path(), &["send", "Midi Through", "pitch", "-100", "cc", "7", "1"]);
@@ -150,11 +158,11 @@ fn signals_end_players_and_recorders() {
         consort(folder.path(), &arguments).stdout(Stdio::piped()).spawn().expect("it runs");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let is_note =
-        |line: &std::io::Result<String>| line.as_ref().is_ok_and(|it| it.contains("note-on"));
+        |line: &std::io::Result<String>| line.as_ref().is_ok_and(|line| line.contains("note-on"));
     assert!(lines.any(|line| is_note(&line)));
     signal(&child, "-INT");
     let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(child.wait().expect("it ended").code(), Some(130));
     let [off, last] = rest.as_slice() else { panic!("{rest:?}") };
     assert!(off.contains("ch0  note-off 60 64"), "{rest:?}");
     assert!(last.starts_with("stopped at 0:00 after 2 events; 1 released"), "{rest:?}");
@@ -165,14 +173,15 @@ fn signals_end_players_and_recorders() {
     let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     out.read_line(&mut line).expect("a line");
-    assert_eq!(line, "recording what is sent to 128:0; Ctrl-C ends\n");
-    // The window is closed: the shell says so, too. Neither may cost the take.
+    assert_eq!(line, "recording events sent to 128:0; press Ctrl-C to stop\n");
+    // When a terminal is closed, both the kernel and the shell send SIGHUP. The recording must
+    // survive two of them.
     signal(&child, "-HUP");
     signal(&child, "-HUP");
     let mut rest = String::new();
     out.read_to_string(&mut rest).expect("text");
     assert!(rest.starts_with("take.mid: 0 events in 0:00, 1 track"), "{rest}");
-    assert!(child.wait().expect("it ends").success());
+    assert!(child.wait().expect("it ended").success());
     let bytes = std::fs::read(folder.path().join("take.mid")).expect("the file");
     assert!(bytes.starts_with(b"MThd"));
     let names: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();

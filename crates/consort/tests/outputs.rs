@@ -1,30 +1,32 @@
-//! Standard output and standard error as they are on bad days: closed, full, or read by nobody.
-//! A show goes on in all of them.
+//! Standard output and standard error that are closed, full or not read. A show continues with
+//! all of them.
+#![cfg(feature = "default")]
 
 mod support;
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use support::{Show, command, until};
 
-/// A pipe that nobody reads any more.
+/// A pipe whose reader is closed.
 fn closed_pipe() -> std::io::PipeWriter {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     writer
 }
 
-/// A pipe that takes nothing more, and what will read it one day.
+/// A pipe that is full, and its reader.
 fn full_pipe() -> (PipeReader, std::io::PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     rustix::io::ioctl_fionbio(&writer, true).expect("set");
-    let mut piece = &[b'x'; 4_096][..];
-    while !piece.is_empty() {
-        match rustix::io::write(&writer, piece) {
+    let mut chunk = &[b'x'; 4_096][..];
+    while !chunk.is_empty() {
+        match rustix::io::write(&writer, chunk) {
             Ok(_) => {}
-            Err(_) => piece = &piece[piece.len() / 2 + 1..],
+            Err(_) => chunk = &chunk[chunk.len() / 2 + 1..],
         }
     }
     rustix::io::ioctl_fionbio(&writer, false).expect("set");
@@ -35,7 +37,7 @@ fn full_disk() -> File {
     File::options().write(true).open("/dev/full").expect("/dev/full")
 }
 
-/// A show that logs each event; it must route more of them than any pipe holds lines.
+/// Routes more events than a pipe holds lines, in a show that logs each event.
 fn routes_while_it_logs(show: &mut Show) {
     for _ in 0..300 {
         for number in 0..20 {
@@ -46,7 +48,7 @@ fn routes_while_it_logs(show: &mut Show) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_no_show() {
+fn a_log_that_is_not_read_does_not_stop_the_show() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut reader, writer) = full_pipe();
     let log_all = ["[backend osc]\ndetect = on", ""];
@@ -54,16 +56,16 @@ fn a_log_that_nobody_reads_stops_no_show() {
         run.stderr(writer);
     });
     routes_while_it_logs(&mut show);
-    // It ends, too, though its last words find no reader.
+    // The show also ends, although its last lines cannot be written.
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
     let mut text = Vec::new();
-    reader.read_to_end(&mut text).expect("what stood in the pipe");
-    assert!(text.iter().all(|&byte| byte == b'x'), "nothing else found room");
+    reader.read_to_end(&mut text).expect("the contents of the pipe");
+    assert!(text.iter().all(|&byte| byte == b'x'), "nothing else was written");
 }
 
 #[test]
-fn a_log_that_is_read_late_says_how_many_lines_were_lost() {
+fn a_log_that_is_read_late_reports_how_many_lines_were_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut reader, writer) = full_pipe();
     let log_all = ["[backend osc]\ndetect = on", ""];
@@ -72,27 +74,27 @@ fn a_log_that_is_read_late_says_how_many_lines_were_lost() {
     });
     routes_while_it_logs(&mut show);
     let text = Arc::<Mutex<String>>::default();
-    let heard = Arc::clone(&text);
+    let received = Arc::clone(&text);
     let reading = std::thread::spawn(move || {
-        let mut piece = [0; 65_536];
-        while let Ok(count @ 1..) = reader.read(&mut piece) {
-            *heard.lock().expect("it") += &String::from_utf8_lossy(&piece[..count]);
+        let mut buffer = [0; 65_536];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            *received.lock() += &String::from_utf8_lossy(&buffer[..count]);
         }
     });
-    // All that waited; then there is room again.
-    until("the log moves", || text.lock().expect("it").matches('\n').count() >= 4_096);
+    // The whole queue is written; then new lines fit again.
+    until("the queue is written", || text.lock().matches('\n').count() >= 4_096);
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
     reading.join().expect("read");
-    let text = text.lock().expect("it");
-    let lost = text.lines().find(|line| line.contains("lines of the log were lost here"));
+    let text = text.lock();
+    let lost = text.lines().find(|line| line.contains("log lines lost here"));
     let lines: Vec<&str> = text.lines().collect();
     assert!(lost.is_some(), "{} lines, the last: {:?}", lines.len(), lines.last());
-    assert!(text.contains("in, 0 out, 0 dropped, 0 errors"), "the last lines are there");
+    assert!(text.contains("in, 0 out, 0 dropped, 0 errors"), "the last lines are missing");
 }
 
 #[test]
-fn a_log_on_a_full_disk_or_a_closed_pipe_stops_no_show() {
+fn a_log_on_a_full_disk_or_a_closed_pipe_does_not_stop_the_show() {
     for is_disk in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut show = Show::start(folder.path(), ["", ""], |run| {
@@ -109,7 +111,7 @@ fn a_log_on_a_full_disk_or_a_closed_pipe_stops_no_show() {
 }
 
 #[test]
-fn lines_of_the_view_that_nobody_takes_stop_no_show() {
+fn a_view_that_cannot_print_does_not_stop_the_show() {
     for is_disk in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("log");
@@ -122,7 +124,7 @@ fn lines_of_the_view_that_nobody_takes_stop_no_show() {
             }
         });
         until("the view gives up", || {
-            std::fs::read_to_string(&log).expect("a log").contains("the show goes on")
+            std::fs::read_to_string(&log).expect("a log").contains("the show continues")
         });
         show.routes();
         show.signal("INT");
@@ -131,14 +133,14 @@ fn lines_of_the_view_that_nobody_takes_stop_no_show() {
 }
 
 #[test]
-fn scripts_that_print_where_nobody_reads_stop_no_show() {
+fn scripts_that_print_to_a_closed_pipe_do_not_stop_the_show() {
     if support::lacks_python() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let script = "def heard(value):\n    print(value, flush=True)\n    open('called', 'w')\n";
+    let script = "def receive(value):\n    print(value, flush=True)\n    open('called', 'w')\n";
     std::fs::write(folder.path().join("printing.py"), script).expect("written");
-    let more = ["", "[python script]\nmodule = printing\n[map]\nin./a > script.printing.heard"];
+    let more = ["", "[python script]\nmodule = printing\n[map]\nin./a > script.printing.receive"];
     let mut show = Show::start(folder.path(), more, |run| {
         run.stdout(closed_pipe());
     });
@@ -152,7 +154,7 @@ fn scripts_that_print_where_nobody_reads_stop_no_show() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_closed_standard_output_is_not_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     for arguments in
         [&["backends"][..], &["backends", "python"], &["generate", "completions", "bash"]]
@@ -163,7 +165,7 @@ fn a_reader_that_leaves_is_no_error() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
         assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
     }
-    // A full disk is one.
+    // A full disk is an error.
     let mut run = command(folder.path());
     run.arg("backends").stdout(full_disk()).stderr(std::process::Stdio::piped());
     let output = run.output().expect("runs");
@@ -172,7 +174,7 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
-fn a_second_signal_ends_a_show_that_cleans_up() {
+fn a_second_signal_ends_a_show_during_its_clean_up() {
     if support::lacks_python() {
         return;
     }
@@ -181,14 +183,14 @@ fn a_second_signal_ends_a_show_that_cleans_up() {
         let mut show = Show::start(folder.path(), support::slow_clean_up(folder.path()), |_| {});
         until("the script runs", || folder.path().join("imported").exists());
         show.signal(name);
-        until("it cleans up", || folder.path().join("cleaning").exists());
+        until("the script cleans up", || folder.path().join("cleaning").exists());
         let status = show.signal_until_it_ends(name);
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(number));
     }
 }
 
 #[test]
-fn a_key_that_bounces_is_pressed_once_and_what_cleans_up_is_let() {
+fn bouncing_signals_count_as_one_and_do_not_skip_the_clean_up() {
     if support::lacks_python() {
         return;
     }
@@ -204,7 +206,7 @@ fn a_key_that_bounces_is_pressed_once_and_what_cleans_up_is_let() {
 }
 
 #[test]
-fn scripts_in_lua_that_print_where_nobody_reads_stop_no_show() {
+fn lua_scripts_that_print_to_a_full_pipe_do_not_stop_the_show() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_reader, writer) = full_pipe();
     let script = "code = interval(function() print('tick', nil, 1.0) io.write('tock\\n') end, 10)";
@@ -213,9 +215,9 @@ fn scripts_in_lua_that_print_where_nobody_reads_stop_no_show() {
     let mut show = Show::start(folder.path(), ["", &more], |run| {
         run.stdout(writer).stderr(File::create(&log).expect("a file"));
     });
-    until("it prints into the log", || {
-        let said = std::fs::read_to_string(&log).expect("a log");
-        said.matches("tick\tnil\t1.0 instance=\"script\"").count() > 3 && said.contains(" tock ")
+    until("the script prints to the log", || {
+        let text = std::fs::read_to_string(&log).expect("a log");
+        text.matches("INFO  script: tick\tnil\t1.0\n").count() > 3 && text.contains(" tock\n")
     });
     show.routes();
     show.signal("INT");
@@ -223,9 +225,9 @@ fn scripts_in_lua_that_print_where_nobody_reads_stop_no_show() {
 }
 
 #[test]
-fn a_filter_of_the_log_hides_no_error_that_it_does_not_speak_of() {
+fn a_log_filter_does_not_hide_errors_of_modules_that_it_does_not_name() {
     let folder = tempfile::tempdir().expect("a folder");
-    let said = |filter: &str| {
+    let logged = |filter: &str| {
         let mut run = command(folder.path());
         run.arg("monitor").env("CONSORT_LOG", filter).stderr(std::process::Stdio::piped());
         let output = run.output().expect("runs");
@@ -233,31 +235,35 @@ fn a_filter_of_the_log_hides_no_error_that_it_does_not_speak_of() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     for filter in ["", "debug", "consort_router=trace", "verbose", "warn"] {
-        assert!(said(filter).contains("no show of this user runs"), "{filter}");
+        assert!(logged(filter).contains("no running show found"), "{filter}");
     }
-    let refused = said("consort=loud");
-    for words in ["CONSORT_LOG=consort=loud cannot be read", "no show of this user runs"] {
-        assert!(refused.contains(words), "{refused}");
+    let text = logged("consort=loud");
+    for words in ["warning: invalid log filter CONSORT_LOG=consort=loud: ", "no running show found"]
+    {
+        assert!(text.contains(words), "{text}");
     }
-    assert_eq!(said("off"), "");
+    assert_eq!(logged("off"), "");
 }
 
 #[test]
-fn what_the_sockets_folder_lacks_is_said() {
+fn a_missing_or_too_long_folder_for_sockets_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let long = folder.path().join("a".repeat(100));
     std::fs::create_dir(&long).expect("made");
     for (runtime, words) in [
-        (folder.path().join("none"), "none/consort cannot be made; have XDG_RUNTIME_DIR name"),
-        (long, ".sock cannot be made: "),
+        (
+            folder.path().join("none"),
+            "none/consort; set XDG_RUNTIME_DIR to a folder that you own: ",
+        ),
+        (long, ".sock: "),
     ] {
         let log = folder.path().join("log");
         let mut show = Show::start(folder.path(), ["", ""], |run| {
             run.env("XDG_RUNTIME_DIR", &runtime).stderr(File::create(&log).expect("a file"));
         });
-        until("it is said", || {
-            let said = std::fs::read_to_string(&log).expect("a log");
-            said.contains("cannot attach") && said.contains(words)
+        until("the warning is logged", || {
+            let text = std::fs::read_to_string(&log).expect("a log");
+            text.contains("cannot attach") && text.contains("cannot create") && text.contains(words)
         });
         show.routes();
     }

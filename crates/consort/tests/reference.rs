@@ -1,7 +1,8 @@
-//! The pages in docs/backends/ and docs/ugens.md are those that the command writes.
+//! Checks that docs/backends/ and docs/ugens.md are what the command generates.
 //!
-//! After a change of a backend's tables or of the table of UGens, `UPDATE_DOCS=1 cargo test -p consort --test reference`
-//! writes them anew.
+//! After a change of a backend's descriptor or of the UGen table,
+//! `UPDATE_DOCS=1 cargo test -p consort --test reference` updates them.
+#![cfg(feature = "default")]
 
 use std::path::Path;
 
@@ -24,7 +25,7 @@ fn command(name: &[&str], arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn pages_are_fresh() {
+fn the_pages_of_the_backends_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backends");
     let mut pages = vec![("README.md".to_owned(), consort(&["--format", "markdown"]).1)];
     for backend in BACKENDS {
@@ -32,47 +33,48 @@ fn pages_are_fresh() {
         pages.push((format!("{}.md", backend.name), page));
     }
     for (name, page) in &pages {
-        assert_fresh(&folder.join(name), page);
+        assert_current(&folder.join(name), page);
     }
     for entry in std::fs::read_dir(&folder).expect("the folder") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
-        assert!(pages.iter().any(|(page, _)| *page == name), "{name} is of no backend");
+        assert!(pages.iter().any(|(page, _)| *page == name), "{name} belongs to no backend");
     }
 }
 
-/// Compares a page with what the command writes, or writes it anew.
-fn assert_fresh(path: &Path, page: &str) {
+/// Compares a page with the output of the command; with `UPDATE_DOCS`, updates it first.
+fn assert_current(path: &Path, page: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
         std::fs::write(path, page).expect("a page");
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     let advice = "UPDATE_DOCS=1 cargo test -p consort --test reference";
-    assert!(kept == page, "{} is not fresh; run: {advice}", path.display());
+    assert!(kept == page, "{} is out of date; run: {advice}", path.display());
 }
 
 #[test]
-fn the_page_of_ugens_is_fresh() {
+fn the_page_of_ugens_is_current() {
     let (status, page, _) = ugens(&["--format", "markdown"]);
     assert_eq!(status, Some(0));
     for name in ["SinOsc", "EnvGen", "PV_MagAbove", "FreeVerb2"] {
         assert!(page.contains(&format!("| `{name}` |")), "{name} is not on the page");
     }
     assert!(page.lines().filter(|line| line.starts_with("| `")).count() > 350);
-    assert_fresh(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ugens.md"), &page);
+    assert_current(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ugens.md"), &page);
 }
 
 #[test]
-fn a_ugen_is_explained_and_one_that_there_is_not_too() {
+fn a_ugen_is_described_and_an_unknown_one_gets_a_hint() {
     let (status, page, _) = ugens(&["SinOsc"]);
     assert_eq!(status, Some(0));
     let expected = "SinOsc: Sine oscillator; the phase is in radians.\n\n  rates    ar, kr\n  \
-                    outputs  1\n  note     left out where nothing reads it\n\nInputs, in the \
-                    order of the server\n\n  frequency  440\n  phase      0\n";
+                    outputs  1\n  note     removed if its output is unused\n\nInputs in \
+                    server order\n\n  frequency  440\n  phase      0\n";
     assert_eq!(page, expected);
     let (status, out, error) = ugens(&["sinosk"]);
     assert_eq!((status, out.as_str()), (Some(1), ""));
-    assert!(error.contains("did you mean `SinOsc`?"), "{error}");
+    assert!(error.starts_with("error: unknown UGen `sinosk`"), "{error}");
+    assert!(error.ends_with("\nhint: did you mean `SinOsc`?\n"), "{error}");
     let list = ugens(&[]).1;
     assert!(list.contains("Oscillators\n\n") && list.contains("  SinOsc "), "{list}");
 }
@@ -101,7 +103,7 @@ fn pages_name_every_option_and_form_of_channel() {
 }
 
 #[test]
-fn paragraphs_are_filled_however_their_source_is_broken() {
+fn paragraphs_are_filled_to_the_page_width() {
     let (_, page, _) = consort(&["python"]);
     for words in [
         "Runs Python 3 scripts. Every instance has its own interpreter, in its own\nprocess, with the modules of its `module` options.",
@@ -113,9 +115,9 @@ fn paragraphs_are_filled_however_their_source_is_broken() {
 }
 
 #[test]
-fn a_backend_that_there_is_not_is_explained() {
+fn an_unknown_backend_gets_a_hint() {
     let (status, out, error) = consort(&["ocs"]);
     assert_eq!((status, out.as_str()), (Some(1), ""));
     assert!(error.contains("did you mean `osc`?"), "{error}");
-    assert!(consort(&["jack"]).2.contains("MIDIMonster has a backend `jack`"));
+    assert!(consort(&["jack"]).2.contains("MIDIMonster's backend `jack` is not available"));
 }

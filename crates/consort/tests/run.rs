@@ -1,5 +1,6 @@
-//! `consort run` as a process: starting, routing, stopping, and what a hostile network does to
-//! it. `CONSORT_SOAK=20` makes the hostile network twenty times as long.
+//! `consort run` as a process: starting, routing, stopping, and malformed packets.
+//! `CONSORT_SOAK=20` sends twenty times as many of these.
+#![cfg(feature = "default")]
 
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// A running command; ended when it is dropped.
 struct Running {
     child: Child,
-    /// What it says on standard error, line by line.
+    /// Standard error, line by line.
     log: mpsc::Receiver<String>,
 }
 
@@ -39,16 +41,16 @@ impl Running {
         Running { child, log }
     }
 
-    /// Waits for a line of the log that contains all these words.
-    fn until(&self, words: &[&str]) -> String {
+    /// Waits for a line of the log that contains all of `parts`.
+    fn until(&self, parts: &[&str]) -> String {
         let deadline = Instant::now() + DEADLINE;
         let mut seen = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.log.recv_timeout(left) {
-                Ok(line) if words.iter().all(|word| line.contains(word)) => return line,
+                Ok(line) if parts.iter().all(|part| line.contains(part)) => return line,
                 Ok(line) => seen.push(line),
-                Err(_) => panic!("no line with {words:?} in:\n{}", seen.join("\n")),
+                Err(_) => panic!("no line with {parts:?} in:\n{}", seen.join("\n")),
             }
         }
     }
@@ -65,14 +67,14 @@ impl Running {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it did not end in {DEADLINE:?}");
+            assert!(Instant::now() < deadline, "it did not end within {DEADLINE:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     fn memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
-        let text = std::fs::read_to_string(path).expect("it lives");
+        let text = std::fs::read_to_string(path).expect("it runs");
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
         line.chars().filter(char::is_ascii_digit).collect::<String>().parse().expect("kB")
     }
@@ -80,7 +82,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // Fails if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -111,13 +113,13 @@ fn message(address: &str, value: f32) -> Vec<u8> {
 }
 
 #[test]
-fn both_signals_stop_a_show_cleanly_with_status_0() {
+fn sigint_and_sigterm_stop_a_show_with_status_0() {
     for (signal, name) in [("INT", "show.cfg"), ("TERM", "monster.cfg")] {
         let folder = tempfile::tempdir().expect("a folder");
         let (output, port) = socket();
         let input = free_port();
         forwarding(folder.path(), name, input, port);
-        // Without a name, show.cfg or monster.cfg is found.
+        // Without an argument, show.cfg or monster.cfg is found.
         let mut show = Running::start(folder.path(), &["run"]);
         show.until(&["up", "in"]);
         show.until(&["up", "out"]);
@@ -132,7 +134,7 @@ fn both_signals_stop_a_show_cleanly_with_status_0() {
 }
 
 #[test]
-fn the_command_line_wins_over_the_file() {
+fn options_on_the_command_line_override_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let (output, port) = socket();
     let (wrong, input) = (free_port(), free_port());
@@ -145,7 +147,7 @@ fn the_command_line_wins_over_the_file() {
 }
 
 #[test]
-fn a_broken_configuration_ends_with_status_1_and_says_where() {
+fn an_invalid_configuration_ends_with_status_1_and_its_position() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("show.cfg"), "\n[osk in]\n").expect("written");
     let mut show = Running::start(folder.path(), &["run"]);
@@ -157,18 +159,19 @@ fn a_broken_configuration_ends_with_status_1_and_says_where() {
 }
 
 #[test]
-fn without_a_configuration_it_says_which_are_looked_for() {
+fn without_a_configuration_the_error_names_the_default_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut show = Running::start(folder.path(), &["run"]);
-    show.until(&["neither show.cfg nor monster.cfg", "`consort run FILE`"]);
+    show.until(&["error: found neither show.cfg nor monster.cfg"]);
+    show.until(&["hint: give a configuration: `consort run FILE`"]);
     assert_eq!(show.wait().code(), Some(1));
 }
 
 #[test]
 fn a_show_may_have_more_instances_than_the_usual_number_of_open_files() {
     let folder = tempfile::tempdir().expect("a folder");
-    let instances = (0..200).map(|it| format!("[osc o{it}]\ndestination = 127.0.0.1 9\n"));
-    let mappings = (1..200).map(|it| format!("o0./a > o{it}./a\n"));
+    let instances = (0..200).map(|index| format!("[osc o{index}]\ndestination = 127.0.0.1 9\n"));
+    let mappings = (1..200).map(|index| format!("o0./a > o{index}./a\n"));
     let text: String = instances.chain(["[map]\n".to_owned()]).chain(mappings).collect();
     std::fs::write(folder.path().join("show.cfg"), text).expect("written");
     let consort = env!("CARGO_BIN_EXE_consort");
@@ -180,10 +183,10 @@ fn a_show_may_have_more_instances_than_the_usual_number_of_open_files() {
     let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let waiting_or_last = lines
         .map_while(Result::ok)
-        .find(|line| line.contains("waiting") || line.contains("up instance=\"o199\""));
+        .find(|line| line.contains("waiting") || line.contains("INFO  o199: up"));
     let _ = child.kill();
     let _ = child.wait();
-    let line = waiting_or_last.expect("all is said");
+    let line = waiting_or_last.expect("a state of the last instance");
     assert!(line.contains("o199"), "{line}");
 }
 
@@ -207,10 +210,11 @@ fn a_port_in_use_does_not_stop_the_show() {
     show.until(&["blocked", "up"]);
 }
 
-/// Packets that are nearly right, from a generator with a fixed seed.
+/// Almost valid packets, from a generator with a fixed seed.
 #[test]
-fn a_hostile_network_neither_ends_it_nor_fills_its_memory() {
-    let times: usize = std::env::var("CONSORT_SOAK").map_or(1, |it| it.parse().expect("a number"));
+fn malformed_packets_neither_end_the_show_nor_fill_its_memory() {
+    let times: usize =
+        std::env::var("CONSORT_SOAK").map_or(1, |text| text.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a folder");
     let (output, port) = socket();
     let input = free_port();
@@ -224,15 +228,15 @@ fn a_hostile_network_neither_ends_it_nor_fills_its_memory() {
         state ^= state << 17;
         state
     };
-    // A good packet now and then shows that all before it was read: none is lost on the way
-    // because a buffer was full.
+    // A valid packet now and then shows that all packets before it were read, and that none was
+    // lost to a full buffer.
     let mut value = 0.25_f32;
-    let mut get_through = || {
+    let mut send_valid_packet = || {
         value = 0.75 - value;
         output.send_to(&message("/a", value), ("127.0.0.1", input)).expect("sent");
         let mut buffer = [0; 2_048];
         loop {
-            let count = output.recv(&mut buffer).expect("the good packets still get through");
+            let count = output.recv(&mut buffer).expect("valid packets are still routed");
             if buffer[..count] == message("/b", value) {
                 return;
             }
@@ -253,13 +257,13 @@ fn a_hostile_network_neither_ends_it_nor_fills_its_memory() {
             sent += length;
             packets += 1;
             if packets % 32 == 0 {
-                get_through();
+                send_valid_packet();
             }
         }
-        get_through();
+        send_valid_packet();
         packets
     };
-    // The first part fills what is filled once.
+    // The first packets fill caches that do not grow after that.
     flood(400_000);
     let before = show.memory();
     let packets = flood(64_000_000 / 20 * times);
@@ -272,20 +276,20 @@ fn a_hostile_network_neither_ends_it_nor_fills_its_memory() {
 }
 
 #[test]
-fn the_midi_examples_run_on_the_embedded_sequencer_without_any_device() {
-    for (name, instance, more) in [
+fn the_midi_examples_run_on_the_embedded_sequencer_without_devices() {
+    for (name, instance, override_option) in [
         ("midi-to-osc", "controller", None),
         ("osc-to-midi", "synth", Some(format!("tablet.bind=127.0.0.1 {}", free_port()))),
         ("midi-arpeggiator", "keys", None),
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
         let mut arguments = vec!["run", "-b", "midi.engine=embedded", "show.cfg"];
-        if let Some(more) = &more {
-            arguments.extend(["-i", more]);
+        if let Some(option) = &override_option {
+            arguments.extend(["-i", option]);
         }
         let mut show = Running::start(&folder, &arguments);
         let line = show.until(&["waiting: there is no device", instance]);
-        assert!(line.contains("Midi Through"), "what there is instead: {line}");
+        assert!(line.contains("Midi Through"), "the available devices: {line}");
         show.signal("TERM");
         assert_eq!(show.wait().code(), Some(0), "{name}");
     }

@@ -1,7 +1,10 @@
-//! `consort sc boot`, `status`, `tree`, `dump` and `quit`, on a server that the test plays.
+//! `consort sc boot`, `status`, `tree`, `dump` and `quit` with a simulated server.
+#![cfg(feature = "default")]
 
 #[path = "../src/sc.rs"]
 mod sc;
+#[path = "../src/text.rs"]
+mod text;
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -31,6 +34,7 @@ fn encode(address: &str, arguments: impl Into<Vec<OscValue>>) -> Vec<u8> {
     bytes
 }
 
+/// The reply to a request.
 fn answer(message: &OscMessage) -> Option<Vec<u8>> {
     Some(match message.address.as_str() {
         "/status" => encode(
@@ -62,7 +66,7 @@ fn answer(message: &OscMessage) -> Option<Vec<u8>> {
                 1.into(),
                 1000.into(),
                 (-1).into(),
-                // Clears a terminal that takes it at its word.
+                // This would clear a terminal.
                 "to\x1b[2Jne".into(),
             ];
             if controls {
@@ -76,10 +80,14 @@ fn answer(message: &OscMessage) -> Option<Vec<u8>> {
     })
 }
 
-/// Plays a server until the returned value is dropped.
-struct Fake(u16, Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>);
+/// A simulated server, stopped when this is dropped.
+struct FakeServer {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
 
-impl Fake {
+impl FakeServer {
     fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
@@ -105,14 +113,14 @@ impl Fake {
                 }
             }
         });
-        Self(port, stop, Some(thread))
+        Self { port, stop, thread: Some(thread) }
     }
 }
 
-impl Drop for Fake {
+impl Drop for FakeServer {
     fn drop(&mut self) {
-        self.1.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.2.take() {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
     }
@@ -120,13 +128,13 @@ impl Drop for Fake {
 
 #[test]
 fn status_tree_dump_and_quit() {
-    let fake = Fake::start();
-    let port = fake.0.to_string();
+    let server = FakeServer::start();
+    let port = server.port.to_string();
     let (text, result) = run(&["status", "--port", &port]);
     result.unwrap();
     assert_eq!(
         text.replace(&port, "PORT"),
-        "scsynth 3.13.0 at 127.0.0.1:PORT, client 1 of 4\n4 UGens, 1 synths, 2 groups, 7 \
+        "scsynth 3.13.0 at 127.0.0.1:PORT, client 1 of 4\n4 UGens, 1 synth, 2 groups, 7 \
          SynthDefs; load 0.5 % (peak 1.5 %); 48000.0 Hz\n"
     );
     let (text, result) = run(&["tree", "--port", &port]);
@@ -138,7 +146,7 @@ fn status_tree_dump_and_quit() {
     let (text, result) = run(&["dump", "--port", &port, "--seconds", "0.3"]);
     result.unwrap();
     assert!(text.contains("-> /notify ,i 1") && text.contains("<- /done"), "{text}");
-    // Longer than any clock runs, and no pause at all, are until Ctrl-C.
+    // Durations beyond any clock, and an interval of 0, last until Ctrl-C.
     for long in
         [["dump", "--seconds", "1e19"], ["tree", "--watch", "1e19"], ["status", "--watch", "0"]]
     {
@@ -148,11 +156,11 @@ fn status_tree_dump_and_quit() {
     }
     let (text, result) = run(&["quit", "--port", &port]);
     result.unwrap();
-    assert!(text.contains("ended the server"), "{text}");
+    assert!(text.contains("quit the server"), "{text}");
 }
 
 #[test]
-fn nothing_there_is_said() {
+fn a_missing_server_or_program_is_reported() {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (_, result) = run(&["tree", "--port", &port, "--timeout", "0.3"]);
     assert!(result.unwrap_err().to_string().contains("nothing listens"));

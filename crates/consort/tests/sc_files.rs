@@ -1,5 +1,5 @@
-//! `consort sc synthdef` and `consort sc render`, by their functions.
-
+//! `consort sc synthdef` and `consort sc render`, called as functions.
+#![cfg(feature = "default")]
 #![allow(clippy::print_stdout)]
 
 #[path = "../src/sc_files.rs"]
@@ -22,7 +22,7 @@ enum Arguments {
 fn run(arguments: &[&str]) -> (anyhow::Result<()>, String) {
     let mut out = Vec::new();
     let all = std::iter::once("sc").chain(arguments.iter().copied());
-    let result = match Arguments::try_parse_from(all).expect("sound arguments") {
+    let result = match Arguments::try_parse_from(all).expect("valid arguments") {
         Arguments::Synthdef(arguments) => sc_files::synthdef(&arguments, &mut out),
         Arguments::Render(arguments) => sc_files::render(&arguments, &mut out),
     };
@@ -50,9 +50,9 @@ fn synthdef_files_are_printed() {
     assert!(out.contains("\tdefault\t2\tfrequency\tkr\t440\t0\n"), "{out}");
 
     std::fs::write(&path, b"SCgf\0\0\0\x02\0\x01").expect("a file");
-    let error = format!("{:#}", run(&["synthdef", text(&path)]).0.expect_err("it is cut"));
+    let error = format!("{:#}", run(&["synthdef", text(&path)]).0.expect_err("it is truncated"));
     assert!(error.contains("at byte 10") && error.contains("system.scsyndef"), "{error}");
-    let error = run(&["synthdef", "/nonexistent.scsyndef"]).0.expect_err("it is not there");
+    let error = run(&["synthdef", "/nonexistent.scsyndef"]).0.expect_err("it does not exist");
     assert!(error.to_string().contains("/nonexistent.scsyndef"), "{error}");
 }
 
@@ -100,7 +100,7 @@ fn scores_are_rendered() {
     assert!(error.to_string().contains("no duration"), "{error}");
     score.send(0.0, note("nobody", 1001)).expect("a note");
     score.write(&file, Some(0.1)).expect("the score");
-    let error = run(&["render", text(&file), text(&wav), "-q"]).0.expect_err("a complaint");
+    let error = run(&["render", text(&file), text(&wav), "-q"]).0.expect_err("a failure");
     assert!(error.to_string().contains("SynthDef nobody not found"), "{error}");
-    assert!(wav.exists(), "the sound file is there nevertheless");
+    assert!(wav.exists(), "the sound file is written nevertheless");
 }

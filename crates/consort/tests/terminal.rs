@@ -1,26 +1,30 @@
-//! The live view in a terminal, and the terminal after it: whatever ends the view, the terminal
-//! is as it was, and the show does what it should.
+//! The live view in a terminal. Whatever ends the view, the terminal is restored, and the show
+//! continues or ends as it should.
+#![cfg(feature = "default")]
 
 mod support;
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{Action, LocalModes, Termios, Winsize, tcflow, tcgetattr};
 use support::{Show, command, until};
 
-/// What takes the other screen, and what gives it back.
-const TAKEN: &str = "\u{1b}[?1049h";
-const GIVEN_BACK: &str = "\u{1b}[?1049l";
-const CURSOR: &str = "\u{1b}[?25h";
+/// Enters the alternate screen.
+const ENTER_SCREEN: &str = "\u{1b}[?1049h";
+/// Leaves the alternate screen.
+const LEAVE_SCREEN: &str = "\u{1b}[?1049l";
+/// Shows the cursor.
+const SHOW_CURSOR: &str = "\u{1b}[?25h";
 
-/// A terminal that keeps what was written to it.
+/// A pseudo terminal that records its output.
 struct Screen {
     master: Arc<OwnedFd>,
     terminal: OwnedFd,
@@ -41,60 +45,61 @@ impl Screen {
         let master = rustix::pty::openpt(flags).expect("a pseudo terminal");
         rustix::pty::unlockpt(&master).expect("unlocked");
         resize(&master, 80);
-        let terminal = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("its other end");
+        let terminal = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("the terminal's end");
         let before = tcgetattr(&terminal).expect("its modes");
         let (master, text) = (Arc::new(master), Arc::<Mutex<String>>::default());
         let (reading_end, written) = (Arc::clone(&master), Arc::clone(&text));
         let is_over = Arc::<AtomicBool>::default();
         let over = Arc::clone(&is_over);
         let reading = std::thread::spawn(move || {
-            let mut piece = [0; 65_536];
+            let mut buffer = [0; 65_536];
             let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
             while !over.load(Ordering::Relaxed) {
                 let mut watched = [PollFd::new(&*reading_end, PollFlags::IN)];
                 if poll(&mut watched, Some(&pause)).is_ok_and(|ready| ready == 0) {
                     continue;
                 }
-                let Ok(count @ 1..) = rustix::io::read(&*reading_end, &mut piece) else { return };
-                *written.lock().expect("it") += &String::from_utf8_lossy(&piece[..count]);
+                let Ok(count @ 1..) = rustix::io::read(&*reading_end, &mut buffer) else { return };
+                *written.lock() += &String::from_utf8_lossy(&buffer[..count]);
             }
         });
         Screen { master, terminal, text, before, is_over, reading }
     }
 
-    /// Takes it away, as a window that is closed.
+    /// Closes the terminal, as closing its window does.
     fn hang_up(self) {
         self.is_over.store(true, Ordering::Relaxed);
         self.reading.join().expect("read");
     }
 
-    /// Sets a command's input and output to it.
+    /// Connects a command's input and output to the terminal.
     fn attach(&self, run: &mut Command) {
         let end = || self.terminal.try_clone().expect("a descriptor");
         run.stdin(end()).stdout(end()).env("TERM", "xterm");
     }
 
     fn text(&self) -> String {
-        self.text.lock().expect("it").clone()
+        self.text.lock().clone()
     }
 
-    /// Waits for the view.
-    fn until_taken(&self) {
+    /// Waits until the view is drawn.
+    fn until_drawn(&self) {
         until("the view is drawn", || self.text().contains("send a test value"));
         let modes = tcgetattr(&self.terminal).expect("its modes");
         assert!(!modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
     }
 
-    /// Checks that all is as before.
-    fn is_given_back(&self) {
+    /// Checks that modes, screen and cursor are as before.
+    fn assert_restored(&self) {
         let modes = tcgetattr(&self.terminal).expect("its modes");
         assert_eq!(modes.local_modes, self.before.local_modes);
         assert_eq!(modes.input_modes, self.before.input_modes);
         assert_eq!(modes.output_modes, self.before.output_modes);
-        until("the screen from before is back", || {
+        until("the previous screen is back", || {
             let text = self.text();
-            let end = text.rfind(GIVEN_BACK);
-            let is_last = end > text.rfind(TAKEN) && text.rfind(CURSOR) > text.rfind("\u{1b}[?25l");
+            let end = text.rfind(LEAVE_SCREEN);
+            let is_last = end > text.rfind(ENTER_SCREEN)
+                && text.rfind(SHOW_CURSOR) > text.rfind("\u{1b}[?25l");
             is_last && end.is_some_and(|end| !text[end..].contains("send a test value"))
         });
     }
@@ -114,12 +119,12 @@ fn monitored(folder: &std::path::Path, more: [&str; 2], screen: &Screen) -> Show
         screen.attach(run);
         run.arg("--monitor").stderr(log);
     });
-    screen.until_taken();
+    screen.until_drawn();
     show
 }
 
 #[test]
-fn after_a_signal_and_after_ctrl_c() {
+fn a_signal_and_ctrl_c_restore_the_terminal() {
     for end in ["TERM", "INT", "a key"] {
         let folder = tempfile::tempdir().expect("a folder");
         let screen = Screen::new();
@@ -129,39 +134,38 @@ fn after_a_signal_and_after_ctrl_c() {
             signal => show.signal(signal),
         }
         assert_eq!(show.wait().code(), Some(0), "after {end}");
-        screen.is_given_back();
-        // The log is a file: it has all lines, those from during the view, too.
+        screen.assert_restored();
+        // The log goes to a file, which also has the lines from the time of the view.
         let log = std::fs::read_to_string(folder.path().join("log")).expect("a log");
-        for words in ["stopping; once more", "0 out, 0 dropped"] {
+        for words in ["stopping; press Ctrl-C again", "0 out, 0 dropped"] {
             assert!(log.contains(words), "no `{words}` in:\n{log}");
         }
     }
 }
 
 #[test]
-fn a_single_q_stops_no_show() {
+fn a_single_q_does_not_stop_the_show() {
     let folder = tempfile::tempdir().expect("a folder");
     let screen = Screen::new();
     let mut show = monitored(folder.path(), ["", ""], &screen);
     screen.press(b"q");
     let mut width = 80;
-    until("it asks", || {
-        // In a new size everything is drawn, not only what has changed.
+    until("the view asks", || {
+        // After a resize the whole screen is drawn, not only the changes.
         width = 181 - width;
         screen.resize(width);
-        screen.text().contains("q again stops the show")
+        screen.text().contains("press q again to stop the show")
     });
     screen.press(b"x");
     show.routes();
     screen.press(b"qq");
     assert_eq!(show.wait().code(), Some(0));
-    screen.is_given_back();
+    screen.assert_restored();
 }
 
-/// Nothing is written over the view: what is logged and printed before it stands before it, and
-/// what comes while it is there, it shows.
+/// Lines from before the view are printed before it; the view itself shows later ones.
 #[test]
-fn what_is_logged_and_printed_is_not_written_over_the_view() {
+fn logs_and_output_of_scripts_are_not_written_over_the_view() {
     if support::lacks_python() {
         return;
     }
@@ -175,22 +179,22 @@ fn what_is_logged_and_printed_is_not_written_over_the_view() {
         screen.attach(run.arg("--monitor"));
         run.stderr(screen.terminal.try_clone().expect("a descriptor"));
     });
-    screen.until_taken();
+    screen.until_drawn();
     until("the view shows what is printed", || screen.text().contains("written-by-the-script"));
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
-    screen.is_given_back();
+    screen.assert_restored();
     let text = screen.text();
-    let (before, rest) = text.split_once(TAKEN).expect("a view");
-    let (view, after) = rest.split_once(GIVEN_BACK).expect("its end");
+    let (before, rest) = text.split_once(ENTER_SCREEN).expect("a view");
+    let (view, after) = rest.split_once(LEAVE_SCREEN).expect("its end");
     assert!(before.contains("show.cfg: 203 instances"), "{before}");
     assert!(after.contains("0 in, 0 out"), "{after}");
-    // The view draws lines of the log without their date, and never ends a line.
+    // The view moves the cursor instead of ending lines.
     assert!(!view.contains('\n'), "{view:?}");
 }
 
 #[test]
-fn a_terminal_that_can_only_print_gets_lines() {
+fn a_dumb_terminal_gets_plain_lines() {
     let folder = tempfile::tempdir().expect("a folder");
     let screen = Screen::new();
     let mut show = Show::start(folder.path(), ["", ""], |run| {
@@ -200,12 +204,12 @@ fn a_terminal_that_can_only_print_gets_lines() {
     until("a line is written", || screen.text().contains(" s  in./a 0."));
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
-    until("all is said", || screen.text().contains("0 errors"));
+    until("the summary is printed", || screen.text().contains("0 errors"));
     assert!(!screen.text().contains('\u{1b}'), "{}", screen.text());
 }
 
 #[test]
-fn after_a_second_signal() {
+fn a_second_signal_restores_the_terminal() {
     if support::lacks_python() {
         return;
     }
@@ -218,16 +222,16 @@ fn after_a_second_signal() {
             "a key" => screen.press(b"\x03"),
             signal => show.signal(signal),
         }
-        until("it cleans up", || folder.path().join("cleaning").exists());
+        until("the script cleans up", || folder.path().join("cleaning").exists());
         let status = show.signal_until_it_ends("TERM");
         let number = std::os::unix::process::ExitStatusExt::signal(&status);
         assert_eq!(number, Some(15), "after {first}: {status}");
-        screen.is_given_back();
+        screen.assert_restored();
     }
 }
 
 #[test]
-fn after_the_show_was_killed_that_it_is_attached_to_and_after_a_signal_of_its_own() {
+fn a_killed_show_or_a_signal_ends_the_attached_view_and_restores_the_terminal() {
     for is_show_killed in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut show = Show::start(folder.path(), ["", ""], |_| {});
@@ -235,7 +239,7 @@ fn after_the_show_was_killed_that_it_is_attached_to_and_after_a_signal_of_its_ow
         let mut run = command(folder.path());
         screen.attach(run.arg("monitor"));
         let mut view = run.spawn().expect("started");
-        screen.until_taken();
+        screen.until_drawn();
         if is_show_killed {
             show.signal("KILL");
         } else {
@@ -247,8 +251,8 @@ fn after_the_show_was_killed_that_it_is_attached_to_and_after_a_signal_of_its_ow
             status.is_some()
         });
         let code = if is_show_killed { 1 } else { 0 };
-        assert_eq!(status.and_then(|it| it.code()), Some(code));
-        screen.is_given_back();
+        assert_eq!(status.and_then(|status| status.code()), Some(code));
+        screen.assert_restored();
         if !is_show_killed {
             show.routes();
         }
@@ -256,21 +260,21 @@ fn after_the_show_was_killed_that_it_is_attached_to_and_after_a_signal_of_its_ow
 }
 
 #[test]
-fn a_terminal_that_is_hung_up_ends_the_view_and_not_the_show() {
+fn closing_the_terminal_ends_the_view_but_not_the_show() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
     let screen = Screen::new();
     let mut show = monitored(folder.path(), ["", ""], &screen);
     screen.hang_up();
-    let said = || std::fs::read_to_string(&log).expect("a log");
-    until("the view gives up", || said().contains("the show goes on"));
+    let text = || std::fs::read_to_string(&log).expect("a log");
+    until("the view ends", || text().contains("the show continues"));
     show.routes();
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
 }
 
 #[test]
-fn a_terminal_that_takes_nothing_holds_nothing_up() {
+fn a_blocked_terminal_does_not_delay_the_end() {
     for is_twice in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
         let screen = Screen::new();

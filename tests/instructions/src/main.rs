@@ -13,7 +13,7 @@ use consort_router::config::Expression;
 use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::{
     Backend, ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options,
-    Plan, Problems, Readiness, Router, State, Usage,
+    Plan, Problems, Readiness, Router, State, TextEvent, Usage,
 };
 use consort_sc::synthdef::prelude::*;
 use consort_seq::raw::{Cells, write_cells};
@@ -28,6 +28,7 @@ struct Path {
 const PATHS: &[Path] = &[
     Path { name: "route", unit: "one delivery, one source to one target", run: route },
     Path { name: "fan-out", unit: "one of 100 deliveries of a value", run: fan_out },
+    Path { name: "text", unit: "a text of 100 bytes over two routes", run: text },
     Path { name: "osc-decode-float", unit: "one message `/1/fader1 ,f`", run: decode_float },
     Path { name: "osc-decode-bundle", unit: "one bundle of 20 messages", run: decode_bundle },
     Path { name: "osc-encode-float", unit: "one message `/1/fader1 ,f`", run: encode_float },
@@ -43,6 +44,12 @@ struct Source {
     channels: u32,
     next: u32,
 }
+
+/// Emits a text of 100 bytes a hundred times whenever it is called.
+struct TextSource;
+
+/// Passes on what it gets.
+struct Relay;
 
 /// Takes what it gets.
 struct Sink;
@@ -100,6 +107,10 @@ impl Instance for Sink {
         context.set_state(State::Up);
     }
 
+    fn deliver_text(&mut self, event: TextEvent<'_>, _: &mut Context<'_>) {
+        black_box(event.text);
+    }
+
     fn deliver(&mut self, events: &[Event], _: &mut Context<'_>) {
         black_box(events);
     }
@@ -145,6 +156,92 @@ fn route(count: u64) {
 
 fn fan_out(count: u64) {
     deliver(10, 100, count);
+}
+
+const TEXT: &str = "A text of one hundred bytes, which a script sends to a display: 0123456789 0123456789 01234567890123";
+
+impl Plan for TextSource {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made in code"))
+    }
+
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for TextSource {
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.set_state(State::Up);
+        context.call_again(0);
+    }
+
+    fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
+        for _ in 0..100 {
+            context.emit_text(0, black_box(TEXT));
+        }
+        context.call_again(key);
+    }
+
+    fn deliver(&mut self, _: &[Event], _: &mut Context<'_>) {}
+}
+
+impl Plan for Relay {
+    fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
+        Err(ChannelError::new("made in code"))
+    }
+
+    fn passes_on(&self) -> bool {
+        true
+    }
+
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Relay {
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.set_state(State::Up);
+    }
+
+    fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
+        context.pass_on(events);
+    }
+
+    fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {
+        context.pass_on_text(event);
+    }
+}
+
+/// From `emit_text` over a relay to `deliver_text`: two routes.
+fn text(count: u64) {
+    assert_eq!(TEXT.len(), 100, "the unit says so");
+    let mut show = Show::default();
+    let (backend, options) = (Box::new(Made), Options::default());
+    show.backends.push(ShowBackend { name: "instructions", backend, options });
+    let plans: [Box<dyn Plan>; 3] = [Box::new(TextSource), Box::new(Relay), Box::new(Sink)];
+    for (index, plan) in plans.into_iter().enumerate() {
+        show.instances.push(ShowInstance {
+            name: index.to_string(),
+            backend: "instructions",
+            driver: 0,
+            plan,
+            options: Options::default(),
+            families: &[],
+            channels: vec!["0".into()],
+        });
+    }
+    let end = |instance| ChannelRef { instance: InstanceId::new(instance), channel: 0 };
+    show.mappings.extend([(end(0), end(1)), (end(1), end(2))]);
+    let mut router = Router::new(show).expect("an event loop");
+    router.start();
+    let started = std::time::Instant::now();
+    for _ in 0..count.div_ceil(100) {
+        router.step(None).expect("a turn");
+    }
+    let nanoseconds = started.elapsed().as_nanos() as f64 / count.next_multiple_of(100) as f64;
+    println!("{nanoseconds:.0} ns a text");
 }
 
 fn float_message() -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Load: messages in flight or at a rate, and what they tell about the subject.
+//! The load: messages in flight or at a fixed rate, and the figures that result.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,26 +9,26 @@ use consort_osc::{BundleBuilder, Message, MessageBuilder, TimeTag};
 use super::Subject;
 use super::messages::{BATCH, Batch, send};
 
-/// Sequence numbers that are told apart: every message carries its own as a float, exactly.
+/// The number of different sequence numbers. Every message carries its own, exactly, as a float.
 const SEQUENCES: u64 = 65_535;
 
-/// What a datagram to the subject looks like.
+/// The contents of the datagrams to the subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Shape {
     /// `/x ,f`
     Float,
     /// `/x ,ff`
     TwoFloats,
-    /// `/path/0 ,f` and so on, in turn.
+    /// `/path/0 ,f`, `/path/1 ,f` and so on in turn, for this number of paths.
     Paths(u64),
-    /// The same, with one pattern in the configuration that gives types and ranges to all.
+    /// Like `Paths`, with one pattern option in the configuration for all paths.
     Patterns(u64),
-    /// A bundle of so many `/path/0 ,f` and so on.
+    /// A bundle of this number of messages `/path/0 ,f`, `/path/1 ,f` and so on.
     Bundle(u64),
 }
 
 impl Shape {
-    /// Messages a datagram.
+    /// The number of messages per datagram.
     pub(crate) fn messages(self) -> u64 {
         match self {
             Self::Bundle(messages) => messages,
@@ -36,12 +36,12 @@ impl Shape {
         }
     }
 
-    /// Writes the datagram whose first message has the number `sequence`. Never 0.0, and never
-    /// twice the same on one path: some programs send changes only.
+    /// Writes the datagram whose first message has the number `sequence`. Values are never 0.0 and
+    /// never the same twice in a row on one path, because some programs send changes only.
     pub(crate) fn write(self, sequence: u64, datagram: &mut Vec<u8>) {
         datagram.clear();
         let value = |sequence: u64| (sequence % SEQUENCES + 1) as f32 / 65_536.0;
-        let written = match self {
+        let result = match self {
             Self::Float => MessageBuilder::new(datagram, "/x").float(value(sequence)).finish(),
             Self::TwoFloats => MessageBuilder::new(datagram, "/x")
                 .float(value(sequence))
@@ -61,7 +61,7 @@ impl Shape {
                 bundle.finish()
             }
         };
-        written.expect("a vector grows");
+        result.expect("a vector grows");
     }
 
     /// The number that a message carries, modulo [`SEQUENCES`].
@@ -72,29 +72,29 @@ impl Shape {
     }
 }
 
-/// What runs with messages in flight told, added up.
+/// The sums of all runs with messages in flight.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Throughput {
     cpu: Duration,
     elapsed: Duration,
     received: u64,
-    /// Messages that never came out.
+    /// The number of messages that were not forwarded.
     pub(crate) lost: u64,
 }
 
 impl Throughput {
-    /// CPU time of the subject for each message that came out of it, in microseconds.
+    /// The CPU time of the subject for each forwarded message, in microseconds.
     pub(crate) fn cpu(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.received as f64
     }
 
-    /// Messages that came out of it a second.
+    /// The number of messages forwarded per second.
     pub(crate) fn rate(&self) -> f64 {
         self.received as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// Keeps `in_flight` messages on their way until `messages` have come out or are lost.
+/// Keeps `in_flight` messages in flight until `messages` have been forwarded or lost.
 pub(crate) fn in_flight(
     subject: &mut Subject,
     shape: Shape,
@@ -102,7 +102,7 @@ pub(crate) fn in_flight(
     in_flight: u64,
     sum: &mut Throughput,
 ) -> io::Result<()> {
-    let each = shape.messages();
+    let per_datagram = shape.messages();
     let mut batch = Batch::new();
     let mut datagrams: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(2048)).collect();
     let (mut sent, mut received, mut lost) = (0u64, 0u64, 0u64);
@@ -110,19 +110,19 @@ pub(crate) fn in_flight(
     let cpu = subject.cpu_time()?;
     let start = Instant::now();
     while received + lost < messages {
-        let room = in_flight.saturating_sub(sent - received - lost) / each;
-        let count = room.min(BATCH as u64) as usize;
+        let available = in_flight.saturating_sub(sent - received - lost) / per_datagram;
+        let count = available.min(BATCH as u64) as usize;
         if count > 0 {
             for datagram in &mut datagrams[..count] {
                 shape.write(sent, datagram);
-                sent += each;
+                sent += per_datagram;
             }
             let slices: Vec<&[u8]> = datagrams[..count].iter().map(Vec::as_slice).collect();
             send(subject.input(), &slices)?;
         }
         match batch.receive(subject.output()) {
             Ok(count) => received += count as u64,
-            // Nothing for a second: what is on its way is lost.
+            // Nothing arrived for a second: the messages in flight are lost.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => lost = sent - received,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -136,32 +136,33 @@ pub(crate) fn in_flight(
     Ok(())
 }
 
-/// What runs at a fixed rate told, taken together.
+/// The samples of all runs at a fixed rate.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latencies {
-    /// In microseconds.
+    /// Latencies in microseconds.
     samples: Vec<f64>,
     cpu: Duration,
-    /// How many messages were sent so far.
+    /// The number of messages sent so far.
     sent: u64,
+    /// The number of messages that were not forwarded.
     pub(crate) lost: u64,
 }
 
 impl Latencies {
-    /// The latency in microseconds that this part of the messages kept.
+    /// The latency in microseconds that this part of the messages did not exceed.
     pub(crate) fn percentile(&mut self, part: f64) -> f64 {
         self.samples.sort_by(f64::total_cmp);
         self.samples[((self.samples.len() - 1) as f64 * part).round() as usize]
     }
 
-    /// CPU time of the subject for each message, in microseconds.
+    /// The CPU time of the subject for each message, in microseconds.
     pub(crate) fn cpu(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.samples.len() as f64
     }
 }
 
-/// Sends `datagrams` at `rate` a second, whatever comes back, and measures how long each
-/// message takes from just before it is sent until just after it is received.
+/// Sends `datagrams` at `rate` per second, whatever is received, and measures the time of each
+/// message from just before it is sent until just after it is received.
 pub(crate) fn at_rate(
     subject: &mut Subject,
     shape: Shape,
@@ -173,7 +174,7 @@ pub(crate) fn at_rate(
     let departures: Vec<AtomicU64> = (0..SEQUENCES).map(|_| AtomicU64::new(0)).collect();
     let done = AtomicBool::new(false);
     let total = datagrams * shape.messages();
-    // Goes on where the last slice ended: a value that a path had already would not be sent on.
+    // Continues where the last slice ended: a value that a path already had would not be forwarded.
     let first = sum.sent;
     sum.sent += total;
     let mut received = 0;

@@ -1,7 +1,7 @@
-//! Batches of datagrams, CPU clocks and processors: the system calls of the floor.
+//! The system calls of the floor: batches of datagrams, CPU clocks and processor affinity.
 //!
-//! `unsafe` because `recvmmsg`, `sendmmsg` and the CPU clock of another process have no safe
-//! wrapper in the standard library, and the floor should have nothing between it and them.
+//! The module needs `unsafe` because `recvmmsg`, `sendmmsg` and the CPU clock of another process
+//! have no safe wrapper in the standard library, and the floor should call them directly.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,35 +9,35 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-/// Datagrams a system call.
+/// The most datagrams per system call.
 pub(crate) const BATCH: usize = 64;
-/// Bytes a datagram.
-const SIZE: usize = 2048;
+/// The size of a receive buffer in bytes.
+const BUFFER_BYTES: usize = 2048;
 
 /// Buffers for a batch of datagrams.
 pub(crate) struct Batch {
-    buffers: Vec<[u8; SIZE]>,
+    buffers: Vec<[u8; BUFFER_BYTES]>,
     lengths: [usize; BATCH],
 }
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        Self { buffers: vec![[0; SIZE]; BATCH], lengths: [0; BATCH] }
+        Self { buffers: vec![[0; BUFFER_BYTES]; BATCH], lengths: [0; BATCH] }
     }
 
-    /// Waits for at least one datagram and takes what is there.
+    /// Waits for at least one datagram and receives all that have arrived.
     pub(crate) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         let mut vectors = [const { empty_vector() }; BATCH];
         let mut headers = [const { empty_header() }; BATCH];
         for ((buffer, vector), header) in
             self.buffers.iter_mut().zip(&mut vectors).zip(&mut headers)
         {
-            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: SIZE };
+            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: BUFFER_BYTES };
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: every header points to one vector, and every vector to a buffer of SIZE bytes;
-        // all of them outlive the call, and none is referred to otherwise meanwhile.
+        // SAFETY: every header points to one vector, and every vector to a buffer of BUFFER_BYTES
+        // bytes; all of them outlive the call, and there are no other references to them.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -54,7 +54,7 @@ impl Batch {
         Ok(count)
     }
 
-    /// The bytes of a datagram that was received.
+    /// The bytes of a received datagram.
     pub(crate) fn bytes(&self, index: usize) -> &[u8] {
         &self.buffers[index][..self.lengths[index]]
     }
@@ -82,7 +82,7 @@ pub(crate) fn send(socket: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<()> {
     let mut vectors = [const { empty_vector() }; BATCH];
     let mut headers = [const { empty_header() }; BATCH];
     for ((bytes, vector), header) in datagrams.iter().zip(&mut vectors).zip(&mut headers) {
-        // The kernel only reads what is sent, whatever the pointer's type says.
+        // The kernel only reads these bytes, although the pointer is mutable.
         *vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         header.msg_hdr.msg_iov = vector;
         header.msg_hdr.msg_iovlen = 1;
@@ -99,7 +99,8 @@ pub(crate) fn send(socket: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<()> {
             Ok(count) => sent += count,
             Err(_) => {
                 let error = io::Error::last_os_error();
-                // Nobody listens at the other end; what was sent before told us. Go on.
+                // An earlier datagram found no socket at its destination. This is not an error of the
+                // remaining datagrams.
                 if error.kind() != io::ErrorKind::ConnectionRefused {
                     return Err(error);
                 }
@@ -114,13 +115,13 @@ const fn empty_vector() -> libc::iovec {
 }
 
 const fn empty_header() -> libc::mmsghdr {
-    // SAFETY: a header of zeros is valid: no address, no vectors, no control data.
+    // SAFETY: a zeroed header is valid: it has no address, vectors or control data.
     unsafe { std::mem::zeroed() }
 }
 
-/// Asks for a larger receive buffer; the kernel may give less.
+/// Requests a larger receive buffer; the kernel may provide less.
 pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) {
-    // SAFETY: the option's value is an int that outlives the call.
+    // SAFETY: the value of the option is an int that outlives the call.
     unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -132,11 +133,11 @@ pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) {
     }
 }
 
-/// CPU time that all threads of a process have used, to the nanosecond.
+/// The CPU time that all threads of a process have used.
 pub(crate) fn cpu_time(process: u32) -> io::Result<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls write to the variables given, which outlive them.
+    // SAFETY: the call writes to a variable that outlives it.
     let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &raw mut clock) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
@@ -148,14 +149,15 @@ pub(crate) fn cpu_time(process: u32) -> io::Result<Duration> {
     Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// Keeps a process (0: this thread) to the last processor, or off it, if there are two or more.
+/// Restricts a process (0: this thread) to the last processor, or to all others. Does nothing on a
+/// machine with one processor.
 pub(crate) fn pin(process: u32, last: bool) {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     if processors < 2 {
         return;
     }
-    // SAFETY: a set of zeros is the empty set; the macros and the call get valid indices and a
-    // set that outlives them.
+    // SAFETY: a zeroed set is empty; the macros and the call get valid indices and a set that
+    // outlives them.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         let chosen = if last { processors - 1..processors } else { 0..processors - 1 };

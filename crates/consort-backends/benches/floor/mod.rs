@@ -1,11 +1,10 @@
-//! The floor that OSC throughput and latency are measured against, and what measures them.
+//! The floor that OSC throughput and latency are compared with, and the code that measures them.
 //!
-//! [`forward`] is the least that a program can do which moves datagrams from one socket to
-//! another: one thread, a blocking `recvmmsg`, a `sendmmsg`. [`Subject`] is any program that
-//! does the like, started as a child process; [`Bench`] sends to it, receives from it, and reads
-//! its CPU time from the kernel.
+//! [`forward`] is the minimum of work that moves datagrams from one socket to another: one thread, a
+//! blocking `recvmmsg` and a `sendmmsg`. [`Subject`] is a program under measurement, started as a
+//! child process; `load` sends to it, receives from it, and reads its CPU time from the kernel.
 
-#![allow(dead_code, reason = "each benchmark uses its part")]
+#![allow(dead_code, reason = "each benchmark uses a part")]
 
 pub(crate) mod load;
 pub(crate) mod messages;
@@ -19,8 +18,8 @@ use self::messages::{BATCH, Batch, cpu_time, pin};
 
 pub(crate) use self::load::{Latencies, Shape, Throughput};
 
-/// Forwards every datagram that arrives at `input` to `output`, for ever. A bundle is forwarded
-/// as its messages, each a datagram of its own, as a router forwards it.
+/// Forwards every datagram that arrives at `input` to `output` in an endless loop. The messages of a
+/// bundle are forwarded as separate datagrams, as a router does.
 pub(crate) fn forward(input: u16, output: u16) -> io::Result<()> {
     let receiver = UdpSocket::bind(("127.0.0.1", input))?;
     messages::set_receive_buffer(&receiver, 4 << 20);
@@ -37,15 +36,15 @@ pub(crate) fn forward(input: u16, output: u16) -> io::Result<()> {
                 parts.push((index, 0, bytes.len()));
                 continue;
             }
-            let mut at = 16;
-            while let Some(size) = bytes.get(at..at + 4) {
+            let mut offset = 16;
+            while let Some(size) = bytes.get(offset..offset + 4) {
                 let size = u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize;
-                at += 4;
-                if at + size > bytes.len() {
+                offset += 4;
+                if offset + size > bytes.len() {
                     break;
                 }
-                parts.push((index, at, size));
-                at += size;
+                parts.push((index, offset, size));
+                offset += size;
             }
         }
         batch.send_parts(&sender, &parts)?;
@@ -60,8 +59,8 @@ pub(crate) struct Subject {
     output: UdpSocket,
 }
 
-/// The ports that a subject is told: it receives at `input`, sends to `output`, and may bind
-/// `source` for sending.
+/// The ports of a subject: it receives at `input`, sends to `output`, and may bind `source` for
+/// sending.
 #[derive(Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) input: u16,
@@ -70,8 +69,7 @@ pub(crate) struct Ports {
 }
 
 impl Subject {
-    /// Starts the command that `command` makes of the ports, and waits until a message passes
-    /// through it.
+    /// Starts the command that `command` builds for the ports, and waits until it forwards a message.
     pub(crate) fn start(
         name: &str,
         shape: Shape,
@@ -80,7 +78,7 @@ impl Subject {
         Self::start_on(name, shape, true, command)
     }
 
-    /// The same; `alone` keeps the subject to one processor.
+    /// Like [`Subject::start`]; `alone` restricts the subject to one processor.
     pub(crate) fn start_on(
         name: &str,
         shape: Shape,
@@ -99,7 +97,8 @@ impl Subject {
         let input = UdpSocket::bind(("127.0.0.1", 0))?;
         input.connect(("127.0.0.1", ports.input))?;
         let mut child = command(ports)?.stdin(Stdio::null()).spawn()?;
-        // The subject on the last processor, the load on the others: fewer surprises.
+        // The subject runs on the last processor and the load on the others, so that they do not
+        // compete.
         if alone {
             pin(child.id(), true);
         }
@@ -111,13 +110,13 @@ impl Subject {
         loop {
             shape.write(sequence, &mut datagram);
             sequence += 1;
-            // Nobody listens yet: the port is refused until the subject is up.
+            // Sending fails until the subject has bound its port.
             let sent = input.send(&datagram).is_ok();
             if sent && output.recv(&mut [0; 2048]).is_ok() {
                 break;
             }
             if let Some(status) = child.try_wait()? {
-                return Err(io::Error::other(format!("{name} ended: {status}")));
+                return Err(io::Error::other(format!("{name} exited: {status}")));
             }
             if Instant::now() > deadline {
                 let _ = child.kill();
@@ -130,19 +129,19 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Takes what is still on its way, until nothing comes for a while.
+    /// Receives and discards datagrams until none arrives for 50 ms.
     pub(crate) fn drain(&mut self) -> io::Result<()> {
         self.output.set_read_timeout(Some(Duration::from_millis(50)))?;
         while self.output.recv(&mut [0; 2048]).is_ok() {}
         self.output.set_read_timeout(Some(Duration::from_secs(1)))
     }
 
-    /// CPU time of all threads of the program so far.
+    /// The CPU time of all threads of the program so far.
     pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
         cpu_time(self.child.id())
     }
 
-    /// The program's process.
+    /// The process id of the program.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -163,7 +162,7 @@ impl Drop for Subject {
     }
 }
 
-/// The middle one of the values.
+/// The median of some values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

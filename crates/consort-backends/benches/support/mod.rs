@@ -1,19 +1,19 @@
-//! What the benchmark programs share: a counting allocator, percentiles, a source of events.
+//! Code that the benchmarks share: a counting allocator and the median.
 #![allow(dead_code, unsafe_code, unreachable_pub)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts allocations, so that "allocates nothing in the steady state" is a figure.
+/// Counts allocations, to prove that the steady state does not allocate.
 pub struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: every call is passed on to the system's allocator unchanged.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are those of the system's allocator.
+        // SAFETY: the caller meets the requirements of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
@@ -29,12 +29,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Allocations of this process so far.
+/// The number of allocations of this process so far.
 pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
-/// The middle one.
+/// The median of some figures.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]

@@ -1,16 +1,16 @@
-//! Art-Net 4 packets: bytes to values and back. Source: the Art-Net 4 specification by Artistic
+//! Decoding and encoding of Art-Net 4 packets. Source: the Art-Net 4 specification by Artistic
 //! Licence. Art-Net™ designed by and copyright Artistic Licence.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// The port of everything in Art-Net.
+/// The UDP port of Art-Net.
 pub const PORT: u16 = 6454;
 
-/// What every packet begins with.
+/// The first bytes of every packet.
 const ID: &[u8; 8] = b"Art-Net\0";
 
-/// The protocol's version since its beginning.
+/// The protocol version, which has never changed.
 const VERSION: u16 = 14;
 
 const OP_POLL: u16 = 0x2000;
@@ -18,25 +18,25 @@ const OP_POLL_REPLY: u16 = 0x2100;
 const OP_DMX: u16 = 0x5000;
 const OP_SYNC: u16 = 0x5200;
 
-/// How long an ArtPollReply is.
+/// The length of an ArtPollReply in bytes.
 pub const POLL_REPLY_LENGTH: usize = 239;
 
-/// A packet, borrowed from the datagram it came in.
+/// A decoded packet, borrowed from its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packet<'a> {
     /// ArtDmx: values of a universe.
     Dmx(Dmx<'a>),
-    /// ArtPoll: who is there?
+    /// ArtPoll: a request for replies of all nodes.
     Poll {
-        /// The port-addresses it is about, both ends included.
+        /// The first port-address that the poll concerns.
         first: u16,
-        /// The last of them.
+        /// The last port-address that the poll concerns.
         last: u16,
     },
-    /// ArtPollReply: somebody else is.
+    /// ArtPollReply: the reply of another node.
     PollReply,
-    /// ArtSync: show now what was sent before.
+    /// ArtSync: output the previously sent frames now.
     Sync,
     /// Any other operation.
     Other(u16),
@@ -45,9 +45,9 @@ pub enum Packet<'a> {
 /// An ArtDmx packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dmx<'a> {
-    /// 1 to 255; 0 where the source does not count.
+    /// 1 to 255, or 0 if the source does not number its frames.
     pub sequence: u8,
-    /// The physical input the values come from, for information.
+    /// The physical input that the values come from, for information only.
     pub physical: u8,
     /// Net (7 bits), sub-net (4 bits) and universe (4 bits), 0 to 32767.
     pub port_address: u16,
@@ -55,22 +55,22 @@ pub struct Dmx<'a> {
     pub data: &'a [u8],
 }
 
-/// Why bytes are no Art-Net packet.
+/// Why bytes are not a valid Art-Net packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// It does not begin as one.
+    /// The identifier `Art-Net` is missing.
     NotArtNet,
-    /// It ends too soon.
+    /// The packet ends too early.
     Truncated {
-        /// How many bytes were needed.
+        /// The least number of bytes expected.
         needed: usize,
-        /// How many there were.
+        /// The number of bytes found.
         found: usize,
     },
-    /// Made for an older protocol than any that was used.
+    /// The protocol version is lower than any that was published.
     Version(u16),
-    /// An ArtDmx with no slots, or more than 512.
+    /// An ArtDmx packet without slots or with more than 512.
     Length(u16),
     /// A port-address beyond 32767.
     PortAddress(u16),
@@ -79,18 +79,18 @@ pub enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DecodeError::NotArtNet => write!(f, "it does not begin with `Art-Net`"),
+            DecodeError::NotArtNet => write!(f, "it does not start with `Art-Net`"),
             DecodeError::Truncated { needed, found } => {
-                write!(f, "it ends after {found} bytes where {needed} are needed")
+                write!(f, "it has {found} bytes, expected at least {needed}")
             }
             DecodeError::Version(version) => {
-                write!(f, "its protocol version is {version}, expected at least {VERSION}")
+                write!(f, "invalid protocol version {version}, expected at least {VERSION}")
             }
             DecodeError::Length(length) => {
-                write!(f, "it claims {length} channels, expected 1 to 512")
+                write!(f, "invalid length {length}, expected 1 to 512 slots")
             }
             DecodeError::PortAddress(address) => {
-                write!(f, "its port-address is {address}, expected 0 to 32767")
+                write!(f, "invalid port-address {address}, expected 0 to 32767")
             }
         }
     }
@@ -98,19 +98,20 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-fn little(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+fn u16_le(bytes: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes([bytes[offset], bytes[offset + 1]])
 }
 
-fn big(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+fn u16_be(bytes: &[u8], offset: usize) -> u16 {
+    u16::from_be_bytes([bytes[offset], bytes[offset + 1]])
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a datagram. Bytes behind the packet are ignored, as later versions add fields.
+    /// Decodes a datagram. Bytes after the packet are ignored, because later versions of the
+    /// protocol add fields.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// The reason why the datagram is invalid.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let need = |needed: usize| match bytes.len() {
             found if found < needed => Err(DecodeError::Truncated { needed, found }),
@@ -120,33 +121,33 @@ impl<'a> Packet<'a> {
             return Err(DecodeError::NotArtNet);
         }
         need(10)?;
-        let operation = little(bytes, 8);
+        let operation = u16_le(bytes, 8);
         if operation == OP_POLL_REPLY {
-            // It alone has no version. The first edition had 207 bytes.
+            // Unlike all other packets, it has no version. In the first edition it had 207 bytes.
             need(207)?;
             return Ok(Packet::PollReply);
         }
         need(12)?;
-        let version = big(bytes, 10);
+        let version = u16_be(bytes, 10);
         if version < VERSION {
             return Err(DecodeError::Version(version));
         }
         match operation {
             OP_POLL => {
-                // The first edition ends here, without flags.
+                // In the first edition, the packet ends here and has no flags.
                 let is_targeted = bytes.get(12).is_some_and(|flags| flags & 0x20 != 0);
                 if is_targeted && bytes.len() >= 18 {
-                    return Ok(Packet::Poll { first: big(bytes, 16), last: big(bytes, 14) });
+                    return Ok(Packet::Poll { first: u16_be(bytes, 16), last: u16_be(bytes, 14) });
                 }
                 Ok(Packet::Poll { first: 0, last: 0x7FFF })
             }
             OP_DMX => {
                 need(18)?;
-                let port_address = little(bytes, 14);
+                let port_address = u16_le(bytes, 14);
                 if port_address > 0x7FFF {
                     return Err(DecodeError::PortAddress(port_address));
                 }
-                let length = big(bytes, 16);
+                let length = u16_be(bytes, 16);
                 if !(1..=512).contains(&length) {
                     return Err(DecodeError::Length(length));
                 }
@@ -165,7 +166,7 @@ impl<'a> Packet<'a> {
 }
 
 impl Dmx<'_> {
-    /// Appends the packet. `data` is 2 to 512 slots, an even number.
+    /// Appends the packet to `bytes`. `data` must have 2 to 512 slots, an even number.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         debug_assert!(self.data.len().is_multiple_of(2) && (2..=512).contains(&self.data.len()));
         bytes.extend_from_slice(ID);
@@ -178,7 +179,7 @@ impl Dmx<'_> {
     }
 }
 
-/// Appends an ArtPoll for all port-addresses, without subscription to changes.
+/// Appends an ArtPoll for all port-addresses, without a subscription to changes.
 pub fn encode_poll(bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(ID);
     bytes.extend(OP_POLL.to_le_bytes());
@@ -186,31 +187,32 @@ pub fn encode_poll(bytes: &mut Vec<u8>) {
     bytes.extend([0, 0]);
 }
 
-/// What an ArtPollReply says about one port.
+/// An ArtPollReply for one port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollReply<'a> {
     /// The node's address.
     pub address: Ipv4Addr,
-    /// The port at which it listens.
+    /// The UDP port on which the node listens.
     pub port: u16,
     /// The port-address of the universe.
     pub port_address: u16,
-    /// Counts the ports of a node from 1.
+    /// The number of the port within the node, from 1.
     pub bind_index: u8,
-    /// At most 17 bytes of it are sent.
+    /// The short name; at most 17 bytes are sent.
     pub short_name: &'a str,
-    /// At most 63 bytes of it are sent.
+    /// The long name; at most 63 bytes are sent.
     pub long_name: &'a str,
-    /// Whether the node takes the universe from the network, and whether it has done so.
-    pub takes: Option<bool>,
-    /// Whether it merges several sources.
+    /// `Some` if the node receives the universe from the network: whether it has received data.
+    pub receives: Option<bool>,
+    /// Whether the node merges several sources.
     pub is_merging: bool,
-    /// Whether the later value wins when it merges.
+    /// Whether the node merges by latest value (LTP) rather than highest value (HTP).
     pub is_latest: bool,
-    /// Whether the node gives the universe to the network, and whether it has done so.
-    pub gives: Option<bool>,
+    /// `Some` if the node sends the universe to the network: whether it has sent data.
+    pub sends: Option<bool>,
 }
 
+/// Writes a text and a terminating zero into a field; a long text is cut at a character boundary.
 fn put_text(field: &mut [u8], text: &str) {
     let mut end = text.len().min(field.len() - 1);
     while !text.is_char_boundary(end) {
@@ -220,7 +222,7 @@ fn put_text(field: &mut [u8], text: &str) {
 }
 
 impl PollReply<'_> {
-    /// Appends the packet, 239 bytes.
+    /// Appends the packet of 239 bytes to `bytes`.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let mut packet = [0_u8; POLL_REPLY_LENGTH];
         packet[..8].copy_from_slice(ID);
@@ -233,21 +235,21 @@ impl PollReply<'_> {
         packet[19] = subnet_universe >> 4;
         packet[20..22].copy_from_slice(&0x00FF_u16.to_be_bytes()); // OEM code: unknown
         packet[23] = 0xE0; // indicators normal, port-address set by software
-        packet[24..26].copy_from_slice(&0x7FF0_u16.to_le_bytes()); // ESTA: for experiments
+        packet[24..26].copy_from_slice(&0x7FF0_u16.to_le_bytes()); // ESTA: experimental
         put_text(&mut packet[26..44], self.short_name);
         put_text(&mut packet[44..108], self.long_name);
         put_text(&mut packet[108..172], "#0001 [0000] running");
         packet[173] = 1; // one port
         let universe = subnet_universe & 0xF;
-        if let Some(has_data) = self.takes {
-            packet[174] |= 0x80; // a port that outputs what the network says, DMX512
+        if let Some(has_data) = self.receives {
+            packet[174] |= 0x80; // a port that outputs data from the network, DMX512
             packet[182] = if has_data { 0x80 } else { 0 }
                 | if self.is_merging { 0x08 } else { 0 }
                 | if self.is_latest { 0x02 } else { 0 };
             packet[190] = universe;
         }
-        if let Some(has_data) = self.gives {
-            packet[174] |= 0x40; // a port whose input goes to the network, DMX512
+        if let Some(has_data) = self.sends {
+            packet[174] |= 0x40; // a port that inputs data to the network, DMX512
             packet[178] = if has_data { 0x80 } else { 0 };
             packet[186] = universe;
         }

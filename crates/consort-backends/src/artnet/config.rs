@@ -1,32 +1,36 @@
-//! From options to settings.
+//! The options of the backend and its instances.
 
 use consort_router::{InstanceConfig, Problems};
 
 use super::codec::PORT;
 use crate::dmx::{
-    BindWords, Policy, UniverseConfig, parse_bind, parse_destination, read_interface,
+    BindFlags, Policy, UniverseConfig, parse_bind, parse_destination, read_interface,
 };
 
-pub(super) fn read_words(words: &[String]) -> Result<BindWords, String> {
+/// Reads the flags of the option `bind`.
+pub(super) fn read_flags(flags: &[String]) -> Result<BindFlags, String> {
     let mut announce = None;
-    for word in words {
-        let Some(address) = word.strip_prefix("announce=") else {
-            return Err(format!("`{word}` is unknown here: expected `announce=ADDRESS`"));
+    for flag in flags {
+        let Some(address) = flag.strip_prefix("announce=") else {
+            return Err(format!("unknown flag `{flag}`: expected `announce=ADDRESS`"));
         };
         let parsed = address.parse();
-        announce = Some(parsed.map_err(|_| format!("`{address}` is no IPv4 address"))?);
+        announce = Some(parsed.map_err(|_| format!("`{address}` is not a valid IPv4 address"))?);
     }
-    Ok(BindWords { announce, loops_back: true })
+    Ok(BindFlags { announce, loops_back: true })
 }
 
+/// Validates the option `bind`.
 pub(super) fn check_bind(text: &str) -> Result<(), String> {
-    read_words(&parse_bind(text, PORT)?.words).map(drop)
+    read_flags(&parse_bind(text, PORT)?.flags).map(drop)
 }
 
+/// Validates the option `destination`.
 pub(super) fn check_destination(text: &str) -> Result<(), String> {
     parse_destination(text, PORT).map(drop)
 }
 
+/// Reads the options of an instance. `net` is the default of the backend.
 pub(super) fn read_instance(
     instance: &InstanceConfig,
     net: u16,
@@ -50,7 +54,7 @@ pub(super) fn read_instance(
         interface,
         policy: Policy::read(options.text("merge")),
         from: None,
-        takes_preview: true,
+        accepts_preview: true,
         joins_group: false,
         is_output: destination.is_some(),
         destination,

@@ -1,9 +1,9 @@
-//! Body of the fuzz target, also run on the committed corpus by the tests. Not part of the
-//! interface.
+//! The body of the fuzz target, which the tests also run on the committed corpus. Not part of the
+//! public interface.
 
 use super::codec::{Dmx, Packet};
 
-/// Reads anything; what is read must survive being written.
+/// Decodes any bytes. A decoded packet must survive a round trip.
 pub fn artnet_packet(bytes: &[u8]) {
     match Packet::decode(bytes) {
         Ok(Packet::Dmx(dmx)) => {
@@ -12,9 +12,9 @@ pub fn artnet_packet(bytes: &[u8]) {
             if even.len() % 2 == 1 {
                 even.push(0);
             }
-            let mut again = Vec::new();
-            Dmx { data: &even, ..dmx }.encode(&mut again);
-            assert_eq!(Packet::decode(&again), Ok(Packet::Dmx(Dmx { data: &even, ..dmx })));
+            let mut encoded = Vec::new();
+            Dmx { data: &even, ..dmx }.encode(&mut encoded);
+            assert_eq!(Packet::decode(&encoded), Ok(Packet::Dmx(Dmx { data: &even, ..dmx })));
         }
         Ok(_) => assert!(bytes.len() >= 10),
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -1,10 +1,11 @@
-//! Art-Net 4: universes of 512 channels over UDP.
+//! Art-Net 4: DMX universes over UDP.
 //!
-//! `codec` knows packets, `config` reads options; sockets, rates and merging are those of
-//! `dmx`.
+//! `codec` decodes and encodes packets, `config` reads options. Sockets, frame rates and merging
+//! are in `dmx`.
 
 pub mod codec;
 mod config;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(test)]
@@ -21,38 +22,41 @@ use consort_router::{
 
 use self::codec::{Dmx, Packet, PollReply};
 use crate::dmx::{
-    Detect, DmxInstance, Frame, Incoming, Interface, Node, Policy, Protocol, SLOTS, Sending,
-    Universe, UniverseConfig, check_outputs, options, read_interfaces,
+    Detect, DmxInstance, Frame, Incoming, Interface, NO_UNIVERSE, Node, Policy, Protocol, SLOTS,
+    Transmission, Universe, UniverseConfig, check_outputs, options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
-/// The registry's entry.
+/// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "artnet",
     summary: "Art-Net 4: DMX universes over UDP, in and out",
     documentation: "\
-An instance is one universe. With `destination` it sends the universe, and it always receives it.
+An instance is one universe. It always receives the universe, and with `destination` it also sends \
+it.
 
-**In.** A value is emitted when it changed, and once for every channel of the first frame. Up to \
-16 sources may send one universe: with `merge = htp` the highest value of a channel counts, with \
-`merge = ltp` the one that changed last; a source is forgotten after 10 seconds of silence while \
-others send, and what the last one said holds. Frames that arrive later than their successors are \
-dropped (their sequence numbers tell). ArtSync is not needed: values are routed as they arrive.
+**Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
+Up to 16 sources may send one universe: with `merge = htp` the highest value of a channel takes \
+precedence, with `merge = ltp` the value that changed last. A source is removed after 10 seconds \
+of silence while others send; the values of the last one are kept. Frames that arrive after a \
+later one are dropped, as their sequence numbers show. Values are routed when they arrive, \
+without waiting for ArtSync.
 
-**Out.** Frames of 512 channels leave at most 44 times a second, the rate of DMX, with the newest \
-values; values that were replaced before they could leave are counted as dropped. With \
-`realtime = on` every value leaves at once. The first value starts the universe (channels without \
-one are 0), and after 0.9 s without a change the frame is sent again to keep it alive.
+**Output.** Frames of 512 channels are sent with the newest values at up to 44 frames per second, \
+the rate of DMX. Values that are replaced before they are sent are counted as dropped. With \
+`realtime = on`, every value is sent immediately. The universe starts with the first value \
+(channels without a value are 0). If nothing changes for 0.9 s, the frame is sent again to keep \
+the universe alive.
 
-**Discovery.** ArtPoll is answered with one ArtPollReply for each instance, at most 20 times a \
+**Discovery.** ArtPoll is answered with one ArtPollReply for each instance, up to 20 times per \
 second.
 
-The same universe may stand in several instances; all of them receive it. Other programs on the \
-machine may share the port. To hear broadcasts, bind to `0.0.0.0`: on Linux a socket that is \
-bound to one address hears only what is sent to that address.
+Several instances may have the same universe; all of them receive it. Other programs on the same \
+computer may share the port. To receive broadcasts, bind to `0.0.0.0`: on Linux, a socket that is \
+bound to one address only receives what is sent to that address.
 
-Art-Net has no protection: whoever can reach the port can send values. Art-Net™ designed by and \
-copyright Artistic Licence.",
+Art-Net has no access control: everyone who can reach the port can send values. Art-Net™ designed \
+by and copyright Artistic Licence.",
     options: &[
         OptionSpec {
             name: "bind",
@@ -60,9 +64,9 @@ copyright Artistic Licence.",
             default: Some("0.0.0.0 6454"),
             repeatable: true,
             example: "10.2.0.1 6454",
-            documentation: "Address and port to listen on and send from; the port may be left \
-out. May be given more than once, instances choose with `interface`, counted from 0. Behind it, \
-`announce=ADDRESS` gives ArtPollReply another address than the bound one.",
+            documentation: "Address and port to listen on and send from; the port is optional. May \
+be repeated; instances select one with `interface`, counted from 0. Append `announce=ADDRESS` to \
+report another address than the bound one in ArtPollReply.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -70,7 +74,7 @@ out. May be given more than once, instances choose with `interface`, counted fro
             kind: OptionKind::Integer(0, 127),
             default: Some("0"),
             example: "1",
-            documentation: "The net of instances that name none.",
+            documentation: "The net of instances without the option `net`.",
             ..OptionSpec::EMPTY
         },
         options::DETECT,
@@ -80,8 +84,8 @@ out. May be given more than once, instances choose with `interface`, counted fro
             name: "net",
             kind: OptionKind::Integer(0, 127),
             example: "1",
-            documentation: "The net: the upper 7 bits of the port-address. Without it, the \
-backend's.",
+            documentation: "The net: the upper 7 bits of the port-address. The default is the net \
+of the backend.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -98,8 +102,8 @@ backend's.",
             aliases: &["dest"],
             kind: OptionKind::Checked(config::check_destination),
             example: "10.2.2.2",
-            documentation: "Host to send to, or a broadcast address; a port may follow (6454). \
-Without it, nothing is sent.",
+            documentation: "Host or broadcast address to send to, and optionally a port (default: \
+6454). Without it, nothing is sent.",
             ..OptionSpec::EMPTY
         },
         options::INTERFACE,
@@ -109,8 +113,8 @@ Without it, nothing is sent.",
             kind: OptionKind::Choice(Policy::WORDS),
             default: Some("htp"),
             example: "ltp",
-            documentation: "What several sources of the universe add up to: the highest value of \
-a channel takes precedence (`htp`), or the latest (`ltp`).",
+            documentation: "How to merge several sources of the universe: the highest value of a \
+channel takes precedence (`htp`), or the latest (`ltp`).",
             ..OptionSpec::EMPTY
         },
     ],
@@ -120,27 +124,27 @@ a channel takes precedence (`htp`), or the latest (`ltp`).",
 [backend artnet]
 bind = 127.0.0.1 16454
 
-[artnet stage]
+[artnet front]
 universe = 3
 destination = 127.0.0.1 16455
 
 [map]
-stage.231 > stage.1+2
+front.231 > front.1+2
 ",
     create: || Box::<ArtNet>::default(),
 };
 
-/// The protocol's packets, for the shared part.
+/// The packets of the protocol, for the shared code.
 pub(crate) struct ArtNetPackets;
 
 impl Protocol for ArtNetPackets {
     const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
     const REPEATS: u8 = 0;
-    const SKIPS_ZERO: bool = true;
-    const ANNOUNCE: Option<Duration> = None;
-    const FAREWELLS: u8 = 0;
+    const SKIPS_SEQUENCE_ZERO: bool = true;
+    const ANNOUNCE_INTERVAL: Option<Duration> = None;
+    const TERMINATION_PACKETS: u8 = 0;
 
-    fn read<'a>(&self, bytes: &'a [u8], from: SocketAddr) -> Result<Incoming<'a>, String> {
+    fn decode<'a>(&self, bytes: &'a [u8], from: SocketAddr) -> Result<Incoming<'a>, String> {
         Ok(match Packet::decode(bytes).map_err(|error| error.to_string())? {
             Packet::Dmx(dmx) => {
                 let source = match from.ip() {
@@ -163,7 +167,7 @@ impl Protocol for ArtNetPackets {
         })
     }
 
-    fn write(
+    fn encode_frame(
         &self,
         universe: &UniverseConfig,
         sequence: u8,
@@ -173,47 +177,48 @@ impl Protocol for ArtNetPackets {
         Dmx { sequence, physical: 0, port_address: universe.number, data }.encode(bytes);
     }
 
-    fn answer(
+    fn reply_to_poll(
         &self,
         universes: &[Universe],
         interface: &Interface,
         number: usize,
         range: (u16, u16),
-        to: SocketAddr,
+        peer: SocketAddr,
         outgoing: &mut OutgoingDatagrams,
     ) {
-        if to.is_ipv6() {
+        if peer.is_ipv6() {
             return;
         }
-        let address = interface.address_for(to);
-        let ours = universes.iter().filter(|universe| {
+        let address = interface.address_for(peer);
+        let polled = universes.iter().filter(|universe| {
             let config = &universe.config;
             config.interface == number && (range.0..=range.1).contains(&config.number)
         });
-        for (nth, universe) in ours.enumerate().take(255) {
+        for (index, universe) in polled.enumerate().take(255) {
             let config = &universe.config;
             let long_name = format!("Consort: {}", config.name);
             let reply = PollReply {
                 address,
                 port: interface.port(),
                 port_address: config.number,
-                bind_index: nth as u8 + 1,
+                bind_index: index as u8 + 1,
                 short_name: &config.name,
                 long_name: &long_name,
-                takes: Some(universe.has_input()),
+                receives: Some(universe.has_input()),
                 is_merging: universe.is_merging(),
                 is_latest: config.policy == Policy::Latest,
-                gives: config.is_output.then(|| universe.has_output()),
+                sends: config.is_output.then(|| universe.has_output()),
             };
-            outgoing.push_marked(to, u32::MAX, |bytes| reply.encode(bytes));
+            outgoing.push_marked(peer, NO_UNIVERSE, |bytes| reply.encode(bytes));
         }
     }
 }
 
+/// The backend: its node, its default net, and what its instances send.
 struct ArtNet {
     node: Rc<RefCell<Node<ArtNetPackets>>>,
     net: u16,
-    outputs: Vec<Sending>,
+    outputs: Vec<Transmission>,
 }
 
 impl Default for ArtNet {
@@ -227,7 +232,7 @@ impl Backend for ArtNet {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         let mut node = self.node.borrow_mut();
         node.detect = Detect::read(options.text("detect"));
-        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_words);
+        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
         self.net = options.integer("net").unwrap_or(0) as u16;
     }
 
@@ -238,7 +243,7 @@ impl Backend for ArtNet {
     ) -> Option<Box<dyn Instance>> {
         let count = self.node.borrow().interfaces.len();
         let config = config::read_instance(&instance, self.net, count, problems)?;
-        self.outputs.extend(Sending::of(&config));
+        self.outputs.extend(Transmission::from_config(&config));
         Some(Box::new(DmxInstance::new(
             Rc::clone(&self.node),
             config,

@@ -1,19 +1,19 @@
-//! Addresses as the options of these backends write them.
+//! Options that the DMX backends share: addresses, interfaces, and conflicting outputs.
 
 use std::net::Ipv4Addr;
 
 use consort_router::{Options, Problems};
 
 use super::interface::Interface;
-use super::node::{INTERFACE_LIMIT, UniverseConfig};
+use super::node::{MAX_INTERFACES, UniverseConfig};
 use crate::net::HostPort;
 
-/// What the words behind `bind = HOST PORT` say.
+/// The flags that may follow `bind = HOST PORT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BindWords {
+pub(crate) struct BindFlags {
     /// The address to announce instead of the bound one.
     pub(crate) announce: Option<Ipv4Addr>,
-    /// Whether what is sent to groups comes back to programs on this machine.
+    /// Whether packets to multicast groups are also delivered to programs on this machine.
     pub(crate) loops_back: bool,
 }
 
@@ -22,23 +22,23 @@ pub(crate) fn read_interfaces(
     options: &Options,
     problems: &mut Problems,
     default_port: u16,
-    read_words: fn(&[String]) -> Result<BindWords, String>,
+    read_flags: fn(&[String]) -> Result<BindFlags, String>,
 ) -> Vec<Interface> {
     let mut interfaces = Vec::new();
-    let mut add = |text: &str, at: Option<usize>| {
-        let read =
-            parse_bind(text, default_port).and_then(|bind| Ok((read_words(&bind.words)?, bind)));
-        match read {
-            Ok((words, bind)) => {
-                interfaces.push(Interface::new(&bind, words.announce, words.loops_back));
+    let mut add = |text: &str, position: Option<usize>| {
+        let result =
+            parse_bind(text, default_port).and_then(|bind| Ok((read_flags(&bind.flags)?, bind)));
+        match result {
+            Ok((flags, bind)) => {
+                interfaces.push(Interface::new(&bind, flags.announce, flags.loops_back));
             }
             Err(message) => {
-                problems.error(at, message);
+                problems.error(position, message);
             }
         }
     };
-    for (at, entry) in options.all("bind").take(INTERFACE_LIMIT) {
-        add(&entry.value, Some(at));
+    for (position, entry) in options.all("bind").take(MAX_INTERFACES) {
+        add(&entry.value, Some(position));
     }
     if !options.is_set("bind")
         && let Some(text) = options.text("bind")
@@ -48,7 +48,7 @@ pub(crate) fn read_interfaces(
     interfaces
 }
 
-/// Reads `interface`, the number of a `bind` option.
+/// Reads `interface`, the index of a `bind` option.
 pub(crate) fn read_interface(
     options: &Options,
     count: usize,
@@ -62,25 +62,26 @@ pub(crate) fn read_interface(
     problems
         .error(
             options.position("interface"),
-            format!("there is no interface {interface}: there are {count}"),
+            format!("there is no interface {interface}: the backend has {count}"),
         )
         .hint(format!(
-            "interfaces are counted from 0, in the order of `bind` in [backend {backend}]"
+            "interfaces are numbered from 0, in the order of the `bind` options in [backend {backend}]"
         ));
     None
 }
 
-/// Who sends which universe where, to find those that would contradict each other.
-pub(crate) struct Sending {
+/// What an instance sends and where, to find instances that send the same universe.
+pub(crate) struct Transmission {
     name: String,
     number: u16,
     interface: usize,
     destination: Option<HostPort>,
 }
 
-impl Sending {
-    pub(crate) fn of(config: &UniverseConfig) -> Option<Self> {
-        config.is_output.then(|| Sending {
+impl Transmission {
+    /// `None` if the instance does not send.
+    pub(crate) fn from_config(config: &UniverseConfig) -> Option<Self> {
+        config.is_output.then(|| Transmission {
             name: config.name.clone(),
             number: config.number,
             interface: config.interface,
@@ -89,19 +90,20 @@ impl Sending {
     }
 }
 
-/// Reports instances that send one universe to one place.
-pub(crate) fn check_outputs(outputs: &[Sending], report: &mut dyn FnMut(&str, Problems)) {
-    let mut first = std::collections::HashMap::new();
-    for it in outputs {
-        let place = (it.number, it.interface, &it.destination);
-        let Some(other) = first.insert(place, &it.name) else { continue };
+/// Warns about instances that send the same universe to the same destination.
+pub(crate) fn check_outputs(outputs: &[Transmission], report: &mut dyn FnMut(&str, Problems)) {
+    let mut senders = std::collections::HashMap::new();
+    for output in outputs {
+        let target = (output.number, output.interface, &output.destination);
+        let Some(other) = senders.insert(target, &output.name) else { continue };
         let mut problems = Problems::new();
         problems
-            .warning(None, format!("instance `{other}` sends the same universe to the same place"))
-            .hint(
-                "map everything to one of them: receivers see one source that contradicts itself",
-            );
-        report(&it.name, problems);
+            .warning(
+                None,
+                format!("instance `{other}` sends the same universe to the same destination"),
+            )
+            .hint("map everything to one of them: receivers cannot tell the two frames apart");
+        report(&output.name, problems);
     }
 }
 
@@ -109,15 +111,15 @@ pub(crate) fn check_outputs(outputs: &[Sending], report: &mut dyn FnMut(&str, Pr
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bind {
     pub(crate) address: HostPort,
-    /// What follows host and port.
-    pub(crate) words: Vec<String>,
+    /// The words after host and port.
+    pub(crate) flags: Vec<String>,
 }
 
-/// Reads an address to bind. A port alone, and the host `*`, mean every IPv4 address: the groups
-/// and broadcasts of these protocols are IPv4's.
+/// Parses an address to bind. A port alone, and the host `*`, are every IPv4 address, because these
+/// protocols use the groups and broadcasts of IPv4.
 ///
 /// # Errors
-/// Says what was expected.
+/// A message that states what was expected.
 pub(crate) fn parse_bind(text: &str, default_port: u16) -> Result<Bind, String> {
     let mut words: Vec<&str> = text.split_ascii_whitespace().collect();
     if words.is_empty() {
@@ -127,19 +129,19 @@ pub(crate) fn parse_bind(text: &str, default_port: u16) -> Result<Bind, String> 
         Some(word) if word.bytes().all(|byte| byte.is_ascii_digit()) => 2,
         _ => 1,
     };
-    let rest = words.split_off(count);
+    let flags = words.split_off(count);
     let mut address = parse_host(&words, default_port)?;
-    let alone = words.len() == 1 && words[0].bytes().all(|byte| byte.is_ascii_digit());
-    if alone || words[0].starts_with('*') {
+    let is_port_alone = words.len() == 1 && words[0].bytes().all(|byte| byte.is_ascii_digit());
+    if is_port_alone || words[0].starts_with('*') {
         "0.0.0.0".clone_into(&mut address.host);
     }
-    Ok(Bind { address, words: rest.into_iter().map(str::to_owned).collect() })
+    Ok(Bind { address, flags: flags.into_iter().map(str::to_owned).collect() })
 }
 
-/// Reads an address to send to.
+/// Parses an address to send to.
 ///
 /// # Errors
-/// Says what was expected.
+/// A message that states what was expected.
 pub(crate) fn parse_destination(text: &str, default_port: u16) -> Result<HostPort, String> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     if words.is_empty() || words.len() > 2 {
@@ -150,11 +152,12 @@ pub(crate) fn parse_destination(text: &str, default_port: u16) -> Result<HostPor
         return Err("expected an address, not a port alone".into());
     }
     if address.port == 0 {
-        return Err("port 0 cannot be sent to".into());
+        return Err("cannot send to port 0".into());
     }
     Ok(address)
 }
 
+/// Parses a host and an optional port.
 fn parse_host(words: &[&str], default_port: u16) -> Result<HostPort, String> {
     match words {
         [host, port] => HostPort::parse(&format!("{host} {port}")),
@@ -171,8 +174,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_addresses_with_and_without_ports_and_options() {
-        for (text, host, port, words) in [
+    fn addresses_are_parsed_with_and_without_ports_and_flags() {
+        for (text, host, port, flags) in [
             ("127.0.0.1 6454", "127.0.0.1", 6454, &[][..]),
             ("127.0.0.1", "127.0.0.1", 77, &[]),
             ("127.0.0.1:6455", "127.0.0.1", 6455, &[]),
@@ -184,13 +187,13 @@ mod tests {
         ] {
             let bind = parse_bind(text, 77).expect(text);
             assert_eq!((bind.address.host.as_str(), bind.address.port), (host, port), "{text}");
-            assert_eq!(bind.words, words, "{text}");
+            assert_eq!(bind.flags, flags, "{text}");
         }
         for text in ["", "1.2.3.4 70000", "bad!host"] {
             assert!(parse_bind(text, 77).is_err(), "{text}");
         }
-        assert_eq!(parse_destination("10.2.2.2", 9).map(|it| it.port), Ok(9));
-        assert_eq!(parse_destination("10.2.2.2 1", 9).map(|it| it.port), Ok(1));
+        assert_eq!(parse_destination("10.2.2.2", 9).map(|address| address.port), Ok(9));
+        assert_eq!(parse_destination("10.2.2.2 1", 9).map(|address| address.port), Ok(1));
         for text in ["", "6454", "10.2.2.2 0", "10.2.2.2 1 x"] {
             assert!(parse_destination(text, 9).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Sockets that several instances share, and the groups they are members of.
+//! Sockets that several instances share, and their memberships of multicast groups.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,45 +11,46 @@ use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 use super::Bind;
 use crate::net::{Backoff, DatagramSocket, Lookup, OutgoingDatagrams};
 
-/// How many groups one socket joins: what Linux allows by default
+/// How many groups one socket joins: the default limit of Linux
 /// (`net.ipv4.igmp_max_memberships`).
-const GROUPS_PER_SOCKET: usize = 20;
+const MAX_GROUPS_PER_SOCKET: usize = 20;
 
-/// How often an open interface is looked at: whether its address is still there, and its groups.
-const LOOK: Duration = Duration::from_secs(5);
+/// The time between two checks of an open interface: that its address still exists and that its
+/// groups are joined.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One `bind` option.
+/// The sockets of one `bind` option.
 pub(crate) struct Interface {
     pub(crate) bind: Lookup,
     /// The address to announce instead of the bound one.
     pub(crate) announce: Option<Ipv4Addr>,
-    /// Whether what is sent to groups comes back to programs on this machine.
+    /// Whether packets to multicast groups are also delivered to programs on this machine.
     pub(crate) loops_back: bool,
     pub(crate) groups: Vec<Ipv4Addr>,
-    /// The bound socket, which sends, and those that only read groups.
+    /// The bound socket, which sends, followed by the sockets that only receive from groups.
     sockets: Vec<DatagramSocket>,
-    /// Sockets that are nothing but members: a socket on every address reads all groups that the
-    /// machine has joined.
-    members: Vec<Option<Socket>>,
+    /// Sockets that only hold memberships. A socket on the wildcard address receives from all
+    /// groups that any socket of the machine has joined, so that these need not be read.
+    member_sockets: Vec<Option<Socket>>,
     pub(crate) outgoing: OutgoingDatagrams,
-    awaits_room: bool,
+    awaits_writable: bool,
     backoff: Backoff,
     pub(crate) retry_at: Option<Instant>,
-    pub(crate) look_at: Option<Instant>,
-    /// Why it is not, or not fully, at work.
-    pub(crate) trouble: Option<String>,
+    pub(crate) next_check: Option<Instant>,
+    /// Why the interface does not work, or not completely.
+    pub(crate) problem: Option<String>,
     pub(crate) announced: Option<Instant>,
 }
 
-/// A filter that lets only datagrams to groups pass. It sees the IP header by way of the
-/// negative offset that Linux gives to the network layer.
-fn only_groups(socket: &Socket) -> io::Result<()> {
+/// Attaches a socket filter (BPF) that passes only datagrams to multicast groups. The filter reads
+/// the IP header at the negative offset that Linux assigns to the network layer.
+fn accept_only_groups(socket: &Socket) -> io::Result<()> {
     const NETWORK: u32 = -0x0010_0000_i32 as u32; // SKF_NET_OFF
     let statement = |code: u32, if_true: u8, if_false: u8, k: u32| {
         socket2::SockFilter::new(code as u16, if_true, if_false, k)
     };
     socket.attach_filter(&[
-        // The first byte of the destination address: 224 to 239 is a group.
+        // The first byte of the destination address is 224 to 239 for a group.
         statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, NETWORK + 16),
         statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, 0xF0),
         statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, 0xE0),
@@ -66,17 +67,18 @@ impl Interface {
             loops_back,
             groups: Vec::new(),
             sockets: Vec::new(),
-            members: Vec::new(),
+            member_sockets: Vec::new(),
             outgoing: OutgoingDatagrams::default(),
-            awaits_room: false,
+            awaits_writable: false,
             backoff: Backoff::default(),
             retry_at: None,
-            look_at: None,
-            trouble: None,
+            next_check: None,
+            problem: None,
             announced: None,
         }
     }
 
+    /// Whether the sockets are open.
     pub(crate) fn is_open(&self) -> bool {
         !self.sockets.is_empty()
     }
@@ -85,8 +87,8 @@ impl Interface {
         self.sockets.get_mut(number)
     }
 
-    /// The address to tell `peer`: the announced one, else the bound one, else the one from
-    /// which the machine reaches the peer.
+    /// The own address to report to `peer`: the configured one, else the bound one, else the one
+    /// from which the machine reaches the peer.
     pub(crate) fn address_for(&self, peer: SocketAddr) -> Ipv4Addr {
         let bound = self.bind.address().map(|address| address.ip());
         match (self.announce, bound) {
@@ -107,8 +109,9 @@ impl Interface {
         self.bind.target().port
     }
 
-    /// Opens what is not open. `key` is for socket 0, the following ones for those that read
-    /// groups; the look-up of the bound name comes to `lookup_key`.
+    /// Opens the sockets, unless they are open or a failed attempt was too recent. Socket 0 is
+    /// registered with `key`, the sockets that receive from groups with the following keys, and the
+    /// look-up of the bound name with `lookup_key`.
     pub(crate) fn open(&mut self, key: u32, lookup_key: u32, context: &mut Context<'_>) {
         if self.is_open() || self.retry_at.is_some_and(|time| time > context.now()) {
             return;
@@ -117,20 +120,22 @@ impl Interface {
             Ok(true) => {
                 self.backoff.reset();
                 self.retry_at = None;
-                self.trouble = None;
-                self.look(context);
+                self.problem = None;
+                self.check(context);
             }
             Ok(false) => {}
             Err(reason) => self.fail(reason, context),
         }
     }
 
+    /// Records why the interface cannot be opened, and schedules the next attempt.
     pub(crate) fn fail(&mut self, reason: String, context: &mut Context<'_>) {
         context.count_errors(1);
-        self.trouble = Some(reason);
+        self.problem = Some(reason);
         self.retry_at = Some(context.now() + self.backoff.next_delay());
     }
 
+    /// Returns false while the look-up of the bound name is running.
     fn try_open(
         &mut self,
         key: u32,
@@ -139,20 +144,20 @@ impl Interface {
     ) -> Result<bool, String> {
         self.bind.start(lookup_key, context)?;
         let Some(address) = self.bind.address() else {
-            self.trouble = Some(format!("looking up {}", self.bind.target()));
+            self.problem = Some(format!("looking up {}", self.bind.target()));
             return Ok(false);
         };
         let explain = |error: io::Error| match error.kind() {
             io::ErrorKind::AddrInUse => format!(
                 "port {port} is in use by a program that does not share it (`ss -lunp sport = \
-                 :{port}` names it)",
+                 :{port}` shows which)",
                 port = address.port()
             ),
             io::ErrorKind::AddrNotAvailable => {
                 format!("this machine does not have the address {}", address.ip())
             }
             io::ErrorKind::PermissionDenied => {
-                format!("ports below 1024 are not for everyone: cannot bind {address}")
+                format!("cannot bind {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE")
             }
             _ => format!("cannot bind {address}: {error}"),
         };
@@ -164,14 +169,14 @@ impl Interface {
             _ => None,
         };
         if specific.is_some() {
-            for _ in self.groups.chunks(GROUPS_PER_SOCKET) {
+            for _ in self.groups.chunks(MAX_GROUPS_PER_SOCKET) {
                 sockets.push(open_group_socket(address.port()).map_err(explain)?);
             }
         }
         for (number, socket) in sockets.iter_mut().enumerate() {
             context
                 .register(socket.source(), key + number as u32, Interest::READABLE)
-                .map_err(|error| format!("cannot watch a socket: {error}"))?;
+                .map_err(|error| format!("cannot add a socket to the event loop: {error}"))?;
         }
         self.sockets = sockets;
         Ok(true)
@@ -180,40 +185,42 @@ impl Interface {
     fn close(&mut self, context: &mut Context<'_>) {
         for mut socket in self.sockets.drain(..) {
             if let Err(error) = context.deregister(socket.source()) {
-                tracing::debug!(instance = context.name(), "a socket: {error}");
+                tracing::debug!(instance = context.name(), "cannot deregister a socket: {error}");
             }
         }
-        self.members.clear();
-        self.awaits_room = false;
+        self.member_sockets.clear();
+        self.awaits_writable = false;
     }
 
-    /// Looks whether the address is still there and the groups are joined; joins them (again).
-    pub(crate) fn look(&mut self, context: &mut Context<'_>) {
-        self.look_at = Some(context.now() + LOOK);
+    /// Checks that the bound address still exists, and joins groups that are not joined (any more).
+    pub(crate) fn check(&mut self, context: &mut Context<'_>) {
+        self.next_check = Some(context.now() + CHECK_INTERVAL);
         let Some(address) = self.bind.address() else { return };
-        // An address that is gone cannot be bound; the old socket would stay silent.
+        // Only binding detects that the address was removed: the old socket would receive nothing
+        // and report no error.
         if let Err(error) = std::net::UdpSocket::bind((address.ip(), 0)) {
             if error.kind() == io::ErrorKind::AddrNotAvailable {
                 self.close(context);
-                self.look_at = None;
+                self.next_check = None;
                 self.fail(
-                    format!("the address {} is gone from this machine", address.ip()),
+                    format!("this machine no longer has the address {}", address.ip()),
                     context,
                 );
             }
             return;
         }
-        self.trouble = self.join_all(address).err();
+        self.problem = self.join_all(address).err();
     }
 
+    /// Joins all groups.
     fn join_all(&mut self, address: SocketAddr) -> Result<(), String> {
         let IpAddr::V4(local) = address.ip() else {
             return match self.groups.is_empty() {
                 true => Ok(()),
-                false => Err("multicast needs an IPv4 address to bind".into()),
+                false => Err("multicast needs an IPv4 address in `bind`".into()),
             };
         };
-        for (number, groups) in self.groups.chunks(GROUPS_PER_SOCKET).enumerate() {
+        for (number, groups) in self.groups.chunks(MAX_GROUPS_PER_SOCKET).enumerate() {
             let explain = |group: Ipv4Addr, error: io::Error| match error.raw_os_error() {
                 Some(libc::ENOBUFS) => format!(
                     "cannot join the group {group}: the limit net.ipv4.igmp_max_memberships is \
@@ -226,10 +233,10 @@ impl Interface {
             };
             for &group in groups {
                 let joined = if local.is_unspecified() {
-                    if self.members.len() <= number {
-                        self.members.resize_with(number + 1, || None);
+                    if self.member_sockets.len() <= number {
+                        self.member_sockets.resize_with(number + 1, || None);
                     }
-                    join_member(&mut self.members[number], group)
+                    join_member(&mut self.member_sockets[number], group)
                 } else {
                     match self.sockets.get(number + 1) {
                         Some(socket) => socket.join(group, local),
@@ -242,39 +249,41 @@ impl Interface {
         Ok(())
     }
 
-    /// Sends what waits. `refused` is told the mark of each datagram that could not be sent, and
-    /// why.
+    /// Sends the queued datagrams. Calls `on_error` with the mark of each datagram that could not be
+    /// sent, and the error.
     pub(crate) fn flush(
         &mut self,
         key: u32,
         context: &mut Context<'_>,
-        mut refused: impl FnMut(u32, &io::Error),
+        mut on_error: impl FnMut(u32, &io::Error),
     ) {
         let Some(socket) = self.sockets.first_mut() else { return };
         while !self.outgoing.is_empty() {
             match socket.send(&mut self.outgoing) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => refused(self.outgoing.refused(), &error),
+                Err(error) => on_error(self.outgoing.dropped_mark(), &error),
             }
         }
-        let awaits_room = !self.outgoing.is_empty();
-        if awaits_room != self.awaits_room {
-            let interest = if awaits_room {
+        let awaits_writable = !self.outgoing.is_empty();
+        if awaits_writable != self.awaits_writable {
+            let interest = if awaits_writable {
                 Interest::READABLE | Interest::WRITABLE
             } else {
                 Interest::READABLE
             };
             match context.reregister(socket.source(), key, interest) {
-                Ok(()) => self.awaits_room = awaits_room,
-                Err(error) => tracing::debug!(instance = context.name(), "a socket: {error}"),
+                Ok(()) => self.awaits_writable = awaits_writable,
+                Err(error) => {
+                    tracing::debug!(instance = context.name(), "cannot watch a socket: {error}");
+                }
             }
         }
     }
 }
 
-/// Joins a group with a socket that reads nothing. A membership of an interface that went away
-/// still counts, so a full socket is replaced by a new one.
+/// Joins a group with a socket that is never read. Memberships of an interface that was removed
+/// still count towards the limit, so that a socket at the limit is replaced by a new one.
 fn join_member(member: &mut Option<Socket>, group: Ipv4Addr) -> io::Result<()> {
     for attempt in 0.. {
         let socket = match member {
@@ -292,8 +301,8 @@ fn join_member(member: &mut Option<Socket>, group: Ipv4Addr) -> io::Result<()> {
     Ok(())
 }
 
-/// The socket that sends and that reads what is addressed to this machine. Others may share the
-/// port: several programs of one machine hear broadcasts and groups.
+/// Opens the socket that sends, and that receives what is addressed to this machine. It shares its
+/// port, so that several programs on one machine receive broadcasts and groups.
 fn open_socket(address: SocketAddr, loops_back: bool) -> io::Result<DatagramSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(IpProtocol::UDP))?;
     socket.set_reuse_address(true)?;
@@ -309,14 +318,14 @@ fn open_socket(address: SocketAddr, loops_back: bool) -> io::Result<DatagramSock
     Ok(DatagramSocket::from_socket(socket, address.is_ipv6()))
 }
 
-/// A socket that reads groups, where the main one is bound to one address and would not see
-/// them.
+/// Opens a socket that receives from groups. It is needed if the main socket is bound to one
+/// address, and so does not receive what is sent to groups.
 fn open_group_socket(port: u16) -> io::Result<DatagramSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(IpProtocol::UDP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.set_multicast_all_v4(false)?;
-    only_groups(&socket)?;
+    accept_only_groups(&socket)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
     Ok(DatagramSocket::from_socket(socket, false))
 }

@@ -1,26 +1,26 @@
-//! What comes in: one frame out of those of several sources.
+//! Input: merges the frames of several sources into one.
 
 use std::time::{Duration, Instant};
 
 use super::slots::SLOTS;
 
-/// How many sources one universe may have at a time; more are ignored and counted.
-const SOURCE_LIMIT: usize = 16;
+/// The most sources that one universe may have at a time; further ones are ignored and counted.
+const MAX_SOURCES: usize = 16;
 
-/// Who sends: a CID, or an address.
+/// The identity of a source: its CID or its address.
 pub(crate) type SourceId = [u8; 16];
 
-/// How the values of several sources become one.
+/// How the values of several sources are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// The highest value of a channel counts.
+    /// The highest value of a channel takes precedence.
     Highest,
-    /// The source that changed a channel last counts, channel by channel.
+    /// For each channel, the source that changed it last takes precedence.
     Latest,
 }
 
 impl Policy {
-    /// For the tables of options.
+    /// The choices of the option `merge`.
     pub(crate) const WORDS: &'static [&'static str] = &["htp", "ltp"];
 
     pub(crate) fn read(text: Option<&str>) -> Self {
@@ -31,6 +31,7 @@ impl Policy {
     }
 }
 
+/// One source and its last frame.
 struct Source {
     id: SourceId,
     priority: u8,
@@ -45,24 +46,24 @@ struct Source {
 pub(crate) struct Frame<'a> {
     pub(crate) source: SourceId,
     pub(crate) priority: u8,
-    /// None where the source does not count its frames.
+    /// `None` if the source does not number its frames.
     pub(crate) sequence: Option<u8>,
-    /// The slots from 1 on, at most 512.
+    /// The values from slot 1 on, at most 512.
     pub(crate) data: &'a [u8],
 }
 
-/// What became of a frame.
+/// The result of [`Merger::accept`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It counts.
-    Yes,
-    /// Later frames of its source were here before it.
-    TooLate,
-    /// There are too many sources.
-    TooMany,
+pub(crate) enum Acceptance {
+    /// The frame was merged.
+    Accepted,
+    /// A later frame of the same source arrived before it.
+    OutOfOrder,
+    /// The universe has too many sources.
+    TooManySources,
 }
 
-/// The sources of one universe and what they add up to.
+/// The sources of one universe and their merged frame.
 pub(crate) struct Merger {
     policy: Policy,
     timeout: Duration,
@@ -76,7 +77,7 @@ impl Merger {
         Merger { policy, timeout, sources: Vec::new(), merged: [0; SLOTS], length: 0 }
     }
 
-    /// What the sources add up to; shorter than 512 while nobody has sent the rest.
+    /// The merged frame. It has fewer than 512 slots until a source has sent the others.
     pub(crate) fn merged(&self) -> &[u8] {
         &self.merged[..self.length]
     }
@@ -86,8 +87,8 @@ impl Merger {
         self.sources.len()
     }
 
-    /// When sources must be looked at again; only if there are several: what a single one said
-    /// last holds.
+    /// When [`Merger::expire`] must be called next. `None` for a single source, whose last values
+    /// are kept.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.sources.len() < 2 {
             return None;
@@ -95,7 +96,7 @@ impl Merger {
         self.sources.iter().map(|source| source.seen + self.timeout).min()
     }
 
-    /// Forgets sources that have been silent for too long.
+    /// Removes sources that have been silent for the timeout. Returns whether there were any.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let before = self.sources.len();
         if before < 2 {
@@ -111,7 +112,7 @@ impl Merger {
         changed
     }
 
-    /// Forgets a source that said it ends. Its values hold if it was the only one.
+    /// Removes a source that has terminated its stream. Its values are kept if it was the only one.
     pub(crate) fn remove(&mut self, id: SourceId) {
         let before = self.sources.len();
         self.sources.retain(|source| source.id != id);
@@ -120,20 +121,20 @@ impl Merger {
         }
     }
 
-    /// Takes a frame.
-    pub(crate) fn take(&mut self, frame: &Frame<'_>, now: Instant) -> Taken {
-        let at = match self.sources.iter().position(|source| source.id == frame.source) {
-            Some(at) => {
-                let source = &mut self.sources[at];
-                // A source that was away may have begun to count anew.
+    /// Merges a frame.
+    pub(crate) fn accept(&mut self, frame: &Frame<'_>, now: Instant) -> Acceptance {
+        let index = match self.sources.iter().position(|source| source.id == frame.source) {
+            Some(index) => {
+                let source = &mut self.sources[index];
+                // A source that was silent for the timeout may have restarted its numbering.
                 let is_recent = now.saturating_duration_since(source.seen) < self.timeout;
                 if let (Some(last), Some(sequence), true) =
                     (source.sequence, frame.sequence, is_recent)
                     && (-19..0).contains(&(sequence.wrapping_sub(last) as i8))
                 {
-                    return Taken::TooLate;
+                    return Acceptance::OutOfOrder;
                 }
-                at
+                index
             }
             None => {
                 if self.sources.len() == 1
@@ -141,8 +142,8 @@ impl Merger {
                 {
                     self.sources.clear();
                 }
-                if self.sources.len() >= SOURCE_LIMIT {
-                    return Taken::TooMany;
+                if self.sources.len() >= MAX_SOURCES {
+                    return Acceptance::TooManySources;
                 }
                 self.sources.push(Source {
                     id: frame.source,
@@ -156,13 +157,13 @@ impl Merger {
             }
         };
         let data = &frame.data[..frame.data.len().min(SLOTS)];
-        let source = &mut self.sources[at];
+        let source = &mut self.sources[index];
         source.sequence = frame.sequence;
         source.seen = now;
         let priority_changed = source.priority != frame.priority;
         source.priority = frame.priority;
         let highest = self.sources.iter().map(|source| source.priority).max();
-        let source = &mut self.sources[at];
+        let source = &mut self.sources[index];
         if self.policy == Policy::Latest && highest == Some(source.priority) && !priority_changed {
             for (slot, &byte) in data.iter().enumerate() {
                 if slot >= source.length || source.data[slot] != byte {
@@ -176,30 +177,29 @@ impl Merger {
         if self.policy == Policy::Highest || priority_changed {
             self.merge();
         }
-        Taken::Yes
+        Acceptance::Accepted
     }
 
-    /// Puts the frame together anew, out of the sources of the highest priority. What none of
-    /// them sends keeps its value.
+    /// Recomputes the merged frame from the sources of the highest priority. Slots that none of them
+    /// sends keep their values.
     fn merge(&mut self) {
         let Some(highest) = self.sources.iter().map(|source| source.priority).max() else { return };
-        let counts = |source: &&Source| source.priority == highest;
-        let Some(length) = self.sources.iter().filter(counts).map(|it| it.length).max() else {
-            return;
-        };
+        let has_priority = |source: &&Source| source.priority == highest;
+        let sources = || self.sources.iter().filter(has_priority);
+        let Some(length) = sources().map(|source| source.length).max() else { return };
         match self.policy {
             Policy::Highest => {
                 self.merged[..length].fill(0);
-                for source in self.sources.iter().filter(counts) {
+                for source in self.sources.iter().filter(has_priority) {
                     for (merged, &byte) in self.merged.iter_mut().zip(&source.data[..source.length])
                     {
                         *merged = (*merged).max(byte);
                     }
                 }
             }
-            // Of what was changed when, only the newest frame is left to tell.
+            // The times of changes of single slots are not recorded: the newest frame is used.
             Policy::Latest => {
-                if let Some(source) = self.sources.iter().filter(counts).max_by_key(|it| it.seen) {
+                if let Some(source) = sources().max_by_key(|source| source.seen) {
                     self.merged[..source.length].copy_from_slice(&source.data[..source.length]);
                 }
             }
@@ -223,87 +223,91 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_counts() {
-        let (mut it, now) = merger(Policy::Highest);
-        it.take(&frame(1, 100, &[1, 5, 3]), now);
-        it.take(&frame(2, 100, &[4, 2]), now);
-        assert_eq!(it.merged(), [4, 5, 3]);
-        it.take(&frame(1, 100, &[0, 0, 0]), now);
-        assert_eq!(it.merged(), [4, 2, 0]);
+    fn the_highest_value_takes_precedence() {
+        let (mut merger, now) = merger(Policy::Highest);
+        merger.accept(&frame(1, 100, &[1, 5, 3]), now);
+        merger.accept(&frame(2, 100, &[4, 2]), now);
+        assert_eq!(merger.merged(), [4, 5, 3]);
+        merger.accept(&frame(1, 100, &[0, 0, 0]), now);
+        assert_eq!(merger.merged(), [4, 2, 0]);
     }
 
     #[test]
-    fn the_latest_counts_channel_by_channel() {
-        let (mut it, now) = merger(Policy::Latest);
-        it.take(&frame(1, 100, &[1, 5, 3]), now);
-        it.take(&frame(2, 100, &[4, 2, 3]), now);
-        assert_eq!(it.merged(), [4, 2, 3]);
-        it.take(&frame(1, 100, &[1, 5, 9]), now);
-        assert_eq!(it.merged(), [4, 2, 9]);
-        it.take(&frame(2, 100, &[4, 1, 3]), now);
-        assert_eq!(it.merged(), [4, 1, 9]);
+    fn the_latest_change_takes_precedence_for_each_channel() {
+        let (mut merger, now) = merger(Policy::Latest);
+        merger.accept(&frame(1, 100, &[1, 5, 3]), now);
+        merger.accept(&frame(2, 100, &[4, 2, 3]), now);
+        assert_eq!(merger.merged(), [4, 2, 3]);
+        merger.accept(&frame(1, 100, &[1, 5, 9]), now);
+        assert_eq!(merger.merged(), [4, 2, 9]);
+        merger.accept(&frame(2, 100, &[4, 1, 3]), now);
+        assert_eq!(merger.merged(), [4, 1, 9]);
     }
 
     #[test]
-    fn a_higher_priority_takes_over_and_gives_back() {
+    fn a_higher_priority_takes_over_until_it_ends() {
         for policy in [Policy::Highest, Policy::Latest] {
-            let (mut it, now) = merger(policy);
-            it.take(&frame(1, 100, &[200, 200]), now);
-            it.take(&frame(2, 150, &[10, 10]), now);
-            assert_eq!(it.merged(), [10, 10], "{policy:?}");
-            it.take(&frame(1, 100, &[201, 201]), now);
-            assert_eq!(it.merged(), [10, 10], "{policy:?}");
-            it.take(&frame(2, 50, &[10, 10]), now);
-            assert_eq!(it.merged(), [201, 201], "{policy:?}");
-            it.take(&frame(2, 150, &[9, 9]), now);
-            it.remove([2; 16]);
-            assert_eq!(it.merged(), [201, 201], "{policy:?}");
-            it.remove([1; 16]);
-            assert_eq!(it.merged(), [201, 201], "the last look holds");
+            let (mut merger, now) = merger(policy);
+            merger.accept(&frame(1, 100, &[200, 200]), now);
+            merger.accept(&frame(2, 150, &[10, 10]), now);
+            assert_eq!(merger.merged(), [10, 10], "{policy:?}");
+            merger.accept(&frame(1, 100, &[201, 201]), now);
+            assert_eq!(merger.merged(), [10, 10], "{policy:?}");
+            merger.accept(&frame(2, 50, &[10, 10]), now);
+            assert_eq!(merger.merged(), [201, 201], "{policy:?}");
+            merger.accept(&frame(2, 150, &[9, 9]), now);
+            merger.remove([2; 16]);
+            assert_eq!(merger.merged(), [201, 201], "{policy:?}");
+            merger.remove([1; 16]);
+            assert_eq!(merger.merged(), [201, 201], "the last values are kept");
         }
     }
 
     #[test]
-    fn silent_sources_are_forgotten_the_last_one_holds() {
-        let (mut it, start) = merger(Policy::Highest);
-        it.take(&frame(1, 100, &[9]), start);
-        assert_eq!(it.deadline(), None);
-        it.take(&frame(2, 100, &[3]), start + Duration::from_secs(1));
-        assert_eq!(it.deadline(), Some(start + TIMEOUT));
-        assert!(!it.expire(start + Duration::from_secs(2)));
-        assert!(it.expire(start + TIMEOUT));
-        assert_eq!(it.merged(), [3]);
-        assert!(!it.expire(start + TIMEOUT * 10));
-        // Another one after a long silence takes its place.
-        it.take(&frame(4, 100, &[1]), start + TIMEOUT * 10);
-        assert_eq!((it.merged(), it.source_count()), (&[1][..], 1));
+    fn silent_sources_are_removed_but_the_last_one_is_kept() {
+        let (mut merger, start) = merger(Policy::Highest);
+        merger.accept(&frame(1, 100, &[9]), start);
+        assert_eq!(merger.deadline(), None);
+        merger.accept(&frame(2, 100, &[3]), start + Duration::from_secs(1));
+        assert_eq!(merger.deadline(), Some(start + TIMEOUT));
+        assert!(!merger.expire(start + Duration::from_secs(2)));
+        assert!(merger.expire(start + TIMEOUT));
+        assert_eq!(merger.merged(), [3]);
+        assert!(!merger.expire(start + TIMEOUT * 10));
+        // After a long silence, another source replaces it.
+        merger.accept(&frame(4, 100, &[1]), start + TIMEOUT * 10);
+        assert_eq!((merger.merged(), merger.source_count()), (&[1][..], 1));
     }
 
     #[test]
-    fn old_frames_are_dropped_and_a_restarted_source_is_heard() {
-        let (mut it, now) = merger(Policy::Highest);
-        let mut take = |sequence: u8, value: u8, after: Duration| {
+    fn old_frames_are_dropped_and_a_restarted_source_is_accepted() {
+        let (mut merger, now) = merger(Policy::Highest);
+        let mut accept = |sequence: u8, value: u8, after: Duration| {
             let data = [value];
             let frame = Frame { sequence: Some(sequence), ..frame(1, 100, &data) };
-            let taken = it.take(&frame, now + after);
-            (taken, it.merged()[0])
+            let acceptance = merger.accept(&frame, now + after);
+            (acceptance, merger.merged()[0])
         };
         let zero = Duration::ZERO;
-        assert_eq!(take(250, 1, zero), (Taken::Yes, 1));
-        assert_eq!(take(1, 2, zero), (Taken::Yes, 2));
-        assert_eq!(take(255, 3, zero), (Taken::TooLate, 2));
-        assert_eq!(take(1, 4, zero), (Taken::Yes, 4), "some never count");
-        assert_eq!(take(200, 5, zero), (Taken::Yes, 5), "a jump is a new beginning");
-        assert_eq!(take(190, 6, TIMEOUT), (Taken::Yes, 6), "as after a silence");
+        assert_eq!(accept(250, 1, zero), (Acceptance::Accepted, 1));
+        assert_eq!(accept(1, 2, zero), (Acceptance::Accepted, 2));
+        assert_eq!(accept(255, 3, zero), (Acceptance::OutOfOrder, 2));
+        assert_eq!(
+            accept(1, 4, zero),
+            (Acceptance::Accepted, 4),
+            "some sources never increment it"
+        );
+        assert_eq!(accept(200, 5, zero), (Acceptance::Accepted, 5), "a large step is a restart");
+        assert_eq!(accept(190, 6, TIMEOUT), (Acceptance::Accepted, 6), "a restart after a silence");
     }
 
     #[test]
     fn sources_are_limited() {
-        let (mut it, now) = merger(Policy::Highest);
-        for source in 0..SOURCE_LIMIT as u8 {
-            assert_eq!(it.take(&frame(source, 100, &[source]), now), Taken::Yes);
+        let (mut merger, now) = merger(Policy::Highest);
+        for source in 0..MAX_SOURCES as u8 {
+            assert_eq!(merger.accept(&frame(source, 100, &[source]), now), Acceptance::Accepted);
         }
-        assert_eq!(it.take(&frame(99, 200, &[255]), now), Taken::TooMany);
-        assert_eq!(it.merged(), [15]);
+        assert_eq!(merger.accept(&frame(99, 200, &[255]), now), Acceptance::TooManySources);
+        assert_eq!(merger.merged(), [15]);
     }
 }

@@ -1,9 +1,9 @@
-//! What the backends for universes of 512 slots share: channels, the outgoing frame and its
-//! rate, merging of sources, sockets that several instances use.
+//! Code that the backends for DMX universes share.
 //!
-//! `slots` knows channels, `output` when a frame leaves, `merge` what several sources add up to,
-//! `interface` sockets and groups, `node` ties them together for all instances of a backend, and
-//! `instance` is the router's side. A protocol adds its packets: [`Protocol`].
+//! `slots` maps channels to slots, `output` schedules outgoing frames, `merge` merges several
+//! sources, and `interface` has the sockets and multicast groups. `node` combines these for all
+//! instances of a backend, and `instance` is one of them as the router sees it. A backend adds the
+//! packets of its protocol: [`Protocol`].
 
 mod config;
 mod instance;
@@ -15,13 +15,13 @@ mod output;
 mod slots;
 
 pub(crate) use config::{
-    Bind, BindWords, Sending, check_outputs, parse_bind, parse_destination, read_interface,
+    Bind, BindFlags, Transmission, check_outputs, parse_bind, parse_destination, read_interface,
     read_interfaces,
 };
 pub(crate) use instance::DmxInstance;
 pub(crate) use interface::Interface;
 pub(crate) use merge::{Frame, Policy, SourceId};
-pub(crate) use node::{Detect, Node, Universe, UniverseConfig};
+pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig};
 pub(crate) use slots::SLOTS;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,40 +29,40 @@ use std::time::Duration;
 
 use crate::net::OutgoingDatagrams;
 
-/// What a datagram said.
+/// A decoded datagram.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Incoming<'a> {
     /// Values of a universe.
     Frame { universe: u16, frame: Frame<'a>, is_preview: bool },
-    /// A source ends its stream.
+    /// A source terminates its stream.
     Terminated { universe: u16, source: SourceId },
-    /// Somebody asks who is there, as far as these universes are concerned.
+    /// A peer asks for the nodes of a range of universes, both ends included.
     Poll { first: u16, last: u16 },
-    /// Something that needs no answer.
+    /// A packet that needs no action.
     Other,
 }
 
 /// The packets of a protocol.
 pub(crate) trait Protocol: 'static {
-    /// After how long without a packet a source is gone.
+    /// How long a source may be silent before it is removed.
     const SOURCE_TIMEOUT: Duration;
-    /// How often an unchanged frame is said again before it is only kept alive.
+    /// How often a changed frame is repeated before only keep-alive frames are sent.
     const REPEATS: u8;
-    /// Whether sequence number 0 means something else.
-    const SKIPS_ZERO: bool;
-    /// How often [`Protocol::announce`] is called; none: never.
-    const ANNOUNCE: Option<Duration>;
-    /// How often it is said that a universe ends.
-    const FAREWELLS: u8;
+    /// Whether sequence number 0 has a special meaning, so that it is skipped.
+    const SKIPS_SEQUENCE_ZERO: bool;
+    /// The time between two calls of [`Protocol::announce`]; `None` if it is not used.
+    const ANNOUNCE_INTERVAL: Option<Duration>;
+    /// How many packets are sent to terminate a universe.
+    const TERMINATION_PACKETS: u8;
 
-    /// Reads a datagram.
+    /// Decodes a datagram.
     ///
     /// # Errors
-    /// Says why it is none of this protocol.
-    fn read<'a>(&self, bytes: &'a [u8], from: SocketAddr) -> Result<Incoming<'a>, String>;
+    /// A message that states why the datagram is invalid.
+    fn decode<'a>(&self, bytes: &'a [u8], from: SocketAddr) -> Result<Incoming<'a>, String>;
 
-    /// Writes a frame of a universe.
-    fn write(
+    /// Encodes a frame of a universe.
+    fn encode_frame(
         &self,
         universe: &UniverseConfig,
         sequence: u8,
@@ -70,32 +70,32 @@ pub(crate) trait Protocol: 'static {
         bytes: &mut Vec<u8>,
     );
 
-    /// The group in which a universe is heard and sent, where there is one.
+    /// The multicast group of a universe, if the protocol has groups.
     fn group(&self, universe: u16) -> Option<Ipv4Addr> {
         let _ = universe;
         None
     }
 
-    /// Answers a [`Incoming::Poll`].
-    fn answer(
+    /// Encodes the replies to an [`Incoming::Poll`] of the range of universes.
+    fn reply_to_poll(
         &self,
         universes: &[Universe],
         interface: &Interface,
         number: usize,
         range: (u16, u16),
-        to: SocketAddr,
+        peer: SocketAddr,
         outgoing: &mut OutgoingDatagrams,
     ) {
-        let _ = (universes, interface, number, range, to, outgoing);
+        let _ = (universes, interface, number, range, peer, outgoing);
     }
 
-    /// Says what is sent here.
+    /// Encodes the announcement of the universes that are sent.
     fn announce(&self, universes: &[u16], port: u16, outgoing: &mut OutgoingDatagrams) {
         let _ = (universes, port, outgoing);
     }
 
-    /// Writes that a universe ends.
-    fn farewell(
+    /// Encodes a packet that terminates a universe.
+    fn encode_termination(
         &self,
         universe: &UniverseConfig,
         sequence: u8,

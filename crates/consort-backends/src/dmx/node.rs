@@ -1,31 +1,32 @@
-//! All universes and interfaces of a backend: instances share sockets, so they share this.
+//! All universes and interfaces of a backend, which its instances share because they share sockets.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use consort_router::{Context, Event, InstanceId, State};
+use consort_router::{Context, Event, InstanceId, State, WarnOnce};
 
 use super::interface::Interface;
-use super::merge::{Merger, Policy, SourceId, Taken};
+use super::merge::{Acceptance, Merger, Policy, SourceId};
 use super::output::Output;
 use super::slots::{Slots, name};
 use super::{Incoming, Protocol};
 use crate::net::{HostPort, Lookup};
 
-/// How many sources of universes that no instance has are remembered for `detect`.
-const DETECT_LIMIT: usize = 4_096;
+/// The most sources of universes that `detect` remembers.
+const MAX_DETECTED_SOURCES: usize = 4_096;
 
-/// How many polls are answered in a second; an answer is larger than its question.
-const POLLS_PER_SECOND: u32 = 20;
+/// The most polls that are answered per second. A reply is larger than a poll, so that an unlimited
+/// node could be abused to flood others.
+const MAX_POLLS_PER_SECOND: u32 = 20;
 
-/// How often it is logged how many sources a universe has.
-const SOURCES_LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// The least time between two log lines about the number of sources of a universe.
+const SOURCE_COUNT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The mark of datagrams that belong to no universe.
-const NO_UNIVERSE: u32 = u32::MAX;
+/// The mark of datagrams that do not belong to a universe.
+pub(crate) const NO_UNIVERSE: u32 = u32::MAX;
 
-/// What to log about what comes in.
+/// What to log about incoming packets: the option `detect`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Detect {
     #[default]
@@ -37,7 +38,7 @@ pub(crate) enum Detect {
 }
 
 impl Detect {
-    /// For the tables of options.
+    /// The choices of the option.
     pub(crate) const WORDS: &'static [&'static str] =
         &["on", "off", "verbose", "true", "false", "yes", "no", "1", "0"];
 
@@ -52,46 +53,49 @@ impl Detect {
     }
 }
 
-/// What the options of an instance say.
+/// The options of an instance.
 pub(crate) struct UniverseConfig {
     /// The instance's name.
     pub(crate) name: String,
     pub(crate) number: u16,
     pub(crate) interface: usize,
     pub(crate) policy: Policy,
-    /// Only frames of this source are taken.
+    /// If set, only frames of this source are accepted.
     pub(crate) from: Option<SourceId>,
-    pub(crate) takes_preview: bool,
-    /// Whether the universe's group is joined, where the protocol has groups.
+    /// Whether preview frames are accepted.
+    pub(crate) accepts_preview: bool,
+    /// Whether the universe's group is joined, if the protocol has groups.
     pub(crate) joins_group: bool,
-    /// Whether anything is sent, and where to if not to the group.
+    /// Whether the universe is sent.
     pub(crate) is_output: bool,
+    /// Where it is sent, if not to the group.
     pub(crate) destination: Option<HostPort>,
     pub(crate) is_realtime: bool,
     pub(crate) priority: u8,
     pub(crate) is_preview: bool,
 }
 
-/// One instance's universe.
+/// The universe of one instance.
 pub(crate) struct Universe {
     pub(crate) config: UniverseConfig,
     pub(crate) slots: Slots,
     id: InstanceId,
     merger: Merger,
-    /// What was emitted last.
+    /// The frame that was emitted last.
     emitted: Vec<u8>,
     output: Option<Output>,
     destination: Option<Lookup>,
     group: Option<SocketAddr>,
     /// Why the last frame could not be sent.
-    trouble: Option<String>,
-    /// Errors that other instances met on this one's behalf.
+    problem: Option<String>,
+    /// Errors that occurred during calls of other instances and are not counted yet.
     errors: u64,
-    /// When it was last logged how many sources there are.
-    sources_logged: Option<Instant>,
+    /// When the number of sources was logged last.
+    source_count_logged: Option<Instant>,
 }
 
 impl Universe {
+    /// The address to send to, if it is known.
     fn target(&self) -> Option<SocketAddr> {
         match &self.destination {
             Some(lookup) => lookup.address(),
@@ -99,20 +103,22 @@ impl Universe {
         }
     }
 
-    /// Whether anything came in so far.
+    /// Whether the universe has been received.
     pub(crate) fn has_input(&self) -> bool {
         self.merger.source_count() > 0
     }
 
+    /// Whether more than one source sends the universe.
     pub(crate) fn is_merging(&self) -> bool {
         self.merger.source_count() > 1
     }
 
-    /// Whether anything was sent so far.
+    /// Whether the universe has been sent.
     pub(crate) fn has_output(&self) -> bool {
         self.output.as_ref().is_some_and(Output::has_sent)
     }
 
+    /// Emits the values that differ from the last emitted frame; returns how many there were.
     fn emit(&mut self, context: &mut Context<'_>) -> usize {
         let new = self.merger.merged();
         let old = (!self.emitted.is_empty()).then_some(&self.emitted[..]);
@@ -125,7 +131,7 @@ impl Universe {
                 count += 1;
                 context.emit_for(id, channel, value);
             }
-            Err(place) => context.unmapped(value, || name(place)),
+            Err(slots) => context.unmapped(value, || name(slots)),
         });
         self.emitted.clear();
         self.emitted.extend_from_slice(new);
@@ -133,34 +139,37 @@ impl Universe {
     }
 }
 
-/// What all instances of a backend share.
+/// The state that all instances of a backend share.
 pub(crate) struct Node<P> {
     pub(crate) protocol: P,
     pub(crate) detect: Detect,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) universes: Vec<Universe>,
-    /// The instances of each universe on each interface.
+    /// The universes with each number on each interface, as indices.
     by_number: HashMap<(usize, u16), Vec<u32>>,
+    /// The sources that `detect` has logged.
     detected: HashSet<(u16, SourceId)>,
-    complained: bool,
+    invalid_packets: WarnOnce,
+    /// The start of the current second of polls, and how many were answered in it.
     polls: (Option<Instant>, u32),
-    waiting_polls: Vec<(SocketAddr, (u16, u16))>,
+    /// Polls that are not answered yet: the peer and the range of universes.
+    pending_polls: Vec<(SocketAddr, (u16, u16))>,
 }
 
-/// Keys of sources that the router watches.
+/// The keys with which sockets and look-ups are registered with the router.
 pub(crate) mod key {
     pub(crate) const SOCKET: u32 = 0;
     pub(crate) const BIND: u32 = 1 << 24;
     pub(crate) const DESTINATION: u32 = 2 << 24;
 
-    /// Of an interface's first socket; those that follow have the keys that follow.
+    /// The key of an interface's first socket; its other sockets have the following keys.
     pub(crate) fn socket(interface: usize) -> u32 {
         SOCKET | (interface as u32) << 12
     }
 }
 
-/// How many interfaces there may be: what the keys have room for.
-pub(crate) const INTERFACE_LIMIT: usize = 4_096;
+/// The most interfaces of a backend: the keys have 12 bits for them.
+pub(crate) const MAX_INTERFACES: usize = 4_096;
 
 impl<P: Protocol> Node<P> {
     pub(crate) fn new(protocol: P) -> Self {
@@ -171,15 +180,15 @@ impl<P: Protocol> Node<P> {
             universes: Vec::new(),
             by_number: HashMap::new(),
             detected: HashSet::new(),
-            complained: false,
+            invalid_packets: WarnOnce::default(),
             polls: (None, 0),
-            waiting_polls: Vec::new(),
+            pending_polls: Vec::new(),
         }
     }
 
-    /// Adds an instance; returns its place.
+    /// Adds an instance; returns the index of its universe.
     pub(crate) fn add(&mut self, config: UniverseConfig) -> usize {
-        let place = self.universes.len();
+        let index = self.universes.len();
         let group = self.protocol.group(config.number);
         let interface = &mut self.interfaces[config.interface];
         if let Some(group) = group
@@ -191,8 +200,8 @@ impl<P: Protocol> Node<P> {
         let port = interface.port();
         let local = interface.bind.target();
         let destination = config.destination.clone();
-        let destination = destination.map(|it| Lookup::new(it).reached_from(Some(local)));
-        self.by_number.entry((config.interface, config.number)).or_default().push(place as u32);
+        let destination = destination.map(|target| Lookup::new(target).reached_from(Some(local)));
+        self.by_number.entry((config.interface, config.number)).or_default().push(index as u32);
         self.universes.push(Universe {
             slots: Slots::default(),
             id: InstanceId(0),
@@ -201,28 +210,29 @@ impl<P: Protocol> Node<P> {
             output: config.is_output.then(|| Output::new(config.is_realtime, P::REPEATS)),
             destination,
             group: group.map(|group| SocketAddrV4::new(group, port).into()),
-            trouble: None,
+            problem: None,
             errors: 0,
-            sources_logged: None,
+            source_count_logged: None,
             config,
         });
-        place
+        index
     }
 
-    pub(crate) fn start(&mut self, place: usize, context: &mut Context<'_>) {
-        self.universes[place].id = context.instance();
-        self.attend(place, context);
+    /// Starts an instance.
+    pub(crate) fn start(&mut self, index: usize, context: &mut Context<'_>) {
+        self.universes[index].id = context.instance();
+        self.service(index, context);
     }
 
-    /// The look-up of an interface's name, or of an instance's destination, has ended.
-    pub(crate) fn looked_up(&mut self, place: usize, key: u32, context: &mut Context<'_>) {
+    /// Handles the end of the look-up of an interface's name or of an instance's destination.
+    pub(crate) fn finish_lookup(&mut self, index: usize, key: u32, context: &mut Context<'_>) {
         if key & key::DESTINATION != 0 {
-            let universe = &mut self.universes[place];
+            let universe = &mut self.universes[index];
             if let Some(lookup) = &mut universe.destination
                 && let Err(reason) = lookup.finish(context)
             {
                 context.count_errors(1);
-                universe.trouble = Some(reason);
+                universe.problem = Some(reason);
             }
         } else {
             let interface = &mut self.interfaces[(key & 0xFFF) as usize];
@@ -230,32 +240,33 @@ impl<P: Protocol> Node<P> {
                 interface.fail(reason, context);
             }
         }
-        self.attend(place, context);
+        self.service(index, context);
     }
 
-    /// Does all that is due for an instance, and asks for the next call.
-    pub(crate) fn attend(&mut self, place: usize, context: &mut Context<'_>) {
+    /// Does everything that is due for an instance, and schedules the next call.
+    pub(crate) fn service(&mut self, index: usize, context: &mut Context<'_>) {
         let now = context.now();
-        let number = self.universes[place].config.interface;
+        let number = self.universes[index].config.interface;
         let interface = &mut self.interfaces[number];
         interface.open(key::socket(number), key::BIND | number as u32, context);
-        if interface.look_at.is_some_and(|time| time <= now) {
-            interface.look(context);
+        if interface.next_check.is_some_and(|time| time <= now) {
+            interface.check(context);
         }
-        let universe = &mut self.universes[place];
+        let universe = &mut self.universes[index];
         let mut next: Option<Instant> = None;
-        let mut soon = |time: Option<Instant>| next = next.into_iter().chain(time).min();
+        let mut schedule = |time: Option<Instant>| next = next.into_iter().chain(time).min();
         if let Some(lookup) = &mut universe.destination
             && lookup.address().is_none()
         {
             let target = lookup.target().to_string();
             match lookup.start(key::DESTINATION, context) {
-                // The end of the look-up calls again; after a failure this does.
+                // The end of the look-up calls this function again; the timer does so if the
+                // look-up fails.
                 Ok(()) => {
-                    universe.trouble.get_or_insert_with(|| format!("looking up {target}"));
-                    soon(Some(now + Duration::from_secs(2)));
+                    universe.problem.get_or_insert_with(|| format!("looking up {target}"));
+                    schedule(Some(now + Duration::from_secs(2)));
                 }
-                Err(reason) => universe.trouble = Some(reason),
+                Err(reason) => universe.problem = Some(reason),
             }
         }
         if universe.merger.expire(now) {
@@ -263,25 +274,28 @@ impl<P: Protocol> Node<P> {
         }
         self.announce(number, now);
         self.flush(number, now, context);
-        self.show_state(place, context);
+        self.update_state(index, context);
 
         let interface = &self.interfaces[number];
-        let universe = &self.universes[place];
-        soon(universe.merger.deadline());
-        soon(interface.look_at);
+        let universe = &self.universes[index];
+        schedule(universe.merger.deadline());
+        schedule(interface.next_check);
         if !interface.is_open() {
-            // Whoever comes first tries; the others look from time to time.
-            soon(Some(interface.retry_at.unwrap_or(now + Duration::from_millis(250))));
+            // The first instance whose timer fires tries to open the interface; the others check
+            // whether that worked.
+            schedule(Some(interface.retry_at.unwrap_or(now + Duration::from_millis(250))));
         } else if universe.target().is_some()
             && let Some(output) = &universe.output
         {
-            soon(output.due(now));
-            soon(P::ANNOUNCE.and_then(|every| Some(interface.announced? + every)));
+            schedule(output.due_time(now));
+            schedule(
+                P::ANNOUNCE_INTERVAL.and_then(|interval| Some(interface.announced? + interval)),
+            );
         }
         context.wake_at(next);
     }
 
-    /// A socket has something to read, or room.
+    /// Handles the readiness of a socket.
     pub(crate) fn ready(
         &mut self,
         key: u32,
@@ -294,16 +308,17 @@ impl<P: Protocol> Node<P> {
         if is_readable {
             self.read(number, socket, key, context);
         }
-        if !self.waiting_polls.is_empty() {
-            self.answer(number, now);
+        if !self.pending_polls.is_empty() {
+            self.answer_polls(number, now);
         }
         if is_writable || !self.interfaces[number].outgoing.is_empty() {
             self.flush(number, now, context);
         }
     }
 
+    /// Reads datagrams until the socket is empty or the budget of the turn is spent.
     fn read(&mut self, number: usize, socket: usize, key: u32, context: &mut Context<'_>) {
-        let mut left = context.budget();
+        let mut remaining = context.budget();
         loop {
             let Node {
                 protocol,
@@ -312,22 +327,22 @@ impl<P: Protocol> Node<P> {
                 universes,
                 by_number,
                 detected,
-                complained,
-                waiting_polls,
+                invalid_packets,
+                pending_polls,
                 ..
             } = self;
             let Some(socket) = interfaces[number].socket(socket) else { return };
             let received = socket.receive(|bytes, peer| {
                 let Some(from) = peer.address() else { return };
-                let incoming = match protocol.read(bytes, from) {
+                let incoming = match protocol.decode(bytes, from) {
                     Ok(incoming) => incoming,
                     Err(reason) => {
                         context.count_errors(1);
-                        if !std::mem::replace(complained, true) {
+                        if invalid_packets.is_first() {
                             tracing::warn!(
                                 instance = context.name(),
-                                "a packet of {} bytes from {from} is not understood: {reason}; \
-                                 further ones are only counted",
+                                "invalid packet of {} bytes from {from}: {reason}; further ones are \
+                                 only counted",
                                 bytes.len()
                             );
                         }
@@ -336,26 +351,26 @@ impl<P: Protocol> Node<P> {
                 };
                 match incoming {
                     Incoming::Frame { universe, frame, is_preview } => {
-                        let places = by_number.get(&(number, universe));
+                        let indices = by_number.get(&(number, universe));
                         if *detect != Detect::Off {
-                            report(*detect, detected, universe, &frame, from, places.is_some());
+                            report(*detect, detected, universe, &frame, from, indices.is_some());
                         }
-                        for &place in places.into_iter().flatten() {
-                            let universe = &mut universes[place as usize];
-                            let count = take(universe, &frame, is_preview, context);
-                            left = left.saturating_sub(count.max(1));
+                        for &index in indices.into_iter().flatten() {
+                            let universe = &mut universes[index as usize];
+                            let count = accept(universe, &frame, is_preview, context);
+                            remaining = remaining.saturating_sub(count.max(1));
                         }
                     }
                     Incoming::Terminated { universe, source } => {
-                        for &place in by_number.get(&(number, universe)).into_iter().flatten() {
-                            let universe = &mut universes[place as usize];
+                        for &index in by_number.get(&(number, universe)).into_iter().flatten() {
+                            let universe = &mut universes[index as usize];
                             universe.merger.remove(source);
                             universe.emit(context);
                         }
                     }
                     Incoming::Poll { first, last } => {
-                        if waiting_polls.len() < POLLS_PER_SECOND as usize {
-                            waiting_polls.push((from, (first, last)));
+                        if pending_polls.len() < MAX_POLLS_PER_SECOND as usize {
+                            pending_polls.push((from, (first, last)));
                         }
                     }
                     Incoming::Other => {}
@@ -363,46 +378,55 @@ impl<P: Protocol> Node<P> {
             });
             match received {
                 Ok(received) if !received.more => return,
-                Ok(_) if left == 0 => return context.call_again(key),
+                Ok(_) if remaining == 0 => return context.call_again(key),
                 Ok(_) => {}
                 Err(error) => {
                     context.count_errors(1);
-                    tracing::debug!(instance = context.name(), "receiving: {error}");
+                    tracing::debug!(instance = context.name(), "cannot receive: {error}");
                     return context.call_again(key);
                 }
             }
         }
     }
 
-    fn answer(&mut self, number: usize, now: Instant) {
+    /// Answers the pending polls, up to the limit per second.
+    fn answer_polls(&mut self, number: usize, now: Instant) {
         let (since, count) = &mut self.polls;
         if since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
             (*since, *count) = (Some(now), 0);
         }
-        for (to, range) in self.waiting_polls.drain(..) {
-            if *count >= POLLS_PER_SECOND {
+        for (peer, range) in self.pending_polls.drain(..) {
+            if *count >= MAX_POLLS_PER_SECOND {
                 continue;
             }
             *count += 1;
             let mut outgoing = std::mem::take(&mut self.interfaces[number].outgoing);
             let interface = &self.interfaces[number];
-            self.protocol.answer(&self.universes, interface, number, range, to, &mut outgoing);
+            self.protocol.reply_to_poll(
+                &self.universes,
+                interface,
+                number,
+                range,
+                peer,
+                &mut outgoing,
+            );
             self.interfaces[number].outgoing = outgoing;
         }
     }
 
+    /// Announces the universes that are sent, if that is due.
     fn announce(&mut self, number: usize, now: Instant) {
-        let Some(every) = P::ANNOUNCE else { return };
+        let Some(interval) = P::ANNOUNCE_INTERVAL else { return };
         let interface = &mut self.interfaces[number];
-        if !interface.is_open() || interface.announced.is_some_and(|time| now - time < every) {
+        if !interface.is_open() || interface.announced.is_some_and(|time| now - time < interval) {
             return;
         }
         interface.announced = Some(now);
         let mut numbers: Vec<u16> = self
             .universes
             .iter()
-            .filter(|it| it.config.interface == number && it.output.is_some())
-            .map(|it| it.config.number)
+            .filter(|universe| universe.config.interface == number && universe.output.is_some())
+            .map(|universe| universe.config.number)
             .collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -412,28 +436,26 @@ impl<P: Protocol> Node<P> {
         }
     }
 
-    /// Takes values of an instance to be sent.
-    pub(crate) fn deliver(&mut self, place: usize, events: &[Event], context: &mut Context<'_>) {
+    /// Writes values into the outgoing frame of an instance.
+    pub(crate) fn deliver(&mut self, index: usize, events: &[Event], context: &mut Context<'_>) {
         let now = context.now();
-        let universe = &mut self.universes[place];
+        let universe = &mut self.universes[index];
         let Some(output) = &mut universe.output else {
             return context.count_dropped(events.len() as u64);
         };
         if output.is_realtime() {
             for event in events {
-                let replaces = self.universes[place]
-                    .output
-                    .as_ref()
-                    .is_some_and(|it| it.replaces(event, &self.universes[place].slots));
-                if replaces {
-                    self.push(place, now);
+                let universe = &self.universes[index];
+                let replaces = |output: &Output| output.replaces(event, &universe.slots);
+                if universe.output.as_ref().is_some_and(replaces) {
+                    self.push(index, now);
                 }
-                let universe = &mut self.universes[place];
+                let universe = &mut self.universes[index];
                 if let Some(output) = &mut universe.output {
                     output.set(event, &universe.slots);
                 }
             }
-            self.flush(self.universes[place].config.interface, now, context);
+            self.flush(self.universes[index].config.interface, now, context);
         } else {
             let mut replaced = 0;
             for event in events {
@@ -444,28 +466,29 @@ impl<P: Protocol> Node<P> {
                 context.count_dropped(replaced);
             }
         }
-        // At the end of this turn at the soonest: values that come together leave together.
-        let universe = &self.universes[place];
+        // Frames are sent at the end of the turn, so that values that arrive together are sent
+        // together.
+        let universe = &self.universes[index];
         let can_send =
             universe.target().is_some() && self.interfaces[universe.config.interface].is_open();
         if can_send
-            && let Some(due) = universe.output.as_ref().and_then(|output| output.due(now))
+            && let Some(due) = universe.output.as_ref().and_then(|output| output.due_time(now))
             && context.wake_time().is_none_or(|time| time > due)
         {
             context.wake_at(Some(due));
         }
     }
 
-    /// Puts a universe's frame among what waits to be sent.
-    fn push(&mut self, place: usize, now: Instant) {
-        let universe = &mut self.universes[place];
-        let Some(to) = universe.target() else { return };
+    /// Queues the frame of a universe.
+    fn push(&mut self, index: usize, now: Instant) {
+        let universe = &mut self.universes[index];
+        let Some(target) = universe.target() else { return };
         let interface = &mut self.interfaces[universe.config.interface];
         let Some(output) = &mut universe.output else { return };
-        let (data, sequence) = output.take(now, P::SKIPS_ZERO);
+        let (data, sequence) = output.next_frame(now, P::SKIPS_SEQUENCE_ZERO);
         let (protocol, config) = (&self.protocol, &universe.config);
-        let pushed = interface.outgoing.push_marked(to, place as u32, |bytes| {
-            protocol.write(config, sequence, data, bytes);
+        let pushed = interface.outgoing.push_marked(target, index as u32, |bytes| {
+            protocol.encode_frame(config, sequence, data, bytes);
         });
         if !pushed {
             universe.errors += 1;
@@ -477,17 +500,17 @@ impl<P: Protocol> Node<P> {
         if !self.interfaces[number].is_open() {
             return;
         }
-        let is_due = |universe: &Universe, early: bool| {
+        let is_due = |universe: &Universe, with_others: bool| {
             universe.config.interface == number
-                && universe.output.as_ref().is_some_and(|output| output.is_due(now, early))
+                && universe.output.as_ref().is_some_and(|output| output.is_due(now, with_others))
                 && universe.target().is_some()
         };
         if self.universes.iter().any(|universe| is_due(universe, false)) {
-            for place in 0..self.universes.len() {
-                if is_due(&self.universes[place], true) {
-                    // Cleared when the frame leaves; set again if it cannot.
-                    self.universes[place].trouble = None;
-                    self.push(place, now);
+            for index in 0..self.universes.len() {
+                if is_due(&self.universes[index], true) {
+                    // Set again below if the frame cannot be sent.
+                    self.universes[index].problem = None;
+                    self.push(index, now);
                 }
             }
         }
@@ -497,46 +520,44 @@ impl<P: Protocol> Node<P> {
                 && let Some(universe) = universes.get_mut(mark as usize)
             {
                 universe.errors += 1;
-                universe.trouble = Some(format!("cannot send: {error}"));
+                universe.problem = Some(format!("cannot send: {error}"));
             }
         });
     }
 
-    fn show_state(&mut self, place: usize, context: &mut Context<'_>) {
-        let universe = &mut self.universes[place];
+    /// Counts pending errors and sets the state of an instance.
+    fn update_state(&mut self, index: usize, context: &mut Context<'_>) {
+        let universe = &mut self.universes[index];
         if universe.errors > 0 {
             context.count_errors(std::mem::take(&mut universe.errors));
         }
         let interface = &self.interfaces[universe.config.interface];
-        let trouble = interface.trouble.as_ref().or(universe.trouble.as_ref());
-        match trouble {
+        let problem = interface.problem.as_ref().or(universe.problem.as_ref());
+        match problem {
             Some(reason) => context.set_state(State::Waiting(reason.clone())),
             None if interface.is_open() => context.set_state(State::Up),
             None => {}
         }
     }
 
-    /// The show ends: what waits is sent, and that the universe ends.
-    pub(crate) fn stop(&mut self, place: usize, context: &mut Context<'_>) {
+    /// Stops an instance: sends the last values and terminates the universe.
+    pub(crate) fn stop(&mut self, index: usize, context: &mut Context<'_>) {
         let now = context.now();
-        let number = self.universes[place].config.interface;
+        let number = self.universes[index].config.interface;
         if !self.interfaces[number].is_open() {
             return;
         }
-        let is_dirty = |universe: &Universe| {
-            let output = universe.output.as_ref();
-            output.is_some_and(|it| it.has_sent() || it.due(now).is_some())
-        };
-        if is_dirty(&self.universes[place]) {
-            // The last values leave, whatever the rate.
-            self.push(place, now);
-            let universe = &mut self.universes[place];
-            if let (Some(to), Some(output)) = (universe.target(), &mut universe.output) {
-                for _ in 0..P::FAREWELLS {
-                    let (data, sequence) = output.take(now, P::SKIPS_ZERO);
+        let is_in_use = |output: &Output| output.has_sent() || output.due_time(now).is_some();
+        if self.universes[index].output.as_ref().is_some_and(is_in_use) {
+            // The last values are sent whatever the rate.
+            self.push(index, now);
+            let universe = &mut self.universes[index];
+            if let (Some(target), Some(output)) = (universe.target(), &mut universe.output) {
+                for _ in 0..P::TERMINATION_PACKETS {
+                    let (data, sequence) = output.next_frame(now, P::SKIPS_SEQUENCE_ZERO);
                     let (protocol, config) = (&self.protocol, &universe.config);
-                    self.interfaces[number].outgoing.push_marked(to, place as u32, |bytes| {
-                        protocol.farewell(config, sequence, data, bytes);
+                    self.interfaces[number].outgoing.push_marked(target, index as u32, |bytes| {
+                        protocol.encode_termination(config, sequence, data, bytes);
                     });
                 }
             }
@@ -546,25 +567,26 @@ impl<P: Protocol> Node<P> {
     }
 }
 
-fn take(
+/// Merges a frame into a universe and emits what has changed; returns how many values that were.
+fn accept(
     universe: &mut Universe,
     frame: &super::Frame<'_>,
     is_preview: bool,
     context: &mut Context<'_>,
 ) -> usize {
     if universe.config.from.is_some_and(|from| from != frame.source)
-        || (is_preview && !universe.config.takes_preview)
+        || (is_preview && !universe.config.accepts_preview)
     {
         return 0;
     }
     let (before, now) = (universe.merger.source_count(), context.now());
-    match universe.merger.take(frame, now) {
-        Taken::Yes => {
+    match universe.merger.accept(frame, now) {
+        Acceptance::Accepted => {
             let count = universe.merger.source_count();
-            // Whoever comes and goes with every packet must not fill the log.
-            let is_quiet = |at: Instant| now.saturating_duration_since(at) >= SOURCES_LOGGED_EVERY;
-            if count > 1 && count != before && universe.sources_logged.is_none_or(is_quiet) {
-                universe.sources_logged = Some(now);
+            // A source that appears and disappears with every packet must not fill the log.
+            let is_old = |time| now.saturating_duration_since(time) >= SOURCE_COUNT_LOG_INTERVAL;
+            if count > 1 && count != before && universe.source_count_logged.is_none_or(is_old) {
+                universe.source_count_logged = Some(now);
                 tracing::info!(
                     instance = universe.config.name,
                     "{count} sources send this universe"
@@ -572,27 +594,27 @@ fn take(
             }
             universe.emit(context)
         }
-        Taken::TooLate | Taken::TooMany => {
+        Acceptance::OutOfOrder | Acceptance::TooManySources => {
             universe.errors += 1;
             0
         }
     }
 }
 
-/// Logs what came in.
+/// Logs a frame or a new source.
 fn report(
     detect: Detect,
     detected: &mut HashSet<(u16, SourceId)>,
     universe: u16,
     frame: &super::Frame<'_>,
     from: SocketAddr,
-    is_ours: bool,
+    has_instance: bool,
 ) {
-    let is_new = detected.len() < DETECT_LIMIT && detected.insert((universe, frame.source));
+    let is_new = detected.len() < MAX_DETECTED_SOURCES && detected.insert((universe, frame.source));
     if is_new || detect == Detect::Packets {
-        let whose = if is_ours { "mapped by an instance" } else { "of no instance" };
+        let usage = if has_instance { "used by an instance" } else { "not used" };
         tracing::info!(
-            "detected universe {universe} ({whose}) from {from}, priority {}, {} channels",
+            "detected universe {universe} ({usage}) from {from}, priority {}, {} slots",
             frame.priority,
             frame.data.len()
         );

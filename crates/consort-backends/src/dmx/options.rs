@@ -1,38 +1,38 @@
-//! What every protocol of universes has in its tables of options and channels.
+//! Options and channels that all DMX backends have.
 
 use consort_router::{ChannelSyntax, OptionKind, OptionSpec};
 
 use super::Detect;
 
-/// Logging of sources and frames, for a backend.
+/// The option of a backend that logs sources and frames.
 pub(crate) const DETECT: OptionSpec = OptionSpec {
     name: "detect",
     kind: OptionKind::Choice(Detect::WORDS),
     default: Some("off"),
     example: "verbose",
-    documentation: "Log each new source of each universe; with `verbose`, every frame.",
+    documentation: "Log each new source of each universe; `verbose` logs every frame.",
     ..OptionSpec::EMPTY
 };
 
-/// Which socket of the backend an instance uses.
+/// The option of an instance that selects an interface of the backend.
 pub(crate) const INTERFACE: OptionSpec = OptionSpec {
     name: "interface",
     aliases: &["iface"],
     kind: OptionKind::Integer(0, 4095),
     default: Some("0"),
     example: "1",
-    documentation: "Which `bind` of the backend to use, counted from 0.",
+    documentation: "The `bind` option of the backend to use, counted from 0.",
     ..OptionSpec::EMPTY
 };
 
-/// An instance without a limit of frames.
+/// The option of an instance that disables the frame rate limit.
 pub(crate) const REALTIME: OptionSpec = OptionSpec {
     name: "realtime",
     kind: OptionKind::Flag,
     default: Some("off"),
     example: "on",
-    documentation: "Send every value at once instead of at most 44 frames a second. \
-Fixtures behind a DMX line may not follow.",
+    documentation: "Send every value immediately instead of at most 44 frames per second. \
+Fixtures on a DMX line may not keep up.",
     ..OptionSpec::EMPTY
 };
 
@@ -46,7 +46,7 @@ pub(crate) const CHANNELS: &[ChannelSyntax] = &[
     ChannelSyntax {
         syntax: "N+M",
         example: "1+2",
-        documentation: "Two channels as one of 16 bits, high byte first. Its parts cannot be \
-mapped on their own.",
+        documentation: "Two channels as one 16-bit value, high byte first. The two channels \
+cannot be mapped separately.",
     },
 ];

@@ -1,4 +1,4 @@
-//! What goes out: the frame of a universe, and when it may leave.
+//! Output: the frame of a universe and its schedule.
 
 use std::time::{Duration, Instant};
 
@@ -6,35 +6,39 @@ use consort_router::Event;
 
 use super::slots::{SLOTS, Slots, to_byte, to_word};
 
-/// How long a frame of 512 slots takes on a DMX line at the fastest: 44 frames a second.
-pub(crate) const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 44);
+/// The time between two frames. A frame of 512 slots takes this long on a DMX line at full speed:
+/// 44 frames per second.
+pub(crate) const FRAME_INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 44);
 
-/// How much earlier than its turn a frame may leave, so that a sender of 44 frames a second that
-/// is not quite even is not slowed down. In the long run the rate holds.
-const TOLERANCE: Duration = Duration::from_nanos(INTERVAL.as_nanos() as u64 / 2);
+/// How much earlier than scheduled a frame may be sent, so that an input of 44 frames per second
+/// with some jitter is not slowed down. The average rate is not affected.
+const MAX_EARLINESS: Duration = Duration::from_nanos(FRAME_INTERVAL.as_nanos() as u64 / 2);
 
-/// After how long without a change a frame is said again, while repetitions are left.
-const REPEAT: Duration = Duration::from_millis(60);
+/// The time between two repetitions of a changed frame.
+const REPEAT_INTERVAL: Duration = Duration::from_millis(60);
 
-/// After how long without a change the frame is sent to keep the universe alive.
-const KEEP_ALIVE: Duration = Duration::from_millis(900);
+/// The time between two frames that keep an unchanged universe alive.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(900);
 
-/// Frames this old are kept alive when others leave anyway, so that universes fall into step.
-const KEEP_ALIVE_EARLY: Duration = Duration::from_millis(800);
+/// The age from which an unchanged frame is sent together with those of other universes, which
+/// synchronises the keep-alive frames of all universes.
+const MIN_KEEP_ALIVE_AGE: Duration = Duration::from_millis(800);
 
 /// The outgoing frame of one universe.
 pub(crate) struct Output {
     data: [u8; SLOTS],
-    /// Slots whose value has not left yet.
+    /// A bit for each slot whose value has not been sent yet.
     pending: [u64; SLOTS / 64],
     is_dirty: bool,
     sequence: u8,
     is_realtime: bool,
-    /// When the next frame has its turn, at 44 frames a second.
-    turn: Option<Instant>,
+    /// When the next frame is scheduled, at 44 frames per second.
+    scheduled: Option<Instant>,
+    /// When the last frame was sent.
     sent: Option<Instant>,
-    /// How often an unchanged frame is said again, and how many of these are left.
+    /// How often a changed frame is repeated.
     repeats: u8,
+    /// How many of the repetitions are left.
     repeats_left: u8,
 }
 
@@ -46,7 +50,7 @@ impl Output {
             is_dirty: false,
             sequence: 0,
             is_realtime,
-            turn: None,
+            scheduled: None,
             sent: None,
             repeats,
             repeats_left: 0,
@@ -65,21 +69,21 @@ impl Output {
         self.is_dirty = true;
     }
 
-    /// Whether this event would replace a value that has not left yet.
+    /// Whether this event would replace a value that has not been sent yet.
     #[inline]
     pub(crate) fn replaces(&self, event: &Event, slots: &Slots) -> bool {
-        self.is_pending(slots.place(event.channel).high)
+        self.is_pending(slots.slots_of(event.channel).high)
     }
 
-    /// Takes a value.
+    /// Writes a value into the frame.
     #[inline]
     pub(crate) fn set(&mut self, event: &Event, slots: &Slots) {
-        let place = slots.place(event.channel);
-        match place.low {
-            None => self.put(place.high, to_byte(event.value)),
+        let channel = slots.slots_of(event.channel);
+        match channel.low {
+            None => self.put(channel.high, to_byte(event.value)),
             Some(low) => {
                 let [high_byte, low_byte] = to_word(event.value).to_be_bytes();
-                self.put(place.high, high_byte);
+                self.put(channel.high, high_byte);
                 self.put(low, low_byte);
             }
         }
@@ -89,36 +93,38 @@ impl Output {
         self.is_realtime
     }
 
-    /// Whether any frame has left.
+    /// Whether any frame has been sent.
     pub(crate) fn has_sent(&self) -> bool {
         self.sent.is_some()
     }
 
-    /// When a frame should leave next; none before the first value.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+    /// When the next frame is due. `None` before the first value.
+    pub(crate) fn due_time(&self, now: Instant) -> Option<Instant> {
         if self.is_dirty {
-            return Some(match self.turn {
-                Some(turn) if !self.is_realtime => (turn - TOLERANCE).max(now),
+            return Some(match self.scheduled {
+                Some(time) if !self.is_realtime => (time - MAX_EARLINESS).max(now),
                 _ => now,
             });
         }
-        let after = if self.repeats_left > 0 { REPEAT } else { KEEP_ALIVE };
-        Some(self.sent? + after)
+        let interval = if self.repeats_left > 0 { REPEAT_INTERVAL } else { KEEP_ALIVE_INTERVAL };
+        Some(self.sent? + interval)
     }
 
-    /// Whether a frame should leave now; `early` when others leave anyway.
-    pub(crate) fn is_due(&self, now: Instant, early: bool) -> bool {
-        let early =
-            early && !self.is_dirty && self.sent.is_some_and(|sent| now - sent >= KEEP_ALIVE_EARLY);
-        early || self.due(now).is_some_and(|due| due <= now)
+    /// Whether a frame is due now. `with_others`: frames of other universes are sent now, so that
+    /// keep-alive frames may be sent early.
+    pub(crate) fn is_due(&self, now: Instant, with_others: bool) -> bool {
+        let is_early_keep_alive = with_others
+            && !self.is_dirty
+            && self.sent.is_some_and(|sent| now - sent >= MIN_KEEP_ALIVE_AGE);
+        is_early_keep_alive || self.due_time(now).is_some_and(|due| due <= now)
     }
 
-    /// The frame leaves: its slots and its sequence number, 1 to 255 and 0 (0 is left out where
-    /// `skip_zero`).
-    pub(crate) fn take(&mut self, now: Instant, skip_zero: bool) -> (&[u8; SLOTS], u8) {
+    /// Marks the frame as sent; returns its slots and its sequence number. Numbers run from 1 to
+    /// 255 and wrap to 0, or to 1 with `skip_zero`.
+    pub(crate) fn next_frame(&mut self, now: Instant, skip_zero: bool) -> (&[u8; SLOTS], u8) {
         if self.is_dirty {
-            let turn = self.turn.map_or(now, |turn| turn.max(now));
-            self.turn = Some(turn + INTERVAL);
+            let time = self.scheduled.map_or(now, |time| time.max(now));
+            self.scheduled = Some(time + FRAME_INTERVAL);
             self.repeats_left = self.repeats;
             self.is_dirty = false;
             self.pending = [0; SLOTS / 64];
@@ -139,74 +145,75 @@ mod tests {
     use super::*;
     use consort_router::Usage;
 
-    /// Frames that leave over a time, when a value comes every `every`; looks every millisecond.
-    fn frames(output: &mut Output, every: u64, milliseconds: u64) -> (usize, Vec<u64>) {
+    /// The times of frames in milliseconds, when a value arrives every `interval` milliseconds, and the
+    /// number of values that were replaced.
+    fn frames(output: &mut Output, interval: u64, duration: u64) -> (usize, Vec<u64>) {
         let mut slots = Slots::default();
         slots.channel("1", Usage::Target).expect("a channel");
         let start = Instant::now();
-        let (mut replaced, mut gone) = (0, Vec::new());
-        for at in 0..milliseconds {
-            let now = start + Duration::from_millis(at);
-            if at % every == 0 {
-                let event = Event::new(0, (at % 100) as f64 / 100.0);
+        let (mut replaced, mut sent) = (0, Vec::new());
+        for time in 0..duration {
+            let now = start + Duration::from_millis(time);
+            if time % interval == 0 {
+                let event = Event::new(0, (time % 100) as f64 / 100.0);
                 replaced += usize::from(output.replaces(&event, &slots));
                 output.set(&event, &slots);
             }
             if output.is_due(now, false) {
-                output.take(now, true);
-                gone.push(at);
+                output.next_frame(now, true);
+                sent.push(time);
             }
         }
-        (replaced, gone)
+        (replaced, sent)
     }
 
     #[test]
-    fn a_flood_leaves_at_44_frames_a_second_and_what_is_replaced_is_counted() {
+    fn a_flood_is_limited_to_44_frames_a_second_and_replaced_values_are_counted() {
         let mut output = Output::new(false, 0);
-        let (replaced, gone) = frames(&mut output, 1, 10_000);
-        assert!((439..=442).contains(&gone.len()), "{} frames", gone.len());
-        assert_eq!(replaced + gone.len() + usize::from(output.is_dirty), 10_000);
+        let (replaced, sent) = frames(&mut output, 1, 10_000);
+        assert!((439..=442).contains(&sent.len()), "{} frames", sent.len());
+        assert_eq!(replaced + sent.len() + usize::from(output.is_dirty), 10_000);
     }
 
     #[test]
-    fn what_comes_at_44_frames_a_second_leaves_at_once_however_uneven() {
+    fn input_at_44_frames_a_second_is_sent_immediately_despite_jitter() {
         let mut output = Output::new(false, 3);
         let mut slots = Slots::default();
         slots.channel("1", Usage::Target).expect("a channel");
         let start = Instant::now();
         for frame in 0..1_000_u32 {
-            // Up to 10 ms late, as a busy sender is.
-            let late = Duration::from_micros(u64::from(frame * 7_919 % 10_000));
-            let now = start + INTERVAL * frame + late;
+            // Up to 10 ms late, as from a busy sender.
+            let jitter = Duration::from_micros(u64::from(frame * 7_919 % 10_000));
+            let now = start + FRAME_INTERVAL * frame + jitter;
             output.set(&Event::new(0, f64::from(frame % 255) / 255.0), &slots);
-            assert!(output.is_due(now, false), "frame {frame} was held back");
-            output.take(now, true);
+            assert!(output.is_due(now, false), "frame {frame} was delayed");
+            output.next_frame(now, true);
         }
     }
 
     #[test]
-    fn realtime_has_no_rate() {
-        let (replaced, gone) = frames(&mut Output::new(true, 0), 1, 1_000);
-        assert_eq!((replaced, gone.len()), (0, 1_000));
+    fn realtime_has_no_rate_limit() {
+        let (replaced, sent) = frames(&mut Output::new(true, 0), 1, 1_000);
+        assert_eq!((replaced, sent.len()), (0, 1_000));
     }
 
     #[test]
     fn an_unchanged_frame_is_repeated_then_kept_alive() {
-        let (_, gone) = frames(&mut Output::new(false, 3), 100_000, 3_000);
-        assert_eq!(gone, [0, 60, 120, 180, 1_080, 1_980, 2_880]);
-        let (_, gone) = frames(&mut Output::new(false, 0), 100_000, 2_000);
-        assert_eq!(gone, [0, 900, 1_800]);
+        let (_, sent) = frames(&mut Output::new(false, 3), 100_000, 3_000);
+        assert_eq!(sent, [0, 60, 120, 180, 1_080, 1_980, 2_880]);
+        let (_, sent) = frames(&mut Output::new(false, 0), 100_000, 2_000);
+        assert_eq!(sent, [0, 900, 1_800]);
         assert_eq!(frames(&mut Output::new(false, 3), 1, 0).1, []);
     }
 
     #[test]
-    fn sequence_numbers_wrap_and_may_leave_out_zero() {
+    fn sequence_numbers_wrap_and_may_skip_zero() {
         let mut output = Output::new(true, 0);
         let now = Instant::now();
-        let numbers: Vec<u8> = (0..260).map(|_| output.take(now, true).1).collect();
+        let numbers: Vec<u8> = (0..260).map(|_| output.next_frame(now, true).1).collect();
         assert_eq!((numbers[0], numbers[254], numbers[255], numbers[259]), (1, 255, 1, 5));
         let mut output = Output::new(true, 0);
-        let numbers: Vec<u8> = (0..260).map(|_| output.take(now, false).1).collect();
+        let numbers: Vec<u8> = (0..260).map(|_| output.next_frame(now, false).1).collect();
         assert_eq!((numbers[254], numbers[255], numbers[256]), (255, 0, 1));
     }
 }

@@ -1,13 +1,14 @@
-//! Channels of a universe: `1` to `512`, and `1+2` for 16 bits over two of them.
+//! Channels of a universe: `1` to `512`, and `1+2` for 16 bits in two slots.
 
 use consort_router::{ChannelError, Usage};
 
-/// How many slots a universe has.
+/// The number of slots of a universe.
 pub(crate) const SLOTS: usize = 512;
 
+/// The channel of a slot that is not mapped.
 const UNMAPPED: u32 = u32::MAX;
 
-/// What a byte stands for: `BYTE_VALUES[k] == k / 255`.
+/// The value of each byte: `BYTE_VALUES[k] == k / 255`.
 const BYTE_VALUES: [f64; 256] = {
     let mut values = [0.0; 256];
     let mut byte = 0;
@@ -18,18 +19,20 @@ const BYTE_VALUES: [f64; 256] = {
     values
 };
 
-/// One channel: a slot, or the high and the low byte's slot. Slots are counted from 0.
+/// The slots of one channel: one slot, or those of the high and the low byte. They are counted
+/// from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ChannelSlots {
     pub(crate) high: u16,
     pub(crate) low: Option<u16>,
 }
 
 /// The mapped channels of one universe.
 pub(crate) struct Slots {
-    places: Vec<Place>,
+    channels: Vec<ChannelSlots>,
     /// The channel of each slot.
     by_slot: Box<[u32; SLOTS]>,
+    /// Whether any channel has 16 bits.
     has_wide: bool,
     pub(crate) is_source: bool,
     pub(crate) is_target: bool,
@@ -38,7 +41,7 @@ pub(crate) struct Slots {
 impl Default for Slots {
     fn default() -> Self {
         Slots {
-            places: Vec::new(),
+            channels: Vec::new(),
             by_slot: Box::new([UNMAPPED; SLOTS]),
             has_wide: false,
             is_source: false,
@@ -47,36 +50,41 @@ impl Default for Slots {
     }
 }
 
-fn slot(text: &str) -> Option<u16> {
-    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u16>().ok())??;
+/// Parses the number of a slot, from 1 to 512.
+fn parse_slot(text: &str) -> Option<u16> {
+    let number =
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok())??;
     (1..=SLOTS as u16).contains(&number).then(|| number - 1)
 }
 
 impl Slots {
-    /// Finds or makes a channel.
+    /// Finds or adds a channel.
     pub(crate) fn channel(&mut self, text: &str, usage: Usage) -> Result<u32, ChannelError> {
-        let no_channel = |part: &str, start: usize| {
-            let message = format!("`{part}` is no channel: expected a number from 1 to {SLOTS}");
+        let invalid_channel = |part: &str, start: usize| {
+            let message = format!("invalid channel `{part}`: expected a number from 1 to {SLOTS}");
             ChannelError::new(message)
                 .with_hint("write `7` for one channel, `7+8` for 16 bits (high byte first)")
                 .with_range(start, start + part.len())
         };
-        let place = match text.split_once('+') {
-            None => Place { high: slot(text).ok_or_else(|| no_channel(text, 0))?, low: None },
+        let slots = match text.split_once('+') {
+            None => ChannelSlots {
+                high: parse_slot(text).ok_or_else(|| invalid_channel(text, 0))?,
+                low: None,
+            },
             Some((high, low)) => {
-                let place = Place {
-                    high: slot(high).ok_or_else(|| no_channel(high, 0))?,
-                    low: Some(slot(low).ok_or_else(|| no_channel(low, high.len() + 1))?),
+                let slots = ChannelSlots {
+                    high: parse_slot(high).ok_or_else(|| invalid_channel(high, 0))?,
+                    low: Some(parse_slot(low).ok_or_else(|| invalid_channel(low, high.len() + 1))?),
                 };
-                if place.low == Some(place.high) {
+                if slots.low == Some(slots.high) {
                     return Err(ChannelError::new(
                         "a 16-bit channel needs two different channels for its bytes",
                     ));
                 }
-                place
+                slots
             }
         };
-        let number = self.find_or_make(place)?;
+        let number = self.find_or_add(slots)?;
         match usage {
             Usage::Source => self.is_source = true,
             Usage::Target => self.is_target = true,
@@ -84,43 +92,45 @@ impl Slots {
         Ok(number)
     }
 
-    fn find_or_make(&mut self, place: Place) -> Result<u32, ChannelError> {
-        for slot in [Some(place.high), place.low].into_iter().flatten() {
-            let taken = self.by_slot[usize::from(slot)];
-            if taken == UNMAPPED {
+    /// The channel with these slots, which is added if none of them is mapped yet.
+    fn find_or_add(&mut self, slots: ChannelSlots) -> Result<u32, ChannelError> {
+        for slot in [Some(slots.high), slots.low].into_iter().flatten() {
+            let channel = self.by_slot[usize::from(slot)];
+            if channel == UNMAPPED {
                 continue;
             }
-            let other = self.places[taken as usize];
-            if other == place {
-                return Ok(taken);
+            let other = self.channels[channel as usize];
+            if other == slots {
+                return Ok(channel);
             }
             let message = format!("channel {} is already mapped as `{}`", slot + 1, name(other));
             return Err(ChannelError::new(message)
-                .with_hint("the parts of a 16-bit channel cannot be mapped on their own"));
+                .with_hint("the two channels of a 16-bit channel cannot be mapped separately"));
         }
-        let number = self.places.len() as u32;
-        self.places.push(place);
-        self.by_slot[usize::from(place.high)] = number;
-        if let Some(low) = place.low {
+        let number = self.channels.len() as u32;
+        self.channels.push(slots);
+        self.by_slot[usize::from(slots.high)] = number;
+        if let Some(low) = slots.low {
             self.by_slot[usize::from(low)] = number;
             self.has_wide = true;
         }
         Ok(number)
     }
 
-    /// Where a channel stands.
+    /// The slots of a channel.
     #[inline]
-    pub(crate) fn place(&self, channel: u32) -> Place {
-        self.places[channel as usize]
+    pub(crate) fn slots_of(&self, channel: u32) -> ChannelSlots {
+        self.channels[channel as usize]
     }
 
-    /// Gives the value of every channel that differs between two frames to `emit`, in the
-    /// order of slots. With no old frame, all of the new one.
+    /// Calls `emit` for every channel whose value differs between two frames, in the order of
+    /// slots. Slots that are not mapped are passed as `Err`. Without an old frame, all channels
+    /// differ.
     pub(crate) fn changes(
         &self,
         old: Option<&[u8]>,
         new: &[u8],
-        mut emit: impl FnMut(Result<u32, Place>, f64),
+        mut emit: impl FnMut(Result<u32, ChannelSlots>, f64),
     ) {
         let differs = |slot: usize| match old {
             Some(old) => old.get(slot) != new.get(slot),
@@ -132,47 +142,48 @@ impl Slots {
             }
             let channel = self.by_slot[slot];
             if channel == UNMAPPED {
-                let place = Place { high: slot as u16, low: None };
-                emit(Err(place), BYTE_VALUES[usize::from(byte)]);
+                let slots = ChannelSlots { high: slot as u16, low: None };
+                emit(Err(slots), BYTE_VALUES[usize::from(byte)]);
                 continue;
             }
             if !self.has_wide {
                 emit(Ok(channel), BYTE_VALUES[usize::from(byte)]);
                 continue;
             }
-            let place = self.places[channel as usize];
-            let Some(low) = place.low else {
+            let slots = self.channels[channel as usize];
+            let Some(low) = slots.low else {
                 emit(Ok(channel), BYTE_VALUES[usize::from(byte)]);
                 continue;
             };
-            let (high, low) = (usize::from(place.high), usize::from(low));
-            // Both bytes changed: once, at the first of them.
+            let (high, low) = (usize::from(slots.high), usize::from(low));
+            // If both bytes have changed, the value is emitted once, at the lower slot.
             let other = if slot == high { low } else { high };
             if other < slot && differs(other) {
                 continue;
             }
-            let part = |slot: usize| u16::from(new.get(slot).copied().unwrap_or(0));
-            emit(Ok(channel), f64::from(part(high) << 8 | part(low)) / 65_535.0);
+            let byte = |slot: usize| u16::from(new.get(slot).copied().unwrap_or(0));
+            emit(Ok(channel), f64::from(byte(high) << 8 | byte(low)) / 65_535.0);
         }
     }
 }
 
-/// A channel as configurations write it.
-pub(crate) fn name(place: Place) -> String {
-    match place.low {
-        None => (place.high + 1).to_string(),
-        Some(low) => format!("{}+{}", place.high + 1, low + 1),
+/// The name of a channel, as configurations write it.
+pub(crate) fn name(slots: ChannelSlots) -> String {
+    match slots.low {
+        None => (slots.high + 1).to_string(),
+        Some(low) => format!("{}+{}", slots.high + 1, low + 1),
     }
 }
 
-/// A value as 8 bits.
+/// Converts a value to 8 bits.
 #[inline]
 pub(crate) fn to_byte(value: f64) -> u8 {
-    // Saturates, and NaN is 0; adding a half rounds what is not negative.
+    // The conversion saturates and turns NaN into 0. Adding one half rounds, because values are
+    // not negative.
     (value * 255.0 + 0.5) as u8
 }
 
-/// A value as 16 bits.
+/// Converts a value to 16 bits.
 #[inline]
 pub(crate) fn to_word(value: f64) -> u16 {
     (value * 65_535.0 + 0.5) as u16
@@ -183,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_survives_the_way_there_and_back() {
+    fn every_value_survives_a_round_trip() {
         for byte in 0..=255_u8 {
             let value = BYTE_VALUES[usize::from(byte)];
             assert_eq!(to_byte(value), byte);
@@ -198,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_found_again_and_parts_refused() {
+    fn channels_are_found_again_and_their_parts_are_rejected() {
         let mut slots = Slots::default();
         assert_eq!(slots.channel("1", Usage::Source), Ok(0));
         assert_eq!(slots.channel("512", Usage::Source), Ok(1));
@@ -226,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_name_each_channel_once() {
+    fn each_changed_channel_is_emitted_once() {
         let mut slots = Slots::default();
         for text in ["1", "2+4", "6+5"] {
             slots.channel(text, Usage::Source).expect(text);
@@ -234,7 +245,7 @@ mod tests {
         let changes = |old: Option<&[u8]>, new: &[u8]| {
             let mut list = Vec::new();
             slots.changes(old, new, |channel, value| {
-                list.push((channel.map_err(|place| place.high), (value * 65_535.0).round()));
+                list.push((channel.map_err(|slots| slots.high), (value * 65_535.0).round()));
             });
             list
         };
@@ -248,7 +259,7 @@ mod tests {
         assert_eq!(changes(Some(&old), &[0, 0, 0, 0, 0, 1]), [(Ok(2), 256.0)]);
         assert_eq!(changes(Some(&old), &[0, 0, 0, 0, 9, 0]), [(Ok(2), 9.0)]);
         assert_eq!(changes(Some(&old), &old), []);
-        // A longer frame than before: the slots it adds are changes.
+        // If a frame is longer than the old one, the added slots are changes.
         assert_eq!(changes(Some(&old[..1]), &[0, 1]), [(Ok(1), 256.0)]);
     }
 }

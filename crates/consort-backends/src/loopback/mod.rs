@@ -1,4 +1,4 @@
-//! Channels that hand on what they are given: for wiring, for tests, for measuring.
+//! Channels that pass their input on: for patching, tests and measurements.
 
 use std::collections::HashMap;
 
@@ -7,43 +7,45 @@ use consort_router::{
     InstanceConfig, Problems, State, Usage,
 };
 
-/// The registry's entry.
+/// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "loopback",
-    summary: "channels that hand on what they are given",
+    summary: "Channels that pass their input on unchanged",
     documentation: "\
-Every value that goes into a channel of a loopback instance comes out of the same channel. That \
-makes an instance a patch bay: map many sources to one name and that name to many targets, or \
-leave a channel without a source as a dump for values that nobody needs.
+Every value that is sent to a channel of a loopback instance is emitted on the same channel. An \
+instance serves as a patch bay: map many sources to one name and that name to many targets. A \
+channel that is not mapped to a target discards its values.
 
-Values that run in a circle through loopback channels stop where they started; the circle is \
-reported once.",
+A feedback loop through loopback channels ends at the channel where it started, and is reported \
+once.",
     options: &[],
     instance_options: &[],
     instance_families: &[],
     channels: &[ChannelSyntax {
         syntax: "NAME",
         example: "anything",
-        documentation: "Any name; a channel exists as soon as it is mapped.",
+        documentation: "Any name. A channel exists when it is mapped.",
     }],
     example: "[loopback bay]\n\n[map]\nbay.in > bay.out\n",
     create: || Box::new(Loopback),
 };
 
+/// The backend, which has no options.
 struct Loopback;
 
 impl Backend for Loopback {
     fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Instance>> {
-        Some(Box::new(Bay::default()))
+        Some(Box::new(LoopbackInstance::default()))
     }
 }
 
+/// An instance. The map numbers the channels until the show starts.
 #[derive(Default)]
-struct Bay {
+struct LoopbackInstance {
     channels: HashMap<String, u32>,
 }
 
-impl Instance for Bay {
+impl Instance for LoopbackInstance {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
         if let Some(&number) = self.channels.get(specification) {
             return Ok(number);

@@ -1,4 +1,4 @@
-//! What scripts can call.
+//! The functions that scripts can call.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use mlua::{Error, Function, Lua, Table, Thread, Value, Variadic};
 
 use super::schedule::Schedule;
 
-/// The names of all of them: no handler is looked for under these.
+/// The names of all functions. Channels with these names have no handler.
 pub(super) const NAMES: &[&str] = &[
     "output",
     "interval",
@@ -23,17 +23,17 @@ pub(super) const NAMES: &[&str] = &[
     "channels",
 ];
 
-/// How many channels a script may make known that no mapping uses.
-const EXTRA_LIMIT: usize = 4_096;
+/// The most channels that a script may create in addition to the mapped ones.
+const MAX_UNMAPPED_CHANNELS: usize = 4_096;
 
-/// How many values one call may send.
-const OUTPUT_LIMIT: usize = 65_536;
+/// The most values that one call may send.
+const MAX_OUTPUTS_PER_CALL: usize = 65_536;
 
 /// The longest interval or sleep, in milliseconds: a day.
-const LONGEST: f64 = 86_400_000.0;
+const MAX_MILLISECONDS: f64 = 86_400_000.0;
 
-/// The longest line that is printed, in bytes; longer ones are broken.
-const LINE_LIMIT: usize = 8_192;
+/// The longest line that is logged, in bytes; longer ones are split.
+const MAX_LINE_BYTES: usize = 8_192;
 
 /// One channel as the script sees it.
 #[derive(Default)]
@@ -43,29 +43,31 @@ pub(super) struct Channel {
     pub(super) output: f64,
 }
 
-/// What the functions and the instance share. Never borrowed while Lua runs.
+/// The state that the functions and the instance share. It is never borrowed while Lua code runs.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// The instance's, for what is logged.
+    /// The name of the instance, for log lines.
     pub(super) name: String,
+    /// The mapped channels, followed by those that the script created.
     pub(super) channels: Vec<Channel>,
     pub(super) by_name: HashMap<String, u32>,
-    /// How many of the channels are mapped; the router knows only these.
+    /// The number of mapped channels, which are those that the router has.
     pub(super) mapped: u32,
     pub(super) is_loading: bool,
+    /// The channel whose handler runs.
     pub(super) current: Option<u32>,
-    /// What was sent and not yet given to the router.
+    /// The values that were sent but not passed to the router yet.
     pub(super) outputs: Vec<(u32, f64)>,
     pub(super) schedule: Schedule,
     pub(super) cleanup: Option<Function>,
     pub(super) now: Option<Instant>,
     pub(super) timestamp: u64,
-    /// Errors of threads that were started by a running function.
+    /// The errors of threads that the running function started.
     pub(super) errors: Vec<Error>,
 }
 
 impl Shared {
-    /// Finds or makes a channel.
+    /// Finds or adds a channel.
     pub(super) fn channel(&mut self, name: &str) -> u32 {
         if let Some(&number) = self.by_name.get(name) {
             return number;
@@ -81,17 +83,20 @@ impl Shared {
     }
 }
 
+/// How the functions access the shared state.
 type Handle = Rc<RefCell<Shared>>;
 
+/// Validates a time in milliseconds that was passed to `function`.
 fn milliseconds(function: &str, value: f64) -> Result<f64, Error> {
-    if (0.0..=LONGEST).contains(&value) {
+    if (0.0..=MAX_MILLISECONDS).contains(&value) {
         return Ok(value);
     }
-    let message = format!("{function}: {value} is no time: expected 0 to {LONGEST} milliseconds");
+    let message =
+        format!("{function}: invalid time {value}: expected 0 to {MAX_MILLISECONDS} milliseconds");
     Err(Error::runtime(message))
 }
 
-/// Makes all functions global.
+/// Defines all functions as globals.
 pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
     let globals = lua.globals();
 
@@ -103,16 +108,16 @@ pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
         let number = match shared.by_name.get(&*name) {
             Some(&number) => number,
             None if !shared.is_loading => return Ok(()),
-            None if shared.channels.len() >= shared.mapped as usize + EXTRA_LIMIT => {
-                return Err(Error::runtime("output: too many channels that are not mapped"));
+            None if shared.channels.len() >= shared.mapped as usize + MAX_UNMAPPED_CHANNELS => {
+                return Err(Error::runtime("output: too many unmapped channels"));
             }
             None => shared.channel(&name),
         };
         shared.channels[number as usize].output = value;
         if number < shared.mapped {
-            if shared.outputs.len() >= OUTPUT_LIMIT {
+            if shared.outputs.len() >= MAX_OUTPUTS_PER_CALL {
                 return Err(Error::runtime(format!(
-                    "output: one call may send {OUTPUT_LIMIT} values"
+                    "output: a call may send at most {MAX_OUTPUTS_PER_CALL} values"
                 )));
             }
             shared.outputs.push((number, value));
@@ -155,12 +160,12 @@ pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
     let state = Rc::clone(shared);
     let interval = move |_: &Lua, (function, time): (Function, f64)| {
         let steps = (milliseconds("interval", time)? / 10.0).round() as u64;
-        // What is not 0 does not end the interval.
+        // Only 0 ends the interval: a short time is rounded up.
         let steps = if time > 0.0 { steps.max(1) } else { 0 };
         let mut shared = state.borrow_mut();
         let now = shared.now();
-        let every = Duration::from_millis(steps * 10);
-        shared.schedule.interval(function, every, now).map_err(Error::runtime)
+        let period = Duration::from_millis(steps * 10);
+        shared.schedule.interval(function, period, now).map_err(Error::runtime)
     };
     globals.set("interval", lua.create_function(interval)?)?;
 
@@ -172,15 +177,15 @@ pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
 
     let state = Rc::clone(shared);
     let thread = move |lua: &Lua, function: Function| {
-        if !state.borrow().schedule.has_room() {
-            return Err(Error::runtime("thread: there are too many threads already"));
+        if !state.borrow().schedule.can_add_thread() {
+            return Err(Error::runtime("thread: too many threads"));
         }
         let thread = lua.create_thread(function)?;
         let current = state.borrow_mut().current.take();
-        let resumed = resume(&state, thread, None);
+        let result = resume(&state, thread, None);
         let mut shared = state.borrow_mut();
         shared.current = current;
-        if let Err(error) = resumed {
+        if let Err(error) = result {
             shared.errors.push(error);
         }
         Ok(())
@@ -191,19 +196,19 @@ pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
     install_print(lua, &globals, shared)
 }
 
-/// `print` and `io.write` to the log, which never waits: standard output may be a terminal that
-/// is held, or a pipe that nobody reads.
+/// Redirects `print` and `io.write` to the log, which does not block. Standard output could block the
+/// router: it may be a stopped terminal, or a pipe that is not read.
 fn install_print(lua: &Lua, globals: &Table, shared: &Handle) -> mlua::Result<()> {
     let state = Rc::clone(shared);
-    let mut begun: Vec<u8> = Vec::new();
+    let mut line: Vec<u8> = Vec::new();
     let log = lua.create_function_mut(move |_, text: mlua::LuaString| {
         let state = state.borrow();
         for piece in text.as_bytes().split_inclusive(|&byte| byte == b'\n') {
-            begun.extend_from_slice(piece);
-            if begun.ends_with(b"\n") || begun.len() >= LINE_LIMIT {
-                let line = String::from_utf8_lossy(&begun);
-                tracing::info!(instance = &*state.name, "{}", line.trim_end());
-                begun.clear();
+            line.extend_from_slice(piece);
+            if line.ends_with(b"\n") || line.len() >= MAX_LINE_BYTES {
+                let text = String::from_utf8_lossy(&line);
+                tracing::info!(instance = &*state.name, "{}", text.trim_end());
+                line.clear();
             }
         }
         Ok(())
@@ -213,7 +218,7 @@ fn install_print(lua: &Lua, globals: &Table, shared: &Handle) -> mlua::Result<()
                   local pack, concat, tostring = table.pack, table.concat, tostring\n\
                   function print(...)\n\
                   \tlocal parts = pack(...)\n\
-                  \tfor at = 1, parts.n do parts[at] = tostring(parts[at]) end\n\
+                  \tfor index = 1, parts.n do parts[index] = tostring(parts[index]) end\n\
                   \tlog(concat(parts, '\\t') .. '\\n')\n\
                   end\n\
                   function io.write(...)\n\
@@ -225,7 +230,8 @@ fn install_print(lua: &Lua, globals: &Table, shared: &Handle) -> mlua::Result<()
     lua.load(source).set_name("=print").call((log, io))
 }
 
-/// `sleep` yields to [`resume`], which only a function of Lua can do.
+/// Defines `sleep`, which yields to [`resume`]. It is written in Lua because only a Lua function can
+/// yield.
 fn install_sleep(lua: &Lua, globals: &Table) -> mlua::Result<()> {
     let check = lua.create_function(|_, time: f64| milliseconds("sleep", time))?;
     let source = "local yield, is_yieldable, check = ...\n\
@@ -240,17 +246,21 @@ fn install_sleep(lua: &Lua, globals: &Table) -> mlua::Result<()> {
     globals.set("sleep", sleep)
 }
 
-/// Runs a thread until it sleeps or ends. `woken` is when it should have been woken.
-pub(super) fn resume(shared: &Handle, thread: Thread, woken: Option<Instant>) -> mlua::Result<()> {
+/// Runs a thread until it sleeps or ends. `scheduled` is when it should have been resumed.
+pub(super) fn resume(
+    shared: &Handle,
+    thread: Thread,
+    scheduled: Option<Instant>,
+) -> mlua::Result<()> {
     let yielded: Variadic<Value> = thread.resume(())?;
     if thread.is_resumable() {
-        // A yield that is not a sleep goes on in the next turn; so does one of NaN.
+        // A yield without a valid time resumes in the next turn.
         let time = yielded.first().and_then(Value::as_f64).filter(|time| !time.is_nan());
-        let time = time.unwrap_or(0.0).clamp(0.0, LONGEST);
+        let time = time.unwrap_or(0.0).clamp(0.0, MAX_MILLISECONDS);
         let time = Duration::from_secs_f64(time / 1_000.0).max(Duration::from_millis(1));
         let mut shared = shared.borrow_mut();
         let now = shared.now();
-        shared.schedule.sleep(thread, time, woken, now);
+        shared.schedule.sleep(thread, time, scheduled, now);
     }
     Ok(())
 }

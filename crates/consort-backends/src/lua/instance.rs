@@ -1,4 +1,4 @@
-//! An instance: the router's side of it.
+//! The instance as the router sees it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,52 +9,58 @@ use consort_router::{ChannelError, Context, Event, Instance, Options, Problems, 
 use super::functions::Shared;
 use super::interpreter::{Interpreter, Script};
 
+/// The most intervals and threads that run in one turn.
+const MAX_CALLS_PER_TURN: u32 = 2_048;
+
+/// One `[lua NAME]` section.
 pub(super) struct LuaInstance {
     scripts: Vec<Script>,
-    /// The number of each script's option.
-    places: Vec<usize>,
+    /// The position of the option of each script.
+    positions: Vec<usize>,
     default_handler: Option<String>,
-    limit: Duration,
+    time_limit: Duration,
     shared: Rc<RefCell<Shared>>,
     interpreter: Option<Interpreter>,
 }
 
 impl LuaInstance {
     pub(super) fn new(name: String, options: &Options) -> Self {
-        let limit = options.integer("time-limit").and_then(|it| u64::try_from(it).ok());
-        let (mut scripts, mut places) = (Vec::new(), Vec::new());
-        for (at, entry) in options.entries().iter().enumerate() {
+        let limit = options.integer("time-limit").and_then(|limit| u64::try_from(limit).ok());
+        let (mut scripts, mut positions) = (Vec::new(), Vec::new());
+        for (position, entry) in options.entries().iter().enumerate() {
             scripts.push(match entry.name.as_str() {
                 "script" => Script::File(entry.directory.join(&entry.value)),
                 "code" => Script::Code(entry.value.clone()),
                 _ => continue,
             });
-            places.push(at);
+            positions.push(position);
         }
         LuaInstance {
             scripts,
-            places,
+            positions,
             default_handler: options.text("default-handler").map(str::to_owned),
-            limit: Duration::from_millis(limit.unwrap_or(200)),
+            time_limit: Duration::from_millis(limit.unwrap_or(200)),
             shared: Rc::new(RefCell::new(Shared { name, ..Shared::default() })),
             interpreter: None,
         }
     }
 
+    /// Creates the interpreter and runs the scripts.
     fn load(&mut self) -> Result<Interpreter, String> {
-        let mut interpreter = Interpreter::new(Rc::clone(&self.shared), self.limit)
-            .map_err(|error| format!("no interpreter: {error}"))?;
+        let mut interpreter = Interpreter::new(Rc::clone(&self.shared), self.time_limit)
+            .map_err(|error| format!("cannot create the interpreter: {error}"))?;
         interpreter.load(&self.scripts, self.default_handler.as_deref())?;
         Ok(interpreter)
     }
 
+    /// Sets the time that the functions of the script use during this call.
     fn set_time(&self, context: &Context<'_>) {
         let mut shared = self.shared.borrow_mut();
         shared.now = Some(context.now());
         shared.timestamp = context.timestamp();
     }
 
-    /// Gives the router what the script has sent.
+    /// Passes the values that the script has sent to the router.
     fn emit(&self, context: &mut Context<'_>) {
         let mut shared = self.shared.borrow_mut();
         for (channel, value) in shared.outputs.drain(..) {
@@ -62,9 +68,9 @@ impl LuaInstance {
         }
     }
 
-    /// Asks to be called when the next interval or thread is due.
-    fn wake(&self, context: &mut Context<'_>) {
-        let next = self.shared.borrow().schedule.next();
+    /// Schedules a call for when the next interval or thread is due.
+    fn schedule_timer(&self, context: &mut Context<'_>) {
+        let next = self.shared.borrow().schedule.next_due();
         if next != context.wake_time() {
             context.wake_at(next);
         }
@@ -83,9 +89,9 @@ impl Instance for LuaInstance {
     }
 
     fn check(&self, problems: &mut Problems) {
-        for (script, &place) in self.scripts.iter().zip(&self.places) {
+        for (script, &position) in self.scripts.iter().zip(&self.positions) {
             if let Err(message) = script.check() {
-                problems.error(Some(place), message);
+                problems.error(Some(position), message);
             }
         }
     }
@@ -97,7 +103,7 @@ impl Instance for LuaInstance {
                 self.interpreter = Some(interpreter);
                 context.set_state(State::Up);
                 self.emit(context);
-                self.wake(context);
+                self.schedule_timer(context);
             }
             Err(reason) => {
                 context.count_errors(1);
@@ -120,24 +126,25 @@ impl Instance for LuaInstance {
             }
             self.emit(context);
         }
-        self.wake(context);
+        self.schedule_timer(context);
     }
 
     fn timer(&mut self, context: &mut Context<'_>) {
         self.set_time(context);
-        // Once for what is due now; what these make due has the next turn.
-        let mut left = 2_048;
-        while left > 0
+        // The number of calls is limited, so that a script whose intervals are always due cannot block
+        // the router; the rest is called in the next turn.
+        let mut remaining = MAX_CALLS_PER_TURN;
+        while remaining > 0
             && let Some(interpreter) = &mut self.interpreter
             && let Some(errors) = interpreter.run_due(context.now())
         {
-            left -= 1;
+            remaining -= 1;
             if errors > 0 {
                 context.count_errors(errors);
             }
             self.emit(context);
         }
-        self.wake(context);
+        self.schedule_timer(context);
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {

@@ -1,4 +1,4 @@
-//! The interpreter: loads scripts, calls their functions, and interrupts those that never end.
+//! The interpreter: loads scripts, calls their functions, and interrupts functions that run too long.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,79 +12,83 @@ use mlua::{Error, Function, HookTriggers, Lua, VmState};
 use super::functions::{NAMES, Shared, install, resume};
 use super::schedule::Due;
 
-/// How much memory a script may use, in bytes.
-const MEMORY: usize = 256 << 20;
+/// The most memory that a script may use, in bytes.
+const MAX_MEMORY_BYTES: usize = 256 << 20;
 
-/// How large a script may be, in bytes.
-const SCRIPT_LIMIT: u64 = 16 << 20;
+/// The largest script file, in bytes.
+const MAX_SCRIPT_BYTES: u64 = 16 << 20;
 
-/// Instructions between two looks at the clock.
-const LOOK: u32 = 10_000;
+/// The number of instructions between two checks of the time limit.
+const CHECK_INTERVAL: u32 = 10_000;
 
-/// How many different errors are told apart.
-const ERROR_KINDS: usize = 256;
+/// The most different errors that are counted separately.
+const MAX_DISTINCT_ERRORS: usize = 256;
 
+/// A Lua state with the scripts of one instance.
 pub(super) struct Interpreter {
     lua: Lua,
     shared: Rc<RefCell<Shared>>,
-    /// The function of each mapped channel.
+    /// The handler of each mapped channel.
     handlers: Vec<Option<Function>>,
     guard: Rc<Guard>,
-    /// How often each error came.
+    /// How often each error occurred, by its first line.
     errors: HashMap<String, u64>,
 }
 
-/// How many times the limit of a handler a script may take to be loaded: nothing sounds yet, and
-/// tables are computed then.
-const LOADING: u32 = 10;
+/// How many times the time limit of a handler a script may take to load. Scripts may compute tables
+/// then, and the show does not run yet.
+const LOADING_FACTOR: u32 = 10;
 
-/// When the running function is interrupted.
+/// Interrupts the running function at its deadline.
 struct Guard {
     limit: Duration,
-    /// How many times the limit it has.
-    times: Cell<u32>,
+    /// How many times the limit the running function may take.
+    factor: Cell<u32>,
     deadline: Cell<Instant>,
-    /// Whether every instruction is looked at, so that a script cannot catch the interruption.
+    /// Whether the time is checked at every instruction, so that a script cannot catch the
+    /// interruption and continue.
     is_tight: Cell<bool>,
 }
 
 impl Guard {
-    fn watch(self: &Rc<Self>, lua: &Lua, every: u32) -> mlua::Result<()> {
+    /// Installs the hook that checks the time every `interval` instructions.
+    fn install_hook(self: &Rc<Self>, lua: &Lua, interval: u32) -> mlua::Result<()> {
         let guard = Rc::clone(self);
-        let triggers = HookTriggers::new().every_nth_instruction(every);
+        let triggers = HookTriggers::new().every_nth_instruction(interval);
         lua.set_global_hook(triggers, move |lua, _| {
             if Instant::now() < guard.deadline.get() {
                 return Ok(VmState::Continue);
             }
             if !guard.is_tight.replace(true) {
-                guard.watch(lua, 1)?;
+                guard.install_hook(lua, 1)?;
             }
             let message = format!(
-                "interrupted: it ran for more than {} ms (`time-limit`); an endless loop?",
-                (guard.limit * guard.times.get()).as_millis()
+                "interrupted after more than {} ms (`time-limit`); is there an endless loop?",
+                (guard.limit * guard.factor.get()).as_millis()
             );
             Err(Error::runtime(message))
         })
     }
 
-    /// Something begins to run that has so many times the limit.
-    fn begin(self: &Rc<Self>, lua: &Lua, times: u32) -> mlua::Result<()> {
-        self.times.set(times);
-        self.deadline.set(Instant::now() + self.limit * times);
+    /// Starts the time of a function that may take `factor` times the limit.
+    fn begin(self: &Rc<Self>, lua: &Lua, factor: u32) -> mlua::Result<()> {
+        self.factor.set(factor);
+        self.deadline.set(Instant::now() + self.limit * factor);
         if self.is_tight.replace(false) {
-            self.watch(lua, LOOK)?;
+            self.install_hook(lua, CHECK_INTERVAL)?;
         }
         Ok(())
     }
 }
 
-/// Where Lua comes from.
+/// The source of Lua code: an option `script` or `code`.
 pub(super) enum Script {
     File(PathBuf),
     Code(String),
 }
 
 impl Script {
+    /// The name in messages.
     fn name(&self) -> String {
         match self {
             Script::File(path) => path.display().to_string(),
@@ -92,6 +96,7 @@ impl Script {
         }
     }
 
+    /// Reads the code.
     fn source(&self) -> Result<Vec<u8>, String> {
         let path = match self {
             Script::Code(text) => return Ok(text.clone().into_bytes()),
@@ -99,16 +104,20 @@ impl Script {
         };
         let explain = |error| format!("cannot read {}: {error}", path.display());
         let metadata = fs::metadata(path).map_err(explain)?;
-        // A FIFO would block, a device may never end.
+        // Reading a FIFO would block, and a device may be endless.
         if !metadata.is_file() {
             return Err(format!("{} is not a regular file", path.display()));
         }
-        if metadata.len() > SCRIPT_LIMIT {
-            return Err(format!("{} is larger than {} MiB", path.display(), SCRIPT_LIMIT >> 20));
+        if metadata.len() > MAX_SCRIPT_BYTES {
+            return Err(format!(
+                "{} is larger than {} MiB",
+                path.display(),
+                MAX_SCRIPT_BYTES >> 20
+            ));
         }
         let mut source = fs::read(path).map_err(explain)?;
-        // As Lua reads files: without a byte-order mark, and without the text of a first line
-        // that names an interpreter; the line itself still counts.
+        // As Lua does when it reads files, skip a byte-order mark and the text of a first line that
+        // begins with `#`. The line break remains, so that line numbers are right.
         if source.starts_with("\u{FEFF}".as_bytes()) {
             source.drain(..3);
         }
@@ -119,7 +128,7 @@ impl Script {
         Ok(source)
     }
 
-    /// The script as Lua knows it: text, never byte code, which could do anything.
+    /// The chunk to load. Only text is accepted: invalid byte code can crash the interpreter.
     fn chunk<'a>(&self, lua: &'a Lua, source: &'a [u8]) -> mlua::chunk::Chunk<'a> {
         let name = match self {
             Script::File(_) => format!("@{}", self.name()),
@@ -128,14 +137,14 @@ impl Script {
         lua.load(source).set_name(name).set_mode(mlua::chunk::ChunkMode::Text)
     }
 
-    /// What is wrong that can be seen without running it.
+    /// Checks the syntax without running the script.
     pub(super) fn check(&self) -> Result<(), String> {
         let (lua, source) = (Lua::new(), self.source()?);
         self.chunk(&lua, &source).into_function().map(drop).map_err(|error| error.to_string())
     }
 }
 
-/// For the table of options.
+/// Validates the option `code`.
 pub(super) fn check_code(text: &str) -> Result<(), String> {
     Script::Code(text.to_owned()).check()
 }
@@ -143,16 +152,16 @@ pub(super) fn check_code(text: &str) -> Result<(), String> {
 impl Interpreter {
     pub(super) fn new(shared: Rc<RefCell<Shared>>, limit: Duration) -> mlua::Result<Self> {
         let lua = Lua::new();
-        lua.set_memory_limit(MEMORY)?;
+        lua.set_memory_limit(MAX_MEMORY_BYTES)?;
         install(&lua, &shared)?;
         let deadline = Cell::new(Instant::now());
         let guard =
-            Rc::new(Guard { limit, times: Cell::new(1), deadline, is_tight: Cell::new(false) });
-        guard.watch(&lua, LOOK)?;
+            Rc::new(Guard { limit, factor: Cell::new(1), deadline, is_tight: Cell::new(false) });
+        guard.install_hook(&lua, CHECK_INTERVAL)?;
         Ok(Interpreter { lua, shared, handlers: Vec::new(), guard, errors: HashMap::new() })
     }
 
-    /// Lets `require` find modules beside the scripts.
+    /// Adds the folders of the scripts to the path of `require`.
     fn extend_path(&self, scripts: &[Script]) -> mlua::Result<()> {
         let package: mlua::Table = self.lua.globals().get("package")?;
         let mut path: String = package.get("path")?;
@@ -172,8 +181,8 @@ impl Interpreter {
         package.set("path", path)
     }
 
-    /// Runs the scripts, one after the other, and finds the handlers of the channels. A default
-    /// handler that there is not is an error that is reported, and the show goes on without.
+    /// Runs the scripts in order and finds the handlers of the channels. A missing default handler is
+    /// logged as an error, and the show continues without handlers.
     pub(super) fn load(
         &mut self,
         scripts: &[Script],
@@ -181,14 +190,14 @@ impl Interpreter {
     ) -> Result<(), String> {
         self.extend_path(scripts).map_err(|error| error.to_string())?;
         self.shared.borrow_mut().is_loading = true;
-        let loaded = scripts.iter().try_for_each(|script| {
+        let result = scripts.iter().try_for_each(|script| {
             let source = script.source()?;
-            self.guard.begin(&self.lua, LOADING).map_err(|error| error.to_string())?;
+            self.guard.begin(&self.lua, LOADING_FACTOR).map_err(|error| error.to_string())?;
             let run = script.chunk(&self.lua, &source).exec();
-            run.map_err(|error| format!("{} cannot be loaded: {error}", script.name()))
+            run.map_err(|error| format!("cannot load {}: {error}", script.name()))
         });
         self.shared.borrow_mut().is_loading = false;
-        loaded?;
+        result?;
 
         let globals = self.lua.globals();
         let function = |name: &str| match globals.get::<mlua::Value>(name) {
@@ -203,22 +212,22 @@ impl Interpreter {
                 if handler.is_none() {
                     tracing::error!(
                         instance = shared.name,
-                        "the default handler `{name}` is no global function"
+                        "the default handler `{name}` is not a global function"
                     );
                 }
                 mapped.map(|_| handler.clone()).collect()
             }
             None => mapped
                 .map(|channel| {
-                    let is_ours = NAMES.contains(&channel.name.as_str());
-                    (!is_ours).then(|| function(&channel.name)).flatten()
+                    let is_reserved = NAMES.contains(&channel.name.as_str());
+                    (!is_reserved).then(|| function(&channel.name)).flatten()
                 })
                 .collect(),
         };
         Ok(())
     }
 
-    /// Runs something under the time limit; returns how many errors it made.
+    /// Runs `work` under the time limit; returns the number of errors.
     fn run(&mut self, work: impl FnOnce() -> mlua::Result<()>) -> u64 {
         let result = self.guard.begin(&self.lua, 1).and_then(|()| work());
         let mut errors = std::mem::take(&mut self.shared.borrow_mut().errors);
@@ -229,28 +238,28 @@ impl Interpreter {
         errors.len() as u64
     }
 
-    /// Says an error once, with its traceback; counts it after that.
+    /// Logs an error with its traceback when it first occurs, and counts it afterwards.
     fn report(&mut self, error: &Error) {
         let text = error.to_string();
-        let head = text.lines().next().unwrap_or_default().to_owned();
-        if self.errors.len() >= ERROR_KINDS && !self.errors.contains_key(&head) {
+        let first_line = text.lines().next().unwrap_or_default().to_owned();
+        if self.errors.len() >= MAX_DISTINCT_ERRORS && !self.errors.contains_key(&first_line) {
             return;
         }
-        let count = self.errors.entry(head).or_default();
+        let count = self.errors.entry(first_line).or_default();
         *count += 1;
         if *count == 1 {
             tracing::error!(instance = self.shared.borrow().name, "{text}");
         }
     }
 
-    /// Says how often errors came that were said only once.
+    /// Logs how often each repeated error occurred.
     pub(super) fn report_counts(&self) {
         for (error, count) in self.errors.iter().filter(|(_, count)| **count > 1) {
             tracing::error!(instance = self.shared.borrow().name, "{count} times: {error}");
         }
     }
 
-    /// A value has come to a channel.
+    /// Calls the handler of a channel with a value; returns the number of errors.
     pub(super) fn handle(&mut self, channel: u32, value: f64) -> u64 {
         let mut errors = 0;
         if let Some(Some(handler)) = self.handlers.get(channel as usize) {
@@ -259,22 +268,23 @@ impl Interpreter {
             errors = self.run(|| handler.call(value));
             self.shared.borrow_mut().current = None;
         }
-        // The handler still saw the value before this one.
+        // In the handler, `input_value` returns the previous value.
         self.shared.borrow_mut().channels[channel as usize].input = value;
         errors
     }
 
-    /// Runs what is due; returns how many errors there were, or none when nothing is due.
+    /// Runs the next interval or thread that is due; returns the number of errors, or `None` if
+    /// nothing is due.
     pub(super) fn run_due(&mut self, now: Instant) -> Option<u64> {
         let due = self.shared.borrow_mut().schedule.take_due(now)?;
         let shared = Rc::clone(&self.shared);
         Some(match due {
             Due::Call(function) => self.run(|| function.call(())),
-            Due::Resume(thread, woken) => self.run(|| resume(&shared, thread, Some(woken))),
+            Due::Resume(thread, scheduled) => self.run(|| resume(&shared, thread, Some(scheduled))),
         })
     }
 
-    /// Calls the clean-up handler.
+    /// Calls the clean-up handler; returns the number of errors.
     pub(super) fn clean_up(&mut self) -> u64 {
         let handler = self.shared.borrow_mut().cleanup.take();
         handler.map_or(0, |handler| self.run(|| handler.call(())))

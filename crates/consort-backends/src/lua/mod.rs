@@ -1,8 +1,8 @@
-//! Scripts in Lua, with the interpreter built in.
+//! Lua scripts, with a built-in interpreter.
 //!
-//! `interpreter` loads scripts, calls handlers and guards against endless loops, `functions` is
-//! what scripts can call, `schedule` when intervals and threads are due, `instance` ties them to
-//! the router.
+//! `interpreter` loads scripts, calls handlers and interrupts endless loops, `functions` has the
+//! functions that scripts can call, `schedule` the intervals and sleeping threads, and `instance`
+//! connects all of them to the router.
 
 mod functions;
 mod instance;
@@ -18,44 +18,45 @@ use consort_router::{
 
 use instance::LuaInstance;
 
-/// The registry's entry.
+/// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "lua",
-    summary: "scripts in Lua 5.4 that route, make and change values",
+    summary: "Lua 5.4 scripts that route, generate and transform values",
     documentation: "\
-Each instance has its own Lua 5.4 interpreter, built into this program. For each value that comes \
-to a channel, the global function of the channel's name is called with it, if there is one when \
-the scripts have been loaded; with `default-handler`, that function is called for every channel.
+Each instance has its own Lua 5.4 interpreter, built into this program. A value that is sent to a \
+channel calls the global function with the name of the channel, if it exists when the scripts have \
+been loaded. With `default-handler`, that function is called for every channel instead.
 
 | function | what it does |
 |---|---|
-| `output(channel, value)` | sends a value, clipped to 0.0–1.0 |
-| `input_value(channel)` | the last value that came in; inside the channel's own handler the one before |
-| `output_value(channel)` | the last value sent |
+| `output(channel, value)` | send a value, clipped to 0.0–1.0 |
+| `input_value(channel)` | the last received value; in the channel's own handler the previous one |
+| `output_value(channel)` | the last sent value |
 | `input_channel()` | the channel whose handler runs, or `nil` |
-| `channels()` | all channels' names, in the order of the configuration |
-| `interval(f, ms)` | calls `f` every `ms` milliseconds, rounded to 10; 0 ends it |
-| `thread(f)` | runs `f` as a coroutine that may sleep, at once |
-| `sleep(ms)` | inside a thread: goes on after that time |
+| `channels()` | the names of all channels, in the order of the configuration |
+| `interval(f, ms)` | call `f` every `ms` milliseconds, rounded to 10; 0 ends the interval |
+| `thread(f)` | run `f` immediately as a coroutine that may sleep |
+| `sleep(ms)` | in a thread: continue after this time |
 | `timestamp()` | milliseconds since the start |
-| `cleanup_handler(f)` | calls `f` when the show ends; returns the one before |
+| `cleanup_handler(f)` | call `f` when the show ends; returns the previous handler |
 
-Channels with the names of these functions work, but have no handler. A function that does not \
-know a channel's name answers `nil`, and `output` to it does nothing; while the scripts are being \
-loaded, `output` makes the channel known. What is sent while loading leaves at the start.
+Channels with the names of these functions work, but have no handler. For a channel that does not \
+exist, functions return `nil` and `output` does nothing; while scripts are being loaded, `output` \
+creates the channel. Values that are sent while loading are routed when the show starts.
 
-What a script prints (`print`, `io.write`) goes to the log, line by line, and waits for nobody. \
-Whatever else waits for something outside (`os.execute`, the rest of `io`) holds the show up, and \
-`time-limit` does not end it.
+The output of `print` and `io.write` goes to the log line by line and does not block. Everything \
+else that waits (`os.execute`, the rest of `io`) blocks the show, and `time-limit` does not \
+interrupt it.
 
-Intervals and sleeping threads keep time: a tick that comes late does not move the next, and \
-ticks that were missed are left out. What a script sends does not trigger its own handlers.
+Intervals and sleeping threads keep time: a late call does not delay the next one, and missed \
+calls are skipped. Values that a script sends do not call its own handlers.
 
-A script runs on the router's thread: while it runs, nothing else does. One that takes longer \
-than `time-limit` is interrupted and reported with its line, and the show goes on. An error in a \
-handler is reported once with its traceback and counted after that. A script that is missing or \
-is no Lua is an error of the configuration; one that fails while it is loaded fails its instance. A script may use up to 256 MB. The `debug` library and modules in C are \
-not there; `require` also looks in the folders of the scripts.",
+Scripts run on the router's thread, which does nothing else meanwhile. A script that exceeds \
+`time-limit` is interrupted and reported with its line, and the show continues. The first \
+occurrence of an error in a handler is logged with its traceback; further ones are counted. A \
+script that is missing or not valid Lua is a configuration error; a script that fails while it is \
+loaded fails its instance. A script may use up to 256 MB. The `debug` library and C modules are \
+not available; `require` also searches the folders of the scripts.",
     options: &[],
     instance_options: &[
         OptionSpec {
@@ -64,8 +65,8 @@ not there; `require` also looks in the folders of the scripts.",
             kind: OptionKind::Path,
             repeatable: true,
             example: "chase.lua",
-            documentation: "A Lua source file, relative to the configuration. May be given more \
-than once; all are read, in order, by one interpreter.",
+            documentation: "A Lua source file, relative to the configuration. May be repeated; one \
+interpreter loads all files in order.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -73,15 +74,15 @@ than once; all are read, in order, by one interpreter.",
             kind: OptionKind::Checked(interpreter::check_code),
             repeatable: true,
             example: "function fader(value) output(\"lamp\", 1 - value) end",
-            documentation: "A line of Lua, for what needs no file of its own. May be given more \
-than once, before and behind `script`.",
+            documentation: "A line of Lua code, for short scripts. May be repeated, before and \
+after `script`.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
             name: "default-handler",
             example: "handler",
-            documentation: "The global function to be called for every channel. One that there \
-is not is logged, and no handler is called.",
+            documentation: "The global function to call for every channel. If it does not exist, \
+an error is logged and no handler is called.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -89,8 +90,8 @@ is not is logged, and no handler is called.",
             kind: OptionKind::Integer(1, 60_000),
             default: Some("200"),
             example: "50",
-            documentation: "How many milliseconds one call of a handler may take; a script that is \
-loaded has ten times as long.",
+            documentation: "The most milliseconds that one call of a handler may take. Loading a \
+script may take ten times as long.",
             ..OptionSpec::EMPTY
         },
     ],
@@ -98,7 +99,7 @@ loaded has ten times as long.",
     channels: &[ChannelSyntax {
         syntax: "NAME",
         example: "fader",
-        documentation: "Any name; values to it call the global function of that name.",
+        documentation: "Any name. Values sent to it call the global function with this name.",
     }],
     example: "\
 [lua script]
@@ -110,6 +111,7 @@ script.lamp > script.fader
     create: || Box::new(Lua),
 };
 
+/// The backend, which has no options.
 struct Lua;
 
 impl Backend for Lua {
@@ -119,7 +121,7 @@ impl Backend for Lua {
         problems: &mut Problems,
     ) -> Option<Box<dyn Instance>> {
         if !config.options.is_set("script") && !config.options.is_set("code") {
-            problems.warning(None, "there is no script").hint("add `script = FILE.lua`");
+            problems.warning(None, "this instance has no script").hint("add `script = FILE.lua`");
         }
         Some(Box::new(LuaInstance::new(config.name, &config.options)))
     }

@@ -1,30 +1,33 @@
-//! When intervals and threads are due.
+//! The schedule of intervals and sleeping threads.
 
 use std::time::{Duration, Instant};
 
 use mlua::{Function, Thread};
 
-/// How many intervals, and how many threads, one script may have.
-const LIMIT: usize = 1_024;
+/// The most intervals of a script, and its most threads.
+const MAX_ENTRIES: usize = 1_024;
 
-/// How late a thread may wake and still count its next sleep from when it should have woken.
-const CATCH_UP: Duration = Duration::from_millis(250);
+/// If a thread was resumed at most this late, its next sleep is counted from its scheduled time, so
+/// that delays do not add up.
+const MAX_CATCH_UP: Duration = Duration::from_millis(250);
 
+/// A function that is called periodically.
 struct Interval {
     function: Function,
-    every: Duration,
+    period: Duration,
     next: Instant,
 }
 
+/// A thread that is suspended until a time.
 struct Sleeper {
     thread: Thread,
     wake: Instant,
 }
 
-/// Something that is due.
+/// An interval or a thread that is due.
 pub(super) enum Due {
     Call(Function),
-    /// A thread, and when it should have woken.
+    /// A thread, and when it should have been resumed.
     Resume(Thread, Instant),
 }
 
@@ -36,73 +39,75 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Sets, changes or (with no time) ends an interval. The function is the key.
+    /// Sets or changes an interval, or ends it if the period is zero. The function is the key.
     pub(super) fn interval(
         &mut self,
         function: Function,
-        every: Duration,
+        period: Duration,
         now: Instant,
     ) -> Result<(), String> {
-        let at = self.intervals.iter().position(|it| it.function == function);
-        match (at, every.is_zero()) {
-            (Some(at), true) => {
-                self.intervals.remove(at);
+        let index = self.intervals.iter().position(|interval| interval.function == function);
+        match (index, period.is_zero()) {
+            (Some(index), true) => {
+                self.intervals.remove(index);
             }
-            (Some(at), false) => {
-                self.intervals[at].every = every;
-                self.intervals[at].next = now + every;
+            (Some(index), false) => {
+                self.intervals[index].period = period;
+                self.intervals[index].next = now + period;
             }
             (None, true) => {}
-            (None, false) if self.intervals.len() >= LIMIT => {
-                return Err(format!("there are {LIMIT} intervals already"));
+            (None, false) if self.intervals.len() >= MAX_ENTRIES => {
+                return Err(format!("interval: a script may have at most {MAX_ENTRIES} intervals"));
             }
-            (None, false) => self.intervals.push(Interval { function, every, next: now + every }),
+            (None, false) => self.intervals.push(Interval { function, period, next: now + period }),
         }
         Ok(())
     }
 
-    /// Whether another thread may be made.
-    pub(super) fn has_room(&self) -> bool {
-        self.sleepers.len() < LIMIT
+    /// Whether another thread may be created.
+    pub(super) fn can_add_thread(&self) -> bool {
+        self.sleepers.len() < MAX_ENTRIES
     }
 
-    /// A thread goes to sleep. `woken` is when it should have woken before.
+    /// Suspends a thread for a time. `scheduled` is when it should have been resumed before.
     pub(super) fn sleep(
         &mut self,
         thread: Thread,
         time: Duration,
-        woken: Option<Instant>,
+        scheduled: Option<Instant>,
         now: Instant,
     ) {
-        let from = woken.filter(|&woken| now.saturating_duration_since(woken) < CATCH_UP);
-        self.sleepers.push(Sleeper { thread, wake: from.unwrap_or(now) + time });
+        let start = scheduled.filter(|&time| now.saturating_duration_since(time) < MAX_CATCH_UP);
+        self.sleepers.push(Sleeper { thread, wake: start.unwrap_or(now) + time });
     }
 
-    /// The next that is due at `now`, in order of time. An interval goes on from when it was due,
-    /// without the ticks that were missed.
+    /// Takes the entry that is due first, if any is due at `now`. The next call of an interval is
+    /// computed from its scheduled time, and missed calls are skipped.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Due> {
-        let interval = (0..self.intervals.len()).min_by_key(|&at| self.intervals[at].next);
-        let sleeper = (0..self.sleepers.len()).min_by_key(|&at| self.sleepers[at].wake);
-        let interval = interval.filter(|&at| self.intervals[at].next <= now);
-        let sleeper = sleeper.filter(|&at| self.sleepers[at].wake <= now);
+        let interval = (0..self.intervals.len()).min_by_key(|&index| self.intervals[index].next);
+        let sleeper = (0..self.sleepers.len()).min_by_key(|&index| self.sleepers[index].wake);
+        let interval = interval.filter(|&index| self.intervals[index].next <= now);
+        let sleeper = sleeper.filter(|&index| self.sleepers[index].wake <= now);
         let interval_first = match (interval, sleeper) {
-            (Some(a), Some(b)) => self.intervals[a].next <= self.sleepers[b].wake,
+            (Some(interval), Some(sleeper)) => {
+                self.intervals[interval].next <= self.sleepers[sleeper].wake
+            }
             (interval, _) => interval.is_some(),
         };
         if interval_first {
-            let it = &mut self.intervals[interval?];
-            let missed = (now - it.next).as_nanos() / it.every.as_nanos();
-            it.next += it.every * u32::try_from(missed + 1).unwrap_or(u32::MAX);
-            Some(Due::Call(it.function.clone()))
+            let interval = &mut self.intervals[interval?];
+            let missed = (now - interval.next).as_nanos() / interval.period.as_nanos();
+            interval.next += interval.period * u32::try_from(missed + 1).unwrap_or(u32::MAX);
+            Some(Due::Call(interval.function.clone()))
         } else {
-            let it = self.sleepers.remove(sleeper?);
-            Some(Due::Resume(it.thread, it.wake))
+            let sleeper = self.sleepers.remove(sleeper?);
+            Some(Due::Resume(sleeper.thread, sleeper.wake))
         }
     }
 
-    /// When something is due next.
-    pub(super) fn next(&self) -> Option<Instant> {
-        let intervals = self.intervals.iter().map(|it| it.next);
-        intervals.chain(self.sleepers.iter().map(|it| it.wake)).min()
+    /// When the next entry is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let intervals = self.intervals.iter().map(|interval| interval.next);
+        intervals.chain(self.sleepers.iter().map(|sleeper| sleeper.wake)).min()
     }
 }

@@ -1,4 +1,4 @@
-//! The backend with scripts of its own.
+//! Tests of the backend with small scripts.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use consort_router::testing::{Performance, TestShow};
 
 use super::DESCRIPTOR;
 
-/// A folder that goes with the test.
+/// A folder that is removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -27,23 +27,23 @@ impl Drop for Folder {
     }
 }
 
-/// A show with one instance `lua` of that script; channels `in…` come from the probe, others go
-/// to it.
+/// A show with one instance `lua` that runs a script. The probe is the source of channels `in…` and
+/// the target of the others.
 fn show(name: &str, script: &str, options: &[(&str, &str)], channels: &[&str]) -> Performance {
     let folder = Folder::new(name, &[("s.lua", script)]);
-    let mut stage = TestShow::new();
-    stage.directory.clone_from(&folder.0);
+    let mut setup = TestShow::new();
+    setup.directory.clone_from(&folder.0);
     let mut all = vec![("script", "s.lua")];
     all.extend(options);
-    stage.instance(&DESCRIPTOR, "lua", &all);
+    setup.instance(&DESCRIPTOR, "lua", &all);
     for channel in channels {
         if channel.starts_with("in") {
-            stage.map(&format!("probe.{channel}"), &format!("lua.{channel}"));
+            setup.map(&format!("probe.{channel}"), &format!("lua.{channel}"));
         } else {
-            stage.map(&format!("lua.{channel}"), &format!("probe.{channel}"));
+            setup.map(&format!("lua.{channel}"), &format!("probe.{channel}"));
         }
     }
-    stage.start()
+    setup.start()
 }
 
 fn named(list: &[(&str, f64)]) -> Vec<(String, f64)> {
@@ -51,9 +51,9 @@ fn named(list: &[(&str, f64)]) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_handler_gets_values_and_sends_some() {
+fn handlers_receive_and_send_values() {
     let script = "
-        function in1(value) output('out', value / 2); output('nobody', 1) end
+        function in1(value) output('out', value / 2); output('unmapped', 1) end
         function in2(value) output('out', 7); output('out', -1); output('out', 0/0) end";
     let mut show = show("handler", script, &[], &["in1", "in2", "in3", "out"]);
     show.send_all(&[("in1", 0.5), ("in3", 1.0), ("in2", 1.0)]);
@@ -62,7 +62,7 @@ fn a_handler_gets_values_and_sends_some() {
 }
 
 #[test]
-fn values_and_names_can_be_asked_for() {
+fn scripts_can_query_values_and_names() {
     let script = "
         seen = {}
         assert(input_channel() == nil)
@@ -85,7 +85,7 @@ fn values_and_names_can_be_asked_for() {
 }
 
 #[test]
-fn a_default_handler_takes_every_channel() {
+fn a_default_handler_is_called_for_every_channel() {
     let script = "
         function in1(value) error('not called') end
         function any(value) output(input_channel() == 'in1' and 'one' or 'two', value) end";
@@ -96,16 +96,16 @@ fn a_default_handler_takes_every_channel() {
 }
 
 #[test]
-fn names_of_the_interface_are_channels_without_handlers() {
+fn channels_with_names_of_functions_have_no_handler() {
     let script = "function output2(value) end output('output', 0.5)";
     let folder = Folder::new("names", &[("s.lua", script)]);
-    let mut stage = TestShow::new();
-    stage.directory.clone_from(&folder.0);
-    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
-    stage.map("probe.a", "lua.interval");
-    stage.map("lua.output", "probe.b");
-    let mut show = stage.start();
-    assert_eq!(show.receive(1), named(&[("b", 0.5)]), "what is sent while loading");
+    let mut setup = TestShow::new();
+    setup.directory.clone_from(&folder.0);
+    setup.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+    setup.map("probe.a", "lua.interval");
+    setup.map("lua.output", "probe.b");
+    let mut show = setup.start();
+    assert_eq!(show.receive(1), named(&[("b", 0.5)]), "sent while loading");
     show.send("a", 1.0);
     assert_eq!(show.counters("lua").errors, 0);
 }
@@ -122,7 +122,7 @@ fn intervals_keep_time_under_traffic_and_can_be_changed_and_ended() {
     let mut show = show("interval", script, &[], &["in1", "in2", "tick"]);
     let start = Instant::now();
     let (mut sent, mut seen) = (0, Vec::new());
-    // Traffic at every turn: it must not hold up the ticks, each 50 ms.
+    // Traffic in every turn must not delay the ticks, which are 50 ms apart.
     while seen.len() < 12 {
         sent += 1;
         show.send("in1", f64::from(sent % 2));
@@ -133,7 +133,7 @@ fn intervals_keep_time_under_traffic_and_can_be_changed_and_ended() {
     }
     let due = Duration::from_millis(600);
     assert!(seen[11] >= due - Duration::from_millis(10), "{seen:?}");
-    // A busy machine may delay a tick, but never moves those after it by as much.
+    // A busy machine may delay a tick, but that does not delay the following ones.
     assert!(seen[11] < due + Duration::from_millis(250), "{seen:?}");
     show.send("in2", 1.0);
     let count = show.received().len();
@@ -145,7 +145,7 @@ fn intervals_keep_time_under_traffic_and_can_be_changed_and_ended() {
 }
 
 #[test]
-fn threads_sleep_and_go_on() {
+fn threads_sleep_and_continue() {
     let script = "
         function run()
             assert(input_channel() == nil)
@@ -195,7 +195,7 @@ fn endless_loops_are_interrupted_wherever_they_are() {
         assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
         assert_eq!(show.counters("lua").errors, 1, "{name}");
         show.send_all(&[("in2", 0.5), ("in1", 0.5), ("in2", 0.25)]);
-        show.until("the show to go on", |show| {
+        show.until("the show to continue", |show| {
             show.received().iter().filter(|(channel, _)| channel == "out").count() == 2
         });
         assert_eq!(show.counters("lua").errors, 2, "{name}");
@@ -203,13 +203,13 @@ fn endless_loops_are_interrupted_wherever_they_are() {
 }
 
 #[test]
-fn errors_are_counted_and_the_show_goes_on() {
+fn errors_are_counted_and_the_show_continues() {
     let script = "
-        function bad() error('from a timer') end
-        interval(bad, 10)
+        function failing() error('from a timer') end
+        interval(failing, 10)
         function in1(value) missing.field = value end
         function in2(value) output('out') end
-        function in3(value) interval(bad, -1) end
+        function in3(value) interval(failing, -1) end
         function in4(value) interval(in4, 0/0) end
         function in5(value) output('out', value) end";
     let channels = ["in1", "in2", "in3", "in4", "in5", "out"];
@@ -247,37 +247,37 @@ fn several_scripts_share_one_interpreter_and_find_modules() {
             ("half.lua", "return function(value) return value / 2 end"),
         ],
     );
-    let mut stage = TestShow::new();
-    stage.directory.clone_from(&folder.0);
-    stage.instance(&DESCRIPTOR, "lua", &[("script", "one.lua"), ("script", "two.lua")]);
-    stage.map("probe.in1", "lua.in1");
-    stage.map("lua.out", "probe.out");
-    let mut show = stage.start();
+    let mut setup = TestShow::new();
+    setup.directory.clone_from(&folder.0);
+    setup.instance(&DESCRIPTOR, "lua", &[("script", "one.lua"), ("script", "two.lua")]);
+    setup.map("probe.in1", "lua.in1");
+    setup.map("lua.out", "probe.out");
+    let mut show = setup.start();
     show.send("in1", 0.5);
     assert_eq!(show.receive(1), named(&[("out", 0.25)]));
 }
 
 #[test]
-fn code_stands_in_the_configuration_itself() {
+fn the_configuration_itself_can_contain_code() {
     let folder = Folder::new("code", &[("s.lua", "scale = scale * 2")]);
-    let mut stage = TestShow::new();
-    stage.directory.clone_from(&folder.0);
+    let mut setup = TestShow::new();
+    setup.directory.clone_from(&folder.0);
     let code = "function in1(value) output('out', value * scale) end";
-    stage.instance(
+    setup.instance(
         &DESCRIPTOR,
         "lua",
         &[("code", "scale = 1"), ("script", "s.lua"), ("code", code)],
     );
-    stage.map("probe.in1", "lua.in1");
-    stage.map("lua.out", "probe.out");
-    assert_eq!(stage.check("lua"), []);
-    let mut show = stage.start();
+    setup.map("probe.in1", "lua.in1");
+    setup.map("lua.out", "probe.out");
+    assert_eq!(setup.check("lua"), []);
+    let mut show = setup.start();
     show.send("in1", 0.25);
     assert_eq!(show.receive(1), named(&[("out", 0.5)]));
 }
 
 #[test]
-fn scripts_that_cannot_be_loaded_are_explained() {
+fn scripts_that_cannot_be_loaded_are_reported() {
     let long = "x = ".repeat(10);
     for (name, script, words, in_check) in [
         ("syntax", "function (", "s.lua:1:", true),
@@ -286,30 +286,34 @@ fn scripts_that_cannot_be_loaded_are_explained() {
         ("loop", "while true do end", "more than 200 ms", false),
     ] {
         let folder = Folder::new(name, &[("s.lua", script)]);
-        let mut stage = TestShow::new();
-        stage.directory.clone_from(&folder.0);
-        stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua"), ("time-limit", "20")]);
-        stage.map("probe.a", "lua.in1");
-        let problems = stage.check("lua");
-        assert_eq!(problems.iter().any(|it| it.message.contains(words)), in_check, "{problems:?}");
-        let mut show = stage.start();
+        let mut setup = TestShow::new();
+        setup.directory.clone_from(&folder.0);
+        setup.instance(&DESCRIPTOR, "lua", &[("script", "s.lua"), ("time-limit", "20")]);
+        setup.map("probe.a", "lua.in1");
+        let problems = setup.check("lua");
+        assert_eq!(
+            problems.iter().any(|problem| problem.message.contains(words)),
+            in_check,
+            "{problems:?}"
+        );
+        let mut show = setup.start();
         let state = show.state("lua");
         assert!(state.word() == "failed", "{name}: {state:?}");
-        assert!(state.reason().is_some_and(|it| it.contains(words)), "{name}: {state:?}");
+        assert!(state.reason().is_some_and(|reason| reason.contains(words)), "{name}: {state:?}");
         show.send("a", 1.0);
         assert_eq!(show.counters("lua").dropped, 1);
     }
-    let mut stage = TestShow::new();
-    stage.instance(&DESCRIPTOR, "lua", &[("script", "/no/such/file.lua")]);
-    assert!(stage.check("lua")[0].message.contains("/no/such/file.lua"));
-    let mut stage = TestShow::new();
-    stage.instance(&DESCRIPTOR, "lua", &[("script", "/dev/zero")]);
-    assert!(stage.check("lua")[0].message.contains("not a regular file"));
+    let mut setup = TestShow::new();
+    setup.instance(&DESCRIPTOR, "lua", &[("script", "/no/such/file.lua")]);
+    assert!(setup.check("lua")[0].message.contains("/no/such/file.lua"));
+    let mut setup = TestShow::new();
+    setup.instance(&DESCRIPTOR, "lua", &[("script", "/dev/zero")]);
+    assert!(setup.check("lua")[0].message.contains("not a regular file"));
 }
 
-/// MIDIMonster says so and goes on: intervals and threads need no handler.
+/// As in MIDIMonster: intervals and threads do not need a handler.
 #[test]
-fn a_default_handler_that_there_is_not_leaves_the_rest_of_the_script_at_work() {
+fn a_missing_default_handler_does_not_stop_the_rest_of_the_script() {
     let script = "interval(function() output('out', input_value('in1')) end, 10)";
     let options = [("default-handler", "nowhere")];
     let mut show = show("nowhere", script, &options, &["in1", "out"]);
@@ -320,7 +324,7 @@ fn a_default_handler_that_there_is_not_leaves_the_rest_of_the_script_at_work() {
     });
 }
 
-/// What is no time of sleep, a number or not, is none.
+/// A yielded value that is not a valid time is ignored.
 #[test]
 fn a_thread_may_yield_anything() {
     for yielded in ["0/0", "-1/0", "-5", "'x'", "{}", "nil", ""] {
@@ -330,9 +334,9 @@ fn a_thread_may_yield_anything() {
     }
 }
 
-/// Lua itself skips both when it reads a file.
+/// Lua itself also skips both when it reads a file.
 #[test]
-fn a_script_may_begin_with_a_mark_and_the_name_of_an_interpreter() {
+fn a_script_may_begin_with_a_byte_order_mark_and_a_shebang() {
     for start in ["\u{FEFF}", "#!/usr/bin/lua\n", "\u{FEFF}# anything\r\n"] {
         let script = format!("{start}function in1(value) output('out', value) end");
         let mut show = show("shebang", &script, &[], &["in1", "out"]);
@@ -340,14 +344,14 @@ fn a_script_may_begin_with_a_mark_and_the_name_of_an_interpreter() {
         assert_eq!(show.receive(1), named(&[("out", 0.5)]), "{start:?}");
     }
     let folder = Folder::new("hash", &[("s.lua", "#!/usr/bin/lua")]);
-    let mut stage = TestShow::new();
-    stage.directory.clone_from(&folder.0);
-    stage.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
-    assert_eq!(stage.check("lua"), []);
+    let mut setup = TestShow::new();
+    setup.directory.clone_from(&folder.0);
+    setup.instance(&DESCRIPTOR, "lua", &[("script", "s.lua")]);
+    assert_eq!(setup.check("lua"), []);
 }
 
 #[test]
-fn a_script_may_be_called_a_source() {
+fn source_is_an_alias_of_script() {
     let option = DESCRIPTOR.instance_options.iter().find(|option| option.answers_to("source"));
     assert_eq!(option.map(|option| option.name), Some("script"));
 }

@@ -5,9 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A host and a port.
 ///
-/// Written `HOST PORT` (`127.0.0.1 8000`, `:: 8000`, `desk.local 9000`), `HOST:PORT`,
-/// `[::1]:8000`, or only `PORT` for the address `::`, which means every interface, IPv6 and
-/// IPv4.
+/// Written `HOST PORT` (`127.0.0.1 8000`, `:: 8000`, `console.local 9000`), `HOST:PORT`,
+/// `[::1]:8000`, or `PORT` alone for the address `::`, which is every interface, IPv6 and IPv4.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
     /// A name, an IPv4 or an IPv6 address.
@@ -17,10 +16,10 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// Reads one.
+    /// Parses any of the written forms.
     ///
     /// # Errors
-    /// Says what was expected.
+    /// A message that states what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (host, port) = match text.split_once(char::is_whitespace) {
@@ -36,19 +35,19 @@ impl HostPort {
         };
         let port = port
             .parse()
-            .map_err(|_| format!("`{port}` is no port: expected a number from 1 to 65535"))?;
+            .map_err(|_| format!("invalid port `{port}`: expected a number from 1 to 65535"))?;
         let host = if host == "*" { "::" } else { host };
-        let strange = |c: char| !(c.is_ascii_alphanumeric() || ".:-_%".contains(c));
-        if host.len() > 253 || host.contains(strange) {
-            return Err(format!("`{host}` is no host name and no address"));
+        let is_invalid = |c: char| !(c.is_ascii_alphanumeric() || ".:-_%".contains(c));
+        if host.len() > 253 || host.contains(is_invalid) {
+            return Err(format!("`{host}` is not a valid host name or address"));
         }
         if host.parse::<IpAddr>().is_err() && host.contains(':') && !host.contains('%') {
-            return Err(format!("`{host}` is no IPv6 address"));
+            return Err(format!("`{host}` is not a valid IPv6 address"));
         }
         Ok(HostPort { host: host.to_owned(), port })
     }
 
-    /// For the tables of options.
+    /// Validates a value of an option, for the option tables.
     ///
     /// # Errors
     /// See [`HostPort::parse`].
@@ -56,19 +55,19 @@ impl HostPort {
         HostPort::parse(text).map(drop)
     }
 
-    /// The socket address, if the host is an address and no name.
+    /// The socket address, if the host is a literal address rather than a name.
     pub fn literal(&self) -> Option<SocketAddr> {
         let address: IpAddr = self.host.parse().ok()?;
         Some(SocketAddr::new(address, self.port))
     }
 
-    /// Whether sockets bound to both would meet on one port.
+    /// Whether sockets bound to both addresses would conflict.
     pub fn overlaps(&self, other: &HostPort) -> bool {
-        let everywhere =
-            |it: &HostPort| it.literal().is_some_and(|address| address.ip().is_unspecified());
+        let is_wildcard =
+            |bind: &HostPort| bind.literal().is_some_and(|address| address.ip().is_unspecified());
         self.port == other.port
             && self.port != 0
-            && (self.host == other.host || everywhere(self) || everywhere(other))
+            && (self.host == other.host || is_wildcard(self) || is_wildcard(other))
     }
 }
 
@@ -82,8 +81,8 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// The address as a socket of that family can send to it: IPv4 in IPv6's mapped form where the
-/// socket is an IPv6 one. None where the socket cannot.
+/// Converts an address to the family of the socket that sends to it: an IPv6 socket reaches IPv4
+/// addresses in their mapped form. `None` if the socket cannot reach the address.
 pub(crate) fn for_family(address: SocketAddr, socket_is_v6: bool) -> Option<SocketAddr> {
     match (address.ip(), socket_is_v6) {
         (IpAddr::V4(ip), true) => Some(SocketAddr::new(ip.to_ipv6_mapped().into(), address.port())),
@@ -99,13 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_every_form() {
+    fn every_form_is_parsed() {
         for (text, host, port) in [
             ("127.0.0.1 8000", "127.0.0.1", 8000),
             (":: 8000", "::", 8000),
             ("::1\t 9", "::1", 9),
-            ("desk.local 9000", "desk.local", 9000),
-            ("desk.local:9000", "desk.local", 9000),
+            ("console.local 9000", "console.local", 9000),
+            ("console.local:9000", "console.local", 9000),
             ("[::1]:8000", "::1", 8000),
             ("8000", "::", 8000),
             ("* 8000", "::", 8000),
@@ -116,8 +115,8 @@ mod tests {
         }
         for text in [
             "",
-            "desk",
-            "desk port",
+            "console",
+            "console port",
             "1.2.3.4 65536",
             "1.2.3.4 -1",
             "::1",
@@ -125,17 +124,17 @@ mod tests {
             "x:y:z 1",
             "bad host! 1",
         ] {
-            assert!(HostPort::parse(text).is_err(), "{text:?} was taken");
+            assert!(HostPort::parse(text).is_err(), "{text:?} was accepted");
         }
     }
 
     #[test]
-    fn ports_meet_when_addresses_do() {
-        let at = |text| HostPort::parse(text).expect("an address");
-        assert!(at("8000").overlaps(&at("127.0.0.1 8000")));
-        assert!(at("127.0.0.1 8000").overlaps(&at("0.0.0.0 8000")));
-        assert!(!at("127.0.0.1 8000").overlaps(&at("127.0.0.2 8000")));
-        assert!(!at("8000").overlaps(&at("8001")));
-        assert!(!at("0").overlaps(&at("0")));
+    fn binds_overlap_if_port_and_address_do() {
+        let bind = |text| HostPort::parse(text).expect("an address");
+        assert!(bind("8000").overlaps(&bind("127.0.0.1 8000")));
+        assert!(bind("127.0.0.1 8000").overlaps(&bind("0.0.0.0 8000")));
+        assert!(!bind("127.0.0.1 8000").overlaps(&bind("127.0.0.2 8000")));
+        assert!(!bind("8000").overlaps(&bind("8001")));
+        assert!(!bind("0").overlaps(&bind("0")));
     }
 }

@@ -1,7 +1,8 @@
-//! UDP in batches: one system call for many datagrams, both ways (`recvmmsg(2)`,
+//! UDP in batches: one system call receives or sends many datagrams (`recvmmsg(2)`,
 //! `sendmmsg(2)`).
 //!
-//! Unsafe because neither call has a safe wrapper for receiving in the crates we use.
+//! The module needs `unsafe` because the crates that we depend on have no safe wrapper for these
+//! two calls.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -15,46 +16,49 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::for_family;
 
-/// How many datagrams one system call moves at most.
+/// The most datagrams that one system call receives or sends.
 const BATCH: usize = 32;
 
-/// How many one asks for while little comes in.
-const SMALLEST_BATCH: usize = 2;
+/// How many datagrams a call requests while traffic is low.
+const MIN_BATCH: usize = 2;
 
-/// The largest datagram that UDP can carry.
-const LARGEST: usize = 65_536;
+/// The largest datagram that UDP can carry, and the size of a receive buffer.
+const MAX_DATAGRAM_BYTES: usize = 65_536;
 
-/// How many bytes wait for the network at most before datagrams are dropped.
-const OUTGOING_LIMIT: usize = 1 << 20;
+/// The most bytes that may wait for the network before datagrams are dropped.
+const MAX_OUTGOING_BYTES: usize = 1 << 20;
 
 /// A UDP socket that never blocks.
 pub struct DatagramSocket {
     socket: UdpSocket,
     is_v6: bool,
     connected: Option<SocketAddr>,
-    /// How many datagrams the next call asks for: few while few come, since each place in a
-    /// batch has to be prepared.
+    /// How many datagrams the next call requests. It adapts to the traffic, because every entry of
+    /// a batch has to be prepared whether a datagram arrives for it or not.
     batch: usize,
+    /// [`BATCH`] receive buffers of [`MAX_DATAGRAM_BYTES`] each, allocated by the first call.
     buffers: Vec<u8>,
+    /// Where the kernel writes the sender of each datagram.
     addresses: Vec<libc::sockaddr_storage>,
     ignores_peers: bool,
 }
 
-/// What a call of [`DatagramSocket::receive`] found.
+/// The result of [`DatagramSocket::receive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// How many datagrams.
+    /// How many datagrams arrived.
     pub count: usize,
-    /// Whether there may be more.
+    /// Whether more datagrams may be queued.
     pub more: bool,
 }
 
 impl DatagramSocket {
-    /// A socket bound to an address; broadcast is allowed, `::` takes IPv4 too. A port that
-    /// another socket has is refused, also if that one would share it.
+    /// Opens a socket and binds it to an address. The socket may broadcast, and on `::` it
+    /// receives IPv4 too. A port that another socket has bound is an error, even if that socket
+    /// allows sharing.
     ///
     /// # Errors
-    /// What `socket(2)` or `bind(2)` says.
+    /// Those of `socket(2)` and `bind(2)`.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let domain = Domain::for_address(address);
         let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
@@ -67,90 +71,94 @@ impl DatagramSocket {
         Ok(Self::from_socket(socket, address.is_ipv6()))
     }
 
-    /// A socket for sending only, on any free port.
+    /// Opens a socket that only sends, on an ephemeral port.
     ///
     /// # Errors
-    /// What `socket(2)` or `bind(2)` says.
-    pub fn unbound_for(destination: SocketAddr) -> io::Result<Self> {
+    /// Those of `socket(2)` and `bind(2)`.
+    pub fn bind_ephemeral(destination: SocketAddr) -> io::Result<Self> {
         Self::bind(match destination {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         })
     }
 
-    /// Takes a socket that was set up elsewhere (multicast groups, say); it must not block.
+    /// Wraps a socket that was set up elsewhere, for example with multicast groups. It must be
+    /// non-blocking.
     pub fn from_socket(socket: Socket, is_v6: bool) -> Self {
-        // What arrives while the router is at other work should still be there afterwards; the
-        // kernel caps the size at net.core.rmem_max.
+        // Large buffers keep what arrives while the router does other work. The kernel caps the
+        // sizes at net.core.rmem_max and net.core.wmem_max.
         let _ = socket.set_recv_buffer_size(4 << 20);
         let _ = socket.set_send_buffer_size(4 << 20);
         DatagramSocket {
             socket: UdpSocket::from_std(socket.into()),
             is_v6,
             connected: None,
-            batch: SMALLEST_BATCH,
+            batch: MIN_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
             ignores_peers: false,
         }
     }
 
-    /// For registering with the router.
+    /// The event source to register with the router.
     pub fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
     }
 
-    /// Spares the kernel telling where datagrams come from: `Peer::address` has none.
+    /// Stops recording where datagrams come from, which saves work in the kernel:
+    /// `Peer::address` then returns `None`.
     pub fn ignore_peers(&mut self) {
         self.ignores_peers = true;
     }
 
-    /// Ties the socket to one destination: sending there saves the kernel a look-up of the way
-    /// for each datagram, and nothing from elsewhere is received any more. It holds until
-    /// something cannot be sent: a tied socket sends from the address that the machine had when
-    /// it was tied, and never again when that address changes.
+    /// Connects the socket to one destination, which saves the kernel a route look-up for each
+    /// datagram. A connected socket receives from that destination only.
+    ///
+    /// The connection lasts until a datagram cannot be sent. A connected socket keeps the source
+    /// address that the machine had when it connected, so it could never send again after that
+    /// address changed; [`DatagramSocket::send`] therefore disconnects it and tries again.
     ///
     /// # Errors
-    /// What `connect(2)` says.
-    pub fn connect(&mut self, to: SocketAddr) -> io::Result<()> {
-        self.socket.connect(for_family(to, self.is_v6).unwrap_or(to))?;
-        self.connected = Some(to);
+    /// Those of `connect(2)`.
+    pub fn connect(&mut self, destination: SocketAddr) -> io::Result<()> {
+        self.socket.connect(for_family(destination, self.is_v6).unwrap_or(destination))?;
+        self.connected = Some(destination);
         Ok(())
     }
 
-    /// Ends [`DatagramSocket::connect`]; returns whether it was tied.
-    fn untie(&mut self) -> bool {
+    /// Undoes [`DatagramSocket::connect`]; returns whether the socket was connected.
+    fn disconnect(&mut self) -> bool {
         if self.connected.take().is_none() {
             return false;
         }
-        // SAFETY: an address storage of zeros is one of no family (`AF_UNSPEC`), which is how a
-        // socket is untied, and outlives the call.
+        // SAFETY: a zeroed address storage has the family `AF_UNSPEC`, which is how connect(2)
+        // disconnects a socket, and it outlives the call.
         unsafe {
-            let nowhere: libc::sockaddr_storage = zeroed();
+            let unspecified: libc::sockaddr_storage = zeroed();
             let length = size_of::<libc::sockaddr>() as libc::socklen_t;
-            libc::connect(self.socket.as_raw_fd(), ptr::from_ref(&nowhere).cast(), length) == 0
+            libc::connect(self.socket.as_raw_fd(), ptr::from_ref(&unspecified).cast(), length) == 0
         }
     }
 
-    /// Has the next call of [`DatagramSocket::receive`] take few datagrams, because each of them
-    /// is much work.
-    pub fn take_few(&mut self) {
-        self.batch = SMALLEST_BATCH;
+    /// Makes the next call of [`DatagramSocket::receive`] request few datagrams, because each of
+    /// them takes long to process.
+    pub fn shrink_batch(&mut self) {
+        self.batch = MIN_BATCH;
     }
 
-    /// The address it is bound to.
+    /// The address that the socket is bound to.
     ///
     /// # Errors
-    /// What `getsockname(2)` says.
+    /// Those of `getsockname(2)`.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Joins a multicast group on the interface that has an address; being a member already is
-    /// no error.
+    /// Joins a multicast group on the network interface that has the address `interface`. Does
+    /// nothing if the socket is already a member.
     ///
     /// # Errors
-    /// What `setsockopt(2)` says: no such interface, too many groups.
+    /// Those of `setsockopt(2)`: no such interface, too many groups.
     pub fn join(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         match SockRef::from(&self.socket).join_multicast_v4(&group, &interface) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
@@ -158,33 +166,39 @@ impl DatagramSocket {
         }
     }
 
-    /// Gives up to 32 waiting datagrams to `take`, with where they came from.
+    /// Calls `handle` for up to 32 queued datagrams, each with its sender. Does not block; an
+    /// empty queue is not an error.
     ///
     /// # Errors
-    /// What `recvmmsg(2)` says; nothing waiting is no error.
-    pub fn receive(&mut self, mut take: impl FnMut(&[u8], Peer<'_>)) -> io::Result<Received> {
+    /// Those of `recvmmsg(2)`.
+    pub fn receive(&mut self, mut handle: impl FnMut(&[u8], Peer<'_>)) -> io::Result<Received> {
         if self.buffers.is_empty() {
-            // Zeroed pages cost nothing until a datagram reaches them.
-            self.buffers = vec![0; BATCH * LARGEST];
-            // SAFETY: an address storage of zeros is one of no family.
+            // Zeroed pages take no memory until a datagram is written to them.
+            self.buffers = vec![0; BATCH * MAX_DATAGRAM_BYTES];
+            // SAFETY: a zeroed address storage is valid; its family is `AF_UNSPEC`.
             self.addresses = vec![unsafe { zeroed() }; BATCH];
         }
-        let mut parts = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
+        let mut vectors = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
         let batch = self.batch;
-        for (at, buffer) in self.buffers.chunks_exact_mut(LARGEST).take(batch).enumerate() {
-            parts[at].write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: LARGEST });
-            // SAFETY: a header of zeros is a valid one.
-            let header = headers[at].write(unsafe { zeroed() });
+        for (index, buffer) in
+            self.buffers.chunks_exact_mut(MAX_DATAGRAM_BYTES).take(batch).enumerate()
+        {
+            vectors[index].write(libc::iovec {
+                iov_base: buffer.as_mut_ptr().cast(),
+                iov_len: MAX_DATAGRAM_BYTES,
+            });
+            // SAFETY: a zeroed header is valid.
+            let header = headers[index].write(unsafe { zeroed() });
             if !self.ignores_peers {
-                header.msg_hdr.msg_name = ptr::from_mut(&mut self.addresses[at]).cast();
+                header.msg_hdr.msg_name = ptr::from_mut(&mut self.addresses[index]).cast();
                 header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             }
-            header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
+            header.msg_hdr.msg_iov = vectors[index].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: the first `batch` headers are initialised; each points to a part and an address of its own,
-        // each part to a buffer of its own, and all outlive the call.
+        // SAFETY: the first `batch` headers are initialised. Each points to its own vector and
+        // address, each vector to its own buffer, and all of them outlive the call.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
@@ -204,61 +218,66 @@ impl DatagramSocket {
                 _ => Err(error),
             };
         };
-        for (at, header) in headers.iter().take(count).enumerate() {
-            // SAFETY: the kernel has filled this header; it was initialised above.
+        for (index, header) in headers.iter().take(count).enumerate() {
+            // SAFETY: the header was initialised above, and the kernel has filled it.
             let length = unsafe { header.assume_init_ref() }.msg_len as usize;
-            let bytes = &self.buffers[at * LARGEST..][..length.min(LARGEST)];
-            take(bytes, Peer { storage: &self.addresses[at] });
+            let bytes =
+                &self.buffers[index * MAX_DATAGRAM_BYTES..][..length.min(MAX_DATAGRAM_BYTES)];
+            handle(bytes, Peer { storage: &self.addresses[index] });
         }
-        // Fewer than asked for: the queue was empty, and the next datagram makes a new edge.
+        // Fewer datagrams than requested means that the queue is empty: the next one triggers a new
+        // readiness event.
         self.batch = if count == batch {
             (batch * 4).min(BATCH)
         } else {
-            (count * 2).clamp(SMALLEST_BATCH, batch)
+            (count * 2).clamp(MIN_BATCH, batch)
         };
         Ok(Received { count, more: count == batch })
     }
 
-    /// Sends what is waiting, in order.
+    /// Sends the queued datagrams in order. Does not block.
     ///
     /// # Errors
-    /// What `sendmmsg(2)` says about the first datagram it refuses; that one is dropped.
-    /// [`io::ErrorKind::WouldBlock`]: nothing was dropped, wait for room.
+    /// - [`io::ErrorKind::WouldBlock`]: the socket's buffer is full; nothing was dropped. Call
+    ///   again when the socket is writable.
+    /// - Any other error of `sendmmsg(2)`: the datagram that it concerns was dropped.
     pub fn send(&mut self, outgoing: &mut OutgoingDatagrams) -> io::Result<()> {
-        while outgoing.first < outgoing.list.len() {
-            let pending = &outgoing.list[outgoing.first..];
+        while outgoing.next < outgoing.datagrams.len() {
+            let pending = &outgoing.datagrams[outgoing.next..];
             let batch = &pending[..pending.len().min(BATCH)];
-            let mut names = [const { MaybeUninit::<SockAddr>::uninit() }; BATCH];
-            let mut parts = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
+            let mut addresses = [const { MaybeUninit::<SockAddr>::uninit() }; BATCH];
+            let mut vectors = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
             let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
-            let mut last: Option<(SocketAddr, usize)> = None;
-            for (at, datagram) in batch.iter().enumerate() {
-                let name_at = match last {
-                    _ if self.connected == Some(datagram.to) => None,
-                    Some((to, name_at)) if to == datagram.to => Some(name_at),
+            let mut previous: Option<(SocketAddr, usize)> = None;
+            for (index, datagram) in batch.iter().enumerate() {
+                let destination = datagram.destination;
+                // Consecutive datagrams to one destination share one address.
+                let address_index = match previous {
+                    _ if self.connected == Some(destination) => None,
+                    Some((address, address_index)) if address == destination => Some(address_index),
                     _ => {
-                        let to = for_family(datagram.to, self.is_v6).unwrap_or(datagram.to);
-                        names[at].write(SockAddr::from(to));
-                        last = Some((datagram.to, at));
-                        Some(at)
+                        let address = for_family(destination, self.is_v6).unwrap_or(destination);
+                        addresses[index].write(SockAddr::from(address));
+                        previous = Some((destination, index));
+                        Some(index)
                     }
                 };
                 let bytes = &outgoing.bytes[datagram.start..datagram.end];
                 let base = bytes.as_ptr().cast_mut().cast();
-                parts[at].write(libc::iovec { iov_base: base, iov_len: bytes.len() });
-                // SAFETY: a header of zeros is a valid one.
-                let header = headers[at].write(unsafe { zeroed() });
-                if let Some(name_at) = name_at {
-                    // SAFETY: it was written in this round of the loop or an earlier one.
-                    let name = unsafe { names[name_at].assume_init_ref() };
-                    header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-                    header.msg_hdr.msg_namelen = name.len();
+                vectors[index].write(libc::iovec { iov_base: base, iov_len: bytes.len() });
+                // SAFETY: a zeroed header is valid.
+                let header = headers[index].write(unsafe { zeroed() });
+                if let Some(address_index) = address_index {
+                    // SAFETY: the address was written in this or an earlier pass of the loop.
+                    let address = unsafe { addresses[address_index].assume_init_ref() };
+                    header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
+                    header.msg_hdr.msg_namelen = address.len();
                 }
-                header.msg_hdr.msg_iov = parts[at].as_mut_ptr();
+                header.msg_hdr.msg_iov = vectors[index].as_mut_ptr();
                 header.msg_hdr.msg_iovlen = 1;
             }
-            // SAFETY: the first `batch.len()` headers are initialised and point to parts, bytes
-            // and names that outlive the call; the kernel only reads the bytes and names.
+            // SAFETY: the first `batch.len()` headers are initialised and point to vectors, bytes
+            // and addresses that outlive the call; the kernel only reads the bytes and addresses.
             let sent = unsafe {
                 libc::sendmmsg(
                     self.socket.as_raw_fd(),
@@ -268,19 +287,19 @@ impl DatagramSocket {
                 )
             };
             match usize::try_from(sent) {
-                Ok(sent) => outgoing.first += sent,
+                Ok(sent) => outgoing.next += sent,
                 Err(_) => {
                     let error = io::Error::last_os_error();
                     match error.kind() {
-                        // The latter: nobody listened to an earlier datagram. This one was not
-                        // tried yet.
+                        // `ConnectionRefused` reports an earlier datagram for which no socket was
+                        // bound at its destination. The current one has not been sent yet.
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
-                        // It is tried again, from whatever address the machine has now.
-                        _ if self.untie() => {}
+                        // The datagram is sent again, from the address that the machine has now.
+                        _ if self.disconnect() => {}
                         _ => {
-                            outgoing.refused = batch[0].mark;
-                            outgoing.first += 1;
+                            outgoing.dropped_mark = batch[0].mark;
+                            outgoing.next += 1;
                             outgoing.clear_if_done();
                             return Err(error);
                         }
@@ -293,29 +312,34 @@ impl DatagramSocket {
     }
 }
 
-/// Where a datagram came from.
+/// The sender of a datagram.
 #[derive(Clone, Copy)]
 pub struct Peer<'a> {
     storage: &'a libc::sockaddr_storage,
 }
 
 impl Peer<'_> {
-    /// The address, IPv4 also where an IPv6 socket saw it in mapped form.
+    /// The sender's address. A mapped IPv4 address, as an IPv6 socket reports it, is returned as
+    /// IPv4. `None` after [`DatagramSocket::ignore_peers`].
     pub fn address(self) -> Option<SocketAddr> {
         match i32::from(self.storage.ss_family) {
             libc::AF_INET => {
-                // SAFETY: the family says that the storage holds an IPv4 address.
-                let it = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in>() };
-                let ip = Ipv4Addr::from(u32::from_be(it.sin_addr.s_addr));
-                Some(SocketAddrV4::new(ip, u16::from_be(it.sin_port)).into())
+                // SAFETY: a storage of this family holds an IPv4 address.
+                let address = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in>() };
+                let ip = Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
+                Some(SocketAddrV4::new(ip, u16::from_be(address.sin_port)).into())
             }
             libc::AF_INET6 => {
-                // SAFETY: the family says that the storage holds an IPv6 address.
-                let it = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in6>() };
-                let (ip, port) = (Ipv6Addr::from(it.sin6_addr.s6_addr), u16::from_be(it.sin6_port));
+                // SAFETY: a storage of this family holds an IPv6 address.
+                let address = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in6>() };
+                let (ip, port) =
+                    (Ipv6Addr::from(address.sin6_addr.s6_addr), u16::from_be(address.sin6_port));
                 Some(match ip.to_ipv4_mapped() {
                     Some(ip) => SocketAddrV4::new(ip, port).into(),
-                    None => SocketAddrV6::new(ip, port, it.sin6_flowinfo, it.sin6_scope_id).into(),
+                    None => {
+                        SocketAddrV6::new(ip, port, address.sin6_flowinfo, address.sin6_scope_id)
+                            .into()
+                    }
                 })
             }
             _ => None,
@@ -323,67 +347,70 @@ impl Peer<'_> {
     }
 }
 
+/// A queued datagram: its range in the common buffer, its destination and its mark.
 #[derive(Clone, Copy, Debug)]
 struct Outgoing {
     start: usize,
     end: usize,
-    to: SocketAddr,
+    destination: SocketAddr,
     mark: u32,
 }
 
-/// Datagrams that wait to be sent, in order, 1 MiB of them at most.
+/// A queue of datagrams to send, in order, limited to 1 MiB.
 #[derive(Debug, Default)]
 pub struct OutgoingDatagrams {
     bytes: Vec<u8>,
-    list: Vec<Outgoing>,
-    first: usize,
-    refused: u32,
+    datagrams: Vec<Outgoing>,
+    /// The index of the first datagram that is not sent yet.
+    next: usize,
+    dropped_mark: u32,
 }
 
 impl OutgoingDatagrams {
-    /// Adds a datagram that `write` appends to the buffer it is given. Returns false, and adds
-    /// nothing, when too many bytes wait already.
-    pub fn push(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        self.push_marked(to, 0, write)
+    /// Queues a datagram, which `write` appends to the buffer that it is given. Returns false and
+    /// queues nothing if the queue is full.
+    pub fn push(&mut self, destination: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        self.push_marked(destination, 0, write)
     }
 
-    /// The same with a mark, by which the sender knows the datagram again if it is refused.
+    /// Like [`OutgoingDatagrams::push`], with a mark that identifies the datagram if it is
+    /// dropped ([`OutgoingDatagrams::dropped_mark`]).
     pub fn push_marked(
         &mut self,
-        to: SocketAddr,
+        destination: SocketAddr,
         mark: u32,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
-        if self.bytes.len() > OUTGOING_LIMIT {
+        if self.bytes.len() > MAX_OUTGOING_BYTES {
             return false;
         }
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.list.push(Outgoing { start, end: self.bytes.len(), to, mark });
+        self.datagrams.push(Outgoing { start, end: self.bytes.len(), destination, mark });
         true
     }
 
     /// The mark of the datagram that [`DatagramSocket::send`] dropped last.
-    pub fn refused(&self) -> u32 {
-        self.refused
+    pub fn dropped_mark(&self) -> u32 {
+        self.dropped_mark
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
-        self.first == self.list.len()
+        self.next == self.datagrams.len()
     }
 
     fn clear_if_done(&mut self) {
         if self.is_empty() {
             self.bytes.clear();
-            self.list.clear();
-            self.first = 0;
+            self.datagrams.clear();
+            self.next = 0;
         }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::print_stderr)] // tests that skip say so
+#[allow(clippy::print_stderr)] // skipped tests print the reason
 mod tests {
     use super::*;
     use std::time::{Duration, Instant};
@@ -423,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_on_every_address_hears_both_families() {
+    fn a_socket_on_the_wildcard_address_receives_both_families() {
         if DatagramSocket::bind((Ipv6Addr::LOCALHOST, 0).into()).is_err() {
             eprintln!("SKIPPED: this machine has no IPv6");
             return;
@@ -448,52 +475,53 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_refused() {
+    fn a_port_in_use_is_an_error() {
         let first = DatagramSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("bound");
         let address = first.local_address().expect("one");
         let error = DatagramSocket::bind(address).err().expect("refused");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
-    /// As after a change of the machine's address, which no tied socket survives.
+    /// A connected socket cannot send either after the address of the machine has changed.
     #[test]
-    fn a_tied_socket_that_cannot_send_is_untied_and_goes_on() {
+    fn a_connected_socket_that_cannot_send_is_disconnected_and_continues() {
         let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
         receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
         let to = receiver.local_addr().expect("one");
-        let mut sender = DatagramSocket::unbound_for(to).expect("bound");
+        let mut sender = DatagramSocket::bind_ephemeral(to).expect("bound");
         sender.connect(to).expect("connected");
         let mut outgoing = OutgoingDatagrams::default();
-        outgoing.push(to, |bytes| bytes.extend(b"tied"));
+        outgoing.push(to, |bytes| bytes.extend(b"connected"));
         sender.send(&mut outgoing).expect("sent");
-        // Larger than any datagram: refused, whatever the socket is tied to.
+        // Larger than any datagram, so that sending fails whatever the destination is.
         outgoing.push(to, |bytes| bytes.extend([0; 100_000]));
-        outgoing.push(to, |bytes| bytes.extend(b"untied"));
+        outgoing.push(to, |bytes| bytes.extend(b"disconnected"));
         sender.send(&mut outgoing).expect_err("refused");
         assert_eq!(sender.connected, None);
         sender.send(&mut outgoing).expect("sent");
-        // Whoever is not tied hears everybody.
+        // A disconnected socket receives from everywhere.
         let own = sender.local_address().expect("one").port();
-        let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
-        stranger.send_to(b"hello", (Ipv4Addr::LOCALHOST, own)).expect("sent");
-        let mut heard = 0;
+        let other = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        other.send_to(b"hello", (Ipv4Addr::LOCALHOST, own)).expect("sent");
+        let mut received = 0;
         let deadline = Instant::now() + Duration::from_secs(10);
-        while heard == 0 {
-            assert!(Instant::now() < deadline, "the socket is still tied");
-            heard += sender.receive(|_, _| {}).expect("received").count;
+        while received == 0 {
+            assert!(Instant::now() < deadline, "the socket is still connected");
+            received += sender.receive(|_, _| {}).expect("received").count;
         }
         let mut buffer = [0; 16];
-        for expected in [&b"tied"[..], b"untied"] {
+        for expected in [&b"connected"[..], b"disconnected"] {
             let count = receiver.recv(&mut buffer).expect("received");
             assert_eq!(&buffer[..count], expected);
         }
     }
 
     #[test]
-    fn what_cannot_wait_is_refused() {
+    fn a_full_queue_refuses_datagrams() {
         let mut outgoing = OutgoingDatagrams::default();
         let to = (Ipv4Addr::LOCALHOST, 9).into();
-        let taken = (0..10_000).take_while(|_| outgoing.push(to, |b| b.extend([0; 1_000]))).count();
-        assert_eq!(taken, OUTGOING_LIMIT / 1_000 + 1);
+        let accepted =
+            (0..10_000).take_while(|_| outgoing.push(to, |b| b.extend([0; 1_000]))).count();
+        assert_eq!(accepted, MAX_OUTGOING_BYTES / 1_000 + 1);
     }
 }

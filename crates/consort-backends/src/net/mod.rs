@@ -1,5 +1,8 @@
-//! What the network backends share: addresses as configurations write them, datagrams in
-//! batches, and name look-ups that never hold up the router.
+//! Code that the network backends share: addresses as configurations write them, batched
+//! datagrams, and name look-ups that do not block the router.
+//!
+//! Every backend uses a different part of this module, so that a build with few backends leaves
+//! some of it unused.
 
 mod address;
 mod datagram;
@@ -11,21 +14,21 @@ pub use resolve::Lookup;
 
 use std::time::Duration;
 
-/// How long to wait before the next attempt at something that failed: 0.5 s, doubling to 8 s.
+/// The delay before the next attempt of a failed operation: 0.5 s, doubled up to 8 s.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// Counts a failure and says how long to wait.
+    /// Counts a failure and returns the delay before the next attempt.
     pub fn next_delay(&mut self) -> Duration {
         let delay = Duration::from_millis(500 << self.failures.min(4));
         self.failures += 1;
         delay
     }
 
-    /// Forgets the failures.
+    /// Starts again at the shortest delay, after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
     }

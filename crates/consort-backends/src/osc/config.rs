@@ -1,5 +1,6 @@
 //! The options of an instance.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use consort_osc::Pattern;
@@ -8,17 +9,19 @@ use consort_router::{Options, Problems};
 
 use crate::net::HostPort;
 
-/// How many arguments a pattern option describes at most.
-const PARAMETER_LIMIT: usize = 64;
+/// The most arguments that a pattern option may describe.
+const MAX_PARAMETERS: usize = 64;
 
+/// Where an instance sends to: the option `destination`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     None,
     Fixed(HostPort),
-    /// Whoever sent last, on another port if one is given.
+    /// The peer that sent last; on this port, if there is one, instead of the peer's own.
     Learn(Option<u16>),
 }
 
+/// How packets are carried: the options `transport` and `framing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Datagrams,
@@ -44,28 +47,30 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// What an argument is when no pattern option says so.
+    /// The type and range of an argument that no pattern option describes.
     pub(super) const FLOAT: Parameter = Parameter { kind: Kind::Float, low: 0.0, high: 1.0 };
 
-    /// A number as a value, clipped; none for NaN.
+    /// Scales a number from the range to 0.0–1.0 and clips it. `None` for NaN.
     #[inline]
     pub(super) fn normalise(&self, number: f64) -> Option<f64> {
         normalise(number, self.low, self.high)
     }
 }
 
-/// Scales a number from a range to 0.0–1.0 and clips it; none for NaN.
+/// Scales a number from a range to 0.0–1.0 and clips it. `None` for NaN.
 #[inline]
 pub(super) fn normalise(number: f64, low: f64, high: f64) -> Option<f64> {
     let value = (number - low) / (high - low);
     (!value.is_nan()).then(|| value.clamp(0.0, 1.0))
 }
 
+/// A pattern option: the addresses that it matches and the arguments of their messages.
 pub(super) struct PathPattern {
     pub(super) pattern: Pattern,
     pub(super) parameters: Rc<[Parameter]>,
 }
 
+/// The validated options of an instance.
 pub(super) struct Config {
     pub(super) root: String,
     pub(super) bind: Option<HostPort>,
@@ -74,7 +79,18 @@ pub(super) struct Config {
     pub(super) patterns: Vec<PathPattern>,
 }
 
+/// State that an instance with a bound address shares with the backend. The backend decides about
+/// ports that several instances bind when all mappings are known.
+#[derive(Default)]
+pub(super) struct SharedBind {
+    /// Whether the instance uses the packets that arrive at its port.
+    pub(super) receives: Cell<bool>,
+    /// Whether another instance got the port, so that this one sends from an ephemeral port.
+    pub(super) yielded: Cell<bool>,
+}
+
 impl Config {
+    /// Reads the options. `None` if one of them has an error, which is then in `problems`.
     pub(super) fn read(options: &Options, problems: &mut Problems) -> Option<Config> {
         let bind = options.text("bind").and_then(|text| HostPort::parse(text).ok());
         let destination = match options.text("destination") {
@@ -99,14 +115,17 @@ impl Config {
         };
         if matches!(destination, Destination::Learn(_)) && bind.is_none() {
             problems
-                .error(options.position("destination"), "`learn` needs something to learn from")
+                .error(
+                    options.position("destination"),
+                    "`destination = learn` needs `bind`: it replies to what arrives there",
+                )
                 .hint("add `bind = HOST PORT`");
         }
         if matches!(destination, Destination::Learn(Some(_))) && transport != Transport::Datagrams {
             problems
                 .error(
                     options.position("destination"),
-                    "over TCP, replies go back on the connection",
+                    "`learn@PORT` needs UDP: over TCP, replies use the same connection",
                 )
                 .hint("use `destination = learn` without a port");
         }
@@ -131,16 +150,16 @@ impl Config {
                 .hint("bind to `::`, or use an IPv4 destination");
         }
         let mut patterns = Vec::new();
-        for (at, entry) in options.family("/") {
+        for (position, entry) in options.family("/") {
             match read_pattern(&entry.name, &entry.value) {
-                Ok((pattern, extra)) => {
-                    if let Some(message) = extra {
-                        problems.warning(Some(at), message);
+                Ok((pattern, warning)) => {
+                    if let Some(message) = warning {
+                        problems.warning(Some(position), message);
                     }
                     patterns.push(pattern);
                 }
                 Err(message) => {
-                    problems.error(Some(at), message).hint(
+                    problems.error(Some(position), message).hint(
                         "write TYPES LOW HIGH for each argument, such as `/1/xy = ff 0 1 0 1`",
                     );
                 }
@@ -150,64 +169,65 @@ impl Config {
         problems.is_ok().then_some(Config { root, bind, destination, transport, patterns })
     }
 
+    /// Whether packets are carried by streams rather than datagrams.
     pub(super) fn is_tcp(&self) -> bool {
         self.transport != Transport::Datagrams
     }
 }
 
-/// Reads a pattern option; also says which of its words count for nothing, as in MIDIMonster.
+/// Reads a pattern option. The second result is a warning about words after the last range, which
+/// are ignored as MIDIMonster ignores them.
 fn read_pattern(name: &str, value: &str) -> Result<(PathPattern, Option<String>), String> {
     let pattern =
-        Pattern::new(name).map_err(|error| format!("`{name}` is no OSC pattern: {error}"))?;
+        Pattern::new(name).map_err(|error| format!("invalid OSC pattern `{name}`: {error}"))?;
     let mut words = value.split_ascii_whitespace();
-    let types = words.next().ok_or("the types of the arguments are missing")?;
-    if types.len() > PARAMETER_LIMIT {
-        return Err(format!("more than {PARAMETER_LIMIT} arguments"));
+    let types = words.next().ok_or("the argument types are missing")?;
+    if types.len() > MAX_PARAMETERS {
+        return Err(format!("too many arguments: expected at most {MAX_PARAMETERS}"));
     }
     let mut parameters = Vec::with_capacity(types.len());
-    for (nth, letter) in types.chars().enumerate() {
+    for (index, letter) in types.chars().enumerate() {
         let kind = match letter {
             'i' => Kind::Int,
             'f' => Kind::Float,
             'h' => Kind::Long,
             'd' => Kind::Double,
             other => {
-                return Err(format!("`{other}` is no type of a number: expected i, f, h or d"));
+                return Err(format!("invalid type `{other}`: expected `i`, `f`, `h` or `d`"));
             }
         };
         let mut end = |which: &str| {
             let word = words.next().ok_or_else(|| {
-                format!("the {which} end of the range of argument {nth} (`{letter}`) is missing")
+                format!("the {which} end of the range of argument {index} (`{letter}`) is missing")
             })?;
-            let number = || word.parse().ok().filter(|it: &f64| it.is_finite());
+            let number = || word.parse().ok().filter(|number: &f64| number.is_finite());
             let number = match kind {
-                // Also `127.0`, which MIDIMonster takes.
+                // MIDIMonster also accepts `127.0`.
                 Kind::Int | Kind::Long => parse_integer(word)
                     .map(|number| number as f64)
-                    .or_else(|| number().filter(|it| it.fract() == 0.0)),
+                    .or_else(|| number().filter(|number| number.fract() == 0.0)),
                 Kind::Float | Kind::Double => number(),
             };
-            number.ok_or_else(|| format!("`{word}` is no number of type `{letter}`"))
+            number.ok_or_else(|| format!("`{word}` is not a valid number of type `{letter}`"))
         };
         let (low, high) = (end("lower")?, end("upper")?);
         if !(high - low).is_finite() {
-            return Err(format!("the range of argument {nth} is too wide: {low} to {high}"));
+            return Err(format!("the range of argument {index} is too wide: {low} to {high}"));
         }
         if low == high {
-            return Err(format!("the range of argument {nth} is empty: {low} to {high}"));
+            return Err(format!("the range of argument {index} is empty: {low} to {high}"));
         }
         let fits = |number: f64| f64::from(i32::MIN) <= number && number <= f64::from(i32::MAX);
         if kind == Kind::Int && !(fits(low) && fits(high)) {
-            return Err(format!("the range of argument {nth} does not fit 32 bits: use type `h`"));
+            return Err(format!(
+                "the range of argument {index} does not fit into 32 bits: use type `h`"
+            ));
         }
         parameters.push(Parameter { kind, low, high });
     }
-    let ranges = match types.len() {
-        1 => "one range needs".to_owned(),
-        count => format!("{count} ranges need"),
-    };
-    let extra = words.next().map(|word| format!("`{word}` is more than {ranges} and is ignored"));
-    Ok((PathPattern { pattern, parameters: parameters.into() }, extra))
+    let warning =
+        words.next().map(|word| format!("unexpected `{word}` after the last range is ignored"));
+    Ok((PathPattern { pattern, parameters: parameters.into() }, warning))
 }
 
 fn parse_destination(text: &str) -> Result<Destination, String> {
@@ -215,20 +235,24 @@ fn parse_destination(text: &str) -> Result<Destination, String> {
         Some("") => Ok(Destination::Learn(None)),
         Some(rest) if rest.starts_with('@') => match rest[1..].parse::<u16>() {
             Ok(port) if port > 0 => Ok(Destination::Learn(Some(port))),
-            _ => Err(format!("`{}` is no port: expected 1 to 65535", &rest[1..])),
+            _ => Err(format!("invalid port `{}`: expected a number from 1 to 65535", &rest[1..])),
         },
         _ => match HostPort::parse(text)? {
-            HostPort { port: 0, .. } => Err("port 0 cannot be sent to".into()),
+            HostPort { port: 0, .. } => Err("cannot send to port 0".into()),
             target => Ok(Destination::Fixed(target)),
         },
     }
 }
 
+/// Validates the option `destination`.
 pub(super) fn check_destination(text: &str) -> Result<(), String> {
-    parse_destination(text).map(drop).map_err(|error| format!("{error}; or `learn`, `learn@PORT`"))
+    parse_destination(text)
+        .map(drop)
+        .map_err(|error| format!("{error}; or use `learn` or `learn@PORT`"))
 }
 
+/// Validates the option `root`.
 pub(super) fn check_address(text: &str) -> Result<(), String> {
     consort_osc::validate_address(text)
-        .map_err(|error| format!("expected an OSC address such as `/desk`: {error}"))
+        .map_err(|error| format!("expected an OSC address such as `/mixer`: {error}"))
 }

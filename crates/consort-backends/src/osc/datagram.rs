@@ -1,4 +1,4 @@
-//! OSC over UDP: one packet a datagram.
+//! OSC over UDP: one packet per datagram.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,35 +7,41 @@ use std::rc::Rc;
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 
-use super::Port;
-use super::config::Destination;
-use super::instance::{Carrier, Receiver};
+use super::carrier::Carrier;
+use super::config::{Destination, SharedBind};
+use super::receiver::Receiver;
 use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
 
 const SOCKET: u32 = 0;
 const RESOLVE_BIND: u32 = 1;
 const RESOLVE_DESTINATION: u32 = 2;
 
-/// Packets with so many values each are read in small batches.
-const HEAVY: usize = 64;
+/// If packets have more values than this on average, they are read in small batches.
+const HEAVY_PACKET_VALUES: usize = 64;
 
+/// The socket of an instance over UDP.
 pub(super) struct Datagrams {
     bind: Option<Lookup>,
-    port: Rc<Port>,
+    shared_bind: Rc<SharedBind>,
     destination: Option<Lookup>,
-    /// `learn`, and the port that replies go to.
+    /// Set for `destination = learn`, with the port that replies go to, if one is given.
     learn: Option<Option<u16>>,
+    /// Where the last packet came from.
     learned: Option<SocketAddr>,
     socket: Option<DatagramSocket>,
-    /// Whether anything that comes in is of use.
+    /// Whether the instance uses incoming packets.
     receives: bool,
     outgoing: OutgoingDatagrams,
-    awaits_room: bool,
+    awaits_writable: bool,
     backoff: Backoff,
 }
 
 impl Datagrams {
-    pub(super) fn new(bind: Option<HostPort>, destination: Destination, port: Rc<Port>) -> Self {
+    pub(super) fn new(
+        bind: Option<HostPort>,
+        destination: Destination,
+        shared_bind: Rc<SharedBind>,
+    ) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, None),
             Destination::Fixed(target) => {
@@ -45,30 +51,31 @@ impl Datagrams {
         };
         Datagrams {
             bind: bind.map(Lookup::new),
-            port,
+            shared_bind,
             destination,
             learn,
             learned: None,
             socket: None,
             receives: true,
             outgoing: OutgoingDatagrams::default(),
-            awaits_room: false,
+            awaits_writable: false,
             backoff: Backoff::default(),
         }
     }
 
+    /// The address to send to, if it is known.
     fn target(&self) -> Option<SocketAddr> {
         self.learned.or_else(|| self.destination.as_ref()?.address())
     }
 
-    /// Does whatever is missing: look-ups, the socket. Says what it is waiting for.
+    /// Starts the look-ups and opens the socket where that is not done yet, and sets the state.
     fn open(&mut self, context: &mut Context<'_>) {
         match self.try_open(context) {
             Ok(true) => {
                 self.backoff.reset();
                 context.set_state(State::Up);
             }
-            Ok(false) => {} // a look-up is under way
+            Ok(false) => {} // a look-up is running
             Err(reason) => self.wait(reason, context),
         }
     }
@@ -79,6 +86,7 @@ impl Datagrams {
         context.wake_in(self.backoff.next_delay());
     }
 
+    /// Returns whether everything is open; false while a look-up is running.
     fn try_open(&mut self, context: &mut Context<'_>) -> Result<bool, String> {
         let lookups =
             [(&mut self.bind, RESOLVE_BIND), (&mut self.destination, RESOLVE_DESTINATION)];
@@ -92,53 +100,56 @@ impl Datagrams {
                 (Some(bind), _) => bind.address(),
                 (None, target) => {
                     let Some(target) = target else { return Ok(self.destination.is_none()) };
-                    let socket = DatagramSocket::unbound_for(target)
+                    let socket = DatagramSocket::bind_ephemeral(target)
                         .map_err(|error| format!("cannot open a socket: {error}"))?;
-                    self.watch(socket, context)?;
-                    self.tie();
+                    self.register(socket, context)?;
+                    self.connect_if_send_only();
                     return Ok(true);
                 }
             };
             let Some(local) = local else { return Ok(false) };
             let socket = DatagramSocket::bind(local).map_err(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => format!(
-                    "port {} is in use by another program (`ss -lunp sport = :{}` names it)",
+                    "port {} is in use by another program (`ss -lunp sport = :{}` shows which)",
                     local.port(),
                     local.port()
                 ),
                 io::ErrorKind::PermissionDenied => {
-                    format!("ports below 1024 are not for everyone: cannot bind {local}")
+                    format!(
+                        "cannot bind {local}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
+                    )
                 }
                 io::ErrorKind::AddrNotAvailable => {
                     format!("this machine does not have the address {}", local.ip())
                 }
                 _ => format!("cannot bind {local}: {error}"),
             })?;
-            self.watch(socket, context)?;
+            self.register(socket, context)?;
         }
-        self.tie();
+        self.connect_if_send_only();
         Ok(self.destination.as_ref().is_none_or(|lookup| lookup.address().is_some()))
     }
 
-    /// Ties a socket that only sends to its destination.
-    fn tie(&mut self) {
-        let to = self.destination.as_ref().and_then(Lookup::address);
-        if let (false, Some(socket), Some(to)) = (self.receives, &mut self.socket, to)
-            && let Err(error) = socket.connect(to)
+    /// Connects a socket that only sends to its destination.
+    fn connect_if_send_only(&mut self) {
+        let target = self.destination.as_ref().and_then(Lookup::address);
+        if let (false, Some(socket), Some(target)) = (self.receives, &mut self.socket, target)
+            && let Err(error) = socket.connect(target)
         {
-            // It can send all the same, or says why when it does.
-            tracing::debug!("connecting to {to}: {error}");
+            // The socket can send without being connected; if it cannot, sending reports why.
+            tracing::debug!("cannot connect the socket to {target}: {error}");
         }
     }
 
-    fn watch(
+    /// Registers a new socket with the router and keeps it.
+    fn register(
         &mut self,
         mut socket: DatagramSocket,
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         context
             .register(socket.source(), SOCKET, Interest::READABLE)
-            .map_err(|error| format!("cannot watch a socket: {error}"))?;
+            .map_err(|error| format!("cannot add a socket to the event loop: {error}"))?;
         if self.learn.is_none() {
             socket.ignore_peers();
         }
@@ -146,9 +157,10 @@ impl Datagrams {
         Ok(())
     }
 
+    /// Reads packets until the socket is empty or the budget of the turn is spent.
     fn read(&mut self, receiver: &mut Receiver, context: &mut Context<'_>) {
         let Some(socket) = &mut self.socket else { return };
-        let mut left = context.budget();
+        let mut remaining = context.budget();
         loop {
             let mut spent = 0;
             let (learn, learned) = (self.learn, &mut self.learned);
@@ -163,20 +175,20 @@ impl Datagrams {
                 }
                 spent += receiver.receive(bytes, context).max(1);
             });
-            left = left.saturating_sub(spent);
+            remaining = remaining.saturating_sub(spent);
             match received {
                 Ok(received) if !received.more => return,
-                Ok(received) if left == 0 => {
-                    // A whole batch of such packets would be a long turn for all others.
-                    if spent > received.count * HEAVY {
-                        socket.take_few();
+                Ok(received) if remaining == 0 => {
+                    // A full batch of such packets would delay all other instances.
+                    if spent > received.count * HEAVY_PACKET_VALUES {
+                        socket.shrink_batch();
                     }
                     return context.call_again(SOCKET);
                 }
                 Ok(_) => {}
                 Err(error) => {
                     context.count_errors(1);
-                    tracing::debug!(instance = context.name(), "receiving: {error}");
+                    tracing::debug!(instance = context.name(), "cannot receive: {error}");
                     return context.call_again(SOCKET);
                 }
             }
@@ -187,7 +199,7 @@ impl Datagrams {
 impl Carrier for Datagrams {
     fn start(&mut self, receives: bool, context: &mut Context<'_>) {
         self.receives = receives;
-        if self.port.is_left.get() {
+        if self.shared_bind.yielded.get() {
             self.bind = None;
         }
         self.open(context);
@@ -204,7 +216,7 @@ impl Carrier for Datagrams {
             RESOLVE_BIND => self.bind.as_mut(),
             RESOLVE_DESTINATION => self.destination.as_mut(),
             _ => {
-                if readiness.writable && self.awaits_room {
+                if readiness.writable && self.awaits_writable {
                     self.flush(context);
                 }
                 if readiness.readable {
@@ -230,7 +242,7 @@ impl Carrier for Datagrams {
 
     fn push(&mut self, packet: &[u8]) -> bool {
         match self.target() {
-            Some(to) => self.outgoing.push(to, |bytes| bytes.extend_from_slice(packet)),
+            Some(target) => self.outgoing.push(target, |bytes| bytes.extend_from_slice(packet)),
             None => false,
         }
     }
@@ -252,17 +264,21 @@ impl Carrier for Datagrams {
                 }
             }
         }
-        // Room is only asked for while it is needed: every datagram that leaves would be an event.
-        let awaits_room = !self.outgoing.is_empty();
-        if awaits_room != self.awaits_room {
-            self.awaits_room = awaits_room;
-            let interest = if awaits_room {
+        // Writability is requested only while the queue is not empty: otherwise every datagram that
+        // is sent would wake the event loop.
+        let awaits_writable = !self.outgoing.is_empty();
+        if awaits_writable != self.awaits_writable {
+            self.awaits_writable = awaits_writable;
+            let interest = if awaits_writable {
                 Interest::READABLE | Interest::WRITABLE
             } else {
                 Interest::READABLE
             };
             if let Err(error) = context.reregister(socket.source(), SOCKET, interest) {
-                tracing::error!(instance = context.name(), "cannot watch a socket: {error}");
+                tracing::error!(
+                    instance = context.name(),
+                    "cannot add a socket to the event loop: {error}"
+                );
             }
         }
     }

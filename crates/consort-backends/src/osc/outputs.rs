@@ -1,34 +1,36 @@
-//! From values to messages: what is sent, made ahead of time, into which numbers are written.
+//! From values to messages: messages are encoded in advance, and numbers are written into them.
 //!
-//! Everything that a value touches stands side by side in a few arrays, in the order of the
-//! configuration: at a thousand messages a second the caches are cold, and what a message costs
-//! is how much memory it reaches.
+//! All data that a value needs is adjacent in a few arrays, in the order of the configuration. At
+//! a thousand messages a second the caches are cold, so that the cost of a message is the amount
+//! of memory that it touches.
 
 use consort_osc::MessageBuilder;
 use consort_router::Event;
 
 use super::config::{Kind, Parameter};
 
-/// The argument that a channel stands for.
+/// The argument that belongs to a channel.
 #[derive(Clone, Copy)]
 struct Argument {
     parameter: Parameter,
-    /// Which message it belongs to; `NOT_SENT` for a channel that only comes in.
+    /// The index of its message; [`NOT_SENT`] for a channel that is only a source.
     message: u32,
-    /// Where its number stands among the bytes of all messages.
-    place: u32,
-    /// Its place in the masks of the message.
+    /// The offset of its number in the bytes of all messages.
+    offset: u32,
+    /// The number of its bit in the masks of the message.
     number: u8,
 }
 
+/// The message index of channels that are never sent.
 const NOT_SENT: u32 = u32::MAX;
 
-/// What is sent to one address.
+/// The encoded message to one address.
 struct Message {
     start: u32,
     length: u32,
-    /// Which arguments have had a value, and which changed since the message was last sent.
+    /// A bit for each argument that has had a value.
     known: u64,
+    /// A bit for each argument that has changed since the message was last sent.
     changed: u64,
 }
 
@@ -43,14 +45,15 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// For so many channels, none of which is sent yet.
+    /// Creates the table for a number of channels, none of which is sent yet.
     pub(super) fn new(channels: usize) -> Self {
-        let none = Argument { parameter: Parameter::FLOAT, message: NOT_SENT, place: 0, number: 0 };
+        let none =
+            Argument { parameter: Parameter::FLOAT, message: NOT_SENT, offset: 0, number: 0 };
         Outputs { arguments: vec![none; channels], ..Outputs::default() }
     }
 
-    /// Makes the message to an address; `channels` has the channel of each argument that has
-    /// one.
+    /// Adds the message to an address. `channels` yields the number and channel of each argument
+    /// that has a channel.
     pub(super) fn add(
         &mut self,
         address: &str,
@@ -60,7 +63,7 @@ impl Outputs {
         let mut bytes = Vec::new();
         let mut builder = MessageBuilder::with_tags(&mut bytes, address, parameters.len());
         for parameter in parameters {
-            // An argument that has had no value yet.
+            // The number that is sent before the argument has had a value.
             let start =
                 0.0_f64.clamp(parameter.low.min(parameter.high), parameter.low.max(parameter.high));
             match parameter.kind {
@@ -70,7 +73,7 @@ impl Outputs {
                 Kind::Double => builder.double(start),
             };
         }
-        builder.finish().expect("a checked address and 64 arguments make a message");
+        builder.finish().expect("a valid address and at most 64 arguments are a valid message");
         drop(builder);
 
         let message = self.messages.len() as u32;
@@ -81,7 +84,7 @@ impl Outputs {
             self.arguments[channel as usize] = Argument {
                 parameter: parameters[number],
                 message,
-                place: (values + lengths().take(number).sum::<usize>()) as u32,
+                offset: (values + lengths().take(number).sum::<usize>()) as u32,
                 number: number as u8,
             };
         }
@@ -90,8 +93,8 @@ impl Outputs {
         self.bytes.append(&mut bytes);
     }
 
-    /// Takes a value to be sent. `send` gets what has to leave first, because the same argument
-    /// changes again.
+    /// Writes a value into its message. If the argument has changed already, the pending messages
+    /// are passed to `send` first, so that neither value is lost.
     #[inline]
     pub(super) fn set(&mut self, event: &Event, send: impl FnMut(&[u8])) {
         let argument = &self.arguments[event.channel as usize];
@@ -101,8 +104,8 @@ impl Outputs {
         let bit = 1 << argument.number;
         let message = &mut self.messages[argument.message as usize];
         let (number, length) = argument.parameter.encode(event.value);
-        let place = &mut self.bytes[argument.place as usize..][..length];
-        if message.known & bit != 0 && *place == number[..length] {
+        let target = &mut self.bytes[argument.offset as usize..][..length];
+        if message.known & bit != 0 && *target == number[..length] {
             return;
         }
         if message.changed & bit == 0 {
@@ -111,24 +114,24 @@ impl Outputs {
             }
             message.known |= bit;
             message.changed |= bit;
-            place.copy_from_slice(&number[..length]);
+            target.copy_from_slice(&number[..length]);
         } else {
             self.flush(send);
             self.set_again(event);
         }
     }
 
-    /// A value whose message has just left.
+    /// Writes a value whose message has just been sent.
     #[cold]
     fn set_again(&mut self, event: &Event) {
         self.set(event, |_| {});
     }
 
-    /// Gives the pending messages to `send`, in order, and forgets that they are pending.
+    /// Passes the pending messages to `send` in order and clears the list.
     #[inline]
     pub(super) fn flush(&mut self, mut send: impl FnMut(&[u8])) {
-        for at in self.pending.drain(..) {
-            let message = &mut self.messages[at as usize];
+        for index in self.pending.drain(..) {
+            let message = &mut self.messages[index as usize];
             message.changed = 0;
             send(&self.bytes[message.start as usize..][..message.length as usize]);
         }
@@ -136,11 +139,11 @@ impl Outputs {
 }
 
 impl Parameter {
-    /// A value as it stands in a message, and how many of the bytes count.
+    /// Encodes a value as in a message; returns the bytes and how many of them are used.
     #[inline]
     fn encode(&self, value: f64) -> ([u8; 8], usize) {
         let Parameter { kind, low, high } = *self;
-        // The upper end is exact, also where the range is wider than a float's precision.
+        // This keeps the upper end exact even if the range exceeds the precision of a float.
         let number = if value >= 1.0 { high } else { low + (high - low) * value };
         let mut bytes = [0; 8];
         match kind {
@@ -154,6 +157,7 @@ impl Parameter {
 }
 
 impl Kind {
+    /// The size in bytes of a number of this type.
     fn length(self) -> usize {
         match self {
             Kind::Int | Kind::Float => 4,

@@ -1,4 +1,4 @@
-//! Addresses and their arguments: which channels there are, and from messages to values.
+//! Addresses and their arguments: the channels of an instance, and the values of messages.
 
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -10,37 +10,39 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::config::{Parameter, PathPattern, normalise};
 use super::outputs::Outputs;
 
+/// The channel of an argument that is not mapped.
 const UNMAPPED: u32 = u32::MAX;
 
-/// The largest `:n`.
-const ARGUMENT_LIMIT: usize = 63;
+/// The largest argument number (`:n`).
+const MAX_ARGUMENT: usize = 63;
 
-/// How much comparing the patterns of one packet may cost: this, or for each address the other,
-/// whichever is more. One packet has room for thousands of patterns, and each of them is held
-/// against every address. An effort of 1 is some ten nanoseconds: a pattern of 32 bytes against
-/// an address of 32 costs 72.
-const EFFORT: usize = 1 << 20;
-const EFFORT_AN_ADDRESS: usize = 256;
+/// How much effort matching the patterns of one packet may take, at least. One packet can contain
+/// thousands of patterns, each of which is compared with every address. One unit of effort takes
+/// about ten nanoseconds; matching a pattern of 32 bytes with an address of 32 bytes takes 72.
+const MIN_PATTERN_EFFORT: usize = 1 << 20;
 
-/// What an incoming message found.
+/// The same for each address of the instance; the greater of the two limits applies.
+const PATTERN_EFFORT_PER_ADDRESS: usize = 256;
+
+/// The result of matching the address of an incoming message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Channels have its address.
-    Known,
-    /// No channel has.
-    Unknown,
-    /// It is a pattern, and too much was spent on patterns already.
-    TooMuch,
+pub(super) enum AddressMatch {
+    /// At least one channel has the address.
+    Mapped,
+    /// No channel has the address.
+    Unmapped,
+    /// The address is a pattern, and matching it would exceed the effort of the packet.
+    TooExpensive,
 }
 
-/// An address of an instance, as running needs it: where in `addresses` it stands, root
-/// included, and where in `inputs` its arguments.
+/// An address of an instance at run time: the range of its text (with the root) in `addresses` and
+/// of its arguments in `inputs`.
 #[derive(Clone, Copy)]
 struct Path {
     start: u32,
     length: u32,
-    input: u32,
-    inputs: u32,
+    first_input: u32,
+    input_count: u32,
 }
 
 impl Path {
@@ -50,15 +52,15 @@ impl Path {
     }
 }
 
-/// The same as the configuration makes it.
+/// An address of an instance while the configuration is read.
 struct Draft {
     parameters: Option<Rc<[Parameter]>>,
-    /// The channel of each argument, as far as any is mapped.
+    /// The channel of each argument, up to the last mapped one.
     channels: Vec<u32>,
     is_target: bool,
 }
 
-/// Where an incoming argument goes, and its range if an option gives one.
+/// The channel of an incoming argument, and its range if an option specifies one.
 struct Input {
     parameter: Option<Parameter>,
     channel: u32,
@@ -68,7 +70,7 @@ struct Input {
 pub(super) struct Paths {
     root: String,
     patterns: Vec<PathPattern>,
-    /// The addresses, one after the other.
+    /// The texts of all addresses, concatenated.
     addresses: String,
     list: Vec<Path>,
     drafts: Vec<Draft>,
@@ -95,16 +97,16 @@ impl Paths {
         }
     }
 
-    /// The path of an address.
+    /// The index of the path with an address.
     #[inline]
     fn find(&self, address: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(address);
-        let is_it =
-            |&at: &u32| self.list[at as usize].address(&self.addresses).as_bytes() == address;
-        self.by_address.find(hash, is_it).copied()
+        let is_equal =
+            |&index: &u32| self.list[index as usize].address(&self.addresses).as_bytes() == address;
+        self.by_address.find(hash, is_equal).copied()
     }
 
-    /// Finds or makes a channel.
+    /// Finds or adds a channel.
     pub(super) fn channel(
         &mut self,
         specification: &str,
@@ -113,9 +115,9 @@ impl Paths {
         let (local, argument) = match specification.rsplit_once(':') {
             None => (specification, 0),
             Some((local, number)) => match number.parse::<usize>() {
-                Ok(argument) if argument <= ARGUMENT_LIMIT => (local, argument),
+                Ok(argument) if argument <= MAX_ARGUMENT => (local, argument),
                 _ => {
-                    let message = format!("expected an argument number from 0 to {ARGUMENT_LIMIT}");
+                    let message = format!("expected an argument number from 0 to {MAX_ARGUMENT}");
                     return Err(
                         ChannelError::new(message).with_range(local.len() + 1, specification.len())
                     );
@@ -123,15 +125,15 @@ impl Paths {
             },
         };
         if let Err(error) = consort_osc::validate_address(local) {
-            return Err(ChannelError::new(format!("this is no OSC address: {error}"))
+            return Err(ChannelError::new(format!("not a valid OSC address: {error}"))
                 .with_hint("an address begins with `/`, such as `/1/fader1`"));
         }
         let address = format!("{}{local}", self.root);
-        let at = match self.find(address.as_bytes()) {
-            Some(at) => at,
+        let index = match self.find(address.as_bytes()) {
+            Some(index) => index,
             None => self.add(&address, local),
         };
-        let draft = &mut self.drafts[at as usize];
+        let draft = &mut self.drafts[index as usize];
         if let Some(parameters) = &draft.parameters
             && argument >= parameters.len()
         {
@@ -154,20 +156,26 @@ impl Paths {
         Ok(*channel)
     }
 
+    /// Adds a path. `local` is the address without the root, which patterns are matched with.
     fn add(&mut self, address: &str, local: &str) -> u32 {
-        let at = self.list.len() as u32;
+        let index = self.list.len() as u32;
         let start = self.addresses.len() as u32;
-        self.list.push(Path { start, length: address.len() as u32, input: 0, inputs: 0 });
+        self.list.push(Path {
+            start,
+            length: address.len() as u32,
+            first_input: 0,
+            input_count: 0,
+        });
         self.addresses.push_str(address);
-        let found = self.patterns.iter().find(|it| it.pattern.matches(local));
-        let parameters = found.map(|it| Rc::clone(&it.parameters));
+        let option = self.patterns.iter().find(|option| option.pattern.matches(local));
+        let parameters = option.map(|option| Rc::clone(&option.parameters));
         self.drafts.push(Draft { parameters, channels: Vec::new(), is_target: false });
         let hash = self.hasher.hash_one(address.as_bytes());
         let (hasher, list, addresses) = (&self.hasher, &self.list, &self.addresses);
-        self.by_address.insert_unique(hash, at, |&other| {
+        self.by_address.insert_unique(hash, index, |&other| {
             hasher.hash_one(list[other as usize].address(addresses).as_bytes())
         });
-        at
+        index
     }
 
     /// Whether any channel is the source of a mapping.
@@ -175,29 +183,29 @@ impl Paths {
         self.has_sources
     }
 
-    /// Whether any channel is the target of a mapping; before [`Paths::prepare`].
+    /// Whether any channel is the target of a mapping. Only valid before [`Paths::prepare`].
     pub(super) fn has_targets(&self) -> bool {
         self.drafts.iter().any(|draft| draft.is_target)
     }
 
-    /// Prepares what is read at run time and returns what is sent; called once, when all
-    /// channels are known.
+    /// Builds the run-time tables and returns the messages to send. Called once, when all channels
+    /// are known.
     pub(super) fn prepare(&mut self) -> Outputs {
         let mut outputs = Outputs::new(self.channels as usize);
-        for (at, draft) in std::mem::take(&mut self.drafts).into_iter().enumerate() {
+        for (index, draft) in std::mem::take(&mut self.drafts).into_iter().enumerate() {
             let parameters = draft.parameters.as_deref();
-            let path = &mut self.list[at];
-            path.input = self.inputs.len() as u32;
-            path.inputs = draft.channels.len() as u32;
-            self.inputs.extend(draft.channels.iter().enumerate().map(|(at, &channel)| Input {
+            let path = &mut self.list[index];
+            path.first_input = self.inputs.len() as u32;
+            path.input_count = draft.channels.len() as u32;
+            self.inputs.extend(draft.channels.iter().enumerate().map(|(number, &channel)| Input {
                 channel,
-                parameter: parameters.and_then(|parameters| parameters.get(at)).copied(),
+                parameter: parameters.and_then(|parameters| parameters.get(number)).copied(),
             }));
             if draft.is_target {
-                let floats = [Parameter::FLOAT; ARGUMENT_LIMIT + 1];
+                let floats = [Parameter::FLOAT; MAX_ARGUMENT + 1];
                 let parameters = parameters.unwrap_or(&floats[..draft.channels.len()]);
                 let channels = draft.channels.iter().copied().enumerate();
-                let path = self.list[at];
+                let path = self.list[index];
                 outputs.add(
                     path.address(&self.addresses),
                     parameters,
@@ -208,51 +216,53 @@ impl Paths {
         outputs
     }
 
-    /// Whether a message's address begins with the root.
-    pub(super) fn is_ours(&self, address: &[u8]) -> bool {
+    /// Whether an address begins with the root.
+    pub(super) fn has_root(&self, address: &[u8]) -> bool {
         address.starts_with(self.root.as_bytes())
     }
 
-    /// What the patterns of one packet may cost.
-    pub(super) fn effort(&self) -> usize {
-        EFFORT.max(self.list.len() * EFFORT_AN_ADDRESS)
+    /// How much effort matching the patterns of one packet may take.
+    pub(super) fn pattern_effort(&self) -> usize {
+        MIN_PATTERN_EFFORT.max(self.list.len() * PATTERN_EFFORT_PER_ADDRESS)
     }
 
-    /// Gives every value of a message to `emit` with its channel. What comparing a pattern costs
-    /// is taken from `effort`; one that would cost more than is left reaches nothing.
+    /// Calls `emit` for every value of a message with its channel. Matching a pattern is deducted
+    /// from `effort`; a pattern that would take more than is left is not matched at all.
     #[inline]
     pub(super) fn values(
         &self,
         message: &Message<'_>,
         effort: &mut usize,
         mut emit: impl FnMut(u32, f64),
-    ) -> Found {
-        if let Some(at) = self.find(message.address_bytes()) {
-            self.emit(self.list[at as usize], message, &mut emit);
-            return Found::Known;
+    ) -> AddressMatch {
+        if let Some(index) = self.find(message.address_bytes()) {
+            self.emit(self.list[index as usize], message, &mut emit);
+            return AddressMatch::Mapped;
         }
         let pattern = message.address();
         if !is_pattern(pattern) {
-            return Found::Unknown;
+            return AddressMatch::Unmapped;
         }
-        // All or nothing: half of what a pattern means would be wrong.
+        // A pattern is matched completely or not at all: setting only some of its channels would be
+        // wrong.
         let cost = self.list.len() * 8 + pattern.len() * self.addresses.len() / 16;
-        let Some(left) = effort.checked_sub(cost) else { return Found::TooMuch };
-        *effort = left;
-        let mut found = Found::Unknown;
+        let Some(remaining) = effort.checked_sub(cost) else { return AddressMatch::TooExpensive };
+        *effort = remaining;
+        let mut result = AddressMatch::Unmapped;
         for &path in &self.list {
             if address_matches(pattern, path.address(&self.addresses)).unwrap_or(false) {
                 self.emit(path, message, &mut emit);
-                found = Found::Known;
+                result = AddressMatch::Mapped;
             }
         }
-        found
+        result
     }
 
+    /// Calls `emit` for the mapped arguments of a message to one path.
     #[inline]
     fn emit(&self, path: Path, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) {
-        let inputs = &self.inputs[path.input as usize..][..path.inputs as usize];
-        let range = |at| inputs.get(at).and_then(|input: &Input| input.parameter);
+        let inputs = &self.inputs[path.first_input as usize..][..path.input_count as usize];
+        let range = |number| inputs.get(number).and_then(|input: &Input| input.parameter);
         each_value(range, message, |argument, value| {
             if let Some(input) = inputs.get(argument)
                 && input.channel != UNMAPPED
@@ -262,15 +272,15 @@ impl Paths {
         });
     }
 
-    /// Gives the values that a message would have if it were mapped, for `consort learn`.
+    /// Calls `emit` for the values that an unmapped message would have, for `consort learn`.
     pub(super) fn unmapped(&self, message: &Message<'_>, mut emit: impl FnMut(String, f64)) {
-        if !self.is_ours(message.address_bytes()) {
+        if !self.has_root(message.address_bytes()) {
             return;
         }
         let local = &message.address()[self.root.len()..];
-        let found = self.patterns.iter().find(|it| it.pattern.matches(local));
-        let parameters = found.map(|it| &it.parameters[..]);
-        let range = |at: usize| parameters.and_then(|parameters| parameters.get(at)).copied();
+        let option = self.patterns.iter().find(|option| option.pattern.matches(local));
+        let parameters = option.map(|option| &option.parameters[..]);
+        let range = |number| parameters.and_then(|parameters| parameters.get(number)).copied();
         each_value(range, message, |argument, value| {
             emit(
                 if argument == 0 { local.to_owned() } else { format!("{local}:{argument}") },
@@ -280,7 +290,8 @@ impl Paths {
     }
 }
 
-/// The values of a message's arguments, by the ranges given or by the defaults of their types.
+/// Calls `emit` for the value of each argument of a message, scaled by the range given or by the
+/// default range of its type.
 #[inline]
 fn each_value(
     range: impl Fn(usize) -> Option<Parameter>,
@@ -290,28 +301,28 @@ fn each_value(
     if message.type_tags().is_empty() {
         emit(0, 1.0);
     }
-    for (at, argument) in message.arguments().enumerate() {
+    for (index, argument) in message.arguments().enumerate() {
         let (number, high) = match argument {
             Argument::Int(number) => (f64::from(number), 255.0),
             Argument::Float(number) => (f64::from(number), 1.0),
             Argument::Long(number) => (number as f64, 1024.0),
             Argument::Double(number) => (number, 1.0),
             Argument::Bool(on) => {
-                emit(at, f64::from(u8::from(on)));
+                emit(index, f64::from(u8::from(on)));
                 continue;
             }
             Argument::Impulse => {
-                emit(at, 1.0);
+                emit(index, 1.0);
                 continue;
             }
             _ => continue,
         };
-        let value = match range(at) {
+        let value = match range(index) {
             Some(parameter) => parameter.normalise(number),
             None => normalise(number, 0.0, high),
         };
         if let Some(value) = value {
-            emit(at, value);
+            emit(index, value);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! OSC over TCP: packets behind a length, or in SLIP frames.
+//! OSC over TCP: packets with a length prefix, or in SLIP frames.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -9,8 +9,9 @@ use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 
+use super::carrier::Carrier;
 use super::config::{Destination, Transport};
-use super::instance::{Carrier, LIMITS, Receiver};
+use super::receiver::{PACKET_LIMITS, Receiver};
 use crate::net::{Backoff, HostPort, Lookup};
 
 const LISTENER: u32 = 0;
@@ -19,20 +20,23 @@ const RESOLVE_DESTINATION: u32 = 2;
 const OUTBOUND: u32 = 3;
 const FIRST_PEER: u32 = 16;
 
-/// How many peers may be connected at once.
-const PEER_LIMIT: usize = 64;
+/// The most peers that may be connected at once.
+const MAX_PEERS: usize = 64;
 
-/// After how long without a word the kernel asks whether a peer is still there, and how often.
-/// One whose network has gone says nothing, and would keep its place for ever.
-const ASK_AFTER: Duration = Duration::from_secs(30);
-const ASK_EVERY: Duration = Duration::from_secs(10);
+/// How long a connection may be idle before the kernel sends keepalive probes. Without them, a peer
+/// whose network has failed would occupy its place for ever.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// How long what was sent may go unanswered before the connection has ended.
-const UNANSWERED: Duration = Duration::from_secs(60);
+/// The time between two keepalive probes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many bytes may wait for a slow peer.
-const OUTGOING_LIMIT: usize = 1 << 20;
+/// How long sent data may remain unacknowledged before the kernel closes the connection.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The most bytes that may wait for a slow peer.
+const MAX_OUTGOING_BYTES: usize = 1 << 20;
+
+/// Splits a stream into packets.
 enum Decoder {
     LengthPrefixed(LengthPrefixDecoder),
     Slip(SlipDecoder),
@@ -50,25 +54,26 @@ impl Decoder {
     }
 }
 
+/// A connection to one peer, accepted or outbound.
 struct Connection {
     stream: TcpStream,
     key: u32,
     peer: String,
     is_open: bool,
     decoder: Decoder,
-    /// What was read and is not decoded yet, because others had to have their turn.
-    rest: Vec<u8>,
+    /// Bytes that were read but not decoded yet, because the budget of the turn was spent.
+    undecoded: Vec<u8>,
     outgoing: Vec<u8>,
 }
 
-/// Why a connection came to its end.
-type Ended = String;
+/// The reason why a connection was closed.
+type CloseReason = String;
 
 impl Connection {
     fn new(stream: TcpStream, key: u32, peer: String, framing: Transport) -> Self {
         let decoder = match framing {
-            Transport::Slip => Decoder::Slip(SlipDecoder::new(LIMITS.size)),
-            _ => Decoder::LengthPrefixed(LengthPrefixDecoder::new(LIMITS.size)),
+            Transport::Slip => Decoder::Slip(SlipDecoder::new(PACKET_LIMITS.size)),
+            _ => Decoder::LengthPrefixed(LengthPrefixDecoder::new(PACKET_LIMITS.size)),
         };
         Connection {
             stream,
@@ -76,18 +81,23 @@ impl Connection {
             peer,
             is_open: false,
             decoder,
-            rest: Vec::new(),
+            undecoded: Vec::new(),
             outgoing: Vec::new(),
         }
     }
 
-    fn read(&mut self, receiver: &mut Receiver, context: &mut Context<'_>) -> Result<(), Ended> {
+    /// Reads packets until the stream is empty or the budget of the turn is spent.
+    fn read(
+        &mut self,
+        receiver: &mut Receiver,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
         let mut buffer = [0; 16_384];
-        let mut rest = std::mem::take(&mut self.rest);
-        let mut left = context.budget();
+        let mut undecoded = std::mem::take(&mut self.undecoded);
+        let mut remaining = context.budget();
         loop {
-            let mut input = match rest.is_empty() {
-                false => &rest[..],
+            let mut input = match undecoded.is_empty() {
+                false => &undecoded[..],
                 true => match self.stream.read(&mut buffer) {
                     Ok(0) => return Err("the peer closed the connection".into()),
                     Ok(count) => &buffer[..count],
@@ -98,23 +108,23 @@ impl Connection {
                     },
                 },
             };
-            while left > 0
+            while remaining > 0
                 && let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())?
             {
-                left = left.saturating_sub(receiver.receive(packet, context).max(1));
+                remaining = remaining.saturating_sub(receiver.receive(packet, context).max(1));
             }
-            if left == 0 {
-                self.rest = input.to_vec();
+            if remaining == 0 {
+                self.undecoded = input.to_vec();
                 context.call_again(self.key);
                 return Ok(());
             }
-            rest.clear();
+            undecoded.clear();
         }
     }
 
-    /// Adds a packet; false when the peer is too slow.
+    /// Queues a packet; returns false if the peer is too slow and the queue is full.
     fn push(&mut self, packet: &[u8]) -> bool {
-        if self.outgoing.len() + packet.len() > OUTGOING_LIMIT {
+        if self.outgoing.len() + packet.len() > MAX_OUTGOING_BYTES {
             return false;
         }
         match self.decoder {
@@ -124,11 +134,12 @@ impl Connection {
         .is_ok()
     }
 
-    fn write(&mut self) -> Result<(), Ended> {
-        let mut done = 0;
-        while done < self.outgoing.len() {
-            match self.stream.write(&self.outgoing[done..]) {
-                Ok(count) => done += count,
+    /// Writes as much of the queue as the socket accepts.
+    fn write(&mut self) -> Result<(), CloseReason> {
+        let mut written = 0;
+        while written < self.outgoing.len() {
+            match self.stream.write(&self.outgoing[written..]) {
+                Ok(count) => written += count,
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => break,
                     io::ErrorKind::Interrupted => {}
@@ -136,27 +147,31 @@ impl Connection {
                 },
             }
         }
-        self.outgoing.drain(..done);
+        self.outgoing.drain(..written);
         Ok(())
     }
 }
 
-/// What every connection has: faders are small packets that should not wait for each other, and
-/// a peer that is gone is noticed.
-pub(super) fn set_up(stream: &TcpStream) -> io::Result<()> {
+/// Sets the socket options of a connection: `TCP_NODELAY`, because small packets such as those of
+/// faders should not wait for each other, and keepalive, which detects peers that have failed.
+pub(super) fn configure_stream(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(
-        &TcpKeepalive::new().with_time(ASK_AFTER).with_interval(ASK_EVERY).with_retries(3),
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(3),
     )?;
-    socket.set_tcp_user_timeout(Some(UNANSWERED))
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT))
 }
 
+/// The listener and the connections of an instance over TCP.
 pub(super) struct Streams {
     bind: Option<Lookup>,
     destination: Option<Lookup>,
     learn: bool,
-    /// The peer that sent last, by key.
+    /// The key of the peer that sent last.
     learned: Option<u32>,
     framing: Transport,
     listener: Option<TcpListener>,
@@ -189,14 +204,14 @@ impl Streams {
         }
     }
 
-    /// Does whatever is missing and says what it waits for.
+    /// Starts the look-ups and opens the sockets where that is not done yet, and sets the state.
     fn open(&mut self, context: &mut Context<'_>) {
         if let Err(reason) = self.try_open(context) {
             return self.wait(reason, context);
         }
         let listening = self.bind.is_none() || self.listener.is_some();
-        let connected =
-            self.destination.is_none() || self.outbound.as_ref().is_some_and(|it| it.is_open);
+        let is_open = |connection: &Connection| connection.is_open;
+        let connected = self.destination.is_none() || self.outbound.as_ref().is_some_and(is_open);
         if listening && connected {
             self.backoff.reset();
             context.set_state(State::Up);
@@ -246,25 +261,30 @@ impl Streams {
         }
     }
 
+    /// Accepts the connections that are waiting.
     fn accept(&mut self, context: &mut Context<'_>) {
         let Some(listener) = &self.listener else { return };
-        // Whoever knocks faster than we open must not keep everyone else waiting.
-        let mut left = PEER_LIMIT;
+        // Peers that connect faster than they can be accepted must not block the event loop.
+        let mut remaining = MAX_PEERS;
         loop {
-            if left == 0 {
+            if remaining == 0 {
                 return context.call_again(LISTENER);
             }
-            left -= 1;
+            remaining -= 1;
             let (mut stream, address) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
                     _ => {
-                        // Out of descriptors, say: the connection stays in the queue, and edges
-                        // come only for new ones.
+                        // For example, no file descriptors are left. The connection remains in
+                        // the backlog, and only a new one triggers a readiness event: a timer
+                        // tries again.
                         context.count_errors(1);
-                        tracing::warn!(instance = context.name(), "accepting: {error}");
+                        tracing::warn!(
+                            instance = context.name(),
+                            "cannot accept a connection: {error}"
+                        );
                         context.wake_in(self.backoff.next_delay());
                         return;
                     }
@@ -272,7 +292,7 @@ impl Streams {
             };
             let slot = match self.peers.iter().position(Option::is_none) {
                 Some(slot) => slot,
-                None if self.peers.len() < PEER_LIMIT => {
+                None if self.peers.len() < MAX_PEERS => {
                     self.peers.push(None);
                     self.peers.len() - 1
                 }
@@ -280,7 +300,7 @@ impl Streams {
                     context.count_errors(1);
                     tracing::warn!(
                         instance = context.name(),
-                        "{address} was turned away: {PEER_LIMIT} peers are connected"
+                        "rejected {address}: {MAX_PEERS} peers are connected"
                     );
                     continue;
                 }
@@ -288,9 +308,9 @@ impl Streams {
             let key = FIRST_PEER + slot as u32;
             let both = Interest::READABLE | Interest::WRITABLE;
             let registered =
-                set_up(&stream).and_then(|()| context.register(&mut stream, key, both));
+                configure_stream(&stream).and_then(|()| context.register(&mut stream, key, both));
             if let Err(error) = registered {
-                tracing::warn!(instance = context.name(), "{address}: {error}");
+                tracing::warn!(instance = context.name(), "cannot serve {address}: {error}");
                 continue;
             }
             tracing::info!(instance = context.name(), "{address} connected");
@@ -307,14 +327,19 @@ impl Streams {
         }
     }
 
-    fn end(&mut self, key: u32, reason: &str, context: &mut Context<'_>) {
-        let ended = match key {
+    /// Closes a connection and logs the reason.
+    fn close(&mut self, key: u32, reason: &str, context: &mut Context<'_>) {
+        let closed = match key {
             OUTBOUND => self.outbound.take(),
             _ => self.peers[(key - FIRST_PEER) as usize].take(),
         };
-        let Some(mut ended) = ended else { return };
-        if let Err(error) = context.deregister(&mut ended.stream) {
-            tracing::debug!(instance = context.name(), "{}: {error}", ended.peer);
+        let Some(mut closed) = closed else { return };
+        if let Err(error) = context.deregister(&mut closed.stream) {
+            tracing::debug!(
+                instance = context.name(),
+                "cannot deregister {}: {error}",
+                closed.peer
+            );
         }
         if self.learned == Some(key) {
             self.learned = None;
@@ -323,22 +348,23 @@ impl Streams {
             if let Some(lookup) = &mut self.destination {
                 lookup.forget();
             }
-            let what = if ended.is_open { "the connection to" } else { "no connection to" };
-            self.wait(format!("{what} {}: {reason}", ended.peer), context);
+            let problem =
+                if closed.is_open { "lost the connection to" } else { "cannot connect to" };
+            self.wait(format!("{problem} {}: {reason}", closed.peer), context);
         } else {
-            tracing::info!(instance = context.name(), "{} is gone: {reason}", ended.peer);
+            tracing::info!(instance = context.name(), "{} disconnected: {reason}", closed.peer);
         }
     }
 
-    /// The outbound connection is writable for the first time, or has failed.
-    fn connected(connection: &mut Connection) -> Result<bool, Ended> {
+    /// Checks whether the outbound connection is established; returns false if it is still pending.
+    fn finish_connecting(connection: &mut Connection) -> Result<bool, CloseReason> {
         if let Some(error) = connection.stream.take_error().map_err(|e| e.to_string())? {
             return Err(error.to_string());
         }
         match connection.stream.peer_addr() {
             Ok(_) => {
                 connection.is_open = true;
-                set_up(&connection.stream).map_err(|e| e.to_string())?;
+                configure_stream(&connection.stream).map_err(|e| e.to_string())?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
@@ -346,13 +372,14 @@ impl Streams {
         }
     }
 
+    /// Handles the readiness of one connection.
     fn serve(
         connection: &mut Connection,
         readiness: Readiness,
         receiver: &mut Receiver,
         context: &mut Context<'_>,
-    ) -> Result<(), Ended> {
-        if !connection.is_open && !Self::connected(connection)? {
+    ) -> Result<(), CloseReason> {
+        if !connection.is_open && !Self::finish_connecting(connection)? {
             return Ok(());
         }
         if readiness.writable {
@@ -364,7 +391,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Those that output goes to.
+    /// The connections that output is sent to.
     fn recipients(&mut self) -> impl Iterator<Item = &mut Connection> {
         let to_all = !self.learn && self.destination.is_none();
         let learned = self.learned;
@@ -402,7 +429,7 @@ impl Carrier for Streams {
                     self.learned = Some(key);
                 }
             }
-            Err(reason) => self.end(key, &reason, context),
+            Err(reason) => self.close(key, &reason, context),
         }
     }
 
@@ -423,22 +450,22 @@ impl Carrier for Streams {
     }
 
     fn push(&mut self, packet: &[u8]) -> bool {
-        let mut taken = true;
+        let mut accepted = true;
         for connection in self.recipients() {
-            taken &= connection.push(packet);
+            accepted &= connection.push(packet);
         }
-        taken
+        accepted
     }
 
     fn flush(&mut self, context: &mut Context<'_>) {
-        let mut ended = Vec::new();
+        let mut closed = Vec::new();
         for connection in self.recipients() {
             if let Err(reason) = connection.write() {
-                ended.push((connection.key, reason));
+                closed.push((connection.key, reason));
             }
         }
-        for (key, reason) in ended {
-            self.end(key, &reason, context);
+        for (key, reason) in closed {
+            self.close(key, &reason, context);
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! | bytes | type | content |
 //! |---|---|---|
-//! | 0–3 | `u32` | the channel's number, below [`CONTROL`] |
+//! | 0–3 | `u32` | the channel's number, below `CONTROL` |
 //! | 4–7 | `u32` | the [root](consort_router::Root) of the input that the value descends from |
 //! | 8–15 | `f64` | the value, from 0.0 to 1.0 |
 //!
@@ -16,18 +16,18 @@
 //!
 //! | bytes | type | content |
 //! |---|---|---|
-//! | 0–3 | `u32` | [`CONTROL`] |
+//! | 0–3 | `u32` | `CONTROL` |
 //! | 4–7 | `u32` | the kind |
 //! | 8–11 | `u32` | the length of the payload in bytes, without the zeros |
 //! | 12–15 | `u32` | the argument |
 //!
-//! A payload to the worker has at most [`MAX_COMMAND_BYTES`], one from the worker at most
-//! [`MAX_MESSAGE_BYTES`]; a text of a channel and a channel's name at most 1,024 bytes each. Texts
+//! A payload to the worker has at most `MAX_COMMAND_BYTES`, one from the worker at most
+//! `MAX_MESSAGE_BYTES`; a text of a channel and a channel's name at most 1,024 bytes each. Texts
 //! are UTF-8.
 //!
 //! # To the worker
 //!
-//! First a [`Setup`], when the worker has sent [`Report::Hello`]. Then values, and:
+//! First a `Setup`, when the worker has sent `Report::Hello`. Then values, and:
 //!
 //! | kind | name | argument | payload | |
 //! |---|---|---|---|---|
@@ -75,7 +75,7 @@
 //!
 //! What a handler outputs has the root of the value or text that the handler was called with.
 //! Outputs of intervals, socket handlers, other threads, imports and the cleanup handler carry
-//! [`NO_ROOT`]: each starts a new root.
+//! `NO_ROOT`: each starts a new root.
 
 use std::path::Path;
 

@@ -1,20 +1,20 @@
-//! Streaming ACN packets: bytes to values and back. Source: ANSI E1.31-2018, over the root layer
-//! of ANSI E1.17.
+//! Decoding and encoding of Streaming ACN packets. Source: ANSI E1.31-2018, on the root layer of
+//! ANSI E1.17.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// The port of all of sACN.
+/// The UDP port of sACN.
 pub const PORT: u16 = 5568;
 
-/// The highest number of a universe.
-pub const LAST_UNIVERSE: u16 = 63_999;
+/// The highest universe number.
+pub const MAX_UNIVERSE: u16 = 63_999;
 
 /// The universe whose group carries universe discovery.
 pub const DISCOVERY_UNIVERSE: u16 = 64_214;
 
-/// Preamble size, post-amble size and the packet identifier of every packet.
-const START: &[u8; 16] = b"\0\x10\0\0ASC-E1.17\0\0\0";
+/// The first bytes of every packet: preamble size, postamble size and packet identifier.
+const PACKET_START: &[u8; 16] = b"\0\x10\0\0ASC-E1.17\0\0\0";
 
 const ROOT_DATA: u32 = 4;
 const ROOT_EXTENDED: u32 = 8;
@@ -26,27 +26,27 @@ const DISCOVERY_LIST: u32 = 1;
 const PREVIEW: u8 = 0x80;
 const TERMINATED: u8 = 0x40;
 
-/// How many universes one page of universe discovery lists.
-const PAGE: usize = 512;
+/// The most universes that one page of universe discovery lists.
+const MAX_PAGE_UNIVERSES: usize = 512;
 
-/// The number of a component, unique to it.
+/// A component identifier (CID), unique to each source.
 pub type Cid = [u8; 16];
 
-/// The group of a universe: 239.255, then its number.
+/// The multicast group of a universe: 239.255, followed by its number.
 pub fn group(universe: u16) -> Ipv4Addr {
     let [high, low] = universe.to_be_bytes();
     Ipv4Addr::new(239, 255, high, low)
 }
 
-/// A packet, borrowed from the datagram it came in.
+/// A decoded packet, borrowed from its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packet<'a> {
     /// Values of a universe.
     Data(Data<'a>),
-    /// Show now what was sent before.
+    /// Output the previously sent frames now.
     Sync {
-        /// The universe on which it was sent.
+        /// The synchronisation universe.
         universe: u16,
     },
     /// The universes that a source sends.
@@ -58,38 +58,38 @@ pub enum Packet<'a> {
 /// An E1.31 data packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<'a> {
-    /// Who sends.
+    /// The identifier of the source.
     pub cid: Cid,
-    /// Its name, at most 63 bytes, without the zeros behind it.
+    /// The name of the source, at most 63 bytes, without trailing zeros.
     pub name: &'a [u8],
-    /// 0 to 200; more counts more.
+    /// 0 to 200; higher takes precedence.
     pub priority: u8,
-    /// The universe that synchronises it; 0: none.
+    /// The synchronisation universe, or 0 for none.
     pub sync: u16,
-    /// Counts the packets of the universe.
+    /// The number of the packet within the universe.
     pub sequence: u8,
-    /// Not meant for live output.
+    /// Whether the data is not intended for live output.
     pub is_preview: bool,
-    /// The source ends this universe; its data does not count.
+    /// Whether the source terminates this universe; the data is then invalid.
     pub is_terminated: bool,
-    /// 1 to 63999.
+    /// The universe, 1 to 63999.
     pub universe: u16,
-    /// Up to 512 slots behind start code 0.
+    /// Up to 512 slots after start code 0.
     pub slots: &'a [u8],
 }
 
 /// An E1.31 universe discovery packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Discovery<'a> {
-    /// Who sends.
+    /// The identifier of the source.
     pub cid: Cid,
-    /// Its name, without the zeros behind it.
+    /// The name of the source, without trailing zeros.
     pub name: &'a [u8],
-    /// Which page of the list this is, from 0.
+    /// The number of this page, from 0.
     pub page: u8,
     /// The number of the last page.
     pub last_page: u8,
-    /// The universes, two bytes each, high byte first.
+    /// The universes as two bytes each, high byte first.
     list: &'a [u8],
 }
 
@@ -100,27 +100,27 @@ impl Discovery<'_> {
     }
 }
 
-/// Why bytes are no sACN packet.
+/// Why bytes are not a valid sACN packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// It does not begin as one.
+    /// The ACN packet identifier is missing.
     NotSacn,
-    /// It ends too soon.
+    /// The packet ends too early.
     Truncated {
-        /// How many bytes were needed.
+        /// The least number of bytes expected.
         needed: usize,
-        /// How many there were.
+        /// The number of bytes found.
         found: usize,
     },
-    /// A layer's length does not agree with what it holds.
+    /// The length of a layer does not match its contents.
     Length {
-        /// Where the length stands.
+        /// The offset of the length in the packet.
         offset: usize,
         /// The length.
         length: u16,
     },
-    /// A DMP layer that sets other properties than a universe's.
+    /// The DMP layer does not contain the slots of a universe.
     Dmp,
     /// More than 512 slots, or no start code.
     Slots(u16),
@@ -133,22 +133,25 @@ pub enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DecodeError::NotSacn => write!(f, "it does not begin as an ACN packet"),
+            DecodeError::NotSacn => write!(f, "it does not start with the ACN packet identifier"),
             DecodeError::Truncated { needed, found } => {
-                write!(f, "it ends after {found} bytes where {needed} are needed")
+                write!(f, "it has {found} bytes, expected at least {needed}")
             }
             DecodeError::Length { offset, length } => {
-                write!(f, "the length {length} at byte {offset} does not fit what it holds")
+                write!(f, "the length {length} at byte {offset} does not match the contents")
             }
-            DecodeError::Dmp => write!(f, "it sets other properties than a universe's"),
+            DecodeError::Dmp => write!(f, "it does not contain the slots of a universe"),
             DecodeError::Slots(count) => {
-                write!(f, "it claims {count} values, expected a start code and 0 to 512 slots")
+                write!(
+                    f,
+                    "invalid property count {count}, expected 1 to 513 (start code and slots)"
+                )
             }
             DecodeError::Universe(universe) => {
-                write!(f, "its universe is {universe}, expected 1 to {LAST_UNIVERSE}")
+                write!(f, "invalid universe {universe}, expected 1 to {MAX_UNIVERSE}")
             }
             DecodeError::Priority(priority) => {
-                write!(f, "its priority is {priority}, expected 0 to 200")
+                write!(f, "invalid priority {priority}, expected 0 to 200")
             }
         }
     }
@@ -156,10 +159,11 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Reads at fixed places of a packet.
+/// Reads at fixed offsets of a packet.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// Checks that the packet has at least `needed` bytes.
     fn need(&self, needed: usize) -> Result<(), DecodeError> {
         match self.0.len() {
             found if found < needed => Err(DecodeError::Truncated { needed, found }),
@@ -167,17 +171,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&self, at: usize) -> u16 {
-        u16::from_be_bytes([self.0[at], self.0[at + 1]])
+    fn u16(&self, offset: usize) -> u16 {
+        u16::from_be_bytes([self.0[offset], self.0[offset + 1]])
     }
 
-    fn long(&self, at: usize) -> u32 {
-        u32::from(self.word(at)) << 16 | u32::from(self.word(at + 2))
+    fn u32(&self, offset: usize) -> u32 {
+        u32::from(self.u16(offset)) << 16 | u32::from(self.u16(offset + 2))
     }
 
-    /// Where the layer ends whose flags and length stand at `offset`; it must fit the packet.
+    /// The end of the layer whose flags and length are at `offset`; it must be within the packet.
     fn end(&self, offset: usize) -> Result<usize, DecodeError> {
-        let word = self.word(offset);
+        let word = self.u16(offset);
         let length = word & 0x0FFF;
         if word >> 12 != 7 || usize::from(length) < 2 {
             return Err(DecodeError::Length { offset, length });
@@ -201,56 +205,57 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a datagram. Bytes behind the packet are ignored.
+    /// Decodes a datagram. Bytes after the packet are ignored.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// The reason why the datagram is invalid.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        if bytes.len() < START.len() || !bytes.starts_with(START) {
+        if bytes.len() < PACKET_START.len() || !bytes.starts_with(PACKET_START) {
             return Err(DecodeError::NotSacn);
         }
         let reader = Reader(bytes);
         reader.need(44)?;
         let root_end = reader.end(16)?;
-        let root = reader.long(18);
+        let root = reader.u32(18);
         if root != ROOT_DATA && root != ROOT_EXTENDED {
             return Ok(Packet::Other);
         }
         let framing_end = reader.end(38)?;
         if framing_end > root_end {
-            return Err(DecodeError::Length { offset: 38, length: reader.word(38) & 0xFFF });
+            return Err(DecodeError::Length { offset: 38, length: reader.u16(38) & 0xFFF });
         }
-        match (root, reader.long(40)) {
+        match (root, reader.u32(40)) {
             (ROOT_DATA, FRAMING_DATA) => Self::data(&reader, framing_end),
             (ROOT_EXTENDED, FRAMING_SYNC) => {
                 reader.need(49)?;
-                Ok(Packet::Sync { universe: reader.word(45) })
+                Ok(Packet::Sync { universe: reader.u16(45) })
             }
             (ROOT_EXTENDED, FRAMING_DISCOVERY) => Self::discovery(&reader, framing_end),
             _ => Ok(Packet::Other),
         }
     }
 
+    /// Decodes the framing and DMP layers of a data packet.
     fn data(reader: &Reader<'a>, framing_end: usize) -> Result<Self, DecodeError> {
         reader.need(126)?;
         let end = reader.end(115)?;
-        let length_error = DecodeError::Length { offset: 115, length: reader.word(115) & 0xFFF };
+        let length_error = DecodeError::Length { offset: 115, length: reader.u16(115) & 0xFFF };
         if end > framing_end {
             return Err(length_error);
         }
         let bytes = reader.0;
-        if bytes[117] != 2 || bytes[118] != 0xA1 || reader.word(119) != 0 || reader.word(121) != 1 {
+        if bytes[117] != 2 || bytes[118] != 0xA1 || reader.u16(119) != 0 || reader.u16(121) != 1 {
             return Err(DecodeError::Dmp);
         }
-        let count = reader.word(123);
+        let count = reader.u16(123);
         if !(1..=513).contains(&count) {
             return Err(DecodeError::Slots(count));
         }
         if 125 + usize::from(count) > end {
             return Err(length_error);
         }
-        let universe = reader.word(113);
-        if universe == 0 || universe > LAST_UNIVERSE {
+        let universe = reader.u16(113);
+        if universe == 0 || universe > MAX_UNIVERSE {
             return Err(DecodeError::Universe(universe));
         }
         let priority = bytes[108];
@@ -264,7 +269,7 @@ impl<'a> Packet<'a> {
             cid: reader.cid(),
             name: reader.name(),
             priority,
-            sync: reader.word(109),
+            sync: reader.u16(109),
             sequence: bytes[111],
             is_preview: bytes[112] & PREVIEW != 0,
             is_terminated: bytes[112] & TERMINATED != 0,
@@ -273,14 +278,16 @@ impl<'a> Packet<'a> {
         }))
     }
 
+    /// Decodes a universe discovery packet.
     fn discovery(reader: &Reader<'a>, framing_end: usize) -> Result<Self, DecodeError> {
         reader.need(120)?;
         let end = reader.end(112)?;
-        let list = end.checked_sub(120).filter(|list| *list <= PAGE * 2 && list % 2 == 0);
+        let list =
+            end.checked_sub(120).filter(|list| *list <= MAX_PAGE_UNIVERSES * 2 && list % 2 == 0);
         let Some(list) = list.filter(|_| end <= framing_end) else {
-            return Err(DecodeError::Length { offset: 112, length: reader.word(112) & 0xFFF });
+            return Err(DecodeError::Length { offset: 112, length: reader.u16(112) & 0xFFF });
         };
-        if reader.long(114) != DISCOVERY_LIST {
+        if reader.u32(114) != DISCOVERY_LIST {
             return Ok(Packet::Other);
         }
         Ok(Packet::Discovery(Discovery {
@@ -293,19 +300,21 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Appends the flags and the length of a layer.
 fn put_length(bytes: &mut Vec<u8>, length: usize) {
     bytes.extend((0x7000 | length as u16).to_be_bytes());
 }
 
+/// Appends a source name, padded with zeros to 64 bytes.
 fn put_name(bytes: &mut Vec<u8>, name: &[u8]) {
     let name = &name[..name.len().min(63)];
     bytes.extend_from_slice(name);
     bytes.resize(bytes.len() + 64 - name.len(), 0);
 }
 
-/// Root layer and the beginning of the framing layer of a packet of that many bytes.
+/// Appends the root layer and the start of the framing layer of a packet of `length` bytes.
 fn put_start(bytes: &mut Vec<u8>, length: usize, root: u32, cid: Cid, framing: u32) {
-    bytes.extend_from_slice(START);
+    bytes.extend_from_slice(PACKET_START);
     put_length(bytes, length - 16);
     bytes.extend(root.to_be_bytes());
     bytes.extend(cid);
@@ -314,7 +323,7 @@ fn put_start(bytes: &mut Vec<u8>, length: usize, root: u32, cid: Cid, framing: u
 }
 
 impl Data<'_> {
-    /// Appends the packet, 126 bytes and the slots, of which there are 512 at most.
+    /// Appends the packet to `bytes`: 126 bytes and the slots, of which there may be up to 512.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         debug_assert!(self.slots.len() <= 512);
         let length = 126 + self.slots.len();
@@ -336,12 +345,12 @@ impl Data<'_> {
     }
 }
 
-/// Gives the pages of a universe discovery to `page`, ready to send. Universes are sorted and
-/// there are at most 131,072 of them.
+/// Calls `page` for each packet of a universe discovery. The universes must be sorted; at most
+/// 131,072 are listed.
 pub fn encode_discovery(cid: Cid, name: &[u8], universes: &[u16], mut page: impl FnMut(&[u8])) {
-    let last = universes.len().div_ceil(PAGE).saturating_sub(1).min(255);
+    let last = universes.len().div_ceil(MAX_PAGE_UNIVERSES).saturating_sub(1).min(255);
     let mut bytes = Vec::new();
-    for (number, list) in universes.chunks(PAGE).take(256).enumerate() {
+    for (number, list) in universes.chunks(MAX_PAGE_UNIVERSES).take(256).enumerate() {
         bytes.clear();
         let length = 120 + list.len() * 2;
         put_start(&mut bytes, length, ROOT_EXTENDED, cid, FRAMING_DISCOVERY);

@@ -1,17 +1,18 @@
-//! Streaming ACN (ANSI E1.31): universes of 512 channels over UDP, multicast and unicast.
+//! Streaming ACN (ANSI E1.31): DMX universes over UDP, multicast and unicast.
 //!
-//! `codec` knows packets, `config` reads options; sockets, groups, rates and merging are those of
-//! `dmx`.
+//! `codec` decodes and encodes packets, `config` reads options. Sockets, multicast groups, frame
+//! rates and merging are in `dmx`.
 
 pub mod codec;
 mod config;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
-use std::io::Read;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,40 +23,43 @@ use consort_router::{
 
 use self::codec::{Cid, DISCOVERY_UNIVERSE, Data, Packet, encode_discovery, group};
 use crate::dmx::{
-    Detect, DmxInstance, Frame, Incoming, Node, Policy, Protocol, SLOTS, Sending, UniverseConfig,
-    check_outputs, options, read_interfaces,
+    Detect, DmxInstance, Frame, Incoming, NO_UNIVERSE, Node, Policy, Protocol, SLOTS, Transmission,
+    UniverseConfig, check_outputs, options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
-/// The registry's entry.
+/// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "sacn",
     summary: "Streaming ACN (E1.31): DMX universes over UDP, multicast and unicast, in and out",
     documentation: "\
-An instance is one universe. With `priority` it sends the universe, and it always receives it: by \
-joining the universe's multicast group, and whatever is sent to this machine directly.
+An instance is one universe. It always receives the universe, from the universe's multicast group \
+and from packets that are sent to this computer directly. With `priority` it also sends the \
+universe.
 
-**In.** A value is emitted when it changed, and once for every channel of the first frame. Of up \
-to 16 sources, those of the highest priority count; among equals, with `merge = htp` the highest \
-value of a channel, with `merge = ltp` the one that changed last. A source is forgotten when it \
-says that it ends, or after 2.5 seconds of silence while others send; what the last one said \
-holds. Frames that arrive later than their successors are dropped (their sequence numbers tell). \
-Preview frames are left out unless `preview` is on; start codes other than 0, and what this source \
-itself sends, always. Values are routed as they arrive: synchronisation packets are not waited for.
+**Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
+Up to 16 sources may send one universe; those of the highest priority take precedence. Among \
+sources of equal priority, with `merge = htp` the highest value of a channel takes precedence, with \
+`merge = ltp` the value that changed last. A source is removed when it terminates its stream, or \
+after 2.5 seconds of silence while others send; the values of the last one are kept. Frames that \
+arrive after a later one are dropped, as their sequence numbers show. Preview frames are ignored \
+unless `preview` is on. Start codes other than 0 and packets of this source itself are always \
+ignored. Values are routed when they arrive, without waiting for synchronisation packets.
 
-**Out.** Frames of 512 channels leave at most 44 times a second, with the newest values; values \
-that were replaced before they could leave are counted as dropped. With `realtime = on` every \
-value leaves at once. The first value starts the universe (channels without one are 0). After a \
-change the frame is said three times more, then every 0.9 s to keep the universe alive; when the \
-show ends, three frames say that the stream is terminated. Every 10 s universe discovery lists \
-what is sent.
+**Output.** Frames of 512 channels are sent with the newest values at up to 44 frames per second. \
+Values that are replaced before they are sent are counted as dropped. With `realtime = on`, every \
+value is sent immediately. The universe starts with the first value (channels without a value are \
+0). After a change the frame is repeated three times, then sent every 0.9 s to keep the universe \
+alive. When the show ends, three packets terminate the stream. Universe discovery lists the sent \
+universes every 10 s.
 
-Bound to `0.0.0.0`, groups are joined on the interface that the machine's routes choose; bound to \
-one address, on that address's interface. More than 20 groups are spread over several sockets. \
-An interface that goes away is waited for and its groups are joined again. Other programs on the \
-machine may share the port; `local` behind the address lets them hear what is sent here.
+If `bind` is `0.0.0.0`, groups are joined on the interface that the routing table selects; if it is \
+one address, on the interface with that address. More than 20 groups are distributed over several \
+sockets. If an interface is removed, the instance waits for it and joins its groups again. Other \
+programs on the same computer may share the port; they receive what is sent to groups if `local` \
+follows the address.
 
-sACN has no protection: whoever can reach the port can send values.",
+sACN has no access control: everyone who can reach the port can send values.",
     options: &[
         OptionSpec {
             name: "name",
@@ -69,8 +73,8 @@ sACN has no protection: whoever can reach the port can send values.",
             name: "cid",
             kind: OptionKind::Checked(config::check_cid),
             example: "0x43 0x6F 0x6E 0x73 0x6F 0x72 0x74 0x00 0x00 0x00 0x00 0x00 0x00 0x00 0x00 0x01",
-            documentation: "The identifier of this source: 16 bytes, or a UUID. Without it, a \
-new one at each start.",
+            documentation: "The identifier of this source: 16 bytes or a UUID. By default, a new \
+one is generated at each start.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -79,9 +83,9 @@ new one at each start.",
             default: Some("0.0.0.0 5568"),
             repeatable: true,
             example: "0.0.0.0 5568 local",
-            documentation: "Address and port to listen on and send from; the port may be left \
-out. May be given more than once, instances choose with `interface`, counted from 0. With `local` \
-behind it, programs on this machine hear what is sent to groups.",
+            documentation: "Address and port to listen on and send from; the port is optional. May \
+be repeated; instances select one with `interface`, counted from 0. Append `local` so that programs \
+on this computer receive what is sent to groups.",
             ..OptionSpec::EMPTY
         },
         options::DETECT,
@@ -93,7 +97,7 @@ behind it, programs on this machine hear what is sent to groups.",
             kind: OptionKind::Integer(1, 63_999),
             required: true,
             example: "3",
-            documentation: "The universe.",
+            documentation: "The universe, 1 to 63999.",
             ..OptionSpec::EMPTY
         },
         options::INTERFACE,
@@ -101,7 +105,7 @@ behind it, programs on this machine hear what is sent to groups.",
             name: "priority",
             kind: OptionKind::Integer(0, 200),
             example: "100",
-            documentation: "The priority of what is sent. Without it, nothing is sent.",
+            documentation: "The priority of sent frames. Without it, nothing is sent.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -109,15 +113,15 @@ behind it, programs on this machine hear what is sent to groups.",
             aliases: &["dest"],
             kind: OptionKind::Checked(config::check_destination),
             example: "10.2.2.2",
-            documentation: "Host to send to, instead of the universe's multicast group; a port \
-may follow (5568).",
+            documentation: "Host to send to instead of the universe's multicast group, and \
+optionally a port (default: 5568).",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
             name: "from",
             kind: OptionKind::Checked(config::check_cid),
             example: "0x00 0x01 0x02 0x03 0x04 0x05 0x06 0x07 0x08 0x09 0x0A 0x0B 0x0C 0x0D 0x0E 0x0F",
-            documentation: "Take only what the source with this CID sends.",
+            documentation: "Accept only frames from the source with this CID.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -134,7 +138,7 @@ may follow (5568).",
             kind: OptionKind::Choice(Policy::WORDS),
             default: Some("htp"),
             example: "ltp",
-            documentation: "What several sources of the highest priority add up to: the highest \
+            documentation: "How to merge several sources of the highest priority: the highest \
 value of a channel takes precedence (`htp`), or the latest (`ltp`).",
             ..OptionSpec::EMPTY
         },
@@ -143,8 +147,8 @@ value of a channel takes precedence (`htp`), or the latest (`ltp`).",
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
-            documentation: "Take preview frames too, and mark what is sent as preview, not meant \
-for live output.",
+            documentation: "Accept preview frames, too, and mark sent frames as preview, which is \
+not intended for live output.",
             ..OptionSpec::EMPTY
         },
     ],
@@ -154,18 +158,18 @@ for live output.",
 [backend sacn]
 bind = 127.0.0.1 15568
 
-[sacn stage]
+[sacn front]
 universe = 3
 priority = 100
 destination = 127.0.0.1 15569
 
 [map]
-stage.231 > stage.1+2
+front.231 > front.1+2
 ",
     create: || Box::<Sacn>::default(),
 };
 
-/// The protocol's packets, for the shared part.
+/// The packets of the protocol, for the shared code.
 pub(crate) struct SacnPackets {
     cid: Cid,
     name: String,
@@ -190,13 +194,13 @@ impl SacnPackets {
 impl Protocol for SacnPackets {
     const SOURCE_TIMEOUT: Duration = Duration::from_millis(2_500);
     const REPEATS: u8 = 3;
-    const SKIPS_ZERO: bool = false;
-    const ANNOUNCE: Option<Duration> = Some(Duration::from_secs(10));
-    const FAREWELLS: u8 = 3;
+    const SKIPS_SEQUENCE_ZERO: bool = false;
+    const ANNOUNCE_INTERVAL: Option<Duration> = Some(Duration::from_secs(10));
+    const TERMINATION_PACKETS: u8 = 3;
 
-    fn read<'a>(&self, bytes: &'a [u8], _: SocketAddr) -> Result<Incoming<'a>, String> {
+    fn decode<'a>(&self, bytes: &'a [u8], _: SocketAddr) -> Result<Incoming<'a>, String> {
         Ok(match Packet::decode(bytes).map_err(|error| error.to_string())? {
-            // With `local`, what is sent to a group comes back.
+            // With `local`, packets to a group are also delivered to this instance.
             Packet::Data(data) if data.cid == self.cid => Incoming::Other,
             Packet::Data(data) if data.is_terminated => {
                 Incoming::Terminated { universe: data.universe, source: data.cid }
@@ -215,7 +219,7 @@ impl Protocol for SacnPackets {
         })
     }
 
-    fn write(
+    fn encode_frame(
         &self,
         universe: &UniverseConfig,
         sequence: u8,
@@ -230,13 +234,13 @@ impl Protocol for SacnPackets {
     }
 
     fn announce(&self, universes: &[u16], port: u16, outgoing: &mut OutgoingDatagrams) {
-        let to = SocketAddrV4::new(group(DISCOVERY_UNIVERSE), port).into();
+        let target = SocketAddrV4::new(group(DISCOVERY_UNIVERSE), port).into();
         encode_discovery(self.cid, self.name.as_bytes(), universes, |page| {
-            outgoing.push_marked(to, u32::MAX, |bytes| bytes.extend_from_slice(page));
+            outgoing.push_marked(target, NO_UNIVERSE, |bytes| bytes.extend_from_slice(page));
         });
     }
 
-    fn farewell(
+    fn encode_termination(
         &self,
         universe: &UniverseConfig,
         sequence: u8,
@@ -247,29 +251,24 @@ impl Protocol for SacnPackets {
     }
 }
 
-/// A random identifier (UUID version 4).
-fn random_cid() -> Cid {
+/// Generates a random identifier (UUID version 4).
+fn random_cid() -> io::Result<Cid> {
     let mut cid = [0; 16];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut cid));
-    if read.is_err() {
-        // Without a source of chance: the process and the time, which no other source shares.
-        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        cid[..12].copy_from_slice(&time.unwrap_or_default().as_nanos().to_be_bytes()[4..]);
-        cid[12..].copy_from_slice(&std::process::id().to_be_bytes());
-    }
+    rustix::rand::getrandom(&mut cid[..], rustix::rand::GetRandomFlags::empty())?;
     cid[6] = cid[6] & 0x0F | 0x40;
     cid[8] = cid[8] & 0x3F | 0x80;
-    cid
+    Ok(cid)
 }
 
+/// The backend: its node, and what its instances send.
 struct Sacn {
     node: Rc<RefCell<Node<SacnPackets>>>,
-    outputs: Vec<Sending>,
+    outputs: Vec<Transmission>,
 }
 
 impl Default for Sacn {
     fn default() -> Self {
-        let packets = SacnPackets { cid: random_cid(), name: String::new() };
+        let packets = SacnPackets { cid: [0; 16], name: String::new() };
         Sacn { node: Rc::new(RefCell::new(Node::new(packets))), outputs: Vec::new() }
     }
 }
@@ -278,10 +277,17 @@ impl Backend for Sacn {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         let mut node = self.node.borrow_mut();
         node.detect = Detect::read(options.text("detect"));
-        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_words);
+        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
         options.text("name").unwrap_or("Consort").clone_into(&mut node.protocol.name);
         match options.text("cid").map(config::parse_cid) {
-            None => {}
+            None => match random_cid() {
+                Ok(cid) => node.protocol.cid = cid,
+                Err(error) => {
+                    problems
+                        .error(None, format!("cannot generate a random CID: {error}"))
+                        .hint("set `cid` to a UUID");
+                }
+            },
             Some(Ok(cid)) => node.protocol.cid = cid,
             Some(Err(message)) => {
                 problems.error(options.position("cid"), message);
@@ -296,7 +302,7 @@ impl Backend for Sacn {
     ) -> Option<Box<dyn Instance>> {
         let count = self.node.borrow().interfaces.len();
         let config = config::read_instance(&instance, count, problems)?;
-        self.outputs.extend(Sending::of(&config));
+        self.outputs.extend(Transmission::from_config(&config));
         let node = Rc::clone(&self.node);
         Some(Box::new(DmxInstance::new(node, config, "add `priority = 100` to send")))
     }

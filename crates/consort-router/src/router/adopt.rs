@@ -222,7 +222,7 @@ impl Router {
             }
             debug_assert_eq!(live.base, routes.bases[index] as usize);
         }
-        self.routes = routes;
+        self.routes = Arc::new(routes);
         self.replace_live(instances, channels);
         *self.shared.live.texts.lock() = texts;
     }
@@ -231,6 +231,7 @@ impl Router {
         let live = Arc::new(Live {
             instances,
             channels,
+            routes: Arc::clone(&self.routes),
             texts: Mutex::new(std::mem::take(&mut *self.shared.live.texts.lock())),
             generation: self.shared.live.generation + 1,
             is_replaced: AtomicBool::new(false),

@@ -73,7 +73,7 @@ impl Router {
         let count = show.instances.len();
         let shapes =
             show.instances.iter().map(|entry| (entry.channels.len(), entry.plan.passes_on()));
-        let routes = Routes::new(shapes, &show.mappings);
+        let routes = Arc::new(Routes::new(shapes, &show.mappings));
 
         let mut origin = Origin { backends: Vec::new(), instances: Vec::with_capacity(count) };
         let mut drivers: Vec<Box<dyn Driver>> = Vec::with_capacity(show.backends.len());
@@ -101,6 +101,7 @@ impl Router {
         let live = Arc::new(Live {
             instances: live_instances,
             channels,
+            routes: Arc::clone(&routes),
             texts: Mutex::default(),
             generation: 1,
             is_replaced: AtomicBool::new(false),

@@ -19,9 +19,8 @@ use crate::lifecycle::{BootStatus, LifecycleEvent};
 use crate::options::Options;
 use crate::pending::Slot;
 use crate::process::ServerProcess;
-use crate::session::PRINT_MARKER_PREFIX;
 use crate::shared_memory;
-use crate::wire::REPLY_LIMITS;
+use crate::wire::{PRINT_MARKER_PREFIX, REPLY_LIMITS};
 
 /// How many lines one tap of the output collects at most.
 const MAX_TAPPED_LINES: usize = 1_000_000;

@@ -22,7 +22,6 @@ use crate::requests::{
     NewGroup, NewGroups, Request, Sync,
 };
 use crate::values::{AddAction, CalculationRate, ControlKey};
-pub(crate) use printed::PRINT_MARKER_PREFIX;
 
 /// Seconds that are added to the time of every moment of a server by default.
 const DEFAULT_LATENCY: f64 = 0.1;

@@ -12,10 +12,8 @@ use crate::error::{ErrorKind, Result};
 use crate::pending::{Slot, SlotFuture};
 use crate::requests::{DumpTree, Request, TraceNodes};
 use crate::tree::QueryTreeGroup;
+use crate::wire::PRINT_MARKER_PREFIX;
 
-/// The beginning of the commands that mark the end of an output. The server does not know them, and
-/// the `/fail` that it answers is not reported.
-pub(crate) const PRINT_MARKER_PREFIX: &str = "/consort_end_";
 /// How long the server may take to print everything.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(2);
 

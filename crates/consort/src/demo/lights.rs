@@ -1,4 +1,4 @@
-//! A *tablet* whose faders move and a *lamp desk* that listens, both over real OSC.
+//! A *tablet* whose faders move and *lamps* that receive values, both over real OSC.
 
 use std::io;
 use std::net::UdpSocket;
@@ -11,23 +11,25 @@ use std::time::{Duration, Instant};
 use consort_osc::MessageBuilder;
 
 use super::Part;
+use crate::text::counted;
 
-/// How often the tablet's faders move, a second.
-const RATE: u64 = 50;
+/// How often per second the tablet's faders move.
+const MOVES_PER_SECOND: u64 = 50;
 
-/// How many faders and lamps there are.
+/// The number of faders, and of lamps.
 pub(super) const FADERS: usize = 4;
 
+/// The tablet and the lamps.
 pub(super) struct Lights {
     show_port: u16,
     lamp_port: u16,
     /// Taken when the devices start.
     sockets: Option<(UdpSocket, UdpSocket)>,
     sent: Arc<AtomicU64>,
-    heard: Arc<AtomicU64>,
+    received: Arc<AtomicU64>,
 }
 
-/// A port that is free now.
+/// A port that is free at the moment.
 pub(super) fn free_port() -> io::Result<u16> {
     Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
 }
@@ -44,7 +46,7 @@ impl Lights {
             lamp_port: lamps.local_addr()?.port(),
             sockets: Some((tablet, lamps)),
             sent: Arc::default(),
-            heard: Arc::default(),
+            received: Arc::default(),
         })
     }
 }
@@ -63,7 +65,7 @@ destination = 127.0.0.1 {lamp_port}
 /step/* = i 0 255
 /flash = i 0 255
 
-[loopback desk]
+[loopback faders]
 "
         )
     }
@@ -71,8 +73,8 @@ destination = 127.0.0.1 {lamp_port}
     fn mappings(&self) -> String {
         format!(
             "\
-tablet./fader/{{1..{FADERS}}} > desk.fader{{1..{FADERS}}}
-desk.fader{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}
+tablet./fader/{{1..{FADERS}}} > faders.f{{1..{FADERS}}}
+faders.f{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}
 "
         )
     }
@@ -83,7 +85,7 @@ desk.fader{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}
         let moving = std::thread::Builder::new()
             .name("tablet".into())
             .spawn(move || move_faders(&tablet, &on, &count))?;
-        let (on, count) = (Arc::clone(running), Arc::clone(&self.heard));
+        let (on, count) = (Arc::clone(running), Arc::clone(&self.received));
         let listening = std::thread::Builder::new().name("lamps".into()).spawn(move || {
             let mut packet = [0; 1_024];
             while on.load(Ordering::Relaxed) {
@@ -96,14 +98,16 @@ desk.fader{{1..{FADERS}}} > lamps./lamp/{{{FADERS}..1}}
     }
 
     fn report(&self, _: &Path) -> Vec<String> {
+        let messages =
+            |counter: &AtomicU64| counted(counter.load(Ordering::Relaxed), "OSC message");
         vec![
-            format!("the tablet sent {} OSC messages", self.sent.load(Ordering::Relaxed)),
-            format!("the lamps heard {} OSC messages", self.heard.load(Ordering::Relaxed)),
+            format!("the tablet sent {}", messages(&self.sent)),
+            format!("the lamps received {}", messages(&self.received)),
         ]
     }
 }
 
-/// Waves that run through the faders, one after the other.
+/// Moves the faders in waves, each a little later than the one before.
 fn move_faders(tablet: &UdpSocket, running: &AtomicBool, sent: &AtomicU64) {
     let started = Instant::now();
     let mut packet = Vec::new();
@@ -115,13 +119,13 @@ fn move_faders(tablet: &UdpSocket, running: &AtomicBool, sent: &AtomicU64) {
             let value = 0.5 - 0.5 * (phase * std::f64::consts::TAU).cos();
             packet.clear();
             let address = format!("/fader/{}", fader + 1);
-            let made = MessageBuilder::new(&mut packet, &address).float(value as f32).finish();
-            // The show may not listen yet; a fader that nobody hears is no error.
-            if made.is_ok() && tablet.send(&packet).is_ok() {
+            let built = MessageBuilder::new(&mut packet, &address).float(value as f32).finish();
+            // A message before the show listens is not an error.
+            if built.is_ok() && tablet.send(&packet).is_ok() {
                 sent.fetch_add(1, Ordering::Relaxed);
             }
         }
-        next += Duration::from_millis(1_000 / RATE);
+        next += Duration::from_millis(1_000 / MOVES_PER_SECOND);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }

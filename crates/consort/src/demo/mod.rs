@@ -1,8 +1,9 @@
-//! `consort demo`: a show that is alive, on a machine that has nothing but this program.
+//! `consort demo`: a self-contained show with simulated devices.
 //!
-//! The show is made of [`Part`]s. Each brings its sections and mappings of one real
-//! configuration, and the devices (threads) that play with it; what it needs and does not find
-//! here, it does without, and says so. A further part is one more line in [`parts`].
+//! The show consists of [`Part`]s. Each contributes sections and mappings to one real
+//! configuration, and the devices (threads) that play with it. If this machine lacks something
+//! that a part needs, the part does without and prints a remark. To add a part, add a line to
+//! [`parts`].
 
 mod lights;
 mod music;
@@ -22,7 +23,8 @@ use consort_router::{Handle, Router, config};
 
 use crate::cli::DemoArgs;
 use crate::monitor::Local;
-use crate::{diagnostics, monitor, run, signals};
+use crate::text::counted;
+use crate::{diagnostics, log, monitor, run, signals};
 
 /// A part of the demo: what it adds to the show, and its devices.
 trait Part {
@@ -32,25 +34,26 @@ trait Part {
     /// Its lines of `[map]`; each ends with a line break.
     fn mappings(&self) -> String;
 
-    /// Files beside the configuration: name and text.
+    /// Files in the configuration's folder: name and text.
     fn files(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
 
-    /// What a person should know before it starts: what it runs on, what is missing here.
+    /// A remark that is printed first: what the part runs on, or what this machine lacks.
     fn remark(&self) -> Option<String> {
         None
     }
 
-    /// Starts its devices, before the show starts. Their threads end soon after `running` is
-    /// false, which it becomes when the show has ended.
+    /// Starts its devices before the show starts. Their threads end soon after `running` has
+    /// become false at the end of the show.
     fn start(&mut self, running: &Arc<AtomicBool>) -> anyhow::Result<Vec<JoinHandle<()>>>;
 
-    /// What its devices have sent and heard, a line each. `folder` is where the configuration
-    /// and its files are until then.
+    /// What its devices have sent and received, one line each. `folder` contains the
+    /// configuration and its files.
     fn report(&self, folder: &Path) -> Vec<String>;
 }
 
+/// All parts, in the order of their sections.
 fn parts() -> anyhow::Result<Vec<Box<dyn Part>>> {
     Ok(vec![
         Box::new(lights::Lights::new()?),
@@ -73,12 +76,12 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     let loaded = config::load(&folder.0.join("demo.cfg"), &[], &run::backends());
     diagnostics::print(&loaded);
     let Some(show) = loaded.show else { return Ok(ExitCode::FAILURE) };
-    say(&format!("This is the whole show (demo.cfg):\n\n{}\n", indented(&text)));
+    print(&format!("The whole show, demo.cfg:\n\n{}\n", indented(&text)));
     for (name, content) in &files {
-        say(&format!("And this is its {name}:\n\n{}\n", indented(content)));
+        print(&format!("Its script, {name}:\n\n{}\n", indented(content)));
     }
     for remark in parts.iter().filter_map(|part| part.remark()) {
-        say(&format!("{remark}\n\n"));
+        print(&format!("{remark}\n\n"));
     }
     let mut router = Router::new(show)?;
     let handle = router.handle();
@@ -88,19 +91,21 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         let threads = part.start(&devices.running)?;
         devices.threads.extend(threads);
     }
+    log::begin_show();
     let local = Local::new(handle.clone(), "demo.cfg".into());
     let server = run::serve(&local);
     let view = monitor::start(local, Some(Duration::from_secs(arguments.seconds)))?;
     router.run()?;
     drop(server);
     if view.join().is_err() {
-        tracing::error!("the view broke");
+        tracing::error!("the live view crashed");
     }
     drop(devices);
     report(&handle, &parts, &folder.0);
     Ok(ExitCode::SUCCESS)
 }
 
+/// The text of demo.cfg.
 fn configuration(parts: &[Box<dyn Part>]) -> String {
     let sections: Vec<String> = parts.iter().map(|part| part.sections()).collect();
     let mappings: String = parts.iter().map(|part| part.mappings()).collect();
@@ -114,7 +119,7 @@ fn indented(text: &str) -> String {
         .collect()
 }
 
-/// A folder of this run, gone at its end.
+/// A temporary folder, removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -122,7 +127,7 @@ impl Folder {
         let name = format!("consort-demo-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).with_context(|| {
-            format!("the demo's folder {} cannot be made (TMPDIR names another)", path.display())
+            format!("cannot create the demo's folder {}; set TMPDIR to use another", path.display())
         })?;
         Ok(Folder(path))
     }
@@ -132,14 +137,14 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let path: &Path = &self.0;
         if let Err(error) = std::fs::remove_dir_all(path) {
-            tracing::warn!("{} is left behind: {error}", path.display());
+            tracing::warn!("cannot remove {}: {error}", path.display());
         }
     }
 }
 
-fn say(text: &str) {
+fn print(text: &str) {
     let mut out = io::stdout().lock();
-    // Whoever closed the output does not want to read it.
+    // If standard output is closed, nobody reads the text: no error.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
@@ -160,36 +165,37 @@ impl Drop for Devices {
         self.running.store(false, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a device of the demo broke");
+                tracing::error!("a device of the demo crashed");
             }
         }
     }
 }
 
+/// Prints the counters of the instances and the reports of the parts.
 fn report(handle: &Handle, parts: &[Box<dyn Part>], folder: &Path) {
     let live = handle.live();
-    let mut text = String::from("\nWhat went where:\n");
+    let mut text = String::from("\nTraffic:\n");
     for instance in run::instances(handle) {
         let counters = live.counters(instance);
         text.push_str(&format!(
-            "  {:<8} ({}): {} values in, {} out, {} dropped, {} errors\n",
+            "  {:<8} ({}): {} in, {} out, {} dropped, {}\n",
             live.instance_name(instance),
             live.backend_name(instance),
-            counters.incoming,
+            counted(counters.incoming, "value"),
             counters.outgoing,
             counters.dropped,
-            counters.errors
+            counted(counters.errors, "error")
         ));
     }
     for line in parts.iter().flat_map(|part| part.report(folder)) {
         text.push_str(&format!("  {line}\n"));
     }
     text.push_str(
-        "\nWhat to try next:\n  \
-         consort backends            what can be connected\n  \
-         consort check FILE          what is wrong with a configuration, with places and hints\n  \
-         consort run FILE --monitor  your own show, with this view; examples/ has some to begin with\n  \
-         consort learn FILE NAME     what an instance receives, ready to be mapped\n",
+        "\nNext steps:\n  \
+         consort backends            list the protocols that can be connected\n  \
+         consort check FILE          check a configuration\n  \
+         consort run FILE --monitor  run your own show with this view; examples/ has some to start from\n  \
+         consort learn FILE NAME     print the channels that an instance receives\n",
     );
-    say(&text);
+    print(&text);
 }

@@ -1,5 +1,5 @@
-//! A *keyboard* that plays and a *synth* that listens, both over MIDI: on the kernel's sequencer
-//! where there is one, else on the embedded one.
+//! A *keyboard* that plays and a *synth* that receives notes, both over MIDI: on the kernel's
+//! sequencer if it can be used, otherwise on the embedded one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,25 +10,29 @@ use std::time::{Duration, Instant};
 use consort_seq::{Embedded, Engine, Event, Key, Payload, Port, SequencerClient};
 
 use super::Part;
+use crate::text::counted;
 
-/// What the keyboard plays, over and over.
+/// The notes that the keyboard repeats.
 const NOTES: [u8; 6] = [60, 64, 67, 72, 67, 64];
 
-/// How long each note lasts, and the pause after it.
-const NOTE: Duration = Duration::from_millis(120);
+/// How long each note lasts.
+const NOTE_LENGTH: Duration = Duration::from_millis(120);
+/// The pause after each note.
 const PAUSE: Duration = Duration::from_millis(30);
 
+/// The keyboard and the synth.
 pub(super) struct Music {
     engine: &'static str,
     remark: String,
     /// Keyboard and synth; taken when they start.
     devices: Option<(Device, Device)>,
     played: Arc<AtomicU64>,
-    heard: Arc<AtomicU64>,
-    /// How many notes sound on the synth.
+    received: Arc<AtomicU64>,
+    /// The number of notes that are on at the synth.
     sounding: Arc<AtomicU64>,
 }
 
+/// A sequencer client with one port.
 struct Device {
     client: SequencerClient,
     port: Port,
@@ -47,21 +51,21 @@ impl Music {
         let wanted = Engine::from_environment()?;
         let (engine, name, keyboard, remark) = match Device::open(&wanted, "Demo keyboard") {
             Ok(keyboard) if matches!(wanted, Engine::Kernel { .. }) => {
-                let remark = "MIDI goes through the kernel's sequencer: other programs can connect \
-                              to the ports meanwhile.";
+                let remark = "MIDI uses the kernel's sequencer: other programs can connect to the \
+                              ports.";
                 (wanted, "kernel", keyboard, remark.to_owned())
             }
             Ok(keyboard) => {
-                let remark = "MIDI goes through the embedded sequencer, as CONSORT_SEQ says: no \
-                              other program hears it.";
+                let remark = "MIDI uses the embedded sequencer, as set by CONSORT_SEQ: other \
+                              programs cannot connect.";
                 (wanted, "embedded", keyboard, remark.to_owned())
             }
             Err(error) => {
                 let embedded = Engine::Embedded(Embedded::process_wide());
                 let keyboard = Device::open(&embedded, "Demo keyboard")?;
                 let remark = format!(
-                    "MIDI goes through the embedded sequencer, which no other program hears, \
-                     because the kernel's cannot be used here:\n{error}"
+                    "MIDI uses the embedded sequencer, to which other programs cannot connect, \
+                     because the kernel's is not available:\n{error}"
                 );
                 (embedded, "embedded", keyboard, remark)
             }
@@ -72,7 +76,7 @@ impl Music {
             remark,
             devices: Some((keyboard, synth)),
             played: Arc::default(),
-            heard: Arc::default(),
+            received: Arc::default(),
             sounding: Arc::default(),
         })
     }
@@ -115,35 +119,44 @@ tablet./fader/2 > synth.ch1.cc7
             .name("keyboard".into())
             .spawn(move || play(&keyboard, &on, &count))?;
         let on = Arc::clone(running);
-        let (heard, sounding) = (Arc::clone(&self.heard), Arc::clone(&self.sounding));
+        let (received, sounding) = (Arc::clone(&self.received), Arc::clone(&self.sounding));
         let listening = std::thread::Builder::new()
             .name("synth".into())
-            .spawn(move || listen(&synth, &on, &heard, &sounding))?;
+            .spawn(move || listen(&synth, &on, &received, &sounding))?;
         Ok(vec![playing, listening])
     }
 
     fn report(&self, _: &Path) -> Vec<String> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let [played, heard, sounding] =
-            [&self.played, &self.heard, &self.sounding].map(|it| count(it));
+        let [played, received, sounding] =
+            [&self.played, &self.received, &self.sounding].map(|counter| count(counter));
+        let stuck = match sounding {
+            0 => "no stuck notes".to_owned(),
+            count => counted(count, "stuck note"),
+        };
         vec![
-            format!("the keyboard played {played} notes over MIDI ({} sequencer)", self.engine),
-            format!("the synth heard {heard} notes, of which {sounding} hang"),
+            format!(
+                "the keyboard played {} over MIDI ({} sequencer)",
+                counted(played, "note"),
+                self.engine
+            ),
+            format!("the synth received {}, {stuck}", counted(received, "note")),
         ]
     }
 }
 
+/// Plays the keyboard until the demo ends.
 fn play(keyboard: &Device, running: &AtomicBool, played: &AtomicU64) {
     let mut next = Instant::now();
     let mut step = 0;
     while running.load(Ordering::Relaxed) {
         let note = NOTES[step % NOTES.len()];
-        // Every bar begins with an accent.
+        // The first note of every bar is accented.
         let velocity = if step % NOTES.len() == 0 { 120 } else { 70 };
-        for (velocity, pause) in [(velocity, NOTE), (0, PAUSE)] {
+        for (velocity, pause) in [(velocity, NOTE_LENGTH), (0, PAUSE)] {
             let event = Event::new(Payload::NoteOn(Key { channel: 0, note, velocity }));
             if let Err(error) = keyboard.client.event_output_direct(&event, &keyboard.port) {
-                tracing::error!("the keyboard of the demo: {error}");
+                tracing::error!("the demo's keyboard: {error}");
                 return;
             }
             next += pause;
@@ -154,23 +167,24 @@ fn play(keyboard: &Device, running: &AtomicBool, played: &AtomicU64) {
     }
 }
 
-fn listen(synth: &Device, running: &AtomicBool, heard: &AtomicU64, sounding: &AtomicU64) {
+/// Receives the notes of the synth until the demo ends and its events are read.
+fn listen(synth: &Device, running: &AtomicBool, received: &AtomicU64, sounding: &AtomicU64) {
     let mut notes = 0_u128;
     loop {
-        // What the show said last is heard too.
+        // Checked before the wait, so that the last events of the show are received, too.
         let is_running = running.load(Ordering::Relaxed);
         match synth.client.event_input(Some(Duration::from_millis(100))) {
             Ok(Some(event)) => match event.payload() {
                 Payload::NoteOn(key) if key.velocity > 0 => {
                     notes |= 1 << (key.note & 127);
-                    heard.fetch_add(1, Ordering::Relaxed);
+                    received.fetch_add(1, Ordering::Relaxed);
                 }
                 Payload::NoteOn(key) | Payload::NoteOff(key) => notes &= !(1 << (key.note & 127)),
                 _ => {}
             },
             Ok(None) if !is_running => return,
             Ok(None) => {}
-            Err(error) => tracing::warn!("the synth of the demo: {error}"),
+            Err(error) => tracing::warn!("the demo's synth: {error}"),
         }
         sounding.store(notes.count_ones().into(), Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Where there is a `python3`, a script plays a pattern that the first fader makes faster or
-//! slower.
+//! A Python script that plays a light pattern; the first fader sets its speed. Left out if there
+//! is no `python3`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use super::Part;
 use super::lights::FADERS;
 
-/// The script: a light that runs to and fro.
+/// The script: a light that runs back and forth.
 const SCRIPT: &str = "\
 import midimonster
 
@@ -29,6 +29,7 @@ def speed(value):
 midimonster.interval(step, 150)
 ";
 
+/// The script, if it can run here.
 pub(super) struct Pattern {
     has_python: bool,
 }
@@ -39,6 +40,7 @@ impl Pattern {
     }
 }
 
+/// Whether `python3` is installed and new enough.
 fn has_python() -> bool {
     let mut python = Command::new("python3");
     python.args(["-c", "import sys; sys.exit(sys.version_info < (3, 8))"]);
@@ -72,12 +74,12 @@ pattern.step{{1..{FADERS}}} > lamps./step/{{1..{FADERS}}}
     }
 
     fn remark(&self) -> Option<String> {
-        let missing = "There is no python3 here (3.8 or newer), so no script plays along.";
+        let missing = "python3 (3.8 or newer) was not found: the demo runs without its script.";
         (!self.has_python).then(|| missing.to_owned())
     }
 
     fn start(&mut self, _: &Arc<AtomicBool>) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        // The script is the show's own.
+        // The show itself runs the script.
         Ok(Vec::new())
     }
 

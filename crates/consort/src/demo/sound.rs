@@ -1,6 +1,6 @@
-//! A pad and a plucked string that the keyboard plays, and a kick drum: on SuperCollider's server
-//! where there is one and a sound system that it can use; else they are written to a score, and
-//! rendered when the show has ended.
+//! A pad, a plucked string and a kick drum that the keyboard plays, on SuperCollider's server. If
+//! the server finds no sound system, they are written to a score and rendered after the show;
+//! without a server they are left out.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,22 +12,25 @@ use consort_sc::score::{RenderSettings, SampleFormat, Score};
 use consort_sc::{Options, Server, Timeouts, find_executable};
 
 use super::{Part, lights};
+use crate::text::counted;
 
-/// The score of a show that nobody hears, beside the configuration.
-const SCORE: &str = "sound.osc";
+/// The name of the score in the configuration's folder.
+const SCORE_FILE: &str = "sound.osc";
 
-/// How long the last notes may ring, in seconds.
-const TAIL: f64 = 1.5;
+/// How long the last notes may ring.
+const TAIL_SECONDS: f64 = 1.5;
 
+/// How the sound is produced.
 enum Mode {
-    /// The server starts at this port.
-    Heard(u16),
-    /// It would, but there is no sound system; this is why, and where the sound will be.
+    /// By a server at this port.
+    Live(u16),
+    /// By rendering, because the server finds no sound system: the reason and the sound file.
     Rendered(String, PathBuf),
-    /// There is no server, and this is why.
+    /// Not at all, because there is no server: the reason.
     Missing(String),
 }
 
+/// The instruments.
 pub(super) struct Sound {
     mode: Mode,
 }
@@ -39,22 +42,23 @@ impl Sound {
         }
         let port = lights::free_port()?;
         let mode = match try_boot(port) {
-            Ok(()) => Mode::Heard(port),
+            Ok(()) => Mode::Live(port),
             Err(error) => {
                 let name = format!("consort-demo-{}.wav", std::process::id());
-                // What the server printed is for people who look for the cause.
+                // The server's whole output is for those who look for the cause.
                 tracing::debug!("{error}");
-                let why = error.to_string();
-                let why = why.lines().next().unwrap_or_default();
-                let why = why.strip_suffix("; it printed:").unwrap_or(why).to_owned();
-                Mode::Rendered(why, std::env::temp_dir().join(name))
+                let reason = error.to_string();
+                let reason = reason.lines().next().unwrap_or_default();
+                let reason = reason.strip_suffix("; it printed:").unwrap_or(reason).to_owned();
+                Mode::Rendered(reason, std::env::temp_dir().join(name))
             }
         };
         Ok(Sound { mode })
     }
 }
 
-/// Whether a server can sound here: it is started and ended. No sound system is started for it.
+/// Starts a server and quits it, to find out whether it has a sound system. JACK is kept from
+/// starting one.
 fn try_boot(port: u16) -> consort_sc::Result<()> {
     let options = Options {
         port,
@@ -71,8 +75,8 @@ fn try_boot(port: u16) -> consort_sc::Result<()> {
 impl Part for Sound {
     fn sections(&self) -> String {
         let server = match &self.mode {
-            Mode::Heard(port) => format!("server = boot\nport = {port}\n"),
-            Mode::Rendered(..) => format!("server = score\nscore = {SCORE}\n"),
+            Mode::Live(port) => format!("server = boot\nport = {port}\n"),
+            Mode::Rendered(..) => format!("server = score\nscore = {SCORE_FILE}\n"),
             Mode::Missing(_) => return String::new(),
         };
         format!(
@@ -113,59 +117,63 @@ sound.meter > lamps./level
 
     fn remark(&self) -> Option<String> {
         Some(match &self.mode {
-            Mode::Heard(_) => "SuperCollider's server plays along: listen.".to_owned(),
-            Mode::Rendered(why, _) => format!(
-                "SuperCollider's server is here, but it finds no sound system, so the sound is \
-                 rendered to a file when the show has ended:\n{why}"
+            Mode::Live(_) => "SuperCollider's server plays the sound.".to_owned(),
+            Mode::Rendered(reason, _) => format!(
+                "SuperCollider's server finds no sound system: the sound is rendered to a file \
+                 after the show.\n{reason}"
             ),
-            Mode::Missing(why) => format!(
-                "There is no sound, because SuperCollider's server is \
-                                           not here:\n{why}"
+            Mode::Missing(reason) => format!(
+                "SuperCollider's server was not found: the demo runs without sound.\n{reason}"
             ),
         })
     }
 
     fn start(&mut self, _: &Arc<AtomicBool>) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        // The server is the show's own.
+        // The show itself starts the server.
         Ok(Vec::new())
     }
 
     fn report(&self, folder: &Path) -> Vec<String> {
         let Mode::Rendered(_, path) = &self.mode else { return Vec::new() };
-        match render(&folder.join(SCORE), path) {
+        match render(&folder.join(SCORE_FILE), path) {
             Ok(line) => vec![line],
-            Err(error) => vec![format!("the sound could not be rendered: {error:#}")],
+            Err(error) => vec![format!("cannot render the sound: {error:#}")],
         }
     }
 }
 
+/// Renders the score and describes the result.
 fn render(score: &Path, path: &Path) -> anyhow::Result<String> {
     let score = Score::read(score)?;
     let settings =
         RenderSettings { sample_format: SampleFormat::Int16, ..RenderSettings::default() };
-    let report = score.render(path, &settings, Some(score.duration() + TAIL), |_| true)?;
+    let report = score.render(path, &settings, Some(score.duration() + TAIL_SECONDS), |_| true)?;
     let peak = peak(&std::fs::read(path)?);
-    let complaints = match report.failures.len() {
+    let failures = match report.failures.len() {
         0 => String::new(),
-        count => format!("; the server complained {count} times: {}", report.failures[0]),
+        count => {
+            let failures = counted(count as u64, "failure");
+            format!("; the server reported {failures}: {}", report.failures[0])
+        }
     };
     let loudness = match peak {
-        Some(peak) if peak > 0.0 => format!("the loudest sample at {:.1} dB", 20.0 * peak.log10()),
+        Some(peak) if peak > 0.0 => format!("peak {:.1} dB", 20.0 * peak.log10()),
         _ => "silent".to_owned(),
     };
     Ok(format!(
-        "the sound: {} ({:.1} s, {loudness}); `aplay {}` plays it{complaints}",
+        "the sound: {} ({:.1} s, {loudness}); play it with `aplay {}`{failures}",
         path.display(),
         report.duration,
         path.display()
     ))
 }
 
-/// The largest sample of a WAV file of 16 bits, 1.0 being full scale.
+/// The peak of a 16-bit WAV file; 1.0 is full scale.
 fn peak(bytes: &[u8]) -> Option<f64> {
-    let at = bytes.windows(4).position(|it| it == b"data")? + 8;
-    let samples = bytes.get(at..)?.chunks_exact(2);
-    let largest = samples.map(|it| i16::from_le_bytes([it[0], it[1]]).unsigned_abs()).max()?;
+    let start = bytes.windows(4).position(|window| window == b"data")? + 8;
+    let samples = bytes.get(start..)?.chunks_exact(2);
+    let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]).unsigned_abs();
+    let largest = samples.map(sample).max()?;
     Some(f64::from(largest) / 32_768.0)
 }
 
@@ -174,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_sample_is_found() {
+    fn the_peak_of_a_file_is_found() {
         let mut bytes = b"RIFF....WAVEdata....".to_vec();
         assert_eq!(peak(&bytes), None);
         for sample in [100_i16, -16_384, 0] {

@@ -11,9 +11,9 @@ use super::find::{Use, all_ports, find, full_name};
 /// Arguments of `consort midi connect` and `consort midi disconnect`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ConnectArguments {
-    /// The port that events come from: address, name, or the beginning of a name
+    /// Port that sends: address, name, or beginning of a name
     source: String,
-    /// The port that they go to
+    /// Port that receives: address, name, or beginning of a name
     target: String,
     #[command(flatten)]
     engine: EngineArguments,
@@ -25,7 +25,7 @@ pub(super) fn connect(arguments: &ConnectArguments, out: &mut dyn Write) -> anyh
     let target = find(&client, &arguments.target, Use::Target)?;
     let (from, to) = (source.address(), target.address());
     if client.get_subscription(from, to)?.is_some() {
-        writeln!(out, "{} and {} are connected already", full_name(&source), full_name(&target))?;
+        writeln!(out, "{} is already connected to {}", full_name(&source), full_name(&target))?;
         return Ok(());
     }
     client.subscribe_port(from, to, SubscribeOptions::new())?;
@@ -39,21 +39,21 @@ pub(super) fn disconnect(arguments: &ConnectArguments, out: &mut dyn Write) -> a
     let target = find(&client, &arguments.target, Use::Target)?;
     let (from, to) = (source.address(), target.address());
     if client.get_subscription(from, to)?.is_none() {
-        let others = client.list_port_subscribers(from, Some(SubscriptionQueryType::Read))?;
+        let subscribers = client.list_port_subscribers(from, Some(SubscriptionQueryType::Read))?;
         let ports = all_ports(&client)?;
-        let names: Vec<String> = others
+        let names: Vec<String> = subscribers
             .iter()
-            .filter_map(|other| ports.iter().find(|port| port.address() == other.addr))
+            .filter_map(|query| ports.iter().find(|port| port.address() == query.addr))
             .map(full_name)
             .collect();
-        let is_what = if names.is_empty() {
-            "it is connected to nothing".to_owned()
+        let others = if names.is_empty() {
+            "it has no connections".to_owned()
         } else {
             format!("it is connected to {}", names.join(", "))
         };
-        bail!("{} is not connected to {}; {is_what}", full_name(&source), full_name(&target));
+        bail!("{} is not connected to {}; {others}", full_name(&source), full_name(&target));
     }
     client.unsubscribe_port(from, to)?;
-    writeln!(out, "{} no longer -> {}", full_name(&source), full_name(&target))?;
+    writeln!(out, "disconnected {} from {}", full_name(&source), full_name(&target))?;
     Ok(())
 }

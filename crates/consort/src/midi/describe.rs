@@ -1,4 +1,4 @@
-//! Events as lines for people.
+//! Events as lines of text.
 
 use clap::ValueEnum;
 use consort_seq::{Address, Event, Payload, RealTime};
@@ -7,10 +7,10 @@ use super::ports::plain;
 use super::words;
 use crate::log;
 
-/// Whether to colour.
+/// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
-    /// Where standard output is a terminal, unless NO_COLOR is set
+    /// If standard output is a terminal and NO_COLOR is not set
     #[default]
     Auto,
     /// Always
@@ -29,19 +29,19 @@ impl Colour {
     }
 }
 
-/// Bytes of a system exclusive message that are shown unless all are wanted.
-const SHOWN: usize = 32;
+/// How many bytes of a system exclusive message are printed by default.
+const MAX_SHOWN_BYTES: usize = 32;
 
-/// How lines are made.
+/// The form of lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     pub(super) is_coloured: bool,
-    /// Show long system exclusive messages whole.
+    /// Print system exclusive messages of any length in full.
     pub(super) is_whole: bool,
 }
 
-/// A line: time in seconds, where it comes from, channel, the event in the words that `send`
-/// takes, and what a person adds.
+/// A line: time in seconds, source, channel, the event in the form that `send` accepts, and a
+/// remark (note or controller name).
 pub(super) fn line(
     style: Style,
     time: Option<RealTime>,
@@ -59,8 +59,8 @@ pub(super) fn line(
     let channel = words::channel(event).map_or(String::new(), |channel| format!("ch{channel}"));
     line.push_str(&format!("  {channel:<4} "));
     let text = match event.payload() {
-        Payload::SystemExclusive(data) if !style.is_whole && data.len() > SHOWN => {
-            let shown = words::words(&Event::system_exclusive(&data[..SHOWN]));
+        Payload::SystemExclusive(data) if !style.is_whole && data.len() > MAX_SHOWN_BYTES => {
+            let shown = words::words(&Event::system_exclusive(&data[..MAX_SHOWN_BYTES]));
             format!("{shown} … ({} bytes)", data.len())
         }
         _ => words::words(event),
@@ -70,14 +70,14 @@ pub(super) fn line(
         false => line.push_str(&text),
     }
     if let Some(note) = remark(event) {
-        // Aligned for the usual short ones.
+        // The remarks of short events are aligned.
         let pad = 20usize.saturating_sub(text.chars().count());
         line.push_str(&format!("{}  {note}", " ".repeat(pad)));
     }
     line
 }
 
-/// What stands behind the words.
+/// The name of a note or controller.
 fn remark(event: &Event) -> Option<String> {
     match event.payload() {
         Payload::NoteOn(key) | Payload::NoteOff(key) | Payload::KeyPressure(key) => {
@@ -88,6 +88,7 @@ fn remark(event: &Event) -> Option<String> {
     }
 }
 
+/// The name of a controller.
 const fn controller_name(number: u32) -> Option<&'static str> {
     Some(match number {
         0 => "bank select",
@@ -118,7 +119,7 @@ const fn controller_name(number: u32) -> Option<&'static str> {
     })
 }
 
-/// The number of the terminal's colour for the kind of event.
+/// The parameters of the terminal's colour sequence for the type of event.
 fn colour(event: &Event) -> &'static str {
     match event.payload() {
         Payload::NoteOn(key) if key.velocity > 0 => "32",
@@ -142,15 +143,15 @@ mod tests {
     const PLAIN: Style = Style { is_coloured: false, is_whole: false };
 
     #[test]
-    fn lines_are_readable_and_coloured_where_wanted() {
+    fn lines_are_aligned_and_coloured_on_request() {
         let time = Some(RealTime::new(12, 345_678_000));
         let source = Some((Address::new(20, 0), "nano\x1b[31mKONTROL2:CTRL"));
-        let event = Event::control_change(3, 7, 100).expect("sound");
+        let event = Event::control_change(3, 7, 100).expect("valid");
         assert_eq!(
             line(PLAIN, time, source, &event),
             "   12.345678  20:0    nano[31mKONTROL2:CTRL     ch3  cc 7 100              volume"
         );
-        let event = Event::note_on(9, 36, 1).expect("sound");
+        let event = Event::note_on(9, 36, 1).expect("valid");
         let style = Style { is_coloured: true, ..PLAIN };
         assert_eq!(
             line(style, None, None, &event),

@@ -1,18 +1,24 @@
-//! Which port a text means, and what to say if there is none.
+//! Finds the port that a text names, and lists ports if there is none.
 
 use anyhow::bail;
 use consort_seq::{ClientBase, ListPorts, PortCaps, PortInfo};
 
-/// What a port is wanted for.
+use crate::errors::with_hint;
+
+/// How many ports an error lists.
+const MAX_LISTED_PORTS: usize = 12;
+
+/// What a port is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// Events are to come from it.
+    /// It sends events.
     Source,
-    /// Events are to go to it.
+    /// It receives events.
     Target,
 }
 
 impl Use {
+    /// Whether a port can be used for this.
     pub(super) fn fits(self, port: &PortInfo) -> bool {
         let needed = match self {
             Self::Source => PortCaps::READ | PortCaps::SUBS_READ,
@@ -22,7 +28,7 @@ impl Use {
     }
 }
 
-/// `client:port` in names.
+/// The names of client and port: `nanoKONTROL2:MIDI 1`.
 pub(super) fn name(port: &PortInfo) -> String {
     format!("{}:{}", port.client_name.as_deref().unwrap_or_default(), port.name)
 }
@@ -32,19 +38,19 @@ pub(super) fn full_name(port: &PortInfo) -> String {
     format!("{} '{}'", port.address(), name(port))
 }
 
-/// The ports of others, the system's too.
+/// All ports except the client's own; the system's are included.
 pub(super) fn all_ports(client: &ClientBase) -> anyhow::Result<Vec<PortInfo>> {
     let mut ports = client.list_ports(&ListPorts::everything())?;
     ports.retain(|port| port.client_id != client.client_id());
     Ok(ports)
 }
 
-/// The port that `text` means: an address, a name, or its beginning.
+/// The port that `text` names, by its address, a name, or the beginning of a name.
 pub(super) fn find(client: &ClientBase, text: &str, wanted: Use) -> anyhow::Result<PortInfo> {
     choose(&all_ports(client)?, text, wanted).cloned()
 }
 
-/// The texts that mean a port.
+/// The names by which a port can be given.
 fn names(port: &PortInfo) -> [String; 5] {
     let client = port.client_name.clone().unwrap_or_default();
     let pair = name(port);
@@ -52,94 +58,103 @@ fn names(port: &PortInfo) -> [String; 5] {
     [full, pair, format!("{client}:{}", port.port_id), client, port.name.clone()]
 }
 
-/// The port of `ports` that `text` means: by address; else by a whole name; else by the
-/// beginning of a name, in any case of letters, if that fits ports of one client only. Of several
-/// the first that can be used.
+/// Chooses the port that `text` names: by its address; otherwise by a whole name; otherwise by a
+/// whole name in any case; otherwise by the beginning of a name in any case, if it matches ports
+/// of one client only. If several ports match, the first usable one is chosen.
 fn choose<'a>(ports: &'a [PortInfo], text: &str, wanted: Use) -> anyhow::Result<&'a PortInfo> {
     let text = text.trim();
     if let Ok(address) = text.parse::<consort_seq::Address>() {
         return match ports.iter().find(|port| port.address() == address) {
             Some(port) if wanted.fits(port) => Ok(port),
-            Some(port) => bail!(unfit(port, wanted)),
-            None => bail!(missing(ports, text, wanted)),
+            Some(port) => bail!(unusable(port, wanted)),
+            None => Err(unknown(ports, text, wanted)),
         };
     }
     let is_whole = |name: &String| name == text;
     let lower = text.to_lowercase();
-    let is_like = |name: &String| name.to_lowercase() == lower;
+    let is_same_but_for_case = |name: &String| name.to_lowercase() == lower;
     let begins = |name: &String| !text.is_empty() && name.to_lowercase().starts_with(&lower);
-    let fitting = |test: &dyn Fn(&String) -> bool| -> Vec<&'a PortInfo> {
+    let matching = |test: &dyn Fn(&String) -> bool| -> Vec<&'a PortInfo> {
         ports.iter().filter(|port| names(port).iter().any(test)).collect()
     };
-    let forms: [&dyn Fn(&String) -> bool; 3] = [&is_whole, &is_like, &begins];
+    let forms: [&dyn Fn(&String) -> bool; 3] = [&is_whole, &is_same_but_for_case, &begins];
     let Some((form, found)) = forms
         .iter()
         .enumerate()
-        .map(|(form, test)| (form, fitting(test)))
+        .map(|(form, test)| (form, matching(test)))
         .find(|(_, found)| !found.is_empty())
     else {
-        bail!(missing(ports, text, wanted));
+        return Err(unknown(ports, text, wanted));
     };
     let usable: Vec<&PortInfo> = found.iter().copied().filter(|port| wanted.fits(port)).collect();
-    let Some(first) = usable.first() else { bail!(unfit(found[0], wanted)) };
+    let Some(first) = usable.first() else { bail!(unusable(found[0], wanted)) };
     let is_ambiguous = form == 2 && usable.iter().any(|port| port.client_id != first.client_id);
     if is_ambiguous {
-        let list: Vec<String> = usable.iter().take(12).map(|port| full_name(port)).collect();
-        bail!("`{text}` fits several ports: {}; give its address", list.join(", "));
+        let names = usable.iter().take(MAX_LISTED_PORTS).map(|port| full_name(port));
+        let names = names.collect::<Vec<_>>().join(", ");
+        return Err(with_hint(
+            format!("`{text}` matches several ports: {names}"),
+            "give the address of one of them",
+        ));
     }
     Ok(first)
 }
 
-fn unfit(port: &PortInfo, wanted: Use) -> String {
+fn unusable(port: &PortInfo, wanted: Use) -> String {
     match wanted {
-        Use::Source => {
-            format!("nothing comes from the port {}: it can only be sent to", full_name(port))
-        }
-        Use::Target => {
-            format!("nothing can be sent to the port {}: it is a source only", full_name(port))
-        }
+        Use::Source => format!("port {} only receives events", full_name(port)),
+        Use::Target => format!("port {} only sends events", full_name(port)),
     }
 }
 
-/// Which ports there are for a use, in words.
+/// The ports for a use, as a sentence.
 pub(super) fn usable(ports: &[PortInfo], wanted: Use) -> String {
     let what = match wanted {
-        Use::Source => "where events come from",
-        Use::Target => "that can be sent to",
+        Use::Source => "ports that send events",
+        Use::Target => "ports that receive events",
     };
     let fits = |port: &&PortInfo| wanted.fits(port) && port.client_id != 0;
     let list: Vec<String> = ports.iter().filter(fits).map(full_name).collect();
     match list.len() {
-        0 => format!("there are no ports {what}"),
-        1..=12 => format!("those {what} are {}", list.join(", ")),
-        _ => format!("those {what} are {}, …", list[..12].join(", ")),
+        0 => format!("there are no {what}"),
+        1..=MAX_LISTED_PORTS => format!("{what}: {}", list.join(", ")),
+        _ => format!("{what}: {}, …", list[..MAX_LISTED_PORTS].join(", ")),
     }
 }
 
-fn missing(ports: &[PortInfo], text: &str, wanted: Use) -> String {
+/// The error for a text that names no port; the hint is a similar name, or a list.
+fn unknown(ports: &[PortInfo], text: &str, wanted: Use) -> anyhow::Error {
     let fits = |port: &&PortInfo| wanted.fits(port) && port.client_id != 0;
     let candidates: Vec<&PortInfo> = ports.iter().filter(fits).collect();
-    let hint = nearest(&candidates, text).map(|near| format!("; did you mean `{near}`?"));
     let list = usable(ports, wanted);
-    format!("there is no port `{text}`; {list}{}", hint.unwrap_or_default())
+    let hint = match nearest(&candidates, text) {
+        Some(name) => format!("did you mean `{name}`? ({list})"),
+        None => list,
+    };
+    with_hint(format!("unknown port `{text}`"), hint)
 }
 
-/// The name that is most like `text`, if any is.
+/// The name most similar to `text`, if there is one.
 fn nearest(ports: &[&PortInfo], text: &str) -> Option<String> {
-    let lower = text.to_lowercase();
-    let likeness = |name: &str| strsim::jaro_winkler(&name.to_lowercase(), &lower);
-    ports
-        .iter()
-        .flat_map(|port| names(port).into_iter().skip(1))
-        .map(|name| (likeness(&name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
+    // Short names first: of equally similar ones, the first is chosen.
+    let names = ports.iter().flat_map(|port| names(port).into_iter().skip(1).rev());
+    let names: Vec<String> = names.collect();
+    if let Some(name) = consort_suggest::nearest(text, names.iter().map(String::as_str)) {
+        return Some(name.to_owned());
+    }
+    // The beginning of a name is enough, so that may be misspelt, too.
+    let length = text.chars().count();
+    let beginnings: Vec<String> =
+        names.iter().map(|name| name.chars().take(length).collect()).collect();
+    let beginning = consort_suggest::nearest(text, beginnings.iter().map(String::as_str))?;
+    let index = beginnings.iter().position(|other| other == beginning)?;
+    names.into_iter().nth(index)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errors::printed;
 
     fn port(client: u8, number: u8, client_name: &str, name: &str, caps: PortCaps) -> PortInfo {
         PortInfo {
@@ -153,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn names_addresses_beginnings_and_errors() {
+    fn ports_are_found_by_address_name_and_beginning_of_a_name() {
         let from = PortCaps::READ | PortCaps::SUBS_READ;
         let to = PortCaps::WRITE | PortCaps::SUBS_WRITE;
         let ports = [
@@ -179,20 +194,25 @@ mod tests {
         }
         assert_eq!(address("fluid", Use::Target).expect("found"), "128:0");
         for (text, wanted, expected) in [
-            ("fluid", Use::Source, "nothing comes from the port 128:0 'FLUID Synth (77):Synth"),
-            ("20:0", Use::Target, "nothing can be sent to the port 20:0 'nanoKONTROL2:"),
-            ("FLUIT", Use::Target, "there is no port `FLUIT`; those that can be sent to are 14:0"),
+            (
+                "fluid",
+                Use::Source,
+                "port 128:0 'FLUID Synth (77):Synth input port' only receives events",
+            ),
+            ("20:0", Use::Target, "port 20:0 'nanoKONTROL2:nanoKONTROL2 SLIDER' only sends events"),
+            ("FLUIT", Use::Target, "unknown port `FLUIT`"),
+            ("FLUIT", Use::Target, "(ports that receive events: 14:0"),
             ("FLUIT Synth", Use::Target, "did you mean `FLUID Synth (77)`?"),
-            ("99:0", Use::Source, "there is no port `99:0`; those where events come from are 14:0"),
-            ("", Use::Source, "there is no port ``"),
+            ("99:0", Use::Source, "unknown port `99:0`\nhint: ports that send events: 14:0"),
+            ("", Use::Source, "unknown port ``"),
         ] {
-            let error = address(text, wanted).expect_err(text).to_string();
+            let error = printed(&address(text, wanted).expect_err(text));
             assert!(error.contains(expected), "{text}: {error}");
         }
         let twins = [port(20, 0, "Launchpad A", "one", to), port(24, 0, "Launchpad B", "one", to)];
         let error = choose(&twins, "launch", Use::Target).expect_err("two").to_string();
-        assert!(error.contains("fits several ports: 20:0 'Launchpad A:one', 24:0"), "{error}");
-        let error = choose(&[], "x", Use::Target).expect_err("none").to_string();
-        assert!(error.contains("there are no ports that can be sent to"), "{error}");
+        assert!(error.contains("matches several ports: 20:0 'Launchpad A:one', 24:0"), "{error}");
+        let error = printed(&choose(&[], "x", Use::Target).expect_err("none"));
+        assert!(error.contains("there are no ports that receive events"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Ports that come and go: connected whenever they are there.
+//! Keeps ports connected that appear and disappear.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use consort_seq::{
 
 use super::find::{Use, all_ports, full_name, name};
 
-/// The port's own name where that begins with its client's, as for most devices.
+/// The name of a port alone if it begins with its client's, as for most devices; else both names.
 fn short_name(port: &PortInfo) -> String {
     match port.client_name.as_deref() {
         Some(client) if port.name.starts_with(client) => port.name.clone(),
@@ -18,34 +18,34 @@ fn short_name(port: &PortInfo) -> String {
     }
 }
 
-/// What has become of the ports.
+/// A change of the connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// A port is connected (again).
-    Came(String),
-    /// A port that was connected, to own port number so-and-so, has gone or was disconnected.
-    Went(usize, String),
+    /// A port was connected (again).
+    Connected(String),
+    /// A port that was connected to the own port of this number disappeared or was disconnected.
+    Disconnected(usize, String),
 }
 
-/// Which ports are connected.
+/// The ports to connect.
 #[derive(Debug)]
 enum Wanted {
-    /// Those with these names (`client:port`), each to a port of its own.
+    /// Those with these names (`client:port`), each to its own port.
     Named(Vec<String>),
-    /// Every port that events can come from, to one port.
+    /// Every port that sends events, to one port.
     All,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Came(name) => write!(formatter, "{name} has come"),
-            Self::Went(_, name) => write!(formatter, "{name} has gone"),
+            Self::Connected(name) => write!(formatter, "{name} connected"),
+            Self::Disconnected(_, name) => write!(formatter, "{name} disconnected"),
         }
     }
 }
 
-/// A port that is connected to an own one, or was until somebody disconnected it.
+/// A port that is connected to an own port, or was until another program disconnected it.
 #[derive(Debug)]
 struct Source {
     name: String,
@@ -53,6 +53,7 @@ struct Source {
     number: usize,
     /// Whether its name is the one that the own port waits for.
     is_wanted: bool,
+    /// Whether another program disconnected it.
     is_cut: bool,
 }
 
@@ -60,15 +61,16 @@ struct Source {
 #[derive(Debug)]
 pub(super) struct Follower {
     wanted: Wanted,
-    /// Own ports: one for each name, or one for all.
+    /// Own ports: one for each name, or one for all sources.
     ports: Vec<Port>,
     sources: BTreeMap<Address, Source>,
-    /// What to call each port in a narrow column, also after it has gone.
+    /// A short name for each port, kept after the port has disappeared.
     names: BTreeMap<Address, String>,
-    /// Where announcements arrive.
+    /// The port that receives announcements.
     announcements: Port,
 }
 
+/// Creates a port that receives the sequencer's announcements.
 fn announcements(client: &ClientBase) -> consort_seq::Result<Port> {
     let options = PortOptions::new("announcements")
         .caps(PortCaps::WRITE | PortCaps::NO_EXPORT)
@@ -79,66 +81,67 @@ fn announcements(client: &ClientBase) -> consort_seq::Result<Port> {
 }
 
 impl Follower {
-    /// Connects `sources` to `ports`, the first to the first and so on.
+    /// Connects each of `sources` to the port of `ports` with the same index.
     pub(super) fn named(
         client: &ClientBase,
         sources: &[PortInfo],
         ports: Vec<Port>,
     ) -> consort_seq::Result<Self> {
         let wanted = Wanted::Named(sources.iter().map(name).collect());
-        let mut this = Self::new(client, wanted, ports)?;
-        for (number, (source, port)) in sources.iter().zip(&this.ports).enumerate() {
+        let mut follower = Self::new(client, wanted, ports)?;
+        for (number, (source, port)) in sources.iter().zip(&follower.ports).enumerate() {
             port.connect_from(source.address())?;
             let (address, name) = (source.address(), full_name(source));
             let source = Source { name, number, is_wanted: true, is_cut: false };
-            this.sources.insert(address, source);
+            follower.sources.insert(address, source);
         }
-        Ok(this)
+        Ok(follower)
     }
 
-    /// Connects all ports that events can come from, but the system's, to `port`.
+    /// Connects all ports that send events, except the system's, to `port`.
     pub(super) fn all(client: &ClientBase, port: Port) -> consort_seq::Result<Self> {
-        let mut this = Self::new(client, Wanted::All, vec![port])?;
-        this.reconnect(client);
-        Ok(this)
+        let mut follower = Self::new(client, Wanted::All, vec![port])?;
+        follower.reconnect(client);
+        Ok(follower)
     }
 
     fn new(client: &ClientBase, wanted: Wanted, ports: Vec<Port>) -> consort_seq::Result<Self> {
         let announcements = announcements(client)?;
         let (sources, names) = (BTreeMap::new(), BTreeMap::new());
-        let mut this = Self { wanted, ports, sources, names, announcements };
-        this.learn(client);
-        Ok(this)
+        let mut follower = Self { wanted, ports, sources, names, announcements };
+        follower.learn(client);
+        Ok(follower)
     }
 
+    /// Updates the names of ports.
     fn learn(&mut self, client: &ClientBase) {
-        // A closed client has nothing to follow.
+        // Listing fails only for a closed client, which has nothing to follow.
         for port in all_ports(client).unwrap_or_default() {
             self.names.insert(port.address(), short_name(&port));
         }
     }
 
-    /// What to call a port, as far as it is known.
+    /// The short name of a port, or an empty text.
     pub(super) fn name(&self, address: Address) -> &str {
         self.names.get(&address).map_or("", String::as_str)
     }
 
-    /// Own port number `number`, from 0.
+    /// The number of an own port, counted from 0.
     pub(super) fn track(&self, port: u8) -> Option<usize> {
         self.ports.iter().position(|own| own.port_id() == port)
     }
 
-    /// The connected ports, by address.
+    /// The names of the connected ports, in order of address.
     pub(super) fn connected(&self) -> impl Iterator<Item = &String> {
         self.sources.values().filter(|source| !source.is_cut).map(|source| &source.name)
     }
 
-    /// Whether an event at this port of the own client is an announcement.
+    /// Whether this own port is the one that receives announcements.
     pub(super) fn is_announcement(&self, port: u8) -> bool {
         self.announcements.port_id() == port
     }
 
-    /// Acts on an announcement, and says what that changed.
+    /// Updates the connections after an announcement; returns what changed.
     pub(super) fn announced(
         &mut self,
         client: &ClientBase,
@@ -152,39 +155,40 @@ impl Follower {
                 self.reconnect(client)
             }
             Announcement::Lost => {
-                let mut changes = self.gone_unnoticed(client);
+                let mut changes = self.remove_stale(client);
                 self.learn(client);
                 changes.extend(self.reconnect(client));
                 changes
             }
-            Announcement::PortExited(address) => self.gone(|other| other == address),
-            Announcement::ClientExited(number) => self.gone(|other| other.client == number),
+            Announcement::PortExited(address) => self.remove(|other| other == address),
+            Announcement::ClientExited(number) => self.remove(|other| other.client == number),
             Announcement::Connected(connection) => self.joined(client, connection),
             Announcement::Disconnected(connection) => self.cut(connection),
             _ => Vec::new(),
         }
     }
 
-    fn gone(&mut self, is_it: impl Fn(Address) -> bool) -> Vec<Change> {
-        let (went, stayed): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.sources).into_iter().partition(|(port, _)| is_it(*port));
-        self.sources = stayed;
-        let connected = went.into_values().filter(|source| !source.is_cut);
-        connected.map(|source| Change::Went(source.number, source.name)).collect()
+    /// Removes the sources whose addresses fulfil a condition.
+    fn remove(&mut self, is_gone: impl Fn(Address) -> bool) -> Vec<Change> {
+        let (removed, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.sources).into_iter().partition(|(port, _)| is_gone(*port));
+        self.sources = kept;
+        let connected = removed.into_values().filter(|source| !source.is_cut);
+        connected.map(|source| Change::Disconnected(source.number, source.name)).collect()
     }
 
-    /// Those whose connections are not there any more.
-    fn gone_unnoticed(&mut self, client: &ClientBase) -> Vec<Change> {
-        let is_there = |(port, source): &(&Address, &Source)| {
+    /// Removes the sources whose connections no longer exist.
+    fn remove_stale(&mut self, client: &ClientBase) -> Vec<Change> {
+        let is_connected = |(port, source): &(&Address, &Source)| {
             let own = &self.ports[source.number];
             source.is_cut || matches!(client.get_subscription(**port, own), Ok(Some(_)))
         };
-        let gone: Vec<Address> =
-            self.sources.iter().filter(|it| !is_there(it)).map(|(port, _)| *port).collect();
-        self.gone(|port| gone.contains(&port))
+        let stale = self.sources.iter().filter(|source| !is_connected(source));
+        let stale: Vec<Address> = stale.map(|(port, _)| *port).collect();
+        self.remove(|port| stale.contains(&port))
     }
 
-    /// Somebody has connected a port, perhaps to an own one.
+    /// Handles a new connection, which another program may have made.
     fn joined(&mut self, client: &ClientBase, connection: Connection) -> Vec<Change> {
         let own = self.ports.iter().position(|own| own.address() == connection.dest);
         let Some(number) = own else { return Vec::new() };
@@ -199,24 +203,25 @@ impl Follower {
         let name = info.map_or_else(|| port.to_string(), full_name);
         let source = Source { name: name.clone(), number, is_wanted, is_cut: false };
         self.sources.insert(port, source);
-        vec![Change::Came(name)]
+        vec![Change::Connected(name)]
     }
 
-    /// Somebody has disconnected a port: it stays so until it comes anew or is connected again.
+    /// Handles a port that was disconnected: it stays so until it appears anew or another program
+    /// connects it again.
     fn cut(&mut self, connection: Connection) -> Vec<Change> {
         match self.sources.get_mut(&connection.sender) {
             Some(source)
                 if !source.is_cut && self.ports[source.number].address() == connection.dest =>
             {
                 source.is_cut = true;
-                vec![Change::Went(source.number, source.name.clone())]
+                vec![Change::Disconnected(source.number, source.name.clone())]
             }
             _ => Vec::new(),
         }
     }
 
-    /// The own port that waits for a port of this name.
-    fn place(&self, name: &str) -> Option<usize> {
+    /// The number of the own port that waits for a port of this name.
+    fn waiting_port(&self, name: &str) -> Option<usize> {
         let Wanted::Named(names) = &self.wanted else { return Some(0) };
         let is_free = |number: usize| {
             !self.sources.values().any(|source| source.is_wanted && source.number == number)
@@ -224,6 +229,7 @@ impl Follower {
         (0..names.len()).find(|number| names[*number] == name && is_free(*number))
     }
 
+    /// Connects the wanted ports that exist and are not connected.
     fn reconnect(&mut self, client: &ClientBase) -> Vec<Change> {
         let mut changes = Vec::new();
         for port in all_ports(client).unwrap_or_default() {
@@ -234,11 +240,11 @@ impl Follower {
             {
                 continue;
             }
-            let Some(number) = self.place(&name(&port)) else { continue };
+            let Some(number) = self.waiting_port(&name(&port)) else { continue };
             let Some(own) = self.ports.get(number) else { continue };
-            if is_connected(client.subscribe_port(address, own, SubscribeOptions::new())) {
+            if has_connected(client.subscribe_port(address, own, SubscribeOptions::new())) {
                 let name = full_name(&port);
-                changes.push(Change::Came(name.clone()));
+                changes.push(Change::Connected(name.clone()));
                 let source = Source { name, number, is_wanted: true, is_cut: false };
                 self.sources.insert(address, source);
             }
@@ -247,20 +253,21 @@ impl Follower {
     }
 }
 
-/// A port that has gone again, or that somebody has for himself, is left alone.
-fn is_connected(result: Result<(), Error>) -> bool {
+/// Whether connecting succeeded. A port that has disappeared again or is in exclusive use by
+/// another program is left alone.
+fn has_connected(result: Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
         Err(error) => {
             if error.kind() != ErrorKind::Busy {
-                tracing::debug!("not connected: {error}");
+                tracing::debug!("cannot connect: {error}");
             }
             false
         }
     }
 }
 
-/// Receivers of a port, which may go.
+/// The receivers of a port, which may disappear.
 #[derive(Debug)]
 pub(super) struct Receivers {
     connected: BTreeMap<Address, String>,
@@ -286,32 +293,32 @@ impl Receivers {
         Ok(Self { connected, announcements })
     }
 
-    /// Whether nobody is left.
+    /// Whether no receiver is left.
     pub(super) fn is_empty(&self) -> bool {
         self.connected.is_empty()
     }
 
-    /// Reads what has been announced: the receivers that have gone or were disconnected.
-    pub(super) fn gone(
+    /// Reads announcements; returns the receivers that disappeared or were disconnected.
+    pub(super) fn take_disconnected(
         &mut self,
         client: &ClientBase,
         port: &Port,
     ) -> consort_seq::Result<Vec<String>> {
-        let mut went = Vec::new();
+        let mut disconnected = Vec::new();
         loop {
             let event = match client.try_event_input() {
                 Ok(Some(event)) => event,
-                Ok(None) => return Ok(went),
+                Ok(None) => return Ok(disconnected),
                 Err(error) if error.kind() == ErrorKind::Overrun => {
-                    // Announcements were lost: look who is there.
-                    let here: Vec<Address> =
+                    // Announcements were lost, so the connections are listed.
+                    let subscribers: Vec<Address> =
                         port.list_subscribers(None)?.iter().map(|query| query.addr).collect();
                     self.connected.retain(|address, name| {
-                        let is_here = here.contains(address);
-                        if !is_here {
-                            went.push(std::mem::take(name));
+                        let is_connected = subscribers.contains(address);
+                        if !is_connected {
+                            disconnected.push(std::mem::take(name));
                         }
-                        is_here
+                        is_connected
                     });
                     continue;
                 }
@@ -321,19 +328,21 @@ impl Receivers {
                 continue;
             }
             let is_gone: Box<dyn Fn(Address) -> bool> = match Announcement::from_event(&event) {
-                Some(Announcement::PortExited(address)) => Box::new(move |it| it == address),
-                Some(Announcement::ClientExited(number)) => Box::new(move |it| it.client == number),
+                Some(Announcement::PortExited(address)) => Box::new(move |other| other == address),
+                Some(Announcement::ClientExited(number)) => {
+                    Box::new(move |other| other.client == number)
+                }
                 Some(Announcement::Disconnected(connection))
                     if connection.sender == port.address() =>
                 {
-                    Box::new(move |it| it == connection.dest)
+                    Box::new(move |other| other == connection.dest)
                 }
                 _ => continue,
             };
             self.connected.retain(|address, name| {
                 let is_gone = is_gone(*address);
                 if is_gone {
-                    went.push(std::mem::take(name));
+                    disconnected.push(std::mem::take(name));
                 }
                 !is_gone
             });

@@ -1,39 +1,39 @@
-//! A client that hears: its port stamps what arrives with the time of a queue.
+//! A client that receives events: its ports stamp them with the time of a queue.
 
 use consort_seq::{
     Engine, ErrorKind, Event, Port, PortCaps, PortOptions, PortType, Queue, RealTime,
     SequencerClient,
 };
 
-/// Cells that the sequencer keeps for us: the most that it allows.
-pub(super) const POOL: u32 = 2000;
-/// Events that are taken at a time.
-const BATCH: usize = 500;
+/// Cells of the client's pool in the sequencer: the maximum.
+pub(super) const POOL_CELLS: u32 = 2000;
+/// How many events are read at a time.
+const BATCH_EVENTS: usize = 500;
 
-/// A client with a queue that runs from its beginning.
+/// A client with a queue that starts when the client is opened.
 pub(super) struct Listener {
     pub(super) client: SequencerClient,
     queue: Queue,
     batch: Vec<Event>,
 }
 
-/// What was heard.
-pub(super) enum Heard<'a> {
+/// What a listener received.
+pub(super) enum Received<'a> {
     Event(&'a Event),
-    /// Events were lost: they came faster than they were read.
+    /// Events were lost because they arrived faster than they were read.
     Lost,
 }
 
 impl Listener {
     pub(super) fn open(name: &str, engine: &Engine) -> anyhow::Result<Self> {
         let client = super::open(name, engine)?;
-        client.set_client_pool_input(POOL)?;
+        client.set_client_pool_input(POOL_CELLS)?;
         let queue = client.create_queue(name)?;
         queue.start_now()?;
         Ok(Self { client, queue, batch: Vec::new() })
     }
 
-    /// A port that events can be sent to, and that stamps them with the queue's real time.
+    /// Creates a port that receives events and stamps them with the queue's real time.
     pub(super) fn port(&self, name: &str) -> anyhow::Result<Port> {
         let options = PortOptions::new(name)
             .caps(PortCaps::WRITE | PortCaps::SUBS_WRITE)
@@ -47,32 +47,32 @@ impl Listener {
         Ok(self.queue.get_status()?.real_time)
     }
 
-    /// Hands everything that has arrived to `sink`, without waiting.
+    /// Passes everything that has arrived to `sink`. Does not block.
     pub(super) fn read(
         &mut self,
-        mut sink: impl FnMut(&SequencerClient, Heard<'_>) -> anyhow::Result<()>,
+        mut sink: impl FnMut(&SequencerClient, Received<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         loop {
             self.batch.clear();
-            let count = match self.client.event_input_batch(&mut self.batch, BATCH) {
+            let count = match self.client.event_input_batch(&mut self.batch, BATCH_EVENTS) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Overrun => {
-                    sink(&self.client, Heard::Lost)?;
+                    sink(&self.client, Received::Lost)?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             for event in &self.batch {
-                sink(&self.client, Heard::Event(event))?;
+                sink(&self.client, Received::Event(event))?;
             }
-            if count < BATCH {
+            if count < BATCH_EVENTS {
                 return Ok(());
             }
         }
     }
 }
 
-/// The stamp of an event that a listener's port has received.
+/// The time of an event that a port of a listener received.
 pub(super) fn stamp(event: &Event) -> RealTime {
     event.real_time().unwrap_or(RealTime::ZERO)
 }

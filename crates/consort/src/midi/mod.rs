@@ -1,10 +1,9 @@
-//! `consort midi`: the sequencer at the command line.
+//! `consort midi`: the ALSA sequencer from the command line.
 //!
-//! One file a sub-command. What decides something is apart from what talks to the sequencer:
-//! `words` (events in words), `find` (names of ports), `schedule` (files in time) and
-//! `chase` (what stands in the middle of a file) are pure;
-//! `player`, `listener` and `follow` step on any engine, so that the tests run them on the
-//! embedded one and its virtual clock.
+//! There is one file per subcommand. Logic is kept apart from the sequencer: `words` (the text
+//! form of events), `find` (names of ports), `schedule` (when events of files are sent) and
+//! `chase` (the state in the middle of a file) do no I/O. `player`, `listener` and `follow` run on
+//! any engine, so that tests run them on the embedded one with its virtual clock.
 
 mod chase;
 mod connect;
@@ -36,42 +35,44 @@ use clap::ValueEnum;
 use consort_seq::engine::OpenErrorKind;
 use consort_seq::{Embedded, Engine, Error, SequencerClient};
 
-use crate::diagnostics::counted;
+use crate::errors::{is_closed_output, with_hint};
+use crate::text::counted;
 
-/// The ALSA sequencer: ports and connections, events in words, MIDI files.
+/// List and connect MIDI ports; monitor, send, play and record MIDI.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum MidiCommand {
-    /// List the ports that there are
+    /// List the ports
     Ports(ports::PortsArguments),
-    /// Connect two ports, so that events go from one to the other
+    /// Connect two ports
     Connect(connect::ConnectArguments),
     /// Disconnect two ports
     Disconnect(connect::ConnectArguments),
-    /// Print every event that comes in, until Ctrl-C
+    /// Print incoming events until Ctrl-C
     Monitor(monitor::MonitorArguments),
     /// Send events to a port
     #[command(after_long_help = send::help())]
     Send(send::SendArguments),
     /// Play Standard MIDI Files to a port
     Play(play::PlayArguments),
-    /// Record what comes in to a Standard MIDI File, until Ctrl-C
+    /// Record to a Standard MIDI File until Ctrl-C
     Record(record::RecordArguments),
-    /// Say which devices and ports come and go, until Ctrl-C
+    /// Print devices, ports and connections as they appear and disappear
     Watch(watch::WatchArguments),
 }
 
-/// Which sequencer.
+/// The sequencer to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineName {
-    /// The kernel's, with its devices and all other programs
+    /// The kernel's sequencer, with MIDI devices and other programs
     Kernel,
-    /// One inside this process, where there is nobody else: to try things out
+    /// A sequencer inside this process, without other clients, for trying things out
     Embedded,
 }
 
+/// The option that selects the sequencer.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct EngineArguments {
-    /// Which sequencer [default: what CONSORT_SEQ says, or the kernel's]
+    /// Sequencer to use [default: CONSORT_SEQ, then kernel]
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub(crate) engine: Option<EngineName>,
 }
@@ -86,7 +87,7 @@ impl EngineArguments {
     }
 }
 
-/// Runs a command until it is done or `stop` is set (by Ctrl-C); prints to `out`.
+/// Runs a subcommand until it is done or `stop` is set (by Ctrl-C); prints to `out`.
 pub(crate) fn run(
     command: &MidiCommand,
     stop: &Arc<AtomicBool>,
@@ -107,18 +108,18 @@ pub(crate) fn run(
         MidiCommand::Watch(arguments) => watch::run(arguments, stop, out),
     };
     match done {
-        // Whoever closed the output has seen enough.
+        // If the output is closed, nobody reads the rest: no error.
         Err(error) if is_closed_output(&error) => Ok(ExitCode::SUCCESS),
-        // The sequencer's errors say all that their sources do.
+        // The messages of the sequencer's errors include their sources.
         Err(error) if error.is::<Error>() => Err(anyhow!("{error}")),
         done => done,
     }
 }
 
-/// For what is said beside the work: where the output takes nothing, the work goes on.
-struct Aside<'a>(&'a mut dyn Write);
+/// An output for progress and summaries, whose failure does not stop playing or recording.
+struct Optional<'a>(&'a mut dyn Write);
 
-impl Write for Aside<'_> {
+impl Write for Optional<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.0.write(bytes).unwrap_or(bytes.len()))
     }
@@ -129,21 +130,20 @@ impl Write for Aside<'_> {
     }
 }
 
-fn is_closed_output(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
 /// Opens a client on an engine.
 fn open(name: &str, engine: &Engine) -> anyhow::Result<SequencerClient> {
     SequencerClient::builder(name).engine(engine.clone()).open().map_err(|error| {
         match group_of_device(engine, &error) {
-            Some(group) => anyhow!("{error}; here it is `{group}`: sudo usermod -aG {group} USER"),
+            Some(group) => with_hint(
+                error.to_string(),
+                format!("join the group `{group}`: sudo usermod -aG {group} USER"),
+            ),
             None => error.into(),
         }
     })
 }
 
-/// The group that may open the sequencer, where that is what is missing.
+/// The group that may open the sequencer, if this user is not in it.
 fn group_of_device(engine: &Engine, error: &Error) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
 
@@ -152,7 +152,7 @@ fn group_of_device(engine: &Engine, error: &Error) -> Option<String> {
     }
     let Engine::Kernel { path } = engine else { return None };
     let device = std::fs::metadata(path).ok()?;
-    // Only where the group has what others lack does joining it help.
+    // Joining the group helps only if the group has access.
     if device.mode() & 0o060 != 0o060 || device.gid() == 0 {
         return None;
     }
@@ -170,10 +170,10 @@ fn group_name(groups: &str, wanted: u32) -> Option<String> {
     })
 }
 
-/// When to end: at a signal, or after a time.
+/// When a subcommand ends: at a signal, or after a time.
 struct Ending<'a> {
     stop: &'a AtomicBool,
-    at: Option<Instant>,
+    deadline: Option<Instant>,
 }
 
 impl<'a> Ending<'a> {
@@ -182,26 +182,23 @@ impl<'a> Ending<'a> {
             let time = Duration::try_from_secs_f64(seconds).context("--seconds")?;
             Instant::now().checked_add(time).context("--seconds")
         };
-        Ok(Self { stop, at: seconds.map(after).transpose()? })
-    }
-
-    fn is_asked(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        Ok(Self { stop, deadline: seconds.map(after).transpose()? })
     }
 
     fn is_due(&self) -> bool {
-        self.is_asked() || self.at.is_some_and(|at| Instant::now() >= at)
+        let is_stopped = self.stop.load(Ordering::Relaxed);
+        is_stopped || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// `most`, or what is left until the end. A signal interrupts the wait, but one that comes
-    /// just before it does not: so waits are short.
-    fn left(&self, most: Duration) -> Duration {
-        let left = self.at.map(|at| at.saturating_duration_since(Instant::now()));
-        left.map_or(most, |left| left.min(most))
+    /// The time until the end, but at most `limit`. A signal interrupts a wait, but not one that
+    /// begins just after it, so waits must be short.
+    fn left(&self, limit: Duration) -> Duration {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.map_or(limit, |left| left.min(limit))
     }
 }
 
-/// A time for people: `3:25`, `1:02:03`.
+/// A time as it is printed: `3:25`, `1:02:03`.
 fn clock(nanoseconds: u64) -> String {
     let seconds = nanoseconds / 1_000_000_000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -211,9 +208,9 @@ fn clock(nanoseconds: u64) -> String {
     }
 }
 
-/// Reads seconds, `MINUTES:SECONDS` or `HOURS:MINUTES:SECONDS`; seconds may have decimals.
+/// Parses seconds, `MINUTES:SECONDS` or `HOURS:MINUTES:SECONDS`; seconds may have decimals.
 fn read_clock(text: &str) -> Result<Duration, String> {
-    let fail = || format!("`{text}` is no time; expected seconds, M:SS or H:MM:SS");
+    let fail = || format!("invalid time `{text}`; expected seconds, M:SS or H:MM:SS");
     let mut parts = text.rsplit(':');
     let seconds: f64 = parts.next().and_then(|part| part.parse().ok()).ok_or_else(fail)?;
     let mut whole = 0u64;

@@ -11,28 +11,28 @@ use consort_seq::{Announcement, Engine, EventType};
 use super::describe::{Colour, Style, line};
 use super::find::{Use, find};
 use super::follow::Follower;
-use super::listener::{Heard, Listener, stamp};
+use super::listener::{Listener, Received, stamp};
 use super::{Ending, EngineArguments};
 
 /// Arguments of `consort midi monitor`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct MonitorArguments {
-    /// Where events come from; without one, everywhere. Other programs can connect too
+    /// Ports to monitor [default: all]; other programs can connect, too
     #[arg(value_name = "PORT")]
     ports: Vec<String>,
-    /// End after so many seconds; otherwise at Ctrl-C
+    /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// End after so many events
+    /// Stop after this many events
     #[arg(long, value_name = "COUNT")]
     count: Option<u64>,
-    /// Leave MIDI clock and active sensing out
+    /// Omit MIDI clock and active sensing
     #[arg(long)]
     no_clock: bool,
-    /// Print system exclusive messages whole, however long they are
+    /// Print system exclusive messages in full
     #[arg(long)]
     whole: bool,
-    /// Whether to colour
+    /// When to color the output
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: Colour,
     #[command(flatten)]
@@ -55,12 +55,13 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A monitor that is connected.
+/// A monitor with its connections.
 pub(super) struct Monitor {
     listener: Listener,
     follower: Follower,
     style: Style,
     is_clock_hidden: bool,
+    /// How many events are still to be printed.
     left: Option<u64>,
 }
 
@@ -84,29 +85,30 @@ impl Monitor {
         Ok(Self { listener, follower, style, is_clock_hidden, left: arguments.count })
     }
 
+    /// The first message: what is monitored.
     fn opening(&self) -> String {
         let names: Vec<&String> = self.follower.connected().collect();
         let client = self.listener.client.client_id();
         match names.as_slice() {
-            [] => format!("nothing to listen to yet; connect something to {client}:0"),
-            [one] => format!("listening to {one}"),
-            several => format!("listening to {} ports", several.len()),
+            [] => format!("no ports to monitor yet; connect a port to {client}:0"),
+            [one] => format!("monitoring {one}"),
+            several => format!("monitoring {} ports", several.len()),
         }
     }
 
-    /// Whether as many events were printed as were wanted.
+    /// Whether the requested number of events was printed.
     fn is_full(&self) -> bool {
         self.left == Some(0)
     }
 
-    /// Prints what has arrived.
+    /// Prints the events that have arrived.
     pub(super) fn print(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
         let Self { listener, follower, style, is_clock_hidden, left } = self;
-        listener.read(|client, heard| {
-            let event = match heard {
-                Heard::Event(event) => event,
-                Heard::Lost => {
-                    tracing::warn!("events were lost: they came faster than they were printed");
+        listener.read(|client, received| {
+            let event = match received {
+                Received::Event(event) => event,
+                Received::Lost => {
+                    tracing::warn!("events were lost: they arrived faster than they were printed");
                     for change in follower.announced(client, Announcement::Lost) {
                         writeln!(out, "-- {change}")?;
                     }
@@ -114,7 +116,8 @@ impl Monitor {
                 }
             };
             if let Some(announcement) = Announcement::from_event(event) {
-                // Every port hears of its own connections; what counts comes to the one for it.
+                // Every port receives announcements of its own connections; only those at the
+                // announcement port count.
                 if !follower.is_announcement(event.dest().port) {
                     return Ok(());
                 }

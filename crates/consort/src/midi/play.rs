@@ -17,43 +17,44 @@ use consort_seq::{
 use super::describe::{Style, line};
 use super::find::{Use, all_ports, find, full_name, usable};
 use super::follow::Receivers;
-use super::listener::{Heard, Listener, POOL, stamp};
+use super::listener::{Listener, POOL_CELLS, Received, stamp};
 use super::player::{Player, Step};
 use super::progress::Progress;
 use super::schedule::{Schedule, Settings};
-use super::{Aside, Ending, EngineArguments, EngineName, clock, counted, read_clock, send};
+use super::{Ending, EngineArguments, EngineName, Optional, clock, counted, read_clock, send};
+use crate::errors::with_hint;
 
-/// Most that a wait lasts: then signals are looked at, and the bar is drawn.
-const GLANCE: Duration = Duration::from_millis(100);
+/// The longest wait: after it, signals are checked and the bar is drawn.
+const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Arguments of `consort midi play`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PlayArguments {
-    /// Standard MIDI Files of format 0 or 1, played one after the other
+    /// Standard MIDI Files (format 0 or 1) to play in sequence
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The port to play to: address, name, or the beginning of a name; may repeat
+    /// Port to play to: address, name, or beginning of a name (repeatable)
     #[arg(long, value_name = "PORT")]
     to: Vec<String>,
-    /// Begin the first file here: seconds, M:SS or H:MM:SS. Programs and controllers are set as
-    /// they stand there
+    /// Start the first file at this time (seconds, M:SS or H:MM:SS), with the programs and
+    /// controllers set there
     #[arg(long, value_name = "TIME", value_parser = read_clock, default_value = "0")]
     from: Duration,
-    /// Play again and again; or so many times
+    /// Repeat endlessly, or this many times
     #[arg(long = "loop", value_name = "TIMES", num_args = 0..=1, require_equals = true,
           default_missing_value = "0", value_parser = clap::value_parser!(u32))]
     repeat: Option<u32>,
-    /// Play what is sound of damaged files
+    /// Play the undamaged part of damaged files
     #[arg(long)]
     partial: bool,
-    /// Bytes a second of system exclusive messages longer than 1024 bytes, so that a device can
-    /// follow; 0: all at once
+    /// Bytes per second for system exclusive messages longer than 1024 bytes, which slow devices
+    /// need; 0 sends them at once
     #[arg(long, value_name = "RATE", default_value_t = 3125)]
     sysex_rate: u32,
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(long, short)]
     quiet: bool,
-    /// With --engine embedded: do not wait, let virtual time pass
+    /// With --engine embedded: play in virtual time, without waiting
     #[arg(long)]
     fast: bool,
     #[command(flatten)]
@@ -70,7 +71,7 @@ pub(super) fn run(
         (None, engine) => matches!(engine, Engine::Embedded(_)),
     };
     if arguments.fast && !is_embedded {
-        bail!("--fast is for --engine embedded: devices take their time");
+        bail!("--fast requires --engine embedded: devices play in real time");
     }
     let songs = load(arguments)?;
     let settings = settings(arguments, &songs)?;
@@ -80,18 +81,21 @@ pub(super) fn run(
         return print(&Embedded::new(kind), &songs, settings, &ending, out);
     }
     if arguments.fast {
-        bail!("--fast is for playing without --to, which prints what is played");
+        bail!("--fast cannot be used with --to; without --to, the events are printed");
     }
-    let out: &mut dyn Write = &mut Aside(out);
+    let out: &mut dyn Write = &mut Optional(out);
     let client = super::open("consort play", &arguments.engine.engine()?)?;
     if arguments.to.is_empty() {
-        bail!("--to PORT says where to play to; {}", usable(&all_ports(&client)?, Use::Target));
+        return Err(with_hint(
+            "missing option --to PORT",
+            usable(&all_ports(&client)?, Use::Target),
+        ));
     }
     let mut targets = Vec::new();
     for text in &arguments.to {
         targets.push(find(&client, text, Use::Target)?);
     }
-    client.set_client_pool_output(POOL)?;
+    client.set_client_pool_output(POOL_CELLS)?;
     let port = send::source(&client)?;
     let mut receivers = Receivers::connect(&client, &port, &targets)?;
     if !arguments.quiet {
@@ -103,12 +107,12 @@ pub(super) fn run(
     }
     let mut progress = Progress::new(arguments.quiet);
     let result = play(&client, &port, &songs, settings, &ending, |client, player, time| {
-        let gone = receivers.gone(client, &port)?;
-        for name in &gone {
-            tracing::warn!("{name} has gone");
+        let disconnected = receivers.take_disconnected(client, &port)?;
+        for name in &disconnected {
+            tracing::warn!("{name} disconnected");
         }
         if receivers.is_empty() {
-            bail!("{} has gone, and nobody is left to play to", gone.join(", "));
+            bail!("no receiver is left: {} disconnected", disconnected.join(", "));
         }
         if let Some((file, position)) = player.position(time) {
             let length = songs[file].file.length().as_nanoseconds();
@@ -120,18 +124,19 @@ pub(super) fn run(
     report(&result?, arguments.quiet, out)
 }
 
-/// How it ended.
+/// How playing ended.
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) events: u64,
-    /// When, in nanoseconds from the beginning.
+    /// The time of the end, in nanoseconds from the start.
     pub(super) time: u64,
-    /// Events that it took to release what was down, if it was stopped.
+    /// If playing was stopped, the number of events that released held notes and pedals.
     pub(super) released: Option<usize>,
 }
 
+/// Prints how playing ended.
 fn report(played: &Played, is_quiet: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let (time, events) = (clock(played.time), counted(played.events as usize, "event"));
+    let (time, events) = (clock(played.time), counted(played.events, "event"));
     let Some(released) = played.released else {
         if !is_quiet {
             writeln!(out, "played {events} in {time}")?;
@@ -151,6 +156,7 @@ pub(super) struct Song {
 }
 
 impl Song {
+    /// Name, title, length and size of the file.
     fn summary(&self) -> String {
         let Self { name, file } = self;
         let title = file.name().map(|title| format!(" “{}”", super::ports::plain(&title)));
@@ -158,30 +164,35 @@ impl Song {
             "{name}{}: {}, {}, {}, {}",
             title.unwrap_or_default(),
             clock(file.length().as_nanoseconds()),
-            counted(file.track_count(), "track"),
-            counted(file.message_count(), "event"),
+            counted(file.track_count() as u64, "track"),
+            counted(file.message_count() as u64, "event"),
             file.division()
         )
     }
 }
 
+/// Reads all files.
 fn load(arguments: &PlayArguments) -> anyhow::Result<Vec<Song>> {
     arguments.files.iter().map(|path| read(path, arguments.partial)).collect()
 }
 
+/// Reads a file; with `is_partial`, the undamaged part of a damaged one.
 fn read(path: &Path, is_partial: bool) -> anyhow::Result<Song> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
-    // One byte more than is taken, so that a file that is too large is seen to be.
+    // One byte more than the limit, so that the reader recognises a file that is too large.
     File::open(path)
         .and_then(|file| file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read {name}"))?;
     let (file, errors) = MidiFile::read_partial(&bytes).with_context(|| name.clone())?;
     if let Some(error) = errors.first() {
         if !is_partial {
-            let hint = "--partial plays what is sound";
-            let (events, length) = (file.message_count(), clock(file.length().as_nanoseconds()));
-            bail!("{name}: {error} ({hint}: {}, {length})", counted(events, "event"));
+            let events = counted(file.message_count() as u64, "event");
+            let length = clock(file.length().as_nanoseconds());
+            return Err(with_hint(
+                format!("{name}: {error}"),
+                format!("--partial plays the undamaged part: {events}, {length}"),
+            ));
         }
         for error in &errors {
             tracing::warn!("{name}: {error}");
@@ -190,12 +201,13 @@ fn read(path: &Path, is_partial: bool) -> anyhow::Result<Song> {
     Ok(Song { name, file })
 }
 
+/// Checks the options that depend on the files.
 fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Settings> {
     let from = RealTime::from(arguments.from);
     let length = songs[0].file.length();
     if from > RealTime::ZERO && from >= length {
         let (name, length) = (&songs[0].name, clock(length.as_nanoseconds()));
-        bail!("--from {} is behind the end: {name} lasts {length}", clock(from.as_nanoseconds()));
+        bail!("--from {} is after the end of {name} ({length})", clock(from.as_nanoseconds()));
     }
     let passes = match arguments.repeat {
         None => Some(1),
@@ -203,42 +215,44 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
         times => times,
     };
     if passes.is_none() && songs.iter().all(|song| song.file.length() == RealTime::ZERO) {
-        bail!("--loop: there is nothing that lasts in these files");
+        bail!("cannot use --loop: the files have no length");
     }
-    // A loop through nothing would never come to an event.
+    // A loop without events would never end the search for the next one.
     let is_sent = |song: &Song, index| {
         let mut events = song.file.events().skip(index);
         events.any(|event| !matches!(event.body, Body::Meta(..)))
     };
     let (first, rest) = songs.split_at(1);
     let index = first[0].file.index_at(from);
-    if passes != Some(1) && !is_sent(&first[0], index) && !rest.iter().any(|it| is_sent(it, 0)) {
-        bail!("--loop: there is nothing to play in these files");
+    if passes != Some(1) && !is_sent(&first[0], index) && !rest.iter().any(|song| is_sent(song, 0))
+    {
+        bail!("cannot use --loop: the files have no events to play");
     }
     Ok(Settings { from, passes, exclusive_rate: arguments.sysex_rate })
 }
 
-/// Plays until all is over, `ending` is due, or `glance`, which is called several times a second
-/// with the queue's time, fails; in the latter two cases nothing stays down.
+/// Plays until the end of the files, until `ending` is due, or until `observe` fails, which is
+/// called several times a second with the queue's time. In the last two cases held notes and
+/// pedals are released.
 fn play(
     client: &SequencerClient,
     port: &Port,
     songs: &[Song],
     settings: Settings,
     ending: &Ending<'_>,
-    mut glance: impl FnMut(&SequencerClient, &mut Player<'_>, u64) -> anyhow::Result<()>,
+    mut observe: impl FnMut(&SequencerClient, &mut Player<'_>, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<Played> {
     let files = songs.iter().map(|song| &song.file).collect();
     let mut player = Player::start(client, port, Schedule::new(files, settings))?;
     let mut turn = |player: &mut Player<'_>| -> anyhow::Result<(Step, u64)> {
         let step = player.step()?;
         let time = player.time()?;
-        glance(client, player, time)?;
+        observe(client, player, time)?;
         Ok((step, time))
     };
     loop {
         let (step, time) = turn(&mut player).inspect_err(|_| {
-            // Whatever is wrong, notes must not hang; what is wrong with that is less worth.
+            // Notes must not hang, whatever failed. The first error is the one to report.
             let _ = player.release();
         })?;
         if ending.is_due() {
@@ -250,13 +264,13 @@ fn play(
                 player.finish()?;
                 return Ok(Played { events: player.played(), time, released: None });
             }
-            Step::Full => client.wait_writable(Some(GLANCE))?,
-            Step::Wait(time) => client.wait_readable(Some(time.min(GLANCE)))?,
+            Step::Full => client.wait_writable(Some(MAX_WAIT))?,
+            Step::Wait(time) => client.wait_readable(Some(time.min(MAX_WAIT)))?,
         };
     }
 }
 
-/// Plays on an engine of its own and prints what arrives, with the times at which it does.
+/// Plays on an engine of its own and prints the events with the times at which they arrive.
 fn print(
     engine: &Embedded,
     songs: &[Song],
@@ -271,26 +285,26 @@ fn print(
     report(&played, false, out)
 }
 
-/// Plays on an engine of its own to `heard`, which gets each event with the time of its arrival.
+/// Plays on an engine of its own; calls `sink` for each event with the time of its arrival.
 pub(super) fn play_here(
     engine: &Embedded,
     songs: &[Song],
     settings: Settings,
     ending: &Ending<'_>,
-    mut heard: impl FnMut(RealTime, &Event) -> anyhow::Result<()>,
+    mut sink: impl FnMut(RealTime, &Event) -> anyhow::Result<()>,
 ) -> anyhow::Result<Played> {
     let mut listener = Listener::open("listener", &Engine::Embedded(engine.clone()))?;
     let target = listener.port("in")?;
     let client = super::open("consort play", &Engine::Embedded(engine.clone()))?;
-    client.set_client_pool_output(POOL)?;
+    client.set_client_pool_output(POOL_CELLS)?;
     let port = send::source(&client)?;
     port.connect_to(&target)?;
     let mut listen = |listener: &mut Listener| {
-        listener.read(|_, what| match what {
-            // The port hears of its own connection too.
-            Heard::Event(event) if Announcement::from_event(event).is_some() => Ok(()),
-            Heard::Event(event) => heard(stamp(event), event),
-            Heard::Lost => bail!("events were lost on the way to the printer"),
+        listener.read(|_, received| match received {
+            // The port also receives announcements of its own connection.
+            Received::Event(event) if Announcement::from_event(event).is_some() => Ok(()),
+            Received::Event(event) => sink(stamp(event), event),
+            Received::Lost => bail!("events were lost: they arrived faster than they were printed"),
         })
     };
     let files = songs.iter().map(|song| &song.file).collect();
@@ -298,9 +312,9 @@ pub(super) fn play_here(
     loop {
         let step = player.step()?;
         listen(&mut listener)?;
-        let is_asked = ending.is_due();
-        if is_asked || step == Step::Done {
-            let released = is_asked.then(|| player.release()).transpose()?;
+        let is_stopped = ending.is_due();
+        if is_stopped || step == Step::Done {
+            let released = is_stopped.then(|| player.release()).transpose()?;
             listen(&mut listener)?;
             return Ok(Played { events: player.played(), time: player.time()?, released });
         }
@@ -309,11 +323,11 @@ pub(super) fn play_here(
             Step::Full | Step::Done => Duration::ZERO,
         };
         if engine.clock() == ClockKind::Real {
-            listener.client.wait_readable(Some(wait.clamp(Duration::from_millis(1), GLANCE)))?;
+            listener.client.wait_readable(Some(wait.clamp(Duration::from_millis(1), MAX_WAIT)))?;
             continue;
         }
-        // Virtual time passes from one moment at which something is due to the next, so that
-        // what arrives is read before more does.
+        // Virtual time advances from one due event to the next, so that each is read before the
+        // next arrives and the pool cannot overflow.
         let mut left = wait;
         while let Some(due) = engine.next_due().filter(|due| *due <= left || wait.is_zero()) {
             engine.advance_to_next();

@@ -7,40 +7,43 @@ use consort_seq::{HeldNotes, Port, Queue, RealTime, Result, SequencerClient};
 
 use super::schedule::{Schedule, Segment, Timed};
 
-/// How far ahead of its time the queue is filled, in nanoseconds: as long as that a busy computer
-/// may keep this program waiting, and no note comes late.
-const AHEAD: u64 = 1_000_000_000;
+/// How far ahead of time events are put into the queue. A busy computer may delay this program by
+/// that much without a late note.
+const AHEAD_NANOSECONDS: u64 = 1_000_000_000;
 /// Bytes of an event in the client's buffer, without its variable part.
-const CELL: usize = 28;
+const CELL_BYTES: usize = 28;
 /// How long the sequencer may take to accept the last note-offs.
-const PATIENCE: Duration = Duration::from_secs(1);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Call again after that time at the latest.
+    /// Call again after this time at the latest.
     Wait(Duration),
-    /// The sequencer is full: call again when it has room.
+    /// The sequencer's pool is full: call again when it has free cells.
     Full,
     /// Everything has been played.
     Done,
 }
 
-/// A schedule on its way through a queue, which starts with the player.
+/// Plays a schedule on a queue of its own.
 ///
-/// Events carry their exact times, and the sequencer delivers them. What has been written and is
-/// not due yet is remembered, so that [`release`](Self::release) knows what may sound.
+/// Events carry exact times, and the sequencer delivers them. Events that are written and not yet
+/// due are kept, so that [`release`](Self::release) knows which notes may sound.
 pub(super) struct Player<'a> {
     client: &'a SequencerClient,
     port: &'a Port,
     queue: Queue,
     schedule: Schedule<'a>,
-    /// The next of the schedule; `None` when it is over.
+    /// The next event of the schedule; `None` at its end.
     next: Option<Timed>,
+    /// Events written and not yet due.
     written: VecDeque<Timed>,
+    /// Notes and pedals that played events left on.
     held: HeldNotes,
-    /// The file that is heard, and those that have been scheduled after it.
+    /// The file that is playing, and those scheduled after it.
     segments: VecDeque<Segment>,
+    /// The number of events whose time has passed.
     played: u64,
 }
 
@@ -72,12 +75,13 @@ impl<'a> Player<'a> {
         Ok(self.queue.get_status()?.real_time.as_nanoseconds())
     }
 
-    /// Events that were due already.
+    /// The number of events whose time has passed.
     pub(super) fn played(&self) -> u64 {
         self.played
     }
 
-    /// The file that is heard at a time of the queue, and the position in it in nanoseconds.
+    /// The file that is playing at a time of the queue, and the position in it; both times are in
+    /// nanoseconds.
     pub(super) fn position(&mut self, time: u64) -> Option<(usize, u64)> {
         while self.segments.get(1).is_some_and(|next| next.start <= time) {
             self.segments.pop_front();
@@ -86,12 +90,14 @@ impl<'a> Player<'a> {
         Some((segment.file, segment.position + time.saturating_sub(segment.start)))
     }
 
-    /// Writes what is due within the next second. Never waits.
+    /// Writes the events that are due within the next second. Does not block.
     pub(super) fn step(&mut self) -> Result<Step> {
         let now = self.time()?;
         self.retire(now);
         let mut is_full = false;
-        while let Some(next) = self.next.take_if(|next| next.time <= now.saturating_add(AHEAD)) {
+        while let Some(next) =
+            self.next.take_if(|next| next.time <= now.saturating_add(AHEAD_NANOSECONDS))
+        {
             let time = RealTime::from_nanoseconds(next.time);
             let event = next.event.clone().on_queue(&self.queue).at_time(time);
             if self.client.try_event_output(&event, self.port)?.is_none() {
@@ -106,63 +112,65 @@ impl<'a> Player<'a> {
         is_full |= self.client.try_drain_output()? > 0;
         Ok(match &self.next {
             _ if is_full => Step::Full,
-            Some(next) => wait(now, next.time.saturating_sub(AHEAD / 2)),
+            Some(next) => wait(now, next.time.saturating_sub(AHEAD_NANOSECONDS / 2)),
             None if self.written.is_empty() && now >= self.schedule.end() => Step::Done,
             None => wait(now, self.schedule.end()),
         })
     }
 
-    /// Counts what is due at `now` as played, as far as the sequencer has it.
+    /// Counts the events that the sequencer has and that are due at `now` as played.
     fn retire(&mut self, now: u64) {
         for _ in self.unsent()..self.written.len() {
-            let Some(timed) = self.written.front().filter(|it| it.time <= now) else { return };
+            let Some(timed) = self.written.front().filter(|timed| timed.time <= now) else {
+                return;
+            };
             self.held.track(&timed.event);
             self.played += 1;
             self.written.pop_front();
         }
     }
 
-    /// How many of the events that were written last still stand in the client's buffer: where
-    /// the sequencer is full, they may be due already.
+    /// How many of the written events are still in the client's buffer. If the sequencer is full,
+    /// they may be due already.
     fn unsent(&self) -> usize {
         let mut bytes = self.client.event_output_pending();
         let is_unsent = |timed: &&Timed| {
-            let is_in = bytes > 0;
-            bytes = bytes.saturating_sub(CELL + timed.event.variable().len());
-            is_in
+            let is_in_buffer = bytes > 0;
+            bytes = bytes.saturating_sub(CELL_BYTES + timed.event.variable().len());
+            is_in_buffer
         };
         self.written.iter().rev().take_while(is_unsent).count()
     }
 
     /// Waits until the sequencer has delivered everything.
     pub(super) fn finish(&self) -> Result<()> {
-        self.client.sync_output_queue_timeout(Some(PATIENCE))?;
+        self.client.sync_output_queue_timeout(Some(RELEASE_TIMEOUT))?;
         Ok(())
     }
 
-    /// Takes back what is not due yet and releases every note and pedal that may be down, at
-    /// once. Gives how many events that took.
+    /// Removes the events that are not due yet and releases every note and pedal that may be on,
+    /// immediately. Returns the number of events that this took.
     pub(super) fn release(&mut self) -> Result<usize> {
         let before = self.time()?;
         self.retire(before);
         self.client.drop_output()?;
         let after = self.time()?;
-        // What was due in between may have been delivered, a note on and not its note off: what
-        // it puts down counts, what it lifts does not. One note-off too many does no harm.
+        // Events that became due in between may or may not have been delivered. So their note-ons
+        // count and their note-offs do not: a note-off too many does no harm.
         for timed in self.written.drain(..).take_while(|timed| timed.time <= after) {
-            let mut alone = HeldNotes::new();
-            alone.track(&timed.event);
-            self.held.merge(&alone);
+            let mut single = HeldNotes::new();
+            single.track(&timed.event);
+            self.held.merge(&single);
         }
         self.next = None;
         let releases = self.held.releases();
         self.client.event_output_batch(&releases, self.port)?;
-        self.client.drain_output_timeout(Some(PATIENCE))?;
+        self.client.drain_output_timeout(Some(RELEASE_TIMEOUT))?;
         Ok(releases.len())
     }
 }
 
-/// A wait from `now` to `until`, of at least a millisecond.
+/// A wait from `now` until `until`, in nanoseconds; at least a millisecond.
 fn wait(now: u64, until: u64) -> Step {
     Step::Wait(Duration::from_nanos(until.saturating_sub(now).max(1_000_000)))
 }

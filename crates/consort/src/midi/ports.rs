@@ -11,16 +11,17 @@ use super::find::{Use, all_ports};
 /// Arguments of `consort midi ports`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PortsArguments {
-    /// One JSON document: a list of ports
+    /// Print JSON: a list of ports
     #[arg(long)]
     json: bool,
-    /// The system's own ports and those that others cannot connect too
+    /// Include the system's ports and those that cannot be connected
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     engine: EngineArguments,
 }
 
+/// A port as it is printed.
 #[derive(Serialize)]
 struct Entry {
     address: String,
@@ -28,9 +29,9 @@ struct Entry {
     port_id: u8,
     client: String,
     port: String,
-    /// Whether others can connect from it.
+    /// Whether it can be the source of a connection.
     source: bool,
-    /// Whether others can connect to it.
+    /// Whether it can be the target of a connection.
     target: bool,
     types: Vec<&'static str>,
     connected_to: Vec<String>,
@@ -55,14 +56,16 @@ pub(super) fn run(arguments: &PortsArguments, out: &mut dyn Write) -> anyhow::Re
     Ok(())
 }
 
-fn connections(client: &ClientBase, port: &PortInfo, of: SubscriptionQueryType) -> Vec<String> {
-    // A port that goes at this moment has none.
-    let found = client.list_port_subscribers(port.address(), Some(of)).unwrap_or_default();
+/// The addresses of the ports that a port is connected to, or from.
+fn connections(client: &ClientBase, port: &PortInfo, kind: SubscriptionQueryType) -> Vec<String> {
+    // A port that has just disappeared has no connections.
+    let found = client.list_port_subscribers(port.address(), Some(kind)).unwrap_or_default();
     let mut addresses: Vec<Address> = found.iter().map(|query| query.addr).collect();
     addresses.sort_unstable();
     addresses.iter().map(Address::to_string).collect()
 }
 
+/// A port with its connections.
 fn entry(client: &ClientBase, port: &PortInfo) -> Entry {
     Entry {
         address: port.address().to_string(),
@@ -78,6 +81,7 @@ fn entry(client: &ClientBase, port: &PortInfo) -> Entry {
     }
 }
 
+/// The names of the type bits.
 fn types(port_type: PortType) -> Vec<&'static str> {
     let names = [
         (PortType::HARDWARE, "hardware"),
@@ -93,6 +97,7 @@ fn types(port_type: PortType) -> Vec<&'static str> {
     names.iter().filter(|(bits, _)| port_type.contains(*bits)).map(|(_, name)| *name).collect()
 }
 
+/// All ports as a table.
 fn table(entries: &[Entry]) -> String {
     let mut rows =
         vec![["ADDRESS", "CLIENT", "PORT", "USE", "KIND", "CONNECTIONS"].map(str::to_owned)];
@@ -130,7 +135,7 @@ fn table(entries: &[Entry]) -> String {
     text
 }
 
-/// A name without control characters, which a stranger may have put in.
+/// A name without control characters: other programs choose it, and it goes to a terminal.
 pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|character| !character.is_control()).collect()
 }

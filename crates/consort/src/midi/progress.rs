@@ -1,4 +1,4 @@
-//! How far a file is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of playing and recording: a bar on a terminal, a line now and then elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::clock;
 
-/// How often a line is written where there is no terminal.
-const EVERY: Duration = Duration::from_secs(10);
+/// The time between two lines without a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Which way it goes.
+/// How progress is shown.
 pub(super) enum Progress {
     Bar(ProgressBar),
     Lines { next: Instant },
@@ -18,23 +18,23 @@ pub(super) enum Progress {
 }
 
 impl Progress {
-    /// A bar if standard error is a terminal, else lines to the output; nothing if `is_quiet`.
+    /// A bar if standard error is a terminal, otherwise lines; nothing if `is_quiet`.
     pub(super) fn new(is_quiet: bool) -> Self {
         if is_quiet {
             return Self::Quiet;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { next: Instant::now() + EVERY };
+            return Self::Lines { next: Instant::now() + LINE_INTERVAL };
         }
         let bar = ProgressBar::new(1000);
-        // The template is sound: a test makes it.
+        // A test checks that the template is valid.
         if let Ok(style) = style() {
             bar.set_style(style);
         }
         Self::Bar(bar)
     }
 
-    /// `name` stands at `position` of `length`, in nanoseconds. A length of 0 is not known.
+    /// Shows the position in a file. Times are in nanoseconds; a length of 0 means unknown.
     pub(super) fn show(
         &mut self,
         name: &str,
@@ -42,8 +42,8 @@ impl Progress {
         length: u64,
         out: &mut dyn Write,
     ) -> std::io::Result<()> {
-        let of = if length == 0 { String::new() } else { format!(" of {}", clock(length)) };
-        let text = format!("{name}  {}{of}", clock(position));
+        let total = if length == 0 { String::new() } else { format!(" of {}", clock(length)) };
+        let text = format!("{name}  {}{total}", clock(position));
         match self {
             Self::Bar(bar) => {
                 let share = position.saturating_mul(1000).checked_div(length).unwrap_or(0);
@@ -51,7 +51,7 @@ impl Progress {
                 bar.set_message(text);
             }
             Self::Lines { next } if Instant::now() >= *next => {
-                *next = Instant::now() + EVERY;
+                *next = Instant::now() + LINE_INTERVAL;
                 writeln!(out, "{text}")?;
                 out.flush()?;
             }
@@ -60,7 +60,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
@@ -75,7 +75,7 @@ fn style() -> Result<ProgressStyle, indicatif::style::TemplateError> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_template_is_sound() {
+    fn the_template_is_valid() {
         super::style().expect("a style");
     }
 }

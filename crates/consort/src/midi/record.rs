@@ -15,37 +15,38 @@ use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
 
 use super::find::{Use, find, name};
 use super::follow::{Change, Follower};
-use super::listener::{Heard, Listener, stamp};
+use super::listener::{Listener, Received, stamp};
 use super::progress::Progress;
-use super::{Aside, Ending, EngineArguments, clock, counted};
+use super::{Ending, EngineArguments, Optional, clock, counted};
+use crate::errors::with_hint;
 
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RecordArguments {
-    /// The file to write: format 0 for one source, format 1 with a track for each of several
+    /// File to write: format 0 for one source, format 1 with a track per source for several
     file: PathBuf,
-    /// Where events come from; may repeat. Without one, a port waits to be connected
+    /// Port to record from (repeatable) [default: wait for other programs to connect]
     #[arg(long, value_name = "PORT")]
     from: Vec<String>,
-    /// End after so many seconds; otherwise at Ctrl-C
+    /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// The file's tempo in quarter notes per minute; it changes the notation, not the timing
+    /// Tempo of the file in quarter notes per minute; affects the notation, not the timing
     #[arg(long, value_name = "BPM", default_value_t = 120.0)]
     bpm: f64,
-    /// Ticks of a quarter note, 1 to 32767: how finely times are kept
+    /// Ticks per quarter note (1 to 32767), the resolution of times
     #[arg(long, value_name = "TICKS", default_value_t = 9600)]
     ticks: u16,
-    /// Leave out the silence before the first event
+    /// Omit the silence before the first event
     #[arg(long)]
     trim: bool,
-    /// Record what controls sequencers too: clock, start, stop, position, sensing and so on
+    /// Include clock/transport messages: clock, start, stop, position, active sensing and so on
     #[arg(long)]
     system: bool,
-    /// Replace the file if there is one
+    /// Overwrite an existing file
     #[arg(long, short)]
     force: bool,
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
@@ -61,9 +62,9 @@ pub(super) fn run(
     let mut recorder = Recorder::open(arguments, &arguments.engine.engine()?)?;
     let ending = Ending::new(stop, arguments.seconds)?;
     let shown = arguments.file.display().to_string();
-    let out: &mut dyn Write = &mut Aside(out);
+    let out: &mut dyn Write = &mut Optional(out);
     if !arguments.quiet {
-        writeln!(out, "{}; Ctrl-C ends", recorder.opening())?;
+        writeln!(out, "{}; press Ctrl-C to stop", recorder.opening())?;
         out.flush()?;
     }
     let mut progress = Progress::new(arguments.quiet);
@@ -73,7 +74,7 @@ pub(super) fn run(
         recorder.read()?;
         Ok(progress.show(&shown, recorder.now.as_nanoseconds(), 0, out)?)
     };
-    // Whatever becomes of the sequencer, what has been recorded is written.
+    // If the sequencer fails, the events so far are written.
     let mut recorded = Ok(());
     while recorded.is_ok() && !ending.is_due() && !recorder.is_full() {
         recorded = turn(&mut recorder);
@@ -81,19 +82,24 @@ pub(super) fn run(
     progress.finish();
     let (file, losses, end) = recorder.finish();
     target.write(&file)?;
-    recorded.and(end).with_context(|| format!("{shown} is there, but recording ended early"))?;
+    recorded.and(end).with_context(|| format!("{shown} was written, but recording ended early"))?;
     if !arguments.quiet {
-        let events = counted(file.message_count(), "event");
+        let events = counted(file.message_count() as u64, "event");
         let length = clock(file.length().as_nanoseconds());
-        writeln!(out, "{shown}: {events} in {length}, {}", counted(file.track_count(), "track"))?;
+        writeln!(
+            out,
+            "{shown}: {events} in {length}, {}",
+            counted(file.track_count() as u64, "track")
+        )?;
     }
     if losses > 0 {
-        bail!("{shown} is there, but events were lost {losses} times: they came too fast");
+        let times = counted(losses, "time");
+        bail!("{shown} was written, but events were lost {times}: they arrived too fast");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is being recorded.
+/// A recording in progress.
 pub(super) struct Recorder {
     pub(super) listener: Listener,
     follower: Follower,
@@ -102,9 +108,10 @@ pub(super) struct Recorder {
     first: Option<RealTime>,
     is_trimmed: bool,
     with_system: bool,
+    /// How often events were lost.
     losses: u64,
     is_full: bool,
-    /// When what had arrived was read last.
+    /// The time of the last call of `read`.
     now: RealTime,
 }
 
@@ -112,7 +119,7 @@ impl Recorder {
     pub(super) fn open(arguments: &RecordArguments, engine: &Engine) -> anyhow::Result<Self> {
         let microseconds = (60e6 / arguments.bpm).round();
         if !(1.0..16_777_216.0).contains(&microseconds) {
-            bail!("--bpm {}; expected 3.58 to 60000000", arguments.bpm);
+            bail!("invalid --bpm {}; expected 3.58 to 60000000", arguments.bpm);
         }
         let listener = Listener::open("consort record", engine)?;
         let client = &listener.client;
@@ -142,10 +149,11 @@ impl Recorder {
         })
     }
 
+    /// The first message: what is recorded.
     fn opening(&self) -> String {
         let names: Vec<&str> = self.follower.connected().map(String::as_str).collect();
         match names.as_slice() {
-            [] => format!("recording what is sent to {}:0", self.listener.client.client_id()),
+            [] => format!("recording events sent to {}:0", self.listener.client.client_id()),
             names => format!("recording from {}", names.join(", ")),
         }
     }
@@ -154,16 +162,16 @@ impl Recorder {
         self.is_full
     }
 
-    /// Takes what has arrived.
+    /// Records the events that have arrived.
     pub(super) fn read(&mut self) -> anyhow::Result<()> {
         let now = self.listener.time()?;
         self.now = now;
         let Self { listener, follower, recording, first, is_trimmed, losses, is_full, .. } = self;
         let with_system = self.with_system;
-        listener.read(|client, heard| {
-            let event = match heard {
-                Heard::Event(event) => event,
-                Heard::Lost => {
+        listener.read(|client, received| {
+            let event = match received {
+                Received::Event(event) => event,
+                Received::Lost => {
                     *losses += 1;
                     tracing::warn!("events were lost at {}", clock(now.as_nanoseconds()));
                     recording.release_all(now - first.unwrap_or(RealTime::ZERO));
@@ -175,13 +183,14 @@ impl Recorder {
             };
             let port = event.dest().port;
             if let Some(announcement) = Announcement::from_event(event) {
-                // Every port hears of its own connections; what counts comes to the one for it.
+                // Every port receives announcements of its own connections; only those at the
+                // announcement port count.
                 if !follower.is_announcement(port) {
                     return Ok(());
                 }
                 for change in follower.announced(client, announcement) {
                     report(&change, now);
-                    if let Change::Went(track, _) = change {
+                    if let Change::Disconnected(track, _) = change {
                         recording.release(track, now - first.unwrap_or(RealTime::ZERO));
                     }
                 }
@@ -198,7 +207,9 @@ impl Recorder {
             };
             if !recording.push(track, time - zero, event) && recording.is_full() {
                 if !*is_full {
-                    tracing::warn!("{EVENT_LIMIT} events are recorded; a file takes no more");
+                    tracing::warn!(
+                        "recorded {EVENT_LIMIT} events, the maximum of a file; recording stops"
+                    );
                 }
                 *is_full = true;
             }
@@ -206,7 +217,7 @@ impl Recorder {
         })
     }
 
-    /// The file, how often events were lost, and whether the last of them could be read.
+    /// Ends the recording: the file, how often events were lost, and the result of the last read.
     pub(super) fn finish(mut self) -> (MidiFile, u64, anyhow::Result<()>) {
         let last = self.read();
         let now = self.listener.time().unwrap_or(self.now);
@@ -215,19 +226,18 @@ impl Recorder {
     }
 }
 
+/// Logs a change of the connections.
 fn report(change: &Change, now: RealTime) {
-    let at = clock(now.as_nanoseconds());
+    let time = clock(now.as_nanoseconds());
     match change {
-        Change::Came(name) => tracing::info!("{name} is connected at {at}"),
-        Change::Went(_, name) => {
-            tracing::warn!(
-                "{name} is not connected since {at}; recording goes on and waits for it"
-            );
+        Change::Connected(name) => tracing::info!("{name} connected at {time}"),
+        Change::Disconnected(_, name) => {
+            tracing::warn!("{name} disconnected at {time}; recording continues and waits for it");
         }
     }
 }
 
-/// Whether an event is about sequencers and wires rather than music.
+/// Whether an event is a system message rather than music: clock, transport, active sensing.
 fn is_system(event: &Event) -> bool {
     matches!(
         event.event_type(),
@@ -244,6 +254,7 @@ fn is_system(event: &Event) -> bool {
     )
 }
 
+/// Creates a temporary file in a folder.
 fn temporary(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".consort-")
@@ -253,7 +264,7 @@ fn temporary(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
         .with_context(|| format!("cannot write to the folder {}", folder.display()))
 }
 
-/// Where the file goes: written beside its place and moved there when it is whole.
+/// The file to write. It is written under a temporary name and renamed when it is complete.
 pub(super) struct Target {
     path: PathBuf,
     folder: PathBuf,
@@ -261,34 +272,38 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Fails early where writing could only fail at the end.
+    /// Checks the path, so that a recording does not fail only at its end.
     pub(super) fn new(path: &Path, is_forced: bool) -> anyhow::Result<Self> {
         let shown = path.display();
         if !is_forced && path.exists() {
-            bail!("{shown} exists already; --force replaces it");
+            return Err(with_hint(
+                format!("{shown} already exists"),
+                "use --force to overwrite it",
+            ));
         }
         if path.is_dir() || path.file_name().is_none() {
-            bail!("{shown} is a folder; expected a file to write");
+            bail!("cannot write {shown}: it is a folder");
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let this = Self { path: path.to_path_buf(), folder, is_forced };
-        drop(temporary(&this.folder)?);
-        Ok(this)
+        let target = Self { path: path.to_path_buf(), folder, is_forced };
+        drop(temporary(&target.folder)?);
+        Ok(target)
     }
 
+    /// Writes the file. If that fails, the recording is kept elsewhere, and the error says where.
     pub(super) fn write(&self, file: &MidiFile) -> anyhow::Result<()> {
         let bytes = file.to_bytes().with_context(|| self.cannot_write())?;
-        let filled = match self.filled(&bytes) {
-            Ok(filled) => filled,
+        let complete = match self.write_temporary(&bytes) {
+            Ok(complete) => complete,
             Err(error) => return Err(self.rescue(&bytes, error)),
         };
         let moved = match self.is_forced {
-            true => filled.persist(&self.path),
-            false => filled.persist_noclobber(&self.path).or_else(|error| {
-                // Some file systems cannot move without replacing.
+            true => complete.persist(&self.path),
+            false => complete.persist_noclobber(&self.path).or_else(|error| {
+                // Some file systems cannot rename without replacing.
                 match error.error.kind() == ErrorKind::AlreadyExists || self.path.exists() {
                     true => Err(error),
                     false => error.file.persist(&self.path),
@@ -297,7 +312,7 @@ impl Target {
         };
         let Err(failed) = moved else { return Ok(()) };
         let reason = match failed.error.kind() == ErrorKind::AlreadyExists {
-            true => anyhow!("it has come into being meanwhile"),
+            true => anyhow!("another program has created it meanwhile"),
             false => failed.error.into(),
         };
         Err(match failed.file.keep() {
@@ -306,8 +321,8 @@ impl Target {
         })
     }
 
-    /// A file with these bytes, beside its place.
-    fn filled(&self, bytes: &[u8]) -> anyhow::Result<tempfile::NamedTempFile> {
+    /// Writes a temporary file in the target's folder.
+    fn write_temporary(&self, bytes: &[u8]) -> anyhow::Result<tempfile::NamedTempFile> {
         let temporary = temporary(&self.folder)?;
         temporary.as_file().write_all(bytes)?;
         temporary.as_file().sync_all()?;
@@ -318,13 +333,14 @@ impl Target {
         format!("cannot write {}", self.path.display())
     }
 
+    /// The error for a recording that was kept at another path.
     fn kept(&self, reason: anyhow::Error, path: &Path) -> anyhow::Error {
         let what = format!("{}; the recording is in {}", self.cannot_write(), path.display());
         reason.context(what)
     }
 
-    /// What was recorded cannot be recorded again: where the folder takes nothing (a full disk, a
-    /// stick that was pulled out), another may.
+    /// Writes the recording to another folder, because it cannot be repeated: the disk may be full
+    /// or a USB stick unplugged. Returns the error that says where it is.
     fn rescue(&self, bytes: &[u8], reason: anyhow::Error) -> anyhow::Error {
         for folder in [std::env::temp_dir(), PathBuf::from("/dev/shm")] {
             let Ok(temporary) = temporary(&folder) else { continue };

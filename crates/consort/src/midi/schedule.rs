@@ -1,4 +1,4 @@
-//! What is sent when: files one after the other, again and again, from a moment on.
+//! When events are sent: files in sequence, looped, from a given time on.
 
 use std::collections::VecDeque;
 
@@ -7,33 +7,33 @@ use consort_seq::{Event, HeldNotes, Payload, RealTime};
 
 use super::chase::state_before;
 
-/// Nanoseconds between the events that restore the state before the moment to play from: about
-/// what a MIDI cable needs for one, so that no receiver is flooded.
-const RESTORE_STEP: u64 = 1_000_000;
-/// System exclusive messages up to this are sent at once; longer ones at the rate of a cable.
-const WHOLE_EXCLUSIVE: usize = 1024;
-/// Bytes of a part of a longer one.
-const EXCLUSIVE_PART: usize = 256;
+/// The time between the events that restore the state at the start position: about what a MIDI
+/// cable needs for one event, so that no receiver overflows.
+const RESTORE_STEP_NANOSECONDS: u64 = 1_000_000;
+/// System exclusive messages up to this length are sent at once; longer ones in parts.
+const MAX_WHOLE_EXCLUSIVE_BYTES: usize = 1024;
+/// The length of a part.
+const EXCLUSIVE_PART_BYTES: usize = 256;
 
 /// How files are played.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
-    /// Where the first file begins.
+    /// The start position in the first file.
     pub(super) from: RealTime,
-    /// How often all is played; `None`: for ever.
+    /// How often all files are played; `None` means endlessly.
     pub(super) passes: Option<u32>,
-    /// Bytes a second at which long system exclusive messages are sent; 0: all at once.
+    /// Bytes per second for long system exclusive messages; 0 sends them at once.
     pub(super) exclusive_rate: u32,
 }
 
-/// An event and when it is due, in nanoseconds from the beginning.
+/// An event and its time in nanoseconds from the start.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Timed {
     pub(super) time: u64,
     pub(super) event: Event,
 }
 
-/// From `start` on it is `file` that is heard, and at `start` it stands at `position`.
+/// From the time `start` on, `file` plays, beginning at `position`; both in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Segment {
     pub(super) start: u64,
@@ -41,34 +41,35 @@ pub(super) struct Segment {
     pub(super) position: u64,
 }
 
-/// An iterator over what is sent, in order of time.
+/// An iterator over the events to send, in order of time.
 pub(super) struct Schedule<'a> {
     files: Vec<&'a MidiFile>,
     settings: Settings,
     passes_done: u32,
-    /// The file that is played and its next event; `None` between files.
-    now: Option<(usize, usize)>,
+    /// The current file and its next event; `None` between files.
+    current: Option<(usize, usize)>,
     next_file: usize,
-    /// When the present file's time 0 is (or would have been), or the next file begins.
+    /// The time of position 0 of the current file (it may lie before the start), or of the next
+    /// file's begin.
     base: u64,
     pending: VecDeque<Timed>,
-    /// Until when a long system exclusive message occupies the cable.
+    /// The time until which a long system exclusive message occupies the cable.
     busy_until: u64,
     held: HeldNotes,
     is_over: bool,
-    /// Files that have begun and that nobody has asked for yet.
+    /// Files that have begun and were not returned by `next_segment` yet.
     segments: VecDeque<Segment>,
 }
 
 impl<'a> Schedule<'a> {
-    /// Something that lasts must be in `files` if `settings.passes` is `None`.
+    /// If `settings.passes` is `None`, at least one of `files` must have a length.
     pub(super) fn new(files: Vec<&'a MidiFile>, settings: Settings) -> Self {
         let is_over = files.is_empty() || settings.passes == Some(0);
         Self {
             files,
             settings,
             passes_done: 0,
-            now: None,
+            current: None,
             next_file: 0,
             base: 0,
             pending: VecDeque::new(),
@@ -79,7 +80,7 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// When everything is over, once the last event has been taken.
+    /// The time at which everything has been played; known once the iterator has ended.
     pub(super) fn end(&self) -> u64 {
         self.base
     }
@@ -89,10 +90,12 @@ impl<'a> Schedule<'a> {
         self.segments.pop_front()
     }
 
+    /// The start position in a file.
     fn from(&self, file: usize) -> u64 {
         if file == 0 { self.settings.from.as_nanoseconds() } else { 0 }
     }
 
+    /// Begins a file; restores the state at its start position.
     fn begin(&mut self, number: usize) {
         let file = self.files[number];
         let from = self.from(number);
@@ -100,12 +103,13 @@ impl<'a> Schedule<'a> {
         let restored = if from == 0 { Vec::new() } else { state_before(file, index) };
         for event in restored {
             self.pending.push_back(Timed { time: self.base, event });
-            self.base = self.base.saturating_add(RESTORE_STEP);
+            self.base = self.base.saturating_add(RESTORE_STEP_NANOSECONDS);
         }
         self.segments.push_back(Segment { start: self.base, file: number, position: from });
-        self.now = Some((number, index));
+        self.current = Some((number, index));
     }
 
+    /// Ends a file: releases held notes, and goes on to the next file or pass.
     fn finish(&mut self, number: usize) {
         let length = self.files[number].length().as_nanoseconds();
         let end = self.base.saturating_add(length.saturating_sub(self.from(number)));
@@ -113,7 +117,7 @@ impl<'a> Schedule<'a> {
         for event in self.held.releases() {
             self.pending.push_back(Timed { time: self.base, event });
         }
-        self.now = None;
+        self.current = None;
         self.next_file += 1;
         if self.next_file == self.files.len() {
             self.next_file = 0;
@@ -122,11 +126,12 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// Adds an event; splits a long system exclusive message into parts.
     fn push(&mut self, time: u64, event: Event) {
         let time = time.max(self.busy_until);
         self.held.track(&event);
         let bytes = match event.payload() {
-            Payload::SystemExclusive(bytes) if bytes.len() > WHOLE_EXCLUSIVE => bytes,
+            Payload::SystemExclusive(bytes) if bytes.len() > MAX_WHOLE_EXCLUSIVE_BYTES => bytes,
             _ => return self.pending.push_back(Timed { time, event }),
         };
         let rate = u64::from(self.settings.exclusive_rate);
@@ -134,9 +139,9 @@ impl<'a> Schedule<'a> {
             0 => time,
             rate => time.saturating_add(count as u64 * 1_000_000_000 / rate),
         };
-        for (number, part) in bytes.chunks(EXCLUSIVE_PART).enumerate() {
+        for (number, part) in bytes.chunks(EXCLUSIVE_PART_BYTES).enumerate() {
             let event = Event::system_exclusive(part);
-            self.pending.push_back(Timed { time: after(number * EXCLUSIVE_PART), event });
+            self.pending.push_back(Timed { time: after(number * EXCLUSIVE_PART_BYTES), event });
         }
         self.busy_until = after(bytes.len());
     }
@@ -150,7 +155,7 @@ impl Iterator for Schedule<'_> {
             if let Some(timed) = self.pending.pop_front() {
                 return Some(timed);
             }
-            let Some((number, index)) = self.now else {
+            let Some((number, index)) = self.current else {
                 if self.is_over {
                     return None;
                 }
@@ -162,10 +167,10 @@ impl Iterator for Schedule<'_> {
                 self.finish(number);
                 continue;
             };
-            self.now = Some((number, index + 1));
+            self.current = Some((number, index + 1));
             if let Some(sent) = event.to_event() {
-                let into = file.time(event.tick).as_nanoseconds() - self.from(number);
-                self.push(self.base.saturating_add(into), sent);
+                let offset = file.time(event.tick).as_nanoseconds() - self.from(number);
+                self.push(self.base.saturating_add(offset), sent);
             }
         }
     }
@@ -178,22 +183,22 @@ mod tests {
     use super::*;
 
     fn on(note: u8) -> Event {
-        Event::note_on(0, note, 100).expect("sound")
+        Event::note_on(0, note, 100).expect("valid")
     }
 
     fn off(note: u8) -> Event {
-        Event::note_off(0, note, 64).expect("sound")
+        Event::note_off(0, note, 64).expect("valid")
     }
 
     fn file(events: &[(u64, Event)], end: u64) -> MidiFile {
-        let mut recording = Recording::new(9600, 960_000, &[""]).expect("sound");
+        let mut recording = Recording::new(9600, 960_000, &[""]).expect("valid");
         for (milliseconds, event) in events {
             let time = RealTime::from_nanoseconds(milliseconds * 1_000_000);
             assert!(recording.push(0, time, event));
         }
-        // Through bytes, and without the recording's own note-offs.
+        // Written and read again, as a file would be.
         let bytes = recording.finish(RealTime::from_nanoseconds(end * 1_000_000)).to_bytes();
-        MidiFile::read(&bytes.expect("short")).expect("sound")
+        MidiFile::read(&bytes.expect("short")).expect("valid")
     }
 
     const ONCE: Settings = Settings { from: RealTime::ZERO, passes: Some(1), exclusive_rate: 3125 };
@@ -220,23 +225,23 @@ mod tests {
         let endless = Settings { passes: None, ..ONCE };
         let last = Schedule::new(files.iter().collect(), endless)
             .nth(4 * 1000 - 1)
-            .expect("it has no end");
+            .expect("it is endless");
         assert_eq!(last.time, (999 * 1300 + 1200) * 1_000_000);
     }
 
     #[test]
     fn notes_that_a_file_leaves_on_are_released() {
-        // A file whose end cuts a note: written by hand, as a recording would end it itself.
+        // A file that ends during a note; a recording would release the note itself.
         let bytes = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x08\0\x90\x3c\x40\x60\xff\x2f\0";
-        let files = [MidiFile::read(bytes).expect("sound")];
+        let files = [MidiFile::read(bytes).expect("valid")];
         let all = milliseconds(&mut Schedule::new(files.iter().collect(), ONCE));
-        assert_eq!(all, [(0, Event::note_on(0, 60, 64).expect("sound")), (500, off(60))]);
+        assert_eq!(all, [(0, Event::note_on(0, 60, 64).expect("valid")), (500, off(60))]);
     }
 
     #[test]
     fn playing_from_the_middle_restores_the_state() {
-        let control = |param, value| Event::control_change(1, param, value).expect("sound");
-        let program = |number| Event::program_change(1, number).expect("sound");
+        let control = |param, value| Event::control_change(1, param, value).expect("valid");
+        let program = |number| Event::program_change(1, number).expect("valid");
         let files = [file(
             &[
                 (0, program(1)),
@@ -266,7 +271,7 @@ mod tests {
                 (5, control(7, 2)),
                 (6 + 100, on(61)),
                 (6 + 300, off(61)),
-                // Released by the recording at its end, as the note began before.
+                // The note began before the start position; the recording releases it at its end.
                 (6 + 600, off(60)),
             ]
         );

@@ -14,12 +14,12 @@ use super::words::{Step, WORDS, parse};
 /// Arguments of `consort midi send`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SendArguments {
-    /// The port to send to: address, name, or the beginning of a name
+    /// Port to send to: address, name, or beginning of a name
     port: String,
-    /// Events in words, one after the other: note-on 60 100 wait 0.5 note-off 60
+    /// Events in order, for example: note-on 60 100 wait 0.5 note-off 60
     #[arg(required = true, value_name = "EVENT", allow_negative_numbers = true)]
     events: Vec<String>,
-    /// The channel, 0 to 15
+    /// MIDI channel, 0 to 15
     #[arg(long, short, value_name = "CHANNEL", default_value_t = 0,
           value_parser = clap::value_parser!(u8).range(0..=15))]
     channel: u8,
@@ -28,38 +28,38 @@ pub(crate) struct SendArguments {
 }
 
 impl SendArguments {
-    /// What is to be done, in order.
+    /// The events and waits, in order.
     pub(super) fn steps(&self) -> anyhow::Result<Vec<Step>> {
         parse(&self.events, self.channel)
     }
 }
 
-/// The list of events, behind the help.
+/// The list of events at the end of the help.
 pub(super) fn help() -> String {
     let mut text = "Events:\n".to_owned();
     for (word, arguments) in WORDS {
         text.push_str(&format!("  {}\n", format!("{word:<14} {arguments}").trim_end()));
     }
     text.push_str(
-        "\nNotes are numbers, or names as C4 (60), F#3, Bb5. Channels count from 0, as in \
+        "\nNotes are numbers or names such as C4 (60), F#3, Bb5. Channels are numbered from 0, as in \
          configurations.",
     );
     text
 }
 
 pub(super) fn run(arguments: &SendArguments, stop: &Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
-    // Everything is read before anything is sent.
+    // All events are parsed before the first is sent.
     let steps = arguments.steps()?;
     let client = super::open("consort send", &arguments.engine.engine()?)?;
     let target = find(&client, &arguments.port, Use::Target)?;
     let port = source(&client)?;
-    // Connected, because a device is only open while something is connected to it.
+    // Connected, because the kernel opens a device only while something is connected to it.
     port.connect_to(target.address())?;
-    let is_whole = send(&client, &port, &steps, stop)?;
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(130) })
+    let is_complete = send(&client, &port, &steps, stop)?;
+    Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(130) })
 }
 
-/// A port that events go out from.
+/// Creates a port that sends events.
 pub(super) fn source(client: &SequencerClient) -> anyhow::Result<Port> {
     let options = PortOptions::new("out")
         .caps(PortCaps::READ | PortCaps::SUBS_READ)
@@ -67,7 +67,8 @@ pub(super) fn source(client: &SequencerClient) -> anyhow::Result<Port> {
     Ok(client.create_port(options)?)
 }
 
-/// Whether all was sent; if it was stopped, what was left down in the middle is released.
+/// Sends the events and returns whether all were sent. If `stop` is set meanwhile, held notes are
+/// released.
 pub(super) fn send(
     client: &SequencerClient,
     port: &Port,
@@ -91,9 +92,9 @@ pub(super) fn send(
                         return Ok(false);
                     }
                     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-                    let most = Duration::from_millis(100);
-                    // Nothing is read here, so that waiting for input might not wait at all.
-                    std::thread::sleep(left.map_or(most, |left| left.min(most)));
+                    let limit = Duration::from_millis(100);
+                    // Not a wait for input: unread input would end that immediately.
+                    std::thread::sleep(left.map_or(limit, |left| left.min(limit)));
                 }
             }
         }

@@ -16,7 +16,7 @@ use super::{Ending, EngineArguments};
 /// Arguments of `consort midi watch`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WatchArguments {
-    /// End after so many seconds; otherwise at Ctrl-C
+    /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     let ending = Ending::new(stop, arguments.seconds)?;
     let engine = arguments.engine.engine()?;
-    // For the advice on what is missing.
+    // Opens a client first, because its errors say what is missing.
     drop(super::open("consort watch", &engine)?);
     let mut watcher = Watcher::open(&engine, out)?;
     while !ending.is_due() {
@@ -39,15 +39,15 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Announcements with names.
+/// Prints announcements with the names of ports.
 pub(super) struct Watcher {
     watch: Watch,
-    /// Names, by address; kept while a port is there, to name it when it has gone.
+    /// Names by address. An entry stays until its port has disappeared, so that it can be named.
     known: BTreeMap<Address, String>,
 }
 
 impl Watcher {
-    /// Prints what is there.
+    /// Starts watching, and prints the existing ports.
     pub(super) fn open(engine: &Engine, out: &mut dyn Write) -> anyhow::Result<Self> {
         let mut this = Self { watch: Watch::open(engine.clone())?, known: BTreeMap::new() };
         for port in this.list()? {
@@ -64,6 +64,7 @@ impl Watcher {
         Ok(self.watch.list_ports()?)
     }
 
+    /// Adds the names of new ports.
     fn learn(&mut self) -> anyhow::Result<()> {
         for port in self.list()? {
             self.known.insert(port.address(), plain(&name(&port)));
@@ -71,6 +72,7 @@ impl Watcher {
         Ok(())
     }
 
+    /// Address and name of a port.
     fn name(&self, address: Address) -> String {
         match self.known.get(&address) {
             Some(name) => format!("{address} '{name}'"),
@@ -78,9 +80,9 @@ impl Watcher {
         }
     }
 
-    /// Waits for an announcement and prints it; `false` if there was none in `time`.
-    pub(super) fn next(&mut self, time: Duration, out: &mut dyn Write) -> anyhow::Result<bool> {
-        let Some(announcement) = self.watch.next_timeout(Some(time))? else { return Ok(false) };
+    /// Waits for an announcement and prints it; false if none arrived within `timeout`.
+    pub(super) fn next(&mut self, timeout: Duration, out: &mut dyn Write) -> anyhow::Result<bool> {
+        let Some(announcement) = self.watch.next_timeout(Some(timeout))? else { return Ok(false) };
         match announcement {
             Announcement::PortStarted(address) => {
                 self.learn()?;
@@ -91,7 +93,7 @@ impl Watcher {
                 self.learn()?;
                 let now = self.known_name(address);
                 if now != before {
-                    writeln!(out, "~ {:<7} {now}, before {before}", address.to_string())?;
+                    writeln!(out, "~ {:<7} {now}, was {before}", address.to_string())?;
                 }
             }
             Announcement::PortExited(address) => {
@@ -99,7 +101,7 @@ impl Watcher {
                 writeln!(out, "- {:<7} {name}", address.to_string())?;
             }
             Announcement::ClientExited(client) => {
-                // Ports of a client that goes at once are not announced one by one everywhere.
+                // Not every sequencer announces each port of a client that exits.
                 self.known.retain(|address, _| address.client != client);
                 writeln!(out, "- {client:<7} (client)")?;
             }
@@ -110,10 +112,10 @@ impl Watcher {
             }
             Announcement::Disconnected(connection) => {
                 let (from, to) = (self.name(connection.sender), self.name(connection.dest));
-                writeln!(out, "  {from} no longer -> {to}")?;
+                writeln!(out, "  {from} disconnected from {to}")?;
             }
             Announcement::Lost => {
-                tracing::warn!("announcements were lost; `consort midi ports` lists what is there");
+                tracing::warn!("announcements were lost; `consort midi ports` lists all ports");
                 self.learn()?;
             }
             _ => {}
@@ -122,6 +124,7 @@ impl Watcher {
         Ok(true)
     }
 
+    /// The name of a port, or an empty text.
     fn known_name(&self, address: Address) -> &str {
         self.known.get(&address).map_or("", String::as_str)
     }

@@ -1,18 +1,20 @@
-//! Events in words: what `send` takes and `monitor` prints.
+//! The text form of events, which `send` accepts and `monitor` prints.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use consort_seq::{Event, HeldNotes, MidiCoder, Payload};
 
-/// What `send` does, in order.
+use crate::errors::with_hint;
+
+/// A step of `send`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
     Send(Event),
     Wait(Duration),
 }
 
-/// Every word that begins an event, with its arguments, as help and errors list them.
+/// The name of every event with its arguments, as help and errors list them.
 pub(super) const WORDS: [(&str, &str); 26] = [
     ("note-on", "NOTE VELOCITY"),
     ("note-off", "NOTE [VELOCITY]"),
@@ -42,11 +44,11 @@ pub(super) const WORDS: [(&str, &str); 26] = [
     ("wait", "SECONDS"),
 ];
 
-/// Reads events: words with arguments, one event after the other. `channel` holds until a word
-/// `channel` says otherwise.
+/// Parses events: each is a name with arguments. They are on `channel`, until the word `channel`
+/// changes it.
 pub(super) fn parse(words: &[String], mut channel: u8) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
-    let mut reader = Reader { words, at: 0 };
+    let mut reader = Reader { words, next: 0 };
     while let Some(word) = reader.word() {
         let mut send = |event: Event| steps.push(Step::Send(event));
         let control = |param, value| Event::control_change(channel, param, value);
@@ -96,24 +98,24 @@ pub(super) fn parse(words: &[String], mut channel: u8) -> anyhow::Result<Vec<Ste
             "panic" => HeldNotes::panic().into_iter().for_each(send),
             "channel" => match reader.byte(word)? {
                 number @ 0..=15 => channel = number,
-                number => bail!("channel {number}; expected 0 to 15"),
+                number => bail!("invalid channel {number}; expected 0 to 15"),
             },
             "wait" => {
                 let text = reader.argument(word)?;
                 let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
                 match seconds {
                     Some(Ok(time)) => steps.push(Step::Wait(time)),
-                    _ => bail!("wait {text}; expected seconds, for example 0.5"),
+                    _ => bail!("invalid time `{text}` of wait; expected seconds, for example 0.5"),
                 }
             }
-            _ => bail!(unknown(word)),
+            _ => return Err(unknown(word)),
         }
     }
     Ok(steps)
 }
 
-/// The plain controllers that a wide one or a parameter is made of: the events that the sequencer
-/// has for these as a whole are unknown to many synthesizers.
+/// Splits a 14-bit controller or a parameter into plain controllers. The sequencer has single
+/// events for these, but many synthesizers ignore them.
 fn controllers(event: &Event) -> Vec<Event> {
     let (mut coder, mut bytes, mut events) = (MidiCoder::new(), Vec::new(), Vec::new());
     if coder.decode(event, &mut bytes).is_ok() {
@@ -122,42 +124,39 @@ fn controllers(event: &Event) -> Vec<Event> {
     events
 }
 
-fn unknown(word: &str) -> String {
+/// The error for an unknown name.
+fn unknown(word: &str) -> anyhow::Error {
     let names = WORDS.iter().map(|(name, _)| *name);
-    let near = names
-        .clone()
-        .map(|name| (strsim::jaro_winkler(name, &word.to_ascii_lowercase()), name))
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .filter(|(likeness, _)| *likeness > 0.8);
-    match near {
-        Some((_, name)) => format!("`{word}` is no event; did you mean `{name}`?"),
-        None => {
-            format!("`{word}` is no event; there are: {}", names.collect::<Vec<_>>().join(", "))
-        }
-    }
+    let hint = consort_suggest::did_you_mean_or_list(word, "events", names);
+    with_hint(format!("unknown event `{word}`"), hint)
 }
 
+/// Reads words one after the other.
 struct Reader<'a> {
     words: &'a [String],
-    at: usize,
+    /// The index of the next word.
+    next: usize,
 }
 
 impl<'a> Reader<'a> {
     fn word(&mut self) -> Option<&'a str> {
-        let word = self.words.get(self.at)?;
-        self.at += 1;
+        let word = self.words.get(self.next)?;
+        self.next += 1;
         Some(word)
     }
 
+    /// The next argument of an event.
     fn argument(&mut self, event: &str) -> anyhow::Result<&'a str> {
         self.word().with_context(|| {
             let known = WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(event));
-            format!("{event} needs: {}", known.map_or("", |(_, arguments)| arguments))
+            format!("missing arguments: {event} {}", known.map_or("", |(_, arguments)| arguments))
         })
     }
 
+    /// Whether the next word is a number.
     fn has_number(&self) -> bool {
-        self.words.get(self.at).is_some_and(|word| word.starts_with(|it: char| it.is_ascii_digit()))
+        let word = self.words.get(self.next);
+        word.is_some_and(|word| word.starts_with(|letter: char| letter.is_ascii_digit()))
     }
 
     fn number<T: TryFrom<i64>>(&mut self, event: &str) -> anyhow::Result<T> {
@@ -166,8 +165,8 @@ impl<'a> Reader<'a> {
             Some(hexadecimal) => i64::from_str_radix(hexadecimal, 16),
             None => text.parse(),
         };
-        let value = value.with_context(|| format!("`{text}` of {event} is no number"))?;
-        T::try_from(value).map_err(|_| anyhow::anyhow!("{value} of {event} is out of range"))
+        let value = value.with_context(|| format!("invalid number `{text}` of {event}"))?;
+        T::try_from(value).map_err(|_| anyhow::anyhow!("value {value} of {event} is out of range"))
     }
 
     fn byte(&mut self, event: &str) -> anyhow::Result<u8> {
@@ -180,23 +179,28 @@ impl<'a> Reader<'a> {
         }
         let text = self.argument(event)?;
         note_number(text).with_context(|| {
-            format!("`{text}` of {event} is no note; expected 0 to 127, or a name as C4 (60)")
+            format!(
+                "invalid note `{text}` of {event}; expected 0 to 127, or a name such as C4 (60)"
+            )
         })
     }
 
+    /// A system exclusive message in hexadecimal, up to its F7.
     fn exclusive(&mut self) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while bytes.last() != Some(&0xf7) {
             let text = self.argument("sysex")?;
             let byte = u8::from_str_radix(text, 16).ok().filter(|_| text.len() <= 2);
             let byte = byte.with_context(|| {
-                format!("`{text}` of sysex is no byte in hexadecimal (00 to FF)")
+                format!("invalid byte `{text}` of sysex; expected hexadecimal 00 to FF")
             })?;
             match (bytes.len(), byte) {
                 (0, 0xf0) => {}
-                (0, _) => bail!("sysex begins with {byte:02X}; expected F0"),
+                (0, _) => bail!("invalid first byte {byte:02X} of sysex; expected F0"),
                 (_, 0..=0x7f | 0xf7) => {}
-                _ => bail!("sysex has a byte {byte:02X}; expected 00 to 7F, and F7 at its end"),
+                _ => {
+                    bail!("invalid byte {byte:02X} of sysex; expected 00 to 7F, and F7 at the end")
+                }
             }
             bytes.push(byte);
         }
@@ -204,19 +208,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-const NAMES: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
+/// The names of the notes of an octave.
+const NOTE_NAMES: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
 
-/// C4 is 60, as in scientific pitch notation.
+/// The name of a note in scientific pitch notation: C4 is 60.
 pub(super) fn note_name(note: u8) -> String {
-    format!("{}{}", NAMES[usize::from(note % 12)], i16::from(note / 12) - 1)
+    format!("{}{}", NOTE_NAMES[usize::from(note % 12)], i16::from(note / 12) - 1)
 }
 
+/// The number of a note by its name.
 fn note_number(text: &str) -> Option<u8> {
-    let split = text.find(|it: char| it.is_ascii_digit() || it == '-')?;
+    let split = text.find(|letter: char| letter.is_ascii_digit() || letter == '-')?;
     let (name, octave) = text.split_at(split);
     let mut letters = name.chars();
     let letter = letters.next()?.to_ascii_uppercase().to_string();
-    let natural = NAMES.iter().position(|known| *known == letter)?;
+    let natural = NOTE_NAMES.iter().position(|known| *known == letter)?;
     let shift = match letters.as_str() {
         "" => 0,
         "#" => 1,
@@ -228,7 +234,7 @@ fn note_number(text: &str) -> Option<u8> {
     u8::try_from(number).ok().filter(|number| *number < 128)
 }
 
-/// The channel of an event, where it has one.
+/// The channel of an event, if it has one.
 pub(super) fn channel(event: &Event) -> Option<u8> {
     match event.payload() {
         Payload::Note(note) => Some(note.channel),
@@ -246,8 +252,8 @@ pub(super) fn channel(event: &Event) -> Option<u8> {
     }
 }
 
-/// The event in the words that [`parse`] reads; other events as the library prints them. A
-/// system exclusive message is written whole, whatever its length.
+/// An event in the form that [`parse`] reads; other events as the library prints them. System
+/// exclusive messages are printed in full.
 pub(super) fn words(event: &Event) -> String {
     match event.payload() {
         Payload::NoteOn(key) => format!("note-on {} {}", key.note, key.velocity),
@@ -288,13 +294,14 @@ pub(super) fn words(event: &Event) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errors::printed;
 
     fn read(text: &str, channel: u8) -> anyhow::Result<Vec<Step>> {
         parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), channel)
     }
 
     #[test]
-    fn every_event_is_read_as_it_is_printed() {
+    fn every_event_is_parsed_as_it_is_printed() {
         for text in [
             "note-on 60 100",
             "note-off 60 0",
@@ -321,18 +328,18 @@ mod tests {
             assert_eq!(words(event), text);
             assert!(channel(event).is_none_or(|channel| channel == 9), "{text}");
         }
-        assert_eq!(read("panic", 0).expect("read").len(), 80);
+        assert_eq!(read("panic", 0).expect("parsed").len(), 80);
     }
 
     #[test]
-    fn several_events_channels_notes_and_waits() {
+    fn events_channels_note_names_and_waits_are_parsed() {
         let steps = read("note-on C4 0x40 wait 0.25 note-off c4 channel 3 note-on Bb-1 1", 0)
-            .expect("they are read");
+            .expect("parsed");
         let expected = [
-            Step::Send(Event::note_on(0, 60, 64).expect("sound")),
+            Step::Send(Event::note_on(0, 60, 64).expect("valid")),
             Step::Wait(Duration::from_millis(250)),
-            Step::Send(Event::note_off(0, 60, 64).expect("sound")),
-            Step::Send(Event::note_on(3, 10, 1).expect("sound")),
+            Step::Send(Event::note_off(0, 60, 64).expect("valid")),
+            Step::Send(Event::note_on(3, 10, 1).expect("valid")),
         ];
         assert_eq!(steps, expected);
         for note in 0..128 {
@@ -340,16 +347,15 @@ mod tests {
         }
     }
 
-    /// Many synthesizers know the sequencer's own events for these not at all.
     #[test]
-    fn wide_controllers_and_parameters_go_out_as_controllers() {
+    fn wide_controllers_and_parameters_are_sent_as_plain_controllers() {
         let sent = |text: &str| -> Vec<String> {
             let steps = read(text, 9).unwrap_or_else(|error| panic!("{text}: {error:#}"));
-            let of_step = |step: &Step| match step {
+            let text_of_step = |step: &Step| match step {
                 Step::Send(event) => words(event),
                 Step::Wait(_) => panic!("{text} waits"),
             };
-            steps.iter().map(of_step).collect()
+            steps.iter().map(text_of_step).collect()
         };
         assert_eq!(sent("cc14 7 16383"), ["cc 7 127", "cc 39 127"]);
         assert_eq!(sent("cc14 64 16383"), ["cc 64 127"]);
@@ -358,24 +364,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_event_and_what_was_expected() {
         for (text, expected) in [
-            ("note-on 60", "note-on needs: NOTE VELOCITY"),
+            ("note-on 60", "missing arguments: note-on NOTE VELOCITY"),
             ("note-on 60 128", "velocity of a note on event is 128; expected 0 to 127"),
-            ("note-on 256 1", "256 of note-on is out of range"),
-            ("note-on H4 1", "`H4` of note-on is no note; expected 0 to 127"),
-            ("cc seven 1", "`seven` of cc is no number"),
+            ("note-on 256 1", "value 256 of note-on is out of range"),
+            ("note-on H4 1", "invalid note `H4` of note-on; expected 0 to 127"),
+            ("cc seven 1", "invalid number `seven` of cc"),
             ("pitch 8192", "value of a pitch bend event is 8192; expected -8192 to 8191"),
-            ("noteon 1 1", "`noteon` is no event; did you mean `note-on`?"),
-            ("xyz", "`xyz` is no event; there are: note-on, "),
-            ("sysex 43", "sysex begins with 43; expected F0"),
-            ("sysex F0 90 F7", "sysex has a byte 90"),
-            ("sysex F0 1", "sysex needs: F0 … F7"),
-            ("sysex F0 0x1", "`0x1` of sysex is no byte in hexadecimal"),
-            ("channel 16", "channel 16; expected 0 to 15"),
-            ("wait -1", "wait -1; expected seconds"),
+            ("noteon 1 1", "unknown event `noteon`\nhint: did you mean `note-on`?"),
+            ("xyz", "unknown event `xyz`\nhint: the events are: all-notes-off, "),
+            ("sysex 43", "invalid first byte 43 of sysex; expected F0"),
+            ("sysex F0 90 F7", "invalid byte 90 of sysex; expected 00 to 7F"),
+            ("sysex F0 1", "missing arguments: sysex F0 … F7"),
+            ("sysex F0 0x1", "invalid byte `0x1` of sysex; expected hexadecimal"),
+            ("channel 16", "invalid channel 16; expected 0 to 15"),
+            ("wait -1", "invalid time `-1` of wait; expected seconds"),
         ] {
-            let error = format!("{:#}", read(text, 0).expect_err(text));
+            let error = printed(&read(text, 0).expect_err(text));
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

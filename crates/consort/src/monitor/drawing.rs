@@ -1,5 +1,5 @@
-//! How the live view looks: a title, instances, channels with meters, the log, the keys. Made
-//! for 80 columns and more, with characters that also a bare console has.
+//! The drawing of the live view: title, instances, channels with meters, log and keys. Made for
+//! 80 columns and more, with characters that the Linux console has, too.
 
 use consort_control::InstanceReading;
 use ratatui::Frame;
@@ -9,13 +9,14 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::screen::{Mode, Screen};
+use crate::text::counted;
 
-/// What the columns of an instance need beside its name.
+/// Columns of an instance's line without its name.
 const INSTANCE_COLUMNS: usize = 68;
-/// What the columns of a channel need beside its name and its meter.
+/// Columns of a channel's line without its name and its meter.
 const CHANNEL_COLUMNS: usize = 27;
-/// The widest that a name is shown.
-const NAME_LIMIT: usize = 32;
+/// Names with more columns are cut.
+const MAX_NAME_COLUMNS: usize = 32;
 
 impl Screen {
     /// Draws everything.
@@ -40,6 +41,7 @@ impl Screen {
         self.draw_keys(frame, rows[4]);
     }
 
+    /// The show's name, and on the right its state, time and total rate.
     fn draw_title(&self, frame: &mut Frame<'_>, area: Rect) {
         let total: f64 = self.instance_rates.iter().map(|rate| rate.0).sum();
         let seconds = self.reading.seconds as u64;
@@ -63,10 +65,10 @@ impl Screen {
         frame.render_widget(Paragraph::new(cut(&left, room)).style(bar), left_area);
     }
 
-    /// The heading, then for each instance a line and, where there is one, its reason.
+    /// The heading, then for each instance its line and the reason for its state, if there is one.
     fn instance_lines(&self, width: usize) -> Vec<Vec<Line<'static>>> {
-        let longest = self.layout.instances.iter().map(|it| width_of(&it.name)).max();
-        let room = width.saturating_sub(INSTANCE_COLUMNS).clamp(8, NAME_LIMIT);
+        let longest = self.layout.instances.iter().map(|instance| width_of(&instance.name)).max();
+        let room = width.saturating_sub(INSTANCE_COLUMNS).clamp(8, MAX_NAME_COLUMNS);
         let name_width = longest.unwrap_or(0).clamp(8, room);
         let heading = format!(
             " {:<name_width$} {:<8} {:<10} {:>8} {:>6} {:>8} {:>6} {:>7} {:>6}",
@@ -74,9 +76,9 @@ impl Screen {
         );
         let mut groups = vec![vec![Line::styled(heading, dim())]];
         let empty = InstanceReading::default();
-        for (at, instance) in self.layout.instances.iter().enumerate() {
-            let reading = self.reading.instances.get(at).unwrap_or(&empty);
-            let (incoming, outgoing) = self.instance_rates[at];
+        for (index, instance) in self.layout.instances.iter().enumerate() {
+            let reading = self.reading.instances.get(index).unwrap_or(&empty);
+            let (incoming, outgoing) = self.instance_rates[index];
             let state = state_style(&reading.state);
             let bad = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
             let mark = |count: u64| if count > 0 { bad } else { Style::new() };
@@ -105,6 +107,7 @@ impl Screen {
         groups
     }
 
+    /// The channels around the selected one.
     fn draw_channels(&self, frame: &mut Frame<'_>, area: Rect) {
         let room = area.height.saturating_sub(1) as usize;
         let first = (self.selected + 1).saturating_sub(room);
@@ -117,35 +120,36 @@ impl Screen {
             self.order.word()
         );
         if !self.search.is_empty() {
-            title.push_str(&format!(", with \"{}\"", self.search));
+            title.push_str(&format!(", matching \"{}\"", self.search));
         }
         if visible.len() < self.shown.len() {
             title.push_str(&format!(", lines {}-{}", first + 1, first + visible.len()));
         }
         let width = usize::from(area.width);
         let mut lines = vec![rule(&title, width)];
-        let longest = visible.iter().map(|&at| width_of(&self.channels[at].name)).max();
-        let name_width = longest.unwrap_or(0).clamp(12, NAME_LIMIT.min(width * 2 / 5).max(12));
+        let longest = visible.iter().map(|&index| width_of(&self.channels[index].name)).max();
+        let name_width =
+            longest.unwrap_or(0).clamp(12, MAX_NAME_COLUMNS.min(width * 2 / 5).max(12));
         let meter_width = width.saturating_sub(name_width + CHANNEL_COLUMNS).max(4);
-        for (row, &at) in visible.iter().enumerate() {
+        for (row, &index) in visible.iter().enumerate() {
             let is_selected = first + row == self.selected;
-            let (value, events) = self.value(at);
+            let (value, events) = self.value(index);
             let rest = match (is_selected, events) {
                 (true, _) => Style::new().add_modifier(Modifier::BOLD),
                 (false, 0) => dim(),
                 (false, _) => Style::new(),
             };
-            let moving = if self.rates[at] > 0.0 { Color::Cyan } else { Color::Blue };
+            let moving = if self.rates[index] > 0.0 { Color::Cyan } else { Color::Blue };
             let (full, empty) = meter(value, meter_width);
             let number = if events == 0 { "-".to_owned() } else { format!("{value:.3}") };
             let mark = if is_selected { '>' } else { ' ' };
-            let name = filled(&self.channels[at].name, name_width);
+            let name = filled(&self.channels[index].name, name_width);
             lines.push(Line::from(vec![
                 Span::styled(format!("{mark}{name} "), rest),
                 Span::styled(full, Style::new().fg(moving)),
                 Span::styled(empty, dim()),
                 Span::styled(
-                    format!(" {number:>5} {:>8} {:>7}/s", count(events), rate(self.rates[at])),
+                    format!(" {number:>5} {:>8} {:>7}/s", count(events), rate(self.rates[index])),
                     rest,
                 ),
             ]));
@@ -153,13 +157,14 @@ impl Screen {
         frame.render_widget(Paragraph::new(lines), area);
     }
 
+    /// The last lines of the log.
     fn draw_log(&self, frame: &mut Frame<'_>, area: Rect) {
         let width = usize::from(area.width);
         let mut lines = vec![rule("log", width)];
         let first = self.log.len().saturating_sub(area.height.saturating_sub(1) as usize);
         for line in &self.log[first..] {
-            let line = without_date(line);
-            let level = line.split_whitespace().find(|it| it.chars().all(|it| it.is_uppercase()));
+            let is_level = |word: &&str| word.chars().all(char::is_uppercase);
+            let level = line.split_whitespace().find(is_level);
             let style = match level {
                 Some("ERROR") => Style::new().fg(Color::Red),
                 Some("WARN") => Style::new().fg(Color::Yellow),
@@ -171,15 +176,16 @@ impl Screen {
         frame.render_widget(Paragraph::new(lines), area);
     }
 
+    /// The last line: keys, or what the current mode asks for.
     fn draw_keys(&self, frame: &mut Frame<'_>, area: Rect) {
         let bar = Style::new().add_modifier(Modifier::REVERSED);
         let text = match &self.mode {
-            Mode::Search => format!(" search: {}_   (Enter keeps it, Esc ends it)", self.search),
+            Mode::Search => format!(" search: {}_   (Enter to keep, Esc to clear)", self.search),
             Mode::Send(channel, text) => {
-                let name = cut(&self.channels[*channel].name, NAME_LIMIT);
-                format!(" send to {name} a value from 0 to 1 [1]: {text}_   (Enter, Esc)")
+                let name = cut(&self.channels[*channel].name, MAX_NAME_COLUMNS);
+                format!(" value from 0 to 1 for {name} [1]: {text}_   (Enter to send, Esc)")
             }
-            Mode::Stop => " q again stops the show; any other key goes on".into(),
+            Mode::Stop => " press q again to stop the show, any other key to continue".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
             Mode::Normal => {
                 " q quit  / search  s sort  p pause  up/down select  t send a test value".into()
@@ -189,8 +195,7 @@ impl Screen {
     }
 }
 
-/// Fits the instances into the area; where there is no room for all, those in trouble come
-/// first.
+/// Draws the instances; if they do not all fit, those with a reason (waiting, failed) come first.
 fn draw_instances(frame: &mut Frame<'_>, area: Rect, mut groups: Vec<Vec<Line<'static>>>) {
     let room = usize::from(area.height);
     let is_crowded = groups.iter().map(Vec::len).sum::<usize>() > room;
@@ -200,7 +205,7 @@ fn draw_instances(frame: &mut Frame<'_>, area: Rect, mut groups: Vec<Vec<Line<'s
     let total = groups.len() - 1;
     let (mut lines, mut shown) = (Vec::new(), 0);
     for group in groups {
-        // The last line is needed to say what is left out.
+        // The last line reports the number of hidden instances.
         if lines.len() + group.len() > room - usize::from(is_crowded).min(room) {
             break;
         }
@@ -208,12 +213,13 @@ fn draw_instances(frame: &mut Frame<'_>, area: Rect, mut groups: Vec<Vec<Line<'s
         shown += 1;
     }
     if is_crowded {
-        let hidden = total + 1 - shown;
-        lines.push(Line::styled(format!(" ... and {hidden} more instances"), dim()));
+        let hidden = counted((total + 1 - shown) as u64, "more instance");
+        lines.push(Line::styled(format!(" ... and {hidden}"), dim()));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
 
+/// The colour of a state.
 fn state_style(state: &str) -> Style {
     Style::new().fg(match state {
         "up" => Color::Green,
@@ -223,7 +229,7 @@ fn state_style(state: &str) -> Style {
     })
 }
 
-/// A line across the screen with a word in it.
+/// A line across the screen with a title in it.
 fn rule(title: &str, width: usize) -> Line<'static> {
     let title = cut(title, width.saturating_sub(5));
     let rest = width.saturating_sub(width_of(&title) + 4);
@@ -234,7 +240,7 @@ fn rule(title: &str, width: usize) -> Line<'static> {
     ])
 }
 
-/// The full and the empty part of a meter; a half character shows a half step.
+/// The filled and the empty part of a meter, in steps of half a character.
 fn meter(value: f64, width: usize) -> (String, String) {
     let halves = (value.clamp(0.0, 1.0) * 2.0 * width as f64).round() as usize;
     let mut full = "█".repeat(halves / 2);
@@ -269,43 +275,31 @@ fn rate(rate: f64) -> String {
     }
 }
 
-/// A line of the log with the time alone: "2026-01-02T03:04:05.678901Z  INFO x" becomes
-/// "03:04:05  INFO x".
-fn without_date(line: &str) -> String {
-    let (stamp, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let is_stamp = stamp.len() > 20 && stamp.ends_with('Z') && stamp.is_ascii();
-    if is_stamp && stamp.as_bytes()[10] == b'T' {
-        format!("{} {rest}", &stamp[11..19])
-    } else {
-        line.to_owned()
-    }
-}
-
 fn dim() -> Style {
     Style::new().fg(Color::DarkGray)
 }
 
-/// How many columns a text takes; characters of East Asia take two.
+/// The width of a text in columns; East Asian characters take two.
 fn width_of(text: &str) -> usize {
     Span::raw(text).width()
 }
 
-/// A text in at most so many columns.
+/// A text cut to at most `width` columns.
 fn cut(text: &str, width: usize) -> String {
     if width_of(text) <= width {
         return text.to_owned();
     }
-    let mut room = width.saturating_sub(1);
+    let mut left = width.saturating_sub(1);
     let fits = |character: &char| {
         let needed = width_of(character.encode_utf8(&mut [0; 4]));
-        let is_room = needed <= room;
-        room = room.saturating_sub(needed);
-        is_room
+        let is_fitting = needed <= left;
+        left = left.saturating_sub(needed);
+        is_fitting
     };
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
-/// A text in exactly so many columns.
+/// A text cut or padded to exactly `width` columns.
 fn filled(text: &str, width: usize) -> String {
     let text = cut(text, width);
     let blank = width.saturating_sub(width_of(&text));
@@ -320,7 +314,7 @@ mod tests {
 
     use super::*;
 
-    /// A show like one on stage: something of everything.
+    /// A show with all kinds of instances, states and values.
     fn screen() -> Screen {
         let instance = |name: &str, backend: &str, channels: Vec<String>| LayoutInstance {
             name: name.into(),
@@ -328,11 +322,11 @@ mod tests {
             channels,
         };
         let numbered =
-            |name: &str, count: u32| (1..=count).map(|it| format!("{name}{it}")).collect();
+            |name: &str, count: u32| (1..=count).map(|number| format!("{name}{number}")).collect();
         let instances = vec![
             instance("tablet", "osc", numbered("/1/fader", 8)),
             instance("keyboard", "midi", numbered("ch0.note", 4)),
-            instance("desk", "loopback", numbered("fader", 8)),
+            instance("faders", "loopback", numbered("fader", 8)),
             instance("the-dimmers-above-the-stage", "artnet", numbered("", 12)),
             instance("pattern", "python", vec!["pattern.speed".into(), "step1".into()]),
             instance("server", "sc", vec!["synth.a_parameter_with_a_rather_long_name".into()]),
@@ -347,15 +341,15 @@ mod tests {
             ..InstanceReading::default()
         };
         for second in 1..=9_u64 {
-            let values = (0..35_u64).map(|at| match at {
-                0..20 => (at as f64 / 19.0, second * at * 40),
+            let values = (0..35_u64).map(|index| match index {
+                0..20 => (index as f64 / 19.0, second * index * 40),
                 20..32 => (1.0, 12_345_678 + second * 900_000),
                 _ => (0.0, 0),
             });
-            let reason = "python3 has ended by signal 9 (SIGKILL); it is started again in 2 s";
+            let reason = "python3 exited with signal 9 (SIGKILL); restarting in 2 s";
             let instances = vec![
                 state("up", None, second * 400),
-                state("waiting", Some("no MIDI device is called \"Keystation\""), 0),
+                state("waiting", Some("no MIDI device named \"Keystation\""), 0),
                 state("up", None, second * 400),
                 InstanceReading { dropped: 12, ..state("up", None, second * 70_000) },
                 InstanceReading { errors: 3, ..state("waiting", Some(reason), second * 20) },
@@ -367,8 +361,8 @@ mod tests {
                 instances,
                 values: values.collect(),
                 log: vec![format!(
-                    "2026-11-20T20:15:0{second}.123456Z {}",
-                    ["ERROR x=1 broke", " INFO up instance=tablet", " WARN late"]
+                    "20:15:0{second} {}",
+                    ["ERROR pattern: failed", "INFO  tablet: up", "WARN  late"]
                         [second as usize % 3]
                 )],
                 log_next: second,
@@ -394,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_say_what_is_wrong() {
+    fn colours_mark_states_and_levels() {
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
         terminal.draw(|frame| screen().draw(frame)).expect("drawn");
         let buffer = terminal.backend().buffer();
@@ -416,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn no_size_breaks_it() {
+    fn every_size_can_be_drawn() {
         for (width, height) in [(1, 1), (5, 3), (20, 6), (79, 5), (300, 80)] {
             text(width, height);
         }
@@ -433,8 +427,6 @@ mod tests {
         assert_eq!(meter(0.5, 3), ("█▌".into(), "─".into()));
         assert_eq!((meter(1.0, 2).0, meter(0.0, 2).1), ("██".into(), "──".into()));
         assert_eq!(meter(f64::NAN, 2).1, "──");
-        assert_eq!(without_date("2026-01-02T03:04:05.678901Z  INFO é"), "03:04:05  INFO é");
-        assert_eq!(without_date("nothing"), "nothing");
         for name in ["fader", "日本語のチャンネル", "a日本語のチャンネル", "é", ""]
         {
             assert_eq!(width_of(&filled(name, 8)), 8, "{name}");

@@ -26,50 +26,51 @@ pub(crate) use source::Local;
 use source::Source;
 pub(crate) use status::print_status;
 use terminal::Terminal;
-pub(crate) use terminal::give_back as give_terminal_back;
 
-/// How often the screen is drawn; shows with very many channels are drawn less often.
+/// The time between two drawings of the screen.
 const FRAME: Duration = Duration::from_millis(100);
+/// The same for shows with more than [`MANY_CHANNELS`] channels.
 const SLOW_FRAME: Duration = Duration::from_millis(500);
+/// From this number of channels on, reading a show takes noticeable time.
 const MANY_CHANNELS: usize = 10_000;
 
-/// How many channels a plain line names.
-const PLAIN_CHANNELS: usize = 8;
+/// How many channels a line of plain output names.
+const MAX_PLAIN_CHANNELS: usize = 8;
 
-/// How long the end of a show waits for a view whose terminal takes nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end of a show waits for a view that is blocked in writing to its terminal.
+const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The view of this process's show, on a thread of its own.
+/// The thread that shows this process's own show.
 pub(crate) struct View {
     thread: JoinHandle<()>,
     is_over: Receiver<()>,
 }
 
 impl View {
-    /// Waits for its end, after that of the show; gives up on a view that is stuck in writing
-    /// to its terminal.
+    /// Waits for the thread after the show has ended; gives up on a view that is blocked in
+    /// writing to its terminal.
     ///
     /// # Errors
-    /// When it panicked.
+    /// When the thread panicked.
     pub(crate) fn join(self) -> std::thread::Result<()> {
-        if self.is_over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the live view does not end; its terminal takes nothing more");
-            give_terminal_back(Duration::ZERO);
+        if self.is_over.recv_timeout(VIEW_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the live view does not end: its terminal is blocked");
+            terminal::restore(Duration::ZERO);
             return Ok(());
         }
         self.thread.join()
     }
 }
 
-/// Shows a running show of this process on a thread of its own, until it ends, the time is up
-/// or the person leaves; the last two stop the show.
+/// Shows this process's show on a thread of its own until the show ends, the time is up or the
+/// user quits; the last two stop the show.
 pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View> {
     let (over, is_over) = sync_channel(1);
     let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || {
-        // Dropped at the end, whatever the end is.
+        // Dropped when the thread ends, even by a panic.
         let _over = over;
         if let Err(error) = view(&mut show, limit, &AtomicBool::new(false)) {
-            tracing::error!("the live view broke: {error:#}; the show goes on");
+            tracing::error!("the live view failed: {error:#}; the show continues");
         }
         if limit.is_some() {
             show.stop();
@@ -78,23 +79,25 @@ pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View
     Ok(View { thread, is_over })
 }
 
-/// Attaches to a running show.
+/// Runs `consort monitor`: attaches to a running show.
 pub(crate) fn run(arguments: &MonitorArgs) -> anyhow::Result<ExitCode> {
     let mut show = socket::find(arguments.process)?;
-    let is_left = signals::flag_on_signals()?;
-    view(&mut show, None, &is_left)?;
+    let has_quit = signals::flag_on_signals()?;
+    view(&mut show, None, &has_quit)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Shows a show, on the whole screen or as plain lines, until it ends, the time is up or
+/// `has_quit` is set.
 fn view(
     show: &mut dyn Source,
     limit: Option<Duration>,
-    is_left: &AtomicBool,
+    has_quit: &AtomicBool,
 ) -> anyhow::Result<()> {
     let end = limit.map(|limit| Instant::now() + limit);
     let is_over = |reading: &Reading| {
         let is_late = end.is_some_and(|end| Instant::now() >= end);
-        !reading.running || is_late || is_left.load(Ordering::Acquire)
+        !reading.running || is_late || has_quit.load(Ordering::Acquire)
     };
     if io::stdout().is_terminal() && io::stdin().is_terminal() && !log::is_dumb() {
         interactive(show, is_over)
@@ -103,6 +106,7 @@ fn view(
     }
 }
 
+/// Shows a show on the whole screen.
 fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> anyhow::Result<()> {
     let mut screen = Screen::new(show.layout()?);
     screen.is_own = show.own().is_some();
@@ -125,15 +129,15 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                     Action::Nothing => {}
                     Action::Send { instance, channel, value } => {
                         if !show.inject(instance, channel, value)? {
-                            screen.notice("the show did not take the value: too many wait already");
+                            screen.notice("the value was not sent: too many values are waiting");
                         }
                     }
                     Action::Quit => {
                         drop(terminal);
-                        // Of another process only the view ends.
+                        // If the show runs in another process, only the view ends.
                         if let Some(own) = show.own() {
                             own.stop();
-                            signals::ask_by_key();
+                            signals::request_end_by_key();
                         }
                         return Ok(());
                     }
@@ -144,7 +148,7 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
     }
 }
 
-/// A line a second: the channels that had values since the last one.
+/// Prints a line per second: the channels that had values since the last line.
 fn plain(
     show: &mut dyn Source,
     end: Option<Instant>,
@@ -164,29 +168,30 @@ fn plain(
                 break reading;
             }
         };
-        say(&plain_line(&names, &mut before, &reading))?;
+        print(&plain_line(&names, &mut before, &reading))?;
         if is_over(&reading) {
             return Ok(());
         }
     }
 }
 
+/// A line of plain output; updates the counts in `before`.
 fn plain_line(names: &[String], before: &mut [u64], reading: &Reading) -> String {
     let mut line = format!("{:6.1} s ", reading.seconds);
     let mut changed = 0;
     for ((name, count), (value, events)) in names.iter().zip(before).zip(&reading.values) {
         if *events != *count {
             changed += 1;
-            if changed <= PLAIN_CHANNELS {
+            if changed <= MAX_PLAIN_CHANNELS {
                 let _ = write!(line, " {name} {value:.3}");
             }
         }
         *count = *events;
     }
     match changed {
-        0 => line.push_str(" nothing moved"),
-        count if count > PLAIN_CHANNELS => {
-            let _ = write!(line, " and {} more", count - PLAIN_CHANNELS);
+        0 => line.push_str(" no changes"),
+        count if count > MAX_PLAIN_CHANNELS => {
+            let _ = write!(line, " and {} more", count - MAX_PLAIN_CHANNELS);
         }
         _ => {}
     }
@@ -194,14 +199,16 @@ fn plain_line(names: &[String], before: &mut [u64], reading: &Reading) -> String
     line
 }
 
-/// All channels, in the layout's order, with their instances.
+/// All channels with their instances, in the layout's order.
 fn channel_names(layout: &Layout) -> Vec<String> {
     let instances = layout.instances.iter();
-    let names = instances.flat_map(|it| it.channels.iter().map(|name| (&it.name, name)));
-    names.map(|(instance, name)| format!("{instance}.{name}")).collect()
+    let names = instances
+        .flat_map(|instance| instance.channels.iter().map(|channel| (&instance.name, channel)));
+    names.map(|(instance, channel)| format!("{instance}.{channel}")).collect()
 }
 
-fn say(text: &str) -> io::Result<()> {
+/// Prints to standard output.
+fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()

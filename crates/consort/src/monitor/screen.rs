@@ -1,13 +1,12 @@
-//! The screen of the live view: its state and its keys. Reads no terminal; how it looks is
-//! `drawing`.
+//! The state of the live view and its keys, without a terminal; `drawing` draws it.
 
 use consort_control::{Layout, Reading};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-/// Lines of the log that are kept.
-const LOG_LINES: usize = 200;
+/// How many lines of the log are kept.
+const MAX_LOG_LINES: usize = 200;
 
-/// In which order channels stand.
+/// The order of the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Configuration,
@@ -36,19 +35,19 @@ impl Order {
     }
 }
 
-/// What keys go to.
+/// What keys do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Normal,
     Search,
-    /// The channel to send a value to, however lines move meanwhile, and the value as typed so
-    /// far.
+    /// A value is typed: the channel it is for, whichever line that is on meanwhile, and the text
+    /// so far.
     Send(usize, String),
-    /// A word whether the show is to be stopped.
+    /// The user is asked whether to stop the show.
     Stop,
 }
 
-/// What a key asks of whoever runs the screen.
+/// What the caller does after a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Action {
     Nothing,
@@ -56,6 +55,7 @@ pub(crate) enum Action {
     Send { instance: u32, channel: u32, value: f64 },
 }
 
+/// A channel of the show.
 pub(super) struct Channel {
     pub(super) name: String,
     instance: u32,
@@ -67,11 +67,13 @@ pub(crate) struct Screen {
     pub(super) layout: Layout,
     pub(super) channels: Vec<Channel>,
     pub(super) reading: Reading,
-    /// Values a second of each channel and (in, out) of each instance, since the last reading.
+    /// Values per second of each channel, smoothed.
     pub(super) rates: Vec<f64>,
+    /// Values per second of each instance: in, out.
     pub(super) instance_rates: Vec<(f64, f64)>,
-    /// Channels shown, in their order.
+    /// Indices of the channels shown, in order.
     pub(super) shown: Vec<usize>,
+    /// Index in `shown`.
     pub(super) selected: usize,
     pub(super) order: Order,
     pub(super) search: String,
@@ -79,12 +81,12 @@ pub(crate) struct Screen {
     pub(super) is_paused: bool,
     pub(super) notice: String,
     pub(super) log: Vec<String>,
-    /// Whether leaving stops the show: then one key that was hit by chance must not.
+    /// Whether quitting stops the show; then `q` must be pressed twice.
     pub(super) is_own: bool,
 }
 
 impl Screen {
-    /// A screen for a show; nothing has been read yet.
+    /// The screen of a show before the first reading.
     pub(crate) fn new(layout: Layout) -> Self {
         let mut channels = Vec::new();
         for (instance, entry) in layout.instances.iter().enumerate() {
@@ -116,25 +118,25 @@ impl Screen {
         screen
     }
 
-    /// The number of the log's line that is wanted next.
+    /// The number of the next line of the log.
     pub(crate) fn log_next(&self) -> u64 {
         self.reading.log_next
     }
 
-    /// How many channels the show has.
+    /// The number of channels of the show.
     pub(crate) fn channel_count(&self) -> usize {
         self.channels.len()
     }
 
-    /// Says something in the last line.
+    /// Shows a text in the last line until the next key.
     pub(crate) fn notice(&mut self, text: impl Into<String>) {
         self.notice = text.into();
     }
 
-    /// Takes a new reading; while paused only the log goes on.
+    /// Takes a new reading; while paused, only the log is updated.
     pub(crate) fn update(&mut self, mut reading: Reading) {
         self.log.append(&mut reading.log);
-        let excess = self.log.len().saturating_sub(LOG_LINES);
+        let excess = self.log.len().saturating_sub(MAX_LOG_LINES);
         self.log.drain(..excess);
         if self.is_paused {
             self.reading.log_next = reading.log_next;
@@ -142,8 +144,8 @@ impl Screen {
         }
         let seconds = reading.seconds - self.reading.seconds;
         if seconds > 0.0 {
-            // Smoothed over about a second, so that numbers can be read; less when the show
-            // is younger than that.
+            // Smoothed over about a second, so that the numbers are readable; over less at the
+            // start of the show.
             let weight = (seconds / reading.seconds.min(1.0)).min(1.0);
             let smooth = |rate: &mut f64, now: u64, before: u64| {
                 let current = now.saturating_sub(before) as f64 / seconds;
@@ -152,15 +154,17 @@ impl Screen {
                     *rate = 0.0;
                 }
             };
-            for (at, rate) in self.rates.iter_mut().enumerate() {
-                let events = |it: &Reading| it.values.get(at).map_or(0, |value| value.1);
+            for (index, rate) in self.rates.iter_mut().enumerate() {
+                let events =
+                    |reading: &Reading| reading.values.get(index).map_or(0, |(_, events)| *events);
                 smooth(rate, events(&reading), events(&self.reading));
             }
-            for (at, (incoming, outgoing)) in self.instance_rates.iter_mut().enumerate() {
-                let of = |it: &Reading| {
-                    it.instances.get(at).map_or((0, 0), |it| (it.incoming, it.outgoing))
+            for (index, (incoming, outgoing)) in self.instance_rates.iter_mut().enumerate() {
+                let counts = |reading: &Reading| {
+                    let instance = reading.instances.get(index);
+                    instance.map_or((0, 0), |instance| (instance.incoming, instance.outgoing))
                 };
-                let (now, before) = (of(&reading), of(&self.reading));
+                let (now, before) = (counts(&reading), counts(&self.reading));
                 smooth(incoming, now.0, before.0);
                 smooth(outgoing, now.1, before.1);
             }
@@ -171,17 +175,17 @@ impl Screen {
         }
     }
 
-    /// The last value of a channel and how many it has had.
-    pub(super) fn value(&self, at: usize) -> (f64, u64) {
-        self.reading.values.get(at).copied().unwrap_or_default()
+    /// The last value of a channel and the number of its events.
+    pub(super) fn value(&self, channel: usize) -> (f64, u64) {
+        self.reading.values.get(channel).copied().unwrap_or_default()
     }
 
-    /// Chooses and sorts what is shown.
+    /// Filters and sorts the channels.
     fn arrange(&mut self) {
         let wanted = self.search.to_lowercase();
         let mut shown: Vec<usize> = (0..self.channels.len())
-            .filter(|&at| {
-                wanted.is_empty() || self.channels[at].name.to_lowercase().contains(&wanted)
+            .filter(|&index| {
+                wanted.is_empty() || self.channels[index].name.to_lowercase().contains(&wanted)
             })
             .collect();
         match self.order {
@@ -196,7 +200,7 @@ impl Screen {
         self.selected = self.selected.min(self.shown.len().saturating_sub(1));
     }
 
-    /// A key was pressed.
+    /// Handles a key.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Action {
         if key.kind == KeyEventKind::Release {
             return Action::Nothing;
@@ -235,6 +239,7 @@ impl Screen {
         Action::Nothing
     }
 
+    /// Handles a key in [`Mode::Normal`].
     fn normal_key(&mut self, code: KeyCode) -> Action {
         let last = self.shown.len().saturating_sub(1);
         match code {
@@ -266,16 +271,18 @@ impl Screen {
         Action::Nothing
     }
 
+    /// Sends the value that was typed; 1 if the text is empty.
     fn send(&mut self, channel: usize, text: &str) -> Action {
         let value = if text.is_empty() { Ok(1.0) } else { text.parse::<f64>() };
         match value {
             Ok(value) if (0.0..=1.0).contains(&value) => {
                 let channel = &self.channels[channel];
-                self.notice = format!("sent {value} as if it had come in on {}", channel.name);
+                self.notice = format!("sent {value} as input of {}", channel.name);
                 Action::Send { instance: channel.instance, channel: channel.channel, value }
             }
             _ => {
-                self.notice = format!("`{text}` is no number from 0 to 1; nothing was sent");
+                self.notice =
+                    format!("expected a number from 0 to 1, not `{text}`; nothing was sent");
                 Action::Nothing
             }
         }
@@ -294,7 +301,7 @@ mod tests {
         let instance = |name: &str, backend: &str, channels: &[&str]| LayoutInstance {
             name: name.into(),
             backend: backend.into(),
-            channels: channels.iter().map(|&it| it.to_owned()).collect(),
+            channels: channels.iter().map(|&channel| channel.to_owned()).collect(),
         };
         let mut screen = Screen::new(Layout {
             show: "show.cfg".into(),
@@ -355,27 +362,27 @@ mod tests {
     fn searching_sorting_and_sending() {
         let mut screen = screen();
         assert_eq!(press(&mut screen, "/LAMP\n"), Action::Nothing);
-        assert!(text(&screen).contains("2 of 4, by configuration, with \"LAMP\""));
+        assert!(text(&screen).contains("2 of 4, by configuration, matching \"LAMP\""));
         assert!(!text(&screen).contains("tablet./fader/1"));
         let sent = Action::Send { instance: 1, channel: 1, value: 0.25 };
         assert_eq!(press(&mut screen, "jt0.25\n"), sent);
-        assert!(text(&screen).contains("sent 0.25 as if it had come in on lamps./lamp/2"));
+        assert!(text(&screen).contains("sent 0.25 as input of lamps./lamp/2"));
         assert_eq!(press(&mut screen, "t7\n"), Action::Nothing);
-        assert!(text(&screen).contains("`7` is no number from 0 to 1"));
+        assert!(text(&screen).contains("expected a number from 0 to 1, not `7`"));
         press(&mut screen, "\u{1b}sss");
         assert_eq!(screen.shown, [2, 3, 0, 1], "by value");
         assert_eq!(press(&mut screen, "q"), Action::Quit);
     }
 
     #[test]
-    fn a_test_value_goes_to_the_channel_that_was_chosen() {
+    fn a_test_value_goes_to_the_channel_that_was_selected() {
         let mut screen = screen();
         press(&mut screen, "ss");
         screen.update(reading(3.0, 200));
         assert_eq!(screen.shown[0], 0, "by rate");
         press(&mut screen, "t0.");
-        assert!(text(&screen).contains("send to tablet./fader/1 "), "{}", text(&screen));
-        // Before it is sent, another channel moves faster.
+        assert!(text(&screen).contains(" for tablet./fader/1 "), "{}", text(&screen));
+        // Before the value is sent, another channel becomes the fastest.
         let mut next = reading(4.0, 200);
         next.values[3].1 += 1_000;
         screen.update(next);
@@ -384,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_keeps_what_is_shown_but_not_the_log() {
+    fn a_pause_freezes_the_values_but_not_the_log() {
         let mut screen = screen();
         press(&mut screen, "p");
         screen.update(reading(3.0, 900));

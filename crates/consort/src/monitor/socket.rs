@@ -1,9 +1,9 @@
 //! The control socket of a running show: `PID.sock` in `$XDG_RUNTIME_DIR/consort`, or in
-//! `/tmp/consort-UID` where that is not set. What is said over it: `consort-control`.
+//! `/tmp/consort-UID` if that variable is not set. The crate `consort-control` defines the messages.
 //!
-//! Bounded: so many onlookers at a time, lines of so many bytes, and so much time for a request
-//! or an answer as a whole; an onlooker who drips his request, does not read his answer or says
-//! nothing for long is dropped. Nothing here runs on the router's thread.
+//! The number of clients, the length of lines, and the time for a whole request or answer are
+//! bounded: a client is disconnected if it sends its request too slowly, does not read its answer
+//! or is idle for too long. Nothing here runs on the router's thread.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -19,74 +19,75 @@ use consort_control::{ANSWER_LIMIT, Answer, Layout, Lines, REQUEST_LIMIT, Readin
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::source::{Local, Source};
+use crate::errors::with_hint;
 
-/// Onlookers at a time.
-const ONLOOKERS: usize = 8;
-/// How long a request may take from its first byte to its last, and an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long an onlooker may say nothing.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
-/// How long a client waits for a whole answer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-/// What is written at a time: the kernel waits anew for each piece of this size.
-const PIECE: usize = 16 << 10;
-/// The pause after an onlooker could not be let in: no descriptors, no memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Clients at a time.
+const MAX_CLIENTS: usize = 8;
+/// How long a request may take from its first byte to its last, and the same for an answer.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a client may be idle between requests.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client of ours waits for a whole answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much is written at a time. The kernel applies the timeout to each write.
+const CHUNK_BYTES: usize = 16 << 10;
+/// The pause after a client could not be accepted: no descriptors, no memory.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The folder of this user's sockets.
 pub(crate) fn folder() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|it| !it.is_empty()) {
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()) {
         Some(folder) => Path::new(&folder).join("consort"),
         None => format!("/tmp/consort-{}", rustix::process::geteuid().as_raw()).into(),
     }
 }
 
-/// Makes the folder; refuses one that others could have prepared.
+/// Creates the folder; refuses one that another user could have prepared.
 fn private_folder() -> anyhow::Result<PathBuf> {
     let folder = folder();
     let path = folder.display();
-    let made = match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+    let metadata = match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => std::fs::symlink_metadata(&folder),
     };
-    let found = made.with_context(|| {
-        format!("the folder {path} cannot be made; have XDG_RUNTIME_DIR name a folder of yours")
+    let metadata = metadata.with_context(|| {
+        format!("cannot create the folder {path}; set XDG_RUNTIME_DIR to a folder that you own")
     })?;
-    let is_mine = found.uid() == rustix::process::geteuid().as_raw();
-    if !found.is_dir() || !is_mine || found.mode() & 0o077 != 0 {
-        bail!("{path} is not a folder of this user alone (0700)");
+    let is_mine = metadata.uid() == rustix::process::geteuid().as_raw();
+    if !metadata.is_dir() || !is_mine || metadata.mode() & 0o077 != 0 {
+        bail!("{path} must be a folder that only this user can access (mode 0700)");
     }
     Ok(folder)
 }
 
-/// Answers onlookers until it is dropped, which removes the socket.
+/// Answers clients until it is dropped, which removes the socket.
 pub(crate) struct Server {
     path: PathBuf,
 }
 
 impl Server {
-    /// Listens on a thread of its own, which sleeps while nobody looks.
+    /// Listens on a thread of its own, which sleeps while no client is connected.
     ///
     /// # Errors
-    /// When the folder or the socket cannot be made.
+    /// When the folder or the socket cannot be created.
     pub(crate) fn start(show: Local) -> anyhow::Result<Self> {
         let folder = private_folder()?;
         let path = folder.join(format!("{}.sock", std::process::id()));
-        // It gets its name, and takes that of a process that was killed, when it listens: one
-        // that does not is removed by whoever looks.
-        let made = folder.join(format!("{}.new", std::process::id()));
-        let _ = std::fs::remove_file(&made);
-        let listener = UnixListener::bind(&made)
-            .and_then(|listener| std::fs::rename(&made, &path).map(|()| listener))
-            .with_context(|| format!("the socket {} cannot be made", path.display()))?;
-        std::thread::Builder::new().name("onlookers".into()).spawn(move || {
-            let onlookers = Arc::new(AtomicUsize::new(0));
+        // The socket is renamed only when it listens, because clients remove sockets that do not.
+        // Renaming also replaces the socket that a killed process with this number left behind.
+        let temporary = folder.join(format!("{}.new", std::process::id()));
+        let _ = std::fs::remove_file(&temporary);
+        let listener = UnixListener::bind(&temporary)
+            .and_then(|listener| std::fs::rename(&temporary, &path).map(|()| listener))
+            .with_context(|| format!("cannot create the socket {}", path.display()))?;
+        std::thread::Builder::new().name("monitors".into()).spawn(move || {
+            let clients = Arc::new(AtomicUsize::new(0));
             for stream in listener.incoming() {
                 match stream {
-                    Ok(stream) => admit(stream, &onlookers, &show),
+                    Ok(stream) => accept(stream, &clients, &show),
                     Err(error) => {
-                        tracing::debug!("an onlooker cannot be let in: {error}");
-                        std::thread::sleep(ACCEPT_PAUSE);
+                        tracing::debug!("cannot accept a monitor: {error}");
+                        std::thread::sleep(ACCEPT_RETRY_DELAY);
                     }
                 }
             }
@@ -97,37 +98,39 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Someone may have removed it already.
+        // The file may have been removed already.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Serves an onlooker on a thread of his own, or turns him away.
-fn admit(stream: UnixStream, onlookers: &Arc<AtomicUsize>, show: &Local) {
-    if onlookers.fetch_add(1, Ordering::Relaxed) >= ONLOOKERS {
-        onlookers.fetch_sub(1, Ordering::Relaxed);
-        let refusal = Answer::Error("eight others look at it already".into()).encode();
-        // It fits into an empty socket; whoever left already does not need it.
+/// Serves a client on a thread of its own, or refuses it if there are too many.
+fn accept(stream: UnixStream, clients: &Arc<AtomicUsize>, show: &Local) {
+    if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
+        clients.fetch_sub(1, Ordering::Relaxed);
+        let reason = format!("{MAX_CLIENTS} monitors are attached already, which is the maximum");
+        let refusal = Answer::Error(reason).encode();
+        // The refusal fits into an empty socket; a client that has left does not need it.
         let _ = stream.set_nonblocking(true).and_then(|()| (&stream).write_all(&refusal));
         return;
     }
-    let (show, count) = (show.clone(), Arc::clone(onlookers));
-    let serving = std::thread::Builder::new().name("onlooker".into()).spawn(move || {
+    let (show, count) = (show.clone(), Arc::clone(clients));
+    let serving = std::thread::Builder::new().name("monitor client".into()).spawn(move || {
         if let Err(error) = serve(&stream, show) {
-            tracing::debug!("an onlooker is gone: {error}");
+            tracing::debug!("a monitor disconnected: {error}");
         }
         count.fetch_sub(1, Ordering::Relaxed);
     });
     if serving.is_err() {
-        onlookers.fetch_sub(1, Ordering::Relaxed);
+        clients.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+/// Answers requests until the client disconnects or exceeds a limit.
 fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
     let mut lines = Lines::new(REQUEST_LIMIT);
-    let mut piece = [0; REQUEST_LIMIT];
-    let mut deadline = Instant::now() + IDLE_LIMIT;
-    let mut is_begun = false;
+    let mut buffer = [0; REQUEST_LIMIT];
+    let mut deadline = Instant::now() + IDLE_TIMEOUT;
+    let mut has_begun = false;
     loop {
         loop {
             let answer = match lines.next_line() {
@@ -135,35 +138,36 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
                 Ok(None) => break,
                 Err(error) => {
                     let refusal = Answer::Error(error.to_string()).encode();
-                    return farewell(stream, &refusal, &mut piece);
+                    return refuse(stream, &refusal, &mut buffer);
                 }
             };
-            write_before(stream, &answer.encode(), Instant::now() + PATIENCE)?;
-            is_begun = false;
-            deadline = Instant::now() + IDLE_LIMIT;
+            write_before(stream, &answer.encode(), Instant::now() + MESSAGE_TIMEOUT)?;
+            has_begun = false;
+            deadline = Instant::now() + IDLE_TIMEOUT;
         }
-        if lines.is_partial() && !is_begun {
-            is_begun = true;
-            deadline = Instant::now() + PATIENCE;
+        if lines.is_partial() && !has_begun {
+            has_begun = true;
+            deadline = Instant::now() + MESSAGE_TIMEOUT;
         }
-        let count = read_before(stream, &mut piece, deadline)?;
+        let count = read_before(stream, &mut buffer, deadline)?;
         if count == 0 {
             return Ok(());
         }
-        lines.push(&piece[..count]);
+        lines.push(&buffer[..count]);
     }
 }
 
-/// Says a last word to one who is still speaking, and lets him finish for a while so that he
-/// can hear it.
-fn farewell(stream: &UnixStream, refusal: &[u8], piece: &mut [u8]) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+/// Sends a refusal and reads on for a while: closing the socket with unread input would discard
+/// the refusal.
+fn refuse(stream: &UnixStream, refusal: &[u8], buffer: &mut [u8]) -> io::Result<()> {
+    let deadline = Instant::now() + MESSAGE_TIMEOUT;
     write_before(stream, refusal, deadline)?;
     stream.shutdown(Shutdown::Write)?;
-    while read_before(stream, piece, deadline)? > 0 {}
+    while read_before(stream, buffer, deadline)? > 0 {}
     Ok(())
 }
 
+/// The answer to a request.
 fn answer(line: &[u8], show: &mut Local) -> Answer {
     let answered = match Request::decode(line) {
         Ok(Request::Layout) => show.layout().map(Answer::Layout),
@@ -176,27 +180,28 @@ fn answer(line: &[u8], show: &mut Local) -> Answer {
     answered.unwrap_or_else(|error| Answer::Error(error.to_string()))
 }
 
-/// The time until then; an error when it has passed.
+/// The time until a deadline; an error if it has passed.
 fn left(deadline: Instant) -> io::Result<Option<Duration>> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
 }
 
-fn read_before(mut stream: &UnixStream, piece: &mut [u8], deadline: Instant) -> io::Result<usize> {
+/// Reads some bytes; an error at the deadline.
+fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(left(deadline)?)?;
-        match stream.read(piece) {
+        match stream.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => return done,
         }
     }
 }
 
-/// Writes all, or gives up: a reader who takes a little now and then gains no time by it.
+/// Writes everything; an error at the deadline, even if the reader still reads slowly.
 fn write_before(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.set_write_timeout(left(deadline)?)?;
-        match stream.write(&bytes[..bytes.len().min(PIECE)]) {
+        match stream.write(&bytes[..bytes.len().min(CHUNK_BYTES)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -206,51 +211,51 @@ fn write_before(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) ->
     Ok(())
 }
 
-/// A show of another process.
+/// A show in another process.
 pub(crate) struct Remote {
     stream: UnixStream,
     lines: Lines,
-    piece: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Remote {
-    /// Connects to a show. Does not block: so many may wait at one that hangs that there is no
-    /// room for more.
+    /// Connects to a show. Does not block: the queue of a show that hangs may be full.
     fn connect(path: &Path) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
         let stream = UnixStream::from(socket);
         stream.set_nonblocking(false)?;
-        Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), piece: vec![0; 64 << 10] })
+        Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), buffer: vec![0; 64 << 10] })
     }
 
+    /// Sends a request and waits for the answer.
     fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
-        let deadline = Instant::now() + ANSWER_PATIENCE;
-        // A show that turns somebody away says so before it is asked: read in any case.
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        // A show that refuses a client answers before the request, which then fails: read anyway.
         let _ = write_before(&self.stream, &request.encode(), deadline);
         let answer = loop {
-            match self.lines.next_line().context("the show answers without end")? {
+            match self.lines.next_line().context("the answer of the show is too long")? {
                 Some(line) => break Answer::decode(line),
                 None => {
-                    let count = match read_before(&self.stream, &mut self.piece, deadline) {
-                        Err(error) if is_late(&error) => {
-                            let seconds = ANSWER_PATIENCE.as_secs();
-                            bail!("the show has not answered within {seconds} seconds");
+                    let count = match read_before(&self.stream, &mut self.buffer, deadline) {
+                        Err(error) if is_timeout(&error) => {
+                            let seconds = ANSWER_TIMEOUT.as_secs();
+                            bail!("the show did not answer within {seconds} seconds");
                         }
                         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
-                        read => read.context("the show does not answer")?,
+                        read => read.context("cannot read from the show")?,
                     };
                     if count == 0 {
                         let end = io::ErrorKind::UnexpectedEof;
                         return Err(io::Error::new(end, "the show has ended").into());
                     }
-                    self.lines.push(&self.piece[..count]);
+                    self.lines.push(&self.buffer[..count]);
                 }
             }
         };
-        match answer.context("the show is of another version")? {
-            Answer::Error(error) => bail!("the show refuses: {error}"),
+        match answer.context("the show runs in a different version of consort")? {
+            Answer::Error(error) => bail!("the show refused: {error}"),
             answer => Ok(answer),
         }
     }
@@ -260,21 +265,21 @@ impl Source for Remote {
     fn layout(&mut self) -> anyhow::Result<Layout> {
         match self.ask(&Request::Layout)? {
             Answer::Layout(layout) => Ok(layout),
-            other => bail!("the show answers {other:?}"),
+            other => bail!("unexpected answer: {other:?}"),
         }
     }
 
     fn read(&mut self, log_from: u64) -> anyhow::Result<Reading> {
         match self.ask(&Request::Read { log_from })? {
             Answer::Reading(reading) => Ok(reading),
-            other => bail!("the show answers {other:?}"),
+            other => bail!("unexpected answer: {other:?}"),
         }
     }
 
     fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool> {
         match self.ask(&Request::Inject { instance, channel, value })? {
             Answer::Injected(taken) => Ok(taken),
-            other => bail!("the show answers {other:?}"),
+            other => bail!("unexpected answer: {other:?}"),
         }
     }
 
@@ -283,76 +288,93 @@ impl Source for Remote {
     }
 }
 
-/// Whether all that failed is that the show ended while it was asked.
+/// Whether the error is only that the show ended before it answered.
 pub(crate) fn is_ended(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
 }
 
-/// Whether time was up; the operating system has several words for it.
-fn is_late(error: &io::Error) -> bool {
+/// Whether a deadline has passed, which the operating system reports in two ways.
+fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
-/// The running shows of this user, by process number, or why one cannot be spoken to; sockets
-/// that nobody has are removed.
+/// The running shows of this user by process ID, each connected or with the reason why not.
+/// Sockets that no process listens on are removed.
 ///
 /// # Errors
-/// When the folder of the sockets cannot be read; that there is none is no error.
+/// When the folder of the sockets exists and cannot be read.
 pub(crate) fn running() -> anyhow::Result<Vec<(u32, anyhow::Result<Remote>)>> {
     let folder = folder();
     let entries = match std::fs::read_dir(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| format!("cannot look into {}", folder.display()))?,
+        entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
     };
     let mut shows = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let number = path.file_stem().and_then(|it| it.to_str()).and_then(|it| it.parse().ok());
-        let Some(number) = number.filter(|_| path.extension().is_some_and(|it| it == "sock"))
-        else {
-            continue;
-        };
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let process = stem.and_then(|stem| stem.parse().ok());
+        let is_socket = path.extension().is_some_and(|extension| extension == "sock");
+        let Some(process) = process.filter(|_| is_socket) else { continue };
         let connected = Remote::connect(&path);
         shows.push((
-            number,
+            process,
             match connected.as_ref().map_err(io::Error::kind) {
                 Err(io::ErrorKind::ConnectionRefused) => {
                     let _ = std::fs::remove_file(&path);
                     continue;
                 }
-                // It has ended while we looked.
+                // The show has ended meanwhile.
                 Err(io::ErrorKind::NotFound) => continue,
-                Err(io::ErrorKind::WouldBlock) => Err(anyhow!("the show lets nobody in any more")),
+                Err(io::ErrorKind::WouldBlock) => {
+                    Err(anyhow!("too many monitors are waiting for the show"))
+                }
                 _ => connected.with_context(|| format!("cannot connect to {}", path.display())),
             },
         ));
     }
-    shows.sort_by_key(|(number, _)| *number);
+    shows.sort_by_key(|(process, _)| *process);
     Ok(shows)
 }
 
-/// What there is instead of a show that is looked for.
-pub(crate) fn none_such(process: Option<u32>, running: &[u32]) -> String {
-    let numbers: Vec<String> = running.iter().map(u32::to_string).collect();
+/// The message for a show that was not found: that of `process`, or any.
+pub(crate) fn not_found(process: Option<u32>, running: &[u32]) -> String {
     match process {
-        Some(process) if !numbers.is_empty() => {
-            let numbers = numbers.join(", ");
-            format!("process {process} runs no show of this user; these do: {numbers}")
+        Some(process) if !running.is_empty() => {
+            let processes = list(running);
+            format!("process {process} does not run a show; running shows: {processes}")
         }
-        _ => format!("no show of this user runs (looked in {})", folder().display()),
+        _ => format!("no running show found for this user (looked in {})", folder().display()),
     }
 }
 
-/// The one show that is meant: that of `process`, or the only one.
+fn list(processes: &[u32]) -> String {
+    processes.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Finds the show of `process`, or the only running show.
+///
+/// # Errors
+/// When there is no such show, or when there are several and `process` is none.
 pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
     let mut shows = running()?;
-    let numbers: Vec<u32> = shows.iter().map(|(number, _)| *number).collect();
-    if let Some(process) = process {
-        shows.retain(|(number, _)| *number == process);
+    let processes: Vec<u32> = shows.iter().map(|(process, _)| *process).collect();
+    if let Some(wanted) = process {
+        shows.retain(|(process, _)| *process == wanted);
     }
     if shows.len() > 1 {
-        let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
-        bail!("several shows run; name one of these processes: {}", numbers.join(", "));
+        let message = format!("several shows are running: {}", several(shows));
+        return Err(with_hint(message, "give the process ID of one of them"));
     }
-    shows.pop().with_context(|| none_such(process, &numbers))?.1
+    shows.pop().with_context(|| not_found(process, &processes))?.1
+}
+
+/// Process IDs and names of shows: `25063 (show.cfg), 25072 (lights.cfg)`.
+fn several(shows: Vec<(u32, anyhow::Result<Remote>)>) -> String {
+    let texts =
+        shows.into_iter().map(|(process, show)| match show.and_then(|mut show| show.layout()) {
+            Ok(layout) => format!("{process} ({})", layout.show),
+            Err(_) => process.to_string(),
+        });
+    texts.collect::<Vec<_>>().join(", ")
 }

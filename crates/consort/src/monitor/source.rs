@@ -1,19 +1,19 @@
-//! What a view shows: a running show, in this process or in another.
+//! The show behind a view, in this process or in another.
 
 use consort_control::{InstanceReading, Layout, LayoutInstance, Reading};
 use consort_router::{Handle, InstanceId};
 
 use crate::log;
 
-/// A show that can be looked at.
+/// A show that can be read.
 pub(crate) trait Source {
-    /// What does not change.
+    /// The part that does not change: names of instances and channels.
     fn layout(&mut self) -> anyhow::Result<Layout>;
-    /// What changes; the log from line number `log_from` on.
+    /// States, counters, values, and the log from line number `log_from` on.
     fn read(&mut self, log_from: u64) -> anyhow::Result<Reading>;
-    /// Sends a value as if it had come in on a channel of the show; false when it is refused.
+    /// Routes a value as input of a channel; false if the show refuses it.
     fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool>;
-    /// The show of this process, if it is that; only this can be ended.
+    /// The show, if it runs in this process; only such a show can be stopped.
     fn own(&self) -> Option<&Local>;
 }
 
@@ -31,7 +31,7 @@ impl Local {
         Local { handle, show, started: std::time::Instant::now() }
     }
 
-    /// Ends it.
+    /// Stops the show.
     pub(crate) fn stop(&self) {
         self.handle.stop();
     }
@@ -71,7 +71,9 @@ impl Source for Local {
                 errors: counters.errors,
             });
             let channels = 0..live.channel_names(instance).len() as u32;
-            values.extend(channels.map(|it| live.channel(instance, it).unwrap_or_default()));
+            values.extend(
+                channels.map(|channel| live.channel(instance, channel).unwrap_or_default()),
+            );
         }
         let (log, log_next) = log::lines(log_from);
         Ok(Reading {

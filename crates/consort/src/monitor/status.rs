@@ -1,4 +1,4 @@
-//! `consort status`: the running shows of this user, for people and for scripts.
+//! `consort status`: the running shows of this user, as text or JSON.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use consort_control::{InstanceReading, Layout, Reading};
 use serde::Serialize;
 
-use super::say;
+use super::print;
 use super::socket;
 use super::source::Source;
 use crate::cli::StatusArgs;
+use crate::text::counted;
 
-/// A show, for programs.
+/// A show, as it is printed as JSON.
 #[derive(Serialize)]
 struct Status {
     show: String,
@@ -20,6 +21,7 @@ struct Status {
     instances: Vec<InstanceStatus>,
 }
 
+/// An instance of a show.
 #[derive(Serialize)]
 struct InstanceStatus {
     name: String,
@@ -29,6 +31,7 @@ struct InstanceStatus {
     channels: Vec<ChannelStatus>,
 }
 
+/// A channel of an instance.
 #[derive(Serialize)]
 struct ChannelStatus {
     name: String,
@@ -37,6 +40,7 @@ struct ChannelStatus {
     events: u64,
 }
 
+/// Joins names and values.
 fn status(layout: Layout, reading: Reading) -> Status {
     let mut values = reading.values.into_iter();
     let instances = layout.instances.into_iter().zip(reading.instances);
@@ -63,53 +67,54 @@ fn status(layout: Layout, reading: Reading) -> Status {
     }
 }
 
-/// `consort status`: the running shows of this user. Exit status 1 when there is none, or when
-/// one does not answer.
+/// Runs `consort status`. The exit status is 1 if no show is running, or if one does not respond.
 pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let mut shows = Vec::new();
-    let mut numbers = Vec::new();
-    let mut is_ill = false;
-    for (number, show) in socket::running()? {
-        numbers.push(number);
-        if arguments.process.is_some_and(|wanted| wanted != number) {
+    let mut processes = Vec::new();
+    let mut has_failure = false;
+    for (process, show) in socket::running()? {
+        processes.push(process);
+        if arguments.process.is_some_and(|wanted| wanted != process) {
             continue;
         }
-        // One that hangs hides no other.
-        let asked = show.and_then(|mut show| Ok(status(show.layout()?, show.read(u64::MAX)?)));
-        match asked {
+        // A show that hangs must not hide the others.
+        let answer = show.and_then(|mut show| Ok(status(show.layout()?, show.read(u64::MAX)?)));
+        match answer {
             Ok(show) => shows.push(show),
-            Err(error) if socket::is_ended(&error) => drop(numbers.pop()),
+            Err(error) if socket::is_ended(&error) => drop(processes.pop()),
             Err(error) => {
-                is_ill = true;
-                tracing::error!("process {number}: {error:#}");
+                has_failure = true;
+                tracing::error!("process {process}: {error:#}");
             }
         }
     }
     if arguments.json {
-        say(&format!("{}\n", serde_json::to_string_pretty(&shows)?))?;
-    } else if shows.is_empty() && !is_ill {
-        say(&format!("{}\n", socket::none_such(arguments.process, &numbers)))?;
+        print(&format!("{}\n", serde_json::to_string_pretty(&shows)?))?;
+    } else if shows.is_empty() && !has_failure {
+        print(&format!("{}\n", socket::not_found(arguments.process, &processes)))?;
     } else {
-        say(&shows.iter().map(status_text).collect::<String>())?;
+        print(&shows.iter().map(status_text).collect::<String>())?;
     }
-    Ok(if shows.is_empty() || is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if shows.is_empty() || has_failure { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// A show as text: a line for the show and one for each instance.
 fn status_text(show: &Status) -> String {
-    let mut text = format!("{}: process {}, for {:.0} s\n", show.show, show.process, show.seconds);
+    let mut text =
+        format!("{}: process {}, running for {:.0} s\n", show.show, show.process, show.seconds);
     for instance in &show.instances {
         let reading = &instance.reading;
         let _ = writeln!(
             text,
-            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {} errors{}",
+            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {}{}",
             instance.name,
             instance.backend,
             reading.state,
             reading.incoming,
             reading.outgoing,
             reading.dropped,
-            reading.errors,
-            reading.reason.as_ref().map(|it| format!("; {it}")).unwrap_or_default()
+            counted(reading.errors, "error"),
+            reading.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default()
         );
     }
     text

@@ -1,6 +1,6 @@
-//! A show as a process, with events in and out, for tests of what surrounds it.
+//! Runs a show as a process, and sends and receives its events.
 #![allow(dead_code)] // no test uses all of it
-#![allow(clippy::print_stderr)] // what is skipped is said
+#![allow(clippy::print_stderr)] // reports skipped tests
 
 use std::net::UdpSocket;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long a condition may take to come true.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A running process of the command; ended when it is dropped.
+/// A running show; killed when this is dropped.
 pub(crate) struct Show {
     pub(crate) child: Child,
     output: UdpSocket,
@@ -20,13 +20,13 @@ pub(crate) struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // Fails if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The command, in a folder of its own.
+/// The command with its working folder and its sockets in `folder`.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
     command.env("XDG_RUNTIME_DIR", folder).current_dir(folder);
@@ -35,9 +35,9 @@ pub(crate) fn command(folder: &Path) -> Command {
 }
 
 /// Waits for a condition.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_true: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
+    while !is_true() {
         assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -54,8 +54,8 @@ fn message(address: &str, value: f32) -> Vec<u8> {
 }
 
 impl Show {
-    /// Runs a show that forwards `/a` as `/b`; `more` are further options of the instance that
-    /// hears it and, after a line `[map]`, further mappings. `prepare` sets up the command.
+    /// Runs a show that forwards `/a` as `/b`. `more` are further options of the instance that
+    /// receives `/a`, and further sections. `prepare` modifies the command.
     pub(crate) fn start(
         folder: &Path,
         more: [&str; 2],
@@ -86,8 +86,8 @@ impl Show {
     pub(crate) fn routes(&mut self) {
         until("an event is routed", || {
             let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none(), "it has ended: {ended:?}");
-            // A value that was never sent before, so that nothing earlier looks like it.
+            assert!(ended.is_none(), "the show has ended: {ended:?}");
+            // A value that was not sent before, so that it cannot be confused with earlier ones.
             self.probes += 1;
             let value = 0.25 + self.probes as f32 / (1 << 20) as f32;
             self.send(value);
@@ -101,18 +101,18 @@ impl Show {
         });
     }
 
-    /// Sends an event to the show; nobody may listen.
+    /// Sends an event; the show may not be listening yet.
     pub(crate) fn send(&self, value: f32) {
         let _ = self.output.send_to(&message("/a", value), ("127.0.0.1", self.input));
     }
 
-    /// Asks for the end.
+    /// Sends a signal to the show.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 
-    /// Asks for the end again and again: the second time that is not too soon after the first
-    /// ends it at once.
+    /// Sends a signal repeatedly: the first one that does not count as bounced ends the show
+    /// immediately.
     pub(crate) fn signal_until_it_ends(&mut self, name: &str) -> ExitStatus {
         let mut status = None;
         until("the show ends", || {
@@ -122,37 +122,37 @@ impl Show {
             }
             status.is_some()
         });
-        status.expect("it has ended")
+        status.expect("it ended")
     }
 
-    /// Waits for the end.
+    /// Waits until the show has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         until("the show ends", || {
             status = self.child.try_wait().expect("a child");
             status.is_some()
         });
-        status.expect("it has ended")
+        status.expect("it ended")
     }
 }
 
-/// Whether there is no python3 here; says so loudly.
+/// Whether python3 is missing; reports the skipped test.
 pub(crate) fn lacks_python() -> bool {
     let mut python = Command::new("python3");
-    let is_there = python.arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !is_there {
+    let is_installed = python.arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !is_installed {
         assert!(std::env::var("CI").is_err(), "CI has python3");
-        eprintln!("SKIPPED: no python3 here");
+        eprintln!("SKIPPED: python3 is not installed");
     }
-    !is_there
+    !is_installed
 }
 
-/// Further lines for [`Show::start`]: a script whose clean-up does `what`. It makes the files
-/// `imported` and, when it cleans up, `cleaning`.
-pub(crate) fn clean_up(folder: &Path, what: &str) -> [&'static str; 2] {
+/// Further lines for [`Show::start`]: a script whose clean-up runs `statement`. The script creates
+/// the file `imported`, and `cleaning` when it cleans up.
+pub(crate) fn clean_up(folder: &Path, statement: &str) -> [&'static str; 2] {
     let script = format!(
         "import midimonster, time\n\
-         def clean():\n    open('cleaning', 'w').close()\n    {what}\n\
+         def clean():\n    open('cleaning', 'w').close()\n    {statement}\n\
          midimonster.cleanup_handler(clean)\n\
          open('{}', 'w').close()\n",
         folder.join("imported").display()
@@ -161,7 +161,7 @@ pub(crate) fn clean_up(folder: &Path, what: &str) -> [&'static str; 2] {
     ["", "[python script]\nmodule = slow\n[map]\nscript.x > out./x"]
 }
 
-/// A script whose clean-up takes as long as it may.
+/// The same with a clean-up that exceeds its time limit.
 pub(crate) fn slow_clean_up(folder: &Path) -> [&'static str; 2] {
     clean_up(folder, "time.sleep(60)")
 }

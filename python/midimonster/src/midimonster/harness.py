@@ -91,9 +91,9 @@ class Show:
     def _load(self, name: str) -> None:
         if "/" not in name and not name.endswith(".py"):
             # A module that an earlier show has imported is imported anew.
-            for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == name]:
-                if self._is_in_folder(getattr(sys.modules[loaded], "__file__", None) or ""):
-                    del sys.modules[loaded]
+            for title in [title for title in sys.modules if title.split(".")[0] == name]:
+                if self._is_in_folder(getattr(sys.modules[title], "__file__", None) or ""):
+                    del sys.modules[title]
             importlib.invalidate_caches()
             importlib.import_module(name)
             top_name = name.partition(".")[0]

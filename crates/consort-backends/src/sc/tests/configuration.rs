@@ -105,7 +105,7 @@ fn invalid_options_are_reported_with_hints() {
         (&[("server", "score")], "missing option `score`", "score = FILE"),
         (&[("groups", "a a")], "duplicate group `a`", ""),
         (&[("channels", "4")], "the server has 2 outputs", "outputs"),
-        (&[("password", "x")], "UDP server never asks", ""),
+        (&[("password", "x")], "servers check it only over TCP", ""),
         (&[("audio-buses", "2"), ("bus.x", "0 1")], "outputs (2) and inputs (2) need 4", ""),
     ] {
         let problems = refused(options);

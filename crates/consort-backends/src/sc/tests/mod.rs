@@ -1,7 +1,6 @@
 //! Instances in a test show, with a fake server; `tests/sc_server.rs` uses real servers.
 
 mod configuration;
-mod corpus;
 mod show;
 
 use std::net::{SocketAddr, UdpSocket};

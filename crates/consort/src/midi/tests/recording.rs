@@ -1,4 +1,4 @@
-//! What becomes of a recording when sources, connections, the sequencer or readers go.
+//! Recordings whose sources, connections, sequencer or readers disappear.
 
 use super::*;
 
@@ -16,16 +16,16 @@ fn notes(file: &MidiFile) -> Vec<(u32, u16, u8, u8)> {
 
 fn recorder(arguments: &[&str], engine: &Engine) -> record::Recorder {
     let MidiCommand::Record(arguments) = parse(arguments) else { panic!("not record") };
-    record::Recorder::open(&arguments, engine).expect("it records")
+    record::Recorder::open(&arguments, engine).expect("a recorder")
 }
 
 fn note_on(client: &SequencerClient, port: &Port, note: u8) {
-    let event = Event::note_on(0, note, 100).expect("sound");
+    let event = Event::note_on(0, note, 100).expect("valid");
     client.event_output_direct(&event, port).expect("sent");
 }
 
 #[test]
-fn of_two_devices_with_one_name_only_the_chosen_is_recorded() {
+fn only_the_chosen_one_of_two_devices_with_the_same_name_is_recorded() {
     let embedded = Embedded::new(ClockKind::Virtual);
     let engine = Engine::Embedded(embedded.clone());
     let devices: Vec<(SequencerClient, Port)> = (0..2)
@@ -37,20 +37,20 @@ fn of_two_devices_with_one_name_only_the_chosen_is_recorded() {
         .collect();
     let chosen = devices[1].1.address().to_string();
     let mut recorder = recorder(&["record", "unused.mid", "--from", &chosen], &engine);
-    // Somebody comes, and everybody looks who is there.
-    let other = open("somebody else", &engine).expect("a client");
+    // A new client makes the recorder list all ports.
+    let other = open("another program", &engine).expect("a client");
     let _out = port(&other, "out", SOURCE);
     recorder.read().expect("read");
     note_on(&devices[0].0, &devices[0].1, 60);
     note_on(&devices[1].0, &devices[1].1, 61);
     embedded.advance(Duration::from_secs(1));
     let (file, _, end) = recorder.finish();
-    end.expect("it ends");
+    end.expect("it ended");
     assert_eq!(notes(&file), [(0, 0, 0x90, 61), (1, 0, 0x80, 61)]);
 }
 
 #[test]
-fn a_source_that_others_connect_and_cut_hangs_no_notes() {
+fn notes_are_released_when_another_program_disconnects_the_source() {
     let embedded = Embedded::new(ClockKind::Virtual);
     let engine = Engine::Embedded(embedded.clone());
     let keys = open("keys", &engine).expect("a client");
@@ -63,11 +63,11 @@ fn a_source_that_others_connect_and_cut_hangs_no_notes() {
     embedded.advance(Duration::from_secs(1));
     out.disconnect_to(ours).expect("disconnected");
     recorder.read().expect("read");
-    // It stays cut, whoever comes.
+    // It stays disconnected when another port appears.
     let _other = port(&keys, "other", SOURCE);
     recorder.read().expect("read");
     note_on(&keys, &out, 61);
-    // A port that goes without a word about its connections.
+    // A port that disappears without disconnecting first.
     out.connect_to(ours).expect("connected");
     note_on(&keys, &out, 62);
     recorder.read().expect("read");
@@ -76,24 +76,25 @@ fn a_source_that_others_connect_and_cut_hangs_no_notes() {
     recorder.read().expect("read");
     embedded.advance(Duration::from_secs(1));
     let (file, _, end) = recorder.finish();
-    end.expect("it ends");
+    end.expect("it ended");
     let expected = [(0, 0, 0x90, 60), (1, 0, 0x80, 60), (1, 0, 0x90, 62), (2, 0, 0x80, 62)];
     assert_eq!(notes(&file), expected);
 }
 
 #[test]
-fn a_source_that_goes_and_comes_unnoticed_is_connected_again() {
+fn a_source_that_returns_while_announcements_are_lost_is_connected_again() {
     let embedded = Embedded::new(ClockKind::Virtual);
     let engine = Engine::Embedded(embedded.clone());
     let keys = open("keys", &engine).expect("a client");
     let out = port(&keys, "out", SOURCE);
     let mut recorder = recorder(&["record", "unused.mid", "--from", "keys"], &engine);
     note_on(&keys, &out, 60);
-    // Nobody reads, and what is too much is lost: that the port goes and comes, too.
-    let turn = Event::control_change(0, 7, 64).expect("sound");
-    let limit = 2 * listener::POOL;
-    let room = |_: &u32| keys.try_event_output_direct(&turn, &out).expect("no error").is_some();
-    assert!((0..limit).take_while(room).count() < limit as usize, "it takes any number");
+    // Events are not read, so that the pool overflows and announcements are lost.
+    let control = Event::control_change(0, 7, 64).expect("valid");
+    let limit = 2 * listener::POOL_CELLS;
+    let is_accepted =
+        |_: &u32| keys.try_event_output_direct(&control, &out).expect("no error").is_some();
+    assert!((0..limit).take_while(is_accepted).count() < limit as usize, "the pool never filled");
     let address = out.address();
     drop((out, keys));
     let keys = open("keys", &engine).expect("a client");
@@ -102,13 +103,13 @@ fn a_source_that_goes_and_comes_unnoticed_is_connected_again() {
     recorder.read().expect("read");
     note_on(&keys, &out, 61);
     let (file, losses, end) = recorder.finish();
-    end.expect("it ends");
+    end.expect("it ended");
     assert_eq!(losses, 1);
     assert!(notes(&file).contains(&(0, 0, 0x90, 61)), "{:?}", notes(&file));
 }
 
 #[test]
-fn a_recording_survives_the_sequencer() {
+fn a_recording_survives_a_sequencer_that_fails() {
     let embedded = Embedded::new(ClockKind::Virtual);
     let engine = Engine::Embedded(embedded.clone());
     let keys = open("keys", &engine).expect("a client");
@@ -126,7 +127,7 @@ fn a_recording_survives_the_sequencer() {
     assert_eq!(notes(&file), [(1, 0, 0x90, 60), (2, 0, 0x80, 60)]);
 }
 
-/// Whom nobody listens to any more.
+/// A closed pipe.
 struct Closed;
 
 impl Write for Closed {
@@ -140,27 +141,27 @@ impl Write for Closed {
 }
 
 #[test]
-fn a_player_survives_its_readers() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+fn a_player_survives_a_closed_output() {
+    let _lock = SHARED_SEQUENCER.lock();
     let folder = tempfile::tempdir().expect("a folder");
-    let mut recording = Recording::new(480, 500_000, &["a note"]).expect("sound");
-    recording.push(0, RealTime::ZERO, &Event::note_on(0, 60, 100).expect("sound"));
+    let mut recording = Recording::new(480, 500_000, &["a note"]).expect("valid");
+    recording.push(0, RealTime::ZERO, &Event::note_on(0, 60, 100).expect("valid"));
     let file = recording.finish(RealTime::from_nanoseconds(1_000_000));
     let path = folder.path().join("song.mid");
     std::fs::write(&path, file.to_bytes().expect("short")).expect("written");
-    let receiver = open("deaf", &shared()).expect("a client");
+    let receiver = open("receiver", &shared()).expect("a client");
     let _input = port(&receiver, "in", TARGET);
     let stop = Arc::new(AtomicBool::new(false));
     let path = path.to_str().expect("text");
-    let command = parse(&["play", path, "--to", "deaf", "--engine", "embedded"]);
+    let command = parse(&["play", path, "--to", "receiver", "--engine", "embedded"]);
     run(&command, &stop, &mut Closed).expect("played");
-    let heard = music(&receiver, Duration::ZERO).map(|event| words::words(&event));
-    assert_eq!(heard.as_deref(), Some("note-on 60 100"));
+    let received = music(&receiver, Duration::ZERO).map(|event| words::words(&event));
+    assert_eq!(received.as_deref(), Some("note-on 60 100"));
 }
 
 #[test]
-fn a_recording_survives_its_readers() {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+fn a_recording_survives_a_closed_output() {
+    let _lock = SHARED_SEQUENCER.lock();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("take.mid");
     let file = path.to_str().expect("text");

@@ -1,0 +1,27 @@
+//! The interface between an instance and its transport.
+
+use consort_router::{Context, Readiness};
+
+use super::receiver::Receiver;
+
+/// A transport of packets: datagrams or streams.
+pub(super) trait Carrier {
+    /// Opens the sockets. `receives`: whether the instance uses incoming packets.
+    fn start(&mut self, receives: bool, context: &mut Context<'_>);
+    /// Handles the readiness of the source that was registered with `key`.
+    fn ready(
+        &mut self,
+        key: u32,
+        readiness: Readiness,
+        receiver: &mut Receiver,
+        context: &mut Context<'_>,
+    );
+    /// Tries again what failed.
+    fn timer(&mut self, context: &mut Context<'_>);
+    /// Whether there is a peer to send to.
+    fn can_send(&self) -> bool;
+    /// Queues a packet; returns false if the queue is full.
+    fn push(&mut self, packet: &[u8]) -> bool;
+    /// Sends the queued packets.
+    fn flush(&mut self, context: &mut Context<'_>);
+}
