@@ -52,7 +52,7 @@ def make_package(package, names, sources):
     module.__spec__ = spec_type(package, None, is_package=True)
     module.__path__ = []
     for name, source in zip(names, sources):
-        file = "<consort>/%s.py" % name
+        file = "<consort>/" + name + ".py"
         module = module_type(package + "." + name)
         module.__package__ = package
         module.__spec__ = spec_type(module.__name__, None)

@@ -79,10 +79,7 @@ class Sockets:
         """The descriptors to wait for; removes objects that were closed, with a warning."""
         descriptors = set()
         for descriptor, entry in list(self.entries.items()):
-            if (
-                descriptor_of(entry.socket) == descriptor
-                and identity(descriptor) == entry.identity
-            ):
+            if descriptor_of(entry.socket) == descriptor and identity(descriptor) == entry.identity:
                 descriptors.add(descriptor)
             else:
                 self.remove_closed(descriptor, entry)
