@@ -8,10 +8,10 @@ mod support;
 use std::time::{Duration, Instant};
 
 use consort_backends::loopback;
-use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::{
-    ChannelError, Context, Event, Instance, InstanceConfig, InstanceId, Options, Problems,
-    Readiness, Router, Usage,
+    ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options, Plan,
+    Problems, Readiness, Router, Usage,
 };
 use support::{allocations, median};
 
@@ -26,11 +26,17 @@ struct Source {
     channels: u32,
 }
 
-impl Instance for Source {
+impl Plan for Source {
     fn channel(&mut self, _: &str, _: Usage) -> Result<u32, ChannelError> {
         Err(ChannelError::new("the benchmark numbers its channels itself"))
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Source {
     fn start(&mut self, context: &mut Context<'_>) {
         context.call_again(0);
     }
@@ -47,7 +53,7 @@ impl Instance for Source {
 }
 
 /// A loopback instance.
-fn relay() -> Box<dyn Instance> {
+fn relay() -> Box<dyn Plan> {
     let mut backend = (loopback::DESCRIPTOR.create)();
     let config =
         InstanceConfig { name: "relay".into(), options: Options::default(), directory: ".".into() };
@@ -55,20 +61,29 @@ fn relay() -> Box<dyn Instance> {
 }
 
 /// An instance with channels named by their numbers.
-fn entry(name: &str, instance: Box<dyn Instance>, channels: u32) -> ShowInstance {
-    let channels = (0..channels).map(|channel| channel.to_string()).collect();
-    ShowInstance { name: name.into(), backend: "bench", instance, channels }
+fn entry(name: &str, plan: Box<dyn Plan>, channels: u32) -> ShowInstance {
+    ShowInstance {
+        name: name.into(),
+        backend: loopback::DESCRIPTOR.name,
+        driver: 0,
+        plan,
+        options: Options::default(),
+        families: &[],
+        channels: (0..channels).map(|channel| channel.to_string()).collect(),
+    }
 }
 
 /// One end of a mapping.
 fn end(instance: u32, channel: u32) -> ChannelRef {
-    ChannelRef { instance: InstanceId(instance), channel }
+    ChannelRef { instance: InstanceId::new(instance), channel }
 }
 
 /// A show in which each channel of a loopback instance has `fan` targets in a second one.
 fn show(fan: u32) -> Show {
     let sources = if fan == 1 { CHANNELS } else { 10 };
     let mut show = Show::default();
+    let (backend, options) = ((loopback::DESCRIPTOR.create)(), Options::default());
+    show.backends.push(ShowBackend { name: loopback::DESCRIPTOR.name, backend, options });
     let source = Source { next: 0, channels: sources };
     show.instances.push(entry("source", Box::new(source), sources));
     show.instances.push(entry("a", relay(), sources));
@@ -84,8 +99,8 @@ fn show(fan: u32) -> Show {
 
 /// Deliveries per second to the second loopback instance, and the allocations in this time.
 fn round(router: &mut Router, length: Duration) -> (f64, u64) {
-    let live = router.handle().live().clone();
-    let count = || live.counters(InstanceId(2)).outgoing;
+    let live = router.handle().live();
+    let count = || live.counters(InstanceId::new(2)).outgoing;
     let (before, allocated, started) = (count(), allocations(), Instant::now());
     while started.elapsed() < length {
         for _ in 0..64 {

@@ -143,6 +143,11 @@ impl Resolution {
         }
     }
 
+    /// How many values it distinguishes; none when continuous.
+    pub fn count(self) -> Option<u32> {
+        self.steps.map(std::num::NonZeroU32::get)
+    }
+
     /// The distance between two neighbouring values; 0 when continuous.
     pub fn step(self) -> f64 {
         self.steps.map_or(0.0, |count| 1.0 / f64::from(count.get() - 1))

@@ -265,6 +265,12 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Counts input that belongs to no mapped channel without reporting it: for what arrives in
+    /// such numbers that only a part is reported with [`unmatched`](Self::unmatched).
+    pub fn count_unmatched(&mut self, count: u64) {
+        add(&self.shared.live.instances[self.instance.index()].unmatched_count, count);
+    }
+
     /// Whether an observer receives what [`Context::unmatched`] reports.
     pub fn is_observed(&self) -> bool {
         self.shared.observer.is_some()

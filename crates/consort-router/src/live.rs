@@ -305,6 +305,21 @@ impl Live {
         self.texts.lock().get(&global).cloned()
     }
 
+    /// The last text of every channel that had one, and how many: instance, channel, text, count.
+    pub fn texts(&self) -> Vec<(InstanceId, u32, String, u64)> {
+        let texts = self.texts.lock();
+        let mut list: Vec<_> = texts
+            .iter()
+            .map(|(&global, (text, count))| {
+                let owner = self.instances.partition_point(|live| live.base <= global as usize) - 1;
+                let live = &self.instances[owner];
+                (live.id, global - live.base as u32, text.clone(), *count)
+            })
+            .collect();
+        list.sort_by_key(|&(instance, channel, ..)| (instance, channel));
+        list
+    }
+
     /// Records a text on the router's thread; while a view reads the texts, it is left out.
     pub(crate) fn record_text(&self, global: u32, text: &str) {
         let Some(mut texts) = self.texts.try_lock() else { return };

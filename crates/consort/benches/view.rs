@@ -237,7 +237,7 @@ impl Monitor {
                     continue;
                 }
                 let mut line = String::new();
-                let asked = (&stream).write_all(b"{\"read\":{\"log_from\":0}}\n");
+                let asked = (&stream).write_all(b"{\"read\":{\"generation\":1,\"log_from\":0}}\n");
                 // Fails once the show has exited.
                 if asked.and_then(|()| answers.read_line(&mut line)).is_err() {
                     return;

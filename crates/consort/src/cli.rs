@@ -15,6 +15,7 @@ use crate::sc::ScCommand;
 use crate::sc_files::{RenderArguments, SynthDefArguments};
 #[cfg(feature = "sc")]
 use crate::sc_ugens::UGensArguments;
+use crate::set::{GetArgs, SetArgs};
 
 /// The end of the help: environment variables and exit statuses.
 const ENVIRONMENT: &str = "\
@@ -93,6 +94,10 @@ pub(crate) enum Command {
     Monitor(MonitorArgs),
     /// Show running instances and their status
     Status(StatusArgs),
+    /// Set a channel of a running show
+    Set(SetArgs),
+    /// Print the last value of a channel of a running show
+    Get(GetArgs),
     /// Print the channels that an instance receives, as lines for the mapping
     Learn(LearnArgs),
     /// Generate man pages or shell completions

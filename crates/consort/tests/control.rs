@@ -191,7 +191,9 @@ fn the_fuzzing_corpus_is_survived() {
         let mut answers = String::new();
         (&stream).read_to_string(&mut answers).expect("answers, or none");
         let lines = bytes[2..].iter().filter(|&&byte| byte == b'\n').count();
-        assert_eq!(answers.lines().count(), lines, "{}: {answers}", path.display());
+        // A subscription sends changes between the answers.
+        let answers = answers.lines().filter(|line| !line.starts_with("{\"delta\"")).count();
+        assert_eq!(answers, lines, "{}", path.display());
         count += 1;
     }
     assert!(count >= 15, "only {count} files");

@@ -127,17 +127,21 @@ fn status_lists_running_shows_and_removes_stale_sockets() {
 fn a_test_value_is_routed_and_invalid_requests_are_answered() {
     let show = start(&["run"], &[]);
     let stream = show.socket();
-    let sent = ask(&stream, r#"{"inject":{"instance":0,"channel":0,"value":0.75}}"#);
-    assert_eq!(sent, "{\"injected\":true}\n");
+    let sent = ask(
+        &stream,
+        r#"{"set":{"generation":1,"instance":0,"channel":0,"content":{"value":0.75}}}"#,
+    );
+    assert_eq!(sent, "\"done\"\n");
     let mut buffer = [0; 64];
     show.until(|| {
         show.output.recv(&mut buffer).is_ok_and(|count| buffer[..count] == message("/b", 0.75))
     });
     for request in [
-        r#"{"inject":{"instance":9,"channel":0,"value":0.5}}"#,
-        r#"{"inject":{"instance":0,"channel":9,"value":0.5}}"#,
+        r#"{"set":{"generation":1,"instance":9,"channel":0,"content":{"value":0.5}}}"#,
+        r#"{"set":{"generation":1,"instance":0,"channel":9,"content":{"value":0.5}}}"#,
     ] {
-        assert_eq!(ask(&stream, request), "{\"injected\":false}\n");
+        let answer = ask(&stream, request);
+        assert!(answer.starts_with("{\"error\":\"the "), "{answer}");
     }
     assert!(ask(&stream, "nonsense").starts_with("{\"error\""));
     // A request that is too long is refused, and the show continues.
@@ -265,7 +269,7 @@ fn a_service_manager_is_notified_of_readiness_keep_alive_and_stop() {
 #[test]
 fn a_show_runs_whether_or_not_realtime_is_allowed() {
     let show = start(&["run", "--realtime=3"], &[]);
-    let shows = ask(&show.socket(), r#"{"read":{"log_from":0}}"#);
+    let shows = ask(&show.socket(), r#"{"read":{"generation":1,"log_from":0}}"#);
     let has_log = |text: &str| shows.contains(text);
     assert!(has_log("realtime: memory locked") || has_log("cannot lock memory"), "{shows}");
     // /proc/PID/stat, proc(5): field 41 is the policy, 40 the realtime priority.

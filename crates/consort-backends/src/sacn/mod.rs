@@ -11,20 +11,19 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{
-    Backend, BackendDescriptor, Instance, InstanceConfig, OptionKind, OptionSpec, Options, Problems,
+    Backend, BackendDescriptor, Driver, InstanceConfig, OptionKind, OptionSpec, Options, Plan,
+    Problems,
 };
 
 use self::codec::{Cid, DISCOVERY_UNIVERSE, Data, Packet, encode_discovery, group};
 use crate::dmx::{
-    Detect, DmxInstance, Frame, Incoming, NO_UNIVERSE, Node, Policy, Protocol, SLOTS, Transmission,
-    UniverseConfig, check_outputs, options, read_interfaces,
+    Detect, DmxDriver, DmxPlan, Frame, Incoming, InterfaceConfig, NO_UNIVERSE, Node, Policy,
+    Protocol, SLOTS, Transmission, UniverseConfig, check_outputs, options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -52,6 +51,13 @@ value is sent immediately. The universe starts with the first value (channels wi
 0). After a change the frame is repeated three times, then sent every 0.9 s to keep the universe \
 alive. When the show ends, three packets terminate the stream. Universe discovery lists the sent \
 universes every 10 s.
+
+**Unmatched input.** Slots that have changed and that no mapping uses are counted; up to eight of \
+each frame are listed with their channel, value and sender.
+
+**When a show is reloaded,** an instance of which only `merge`, `realtime` or mappings have changed \
+keeps its sources, its frame and its sequence numbers. A channel that is mapped no more keeps its \
+last level in the frame. A channel that is newly mapped gets its value from the next frame.
 
 If `bind` is `0.0.0.0`, groups are joined on the interface that the routing table selects; if it is \
 one address, on the interface with that address. More than 20 groups are distributed over several \
@@ -137,6 +143,7 @@ optionally a port (default: 5568).",
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),
             default: Some("htp"),
+            live: true,
             example: "ltp",
             documentation: "How to merge several sources of the highest priority: the highest \
 value of a channel takes precedence (`htp`), or the latest (`ltp`).",
@@ -260,35 +267,31 @@ fn random_cid() -> io::Result<Cid> {
     Ok(cid)
 }
 
-/// The backend: its node, and what its instances send.
+/// The backend: its options, and what its instances send.
+#[derive(Default)]
 struct Sacn {
-    node: Rc<RefCell<Node<SacnPackets>>>,
+    cid: Cid,
+    name: String,
+    interfaces: Vec<InterfaceConfig>,
+    detect: Detect,
     outputs: Vec<Transmission>,
-}
-
-impl Default for Sacn {
-    fn default() -> Self {
-        let packets = SacnPackets { cid: [0; 16], name: String::new() };
-        Sacn { node: Rc::new(RefCell::new(Node::new(packets))), outputs: Vec::new() }
-    }
 }
 
 impl Backend for Sacn {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
-        let mut node = self.node.borrow_mut();
-        node.detect = Detect::read(options.text("detect"));
-        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
-        options.text("name").unwrap_or("Consort").clone_into(&mut node.protocol.name);
+        self.detect = Detect::read(options.text("detect"));
+        self.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
+        options.text("name").unwrap_or("Consort").clone_into(&mut self.name);
         match options.text("cid").map(config::parse_cid) {
             None => match random_cid() {
-                Ok(cid) => node.protocol.cid = cid,
+                Ok(cid) => self.cid = cid,
                 Err(error) => {
                     problems
                         .error(None, format!("cannot generate a random CID: {error}"))
                         .hint("set `cid` to a UUID");
                 }
             },
-            Some(Ok(cid)) => node.protocol.cid = cid,
+            Some(Ok(cid)) => self.cid = cid,
             Some(Err(message)) => {
                 problems.error(options.position("cid"), message);
             }
@@ -299,15 +302,23 @@ impl Backend for Sacn {
         &mut self,
         instance: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
-        let count = self.node.borrow().interfaces.len();
-        let config = config::read_instance(&instance, count, problems)?;
+    ) -> Option<Box<dyn Plan>> {
+        let config = config::read_instance(&instance, self.interfaces.len(), problems)?;
         self.outputs.extend(Transmission::from_config(&config));
-        let node = Rc::clone(&self.node);
-        Some(Box::new(DmxInstance::new(node, config, "add `priority = 100` to send")))
+        Some(Box::new(DmxPlan::<SacnPackets>::new(config, "add `priority = 100` to send")))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         check_outputs(&self.outputs, report);
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        let packets = SacnPackets { cid: self.cid, name: self.name };
+        let node = Node::new(packets, self.detect, self.interfaces);
+        // A reload keeps the random CID: receivers would count another one as another source.
+        let detect_of = |backend: &dyn std::any::Any| {
+            backend.downcast_ref::<Sacn>().map(|backend| backend.detect)
+        };
+        Box::new(DmxDriver::new(node, detect_of))
     }
 }

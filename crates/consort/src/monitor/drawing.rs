@@ -308,7 +308,7 @@ fn filled(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use consort_control::{Layout, LayoutInstance, Reading};
+    use consort_control::{Layout, LayoutChannel, LayoutInstance, Reading};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -319,7 +319,10 @@ mod tests {
         let instance = |name: &str, backend: &str, channels: Vec<String>| LayoutInstance {
             name: name.into(),
             backend: backend.into(),
-            channels,
+            channels: channels
+                .into_iter()
+                .map(|name| LayoutChannel { name, ..LayoutChannel::default() })
+                .collect(),
         };
         let numbered =
             |name: &str, count: u32| (1..=count).map(|number| format!("{name}{number}")).collect();
@@ -331,8 +334,12 @@ mod tests {
             instance("pattern", "python", vec!["pattern.speed".into(), "step1".into()]),
             instance("server", "sc", vec!["synth.a_parameter_with_a_rather_long_name".into()]),
         ];
-        let mut screen =
-            Screen::new(Layout { show: "shows/friday.cfg".into(), process: 7, instances });
+        let mut screen = Screen::new(Layout {
+            show: "shows/friday.cfg".into(),
+            process: 7,
+            instances,
+            ..Layout::default()
+        });
         let state = |state: &str, reason: Option<&str>, events: u64| InstanceReading {
             state: state.into(),
             reason: reason.map(str::to_owned),

@@ -15,10 +15,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use consort_control::{ANSWER_LIMIT, Answer, Layout, Lines, REQUEST_LIMIT, Reading, Request};
+use consort_control::{
+    ANSWER_LIMIT, Answer, Content, Direction, Layout, Lines, REQUEST_LIMIT, Reading, Request,
+    VERSION,
+};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::source::{Local, Source};
+use super::subscription::Subscription;
 use crate::errors::with_hint;
 
 /// Clients at a time.
@@ -131,10 +135,11 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
     let mut buffer = [0; REQUEST_LIMIT];
     let mut deadline = Instant::now() + IDLE_TIMEOUT;
     let mut has_begun = false;
+    let mut subscription = None;
     loop {
         loop {
             let answer = match lines.next_line() {
-                Ok(Some(line)) => answer(line, &mut show),
+                Ok(Some(line)) => answer(line, &mut show, &mut subscription),
                 Ok(None) => break,
                 Err(error) => {
                     let refusal = Answer::Error(error.to_string()).encode();
@@ -149,7 +154,21 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
             has_begun = true;
             deadline = Instant::now() + MESSAGE_TIMEOUT;
         }
-        let count = read_before(stream, &mut buffer, deadline)?;
+        let count = match &mut subscription {
+            None => read_before(stream, &mut buffer, deadline)?,
+            Some(changes) => match read_before(stream, &mut buffer, changes.due) {
+                Err(error) if is_timeout(&error) => {
+                    let (line, ends) = next_delta(&show, changes);
+                    if ends {
+                        subscription = None;
+                    }
+                    write_before(stream, &line, Instant::now() + MESSAGE_TIMEOUT)?;
+                    deadline = Instant::now() + IDLE_TIMEOUT;
+                    continue;
+                }
+                read => read?,
+            },
+        };
         if count == 0 {
             return Ok(());
         }
@@ -167,17 +186,78 @@ fn refuse(stream: &UnixStream, refusal: &[u8], buffer: &mut [u8]) -> io::Result<
     Ok(())
 }
 
+/// The line of the next delta, empty when nothing has changed, and whether the subscription ends
+/// with it: the show was reloaded.
+fn next_delta(show: &Local, changes: &mut Subscription) -> (Vec<u8>, bool) {
+    if show.live().is_replaced() {
+        return (Answer::Stale { generation: show.generation() }.encode(), true);
+    }
+    let delta = changes.next(show).map(Answer::Delta);
+    (delta.map(|delta| delta.encode()).unwrap_or_default(), false)
+}
+
 /// The answer to a request.
-fn answer(line: &[u8], show: &mut Local) -> Answer {
-    let answered = match Request::decode(line) {
-        Ok(Request::Layout) => show.layout().map(Answer::Layout),
-        Ok(Request::Read { log_from }) => show.read(log_from).map(Answer::Reading),
-        Ok(Request::Inject { instance, channel, value }) => {
-            show.inject(instance, channel, value).map(Answer::Injected)
-        }
-        Err(error) => Err(error.into()),
+fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>) -> Answer {
+    let request = match Request::decode(line) {
+        Ok(request) => request,
+        Err(error) => return Answer::Error(error.to_string()),
     };
-    answered.unwrap_or_else(|error| Answer::Error(error.to_string()))
+    let generation = show.generation();
+    if request.generation().is_some_and(|wanted| wanted != generation) {
+        return Answer::Stale { generation };
+    }
+    if request.generation().is_some() && show.live().generation() != generation {
+        // The client knows the new layout from another connection.
+        if let Err(error) = show.layout() {
+            return Answer::Error(format!("{error:#}"));
+        }
+    }
+    match request {
+        Request::Hello { .. } => Answer::Hello {
+            version: VERSION,
+            generation,
+            show: show.show().to_owned(),
+            process: std::process::id(),
+        },
+        Request::Layout => answer_or_error(show.layout().map(Answer::Layout)),
+        Request::Read { log_from, .. } => Answer::Reading(show.reading(log_from)),
+        Request::Subscribe { interval_ms, log_from, unmatched, .. } => {
+            let changes = Subscription::new(show, interval_ms, log_from, unmatched);
+            let interval_ms = changes.interval_ms();
+            *subscription = Some(changes);
+            Answer::Subscribed { interval_ms }
+        }
+        Request::Unsubscribe => {
+            *subscription = None;
+            Answer::Done
+        }
+        Request::Unmatched { instance, .. } => match show.instance(instance) {
+            Some(instance) => Answer::Unmatched(show.unmatched(instance)),
+            None => Answer::Error(format!("the show has no instance {instance}")),
+        },
+        Request::Get { instance, channel, .. } => {
+            let live = show.live();
+            let exists = |id| (channel as usize) < live.channel_infos(id).len();
+            match show.instance(instance).filter(|&id| exists(id)) {
+                Some(id) => {
+                    let (value, count) = live.channel(id, channel).unzip();
+                    let text = live.text(id, channel).map(|(text, _)| text);
+                    Answer::Value { value, count: count.unwrap_or(0), text }
+                }
+                None => Answer::Error(format!("the show has no channel {channel} of {instance}")),
+            }
+        }
+        Request::Set { instance, channel, content, direction, .. } => {
+            let done = show.set(instance, channel, content, direction);
+            answer_or_error(done.map(|()| Answer::Done))
+        }
+        Request::Panic if show.panic() => Answer::Done,
+        Request::Panic => Answer::Error("too many commands are waiting; try again".into()),
+    }
+}
+
+fn answer_or_error(answer: anyhow::Result<Answer>) -> Answer {
+    answer.unwrap_or_else(|error| Answer::Error(format!("{error:#}")))
 }
 
 /// The time until a deadline; an error if it has passed.
@@ -216,6 +296,8 @@ pub(crate) struct Remote {
     stream: UnixStream,
     lines: Lines,
     buffer: Vec<u8>,
+    /// The generation of the last layout.
+    generation: u64,
 }
 
 impl Remote {
@@ -226,7 +308,8 @@ impl Remote {
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
         let stream = UnixStream::from(socket);
         stream.set_nonblocking(false)?;
-        Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), buffer: vec![0; 64 << 10] })
+        let (lines, buffer) = (Lines::new(ANSWER_LIMIT), vec![0; 64 << 10]);
+        Ok(Remote { stream, lines, buffer, generation: 0 })
     }
 
     /// Sends a request and waits for the answer.
@@ -261,25 +344,58 @@ impl Remote {
     }
 }
 
+impl Remote {
+    /// The last value and the last text of a channel.
+    pub(crate) fn get(
+        &mut self,
+        instance: u32,
+        channel: u32,
+    ) -> anyhow::Result<(Option<f64>, Option<String>)> {
+        let generation = self.generation;
+        match self.ask(&Request::Get { generation, instance, channel })? {
+            Answer::Value { value, text, .. } => Ok((value, text)),
+            other => unexpected(&other),
+        }
+    }
+}
+
+fn unexpected<T>(answer: &Answer) -> anyhow::Result<T> {
+    match answer {
+        Answer::Stale { .. } => bail!("the show was reloaded meanwhile; try again"),
+        other => bail!("unexpected answer: {other:?}"),
+    }
+}
+
 impl Source for Remote {
     fn layout(&mut self) -> anyhow::Result<Layout> {
         match self.ask(&Request::Layout)? {
-            Answer::Layout(layout) => Ok(layout),
-            other => bail!("unexpected answer: {other:?}"),
+            Answer::Layout(layout) => {
+                self.generation = layout.generation;
+                Ok(layout)
+            }
+            other => unexpected(&other),
         }
     }
 
-    fn read(&mut self, log_from: u64) -> anyhow::Result<Reading> {
-        match self.ask(&Request::Read { log_from })? {
-            Answer::Reading(reading) => Ok(reading),
-            other => bail!("unexpected answer: {other:?}"),
+    fn read(&mut self, log_from: u64) -> anyhow::Result<Option<Reading>> {
+        match self.ask(&Request::Read { generation: self.generation, log_from })? {
+            Answer::Reading(reading) => Ok(Some(reading)),
+            Answer::Stale { .. } => Ok(None),
+            other => unexpected(&other),
         }
     }
 
-    fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool> {
-        match self.ask(&Request::Inject { instance, channel, value })? {
-            Answer::Injected(taken) => Ok(taken),
-            other => bail!("unexpected answer: {other:?}"),
+    fn set(
+        &mut self,
+        instance: u32,
+        channel: u32,
+        content: Content,
+        direction: Option<Direction>,
+    ) -> anyhow::Result<()> {
+        let generation = self.generation;
+        match self.ask(&Request::Set { generation, instance, channel, content, direction })? {
+            Answer::Done => Ok(()),
+            other => unexpected(&other),
         }
     }
 

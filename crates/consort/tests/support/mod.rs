@@ -50,7 +50,9 @@ pub(crate) fn signal(process: u32, name: &str) {
 }
 
 fn message(address: &str, value: f32) -> Vec<u8> {
-    [address.as_bytes(), b"\0\0,f\0\0", &value.to_be_bytes()].concat()
+    let mut bytes = address.as_bytes().to_vec();
+    bytes.resize(address.len() / 4 * 4 + 4, 0);
+    [&bytes, &b",f\0\0"[..], &value.to_be_bytes()].concat()
 }
 
 impl Show {
@@ -103,7 +105,21 @@ impl Show {
 
     /// Sends an event; the show may not be listening yet.
     pub(crate) fn send(&self, value: f32) {
-        let _ = self.output.send_to(&message("/a", value), ("127.0.0.1", self.input));
+        self.send_to("/a", value);
+    }
+
+    /// Sends an event to another address.
+    pub(crate) fn send_to(&self, address: &str, value: f32) {
+        let _ = self.output.send_to(&message(address, value), ("127.0.0.1", self.input));
+    }
+
+    /// Waits until the show sends a value.
+    pub(crate) fn receive(&self, value: f32) {
+        let mut buffer = [0; 64];
+        until("the value leaves the show", || {
+            let count = self.output.recv(&mut buffer).unwrap_or(0);
+            buffer[..count] == message("/b", value)
+        });
     }
 
     /// Sends a signal to the show.
