@@ -23,6 +23,8 @@ from select import PIPE_BUF
 
 from .protocol import MAX_MESSAGE_CHARS, NO_ROOT, Message, frame
 
+write = os.write
+
 # How much output is buffered while handlers run.
 MAX_PENDING_BYTES = 16 * 4096
 # How many seconds output is held back at most while a handler runs.
@@ -79,10 +81,11 @@ class Link:
 
     def flush(self):
         """Writes what is pending."""
+        pending = self.pending
         if self.is_child:
-            self.pending.clear()
+            pending.clear()
             return
-        while self.pending:
+        while pending:
             with self.lock:
                 if self.sending:
                     # A signal handler or the garbage collector interrupted this very thread in
@@ -90,10 +93,10 @@ class Link:
                     return
                 try:
                     self.sending = True
-                    if len(self.pending) > PIPE_BUF:
+                    if len(pending) > PIPE_BUF:
                         self.write_large()
                     else:
-                        del self.pending[: os.write(self.sink, bytes(self.pending))]
+                        del pending[: write(self.sink, bytes(pending))]
                 except OSError as error:
                     exit_if_disconnected(error)
                     raise
@@ -110,7 +113,7 @@ class Link:
         mask = pthread_sigmask(SIG_BLOCK, ())
         try:
             pthread_sigmask(SIG_BLOCK, valid_signals())
-            del self.pending[: os.write(self.sink, bytes(self.pending))]
+            del self.pending[: write(self.sink, bytes(self.pending))]
         finally:
             pthread_sigmask(SIG_SETMASK, mask)
 

@@ -6,8 +6,8 @@ of all their handlers are written together.
 
 import os
 import sys
+from _operator import length_hint
 from _signal import SIGINT, signal
-from operator import length_hint
 from select import POLLIN, POLLNVAL
 from select import poll as make_poll
 from time import monotonic
@@ -39,6 +39,8 @@ MAX_POLL_MILLISECONDS = 1e9
 # How a channel is used: a target of mappings.
 TARGET = 2
 
+unpack_values = VALUE.iter_unpack
+
 
 class ShowEnded(SystemExit):
     """Raised in a handler that is still running some time after the show was stopped."""
@@ -54,6 +56,8 @@ class Worker:
         self.script = script
         self.loader = loader
         self.faults = Faults(link)
+        # This list is never replaced by another one.
+        self.intervals = script.intervals.entries
         # The channels by their numbers in the protocol; None for a number that is not in use.
         self.slots = []
         self.default_name = default_handler
@@ -210,26 +214,28 @@ class Worker:
     def handle_input(self):
         """Handles what was read. Keeps an incomplete frame or record at the beginning of the
         buffer and returns its length."""
-        self.dispatch(self.end - self.end % RECORD_BYTES)
-        rest = self.end - self.start
-        if rest:
-            self.buffer[:rest] = self.buffer[self.start : self.end]
-        self.start, self.end = 0, rest
-        return rest
+        end = self.end
+        return self.keep(self.dispatch(self.start, end - end % RECORD_BYTES), end)
 
-    def dispatch(self, end):
-        """Runs the handlers of what the buffer holds up to `end`, a whole number of records.
+    def keep(self, start, end):
+        """Moves what is not handled yet to the beginning of the buffer; returns its length."""
+        if start < end:
+            self.buffer[: end - start] = self.buffer[start:end]
+        self.start, self.end = 0, end - start
+        return end - start
 
-        Stops at a frame that is incomplete. An exception leaves `start` behind the record that
-        was handled.
+    def dispatch(self, start, end):
+        """Runs the handlers of what the buffer holds from `start` to `end`, a whole number of
+        records; returns where an incomplete frame begins, or `end`.
+
+        An exception leaves `self.start` behind the record that was handled.
         """
-        link, slots, intervals = self.link, self.slots, self.script.intervals
-        while self.start < end:
-            records = VALUE.iter_unpack(self.view[self.start : end])
+        link, slots, intervals = self.link, self.slots, self.intervals
+        while start < end:
+            records = unpack_values(self.view[start:end])
             try:
                 for number, root, value in records:
                     if number == CONTROL:
-                        self.start = end - (length_hint(records) + 1) * RECORD_BYTES
                         break
                     channel = slots[number]
                     handler = channel.handler
@@ -245,29 +251,32 @@ class Worker:
                     channel.input = value
                     if link.is_child:
                         self.leave_child()
-                    if intervals.entries and monotonic() * 1000 >= intervals.next_due:
+                    if intervals and monotonic() * 1000 >= self.script.intervals.next_due:
                         self.run_due_intervals()
                 else:
-                    self.start = end
-                    return
+                    return end
             except BaseException:
                 self.start = end - length_hint(records) * RECORD_BYTES
                 raise
             finally:
                 link.channel = None
                 link.root = NO_ROOT
-            if not self.handle_frame(end):
-                return
+            start = end - (length_hint(records) + 1) * RECORD_BYTES
+            size = self.handle_frame(start, end)
+            if not size:
+                break
+            start += size
+        return start
 
-    def handle_frame(self, end):
-        """Handles the frame at `start`; false if it is incomplete."""
-        content = read_frame(self.view[self.start : end])
+    def handle_frame(self, start, end):
+        """Handles the frame at `start`; returns its size, or 0 if it is incomplete."""
+        content = read_frame(self.view[start:end])
         if content is None:
-            return False
+            return 0
         kind, argument, payload, size = content
-        self.start += size
+        self.start = start + size
         self.commands[kind](argument, payload)
-        return True
+        return size
 
     def run_due_intervals(self):
         """Calls the interval functions that are due."""
@@ -334,33 +343,34 @@ class Worker:
     def serve(self):
         """Reads and handles values, sockets and intervals; ends only by an exception."""
         link, view = self.link, self.view
-        intervals, sockets = self.script.intervals, self.script.sockets
-        source, whole, readv = link.source, (view,), os.readv
+        intervals, managed = self.intervals, self.script.sockets.entries
+        source, whole, readv, main_thread = link.source, (view,), os.readv, link.main_thread
+        pending, dispatch = link.pending, self.dispatch
         # What an exception left unhandled.
-        link.busy = link.main_thread
+        link.busy = main_thread
         rest = self.handle_input()
         while True:
-            if link.pending:
+            if pending:
                 link.flush()
             link.busy = 0
             readable = True
             ready = ()
-            if sockets.entries or intervals.entries:
+            if managed or intervals:
                 ready = self.poll_managed()
                 readable = any(entry[0] == source for entry in ready)
             if readable:
                 size = readv(source, (view[rest:],) if rest else whole)
-                self.end = rest + size
-                link.busy = link.main_thread
+                self.end = end = rest + size
+                link.busy = main_thread
                 if not size:
                     os.killpg(0, 9)
-                rest = self.handle_input()
+                rest = self.keep(dispatch(0, end - end % RECORD_BYTES), end)
             else:
-                link.busy = link.main_thread
+                link.busy = main_thread
             for descriptor, events, entry in ready:
                 if descriptor != source:
                     self.call_socket_handler(descriptor, events, entry)
-            if intervals.entries:
+            if intervals:
                 self.run_due_intervals()
 
     # ---- failures and the end ----
