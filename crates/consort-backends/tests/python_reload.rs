@@ -233,7 +233,8 @@ fn a_default_of_the_backend_restarts_the_scripts_that_use_it() {
 
 #[test]
 fn a_worker_that_restarts_has_the_channels_of_the_last_reload() {
-    let source = format!("{COUNTER}\ndef die(value):\n    import os\n    os.kill(os.getpid(), 9)\n");
+    let source =
+        format!("{COUNTER}\ndef die(value):\n    import os\n    os.kill(os.getpid(), 9)\n");
     let running = Rig::script(&source).map("probe.die > py.script.die").start();
     let changed = running.rig.another().python("py", &[("module", "script")]);
     running.adopt(&changed.map(counter_map()).map("probe.die > py.script.die"));

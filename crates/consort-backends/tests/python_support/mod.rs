@@ -14,8 +14,8 @@ use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::options::OptionEntry;
 use consort_router::{
     Adoption, Backend, BackendDescriptor, ChannelError, ChannelTable, Context, Driver, Event,
-    Handle, Instance, InstanceConfig, InstanceId, Options, Plan, Problems, Router, State, TextEvent,
-    Usage, downcast,
+    Handle, Instance, InstanceConfig, InstanceId, Options, Plan, Problems, Router, State,
+    TextEvent, Usage, downcast,
 };
 use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
