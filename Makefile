@@ -11,7 +11,7 @@ demo: ## run a demo show for ten seconds; needs only Rust
 test: ## install what the tests need, print it, and run all tests
 	@tests/run
 
-bench: ## print every budget of the design beside its floor or its peer
+bench: ## measure every budget of the design; print a table with floors, peers and the last run
 	@tests/bench/run
 
 soak: ## run the long checks: a million events, hostile packets, a show of an hour

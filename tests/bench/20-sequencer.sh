@@ -15,10 +15,11 @@ executable=$(cargo bench --quiet -p consort-seq --bench sequencer "${features[@]
 [[ -x $executable ]] || { echo "cannot build the benchmark sequencer of consort-seq" >&2; exit 1; }
 
 status=0
-CONSORT_SEQ=kernel tests/vm/run --timeout 600 "$executable" || status=$?
+tests/bench/on-kernel 600 "$executable" || status=$?
 if ((status == 77)); then
     echo "SKIPPED: the sequencer's benchmark on the kernel: the virtual machine is not available"
 elif ((status != 0)); then
     exit 1
 fi
 CONSORT_SEQ=embedded "$executable"
+cargo bench --quiet -p consort-seq --bench embedded

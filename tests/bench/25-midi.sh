@@ -10,9 +10,7 @@ executable=$(cargo bench --quiet -p consort-backends --bench midi --no-run \
 [[ -x $executable ]] || { echo "cannot build the benchmark midi of consort-backends" >&2; exit 1; }
 
 status=0
-CONSORT_SEQ=kernel tests/vm/run --timeout 600 bash -c '
-    echo "kernel $(uname -r)"
-    exec "$@"' bench "$executable" "$@" || status=$?
+tests/bench/on-kernel 600 "$executable" "$@" || status=$?
 if ((status == 77)); then
     echo "SKIPPED: the benchmark of MIDI on the kernel: the virtual machine is not available"
 elif ((status != 0)); then

@@ -10,7 +10,7 @@ executable=$(cargo bench --quiet -p consort --bench midi_file --no-run \
 [[ -x $executable ]] || { echo "cannot build the benchmark midi_file of consort" >&2; exit 1; }
 
 status=0
-tests/vm/run --timeout $((CONSORT_MIDI_SECONDS + 300)) "$executable" --bench || status=$?
+tests/bench/on-kernel $((CONSORT_MIDI_SECONDS + 300)) "$executable" --bench || status=$?
 if ((status == 77)); then
     echo "SKIPPED: the MIDI file benchmark: the virtual machine is not available"
 elif ((status != 0)); then

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
-# Values through Python handlers: batching, latency, the effect on other instances, 16 instances.
+# Values through Python and Lua handlers: batching, latency, the effect on other instances, 16
+# instances.
 set -euo pipefail
 cargo bench --quiet -p consort-backends --bench python

@@ -21,4 +21,4 @@ if ((status == 77)); then
     exit 0
 fi
 ((status == 0)) || { cat "$results"; exit 1; }
-"$venv/bin/python" python/alsa_midi/bench_report.py "$results"
+PYTHONPATH=tests/bench "$venv/bin/python" python/alsa_midi/bench_report.py "$results"

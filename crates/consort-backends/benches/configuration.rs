@@ -1,20 +1,18 @@
-//! The time and memory to load 100,000 mappings. The floor is the part that cannot be omitted:
+//! The time and memory to load 100,000 mapped channels. The floor is the part that cannot be omitted:
 //! splitting the lines, and storing and numbering the names of the channels.
 
 #![allow(clippy::print_stdout)] // a benchmark prints its figures
 
-mod support;
-
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Instant;
 
 use consort_backends::loopback;
+use consort_bench::{Budget, interleave, milliseconds, peak_memory, report};
 use consort_router::config::load;
-use support::median;
 
-const CHANNELS: usize = 100_000;
+/// Each maps one channel to another.
+const MAPPINGS: usize = 50_000;
 const ROUNDS: usize = 7;
 
 /// The minimum of work: stores and numbers the names of both sides.
@@ -38,50 +36,49 @@ fn floor(path: &Path) -> usize {
     pairs.len()
 }
 
-/// The peak resident memory of this process, in megabytes.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kilobytes.unwrap_or(f64::NAN) / 1024.0
-}
-
-/// The median time of all rounds, in milliseconds.
-fn time(mut work: impl FnMut() -> usize) -> f64 {
-    let mut round = || {
-        let started = Instant::now();
-        assert_eq!(work(), CHANNELS);
-        started.elapsed().as_secs_f64() * 1e3
-    };
-    median((0..ROUNDS).map(|_| round()).collect())
+/// The time of a load in milliseconds.
+fn time(work: impl FnOnce() -> usize) -> f64 {
+    milliseconds(|| assert_eq!(work(), MAPPINGS))
 }
 
 fn main() {
     let head = "[loopback in]\n\n[loopback out]\n\n[map]\n";
     let mut lines = head.to_owned();
-    for number in 0..CHANNELS {
+    for number in 0..MAPPINGS {
         writeln!(lines, "in.ch{}.cc{number} > out./fader/{number}", number % 16)
             .expect("into a string");
     }
-    let expression = format!("{head}in.{{1..{CHANNELS}}} > out.{{1..{CHANNELS}}}\n");
+    let expression = format!("{head}in.{{1..{MAPPINGS}}} > out.{{1..{MAPPINGS}}}\n");
     let folder = std::env::temp_dir().join(format!("consort-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let path = folder.join("show.cfg");
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let (expression, lines) = (write("expression.cfg", &expression), write("lines.cfg", &lines));
     let registry = [&loopback::DESCRIPTOR];
-    let check = || load(&path, &[], &registry).show.map_or(0, |show| show.mappings.len());
+    let check = |path: &Path| load(path, &[], &registry).show.map_or(0, |show| show.mappings.len());
 
-    std::fs::write(&path, expression).expect("a file");
-    let expression_time = time(check);
-    std::fs::write(&path, lines).expect("a file");
-    let lines_time = time(check);
-    let memory = peak_memory();
-    let floor_time = time(|| floor(&path));
+    let [expression_time, lines_time] =
+        interleave(ROUNDS, [&mut || time(|| check(&expression)), &mut || time(|| check(&lines))]);
+    let memory = peak_memory(std::process::id()).expect("this process");
+    let [floor_time] = interleave(ROUNDS, [&mut || time(|| floor(&lines))]);
     std::fs::remove_dir_all(&folder).expect("the folder");
 
-    println!("loading {CHANNELS} mappings, 200,000 channels (budget 300 ms, 64 MB)");
-    println!("  one line each       {:7.1} ms", lines_time);
-    println!("  one expression      {:7.1} ms", expression_time);
-    println!("  floor               {:7.1} ms   (split lines, store and number names)", floor_time);
-    println!("  ratio to the floor  {:7.2}", lines_time / floor_time);
-    println!("  peak memory         {memory:7.1} MB");
+    println!("loading 100,000 mapped channels, median of {ROUNDS} rounds");
+    report("load 100,000 channels, one line per mapping", "ms")
+        .floor(floor_time.median())
+        .ours(lines_time.median())
+        .budget(Budget::AtMost(100.0))
+        .note("floor: split lines, store and number names")
+        .print();
+    report("load 100,000 channels, one expression", "ms")
+        .ours(expression_time.median())
+        .budget(Budget::AtMost(100.0))
+        .print();
+    report("load 100,000 channels: peak memory", "MB")
+        .ours(memory as f64 / 1e3)
+        .budget(Budget::AtMost(48.0))
+        .print();
 }

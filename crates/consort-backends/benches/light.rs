@@ -1,69 +1,55 @@
-//! Art-Net in → sACN out: 64 universes at 44 frames per second, in which every channel changes in
-//! every frame. The floor is a bare loop that copies each frame from one packet to the other.
+//! Art-Net in → sACN out, every channel changing in every frame: 64 universes at 44 frames per
+//! second, and 1,000 at 40. The floor is a bare loop that copies each frame from one packet to the
+//! other. Both run as a child process on the second processor, so that the figures are those of the
+//! whole process; load and measurement are on the first.
 //!
 //! ```text
-//! cargo bench -p consort-backends --bench light -- [--seconds N]
+//! cargo bench -p consort-backends --bench light -- [--seconds N] [--universes N]
 //! ```
 
 #![allow(clippy::print_stdout, unsafe_code)] // a benchmark prints its figures
 
-mod support;
-
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use consort_backends::net::{DatagramSocket, OutgoingDatagrams};
 use consort_backends::{artnet, sacn};
+use consort_bench::{
+    Budget, CountingAllocator, Samples, allocations, pin_thread, report, time_of_process,
+};
 use consort_router::testing::TestShow;
-use support::allocations;
 
 #[global_allocator]
-static ALLOCATOR: support::Counting = support::Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// The number of universes.
-const UNIVERSES: u16 = 64;
-/// Frames per second of each universe.
-const RATE: u32 = 44;
 /// The number of frames before the measurement starts.
-const WARM_UP_FRAMES: usize = 88;
+const WARM_UP_FRAMES: usize = 80;
+
+/// A load: universes, frames per second of each, and whether all universes of a frame are sent at
+/// once or evenly distributed over its time.
+#[derive(Clone, Copy)]
+struct Load {
+    universes: u16,
+    rate: u32,
+    is_burst: bool,
+}
 
 /// The results of one run.
 struct Figures {
+    /// Processor time of the whole process, in percent of one processor.
     cpu: f64,
     lost: usize,
     extra: usize,
-    latencies: Vec<f64>,
-    jitters: Vec<f64>,
+    /// Microseconds.
+    latencies: Samples,
+    /// Microseconds.
+    jitters: Samples,
     note: String,
-}
-
-/// The report of the thread under measurement.
-struct Report {
-    cpu: Duration,
-    note: String,
-}
-
-/// The CPU time of the calling thread so far.
-fn thread_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that outlives the call.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(result, 0, "every thread has a CPU clock");
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Restricts the calling thread to one processor.
-fn pin(processor: usize) {
-    // SAFETY: a zeroed set is empty; it is written and read within its size.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(processor, &mut set);
-        libc::sched_setaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &raw const set);
-    }
 }
 
 fn free_port() -> u16 {
@@ -71,17 +57,44 @@ fn free_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
-/// The function of the thread under measurement. It gets the input and output ports, a flag that is
-/// set while the measurement runs, and a channel on which it reports that it is ready.
-type Body = fn(u16, u16, &AtomicBool, &mpsc::Sender<()>) -> Report;
+// ---- the subjects, in their own process --------------------------------------------------------
 
-/// The router with 64 instances of each backend and 32,768 mappings.
-fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Report {
+/// What the parent has asked for so far.
+struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    const WARM_UP: u8 = 0;
+    const MEASURING: u8 = 1;
+    const OVER: u8 = 2;
+
+    /// Reads the parent's bytes on another thread, and reports that the subject is ready.
+    fn start() -> Self {
+        let phase = Arc::new(AtomicU8::new(Self::WARM_UP));
+        let written = Arc::clone(&phase);
+        std::thread::spawn(move || {
+            for byte in std::io::stdin().lock().bytes() {
+                if byte.is_ok() {
+                    written.store(Self::MEASURING, Ordering::Release);
+                }
+            }
+            written.store(Self::OVER, Ordering::Release);
+        });
+        println!("up");
+        Phase(phase)
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The router with one instance of each backend per universe, and all channels mapped.
+fn router(input: u16, output: u16, universes: u16) {
     let mut setup = TestShow::new();
     setup.backend(&artnet::DESCRIPTOR, &[("bind", &format!("127.0.0.1 {input}"))]);
     setup.backend(&sacn::DESCRIPTOR, &[("bind", "127.0.0.1 0")]);
     let destination = format!("127.0.0.1 {output}");
-    for universe in 0..UNIVERSES {
+    for universe in 0..universes {
         let number = universe.to_string();
         setup.instance(&artnet::DESCRIPTOR, &format!("a{universe}"), &[("universe", &number)]);
         let number = (universe + 1).to_string();
@@ -89,43 +102,35 @@ fn router(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>
             [("universe", number.as_str()), ("priority", "100"), ("destination", &destination)];
         setup.instance(&sacn::DESCRIPTOR, &format!("s{universe}"), &options);
     }
-    for universe in 0..UNIVERSES {
+    for universe in 0..universes {
         for channel in 1..=512 {
             setup.map(&format!("a{universe}.{channel}"), &format!("s{universe}.{channel}"));
         }
     }
     let mut show = setup.start();
-    up.send(()).expect("the main thread waits");
-    let (mut start, mut allocated) = (None, 0);
-    while !show.router.is_stop_asked() {
+    let phase = Phase::start();
+    let mut allocated = None;
+    loop {
         show.router.step(Some(Duration::from_millis(50))).expect("a turn");
-        match (start, measuring.load(Ordering::Acquire)) {
-            (None, true) => {
-                start = Some(thread_time());
-                allocated = allocations();
-            }
-            (Some(start), false) => {
-                let cpu = thread_time() - start;
-                let names = (0..UNIVERSES).map(|universe| format!("s{universe}"));
-                let dropped: u64 = names.map(|name| show.counters(&name).dropped).sum();
-                let events: u64 = (0..UNIVERSES)
-                    .map(|number| show.counters(&format!("a{number}")).incoming)
-                    .sum();
-                let allocated = allocations() - allocated;
-                let note = format!(
-                    "{events} events in total, {dropped} values coalesced, {allocated} allocations \
-                     of the whole process during the measurement"
-                );
-                return Report { cpu, note };
-            }
+        match phase.get() {
+            Phase::MEASURING if allocated.is_none() => allocated = Some(allocations()),
+            Phase::OVER => break,
             _ => {}
         }
     }
-    unreachable!("the show is not stopped")
+    let allocated = allocated.map_or(0, |before| allocations() - before);
+    let names = (0..universes).map(|universe| format!("s{universe}"));
+    let dropped: u64 = names.map(|name| show.counters(&name).dropped).sum();
+    let events: u64 =
+        (0..universes).map(|number| show.counters(&format!("a{number}")).incoming).sum();
+    println!(
+        "{events} events in total, {dropped} values coalesced, {allocated} allocations of the whole \
+         process during the measurement"
+    );
 }
 
 /// The floor: copies each frame from its packet to a packet of the other protocol.
-fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>) -> Report {
+fn floor(input: u16, output: u16) {
     let mut receiver =
         DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], input))).expect("bound");
     let mut sender = DatagramSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
@@ -135,10 +140,10 @@ fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>)
     poll.registry()
         .register(receiver.source(), mio::Token(0), mio::Interest::READABLE)
         .expect("registered");
-    up.send(()).expect("the main thread waits");
+    let phase = Phase::start();
     let mut outgoing = OutgoingDatagrams::default();
-    let (mut start, mut sequence) = (None, 0_u8);
-    loop {
+    let mut sequence = 0_u8;
+    while phase.get() != Phase::OVER {
         poll.poll(&mut events, Some(Duration::from_millis(50))).expect("a turn");
         loop {
             let received = receiver.receive(|bytes, _| {
@@ -165,50 +170,112 @@ fn floor(input: u16, output: u16, measuring: &AtomicBool, up: &mpsc::Sender<()>)
                 break;
             }
         }
-        match (start, measuring.load(Ordering::Acquire)) {
-            (None, true) => start = Some(thread_time()),
-            (Some(start), false) => {
-                return Report { cpu: thread_time() - start, note: String::new() };
-            }
-            _ => {}
-        }
     }
 }
 
-/// Sends frames, all universes at once or evenly distributed over the time of a frame; returns when
-/// each was sent.
-fn send(port: u16, frames: usize, is_burst: bool, measuring: &AtomicBool) -> Vec<Instant> {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.connect(("127.0.0.1", port)).expect("connected");
-    let (mut times, mut packet) = (Vec::with_capacity(frames * usize::from(UNIVERSES)), Vec::new());
-    let start = Instant::now();
-    let period = Duration::from_secs(1) / RATE;
-    for frame in 0..frames {
-        if frame == WARM_UP_FRAMES {
-            measuring.store(true, Ordering::Release);
-        }
-        for universe in 0..UNIVERSES {
-            let part = if is_burst { 0 } else { u32::from(universe) };
-            let due = start + period * frame as u32 + period * part / u32::from(UNIVERSES);
-            let wait = due.saturating_duration_since(Instant::now());
-            std::thread::sleep(wait.saturating_sub(Duration::from_micros(120)));
-            while Instant::now() < due {
-                std::hint::spin_loop();
-            }
-            let mut data = [0_u8; 512];
-            for (slot, byte) in data.iter_mut().enumerate() {
-                *byte = (frame * 7 + slot) as u8;
-            }
-            data[..2].copy_from_slice(&(frame as u16).to_be_bytes());
-            packet.clear();
-            let sequence = (frame % 255) as u8 + 1;
-            artnet::codec::Dmx { sequence, physical: 0, port_address: universe, data: &data }
-                .encode(&mut packet);
-            times.push(Instant::now());
-            socket.send(&packet).expect("sent");
-        }
+/// The child process: `--serve floor|router INPUT OUTPUT UNIVERSES`.
+fn serve(arguments: &[String]) {
+    pin_thread(0, 1..2);
+    let number = |index: usize| arguments[index].parse::<u16>().expect("a number");
+    match arguments[0].as_str() {
+        "floor" => floor(number(1), number(2)),
+        _ => router(number(1), number(2), number(3)),
     }
-    times
+}
+
+/// A running subject.
+struct Subject {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Subject {
+    /// Starts a subject and waits until it is ready.
+    fn start(name: &str, input: u16, output: u16, universes: u16) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--serve", name])
+            .args([input, output, universes].map(|number| number.to_string()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the subject starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        assert_eq!(line, "up\n", "the subject {name} starts");
+        Subject { child, lines }
+    }
+
+    /// The processor time of the whole process so far.
+    fn time(&self) -> Duration {
+        time_of_process(self.child.id()).expect("the subject runs")
+    }
+
+    fn begin_measurement(&self) {
+        let mut stdin = self.child.stdin.as_ref().expect("a pipe");
+        stdin.write_all(b"m").expect("the subject reads");
+    }
+
+    /// Stops the subject; returns what it prints.
+    fn stop(mut self) -> String {
+        drop(self.child.stdin.take());
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("text");
+        assert!(self.child.wait().expect("it ends").success(), "the subject failed");
+        text.trim_end().to_owned()
+    }
+}
+
+// ---- the load ----------------------------------------------------------------------------------
+
+impl Load {
+    /// When a universe of a frame is due. Universes that would be sent closer together than a
+    /// thread can sleep are sent in groups, one per millisecond.
+    fn due(self, frame: usize, universe: u16) -> Duration {
+        let period = Duration::from_secs(1) / self.rate;
+        let part = if self.is_burst { 0 } else { u32::from(universe) };
+        let mut offset = period * part / u32::from(self.universes);
+        if period / u32::from(self.universes) < Duration::from_micros(200) {
+            offset = Duration::from_millis(offset.as_millis() as u64);
+        }
+        period * frame as u32 + offset
+    }
+
+    /// Sends frames; returns when each was sent. Calls `begin` when the measurement begins.
+    fn send(self, port: u16, frames: usize, begin: impl FnOnce()) -> Vec<Instant> {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.connect(("127.0.0.1", port)).expect("connected");
+        let mut times = Vec::with_capacity(frames * usize::from(self.universes));
+        let (mut packet, mut begin) = (Vec::new(), Some(begin));
+        let start = Instant::now();
+        for frame in 0..frames {
+            if frame == WARM_UP_FRAMES
+                && let Some(begin) = begin.take()
+            {
+                begin();
+            }
+            for universe in 0..self.universes {
+                let due = start + self.due(frame, universe);
+                let wait = due.saturating_duration_since(Instant::now());
+                std::thread::sleep(wait.saturating_sub(Duration::from_micros(120)));
+                while Instant::now() < due {
+                    std::hint::spin_loop();
+                }
+                let mut data = [0_u8; 512];
+                for (slot, byte) in data.iter_mut().enumerate() {
+                    *byte = (frame * 7 + slot) as u8;
+                }
+                data[..2].copy_from_slice(&(frame as u16).to_be_bytes());
+                packet.clear();
+                let sequence = (frame % 255) as u8 + 1;
+                artnet::codec::Dmx { sequence, physical: 0, port_address: universe, data: &data }
+                    .encode(&mut packet);
+                times.push(Instant::now());
+                socket.send(&packet).expect("sent");
+            }
+        }
+        times
+    }
 }
 
 /// Receives a datagram and the time at which the kernel received it. The receiver shares its
@@ -240,28 +307,32 @@ fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, Instant)
     }
 }
 
-/// Enables timestamps of received datagrams.
-fn enable_timestamps(socket: &UdpSocket) {
-    let on: libc::c_int = 1;
-    // SAFETY: the value of the option is an int that outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_TIMESTAMPNS,
-            (&raw const on).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
+/// Enables timestamps of received datagrams, and a buffer for a whole frame of all universes, which
+/// needs root; otherwise the kernel's limit remains.
+fn prepare(socket: &UdpSocket) {
+    let set = |option: libc::c_int, value: libc::c_int| {
+        // SAFETY: the value of the option is an int that outlives the call.
+        unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const value).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        }
     };
-    assert_eq!(result, 0, "every socket supports timestamps");
+    if set(libc::SO_RCVBUFFORCE, 32 << 20) != 0 {
+        let _ = socket2::SockRef::from(socket).set_recv_buffer_size(8 << 20);
+    }
+    assert_eq!(set(libc::SO_TIMESTAMPNS, 1), 0, "every socket supports timestamps");
 }
 
 /// Receives frames until all have arrived or none arrives for a second. Returns when each arrived,
 /// and how many arrived twice.
-fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
+fn receive(socket: &UdpSocket, frames: usize, universes: u16) -> (Vec<Option<Instant>>, usize) {
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
-    enable_timestamps(socket);
-    let mut seen = vec![None; frames * usize::from(UNIVERSES)];
+    let mut seen = vec![None; frames * usize::from(universes)];
     let (mut count, mut extra) = (0, 0);
     let mut buffer = [0; 2_048];
     while count < seen.len() {
@@ -280,7 +351,7 @@ fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
             "frame {frame} of universe {} is mixed with another one",
             data.universe
         );
-        let index = frame * usize::from(UNIVERSES) + usize::from(data.universe - 1);
+        let index = frame * usize::from(universes) + usize::from(data.universe - 1);
         match &mut seen[index] {
             Some(_) => extra += 1,
             slot => {
@@ -292,42 +363,25 @@ fn receive(socket: &UdpSocket, frames: usize) -> (Vec<Option<Instant>>, usize) {
     (seen, extra)
 }
 
-/// Measures one run of a body.
-fn measure(body: Body, frames: usize, is_burst: bool) -> Figures {
+/// Measures one run of a subject.
+fn measure(name: &str, load: Load, frames: usize) -> Figures {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20);
+    prepare(&socket);
     let (input, output) = (free_port(), socket.local_addr().expect("one").port());
-    let measuring = Arc::new(AtomicBool::new(false));
-    let (up, is_up) = mpsc::channel();
-    let subject = {
-        let measuring = Arc::clone(&measuring);
-        std::thread::spawn(move || {
-            pin(1);
-            body(input, output, &measuring, &up)
-        })
-    };
-    is_up.recv().expect("the subject starts");
-    let receiver = std::thread::spawn(move || {
-        pin(0);
-        receive(&socket, frames)
+    let subject = Subject::start(name, input, output, load.universes);
+    let receiver = std::thread::spawn(move || receive(&socket, frames, load.universes));
+    let (mut time, mut start) = (Duration::ZERO, Instant::now());
+    let sent = load.send(input, frames, || {
+        subject.begin_measurement();
+        (time, start) = (subject.time(), Instant::now());
     });
-    let start = Instant::now();
-    let sent = {
-        let measuring = Arc::clone(&measuring);
-        let sender = std::thread::spawn(move || {
-            pin(0);
-            send(input, frames, is_burst, &measuring)
-        });
-        sender.join().expect("the sender")
-    };
     let elapsed = start.elapsed();
     let (seen, extra) = receiver.join().expect("the receiver");
-    measuring.store(false, Ordering::Release);
-    let report = subject.join().expect("the subject");
+    let time = subject.time() - time;
+    let note = subject.stop();
 
-    let universes = usize::from(UNIVERSES);
-    let measured = elapsed.as_secs_f64() * (frames - WARM_UP_FRAMES) as f64 / frames as f64;
-    let (mut latencies, mut jitters, mut lost) = (Vec::new(), Vec::new(), 0);
+    let universes = usize::from(load.universes);
+    let (mut latencies, mut jitters, mut lost) = (Samples::default(), Samples::default(), 0);
     for frame in WARM_UP_FRAMES..frames {
         for universe in 0..universes {
             let index = frame * universes + universe;
@@ -344,48 +398,58 @@ fn measure(body: Body, frames: usize, is_burst: bool) -> Figures {
             }
         }
     }
-    latencies.sort_by(f64::total_cmp);
-    jitters.sort_by(f64::total_cmp);
-    let cpu = report.cpu.as_secs_f64() / measured * 100.0;
-    Figures { cpu, lost, extra, latencies, jitters, note: report.note }
-}
-
-fn percentile(sorted: &[f64], part: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * part) as usize]
+    let cpu = time.as_secs_f64() / elapsed.as_secs_f64() * 100.0;
+    Figures { cpu, lost, extra, latencies, jitters, note }
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--seconds").skip(1);
-    let seconds: usize = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let frames = WARM_UP_FRAMES + seconds * RATE as usize;
-    println!(
-        "Art-Net in → sACN out, {UNIVERSES} universes at {RATE} frames/s, {seconds} s: {:.2} million \
-         values/s; budget: CPU < 20 % of one core, no losses, jitter p99 < 1000 µs",
-        f64::from(UNIVERSES) * f64::from(RATE) * 512.0 / 1e6
-    );
-    println!(
-        "{:<22} {:>7} {:>6} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
-        "", "CPU %", "lost", "extra", "late p50", "p99", "max µs", "jitter p50", "p99", "max µs"
-    );
-    for (shape, is_burst) in [("bursts", true), ("evenly spaced", false)] {
-        for (name, body) in [("floor", floor as Body), ("consort", router)] {
-            let figures = measure(body, frames, is_burst);
-            println!(
-                "{:<22} {:>7.2} {:>6} {:>6} | {:>9.0} {:>9.0} {:>9.0} | {:>10.0} {:>9.0} {:>9.0}",
-                format!("{shape}, {name}"),
-                figures.cpu,
-                figures.lost,
-                figures.extra,
-                percentile(&figures.latencies, 0.5),
-                percentile(&figures.latencies, 0.99),
-                percentile(&figures.latencies, 1.0),
-                percentile(&figures.jitters, 0.5),
-                percentile(&figures.jitters, 0.99),
-                percentile(&figures.jitters, 1.0),
-            );
-            if !figures.note.is_empty() {
-                println!("    {}", figures.note);
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(index) = arguments.iter().position(|argument| argument == "--serve") {
+        return serve(&arguments[index + 1..]);
+    }
+    let option = |name: &str| {
+        let index = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(index + 1)?.parse::<usize>().ok()
+    };
+    let seconds = option("--seconds").unwrap_or(20);
+    pin_thread(0, 0..1);
+    for (universes, rate) in [(64, 44), (1_000, 40)] {
+        if option("--universes").is_some_and(|wanted| wanted != usize::from(universes)) {
+            continue;
+        }
+        println!(
+            "Art-Net in → sACN out, {universes} universes at {rate} frames/s, {seconds} s: {:.2} \
+             million values/s",
+            f64::from(universes) * f64::from(rate) * 512.0 / 1e6
+        );
+        for (shape, is_burst) in [("bursts", true), ("evenly spaced", false)] {
+            let load = Load { universes, rate, is_burst };
+            let frames = WARM_UP_FRAMES + seconds * rate as usize;
+            let [floor, ours] = ["floor", "router"].map(|name| measure(name, load, frames));
+            let work = format!("Art-Net → sACN, {universes} universes, {shape}");
+            let mut cpu = report(format!("{work}: CPU"), "%").floor(floor.cpu).ours(ours.cpu);
+            let mut jitter = report(format!("{work}: jitter p99"), "µs")
+                .floor(floor.jitters.quantile(0.99))
+                .ours(ours.jitters.quantile(0.99));
+            if universes == 1_000 {
+                cpu = cpu.budget(Budget::AtMost(25.0));
+            } else {
+                jitter = jitter.budget(Budget::AtMost(1_000.0));
             }
+            cpu.note(ours.note).print();
+            report(format!("{work}: frames lost"), "")
+                .floor(floor.lost as f64)
+                .ours(ours.lost as f64)
+                .budget(Budget::AtMost(0.0))
+                .note(format!("{} sent twice", ours.extra))
+                .print();
+            for (name, share) in [("p50", 0.5), ("p99", 0.99), ("maximum", 1.0)] {
+                report(format!("{work}: latency {name}"), "µs")
+                    .floor(floor.latencies.quantile(share))
+                    .ours(ours.latencies.quantile(share))
+                    .print();
+            }
+            jitter.print();
         }
     }
 }

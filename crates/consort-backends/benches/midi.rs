@@ -6,10 +6,8 @@
 //!
 //! `CONSORT_SEQ=kernel` measures on the kernel's sequencer (in the virtual machine, see
 //! `tests/bench/25-midi.sh`), otherwise on the embedded one. Exits with status 1 if an event is
-//! lost, or if the router's p99 is more than twice the bare loop's.
+//! lost or out of order.
 #![allow(clippy::print_stdout)] // A benchmark prints its figures.
-
-mod support;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,14 +16,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_backends::BACKENDS;
+use consort_bench::{Budget, CountingAllocator, Samples, allocations, median, report};
 use consort_router::config::load_text;
 use consort_router::{Handle, Router};
 use consort_seq::client::{READ_PORT, WRITE_PORT};
 use consort_seq::{Embedded, Engine, Event, EventType, Port, PortOptions, SequencerClient};
-use support::{Counting, allocations, median};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// How many rounds of latencies are measured; the figures are medians over them.
 const ROUNDS: usize = 5;
@@ -60,41 +58,47 @@ fn main() -> ExitCode {
     for subject in [&mut bare, &mut router] {
         subject.load.flood(IN_FLIGHT * 20); // to warm up
     }
-    let lost = flood(&mut [&mut bare, &mut router], events);
-    let ratio = latencies(&mut bare, &mut router, slices);
-    let is_good = lost == 0 && ratio <= 2.0;
-    println!("required: 0 lost, p99 × 2.00 at most: {}", if is_good { "met" } else { "NOT MET" });
+    let lost = flood(&mut bare, &mut router, events, name);
+    latencies(&mut bare, &mut router, slices, name);
     bare.stop();
     router.stop();
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Sends as fast as possible; returns how many events were lost or out of order.
-fn flood(subjects: &mut [&mut Subject], events: u32) -> u32 {
-    let mut lost = 0;
-    for subject in subjects {
+fn flood(bare: &mut Subject, router: &mut Subject, events: u32, engine: &str) -> u32 {
+    let measure = |subject: &mut Subject| {
         let before = allocations();
         let flooded = subject.load.flood(events);
         let allocated = (allocations() - before) as f64 / f64::from(events);
         println!(
-            "{:<12} {events} events, {IN_FLIGHT} in flight: {} lost, {} out of order, {:.0} \
-             events/s, {allocated:.4} allocations per event",
-            subject.name,
-            flooded.lost,
-            flooded.disordered,
-            f64::from(events) / flooded.time.as_secs_f64(),
+            "{:<12} {events} events, {IN_FLIGHT} in flight: {} lost, {} out of order, {allocated:.4} \
+             allocations per event",
+            subject.name, flooded.lost, flooded.disordered,
         );
-        lost += flooded.lost + flooded.disordered;
-    }
-    lost
+        let rate = f64::from(events) / flooded.time.as_secs_f64();
+        (rate, flooded.lost + flooded.disordered)
+    };
+    let ((floor, floor_lost), (ours, lost)) = (measure(bare), measure(router));
+    report(format!("MIDI → MIDI, {engine}: {IN_FLIGHT} in flight"), "events/s")
+        .floor(floor)
+        .ours(ours)
+        .higher_is_better()
+        .print();
+    report(format!("MIDI → MIDI, {engine}: lost or out of order"), "events")
+        .floor(f64::from(floor_lost))
+        .ours(f64::from(lost))
+        .budget(Budget::AtMost(0.0))
+        .print();
+    floor_lost + lost
 }
 
-/// Sends 1,000 events per second, one at a time, to the subjects in turns; returns the ratio of
-/// their p99.
-fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
+/// Sends 1,000 events per second, one at a time, to the subjects in turns.
+fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize, engine: &str) {
+    const SHARES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("maximum", 1.0)];
     let mut figures = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
-        let mut rounds = [Vec::new(), Vec::new()];
+        let mut rounds = [Samples::default(), Samples::default()];
         for slice in 0..slices {
             for turn in 0..2 {
                 // The first subject changes, so that disturbances affect both alike.
@@ -103,28 +107,22 @@ fn latencies(bare: &mut Subject, router: &mut Subject, slices: usize) -> f64 {
                 subject.load.ping(250, &mut rounds[index]);
             }
         }
-        for (figures, mut times) in figures.iter_mut().zip(rounds) {
-            times.sort_by(f64::total_cmp);
-            let percentile = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-            figures.push([0.5, 0.9, 0.99, 1.0].map(percentile));
+        for (figures, times) in figures.iter_mut().zip(rounds) {
+            figures.push(times.quantiles(SHARES.map(|(_, share)| share)));
         }
     }
-    let middle = |subject: usize, figure: usize| {
-        median(figures[subject].iter().map(|figures| figures[figure]).collect())
-    };
     println!("round trip, 1,000 events/s, median of {ROUNDS} rounds of {} in turns:", slices * 250);
-    for (index, subject) in [&*bare, &*router].iter().enumerate() {
-        let [p50, p90, p99, max] = [0, 1, 2, 3].map(|figure| middle(index, figure));
-        println!(
-            "{:<12} p50 {p50:.1} µs ×{:.2} | p90 {p90:.1} µs ×{:.2} | p99 {p99:.1} µs ×{:.2} | \
-             max {max:.1} µs",
-            subject.name,
-            p50 / middle(0, 0),
-            p90 / middle(0, 1),
-            p99 / middle(0, 2),
-        );
+    for (index, (name, _)) in SHARES.into_iter().enumerate() {
+        let [floor, ours] =
+            figures.each_ref().map(|figures| median(figures.iter().map(|figures| figures[index])));
+        let mut line = report(format!("MIDI → MIDI, {engine}: round trip, {name}"), "µs")
+            .floor(floor)
+            .ours(ours);
+        if name == "p99" {
+            line = line.budget(Budget::AtMostFloor(2.0));
+        }
+        line.print();
     }
-    middle(1, 2) / middle(0, 2)
 }
 
 /// A measured program: it reads from one of the load's ports and writes to the other.
@@ -283,7 +281,7 @@ impl Load {
     }
 
     /// Sends `count` events, one per millisecond, and adds their round-trip times in µs.
-    fn ping(&mut self, count: usize, times: &mut Vec<f64>) {
+    fn ping(&mut self, count: usize, times: &mut Samples) {
         let event = numbered(1);
         let mut due = Instant::now();
         for _ in 0..count {

@@ -19,7 +19,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use floor::{Latencies, Ports, Shape, Subject, Throughput, load, median};
+use consort_bench::{Budget, median, report};
+use floor::{Latencies, Ports, Shape, Subject, Throughput, load};
 
 /// How many times all subjects are measured.
 const ROUNDS: usize = 5;
@@ -177,8 +178,8 @@ impl Figures {
         median(self.throughput.iter().map(Throughput::cpu))
     }
 
-    fn percentile(&mut self, part: f64) -> f64 {
-        median(self.latencies.iter_mut().map(|round| round.percentile(part)))
+    fn percentile(&self, part: f64) -> f64 {
+        median(self.latencies.iter().map(|round| round.percentile(part)))
     }
 
     fn lost(&self) -> u64 {
@@ -186,6 +187,9 @@ impl Figures {
             + self.latencies.iter().map(|round| round.lost).sum::<u64>()
     }
 }
+
+/// A figure of a subject.
+type Figure = fn(&Figures) -> f64;
 
 /// Measures all subjects with one shape. In every round, all subjects are started again and run in
 /// turn for short slices, so that disturbances by other programs affect all of them.
@@ -248,10 +252,10 @@ fn measure(
         "CPU µs",
         "lost"
     );
-    let floor = &mut figures[0];
+    let floor = &figures[0];
     let (floor_cpu, floor_p50, floor_p99) =
         (floor.cpu(), floor.percentile(0.5), floor.percentile(0.99));
-    for ((name, _), figures) in subjects.iter().zip(&mut figures) {
+    for ((name, _), figures) in subjects.iter().zip(&figures) {
         let (p50, p99) = (figures.percentile(0.5), figures.percentile(0.99));
         println!(
             "{name:<12} {:>9.2} {:>7.2} {:>11.0} | {:>8.1} {:>7.2} {:>8.1} {:>7.2} {:>9.1} {:>9.1} {:>9.2} {:>6}",
@@ -268,5 +272,28 @@ fn measure(
             figures.lost(),
         );
     }
+    let find = |wanted: &str| {
+        let index = subjects.iter().position(|(name, _)| name == wanted)?;
+        Some(&figures[index])
+    };
+    let Some(consort) = find("consort") else { return Ok(()) };
+    let midimonster = find("midimonster");
+    let budgets: [(&str, Figure, f64); 3] = [
+        ("CPU time per message", Figures::cpu, 1.2),
+        ("p50 at 1,000/s", |figures| figures.percentile(0.5), 1.1),
+        ("p99 at 1,000/s", |figures| figures.percentile(0.99), 1.15),
+    ];
+    for (what, figure, budget) in budgets {
+        report(format!("OSC → OSC, {name}: {what}"), "µs")
+            .floor(figure(floor))
+            .peer("MIDIMonster", midimonster.map(figure))
+            .ours(figure(consort))
+            .budget(Budget::AtMostFloor(budget))
+            .print();
+    }
+    report(format!("OSC → OSC, {name}: lost"), "messages")
+        .ours(consort.lost() as f64)
+        .budget(Budget::AtMost(0.0))
+        .print();
     Ok(())
 }

@@ -3,27 +3,36 @@
 
 #![allow(clippy::print_stdout)] // a benchmark prints its figures
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use consort_backends::loopback;
+use consort_bench::{Budget, CountingAllocator, Samples, allocations, report};
 use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::{
-    ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options, Plan,
-    Problems, Readiness, Router, Usage,
+    Backend, ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options,
+    Plan, Problems, Readiness, Router, Usage,
 };
-use support::{allocations, median};
 
 #[global_allocator]
-static ALLOCATOR: support::Counting = support::Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const CHANNELS: u32 = 1_000;
+/// Rounds of each figure.
+const ROUNDS: usize = 5;
 
 /// Emits values on its channels in turn, as many as the budget of each call allows.
 struct Source {
     next: u32,
     channels: u32,
+}
+
+/// The backend of the source, which is made in code.
+struct Made;
+
+impl Backend for Made {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
 }
 
 impl Plan for Source {
@@ -53,19 +62,18 @@ impl Instance for Source {
 }
 
 /// A loopback instance.
-fn relay() -> Box<dyn Plan> {
-    let mut backend = (loopback::DESCRIPTOR.create)();
+fn relay(backend: &mut dyn Backend) -> Box<dyn Plan> {
     let config =
         InstanceConfig { name: "relay".into(), options: Options::default(), directory: ".".into() };
     backend.instance(config, &mut Problems::new()).expect("loopback takes no options")
 }
 
-/// An instance with channels named by their numbers.
-fn entry(name: &str, plan: Box<dyn Plan>, channels: u32) -> ShowInstance {
+/// An instance with channels named by their numbers; `driver` is the index of its backend.
+fn entry(name: &str, driver: usize, plan: Box<dyn Plan>, channels: u32) -> ShowInstance {
     ShowInstance {
         name: name.into(),
-        backend: loopback::DESCRIPTOR.name,
-        driver: 0,
+        backend: "bench",
+        driver,
         plan,
         options: Options::default(),
         families: &[],
@@ -82,12 +90,15 @@ fn end(instance: u32, channel: u32) -> ChannelRef {
 fn show(fan: u32) -> Show {
     let sources = if fan == 1 { CHANNELS } else { 10 };
     let mut show = Show::default();
-    let (backend, options) = ((loopback::DESCRIPTOR.create)(), Options::default());
-    show.backends.push(ShowBackend { name: loopback::DESCRIPTOR.name, backend, options });
+    let mut loopback = (loopback::DESCRIPTOR.create)();
     let source = Source { next: 0, channels: sources };
-    show.instances.push(entry("source", Box::new(source), sources));
-    show.instances.push(entry("a", relay(), sources));
-    show.instances.push(entry("b", relay(), sources * fan));
+    show.instances.push(entry("source", 0, Box::new(source), sources));
+    show.instances.push(entry("a", 1, relay(&mut *loopback), sources));
+    show.instances.push(entry("b", 1, relay(&mut *loopback), sources * fan));
+    let backends: [(_, Box<dyn Backend>); 2] = [("made", Box::new(Made)), ("loopback", loopback)];
+    for (name, backend) in backends {
+        show.backends.push(ShowBackend { name, backend, options: Options::default() });
+    }
     for channel in 0..sources {
         show.mappings.push((end(0, channel), end(1, channel)));
         for target in 0..fan {
@@ -132,18 +143,27 @@ fn floor(fan: usize, length: Duration) -> f64 {
 
 fn main() {
     let length = Duration::from_millis(400);
-    println!("router, one thread, median of 5 rounds of {length:?}");
-    for (fan, budget) in [(1, 20.0), (100, 50.0)] {
+    println!("router, one thread, median of {ROUNDS} interleaved rounds of {length:?}");
+    for (fan, budget) in [(1, 40.0), (100, 150.0)] {
         let mut router = Router::new(show(fan)).expect("an event loop");
         router.start();
         round(&mut router, length);
-        let rounds: Vec<(f64, u64)> = (0..5).map(|_| round(&mut router, length)).collect();
-        let rate = median(rounds.iter().map(|round| round.0).collect()) / 1e6;
-        let allocated: u64 = rounds.iter().map(|round| round.1).sum();
-        let bare = floor(fan as usize, length) / 1e6;
-        println!(
-            "  loopback to loopback, 1 to {fan:3}: {rate:7.1} million deliveries/s \
-             (budget {budget}; bare stores {bare:.0}), {allocated} allocations"
-        );
+        let (mut rates, mut floors, mut allocated) = (Samples::default(), Samples::default(), 0);
+        for _ in 0..ROUNDS {
+            let (rate, count) = round(&mut router, length);
+            rates.push(rate / 1e6);
+            allocated += count;
+            floors.push(floor(fan as usize, length) / 1e6);
+        }
+        report(format!("router, loopback to loopback, 1 to {fan}"), "million/s")
+            .floor(floors.median())
+            .ours(rates.median())
+            .higher_is_better()
+            .budget(Budget::AtLeast(budget))
+            .print();
+        report(format!("router, loopback to loopback, 1 to {fan}: allocations"), "")
+            .ours(allocated as f64)
+            .budget(Budget::AtMost(0.0))
+            .print();
     }
 }

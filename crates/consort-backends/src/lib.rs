@@ -28,6 +28,10 @@ pub mod sacn;
 #[cfg(feature = "sc")]
 pub mod sc;
 
+#[cfg(all(feature = "fuzzing", any(feature = "artnet", feature = "sacn")))]
+#[doc(hidden)]
+pub use dmx::merge_frames;
+
 use consort_router::BackendDescriptor;
 
 /// The backends of this build, sorted by name.

@@ -1,14 +1,17 @@
-//! Decoding, encoding and matching, each beside `rosc` in the same run.
+//! Decoding, encoding and matching, compared with `rosc` in the same run.
 
-#![allow(missing_docs)] // criterion's macros make an undocumented function.
+#![allow(clippy::print_stdout)] // a benchmark prints its figures
 
 use std::hint::black_box;
 
+use consort_bench::{Samples, Timed, interleave_calls, report};
 use consort_osc::{
     Argument, BundleBuilder, MessageBuilder, OscPacket, Packet, Pattern, SliceSink, TimeTag,
     address_matches,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Rounds of each subject.
+const ROUNDS: usize = 21;
 
 fn message(address: &str, values: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -56,92 +59,109 @@ fn sum_rosc(packet: &rosc::OscPacket) -> f64 {
     }
 }
 
-fn decode(criterion: &mut Criterion) {
+/// Prints one of our figures beside rosc's.
+fn print(work: String, ours: &Samples, rosc: &Samples) {
+    report(work, "ns").peer("rosc", rosc.median()).ours(ours.median()).print();
+}
+
+fn decode() {
     for (name, bytes) in [
         ("/x/y ,f", message("/x/y", 1)),
         ("/mixer/channel/12/level ,f", message("/mixer/channel/12/level", 1)),
         ("100 floats", message("/x/y", 100)),
         ("bundle of 20", bundle(20)),
     ] {
-        let mut group = criterion.benchmark_group(format!("decode {name}"));
-        group.bench_function("consort-osc", |b| b.iter(|| sum(black_box(&bytes))));
-        group.bench_function("consort-osc, owned", |b| {
-            b.iter(|| OscPacket::decode(black_box(&bytes)));
-        });
-        group.bench_function("rosc", |b| {
-            b.iter(|| {
-                let (_, packet) = rosc::decoder::decode_udp(black_box(&bytes)).expect("valid");
-                sum_rosc(&packet)
-            });
-        });
-        group.finish();
+        let bytes = bytes.as_slice();
+        let [borrowed, owned, rosc] = interleave_calls(
+            ROUNDS,
+            [
+                Timed::new(|| sum(black_box(bytes))),
+                Timed::new(|| OscPacket::decode(black_box(bytes))),
+                Timed::new(|| {
+                    let (_, packet) = rosc::decoder::decode_udp(black_box(bytes)).expect("valid");
+                    sum_rosc(&packet)
+                }),
+            ],
+        );
+        print(format!("decode {name}"), &borrowed, &rosc);
+        print(format!("decode {name}, owned"), &owned, &rosc);
     }
 }
 
-fn encode(criterion: &mut Criterion) {
+fn encode() {
     for (name, values) in [("/x/y ,f", 1), ("/x/y ,ff", 2), ("100 floats", 100)] {
-        let mut group = criterion.benchmark_group(format!("encode {name}"));
-        group.bench_function("consort-osc, builder into a Vec", |b| {
-            let mut bytes = Vec::with_capacity(1024);
-            b.iter(|| {
-                bytes.clear();
-                let mut builder = MessageBuilder::new(&mut bytes, black_box("/x/y"));
-                for _ in 0..values {
-                    builder.float(black_box(0.5));
-                }
-                builder.finish()
-            });
-        });
-        group.bench_function("consort-osc, builder into a slice", |b| {
-            let mut bytes = [0; 1024];
-            b.iter(|| {
-                let mut sink = SliceSink::new(&mut bytes);
-                let mut builder = MessageBuilder::new(&mut sink, black_box("/x/y"));
-                for _ in 0..values {
-                    builder.float(black_box(0.5));
-                }
-                builder.finish()
-            });
-        });
+        let (mut vector, mut other) = (Vec::with_capacity(1024), Vec::with_capacity(1024));
+        let mut array = [0; 1024];
         let arguments = vec![Argument::Float(0.5); values];
-        group.bench_function("consort-osc, encode_message", |b| {
-            let mut bytes = Vec::with_capacity(1024);
-            b.iter(|| {
-                bytes.clear();
-                consort_osc::encode_message(&mut bytes, black_box("/x/y"), black_box(&arguments))
-            });
-        });
         let packet = rosc::OscPacket::Message(rosc::OscMessage {
             addr: "/x/y".to_owned(),
             args: vec![rosc::OscType::Float(0.5); values],
         });
-        group.bench_function("rosc", |b| b.iter(|| rosc::encoder::encode(black_box(&packet))));
-        group.finish();
+        let [into_vector, into_slice, from_arguments, rosc] = interleave_calls(
+            ROUNDS,
+            [
+                Timed::new(|| {
+                    vector.clear();
+                    let mut builder = MessageBuilder::new(&mut vector, black_box("/x/y"));
+                    for _ in 0..values {
+                        builder.float(black_box(0.5));
+                    }
+                    builder.finish()
+                }),
+                Timed::new(|| {
+                    let mut sink = SliceSink::new(&mut array);
+                    let mut builder = MessageBuilder::new(&mut sink, black_box("/x/y"));
+                    for _ in 0..values {
+                        builder.float(black_box(0.5));
+                    }
+                    builder.finish()
+                }),
+                Timed::new(|| {
+                    other.clear();
+                    let arguments = black_box(&arguments);
+                    consort_osc::encode_message(&mut other, black_box("/x/y"), arguments)
+                }),
+                Timed::new(|| rosc::encoder::encode(black_box(&packet))),
+            ],
+        );
+        print(format!("encode {name}, builder into a Vec"), &into_vector, &rosc);
+        print(format!("encode {name}, builder into a slice"), &into_slice, &rosc);
+        print(format!("encode {name}, encode_message"), &from_arguments, &rosc);
     }
 }
 
-fn pattern(criterion: &mut Criterion) {
+fn pattern() {
     let address = "/mixer/channel/12/level";
     for text in ["/mixer/channel/*/level", "/mixer/{channel,bus}/[0-9]?/l*l"] {
-        let mut group = criterion.benchmark_group(format!("match {text}"));
         let compiled = Pattern::new(text).expect("valid");
         assert!(compiled.matches(address));
-        group.bench_function("consort-osc", |b| b.iter(|| compiled.matches(black_box(address))));
-        group.bench_function("consort-osc, not compiled", |b| {
-            b.iter(|| address_matches(black_box(text), black_box(address)));
-        });
         let matcher = rosc::address::Matcher::new(text).expect("valid");
         let checked = rosc::address::OscAddress::new(address.to_owned()).expect("valid");
-        group.bench_function("rosc", |b| b.iter(|| matcher.match_address(black_box(&checked))));
-        group.finish();
+        let [compiled, parsed, rosc] = interleave_calls(
+            ROUNDS,
+            [
+                Timed::new(|| compiled.matches(black_box(address))),
+                Timed::new(|| address_matches(black_box(text), black_box(address))),
+                Timed::new(|| matcher.match_address(black_box(&checked))),
+            ],
+        );
+        print(format!("match {text}"), &compiled, &rosc);
+        print(format!("match {text}, not compiled"), &parsed, &rosc);
     }
     // A pattern made to take time: stars that each could end anywhere.
     let hostile = Pattern::new(&format!("/{}b", "*a".repeat(20))).expect("valid");
     let victim = format!("/{}", "a".repeat(60));
-    criterion.bench_function("match hostile stars/consort-osc", |b| {
-        b.iter(|| hostile.matches(black_box(&victim)));
-    });
+    let [time] = interleave_calls(ROUNDS, [Timed::new(|| hostile.matches(black_box(&victim)))]);
+    report("match 20 stars with 60 letters", "ns").ours(time.median()).print();
 }
 
-criterion_group!(benches, decode, encode, pattern);
-criterion_main!(benches);
+fn main() {
+    // `cargo test --benches` only checks that the benchmark starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    println!("the OSC codec, median of {ROUNDS} interleaved rounds");
+    decode();
+    encode();
+    pattern();
+}

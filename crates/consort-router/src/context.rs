@@ -241,7 +241,8 @@ impl<'a> Context<'a> {
         if self.shared.pass_on_overflow.is_first() {
             tracing::warn!(
                 instance = self.name(),
-                "the mappings multiply values: events above {PASS_ON_LIMIT} at once are dropped and counted"
+                "the mappings multiply values: at most {PASS_ON_LIMIT} events are handled at once; \
+                 the excess is dropped and counted"
             );
         }
         &events[..room]

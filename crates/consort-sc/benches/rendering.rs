@@ -5,8 +5,8 @@
 #![allow(clippy::print_stdout)]
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
+use consort_bench::{Budget, interleave, median_ratio, milliseconds, report};
 use consort_osc::OscMessage;
 use consort_sc::score::{RenderSettings, Score};
 use consort_sc::synthdef::prelude::*;
@@ -53,40 +53,39 @@ fn rendering() {
     let score = score(SECONDS);
     let (file, wav) = (folder.join("score.osc"), folder.join("out.wav"));
     score.write(&file, Some(SECONDS)).expect("the score is written");
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        // The file is removed first, so that neither run has to replace one.
+    // The file is removed first, so that neither run has to replace one.
+    let mut render_bare = || {
         let _ = std::fs::remove_file(&wav);
-        let started = Instant::now();
-        let status = Command::new("scsynth")
-            .args(["-o", "2", "-i", "0", "-a", "1028", "-z", "64", "-m", "65536"])
-            .args(["-D", "0", "-R", "0", "-l", "1", "-V", "-1", "-N"])
-            .args([file.as_os_str(), "_".as_ref(), wav.as_os_str()])
-            .args(["48000", "wav", "int24"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        assert!(status.is_ok_and(|status| status.success()), "the server renders the score");
-        bare.push(started.elapsed());
+        milliseconds(|| {
+            let status = Command::new("scsynth")
+                .args(["-o", "2", "-i", "0", "-a", "1028", "-z", "64", "-m", "65536"])
+                .args(["-D", "0", "-R", "0", "-l", "1", "-V", "-1", "-N"])
+                .args([file.as_os_str(), "_".as_ref(), wav.as_os_str()])
+                .args(["48000", "wav", "int24"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            assert!(status.is_ok_and(|status| status.success()), "the server renders the score");
+        })
+    };
+    let mut render = || {
         let _ = std::fs::remove_file(&wav);
-        let started = Instant::now();
-        let report = score
-            .render(&wav, &RenderSettings::default(), Some(SECONDS), |_| true)
-            .expect("the score is rendered");
-        ours.push(started.elapsed());
-        assert!(report.failures.is_empty(), "{:?}", report.failures);
-    }
+        milliseconds(|| {
+            let report = score
+                .render(&wav, &RenderSettings::default(), Some(SECONDS), |_| true)
+                .expect("the score is rendered");
+            assert!(report.failures.is_empty(), "{:?}", report.failures);
+        })
+    };
+    let [bare, ours] = interleave(ROUNDS, [&mut render_bare, &mut render]);
     let _ = std::fs::remove_dir_all(&folder);
-    bare.sort();
-    ours.sort();
-    let (bare, ours) = (bare[ROUNDS / 2], ours[ROUNDS / 2]);
-    println!(
-        "render {SECONDS} s of 40 voices, median of {ROUNDS} interleaved rounds: {:.0} ms, bare \
-         scsynth {:.0} ms: {:+.1} %",
-        ours.as_secs_f64() * 1e3,
-        bare.as_secs_f64() * 1e3,
-        (ours.as_secs_f64() / bare.as_secs_f64() - 1.0) * 100.0
-    );
+    let ratio = median_ratio(&ours, &bare);
+    report(format!("render {SECONDS} s of 40 voices with scsynth"), "ms")
+        .floor(bare.median())
+        .ours(ours.median())
+        .budget(Budget::AtMostFloor(1.05))
+        .note(format!("{ROUNDS} rounds, ratio {:.3} to {:.3}", ratio.low, ratio.high))
+        .print();
 }
 
 fn main() {

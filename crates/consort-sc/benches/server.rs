@@ -15,27 +15,9 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use consort_bench::{Budget, interleave, median, milliseconds, nanoseconds_per_call, report};
 use consort_osc::{MessageBuilder, OscPacket};
 use consort_sc::*;
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The mean time of `count` calls in nanoseconds.
-fn time(count: u32, mut work: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..count {
-        work();
-    }
-    start.elapsed().as_nanos() as f64 / f64::from(count)
-}
-
-/// Prints one row of the report.
-fn print_row(name: &str, consort: String, comparison: String) {
-    println!("{name:44} {consort:>22} {comparison}");
-}
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
@@ -45,7 +27,9 @@ fn main() {
         println!("SKIPPED: {reason}");
         return;
     }
-    println!("{:44} {:>22} baseline or Supriya, same run", "benchmark", "consort");
+    println!(
+        "SuperCollider in real time; raw sockets, the bare process and Supriya in the same run"
+    );
     let supriya = measure_supriya();
     let supriya = supriya.as_ref();
     // Names on the command line select benchmarks, as for tests.
@@ -97,12 +81,9 @@ fn measure_supriya() -> Option<SupriyaFigures> {
     Some(text.lines().filter_map(parse).collect())
 }
 
-/// Supriya's figure, and how many times that of Consort (in seconds) it is.
-fn versus(supriya: Option<&SupriyaFigures>, name: &str, consort: f64) -> String {
-    match supriya.and_then(|figures| figures.get(name)) {
-        Some(figure) => format!("Supriya {:.3} us, {:.1} x", figure * 1e6, figure / consort),
-        None => "Supriya: none".to_owned(),
-    }
+/// Supriya's figure in the unit of which a second has `per_second`.
+fn supriya_figure(supriya: Option<&SupriyaFigures>, name: &str, per_second: f64) -> Option<f64> {
+    supriya.and_then(|figures| figures.get(name)).map(|seconds| seconds * per_second)
 }
 
 fn set_node(supriya: Option<&SupriyaFigures>) {
@@ -121,25 +102,21 @@ fn set_node(supriya: Option<&SupriyaFigures>) {
         .unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(("127.0.0.1", server.options().port)).unwrap();
-    let (mut consort, mut bare) = (Vec::new(), Vec::new());
-    // In turns, and in batches that are small enough for the server.
-    for _ in 0..200 {
-        bare.push(time(100, || {
-            socket.send(black_box(&bytes)).unwrap();
-        }));
-        consort.push(time(100, || synth.set([(black_box("frequency"), 440.0)]).unwrap()));
+    // In batches that are small enough for the server.
+    let mut send_bare = || nanoseconds_per_call(100, || socket.send(black_box(&bytes)).unwrap());
+    let mut set = || {
+        let time =
+            nanoseconds_per_call(100, || synth.set([(black_box("frequency"), 440.0)]).unwrap());
         server.sync().unwrap();
-    }
-    let (consort, bare) = (median(consort), median(bare));
-    print_row(
-        "set_node",
-        format!("{consort:.0} ns"),
-        format!(
-            "bare send {bare:.0} ns: {:.2} x (budget 1.3); {}",
-            consort / bare,
-            versus(supriya, "set_node", consort / 1e9)
-        ),
-    );
+        time
+    };
+    let [bare, consort] = interleave(200, [&mut send_bare, &mut set]);
+    report("set_node", "ns")
+        .floor(bare.median())
+        .peer("Supriya", supriya_figure(supriya, "set_node", 1e9))
+        .ours(consort.median())
+        .budget(Budget::AtMostFloor(1.1))
+        .print();
 }
 
 fn moment(supriya: Option<&SupriyaFigures>) {
@@ -148,23 +125,22 @@ fn moment(supriya: Option<&SupriyaFigures>) {
     server.add_synthdefs([&tone]).unwrap();
     server.sync().unwrap();
     let synth = server.add_synth(&tone, AddAction::ToHead, NO_SETTINGS).unwrap();
-    let mut rounds = Vec::new();
-    for _ in 0..50 {
-        let start = Instant::now();
-        let moment = server.at(None).unwrap();
-        for value in 0..1000 {
-            moment.set_node(&synth, [(black_box("frequency"), value as f32)]).unwrap();
-        }
-        moment.send().unwrap();
-        rounds.push(start.elapsed().as_nanos() as f64 / 1000.0);
+    let rounds = (0..50).map(|_| {
+        let time = milliseconds(|| {
+            let moment = server.at(None).unwrap();
+            for value in 0..1000 {
+                moment.set_node(&synth, [(black_box("frequency"), value as f32)]).unwrap();
+            }
+            moment.send().unwrap();
+        });
         server.sync().unwrap();
-    }
-    let consort = median(rounds);
-    print_row(
-        "set_node inside a moment of 1,000, sent",
-        format!("{consort:.0} ns"),
-        format!("{} (budget 20 x)", versus(supriya, "moment", consort / 1e9)),
-    );
+        time * 1e6 / 1000.0
+    });
+    report("set_node inside a moment of 1,000, sent", "ns")
+        .peer("Supriya", supriya_figure(supriya, "moment", 1e9))
+        .ours(median(rounds))
+        .budget(Budget::FasterThanPeer(20.0))
+        .print();
 }
 
 fn round_trips(supriya: Option<&SupriyaFigures>) {
@@ -175,42 +151,32 @@ fn round_trips(supriya: Option<&SupriyaFigures>) {
     MessageBuilder::new(&mut status, "/status").finish().unwrap();
     let mut sync = Vec::new();
     MessageBuilder::new(&mut sync, "/sync").int(7).finish().unwrap();
-    let mut buffer = [0; 65_536];
-    let mut raw = |bytes: &[u8]| {
-        let start = Instant::now();
-        socket.send(bytes).unwrap();
-        let length = socket.recv(&mut buffer).unwrap();
-        black_box(OscPacket::decode(&buffer[..length]).unwrap());
-        start.elapsed().as_secs_f64()
+    let raw = |bytes: &[u8]| {
+        let mut buffer = [0; 65_536];
+        milliseconds(|| {
+            socket.send(bytes).unwrap();
+            let length = socket.recv(&mut buffer).unwrap();
+            OscPacket::decode(&buffer[..length]).unwrap()
+        })
     };
-    let measure = |work: &mut dyn FnMut()| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_secs_f64()
-    };
-    let mut figures: [Vec<f64>; 4] = Default::default();
-    for _ in 0..300 {
-        figures[0].push(raw(&status));
-        figures[1].push(measure(&mut || {
-            server.query_status().unwrap();
-        }));
-        figures[2].push(raw(&sync));
-        figures[3].push(measure(&mut || server.sync().unwrap()));
-    }
-    let [raw_status, status, raw_sync, sync] = figures.map(median);
-    for (label, name, consort, baseline) in
+    let [raw_status, status, raw_sync, sync] = interleave(
+        300,
+        [
+            &mut || raw(&status),
+            &mut || milliseconds(|| server.query_status().unwrap()),
+            &mut || raw(&sync),
+            &mut || milliseconds(|| server.sync().unwrap()),
+        ],
+    );
+    for (work, name, consort, bare) in
         [("query_status", "status", status, raw_status), ("sync", "sync", sync, raw_sync)]
     {
-        print_row(
-            label,
-            format!("{:.3} ms", consort * 1e3),
-            format!(
-                "raw socket {:.3} ms: {:.3} x (budget 1.05); {}",
-                baseline * 1e3,
-                consort / baseline,
-                versus(supriya, name, consort)
-            ),
-        );
+        report(work, "ms")
+            .floor(bare.median())
+            .peer("Supriya", supriya_figure(supriya, name, 1e3))
+            .ours(consort.median())
+            .budget(Budget::AtMostFloor(1.05))
+            .print();
     }
 }
 
@@ -220,52 +186,45 @@ fn memory() {
         println!("SKIPPED: no shared memory");
         return;
     };
-    let mut sum = 0.0;
-    let consort = time(10_000_000, || sum += memory.control_bus_value(black_box(100)).unwrap());
-    black_box(sum);
-    print_row(
-        "control bus through shared memory",
-        format!("{consort:.1} ns"),
-        "budget 50 ns".into(),
-    );
+    let read = || memory.control_bus_value(black_box(100)).unwrap();
+    report("control bus through shared memory", "ns")
+        .ours(nanoseconds_per_call(10_000_000, read))
+        .budget(Budget::AtMost(50.0))
+        .print();
 }
 
 fn boot(supriya: Option<&SupriyaFigures>) {
-    let (mut consort, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..7 {
+    let mut boot_bare = || {
         let options = rig::options();
-        let start = Instant::now();
-        let mut child = Command::new(find_executable(None).unwrap())
-            .args(options.arguments())
-            .envs(options.environment.iter().map(|(name, value)| (name, value)))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        for line in lines.map_while(std::io::Result::ok) {
-            if line.contains("server ready") {
-                break;
-            }
-        }
-        bare.push(start.elapsed().as_secs_f64());
+        let mut child = None;
+        let time = milliseconds(|| {
+            let child = child.insert(
+                Command::new(find_executable(None).unwrap())
+                    .args(options.arguments())
+                    .envs(options.environment.iter().map(|(name, value)| (name, value)))
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap(),
+            );
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("server ready")))
+        });
+        let mut child = child.unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+        time
+    };
+    let mut boot = || {
         let server = Server::new(rig::options()).unwrap();
-        let start = Instant::now();
-        server.boot().unwrap();
-        consort.push(start.elapsed().as_secs_f64());
-    }
-    let (consort, bare) = (median(consort), median(bare));
-    print_row(
-        "boot, connected and with its groups",
-        format!("{:.1} ms", consort * 1e3),
-        format!(
-            "process to its ready line {:.1} ms: {:.2} x (budget 1.2); {}",
-            bare * 1e3,
-            consort / bare,
-            versus(supriya, "boot", consort)
-        ),
-    );
+        milliseconds(|| server.boot().unwrap())
+    };
+    let [bare, consort] = interleave(7, [&mut boot_bare, &mut boot]);
+    report("boot, connected and with its groups", "ms")
+        .floor(bare.median())
+        .peer("Supriya", supriya_figure(supriya, "boot", 1e3))
+        .ours(consort.median())
+        .budget(Budget::AtMostFloor(1.2))
+        .print();
 }
 
 fn tree(supriya: Option<&SupriyaFigures>) {
@@ -285,7 +244,7 @@ fn tree(supriya: Option<&SupriyaFigures>) {
     server.sync().unwrap();
     let start = Instant::now();
     let tree = server.query_tree(&server.root_node(), true).unwrap();
-    let consort = start.elapsed().as_secs_f64();
+    let consort = start.elapsed().as_secs_f64() * 1e3;
     let with_controls = tree
         .walk()
         .iter()
@@ -293,14 +252,11 @@ fn tree(supriya: Option<&SupriyaFigures>) {
             |(_, node)| matches!(node, QueryTreeNode::Synth(synth) if synth.controls.len() == 3),
         )
         .count();
-    print_row(
-        "tree of 1,000 synths with controls",
-        format!("{:.1} ms, {with_controls} of 1000", consort * 1e3),
-        match supriya.and_then(|figures| figures.get("tree")) {
-            Some(_) => versus(supriya, "tree", consort),
-            None => "Supriya: fails".to_owned(),
-        },
-    );
+    report("tree of 1,000 synths with controls", "ms")
+        .peer("Supriya", supriya_figure(supriya, "tree", 1e3))
+        .ours(consort)
+        .note(format!("{with_controls} of 1,000 complete"))
+        .print();
 }
 
 fn synths(supriya: Option<&SupriyaFigures>) {
@@ -315,11 +271,11 @@ fn synths(supriya: Option<&SupriyaFigures>) {
     let sent = start.elapsed().as_secs_f64();
     server.sync().unwrap();
     let consort = start.elapsed().as_secs_f64();
-    print_row(
-        "500 synths and a sync",
-        format!("{:.1} ms (sent: {:.2})", consort * 1e3, sent * 1e3),
-        versus(supriya, "synths", consort),
-    );
+    report("500 synths and a sync", "ms")
+        .peer("Supriya", supriya_figure(supriya, "synths", 1e3))
+        .ours(consort * 1e3)
+        .note(format!("sent after {:.2}", sent * 1e3))
+        .print();
 }
 
 fn flood() {
@@ -364,9 +320,9 @@ fn flood() {
     }
     let elapsed = start.elapsed().as_secs_f64();
     let count = count_received(Duration::from_millis(500));
-    print_row(
-        "10,000 set_node/s, each with its number",
-        format!("{count} of {total} received"),
-        format!("{elapsed:.1} s; {} events dropped", output.dropped()),
-    );
+    report("10,000 set_node/s, each with its number: lost", "messages")
+        .ours(f64::from(total - count))
+        .budget(Budget::AtMost(0.0))
+        .note(format!("of {total} in {elapsed:.1} s; {} events dropped", output.dropped()))
+        .print();
 }

@@ -1,39 +1,19 @@
 //! Benchmark of the embedded engine: events per second through one subscription, their
 //! allocations, and an hour of music on the virtual clock. It prints figures and asserts nothing
 //! about them.
-#![allow(unsafe_code, clippy::print_stdout)] // for the counting allocator; to print the figures
+#![allow(clippy::print_stdout)] // a benchmark prints its figures
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use consort_bench::{CountingAllocator, Samples, allocations, report};
 use consort_seq::engine::{ClockKind, Connection, Embedded, Engine, OpenMode, Request};
 use consort_seq::raw::{
     Address, Event, EventData, NoteData, PortInfo, PortSubscribe, QueueInfo, Timestamp, address,
     event_type,
 };
 
-/// The system's allocator, which also counts allocations.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// A connection with one port and the address of that port.
 type Client = (Box<dyn Connection>, Address);
@@ -82,24 +62,25 @@ fn through_one_subscription(clock: ClockKind, batch: usize) {
     let bytes = event.repeat(batch);
     let mut buffer = vec![0; 28 * batch];
     let rounds = 2_000_000 / batch;
-    let mut best = f64::MAX;
-    let mut allocations = 0;
+    let count = (rounds * batch) as f64;
+    let mut rates = Samples::default();
+    let mut allocated = 0;
     for _ in 0..5 {
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocations();
         let start = Instant::now();
         for _ in 0..rounds {
             assert_eq!(sender.0.write(&bytes), Ok(bytes.len()));
             assert_eq!(receiver.0.read(&mut buffer), Ok(bytes.len()));
         }
-        best = best.min(start.elapsed().as_secs_f64());
-        allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        rates.push(count / start.elapsed().as_secs_f64() / 1e6);
+        allocated += allocations() - before;
     }
-    let count = (rounds * batch) as f64;
-    println!(
-        "{clock:?} clock, batches of {batch:3}: {:6.2} million events/s, {allocations} allocations \
-         for {count} events",
-        count / best / 1e6
-    );
+    let work = format!("embedded engine, {clock:?} clock, batches of {batch}");
+    report(work, "million events/s")
+        .ours(rates.median())
+        .higher_is_better()
+        .note(format!("{allocated} allocations"))
+        .print();
 }
 
 fn hour_of_music() {
@@ -117,7 +98,7 @@ fn hour_of_music() {
     let mut allocations_before = 0;
     for beat in 0..120 * 60 {
         if beat == 100 {
-            allocations_before = ALLOCATIONS.load(Ordering::Relaxed);
+            allocations_before = allocations();
         }
         for channel in 0..16 {
             let event = note(event_type::NOTE, queue, beat * 96, channel);
@@ -128,15 +109,15 @@ fn hour_of_music() {
     }
     engine.run_until_idle();
     received += listener.0.read(&mut buffer).unwrap_or(0) / 28;
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations_before;
-    println!(
-        "an hour at 120 BPM on 16 channels: {received} events in {:.3} s, {allocations} allocations \
-         after the first 100 beats",
-        start.elapsed().as_secs_f64()
-    );
+    let allocated = allocations() - allocations_before;
+    report("embedded engine, an hour at 120 BPM on 16 channels", "s")
+        .ours(start.elapsed().as_secs_f64())
+        .note(format!("{received} events, {allocated} allocations after the first 100 beats"))
+        .print();
 }
 
 fn main() {
+    println!("median of 5 rounds of two million events");
     for clock in [ClockKind::Virtual, ClockKind::Real] {
         for batch in [1, 16, 200] {
             through_one_subscription(clock, batch);

@@ -8,9 +8,12 @@
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
+use consort_bench::{Budget, Timed, interleave_calls, report};
 use consort_synthdef::prelude::*;
+
+/// Rounds of each SynthDef; the figure is the fastest, as it is for Supriya.
+const ROUNDS: usize = 21;
 
 fn small() -> Vec<u8> {
     SynthDef::build("small", |controls| {
@@ -42,21 +45,6 @@ fn voice() -> Vec<u8> {
     .compile()
 }
 
-/// The time of one call: the minimum of several rounds.
-fn time(function: fn() -> Vec<u8>) -> Duration {
-    const CALLS: u32 = 20_000;
-    (0..7)
-        .map(|_| {
-            let started = Instant::now();
-            for _ in 0..CALLS {
-                black_box(function());
-            }
-            started.elapsed() / CALLS
-        })
-        .min()
-        .unwrap_or_default()
-}
-
 /// The results of Supriya: the name of a SynthDef, seconds per call, and the compiled bytes.
 fn peer() -> Option<Vec<(String, f64, String)>> {
     let python = PathBuf::from(std::env::var_os("CONSORT_VENV")?).join("bin/python");
@@ -77,20 +65,18 @@ fn synthdefs() {
     }
     let builds: [(&str, Build); 2] = [("small", small), ("voice", voice)];
     for (name, function) in builds {
-        let nanoseconds = time(function).as_nanos();
-        print!("build and compile {name:>5} ({} bytes): {nanoseconds} ns", function().len());
-        match peer.iter().flatten().find(|(peer_name, ..)| peer_name == name) {
-            Some((_, seconds, bytes)) => {
-                let hex: String = function().iter().map(|byte| format!("{byte:02x}")).collect();
-                assert_eq!(hex, *bytes, "Supriya compiles other bytes");
-                println!(
-                    ", Supriya {:.1} us: {:.0} times as fast, same bytes",
-                    seconds * 1e6,
-                    seconds * 1e9 / nanoseconds as f64
-                );
-            }
-            None => println!(),
+        let [time] = interleave_calls(ROUNDS, [Timed::new(|| black_box(function)())]);
+        let supriya = peer.iter().flatten().find(|(peer_name, ..)| peer_name == name);
+        if let Some((_, _, bytes)) = supriya {
+            let hex: String = function().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, *bytes, "Supriya compiles other bytes");
         }
+        report(format!("build and compile the SynthDef {name}"), "ns")
+            .peer("Supriya", supriya.map(|(_, seconds, _)| seconds * 1e9))
+            .ours(time.min())
+            .budget(Budget::FasterThanPeer(100.0))
+            .note(format!("{} bytes", function().len()))
+            .print();
     }
 }
 

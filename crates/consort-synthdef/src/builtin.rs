@@ -76,7 +76,7 @@ pub(crate) static TRIG_CONTROL: UGenSpec = spec(
     &[Rate::Control],
     &[],
     NONE,
-    "Controls that fall back to zero after one control period; the compiler adds it.",
+    "Controls that return to zero after one control period; the compiler adds it.",
 );
 
 /// Controls at audio rate.

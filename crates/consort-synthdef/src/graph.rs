@@ -306,7 +306,10 @@ impl Graph {
     pub(crate) fn fail_foreign(&mut self, subject: &str) -> Signal {
         self.fail_with(
             Kind::ForeignSignal,
-            format!("{subject} is a signal of another SynthDef, or was made outside of any"),
+            format!(
+                "{subject} is a signal of another SynthDef, or was created outside of a \
+             SynthDef"
+            ),
         )
     }
 

@@ -194,7 +194,7 @@ fn contradictions_are_errors_with_their_offset() {
         .0;
     let (kind, _, text) = rejected(cycle);
     assert_eq!(kind, Kind::Malformed);
-    assert!(text.contains("reads UGen 0, which is not before it"), "{text}");
+    assert!(text.contains("reads UGen 0, which does not precede it"), "{text}");
 
     let constant =
         head().long(1).text("Foo").raw(&[2]).long(1).long(0).short(0).long(-1).long(7).short(0).0;

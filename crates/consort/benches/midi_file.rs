@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use consort_bench::{Budget, Samples, median, report};
 use consort_seq::file::{Body, MidiFile, Recording};
 use consort_seq::{Event, RealTime};
 
@@ -101,16 +102,6 @@ fn messages(file: &MidiFile) -> Vec<(f64, Vec<u8>)> {
     sent.map(|(tick, bytes)| (file.time(tick).as_nanoseconds() as f64 / 1e6, bytes)).collect()
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * share) as usize]
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
 /// Checks the recorded events and prints their times.
 fn compare(file: &MidiFile, recorded: &MidiFile) {
     let (wanted, found) = (messages(file), messages(recorded));
@@ -120,31 +111,29 @@ fn compare(file: &MidiFile, recorded: &MidiFile) {
     assert_eq!(wanted.len(), found.len(), "events are missing");
     let lags: Vec<(f64, f64)> =
         wanted.iter().zip(&found).map(|((due, _), (time, _))| (*due, time - due)).collect();
-    let median = |from: f64, to: f64| {
-        let within = lags.iter().filter(|(due, _)| (from..to).contains(due)).map(|(_, lag)| *lag);
-        quantile(&sorted(within), 0.5)
+    let median_lag = |from: f64, to: f64| {
+        median(lags.iter().filter(|(due, _)| (from..to).contains(due)).map(|(_, lag)| *lag))
     };
     let length = wanted.last().map_or(0.0, |(due, _)| *due) + 1.0;
     let span = (length / 3.0).min(60_000.0);
-    let (first, last) = (median(0.0, span), median(length - span, length));
-    let all = median(0.0, length);
-    let deviations = sorted(lags.iter().map(|(_, lag)| (lag - all).abs()));
+    let all = median_lag(0.0, length);
+    let deviations: Samples = lags.iter().map(|(_, lag)| (lag - all).abs()).collect();
+    let [p50, p99, max] = deviations.quantiles([0.5, 0.99, 1.0]);
     println!(
         "consort midi play -> record, {:.0} s on the kernel's queue: {} events, all identical",
         length / 1e3,
         wanted.len()
     );
-    println!(
-        "  time of arrival around the median lag: p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms \
-         (budget: p99 within two timer periods, {:.0} ms)",
-        quantile(&deviations, 0.5),
-        quantile(&deviations, 0.99),
-        quantile(&deviations, 1.0),
-        2.0 * TIMER_PERIOD_MILLISECONDS
-    );
-    println!(
-        "  drift: the median lag of the last {:.0} s is {:+.3} ms against the first's",
-        span / 1e3,
-        last - first
-    );
+    let work = "MIDI file played and recorded: time around the median lag";
+    report(format!("{work}, p50"), "ms").ours(p50).print();
+    report(format!("{work}, p99"), "ms")
+        .ours(p99)
+        .budget(Budget::AtMost(2.0 * TIMER_PERIOD_MILLISECONDS))
+        .note("two timer periods")
+        .print();
+    report(format!("{work}, maximum"), "ms").ours(max).print();
+    report("MIDI file played and recorded: drift", "ms")
+        .ours(median_lag(length - span, length) - median_lag(0.0, span))
+        .note(format!("the median lag of the last {:.0} s minus the first's", span / 1e3))
+        .print();
 }

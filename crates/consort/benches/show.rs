@@ -1,6 +1,6 @@
 //! The command as a whole: a configuration of 100,000 mapped channels, the time from the start
-//! to the first routed event, and the wake-ups of an idle show. The time to start a process that
-//! does nothing is printed for comparison.
+//! to the first routed event, and the wake-ups of an idle show. The floor of all times is that of
+//! a process that does nothing.
 #![allow(clippy::print_stdout)] // the figures are the result
 
 use std::fmt::Write as _;
@@ -8,6 +8,8 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use consort_bench::{Budget, median, milliseconds, report, resident_memory, wake_ups};
 
 const CONSORT: &str = env!("CARGO_BIN_EXE_consort");
 const ROUNDS: usize = 5;
@@ -74,40 +76,9 @@ fn first_event(show: &Show) {
     }
 }
 
-fn milliseconds(times: &mut [Duration]) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e3
-}
-
-fn timed(mut work: impl FnMut()) -> f64 {
-    let mut times: Vec<Duration> = (0..ROUNDS)
-        .map(|_| {
-            let started = Instant::now();
-            work();
-            started.elapsed()
-        })
-        .collect();
-    milliseconds(&mut times)
-}
-
-/// A number from /proc/PID/status.
-fn status(pid: u32, name: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
-    let digits: String = line.chars().filter(char::is_ascii_digit).collect();
-    digits.parse().expect("a number")
-}
-
-/// Voluntary context switches of all threads, which is how often they went to sleep.
-fn wake_ups(pid: u32) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a running process");
-    let count = |task: std::io::Result<std::fs::DirEntry>| {
-        let path = task.expect("a task").path().join("status");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.and_then(|rest| rest.trim().parse::<u64>().ok()).unwrap_or(0)
-    };
-    tasks.map(count).sum()
+/// The median time of all rounds, in milliseconds.
+fn median_time(mut work: impl FnMut()) -> f64 {
+    median((0..ROUNDS).map(|_| milliseconds(&mut work)))
 }
 
 fn main() {
@@ -115,38 +86,55 @@ fn main() {
     std::fs::create_dir_all(&folder).expect("a folder");
     let file: PathBuf = folder.join("show.cfg");
 
-    let floor = timed(|| {
+    println!("the command `consort`, median of {ROUNDS} rounds");
+    // A process that does nothing.
+    let floor = median_time(|| {
         Command::new("true").status().expect("true starts");
     });
-    println!("a process that does nothing: {floor:.1} ms (the minimum for any start)");
-
-    let first = timed(|| first_event(&start(&file, 1)));
-    println!("start of `consort run` to the first routed event: {first:.1} ms (budget 20)");
+    let first = median_time(|| first_event(&start(&file, 1)));
+    report("start to the first routed event", "ms")
+        .floor(floor)
+        .ours(first)
+        .budget(Budget::AtMost(20.0))
+        .print();
 
     std::fs::write(&file, configuration(50_000, free_port(), free_port())).expect("written");
-    let check = timed(|| {
+    let check = median_time(|| {
         let status = Command::new(CONSORT).arg("check").arg(&file).stdout(Stdio::null()).status();
         assert!(status.expect("the command starts").success());
     });
-    println!("100,000 mapped channels: check {check:.0} ms (budget 300)");
+    report("100,000 mapped channels: check", "ms")
+        .floor(floor)
+        .ours(check)
+        .budget(Budget::AtMost(100.0))
+        .print();
 
     let mut memory = 0;
-    let running = timed(|| {
+    let running = median_time(|| {
         let show = start(&file, 50_000);
         first_event(&show);
-        memory = memory.max(status(show.child.id(), "VmRSS:"));
+        memory = memory.max(resident_memory(show.child.id()).expect("a running process"));
     });
-    println!(
-        "100,000 mapped channels: running after {running:.0} ms (budget 1000), {:.1} MB (budget 64)",
-        memory as f64 / 1e3
-    );
+    report("100,000 mapped channels: start to the first routed event", "ms")
+        .floor(floor)
+        .ours(running)
+        .budget(Budget::AtMost(200.0))
+        .print();
+    report("100,000 mapped channels: memory", "MB")
+        .ours(memory as f64 / 1e3)
+        .budget(Budget::AtMost(48.0))
+        .print();
 
     let show = start(&file, 1);
     first_event(&show);
-    let (before, length) = (wake_ups(show.child.id()), Duration::from_secs(10));
+    let count = || wake_ups(show.child.id()).expect("a running process");
+    let (before, length) = (count(), Duration::from_secs(10));
     std::thread::sleep(length);
-    let rate = (wake_ups(show.child.id()) - before) as f64 / length.as_secs_f64();
-    println!("idle: {rate:.1} wake-ups/s over {length:?} (budget 1)");
+    report("idle show: wake-ups", "1/s")
+        .ours((count() - before) as f64 / length.as_secs_f64())
+        .budget(Budget::AtMost(1.0))
+        .note(format!("over {length:?}"))
+        .print();
     drop(show);
     // Nothing depends on the removal of the temporary folder.
     let _ = std::fs::remove_dir_all(&folder);

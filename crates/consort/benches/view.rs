@@ -7,6 +7,7 @@
 //! start and at the end, p99.9 and maximum latency.
 #![allow(clippy::print_stdout)] // the figures are the result
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
@@ -16,6 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
+use consort_bench::{
+    Budget, Histogram, interleave, median_ratio, report, resident_memory, time_of_main_thread,
+};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{Action, Winsize};
 
@@ -96,25 +100,19 @@ fn message(value: f32) -> [u8; 12] {
     bytes
 }
 
-/// The CPU time of the router's thread in nanoseconds; proc(5), schedstat.
-fn cpu(show: &Show) -> u64 {
-    let id = show.child.id();
-    let text =
-        std::fs::read_to_string(format!("/proc/{id}/task/{id}/schedstat")).expect("the thread");
-    text.split(' ').next().and_then(|text| text.parse().ok()).expect("a number")
+/// The CPU time of the router's thread.
+fn cpu(show: &Show) -> Duration {
+    time_of_main_thread(show.child.id()).expect("a running process")
 }
 
+/// The memory of the show in kB.
 fn memory(show: &Show) -> u64 {
-    let text =
-        std::fs::read_to_string(format!("/proc/{}/status", show.child.id())).expect("the process");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.split_whitespace().next().and_then(|text| text.parse().ok()).expect("kB")
+    resident_memory(show.child.id()).expect("a running process")
 }
 
 /// Sends events at `RATE`, in steps of a millisecond. Each message carries one of 10,000 values,
-/// which identifies its answer. Returns counts of latencies, the longest one, and how many
-/// messages were sent.
-fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
+/// which identifies its answer. Returns the latencies and how many messages were sent.
+fn load(show: &Show, seconds: u64) -> (Histogram, u64) {
     let begin = Instant::now();
     let sent_at: Arc<Vec<AtomicU64>> = Arc::new((0..SLOTS).map(|_| AtomicU64::new(0)).collect());
     let is_over = Arc::new(AtomicBool::new(false));
@@ -125,20 +123,18 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
     let receiving = std::thread::spawn(move || {
         raise_priority();
         ready.wait();
-        let (mut counts, mut longest, mut buffer) = (vec![0_u64; STEPS], Duration::ZERO, [0; 64]);
+        let (mut latencies, mut buffer) = (Histogram::new(STEP, STEPS), [0; 64]);
         loop {
             let Ok(count) = output.recv(&mut buffer) else {
                 if over.load(Ordering::Relaxed) {
-                    return (counts, longest);
+                    return latencies;
                 }
                 continue;
             };
             let bytes = buffer[count - 4..count].try_into().expect("four");
             let slot = (u64::from(u32::from_be_bytes(bytes)) + 50) / 100 % SLOTS;
             let sent = times[slot as usize].load(Ordering::Relaxed);
-            let late = Duration::from_nanos(begin.elapsed().as_nanos() as u64 - sent);
-            longest = longest.max(late);
-            counts[((late.as_nanos() / STEP.as_nanos()) as usize).min(STEPS - 1)] += 1;
+            latencies.push(Duration::from_nanos(begin.elapsed().as_nanos() as u64 - sent));
         }
     });
     // On a thread of its own, because the next show would otherwise inherit the priority.
@@ -151,8 +147,7 @@ fn load(show: &Show, seconds: u64) -> (Vec<u64>, Duration, u64) {
         sending.join().expect("sent")
     });
     is_over.store(true, Ordering::Relaxed);
-    let (counts, longest) = receiving.join().expect("received");
-    (counts, longest, number)
+    (receiving.join().expect("received"), number)
 }
 
 /// Sends events at `RATE` and records their times since `begin`; returns how many were sent.
@@ -184,26 +179,16 @@ fn raise_priority() -> bool {
     chrt.status().is_ok_and(|status| status.success())
 }
 
-fn percentile(counts: &[u64], share: f64) -> Duration {
-    let wanted = (counts.iter().sum::<u64>() as f64 * share) as u64;
-    let mut seen = 0;
-    let step = counts.iter().position(|count| {
-        seen += count;
-        seen > wanted
-    });
-    STEP * step.map_or(STEPS, |step| step + 1) as u32
-}
-
 /// Routes one event after the other for a slice; returns the router's CPU time per event in µs.
-fn slice(show: &Show, number: &mut u32) -> f64 {
-    let (begin, before, first) = (Instant::now(), cpu(show), *number);
+fn slice(show: &Show, number: &Cell<u32>) -> f64 {
+    let (begin, before, first) = (Instant::now(), cpu(show), number.get());
     while begin.elapsed() < SLICE {
-        *number += 1;
+        number.set(number.get() + 1);
         // Always a new value, because an unchanged one is not sent.
-        show.input.send(&message((*number % 10_000) as f32 / 10_000.0)).expect("sent");
+        show.input.send(&message((number.get() % 10_000) as f32 / 10_000.0)).expect("sent");
         show.output.recv(&mut [0; 64]).expect("answered");
     }
-    (cpu(show) - before) as f64 / f64::from(*number - first) / 1e3
+    (cpu(show) - before).as_secs_f64() * 1e6 / f64::from(number.get() - first)
 }
 
 /// A view that can be paused.
@@ -287,33 +272,25 @@ impl View for Screen {
     }
 }
 
-/// The median of the cost of a view in percent, and the medians without and with it in µs.
-fn compare(show: &Show, view: &dyn View) -> (f64, f64, f64) {
+/// Compares the CPU time of the router's thread without and with a view, and prints it. The figure
+/// with the view is that without it times the median ratio of the pairs.
+fn compare(work: &str, show: &Show, view: &dyn View) {
     // Discards events from the start of the show.
     while show.output.recv(&mut [0; 64]).is_ok() {}
-    let mut number = 0;
-    slice(show, &mut number);
-    let (mut without, mut with, mut added) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let mut measure = |is_active: bool| {
-            view.set_active(is_active);
-            slice(show, &mut number)
-        };
-        // The order alternates.
-        let is_odd = round % 2 == 1;
-        let first = measure(is_odd);
-        let second = measure(!is_odd);
-        let (off, on) = if is_odd { (second, first) } else { (first, second) };
-        without.push(off);
-        with.push(on);
-        added.push((on / off - 1.0) * 100.0);
-    }
-    (median(added), median(without), median(with))
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    let number = Cell::new(0);
+    let measure = |is_active: bool| {
+        view.set_active(is_active);
+        slice(show, &number)
+    };
+    measure(false);
+    let [without, with] = interleave(ROUNDS, [&mut || measure(false), &mut || measure(true)]);
+    let ratio = median_ratio(&with, &without);
+    report(format!("router's CPU time per event, {work}"), "µs")
+        .floor(without.median())
+        .ours(without.median() * ratio.estimate)
+        .budget(Budget::AtMostFloor(1.02))
+        .note(format!("ratio {:.3} to {:.3}", ratio.low, ratio.high))
+        .print();
 }
 
 fn cost() {
@@ -322,17 +299,13 @@ fn cost() {
          {ROUNDS} pairs of slices of {SLICE:?}:",
         2 * CHANNELS + 2
     );
-    let report = |what: &str, (added, off, on): (f64, f64, f64)| {
-        println!("  {what:<38} {off:6.2} µs, then {on:6.2} µs  ({added:+.2} %)");
-    };
     let show = start(&[], None);
-    report("no view, twice (the noise)", compare(&show, &NoView));
-    report("no view, then `consort monitor`", compare(&show, &Monitor::new(&show)));
+    compare("no view (the noise)", &show, &NoView);
+    compare("`consort monitor`", &show, &Monitor::new(&show));
     drop(show);
     let screen = Screen::new();
     let show = start(&["--monitor"], Some(&screen.terminal));
-    let figures = compare(&show, &screen);
-    report("`run --monitor` blocked, then drawing", figures);
+    compare("`run --monitor`, blocked and drawing", &show, &screen);
     let drawn = screen.drawn.load(Ordering::Relaxed);
     println!("  (it drew {drawn} bytes)");
     assert!(drawn > 10_000, "the view did not draw");
@@ -352,14 +325,15 @@ fn soak(seconds: u64) {
         let show = start(arguments, None);
         load(&show, 2);
         let before = memory(&show);
-        let (counts, longest, sent) = load(&show, seconds);
-        let received: u64 = counts.iter().sum();
+        let (latencies, sent) = load(&show, seconds);
+        let mode = if arguments.is_empty() { "without --realtime" } else { "with --realtime" };
         println!(
-            "{seconds} s at {RATE} events/s {}: {received} of {sent} received; p50 {:?}, p99.9 {:?}, \
-             maximum {longest:?}; memory {before} kB, then {} kB",
-            if arguments.is_empty() { "without --realtime" } else { "with --realtime" },
-            percentile(&counts, 0.5),
-            percentile(&counts, 0.999),
+            "{seconds} s at {RATE} events/s {mode}: {} of {sent} received; p50 {:?}, p99.9 {:?}, \
+             maximum {:?}; memory {before} kB, then {} kB",
+            latencies.len(),
+            latencies.quantile(0.5),
+            latencies.quantile(0.999),
+            latencies.max(),
             memory(&show)
         );
         assert!(memory(&show) < before + 1_000, "memory grew");

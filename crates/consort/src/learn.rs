@@ -108,7 +108,7 @@ fn report(name: &str, received: &Received, state: &State) -> String {
         let reason = reason.unwrap_or_default();
         return format!("\n`{name}` received no unmatched input.{reason}\n");
     }
-    let mut text = String::from("\nFor [map]; replace TARGET by your targets:\n\n");
+    let mut text = String::from("\nFor [map]; replace TARGET with your targets:\n\n");
     for specification in &received.order {
         let range = &received.channels[specification];
         text.push_str(&format!(

@@ -126,7 +126,7 @@ fn the_ninth_client_is_refused_until_another_disconnects() {
     let output = status.arg("status").stderr(std::process::Stdio::piped()).output().expect("runs");
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("8 monitors are attached already, which is the maximum"), "{error}");
+    assert!(error.contains("8 monitors are already attached, which is the maximum"), "{error}");
     clients.pop();
     assert_show_works(folder.path(), &mut show);
 }
@@ -148,7 +148,7 @@ fn a_show_that_hangs_does_not_hide_the_others() {
     let shows: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(shows.as_array().map(Vec::len), Some(1), "{out}");
     assert_eq!(shows[0]["process"], show.child.id());
-    let words = format!("process {}: the show did not answer within", hanging.child.id());
+    let words = format!("process {}: the show did not respond within", hanging.child.id());
     assert!(code == Some(1) && error.contains(&words), "{error}");
     let process = show.child.id().to_string();
     let (code, out, _) = consort(&["status", &process]);

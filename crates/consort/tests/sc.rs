@@ -163,7 +163,7 @@ fn status_tree_dump_and_quit() {
 fn a_missing_server_or_program_is_reported() {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (_, result) = run(&["tree", "--port", &port, "--timeout", "0.3"]);
-    assert!(result.unwrap_err().to_string().contains("nothing listens"));
+    assert!(result.unwrap_err().to_string().contains("no server is listening"));
     let missing = ["boot", "--port", &port, "--program", "no-such-synth"];
     let (_, result) = run(&missing);
     assert!(result.unwrap_err().to_string().contains("apt install"));

@@ -387,7 +387,7 @@ fn the_demo_without_a_sound_system_renders_its_sound() {
     }
     // There is no JACK server of this name.
     let text = demo(&[("JACK_DEFAULT_SERVER", "consort-missing")]);
-    assert!(text.contains("finds no sound system") && text.contains("server = score"), "{text}");
+    assert!(text.contains("found no sound system") && text.contains("server = score"), "{text}");
     let line = text.lines().find(|line| line.contains("the sound: ")).expect("a line");
     let (_, loudness) = line.split_once("peak ").expect("a peak");
     let decibels: f64 = loudness.split(" dB").next().unwrap_or_default().parse().expect("dB");

@@ -416,11 +416,11 @@ class SequencerClientBase(_core.Client):
 
         ``condition`` selects ``RemoveCondition.OUTPUT``, ``INPUT`` (from which all events are
         removed) or both. Every further argument restricts the selection. A ``RemoveEvents``
-        contains all conditions and excludes further arguments.
+        contains all conditions and cannot be combined with other arguments.
         """
         if isinstance(condition, RemoveEvents):
             if any((queue, time, dest, channel, event_type, tag)):
-                raise TypeError("a RemoveEvents excludes further arguments")
+                raise TypeError("other arguments cannot be combined with a RemoveEvents")
             remove = condition
             self._remove_events(
                 remove.condition,

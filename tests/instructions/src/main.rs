@@ -37,6 +37,7 @@ const PATHS: &[Path] = &[
     Path { name: "cell-decode", unit: "one note-on", run: cell_decode },
     Path { name: "synthdef-compile", unit: "a SynthDef of seven UGens", run: synthdef_compile },
     Path { name: "expression", unit: "one of 1,000 expanded channels", run: expression },
+    Path { name: "dmx-merge", unit: "one frame of 512 slots, two sources", run: dmx_merge },
 ];
 
 /// Emits a fixed number of values whenever it is called, in turn on its channels.
@@ -349,6 +350,10 @@ fn expression(count: u64) {
             black_box(&out);
         }
     }
+}
+
+fn dmx_merge(count: u64) {
+    consort_backends::merge_frames(count);
 }
 
 fn main() {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use consort_bench::Samples;
 use consort_osc::{BundleBuilder, Message, MessageBuilder, TimeTag};
 
 use super::Subject;
@@ -140,7 +141,7 @@ pub(crate) fn in_flight(
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latencies {
     /// Latencies in microseconds.
-    samples: Vec<f64>,
+    samples: Samples,
     cpu: Duration,
     /// The number of messages sent so far.
     sent: u64,
@@ -150,9 +151,8 @@ pub(crate) struct Latencies {
 
 impl Latencies {
     /// The latency in microseconds that this part of the messages did not exceed.
-    pub(crate) fn percentile(&mut self, part: f64) -> f64 {
-        self.samples.sort_by(f64::total_cmp);
-        self.samples[((self.samples.len() - 1) as f64 * part).round() as usize]
+    pub(crate) fn percentile(&self, part: f64) -> f64 {
+        self.samples.quantile(part)
     }
 
     /// The CPU time of the subject for each message, in microseconds.

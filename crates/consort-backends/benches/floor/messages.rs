@@ -1,13 +1,12 @@
-//! The system calls of the floor: batches of datagrams, CPU clocks and processor affinity.
+//! The system calls of the floor: batches of datagrams.
 //!
-//! The module needs `unsafe` because `recvmmsg`, `sendmmsg` and the CPU clock of another process
-//! have no safe wrapper in the standard library, and the floor should call them directly.
+//! The module needs `unsafe` because `recvmmsg` and `sendmmsg` have no safe wrapper in the standard
+//! library, and the floor should call them directly.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
 
 /// The most datagrams per system call.
 pub(crate) const BATCH: usize = 64;
@@ -133,22 +132,6 @@ pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) {
     }
 }
 
-/// The CPU time that all threads of a process have used.
-pub(crate) fn cpu_time(process: u32) -> io::Result<Duration> {
-    let mut clock = 0;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes to a variable that outlives it.
-    let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &raw mut clock) };
-    if error != 0 {
-        return Err(io::Error::from_raw_os_error(error));
-    }
-    // SAFETY: as above.
-    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
-}
-
 /// Restricts a process (0: this thread) to the last processor, or to all others. Does nothing on a
 /// machine with one processor.
 pub(crate) fn pin(process: u32, last: bool) {
@@ -156,18 +139,6 @@ pub(crate) fn pin(process: u32, last: bool) {
     if processors < 2 {
         return;
     }
-    // SAFETY: a zeroed set is empty; the macros and the call get valid indices and a set that
-    // outlives them.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        let chosen = if last { processors - 1..processors } else { 0..processors - 1 };
-        for processor in chosen {
-            libc::CPU_SET(processor, &mut set);
-        }
-        libc::sched_setaffinity(
-            process as libc::pid_t,
-            size_of::<libc::cpu_set_t>(),
-            &raw const set,
-        );
-    }
+    let chosen = if last { processors - 1..processors } else { 0..processors - 1 };
+    consort_bench::pin_thread(process, chosen);
 }

@@ -14,7 +14,9 @@ use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use self::messages::{BATCH, Batch, cpu_time, pin};
+use consort_bench::time_of_process;
+
+use self::messages::{BATCH, Batch, pin};
 
 pub(crate) use self::load::{Latencies, Shape, Throughput};
 
@@ -138,7 +140,7 @@ impl Subject {
 
     /// The CPU time of all threads of the program so far.
     pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
-        cpu_time(self.child.id())
+        time_of_process(self.child.id())
     }
 
     /// The process id of the program.
@@ -160,11 +162,4 @@ impl Drop for Subject {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The median of some values.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

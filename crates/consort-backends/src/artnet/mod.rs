@@ -38,15 +38,14 @@ it.
 **Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
 Up to 16 sources may send one universe: with `merge = htp` the highest value of a channel takes \
 precedence, with `merge = ltp` the value that changed last. A source is removed after 10 seconds \
-of silence while others send; the values of the last one are kept. Frames that arrive after a \
-later one are dropped, as their sequence numbers show. Values are routed when they arrive, \
-without waiting for ArtSync.
+of silence if others still send; the values of the last remaining source are kept. Frames that \
+arrive out of order, according to their sequence numbers, are dropped. Values are routed when they \
+arrive, without waiting for ArtSync.
 
-**Output.** Frames of 512 channels are sent with the newest values at up to 44 frames per second, \
-the rate of DMX. Values that are replaced before they are sent are counted as dropped. With \
-`realtime = on`, every value is sent immediately. The universe starts with the first value \
-(channels without a value are 0). If nothing changes for 0.9 s, the frame is sent again to keep \
-the universe alive.
+**Output.** Frames of 512 slots are sent with the newest values at up to 44 frames per second, the \
+rate of DMX. Values that are replaced before they are sent are counted as dropped. With \
+`realtime = on`, every value is sent immediately. Sending starts with the first value (slots \
+without a value are 0). If nothing changes for 0.9 s, the frame is sent again to keep the universe alive.
 
 **Unmatched input.** Slots that have changed and that no mapping uses are counted; up to eight of \
 each frame are listed with their channel, value and sender.
@@ -60,10 +59,10 @@ second.
 
 Several instances may have the same universe; all of them receive it. Other programs on the same \
 computer may share the port. To receive broadcasts, bind to `0.0.0.0`: on Linux, a socket that is \
-bound to one address only receives what is sent to that address.
+bound to one address receives only what is sent to that address.
 
-Art-Net has no access control: everyone who can reach the port can send values. Art-Net™ designed \
-by and copyright Artistic Licence.",
+Art-Net has no access control: anyone who can reach the port can send values. Art-Net™ designed by \
+and copyright Artistic Licence.",
     options: &[
         OptionSpec {
             name: "bind",
@@ -81,7 +80,7 @@ report another address than the bound one in ArtPollReply.",
             kind: OptionKind::Integer(0, 127),
             default: Some("0"),
             example: "1",
-            documentation: "The net of instances without the option `net`.",
+            documentation: "The default net, for instances without the option `net`.",
             ..OptionSpec::EMPTY
         },
         options::DETECT,

@@ -108,7 +108,7 @@ pub(crate) fn check_outputs(outputs: &[Transmission], report: &mut dyn FnMut(&st
                 None,
                 format!("instance `{other}` sends the same universe to the same destination"),
             )
-            .hint("map everything to one of them: receivers cannot tell the two frames apart");
+            .hint("map everything to one of them: receivers cannot distinguish their frames");
         report(&output.name, problems);
     }
 }

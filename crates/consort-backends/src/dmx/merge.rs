@@ -216,6 +216,28 @@ impl Merger {
     }
 }
 
+/// Merges `count` frames of 512 slots, of two sources in turn, the higher value taking precedence.
+/// The instruction counts of `tests/instructions` call it; not part of the public interface.
+#[cfg(feature = "fuzzing")]
+pub fn merge_frames(count: u64) {
+    use std::hint::black_box;
+
+    let now = Instant::now();
+    let mut merger = Merger::new(Policy::Highest, Duration::from_secs(2));
+    let mut data = [0; SLOTS];
+    for number in 0..count {
+        data[number as usize % SLOTS] = number as u8;
+        let frame = Frame {
+            source: [(number % 2) as u8; 16],
+            priority: 100,
+            sequence: Some((number / 2) as u8),
+            data: black_box(&data),
+        };
+        assert_eq!(merger.accept(&frame, now), Acceptance::Accepted);
+        black_box(merger.merged());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,8 @@ pub(crate) use config::{
 };
 pub(crate) use instance::{DmxDriver, DmxPlan};
 pub(crate) use interface::Interface;
+#[cfg(feature = "fuzzing")]
+pub use merge::merge_frames;
 pub(crate) use merge::{Frame, Policy, SourceId};
 pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig};
 pub(crate) use slots::SLOTS;

@@ -56,8 +56,8 @@ Channels that stay keep their values and handlers; the handler of a new channel 
 has its name then. Values that a script sends on channels that are not mapped are listed as \
 unmatched input.
 
-Scripts run on the router's thread, which does nothing else meanwhile. A script that exceeds \
-`time-limit` is interrupted and reported with its line, and the show continues. The first \
+Scripts run on the router's thread, so nothing else is routed while they run. A script that \
+exceeds `time-limit` is interrupted and reported with its line, and the show continues. The first \
 occurrence of an error in a handler is logged with its traceback; further ones are counted. A \
 script that is missing or not valid Lua is a configuration error; a script that fails while it is \
 loaded fails its instance. A script may use up to 256 MB. The `debug` library and C modules are \
@@ -96,7 +96,7 @@ an error is logged and no handler is called.",
             default: Some("200"),
             live: true,
             example: "50",
-            documentation: "The most milliseconds that one call of a handler may take. Loading a \
+            documentation: "The maximum time for one call of a handler, in milliseconds. Loading a \
 script may take ten times as long.",
             ..OptionSpec::EMPTY
         },

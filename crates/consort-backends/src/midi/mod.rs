@@ -58,13 +58,13 @@ pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
 The show is one client of the sequencer. Each instance is a port with the name of the instance, \
 so other programs can connect to it (`consort midi connect`, `aconnect`).
 
-**Devices can be plugged in and out.** `read` and `write` name devices. An instance waits for a \
-missing device and connects it when it appears, whatever its number is then. If a device \
-disappears \
-while it holds notes or a pedal (sustain `cc64`, sostenuto `cc66`), these are released in the show \
-(value 0). The same happens if input is lost because it arrives faster than the show can process \
-it; the loss is counted and logged. Notes are also released when their device sends \"all notes \
-off\" (`cc120`, `cc123` to `cc127`), and pedals when it sends \"reset all controllers\" (`cc121`).
+**Devices can be plugged in and unplugged at any time.** `read` and `write` name devices. An \
+instance waits for a missing device and connects it when it appears, whatever its client number. \
+If a device disappears while it holds notes or a pedal (sustain `cc64`, sostenuto `cc66`), these \
+are released in the show (value 0). The same happens if input is lost because it arrives faster \
+than the show can process it; the loss is counted and logged. Notes are also released when their \
+device sends \"all notes off\" (`cc120`, `cc123` to `cc127`), and pedals when it sends \"reset all \
+controllers\" (`cc121`).
 
 **No stuck notes.** When the show stops, it ends every note that it has started and releases every \
 pedal that it has pressed. The channel `panic` ends everything on all MIDI channels (pedal up, all \
@@ -86,10 +86,9 @@ arrive on their `cc` channels. If a device sends only the upper 7 bits (controll
 its values arrive from the second message on, and 127 is 1.0.
 
 **Clock.** A value on `tempo` sends MIDI clock: 0.5 is 150 quarter notes per minute, 1.0 is 300, \
-and 0 stops the clock. The sequencer times the clocks, not the show. A new tempo takes effect \
+and 0 stops the clock. The sequencer, not the show, does the timing. A new tempo takes effect \
 within 50 ms. Incoming clock arrives on `clock`, `beat` and `tempo`. Incoming MIDI time code (24, \
-25 \
-or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
+25 or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
 
 **Linux only.** The backend needs access to `/dev/snd/seq` (usually the group `audio`). With \
 `engine = embedded` it uses a sequencer inside the program, for tests and demonstrations.",
@@ -107,8 +106,8 @@ or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
             live: true,
             default: Some("off"),
             example: "on",
-            documentation: "Log everything that arrives, mapped or not: the channel as a mapping \
-names it, and the value.",
+            documentation: "Log every incoming value, mapped or not, with its channel as it is \
+written in `[map]`.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -249,18 +248,18 @@ before it. As a target, it plays the selected note and ends the previous one.",
     ChannelSyntax {
         syntax: "start",
         example: "start",
-        documentation: "The message start. As a source, 1 when it arrives; as a target, sent for \
+        documentation: "The start message. As a source, 1 when it arrives; as a target, sent for \
 values above 0.",
     },
     ChannelSyntax {
         syntax: "stop",
         example: "stop",
-        documentation: "The message stop, like `start`.",
+        documentation: "The stop message, like `start`.",
     },
     ChannelSyntax {
         syntax: "continue",
         example: "continue",
-        documentation: "The message continue, like `start`.",
+        documentation: "The continue message, like `start`.",
     },
     ChannelSyntax {
         syntax: "position",
@@ -297,8 +296,8 @@ As a source, it is measured over each quarter note; as a target, it sends clock.
     ChannelSyntax {
         syntax: "timecode.PART",
         example: "timecode.seconds",
-        documentation: "Source: `hours` (0–23), `minutes`, `seconds` (0–59) or `frames` (0–29) \
-of it, as 0.0–1.0.",
+        documentation: "Source: `hours` (0–23), `minutes`, `seconds` (0–59) or `frames` (0–29) of \
+the time code, as 0.0–1.0.",
     },
     ChannelSyntax {
         syntax: "sysex.F0 … F7",

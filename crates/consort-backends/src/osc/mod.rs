@@ -60,18 +60,18 @@ arguments of one that mappings use. Messages outside the `root` are only counted
 changed.
 
 **`bind` without an address** (`bind = 8000`, or the address `::`) listens on every interface, \
-IPv6 and IPv4, so that every computer in the network can send to the show. Bind to `127.0.0.1` to \
+IPv6 and IPv4, so that every computer on the network can send to the show. Bind to `127.0.0.1` to \
 accept packets from this computer only.
 
 **`destination = learn` lets any sender redirect the output:** output is sent to the peer that \
-sent the last packet. Use it only in networks that you trust.
+sent the last packet. Use it only on networks that you trust.
 
 Over TCP, `bind` accepts up to 64 connections, and `destination` connects and tries again until \
 the peer accepts. With `bind` alone, output is sent to every connected peer. A peer whose network \
 fails is detected after about one minute.
 
 Host names are looked up in the background. If a port is in use, a name has no address or a host \
-does not answer, the instance waits and tries again while the show runs.",
+does not respond, the instance waits and tries again while the show runs.",
     options: &[OptionSpec {
         name: "detect",
         kind: OptionKind::Flag,

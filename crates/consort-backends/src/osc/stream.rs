@@ -322,7 +322,10 @@ impl Streams {
             let registered =
                 configure_stream(&stream).and_then(|()| context.register(&mut stream, key, both));
             if let Err(error) = registered {
-                tracing::warn!(instance = context.name(), "cannot serve {address}: {error}");
+                tracing::warn!(
+                    instance = context.name(),
+                    "cannot accept the connection from {address}: {error}"
+                );
                 continue;
             }
             tracing::info!(instance = context.name(), "{address} connected");

@@ -26,7 +26,7 @@ const MEMORY: OptionSpec = OptionSpec {
     example: "512",
     documentation: "\
 How much memory an interpreter may allocate, in MiB; a script that needs more gets a \
-`MemoryError`. 0 sets no limit. Without this option the limit is half of the machine's memory.",
+`MemoryError`. 0 means no limit. Without this option the limit is half of the machine's memory.",
     ..OptionSpec::EMPTY
 };
 
@@ -139,7 +139,7 @@ impl Settings {
             let module = module(option, entry);
             if module.name == "midimonster" || module.name.starts_with("midimonster.") {
                 let message =
-                    "the module name `midimonster` is reserved: consort provides this module";
+                    "the module name `midimonster` is reserved: Consort provides this module";
                 problems.error(Some(option), message).hint(
                     "rename the script; it can import the provided module with `import midimonster`",
                 );
@@ -268,7 +268,7 @@ mod tests {
             let (settings, problems) = settings(&[("module", value)]);
             assert!(settings.is_none());
             assert!(
-                problems[0].message.contains("`midimonster` is reserved: consort provides"),
+                problems[0].message.contains("`midimonster` is reserved: Consort provides"),
                 "{problems:?}"
             );
         }

@@ -32,23 +32,23 @@ pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "sacn",
     summary: "Streaming ACN (E1.31): DMX universes over UDP, multicast and unicast, in and out",
     documentation: "\
-An instance is one universe. It always receives the universe, from the universe's multicast group \
-and from packets that are sent to this computer directly. With `priority` it also sends the \
-universe.
+An instance is one universe. It always receives the universe, by multicast and by unicast. With \
+`priority` it also sends the universe.
 
 **Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
-Up to 16 sources may send one universe; those of the highest priority take precedence. Among \
-sources of equal priority, with `merge = htp` the highest value of a channel takes precedence, with \
-`merge = ltp` the value that changed last. A source is removed when it terminates its stream, or \
-after 2.5 seconds of silence while others send; the values of the last one are kept. Frames that \
-arrive after a later one are dropped, as their sequence numbers show. Preview frames are ignored \
-unless `preview` is on. Start codes other than 0 and packets of this source itself are always \
-ignored. Values are routed when they arrive, without waiting for synchronisation packets.
+Up to 16 sources may send one universe; those with the highest priority take precedence. Among \
+sources of equal priority, with `merge = htp` the highest value of a channel takes precedence, \
+with `merge = ltp` the value that changed last. A source is removed when it terminates its stream, \
+or after 2.5 seconds of silence if others still send; the values of the last remaining source are \
+kept. Frames that arrive out of order, according to their sequence numbers, are dropped. Preview \
+frames are ignored unless `preview` is on. Packets with a start code other than 0 and packets from \
+this source itself are always ignored. Values are routed when they arrive, without waiting for \
+synchronisation packets.
 
-**Output.** Frames of 512 channels are sent with the newest values at up to 44 frames per second. \
+**Output.** Frames of 512 slots are sent with the newest values at up to 44 frames per second. \
 Values that are replaced before they are sent are counted as dropped. With `realtime = on`, every \
-value is sent immediately. The universe starts with the first value (channels without a value are \
-0). After a change the frame is repeated three times, then sent every 0.9 s to keep the universe \
+value is sent immediately. Sending starts with the first value (slots without a value are 0). \
+After a change the frame is repeated three times, then sent every 0.9 s to keep the universe \
 alive. When the show ends, three packets terminate the stream. Universe discovery lists the sent \
 universes every 10 s.
 
@@ -65,7 +65,7 @@ sockets. If an interface is removed, the instance waits for it and joins its gro
 programs on the same computer may share the port; they receive what is sent to groups if `local` \
 follows the address.
 
-sACN has no access control: everyone who can reach the port can send values.",
+sACN has no access control: anyone who can reach the port can send values.",
     options: &[
         OptionSpec {
             name: "name",
@@ -154,8 +154,8 @@ value of a channel takes precedence (`htp`), or the latest (`ltp`).",
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
-            documentation: "Accept preview frames, too, and mark sent frames as preview, which is \
-not intended for live output.",
+            documentation: "Accept preview frames, too, and mark sent frames as preview data, \
+which receivers do not use for live output.",
             ..OptionSpec::EMPTY
         },
     ],

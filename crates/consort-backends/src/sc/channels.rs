@@ -23,7 +23,7 @@ pub(super) enum ChannelKind {
     VoicePanic(usize),
     /// Source: the number of sounding voices, divided by the polyphony.
     Voices(usize),
-    /// Source: 1 whenever a note loses its voice to another.
+    /// Source: 1 whenever the voice of a note is stolen.
     Stolen(usize),
     /// A control of all voices of an instrument: voice, and index in [`MappedControls`].
     VoiceControl(usize, usize),

@@ -148,7 +148,7 @@ impl ScInstance {
                         Interest::READABLE,
                     )
                 }
-                None => Err(io::Error::other("the system has no free descriptor")),
+                None => Err(io::Error::other("no file descriptor is available")),
             });
         if let Err(error) = registered {
             return context.set_state(State::Failed(format!("cannot watch the server: {error}")));
@@ -185,7 +185,7 @@ impl ScInstance {
                 Ok(Transport::Stream(server_thread.server.clone()))
             }
             (_, Some(address)) => Transport::datagrams(address),
-            _ => Err(io::Error::other("the server has no address")),
+            _ => Err(io::Error::other("the address of the server is unknown")),
         };
         self.transport = match transport {
             Ok(transport) => transport,
@@ -203,7 +203,7 @@ impl ScInstance {
         }
         let startup_time = server.startup_time;
         for problem in &server.problems {
-            self.report_error(&format!("the server refused {problem}"), context);
+            self.report_error(&format!("the server rejected {problem}"), context);
         }
         let client = server.client;
         let has_memory = server.memory.is_some();
@@ -269,7 +269,7 @@ impl ScInstance {
                     tracing::debug!(instance = context.name(), "{}: {}", fail.command, fail.reason);
                 }
                 ServerEvent::Fail(fail) => {
-                    errors.push(format!("the server refused {}: {}", fail.command, fail.reason));
+                    errors.push(format!("the server rejected {}: {}", fail.command, fail.reason));
                 }
                 _ => {}
             }
@@ -332,7 +332,10 @@ impl ScInstance {
             tracing::debug!(instance = context.name(), "{command}: {}", reason.trim_end());
             return;
         }
-        self.report_error(&format!("the server refused {command}: {}", reason.trim_end()), context);
+        self.report_error(
+            &format!("the server rejected {command}: {}", reason.trim_end()),
+            context,
+        );
     }
 
     /// Ends the instance after the last notes have faded.
@@ -353,7 +356,7 @@ impl ScInstance {
         if stolen + refused > 0 {
             tracing::info!(
                 instance = context.name(),
-                "notes that lost their voice to others: {stolen}; refused notes: {refused}"
+                "stolen voices: {stolen}; dropped notes: {refused}"
             );
         }
         self.transport = Transport::None;

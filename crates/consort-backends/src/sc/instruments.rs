@@ -24,22 +24,22 @@ impl Instrument {
 
 /// Every built-in instrument and effect, by name.
 pub const INSTRUMENTS: &[Instrument] = &[
-    Instrument {
-        name: "bell",
-        summary: "a bell by frequency modulation; frees itself",
-        build: bell,
-    },
+    Instrument { name: "bell", summary: "an FM bell; frees itself", build: bell },
     Instrument {
         name: "default",
-        summary: "the plain instrument of every SuperCollider system; has a gate",
+        summary: "SuperCollider's default instrument; has a gate",
         build: || Ok(system::default()),
     },
-    Instrument { name: "delay", summary: "an effect: echoes of the bus `in`", build: delay },
-    Instrument { name: "hat", summary: "a hi-hat, `decay` opens it; frees itself", build: hat },
+    Instrument { name: "delay", summary: "an effect: echoes on the bus `in`", build: delay },
+    Instrument {
+        name: "hat",
+        summary: "a hi-hat, open if `decay` is long; frees itself",
+        build: hat,
+    },
     Instrument { name: "kick", summary: "a kick drum; frees itself", build: kick },
     Instrument {
         name: "lead",
-        summary: "a bright voice for one note at a time, with `glide` and `vibrato`; has a gate",
+        summary: "a bright monophonic lead with `glide` and `vibrato`; has a gate",
         build: lead,
     },
     Instrument {
@@ -53,7 +53,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         build: pad,
     },
     Instrument { name: "pluck", summary: "a plucked string; frees itself", build: pluck },
-    Instrument { name: "reverb", summary: "an effect: the bus `in` in a room", build: reverb },
+    Instrument { name: "reverb", summary: "an effect: reverb on the bus `in`", build: reverb },
     Instrument {
         name: "sample",
         summary: "plays the `buffer` once at `rate`; frees itself",

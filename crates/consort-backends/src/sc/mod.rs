@@ -74,17 +74,18 @@ sound.pad.note60 > sound.room.mix
 
 /// The description of the backend in the reference.
 const DOCUMENTATION: &str = "\
-An instance is one SuperCollider server, `scsynth` or `supernova`. The show starts and ends the \
-server (`server = boot`), or it uses a running one (`server = HOST:PORT`). On Debian, install the \
-package `supercollider-server`.
+An instance is one SuperCollider server, `scsynth` or `supernova`. The show boots the server and \
+quits it at the end (`server = boot`), or it uses a running one (`server = HOST:PORT`). On Debian, \
+install the package `supercollider-server`.
 
 **Voices** are instruments that notes play: `voice.pad = pad`, then `keys.ch0.note{0..127} > \
-sound.pad.note{0..127}`. Each note is a synth of the SynthDef. The note number sets the control \
-`frequency` (or `freq`, or as a number `note` or `midinote`), unless the configuration sets that \
-control. The velocity sets the control `velocity`; if there is none, it scales `amplitude` (or \
-`amp`) by the square of the velocity: 64 of 127 is 12 dB quieter than 127. When all voices are in \
-use, a new note steals a voice: a fading one if there is one, else the one that `steal` selects. A \
-note that is refused counts as dropped. The log reports both once for each instrument.
+sound.pad.note{0..127}`. Each note is a synth of the SynthDef. The note sets the control \
+`frequency` or `freq` in hertz, or `note` or `midinote` as a note number, unless the configuration \
+sets that control. The velocity sets the control `velocity`; if there is none, it scales \
+`amplitude` (or `amp`) by the square of the velocity: 64 of 127 is 12 dB quieter than 127. When \
+all voices are in use, a new note steals a voice: a fading one if there is one, else the one that \
+`steal` selects. A note that gets no voice counts as dropped. For each instrument, the log reports \
+the first stolen voice and the first dropped note.
 
 **How a voice ends.** If the SynthDef has a control `gate`, the end of the note closes it and the \
 synth frees itself. A SynthDef without a gate that frees itself (drums, bells) plays to its end. A \
@@ -92,21 +93,21 @@ SynthDef that does neither is freed when the note ends, which clicks; `check` wa
 stolen voice fades out in 20 ms (one that already fades with a `Linen`, in its own time).
 
 **SynthDefs** are built in, or come from files that `sclang` or Consort's library wrote \
-(`synthdef = FILE`). `check` validates them. `server:NAME` is a SynthDef of the server; its \
-controls are unknown, so `check` does not validate them.
+(`synthdef = FILE`). `check` validates them. `server:NAME` is a SynthDef that the \
+server already has; its controls are unknown, so `check` does not validate them.
 
 | built in | description |
 |---|---|
-| `bell` | a bell by frequency modulation; frees itself |
+| `bell` | an FM bell; frees itself |
 | `default` | the default instrument of SuperCollider |
-| `delay` | effect: echoes of the audio bus `in` (`mix`, `time`, `decay`) |
-| `hat` | a hi-hat, `decay` opens it; frees itself |
+| `delay` | effect: echoes on the audio bus `in` (`mix`, `time`, `decay`) |
+| `hat` | a hi-hat, open if `decay` is long; frees itself |
 | `kick` | a kick drum; frees itself |
-| `lead` | a bright voice for one note at a time, with `glide`, `cutoff` and `vibrato` |
+| `lead` | a bright monophonic lead with `glide`, `cutoff` and `vibrato` |
 | `level` | measures the audio bus `in` and writes to the control bus `out` |
 | `pad` | a wide pad with `cutoff`, `pressure`, `attack`, `release`, `glide` and `spread` |
 | `pluck` | a plucked string; frees itself |
-| `reverb` | effect: the audio bus `in` in a room (`mix`, `room`, `damping`) |
+| `reverb` | effect: reverb on the audio bus `in` (`mix`, `room`, `damping`) |
 | `sample` | plays the `buffer` once at `rate`; frees itself |
 | `snare` | a snare drum; frees itself |
 
@@ -116,9 +117,9 @@ controls are unknown, so `check` does not validate them.
 control \
 from 0 to 1.
 
-**Order.** The server computes the groups in the order of the option `groups`, the synths of a \
-group in the order of the configuration, and at the end the master, which scales the outputs. So \
-effects come after the voices that they process: `control.pad.out = bus wet` and \
+**Order of execution.** The server runs the groups in the order of the option `groups`, the synths \
+of a group in the order of the configuration, and at the end the master, which scales the outputs. \
+So effects come after the voices that they process: `control.pad.out = bus wet` and \
 `control.room.in = bus wet` with `bus.wet = audio 2`.
 
 **If the server starts late, crashes or is restarted,** the instance waits, reports the reason, and \
@@ -132,15 +133,15 @@ while there is no server count as dropped. If another program frees the groups o
 (Cmd-period in `sclang`), the instance creates them again, without the notes.
 
 **Latency.** The router's thread sends each value at once, as one datagram, without waiting. The \
-option `latency` adds a time to every message, so that the server executes it with sample \
-accuracy.
+option `latency` adds a time to every message, so that the server executes it sample-accurately.
 
 **Input from the server** arrives when it changes. Buses and the meter are read `rate` times per \
 second, from shared memory if the server runs on this computer, else with requests. Triggers, \
 replies, and the starts and ends of notes are notifications of the server.
 
-**`server = score`** needs no server and no sound card: the instance writes all messages to a score \
-when the show ends, and `consort sc render` renders it to a sound file. A score has no sources.";
+**`server = score`** needs no server and no sound card: the instance writes all messages to a \
+score when the show ends, and `consort sc render` renders it to a sound file. With a score, nothing \
+is received from the server.";
 
 /// The options of the instance itself.
 const INSTANCE_OPTIONS: [OptionSpec; 9] = [
@@ -149,7 +150,7 @@ const INSTANCE_OPTIONS: [OptionSpec; 9] = [
         kind: OptionKind::Checked(server_options::check_server),
         default: Some("boot"),
         example: "127.0.0.1:57110",
-        documentation: "`boot` starts a server and ends it with the show, `HOST:PORT` uses a \
+        documentation: "`boot` starts a server and quits it when the show ends, `HOST:PORT` uses a \
 running server, `score` writes a score.",
         ..OptionSpec::EMPTY
     },
@@ -173,8 +174,8 @@ than once. A SynthDef of a file replaces a built-in one with the same name.",
         name: "groups",
         default: Some("voices effects"),
         example: "voices drums effects",
-        documentation: "The groups, in the order in which the server computes them. By default, \
-voices are in the first group and synths in the last.",
+        documentation: "The groups, in their order of execution. By default, voices are in the \
+first group and synths in the last.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
@@ -257,7 +258,7 @@ note to note; the SynthDef needs a control `glide`), `voice.pad.bend = 2` (semit
         prefix: "synth.",
         example: "synth.room = reverb",
         documentation: "A synth that runs throughout the show, such as an effect or a drone. \
-`synth.room.group = effects` puts it into a group other than the last.",
+`synth.room.group = effects` puts it into another group than the last.",
     },
     OptionFamily {
         prefix: "control.",
@@ -274,8 +275,8 @@ bus, \
         prefix: "bus.",
         example: "bus.wobble = 20 2000 exponential",
         documentation: "A control bus with its range (`LOW HIGH`, curve and `start` as above), or \
-`audio CHANNELS`: consecutive audio buses. The show allocates the bus numbers; a name that is a \
-number is the control bus with that number.",
+`audio CHANNELS`: consecutive audio buses. The show allocates the bus numbers; a number as the \
+name selects the control bus with that number.",
     },
     OptionFamily {
         prefix: "buffer.",
@@ -312,7 +313,7 @@ it has started on the server, 0 when it has ended there.",
     ChannelSyntax {
         syntax: "VOICE.sustain",
         example: "pad.sustain",
-        documentation: "Target: the sustain pedal, which is down from 0.5.",
+        documentation: "Target: the sustain pedal, down at 0.5 and above.",
     },
     ChannelSyntax {
         syntax: "VOICE.pressure",
@@ -337,7 +338,7 @@ it has started on the server, 0 when it has ended there.",
     ChannelSyntax {
         syntax: "VOICE.stolen",
         example: "pad.stolen",
-        documentation: "Source: 1 whenever a note loses its voice to another.",
+        documentation: "Source: 1 whenever the voice of a note is stolen.",
     },
     ChannelSyntax {
         syntax: "VOICE.CONTROL",
@@ -388,7 +389,7 @@ square of the value.",
     ChannelSyntax {
         syntax: "mute",
         example: "mute",
-        documentation: "Target: from 0.5 the outputs are muted.",
+        documentation: "Target: the outputs are muted at 0.5 and above.",
     },
     ChannelSyntax {
         syntax: "panic",

@@ -183,7 +183,7 @@ impl ServerThread {
         });
         match stopper {
             Ok(stopper) => self.stopper = Some(stopper),
-            Err(error) => tracing::error!("cannot end the SuperCollider server: {error}"),
+            Err(error) => tracing::error!("cannot quit the SuperCollider server: {error}"),
         }
     }
 
@@ -201,7 +201,7 @@ impl Drop for ServerThread {
         if let Some(stopper) = self.stopper.take()
             && stopper.join().is_err()
         {
-            tracing::error!("the thread that ends the SuperCollider server panicked");
+            tracing::error!("the thread that quits the SuperCollider server panicked");
         }
     }
 }
@@ -256,7 +256,7 @@ fn run(setup: &ServerSetup, server: &Server, stop: &AtomicBool, report: &mut dyn
     }
     // Usually `ServerThread::stop` has ended the server, but it may have started just now.
     if server.quit().is_err() && server.disconnect().is_err() {
-        tracing::debug!("the server had ended before");
+        tracing::debug!("the server had already exited");
     }
 }
 
@@ -269,14 +269,14 @@ fn watch(server: &Server, events: &EventReceiver) -> String {
                 return "the server exited unexpectedly".into();
             }
             Some(Event::Lifecycle(LifecycleEvent::OscPanicked)) => {
-                return "the server does not respond any more".into();
+                return "the server no longer responds".into();
             }
             Some(Event::Lifecycle(LifecycleEvent::Disconnected | LifecycleEvent::Quit)) => {
-                return "the server was ended".into();
+                return "the server was quit".into();
             }
             Some(_) => {}
             None if server.boot_status() == BootStatus::Offline => {
-                return "the server has ended".into();
+                return "the server has exited".into();
             }
             None => {}
         }
@@ -359,7 +359,7 @@ fn prepare(
         }
     }
     match is_lost(&lifecycle) {
-        true => Err("the server ended while SynthDefs and buffers were loaded".into()),
+        true => Err("the server exited while SynthDefs and buffers were being loaded".into()),
         false => Ok(server_info),
     }
 }

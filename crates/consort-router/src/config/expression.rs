@@ -196,7 +196,7 @@ fn choice(inside: &str, offset: usize) -> Result<Choice, (&'static str, &'static
         return match (first, last) {
             _ if rest.contains(',') => Err(("an expression mixes a range and a list", mixed)),
             (Number::TooLarge, _) | (_, Number::TooLarge) => {
-                Err(("a number of a range is too large", "at most 18446744073709551615"))
+                Err(("a number in a range is too large", "at most 18446744073709551615"))
             }
             (_, Number::Missing) if rest.is_empty() => {
                 Err(("a range has no end", "write both ends, as in `{1..8}`"))

@@ -99,7 +99,7 @@ impl Core {
                 self.options.port
             )
         } else if text.contains("JackDriver") && text.contains("could not") {
-            ": no JACK server answers; start one (for example `jackd -d dummy`)".to_owned()
+            ": no JACK server is running; start one (for example `jackd -d dummy`)".to_owned()
         } else {
             String::new()
         }

@@ -134,7 +134,7 @@ fn nothing_listens() {
         let error = server.connect().unwrap_err();
         assert!(start.elapsed() < WAIT_TIMEOUT);
         assert_eq!(error.kind(), ErrorKind::CannotConnect);
-        assert!(error.to_string().contains("nothing listens"), "{error}");
+        assert!(error.to_string().contains("no server is listening"), "{error}");
         let mut names = Vec::new();
         while let Some(Event::Lifecycle(event)) = events.try_next() {
             names.push(event.to_string());

@@ -3,16 +3,17 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use consort_bench::{Samples, median};
 use consort_seq::client::{READ_PORT, WRITE_PORT};
 use consort_seq::engine::Connection;
 use consort_seq::{Engine, PortOptions, QueueTempo, RealTime};
 
 use super::peers::Peers;
-use super::table::Line;
+use super::table::{Budgets, Line};
 use super::{client, engine, note, write_raw};
 
 /// The nanoseconds of each of `count` round trips to a process that echoes.
-fn round_trip_times(echo: &str, count: usize, engine: &Engine) -> Vec<f64> {
+fn round_trip_times(echo: &str, count: usize, engine: &Engine) -> Samples {
     let client = client(engine, "round trip");
     let port = client.create_port("round trip").expect("a port");
     let program = std::env::current_exe().expect("this program");
@@ -87,28 +88,23 @@ pub(super) fn round_trips(engine: &Engine, peers: &mut Peers) {
     }
     let (mut p50, mut p99) = (Line::default(), Line::default());
     for _ in 0..5 {
-        let mut add = |subject: usize, (median, p99_time): (f64, f64)| {
-            p50.subjects[subject].push(median);
-            p99.subjects[subject].push(p99_time);
+        let mut add = |subject: usize, times: Samples| {
+            let [middle, high] = times.quantiles([0.5, 0.99]);
+            p50.subjects[subject].push(middle);
+            p99.subjects[subject].push(high);
         };
         for (subject, echo) in ["--echo-raw", "--echo"].into_iter().enumerate() {
-            add(subject, percentiles(round_trip_times(echo, 1000, engine)));
+            add(subject, round_trip_times(echo, 1000, engine));
         }
         if let Some(alsa) = &peers.alsa {
-            add(2, percentiles(alsa.round_trips(1000)));
+            add(2, alsa.round_trips(1000).into_iter().collect());
         }
         if let Some(times) = peers.python("round trip") {
-            add(3, percentiles(times));
+            add(3, times.into_iter().collect());
         }
     }
-    p50.print("round trip, two processes, p50");
-    p99.print("round trip, two processes, p99");
-}
-
-/// The 50th and the 99th percentile.
-fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
-    times.sort_by(f64::total_cmp);
-    (times[times.len() / 2], times[times.len() * 99 / 100])
+    p50.print(engine, "round trip, two processes, p50", Budgets::None);
+    p99.print(engine, "round trip, two processes, p99", Budgets::None);
 }
 
 /// Measures how far the arrivals of events that are due every 5 ms deviate from an even spacing, by
@@ -117,30 +113,31 @@ pub(super) fn jitter(engine: &Engine, peers: &mut Peers) {
     let count = 200;
     let (mut p50, mut p99) = (Line::default(), Line::default());
     for _ in 0..3 {
-        let mut add = |subject: usize, (median, p99_time): (f64, f64)| {
-            p50.subjects[subject].push(median);
-            p99.subjects[subject].push(p99_time);
+        let mut add = |subject: usize, times: Samples| {
+            let [middle, high] = times.quantiles([0.5, 0.99]);
+            p50.subjects[subject].push(middle);
+            p99.subjects[subject].push(high);
         };
-        add(0, percentiles(deviations(&scheduled(engine, count, true))));
-        add(1, percentiles(deviations(&scheduled(engine, count, false))));
+        add(0, deviations(&scheduled(engine, count, true)));
+        add(1, deviations(&scheduled(engine, count, false)));
         if let Some(alsa) = &peers.alsa {
-            add(2, percentiles(deviations(&alsa.scheduled(count))));
+            add(2, deviations(&alsa.scheduled(count)));
         }
         if let Some(times) = peers.python("jitter") {
-            add(3, percentiles(deviations(&times)));
+            add(3, deviations(&times));
         }
     }
-    p50.print("jitter, scheduled every 5 ms, p50");
-    p99.print("jitter, scheduled every 5 ms, p99");
+    p50.print(engine, "jitter, scheduled every 5 ms, p50", Budgets::None);
+    p99.print(engine, "jitter, scheduled every 5 ms, p99", Budgets::None);
 }
 
 /// The deviation of each arrival, in nanoseconds, from a grid of 5 ms whose offset is the median
 /// delay.
-fn deviations(arrivals: &[f64]) -> Vec<f64> {
+fn deviations(arrivals: &[f64]) -> Samples {
     let delays: Vec<f64> =
         arrivals.iter().enumerate().map(|(index, time)| time - 5e6 * index as f64).collect();
-    let (median, _) = percentiles(delays.clone());
-    delays.iter().map(|delay| (delay - median).abs()).collect()
+    let middle = median(delays.iter().copied());
+    delays.iter().map(|delay| (delay - middle).abs()).collect()
 }
 
 /// The arrival times of `count` scheduled events, in nanoseconds. The baseline (`is_raw`) writes and

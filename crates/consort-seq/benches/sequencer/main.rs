@@ -1,20 +1,17 @@
 //! Benchmark of the client library, compared with a baseline (the same system calls without any
 //! library) and with peers: the `alsa` crate (feature `peer-alsa`, which needs libasound's headers)
 //! and python-alsa-midi (installed for the Python in `CONSORT_VENV`). The rounds of all subjects are
-//! interleaved. The output is the median and the range (smallest to largest) in nanoseconds, and the
-//! ratio to the baseline.
+//! interleaved.
 //!
 //! Arguments select sections: `output`, `input`, `list`, `round-trips`, `jitter`, `idle`.
 //! `CONSORT_SEQ=kernel` measures the kernel's sequencer (in the virtual machine, see
 //! `tests/bench/20-sequencer.sh`), any other value the embedded one.
-#![allow(unsafe_code)] // for the counting allocator
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout)] // a benchmark prints its figures
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use consort_bench::{CountingAllocator, allocations, process_time, report};
 use consort_seq::client::{READ_PORT, WRITE_PORT};
 use consort_seq::engine::{ClockKind, Connection, Embedded, Request};
 use consort_seq::{Engine, Event, ListPorts, OpenMode, Port, PortOptions, SequencerClient, raw};
@@ -29,29 +26,10 @@ mod peers;
 mod table;
 
 use peers::Peers;
-use table::{Line, ROUNDS, time};
-
-/// The system's allocator, which also counts allocations.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use table::{Budgets, Line, ROUNDS, time};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn engine() -> Engine {
     match std::env::var("CONSORT_SEQ").as_deref() {
@@ -90,12 +68,12 @@ fn output(engine: &Engine, peers: &mut Peers) {
             let what =
                 format!("output {}, drain every {every}", if reused { "reused" } else { "new" });
             let mut line = Line::default();
-            let mut allocations = 0;
+            let mut allocated = 0;
             for _ in 0..ROUNDS {
                 line.subjects[0]
                     .push(time(count, || write_raw(&*connection, &cells, count / every)));
                 line.subjects[1].push(time(count, || {
-                    let before = ALLOCATIONS.load(Ordering::Relaxed);
+                    let before = allocations();
                     for _ in 0..count / every {
                         for _ in 0..every {
                             if reused {
@@ -106,15 +84,16 @@ fn output(engine: &Engine, peers: &mut Peers) {
                         }
                         client.drain_output().expect("output");
                     }
-                    allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+                    allocated += allocations() - before;
                 }));
                 if let Some(alsa) = &peers.alsa {
                     line.subjects[2].push(time(count, || alsa.output(count, every, reused)));
                 }
                 line.subjects[3].extend(peers.python(&what).into_iter().flatten());
             }
-            line.print(&what);
-            println!("    allocations per event: {}", allocations as f64 / (ROUNDS * count) as f64);
+            let budgets = if every == 1 { Budgets::Single } else { Budgets::None };
+            line.print(engine, &what, budgets);
+            println!("    allocations per event: {}", allocated as f64 / (ROUNDS * count) as f64);
         }
     }
 
@@ -136,7 +115,7 @@ fn output(engine: &Engine, peers: &mut Peers) {
         let what = "output reused, drain every 500";
         line.subjects[3].extend(peers.python(what).into_iter().flatten());
     }
-    line.print("output in batches of 500");
+    line.print(engine, "output in batches of 500", Budgets::Batch);
 
     let data = [&[0xf0][..], &[1; 1022], &[0xf7]].concat();
     let message = Event::system_exclusive(&data).from_port(port.port_id());
@@ -156,7 +135,7 @@ fn output(engine: &Engine, peers: &mut Peers) {
         }
         line.subjects[3].extend(peers.python("SysEx 1 KiB").into_iter().flatten());
     }
-    line.print("SysEx 1 KiB, drain every 1");
+    line.print(engine, "SysEx 1 KiB, drain every 1", Budgets::None);
 }
 
 fn input(engine: &Engine, peers: &mut Peers) {
@@ -177,7 +156,7 @@ fn input(engine: &Engine, peers: &mut Peers) {
     let mut batch = Line::default();
     let mut buffer = vec![0; 14_000];
     let mut events = Vec::with_capacity(count);
-    let mut allocations = 0;
+    let mut allocated = 0;
     for _ in 0..ROUNDS {
         fill();
         let baseline = time(count, || {
@@ -190,18 +169,18 @@ fn input(engine: &Engine, peers: &mut Peers) {
         batch.subjects[0].push(baseline);
         fill();
         one.subjects[1].push(time(count, || {
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            let before = allocations();
             for _ in 0..count {
                 black_box(&receiver.event_input(None).expect("input"));
             }
-            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+            allocated += allocations() - before;
         }));
         fill();
         events.clear();
         batch.subjects[1].push(time(count, || {
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            let before = allocations();
             assert_eq!(receiver.event_input_batch(&mut events, count).expect("input"), count);
-            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+            allocated += allocations() - before;
         }));
         if let Some(alsa) = &peers.alsa {
             alsa.fill(count);
@@ -213,9 +192,9 @@ fn input(engine: &Engine, peers: &mut Peers) {
     for peer in [2, 3] {
         batch.subjects[peer] = one.subjects[peer].clone();
     }
-    one.print("input, event by event");
-    batch.print("input, in batches");
-    println!("    allocations per event: {}", allocations as f64 / (ROUNDS * 2 * count) as f64);
+    one.print(engine, "input, event by event", Budgets::Single);
+    batch.print(engine, "input, in batches", Budgets::Batch);
+    println!("    allocations per event: {}", allocated as f64 / (ROUNDS * 2 * count) as f64);
 }
 
 fn list_ports(engine: &Engine, peers: &mut Peers) {
@@ -254,19 +233,19 @@ fn list_ports(engine: &Engine, peers: &mut Peers) {
         }
         line.subjects[3].extend(peers.python("list_ports").into_iter().flatten());
     }
-    line.print("list_ports, 60 ports");
+    line.print(engine, "list_ports, 60 ports", Budgets::None);
 }
 
 fn idle(engine: &Engine, _peers: &mut Peers) {
     let client = client(engine, "idle");
-    let processor_time = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    };
-    let before = processor_time();
+    let before = process_time();
     let event = client.event_input(Some(Duration::from_secs(1))).expect("input");
     assert!(event.is_none());
-    println!("idle event_input(1 s): {:?} of processor time", processor_time() - before);
+    let used = (process_time() - before).as_secs_f64() * 1e6;
+    let engine_name = table::engine_name(engine);
+    report(format!("sequencer, {engine_name}: processor time of event_input(1 s), idle"), "µs")
+        .ours(used)
+        .print();
 }
 
 /// A section of the benchmark.
@@ -284,7 +263,7 @@ fn main() {
     let connection = engine.open(OpenMode::Duplex).expect("a sequencer");
     println!("sequencer: {} {}", connection.engine_name(), connection.protocol_version());
     drop(connection);
-    println!("nanoseconds: median (min–max) of {ROUNDS} interleaved rounds, × the baseline");
+    println!("median (range) of {ROUNDS} interleaved rounds");
     let mut peers = Peers::find(&engine);
     let is_selected = |section: &str| {
         let mut named = arguments[1..].iter().filter(|argument| !argument.starts_with('-'));

@@ -2,34 +2,67 @@
 
 use std::time::Instant;
 
+use consort_bench::{Budget, Samples, report};
+use consort_seq::Engine;
+
 /// Rounds of each subject in a line.
 pub(super) const ROUNDS: usize = 15;
-/// The subjects; the first is the baseline.
-const SUBJECTS: [&str; 4] = ["baseline", "consort-seq", "alsa crate", "python-alsa-midi"];
 
-/// The nanoseconds of each round, by subject.
+/// The nanoseconds of each round, by subject: the floor, consort-seq, the `alsa` crate and
+/// python-alsa-midi. A peer that is not available has none.
 #[derive(Default)]
 pub(super) struct Line {
-    pub(super) subjects: [Vec<f64>; 4],
+    pub(super) subjects: [Samples; 4],
+}
+
+/// The budgets of a line, which apply to the kernel's sequencer.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Budgets {
+    /// Batches are within 1.1 × of raw cells, and 180 times as fast as python-alsa-midi.
+    Batch,
+    /// Single calls take at most the time of the `alsa` crate.
+    Single,
+    /// None.
+    None,
 }
 
 impl Line {
-    pub(super) fn print(&mut self, what: &str) {
-        let median = |times: &mut Vec<f64>| {
-            times.sort_by(f64::total_cmp);
-            times.get(times.len() / 2).copied()
-        };
-        let baseline = median(&mut self.subjects[0]);
-        print!("{what:<34}");
-        for (name, times) in SUBJECTS.iter().zip(&mut self.subjects) {
-            let Some(median) = median(times) else { continue };
-            let (min, max) = (times[0], times[times.len() - 1]);
-            print!(" | {name} {median:.0} ({min:.0}–{max:.0})");
-            if let Some(baseline) = baseline.filter(|_| *name != SUBJECTS[0]) {
-                print!(" ×{:.2}", median / baseline);
-            }
+    /// Prints the line beside the floor and the `alsa` crate, and another beside python-alsa-midi.
+    pub(super) fn print(&self, engine: &Engine, work: &str, budgets: Budgets) {
+        let engine_name = engine_name(engine);
+        let is_kernel = matches!(engine, Engine::Kernel { .. });
+        let budgets = if is_kernel { budgets } else { Budgets::None };
+        let [floor, ours, alsa, python] = &self.subjects;
+        let figure = |samples: &Samples| (!samples.is_empty()).then(|| samples.median());
+        let mut line = report(format!("sequencer, {engine_name}: {work}"), "ns")
+            .floor(floor.median())
+            .peer("alsa crate", figure(alsa))
+            .ours(ours.median())
+            .note(format!("{:.0}–{:.0}", ours.min(), ours.max()));
+        match budgets {
+            Budgets::Batch => line = line.budget(Budget::AtMostFloor(1.1)),
+            Budgets::Single => line = line.budget(Budget::FasterThanPeer(1.0)),
+            Budgets::None => {}
         }
-        println!();
+        line.print();
+        if let Some(figure) = figure(python) {
+            let mut line =
+                report(format!("sequencer, {engine_name}: {work}, as python-alsa-midi"), "ns")
+                    .peer("python-alsa-midi", figure)
+                    .ours(ours.median());
+            if budgets == Budgets::Batch {
+                line = line.budget(Budget::FasterThanPeer(180.0));
+            }
+            line.print();
+        }
+    }
+}
+
+/// The name of an engine in the lines.
+pub(super) fn engine_name(engine: &Engine) -> &'static str {
+    match engine {
+        Engine::Kernel { .. } => "kernel",
+        _ => "embedded",
     }
 }
 

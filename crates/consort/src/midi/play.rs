@@ -37,7 +37,7 @@ pub(crate) struct PlayArguments {
     #[arg(long, value_name = "PORT")]
     to: Vec<String>,
     /// Start the first file at this time (seconds, M:SS or H:MM:SS), with the programs and
-    /// controllers set there
+    /// controllers in effect then
     #[arg(long, value_name = "TIME", value_parser = read_clock, default_value = "0")]
     from: Duration,
     /// Repeat endlessly, or this many times
@@ -47,8 +47,8 @@ pub(crate) struct PlayArguments {
     /// Play the undamaged part of damaged files
     #[arg(long)]
     partial: bool,
-    /// Bytes per second for system exclusive messages longer than 1024 bytes, which slow devices
-    /// need; 0 sends them at once
+    /// Bytes per second at which to send system exclusive messages longer than 1024 bytes; 0 sends
+    /// them at full speed, which slow devices may not handle
     #[arg(long, value_name = "RATE", default_value_t = 3125)]
     sysex_rate: u32,
     /// Print only errors

@@ -23,7 +23,7 @@ use crate::errors::with_hint;
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RecordArguments {
-    /// File to write: format 0 for one source, format 1 with a track per source for several
+    /// File to write: format 0 if there is one source, otherwise format 1 with one track per source
     file: PathBuf,
     /// Port to record from (repeatable) [default: wait for other programs to connect]
     #[arg(long, value_name = "PORT")]
@@ -40,7 +40,7 @@ pub(crate) struct RecordArguments {
     /// Omit the silence before the first event
     #[arg(long)]
     trim: bool,
-    /// Include clock/transport messages: clock, start, stop, position, active sensing and so on
+    /// Include system messages: clock, start, stop, song position, active sensing and so on
     #[arg(long)]
     system: bool,
     /// Overwrite an existing file
@@ -312,7 +312,7 @@ impl Target {
         };
         let Err(failed) = moved else { return Ok(()) };
         let reason = match failed.error.kind() == ErrorKind::AlreadyExists {
-            true => anyhow!("another program has created it meanwhile"),
+            true => anyhow!("another program has created it in the meantime"),
             false => failed.error.into(),
         };
         Err(match failed.file.keep() {

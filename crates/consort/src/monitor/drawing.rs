@@ -183,7 +183,10 @@ impl Screen {
             Mode::Search => format!(" search: {}_   (Enter to keep, Esc to clear)", self.search),
             Mode::Send(channel, text) => {
                 let name = cut(&self.channels[*channel].name, MAX_NAME_COLUMNS);
-                format!(" value from 0 to 1 for {name} [1]: {text}_   (Enter to send, Esc)")
+                format!(
+                    " value from 0 to 1 for {name} [1]: {text}_   (Enter to send, Esc to \
+                 cancel)"
+                )
             }
             Mode::Stop => " press q again to stop the show, any other key to continue".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),

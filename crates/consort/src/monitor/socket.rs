@@ -111,7 +111,7 @@ impl Drop for Server {
 fn accept(stream: UnixStream, clients: &Arc<AtomicUsize>, show: &Local) {
     if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
         clients.fetch_sub(1, Ordering::Relaxed);
-        let reason = format!("{MAX_CLIENTS} monitors are attached already, which is the maximum");
+        let reason = format!("{MAX_CLIENTS} monitors are already attached, which is the maximum");
         let refusal = Answer::Error(reason).encode();
         // The refusal fits into an empty socket; a client that has left does not need it.
         let _ = stream.set_nonblocking(true).and_then(|()| (&stream).write_all(&refusal));
@@ -318,13 +318,13 @@ impl Remote {
         // A show that refuses a client answers before the request, which then fails: read anyway.
         let _ = write_before(&self.stream, &request.encode(), deadline);
         let answer = loop {
-            match self.lines.next_line().context("the answer of the show is too long")? {
+            match self.lines.next_line().context("the show's response is too long")? {
                 Some(line) => break Answer::decode(line),
                 None => {
                     let count = match read_before(&self.stream, &mut self.buffer, deadline) {
                         Err(error) if is_timeout(&error) => {
                             let seconds = ANSWER_TIMEOUT.as_secs();
-                            bail!("the show did not answer within {seconds} seconds");
+                            bail!("the show did not respond within {seconds} seconds");
                         }
                         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
                         read => read.context("cannot read from the show")?,
@@ -337,8 +337,8 @@ impl Remote {
                 }
             }
         };
-        match answer.context("the show runs in a different version of consort")? {
-            Answer::Error(error) => bail!("the show refused: {error}"),
+        match answer.context("the show runs a different version of Consort")? {
+            Answer::Error(error) => bail!("the show rejected the request: {error}"),
             answer => Ok(answer),
         }
     }
@@ -362,7 +362,7 @@ impl Remote {
 fn unexpected<T>(answer: &Answer) -> anyhow::Result<T> {
     match answer {
         Answer::Stale { .. } => bail!("the show was reloaded meanwhile; try again"),
-        other => bail!("unexpected answer: {other:?}"),
+        other => bail!("unexpected response: {other:?}"),
     }
 }
 

@@ -101,7 +101,8 @@ impl PythonInstance {
         };
         let Some(outcome) = worker.outcome() else {
             if reason.is_none() && context.now() >= *deadline {
-                let text = "the script closed the pipe to consort but its process still runs";
+                let text = "the script closed the pipe to Consort, but its process is still \
+                 running";
                 *reason = Some(text.into());
                 worker.kill();
             }

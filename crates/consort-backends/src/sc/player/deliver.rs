@@ -88,9 +88,9 @@ impl Player {
         let is_played = voices.key(note, velocity, &mut || ids.allocate(), &mut self.commands);
         if voices.stolen > stolen {
             self.emit(&ChannelKind::Stolen(voice), 1.0);
-            self.warn_exhausted(voice, "new notes steal the voices of others");
+            self.warn_exhausted(voice, "new notes steal voices");
         } else if !is_played {
-            self.warn_exhausted(voice, "new notes are refused");
+            self.warn_exhausted(voice, "new notes are dropped");
         }
         self.perform(voice);
         u64::from(!is_played)
@@ -102,8 +102,8 @@ impl Player {
             let (name, rules) = (&self.config.voices[voice].synth.name, self.voices[voice].rules());
             let polyphony = rules.polyphony;
             tracing::warn!(
-                "`{name}` plays {polyphony} notes at once, its maximum; {consequence}; this is \
-                 reported once (`voice.{name}.polyphony` and `voice.{name}.steal` change it)"
+                "`{name}` already plays {polyphony} notes, its maximum: {consequence} (reported \
+                 only once); to change this, set `voice.{name}.polyphony` or `voice.{name}.steal`"
             );
         }
     }

@@ -65,7 +65,10 @@ fn an_instance_waits_for_a_server_that_starts_late_or_is_lost() {
     test.map("probe.other", "probe.echo");
     let mut show = test.start();
     show.until_state("sound", "waiting");
-    assert!(show.state("sound").reason().is_some_and(|reason| reason.contains("nothing listens")));
+    assert!(show.state("sound").reason().is_some_and(|reason| reason.contains(
+        "no server is \
+     listening"
+    )));
     // A held key is remembered; the rest of the show continues.
     show.send_all(&[("key", 1.0), ("other", 0.5)]);
     assert_eq!(show.receive(1), [("echo".into(), 0.5)]);

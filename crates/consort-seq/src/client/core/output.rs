@@ -270,7 +270,7 @@ fn not_written(output: &OutputBuffer, errno: Errno) -> Failure {
 
 #[cold]
 fn user_memory(event: &Event) -> Failure {
-    let note = "only kernel drivers may send data that lies in the sender's memory".to_owned();
+    let note = "only kernel drivers may send data that is in the sender's memory".to_owned();
     Failure::invalid(Subject::event(event), note)
 }
 
