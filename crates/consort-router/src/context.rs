@@ -397,6 +397,18 @@ impl<'a> Context<'a> {
         self.shared.live.state(self.instance)
     }
 
+    /// The last value of one of this instance's channels; none before the first. After a reload,
+    /// channels of the same name have the value that they had before.
+    pub fn last_value(&self, channel: u32) -> Option<f64> {
+        self.shared.live.channel(self.instance, channel).map(|(value, _)| value)
+    }
+
+    /// Replaces the list of files besides the configuration that this instance has loaded, for
+    /// what watches them.
+    pub fn set_files(&mut self, files: Vec<std::path::PathBuf>) {
+        *self.shared.live.instances[self.instance.index()].files.lock() = files;
+    }
+
     /// Counts events that this instance had to drop.
     pub fn count_dropped(&mut self, count: u64) {
         add(&self.counters().dropped, count);

@@ -5,6 +5,7 @@
 //! and may see two channels of one moment at different moments.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -122,6 +123,8 @@ pub(crate) struct LiveInstance {
     pub(crate) last_input: Arc<AtomicU64>,
     pub(crate) unmatched_count: Arc<AtomicU64>,
     pub(crate) unmatched: Arc<Mutex<UnmatchedLog>>,
+    /// Files besides the configuration that the instance has loaded.
+    pub(crate) files: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl LiveInstance {
@@ -144,6 +147,7 @@ impl LiveInstance {
             last_input: Arc::default(),
             unmatched_count: Arc::default(),
             unmatched: Arc::default(),
+            files: Arc::default(),
         }
     }
 
@@ -161,6 +165,7 @@ impl LiveInstance {
             last_input: Arc::clone(&self.last_input),
             unmatched_count: Arc::clone(&self.unmatched_count),
             unmatched: Arc::clone(&self.unmatched),
+            files: Arc::clone(&self.files),
         }
     }
 }
@@ -286,6 +291,12 @@ impl Live {
     /// they are copied is only counted.
     pub fn unmatched(&self, instance: InstanceId) -> Vec<UnmatchedInput> {
         self.instances[instance.index()].unmatched.lock().newest_first()
+    }
+
+    /// The files besides the configuration that an instance has loaded, such as the modules of a
+    /// script: when one changes, the instance is to be restarted.
+    pub fn files(&self, instance: InstanceId) -> Vec<PathBuf> {
+        self.instances[instance.index()].files.lock().clone()
     }
 
     /// The last text of a channel, and how many it had.
