@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{DEADLINE, Show, command};
+use support::{Show, WAIT_TIMEOUT, command};
 
 /// A show that forwards `in./a` to `out./b`.
 fn start() -> (tempfile::TempDir, Show) {
@@ -29,7 +29,7 @@ impl Client {
     fn connect(folder: &Path, show: &Show) -> Client {
         let path = folder.join(format!("consort/{}.sock", show.child.id()));
         let stream = UnixStream::connect(path).expect("connected");
-        stream.set_read_timeout(Some(DEADLINE)).expect("set");
+        stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("set");
         let lines = BufReader::new(stream.try_clone().expect("a descriptor"));
         Client { stream, lines }
     }

@@ -116,7 +116,7 @@ impl Show {
     /// Waits until the show sends a value.
     pub(crate) fn receive(&self, value: f32) {
         let mut buffer = [0; 64];
-        until("the value leaves the show", || {
+        wait_until("the value leaves the show", || {
             let count = self.output.recv(&mut buffer).unwrap_or(0);
             buffer[..count] == message("/b", value)
         });
