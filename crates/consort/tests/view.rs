@@ -238,7 +238,7 @@ fn learning_reports_why_an_instance_receives_nothing() {
     let mut learn = command(folder.path());
     let output = learn.args(["learn", "--seconds", "1", "show.cfg", "in"]).output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("`in` received no unmapped input."), "{text}");
+    assert!(text.contains("`in` received no unmatched input."), "{text}");
     let reason = format!("The instance is waiting: port {port} is in use");
     assert!(text.contains(&reason), "{text}");
 }
