@@ -110,7 +110,7 @@ fn show(fan: u32) -> Show {
 
 /// Deliveries per second to the second loopback instance, and the allocations in this time.
 fn round(router: &mut Router, length: Duration) -> (f64, u64) {
-    let live = router.handle().live().clone();
+    let live = router.handle().live();
     let count = || live.counters(InstanceId::new(2)).outgoing;
     let (before, allocated, started) = (count(), allocations(), Instant::now());
     while started.elapsed() < length {

@@ -45,7 +45,7 @@ impl Show {
 
     fn until_up(&mut self, instance: &str) {
         self.until(&format!("{instance} to be up"), |show| {
-            let live = show.router.handle().live().clone();
+            let live = show.router.handle().live();
             live.state(live.find_instance(instance).expect("an instance")) == State::Up
         });
     }
@@ -210,7 +210,7 @@ fn a_chord_becomes_an_arpeggio_between_two_midi_ports() {
     // The keyboard is unplugged: its notes are released, and the arpeggio ends.
     drop(keys);
     show.until("silence", |show| {
-        let live = show.router.handle().live().clone();
+        let live = show.router.handle().live();
         let id = live.find_instance("keys").expect("an instance");
         live.state(id).word() == "waiting"
     });

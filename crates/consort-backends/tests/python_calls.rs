@@ -63,14 +63,14 @@ def go(value):
 }
 
 #[test]
-fn output_requires_a_name_and_a_number() {
+fn output_requires_a_name_and_a_number_or_a_text() {
     let source = format!(
         "{TRY}
 class Number:
     def __float__(self):
         return 0.75
 def go(value):
-    attempt(midimonster.output, 'out', '0.5')
+    attempt(midimonster.output, 'out', b'0.5')
     attempt(midimonster.output, 'out', None)
     attempt(midimonster.output, 'out', [1])
     attempt(midimonster.output, 7, 0.5)
@@ -78,12 +78,31 @@ def go(value):
     attempt(midimonster.output, 'out')
     attempt(midimonster.output, 'nobody', 0.5)
     attempt(midimonster.output, 'out', Number())
+    attempt(midimonster.output, 'out', 'a text')
+    attempt(midimonster.output, 'out', 'x' * 1025)
+    attempt(midimonster.output, 7, 'a text')
     print(midimonster.outputvalue('out'))
     print('end')
 "
     );
     let error = "TypeError";
-    assert_prints(&source, &[error, error, error, error, error, error, "None", "None", "0.75"]);
+    assert_prints(
+        &source,
+        &[
+            error,
+            error,
+            error,
+            error,
+            error,
+            error,
+            "None",
+            "None",
+            "None",
+            "ValueError",
+            error,
+            "0.75",
+        ],
+    );
 }
 
 #[test]

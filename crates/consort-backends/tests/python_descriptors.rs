@@ -28,7 +28,7 @@ def again(value):
     running.logged(&[
         "WARN",
         "py",
-        "closed the pipe to consort but its process still runs",
+        "closed the pipe to Consort, but its process is still running",
         "restarting",
     ]);
     running.send("again", 0.25);

@@ -415,7 +415,7 @@ fn programs_that_are_not_interpreters_are_reported() {
 #[test]
 fn an_interpreter_that_is_too_old_is_an_error() {
     // The handshake of Python 3.7, unless there is a real interpreter of that age.
-    let handshake = "#!/bin/sh\nprintf '\\377\\377\\377\\377\\001\\0\\0\\0\\007\\003\\0\\0' \
+    let handshake = "#!/bin/sh\nprintf '\\377\\377\\377\\377\\001\\0\\0\\0\\0\\0\\0\\0\\007\\003\\0\\0' \
         >/proc/self/fd/$3\nsleep 100\n";
     let old = std::env::var("CONSORT_TEST_OLD_PYTHON").ok();
     let text = old.is_none().then_some(handshake);

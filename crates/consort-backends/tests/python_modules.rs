@@ -164,7 +164,7 @@ fn local_files_shadow_neither_midimonster_nor_the_standard_library() {
 fn a_module_named_midimonster_is_rejected() {
     let rig = Rig::new().python("py", &[("module", "midimonster")]);
     assert!(
-        rig.check()[0].starts_with("error: the module name `midimonster` is reserved: consort")
+        rig.check()[0].starts_with("error: the module name `midimonster` is reserved: Consort")
     );
 }
 

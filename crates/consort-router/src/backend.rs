@@ -143,6 +143,11 @@ impl Resolution {
         }
     }
 
+    /// How many values it distinguishes; none when continuous.
+    pub fn count(self) -> Option<u32> {
+        self.steps.map(std::num::NonZeroU32::get)
+    }
+
     /// The distance between two neighbouring values; 0 when continuous.
     pub fn step(self) -> f64 {
         self.steps.map_or(0.0, |count| 1.0 / f64::from(count.get() - 1))
@@ -354,6 +359,9 @@ pub trait Instance: Any {
     /// # Errors
     /// Returns the plan when it cannot be adopted; the instance is then stopped and the plan
     /// opened. It must be unchanged in that case.
+    /// The channels of the show are those of the plan already, so the instance must not emit on its
+    /// old ones any more, not even in [`Instance::stop`]. It is dropped without waiting for
+    /// [`Instance::is_stopped`].
     fn adopt(
         &mut self,
         plan: Box<dyn Plan>,

@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) again: Vec<(Owner, u32)>,
     /// Where channel specifications of unmatched input are written.
     pub(crate) scratch: String,
-    /// Reports the first time that there are more passed-on events than [`PASS_ON_LIMIT`].
+    /// Reports the first overflow above [`PASS_ON_LIMIT`].
     pub(crate) pass_on_overflow: WarnOnce,
     /// The instance that expects an answer within microseconds, and until when to poll for it.
     pub(crate) expecting: Option<(InstanceId, Instant)>,
@@ -241,7 +241,8 @@ impl<'a> Context<'a> {
         if self.shared.pass_on_overflow.is_first() {
             tracing::warn!(
                 instance = self.name(),
-                "the mappings multiply values: events above {PASS_ON_LIMIT} at once are dropped and counted"
+                "the mappings multiply values: at most {PASS_ON_LIMIT} events are handled at once; \
+                 the excess is dropped and counted"
             );
         }
         &events[..room]
@@ -263,6 +264,12 @@ impl<'a> Context<'a> {
         if let Some(observer) = &mut shared.observer {
             observer(self.instance, &shared.scratch, &input);
         }
+    }
+
+    /// Counts input that belongs to no mapped channel without reporting it: for what arrives in
+    /// such numbers that only a part is reported with [`unmatched`](Self::unmatched).
+    pub fn count_unmatched(&mut self, count: u64) {
+        add(&self.shared.live.instances[self.instance.index()].unmatched_count, count);
     }
 
     /// Whether an observer receives what [`Context::unmatched`] reports.
@@ -388,6 +395,18 @@ impl<'a> Context<'a> {
     /// The state of this instance.
     pub fn state(&self) -> State {
         self.shared.live.state(self.instance)
+    }
+
+    /// The last value of one of this instance's channels; none before the first. After a reload,
+    /// channels of the same name have the value that they had before.
+    pub fn last_value(&self, channel: u32) -> Option<f64> {
+        self.shared.live.channel(self.instance, channel).map(|(value, _)| value)
+    }
+
+    /// Replaces the list of files besides the configuration that this instance has loaded, for
+    /// what watches them.
+    pub fn set_files(&mut self, files: Vec<std::path::PathBuf>) {
+        *self.shared.live.instances[self.instance.index()].files.lock() = files;
     }
 
     /// Counts events that this instance had to drop.

@@ -5,6 +5,7 @@
 //! and may see two channels of one moment at different moments.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -122,6 +123,8 @@ pub(crate) struct LiveInstance {
     pub(crate) last_input: Arc<AtomicU64>,
     pub(crate) unmatched_count: Arc<AtomicU64>,
     pub(crate) unmatched: Arc<Mutex<UnmatchedLog>>,
+    /// Files besides the configuration that the instance has loaded.
+    pub(crate) files: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl LiveInstance {
@@ -144,6 +147,7 @@ impl LiveInstance {
             last_input: Arc::default(),
             unmatched_count: Arc::default(),
             unmatched: Arc::default(),
+            files: Arc::default(),
         }
     }
 
@@ -161,6 +165,7 @@ impl LiveInstance {
             last_input: Arc::clone(&self.last_input),
             unmatched_count: Arc::clone(&self.unmatched_count),
             unmatched: Arc::clone(&self.unmatched),
+            files: Arc::clone(&self.files),
         }
     }
 }
@@ -288,10 +293,31 @@ impl Live {
         self.instances[instance.index()].unmatched.lock().newest_first()
     }
 
+    /// The files besides the configuration that an instance has loaded, such as the modules of a
+    /// script: when one changes, the instance is to be restarted.
+    pub fn files(&self, instance: InstanceId) -> Vec<PathBuf> {
+        self.instances[instance.index()].files.lock().clone()
+    }
+
     /// The last text of a channel, and how many it had.
     pub fn text(&self, instance: InstanceId, channel: u32) -> Option<(String, u64)> {
         let global = self.instances[instance.index()].base as u32 + channel;
         self.texts.lock().get(&global).cloned()
+    }
+
+    /// The last text of every channel that had one, and how many: instance, channel, text, count.
+    pub fn texts(&self) -> Vec<(InstanceId, u32, String, u64)> {
+        let texts = self.texts.lock();
+        let mut list: Vec<_> = texts
+            .iter()
+            .map(|(&global, (text, count))| {
+                let owner = self.instances.partition_point(|live| live.base <= global as usize) - 1;
+                let live = &self.instances[owner];
+                (live.id, global - live.base as u32, text.clone(), *count)
+            })
+            .collect();
+        list.sort_by_key(|&(instance, channel, ..)| (instance, channel));
+        list
     }
 
     /// Records a text on the router's thread; while a view reads the texts, it is left out.

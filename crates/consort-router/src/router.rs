@@ -362,9 +362,15 @@ impl Router {
         for command in commands {
             self.execute(command);
         }
+        self.route();
     }
 
+    /// Carries out a command. Injected values wait for each other and are routed together by the
+    /// next command of another kind or by the caller.
     fn execute(&mut self, command: Command) {
+        if !matches!(command, Command::Inject { .. } | Command::InjectText { .. }) {
+            self.route();
+        }
         // The layout may have changed since the command was given.
         let exists = |shared: &Shared, instance: InstanceId, channel: u32| {
             shared.live.has_instance(instance)
@@ -374,13 +380,11 @@ impl Router {
             Command::Inject { instance, channel, value } => {
                 if exists(&self.shared, instance, channel) {
                     Context::new(&mut self.shared, instance).emit(channel, value);
-                    self.route();
                 }
             }
             Command::InjectText { instance, channel, text } => {
                 if exists(&self.shared, instance, channel) {
                     Context::new(&mut self.shared, instance).emit_text(channel, &text);
-                    self.route();
                 }
             }
             Command::Deliver { instance, channel, value } => {

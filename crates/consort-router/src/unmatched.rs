@@ -216,7 +216,8 @@ impl OwnedSender {
 #[derive(Debug, Default)]
 pub(crate) struct UnmatchedLog {
     entries: Vec<UnmatchedInput>,
-    /// The entry of the last input: the same input usually repeats.
+    /// The entry of the last input. The search begins there: the same input usually repeats, or a
+    /// few of them do in the same order.
     last: usize,
 }
 
@@ -224,12 +225,11 @@ impl UnmatchedLog {
     /// Records an input. Allocates for the first [`MAX_UNMATCHED`] different ones and for longer
     /// texts than an entry held before, and never in the steady state.
     pub(crate) fn record(&mut self, channel: &str, input: Unmatched<'_>, now: Duration) {
-        let is_same =
-            |entry: &UnmatchedInput| entry.channel == channel && entry.sender.equals(input.sender);
-        let index = match self.entries.get(self.last) {
-            Some(entry) if is_same(entry) => Some(self.last),
-            _ => self.entries.iter().position(is_same),
+        let is_same = |index: &usize| {
+            let entry = &self.entries[*index];
+            entry.channel == channel && entry.sender.equals(input.sender)
         };
+        let index = (self.last..self.entries.len()).chain(0..self.last).find(is_same);
         let index = index.unwrap_or_else(|| self.claim(channel, input.sender));
         self.last = index;
         let entry = &mut self.entries[index];

@@ -232,7 +232,7 @@ impl PendingTable {
         if self.entries.len() >= MAX_WAITING_REQUESTS {
             return Err(Error::new(
                 ErrorKind::Allocation,
-                format!("{MAX_WAITING_REQUESTS} requests already wait for replies"),
+                format!("{MAX_WAITING_REQUESTS} requests are already waiting for replies"),
             ));
         }
         let number = self.next_number;

@@ -81,8 +81,9 @@ impl SendWindow {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "{} bytes wait for the server to read them, and {size} more would exceed the \
-                     limit of {MAX_QUEUED_BYTES}; nothing was sent; call sync before sending more",
+                    "{} bytes are waiting for the server to read them, and {size} more would \
+                     exceed the limit of {MAX_QUEUED_BYTES}; nothing was sent; call sync before \
+                     sending more",
                     self.queued_bytes
                 ),
             ));
@@ -232,7 +233,7 @@ mod tests {
         let many = vec![vec![b'x'; 60_000]; 1_118];
         let error = window.push(many.clone()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
-        assert!(error.to_string().contains("60000 bytes wait"), "{error}");
+        assert!(error.to_string().contains("60000 bytes are waiting"), "{error}");
         window.synced(-1_000);
         assert_eq!(sent(&mut window, 1.6), [60_000]);
         window.push(many).unwrap();

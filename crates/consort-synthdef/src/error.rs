@@ -26,7 +26,7 @@ pub enum SynthDefErrorKind {
     WrongRate,
     /// An input that has no default was not given.
     MissingInput,
-    /// A signal belongs to another SynthDef, or was made outside of any.
+    /// A signal belongs to another SynthDef, or was created outside of a SynthDef.
     ForeignSignal,
     /// An input, an output count or an argument that the UGen cannot take.
     InvalidInput,

@@ -47,7 +47,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -222,7 +222,7 @@ impl Monitor {
                     continue;
                 }
                 let mut line = String::new();
-                let asked = (&stream).write_all(b"{\"read\":{\"log_from\":0}}\n");
+                let asked = (&stream).write_all(b"{\"read\":{\"generation\":1,\"log_from\":0}}\n");
                 // Fails once the show has exited.
                 if asked.and_then(|()| answers.read_line(&mut line)).is_err() {
                     return;

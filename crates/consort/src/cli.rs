@@ -15,12 +15,13 @@ use crate::sc::ScCommand;
 use crate::sc_files::{RenderArguments, SynthDefArguments};
 #[cfg(feature = "sc")]
 use crate::sc_ugens::UGensArguments;
+use crate::set::{GetArgs, SetArgs};
 
 /// The end of the help: environment variables and exit statuses.
 const ENVIRONMENT: &str = "\
 Environment:
   CONSORT_LOG      Log filter: warn, info, debug, consort_router=trace, … [default: info]
-  CONSORT_SEQ      MIDI sequencer: kernel, or embedded in this process [default: kernel]
+  CONSORT_SEQ      MIDI sequencer: kernel or embedded [default: kernel]
   CONSORT_SCSYNTH  SuperCollider server program [default: scsynth]
   XDG_RUNTIME_DIR  Folder with the sockets of running shows [default: /tmp/consort-UID]
   NO_COLOR         Disable colors
@@ -89,11 +90,15 @@ pub(crate) enum Command {
     /// Run a self-contained demo show
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Attach a live monitor to a running show
+    /// Attach the live view to a running show
     Monitor(MonitorArgs),
     /// Show running instances and their status
     Status(StatusArgs),
-    /// Print the channels that an instance receives, as lines for the mapping
+    /// Set a channel of a running show
+    Set(SetArgs),
+    /// Print the last value of a channel of a running show
+    Get(GetArgs),
+    /// Print the channels on which an instance receives input, as lines for [map]
     Learn(LearnArgs),
     /// Generate man pages or shell completions
     Generate(GenerateArgs),
@@ -139,7 +144,7 @@ pub(crate) struct RunArgs {
     /// Show instances, values and the log in the terminal
     #[arg(long)]
     pub(crate) monitor: bool,
-    /// Route at realtime priority (1 to 99) with locked memory
+    /// Run the router at realtime priority (1 to 99) and lock its memory
     #[arg(long, value_name = "PRIORITY", num_args = 0..=1, require_equals = true,
           default_missing_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub(crate) realtime: Option<u8>,
@@ -217,9 +222,9 @@ pub(crate) struct LearnArgs {
     /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: Option<u64>,
-    /// Configuration file; the show runs meanwhile
+    /// Configuration file; the command runs this show
     pub(crate) file: PathBuf,
-    /// Instance whose input is printed
+    /// Instance whose input to print
     #[arg(value_name = "INSTANCE")]
     pub(crate) name: String,
 }

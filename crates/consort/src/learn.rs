@@ -25,7 +25,7 @@ struct ValueRange {
     highest: f64,
 }
 
-/// The unmapped channels that an instance has received.
+/// The unmatched channels that an instance has received.
 #[derive(Default)]
 struct Received {
     /// Specifications, in the order in which they first arrived.
@@ -75,7 +75,8 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
     let Some(wanted) = handle.live().find_instance(name) else { return Ok(ExitCode::FAILURE) };
     let received = Rc::new(RefCell::new(Received::default()));
     let (observed, instance) = (Rc::clone(&received), name.to_owned());
-    router.observe_unmapped(Box::new(move |from, specification, value| {
+    router.observe_unmatched(Box::new(move |from, specification, input| {
+        let value = input.value.unwrap_or(0.0);
         // The text may come from the network, and goes to a terminal.
         let is_plain = !specification.contains(char::is_control);
         if from == wanted && is_plain && observed.borrow_mut().record(specification, value) {
@@ -105,9 +106,9 @@ fn report(name: &str, received: &Received, state: &State) -> String {
         let reason =
             state.reason().map(|reason| format!(" The instance is {}: {reason}.", state.word()));
         let reason = reason.unwrap_or_default();
-        return format!("\n`{name}` received no unmapped input.{reason}\n");
+        return format!("\n`{name}` received no unmatched input.{reason}\n");
     }
-    let mut text = String::from("\nFor [map]; replace TARGET by your targets:\n\n");
+    let mut text = String::from("\nFor [map]; replace TARGET with your targets:\n\n");
     for specification in &received.order {
         let range = &received.channels[specification];
         text.push_str(&format!(

@@ -23,6 +23,7 @@ mod sc;
 mod sc_files;
 #[cfg(feature = "sc")]
 mod sc_ugens;
+mod set;
 mod signals;
 mod text;
 
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Monitor(arguments) => monitor::run(arguments),
         Command::Status(arguments) => monitor::print_status(arguments),
+        Command::Set(arguments) => set::set(arguments),
+        Command::Get(arguments) => set::get(arguments),
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
         #[cfg(feature = "sc")]

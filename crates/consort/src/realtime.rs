@@ -28,17 +28,17 @@ pub(crate) fn enter(priority: u8) {
     match lock_memory() {
         Ok(()) => tracing::info!("realtime: memory locked"),
         Err(error) => tracing::warn!(
-            "realtime: cannot lock memory: {error}; allow it with `@audio - memlock \
-             unlimited` in /etc/security/limits.d/consort.conf and membership in that group, or \
-             with LimitMEMLOCK=infinity in the service"
+            "realtime: cannot lock memory: {error}; to allow it, add `@audio - memlock unlimited` to \
+             /etc/security/limits.d/consort.conf and this user to the group `audio`, or set \
+             LimitMEMLOCK=infinity in the service"
         ),
     }
     match schedule(priority) {
         Ok(()) => tracing::info!("realtime: SCHED_FIFO with priority {priority}"),
         Err(error) => tracing::warn!(
-            "realtime: cannot use SCHED_FIFO with priority {priority}: {error}; allow it with \
-             `@audio - rtprio {priority}` in /etc/security/limits.d/consort.conf and membership \
-             in that group, or with LimitRTPRIO={priority} in the service"
+            "realtime: cannot use SCHED_FIFO with priority {priority}: {error}; to allow it, add \
+             `@audio - rtprio {priority}` to /etc/security/limits.d/consort.conf and this user to \
+             the group `audio`, or set LimitRTPRIO={priority} in the service"
         ),
     }
 }

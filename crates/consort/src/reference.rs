@@ -87,7 +87,12 @@ fn kind(kind: OptionKind) -> String {
         OptionKind::Number(low, high) => format!("a number from {low} to {high}"),
         OptionKind::Choice(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            words.join(" or ")
+            match words.split_last() {
+                Some((last, others)) if !others.is_empty() => {
+                    format!("{} or {last}", others.join(", "))
+                }
+                _ => words.join(""),
+            }
         }
         OptionKind::Path => "a path, relative to the configuration file".into(),
         _ => "text".into(),

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     log::begin_show();
     let live = handle.live();
     let channels: usize =
-        instances(&handle).map(|instance| live.channel_names(instance).len()).sum();
+        instances(&handle).into_iter().map(|instance| live.channel_infos(instance).len()).sum();
     tracing::info!(
         "{}: {}, {}; press Ctrl-C to stop",
         file.display(),
@@ -129,8 +129,8 @@ fn load(file: &Path, overrides: &[Override]) -> Option<Show> {
 }
 
 /// All instances of a running show.
-pub(crate) fn instances(handle: &Handle) -> impl Iterator<Item = InstanceId> + use<> {
-    (0..handle.live().instance_count() as u32).map(InstanceId)
+pub(crate) fn instances(handle: &Handle) -> Vec<InstanceId> {
+    handle.live().instance_ids().collect()
 }
 
 /// Logs the counters of each instance.

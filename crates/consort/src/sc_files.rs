@@ -29,7 +29,7 @@ pub(crate) struct RenderArguments {
     /// Sound file to write; the extension selects the format (.wav, .aiff, .au, .raw)
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// File format regardless of the extension: wav, aiff, next, ircam or raw
+    /// File format, overriding the extension: wav, aiff, next, ircam or raw
     #[arg(long, value_name = "FORMAT")]
     header_format: Option<HeaderFormat>,
     /// Sample format: int8, int16, int24, int32, float or double

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running show; killed when this is dropped.
 struct Show {
@@ -21,7 +21,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -60,7 +60,7 @@ fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Show {
     run.args(arguments).arg("show.cfg").envs(environment.iter().copied());
     let child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let show = Show { child, folder, output, input };
-    show.until(|| {
+    show.wait_until(|| {
         show.send("/a", 0.25);
         show.output.recv(&mut [0; 64]).is_ok()
     });
@@ -73,10 +73,10 @@ impl Show {
         let _ = self.output.send_to(&message(address, value), ("127.0.0.1", self.input));
     }
 
-    fn until(&self, mut is_true: impl FnMut() -> bool) {
-        let deadline = Instant::now() + DEADLINE;
+    fn wait_until(&self, mut is_true: impl FnMut() -> bool) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while !is_true() {
-            assert!(Instant::now() < deadline, "not within {DEADLINE:?}");
+            assert!(Instant::now() < deadline, "not within {WAIT_TIMEOUT:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -127,17 +127,21 @@ fn status_lists_running_shows_and_removes_stale_sockets() {
 fn a_test_value_is_routed_and_invalid_requests_are_answered() {
     let show = start(&["run"], &[]);
     let stream = show.socket();
-    let sent = ask(&stream, r#"{"inject":{"instance":0,"channel":0,"value":0.75}}"#);
-    assert_eq!(sent, "{\"injected\":true}\n");
+    let sent = ask(
+        &stream,
+        r#"{"set":{"generation":1,"instance":0,"channel":0,"content":{"value":0.75}}}"#,
+    );
+    assert_eq!(sent, "\"done\"\n");
     let mut buffer = [0; 64];
-    show.until(|| {
+    show.wait_until(|| {
         show.output.recv(&mut buffer).is_ok_and(|count| buffer[..count] == message("/b", 0.75))
     });
     for request in [
-        r#"{"inject":{"instance":9,"channel":0,"value":0.5}}"#,
-        r#"{"inject":{"instance":0,"channel":9,"value":0.5}}"#,
+        r#"{"set":{"generation":1,"instance":9,"channel":0,"content":{"value":0.5}}}"#,
+        r#"{"set":{"generation":1,"instance":0,"channel":9,"content":{"value":0.5}}}"#,
     ] {
-        assert_eq!(ask(&stream, request), "{\"injected\":false}\n");
+        let answer = ask(&stream, request);
+        assert!(answer.starts_with("{\"error\":\"the "), "{answer}");
     }
     assert!(ask(&stream, "nonsense").starts_with("{\"error\""));
     // A request that is too long is refused, and the show continues.
@@ -146,7 +150,7 @@ fn a_test_value_is_routed_and_invalid_requests_are_answered() {
     // More clients than the maximum are refused; later another one is accepted.
     let others: Vec<UnixStream> = (0..20).map(|_| show.socket()).collect();
     drop(others);
-    show.until(|| {
+    show.wait_until(|| {
         let next = show.socket();
         let _ = writeln!(&next, "\"layout\"");
         let mut line = String::new();
@@ -244,7 +248,7 @@ fn a_service_manager_is_notified_of_readiness_keep_alive_and_stop() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).expect("bound");
-    manager.set_read_timeout(Some(DEADLINE)).expect("set");
+    manager.set_read_timeout(Some(WAIT_TIMEOUT)).expect("set");
     let name = path.to_str().expect("UTF-8");
     let mut show = start(&["run"], &[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
     let receive = || {
@@ -265,7 +269,7 @@ fn a_service_manager_is_notified_of_readiness_keep_alive_and_stop() {
 #[test]
 fn a_show_runs_whether_or_not_realtime_is_allowed() {
     let show = start(&["run", "--realtime=3"], &[]);
-    let shows = ask(&show.socket(), r#"{"read":{"log_from":0}}"#);
+    let shows = ask(&show.socket(), r#"{"read":{"generation":1,"log_from":0}}"#);
     let has_log = |text: &str| shows.contains(text);
     assert!(has_log("realtime: memory locked") || has_log("cannot lock memory"), "{shows}");
     // /proc/PID/stat, proc(5): field 41 is the policy, 40 the realtime priority.
@@ -301,7 +305,7 @@ fn under_realtime_scripts_and_helpers_keep_normal_priority() {
     let (output, _) = socket();
     let show = Show { child: run.spawn().expect("started"), folder, output, input: 0 };
     let is_up = |instance: &serde_json::Value| instance["state"] == "up";
-    show.until(|| {
+    show.wait_until(|| {
         let mut status = command(show.folder.path());
         let output = status.args(["status", "--json"]).output().expect("runs");
         let shows: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -383,7 +387,7 @@ fn the_demo_without_a_sound_system_renders_its_sound() {
     }
     // There is no JACK server of this name.
     let text = demo(&[("JACK_DEFAULT_SERVER", "consort-missing")]);
-    assert!(text.contains("finds no sound system") && text.contains("server = score"), "{text}");
+    assert!(text.contains("found no sound system") && text.contains("server = score"), "{text}");
     let line = text.lines().find(|line| line.contains("the sound: ")).expect("a line");
     let (_, loudness) = line.split_once("peak ").expect("a peak");
     let decibels: f64 = loudness.split(" dB").next().unwrap_or_default().parse().expect("dB");

@@ -92,11 +92,53 @@ def test_the_default_handler_handles_mapped_channels(folder):
         assert show.take() == []
 
 
+def test_texts_are_sent_to_handlers_and_output(tmp_path):
+    (tmp_path / "shout.py").write_text(
+        "import midimonster\n"
+        "midimonster.output('label', 'ready')\n"
+        "def go(value):\n"
+        "    if isinstance(value, str):\n"
+        "        midimonster.output('label', value.upper())\n"
+    )
+    with Show("shout", folder=str(tmp_path)) as show:
+        show.input("shout.go", "hello")
+        show.input("shout.go", 0.5)
+        assert show.take() == [("label", "ready"), ("label", "HELLO")]
+        assert midimonster.inputvalue("shout.go") == 0.5
+        assert midimonster.outputvalue("label") == 0.0
+
+
+def test_a_source_hides_a_module_of_the_test(tmp_path):
+    (tmp_path / "json.py").write_text("def go(value): pass\n")
+    import json
+
+    with Show("json.py", folder=str(tmp_path)) as show:
+        assert show.module("json") is not json
+    assert sys.modules["json"] is json
+
+
+def test_a_socket_that_is_closed_while_managed_is_reported():
+    left, right = socket.socketpair()
+    with Show() as show, right:
+        midimonster.manage(print, left)
+        left.close()
+        with pytest.warns(RuntimeWarning, match="closed while it was managed"):
+            assert show.poll(timeout=0) == 0
+
+
+def test_the_package_ships_the_modules_of_the_worker():
+    import midimonster._worker.loop as loop
+
+    assert "RECORD_BYTES" in vars(loop), "the same files as in a running show"
+
+
 def test_invalid_arguments_raise(folder):
     with Show("my_handlers", folder=folder) as show:
-        for value in ("0.5", None, [1]):
+        for value in (b"0.5", None, [1]):
             with pytest.raises(TypeError):
                 midimonster.output("out1", value)
+        with pytest.raises(ValueError):
+            midimonster.output("out1", "x" * 1025)
         with pytest.raises(TypeError):
             midimonster.output(5, 0.5)
         with pytest.raises(TypeError):

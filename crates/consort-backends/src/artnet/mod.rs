@@ -11,19 +11,19 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{
-    Backend, BackendDescriptor, Instance, InstanceConfig, OptionKind, OptionSpec, Options, Problems,
+    Backend, BackendDescriptor, Driver, InstanceConfig, OptionKind, OptionSpec, Options, Plan,
+    Problems,
 };
 
 use self::codec::{Dmx, Packet, PollReply};
 use crate::dmx::{
-    Detect, DmxInstance, Frame, Incoming, Interface, NO_UNIVERSE, Node, Policy, Protocol, SLOTS,
-    Transmission, Universe, UniverseConfig, check_outputs, options, read_interfaces,
+    Detect, DmxDriver, DmxPlan, Frame, Incoming, Interface, InterfaceConfig, NO_UNIVERSE, Node,
+    Policy, Protocol, SLOTS, Transmission, Universe, UniverseConfig, check_outputs, options,
+    read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -38,25 +38,31 @@ it.
 **Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
 Up to 16 sources may send one universe: with `merge = htp` the highest value of a channel takes \
 precedence, with `merge = ltp` the value that changed last. A source is removed after 10 seconds \
-of silence while others send; the values of the last one are kept. Frames that arrive after a \
-later one are dropped, as their sequence numbers show. Values are routed when they arrive, \
-without waiting for ArtSync.
+of silence if others still send; the values of the last remaining source are kept. Frames that \
+arrive out of order, according to their sequence numbers, are dropped. Values are routed when they \
+arrive, without waiting for ArtSync.
 
-**Output.** Frames of 512 channels are sent with the newest values at up to 44 frames per second, \
-the rate of DMX. Values that are replaced before they are sent are counted as dropped. With \
-`realtime = on`, every value is sent immediately. The universe starts with the first value \
-(channels without a value are 0). If nothing changes for 0.9 s, the frame is sent again to keep \
-the universe alive.
+**Output.** Frames of 512 slots are sent with the newest values at up to 44 frames per second, the \
+rate of DMX. Values that are replaced before they are sent are counted as dropped. With \
+`realtime = on`, every value is sent immediately. Sending starts with the first value (slots \
+without a value are 0). If nothing changes for 0.9 s, the frame is sent again to keep the universe alive.
+
+**Unmatched input.** Slots that have changed and that no mapping uses are counted; up to eight of \
+each frame are listed with their channel, value and sender.
+
+**When a show is reloaded,** an instance of which only `merge`, `realtime` or mappings have changed \
+keeps its sources, its frame and its sequence numbers. A channel that is mapped no more keeps its \
+last level in the frame. A channel that is newly mapped gets its value from the next frame.
 
 **Discovery.** ArtPoll is answered with one ArtPollReply for each instance, up to 20 times per \
 second.
 
 Several instances may have the same universe; all of them receive it. Other programs on the same \
 computer may share the port. To receive broadcasts, bind to `0.0.0.0`: on Linux, a socket that is \
-bound to one address only receives what is sent to that address.
+bound to one address receives only what is sent to that address.
 
-Art-Net has no access control: everyone who can reach the port can send values. Art-Net™ designed \
-by and copyright Artistic Licence.",
+Art-Net has no access control: anyone who can reach the port can send values. Art-Net™ designed by \
+and copyright Artistic Licence.",
     options: &[
         OptionSpec {
             name: "bind",
@@ -74,7 +80,7 @@ report another address than the bound one in ArtPollReply.",
             kind: OptionKind::Integer(0, 127),
             default: Some("0"),
             example: "1",
-            documentation: "The net of instances without the option `net`.",
+            documentation: "The default net, for instances without the option `net`.",
             ..OptionSpec::EMPTY
         },
         options::DETECT,
@@ -112,6 +118,7 @@ of the backend.",
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),
             default: Some("htp"),
+            live: true,
             example: "ltp",
             documentation: "How to merge several sources of the universe: the highest value of a \
 channel takes precedence (`htp`), or the latest (`ltp`).",
@@ -177,9 +184,9 @@ impl Protocol for ArtNetPackets {
         Dmx { sequence, physical: 0, port_address: universe.number, data }.encode(bytes);
     }
 
-    fn reply_to_poll(
+    fn reply_to_poll<'u>(
         &self,
-        universes: &[Universe],
+        universes: impl Iterator<Item = &'u Universe>,
         interface: &Interface,
         number: usize,
         range: (u16, u16),
@@ -190,7 +197,7 @@ impl Protocol for ArtNetPackets {
             return;
         }
         let address = interface.address_for(peer);
-        let polled = universes.iter().filter(|universe| {
+        let polled = universes.filter(|universe| {
             let config = &universe.config;
             config.interface == number && (range.0..=range.1).contains(&config.number)
         });
@@ -214,25 +221,19 @@ impl Protocol for ArtNetPackets {
     }
 }
 
-/// The backend: its node, its default net, and what its instances send.
+/// The backend: its options, and what its instances send.
+#[derive(Default)]
 struct ArtNet {
-    node: Rc<RefCell<Node<ArtNetPackets>>>,
+    interfaces: Vec<InterfaceConfig>,
+    detect: Detect,
     net: u16,
     outputs: Vec<Transmission>,
 }
 
-impl Default for ArtNet {
-    fn default() -> Self {
-        let node = Rc::new(RefCell::new(Node::new(ArtNetPackets)));
-        ArtNet { node, net: 0, outputs: Vec::new() }
-    }
-}
-
 impl Backend for ArtNet {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
-        let mut node = self.node.borrow_mut();
-        node.detect = Detect::read(options.text("detect"));
-        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
+        self.detect = Detect::read(options.text("detect"));
+        self.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
         self.net = options.integer("net").unwrap_or(0) as u16;
     }
 
@@ -240,18 +241,22 @@ impl Backend for ArtNet {
         &mut self,
         instance: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
-        let count = self.node.borrow().interfaces.len();
+    ) -> Option<Box<dyn Plan>> {
+        let count = self.interfaces.len();
         let config = config::read_instance(&instance, self.net, count, problems)?;
         self.outputs.extend(Transmission::from_config(&config));
-        Some(Box::new(DmxInstance::new(
-            Rc::clone(&self.node),
-            config,
-            "add `destination = HOST` to send",
-        )))
+        Some(Box::new(DmxPlan::<ArtNetPackets>::new(config, "add `destination = HOST` to send")))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         check_outputs(&self.outputs, report);
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        let node = Node::new(ArtNetPackets, self.detect, self.interfaces);
+        let detect_of = |backend: &dyn std::any::Any| {
+            backend.downcast_ref::<ArtNet>().map(|backend| backend.detect)
+        };
+        Box::new(DmxDriver::new(node, detect_of))
     }
 }

@@ -31,6 +31,17 @@ fn dmx(port_address: u16, sequence: u8, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A show with one instance `net`, not started, whose backend listens on a port.
+fn setup(port: u16, options: &[(&str, &str)], mappings: &[(&str, &str)]) -> TestShow {
+    let mut setup = TestShow::new();
+    setup.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
+    setup.instance(&DESCRIPTOR, "net", options);
+    for (from, to) in mappings {
+        setup.map(from, to);
+    }
+    setup
+}
+
 /// A running show with one instance `net`, and the address on which it listens.
 struct Show {
     performance: Performance,
@@ -40,15 +51,14 @@ struct Show {
 impl Show {
     fn new(options: &[(&str, &str)], mappings: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let mut setup = TestShow::new();
-        setup.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
-        setup.instance(&DESCRIPTOR, "net", options);
-        for (from, to) in mappings {
-            setup.map(from, to);
-        }
-        let mut performance = setup.start();
+        let mut performance = setup(port, options, mappings).start();
         performance.until_state("net", "up");
         Show { performance, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+
+    /// Replaces the options and the mappings; returns the names of the restarted instances.
+    fn adopt(&mut self, options: &[(&str, &str)], mappings: &[(&str, &str)]) -> Vec<String> {
+        self.performance.adopt(setup(self.address.port(), options, mappings)).restarted
     }
 }
 
@@ -419,4 +429,146 @@ proptest! {
         super::fuzz::artnet_packet(&bytes);
         super::fuzz::artnet_packet(&bytes[..end.index(bytes.len())]);
     }
+}
+
+fn unmatched_count(show: &Performance) -> u64 {
+    show.router.handle().live().unmatched_count(show.id("net"))
+}
+
+#[test]
+fn a_reload_keeps_the_merged_sources() {
+    let mut show = Show::new(&[], &[("net.1", "probe.one"), ("net.2", "probe.two")]);
+    let (first, second) = (peer(), peer_at("127.0.0.2"));
+    first.send_to(&dmx(0, 100, &[51, 102, 10, 5]), show.address).expect("sent");
+    second.send_to(&dmx(0, 0, &[0, 0, 0, 20]), show.address).expect("sent");
+    second.send_to(&dmx(0, 0, &[1, 153, 0, 20]), show.address).expect("sent");
+    assert_eq!(show.performance.receive(3).len(), 3);
+    // `two` goes, `three` and a 16-bit channel come, and the numbers change.
+    let mappings = [("net.3+4", "probe.wide"), ("net.1", "probe.one")];
+    assert_eq!(show.adopt(&[], &mappings), [""; 0]);
+    assert_eq!(show.performance.received(), [], "nothing is emitted by the reload itself");
+    // An unchanged frame brings the new channel, a late one nothing.
+    first.send_to(&dmx(0, 90, &[9; 512]), show.address).expect("sent");
+    first.send_to(&dmx(0, 101, &[51, 102, 10, 5]), show.address).expect("sent");
+    let wide = f64::from(10 << 8 | 20) / 65_535.0;
+    assert_eq!(show.performance.receive(1), [("wide".to_owned(), wide)]);
+    assert_eq!(show.performance.counters("net").errors, 1, "the late frame");
+    first.send_to(&dmx(0, 102, &[0, 102, 10, 5]), show.address).expect("sent");
+    let one = ("one".to_owned(), 1.0 / 255.0);
+    assert_eq!(show.performance.receive(1), [one], "the other source is still merged");
+}
+
+#[test]
+fn a_reload_keeps_the_frame_and_its_sequence() {
+    let socket = peer();
+    let destination = format!("127.0.0.1 {}", socket.local_addr().expect("one").port());
+    let options = [("destination", destination.as_str())];
+    let mut show = Show::new(&options, &[("probe.a", "net.1"), ("probe.b", "net.2")]);
+    show.performance.send_all(&[("a", 0.2), ("b", 0.4)]);
+    let (_, sequence, data) = next(&mut show.performance, &socket);
+    assert_eq!((sequence, &data[..3]), (1, &[51, 102, 0][..]));
+    assert_eq!(show.adopt(&options, &[("probe.c", "net.3"), ("probe.b", "net.2")]), [""; 0]);
+    show.performance.send("c", 1.0);
+    let (_, sequence, data) = next(&mut show.performance, &socket);
+    assert_eq!((sequence, &data[..3]), (2, &[51, 102, 255][..]), "`1` keeps its last level");
+    // Lights keep their levels in a panic, and take no texts.
+    show.performance.router.handle().panic();
+    show.performance.send_text("b", "hello");
+    assert_eq!(show.performance.counters("net").dropped, 1);
+    let (_, sequence, data) = next(&mut show.performance, &socket);
+    assert_eq!((sequence, &data[..3]), (3, &[51, 102, 255][..]), "the frame is kept alive");
+}
+
+#[test]
+fn merge_and_realtime_are_applied_by_a_reload() {
+    let socket = peer();
+    let destination = format!("127.0.0.1 {}", socket.local_addr().expect("one").port());
+    let mappings = [("net.1", "probe.one"), ("probe.a", "net.1")];
+    let mut show = Show::new(&[("destination", &destination)], &mappings);
+    let (first, second) = (peer(), peer_at("127.0.0.2"));
+    first.send_to(&dmx(0, 0, &[200, 0]), show.address).expect("sent");
+    show.performance.receive(1);
+    second.send_to(&dmx(0, 0, &[100, 0]), show.address).expect("sent");
+    let live = [("destination", destination.as_str()), ("merge", "ltp"), ("realtime", "on")];
+    show.performance
+        .until("two frames", |show| show.router.handle().live().input(show.id("net")).0 == 2);
+    assert_eq!(show.adopt(&live, &mappings), [""; 0]);
+    second.send_to(&dmx(0, 0, &[101, 0]), show.address).expect("sent");
+    assert_eq!(show.performance.receive(1), [("one".to_owned(), 101.0 / 255.0)]);
+    show.performance.send_all(&[("a", 0.2), ("a", 0.4)]);
+    let frames = [0, 1].map(|_| next(&mut show.performance, &socket).2[0]);
+    assert_eq!(frames, [51, 102]);
+}
+
+#[test]
+fn another_universe_restarts_the_instance() {
+    let mut show = Show::new(&[("universe", "1")], &[("net.1", "probe.one")]);
+    let sender = peer();
+    sender.send_to(&dmx(1, 0, &[51, 0]), show.address).expect("sent");
+    show.performance.receive(1);
+    assert_eq!(show.adopt(&[("universe", "2")], &[("net.1", "probe.one")]), ["net"]);
+    show.performance.until_state("net", "up");
+    sender.send_to(&dmx(1, 0, &[102, 0]), show.address).expect("sent");
+    sender.send_to(&dmx(2, 0, &[51, 0]), show.address).expect("sent");
+    assert_eq!(show.performance.receive(1), [("one".to_owned(), 0.2)]);
+}
+
+#[test]
+fn changed_options_of_the_backend_restart_all_but_detect() {
+    let port = free_port();
+    let show_with = |port: u16, more: &[(&str, &str)]| {
+        let mut setup = TestShow::new();
+        let bind = format!("127.0.0.1 {port}");
+        let mut options = vec![("bind", bind.as_str())];
+        options.extend(more);
+        setup.backend(&DESCRIPTOR, &options);
+        for name in ["a", "b"] {
+            setup.instance(&DESCRIPTOR, name, &[]);
+            setup.map(&format!("{name}.1"), &format!("probe.{name}"));
+        }
+        setup
+    };
+    let mut show = show_with(port, &[]).start();
+    show.until_state("b", "up");
+    let both = |value: f64| [("a".to_owned(), value), ("b".to_owned(), value)];
+    peer().send_to(&dmx(0, 0, &[255, 0]), ("127.0.0.1", port)).expect("sent");
+    assert_eq!(show.receive(2), both(1.0));
+    assert_eq!(show.adopt(show_with(port, &[("detect", "on")])).restarted, [""; 0]);
+    peer().send_to(&dmx(0, 0, &[51, 0]), ("127.0.0.1", port)).expect("sent");
+    assert_eq!(show.receive(2), both(0.2));
+    let other = free_port();
+    assert_eq!(show.adopt(show_with(other, &[("detect", "on")])).restarted, ["a", "b"]);
+    show.until_state("b", "up");
+    peer().send_to(&dmx(0, 0, &[51, 0]), ("127.0.0.1", other)).expect("sent");
+    assert_eq!(show.receive(2), both(0.2));
+}
+
+#[test]
+fn changed_slots_that_are_not_mapped_are_listed_in_turn_and_counted() {
+    let mut show = Show::new(&[], &[("net.1", "probe.one")]);
+    let sender = peer();
+    let mut data = [0; 512];
+    (data[0], data[6]) = (255, 51);
+    sender.send_to(&dmx(0, 1, &data), show.address).expect("sent");
+    show.performance.receive(1);
+    assert_eq!(unmatched_count(&show.performance), 1, "slots that are 0 have not changed");
+    let live = show.performance.router.handle().live();
+    let net = show.performance.id("net");
+    let entries = live.unmatched(net);
+    assert_eq!((entries.len(), entries[0].channel.as_str()), (1, "7"));
+    assert_eq!((entries[0].types.as_str(), entries[0].raw.to_string()), ("slot", "51".into()));
+    assert_eq!(entries[0].value, Some(0.2));
+    assert_eq!(entries[0].sender.to_string(), sender.local_addr().expect("one").to_string());
+    // All slots change: few are listed with each frame, and all have had their turn in the end.
+    for frame in 2..=15_u8 {
+        data = [frame; 512];
+        sender.send_to(&dmx(0, frame, &data), show.address).expect("sent");
+    }
+    show.performance.receive(14);
+    assert_eq!(unmatched_count(&show.performance), 1 + 14 * 511);
+    let mut numbers: Vec<u16> =
+        live.unmatched(net).iter().map(|entry| entry.channel.parse().expect("a slot")).collect();
+    numbers.sort_unstable();
+    assert_eq!((numbers.len(), numbers.last()), (100, Some(&119)), "8 more with each frame");
+    assert_eq!(live.input(net).0, 15);
 }

@@ -4,7 +4,6 @@ use std::net::Ipv4Addr;
 
 use consort_router::{Options, Problems};
 
-use super::interface::Interface;
 use super::node::{MAX_INTERFACES, UniverseConfig};
 use crate::net::HostPort;
 
@@ -17,20 +16,27 @@ pub(crate) struct BindFlags {
     pub(crate) loops_back: bool,
 }
 
+/// One `bind` option.
+#[derive(Clone, Debug)]
+pub(crate) struct InterfaceConfig {
+    pub(crate) address: HostPort,
+    pub(crate) flags: BindFlags,
+}
+
 /// Reads the `bind` options of a backend, or their default.
 pub(crate) fn read_interfaces(
     options: &Options,
     problems: &mut Problems,
     default_port: u16,
     read_flags: fn(&[String]) -> Result<BindFlags, String>,
-) -> Vec<Interface> {
+) -> Vec<InterfaceConfig> {
     let mut interfaces = Vec::new();
     let mut add = |text: &str, position: Option<usize>| {
         let result =
             parse_bind(text, default_port).and_then(|bind| Ok((read_flags(&bind.flags)?, bind)));
         match result {
             Ok((flags, bind)) => {
-                interfaces.push(Interface::new(&bind, flags.announce, flags.loops_back));
+                interfaces.push(InterfaceConfig { address: bind.address, flags });
             }
             Err(message) => {
                 problems.error(position, message);
@@ -102,7 +108,7 @@ pub(crate) fn check_outputs(outputs: &[Transmission], report: &mut dyn FnMut(&st
                 None,
                 format!("instance `{other}` sends the same universe to the same destination"),
             )
-            .hint("map everything to one of them: receivers cannot tell the two frames apart");
+            .hint("map everything to one of them: receivers cannot distinguish their frames");
         report(&output.name, problems);
     }
 }

@@ -1,70 +1,130 @@
-//! The instance as the router sees it.
+//! The driver of a DMX backend, and one universe while it is configured and as the router runs it.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
-use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
+use consort_router::{
+    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
+    Problems, Readiness, Resolution, Usage, downcast, driver,
+};
 
-use super::node::{Node, key};
-use super::{Protocol, UniverseConfig};
+use super::node::Node;
+use super::slots::Slots;
+use super::{Detect, Protocol, UniverseConfig};
 
-/// One universe: an instance of `artnet` or `sacn`.
-pub(crate) struct DmxInstance<P> {
+/// The driver of a DMX backend: it has the node, which the instances use as well.
+pub(crate) struct DmxDriver<P> {
     node: Rc<RefCell<Node<P>>>,
-    /// The index of its universe in the node.
-    index: usize,
-    /// The hint for an instance that is a target but cannot send.
-    send_hint: &'static str,
+    /// The option `detect` of a backend, if it is of the right type.
+    detect_of: fn(&dyn Any) -> Option<Detect>,
 }
 
-impl<P: Protocol> DmxInstance<P> {
-    pub(crate) fn new(
-        node: Rc<RefCell<Node<P>>>,
-        config: UniverseConfig,
-        send_hint: &'static str,
-    ) -> Self {
-        let index = node.borrow_mut().add(config);
-        DmxInstance { node, index, send_hint }
+impl<P: Protocol> DmxDriver<P> {
+    pub(crate) fn new(node: Node<P>, detect_of: fn(&dyn Any) -> Option<Detect>) -> Self {
+        DmxDriver { node: Rc::new(RefCell::new(node)), detect_of }
     }
 }
 
-impl<P: Protocol> Instance for DmxInstance<P> {
+impl<P: Protocol> Driver for DmxDriver<P> {
+    fn adopt(
+        &mut self,
+        backend: Box<dyn Backend>,
+        _: &mut DriverContext<'_>,
+    ) -> Result<(), Box<dyn Backend>> {
+        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
+        self.node.borrow_mut().detect = detect;
+        Ok(())
+    }
+
+    fn ready(&mut self, key: u32, readiness: Readiness, context: &mut DriverContext<'_>) {
+        self.node.borrow_mut().ready(key, readiness, context);
+    }
+
+    fn timer(&mut self, context: &mut DriverContext<'_>) {
+        self.node.borrow_mut().timer(context);
+    }
+}
+
+/// One universe before it runs: an instance of `artnet` or `sacn`.
+pub(crate) struct DmxPlan<P> {
+    config: UniverseConfig,
+    slots: Slots,
+    /// The hint for an instance that is a target but cannot send.
+    send_hint: &'static str,
+    protocol: PhantomData<fn() -> P>,
+}
+
+impl<P: Protocol> DmxPlan<P> {
+    pub(crate) fn new(config: UniverseConfig, send_hint: &'static str) -> Self {
+        DmxPlan { config, slots: Slots::default(), send_hint, protocol: PhantomData }
+    }
+}
+
+impl<P: Protocol> Plan for DmxPlan<P> {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        self.node.borrow_mut().universes[self.index].slots.channel(specification, usage)
+        self.slots.channel(specification, usage)
     }
 
     fn check(&self, problems: &mut Problems) {
-        let node = self.node.borrow();
-        let universe = &node.universes[self.index];
-        if universe.slots.is_target && !universe.config.is_output {
+        if self.slots.is_target && !self.config.is_output {
             problems
                 .warning(None, "values are mapped to this instance, but it sends nothing")
                 .hint(self.send_hint);
         }
     }
 
+    fn resolution(&self, channel: u32) -> Resolution {
+        self.slots.resolution(channel)
+    }
+
+    fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
+        let node = Rc::clone(&self::driver::<DmxDriver<P>>(driver).node);
+        let index = node.borrow_mut().add(self.config, self.slots);
+        Box::new(DmxInstance { node, index })
+    }
+}
+
+/// One universe that runs.
+struct DmxInstance<P: Protocol> {
+    node: Rc<RefCell<Node<P>>>,
+    /// The index of its universe in the node.
+    index: usize,
+}
+
+impl<P: Protocol> Instance for DmxInstance<P> {
     fn start(&mut self, context: &mut Context<'_>) {
-        self.node.borrow_mut().start(self.index, context);
+        let id = context.instance();
+        self.node.borrow_mut().start(self.index, id, &mut context.driver());
     }
 
-    fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
-        let mut node = self.node.borrow_mut();
-        if key & (key::BIND | key::DESTINATION) != 0 {
-            node.finish_lookup(self.index, key, context);
-        } else {
-            node.ready(key, readiness.readable, readiness.writable, context);
-        }
-    }
-
-    fn timer(&mut self, context: &mut Context<'_>) {
-        self.node.borrow_mut().service(self.index, context);
+    /// Keeps the sources and their merged frame, and the outgoing frame with its sequence number.
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        channels: &ChannelTable,
+        _: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        let plan = downcast::<DmxPlan<P>>(plan)?;
+        self.node.borrow_mut().adopt(self.index, plan.config, plan.slots, channels);
+        Ok(())
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
-        self.node.borrow_mut().deliver(self.index, events, context);
+        let dropped = self.node.borrow_mut().deliver(self.index, events, &mut context.driver());
+        if dropped > 0 {
+            context.count_dropped(dropped);
+        }
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
-        self.node.borrow_mut().stop(self.index, context);
+        self.node.borrow_mut().stop(self.index, &mut context.driver());
+    }
+}
+
+impl<P: Protocol> Drop for DmxInstance<P> {
+    fn drop(&mut self) {
+        self.node.borrow_mut().remove(self.index);
     }
 }

@@ -4,11 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use consort_router::Context;
+use consort_router::DriverContext;
 use mio::Interest;
 use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 
-use super::Bind;
+use super::InterfaceConfig;
 use crate::net::{Backoff, DatagramSocket, Lookup, OutgoingDatagrams};
 
 /// How many groups one socket joins: the default limit of Linux
@@ -25,8 +25,14 @@ pub(crate) struct Interface {
     /// The address to announce instead of the bound one.
     pub(crate) announce: Option<Ipv4Addr>,
     /// Whether packets to multicast groups are also delivered to programs on this machine.
-    pub(crate) loops_back: bool,
-    pub(crate) groups: Vec<Ipv4Addr>,
+    loops_back: bool,
+    /// How many running instances use the interface.
+    pub(crate) users: usize,
+    /// The groups to join, [`MAX_GROUPS_PER_SOCKET`] for each socket. A group that is left leaves
+    /// its place to another one.
+    groups: Vec<Option<Ipv4Addr>>,
+    /// Whether a group was added since the groups were joined.
+    has_new_group: bool,
     /// The bound socket, which sends, followed by the sockets that only receive from groups.
     sockets: Vec<DatagramSocket>,
     /// Sockets that only hold memberships. A socket on the wildcard address receives from all
@@ -35,8 +41,8 @@ pub(crate) struct Interface {
     pub(crate) outgoing: OutgoingDatagrams,
     awaits_writable: bool,
     backoff: Backoff,
-    pub(crate) retry_at: Option<Instant>,
-    pub(crate) next_check: Option<Instant>,
+    retry_at: Option<Instant>,
+    next_check: Option<Instant>,
     /// Why the interface does not work, or not completely.
     pub(crate) problem: Option<String>,
     pub(crate) announced: Option<Instant>,
@@ -60,12 +66,14 @@ fn accept_only_groups(socket: &Socket) -> io::Result<()> {
 }
 
 impl Interface {
-    pub(crate) fn new(bind: &Bind, announce: Option<Ipv4Addr>, loops_back: bool) -> Self {
+    pub(crate) fn new(config: InterfaceConfig) -> Self {
         Interface {
-            bind: Lookup::new(bind.address.clone()),
-            announce,
-            loops_back,
+            bind: Lookup::new(config.address),
+            announce: config.flags.announce,
+            loops_back: config.flags.loops_back,
+            users: 0,
             groups: Vec::new(),
+            has_new_group: false,
             sockets: Vec::new(),
             member_sockets: Vec::new(),
             outgoing: OutgoingDatagrams::default(),
@@ -109,30 +117,80 @@ impl Interface {
         self.bind.target().port
     }
 
-    /// Opens the sockets, unless they are open or a failed attempt was too recent. Socket 0 is
-    /// registered with `key`, the sockets that receive from groups with the following keys, and the
-    /// look-up of the bound name with `lookup_key`.
-    pub(crate) fn open(&mut self, key: u32, lookup_key: u32, context: &mut Context<'_>) {
-        if self.is_open() || self.retry_at.is_some_and(|time| time > context.now()) {
+    /// Adds a group to join at the next [`Interface::service`].
+    pub(crate) fn add_group(&mut self, group: Ipv4Addr) {
+        if self.groups.contains(&Some(group)) {
             return;
+        }
+        match self.groups.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(group),
+            None => self.groups.push(Some(group)),
+        }
+        self.has_new_group = true;
+    }
+
+    /// Leaves a group.
+    pub(crate) fn remove_group(&mut self, group: Ipv4Addr) {
+        let Some(place) = self.groups.iter().position(|place| *place == Some(group)) else {
+            return;
+        };
+        self.groups[place] = None;
+        let number = place / MAX_GROUPS_PER_SOCKET;
+        let left = match self.bind.address().map(|address| address.ip()) {
+            Some(IpAddr::V4(local)) if !local.is_unspecified() => {
+                self.sockets.get(number + 1).map(|socket| socket.leave(group, local))
+            }
+            _ => {
+                let member = self.member_sockets.get(number).and_then(Option::as_ref);
+                member.map(|socket| socket.leave_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED))
+            }
+        };
+        if let Some(Err(error)) = left {
+            tracing::debug!("cannot leave the group {group}: {error}");
+        }
+    }
+
+    /// Opens the sockets if that is due, and checks them if that is due. Socket 0 is registered with
+    /// `key`, the sockets that receive from groups with the following keys, and the look-up of the
+    /// bound name with `lookup_key`. Returns whether something failed; `problem` has the reason.
+    pub(crate) fn service(
+        &mut self,
+        key: u32,
+        lookup_key: u32,
+        context: &mut DriverContext<'_>,
+    ) -> bool {
+        let now = context.now();
+        if self.is_open() {
+            let is_due = self.next_check.is_some_and(|time| time <= now);
+            return (is_due || self.has_new_group) && self.check(key, context);
+        }
+        if self.retry_at.is_some_and(|time| time > now) {
+            return false;
         }
         match self.try_open(key, lookup_key, context) {
             Ok(true) => {
                 self.backoff.reset();
                 self.retry_at = None;
                 self.problem = None;
-                self.check(context);
+                self.check(key, context)
             }
-            Ok(false) => {}
-            Err(reason) => self.fail(reason, context),
+            Ok(false) => false,
+            Err(reason) => {
+                self.fail(reason, now);
+                true
+            }
         }
     }
 
+    /// When [`Interface::service`] must be called next.
+    pub(crate) fn due_time(&self) -> Option<Instant> {
+        if self.is_open() { self.next_check } else { self.retry_at }
+    }
+
     /// Records why the interface cannot be opened, and schedules the next attempt.
-    pub(crate) fn fail(&mut self, reason: String, context: &mut Context<'_>) {
-        context.count_errors(1);
+    pub(crate) fn fail(&mut self, reason: String, now: Instant) {
         self.problem = Some(reason);
-        self.retry_at = Some(context.now() + self.backoff.next_delay());
+        self.retry_at = Some(now + self.backoff.next_delay());
     }
 
     /// Returns false while the look-up of the bound name is running.
@@ -140,7 +198,7 @@ impl Interface {
         &mut self,
         key: u32,
         lookup_key: u32,
-        context: &mut Context<'_>,
+        context: &mut DriverContext<'_>,
     ) -> Result<bool, String> {
         self.bind.start(lookup_key, context)?;
         let Some(address) = self.bind.address() else {
@@ -174,18 +232,16 @@ impl Interface {
             }
         }
         for (number, socket) in sockets.iter_mut().enumerate() {
-            context
-                .register(socket.source(), key + number as u32, Interest::READABLE)
-                .map_err(|error| format!("cannot add a socket to the event loop: {error}"))?;
+            register(socket, key + number as u32, context)?;
         }
         self.sockets = sockets;
         Ok(true)
     }
 
-    fn close(&mut self, context: &mut Context<'_>) {
+    fn close(&mut self, context: &mut DriverContext<'_>) {
         for mut socket in self.sockets.drain(..) {
             if let Err(error) = context.deregister(socket.source()) {
-                tracing::debug!(instance = context.name(), "cannot deregister a socket: {error}");
+                tracing::debug!("cannot deregister a socket: {error}");
             }
         }
         self.member_sockets.clear();
@@ -193,33 +249,50 @@ impl Interface {
     }
 
     /// Checks that the bound address still exists, and joins groups that are not joined (any more).
-    pub(crate) fn check(&mut self, context: &mut Context<'_>) {
+    /// Returns whether the interface had to be closed.
+    fn check(&mut self, key: u32, context: &mut DriverContext<'_>) -> bool {
         self.next_check = Some(context.now() + CHECK_INTERVAL);
-        let Some(address) = self.bind.address() else { return };
+        let Some(address) = self.bind.address() else { return false };
         // Only binding detects that the address was removed: the old socket would receive nothing
         // and report no error.
         if let Err(error) = std::net::UdpSocket::bind((address.ip(), 0)) {
-            if error.kind() == io::ErrorKind::AddrNotAvailable {
+            let is_lost = error.kind() == io::ErrorKind::AddrNotAvailable;
+            if is_lost {
                 self.close(context);
                 self.next_check = None;
-                self.fail(
-                    format!("this machine no longer has the address {}", address.ip()),
-                    context,
-                );
+                let reason = format!("this machine no longer has the address {}", address.ip());
+                self.fail(reason, context.now());
             }
-            return;
+            return is_lost;
         }
-        self.problem = self.join_all(address).err();
+        self.has_new_group = false;
+        self.problem = self.join_all(address, key, context).err();
+        false
     }
 
-    /// Joins all groups.
-    fn join_all(&mut self, address: SocketAddr) -> Result<(), String> {
+    /// Joins all groups. Opens further sockets for groups that were added later.
+    fn join_all(
+        &mut self,
+        address: SocketAddr,
+        key: u32,
+        context: &mut DriverContext<'_>,
+    ) -> Result<(), String> {
         let IpAddr::V4(local) = address.ip() else {
             return match self.groups.is_empty() {
                 true => Ok(()),
                 false => Err("multicast needs an IPv4 address in `bind`".into()),
             };
         };
+        let socket_count = match local.is_unspecified() {
+            true => 1,
+            false => 1 + self.groups.len().div_ceil(MAX_GROUPS_PER_SOCKET),
+        };
+        while self.sockets.len() < socket_count {
+            let mut socket = open_group_socket(address.port())
+                .map_err(|error| format!("cannot open a socket: {error}"))?;
+            register(&mut socket, key + self.sockets.len() as u32, context)?;
+            self.sockets.push(socket);
+        }
         for (number, groups) in self.groups.chunks(MAX_GROUPS_PER_SOCKET).enumerate() {
             let explain = |group: Ipv4Addr, error: io::Error| match error.raw_os_error() {
                 Some(libc::ENOBUFS) => format!(
@@ -231,7 +304,7 @@ impl Interface {
                 }
                 _ => format!("cannot join the group {group}: {error}"),
             };
-            for &group in groups {
+            for &group in groups.iter().flatten() {
                 let joined = if local.is_unspecified() {
                     if self.member_sockets.len() <= number {
                         self.member_sockets.resize_with(number + 1, || None);
@@ -254,7 +327,7 @@ impl Interface {
     pub(crate) fn flush(
         &mut self,
         key: u32,
-        context: &mut Context<'_>,
+        context: &mut DriverContext<'_>,
         mut on_error: impl FnMut(u32, &io::Error),
     ) {
         let Some(socket) = self.sockets.first_mut() else { return };
@@ -274,12 +347,21 @@ impl Interface {
             };
             match context.reregister(socket.source(), key, interest) {
                 Ok(()) => self.awaits_writable = awaits_writable,
-                Err(error) => {
-                    tracing::debug!(instance = context.name(), "cannot watch a socket: {error}");
-                }
+                Err(error) => tracing::debug!("cannot watch a socket: {error}"),
             }
         }
     }
+}
+
+/// Registers a socket that receives.
+fn register(
+    socket: &mut DatagramSocket,
+    key: u32,
+    context: &mut DriverContext<'_>,
+) -> Result<(), String> {
+    context
+        .register(socket.source(), key, Interest::READABLE)
+        .map_err(|error| format!("cannot add a socket to the event loop: {error}"))
 }
 
 /// Joins a group with a socket that is never read. Memberships of an interface that was removed

@@ -77,6 +77,14 @@ impl Merger {
         Merger { policy, timeout, sources: Vec::new(), merged: [0; SLOTS], length: 0 }
     }
 
+    /// Changes how sources are merged.
+    pub(crate) fn set_policy(&mut self, policy: Policy) {
+        if self.policy != policy {
+            self.policy = policy;
+            self.merge();
+        }
+    }
+
     /// The merged frame. It has fewer than 512 slots until a source has sent the others.
     pub(crate) fn merged(&self) -> &[u8] {
         &self.merged[..self.length]
@@ -264,6 +272,20 @@ mod tests {
         assert_eq!(merger.merged(), [4, 2, 9]);
         merger.accept(&frame(2, 100, &[4, 1, 3]), now);
         assert_eq!(merger.merged(), [4, 1, 9]);
+    }
+
+    #[test]
+    fn a_changed_policy_merges_the_last_frames_again() {
+        let (mut merger, now) = merger(Policy::Highest);
+        merger.accept(&frame(1, 100, &[9, 1]), now);
+        merger.accept(&frame(2, 100, &[4, 2]), now + Duration::from_secs(1));
+        assert_eq!(merger.merged(), [9, 2]);
+        merger.set_policy(Policy::Latest);
+        assert_eq!(merger.merged(), [4, 2]);
+        merger.accept(&frame(1, 100, &[8, 1]), now + Duration::from_secs(1));
+        assert_eq!(merger.merged(), [8, 2]);
+        merger.set_policy(Policy::Highest);
+        assert_eq!(merger.merged(), [8, 2]);
     }
 
     #[test]

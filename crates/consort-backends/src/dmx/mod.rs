@@ -2,8 +2,8 @@
 //!
 //! `slots` maps channels to slots, `output` schedules outgoing frames, `merge` merges several
 //! sources, and `interface` has the sockets and multicast groups. `node` combines these for all
-//! instances of a backend, and `instance` is one of them as the router sees it. A backend adds the
-//! packets of its protocol: [`Protocol`].
+//! instances of a backend, and `instance` has the backend's driver and one universe as the router
+//! sees them. A backend adds the packets of its protocol: [`Protocol`].
 
 mod config;
 mod instance;
@@ -15,10 +15,10 @@ mod output;
 mod slots;
 
 pub(crate) use config::{
-    Bind, BindFlags, Transmission, check_outputs, parse_bind, parse_destination, read_interface,
-    read_interfaces,
+    BindFlags, InterfaceConfig, Transmission, check_outputs, parse_bind, parse_destination,
+    read_interface, read_interfaces,
 };
-pub(crate) use instance::DmxInstance;
+pub(crate) use instance::{DmxDriver, DmxPlan};
 pub(crate) use interface::Interface;
 #[cfg(feature = "fuzzing")]
 pub use merge::merge_frames;
@@ -79,9 +79,9 @@ pub(crate) trait Protocol: 'static {
     }
 
     /// Encodes the replies to an [`Incoming::Poll`] of the range of universes.
-    fn reply_to_poll(
+    fn reply_to_poll<'u>(
         &self,
-        universes: &[Universe],
+        universes: impl Iterator<Item = &'u Universe>,
         interface: &Interface,
         number: usize,
         range: (u16, u16),

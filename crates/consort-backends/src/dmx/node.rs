@@ -1,16 +1,30 @@
 //! All universes and interfaces of a backend, which its instances share because they share sockets.
+//!
+//! The node does its work in the calls of the backend's driver:
+//!
+//! | call | work |
+//! |---|---|
+//! | `ready` | merges incoming frames and emits what has changed |
+//! | `timer`, at the end of a turn with new values | sends the frames that have changed and are due |
+//! | `timer`, at [`Node::next_sweep`] | everything else: opens and checks interfaces, looks up names, removes silent sources, repeats frames, announces universes |
+//!
+//! Only the last one visits all universes.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use consort_router::{Context, Event, InstanceId, State, WarnOnce};
+use consort_router::{
+    ChannelTable, Context, DriverContext, Event, InstanceId, RawValue, Readiness, Sender, State,
+    Unmatched, WarnOnce,
+};
 
 use super::interface::Interface;
 use super::merge::{Acceptance, Merger, Policy, SourceId};
 use super::output::Output;
-use super::slots::{Slots, name};
-use super::{Incoming, Protocol};
+use super::slots::{SlotSet, Slots};
+use super::{Incoming, InterfaceConfig, Protocol};
 use crate::net::{HostPort, Lookup};
 
 /// The most sources of universes that `detect` remembers.
@@ -22,6 +36,13 @@ const MAX_POLLS_PER_SECOND: u32 = 20;
 
 /// The least time between two log lines about the number of sources of a universe.
 const SOURCE_COUNT_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The delay before a name that has no address is looked up again.
+const LOOKUP_RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// The most unmatched slots of one frame that are reported. The others are counted, and their turn
+/// comes with the next frames.
+const MAX_UNMATCHED_PER_FRAME: usize = 8;
 
 /// The mark of datagrams that do not belong to a universe.
 pub(crate) const NO_UNIVERSE: u32 = u32::MAX;
@@ -78,17 +99,30 @@ pub(crate) struct UniverseConfig {
 /// The universe of one instance.
 pub(crate) struct Universe {
     pub(crate) config: UniverseConfig,
-    pub(crate) slots: Slots,
-    id: InstanceId,
+    slots: Slots,
+    /// The instance, while it runs.
+    id: Option<InstanceId>,
     merger: Merger,
     /// The frame that was emitted last.
     emitted: Vec<u8>,
+    /// Channels that a reload has mapped: their values are emitted with the next frame.
+    fresh: Vec<u32>,
+    /// Where the search for unmatched slots to report begins.
+    next_unmatched: u16,
     output: Option<Output>,
+    /// Whether the universe is in the list of frames to send.
+    is_queued: bool,
+    /// Whether the show ends and the universe was terminated.
+    is_stopped: bool,
     destination: Option<Lookup>,
+    /// When the look-up of the destination may start.
+    lookup_at: Option<Instant>,
     group: Option<SocketAddr>,
     /// Why the last frame could not be sent.
     problem: Option<String>,
-    /// Errors that occurred during calls of other instances and are not counted yet.
+    /// The problem that was reported last as the instance's state; `None` before the first report.
+    reported: Option<Option<String>>,
+    /// Errors that are not counted yet.
     errors: u64,
     /// When the number of sources was logged last.
     source_count_logged: Option<Instant>,
@@ -118,35 +152,93 @@ impl Universe {
         self.output.as_ref().is_some_and(Output::has_sent)
     }
 
-    /// Emits the values that differ from the last emitted frame; returns how many there were.
-    fn emit(&mut self, context: &mut Context<'_>) -> usize {
+    /// Emits the values that differ from the last emitted frame, and reports slots that are not
+    /// mapped. Returns how many there were.
+    fn emit(&mut self, sender: Sender<'_>, context: &mut DriverContext<'_>) -> usize {
+        let Some(id) = self.id else { return 0 };
         let new = self.merger.merged();
-        let old = (!self.emitted.is_empty()).then_some(&self.emitted[..]);
-        if old == Some(new) {
+        if self.emitted == new && self.fresh.is_empty() {
             return 0;
         }
-        let (id, mut count) = (self.id, 0);
+        let mut context = context.for_instance(id);
+        let mut count = 0;
+        for channel in self.fresh.drain(..) {
+            // A value that the last frame did not have is emitted as a change below.
+            let Some(value) = self.slots.value(channel, &new[..self.emitted.len()]) else {
+                continue;
+            };
+            count += 1;
+            context.emit(channel, value);
+            let slots = self.slots.slots_of(channel);
+            for slot in [Some(slots.high), slots.low].into_iter().flatten() {
+                self.emitted[usize::from(slot)] = new[usize::from(slot)];
+            }
+        }
+        let old = (!self.emitted.is_empty()).then_some(&self.emitted[..]);
+        let mut unmatched = SlotSet::default();
         self.slots.changes(old, new, |channel, value| match channel {
             Ok(channel) => {
                 count += 1;
-                context.emit_for(id, channel, value);
+                context.emit(channel, value);
             }
-            Err(slots) => context.unmapped(value, || name(slots)),
+            // Before the first frame, all slots are 0.
+            Err(slot) if old.is_some() || value > 0.0 => unmatched.insert(slot),
+            Err(_) => {}
         });
+        count += report_unmatched(unmatched, new, &mut self.next_unmatched, sender, &mut context);
         self.emitted.clear();
         self.emitted.extend_from_slice(new);
         count
     }
 }
 
+/// Reports slots that have changed and are not mapped, up to the limit of a frame; returns how many.
+/// `start` moves on, so that all slots are reported in turn.
+fn report_unmatched(
+    mut slots: SlotSet,
+    frame: &[u8],
+    start: &mut u16,
+    sender: Sender<'_>,
+    context: &mut Context<'_>,
+) -> usize {
+    let count = slots.count();
+    for _ in 0..count.min(MAX_UNMATCHED_PER_FRAME) {
+        let Some(slot) = slots.take_from(*start) else { break };
+        *start = slot + 1;
+        let byte = frame[usize::from(slot)];
+        let input = Unmatched {
+            types: "slot",
+            raw: RawValue::Integer(byte.into()),
+            value: Some(f64::from(byte) / 255.0),
+            sender,
+        };
+        context.unmatched(input, |channel| {
+            let _ = write!(channel, "{}", slot + 1);
+        });
+    }
+    if count > MAX_UNMATCHED_PER_FRAME {
+        context.count_unmatched((count - MAX_UNMATCHED_PER_FRAME) as u64);
+    }
+    count.min(MAX_UNMATCHED_PER_FRAME)
+}
+
 /// The state that all instances of a backend share.
 pub(crate) struct Node<P> {
-    pub(crate) protocol: P,
+    protocol: P,
     pub(crate) detect: Detect,
-    pub(crate) interfaces: Vec<Interface>,
-    pub(crate) universes: Vec<Universe>,
+    interfaces: Vec<Interface>,
+    /// The universe of each instance. The places of removed ones are used again.
+    universes: Vec<Option<Universe>>,
     /// The universes with each number on each interface, as indices.
     by_number: HashMap<(usize, u16), Vec<u32>>,
+    /// The universes whose frames have values that are not sent yet.
+    queued: Vec<u32>,
+    /// When the next of the queued frames is due.
+    next_frame: Option<Instant>,
+    /// When [`Node::sweep`] must be called next.
+    next_sweep: Option<Instant>,
+    /// Whether states of instances may have changed since they were reported.
+    has_news: bool,
     /// The sources that `detect` has logged.
     detected: HashSet<(u16, SourceId)>,
     invalid_packets: WarnOnce,
@@ -157,28 +249,39 @@ pub(crate) struct Node<P> {
 }
 
 /// The keys with which sockets and look-ups are registered with the router.
-pub(crate) mod key {
-    pub(crate) const SOCKET: u32 = 0;
-    pub(crate) const BIND: u32 = 1 << 24;
-    pub(crate) const DESTINATION: u32 = 2 << 24;
+mod key {
+    pub(super) const BIND: u32 = 1 << 24;
+    pub(super) const DESTINATION: u32 = 2 << 24;
+
+    /// The bits of the interface or the universe of a look-up.
+    pub(super) const INDEX: u32 = BIND - 1;
 
     /// The key of an interface's first socket; its other sockets have the following keys.
-    pub(crate) fn socket(interface: usize) -> u32 {
-        SOCKET | (interface as u32) << 12
+    pub(super) fn socket(interface: usize) -> u32 {
+        (interface as u32) << 12
     }
 }
 
 /// The most interfaces of a backend: the keys have 12 bits for them.
 pub(crate) const MAX_INTERFACES: usize = 4_096;
 
+/// Moves a time forward to `time` if that is earlier.
+fn lower(earliest: &mut Option<Instant>, time: Option<Instant>) {
+    *earliest = earliest.iter().copied().chain(time).min();
+}
+
 impl<P: Protocol> Node<P> {
-    pub(crate) fn new(protocol: P) -> Self {
+    pub(crate) fn new(protocol: P, detect: Detect, interfaces: Vec<InterfaceConfig>) -> Self {
         Node {
             protocol,
-            detect: Detect::Off,
-            interfaces: Vec::new(),
+            detect,
+            interfaces: interfaces.into_iter().map(Interface::new).collect(),
             universes: Vec::new(),
             by_number: HashMap::new(),
+            queued: Vec::new(),
+            next_frame: None,
+            next_sweep: None,
+            has_news: false,
             detected: HashSet::new(),
             invalid_packets: WarnOnce::default(),
             polls: (None, 0),
@@ -187,30 +290,36 @@ impl<P: Protocol> Node<P> {
     }
 
     /// Adds an instance; returns the index of its universe.
-    pub(crate) fn add(&mut self, config: UniverseConfig) -> usize {
-        let index = self.universes.len();
+    pub(crate) fn add(&mut self, config: UniverseConfig, slots: Slots) -> usize {
+        let index = self.universes.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.universes.push(None);
+            self.universes.len() - 1
+        });
         let group = self.protocol.group(config.number);
         let interface = &mut self.interfaces[config.interface];
-        if let Some(group) = group
-            && config.joins_group
-            && !interface.groups.contains(&group)
-        {
-            interface.groups.push(group);
+        if let (Some(group), true) = (group, config.joins_group) {
+            interface.add_group(group);
         }
         let port = interface.port();
         let local = interface.bind.target();
         let destination = config.destination.clone();
         let destination = destination.map(|target| Lookup::new(target).reached_from(Some(local)));
         self.by_number.entry((config.interface, config.number)).or_default().push(index as u32);
-        self.universes.push(Universe {
-            slots: Slots::default(),
-            id: InstanceId(0),
+        self.universes[index] = Some(Universe {
+            slots,
+            id: None,
             merger: Merger::new(config.policy, P::SOURCE_TIMEOUT),
             emitted: Vec::new(),
+            fresh: Vec::new(),
+            next_unmatched: 0,
             output: config.is_output.then(|| Output::new(config.is_realtime, P::REPEATS)),
+            is_queued: false,
+            is_stopped: false,
             destination,
+            lookup_at: None,
             group: group.map(|group| SocketAddrV4::new(group, port).into()),
             problem: None,
+            reported: None,
             errors: 0,
             source_count_logged: None,
             config,
@@ -218,106 +327,283 @@ impl<P: Protocol> Node<P> {
         index
     }
 
+    /// Removes an instance, and leaves its group unless another one needs it.
+    pub(crate) fn remove(&mut self, index: usize) {
+        let Some(universe) = self.universes[index].take() else { return };
+        let UniverseConfig { number, interface, joins_group, .. } = universe.config;
+        if universe.id.is_some() {
+            self.interfaces[interface].users -= 1;
+        }
+        self.queued.retain(|&queued| queued as usize != index);
+        if let Some(indices) = self.by_number.get_mut(&(interface, number)) {
+            indices.retain(|&other| other as usize != index);
+            if indices.is_empty() {
+                self.by_number.remove(&(interface, number));
+            }
+        }
+        let Some(group) = self.protocol.group(number).filter(|_| joins_group) else { return };
+        let is_needed = self.universes.iter().flatten().any(|other| {
+            let config = &other.config;
+            config.interface == interface && config.number == number && config.joins_group
+        });
+        if !is_needed {
+            self.interfaces[interface].remove_group(group);
+        }
+    }
+
     /// Starts an instance.
-    pub(crate) fn start(&mut self, index: usize, context: &mut Context<'_>) {
-        self.universes[index].id = context.instance();
-        self.service(index, context);
-    }
-
-    /// Handles the end of the look-up of an interface's name or of an instance's destination.
-    pub(crate) fn finish_lookup(&mut self, index: usize, key: u32, context: &mut Context<'_>) {
-        if key & key::DESTINATION != 0 {
-            let universe = &mut self.universes[index];
-            if let Some(lookup) = &mut universe.destination
-                && let Err(reason) = lookup.finish(context)
-            {
-                context.count_errors(1);
-                universe.problem = Some(reason);
-            }
-        } else {
-            let interface = &mut self.interfaces[(key & 0xFFF) as usize];
-            if let Err(reason) = interface.bind.finish(context) {
-                interface.fail(reason, context);
-            }
-        }
-        self.service(index, context);
-    }
-
-    /// Does everything that is due for an instance, and schedules the next call.
-    pub(crate) fn service(&mut self, index: usize, context: &mut Context<'_>) {
-        let now = context.now();
-        let number = self.universes[index].config.interface;
-        let interface = &mut self.interfaces[number];
-        interface.open(key::socket(number), key::BIND | number as u32, context);
-        if interface.next_check.is_some_and(|time| time <= now) {
-            interface.check(context);
-        }
-        let universe = &mut self.universes[index];
-        let mut next: Option<Instant> = None;
-        let mut schedule = |time: Option<Instant>| next = next.into_iter().chain(time).min();
-        if let Some(lookup) = &mut universe.destination
-            && lookup.address().is_none()
-        {
-            let target = lookup.target().to_string();
-            match lookup.start(key::DESTINATION, context) {
-                // The end of the look-up calls this function again; the timer does so if the
-                // look-up fails.
-                Ok(()) => {
-                    universe.problem.get_or_insert_with(|| format!("looking up {target}"));
-                    schedule(Some(now + Duration::from_secs(2)));
-                }
-                Err(reason) => universe.problem = Some(reason),
-            }
-        }
-        if universe.merger.expire(now) {
-            universe.emit(context);
-        }
-        self.announce(number, now);
-        self.flush(number, now, context);
+    pub(crate) fn start(&mut self, index: usize, id: InstanceId, context: &mut DriverContext<'_>) {
+        let Some(universe) = &mut self.universes[index] else { return };
+        universe.id = Some(id);
+        let number = universe.config.interface;
+        self.interfaces[number].users += 1;
+        self.service_interface(number, context);
+        self.look_up_destination(index, context);
         self.update_state(index, context);
-
-        let interface = &self.interfaces[number];
-        let universe = &self.universes[index];
-        schedule(universe.merger.deadline());
-        schedule(interface.next_check);
-        if !interface.is_open() {
-            // The first instance whose timer fires tries to open the interface; the others check
-            // whether that worked.
-            schedule(Some(interface.retry_at.unwrap_or(now + Duration::from_millis(250))));
-        } else if universe.target().is_some()
-            && let Some(output) = &universe.output
-        {
-            schedule(output.due_time(now));
-            schedule(
-                P::ANNOUNCE_INTERVAL.and_then(|interval| Some(interface.announced? + interval)),
-            );
-        }
-        context.wake_at(next);
+        self.sweep_now(context);
     }
 
-    /// Handles the readiness of a socket.
+    /// Takes the options and channels of a reloaded instance.
+    pub(crate) fn adopt(
+        &mut self,
+        index: usize,
+        config: UniverseConfig,
+        slots: Slots,
+        channels: &ChannelTable,
+    ) {
+        let Some(universe) = &mut self.universes[index] else { return };
+        let mut fresh: Vec<u32> = (0..slots.channel_count())
+            .filter(|&channel| match channels.old_number(channel) {
+                Some(old) => universe.fresh.contains(&old),
+                None => true,
+            })
+            .collect();
+        if universe.emitted.is_empty() {
+            fresh.clear();
+        }
+        universe.fresh = fresh;
+        universe.slots = slots;
+        universe.merger.set_policy(config.policy);
+        if let Some(output) = &mut universe.output {
+            output.set_realtime(config.is_realtime);
+        }
+        universe.config = config;
+    }
+
+    /// Handles the readiness of a socket or of a look-up.
     pub(crate) fn ready(
         &mut self,
         key: u32,
-        is_readable: bool,
-        is_writable: bool,
-        context: &mut Context<'_>,
+        readiness: Readiness,
+        context: &mut DriverContext<'_>,
     ) {
+        if key & (key::BIND | key::DESTINATION) != 0 {
+            return self.finish_lookup(key, context);
+        }
         let (number, socket) = ((key >> 12) as usize & 0xFFF, key as usize & 0xFFF);
+        if number >= self.interfaces.len() {
+            return; // a late report for a driver that was replaced
+        }
         let now = context.now();
-        if is_readable {
+        if readiness.readable {
             self.read(number, socket, key, context);
         }
         if !self.pending_polls.is_empty() {
             self.answer_polls(number, now);
         }
-        if is_writable || !self.interfaces[number].outgoing.is_empty() {
-            self.flush(number, now, context);
+        if readiness.writable || !self.interfaces[number].outgoing.is_empty() {
+            self.flush(number, context);
+            self.update_states(context);
+        }
+        self.schedule(context);
+    }
+
+    /// Sends what is due, and does everything else that is due.
+    pub(crate) fn timer(&mut self, context: &mut DriverContext<'_>) {
+        let now = context.now();
+        if self.next_sweep.is_some_and(|time| time <= now) {
+            self.sweep(context);
+        }
+        self.send_queued(now, context);
+        self.update_states(context);
+        self.schedule(context);
+    }
+
+    /// Asks for the next call of [`Node::timer`].
+    fn schedule(&mut self, context: &mut DriverContext<'_>) {
+        let mut next = self.next_sweep;
+        lower(&mut next, self.next_frame);
+        if next != context.wake_time() {
+            context.wake_at(next);
+        }
+    }
+
+    /// Asks for a call of [`Node::sweep`] at the end of this turn.
+    fn sweep_now(&mut self, context: &mut DriverContext<'_>) {
+        lower(&mut self.next_sweep, Some(context.now()));
+        self.schedule(context);
+    }
+
+    /// Handles the end of the look-up of an interface's name or of an instance's destination.
+    fn finish_lookup(&mut self, key: u32, context: &mut DriverContext<'_>) {
+        let index = (key & key::INDEX) as usize;
+        if key & key::DESTINATION != 0 {
+            if let Some(Some(universe)) = self.universes.get_mut(index)
+                && let Some(lookup) = &mut universe.destination
+            {
+                universe.problem = lookup.finish(context).err();
+                if universe.problem.is_some() {
+                    universe.errors += 1;
+                    universe.lookup_at = Some(context.now() + LOOKUP_RETRY_DELAY);
+                }
+            }
+        } else if let Some(interface) = self.interfaces.get_mut(index)
+            && let Err(reason) = interface.bind.finish(context)
+        {
+            interface.fail(reason, context.now());
+            self.count_failure(index);
+        }
+        self.has_news = true;
+        self.sweep_now(context);
+    }
+
+    /// Counts an error of every instance of an interface.
+    fn count_failure(&mut self, number: usize) {
+        for universe in self.universes.iter_mut().flatten() {
+            universe.errors += u64::from(universe.config.interface == number);
+        }
+        self.has_news = true;
+    }
+
+    /// Opens an interface, or checks it, if that is due.
+    fn service_interface(&mut self, number: usize, context: &mut DriverContext<'_>) {
+        let interface = &mut self.interfaces[number];
+        let before = (interface.is_open(), interface.problem.clone());
+        let failed = interface.service(key::socket(number), key::BIND | number as u32, context);
+        self.has_news |= before != (interface.is_open(), interface.problem.clone());
+        if failed {
+            self.count_failure(number);
+        }
+    }
+
+    /// Starts the look-up of an instance's destination if that is due.
+    fn look_up_destination(&mut self, index: usize, context: &mut DriverContext<'_>) {
+        let Some(universe) = &mut self.universes[index] else { return };
+        let Some(lookup) = &mut universe.destination else { return };
+        if lookup.address().is_some() || universe.lookup_at.is_some_and(|time| time > context.now())
+        {
+            return;
+        }
+        match lookup.start(key::DESTINATION | index as u32, context) {
+            Ok(()) => {
+                let target = lookup.target();
+                universe.problem.get_or_insert_with(|| format!("looking up {target}"));
+                // The end of the look-up is reported.
+                universe.lookup_at = None;
+            }
+            Err(reason) => {
+                universe.problem = Some(reason);
+                universe.lookup_at = Some(context.now() + LOOKUP_RETRY_DELAY);
+            }
+        }
+        self.has_news = true;
+    }
+
+    /// Does everything that is due but sending changed frames, for all interfaces and universes.
+    fn sweep(&mut self, context: &mut DriverContext<'_>) {
+        let now = context.now();
+        self.next_sweep = None;
+        for number in 0..self.interfaces.len() {
+            if self.interfaces[number].users > 0 {
+                self.service_interface(number, context);
+                self.announce(number, now);
+            }
+        }
+        let mut repeats = false;
+        for index in 0..self.universes.len() {
+            let Some(universe) = &mut self.universes[index] else { continue };
+            if universe.id.is_none() {
+                continue;
+            }
+            if universe.merger.expire(now) {
+                universe.emit(Sender::Unknown, context);
+            }
+            repeats |= self.repeats_frame(index, now, false);
+            self.look_up_destination(index, context);
+        }
+        for index in 0..self.universes.len() {
+            if repeats && self.repeats_frame(index, now, true) {
+                self.push(index, now);
+            }
+            let Some(universe) = &self.universes[index] else { continue };
+            lower(&mut self.next_sweep, universe.merger.deadline());
+            lower(&mut self.next_sweep, universe.lookup_at.filter(|&time| time > now));
+            // The frame of an interface or a target that is missing waits for it.
+            if self.interfaces[universe.config.interface].is_open()
+                && universe.target().is_some()
+                && !universe.is_stopped
+                && let Some(output) = universe.output.as_ref().filter(|output| !output.is_dirty())
+            {
+                lower(&mut self.next_sweep, output.due_time(now));
+            }
+        }
+        for number in 0..self.interfaces.len() {
+            self.flush(number, context);
+            let interface = &self.interfaces[number];
+            if interface.users > 0 {
+                lower(&mut self.next_sweep, interface.due_time());
+                let announced = interface.announced.filter(|_| interface.is_open());
+                let next = P::ANNOUNCE_INTERVAL.zip(announced);
+                lower(&mut self.next_sweep, next.map(|(interval, time)| time + interval));
+            }
+        }
+    }
+
+    /// Whether the unchanged frame of a universe is to be repeated now. `with_others`: frames of
+    /// other universes are repeated now.
+    fn repeats_frame(&self, index: usize, now: Instant, with_others: bool) -> bool {
+        self.universes[index].as_ref().is_some_and(|universe| {
+            let is_due = |output: &Output| !output.is_dirty() && output.is_due(now, with_others);
+            universe.output.as_ref().is_some_and(is_due)
+                && !universe.is_stopped
+                && universe.target().is_some()
+                && self.interfaces[universe.config.interface].is_open()
+        })
+    }
+
+    /// Sends the changed frames that are due.
+    fn send_queued(&mut self, now: Instant, context: &mut DriverContext<'_>) {
+        let mut queued = std::mem::take(&mut self.queued);
+        self.next_frame = None;
+        queued.retain(|&index| {
+            let Some(universe) = &mut self.universes[index as usize] else { return false };
+            let is_open = self.interfaces[universe.config.interface].is_open();
+            let due = universe.output.as_ref().and_then(|output| output.due_time(now));
+            if !is_open || universe.target().is_none() {
+                return true;
+            }
+            match due {
+                Some(due) if due > now => {
+                    lower(&mut self.next_frame, Some(due));
+                    true
+                }
+                _ => {
+                    universe.is_queued = false;
+                    self.push(index as usize, now);
+                    false
+                }
+            }
+        });
+        self.queued = queued;
+        for number in 0..self.interfaces.len() {
+            if !self.interfaces[number].outgoing.is_empty() {
+                self.flush(number, context);
+            }
         }
     }
 
     /// Reads datagrams until the socket is empty or the budget of the turn is spent.
-    fn read(&mut self, number: usize, socket: usize, key: u32, context: &mut Context<'_>) {
+    fn read(&mut self, number: usize, socket: usize, key: u32, context: &mut DriverContext<'_>) {
         let mut remaining = context.budget();
         loop {
             let Node {
@@ -326,21 +612,22 @@ impl<P: Protocol> Node<P> {
                 interfaces,
                 universes,
                 by_number,
+                next_sweep,
                 detected,
                 invalid_packets,
                 pending_polls,
                 ..
             } = self;
             let Some(socket) = interfaces[number].socket(socket) else { return };
+            let mut invalid = 0;
             let received = socket.receive(|bytes, peer| {
                 let Some(from) = peer.address() else { return };
                 let incoming = match protocol.decode(bytes, from) {
                     Ok(incoming) => incoming,
                     Err(reason) => {
-                        context.count_errors(1);
+                        invalid += 1;
                         if invalid_packets.is_first() {
                             tracing::warn!(
-                                instance = context.name(),
                                 "invalid packet of {} bytes from {from}: {reason}; further ones are \
                                  only counted",
                                 bytes.len()
@@ -356,16 +643,19 @@ impl<P: Protocol> Node<P> {
                             report(*detect, detected, universe, &frame, from, indices.is_some());
                         }
                         for &index in indices.into_iter().flatten() {
-                            let universe = &mut universes[index as usize];
-                            let count = accept(universe, &frame, is_preview, context);
+                            let Some(universe) = &mut universes[index as usize] else { continue };
+                            let count = accept(universe, &frame, is_preview, from, context);
                             remaining = remaining.saturating_sub(count.max(1));
+                            if universe.is_merging() {
+                                lower(next_sweep, universe.merger.deadline());
+                            }
                         }
                     }
                     Incoming::Terminated { universe, source } => {
                         for &index in by_number.get(&(number, universe)).into_iter().flatten() {
-                            let universe = &mut universes[index as usize];
+                            let Some(universe) = &mut universes[index as usize] else { continue };
                             universe.merger.remove(source);
-                            universe.emit(context);
+                            universe.emit(Sender::Address(from), context);
                         }
                     }
                     Incoming::Poll { first, last } => {
@@ -376,16 +666,29 @@ impl<P: Protocol> Node<P> {
                     Incoming::Other => {}
                 }
             });
+            if invalid > 0 {
+                self.count_invalid(number, invalid, context);
+            }
             match received {
                 Ok(received) if !received.more => return,
                 Ok(_) if remaining == 0 => return context.call_again(key),
                 Ok(_) => {}
                 Err(error) => {
-                    context.count_errors(1);
-                    tracing::debug!(instance = context.name(), "cannot receive: {error}");
+                    self.count_invalid(number, 1, context);
+                    tracing::debug!("cannot receive: {error}");
                     return context.call_again(key);
                 }
             }
+        }
+    }
+
+    /// Counts packets that belong to no universe as errors of the interface's first instance.
+    fn count_invalid(&self, number: usize, count: u64, context: &mut DriverContext<'_>) {
+        let mut universes = self.universes.iter().flatten();
+        let id = universes
+            .find_map(|universe| universe.id.filter(|_| universe.config.interface == number));
+        if let Some(id) = id {
+            context.for_instance(id).count_errors(count);
         }
     }
 
@@ -401,15 +704,9 @@ impl<P: Protocol> Node<P> {
             }
             *count += 1;
             let mut outgoing = std::mem::take(&mut self.interfaces[number].outgoing);
+            let universes = self.universes.iter().flatten().filter(|other| other.id.is_some());
             let interface = &self.interfaces[number];
-            self.protocol.reply_to_poll(
-                &self.universes,
-                interface,
-                number,
-                range,
-                peer,
-                &mut outgoing,
-            );
+            self.protocol.reply_to_poll(universes, interface, number, range, peer, &mut outgoing);
             self.interfaces[number].outgoing = outgoing;
         }
     }
@@ -421,70 +718,86 @@ impl<P: Protocol> Node<P> {
         if !interface.is_open() || interface.announced.is_some_and(|time| now - time < interval) {
             return;
         }
-        interface.announced = Some(now);
-        let mut numbers: Vec<u16> = self
-            .universes
-            .iter()
-            .filter(|universe| universe.config.interface == number && universe.output.is_some())
-            .map(|universe| universe.config.number)
-            .collect();
+        let sent = self.universes.iter().flatten().filter(|universe| {
+            let is_running = universe.id.is_some();
+            is_running && universe.config.interface == number && universe.output.is_some()
+        });
+        let mut numbers: Vec<u16> = sent.map(|universe| universe.config.number).collect();
         numbers.sort_unstable();
         numbers.dedup();
         if !numbers.is_empty() {
+            interface.announced = Some(now);
             let port = interface.port();
             self.protocol.announce(&numbers, port, &mut interface.outgoing);
         }
     }
 
-    /// Writes values into the outgoing frame of an instance.
-    pub(crate) fn deliver(&mut self, index: usize, events: &[Event], context: &mut Context<'_>) {
+    /// Writes values into the outgoing frame of an instance; returns how many values were dropped.
+    pub(crate) fn deliver(
+        &mut self,
+        index: usize,
+        events: &[Event],
+        context: &mut DriverContext<'_>,
+    ) -> u64 {
         let now = context.now();
-        let universe = &mut self.universes[index];
-        let Some(output) = &mut universe.output else {
-            return context.count_dropped(events.len() as u64);
-        };
+        let Some(universe) = &mut self.universes[index] else { return events.len() as u64 };
+        let Some(output) = &mut universe.output else { return events.len() as u64 };
+        let mut replaced = 0;
         if output.is_realtime() {
             for event in events {
-                let universe = &self.universes[index];
-                let replaces = |output: &Output| output.replaces(event, &universe.slots);
-                if universe.output.as_ref().is_some_and(replaces) {
+                let Some(Some(universe)) = self.universes.get_mut(index) else { break };
+                let Some(output) = &mut universe.output else { break };
+                if output.replaces(event, &universe.slots) {
                     self.push(index, now);
                 }
-                let universe = &mut self.universes[index];
+                let Some(Some(universe)) = self.universes.get_mut(index) else { break };
                 if let Some(output) = &mut universe.output {
                     output.set(event, &universe.slots);
                 }
             }
-            self.flush(self.universes[index].config.interface, now, context);
+            if let Some(Some(universe)) = self.universes.get(index) {
+                self.flush(universe.config.interface, context);
+            }
         } else {
-            let mut replaced = 0;
             for event in events {
                 replaced += u64::from(output.replaces(event, &universe.slots));
                 output.set(event, &universe.slots);
             }
-            if replaced > 0 {
-                context.count_dropped(replaced);
-            }
         }
         // Frames are sent at the end of the turn, so that values that arrive together are sent
         // together.
-        let universe = &self.universes[index];
-        let can_send =
-            universe.target().is_some() && self.interfaces[universe.config.interface].is_open();
-        if can_send
-            && let Some(due) = universe.output.as_ref().and_then(|output| output.due_time(now))
-            && context.wake_time().is_none_or(|time| time > due)
-        {
-            context.wake_at(Some(due));
+        let Some(Some(universe)) = self.universes.get_mut(index) else { return replaced };
+        if universe.is_stopped {
+            // Last values of other instances, such as those of a script's clean-up.
+            let number = universe.config.interface;
+            self.push(index, now);
+            self.terminate(index, now);
+            self.flush(number, context);
+            return replaced;
         }
+        if !universe.is_queued {
+            universe.is_queued = true;
+            self.queued.push(index as u32);
+        }
+        if self.interfaces[universe.config.interface].is_open()
+            && universe.target().is_some()
+            && let Some(due) = universe.output.as_ref().and_then(|output| output.due_time(now))
+            && self.next_frame.is_none_or(|time| time > due)
+        {
+            self.next_frame = Some(due);
+            self.schedule(context);
+        }
+        replaced
     }
 
     /// Queues the frame of a universe.
     fn push(&mut self, index: usize, now: Instant) {
-        let universe = &mut self.universes[index];
+        let Some(universe) = &mut self.universes[index] else { return };
         let Some(target) = universe.target() else { return };
         let interface = &mut self.interfaces[universe.config.interface];
         let Some(output) = &mut universe.output else { return };
+        // Set again if the frame cannot be sent.
+        self.has_news |= universe.problem.take().is_some();
         let (data, sequence) = output.next_frame(now, P::SKIPS_SEQUENCE_ZERO);
         let (protocol, config) = (&self.protocol, &universe.config);
         let pushed = interface.outgoing.push_marked(target, index as u32, |bytes| {
@@ -492,78 +805,93 @@ impl<P: Protocol> Node<P> {
         });
         if !pushed {
             universe.errors += 1;
+            self.has_news = true;
         }
+        lower(&mut self.next_sweep, output.due_time(now));
     }
 
-    /// Sends all frames of an interface that are due.
-    fn flush(&mut self, number: usize, now: Instant, context: &mut Context<'_>) {
-        if !self.interfaces[number].is_open() {
-            return;
-        }
-        let is_due = |universe: &Universe, with_others: bool| {
-            universe.config.interface == number
-                && universe.output.as_ref().is_some_and(|output| output.is_due(now, with_others))
-                && universe.target().is_some()
-        };
-        if self.universes.iter().any(|universe| is_due(universe, false)) {
-            for index in 0..self.universes.len() {
-                if is_due(&self.universes[index], true) {
-                    // Set again below if the frame cannot be sent.
-                    self.universes[index].problem = None;
-                    self.push(index, now);
-                }
-            }
-        }
-        let universes = &mut self.universes;
+    /// Sends the queued datagrams of an interface.
+    fn flush(&mut self, number: usize, context: &mut DriverContext<'_>) {
+        let (universes, has_news) = (&mut self.universes, &mut self.has_news);
         self.interfaces[number].flush(key::socket(number), context, |mark, error| {
             if mark != NO_UNIVERSE
-                && let Some(universe) = universes.get_mut(mark as usize)
+                && let Some(Some(universe)) = universes.get_mut(mark as usize)
             {
                 universe.errors += 1;
                 universe.problem = Some(format!("cannot send: {error}"));
+                *has_news = true;
             }
         });
     }
 
-    /// Counts pending errors and sets the state of an instance.
-    fn update_state(&mut self, index: usize, context: &mut Context<'_>) {
-        let universe = &mut self.universes[index];
+    /// Reports the states of all instances if any may have changed.
+    fn update_states(&mut self, context: &mut DriverContext<'_>) {
+        if std::mem::take(&mut self.has_news) {
+            for index in 0..self.universes.len() {
+                self.update_state(index, context);
+            }
+        }
+    }
+
+    /// Counts pending errors and sets the state of an instance, if it has changed.
+    fn update_state(&mut self, index: usize, context: &mut DriverContext<'_>) {
+        let Some(universe) = &mut self.universes[index] else { return };
+        let Some(id) = universe.id else { return };
+        let mut context = context.for_instance(id);
         if universe.errors > 0 {
             context.count_errors(std::mem::take(&mut universe.errors));
         }
         let interface = &self.interfaces[universe.config.interface];
         let problem = interface.problem.as_ref().or(universe.problem.as_ref());
-        match problem {
-            Some(reason) => context.set_state(State::Waiting(reason.clone())),
-            None if interface.is_open() => context.set_state(State::Up),
-            None => {}
+        let is_known = problem.is_some() || interface.is_open();
+        if is_known && universe.reported.as_ref().map(Option::as_ref) != Some(problem) {
+            universe.reported = Some(problem.cloned());
+            context.set_state(match problem {
+                Some(reason) => State::Waiting(reason.clone()),
+                None => State::Up,
+            });
         }
     }
 
-    /// Stops an instance: sends the last values and terminates the universe.
-    pub(crate) fn stop(&mut self, index: usize, context: &mut Context<'_>) {
+    /// Stops an instance: sends the last values and terminates the universe. When only the instance
+    /// stops, not the show, nothing more is sent or received for it.
+    pub(crate) fn stop(&mut self, index: usize, context: &mut DriverContext<'_>) {
         let now = context.now();
-        let number = self.universes[index].config.interface;
-        if !self.interfaces[number].is_open() {
-            return;
+        let Some(universe) = &self.universes[index] else { return };
+        let number = universe.config.interface;
+        if self.interfaces[number].is_open() {
+            let is_in_use = |output: &Output| output.has_sent() || output.due_time(now).is_some();
+            if universe.output.as_ref().is_some_and(is_in_use) {
+                // The last values are sent whatever the rate.
+                self.push(index, now);
+                self.terminate(index, now);
+            }
+            self.flush(number, context);
         }
-        let is_in_use = |output: &Output| output.has_sent() || output.due_time(now).is_some();
-        if self.universes[index].output.as_ref().is_some_and(is_in_use) {
-            // The last values are sent whatever the rate.
-            self.push(index, now);
-            let universe = &mut self.universes[index];
-            if let (Some(target), Some(output)) = (universe.target(), &mut universe.output) {
-                for _ in 0..P::TERMINATION_PACKETS {
-                    let (data, sequence) = output.next_frame(now, P::SKIPS_SEQUENCE_ZERO);
-                    let (protocol, config) = (&self.protocol, &universe.config);
-                    self.interfaces[number].outgoing.push_marked(target, index as u32, |bytes| {
-                        protocol.encode_termination(config, sequence, data, bytes);
-                    });
-                }
+        let Some(universe) = &mut self.universes[index] else { return };
+        if context.is_stopping() {
+            universe.is_stopped = true;
+        } else {
+            universe.output = None;
+            if universe.id.take().is_some() {
+                self.interfaces[number].users -= 1;
             }
         }
-        self.interfaces[number].flush(key::socket(number), context, |_, _| {});
-        context.wake_at(None);
+    }
+
+    /// Queues the packets that terminate a universe.
+    fn terminate(&mut self, index: usize, now: Instant) {
+        let Some(universe) = &mut self.universes[index] else { return };
+        let Some(target) = universe.target() else { return };
+        let Some(output) = &mut universe.output else { return };
+        let interface = &mut self.interfaces[universe.config.interface];
+        for _ in 0..P::TERMINATION_PACKETS {
+            let (data, sequence) = output.next_frame(now, P::SKIPS_SEQUENCE_ZERO);
+            let (protocol, config) = (&self.protocol, &universe.config);
+            interface.outgoing.push_marked(target, index as u32, |bytes| {
+                protocol.encode_termination(config, sequence, data, bytes);
+            });
+        }
     }
 }
 
@@ -572,13 +900,16 @@ fn accept(
     universe: &mut Universe,
     frame: &super::Frame<'_>,
     is_preview: bool,
-    context: &mut Context<'_>,
+    from: SocketAddr,
+    context: &mut DriverContext<'_>,
 ) -> usize {
-    if universe.config.from.is_some_and(|from| from != frame.source)
+    if universe.config.from.is_some_and(|source| source != frame.source)
         || (is_preview && !universe.config.accepts_preview)
     {
         return 0;
     }
+    let Some(id) = universe.id else { return 0 };
+    context.for_instance(id).count_input(1);
     let (before, now) = (universe.merger.source_count(), context.now());
     match universe.merger.accept(frame, now) {
         Acceptance::Accepted => {
@@ -592,10 +923,10 @@ fn accept(
                     "{count} sources send this universe"
                 );
             }
-            universe.emit(context)
+            universe.emit(Sender::Address(from), context)
         }
         Acceptance::OutOfOrder | Acceptance::TooManySources => {
-            universe.errors += 1;
+            context.for_instance(id).count_errors(1);
             0
         }
     }

@@ -9,6 +9,7 @@ pub(crate) const DETECT: OptionSpec = OptionSpec {
     name: "detect",
     kind: OptionKind::Choice(Detect::WORDS),
     default: Some("off"),
+    live: true,
     example: "verbose",
     documentation: "Log each new source of each universe; `verbose` logs every frame.",
     ..OptionSpec::EMPTY
@@ -30,6 +31,7 @@ pub(crate) const REALTIME: OptionSpec = OptionSpec {
     name: "realtime",
     kind: OptionKind::Flag,
     default: Some("off"),
+    live: true,
     example: "on",
     documentation: "Send every value immediately instead of at most 44 frames per second. \
 Fixtures on a DMX line may not keep up.",

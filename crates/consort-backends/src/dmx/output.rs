@@ -93,6 +93,15 @@ impl Output {
         self.is_realtime
     }
 
+    pub(crate) fn set_realtime(&mut self, is_realtime: bool) {
+        self.is_realtime = is_realtime;
+    }
+
+    /// Whether the frame has values that have not been sent yet.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
     /// Whether any frame has been sent.
     pub(crate) fn has_sent(&self) -> bool {
         self.sent.is_some()

@@ -1,6 +1,8 @@
 //! Channels of a universe: `1` to `512`, and `1+2` for 16 bits in two slots.
 
-use consort_router::{ChannelError, Usage};
+use std::num::NonZeroU64;
+
+use consort_router::{ChannelError, Resolution, Usage};
 
 /// The number of slots of a universe.
 pub(crate) const SLOTS: usize = 512;
@@ -123,14 +125,40 @@ impl Slots {
         self.channels[channel as usize]
     }
 
+    /// How finely a channel distinguishes values.
+    pub(crate) fn resolution(&self, channel: u32) -> Resolution {
+        match self.channels.get(channel as usize).is_some_and(|slots| slots.low.is_some()) {
+            true => Resolution::steps(1 << 16),
+            false => Resolution::steps(1 << 8),
+        }
+    }
+
+    /// How many channels there are.
+    pub(crate) fn channel_count(&self) -> u32 {
+        self.channels.len() as u32
+    }
+
+    /// The value of a channel in a frame. `None` if the frame is too short for it.
+    pub(crate) fn value(&self, channel: u32, frame: &[u8]) -> Option<f64> {
+        let slots = self.channels.get(channel as usize)?;
+        let high = *frame.get(usize::from(slots.high))?;
+        Some(match slots.low {
+            None => BYTE_VALUES[usize::from(high)],
+            Some(low) => {
+                let low = *frame.get(usize::from(low))?;
+                f64::from(u16::from_be_bytes([high, low])) / 65_535.0
+            }
+        })
+    }
+
     /// Calls `emit` for every channel whose value differs between two frames, in the order of
-    /// slots. Slots that are not mapped are passed as `Err`. Without an old frame, all channels
-    /// differ.
+    /// slots. Slots that are not mapped are passed as `Err`, counted from 0. Without an old frame,
+    /// all channels differ.
     pub(crate) fn changes(
         &self,
         old: Option<&[u8]>,
         new: &[u8],
-        mut emit: impl FnMut(Result<u32, ChannelSlots>, f64),
+        mut emit: impl FnMut(Result<u32, u16>, f64),
     ) {
         let differs = |slot: usize| match old {
             Some(old) => old.get(slot) != new.get(slot),
@@ -142,8 +170,7 @@ impl Slots {
             }
             let channel = self.by_slot[slot];
             if channel == UNMAPPED {
-                let slots = ChannelSlots { high: slot as u16, low: None };
-                emit(Err(slots), BYTE_VALUES[usize::from(byte)]);
+                emit(Err(slot as u16), BYTE_VALUES[usize::from(byte)]);
                 continue;
             }
             if !self.has_wide {
@@ -167,8 +194,41 @@ impl Slots {
     }
 }
 
+/// A set of slots.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SlotSet([u64; SLOTS / 64]);
+
+impl SlotSet {
+    #[inline]
+    pub(crate) fn insert(&mut self, slot: u16) {
+        self.0[usize::from(slot) / 64] |= 1 << (slot % 64);
+    }
+
+    /// How many slots the set has.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Removes and returns the first slot from `start` on; after the last one the search continues
+    /// at the beginning.
+    pub(crate) fn take_from(&mut self, start: u16) -> Option<u16> {
+        let (word, bit) = (usize::from(start) / 64 % self.0.len(), start % 64);
+        let first = self.0[word] & (u64::MAX << bit);
+        let found = match NonZeroU64::new(first) {
+            Some(bits) => Some((word, bits)),
+            None => (1..=self.0.len())
+                .map(|distance| (word + distance) % self.0.len())
+                .find_map(|word| Some((word, NonZeroU64::new(self.0[word])?))),
+        };
+        let (word, bits) = found?;
+        let bit = bits.trailing_zeros();
+        self.0[word] &= !(1 << bit);
+        Some((word * 64) as u16 + bit as u16)
+    }
+}
+
 /// The name of a channel, as configurations write it.
-pub(crate) fn name(slots: ChannelSlots) -> String {
+fn name(slots: ChannelSlots) -> String {
     match slots.low {
         None => (slots.high + 1).to_string(),
         Some(low) => format!("{}+{}", slots.high + 1, low + 1),
@@ -237,6 +297,37 @@ mod tests {
     }
 
     #[test]
+    fn a_set_of_slots_is_taken_from_any_place_on() {
+        let mut set = SlotSet::default();
+        for slot in [0, 63, 64, 300, 511] {
+            set.insert(slot);
+        }
+        assert_eq!(set.count(), 5);
+        let mut start = 64;
+        let order = std::iter::from_fn(|| {
+            let slot = set.take_from(start)?;
+            start = slot + 1;
+            Some(slot)
+        });
+        assert_eq!(order.collect::<Vec<_>>(), [64, 300, 511, 0, 63]);
+        set.insert(5);
+        assert_eq!(set.take_from(512), Some(5));
+        assert_eq!(set.take_from(5), None);
+    }
+
+    #[test]
+    fn values_and_resolutions_of_single_channels() {
+        let mut slots = Slots::default();
+        slots.channel("1", Usage::Source).expect("a channel");
+        slots.channel("3+2", Usage::Source).expect("a channel");
+        assert_eq!(slots.value(0, &[51]), Some(0.2));
+        assert_eq!(slots.value(1, &[0, 2, 1]), Some(258.0 / 65_535.0));
+        assert_eq!((slots.value(1, &[0, 2]), slots.value(2, &[0; 512])), (None, None));
+        assert_eq!(slots.resolution(0), Resolution::steps(256));
+        assert_eq!(slots.resolution(1), Resolution::steps(65_536));
+    }
+
+    #[test]
     fn each_changed_channel_is_emitted_once() {
         let mut slots = Slots::default();
         for text in ["1", "2+4", "6+5"] {
@@ -245,7 +336,7 @@ mod tests {
         let changes = |old: Option<&[u8]>, new: &[u8]| {
             let mut list = Vec::new();
             slots.changes(old, new, |channel, value| {
-                list.push((channel.map_err(|slots| slots.high), (value * 65_535.0).round()));
+                list.push((channel, (value * 65_535.0).round()));
             });
             list
         };

@@ -29,6 +29,12 @@ const MAX_UNMAPPED_CHANNELS: usize = 4_096;
 /// The most values that one call may send.
 const MAX_OUTPUTS_PER_CALL: usize = 65_536;
 
+/// The most values on channels that do not exist that one call may list; further ones are counted.
+const MAX_UNKNOWN_PER_CALL: usize = 256;
+
+/// The most bytes that the names of these channels may have together.
+const MAX_UNKNOWN_NAME_BYTES: usize = 1 << 16;
+
 /// The longest interval or sleep, in milliseconds: a day.
 const MAX_MILLISECONDS: f64 = 86_400_000.0;
 
@@ -56,8 +62,15 @@ pub(super) struct Shared {
     pub(super) is_loading: bool,
     /// The channel whose handler runs.
     pub(super) current: Option<u32>,
-    /// The values that were sent but not passed to the router yet.
+    /// The values that were sent but not passed to the router yet, also on channels that are not
+    /// mapped.
     pub(super) outputs: Vec<(u32, f64)>,
+    /// The values that were sent on channels that do not exist: the end of each name in
+    /// `unknown_names`, and the value.
+    pub(super) unknown: Vec<(usize, f64)>,
+    pub(super) unknown_names: String,
+    /// How many more such values there were.
+    pub(super) unlisted: u64,
     pub(super) schedule: Schedule,
     pub(super) cleanup: Option<Function>,
     pub(super) now: Option<Instant>,
@@ -76,6 +89,36 @@ impl Shared {
         self.by_name.insert(name.to_owned(), number);
         self.channels.push(Channel { name: name.to_owned(), ..Channel::default() });
         number
+    }
+
+    /// Adds a value that was sent on a channel that does not exist.
+    fn add_unknown(&mut self, name: &str, value: f64) {
+        if self.unknown.len() >= MAX_UNKNOWN_PER_CALL
+            || self.unknown_names.len() + name.len() > MAX_UNKNOWN_NAME_BYTES
+        {
+            self.unlisted += 1;
+            return;
+        }
+        self.unknown_names.push_str(name);
+        self.unknown.push((self.unknown_names.len(), value));
+    }
+
+    /// Replaces the mapped channels. Values of channels that stay are kept; channels that the script
+    /// created follow the mapped ones.
+    pub(super) fn set_mapped(&mut self, names: &[String]) {
+        let old = std::mem::take(&mut self.channels);
+        let mapped = self.mapped as usize;
+        self.by_name.clear();
+        for name in names {
+            self.channel(name);
+        }
+        self.mapped = self.channels.len() as u32;
+        for (number, channel) in old.into_iter().enumerate() {
+            if number >= mapped || self.by_name.contains_key(&channel.name) {
+                let number = self.channel(&channel.name);
+                self.channels[number as usize] = channel;
+            }
+        }
     }
 
     fn now(&self) -> Instant {
@@ -107,20 +150,22 @@ pub(super) fn install(lua: &Lua, shared: &Handle) -> mlua::Result<()> {
         let name = name.to_str()?;
         let number = match shared.by_name.get(&*name) {
             Some(&number) => number,
-            None if !shared.is_loading => return Ok(()),
+            None if !shared.is_loading => {
+                shared.add_unknown(&name, value);
+                return Ok(());
+            }
             None if shared.channels.len() >= shared.mapped as usize + MAX_UNMAPPED_CHANNELS => {
                 return Err(Error::runtime("output: too many unmapped channels"));
             }
             None => shared.channel(&name),
         };
         shared.channels[number as usize].output = value;
-        if number < shared.mapped {
-            if shared.outputs.len() >= MAX_OUTPUTS_PER_CALL {
-                return Err(Error::runtime(format!(
-                    "output: a call may send at most {MAX_OUTPUTS_PER_CALL} values"
-                )));
-            }
+        if shared.outputs.len() < MAX_OUTPUTS_PER_CALL {
             shared.outputs.push((number, value));
+        } else if number < shared.mapped {
+            return Err(Error::runtime(format!(
+                "output: a call may send at most {MAX_OUTPUTS_PER_CALL} values"
+            )));
         }
         Ok(())
     };

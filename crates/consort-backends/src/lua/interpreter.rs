@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use consort_router::ChannelTable;
 use mlua::{Error, Function, HookTriggers, Lua, VmState};
 
 use super::functions::{NAMES, Shared, install, resume};
@@ -41,7 +42,7 @@ const LOADING_FACTOR: u32 = 10;
 
 /// Interrupts the running function at its deadline.
 struct Guard {
-    limit: Duration,
+    limit: Cell<Duration>,
     /// How many times the limit the running function may take.
     factor: Cell<u32>,
     deadline: Cell<Instant>,
@@ -64,7 +65,7 @@ impl Guard {
             }
             let message = format!(
                 "interrupted after more than {} ms (`time-limit`); is there an endless loop?",
-                (guard.limit * guard.factor.get()).as_millis()
+                (guard.limit.get() * guard.factor.get()).as_millis()
             );
             Err(Error::runtime(message))
         })
@@ -73,7 +74,7 @@ impl Guard {
     /// Starts the time of a function that may take `factor` times the limit.
     fn begin(self: &Rc<Self>, lua: &Lua, factor: u32) -> mlua::Result<()> {
         self.factor.set(factor);
-        self.deadline.set(Instant::now() + self.limit * factor);
+        self.deadline.set(Instant::now() + self.limit.get() * factor);
         if self.is_tight.replace(false) {
             self.install_hook(lua, CHECK_INTERVAL)?;
         }
@@ -155,8 +156,12 @@ impl Interpreter {
         lua.set_memory_limit(MAX_MEMORY_BYTES)?;
         install(&lua, &shared)?;
         let deadline = Cell::new(Instant::now());
-        let guard =
-            Rc::new(Guard { limit, factor: Cell::new(1), deadline, is_tight: Cell::new(false) });
+        let guard = Rc::new(Guard {
+            limit: Cell::new(limit),
+            factor: Cell::new(1),
+            deadline,
+            is_tight: Cell::new(false),
+        });
         guard.install_hook(&lua, CHECK_INTERVAL)?;
         Ok(Interpreter { lua, shared, handlers: Vec::new(), guard, errors: HashMap::new() })
     }
@@ -199,32 +204,62 @@ impl Interpreter {
         self.shared.borrow_mut().is_loading = false;
         result?;
 
-        let globals = self.lua.globals();
-        let function = |name: &str| match globals.get::<mlua::Value>(name) {
+        if let Some(name) = default_handler
+            && self.function(name).is_none()
+        {
+            tracing::error!(
+                instance = self.shared.borrow().name,
+                "the default handler `{name}` is not a global function"
+            );
+        }
+        self.handlers = self.resolve(default_handler, |_| None);
+        Ok(())
+    }
+
+    /// The global function of a name.
+    fn function(&self, name: &str) -> Option<Function> {
+        match self.lua.globals().get::<mlua::Value>(name) {
             Ok(mlua::Value::Function(function)) => Some(function),
             _ => None,
-        };
+        }
+    }
+
+    /// The handlers of the mapped channels: those that `known` has, and otherwise what the script
+    /// defines now.
+    fn resolve(
+        &self,
+        default_handler: Option<&str>,
+        known: impl Fn(u32) -> Option<Option<Function>>,
+    ) -> Vec<Option<Function>> {
         let shared = self.shared.borrow();
+        let default = default_handler.map(|name| self.function(name));
         let mapped = shared.channels.iter().take(shared.mapped as usize);
-        self.handlers = match default_handler {
-            Some(name) => {
-                let handler = function(name);
-                if handler.is_none() {
-                    tracing::error!(
-                        instance = shared.name,
-                        "the default handler `{name}` is not a global function"
-                    );
-                }
-                mapped.map(|_| handler.clone()).collect()
-            }
-            None => mapped
-                .map(|channel| {
-                    let is_reserved = NAMES.contains(&channel.name.as_str());
-                    (!is_reserved).then(|| function(&channel.name)).flatten()
+        mapped
+            .enumerate()
+            .map(|(number, channel)| {
+                known(number as u32).unwrap_or_else(|| match &default {
+                    Some(handler) => handler.clone(),
+                    None if NAMES.contains(&channel.name.as_str()) => None,
+                    None => self.function(&channel.name),
                 })
-                .collect(),
-        };
-        Ok(())
+            })
+            .collect()
+    }
+
+    /// Takes the channels of a reloaded instance. Channels that stay keep their handlers; those of
+    /// new ones are what the script defines now.
+    pub(super) fn adopt(
+        &mut self,
+        names: &[String],
+        channels: &ChannelTable,
+        default_handler: Option<&str>,
+        limit: Duration,
+    ) {
+        self.guard.limit.set(limit);
+        self.shared.borrow_mut().set_mapped(names);
+        let handlers = &self.handlers;
+        let known = |number: u32| handlers.get(channels.old_number(number)? as usize).cloned();
+        self.handlers = self.resolve(default_handler, known);
     }
 
     /// Runs `work` under the time limit; returns the number of errors.

@@ -12,11 +12,11 @@ mod schedule;
 mod tests;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionKind, OptionSpec,
+    Backend, BackendDescriptor, ChannelSyntax, InstanceConfig, OptionKind, OptionSpec, Plan,
     Problems,
 };
 
-use instance::LuaInstance;
+use instance::LuaPlan;
 
 /// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -51,8 +51,13 @@ interrupt it.
 Intervals and sleeping threads keep time: a late call does not delay the next one, and missed \
 calls are skipped. Values that a script sends do not call its own handlers.
 
-Scripts run on the router's thread, which does nothing else meanwhile. A script that exceeds \
-`time-limit` is interrupted and reported with its line, and the show continues. The first \
+When a show is reloaded, the script keeps running, unless it is another one or did not load. \
+Channels that stay keep their values and handlers; the handler of a new channel is the function that \
+has its name then. Values that a script sends on channels that are not mapped are listed as \
+unmatched input.
+
+Scripts run on the router's thread, so nothing else is routed while they run. A script that \
+exceeds `time-limit` is interrupted and reported with its line, and the show continues. The first \
 occurrence of an error in a handler is logged with its traceback; further ones are counted. A \
 script that is missing or not valid Lua is a configuration error; a script that fails while it is \
 loaded fails its instance. A script may use up to 256 MB. The `debug` library and C modules are \
@@ -89,8 +94,9 @@ an error is logged and no handler is called.",
             name: "time-limit",
             kind: OptionKind::Integer(1, 60_000),
             default: Some("200"),
+            live: true,
             example: "50",
-            documentation: "The most milliseconds that one call of a handler may take. Loading a \
+            documentation: "The maximum time for one call of a handler, in milliseconds. Loading a \
 script may take ten times as long.",
             ..OptionSpec::EMPTY
         },
@@ -119,10 +125,10 @@ impl Backend for Lua {
         &mut self,
         config: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    ) -> Option<Box<dyn Plan>> {
         if !config.options.is_set("script") && !config.options.is_set("code") {
             problems.warning(None, "this instance has no script").hint("add `script = FILE.lua`");
         }
-        Some(Box::new(LuaInstance::new(config.name, &config.options)))
+        Some(Box::new(LuaPlan::new(config.name, &config.options)))
     }
 }

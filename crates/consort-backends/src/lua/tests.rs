@@ -355,3 +355,104 @@ fn source_is_an_alias_of_script() {
     let option = DESCRIPTOR.instance_options.iter().find(|option| option.answers_to("source"));
     assert_eq!(option.map(|option| option.name), Some("script"));
 }
+
+/// A show with one instance `lua`, not started, that runs `code`. Mappings are written as
+/// `SOURCE > TARGET`.
+fn setup(code: &str, options: &[(&str, &str)], mappings: &[&str]) -> TestShow {
+    let mut setup = TestShow::new();
+    let mut all = vec![("code", code)];
+    all.extend(options);
+    setup.instance(&DESCRIPTOR, "lua", &all);
+    for mapping in mappings {
+        let (source, target) = mapping.split_once(" > ").expect("a mapping");
+        setup.map(source, target);
+    }
+    setup
+}
+
+#[test]
+fn a_reload_keeps_the_script_with_its_values_and_handlers() {
+    let code = "
+        count = 0
+        output('made', 0.25)
+        function in1(value)
+            count = count + 1
+            output('out', count / 10)
+            output('kept', input_value('in1'))
+        end
+        function late() output('out', 0.9) end
+        function in2(value) late = function(value) output('out', value) end end
+        function in3(value)
+            output('out', output_value('made'))
+            output('out', #channels() / 10)
+        end
+        interval(function() output('tick', 1) end, 10)";
+    let before = ["probe.1 > lua.in1", "probe.2 > lua.in2", "lua.out > probe.out"];
+    let mut show = setup(code, &[], &before).start();
+    show.send("1", 0.5);
+    show.send("2", 1.0);
+    assert_eq!(show.receive(1), named(&[("out", 0.1)]));
+    let after = [
+        "lua.tick > probe.tick",
+        "probe.late > lua.late",
+        "probe.1 > lua.in1",
+        "probe.3 > lua.in3",
+        "lua.out > probe.out",
+        "lua.kept > probe.kept",
+    ];
+    let adoption = show.adopt(setup(code, &[("time-limit", "40")], &after));
+    assert_eq!(adoption.restarted, [""; 0]);
+    show.send("1", 0.75);
+    show.send("late", 0.3);
+    show.send("3", 1.0);
+    show.until("the values and a tick", |show| {
+        let received = show.received();
+        received.iter().filter(|(name, _)| name != "tick").count() == 5
+            && received.iter().any(|(name, _)| name == "tick")
+    });
+    let values: Vec<_> = show.received().into_iter().filter(|(name, _)| name != "tick").collect();
+    let expected = [("out", 0.2), ("kept", 0.5), ("out", 0.3), ("out", 0.25), ("out", 0.7)];
+    assert_eq!(values, named(&expected), "six mapped channels and `made`");
+    // A channel that is mapped no more does nothing.
+    show.adopt(setup(code, &[("time-limit", "40")], &["probe.1 > lua.in1"]));
+    show.send("1", 1.0);
+    assert_eq!(show.counters("lua").errors, 0);
+}
+
+#[test]
+fn a_reload_applies_the_time_limit_and_restarts_for_another_script() {
+    let code = "function in1(value) while value > 0 do end end";
+    let mappings = ["probe.1 > lua.in1"];
+    let mut show = setup(code, &[("time-limit", "60000")], &mappings).start();
+    let adoption = show.adopt(setup(code, &[("time-limit", "40")], &mappings));
+    assert_eq!(adoption.restarted, [""; 0]);
+    let start = Instant::now();
+    show.send("1", 1.0);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_eq!(show.counters("lua").errors, 1);
+    let other = "function in1(value) error('at once') end error('while loading')";
+    assert_eq!(show.adopt(setup(other, &[], &mappings)).restarted, ["lua"]);
+    assert_eq!(show.state("lua").word(), "failed");
+    let adoption = show.adopt(setup(other, &[], &mappings));
+    assert_eq!(adoption.restarted, ["lua"], "a script that failed is loaded again");
+}
+
+#[test]
+fn texts_are_dropped_and_values_without_a_mapping_are_listed() {
+    let code = "
+        output('made', 0.5)
+        function in1(value) output('made', value) output('nowhere', value) output('out', value) end";
+    let mut show = setup(code, &[], &["probe.1 > lua.in1", "lua.out > probe.out"]).start();
+    show.send("1", 0.75);
+    assert_eq!(show.receive(1), named(&[("out", 0.75)]));
+    let live = show.router.handle().live();
+    let mut entries = live.unmatched(show.id("lua"));
+    entries.sort_by(|a, b| a.channel.cmp(&b.channel));
+    let entries: Vec<_> =
+        entries.into_iter().map(|entry| (entry.channel, entry.value, entry.count)).collect();
+    let expected = [("made", Some(0.75), 2), ("nowhere", Some(0.75), 1)];
+    assert_eq!(entries, expected.map(|(name, value, count)| (name.to_owned(), value, count)));
+    assert_eq!(live.input(show.id("lua")).0, 4);
+    show.send_text("1", "hello");
+    assert_eq!(show.counters("lua").dropped, 1);
+}

@@ -1,9 +1,10 @@
 //! The channels of an instance: their names, and how they are found when an event arrives.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::fmt::Write;
+use std::sync::Arc;
 
-use consort_router::{ChannelError, Usage};
+use consort_router::{ChannelError, ChannelKind, Resolution, Usage};
 
 use super::sysex::Pattern;
 
@@ -82,18 +83,27 @@ pub(super) enum Control {
     Registered(u8, u16),
     NonRegistered(u8, u16),
     System(System),
-    Exclusive(Rc<Pattern>),
+    Exclusive(Arc<Pattern>),
+}
+
+/// How a mapping uses a channel.
+#[derive(Clone, Copy, Default)]
+struct Uses {
+    is_source: bool,
+    is_target: bool,
 }
 
 /// The channels of an instance.
 pub(super) struct Channels {
     controls: Vec<Control>,
+    /// How each channel is used, by number.
+    uses: Vec<Uses>,
     numbers: HashMap<Control, u32>,
     /// The channel of each slot of each MIDI channel.
     slots: Vec<u32>,
     /// The channel of each system control.
     system: [u32; SYSTEM.len()],
-    exclusive: Vec<(Rc<Pattern>, u32)>,
+    exclusive: Vec<(Arc<Pattern>, u32)>,
 }
 
 /// The slot of a control, if it has one.
@@ -112,6 +122,7 @@ impl Channels {
     pub(super) fn new() -> Self {
         Channels {
             controls: Vec::new(),
+            uses: Vec::new(),
             numbers: HashMap::new(),
             slots: vec![NO_CHANNEL; 16 * SLOTS_PER_CHANNEL],
             system: [NO_CHANNEL; SYSTEM.len()],
@@ -135,17 +146,26 @@ impl Channels {
             }
             match &control {
                 Control::System(kind) => self.system[*kind as usize] = number,
-                Control::Exclusive(pattern) => self.exclusive.push((Rc::clone(pattern), number)),
+                Control::Exclusive(pattern) => self.exclusive.push((Arc::clone(pattern), number)),
                 _ => {}
             }
             self.controls.push(control);
+            self.uses.push(Uses::default());
         }
+        let uses = &mut self.uses[number as usize];
+        uses.is_source |= usage == Usage::Source;
+        uses.is_target |= usage == Usage::Target;
         Ok(number)
     }
 
     /// What a channel sends or receives.
     pub(super) fn control(&self, number: u32) -> &Control {
         &self.controls[number as usize]
+    }
+
+    /// Moves out what the channels send, by number, when all channels are mapped.
+    pub(super) fn take_controls(&mut self) -> Vec<Control> {
+        std::mem::take(&mut self.controls)
     }
 
     /// The number of the channel of a control, if a mapping uses it.
@@ -159,7 +179,7 @@ impl Channels {
     }
 
     /// The patterns of system exclusive messages with their channels.
-    pub(super) fn exclusive(&self) -> &[(Rc<Pattern>, u32)] {
+    pub(super) fn exclusive(&self) -> &[(Arc<Pattern>, u32)] {
         &self.exclusive
     }
 
@@ -167,22 +187,113 @@ impl Channels {
     pub(super) fn uses(&self, kinds: &[System]) -> bool {
         kinds.iter().any(|kind| self.system[*kind as usize] != NO_CHANNEL)
     }
+
+    /// The MIDI channels of which a mapping uses a parameter, one bit for each.
+    pub(super) fn parameter_channels(&self) -> u16 {
+        self.numbers.keys().fold(0, |channels, control| match control {
+            Control::Registered(channel, _) | Control::NonRegistered(channel, _) => {
+                channels | 1 << channel
+            }
+            _ => channels,
+        })
+    }
+
+    /// Whether a mapping reads the channel of a control.
+    pub(super) fn is_source(&self, control: &Control) -> bool {
+        self.number(control).is_some_and(|number| self.uses[number as usize].is_source)
+    }
+
+    /// Whether a mapping writes the channel of a control.
+    pub(super) fn is_target(&self, control: &Control) -> bool {
+        self.number(control).is_some_and(|number| self.uses[number as usize].is_target)
+    }
+}
+
+impl Control {
+    /// The kind of message, as views show it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Control::Controller(..) => "cc",
+            Control::Note(..) => "note",
+            Control::Pressure(..) => "pressure",
+            Control::Registered(..) => "rpn",
+            Control::NonRegistered(..) => "nrpn",
+            Control::PerChannel(_, kind) => PER_CHANNEL[*kind as usize].1,
+            Control::System(kind) => SYSTEM[*kind as usize].1,
+            Control::Exclusive(_) => "sysex",
+        }
+    }
+
+    /// How the values of its channel behave.
+    pub(super) fn kind(&self) -> ChannelKind {
+        let is_momentary = match self {
+            Control::Note(..) => true,
+            Control::PerChannel(_, kind) => {
+                matches!(kind, PerChannel::Velocity | PerChannel::Panic)
+            }
+            Control::System(kind) => matches!(
+                kind,
+                System::Start | System::Stop | System::Continue | System::Beat | System::Panic
+            ),
+            Control::Exclusive(pattern) => !pattern.has_value(),
+            _ => false,
+        };
+        if is_momentary { ChannelKind::Momentary } else { ChannelKind::Absolute }
+    }
+
+    /// How finely its channel distinguishes values.
+    pub(super) fn resolution(&self) -> Resolution {
+        match self {
+            Control::Controller(..) | Control::Note(..) | Control::Pressure(..) => {
+                Resolution::steps(128)
+            }
+            Control::Registered(..) | Control::NonRegistered(..) => Resolution::steps(16_384),
+            Control::PerChannel(_, kind) => match kind {
+                PerChannel::Pitch => Resolution::steps(16_384),
+                PerChannel::Panic => Resolution::CONTINUOUS,
+                _ => Resolution::steps(128),
+            },
+            Control::System(kind) => match kind {
+                System::Position => Resolution::steps(16_384),
+                System::Song => Resolution::steps(128),
+                // 24 clocks from 0 on; the next quarter note would be 1.
+                System::Clock => Resolution::steps(25),
+                System::Beat => Resolution::steps(2),
+                System::Hours => Resolution::steps(24),
+                System::Minutes | System::Seconds => Resolution::steps(60),
+                System::Frames => Resolution::steps(30),
+                // Any value above 0 sends these messages, so none may count as 0.
+                System::Start | System::Stop | System::Continue | System::Panic => {
+                    Resolution::CONTINUOUS
+                }
+                System::Tempo | System::Timecode => Resolution::CONTINUOUS,
+            },
+            Control::Exclusive(pattern) => pattern.resolution(),
+        }
+    }
 }
 
 /// The name of the channel of a control.
 pub(super) fn specification(control: &Control) -> String {
-    match control {
-        Control::Controller(channel, number) => format!("ch{channel}.cc{number}"),
-        Control::Note(channel, number) => format!("ch{channel}.note{number}"),
-        Control::Pressure(channel, number) => format!("ch{channel}.pressure{number}"),
-        Control::Registered(channel, number) => format!("ch{channel}.rpn{number}"),
-        Control::NonRegistered(channel, number) => format!("ch{channel}.nrpn{number}"),
-        Control::PerChannel(channel, kind) => {
-            format!("ch{channel}.{}", PER_CHANNEL[*kind as usize].1)
+    let mut text = String::new();
+    write_specification(control, &mut text);
+    text
+}
+
+/// Appends the name of the channel of a control.
+pub(super) fn write_specification(control: &Control, text: &mut String) {
+    let name = control.type_name();
+    // Writing to a string does not fail.
+    let _ = match control {
+        Control::Controller(channel, number)
+        | Control::Note(channel, number)
+        | Control::Pressure(channel, number) => write!(text, "ch{channel}.{name}{number}"),
+        Control::Registered(channel, number) | Control::NonRegistered(channel, number) => {
+            write!(text, "ch{channel}.{name}{number}")
         }
-        Control::System(kind) => SYSTEM[*kind as usize].1.to_owned(),
-        Control::Exclusive(_) => "sysex".to_owned(),
-    }
+        Control::PerChannel(channel, _) => write!(text, "ch{channel}.{name}"),
+        Control::System(_) | Control::Exclusive(_) => text.write_str(name),
+    };
 }
 
 /// Checks whether a channel can be a source or a target.
@@ -229,7 +340,7 @@ pub(super) fn parse(text: &str) -> Result<Control, ChannelError> {
     }
     if let Some(pattern) = text.strip_prefix("sysex.").or_else(|| text.strip_prefix("sysex ")) {
         let parsed = Pattern::parse(pattern);
-        return parsed.map(|pattern| Control::Exclusive(Rc::new(pattern))).map_err(|message| {
+        return parsed.map(|pattern| Control::Exclusive(Arc::new(pattern))).map_err(|message| {
             ChannelError::new(message)
                 .with_range(6, text.len())
                 .with_hint("such as `sysex.F0 7D 01 vv F7`; `vv` is the value, `xx` any byte")

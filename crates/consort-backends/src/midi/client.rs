@@ -1,11 +1,12 @@
 //! The sequencer client that all instances share. It has one descriptor, a port for each instance,
-//! and a port that receives announcements of devices.
+//! and a port that receives announcements of devices. It belongs to the driver: instances join when
+//! they have a port, and leave when they are removed.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use consort_router::{Context, InstanceId, WarnOnce};
+use consort_router::{Context, DriverContext, InstanceId, WarnOnce};
 use consort_seq::{
     Address, Announcement, ClientPool, Engine, ErrorKind, Event, OpenMode, Port, PortCaps,
     PortOptions, PortType, Result, Routing, SequencerClient, SubscriptionQuery,
@@ -32,11 +33,11 @@ pub(super) const OUTPUT_RETRY_INTERVAL: Duration = Duration::from_millis(1);
 /// Linux 7.2 refuses 253 and above.
 const ANNOUNCE_PORT: u8 = 252;
 
-/// The router's key of the descriptor.
-pub(super) const DESCRIPTOR_KEY: u32 = 0;
+/// The driver's key of the descriptor.
+const DESCRIPTOR_KEY: u32 = 0;
 
 /// The options of the backend.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Settings {
     pub(super) name: String,
     /// `None`: the environment variable decides.
@@ -50,12 +51,13 @@ struct Member {
     instance: InstanceId,
     port: u8,
     state: Rc<RefCell<PortState>>,
+    /// How many events of the batch that is being read are for it.
+    received: u64,
 }
 
 /// The client, and the instances that use it.
-#[derive(Default)]
 pub(super) struct SharedClient {
-    pub(super) settings: Settings,
+    settings: Settings,
     open: Option<OpenClient>,
     members: Vec<Member>,
 }
@@ -63,8 +65,6 @@ pub(super) struct SharedClient {
 /// The client while it is open.
 struct OpenClient {
     client: Rc<SequencerClient>,
-    /// The instance whose `ready` the router calls for the descriptor.
-    owner: InstanceId,
     _announcements: Port,
     /// Space for events that are read.
     batch: Vec<Event>,
@@ -83,6 +83,19 @@ struct OutputState {
 }
 
 impl SharedClient {
+    /// A client with these options, which opens when the first instance needs it.
+    pub(super) fn new(settings: Settings) -> Self {
+        SharedClient { settings, open: None, members: Vec::new() }
+    }
+
+    /// Takes the option `detect` of a reloaded backend.
+    pub(super) fn set_detect(&mut self, detect: bool) {
+        self.settings.detect = detect;
+        for member in &self.members {
+            member.state.borrow_mut().detect = detect;
+        }
+    }
+
     /// The client, which is opened if it is not open yet.
     pub(super) fn client(&mut self, context: &mut Context<'_>) -> Result<Rc<SequencerClient>> {
         if let Some(open) = &self.open {
@@ -108,8 +121,8 @@ impl SharedClient {
         )?;
         announcements.connect_from(Address::SYSTEM_ANNOUNCE)?;
         let descriptor = client.descriptor()?;
-        let registered =
-            context.register(&mut SourceFd(&descriptor), DESCRIPTOR_KEY, Interest::READABLE);
+        let mut source = SourceFd(&descriptor);
+        let registered = context.driver().register(&mut source, DESCRIPTOR_KEY, Interest::READABLE);
         if let Err(error) = registered {
             tracing::error!("cannot watch the sequencer's descriptor: {error}");
             context.count_errors(1);
@@ -122,7 +135,6 @@ impl SharedClient {
         let client = Rc::new(client);
         self.open = Some(OpenClient {
             client: Rc::clone(&client),
-            owner: context.instance(),
             _announcements: announcements,
             batch: Vec::with_capacity(256),
             output: OutputState::default(),
@@ -137,28 +149,45 @@ impl SharedClient {
 
     /// Adds an instance with its port.
     pub(super) fn join(&mut self, instance: InstanceId, port: u8, state: Rc<RefCell<PortState>>) {
-        self.members.push(Member { instance, port, state });
+        state.borrow_mut().detect = self.settings.detect;
+        self.members.push(Member { instance, port, state, received: 0 });
+    }
+
+    /// Removes an instance. The client stays open for the others.
+    pub(super) fn leave(&mut self, state: &Rc<RefCell<PortState>>) {
+        self.members.retain(|member| !Rc::ptr_eq(&member.state, state));
+    }
+
+    /// The context of the instance with this port.
+    fn context_of<'c>(&self, port: u8, context: &'c mut DriverContext<'_>) -> Option<Context<'c>> {
+        let member = self.members.iter().find(|member| member.port == port)?;
+        Some(context.for_instance(member.instance))
     }
 
     /// Reads the events that have arrived and passes them to the instances.
-    pub(super) fn read(&mut self, context: &mut Context<'_>) {
+    pub(super) fn read(&mut self, context: &mut DriverContext<'_>) {
         let limit = context.budget();
         let Some(open) = &mut self.open else { return };
         let mut batch = std::mem::take(&mut open.batch);
         let result = open.client.event_input_batch(&mut batch, limit);
         let client = Rc::clone(&open.client);
         for event in &batch {
-            if event.dest().port == ANNOUNCE_PORT {
+            let port = event.dest().port;
+            if port == ANNOUNCE_PORT {
                 if let Some(announcement) = Announcement::from_event(event) {
                     self.handle_announcement(&client, announcement, context);
                 }
                 continue;
             }
-            let Some(member) = self.members.iter().find(|member| member.port == event.dest().port)
-            else {
+            let Some(member) = self.members.iter_mut().find(|member| member.port == port) else {
                 continue;
             };
+            member.received += 1;
             member.state.borrow_mut().receive(event, &mut context.for_instance(member.instance));
+        }
+        for member in self.members.iter_mut().filter(|member| member.received > 0) {
+            let received = std::mem::take(&mut member.received);
+            context.for_instance(member.instance).count_input(received);
         }
         let count = batch.len();
         batch.clear();
@@ -179,14 +208,14 @@ impl SharedClient {
 
     /// Handles lost input: releases held notes, because their ends may be lost, and looks up the
     /// devices again, because announcements may be lost.
-    fn handle_overrun(&mut self, client: &SequencerClient, context: &mut Context<'_>) {
+    fn handle_overrun(&self, client: &SequencerClient, context: &mut DriverContext<'_>) {
         tracing::warn!(
             "MIDI input was lost because it arrived faster than the show could process it; \
              held notes and pedals are released"
         );
-        context.count_errors(1);
         for member in &self.members {
             let mut member_context = context.for_instance(member.instance);
+            member_context.count_errors(1);
             member_context.count_dropped(1);
             let mut state = member.state.borrow_mut();
             state.on_input_lost(&mut member_context);
@@ -196,10 +225,10 @@ impl SharedClient {
 
     /// Passes an announcement of the sequencer to all instances.
     fn handle_announcement(
-        &mut self,
+        &self,
         client: &SequencerClient,
         announcement: Announcement,
-        context: &mut Context<'_>,
+        context: &mut DriverContext<'_>,
     ) {
         let own = client.client_id();
         for member in &self.members {
@@ -218,9 +247,11 @@ impl SharedClient {
                     state.resolve(client, false, &mut member_context);
                 }
                 Announcement::ClientChanged(changed) if changed != own => {
+                    state.senders.forget(&|port| port.client == changed);
                     state.resolve(client, false, &mut member_context);
                 }
                 Announcement::PortChanged(address) if address.client != own => {
+                    state.senders.forget(&|port| port == address);
                     state.resolve(client, false, &mut member_context);
                 }
                 Announcement::Disconnected(connection) => {
@@ -232,8 +263,7 @@ impl SharedClient {
     }
 
     /// Closes a client that does not work any more; the instances open a new one.
-    fn fail(&mut self, reason: &str, context: &mut Context<'_>) {
-        context.count_errors(1);
+    fn fail(&mut self, reason: &str, context: &mut DriverContext<'_>) {
         if let Some(open) = self.open.take()
             && let Ok(descriptor) = open.client.descriptor()
         {
@@ -242,6 +272,7 @@ impl SharedClient {
         }
         for member in self.members.drain(..) {
             let mut member_context = context.for_instance(member.instance);
+            member_context.count_errors(1);
             member.state.borrow_mut().on_client_lost(reason, &mut member_context);
         }
     }
@@ -262,7 +293,7 @@ impl SharedClient {
         match client.event_output_buffer(event, routing) {
             Ok(_) => return,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.flush(context);
+                self.flush(&mut context.driver());
                 if client.event_output_buffer(event, routing).is_ok() {
                     return;
                 }
@@ -272,46 +303,47 @@ impl SharedClient {
         context.count_dropped(1);
     }
 
-    /// Writes the output buffer. Returns whether something is left to write later.
-    pub(super) fn flush(&mut self, context: &mut Context<'_>) -> bool {
+    /// Writes the output buffer. What receivers do not take now is written again by the driver's
+    /// timer.
+    pub(super) fn flush(&mut self, context: &mut DriverContext<'_>) {
         let now = context.now();
         loop {
-            let Some(open) = &mut self.open else { return false };
+            let Some(open) = &mut self.open else { return };
             match open.client.try_drain_output() {
                 Ok(0) => {
                     if open.output.blocked_since.take().is_none() {
                         open.output.drops_at_once = false;
                     }
-                    return false;
+                    return;
                 }
                 Ok(_) => {
                     let since = *open.output.blocked_since.get_or_insert(now);
                     let may_wait = !open.output.drops_at_once
                         && now.duration_since(since) < BLOCKED_OUTPUT_TIMEOUT;
-                    let Ok(Some(event)) = open.client.peek_output() else { return false };
+                    let Ok(Some(event)) = open.client.peek_output() else { return };
                     // If there are several receivers, the others have received the event, and
                     // would receive it again with every attempt.
                     if may_wait && subscriber_count(&open.client, event.source()) < 2 {
-                        return true;
+                        context.wake_at(Some(now + OUTPUT_RETRY_INTERVAL));
+                        return;
                     }
                     open.output.drops_at_once |= !may_wait;
-                    if !matches!(open.client.extract_output(), Ok(Some(_))) {
-                        return false;
-                    }
-                    context.count_dropped(1);
+                    let Ok(Some(dropped)) = open.client.extract_output() else { return };
                     if open.output.failure.is_first() {
                         tracing::warn!(
                             "a MIDI receiver does not read its input; further events for it are \
                              dropped and counted"
                         );
                     }
+                    if let Some(mut context) = self.context_of(dropped.source().port, context) {
+                        context.count_dropped(1);
+                    }
                 }
                 Err(error) => {
-                    let dropped = matches!(open.client.extract_output(), Ok(Some(_)));
-                    context.count_dropped(u64::from(dropped));
-                    self.report_failure(&error, context);
-                    if !dropped {
-                        return false;
+                    let Ok(Some(dropped)) = open.client.extract_output() else { return };
+                    if let Some(mut context) = self.context_of(dropped.source().port, context) {
+                        context.count_dropped(1);
+                        self.report_failure(&error, &mut context);
                     }
                 }
             }
@@ -329,11 +361,6 @@ impl SharedClient {
                 "cannot send an event: {error}; further failures are counted, not logged"
             );
         }
-    }
-
-    /// Whether the router calls this instance's `ready` for the descriptor.
-    pub(super) fn is_owner(&self, instance: InstanceId) -> bool {
-        self.open.as_ref().is_some_and(|open| open.owner == instance)
     }
 }
 

@@ -61,8 +61,24 @@ impl HeldState {
         }
     }
 
+    /// Forgets the notes and pedals that are not to be kept; both functions take the MIDI channel
+    /// and the note or controller.
+    pub(super) fn retain(
+        &mut self,
+        keeps_note: impl Fn(u8, u8) -> bool,
+        keeps_pedal: impl Fn(u8, u8) -> bool,
+    ) {
+        let (notes, pedals) = (self.notes(), self.pedals());
+        for (channel, note) in notes.filter(|&(channel, note)| !keeps_note(channel, note)) {
+            self.set_note(channel, note, false);
+        }
+        for (channel, pedal) in pedals.filter(|&(channel, pedal)| !keeps_pedal(channel, pedal)) {
+            self.set_controller(channel, pedal, 0);
+        }
+    }
+
     /// The held notes: MIDI channel and note.
-    pub(super) fn notes(&self) -> impl Iterator<Item = (u8, u8)> {
+    pub(super) fn notes(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
         let notes = self.notes;
         (0..16_u8).flat_map(move |channel| {
             let mut left = notes[usize::from(channel)];
@@ -75,7 +91,7 @@ impl HeldState {
     }
 
     /// The held pedals: MIDI channel and controller.
-    pub(super) fn pedals(&self) -> impl Iterator<Item = (u8, u8)> {
+    pub(super) fn pedals(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
         let pedals = self.pedals;
         (0..16_u8).flat_map(move |channel| {
             let states = PEDALS.iter().zip(pedals[usize::from(channel)]);

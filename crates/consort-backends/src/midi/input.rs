@@ -1,117 +1,172 @@
 //! Input at a port: events become values of the show, and held notes and pedals are recorded.
 
-use consort_router::Context;
+use consort_router::{Context, RawValue, Sender, Unmatched};
 use consort_seq::{Address, Event, Payload};
 
-use super::channels::{Control, PerChannel, System, specification};
+use super::channels::{Control, PerChannel, System, specification, write_specification};
 use super::clock::{MAX_TEMPO, QuarterFrames, Timecode};
 use super::held::HeldState;
 use super::port::PortState;
-use super::sysex::{self, Assembler, MAX_PATTERN_BYTES};
-use super::values::{from_fourteen_bits, from_seven_bits};
+use super::sysex::{self, Assembler};
+use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits};
 
 /// The maximum number of sources whose held notes, or partial messages, are recorded separately.
 /// Further sources count as the last one.
 const MAX_SOURCES: usize = 64;
 
 impl PortState {
-    /// Emits a value, or reports it as unmapped.
-    fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) {
+    /// Emits a value. Returns whether a mapping uses the channel.
+    fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) -> bool {
         if self.detect {
             log_detected(&specification(control), value, context);
         }
-        match self.channels.number(control) {
-            Some(number) => context.emit(number, value),
-            None => context.unmapped(value, || specification(control)),
+        let Some(number) = self.channels.number(control) else { return false };
+        context.emit(number, value);
+        true
+    }
+
+    /// Emits the value of a message, or reports the message as unmatched.
+    fn accept(
+        &mut self,
+        source: Address,
+        control: &Control,
+        raw: RawValue<'_>,
+        value: f64,
+        context: &mut Context<'_>,
+    ) {
+        if !self.emit(control, value, context) {
+            self.report_unmatched(source, control, raw, value, context);
         }
+    }
+
+    /// [`accept`](Self::accept) for a number of 7 bits.
+    fn accept_seven_bits(
+        &mut self,
+        source: Address,
+        control: &Control,
+        number: i32,
+        context: &mut Context<'_>,
+    ) {
+        let raw = RawValue::Integer(number.into());
+        self.accept(source, control, raw, from_seven_bits(number), context);
+    }
+
+    /// [`accept`](Self::accept) for a number of 14 bits.
+    fn accept_fourteen_bits(
+        &mut self,
+        source: Address,
+        control: &Control,
+        number: i32,
+        context: &mut Context<'_>,
+    ) {
+        let raw = RawValue::Integer(number.into());
+        self.accept(source, control, raw, from_fourteen_bits(number), context);
+    }
+
+    /// Reports a message that belongs to no channel of a mapping.
+    #[cold]
+    fn report_unmatched(
+        &mut self,
+        source: Address,
+        control: &Control,
+        raw: RawValue<'_>,
+        value: f64,
+        context: &mut Context<'_>,
+    ) {
+        let sender = Sender::Name(self.senders.name(source));
+        let input = Unmatched { types: control.type_name(), raw, value: Some(value), sender };
+        context.unmatched(input, |text| write_specification(control, text));
     }
 
     fn system(&self, kind: System, value: f64, context: &mut Context<'_>) {
         self.emit(&Control::System(kind), value, context);
     }
 
+    /// Emits 1 for a message without a value.
+    fn accept_system(&mut self, source: Address, kind: System, context: &mut Context<'_>) {
+        self.accept(source, &Control::System(kind), RawValue::None, 1.0, context);
+    }
+
     /// Handles an event that has arrived at the port.
     pub(super) fn receive(&mut self, event: &Event, context: &mut Context<'_>) {
-        let payload = event.payload();
-        match payload {
+        let source = event.source();
+        match event.payload() {
             Payload::NoteOn(key) => {
-                self.note(event.source(), key.channel, key.note, key.velocity, context);
+                self.accept_note(source, key.channel, key.note, key.velocity, context);
             }
-            Payload::NoteOff(key) => self.note(event.source(), key.channel, key.note, 0, context),
+            Payload::NoteOff(key) => self.accept_note(source, key.channel, key.note, 0, context),
             Payload::KeyPressure(key) if key.channel < 16 && key.note < 128 => {
                 let control = Control::Pressure(key.channel, key.note);
-                self.emit(&control, from_seven_bits(key.velocity.into()), context);
+                self.accept_seven_bits(source, &control, key.velocity.into(), context);
             }
             Payload::ControlChange(data) if data.channel < 16 && data.param < 128 => {
-                self.controller(
-                    event.source(),
-                    data.channel,
-                    data.param as u8,
-                    data.value,
-                    context,
-                );
+                let number = data.param as u8;
+                self.accept_controller(source, data.channel, number, data.value, context);
             }
             Payload::Control14(data) if data.channel < 16 && data.param < 128 => {
-                let (source, number) = (event.source(), data.param as u8);
+                let (channel, number) = (data.channel, data.param as u8);
                 if number < 32 {
-                    self.controller(source, data.channel, number, data.value >> 7, context);
+                    self.accept_controller(source, channel, number, data.value >> 7, context);
                     let low = data.value & 0x7F;
-                    self.controller(source, data.channel, number + 32, low, context);
+                    self.accept_controller(source, channel, number + 32, low, context);
                 } else {
-                    self.controller(source, data.channel, number, data.value, context);
+                    self.accept_controller(source, channel, number, data.value, context);
                 }
             }
             Payload::NonRegisteredParameter(data) if data.channel < 16 => {
                 let control = Control::NonRegistered(data.channel, (data.param & 0x3FFF) as u16);
-                self.emit(&control, from_fourteen_bits(data.value), context);
+                self.accept_fourteen_bits(source, &control, data.value, context);
             }
             Payload::RegisteredParameter(data) if data.channel < 16 => {
                 let control = Control::Registered(data.channel, (data.param & 0x3FFF) as u16);
-                self.emit(&control, from_fourteen_bits(data.value), context);
+                self.accept_fourteen_bits(source, &control, data.value, context);
             }
             Payload::ProgramChange(data) if data.channel < 16 => {
                 let control = Control::PerChannel(data.channel, PerChannel::Program);
-                self.emit(&control, from_seven_bits(data.value), context);
+                self.accept_seven_bits(source, &control, data.value, context);
             }
             Payload::ChannelPressure(data) if data.channel < 16 => {
                 let control = Control::PerChannel(data.channel, PerChannel::Aftertouch);
-                self.emit(&control, from_seven_bits(data.value), context);
+                self.accept_seven_bits(source, &control, data.value, context);
             }
             Payload::PitchBend(data) if data.channel < 16 => {
                 let control = Control::PerChannel(data.channel, PerChannel::Pitch);
-                self.emit(&control, from_fourteen_bits(data.value.saturating_add(8_192)), context);
+                let bend = data.value.saturating_add(8_192);
+                self.accept_fourteen_bits(source, &control, bend, context);
             }
             Payload::SongPosition(data) => {
                 self.clock.locate(data.value.clamp(0, 16_383) as u32);
-                self.system(System::Position, from_fourteen_bits(data.value), context);
+                let control = Control::System(System::Position);
+                self.accept_fourteen_bits(source, &control, data.value, context);
             }
             Payload::SongSelect(data) => {
-                self.system(System::Song, from_seven_bits(data.value), context);
+                let control = Control::System(System::Song);
+                self.accept_seven_bits(source, &control, data.value, context);
             }
             Payload::Start { .. } => {
                 self.clock.restart();
-                self.system(System::Start, 1.0, context);
+                self.accept_system(source, System::Start, context);
             }
             Payload::Continue { .. } => {
                 self.clock.resume();
-                self.system(System::Continue, 1.0, context);
+                self.accept_system(source, System::Continue, context);
             }
             Payload::Stop { .. } => {
                 self.clock.stop();
-                self.system(System::Stop, 1.0, context);
+                self.accept_system(source, System::Stop, context);
             }
-            Payload::Clock { .. } if self.wants_clock => self.clock(context),
-            Payload::QuarterFrame(data) if self.wants_timecode => {
+            Payload::Clock { .. } => self.accept_clock(source, context),
+            Payload::QuarterFrame(data) => {
                 if let Some(time) = self.quarter_frames.add((data.value & 0x7F) as u8) {
-                    self.timecode(time, context);
+                    self.accept_timecode(source, time, context);
                 }
             }
-            Payload::SystemExclusive(part) => self.exclusive(event.source(), part, context),
+            Payload::SystemExclusive(part) => self.exclusive(source, part, context),
             _ => {}
         }
     }
 
-    fn note(
+    fn accept_note(
         &mut self,
         source: Address,
         channel: u8,
@@ -122,9 +177,25 @@ impl PortState {
         if channel > 15 || note > 127 {
             return;
         }
+        if !self.note(source, channel, note, velocity, context) {
+            let control = Control::Note(channel, note);
+            let raw = RawValue::Integer(velocity.into());
+            self.report_unmatched(source, &control, raw, from_seven_bits(velocity.into()), context);
+        }
+    }
+
+    /// Records and emits a note. Returns whether a mapping uses it.
+    fn note(
+        &mut self,
+        source: Address,
+        channel: u8,
+        note: u8,
+        velocity: u8,
+        context: &mut Context<'_>,
+    ) -> bool {
         let is_held = velocity > 0;
         self.hold(source, is_held, |held| held.set_note(channel, note, is_held));
-        self.emit_note(channel, note, velocity, context);
+        self.emit_note(channel, note, velocity, context)
     }
 
     /// Records a change of what a source holds. A release by a source that holds nothing is
@@ -147,9 +218,16 @@ impl PortState {
         }
     }
 
-    fn emit_note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
+    /// Emits a note on all its channels. Returns whether a mapping uses it.
+    fn emit_note(
+        &mut self,
+        channel: u8,
+        note: u8,
+        velocity: u8,
+        context: &mut Context<'_>,
+    ) -> bool {
         let value = from_seven_bits(velocity.into());
-        self.emit(&Control::Note(channel, note), value, context);
+        let is_mapped = self.emit(&Control::Note(channel, note), value, context);
         let number = self.channels.number(&Control::PerChannel(channel, PerChannel::NoteNumber));
         let strength = self.channels.number(&Control::PerChannel(channel, PerChannel::Velocity));
         if let Some(number) = number.filter(|_| velocity > 0 || strength.is_some()) {
@@ -158,9 +236,12 @@ impl PortState {
         if let Some(strength) = strength {
             context.emit(strength, value);
         }
+        is_mapped || number.is_some() || strength.is_some()
     }
 
-    fn controller(
+    /// Handles a controller, which may be a pedal, a part of a parameter, or a channel mode
+    /// message. It is unmatched if no mapping uses its own channel or that of the parameter.
+    fn accept_controller(
         &mut self,
         source: Address,
         channel: u8,
@@ -168,17 +249,48 @@ impl PortState {
         value: i32,
         context: &mut Context<'_>,
     ) {
-        self.emit(&Control::Controller(channel, number), from_seven_bits(value), context);
-        let value = value.clamp(0, 127) as u8;
-        let is_down = HeldState::is_pedal_down(number, value);
-        self.hold(source, is_down, |held| held.set_controller(channel, number, value));
+        let control = Control::Controller(channel, number);
+        let mut is_mapped = self.controller(source, channel, number, value, context);
         let state = &mut self.parameters[usize::from(channel)];
-        if let Some((control, value)) = state.controller(channel, number, value) {
-            self.emit(&control, value, context);
+        let parameter = state.controller(channel, number, value.clamp(0, 127) as u8);
+        if let Some((control, value)) = &parameter {
+            is_mapped |= self.emit(control, *value, context);
+        }
+        if !is_mapped {
+            match parameter {
+                Some((control, value)) => {
+                    let raw = RawValue::Integer(to_fourteen_bits(value).into());
+                    self.report_unmatched(source, &control, raw, value, context);
+                }
+                // The other controllers of a parameter belong to the mappings of parameters.
+                None if matches!(number, 6 | 38 | 98..=101)
+                    && self.parameter_channels & 1 << channel != 0 => {}
+                None => {
+                    let raw = RawValue::Integer(value.into());
+                    self.report_unmatched(source, &control, raw, from_seven_bits(value), context);
+                }
+            }
         }
         if number >= 120 {
             self.mode(source, channel, number, context);
         }
+    }
+
+    /// Emits a controller, and records it if it is a pedal. Returns whether a mapping uses it.
+    fn controller(
+        &mut self,
+        source: Address,
+        channel: u8,
+        number: u8,
+        value: i32,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let control = Control::Controller(channel, number);
+        let is_mapped = self.emit(&control, from_seven_bits(value), context);
+        let value = value.clamp(0, 127) as u8;
+        let is_down = HeldState::is_pedal_down(number, value);
+        self.hold(source, is_down, |held| held.set_controller(channel, number, value));
+        is_mapped
     }
 
     /// Handles a channel mode message: 121 releases the pedals that its source holds on the MIDI
@@ -202,9 +314,17 @@ impl PortState {
         }
     }
 
-    fn clock(&mut self, context: &mut Context<'_>) {
+    /// Counts a clock, also if no mapping uses it, so that a mapping that a reload adds finds the
+    /// right position.
+    fn accept_clock(&mut self, source: Address, context: &mut Context<'_>) {
         let tick = self.clock.clock(context.now());
-        self.system(System::Clock, f64::from(tick.position) / 24.0, context);
+        let position = f64::from(tick.position) / 24.0;
+        if !self.wants_clock {
+            let control = Control::System(System::Clock);
+            self.report_unmatched(source, &control, RawValue::None, position, context);
+            return;
+        }
+        self.system(System::Clock, position, context);
         match tick.position {
             0 => self.system(System::Beat, 1.0, context),
             12 => self.system(System::Beat, 0.0, context),
@@ -212,6 +332,15 @@ impl PortState {
         }
         if let Some(tempo) = tick.tempo {
             self.system(System::Tempo, (tempo / MAX_TEMPO).min(1.0), context);
+        }
+    }
+
+    fn accept_timecode(&mut self, source: Address, time: Timecode, context: &mut Context<'_>) {
+        if self.wants_timecode {
+            self.timecode(time, context);
+        } else {
+            let control = Control::System(System::Timecode);
+            self.report_unmatched(source, &control, RawValue::None, time.of_day(), context);
         }
     }
 
@@ -240,31 +369,36 @@ impl PortState {
             return;
         }
         let mut assembler = std::mem::take(&mut self.exclusive[entry].1);
-        self.message(assembler.message(), context);
+        self.message(source, assembler.message(), context);
         assembler.clear();
         self.exclusive[entry].1 = assembler;
     }
 
     /// Handles a complete system exclusive message.
-    fn message(&self, message: &[u8], context: &mut Context<'_>) {
+    fn message(&mut self, source: Address, message: &[u8], context: &mut Context<'_>) {
+        let mut is_mapped = false;
         if self.wants_timecode
             && let Some(time) = Timecode::full_frame(message)
         {
             self.timecode(time, context);
+            is_mapped = true;
         }
         if self.detect {
-            log_detected(&sysex::specification(message), 1.0, context);
+            let mut channel = String::new();
+            sysex::write_specification(message, &mut channel);
+            log_detected(&channel, 1.0, context);
         }
-        let mut is_known = false;
         for (pattern, number) in self.channels.exclusive() {
             if let Some(value) = pattern.value(message) {
                 context.emit(*number, value);
-                is_known = true;
+                is_mapped = true;
             }
         }
-        // Longer messages cannot be mapped.
-        if !is_known && message.len() <= MAX_PATTERN_BYTES {
-            context.unmapped(1.0, || sysex::specification(message));
+        if !is_mapped {
+            let sender = Sender::Name(self.senders.name(source));
+            let raw = RawValue::Bytes(message.len());
+            let input = Unmatched { types: "sysex", raw, value: Some(1.0), sender };
+            context.unmatched(input, |text| sysex::write_specification(message, text));
         }
     }
 

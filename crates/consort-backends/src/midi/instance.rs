@@ -1,16 +1,20 @@
-//! An instance of the backend: its channels and its output.
+//! An instance of the backend: its options and channels before the start, its output after it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use consort_router::{ChannelError, Context, Event as Value, Instance, Readiness, State, Usage};
+use consort_router::{
+    ChannelError, ChannelKind, ChannelTable, Context, Driver, Event as Value, Instance, Plan,
+    Resolution, State, Usage, downcast, driver,
+};
 use consort_seq::client::RW_PORT;
 use consort_seq::{
-    ChannelValue, Control as ControlData, Event, Key, Payload, PortOptions, Routing,
+    Address, ChannelValue, Control as ControlData, Event, Key, Payload, PortOptions, Routing,
 };
 
-use super::channels::{Control, PerChannel, System};
+use super::MidiDriver;
+use super::channels::{Channels, Control, PerChannel, System};
 use super::client::{OUTPUT_RETRY_INTERVAL, SharedClient};
 use super::clock::{ClockOutput, MAX_TEMPO, REFILL_INTERVAL};
 use super::held::HeldState;
@@ -26,11 +30,58 @@ pub(super) struct OutputOptions {
     pub(super) deselect: bool,
 }
 
-/// An instance: one port of the shared client.
-pub(super) struct MidiInstance {
+/// An instance before the start.
+pub(super) struct MidiPlan {
+    pub(super) name: String,
+    /// The device to receive from.
+    pub(super) read: Option<String>,
+    /// The device to send to.
+    pub(super) write: Option<String>,
+    pub(super) output: OutputOptions,
+    pub(super) channels: Channels,
+}
+
+impl Plan for MidiPlan {
+    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
+        self.channels.channel(specification, usage)
+    }
+
+    fn kind(&self, channel: u32) -> ChannelKind {
+        self.channels.control(channel).kind()
+    }
+
+    fn resolution(&self, channel: u32) -> Resolution {
+        self.channels.control(channel).resolution()
+    }
+
+    fn open(mut self: Box<Self>, backend: &mut dyn Driver) -> Box<dyn Instance> {
+        let controls = self.channels.take_controls().into();
+        let state = PortState::new(self.channels, self.read.as_deref(), self.write.as_deref());
+        Box::new(MidiInstance {
+            name: self.name,
+            shared: Rc::clone(&driver::<MidiDriver>(backend).shared),
+            state: Rc::new(RefCell::new(state)),
+            controls,
+            options: self.output,
+            routing: Routing::new(),
+            clock: None,
+            tempo: 0.0,
+            clock_due: None,
+            replaced: Vec::new(),
+            selected: [60; 16],
+            playing: [None; 16],
+            message: Vec::new(),
+        })
+    }
+}
+
+/// A running instance: one port of the shared client.
+struct MidiInstance {
     name: String,
     shared: Rc<RefCell<SharedClient>>,
     state: SharedState,
+    /// What each channel sends, by number.
+    controls: Rc<[Control]>,
     options: OutputOptions,
     routing: Routing,
     clock: Option<ClockOutput>,
@@ -38,8 +89,9 @@ pub(super) struct MidiInstance {
     tempo: f64,
     /// When to schedule further clocks.
     clock_due: Option<Instant>,
-    /// When to write output again.
-    output_due: Option<Instant>,
+    /// Devices that a reload replaced for output. They are disconnected when everything that was
+    /// sent to them is written.
+    replaced: Vec<Address>,
     /// The note that `notenumber` has set, by MIDI channel.
     selected: [u8; 16],
     /// The note that `velocity` plays, by MIDI channel.
@@ -48,29 +100,13 @@ pub(super) struct MidiInstance {
     message: Vec<u8>,
 }
 
-impl MidiInstance {
-    pub(super) fn new(
-        name: String,
-        shared: Rc<RefCell<SharedClient>>,
-        state: PortState,
-        options: OutputOptions,
-    ) -> Self {
-        MidiInstance {
-            name,
-            shared,
-            state: Rc::new(RefCell::new(state)),
-            options,
-            routing: Routing::new(),
-            clock: None,
-            tempo: 0.0,
-            clock_due: None,
-            output_due: None,
-            selected: [60; 16],
-            playing: [None; 16],
-            message: Vec::new(),
-        }
+impl Drop for MidiInstance {
+    fn drop(&mut self) {
+        self.shared.borrow_mut().leave(&self.state);
     }
+}
 
+impl MidiInstance {
     /// Opens the client and the port if necessary, and connects missing devices.
     fn open(&mut self, context: &mut Context<'_>) {
         let client = match self.shared.borrow_mut().client(context) {
@@ -86,7 +122,7 @@ impl MidiInstance {
                 Ok(port) => {
                     self.routing = Routing::new().port(&port);
                     let (number, state) = (port.port_id(), Rc::clone(&self.state));
-                    self.state.borrow_mut().port = Some(port);
+                    self.state.borrow_mut().set_port(port, &client);
                     self.clock = None;
                     self.shared.borrow_mut().join(context.instance(), number, state);
                     self.start_clock(context);
@@ -103,7 +139,9 @@ impl MidiInstance {
     fn schedule(&self, context: &mut Context<'_>) {
         let is_waiting = self.state.borrow().is_waiting() && !context.is_stopping();
         let retry = is_waiting.then(|| context.now() + RETRY_INTERVAL);
-        let next = [retry, self.clock_due, self.output_due].into_iter().flatten().min();
+        let is_replacing = !self.replaced.is_empty();
+        let disconnect = is_replacing.then(|| context.now() + OUTPUT_RETRY_INTERVAL);
+        let next = [retry, self.clock_due, disconnect].into_iter().flatten().min();
         context.wake_at(next);
     }
 
@@ -150,12 +188,102 @@ impl MidiInstance {
         }
     }
 
-    /// Ends all notes of a MIDI channel: pedal up, all sound off, all notes off.
-    fn panic(&mut self, channel: u8, context: &mut Context<'_>) {
+    /// Ends the sounding notes and releases the pedals that are down.
+    fn release_all(&mut self, context: &mut Context<'_>) {
+        self.end_notes(None, context);
+        self.playing = [None; 16];
+        let sounding = self.state.borrow().sounding;
+        for (channel, pedal) in sounding.pedals() {
+            self.controller(channel, pedal, 0, context);
+        }
+    }
+
+    /// Ends all notes of a MIDI channel: pedals up, all sound off, all notes off.
+    fn silence(&mut self, channel: u8, context: &mut Context<'_>) {
         self.end_notes(Some(channel), context);
         self.playing[usize::from(channel)] = None;
+        let sounding = self.state.borrow().sounding;
+        for (_, pedal) in sounding.pedals().filter(|&pedal| pedal == (channel, 66)) {
+            self.controller(channel, pedal, 0, context);
+        }
         for controller in [64, 120, 123] {
             self.controller(channel, controller, 0, context);
+        }
+    }
+
+    /// Releases what was started on channels that no mapping writes any more: notes, pedals, and
+    /// the clock.
+    fn release_removed(&mut self, channels: &Channels, context: &mut Context<'_>) {
+        let sounding = self.state.borrow().sounding;
+        for (channel, note) in sounding.notes() {
+            let velocity = Control::PerChannel(channel, PerChannel::Velocity);
+            let is_playing = self.playing[usize::from(channel)] == Some(note);
+            let is_kept = if is_playing {
+                channels.is_target(&velocity)
+            } else {
+                channels.is_target(&Control::Note(channel, note))
+            };
+            if !is_kept {
+                self.note(channel, note, 0, context);
+            }
+        }
+        for (playing, channel) in self.playing.iter_mut().zip(0..) {
+            if !channels.is_target(&Control::PerChannel(channel, PerChannel::Velocity)) {
+                *playing = None;
+            }
+        }
+        for (channel, pedal) in sounding.pedals() {
+            if !channels.is_target(&Control::Controller(channel, pedal)) {
+                self.controller(channel, pedal, 0, context);
+            }
+        }
+        if self.tempo > 0.0 && !channels.is_target(&Control::System(System::Tempo)) {
+            self.set_tempo(0.0, context);
+        }
+    }
+
+    /// Takes other names of devices: releases what sounds at a device that is replaced, and
+    /// connects the new ones. The port and its other connections stay.
+    fn replace_devices(
+        &mut self,
+        read: Option<&str>,
+        write: Option<&str>,
+        context: &mut Context<'_>,
+    ) {
+        let client = self.shared.borrow().opened();
+        let replaced = self.state.borrow_mut().rename(read, write, client.as_deref());
+        if let Some(device) = replaced.write {
+            self.release_all(context);
+            self.replaced.push(device);
+        }
+        self.flush(context);
+        let Some(client) = client else { return };
+        {
+            let mut state = self.state.borrow_mut();
+            let Some(port) = &state.port else { return };
+            if let Some(device) = replaced.read {
+                // What it holds is released when the sequencer announces the disconnection. If the
+                // device has just disappeared, it is not connected any more.
+                let _ = port.disconnect_from(device);
+            }
+            state.resolve(&client, false, context);
+            self.replaced.retain(|device| Some(*device) != state.output_device());
+        }
+        self.disconnect_replaced();
+    }
+
+    /// Disconnects the devices that were replaced for output, unless output is still waiting for
+    /// them.
+    fn disconnect_replaced(&mut self) {
+        if self.replaced.is_empty() || self.shared.borrow().has_output() {
+            return;
+        }
+        let state = self.state.borrow();
+        for device in self.replaced.drain(..) {
+            if let Some(port) = &state.port {
+                // If the device has disappeared, it is not connected any more.
+                let _ = port.disconnect_to(device);
+            }
         }
     }
 
@@ -211,9 +339,8 @@ impl MidiInstance {
         }
     }
 
-    fn flush(&mut self, context: &mut Context<'_>) {
-        let is_left = self.shared.borrow_mut().flush(context);
-        self.output_due = is_left.then(|| context.now() + OUTPUT_RETRY_INTERVAL);
+    fn flush(&self, context: &mut Context<'_>) {
+        self.shared.borrow_mut().flush(&mut context.driver());
     }
 
     /// Sends one value.
@@ -295,7 +422,7 @@ impl MidiInstance {
             }
             PerChannel::Panic => {
                 if value > 0.0 {
-                    self.panic(channel, context);
+                    self.silence(channel, context);
                 }
             }
         }
@@ -314,7 +441,7 @@ impl MidiInstance {
             System::Tempo => self.set_tempo(value * MAX_TEMPO, context),
             System::Panic if value > 0.0 => {
                 for channel in 0..16 {
-                    self.panic(channel, context);
+                    self.silence(channel, context);
                 }
             }
             System::Start if value > 0.0 => self.send(Payload::Start { queue: 0 }, context),
@@ -328,54 +455,63 @@ impl MidiInstance {
 }
 
 impl Instance for MidiInstance {
-    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        self.state.borrow_mut().channels.channel(specification, usage)
-    }
-
     fn start(&mut self, context: &mut Context<'_>) {
-        self.state.borrow_mut().prepare();
         self.open(context);
         self.schedule(context);
     }
 
-    fn ready(&mut self, _: u32, _: Readiness, context: &mut Context<'_>) {
-        if self.shared.borrow().is_owner(context.instance()) {
-            self.shared.borrow_mut().read(context);
-        }
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        _: &ChannelTable,
+        context: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        let mut plan = *downcast::<MidiPlan>(plan)?;
+        self.options = plan.output;
+        self.release_removed(&plan.channels, context);
+        self.controls = plan.channels.take_controls().into();
+        self.state.borrow_mut().set_channels(plan.channels);
+        self.replace_devices(plan.read.as_deref(), plan.write.as_deref(), context);
+        self.schedule(context);
+        Ok(())
     }
 
     fn timer(&mut self, context: &mut Context<'_>) {
         if self.state.borrow().is_waiting() && !context.is_stopping() {
             self.open(context);
         }
+        self.disconnect_replaced();
         if self.clock_due.is_some_and(|due| due <= context.now()) {
             self.refill_clock(context);
-        }
-        if self.clock_due.is_some() || self.output_due.is_some() {
             self.flush(context);
         }
         self.schedule(context);
     }
 
     fn deliver(&mut self, events: &[Value], context: &mut Context<'_>) {
-        let state = Rc::clone(&self.state);
+        let controls = Rc::clone(&self.controls);
         for event in events {
-            let control = state.borrow().channels.control(event.channel).clone();
-            self.deliver_one(&control, event.value, context);
+            self.deliver_one(&controls[event.channel as usize], event.value, context);
         }
         self.flush(context);
-        if self.output_due.is_some() || self.clock_due.is_some() {
+        if self.clock_due.is_some() {
             self.schedule(context);
         }
     }
 
+    fn panic(&mut self, context: &mut Context<'_>) {
+        if self.state.borrow().port.is_none() {
+            return;
+        }
+        for channel in 0..16 {
+            self.silence(channel, context);
+        }
+        self.flush(context);
+    }
+
     fn stop(&mut self, context: &mut Context<'_>) {
         self.set_tempo(0.0, context);
-        self.end_notes(None, context);
-        let sounding = self.state.borrow().sounding;
-        for (channel, pedal) in sounding.pedals() {
-            self.controller(channel, pedal, 0, context);
-        }
+        self.release_all(context);
         self.flush(context);
         self.schedule(context);
     }

@@ -5,6 +5,10 @@
 //! receiver; then further events for it are dropped and counted. Devices are looked up when the
 //! sequencer announces a change, never in the steady state.
 //!
+//! The driver owns the sequencer client, each instance a port of it. A reload restarts the instances
+//! if the client itself changes; everything else is adopted, and the ports keep their numbers and
+//! the connections that other programs have made.
+//!
 //! | module | content |
 //! |---|---|
 //! | `channels`, `values` | the names of channels; conversion of values |
@@ -13,7 +17,7 @@
 //! | `devices` | finding ports by name |
 //! | `client` | the sequencer client that all instances share |
 //! | `port`, `input` | the port of an instance, its connections and its input |
-//! | `instance` | the router's interface, and output |
+//! | `instance` | the plan of an instance, the router's interface, and output |
 
 mod channels;
 mod client;
@@ -32,18 +36,19 @@ mod sysex;
 mod tests;
 mod values;
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionKind, OptionSpec,
-    Options, Problems,
+    Backend, BackendDescriptor, ChannelSyntax, Driver, DriverContext, InstanceConfig, OptionKind,
+    OptionSpec, Options, Plan, Problems, Readiness,
 };
 use consort_seq::{Embedded, Engine};
 
-use client::SharedClient;
-use instance::{MidiInstance, OutputOptions};
-use port::PortState;
+use channels::Channels;
+use client::{Settings, SharedClient};
+use instance::{MidiPlan, OutputOptions};
 
 /// The backend's entry in the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -53,13 +58,13 @@ pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
 The show is one client of the sequencer. Each instance is a port with the name of the instance, \
 so other programs can connect to it (`consort midi connect`, `aconnect`).
 
-**Devices can be plugged in and out.** `read` and `write` name devices. An instance waits for a \
-missing device and connects it when it appears, whatever its number is then. If a device \
-disappears \
-while it holds notes or a pedal (sustain `cc64`, sostenuto `cc66`), these are released in the show \
-(value 0). The same happens if input is lost because it arrives faster than the show can process \
-it; the loss is counted and logged. Notes are also released when their device sends \"all notes \
-off\" (`cc120`, `cc123` to `cc127`), and pedals when it sends \"reset all controllers\" (`cc121`).
+**Devices can be plugged in and unplugged at any time.** `read` and `write` name devices. An \
+instance waits for a missing device and connects it when it appears, whatever its client number. \
+If a device disappears while it holds notes or a pedal (sustain `cc64`, sostenuto `cc66`), these \
+are released in the show (value 0). The same happens if input is lost because it arrives faster \
+than the show can process it; the loss is counted and logged. Notes are also released when their \
+device sends \"all notes off\" (`cc120`, `cc123` to `cc127`), and pedals when it sends \"reset all \
+controllers\" (`cc121`).
 
 **No stuck notes.** When the show stops, it ends every note that it has started and releases every \
 pedal that it has pressed. The channel `panic` ends everything on all MIDI channels (pedal up, all \
@@ -70,16 +75,20 @@ sound off, all notes off), `chN.panic` on one.
 are \
 counted from 0: channel 1 of a device is `ch0`.
 
+**Reload.** A reload keeps the ports, their connections and the notes that sound. It ends what was \
+started on a channel that no mapping writes any more (notes, pedals, clock). If `write` names \
+another device, the notes and pedals are released before the old one is disconnected; if `read` \
+does, what the old one holds is released in the show.
+
 **Parameters** (`rpn`, `nrpn`) are sent and received as controllers 101 to 98, 6 and 38, which also \
 arrive on their `cc` channels. If a device sends only the upper 7 bits (controller 6 and never \
 38), \
 its values arrive from the second message on, and 127 is 1.0.
 
 **Clock.** A value on `tempo` sends MIDI clock: 0.5 is 150 quarter notes per minute, 1.0 is 300, \
-and 0 stops the clock. The sequencer times the clocks, not the show. A new tempo takes effect \
+and 0 stops the clock. The sequencer, not the show, does the timing. A new tempo takes effect \
 within 50 ms. Incoming clock arrives on `clock`, `beat` and `tempo`. Incoming MIDI time code (24, \
-25 \
-or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
+25 or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
 
 **Linux only.** The backend needs access to `/dev/snd/seq` (usually the group `audio`). With \
 `engine = embedded` it uses a sequencer inside the program, for tests and demonstrations.",
@@ -94,10 +103,11 @@ or 30 frames; drop frame is read as 30) arrives on `timecode` and its parts.
         OptionSpec {
             name: "detect",
             kind: OptionKind::Flag,
+            live: true,
             default: Some("off"),
             example: "on",
-            documentation: "Log everything that arrives, mapped or not: the channel as a mapping \
-names it, and the value.",
+            documentation: "Log every incoming value, mapped or not, with its channel as it is \
+written in `[map]`.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -114,6 +124,7 @@ programs cannot connect. The default is the value of the environment variable `C
     instance_options: &[
         OptionSpec {
             name: "read",
+            live: true,
             aliases: &["source"],
             kind: OptionKind::Checked(check_device),
             once: true,
@@ -125,6 +136,7 @@ of a client or port, or the beginning of one of these.",
         },
         OptionSpec {
             name: "write",
+            live: true,
             aliases: &["target"],
             kind: OptionKind::Checked(check_device),
             once: true,
@@ -134,6 +146,7 @@ of a client or port, or the beginning of one of these.",
         },
         OptionSpec {
             name: "epn-tx",
+            live: true,
             kind: OptionKind::Choice(&["full", "short"]),
             default: Some("full"),
             example: "short",
@@ -144,6 +157,7 @@ is sent (`full`) or stays selected (`short`).",
         },
         OptionSpec {
             name: "note-off",
+            live: true,
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
@@ -234,18 +248,18 @@ before it. As a target, it plays the selected note and ends the previous one.",
     ChannelSyntax {
         syntax: "start",
         example: "start",
-        documentation: "The message start. As a source, 1 when it arrives; as a target, sent for \
+        documentation: "The start message. As a source, 1 when it arrives; as a target, sent for \
 values above 0.",
     },
     ChannelSyntax {
         syntax: "stop",
         example: "stop",
-        documentation: "The message stop, like `start`.",
+        documentation: "The stop message, like `start`.",
     },
     ChannelSyntax {
         syntax: "continue",
         example: "continue",
-        documentation: "The message continue, like `start`.",
+        documentation: "The continue message, like `start`.",
     },
     ChannelSyntax {
         syntax: "position",
@@ -282,8 +296,8 @@ As a source, it is measured over each quarter note; as a target, it sends clock.
     ChannelSyntax {
         syntax: "timecode.PART",
         example: "timecode.seconds",
-        documentation: "Source: `hours` (0–23), `minutes`, `seconds` (0–59) or `frames` (0–29) \
-of it, as 0.0–1.0.",
+        documentation: "Source: `hours` (0–23), `minutes`, `seconds` (0–59) or `frames` (0–29) of \
+the time code, as 0.0–1.0.",
     },
     ChannelSyntax {
         syntax: "sysex.F0 … F7",
@@ -299,15 +313,15 @@ fn check_device(text: &str) -> Result<(), String> {
     if text.is_empty() { Err("expected a device: `client:port` or a name".into()) } else { Ok(()) }
 }
 
-/// The backend.
+/// The backend while it is configured.
 #[derive(Default)]
 struct Midi {
-    shared: Rc<RefCell<SharedClient>>,
+    settings: Settings,
 }
 
 impl Backend for Midi {
     fn configure(&mut self, options: &Options, _: &mut Problems) {
-        let settings = &mut self.shared.borrow_mut().settings;
+        let settings = &mut self.settings;
         options.text("name").unwrap_or_default().clone_into(&mut settings.name);
         settings.detect = options.flag("detect");
         settings.engine = options.text("engine").map(|engine| {
@@ -325,7 +339,7 @@ impl Backend for Midi {
         });
     }
 
-    fn instance(&mut self, config: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Instance>> {
+    fn instance(&mut self, config: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
         let options = &config.options;
         let output = OutputOptions {
             note_off: options.flag("note-off"),
@@ -333,8 +347,43 @@ impl Backend for Midi {
                 .text("epn-tx")
                 .is_some_and(|choice| choice.eq_ignore_ascii_case("short")),
         };
-        let detect = self.shared.borrow().settings.detect;
-        let state = PortState::new(options.text("read"), options.text("write"), detect);
-        Some(Box::new(MidiInstance::new(config.name, Rc::clone(&self.shared), state, output)))
+        Some(Box::new(MidiPlan {
+            read: options.text("read").map(str::to_owned),
+            write: options.text("write").map(str::to_owned),
+            output,
+            channels: Channels::new(),
+            name: config.name,
+        }))
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        Box::new(MidiDriver { shared: Rc::new(RefCell::new(SharedClient::new(self.settings))) })
+    }
+}
+
+/// The running part of the backend, which owns the client.
+struct MidiDriver {
+    shared: Rc<RefCell<SharedClient>>,
+}
+
+impl Driver for MidiDriver {
+    fn adopt(
+        &mut self,
+        backend: Box<dyn Backend>,
+        _: &mut DriverContext<'_>,
+    ) -> Result<(), Box<dyn Backend>> {
+        let backend: &dyn Any = &*backend;
+        if let Some(midi) = backend.downcast_ref::<Midi>() {
+            self.shared.borrow_mut().set_detect(midi.settings.detect);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, _: u32, _: Readiness, context: &mut DriverContext<'_>) {
+        self.shared.borrow_mut().read(context);
+    }
+
+    fn timer(&mut self, context: &mut DriverContext<'_>) {
+        self.shared.borrow_mut().flush(context);
     }
 }

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{Context, State};
-use consort_seq::{Address, ErrorKind, Port, SequencerClient};
+use consort_seq::{Address, ErrorKind, Port, PortInfo, SequencerClient};
 
-use super::channels::{Channels, System};
+use super::channels::{Channels, Control, PerChannel, System};
 use super::clock::{ClockInput, QuarterFrames};
 use super::devices::{Direction, candidates, list_ports, resolve};
 use super::held::HeldState;
@@ -35,6 +35,69 @@ impl DeviceLink {
     fn is_missing(&self) -> bool {
         self.name.is_some() && self.connected.is_none()
     }
+
+    /// Takes another name. Returns the device that is connected and that the name does not mean
+    /// any more.
+    fn rename(
+        &mut self,
+        name: Option<&str>,
+        direction: Direction,
+        ports: &[PortInfo],
+    ) -> Option<Address> {
+        if self.name.as_deref() == name {
+            return None;
+        }
+        self.name = name.map(str::to_owned);
+        self.disconnected = None;
+        let found = name.and_then(|name| resolve(name, direction, ports));
+        self.connected.take_if(|connected| found != Some(*connected))
+    }
+}
+
+/// The devices that a reloaded configuration does not name any more, but that are still connected.
+#[derive(Default)]
+pub(super) struct Replaced {
+    pub(super) read: Option<Address>,
+    pub(super) write: Option<Address>,
+}
+
+/// The maximum number of senders whose names are remembered.
+const MAX_SENDERS: usize = 64;
+
+/// The names of ports that sent unmatched input: each is looked up once.
+#[derive(Default)]
+pub(super) struct Senders {
+    client: Option<Rc<SequencerClient>>,
+    names: Vec<(Address, String)>,
+}
+
+impl Senders {
+    /// The name of a port as the option `read` takes it, `client:port`; its address if it is gone.
+    pub(super) fn name(&mut self, sender: Address) -> &str {
+        let known = self.names.iter().position(|(address, _)| *address == sender);
+        let index = known.unwrap_or_else(|| self.look_up(sender));
+        &self.names[index].1
+    }
+
+    #[cold]
+    fn look_up(&mut self, sender: Address) -> usize {
+        let client = self.client.as_deref();
+        let name = client.and_then(|client| {
+            let owner = client.get_any_client_info(sender.client).ok()?;
+            let port = client.get_port_info(sender).ok()?;
+            Some(format!("{}:{}", owner.name, port.name))
+        });
+        if self.names.len() == MAX_SENDERS {
+            self.names.remove(0);
+        }
+        self.names.push((sender, name.unwrap_or_else(|| sender.to_string())));
+        self.names.len() - 1
+    }
+
+    /// Forgets ports that are gone or have other names now.
+    pub(super) fn forget(&mut self, is_selected: &dyn Fn(Address) -> bool) {
+        self.names.retain(|(address, _)| !is_selected(*address));
+    }
 }
 
 /// The port of an instance and everything that has arrived there.
@@ -56,13 +119,16 @@ pub(super) struct PortState {
     pub(super) wants_clock: bool,
     /// Whether a channel uses the time code.
     pub(super) wants_timecode: bool,
+    /// The MIDI channels with a channel for a parameter, one bit for each.
+    pub(super) parameter_channels: u16,
+    pub(super) senders: Senders,
     /// Whether everything that arrives is logged.
     pub(super) detect: bool,
 }
 
 impl PortState {
-    pub(super) fn new(read: Option<&str>, write: Option<&str>, detect: bool) -> Self {
-        PortState {
+    pub(super) fn new(channels: Channels, read: Option<&str>, write: Option<&str>) -> Self {
+        let mut state = PortState {
             channels: Channels::new(),
             port: None,
             read: DeviceLink::new(read),
@@ -75,20 +141,68 @@ impl PortState {
             quarter_frames: QuarterFrames::default(),
             wants_clock: false,
             wants_timecode: false,
-            detect,
-        }
+            parameter_channels: 0,
+            senders: Senders::default(),
+            detect: false,
+        };
+        state.set_channels(channels);
+        state
     }
 
-    /// Records which channels are used. Called once, when all channels are mapped.
-    pub(super) fn prepare(&mut self) {
-        self.wants_clock = self.channels.uses(&[System::Clock, System::Beat, System::Tempo]);
-        self.wants_timecode = self.channels.uses(&[
+    /// Takes the channels, when all of them are mapped. Forgets what devices hold on channels that
+    /// no mapping reads.
+    pub(super) fn set_channels(&mut self, channels: Channels) {
+        self.wants_clock = channels.uses(&[System::Clock, System::Beat, System::Tempo]);
+        self.wants_timecode = channels.uses(&[
             System::Timecode,
             System::Hours,
             System::Minutes,
             System::Seconds,
             System::Frames,
         ]);
+        self.parameter_channels = channels.parameter_channels();
+        self.held.retain_mut(|(_, held)| {
+            let reads = |channel, kind| channels.is_source(&Control::PerChannel(channel, kind));
+            held.retain(
+                |channel, note| {
+                    channels.is_source(&Control::Note(channel, note))
+                        || reads(channel, PerChannel::NoteNumber)
+                        || reads(channel, PerChannel::Velocity)
+                },
+                |channel, pedal| channels.is_source(&Control::Controller(channel, pedal)),
+            );
+            !held.is_empty()
+        });
+        self.channels = channels;
+    }
+
+    /// Takes the port when it is created.
+    pub(super) fn set_port(&mut self, port: Port, client: &Rc<SequencerClient>) {
+        self.port = Some(port);
+        self.senders = Senders { client: Some(Rc::clone(client)), names: Vec::new() };
+    }
+
+    /// Takes other names of devices. The devices that are replaced stay connected, so that the
+    /// caller can release what they hold first.
+    pub(super) fn rename(
+        &mut self,
+        read: Option<&str>,
+        write: Option<&str>,
+        client: Option<&SequencerClient>,
+    ) -> Replaced {
+        if self.read.name.as_deref() == read && self.write.name.as_deref() == write {
+            return Replaced::default();
+        }
+        let ports = client.and_then(|client| list_ports(client).ok()).unwrap_or_default();
+        Replaced {
+            read: self.read.rename(read, Direction::Read, &ports),
+            write: self.write.rename(write, Direction::Write, &ports),
+        }
+    }
+
+    /// The device that is connected for output.
+    pub(super) fn output_device(&self) -> Option<Address> {
+        self.write.connected
     }
 
     /// Connects the devices that are not connected, and sets the state to what is missing. With
@@ -169,6 +283,7 @@ impl PortState {
         context: &mut Context<'_>,
     ) {
         self.release_held(has_exited, context);
+        self.senders.forget(has_exited);
         for (link, is_output) in [(&mut self.read, false), (&mut self.write, true)] {
             let known = link.connected.or(link.disconnected);
             if let Some(address) = known.filter(|address| has_exited(*address)) {
@@ -212,6 +327,7 @@ impl PortState {
     pub(super) fn on_client_lost(&mut self, reason: &str, context: &mut Context<'_>) {
         self.on_input_lost(context);
         self.port = None;
+        self.senders = Senders::default();
         self.read.connected = None;
         self.write.connected = None;
         self.sounding = HeldState::default();

@@ -1,5 +1,9 @@
 //! System exclusive messages: patterns in channel names, and assembly from parts.
 
+use std::fmt::Write;
+
+use consort_router::Resolution;
+
 use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits, to_seven_bits};
 
 /// The longest pattern, in bytes.
@@ -92,6 +96,17 @@ impl Pattern {
         self.bytes.iter().any(|byte| matches!(byte, PatternByte::Value | PatternByte::High))
     }
 
+    /// How finely the message distinguishes values.
+    pub(super) fn resolution(&self) -> Resolution {
+        if self.bytes.contains(&PatternByte::High) {
+            Resolution::steps(16_384)
+        } else if self.bytes.contains(&PatternByte::Value) {
+            Resolution::steps(128)
+        } else {
+            Resolution::CONTINUOUS
+        }
+    }
+
     /// Writes the message for a value to `message`.
     pub(super) fn message(&self, value: f64, message: &mut Vec<u8>) {
         let wide = to_fourteen_bits(value);
@@ -106,12 +121,18 @@ impl Pattern {
     }
 }
 
-/// The channel of a message in mappings; the beginning of a message that is too long for one.
-pub(super) fn specification(message: &[u8]) -> String {
-    let shown = message.iter().take(MAX_PATTERN_BYTES);
-    let bytes: Vec<String> = shown.map(|byte| format!("{byte:02X}")).collect();
-    let rest = if message.len() > MAX_PATTERN_BYTES { " …" } else { "" };
-    format!("sysex.{}{rest}", bytes.join(" "))
+/// Appends the channel of a message in mappings; the beginning of a message that is too long for
+/// one.
+pub(super) fn write_specification(message: &[u8], text: &mut String) {
+    text.push_str("sysex.");
+    for (index, byte) in message.iter().take(MAX_PATTERN_BYTES).enumerate() {
+        let separator = if index == 0 { "" } else { " " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}{byte:02X}");
+    }
+    if message.len() > MAX_PATTERN_BYTES {
+        text.push_str(" …");
+    }
 }
 
 /// Assembles messages that arrive in parts.

@@ -40,7 +40,6 @@ pub struct DatagramSocket {
     buffers: Vec<u8>,
     /// Where the kernel writes the sender of each datagram.
     addresses: Vec<libc::sockaddr_storage>,
-    ignores_peers: bool,
 }
 
 /// The result of [`DatagramSocket::receive`].
@@ -82,6 +81,35 @@ impl DatagramSocket {
         })
     }
 
+    /// Opens a second socket on the address of this one and connects it to `destination`: it sends
+    /// as cheaply as a connected socket, and the two of them still receive from everywhere. What
+    /// `destination` sends arrives at the second one.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`, `bind(2)` and `connect(2)`.
+    pub fn connect_beside(&self, destination: SocketAddr) -> io::Result<Self> {
+        let address = self.local_address()?;
+        let first = SockRef::from(&self.socket);
+        let domain = if self.is_v6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        if self.is_v6 {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_broadcast(true)?;
+        socket.set_nonblocking(true)?;
+        // Both sockets have to allow sharing, but only while the second one is bound: a third one,
+        // of another program, must not take the port.
+        socket.set_reuse_address(true)?;
+        first.set_reuse_address(true)?;
+        let bound = socket.bind(&address.into());
+        first.set_reuse_address(false)?;
+        bound?;
+        socket.set_reuse_address(false)?;
+        let mut second = Self::from_socket(socket, self.is_v6);
+        second.connect(destination)?;
+        Ok(second)
+    }
+
     /// Wraps a socket that was set up elsewhere, for example with multicast groups. It must be
     /// non-blocking.
     pub fn from_socket(socket: Socket, is_v6: bool) -> Self {
@@ -96,19 +124,12 @@ impl DatagramSocket {
             batch: MIN_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
-            ignores_peers: false,
         }
     }
 
     /// The event source to register with the router.
     pub fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
-    }
-
-    /// Stops recording where datagrams come from, which saves work in the kernel:
-    /// `Peer::address` then returns `None`.
-    pub fn ignore_peers(&mut self) {
-        self.ignores_peers = true;
     }
 
     /// Connects the socket to one destination, which saves the kernel a route look-up for each
@@ -127,17 +148,28 @@ impl DatagramSocket {
     }
 
     /// Undoes [`DatagramSocket::connect`]; returns whether the socket was connected.
-    fn disconnect(&mut self) -> bool {
+    pub fn disconnect(&mut self) -> bool {
         if self.connected.take().is_none() {
             return false;
         }
+        let before = self.local_address();
         // SAFETY: a zeroed address storage has the family `AF_UNSPEC`, which is how connect(2)
         // disconnects a socket, and it outlives the call.
-        unsafe {
+        let result = unsafe {
             let unspecified: libc::sockaddr_storage = zeroed();
             let length = size_of::<libc::sockaddr>() as libc::socklen_t;
-            libc::connect(self.socket.as_raw_fd(), ptr::from_ref(&unspecified).cast(), length) == 0
+            libc::connect(self.socket.as_raw_fd(), ptr::from_ref(&unspecified).cast(), length)
+        };
+        // The kernel also takes the port away if it chose it.
+        if let (Ok(before), Ok(after)) = (before, self.local_address())
+            && after.port() == 0
+        {
+            let address = SocketAddr::new(after.ip(), before.port());
+            if let Err(error) = SockRef::from(&self.socket).bind(&address.into()) {
+                tracing::debug!("cannot keep port {}: {error}", before.port());
+            }
         }
+        result == 0
     }
 
     /// Makes the next call of [`DatagramSocket::receive`] request few datagrams, because each of
@@ -166,6 +198,18 @@ impl DatagramSocket {
         }
     }
 
+    /// Leaves a multicast group that was joined on `interface`. Does nothing if the socket is not a
+    /// member.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`.
+    pub fn leave(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        match SockRef::from(&self.socket).leave_multicast_v4(&group, &interface) {
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(()),
+            other => other,
+        }
+    }
+
     /// Calls `handle` for up to 32 queued datagrams, each with its sender. Does not block; an
     /// empty queue is not an error.
     ///
@@ -190,10 +234,8 @@ impl DatagramSocket {
             });
             // SAFETY: a zeroed header is valid.
             let header = headers[index].write(unsafe { zeroed() });
-            if !self.ignores_peers {
-                header.msg_hdr.msg_name = ptr::from_mut(&mut self.addresses[index]).cast();
-                header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            }
+            header.msg_hdr.msg_name = ptr::from_mut(&mut self.addresses[index]).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_hdr.msg_iov = vectors[index].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
         }
@@ -320,7 +362,7 @@ pub struct Peer<'a> {
 
 impl Peer<'_> {
     /// The sender's address. A mapped IPv4 address, as an IPv6 socket reports it, is returned as
-    /// IPv4. `None` after [`DatagramSocket::ignore_peers`].
+    /// IPv4. `None` for an address of another family.
     pub fn address(self) -> Option<SocketAddr> {
         match i32::from(self.storage.ss_family) {
             libc::AF_INET => {
@@ -514,6 +556,39 @@ mod tests {
             let count = receiver.recv(&mut buffer).expect("received");
             assert_eq!(&buffer[..count], expected);
         }
+    }
+
+    #[test]
+    fn a_connected_socket_beside_leaves_everything_else_to_the_first() {
+        let mut first = DatagramSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("bound");
+        let own = first.local_address().expect("one");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        peer.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+        let mut second = first.connect_beside(peer.local_addr().expect("one")).expect("connected");
+        let mut outgoing = OutgoingDatagrams::default();
+        outgoing.push(peer.local_addr().expect("one"), |bytes| bytes.extend(b"out"));
+        second.send(&mut outgoing).expect("sent");
+        let mut buffer = [0; 8];
+        let (count, from) = peer.recv_from(&mut buffer).expect("received");
+        assert_eq!((&buffer[..count], from), (&b"out"[..], own));
+        let other = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        peer.send_to(b"peer", own).expect("sent");
+        other.send_to(b"other", own).expect("sent");
+        for (socket, expected) in [(&mut first, &b"other"[..]), (&mut second, b"peer")] {
+            let mut got: Vec<u8> = Vec::new();
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while got.is_empty() {
+                assert!(Instant::now() < deadline, "nothing arrived");
+                socket.receive(|bytes, _| got.extend(bytes)).expect("received");
+            }
+            assert_eq!(got, expected);
+        }
+        let error = DatagramSocket::bind(own).err().expect("the port is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let sharing = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+        sharing.set_reuse_address(true).expect("set");
+        let error = sharing.bind(&own.into()).expect_err("the port is not shared");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]

@@ -9,10 +9,65 @@ mod datagram;
 mod resolve;
 
 pub use address::HostPort;
-pub use datagram::{DatagramSocket, OutgoingDatagrams, Received};
+pub use datagram::{DatagramSocket, OutgoingDatagrams, Peer, Received};
 pub use resolve::Lookup;
 
+use std::io;
 use std::time::Duration;
+
+use consort_router::{Context, DriverContext};
+use mio::Interest;
+use mio::event::Source;
+
+/// Where event sources are registered: the context of an instance or of a driver.
+pub trait Registrar {
+    /// See [`Context::register`].
+    ///
+    /// # Errors
+    /// The error of the operating system.
+    fn register(
+        &mut self,
+        source: &mut impl Source,
+        key: u32,
+        interest: Interest,
+    ) -> io::Result<()>;
+
+    /// See [`Context::deregister`].
+    ///
+    /// # Errors
+    /// The error of the operating system.
+    fn deregister(&mut self, source: &mut impl Source) -> io::Result<()>;
+}
+
+impl Registrar for Context<'_> {
+    fn register(
+        &mut self,
+        source: &mut impl Source,
+        key: u32,
+        interest: Interest,
+    ) -> io::Result<()> {
+        Context::register(self, source, key, interest)
+    }
+
+    fn deregister(&mut self, source: &mut impl Source) -> io::Result<()> {
+        Context::deregister(self, source)
+    }
+}
+
+impl Registrar for DriverContext<'_> {
+    fn register(
+        &mut self,
+        source: &mut impl Source,
+        key: u32,
+        interest: Interest,
+    ) -> io::Result<()> {
+        DriverContext::register(self, source, key, interest)
+    }
+
+    fn deregister(&mut self, source: &mut impl Source) -> io::Result<()> {
+        DriverContext::deregister(self, source)
+    }
+}
 
 /// The delay before the next attempt of a failed operation: 0.5 s, doubled up to 8 s.
 #[derive(Clone, Copy, Debug, Default)]

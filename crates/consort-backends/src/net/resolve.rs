@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 
-use consort_router::Context;
 use mio::Interest;
 use mio::unix::pipe;
 
-use super::HostPort;
+use super::{HostPort, Registrar};
 
 /// The address of a host that may have to be looked up first.
 pub struct Lookup {
@@ -50,18 +49,18 @@ impl Lookup {
         self.address = self.target.literal();
     }
 
-    /// Starts the look-up if it is needed and not running. When it ends, the router calls the
-    /// instance's `ready` with `key`; call [`Lookup::finish`] then.
+    /// Starts the look-up if it is needed and not running. When it ends, the router calls `ready`
+    /// of the registrar's owner with `key`; call [`Lookup::finish`] then.
     ///
     /// # Errors
     /// A message if no thread or pipe can be created.
-    pub fn start(&mut self, key: u32, context: &mut Context<'_>) -> Result<(), String> {
+    pub fn start(&mut self, key: u32, registrar: &mut impl Registrar) -> Result<(), String> {
         if self.address.is_some() || self.running.is_some() {
             return Ok(());
         }
         let running =
             Resolution::start(&self.target, self.needs_ipv4).and_then(|mut resolution| {
-                context.register(&mut resolution.source, key, Interest::READABLE)?;
+                registrar.register(&mut resolution.source, key, Interest::READABLE)?;
                 Ok(resolution)
             });
         let explain = |error| format!("cannot look up `{}`: {error}", self.target.host);
@@ -73,14 +72,11 @@ impl Lookup {
     ///
     /// # Errors
     /// A message that states why the name has no address.
-    pub fn finish(&mut self, context: &mut Context<'_>) -> Result<(), String> {
+    pub fn finish(&mut self, registrar: &mut impl Registrar) -> Result<(), String> {
         let Some(resolution) = &mut self.running else { return Ok(()) };
         let Ok(answer) = resolution.answer.try_recv() else { return Ok(()) };
-        if let Err(error) = context.deregister(&mut resolution.source) {
-            tracing::debug!(
-                instance = context.name(),
-                "cannot deregister the pipe of a look-up: {error}"
-            );
+        if let Err(error) = registrar.deregister(&mut resolution.source) {
+            tracing::debug!("cannot deregister the pipe of a look-up: {error}");
         }
         self.running = None;
         let explain = |error| format!("cannot look up `{}`: {error}", self.target.host);

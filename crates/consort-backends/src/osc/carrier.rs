@@ -6,8 +6,10 @@ use super::receiver::Receiver;
 
 /// A transport of packets: datagrams or streams.
 pub(super) trait Carrier {
-    /// Opens the sockets. `receives`: whether the instance uses incoming packets.
+    /// Opens the sockets. `receives`: whether the instance uses the values of incoming packets.
     fn start(&mut self, receives: bool, context: &mut Context<'_>);
+    /// Changes whether the instance uses the values of incoming packets.
+    fn set_receives(&mut self, receives: bool, context: &mut Context<'_>);
     /// Handles the readiness of the source that was registered with `key`.
     fn ready(
         &mut self,

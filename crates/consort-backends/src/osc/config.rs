@@ -1,11 +1,11 @@
 //! The options of an instance.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use consort_osc::Pattern;
 use consort_router::options::parse_integer;
-use consort_router::{Options, Problems};
+use consort_router::{Options, Problems, Resolution};
 
 use crate::net::HostPort;
 
@@ -50,6 +50,17 @@ impl Parameter {
     /// The type and range of an argument that no pattern option describes.
     pub(super) const FLOAT: Parameter = Parameter { kind: Kind::Float, low: 0.0, high: 1.0 };
 
+    /// How many values the range has: as many as there are whole numbers in it, else any number.
+    pub(super) fn resolution(&self) -> Resolution {
+        let count = (self.high - self.low).abs() + 1.0;
+        match self.kind {
+            Kind::Int | Kind::Long if count <= f64::from(u32::MAX) => {
+                Resolution::steps(count as u32)
+            }
+            _ => Resolution::CONTINUOUS,
+        }
+    }
+
     /// Scales a number from the range to 0.0–1.0 and clips it. `None` for NaN.
     #[inline]
     pub(super) fn normalise(&self, number: f64) -> Option<f64> {
@@ -67,7 +78,7 @@ pub(super) fn normalise(number: f64, low: f64, high: f64) -> Option<f64> {
 /// A pattern option: the addresses that it matches and the arguments of their messages.
 pub(super) struct PathPattern {
     pub(super) pattern: Pattern,
-    pub(super) parameters: Rc<[Parameter]>,
+    pub(super) parameters: Arc<[Parameter]>,
 }
 
 /// The validated options of an instance.
@@ -84,9 +95,9 @@ pub(super) struct Config {
 #[derive(Default)]
 pub(super) struct SharedBind {
     /// Whether the instance uses the packets that arrive at its port.
-    pub(super) receives: Cell<bool>,
+    pub(super) receives: AtomicBool,
     /// Whether another instance got the port, so that this one sends from an ephemeral port.
-    pub(super) yielded: Cell<bool>,
+    pub(super) yielded: AtomicBool,
 }
 
 impl Config {

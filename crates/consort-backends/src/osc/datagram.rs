@@ -2,34 +2,36 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 
 use super::carrier::Carrier;
-use super::config::{Destination, SharedBind};
-use super::receiver::Receiver;
+use super::config::Destination;
+use super::receiver::{Origin, Receiver};
 use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
 
+/// Keys of the descriptors that an instance registers with the router.
 const SOCKET: u32 = 0;
 const RESOLVE_BIND: u32 = 1;
 const RESOLVE_DESTINATION: u32 = 2;
+const SENDING_SOCKET: u32 = 3;
 
-/// If packets have more values than this on average, they are read in small batches.
+/// The average number of values in a packet above which packets are read in small batches.
 const HEAVY_PACKET_VALUES: usize = 64;
 
 /// The socket of an instance over UDP.
 pub(super) struct Datagrams {
     bind: Option<Lookup>,
-    shared_bind: Rc<SharedBind>,
     destination: Option<Lookup>,
     /// Set for `destination = learn`, with the port that replies go to, if one is given.
     learn: Option<Option<u16>>,
     /// Where the last packet came from.
     learned: Option<SocketAddr>,
     socket: Option<DatagramSocket>,
-    /// Whether the instance uses incoming packets.
+    /// A second socket on the bound address, connected to the destination, which sends.
+    sending_socket: Option<DatagramSocket>,
+    /// Whether the instance uses the values of incoming packets.
     receives: bool,
     outgoing: OutgoingDatagrams,
     awaits_writable: bool,
@@ -37,11 +39,7 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn new(
-        bind: Option<HostPort>,
-        destination: Destination,
-        shared_bind: Rc<SharedBind>,
-    ) -> Self {
+    pub(super) fn new(bind: Option<HostPort>, destination: Destination) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, None),
             Destination::Fixed(target) => {
@@ -51,11 +49,11 @@ impl Datagrams {
         };
         Datagrams {
             bind: bind.map(Lookup::new),
-            shared_bind,
             destination,
             learn,
             learned: None,
             socket: None,
+            sending_socket: None,
             receives: true,
             outgoing: OutgoingDatagrams::default(),
             awaits_writable: false,
@@ -80,6 +78,7 @@ impl Datagrams {
         }
     }
 
+    /// Reports the reason and schedules the next attempt.
     fn wait(&mut self, reason: String, context: &mut Context<'_>) {
         context.count_errors(1);
         context.set_state(State::Waiting(reason));
@@ -102,8 +101,8 @@ impl Datagrams {
                     let Some(target) = target else { return Ok(self.destination.is_none()) };
                     let socket = DatagramSocket::bind_ephemeral(target)
                         .map_err(|error| format!("cannot open a socket: {error}"))?;
-                    self.register(socket, context)?;
-                    self.connect_if_send_only();
+                    self.socket = Some(register(socket, SOCKET, context)?);
+                    self.connect_if_send_only(context);
                     return Ok(true);
                 }
             };
@@ -124,42 +123,38 @@ impl Datagrams {
                 }
                 _ => format!("cannot bind {local}: {error}"),
             })?;
-            self.register(socket, context)?;
+            self.socket = Some(register(socket, SOCKET, context)?);
         }
-        self.connect_if_send_only();
+        self.connect_if_send_only(context);
         Ok(self.destination.as_ref().is_none_or(|lookup| lookup.address().is_some()))
     }
 
-    /// Connects a socket that only sends to its destination.
-    fn connect_if_send_only(&mut self) {
+    /// Connects the socket of an instance that only sends to its destination: that saves the kernel
+    /// a route look-up for each datagram. A bound socket still has to receive from everywhere, so
+    /// that a second one is connected beside it.
+    fn connect_if_send_only(&mut self, context: &mut Context<'_>) {
         let target = self.destination.as_ref().and_then(Lookup::address);
-        if let (false, Some(socket), Some(target)) = (self.receives, &mut self.socket, target)
-            && let Err(error) = socket.connect(target)
-        {
-            // The socket can send without being connected; if it cannot, sending reports why.
-            tracing::debug!("cannot connect the socket to {target}: {error}");
+        let (false, Some(target)) = (self.receives, target) else { return };
+        let Some(socket) = &mut self.socket else { return };
+        // The socket can send without being connected; if it cannot, sending reports why.
+        if self.bind.is_none() {
+            if let Err(error) = socket.connect(target) {
+                tracing::debug!("cannot connect the socket to {target}: {error}");
+            }
+        } else if self.sending_socket.is_none() {
+            let beside = socket.connect_beside(target).map_err(|error| error.to_string());
+            match beside.and_then(|socket| register(socket, SENDING_SOCKET, context)) {
+                Ok(socket) => self.sending_socket = Some(socket),
+                Err(error) => tracing::debug!("cannot connect a socket to {target}: {error}"),
+            }
         }
-    }
-
-    /// Registers a new socket with the router and keeps it.
-    fn register(
-        &mut self,
-        mut socket: DatagramSocket,
-        context: &mut Context<'_>,
-    ) -> Result<(), String> {
-        context
-            .register(socket.source(), SOCKET, Interest::READABLE)
-            .map_err(|error| format!("cannot add a socket to the event loop: {error}"))?;
-        if self.learn.is_none() {
-            socket.ignore_peers();
-        }
-        self.socket = Some(socket);
-        Ok(())
     }
 
     /// Reads packets until the socket is empty or the budget of the turn is spent.
-    fn read(&mut self, receiver: &mut Receiver, context: &mut Context<'_>) {
-        let Some(socket) = &mut self.socket else { return };
+    fn read(&mut self, key: u32, receiver: &mut Receiver, context: &mut Context<'_>) {
+        let socket =
+            if key == SENDING_SOCKET { &mut self.sending_socket } else { &mut self.socket };
+        let Some(socket) = socket else { return };
         let mut remaining = context.budget();
         loop {
             let mut spent = 0;
@@ -173,9 +168,14 @@ impl Datagrams {
                         address
                     });
                 }
-                spent += receiver.receive(bytes, context).max(1);
+                spent += receiver.receive(bytes, Origin::Datagram(peer), context).max(1);
             });
             remaining = remaining.saturating_sub(spent);
+            if let Ok(received) = &received
+                && received.count > 0
+            {
+                context.count_input(received.count as u64);
+            }
             match received {
                 Ok(received) if !received.more => return,
                 Ok(received) if remaining == 0 => {
@@ -183,26 +183,45 @@ impl Datagrams {
                     if spent > received.count * HEAVY_PACKET_VALUES {
                         socket.shrink_batch();
                     }
-                    return context.call_again(SOCKET);
+                    return context.call_again(key);
                 }
                 Ok(_) => {}
                 Err(error) => {
                     context.count_errors(1);
                     tracing::debug!(instance = context.name(), "cannot receive: {error}");
-                    return context.call_again(SOCKET);
+                    return context.call_again(key);
                 }
             }
         }
     }
 }
 
+/// Registers a new socket with the router.
+fn register(
+    mut socket: DatagramSocket,
+    key: u32,
+    context: &mut Context<'_>,
+) -> Result<DatagramSocket, String> {
+    context
+        .register(socket.source(), key, Interest::READABLE)
+        .map_err(|error| format!("cannot add a socket to the event loop: {error}"))?;
+    Ok(socket)
+}
+
 impl Carrier for Datagrams {
     fn start(&mut self, receives: bool, context: &mut Context<'_>) {
         self.receives = receives;
-        if self.shared_bind.yielded.get() {
-            self.bind = None;
-        }
         self.open(context);
+    }
+
+    fn set_receives(&mut self, receives: bool, context: &mut Context<'_>) {
+        let begins = receives && !self.receives;
+        self.receives = receives;
+        if !receives {
+            self.connect_if_send_only(context);
+        } else if let (true, None, Some(socket)) = (begins, &self.bind, &mut self.socket) {
+            socket.disconnect();
+        }
     }
 
     fn ready(
@@ -220,7 +239,7 @@ impl Carrier for Datagrams {
                     self.flush(context);
                 }
                 if readiness.readable {
-                    self.read(receiver, context);
+                    self.read(key, receiver, context);
                 }
                 return;
             }
@@ -248,7 +267,11 @@ impl Carrier for Datagrams {
     }
 
     fn flush(&mut self, context: &mut Context<'_>) {
-        let Some(socket) = &mut self.socket else { return };
+        let (socket, key) = match (&mut self.sending_socket, &mut self.socket) {
+            (Some(socket), _) => (socket, SENDING_SOCKET),
+            (None, Some(socket)) => (socket, SOCKET),
+            (None, None) => return,
+        };
         while !self.outgoing.is_empty() {
             match socket.send(&mut self.outgoing) {
                 Ok(()) => {
@@ -274,7 +297,7 @@ impl Carrier for Datagrams {
             } else {
                 Interest::READABLE
             };
-            if let Err(error) = context.reregister(socket.source(), SOCKET, interest) {
+            if let Err(error) = context.reregister(socket.source(), key, interest) {
                 tracing::error!(
                     instance = context.name(),
                     "cannot add a socket to the event loop: {error}"

@@ -1,9 +1,16 @@
-//! The instance as the router sees it.
+//! An instance while it is configured, and as the router runs it.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
+use consort_osc::MessageBuilder;
+use consort_router::{
+    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
+    Problems, Readiness, Resolution, TextEvent, Usage, downcast, driver,
+};
 
 use super::carrier::Carrier;
 use super::config::{Config, Destination, SharedBind, Transport};
@@ -12,70 +19,152 @@ use super::outputs::Outputs;
 use super::paths::Paths;
 use super::receiver::Receiver;
 use super::stream::Streams;
+use crate::net::HostPort;
 
-/// One `[osc NAME]` section.
-pub(super) struct OscInstance {
-    receiver: Receiver,
-    outputs: Outputs,
-    transport: Box<dyn Carrier>,
-    /// Whether the configuration allows for sending.
-    sends: bool,
-    shared_bind: Rc<SharedBind>,
+/// What the running instances share: whether every message is logged.
+pub(super) struct OscDriver {
+    detect: Rc<Cell<bool>>,
+    /// The option `detect` of a backend, if it is of the right type.
+    detect_of: fn(&dyn Any) -> Option<bool>,
 }
 
-impl OscInstance {
-    pub(super) fn new(config: Config, detect: Rc<Cell<bool>>, shared_bind: Rc<SharedBind>) -> Self {
-        let sends = config.is_tcp() || config.destination != Destination::None;
-        let transport: Box<dyn Carrier> = match config.transport {
-            Transport::Datagrams => {
-                Box::new(Datagrams::new(config.bind, config.destination, Rc::clone(&shared_bind)))
-            }
-            framing => Box::new(Streams::new(config.bind, config.destination, framing)),
-        };
-        let receiver = Receiver::new(Paths::new(config.root, config.patterns), detect);
-        OscInstance { receiver, outputs: Outputs::default(), transport, sends, shared_bind }
+impl OscDriver {
+    pub(super) fn new(detect: bool, detect_of: fn(&dyn Any) -> Option<bool>) -> Self {
+        OscDriver { detect: Rc::new(Cell::new(detect)), detect_of }
     }
 }
 
-impl Instance for OscInstance {
+impl Driver for OscDriver {
+    fn adopt(
+        &mut self,
+        backend: Box<dyn Backend>,
+        _: &mut DriverContext<'_>,
+    ) -> Result<(), Box<dyn Backend>> {
+        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
+        self.detect.set(detect);
+        Ok(())
+    }
+}
+
+/// One `[osc NAME]` section before it runs.
+pub(super) struct OscPlan {
+    bind: Option<HostPort>,
+    destination: Destination,
+    transport: Transport,
+    paths: Paths,
+    shared_bind: Arc<SharedBind>,
+}
+
+impl OscPlan {
+    pub(super) fn new(config: Config, shared_bind: Arc<SharedBind>) -> Self {
+        let Config { root, bind, destination, transport, patterns } = config;
+        OscPlan { bind, destination, transport, paths: Paths::new(root, patterns), shared_bind }
+    }
+
+    /// Whether the configuration allows for sending.
+    fn sends(&self) -> bool {
+        self.transport != Transport::Datagrams || self.destination != Destination::None
+    }
+
+    /// Whether another instance got the port.
+    fn has_yielded(&self) -> bool {
+        self.shared_bind.yielded.load(Relaxed)
+    }
+}
+
+impl Plan for OscPlan {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        let channel = self.receiver.paths.channel(specification, usage)?;
+        let channel = self.paths.channel(specification, usage)?;
         if usage == Usage::Source {
-            self.shared_bind.receives.set(true);
+            self.shared_bind.receives.store(true, Relaxed);
         }
         Ok(channel)
     }
 
     fn check(&self, problems: &mut Problems) {
-        if !self.sends && self.receiver.paths.has_targets() {
+        if !self.sends() && self.paths.has_targets() {
             problems
                 .warning(None, "values are mapped to this instance, but it sends nothing")
                 .hint("add `destination = HOST PORT` to send");
         }
     }
 
+    fn resolution(&self, channel: u32) -> Resolution {
+        self.paths.resolution(channel)
+    }
+
+    fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
+        let detect = Rc::clone(&self::driver::<OscDriver>(driver).detect);
+        let has_yielded = self.has_yielded();
+        let OscPlan { bind, destination, transport, mut paths, .. } = *self;
+        let carrier: Box<dyn Carrier> = match transport {
+            Transport::Datagrams => {
+                Box::new(Datagrams::new(bind.filter(|_| !has_yielded), destination))
+            }
+            framing => Box::new(Streams::new(bind, destination, framing)),
+        };
+        Box::new(OscInstance {
+            outputs: paths.prepare(),
+            receiver: Receiver::new(paths, detect),
+            carrier,
+            has_yielded,
+            text_message: Vec::new(),
+        })
+    }
+}
+
+/// One `[osc NAME]` section that runs.
+struct OscInstance {
+    receiver: Receiver,
+    outputs: Outputs,
+    carrier: Box<dyn Carrier>,
+    /// Whether another instance got the port.
+    has_yielded: bool,
+    /// Where messages with texts are encoded.
+    text_message: Vec<u8>,
+}
+
+impl Instance for OscInstance {
     fn start(&mut self, context: &mut Context<'_>) {
-        self.outputs = self.receiver.paths.prepare();
-        let receives = self.receiver.is_needed() || context.is_observed();
-        self.transport.start(receives, context);
+        self.carrier.start(self.receiver.is_needed(), context);
+    }
+
+    /// Keeps the sockets, the connections, the learned peer, and which values the receivers have.
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        channels: &ChannelTable,
+        context: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        let plan = downcast::<OscPlan>(plan)?;
+        if plan.has_yielded() != self.has_yielded {
+            return Err(plan);
+        }
+        let mut paths = plan.paths;
+        let mut outputs = paths.prepare();
+        outputs.adopt(&self.outputs, channels);
+        self.outputs = outputs;
+        self.receiver.adopt(paths);
+        self.carrier.set_receives(self.receiver.is_needed(), context);
+        Ok(())
     }
 
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
-        self.transport.ready(key, readiness, &mut self.receiver, context);
+        self.carrier.ready(key, readiness, &mut self.receiver, context);
     }
 
     fn timer(&mut self, context: &mut Context<'_>) {
-        self.transport.timer(context);
+        self.carrier.timer(context);
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
-        if !self.transport.can_send() {
+        if !self.carrier.can_send() {
             context.count_dropped(events.len() as u64);
             return;
         }
         let mut refused = 0;
-        let transport = &mut *self.transport;
-        let mut send = |packet: &[u8]| refused += u64::from(!transport.push(packet));
+        let carrier = &mut *self.carrier;
+        let mut send = |packet: &[u8]| refused += u64::from(!carrier.push(packet));
         for event in events {
             self.outputs.set(event, &mut send);
         }
@@ -83,6 +172,22 @@ impl Instance for OscInstance {
         if refused > 0 {
             context.count_dropped(refused);
         }
-        self.transport.flush(context);
+        self.carrier.flush(context);
+    }
+
+    fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {
+        let is_queued = self.carrier.can_send()
+            && self.outputs.address(event.channel).is_some_and(|address| {
+                self.text_message.clear();
+                let mut message = MessageBuilder::with_tags(&mut self.text_message, address, 1);
+                // A text with a zero byte is not an OSC string.
+                message.string(event.text).finish().is_ok()
+            })
+            && self.carrier.push(&self.text_message);
+        if is_queued {
+            self.carrier.flush(context);
+        } else {
+            context.count_dropped(1);
+        }
     }
 }

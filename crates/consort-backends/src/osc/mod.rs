@@ -15,17 +15,17 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionFamily, OptionKind,
-    OptionSpec, Options, Problems,
+    Backend, BackendDescriptor, ChannelSyntax, Driver, InstanceConfig, OptionFamily, OptionKind,
+    OptionSpec, Options, Plan, Problems,
 };
 
 use crate::net::HostPort;
 use config::{Config, Destination, SharedBind};
-use instance::OscInstance;
+use instance::{OscDriver, OscPlan};
 
 /// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -41,31 +41,42 @@ pattern option or else from the type: `i` 0–255, `f` and `d` 0.0–1.0, `h` 0�
 but have no value. An incoming address may be an OSC pattern, which reaches every channel that it \
 matches; if a packet contains so many patterns that matching them would delay the show, the excess \
 is dropped and counted. The messages of a bundle are handled immediately, in order, whatever its \
-time tag.
+time tag. A string (`s` or `S`) is a text, unless a pattern option describes its \
+argument.
 
 **Output.** A message is sent when one of its arguments has changed, and always for the first \
 value. Arguments of one address that change together (an XY pad) are sent in one message. Whole \
 numbers are rounded. An argument that has not had a value yet is sent as 0, or as the end of its \
 range that is closest to 0. Types and ranges come from a pattern option; an address without one is \
-sent as floats from 0.0 to 1.0.
+sent as floats from 0.0 to 1.0. A text is sent as a message with one string, whatever the option for \
+the address says.
+
+**Unmatched input.** What arrives and is not mapped is counted and listed with its channel, type \
+tags, first value and sender: each argument of an address that no mapping uses, and the unmapped \
+arguments of one that mappings use. Messages outside the `root` are only counted.
+
+**When a show is reloaded,** sockets, connections and the learned peer are kept, unless `bind`, \
+`destination`, `transport` or `framing` has changed. Channels that stay send only what has \
+changed.
 
 **`bind` without an address** (`bind = 8000`, or the address `::`) listens on every interface, \
-IPv6 and IPv4, so that every computer in the network can send to the show. Bind to `127.0.0.1` to \
+IPv6 and IPv4, so that every computer on the network can send to the show. Bind to `127.0.0.1` to \
 accept packets from this computer only.
 
 **`destination = learn` lets any sender redirect the output:** output is sent to the peer that \
-sent the last packet. Use it only in networks that you trust.
+sent the last packet. Use it only on networks that you trust.
 
 Over TCP, `bind` accepts up to 64 connections, and `destination` connects and tries again until \
 the peer accepts. With `bind` alone, output is sent to every connected peer. A peer whose network \
 fails is detected after about one minute.
 
 Host names are looked up in the background. If a port is in use, a name has no address or a host \
-does not answer, the instance waits and tries again while the show runs.",
+does not respond, the instance waits and tries again while the show runs.",
     options: &[OptionSpec {
         name: "detect",
         kind: OptionKind::Flag,
         default: Some("off"),
+        live: true,
         example: "on",
         documentation: "Log the address, types and values of every incoming message whose \
 address begins with the instance's `root`.",
@@ -75,6 +86,7 @@ address begins with the instance's `root`.",
         OptionSpec {
             name: "root",
             kind: OptionKind::Checked(config::check_address),
+            live: true,
             example: "/my/osc/path",
             documentation: "A prefix of every address of the instance, for input and output. It is \
 literal text, not a pattern.",
@@ -117,6 +129,7 @@ packet (OSC 1.0) or as SLIP frames (OSC 1.1).",
     ],
     instance_families: &[OptionFamily {
         prefix: "/",
+        live: true,
         example: "/1/xy* = ff 0.0 2.0 0.0 2.0",
         documentation: "The types of a message's arguments (`i`, `f`, `h`, `d`), then the lower \
 and upper end of each argument's range. The address may be a pattern (`?`, `*`, `[a-z]`, `[!a]`, \
@@ -157,7 +170,7 @@ struct Bound {
     is_tcp: bool,
     /// Whether it has a fixed destination, and so can send from any port.
     has_target: bool,
-    shared: Rc<SharedBind>,
+    shared: Arc<SharedBind>,
 }
 
 impl Bound {
@@ -168,12 +181,12 @@ impl Bound {
     /// Whether the instance does not need the port, because it only sends. MIDIMonster requires
     /// `bind` of such instances too, and lets several of them share a port.
     fn can_yield(&self) -> bool {
-        self.has_target && !self.is_tcp && !self.shared.receives.get()
+        self.has_target && !self.is_tcp && !self.shared.receives.load(Relaxed)
     }
 
     /// Leaves the port to another instance.
     fn yield_to(&self, other: &Bound, report: &mut dyn FnMut(&str, Problems)) {
-        self.shared.yielded.set(true);
+        self.shared.yielded.store(true, Relaxed);
         let message = format!("port {} is used by instance `{}`", self.bind.port, other.name);
         let mut problems = Problems::new();
         let hint = "this instance only sends, and uses another port; remove its `bind`";
@@ -185,24 +198,24 @@ impl Bound {
 /// The backend: its option, and the instances that bind a port.
 #[derive(Default)]
 struct Osc {
-    detect: Rc<Cell<bool>>,
+    detect: bool,
     bound: Vec<Bound>,
 }
 
 impl Backend for Osc {
     fn configure(&mut self, options: &Options, _: &mut Problems) {
-        self.detect.set(options.flag("detect"));
+        self.detect = options.flag("detect");
     }
 
     fn instance(
         &mut self,
         instance: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    ) -> Option<Box<dyn Plan>> {
         let config = Config::read(&instance.options, problems)?;
-        let shared = Rc::<SharedBind>::default();
+        let shared = Arc::<SharedBind>::default();
         let learns = matches!(config.destination, Destination::Learn(_));
-        shared.receives.set(self.detect.get() || learns);
+        shared.receives.store(self.detect || learns, Relaxed);
         if let (Some(bind), Some(position)) = (&config.bind, instance.options.position("bind")) {
             self.bound.push(Bound {
                 name: instance.name,
@@ -210,17 +223,23 @@ impl Backend for Osc {
                 bind: bind.clone(),
                 is_tcp: config.is_tcp(),
                 has_target: matches!(config.destination, Destination::Fixed(_)),
-                shared: Rc::clone(&shared),
+                shared: Arc::clone(&shared),
             });
         }
-        Some(Box::new(OscInstance::new(config, Rc::clone(&self.detect), shared)))
+        Some(Box::new(OscPlan::new(config, shared)))
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        Box::new(OscDriver::new(self.detect, |backend| {
+            backend.downcast_ref::<Osc>().map(|backend| backend.detect)
+        }))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         for (index, instance) in self.bound.iter().enumerate() {
             let conflicting =
                 self.bound[..index].iter().filter(|other| instance.conflicts_with(other));
-            for other in conflicting.filter(|other| !other.shared.yielded.get()) {
+            for other in conflicting.filter(|other| !other.shared.yielded.load(Relaxed)) {
                 if instance.can_yield() {
                     instance.yield_to(other, report);
                     break;

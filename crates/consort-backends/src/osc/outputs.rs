@@ -5,7 +5,7 @@
 //! of memory that it touches.
 
 use consort_osc::MessageBuilder;
-use consort_router::Event;
+use consort_router::{ChannelTable, Event};
 
 use super::config::{Kind, Parameter};
 
@@ -127,6 +127,81 @@ impl Outputs {
         self.set(event, |_| {});
     }
 
+    /// The address of the message that a channel belongs to. `None` for a channel that is only a
+    /// source.
+    pub(super) fn address(&self, channel: u32) -> Option<&str> {
+        let message = self.arguments.get(channel as usize)?.message;
+        (message != NOT_SENT).then(|| self.message_address(message))
+    }
+
+    fn message_address(&self, message: u32) -> &str {
+        let bytes = self.message_bytes(message);
+        let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(0);
+        std::str::from_utf8(&bytes[..length]).unwrap_or_default()
+    }
+
+    fn message_bytes(&self, message: u32) -> &[u8] {
+        let message = &self.messages[message as usize];
+        &self.bytes[message.start as usize..][..message.length as usize]
+    }
+
+    /// The offset and the type of an argument of a message, mapped or not.
+    fn locate(&self, message: u32, number: u8) -> Option<(usize, Kind)> {
+        let bytes = self.message_bytes(message);
+        let tags = (self.message_address(message).len() + 4) & !3;
+        let kinds = || bytes[tags + 1..].iter().map_while(|&tag| Kind::from_tag(tag));
+        let values: usize = kinds().map(Kind::length).sum();
+        let before: usize = kinds().take(usize::from(number)).map(Kind::length).sum();
+        let start = self.messages[message as usize].start as usize + bytes.len() - values;
+        Some((start + before, kinds().nth(usize::from(number))?))
+    }
+
+    /// Takes over from the messages of the old plan which values the receivers have, so that only
+    /// changes are sent. A channel whose range or address differs sends its next value in any case;
+    /// arguments whose channels are gone keep their numbers in messages that stay.
+    pub(super) fn adopt(&mut self, old: &Outputs, channels: &ChannelTable) {
+        let mut new_of_old = vec![NOT_SENT; old.messages.len()];
+        for channel in 0..self.arguments.len() {
+            let argument = self.arguments[channel];
+            let before = channels.old_number(channel as u32);
+            let Some(before) = before.and_then(|number| old.arguments.get(number as usize)) else {
+                continue;
+            };
+            if argument.message == NOT_SENT || before.message == NOT_SENT {
+                continue;
+            }
+            new_of_old[before.message as usize] = argument.message;
+            if old.messages[before.message as usize].known & 1 << before.number == 0 {
+                continue;
+            }
+            let number = &old.bytes[before.offset as usize..][..before.parameter.kind.length()];
+            let target = &mut self.bytes[argument.offset as usize..];
+            if argument.parameter == before.parameter {
+                target[..number.len()].copy_from_slice(number);
+                if self.message_address(argument.message) == old.message_address(before.message) {
+                    self.messages[argument.message as usize].known |= 1 << argument.number;
+                }
+            } else {
+                let (number, length) = argument.parameter.encode(before.parameter.decode(number));
+                target[..length].copy_from_slice(&number[..length]);
+            }
+        }
+        for (channel, before) in old.arguments.iter().enumerate() {
+            let is_gone = channels.new_number(channel as u32).is_none();
+            if !is_gone || before.message == NOT_SENT {
+                continue;
+            }
+            let message = new_of_old[before.message as usize];
+            if message != NOT_SENT
+                && let Some((offset, kind)) = self.locate(message, before.number)
+                && kind == before.parameter.kind
+            {
+                let number = &old.bytes[before.offset as usize..][..kind.length()];
+                self.bytes[offset..][..kind.length()].copy_from_slice(number);
+            }
+        }
+    }
+
     /// Passes the pending messages to `send` in order and clears the list.
     #[inline]
     pub(super) fn flush(&mut self, mut send: impl FnMut(&[u8])) {
@@ -154,9 +229,33 @@ impl Parameter {
         }
         (bytes, kind.length())
     }
+
+    /// The value of a number as [`encode`](Self::encode) wrote it.
+    fn decode(&self, bytes: &[u8]) -> f64 {
+        let wide = || bytes.try_into().unwrap_or_default();
+        let narrow = || bytes.try_into().unwrap_or_default();
+        let number = match self.kind {
+            Kind::Int => f64::from(i32::from_be_bytes(narrow())),
+            Kind::Float => f64::from(f32::from_be_bytes(narrow())),
+            Kind::Long => i64::from_be_bytes(wide()) as f64,
+            Kind::Double => f64::from_be_bytes(wide()),
+        };
+        self.normalise(number).unwrap_or(0.0)
+    }
 }
 
 impl Kind {
+    /// The type of a tag in a message that [`Outputs`] encoded.
+    fn from_tag(tag: u8) -> Option<Kind> {
+        match tag {
+            b'i' => Some(Kind::Int),
+            b'f' => Some(Kind::Float),
+            b'h' => Some(Kind::Long),
+            b'd' => Some(Kind::Double),
+            _ => None,
+        }
+    }
+
     /// The size in bytes of a number of this type.
     fn length(self) -> usize {
         match self {

@@ -1,10 +1,10 @@
 //! Addresses and their arguments: the channels of an instance, and the values of messages.
 
 use std::hash::BuildHasher;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use consort_osc::{Argument, Message, address_matches, is_pattern};
-use consort_router::{ChannelError, Usage};
+use consort_router::{ChannelError, Resolution, Usage};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::config::{Parameter, PathPattern, normalise};
@@ -14,7 +14,7 @@ use super::outputs::Outputs;
 const UNMAPPED: u32 = u32::MAX;
 
 /// The largest argument number (`:n`).
-const MAX_ARGUMENT: usize = 63;
+pub(super) const MAX_ARGUMENT: usize = 63;
 
 /// How much effort matching the patterns of one packet may take, at least. One packet can contain
 /// thousands of patterns, each of which is compared with every address. One unit of effort takes
@@ -33,6 +33,18 @@ pub(super) enum AddressMatch {
     Unmapped,
     /// The address is a pattern, and matching it would exceed the effort of the packet.
     TooExpensive,
+}
+
+/// What a message contains, argument by argument.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found<'m> {
+    /// The value of a channel.
+    Value(u32, f64),
+    /// The text of a channel.
+    Text(u32, &'m str),
+    /// An argument that is not mapped, by its number; a message without arguments is a 1 on
+    /// argument 0.
+    Unmatched(usize, Option<Argument<'m>>),
 }
 
 /// An address of an instance at run time: the range of its text (with the root) in `addresses` and
@@ -54,7 +66,7 @@ impl Path {
 
 /// An address of an instance while the configuration is read.
 struct Draft {
-    parameters: Option<Rc<[Parameter]>>,
+    parameters: Option<Arc<[Parameter]>>,
     /// The channel of each argument, up to the last mapped one.
     channels: Vec<u32>,
     is_target: bool,
@@ -77,7 +89,8 @@ pub(super) struct Paths {
     by_address: HashTable<u32>,
     hasher: DefaultHashBuilder,
     inputs: Vec<Input>,
-    channels: u32,
+    /// The resolution of each channel.
+    resolutions: Vec<Resolution>,
     has_sources: bool,
 }
 
@@ -92,7 +105,7 @@ impl Paths {
             by_address: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             inputs: Vec::new(),
-            channels: 0,
+            resolutions: Vec::new(),
             has_sources: false,
         }
     }
@@ -150,8 +163,10 @@ impl Paths {
         }
         let channel = &mut draft.channels[argument];
         if *channel == UNMAPPED {
-            *channel = self.channels;
-            self.channels += 1;
+            *channel = self.resolutions.len() as u32;
+            let parameter = draft.parameters.as_ref().and_then(|all| all.get(argument));
+            let resolution = parameter.map_or(Resolution::CONTINUOUS, Parameter::resolution);
+            self.resolutions.push(resolution);
         }
         Ok(*channel)
     }
@@ -168,7 +183,7 @@ impl Paths {
         });
         self.addresses.push_str(address);
         let option = self.patterns.iter().find(|option| option.pattern.matches(local));
-        let parameters = option.map(|option| Rc::clone(&option.parameters));
+        let parameters = option.map(|option| Arc::clone(&option.parameters));
         self.drafts.push(Draft { parameters, channels: Vec::new(), is_target: false });
         let hash = self.hasher.hash_one(address.as_bytes());
         let (hasher, list, addresses) = (&self.hasher, &self.list, &self.addresses);
@@ -176,6 +191,11 @@ impl Paths {
             hasher.hash_one(list[other as usize].address(addresses).as_bytes())
         });
         index
+    }
+
+    /// How finely a channel distinguishes values.
+    pub(super) fn resolution(&self, channel: u32) -> Resolution {
+        self.resolutions.get(channel as usize).copied().unwrap_or_default()
     }
 
     /// Whether any channel is the source of a mapping.
@@ -191,7 +211,7 @@ impl Paths {
     /// Builds the run-time tables and returns the messages to send. Called once, when all channels
     /// are known.
     pub(super) fn prepare(&mut self) -> Outputs {
-        let mut outputs = Outputs::new(self.channels as usize);
+        let mut outputs = Outputs::new(self.resolutions.len());
         for (index, draft) in std::mem::take(&mut self.drafts).into_iter().enumerate() {
             let parameters = draft.parameters.as_deref();
             let path = &mut self.list[index];
@@ -221,22 +241,34 @@ impl Paths {
         address.starts_with(self.root.as_bytes())
     }
 
+    /// The address of a message without the root, as channels have it. `None` outside the root.
+    pub(super) fn local<'m>(&self, message: &Message<'m>) -> Option<&'m str> {
+        message.address().strip_prefix(&*self.root).filter(|local| local.starts_with('/'))
+    }
+
+    /// The option `root`.
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
     /// How much effort matching the patterns of one packet may take.
     pub(super) fn pattern_effort(&self) -> usize {
         MIN_PATTERN_EFFORT.max(self.list.len() * PATTERN_EFFORT_PER_ADDRESS)
     }
 
-    /// Calls `emit` for every value of a message with its channel. Matching a pattern is deducted
-    /// from `effort`; a pattern that would take more than is left is not matched at all.
+    /// Calls `handle` for everything that a message contains for its channels, and for arguments
+    /// that are not mapped. Matching a pattern is deducted from `effort`; a pattern that would take
+    /// more than is left is not matched at all. For a pattern and for a message whose address is
+    /// not mapped, [`Found::Unmatched`] is never passed.
     #[inline]
-    pub(super) fn values(
+    pub(super) fn values<'m>(
         &self,
-        message: &Message<'_>,
+        message: &Message<'m>,
         effort: &mut usize,
-        mut emit: impl FnMut(u32, f64),
+        mut handle: impl FnMut(Found<'m>),
     ) -> AddressMatch {
         if let Some(index) = self.find(message.address_bytes()) {
-            self.emit(self.list[index as usize], message, &mut emit);
+            self.pass(self.list[index as usize], message, &mut handle);
             return AddressMatch::Mapped;
         }
         let pattern = message.address();
@@ -251,78 +283,60 @@ impl Paths {
         let mut result = AddressMatch::Unmapped;
         for &path in &self.list {
             if address_matches(pattern, path.address(&self.addresses)).unwrap_or(false) {
-                self.emit(path, message, &mut emit);
+                self.pass(path, message, |found| {
+                    if !matches!(found, Found::Unmatched(..)) {
+                        handle(found);
+                    }
+                });
                 result = AddressMatch::Mapped;
             }
         }
         result
     }
 
-    /// Calls `emit` for the mapped arguments of a message to one path.
+    /// Calls `handle` for the arguments of a message to one path.
     #[inline]
-    fn emit(&self, path: Path, message: &Message<'_>, mut emit: impl FnMut(u32, f64)) {
+    fn pass<'m>(&self, path: Path, message: &Message<'m>, mut handle: impl FnMut(Found<'m>)) {
         let inputs = &self.inputs[path.first_input as usize..][..path.input_count as usize];
-        let range = |number| inputs.get(number).and_then(|input: &Input| input.parameter);
-        each_value(range, message, |argument, value| {
-            if let Some(input) = inputs.get(argument)
-                && input.channel != UNMAPPED
-            {
-                emit(input.channel, value);
-            }
-        });
-    }
-
-    /// Calls `emit` for the values that an unmapped message would have, for `consort learn`.
-    pub(super) fn unmapped(&self, message: &Message<'_>, mut emit: impl FnMut(String, f64)) {
-        if !self.has_root(message.address_bytes()) {
+        let mapped = |number: usize| -> Option<&Input> {
+            inputs.get(number).filter(|input| input.channel != UNMAPPED)
+        };
+        if message.type_tags().is_empty() {
+            handle(match mapped(0) {
+                Some(input) => Found::Value(input.channel, 1.0),
+                None => Found::Unmatched(0, None),
+            });
             return;
         }
-        let local = &message.address()[self.root.len()..];
-        let option = self.patterns.iter().find(|option| option.pattern.matches(local));
-        let parameters = option.map(|option| &option.parameters[..]);
-        let range = |number| parameters.and_then(|parameters| parameters.get(number)).copied();
-        each_value(range, message, |argument, value| {
-            emit(
-                if argument == 0 { local.to_owned() } else { format!("{local}:{argument}") },
-                value,
-            );
-        });
+        for (number, argument) in message.arguments().enumerate() {
+            let Some(input) = mapped(number) else {
+                handle(Found::Unmatched(number, Some(argument)));
+                continue;
+            };
+            if let Some(value) = scale(&argument, input.parameter) {
+                handle(Found::Value(input.channel, value));
+            } else if let (Some(text), None) = (argument.as_str(), input.parameter) {
+                handle(Found::Text(input.channel, text));
+            }
+        }
     }
 }
 
-/// Calls `emit` for the value of each argument of a message, scaled by the range given or by the
-/// default range of its type.
+/// The value of an argument, scaled by the range given or by the default range of its type. `None`
+/// for NaN, and for arguments that are not a number or truth value.
 #[inline]
-fn each_value(
-    range: impl Fn(usize) -> Option<Parameter>,
-    message: &Message<'_>,
-    mut emit: impl FnMut(usize, f64),
-) {
-    if message.type_tags().is_empty() {
-        emit(0, 1.0);
-    }
-    for (index, argument) in message.arguments().enumerate() {
-        let (number, high) = match argument {
-            Argument::Int(number) => (f64::from(number), 255.0),
-            Argument::Float(number) => (f64::from(number), 1.0),
-            Argument::Long(number) => (number as f64, 1024.0),
-            Argument::Double(number) => (number, 1.0),
-            Argument::Bool(on) => {
-                emit(index, f64::from(u8::from(on)));
-                continue;
-            }
-            Argument::Impulse => {
-                emit(index, 1.0);
-                continue;
-            }
-            _ => continue,
-        };
-        let value = match range(index) {
-            Some(parameter) => parameter.normalise(number),
-            None => normalise(number, 0.0, high),
-        };
-        if let Some(value) = value {
-            emit(index, value);
-        }
+pub(super) fn scale(argument: &Argument<'_>, parameter: Option<Parameter>) -> Option<f64> {
+    let (number, high) = match *argument {
+        Argument::Int(number) => (f64::from(number), 255.0),
+        Argument::Float(number) => (f64::from(number), 1.0),
+        Argument::Long(number) => (number as f64, 1024.0),
+        Argument::Double(number) => (number, 1.0),
+        Argument::Bool(on) => return Some(f64::from(u8::from(on))),
+        Argument::Impulse => return Some(1.0),
+        _ => return None,
+    };
+    match parameter {
+        Some(parameter) => parameter.normalise(number),
+        None => normalise(number, 0.0, high),
     }
 }

@@ -1,6 +1,7 @@
 //! OSC over TCP: packets with a length prefix, or in SLIP frames.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use consort_osc::{LengthPrefixDecoder, SlipDecoder, encode_length_prefixed, encode_slip};
@@ -11,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::carrier::Carrier;
 use super::config::{Destination, Transport};
-use super::receiver::{PACKET_LIMITS, Receiver};
+use super::receiver::{Origin, PACKET_LIMITS, Receiver};
 use crate::net::{Backoff, HostPort, Lookup};
 
 const LISTENER: u32 = 0;
@@ -58,7 +59,9 @@ impl Decoder {
 struct Connection {
     stream: TcpStream,
     key: u32,
+    /// The peer as messages name it.
     peer: String,
+    address: SocketAddr,
     is_open: bool,
     decoder: Decoder,
     /// Bytes that were read but not decoded yet, because the budget of the turn was spent.
@@ -70,7 +73,12 @@ struct Connection {
 type CloseReason = String;
 
 impl Connection {
-    fn new(stream: TcpStream, key: u32, peer: String, framing: Transport) -> Self {
+    fn new(
+        stream: TcpStream,
+        key: u32,
+        (peer, address): (String, SocketAddr),
+        framing: Transport,
+    ) -> Self {
         let decoder = match framing {
             Transport::Slip => Decoder::Slip(SlipDecoder::new(PACKET_LIMITS.size)),
             _ => Decoder::LengthPrefixed(LengthPrefixDecoder::new(PACKET_LIMITS.size)),
@@ -79,6 +87,7 @@ impl Connection {
             stream,
             key,
             peer,
+            address,
             is_open: false,
             decoder,
             undecoded: Vec::new(),
@@ -111,7 +120,9 @@ impl Connection {
             while remaining > 0
                 && let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())?
             {
-                remaining = remaining.saturating_sub(receiver.receive(packet, context).max(1));
+                context.count_input(1);
+                let spent = receiver.receive(packet, Origin::Stream(self.address), context);
+                remaining = remaining.saturating_sub(spent.max(1));
             }
             if remaining == 0 {
                 self.undecoded = input.to_vec();
@@ -247,7 +258,8 @@ impl Streams {
                 let explain = |error| format!("cannot connect to {}: {error}", lookup.target());
                 let peer = lookup.target().to_string();
                 let stream = stream.map_err(explain)?;
-                self.outbound = Some(Connection::new(stream, OUTBOUND, peer, self.framing));
+                self.outbound =
+                    Some(Connection::new(stream, OUTBOUND, (peer, address), self.framing));
             }
         }
         Ok(())
@@ -310,11 +322,15 @@ impl Streams {
             let registered =
                 configure_stream(&stream).and_then(|()| context.register(&mut stream, key, both));
             if let Err(error) = registered {
-                tracing::warn!(instance = context.name(), "cannot serve {address}: {error}");
+                tracing::warn!(
+                    instance = context.name(),
+                    "cannot accept the connection from {address}: {error}"
+                );
                 continue;
             }
             tracing::info!(instance = context.name(), "{address} connected");
-            let mut peer = Connection::new(stream, key, address.to_string(), self.framing);
+            let names = (address.to_string(), address);
+            let mut peer = Connection::new(stream, key, names, self.framing);
             peer.is_open = true;
             self.peers[slot] = Some(peer);
         }
@@ -407,6 +423,8 @@ impl Carrier for Streams {
     fn start(&mut self, _: bool, context: &mut Context<'_>) {
         self.open(context);
     }
+
+    fn set_receives(&mut self, _: bool, _: &mut Context<'_>) {}
 
     fn ready(
         &mut self,

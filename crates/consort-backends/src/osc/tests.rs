@@ -72,6 +72,30 @@ fn sending(options: &[(&str, &str)], channels: &[&str]) -> (Performance, UdpSock
     (show, socket)
 }
 
+/// A show with one instance `osc`, not started. Mappings are written as `SOURCE > TARGET`.
+fn setup(backend: &[(&str, &str)], options: &[(&str, &str)], mappings: &[&str]) -> TestShow {
+    let mut setup = TestShow::new();
+    setup.backend(&DESCRIPTOR, backend);
+    setup.instance(&DESCRIPTOR, "osc", options);
+    for mapping in mappings {
+        let (source, target) = mapping.split_once(" > ").expect("a mapping");
+        setup.map(source, target);
+    }
+    setup
+}
+
+/// What arrived at `osc` unmatched, oldest first: channel, types, raw value.
+fn unmatched(show: &Performance) -> Vec<(String, String, String)> {
+    let live = show.router.handle().live();
+    let mut entries = live.unmatched(show.id("osc"));
+    entries.reverse();
+    entries.into_iter().map(|entry| (entry.channel, entry.types, entry.raw.to_string())).collect()
+}
+
+fn unmatched_count(show: &Performance) -> u64 {
+    show.router.handle().live().unmatched_count(show.id("osc"))
+}
+
 fn values(show: &mut Performance, count: usize) -> Vec<(String, f64)> {
     show.receive(count)
 }
@@ -585,4 +609,316 @@ fn a_flood_of_random_packets_is_ignored() {
     }
     sender.send(&message("/a", vec![OscValue::Float(0.5)])).expect("sent");
     show.until("the valid packet", |show| show.received().last().is_some_and(|last| last.1 == 0.5));
+}
+
+#[test]
+fn strings_are_texts_unless_an_option_describes_the_argument() {
+    let (mut show, sender) = receiving(&[("/n", "ff 0 1 0 1")], &["/name", "/name:1", "/n"]);
+    let text = |text: &str| OscValue::String(text.into());
+    let symbol = OscValue::Symbol("second".into());
+    sender.send(&message("/name", vec![text("first"), symbol])).expect("sent");
+    sender.send(&message("/n", vec![text("ignored")])).expect("sent");
+    sender.send(&message("/name", vec![text(&"x".repeat(2_000))])).expect("sent");
+    sender.send(&message("/name", vec![OscValue::Float(0.5)])).expect("sent");
+    assert_eq!(values(&mut show, 1), [("/name".to_owned(), 0.5)]);
+    let expected = [("/name", "first"), ("/name:1", "second")];
+    let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    assert_eq!(show.received_texts(), expected);
+    assert_eq!(show.counters("osc").dropped, 1, "the text that is too long");
+}
+
+#[test]
+fn texts_are_sent_in_order_as_one_string() {
+    let (mut show, socket) = sending(&[("root", "/r"), ("/n", "ff 0 1 0 1")], &["/a", "/n:1"]);
+    show.send("/a", 0.5);
+    show.send_text("/a", "hello");
+    show.send_text("/a", "hello");
+    show.send_text("/n:1", "ü");
+    show.send_text("/a", "a zero \0 byte");
+    show.send("/a", 0.25);
+    let packets: Vec<String> = (0..5).map(|_| next(&socket)).collect();
+    let texts = ["/r/a ,s \"hello\"", "/r/a ,s \"hello\"", "/r/n ,s \"ü\""];
+    assert_eq!(packets[0], "/r/a ,f 0.5");
+    assert_eq!(packets[1..4], texts);
+    assert_eq!(packets[4], "/r/a ,f 0.25");
+    assert_eq!(show.counters("osc").dropped, 1, "the text that OSC cannot carry");
+}
+
+#[test]
+fn texts_without_a_receiver_are_dropped_and_counted() {
+    let bind = format!("127.0.0.1 {}", free_port());
+    let options = [("bind", bind.as_str()), ("destination", "learn")];
+    let mut show = setup(&[], &options, &["probe.a > osc./a"]).start();
+    show.until_state("osc", "up");
+    show.send_text("a", "hello");
+    assert_eq!(show.counters("osc").dropped, 1);
+}
+
+#[test]
+fn unmatched_input_is_listed_with_its_channel_types_and_sender() {
+    let (mut show, sender) = receiving(&[("root", "/r")], &["/xy", "/last"]);
+    let float = OscValue::Float(0.25);
+    let string = OscValue::String("hello".into());
+    let mut bytes = Vec::new();
+    let mut bundle = consort_osc::BundleBuilder::new(&mut bytes, consort_osc::TimeTag::IMMEDIATE);
+    bundle.message("/r/in/bundle").int(-7).blob(&[1, 2, 3]).finish().expect("encodes");
+    bundle.message("/r/go").finish().expect("encodes");
+    bundle.finish().expect("encodes");
+    for packet in [
+        message("/r/xy", vec![float.clone(), OscValue::Long(512), OscValue::Bool(true)]),
+        message("/r/name", vec![string, float.clone()]),
+        bytes,
+        message("/r/a:b", vec![float.clone()]),
+        message("/r/x*", vec![float.clone(), float.clone()]),
+        message("/r/nowhere*", vec![OscValue::Nil]),
+        message("/rest", vec![float.clone()]),
+        message("/r/last", vec![float]),
+    ] {
+        sender.send(&packet).expect("sent");
+    }
+    let matched = [("/xy", 0.25), ("/xy", 0.25), ("/last", 0.25)];
+    assert_eq!(values(&mut show, 3), matched.map(|(name, value)| (name.to_owned(), value)));
+    let expected = [
+        ("/xy:1", "h", "512"),
+        ("/xy:2", "T", "true"),
+        ("/name", "sf", "\"hello\""),
+        ("/name:1", "f", "0.25"),
+        ("/in/bundle", "ib", "-7"),
+        ("/in/bundle:1", "b", "3 bytes"),
+        ("/go", "", ""),
+        ("/a:b:0", "f", "0.25"),
+        ("/nowhere*", "N", ""),
+    ];
+    let mut list = unmatched(&show);
+    let mut expected =
+        expected.map(|(channel, types, raw)| (channel.into(), types.into(), raw.into()));
+    list.sort();
+    expected.sort();
+    assert_eq!(list, expected);
+    assert_eq!(unmatched_count(&show), 10, "the message outside the root is counted");
+    let live = show.router.handle().live();
+    let entries = live.unmatched(show.id("osc"));
+    let entry = |channel: &str| entries.iter().find(|entry| entry.channel == channel).expect("one");
+    let sender = sender.local_addr().expect("one").to_string();
+    assert!(entries.iter().all(|entry| entry.sender.to_string() == sender));
+    let scaled = ["/xy:1", "/name", "/go"].map(|channel| entry(channel).value);
+    assert_eq!(scaled, [Some(0.5), None, Some(1.0)]);
+    assert_eq!(live.input(show.id("osc")).0, 8, "packets");
+}
+
+#[test]
+fn what_a_packet_has_unmatched_is_limited_but_counted() {
+    let (mut show, sender) = receiving(&[], &["/last"]);
+    let mut bytes = Vec::new();
+    let mut bundle = consort_osc::BundleBuilder::new(&mut bytes, consort_osc::TimeTag::IMMEDIATE);
+    for number in 0..1_000 {
+        bundle.message(&format!("/{number}")).float(0.5).finish().expect("encodes");
+    }
+    bundle.finish().expect("encodes");
+    sender.send(&bytes).expect("sent");
+    sender.send(&message("/last", vec![])).expect("sent");
+    show.receive(1);
+    assert_eq!(unmatched_count(&show), 1_000);
+    assert!(unmatched(&show).iter().all(|(channel, ..)| channel != "/999"));
+}
+
+/// An instance that only sends keeps its socket connected; one that is bound still receives.
+#[test]
+fn a_bound_instance_that_only_sends_lists_what_arrives_from_anywhere() {
+    let (peer, port) = peer();
+    let own = free_port();
+    let (bind, destination) = (format!("127.0.0.1 {own}"), format!("127.0.0.1 {port}"));
+    let options = [("bind", bind.as_str()), ("destination", destination.as_str())];
+    let mut show = setup(&[], &options, &["probe.a > osc./a"]).start();
+    show.until_state("osc", "up");
+    show.send("a", 0.5);
+    assert_eq!(next(&peer), "/a ,f 0.5");
+    let other = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for socket in [&peer, &other] {
+        socket.send_to(&message("/b", vec![]), ("127.0.0.1", own)).expect("sent");
+    }
+    show.until("both messages", |show| unmatched_count(show) == 2);
+    // A source that is added by a reload receives from both.
+    let adoption = show.adopt(setup(&[], &options, &["probe.a > osc./a", "osc./b > probe.b"]));
+    assert_eq!(adoption.adopted, ["probe", "osc"]);
+    for socket in [&peer, &other] {
+        socket.send_to(&message("/b", vec![]), ("127.0.0.1", own)).expect("sent");
+    }
+    show.receive(2);
+    show.send("a", 0.25);
+    assert_eq!(next(&peer), "/a ,f 0.25");
+}
+
+#[test]
+fn an_unbound_instance_that_only_sent_receives_after_a_reload() {
+    let (peer, port) = peer();
+    let destination = format!("127.0.0.1 {port}");
+    let options = [("destination", destination.as_str())];
+    let mut show = setup(&[], &options, &["probe.a > osc./a"]).start();
+    show.until_state("osc", "up");
+    show.send("a", 0.5);
+    let mut buffer = [0; 64];
+    let (_, own) = peer.recv_from(&mut buffer).expect("a packet");
+    show.adopt(setup(&[], &options, &["probe.a > osc./a", "osc./b > probe.b"]));
+    let other = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    other.send_to(&message("/b", vec![]), ("127.0.0.1", own.port())).expect("sent");
+    assert_eq!(show.receive(1), [("b".to_owned(), 1.0)]);
+    // Without sources it is connected again.
+    show.adopt(setup(&[], &options, &["probe.a > osc./a"]));
+    show.send("a", 0.75);
+    assert_eq!(peer.recv_from(&mut buffer).expect("a packet").1, own);
+}
+
+#[test]
+fn a_reload_keeps_the_socket_and_sends_only_what_has_changed() {
+    let (peer, port) = peer();
+    let destination = format!("127.0.0.1 {port}");
+    let show_with = |patterns: &[(&'static str, &'static str)], mappings: &[&str]| {
+        let mut options = vec![("destination", destination.as_str())];
+        options.extend(patterns);
+        setup(&[], &options, mappings)
+    };
+    let xy = ("/xy", "ff 0 1 0 1");
+    let all = ["probe.x > osc./xy", "probe.y > osc./xy:1", "probe.a > osc./a"];
+    let mut show = show_with(&[xy], &all).start();
+    show.until_state("osc", "up");
+    show.send_all(&[("x", 0.25), ("y", 0.75), ("a", 0.5)]);
+    let mut buffer = [0; 64];
+    let own = peer.recv_from(&mut buffer).expect("a packet").1;
+    assert_eq!(next(&peer), "/a ,f 0.5");
+    // `/xy:1` goes, the order changes, `/new` comes.
+    let mappings = ["probe.new > osc./new", "probe.a > osc./a", "probe.x > osc./xy"];
+    let adoption = show.adopt(show_with(&[xy], &mappings));
+    assert_eq!(adoption.restarted, [""; 0]);
+    show.send_all(&[("a", 0.5), ("x", 0.25), ("new", 0.0)]);
+    assert_eq!(next(&peer), "/new ,f 0.0", "the others have not changed");
+    show.send("x", 0.5);
+    assert_eq!(next(&peer), "/xy ,ff 0.5 0.75", "the receiver's value of `/xy:1` is kept");
+    // A changed range: the next value is sent in any case, and others keep their positions.
+    show.adopt(show_with(&[("/xy", "ff 0 100 0 1")], &all));
+    show.send("y", 0.5);
+    assert_eq!(next(&peer), "/xy ,ff 50.0 0.5");
+    show.send("x", 0.5);
+    assert_eq!(next(&peer), "/xy ,ff 50.0 0.5", "first value in the new range");
+    // Another root: every address is new.
+    show.adopt(show_with(&[("/xy", "ff 0 100 0 1"), ("root", "/r")], &all));
+    show.send("a", 0.5);
+    let (count, from) = peer.recv_from(&mut buffer).expect("a packet");
+    let packet = Packet::decode(&buffer[..count]).expect("OSC").to_owned().to_string();
+    assert_eq!((packet.as_str(), from), ("/r/a ,f 0.5", own));
+}
+
+#[test]
+fn a_reload_keeps_the_learned_peer_and_applies_live_options() {
+    let (peer, _) = peer();
+    let bind = format!("127.0.0.1 {}", free_port());
+    let options = |more: &[(&'static str, &'static str)]| {
+        let mut all = vec![("bind", bind.clone()), ("destination", "learn".to_owned())];
+        all.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        all
+    };
+    let show_with = |backend: &[(&str, &str)], more: &[(&'static str, &'static str)]| {
+        let options = options(more);
+        let options: Vec<_> = options.iter().map(|(name, value)| (*name, &**value)).collect();
+        setup(backend, &options, &["osc./in > probe.in", "probe.out > osc./out"])
+    };
+    let mut show = show_with(&[], &[]).start();
+    show.until_state("osc", "up");
+    let port = bind.split_once(' ').expect("a port").1.parse::<u16>().expect("a port");
+    let send = |value: f32| {
+        let packet = message("/in", vec![OscValue::Float(value)]);
+        peer.send_to(&packet, ("127.0.0.1", port)).expect("sent");
+    };
+    send(0.5);
+    assert_eq!(show.receive(1), [("in".to_owned(), 0.5)]);
+    let adoption = show.adopt(show_with(&[("detect", "on")], &[("/in", "f 0 2")]));
+    assert_eq!(adoption.restarted, [""; 0]);
+    show.send("out", 0.25);
+    assert_eq!(next(&peer), "/out ,f 0.25", "the peer is still known");
+    send(0.5);
+    assert_eq!(show.receive(1), [("in".to_owned(), 0.25)], "the new range");
+    // Everything else restarts: the peer has to be learned again.
+    let adoption = show.adopt(show_with(&[], &[("framing", "slip")]));
+    assert_eq!(adoption.restarted, ["osc"]);
+    show.until_state("osc", "up");
+    show.send("out", 0.5);
+    assert_eq!(show.counters("osc").dropped, 1);
+    send(1.0);
+    assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
+}
+
+#[test]
+fn a_reload_keeps_connections() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("one").local_addr().expect("one").port();
+    let bind = format!("127.0.0.1 {port}");
+    let options = [("bind", bind.as_str()), ("transport", "tcp")];
+    let mut show = setup(&[], &options, &["osc./in > probe.in"]).start();
+    show.until_state("osc", "up");
+    let mut peer = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    peer.set_read_timeout(Some(DEADLINE)).expect("set");
+    peer.write_all(&framed("length", &message("/in", vec![]))).expect("written");
+    show.receive(1);
+    show.adopt(setup(&[], &options, &["probe.out > osc./out", "osc./other > probe.other"]));
+    for address in ["/in", "/other"] {
+        peer.write_all(&framed("length", &message(address, vec![]))).expect("written");
+    }
+    assert_eq!(show.receive(1), [("other".to_owned(), 1.0)]);
+    assert_eq!(unmatched(&show), [("/in".into(), String::new(), String::new())]);
+    let sender = show.router.handle().live().unmatched(show.id("osc"))[0].sender.to_string();
+    assert_eq!(sender, peer.local_addr().expect("one").to_string());
+    show.send("out", 0.25);
+    let expected = framed("length", &message("/out", vec![OscValue::Float(0.25)]));
+    let mut got = vec![0; expected.len()];
+    peer.read_exact(&mut got).expect("a packet");
+    assert_eq!(got, expected);
+}
+
+/// `a` gets the port instead of `b` as soon as it receives, so that both are restarted.
+#[test]
+fn instances_that_share_a_port_change_places_in_a_reload() {
+    let (peer, port) = peer();
+    let own = free_port();
+    let load = |mapping: &str| {
+        let text = format!(
+            "[osc a]\nbind = 127.0.0.1 {own}\ndestination = 127.0.0.1 {port}\n\
+             [osc b]\nbind = 127.0.0.1 {own}\ndestination = 127.0.0.1 {port}\n\
+             [map]\n{mapping}\n"
+        );
+        let loaded = consort_router::config::load_text("show.cfg", &text, &[], &[&DESCRIPTOR]);
+        loaded.show.expect("only warnings")
+    };
+    let mut router = consort_router::Router::new(load("b./in > a./out")).expect("a router");
+    router.start();
+    let adoption = router.adopt(load("a./in > b./out")).expect("the same instances");
+    assert_eq!(adoption.restarted, ["a", "b"]);
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    peer.set_read_timeout(Some(Duration::from_millis(5))).expect("set");
+    let (mut buffer, deadline) = ([0; 64], std::time::Instant::now() + DEADLINE);
+    while peer.recv(&mut buffer).is_err() {
+        assert!(std::time::Instant::now() < deadline, "nothing arrived");
+        let packet = message("/in", vec![OscValue::Float(0.5)]);
+        sender.send_to(&packet, ("127.0.0.1", own)).expect("sent");
+        router.step(Some(Duration::from_millis(50))).expect("a turn");
+    }
+}
+
+#[test]
+fn whole_numbers_have_the_resolution_of_their_range() {
+    let mut osc = super::Osc::default();
+    let pairs = [("bind", "1"), ("/n", "if 0 127 0 1"), ("/wide", "h 0 1e12")];
+    let config = consort_router::InstanceConfig {
+        name: "osc".into(),
+        options: consort_router::Options::from_pairs(DESCRIPTOR.instance_options, &pairs),
+        directory: ".".into(),
+    };
+    let backend: &mut dyn consort_router::Backend = &mut osc;
+    let mut problems = consort_router::Problems::new();
+    let mut plan = backend.instance(config, &mut problems).expect("a plan");
+    let steps = consort_router::Resolution::steps;
+    for (channel, expected) in
+        [("/n", steps(128)), ("/n:1", steps(0)), ("/wide", steps(0)), ("/free", steps(0))]
+    {
+        let number = plan.channel(channel, Usage::Target).expect(channel);
+        assert_eq!(plan.resolution(number), expected, "{channel}");
+    }
 }

@@ -2,8 +2,8 @@
 //! the module `midimonster`.
 //!
 //! ```text
-//!  router ── deliver ──► queue ──► pipe ──► worker.py ──► handler(value)
-//!  router ◄── ready ────────────── pipe ◄── output(name, value)
+//!  router ── deliver ──► queue ──► pipe ──► worker/ ──► handler(value)
+//!  router ◄── ready ─────────────── pipe ◄── output(name, value)
 //! ```
 //!
 //! The worker keeps a copy of all state that a script can query, so no function of the module
@@ -12,6 +12,7 @@
 
 mod instance;
 mod output;
+mod plan;
 mod process;
 #[doc(hidden)]
 pub mod protocol;
@@ -22,14 +23,13 @@ mod services;
 mod settings;
 
 use std::io::{self, Write};
-use std::rc::Rc;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, Options, Problems,
+    Backend, BackendDescriptor, ChannelSyntax, Driver, InstanceConfig, Options, Plan, Problems,
 };
 
-use instance::PythonInstance;
-use services::SharedServices;
+use plan::PythonPlan;
+use services::PythonDriver;
 use settings::{Defaults, Settings};
 
 /// The backend's entry in the registry.
@@ -52,8 +52,8 @@ it go to the `default-handler`, if there is one.",
             syntax: "MODULE.FUNCTION",
             example: "random.seed",
             documentation: "\
-A handler: `FUNCTION(value)` of this module is called for every value that arrives. The module \
-must be one of the instance's `module` options.",
+A handler: `FUNCTION(value)` of this module is called for every value that arrives: a `float`, or a \
+`str` when a text arrives. The module must be one of the instance's `module` options.",
         },
     ],
     example: "[python script]\nmodule = random\n\n[map]\nscript.foo > script.random.seed\n",
@@ -62,16 +62,13 @@ must be one of the instance's `module` options.",
 
 /// Creates the backend; `script_output` receives what scripts print to standard output.
 pub fn backend(script_output: Box<dyn Write + Send>) -> Box<dyn Backend> {
-    Box::new(PythonBackend {
-        defaults: Defaults::default(),
-        shared: Rc::new(SharedServices::new(script_output)),
-    })
+    Box::new(PythonBackend { defaults: Defaults::default(), script_output })
 }
 
-/// The backend: the defaults of its instances and the services that they share.
+/// The backend: the defaults of its instances, and where their scripts print to.
 struct PythonBackend {
     defaults: Defaults,
-    shared: Rc<SharedServices>,
+    script_output: Box<dyn Write + Send>,
 }
 
 impl Backend for PythonBackend {
@@ -83,8 +80,12 @@ impl Backend for PythonBackend {
         &mut self,
         config: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
+    ) -> Option<Box<dyn Plan>> {
         let settings = Settings::new(config, &self.defaults, problems)?;
-        Some(Box::new(PythonInstance::new(settings, Rc::clone(&self.shared))))
+        Some(Box::new(PythonPlan::new(settings)))
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        Box::new(PythonDriver::new(self.script_output))
     }
 }

@@ -29,7 +29,7 @@ use std::sync::mpsc::{Sender, channel};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
 
-/// The realtime signal that interrupts a script; worker.py handles it.
+/// The realtime signal that interrupts a script; the worker handles it.
 const INTERRUPT_SIGNAL: libc::c_int = 40;
 
 /// A worker to start.

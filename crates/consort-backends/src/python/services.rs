@@ -1,10 +1,28 @@
-//! The services that all instances share: starting processes and forwarding what they print.
+//! The driver: services that all instances share, for starting processes and forwarding what they
+//! print.
 
 use std::cell::{Cell, OnceCell};
 use std::io::{self, Write};
+use std::rc::Rc;
+
+use consort_router::Driver;
 
 use super::output::Forwarder;
 use super::process::Spawner;
+
+/// The driver of the backend. It has no state besides the services, so it adopts any reloaded
+/// backend: the options of `[backend python]` are only defaults of the instances'.
+pub(super) struct PythonDriver {
+    pub(super) services: Rc<SharedServices>,
+}
+
+impl PythonDriver {
+    pub(super) fn new(script_output: Box<dyn Write + Send>) -> Self {
+        PythonDriver { services: Rc::new(SharedServices::new(script_output)) }
+    }
+}
+
+impl Driver for PythonDriver {}
 
 /// The services that all instances share; they start together with the first worker.
 pub(super) struct SharedServices {
@@ -22,7 +40,7 @@ pub(super) struct Services {
 }
 
 impl SharedServices {
-    pub(super) fn new(script_output: Box<dyn Write + Send>) -> Self {
+    fn new(script_output: Box<dyn Write + Send>) -> Self {
         SharedServices { services: OnceCell::new(), script_output: Cell::new(Some(script_output)) }
     }
 

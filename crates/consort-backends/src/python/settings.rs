@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use consort_router::options::OptionEntry;
 use consort_router::{InstanceConfig, OptionKind, OptionSpec, Options, Problems};
 
+use super::protocol::MAX_NAME_BYTES;
+
 const INTERPRETER: OptionSpec = OptionSpec {
     name: "python",
     kind: OptionKind::Checked(not_empty),
@@ -24,12 +26,16 @@ const MEMORY: OptionSpec = OptionSpec {
     example: "512",
     documentation: "\
 How much memory an interpreter may allocate, in MiB; a script that needs more gets a \
-`MemoryError`. 0 sets no limit. Without this option the limit is half of the machine's memory.",
+`MemoryError`. 0 means no limit. Without this option the limit is half of the machine's memory.",
     ..OptionSpec::EMPTY
 };
 
 /// Options of `[backend python]`: the defaults of all instances.
-pub(crate) const BACKEND_OPTIONS: &[OptionSpec] = &[INTERPRETER, MEMORY];
+///
+/// They are `live`, since a change restarts only the instances that do not set the option; see
+/// [`Settings::needs_restart`].
+pub(crate) const BACKEND_OPTIONS: &[OptionSpec] =
+    &[OptionSpec { live: true, ..INTERPRETER }, OptionSpec { live: true, ..MEMORY }];
 
 /// Options of `[python NAME]`.
 pub(crate) const INSTANCE_OPTIONS: &[OptionSpec] = &[
@@ -46,7 +52,8 @@ the channels `my_handlers.FUNCTION`.",
     },
     OptionSpec {
         name: "default-handler",
-        kind: OptionKind::Checked(not_empty),
+        kind: OptionKind::Checked(handler_name),
+        live: true,
         example: "my_handlers.default",
         documentation: "\
 The function that handles the values of all channels whose names have no dot.",
@@ -58,6 +65,13 @@ The function that handles the values of all channels whose names have no dot.",
 
 fn not_empty(text: &str) -> Result<(), String> {
     if text.is_empty() { Err("expected a name or a path".into()) } else { Ok(()) }
+}
+
+fn handler_name(text: &str) -> Result<(), String> {
+    if text.len() > MAX_NAME_BYTES {
+        return Err(format!("expected a name of at most {MAX_NAME_BYTES} bytes"));
+    }
+    not_empty(text)
 }
 
 /// A module to import, as the configuration specifies it.
@@ -125,7 +139,7 @@ impl Settings {
             let module = module(option, entry);
             if module.name == "midimonster" || module.name.starts_with("midimonster.") {
                 let message =
-                    "the module name `midimonster` is reserved: consort provides this module";
+                    "the module name `midimonster` is reserved: Consort provides this module";
                 problems.error(Some(option), message).hint(
                     "rename the script; it can import the provided module with `import midimonster`",
                 );
@@ -156,6 +170,21 @@ impl Settings {
             name: config.name,
         };
         problems.is_ok().then_some(settings)
+    }
+}
+
+impl Settings {
+    /// Whether a worker with these settings has to be replaced by one with others: the modules,
+    /// the interpreter, its memory and the folder are fixed when it starts.
+    pub(crate) fn needs_restart(&self, other: &Settings) -> bool {
+        let modules = |settings: &Settings| -> Vec<(String, Option<PathBuf>)> {
+            let modules = settings.modules.iter();
+            modules.map(|module| (module.name.clone(), module.path.clone())).collect()
+        };
+        self.directory != other.directory
+            || modules(self) != modules(other)
+            || self.python != other.python
+            || self.memory != other.memory
     }
 }
 
@@ -239,7 +268,7 @@ mod tests {
             let (settings, problems) = settings(&[("module", value)]);
             assert!(settings.is_none());
             assert!(
-                problems[0].message.contains("`midimonster` is reserved: consort provides"),
+                problems[0].message.contains("`midimonster` is reserved: Consort provides"),
                 "{problems:?}"
             );
         }

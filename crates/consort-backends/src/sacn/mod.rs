@@ -11,20 +11,19 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::rc::Rc;
 use std::time::Duration;
 
 use consort_router::{
-    Backend, BackendDescriptor, Instance, InstanceConfig, OptionKind, OptionSpec, Options, Problems,
+    Backend, BackendDescriptor, Driver, InstanceConfig, OptionKind, OptionSpec, Options, Plan,
+    Problems,
 };
 
 use self::codec::{Cid, DISCOVERY_UNIVERSE, Data, Packet, encode_discovery, group};
 use crate::dmx::{
-    Detect, DmxInstance, Frame, Incoming, NO_UNIVERSE, Node, Policy, Protocol, SLOTS, Transmission,
-    UniverseConfig, check_outputs, options, read_interfaces,
+    Detect, DmxDriver, DmxPlan, Frame, Incoming, InterfaceConfig, NO_UNIVERSE, Node, Policy,
+    Protocol, SLOTS, Transmission, UniverseConfig, check_outputs, options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -33,25 +32,32 @@ pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
     name: "sacn",
     summary: "Streaming ACN (E1.31): DMX universes over UDP, multicast and unicast, in and out",
     documentation: "\
-An instance is one universe. It always receives the universe, from the universe's multicast group \
-and from packets that are sent to this computer directly. With `priority` it also sends the \
-universe.
+An instance is one universe. It always receives the universe, by multicast and by unicast. With \
+`priority` it also sends the universe.
 
 **Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
-Up to 16 sources may send one universe; those of the highest priority take precedence. Among \
-sources of equal priority, with `merge = htp` the highest value of a channel takes precedence, with \
-`merge = ltp` the value that changed last. A source is removed when it terminates its stream, or \
-after 2.5 seconds of silence while others send; the values of the last one are kept. Frames that \
-arrive after a later one are dropped, as their sequence numbers show. Preview frames are ignored \
-unless `preview` is on. Start codes other than 0 and packets of this source itself are always \
-ignored. Values are routed when they arrive, without waiting for synchronisation packets.
+Up to 16 sources may send one universe; those with the highest priority take precedence. Among \
+sources of equal priority, with `merge = htp` the highest value of a channel takes precedence, \
+with `merge = ltp` the value that changed last. A source is removed when it terminates its stream, \
+or after 2.5 seconds of silence if others still send; the values of the last remaining source are \
+kept. Frames that arrive out of order, according to their sequence numbers, are dropped. Preview \
+frames are ignored unless `preview` is on. Packets with a start code other than 0 and packets from \
+this source itself are always ignored. Values are routed when they arrive, without waiting for \
+synchronisation packets.
 
-**Output.** Frames of 512 channels are sent with the newest values at up to 44 frames per second. \
+**Output.** Frames of 512 slots are sent with the newest values at up to 44 frames per second. \
 Values that are replaced before they are sent are counted as dropped. With `realtime = on`, every \
-value is sent immediately. The universe starts with the first value (channels without a value are \
-0). After a change the frame is repeated three times, then sent every 0.9 s to keep the universe \
+value is sent immediately. Sending starts with the first value (slots without a value are 0). \
+After a change the frame is repeated three times, then sent every 0.9 s to keep the universe \
 alive. When the show ends, three packets terminate the stream. Universe discovery lists the sent \
 universes every 10 s.
+
+**Unmatched input.** Slots that have changed and that no mapping uses are counted; up to eight of \
+each frame are listed with their channel, value and sender.
+
+**When a show is reloaded,** an instance of which only `merge`, `realtime` or mappings have changed \
+keeps its sources, its frame and its sequence numbers. A channel that is mapped no more keeps its \
+last level in the frame. A channel that is newly mapped gets its value from the next frame.
 
 If `bind` is `0.0.0.0`, groups are joined on the interface that the routing table selects; if it is \
 one address, on the interface with that address. More than 20 groups are distributed over several \
@@ -59,7 +65,7 @@ sockets. If an interface is removed, the instance waits for it and joins its gro
 programs on the same computer may share the port; they receive what is sent to groups if `local` \
 follows the address.
 
-sACN has no access control: everyone who can reach the port can send values.",
+sACN has no access control: anyone who can reach the port can send values.",
     options: &[
         OptionSpec {
             name: "name",
@@ -137,6 +143,7 @@ optionally a port (default: 5568).",
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),
             default: Some("htp"),
+            live: true,
             example: "ltp",
             documentation: "How to merge several sources of the highest priority: the highest \
 value of a channel takes precedence (`htp`), or the latest (`ltp`).",
@@ -147,8 +154,8 @@ value of a channel takes precedence (`htp`), or the latest (`ltp`).",
             kind: OptionKind::Flag,
             default: Some("off"),
             example: "on",
-            documentation: "Accept preview frames, too, and mark sent frames as preview, which is \
-not intended for live output.",
+            documentation: "Accept preview frames, too, and mark sent frames as preview data, \
+which receivers do not use for live output.",
             ..OptionSpec::EMPTY
         },
     ],
@@ -260,35 +267,31 @@ fn random_cid() -> io::Result<Cid> {
     Ok(cid)
 }
 
-/// The backend: its node, and what its instances send.
+/// The backend: its options, and what its instances send.
+#[derive(Default)]
 struct Sacn {
-    node: Rc<RefCell<Node<SacnPackets>>>,
+    cid: Cid,
+    name: String,
+    interfaces: Vec<InterfaceConfig>,
+    detect: Detect,
     outputs: Vec<Transmission>,
-}
-
-impl Default for Sacn {
-    fn default() -> Self {
-        let packets = SacnPackets { cid: [0; 16], name: String::new() };
-        Sacn { node: Rc::new(RefCell::new(Node::new(packets))), outputs: Vec::new() }
-    }
 }
 
 impl Backend for Sacn {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
-        let mut node = self.node.borrow_mut();
-        node.detect = Detect::read(options.text("detect"));
-        node.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
-        options.text("name").unwrap_or("Consort").clone_into(&mut node.protocol.name);
+        self.detect = Detect::read(options.text("detect"));
+        self.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
+        options.text("name").unwrap_or("Consort").clone_into(&mut self.name);
         match options.text("cid").map(config::parse_cid) {
             None => match random_cid() {
-                Ok(cid) => node.protocol.cid = cid,
+                Ok(cid) => self.cid = cid,
                 Err(error) => {
                     problems
                         .error(None, format!("cannot generate a random CID: {error}"))
                         .hint("set `cid` to a UUID");
                 }
             },
-            Some(Ok(cid)) => node.protocol.cid = cid,
+            Some(Ok(cid)) => self.cid = cid,
             Some(Err(message)) => {
                 problems.error(options.position("cid"), message);
             }
@@ -299,15 +302,23 @@ impl Backend for Sacn {
         &mut self,
         instance: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
-        let count = self.node.borrow().interfaces.len();
-        let config = config::read_instance(&instance, count, problems)?;
+    ) -> Option<Box<dyn Plan>> {
+        let config = config::read_instance(&instance, self.interfaces.len(), problems)?;
         self.outputs.extend(Transmission::from_config(&config));
-        let node = Rc::clone(&self.node);
-        Some(Box::new(DmxInstance::new(node, config, "add `priority = 100` to send")))
+        Some(Box::new(DmxPlan::<SacnPackets>::new(config, "add `priority = 100` to send")))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         check_outputs(&self.outputs, report);
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        let packets = SacnPackets { cid: self.cid, name: self.name };
+        let node = Node::new(packets, self.detect, self.interfaces);
+        // A reload keeps the random CID: receivers would count another one as another source.
+        let detect_of = |backend: &dyn std::any::Any| {
+            backend.downcast_ref::<Sacn>().map(|backend| backend.detect)
+        };
+        Box::new(DmxDriver::new(node, detect_of))
     }
 }

@@ -153,7 +153,7 @@ fn priorities_preview_and_termination_are_respected() {
     send(Data { is_terminated: true, sequence: 3, ..template(&[0]) });
     send(Data { cid: [4; 16], ..template(&[7]) });
     assert_eq!(bytes_of(&mut show, 1), [7.0]);
-    assert_eq!(show.counters("net").errors, 0);
+    assert_eq!(show.counters("net").errors, 1, "the old frame");
 }
 
 #[test]
@@ -228,6 +228,87 @@ fn frames_are_sent_with_their_source_until_the_stream_is_terminated() {
         }
     }
     assert_eq!(last, 102, "the last value is sent before the termination");
+    // What other instances send while they stop is still sent, and terminated again.
+    show.send("a", 0.0);
+    let packets = [0; 4].map(|_| next(&mut show, &socket));
+    let frames = packets.each_ref().map(|bytes| (data(bytes).slots[0], data(bytes).is_terminated));
+    assert_eq!(frames, [(0, false), (0, true), (0, true), (0, true)]);
+}
+
+#[test]
+fn a_reload_keeps_the_source_and_a_restart_terminates_the_stream() {
+    let socket = peer();
+    let destination = format!("127.0.0.1 {}", socket.local_addr().expect("one").port());
+    let port = free_port();
+    let show_with = |universe: &str| {
+        let mut setup = TestShow::new();
+        setup.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
+        let options =
+            [("universe", universe), ("priority", "100"), ("destination", destination.as_str())];
+        setup.instance(&DESCRIPTOR, "net", &options);
+        setup.map("probe.a", "net.1");
+        setup.map("net.1", "probe.in");
+        setup
+    };
+    let mut show = show_with("3").start();
+    show.until_state("net", "up");
+    show.send("a", 0.2);
+    let bytes = next(&mut show, &socket);
+    let (cid, sequence) = (data(&bytes).cid, data(&bytes).sequence);
+    assert_eq!(show.adopt(show_with("3")).restarted, [""; 0]);
+    show.send("a", 0.4);
+    let bytes = next(&mut show, &socket);
+    assert_eq!((data(&bytes).cid, data(&bytes).sequence), (cid, sequence + 1));
+    assert_eq!(show.adopt(show_with("4")).restarted, ["net"]);
+    let mut terminated = 0;
+    while terminated < 3 {
+        let bytes = next(&mut show, &socket);
+        assert_eq!(data(&bytes).universe, 3);
+        terminated += u32::from(data(&bytes).is_terminated);
+    }
+    show.until_state("net", "up");
+    show.send("a", 1.0);
+    let bytes = next(&mut show, &socket);
+    assert_eq!((data(&bytes).universe, data(&bytes).slots[0]), (4, 255));
+    assert_eq!(data(&bytes).cid, cid, "the same source");
+    // The group of the new universe is joined, the old one is left.
+    let sender = peer();
+    socket2::SockRef::from(&sender).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).expect("set");
+    show.until("the new group", |show| {
+        for (universe, value) in [(3, 9), (4, 51)] {
+            let slots = [value];
+            let frame = Data { universe, ..template(&slots) };
+            sender.send_to(&packet(&frame), (group(universe), port)).expect("sent");
+        }
+        !show.received().is_empty()
+    });
+    assert_eq!(show.received()[0], ("in".to_owned(), 0.2));
+}
+
+#[test]
+fn a_universe_that_comes_after_many_others_joins_its_group_on_another_socket() {
+    let port = free_port();
+    let show_with = |last: &str| {
+        let mut setup = TestShow::new();
+        setup.backend(&DESCRIPTOR, &[("bind", &format!("127.0.0.1 {port}"))]);
+        for universe in 1..=21 {
+            let number = if universe == 21 { last.to_owned() } else { universe.to_string() };
+            setup.instance(&DESCRIPTOR, &format!("u{universe}"), &[("universe", &number)]);
+        }
+        setup.map("u21.1", "probe.last");
+        setup
+    };
+    // The group of universe 1 is needed once, then that of universe 99 as well.
+    let mut show = show_with("1").start();
+    show.until_state("u21", "up");
+    assert_eq!(show.adopt(show_with("99")).restarted, ["u21"]);
+    let sender = peer();
+    socket2::SockRef::from(&sender).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).expect("set");
+    show.until("the new group", |show| {
+        let frame = Data { universe: 99, ..template(&[51]) };
+        sender.send_to(&packet(&frame), (group(99), port)).expect("sent");
+        !show.received().is_empty()
+    });
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! | `packets`, `transport`, `score` | encoding and sending of messages |
 //! | `inputs` | buses, meters, triggers and replies |
 //! | `server` | the thread that starts and watches the server |
-//! | `instance` | the router's interface |
+//! | `plan`, `instance` | the router's interface: configured, running |
 //!
 //! `voices`, `state`, `player` and `inputs` have no I/O, so they are tested without a server.
 
@@ -28,6 +28,7 @@ mod inputs;
 mod instance;
 pub mod instruments;
 mod packets;
+mod plan;
 mod player;
 mod reader;
 mod score;
@@ -41,11 +42,11 @@ mod transport;
 mod voices;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionFamily, OptionKind,
-    OptionSpec, Problems,
+    Backend, BackendDescriptor, ChannelSyntax, Driver, InstanceConfig, OptionFamily, OptionKind,
+    OptionSpec, Plan, Problems,
 };
 
-use instance::ScInstance;
+use plan::{ScDriver, ScPlan};
 use reader::read_config;
 
 /// The backend's entry in the registry.
@@ -74,17 +75,18 @@ sound.pad.note60 > sound.room.mix
 
 /// The description of the backend in the reference.
 const DOCUMENTATION: &str = "\
-An instance is one SuperCollider server, `scsynth` or `supernova`. The show starts and ends the \
-server (`server = boot`), or it uses a running one (`server = HOST:PORT`). On Debian, install the \
-package `supercollider-server`.
+An instance is one SuperCollider server, `scsynth` or `supernova`. The show boots the server and \
+quits it at the end (`server = boot`), or it uses a running one (`server = HOST:PORT`). On Debian, \
+install the package `supercollider-server`.
 
 **Voices** are instruments that notes play: `voice.pad = pad`, then `keys.ch0.note{0..127} > \
-sound.pad.note{0..127}`. Each note is a synth of the SynthDef. The note number sets the control \
-`frequency` (or `freq`, or as a number `note` or `midinote`), unless the configuration sets that \
-control. The velocity sets the control `velocity`; if there is none, it scales `amplitude` (or \
-`amp`) by the square of the velocity: 64 of 127 is 12 dB quieter than 127. When all voices are in \
-use, a new note steals a voice: a fading one if there is one, else the one that `steal` selects. A \
-note that is refused counts as dropped. The log reports both once for each instrument.
+sound.pad.note{0..127}`. Each note is a synth of the SynthDef. The note sets the control \
+`frequency` or `freq` in hertz, or `note` or `midinote` as a note number, unless the configuration \
+sets that control. The velocity sets the control `velocity`; if there is none, it scales \
+`amplitude` (or `amp`) by the square of the velocity: 64 of 127 is 12 dB quieter than 127. When \
+all voices are in use, a new note steals a voice: a fading one if there is one, else the one that \
+`steal` selects. A note that gets no voice counts as dropped. For each instrument, the log reports \
+the first stolen voice and the first dropped note.
 
 **How a voice ends.** If the SynthDef has a control `gate`, the end of the note closes it and the \
 synth frees itself. A SynthDef without a gate that frees itself (drums, bells) plays to its end. A \
@@ -92,21 +94,21 @@ SynthDef that does neither is freed when the note ends, which clicks; `check` wa
 stolen voice fades out in 20 ms (one that already fades with a `Linen`, in its own time).
 
 **SynthDefs** are built in, or come from files that `sclang` or Consort's library wrote \
-(`synthdef = FILE`). `check` validates them. `server:NAME` is a SynthDef of the server; its \
-controls are unknown, so `check` does not validate them.
+(`synthdef = FILE`). `check` validates them. `server:NAME` is a SynthDef that the \
+server already has; its controls are unknown, so `check` does not validate them.
 
 | built in | description |
 |---|---|
-| `bell` | a bell by frequency modulation; frees itself |
+| `bell` | an FM bell; frees itself |
 | `default` | the default instrument of SuperCollider |
-| `delay` | effect: echoes of the audio bus `in` (`mix`, `time`, `decay`) |
-| `hat` | a hi-hat, `decay` opens it; frees itself |
+| `delay` | effect: echoes on the audio bus `in` (`mix`, `time`, `decay`) |
+| `hat` | a hi-hat, open if `decay` is long; frees itself |
 | `kick` | a kick drum; frees itself |
-| `lead` | a bright voice for one note at a time, with `glide`, `cutoff` and `vibrato` |
+| `lead` | a bright monophonic lead with `glide`, `cutoff` and `vibrato` |
 | `level` | measures the audio bus `in` and writes to the control bus `out` |
 | `pad` | a wide pad with `cutoff`, `pressure`, `attack`, `release`, `glide` and `spread` |
 | `pluck` | a plucked string; frees itself |
-| `reverb` | effect: the audio bus `in` in a room (`mix`, `room`, `damping`) |
+| `reverb` | effect: reverb on the audio bus `in` (`mix`, `room`, `damping`) |
 | `sample` | plays the `buffer` once at `rate`; frees itself |
 | `snare` | a snare drum; frees itself |
 
@@ -116,9 +118,9 @@ controls are unknown, so `check` does not validate them.
 control \
 from 0 to 1.
 
-**Order.** The server computes the groups in the order of the option `groups`, the synths of a \
-group in the order of the configuration, and at the end the master, which scales the outputs. So \
-effects come after the voices that they process: `control.pad.out = bus wet` and \
+**Order of execution.** The server runs the groups in the order of the option `groups`, the synths \
+of a group in the order of the configuration, and at the end the master, which scales the outputs. \
+So effects come after the voices that they process: `control.pad.out = bus wet` and \
 `control.room.in = bus wet` with `bus.wet = audio 2`.
 
 **If the server starts late, crashes or is restarted,** the instance waits, reports the reason, and \
@@ -131,16 +133,23 @@ are the notes of a server that quit normally, because it ends them first. Notes 
 while there is no server count as dropped. If another program frees the groups of the show \
 (Cmd-period in `sclang`), the instance creates them again, without the notes.
 
+**On reload**, voices, synths, controls, ranges, `rate`, `latency`, `restore` and `level` change \
+while the server runs: notes that sound go on, controls keep their values, and notes of channels \
+that are no longer mapped are released. A voice that gets another SynthDef uses it from the next \
+note on. The server is started again if it would have to load or allocate something: for a \
+SynthDef, bus or buffer that was not used before, for changed SynthDef files, and for the other \
+options.
+
 **Latency.** The router's thread sends each value at once, as one datagram, without waiting. The \
-option `latency` adds a time to every message, so that the server executes it with sample \
-accuracy.
+option `latency` adds a time to every message, so that the server executes it sample-accurately.
 
 **Input from the server** arrives when it changes. Buses and the meter are read `rate` times per \
 second, from shared memory if the server runs on this computer, else with requests. Triggers, \
 replies, and the starts and ends of notes are notifications of the server.
 
-**`server = score`** needs no server and no sound card: the instance writes all messages to a score \
-when the show ends, and `consort sc render` renders it to a sound file. A score has no sources.";
+**`server = score`** needs no server and no sound card: the instance writes all messages to a \
+score when the show ends, and `consort sc render` renders it to a sound file. With a score, nothing \
+is received from the server.";
 
 /// The options of the instance itself.
 const INSTANCE_OPTIONS: [OptionSpec; 9] = [
@@ -149,7 +158,7 @@ const INSTANCE_OPTIONS: [OptionSpec; 9] = [
         kind: OptionKind::Checked(server_options::check_server),
         default: Some("boot"),
         example: "127.0.0.1:57110",
-        documentation: "`boot` starts a server and ends it with the show, `HOST:PORT` uses a \
+        documentation: "`boot` starts a server and quits it when the show ends, `HOST:PORT` uses a \
 running server, `score` writes a score.",
         ..OptionSpec::EMPTY
     },
@@ -173,12 +182,13 @@ than once. A SynthDef of a file replaces a built-in one with the same name.",
         name: "groups",
         default: Some("voices effects"),
         example: "voices drums effects",
-        documentation: "The groups, in the order in which the server computes them. By default, \
-voices are in the first group and synths in the last.",
+        documentation: "The groups, in their order of execution. By default, voices are in the \
+first group and synths in the last.",
         ..OptionSpec::EMPTY
     },
     OptionSpec {
         name: "rate",
+        live: true,
         kind: OptionKind::Number(0.1, 1_000.0),
         default: Some("30"),
         example: "50",
@@ -187,6 +197,7 @@ voices are in the first group and synths in the last.",
     },
     OptionSpec {
         name: "latency",
+        live: true,
         kind: OptionKind::Number(0.0, 10_000.0),
         default: Some("0"),
         example: "20",
@@ -197,6 +208,7 @@ of both computers must be synchronized.",
     },
     OptionSpec {
         name: "restore",
+        live: true,
         kind: OptionKind::Choice(&["notes", "none"]),
         default: Some("notes"),
         example: "none",
@@ -205,6 +217,7 @@ of both computers must be synchronized.",
     },
     OptionSpec {
         name: "level",
+        live: true,
         kind: OptionKind::Number(-120.0, 24.0),
         default: Some("0"),
         example: "-6",
@@ -244,6 +257,7 @@ const OPTIONS: [OptionSpec; OPTION_COUNT] = {
 const FAMILIES: &[OptionFamily] = &[
     OptionFamily {
         prefix: "voice.",
+        live: true,
         example: "voice.pad = pad",
         documentation: "An instrument that notes play, and its SynthDef. Further lines configure \
 it: \
@@ -255,12 +269,14 @@ note to note; the SynthDef needs a control `glide`), `voice.pad.bend = 2` (semit
     },
     OptionFamily {
         prefix: "synth.",
+        live: true,
         example: "synth.room = reverb",
         documentation: "A synth that runs throughout the show, such as an effect or a drone. \
-`synth.room.group = effects` puts it into a group other than the last.",
+`synth.room.group = effects` puts it into another group than the last.",
     },
     OptionFamily {
         prefix: "control.",
+        live: true,
         example: "control.pad.cutoff = 200 8000 exponential start 1200",
         documentation: "A control of a voice or synth. `LOW HIGH` is the range of the channel. A \
 curve may follow (`linear`, `exponential`, `squared`, `decibels` for an amplitude whose ends are \
@@ -272,24 +288,28 @@ bus, \
     },
     OptionFamily {
         prefix: "bus.",
+        live: true,
         example: "bus.wobble = 20 2000 exponential",
         documentation: "A control bus with its range (`LOW HIGH`, curve and `start` as above), or \
-`audio CHANNELS`: consecutive audio buses. The show allocates the bus numbers; a name that is a \
-number is the control bus with that number.",
+`audio CHANNELS`: consecutive audio buses. The show allocates the bus numbers; a number as the \
+name selects the control bus with that number.",
     },
     OptionFamily {
         prefix: "buffer.",
+        live: false,
         example: "buffer.loop = empty 48000 2",
         documentation: "A sound file to load at the start, or `empty FRAMES CHANNELS`.",
     },
     OptionFamily {
         prefix: "trigger.",
+        live: true,
         example: "trigger.1 = 0 127",
         documentation: "The range of the numbers that a `SendTrig` with this id sends. The \
 default is 0 to 1.",
     },
     OptionFamily {
         prefix: "reply.",
+        live: true,
         example: "reply./beat = 0 100",
         documentation: "The range of the numbers that a `SendReply` to this address sends; \
 `reply./beat:1` sets the range of one of them. The default is 0 to 1.",
@@ -312,7 +332,7 @@ it has started on the server, 0 when it has ended there.",
     ChannelSyntax {
         syntax: "VOICE.sustain",
         example: "pad.sustain",
-        documentation: "Target: the sustain pedal, which is down from 0.5.",
+        documentation: "Target: the sustain pedal, down at 0.5 and above.",
     },
     ChannelSyntax {
         syntax: "VOICE.pressure",
@@ -337,7 +357,7 @@ it has started on the server, 0 when it has ended there.",
     ChannelSyntax {
         syntax: "VOICE.stolen",
         example: "pad.stolen",
-        documentation: "Source: 1 whenever a note loses its voice to another.",
+        documentation: "Source: 1 whenever the voice of a note is stolen.",
     },
     ChannelSyntax {
         syntax: "VOICE.CONTROL",
@@ -388,7 +408,7 @@ square of the value.",
     ChannelSyntax {
         syntax: "mute",
         example: "mute",
-        documentation: "Target: from 0.5 the outputs are muted.",
+        documentation: "Target: the outputs are muted at 0.5 and above.",
     },
     ChannelSyntax {
         syntax: "panic",
@@ -425,13 +445,17 @@ impl Backend for Sc {
         &mut self,
         instance: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
-        let config = read_config(&instance.options, problems)?;
-        if let Some(port) = instance::boot_port(&config) {
+    ) -> Option<Box<dyn Plan>> {
+        let plan = ScPlan::new(read_config(&instance.options, problems)?);
+        if let Some(port) = plan.boot_port() {
             let position = instance.options.position("port");
             self.boot_ports.push((instance.name, port, position));
         }
-        Some(Box::new(ScInstance::new(config)))
+        Some(Box::new(plan))
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        Box::<ScDriver>::default()
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {

@@ -97,8 +97,8 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
          is assumed to have 8, which is its own default. The audio buses of the show come after \
          outputs and inputs.",
     ),
-    optional("input-device", OptionKind::Text, "hw:1", "The sound card to record from."),
-    optional("output-device", OptionKind::Text, "hw:1", "The sound card to play on."),
+    optional("input-device", OptionKind::Text, "hw:1", "The sound card for input."),
+    optional("output-device", OptionKind::Text, "hw:1", "The sound card for output."),
     optional(
         "sample-rate",
         OptionKind::Integer(1_000, 1_000_000),

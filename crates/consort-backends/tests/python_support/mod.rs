@@ -2,7 +2,6 @@
 //! for what they expect, with a deadline.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
@@ -11,11 +10,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_backends::{loopback, python};
-use consort_router::config::{ChannelRef, Show, ShowInstance};
+use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
 use consort_router::options::OptionEntry;
 use consort_router::{
-    Backend, BackendDescriptor, ChannelError, Context, Event, Handle, Instance, InstanceConfig,
-    InstanceId, Options, Problems, Router, State, Usage,
+    Adoption, Backend, BackendDescriptor, ChannelError, ChannelTable, Context, Driver, Event,
+    Handle, Instance, InstanceConfig, InstanceId, Options, Plan, Problems, Router, State,
+    TextEvent, Usage, downcast,
 };
 use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
@@ -33,6 +33,10 @@ pub fn interpreter() -> String {
 pub struct Seen {
     /// The values that arrived at the probe: channel, value, time.
     pub values: Vec<(String, f64, Instant)>,
+    /// The roots of `values`.
+    pub roots: Vec<u32>,
+    /// The texts that arrived at the probe: channel, text, root.
+    pub texts: Vec<(String, String, u32)>,
     /// The first megabyte that scripts printed.
     pub printed: String,
     /// How much scripts printed in total.
@@ -156,7 +160,16 @@ struct Probe {
     monitor: Monitor,
 }
 
-impl Instance for Probe {
+/// The backend of the probe, which configures nothing.
+struct ProbeBackend;
+
+impl Backend for ProbeBackend {
+    fn instance(&mut self, _: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
+        None
+    }
+}
+
+impl Plan for Probe {
     fn channel(&mut self, specification: &str, _: Usage) -> Result<u32, ChannelError> {
         let known = self.names.iter().position(|name| name == specification);
         Ok(known.unwrap_or_else(|| {
@@ -165,6 +178,12 @@ impl Instance for Probe {
         }) as u32)
     }
 
+    fn open(self: Box<Self>, _: &mut dyn Driver) -> Box<dyn Instance> {
+        self
+    }
+}
+
+impl Instance for Probe {
     fn start(&mut self, context: &mut Context<'_>) {
         context.set_state(State::Up);
     }
@@ -174,8 +193,25 @@ impl Instance for Probe {
         self.monitor.record(|seen| {
             for event in events {
                 seen.values.push((self.names[event.channel as usize].clone(), event.value, now));
+                seen.roots.push(event.root().number());
             }
         });
+    }
+
+    fn deliver_text(&mut self, event: TextEvent<'_>, _: &mut Context<'_>) {
+        let name = self.names[event.channel as usize].clone();
+        let text = (name, event.text.to_owned(), event.root().number());
+        self.monitor.record(|seen| seen.texts.push(text));
+    }
+
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        _: &ChannelTable,
+        _: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        self.names = downcast::<Probe>(plan)?.names;
+        Ok(())
     }
 }
 
@@ -189,17 +225,34 @@ struct Section {
 
 /// The configuration of a show.
 pub struct Rig {
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     sections: Vec<Section>,
     mappings: Vec<(String, String)>,
+    /// The options of `[backend python]`.
+    defaults: Vec<(String, String)>,
 }
 
 impl Rig {
     /// A show with one instance, `probe`.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let rig = Rig { folder, sections: Vec::new(), mappings: Vec::new() };
+        Rig::in_this(Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    fn in_this(folder: Arc<TempDir>) -> Self {
+        let (sections, mappings) = (Vec::new(), Vec::new());
+        let rig = Rig { folder, sections, mappings, defaults: Vec::new() };
         rig.section("probe", "probe", &[])
+    }
+
+    /// Another configuration in the same folder, for [`Running::adopt`].
+    pub fn another(&self) -> Self {
+        Rig::in_this(Arc::clone(&self.folder))
+    }
+
+    /// Adds an option of `[backend python]`.
+    pub fn default_option(mut self, name: &str, value: &str) -> Self {
+        self.defaults.push((name.into(), value.into()));
+        self
     }
 
     /// A show with `probe` and an instance `py` with the module `script`.
@@ -263,7 +316,7 @@ impl Rig {
         let mut problems = Problems::new();
         if let Some(show) = self.show(&Monitor::default(), &mut problems) {
             for instance in &show.instances {
-                instance.instance.check(&mut problems);
+                instance.plan.check(&mut problems);
             }
         }
         let problems = problems.into_vec().into_iter().map(|problem| {
@@ -275,14 +328,31 @@ impl Rig {
 
     fn show(&self, monitor: &Monitor, problems: &mut Problems) -> Option<Show> {
         let mut show = Show::default();
-        let mut backends: HashMap<&str, Box<dyn Backend>> = HashMap::new();
-        backends.insert("loopback", (loopback::DESCRIPTOR.create)());
-        backends.insert("python", python::backend(Box::new(monitor.clone())));
+        let backends: [(_, Box<dyn Backend>); 3] = [
+            ("probe", Box::new(ProbeBackend)),
+            ("loopback", (loopback::DESCRIPTOR.create)()),
+            ("python", python::backend(Box::new(monitor.clone()))),
+        ];
+        for (name, mut backend) in backends {
+            let mut options = Options::default();
+            if name == "python" {
+                let entries = self.defaults.iter().map(|(name, value)| OptionEntry {
+                    name: name.clone(),
+                    value: value.clone(),
+                    directory: self.path().into(),
+                });
+                options = Options::new(python::DESCRIPTOR.options, entries.collect());
+            }
+            backend.configure(&options, problems);
+            show.backends.push(ShowBackend { name, backend, options });
+        }
         for section in &self.sections {
             let directory = self.path().join(&section.folder);
-            let instance = if section.backend == "probe" {
-                Some(Box::new(Probe { names: Vec::new(), monitor: monitor.clone() })
-                    as Box<dyn Instance>)
+            let driver = show.backends.iter().position(|entry| entry.name == section.backend);
+            let driver = driver.expect("a known backend");
+            let mut used = Options::default();
+            let plan: Option<Box<dyn Plan>> = if section.backend == "probe" {
+                Some(Box::new(Probe { names: Vec::new(), monitor: monitor.clone() }))
             } else {
                 let descriptor: &BackendDescriptor = if section.backend == "python" {
                     &python::DESCRIPTOR
@@ -295,13 +365,17 @@ impl Rig {
                     directory: directory.clone(),
                 });
                 let options = Options::new(descriptor.instance_options, entries.collect());
+                used = options.clone();
                 let config = InstanceConfig { name: section.name.clone(), options, directory };
-                backends.get_mut(section.backend).unwrap().instance(config, problems)
+                show.backends[driver].backend.instance(config, problems)
             };
             show.instances.push(ShowInstance {
                 name: section.name.clone(),
                 backend: section.backend,
-                instance: instance?,
+                driver,
+                plan: plan?,
+                options: used,
+                families: &[],
                 channels: Vec::new(),
             });
         }
@@ -310,7 +384,6 @@ impl Rig {
             let target = channel_ref(&mut show, target, Usage::Target);
             show.mappings.push((source, target));
         }
-        show.backends.extend(backends.into_values());
         Some(show)
     }
 
@@ -318,6 +391,7 @@ impl Rig {
     pub fn launch(self) -> Running {
         let monitor = Monitor::default();
         let (sender, receiver) = std::sync::mpsc::channel();
+        let (changes, new_shows) = std::sync::mpsc::channel::<Change>();
         let rig = Arc::new(self);
         let (thread_monitor, thread_rig) = (monitor.clone(), Arc::clone(&rig));
         let thread = std::thread::spawn(move || {
@@ -328,11 +402,18 @@ impl Rig {
                 let show = show.unwrap_or_else(|| panic!("{:?}", problems.into_vec()));
                 let mut router = Router::new(show).unwrap();
                 sender.send(router.handle()).unwrap();
-                router.run().unwrap();
+                router.start();
+                while !router.is_stop_asked() {
+                    for (show, adopted) in new_shows.try_iter() {
+                        adopted.send(router.adopt(show).unwrap()).unwrap();
+                    }
+                    router.step(None).unwrap();
+                }
+                router.finish().unwrap();
             });
         });
         let handle = receiver.recv().expect("the show is valid");
-        Running { handle, thread: Some(thread), monitor, rig }
+        Running { handle, thread: Some(thread), monitor, rig, changes }
     }
 
     /// Starts the show and waits until every instance is up.
@@ -353,12 +434,15 @@ fn channel_ref(show: &mut Show, text: &str, usage: Usage) -> ChannelRef {
     let named = |instance: &ShowInstance| instance.name == name;
     let index = show.instances.iter().position(named).expect("a known instance");
     let entry = &mut show.instances[index];
-    let channel = entry.instance.channel(specification, usage).unwrap();
+    let channel = entry.plan.channel(specification, usage).unwrap();
     if channel as usize == entry.channels.len() {
         entry.channels.push(specification.to_owned());
     }
-    ChannelRef { instance: InstanceId(index as u32), channel }
+    ChannelRef { instance: InstanceId::new(index as u32), channel }
 }
+
+/// A show to be adopted, and where the result goes.
+type Change = (Show, std::sync::mpsc::Sender<Adoption>);
 
 /// A running show. Dropping it stops the show.
 pub struct Running {
@@ -366,18 +450,53 @@ pub struct Running {
     thread: Option<JoinHandle<()>>,
     pub monitor: Monitor,
     pub rig: Arc<Rig>,
+    changes: std::sync::mpsc::Sender<Change>,
 }
 
 impl Running {
+    /// Replaces the configuration of the running show; returns the instances that restarted.
+    #[track_caller]
+    pub fn adopt(&self, rig: &Rig) -> Vec<String> {
+        let mut problems = Problems::new();
+        let show = rig.show(&self.monitor, &mut problems).expect("a valid show");
+        let (sender, adopted) = std::sync::mpsc::channel();
+        self.changes.send((show, sender)).expect("a running show");
+        // Any command wakes the loop.
+        while !self.handle.panic() {}
+        adopted.recv_timeout(DEADLINE).expect("the show is adopted").restarted
+    }
+
+    /// Sends a text from a channel of the probe.
+    #[track_caller]
+    pub fn send_text(&self, channel: &str, text: &str) {
+        let live = self.handle.live();
+        let probe = live.find_instance("probe").unwrap();
+        let number = live.find_channel(probe, channel).expect("a mapped channel");
+        assert!(self.handle.inject_text(probe, number, text), "the router accepts no texts");
+    }
+
+    /// Waits until `count` texts have arrived at the probe; returns all of them.
+    #[track_caller]
+    pub fn texts(&self, count: usize) -> Vec<(String, String)> {
+        self.wait(&format!("{count} texts"), |seen| seen.texts.len() >= count);
+        let text = |text: &(String, String, u32)| (text.0.clone(), text.1.clone());
+        self.monitor.inspect(|seen| seen.texts.iter().map(text).collect())
+    }
+
+    /// An instance's counters.
+    pub fn counters(&self, instance: &str) -> consort_router::live::Counters {
+        let live = self.handle.live();
+        live.counters(live.find_instance(instance).unwrap())
+    }
+
     /// Sends a value from a channel of the probe.
     #[track_caller]
     pub fn send(&self, channel: &str, value: f64) {
         let live = self.handle.live();
         let probe = live.find_instance("probe").unwrap();
-        let names = live.channel_names(probe);
-        let number = names.iter().position(|name| name == channel).expect("a mapped channel");
+        let number = live.find_channel(probe, channel).expect("a mapped channel");
         let deadline = Instant::now() + DEADLINE;
-        while !self.handle.inject(probe, number as u32, value) {
+        while !self.handle.inject(probe, number, value) {
             assert!(Instant::now() < deadline, "the router accepts no values");
             std::thread::yield_now();
         }

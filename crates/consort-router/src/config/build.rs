@@ -156,7 +156,7 @@ fn make_plan(
     let plan = made.backend.instance(config, &mut problems);
     if plan.is_none() && problems.is_ok() {
         // A backend owes a reason; without one the show would end without a word.
-        problems.error(None, format!("the instance `{}` cannot be made", section.name));
+        problems.error(None, format!("cannot create the instance `{}`", section.name));
     }
     section.report(problems, sink);
     // Its channels may depend on options that are wrong: those errors come first.

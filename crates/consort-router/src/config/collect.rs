@@ -182,7 +182,7 @@ impl<'r, 's> Collector<'r, 's> {
                     Diagnostic::error("not-utf-8", message)
                 }
             };
-            self.sink.push(diagnostic.at(span, "not valid in UTF-8").hint(match utf16 {
+            self.sink.push(diagnostic.at(span, "not valid UTF-8").hint(match utf16 {
                 true => "it looks like UTF-16: save the file as UTF-8",
                 false => "it may be Latin-1: save the file as UTF-8",
             }));
@@ -206,7 +206,7 @@ impl<'r, 's> Collector<'r, 's> {
         }
         for file in &self.open[index..] {
             if let Some(span) = file.include.filter(|&span| Some(span) != include) {
-                diagnostic = diagnostic.also(span, "included through this line");
+                diagnostic = diagnostic.also(span, "included by this line");
             }
         }
         self.sink.push(diagnostic);
@@ -322,7 +322,7 @@ impl<'r, 's> Collector<'r, 's> {
 pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnostic {
     let names = || registry.iter().map(|descriptor| descriptor.name);
     if MIDIMONSTER_BACKENDS.contains(&name) {
-        let message = format!("MIDIMonster's backend `{name}` is not available in consort yet");
+        let message = format!("MIDIMonster's backend `{name}` is not available in Consort yet");
         return Diagnostic::error("missing-backend", message)
             .hint("remove its sections and mappings for now");
     }
@@ -333,7 +333,7 @@ pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnosti
         Some(hint) => diagnostic.hint(hint),
         None => match nearest(name, MIDIMONSTER_BACKENDS.iter().copied()) {
             Some(found) => diagnostic
-                .hint(format!("MIDIMonster's backend `{found}` is not available in consort yet")),
+                .hint(format!("MIDIMonster's backend `{found}` is not available in Consort yet")),
             None => diagnostic.hint(format!("there are {}", all.join(", "))),
         },
     }

@@ -99,7 +99,10 @@ fn read_disk(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     // Asked before it is opened: opening a FIFO would block, opening a device might act.
     let kind = std::fs::metadata(path).map_err(|error| refused(&error))?.file_type();
     if kind.is_dir() {
-        return Err(FileError::new("this is a folder").hint("name the configuration file in it"));
+        return Err(FileError::new("this is a folder").hint(
+            "give the path of a configuration file \
+         in it",
+        ));
     }
     if !kind.is_file() {
         let hint = "write the configuration to a file first";

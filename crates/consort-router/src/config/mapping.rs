@@ -248,7 +248,12 @@ impl<'m> Mapper<'m> {
         let is_backend =
             || self.ends.sections.iter().any(|section| section.descriptor.name == name);
         let hint = hint.or_else(|| {
-            is_backend().then(|| format!("`{name}` is a backend; mappings name its instances"))
+            is_backend().then(|| {
+                format!(
+                    "`{name}` is a backend; mappings use the names of its \
+             instances"
+                )
+            })
         });
         let label = "no section defines this instance";
         let diagnostic = Diagnostic::error("unknown-instance", message).at(span, label);

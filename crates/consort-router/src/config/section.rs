@@ -154,7 +154,7 @@ impl<'r> Section<'r> {
                 sink.push(if spec.once {
                     self.is_broken = true;
                     Diagnostic::error("repeated-option", message)
-                        .at(name_span, "repeated here; it can be given once")
+                        .at(name_span, "repeated here; it can be given only once")
                         .also(before, "given here")
                 } else {
                     Diagnostic::warning("repeated-option", message)
@@ -194,9 +194,14 @@ impl<'r> Section<'r> {
         let all: Vec<String> =
             specs.iter().map(|spec| format!("`{}`", spec.name)).chain(families).collect();
         match all.is_empty() {
-            true => diagnostic.hint("it has none"),
-            false => diagnostic
-                .hint(format!("it has {}; see `consort backends {backend}`", all.join(", "))),
+            true => diagnostic.hint(match self.kind {
+                Kind::Backend => format!("the backend `{backend}` has no options"),
+                Kind::Instance => format!("instances of `{backend}` have no options"),
+            }),
+            false => diagnostic.hint(format!(
+                "the options are {}; see `consort backends {backend}`",
+                all.join(", ")
+            )),
         }
     }
 

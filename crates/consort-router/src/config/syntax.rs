@@ -123,7 +123,7 @@ pub fn parse(source: SourceId, text: &str, mode: Mode) -> Tree {
                 "outside-section",
                 "an option before the first section has no effect",
             )
-            .at(first, "belongs to no section")
+            .at(first, "not in any section")
             .hint("add a header such as `[osc tablet]` or `[backend osc]` above it")
             .maybe_note(count),
         );
@@ -240,9 +240,15 @@ impl Parser<'_> {
         }
         let Some(space) = inside.find(' ') else {
             let diagnostic = match inside {
-                "" => bad("a section header is empty").at(header, "does not match a section").hint(
-                    "write `[map]`, `[backend NAME]`, `[include FILE]` or `[BACKEND INSTANCE]`",
-                ),
+                "" => bad("a section header is empty")
+                    .at(
+                        header,
+                        "expected the name of a \
+                 section",
+                    )
+                    .hint(
+                        "write `[map]`, `[backend NAME]`, `[include FILE]` or `[BACKEND INSTANCE]`",
+                    ),
                 "backend" => bad("`[backend]` needs the name of a backend")
                     .at(header, "write `[backend NAME]`"),
                 "include" => {
@@ -317,11 +323,11 @@ impl Parser<'_> {
                     let (sign, offset) = (&rest[offset..offset + 1], rest_start + offset);
                     let message = format!("the name of an instance cannot contain `{sign}`");
                     let why = match sign {
-                        "." => "in a mapping, the channel begins behind the first dot",
-                        _ => "in a mapping, this would be the arrow",
+                        "." => "in a mapping, the channel begins after the first dot",
+                        _ => "this sign is the arrow of a mapping",
                     };
                     let diagnostic = Diagnostic::error("instance-name", message)
-                        .at(self.span(offset, offset + 1), "not in a name")
+                        .at(self.span(offset, offset + 1), "not allowed in a name")
                         .hint(why);
                     self.report(diagnostic);
                 }
@@ -335,11 +341,11 @@ impl Parser<'_> {
         let diagnostic = |message: &str| Diagnostic::error("section-header", message);
         if name.trim_ascii().is_empty() {
             return diagnostic("a section header has no name")
-                .at(self.span(start - 1, end + 1), "a name belongs here");
+                .at(self.span(start - 1, end + 1), "expected a name");
         }
         let leading = name.len() - name.trim_ascii_start().len();
         let trailing = name.trim_ascii_end().len();
-        let hint = "a header has one space between the words and none next to the brackets";
+        let hint = "write one space between the words and none next to the brackets";
         if leading > 0 {
             diagnostic(message).at(self.span(start, start + leading), "remove this").hint(hint)
         } else if trailing < name.len() {
@@ -347,7 +353,7 @@ impl Parser<'_> {
         } else {
             let offset = start + name.find(' ').unwrap_or(0);
             diagnostic(message)
-                .at(self.span(offset, offset + 1), "not in a name")
+                .at(self.span(offset, offset + 1), "not allowed in a name")
                 .hint(format!("for example `{}`", name.replace(' ', "-").escape_debug()))
         }
     }
@@ -379,7 +385,7 @@ impl Parser<'_> {
         let (name, value) = (self.span(name.0, name.1), self.span(value.0, value.1));
         if name.is_empty() {
             let diagnostic = Diagnostic::error("not-an-option", "an option has no name")
-                .at(self.span(start, end), "the name belongs before the `=`");
+                .at(self.span(start, end), "expected a name before the `=`");
             self.report(diagnostic);
             self.tree.statements.push(Statement::NotAnOption);
             return;
@@ -389,9 +395,9 @@ impl Parser<'_> {
             self.outside = Some((first, count + 1));
             return;
         }
-        self.warn_invisible(name, "belongs to the option's name");
-        self.warn_invisible(value, "belongs to the value");
-        self.warn_trailing_comment(value, "belongs to the value");
+        self.warn_invisible(name, "part of the option's name");
+        self.warn_invisible(value, "part of the value");
+        self.warn_trailing_comment(value, "part of the value");
         self.tree.statements.push(Statement::Option { name, value });
     }
 
@@ -424,7 +430,7 @@ impl Parser<'_> {
             let side = if left.is_empty() { "left" } else { "right" };
             let message = format!("the {side} side of a mapping is empty");
             let diagnostic = Diagnostic::error("not-a-mapping", message)
-                .at(sign, "a channel belongs on either side");
+                .at(sign, "expected a channel on each side");
             self.report(diagnostic);
             return;
         }
@@ -437,15 +443,15 @@ impl Parser<'_> {
             return;
         }
         let stages = span(parts.stages.clone());
-        self.warn_invisible(left, "belongs to the channel's name");
-        self.warn_invisible(right, "belongs to the channel's name");
+        self.warn_invisible(left, "part of the channel's name");
+        self.warn_invisible(right, "part of the channel's name");
         self.warn_lookalike(left, &line[parts.left.clone()]);
         self.warn_lookalike(right, behind);
         let is_quoted = mapping_line::is_quoted(behind);
         if let Some(second) = behind.find(['<', '>']).filter(|_| !is_quoted) {
             let second = right.start as usize + second;
             let diagnostic = Diagnostic::warning("second-arrow", "this mapping has two arrows")
-                .at(self.span(second, right.end as usize), "belongs to the channel's name")
+                .at(self.span(second, right.end as usize), "part of the channel's name")
                 .hint("the first arrow is used; write one mapping on each line");
             self.report(diagnostic);
         }
@@ -453,7 +459,7 @@ impl Parser<'_> {
         if before.ends_with(" -") || before.ends_with(" =") || before.ends_with(" --") {
             let offset = before.rfind(' ').unwrap_or(0) + 1;
             let diagnostic = Diagnostic::warning("long-arrow", "use `>` instead of a longer arrow")
-                .at(left.part(offset, before.len()), "belongs to the channel's name")
+                .at(left.part(offset, before.len()), "part of the channel's name")
                 .hint("write `>` alone");
             self.report(diagnostic);
         }
@@ -475,7 +481,7 @@ impl Parser<'_> {
             None => format!("\"{channel}\""),
         };
         let diagnostic = Diagnostic::warning(code, message)
-            .at(span.part(offset, whole), "belongs to the channel's name")
+            .at(span.part(offset, whole), "part of the channel's name")
             .hint(format!(
                 "write `{}` without it, or `{}` to keep it without this warning; a comment goes on \
                  a line of its own and begins with `;`",

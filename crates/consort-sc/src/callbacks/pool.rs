@@ -122,7 +122,7 @@ impl CallbackPool {
             .name("consort-sc-call".into())
             .spawn(move || pool.run_thread());
         if let Err(error) = spawned {
-            tracing::error!(%error, "cannot start a thread for callbacks; their calls wait");
+            tracing::error!(%error, "cannot start a thread for callbacks; their calls are delayed");
         }
     }
 

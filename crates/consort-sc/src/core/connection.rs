@@ -54,7 +54,7 @@ impl Core {
                 let error = Error::new(
                     ErrorKind::CannotConnect,
                     format!(
-                        "nothing listens at {}:{}; start a server there, or boot one",
+                        "no server is listening at {}:{}; start one there, or boot one",
                         self.options.ip_address, self.options.port
                     ),
                 );

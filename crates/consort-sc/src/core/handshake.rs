@@ -170,13 +170,13 @@ impl Core {
             format!("the program at {address} is not a SuperCollider server")
         } else if self.options.protocol == Protocol::Tcp && step == HandshakeStep::Status {
             format!(
-                "{address} accepted the TCP connection but did not answer within {timeout:?}; it \
+                "{address} accepted the TCP connection but did not respond within {timeout:?}; it \
                  needs {} password, or is not a SuperCollider server",
                 if self.options.password.is_some() { "another" } else { "a" }
             )
         } else {
             format!(
-                "no answer from {address} within {timeout:?}; check that a SuperCollider server \
+                "no response from {address} within {timeout:?}; check that a SuperCollider server \
                  runs there and responds"
             )
         };

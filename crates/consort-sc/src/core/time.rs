@@ -85,7 +85,7 @@ impl Core {
         if self.health.is_waiting {
             self.health.attempt += 1;
             if self.health.attempt >= check.attempts {
-                self.lose_connection("it does not answer health checks");
+                self.lose_connection("it does not respond to health checks");
                 return;
             }
         }

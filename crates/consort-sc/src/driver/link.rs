@@ -52,7 +52,7 @@ impl Link {
         let address = connect_address(SocketAddr::new(options.ip_address, options.port));
         let fail = |error: io::Error| {
             let refused = error.kind() == io::ErrorKind::ConnectionRefused;
-            let hint = if refused { "; nothing listens there" } else { "" };
+            let hint = if refused { "; no server is listening there" } else { "" };
             Error::io(format!("cannot connect to {address}{hint}"), error)
                 .with_kind(ErrorKind::CannotConnect)
         };
@@ -124,7 +124,8 @@ impl Link {
                 let mut backlog = backlog.lock();
                 if backlog.len() + packet.len() > MAX_BACKLOG_BYTES {
                     return Err(io::Error::other(format!(
-                        "the server does not read; {MAX_BACKLOG_BYTES} bytes already wait"
+                        "the server does not read its input; {MAX_BACKLOG_BYTES} bytes are already \
+                         queued"
                     )));
                 }
                 let was_empty = backlog.is_empty();

@@ -412,7 +412,8 @@ fn spawn(mut command: Command) -> Result<ServerProcess, ScoreError> {
         ScoreError::new(
             Kind::CannotStart,
             format!(
-                "cannot start {}: {error}; install SuperCollider's server, or set its program",
+                "cannot start {}: {error}; install SuperCollider's server, or give the path of its \
+                 program",
                 command.get_program().to_string_lossy()
             ),
         )

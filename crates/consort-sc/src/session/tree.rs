@@ -314,7 +314,7 @@ impl Session {
             tracing::warn!(
                 ?unknown,
                 "the tree does not fit into one reply and this client does not know the controls of \
-                 these SynthDefs; their controls are left out"
+                 these SynthDefs; their controls are omitted"
             );
         }
         keys

@@ -44,9 +44,10 @@ error_numbers! {
     NO_SUCH_ADDRESS = NXIO, "ENXIO", "no such client, or the connection was opened without this direction";
     BAD_DESCRIPTOR = BADF, "EBADF", "the connection is not open for this direction";
     WOULD_BLOCK = AGAIN, "EAGAIN", "no event to read, or no room to write one, at present";
-    NO_MEMORY = NOMEM, "ENOMEM", "no number or memory is left, or the event is larger than the pool";
-    ACCESS = ACCESS, "EACCES", "this user may not open the device";
-    FAULT = FAULT, "EFAULT", "an argument points outside the process";
+    NO_MEMORY = NOMEM, "ENOMEM", "out of memory or of client, port or queue numbers, or the event \
+     is larger than the pool";
+    ACCESS = ACCESS, "EACCES", "this user has no permission to open the device";
+    FAULT = FAULT, "EFAULT", "an argument points outside the memory of the process";
     BUSY = BUSY, "EBUSY", "in use";
     NO_DEVICE = NODEV, "ENODEV", "the device does not exist";
     INVALID = INVAL, "EINVAL", "an argument is invalid, or refers to something that does not exist";

@@ -79,7 +79,7 @@ constants! {
     USER_VARIABLE_2 = 137, "SNDRV_SEQ_EVENT_USR_VAR2", "User-defined; variable data.";
     USER_VARIABLE_3 = 138, "SNDRV_SEQ_EVENT_USR_VAR3", "User-defined; variable data.";
     USER_VARIABLE_4 = 139, "SNDRV_SEQ_EVENT_USR_VAR4", "User-defined; variable data.";
-    KERNEL_ERROR = 150, "SNDRV_SEQ_EVENT_KERNEL_ERROR", "Error, used inside the kernel only; data: quote.";
+    KERNEL_ERROR = 150, "SNDRV_SEQ_EVENT_KERNEL_ERROR", "Kernel error; data: quoted event.";
     KERNEL_QUOTE = 151, "SNDRV_SEQ_EVENT_KERNEL_QUOTE", "Quoted event, used inside the kernel only (obsolete).";
     NONE = 255, "SNDRV_SEQ_EVENT_NONE", "No event: ignored by the sequencer.";
 }

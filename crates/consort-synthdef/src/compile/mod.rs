@@ -131,7 +131,8 @@ fn compile(mut graph: Graph, optimize: bool) -> Result<Compiled, SynthDefError> 
     if order.is_empty() {
         return Err(SynthDefError::new(
             Kind::Empty,
-            "the SynthDef has no UGen left: nothing reads what it computes (does it write a bus?)",
+            "the SynthDef has no effect: all its UGens were removed because their outputs are \
+             unused; write to a bus, for example with Out",
         ));
     }
     if order.len() > MAX_ELEMENTS {

@@ -197,7 +197,7 @@ fn parse_ugen(
             return Err(SynthDefError::at(
                 Kind::Malformed,
                 start,
-                format!("UGen {index} ({name}) reads UGen {ugen}, which is not before it"),
+                format!("UGen {index} ({name}) reads UGen {ugen}, which does not precede it"),
             ));
         };
         if output as usize >= source.outputs.len() {

@@ -67,15 +67,15 @@ ugen_table! {
     }
     /// Real-time convolution of two running signals.
     Convolution(source, kernel) [ar] (1) [] { source: required, kernel: required, frame_size: 512.0 }
-    /// Convolution with a buffer that a trigger can exchange.
+    /// Convolution with a buffer, which is read again at each trigger.
     Convolution2(source, kernel) [ar] (1) [] {
         source: required, kernel: required, trigger: 0.0, frame_size: 2048.0,
     }
-    /// Convolution with a buffer, with a crossfade when a trigger exchanges it.
+    /// Convolution with a buffer, which is read again with a crossfade at each trigger.
     Convolution2L(source, kernel) [ar] (1) [] {
         source: required, kernel: required, trigger: 0.0, frame_size: 2048.0, crossfade: 1.0,
     }
-    /// Time-domain convolution with a buffer; costly, for control rates.
+    /// Time-domain convolution with a buffer; slow, so best at control rate.
     Convolution3(source, kernel) [ar kr] (1) [] {
         source: required, kernel: required, trigger: 0.0, frame_size: 2048.0,
     }
@@ -99,7 +99,7 @@ ugen_table! {
     FreqShift(source, frequency) [ar] (1) [] { source: required, frequency: 0.0, phase: 0.0 }
     /// Two outputs ninety degrees apart, by all-pass filters.
     Hilbert(source) [ar] (2) [] { source: required }
-    /// Plucked string after Karplus and Strong.
+    /// Karplus-Strong plucked string.
     Pluck(source, trigger) [ar] (1) [] {
         source: required, trigger: required, maximum_delay_time: 0.2, delay_time: 0.2,
         decay_time: 1.0, coefficient: 0.5,

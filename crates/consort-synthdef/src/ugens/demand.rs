@@ -38,7 +38,7 @@ ugen_table! {
     Dshuf(sequence) [dr] (1) [] { repeats: 1.0, sequence: list }
     /// Demand-rate repetition of each value.
     Dstutter(source) [dr] (1) [] { n: 2.0, source: required }
-    /// Demand-rate choice among sources, each embedded to its end.
+    /// Demand-rate choice among sources, each played to its end.
     Dswitch(index, sequence) [dr] (1) [] { index: required, sequence: list }
     /// Demand-rate choice among sources, one value at a time.
     Dswitch1(index, sequence) [dr] (1) [] { index: required, sequence: list }

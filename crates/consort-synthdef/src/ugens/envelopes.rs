@@ -8,7 +8,7 @@ ugen_table! {
     A2K(source) [kr] (1) [pure] { source: required }
     /// Psychoacoustic level compensation: lower frequencies get more gain.
     AmpComp(frequency) [ar kr ir] (1) [pure] { frequency: 1000.0, root: 0.0, exponent: 0.3333 }
-    /// Level compensation after the A-weighting curve.
+    /// Level compensation based on the A-weighting curve.
     AmpCompA(frequency) [ar kr ir] (1) [pure] {
         frequency: 1000.0, root: 0.0, minimum_amplitude: 0.32, root_amplitude: 1.0,
     }

@@ -8,7 +8,7 @@ use crate::spec::UGenDraft;
 ugen_table! {
     /// Follows the amplitude of a signal, with separate attack and release.
     Amplitude(source) [ar kr] (1) [] { source: required, attack_time: 0.01, release_time: 0.01 }
-    /// All-pass filter of second order, by pole angle and radius.
+    /// Second-order all-pass filter, set by pole angle and radius.
     APF(source, frequency) [ar kr] (1) [pure same_rate] { source: required, frequency: 440.0, radius: 0.8 }
     /// Second-order all-pass section (equaliser family).
     BAllPass(source, frequency) [ar] (1) [pure same_rate] {
@@ -65,7 +65,7 @@ ugen_table! {
     Decay(source) [ar kr] (1) [pure same_rate] { source: required, decay_time: 1.0 }
     /// Exponential decay with an attack.
     Decay2(source) [ar kr] (1) [pure same_rate] { source: required, attack_time: 0.01, decay_time: 1.0 }
-    /// Performs its done action when a signal has been silent for a time.
+    /// Performs its done action when a signal has been silent for some time.
     DetectSilence(source) [ar kr] (1) [same_rate] {
         source: required, threshold: 0.0001, time: 0.1, done_action: 0.0,
     }
@@ -73,7 +73,7 @@ ugen_table! {
     Formlet(source, frequency) [ar kr] (1) [pure same_rate] {
         source: required, frequency: 440.0, attack_time: 1.0, decay_time: 1.0,
     }
-    /// General filter section of first order.
+    /// General first-order filter section.
     FOS(source) [ar kr] (1) [pure same_rate] { source: required, a0: 0.0, a1: 0.0, b1: 0.0 }
     /// Mono reverberator.
     FreeVerb(source) [ar] (1) [] { source: required, mix: 0.33, room_size: 0.5, damping: 0.5 }
@@ -109,7 +109,7 @@ ugen_table! {
     LPZ2(source) [ar kr] (1) [pure same_rate] { source: required }
     /// Median of the last few values.
     Median(source) [ar kr] (1) [pure] { length: 3.0, source: required }
-    /// Parametric equaliser of one band, in decibels.
+    /// Parametric equaliser with one band, gain in decibels.
     MidEQ(source, frequency) [ar kr] (1) [pure same_rate] {
         source: required, frequency: 440.0, reciprocal_of_q: 1.0, db: 0.0,
     }
@@ -143,7 +143,7 @@ ugen_table! {
     Slew(source) [ar kr] (1) [pure same_rate] { source: required, up: 1.0, down: 1.0 }
     /// Slope of a signal per second.
     Slope(source) [ar kr] (1) [pure same_rate] { source: required }
-    /// General filter section of second order.
+    /// General second-order filter section.
     SOS(source) [ar kr] (1) [pure same_rate] {
         source: required, a0: 0.0, a1: 0.0, a2: 0.0, b1: 0.0, b2: 0.0,
     }

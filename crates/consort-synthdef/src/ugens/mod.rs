@@ -66,7 +66,7 @@ const FAMILIES: &[UGenFamily] = &[
     family("Demand rate", demand::TABLE),
     family("Envelopes, lines and freeing of nodes", envelopes::TABLE),
     family("Filters and dynamics", filters::TABLE),
-    family("Further UGens, which Supriya does not list", further::TABLE),
+    family("Further UGens (not in Supriya)", further::TABLE),
     family("Noise and random numbers", noise::TABLE),
     family("Oscillators", oscillators::TABLE),
     family("Panning and B-format", panning::TABLE),

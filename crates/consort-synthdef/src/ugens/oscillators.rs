@@ -14,7 +14,7 @@ ugen_table! {
     }
     /// Fast sine oscillator, made from a ringing filter.
     FSinOsc(frequency) [ar kr] (1) [] { frequency: 440.0, initial_phase: 0.0 }
-    /// Dynamic stochastic synthesis after Xenakis.
+    /// Dynamic stochastic synthesis by Xenakis's method.
     Gendy1() [ar kr] (1) [] prepare(copy_previous) {
         amplitude_distribution: 1.0, duration_distribution: 1.0, amplitude_parameter: 1.0,
         duration_parameter: 1.0, minimum_frequency: 440.0, maximum_frequency: 660.0,
@@ -49,7 +49,7 @@ ugen_table! {
     LFGauss() [ar kr] (1) [pure] prepare(integer_done_action) {
         duration: 1.0, width: 0.1, initial_phase: 0.0, looping: 1.0, done_action: 0.0,
     }
-    /// Wave of parabolas.
+    /// Parabolic wave.
     LFPar(frequency) [ar kr] (1) [pure] { frequency: 440.0, initial_phase: 0.0 }
     /// Pulse wave, not band-limited.
     LFPulse(frequency) [ar kr] (1) [pure] { frequency: 440.0, initial_phase: 0.0, width: 0.5 }
@@ -67,7 +67,7 @@ ugen_table! {
     SinOsc(frequency) [ar kr] (1) [pure] { frequency: 440.0, phase: 0.0 }
     /// Sawtooth, hard-synchronised to another oscillator.
     SyncSaw() [ar kr] (1) [pure] { sync_frequency: 440.0, saw_frequency: 440.0 }
-    /// Sawtooth to triangle of variable width, not band-limited.
+    /// Sawtooth of variable duty cycle, up to a triangle, not band-limited.
     VarSaw(frequency) [ar kr] (1) [pure] { frequency: 440.0, initial_phase: 0.0, width: 0.5 }
     /// Frequency with vibrato.
     Vibrato(frequency) [ar kr] (1) [pure] {

@@ -77,12 +77,12 @@ ugen_table! {
     PV_Div(pv_chain_a, pv_chain_b) [kr] (1) [width_first pv_chain] {
         pv_chain_a: required, pv_chain_b: required,
     }
-    /// Onset detector by spectral change.
+    /// Onset detector based on spectral change.
     PV_HainsworthFoote(pv_chain) [ar kr] (1) [width_first pv_chain] {
         pv_chain: required, high_frequency_proportion: 0.0, foote_proportion: 0.0, threshold: 1.0,
         wait_time: 0.04,
     }
-    /// Onset detector by several features.
+    /// Onset detector based on several features.
     PV_JensenAndersen(pv_chain) [ar kr] (1) [width_first pv_chain] {
         pv_chain: required, spectral_centroid_proportion: 0.25,
         high_frequency_energy_proportion: 0.25, high_frequency_content_proportion: 0.25,

@@ -35,7 +35,7 @@ ugen_table! {
     RunningMin(source) [ar kr] (1) [] { source: required, trigger: 0.0 }
     /// Schmitt trigger: switches at two thresholds.
     Schmidt(source) [ar kr ir] (1) [] { source: required, minimum: 0.0, maximum: 1.0 }
-    /// Sends peak and power of signals to the clients.
+    /// Sends the peak and RMS levels of signals to the clients.
     SendPeakRMS(source) [ar kr] (0) [] prepare(count_sources) {
         reply_rate: 20.0, peak_lag: 3.0, reply_id: (-1.0), source: list, command_name: auto_list,
     }
@@ -51,9 +51,9 @@ ugen_table! {
     TDelay(source) [ar kr] (1) [] { source: required, duration: 0.1 }
     /// Toggles between zero and one at each trigger.
     ToggleFF() [ar kr] (1) [] { trigger: 0.0 }
-    /// Outputs the trigger's value for a time after each trigger.
+    /// Outputs the trigger's value for a given time after each trigger.
     Trig(source) [ar kr] (1) [] { source: required, duration: 0.1 }
-    /// Outputs one for a time after each trigger.
+    /// Outputs one for a given time after each trigger.
     Trig1(source) [ar kr] (1) [] { source: required, duration: 0.1 }
     /// Wraps a signal into a range.
     Wrap(source) [ar kr ir] (1) [] { source: required, minimum: 0.0, maximum: 1.0 }

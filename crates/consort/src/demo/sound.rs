@@ -119,7 +119,7 @@ sound.meter > lamps./level
         Some(match &self.mode {
             Mode::Live(_) => "SuperCollider's server plays the sound.".to_owned(),
             Mode::Rendered(reason, _) => format!(
-                "SuperCollider's server finds no sound system: the sound is rendered to a file \
+                "SuperCollider's server found no sound system: the sound is rendered to a file \
                  after the show.\n{reason}"
             ),
             Mode::Missing(reason) => format!(

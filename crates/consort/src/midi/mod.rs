@@ -63,7 +63,7 @@ pub(crate) enum MidiCommand {
 /// The sequencer to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineName {
-    /// The kernel's sequencer, with MIDI devices and other programs
+    /// The kernel's sequencer (ALSA), which connects to MIDI devices and other programs
     Kernel,
     /// A sequencer inside this process, without other clients, for trying things out
     Embedded,

@@ -17,7 +17,7 @@ use super::{Ending, EngineArguments};
 /// Arguments of `consort midi monitor`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct MonitorArguments {
-    /// Ports to monitor [default: all]; other programs can connect, too
+    /// Ports to monitor [default: all]; other programs can connect to this command's port, too
     #[arg(value_name = "PORT")]
     ports: Vec<String>,
     /// Stop after this many seconds instead of at Ctrl-C

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{Body, MidiFile, SIZE_LIMIT};
+use consort_seq::file::{Body, MAX_FILE_BYTES, MidiFile};
 use consort_seq::{
     Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
 };
@@ -37,7 +37,7 @@ pub(crate) struct PlayArguments {
     #[arg(long, value_name = "PORT")]
     to: Vec<String>,
     /// Start the first file at this time (seconds, M:SS or H:MM:SS), with the programs and
-    /// controllers set there
+    /// controllers in effect then
     #[arg(long, value_name = "TIME", value_parser = read_clock, default_value = "0")]
     from: Duration,
     /// Repeat endlessly, or this many times
@@ -47,8 +47,8 @@ pub(crate) struct PlayArguments {
     /// Play the undamaged part of damaged files
     #[arg(long)]
     partial: bool,
-    /// Bytes per second for system exclusive messages longer than 1024 bytes, which slow devices
-    /// need; 0 sends them at once
+    /// Bytes per second at which to send system exclusive messages longer than 1024 bytes; 0 sends
+    /// them at full speed, which slow devices may not handle
     #[arg(long, value_name = "RATE", default_value_t = 3125)]
     sysex_rate: u32,
     /// Print only errors
@@ -182,7 +182,7 @@ fn read(path: &Path, is_partial: bool) -> anyhow::Result<Song> {
     let mut bytes = Vec::new();
     // One byte more than the limit, so that the reader recognises a file that is too large.
     File::open(path)
-        .and_then(|file| file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read {name}"))?;
     let (file, errors) = MidiFile::read_partial(&bytes).with_context(|| name.clone())?;
     if let Some(error) = errors.first() {

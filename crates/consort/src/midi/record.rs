@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use consort_seq::file::{EVENT_LIMIT, MidiFile, Recording};
+use consort_seq::file::{MAX_EVENTS, MidiFile, Recording};
 use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
 
 use super::find::{Use, find, name};
@@ -23,7 +23,7 @@ use crate::errors::with_hint;
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RecordArguments {
-    /// File to write: format 0 for one source, format 1 with a track per source for several
+    /// File to write: format 0 if there is one source, otherwise format 1 with one track per source
     file: PathBuf,
     /// Port to record from (repeatable) [default: wait for other programs to connect]
     #[arg(long, value_name = "PORT")]
@@ -40,7 +40,7 @@ pub(crate) struct RecordArguments {
     /// Omit the silence before the first event
     #[arg(long)]
     trim: bool,
-    /// Include clock/transport messages: clock, start, stop, position, active sensing and so on
+    /// Include system messages: clock, start, stop, song position, active sensing and so on
     #[arg(long)]
     system: bool,
     /// Overwrite an existing file
@@ -208,7 +208,7 @@ impl Recorder {
             if !recording.push(track, time - zero, event) && recording.is_full() {
                 if !*is_full {
                     tracing::warn!(
-                        "recorded {EVENT_LIMIT} events, the maximum of a file; recording stops"
+                        "recorded {MAX_EVENTS} events, the maximum of a file; recording stops"
                     );
                 }
                 *is_full = true;
@@ -312,7 +312,7 @@ impl Target {
         };
         let Err(failed) = moved else { return Ok(()) };
         let reason = match failed.error.kind() == ErrorKind::AlreadyExists {
-            true => anyhow!("another program has created it meanwhile"),
+            true => anyhow!("another program has created it in the meantime"),
             false => failed.error.into(),
         };
         Err(match failed.file.keep() {

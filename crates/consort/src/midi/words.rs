@@ -105,7 +105,7 @@ pub(super) fn parse(words: &[String], mut channel: u8) -> anyhow::Result<Vec<Ste
                 let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
                 match seconds {
                     Some(Ok(time)) => steps.push(Step::Wait(time)),
-                    _ => bail!("invalid time `{text}` of wait; expected seconds, for example 0.5"),
+                    _ => bail!("invalid time `{text}` for wait; expected seconds, for example 0.5"),
                 }
             }
             _ => return Err(unknown(word)),
@@ -165,8 +165,8 @@ impl<'a> Reader<'a> {
             Some(hexadecimal) => i64::from_str_radix(hexadecimal, 16),
             None => text.parse(),
         };
-        let value = value.with_context(|| format!("invalid number `{text}` of {event}"))?;
-        T::try_from(value).map_err(|_| anyhow::anyhow!("value {value} of {event} is out of range"))
+        let value = value.with_context(|| format!("invalid number `{text}` for {event}"))?;
+        T::try_from(value).map_err(|_| anyhow::anyhow!("value {value} for {event} is out of range"))
     }
 
     fn byte(&mut self, event: &str) -> anyhow::Result<u8> {
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         let text = self.argument(event)?;
         note_number(text).with_context(|| {
             format!(
-                "invalid note `{text}` of {event}; expected 0 to 127, or a name such as C4 (60)"
+                "invalid note `{text}` for {event}; expected 0 to 127, or a name such as C4 (60)"
             )
         })
     }
@@ -192,14 +192,14 @@ impl<'a> Reader<'a> {
             let text = self.argument("sysex")?;
             let byte = u8::from_str_radix(text, 16).ok().filter(|_| text.len() <= 2);
             let byte = byte.with_context(|| {
-                format!("invalid byte `{text}` of sysex; expected hexadecimal 00 to FF")
+                format!("invalid byte `{text}` in sysex; expected hexadecimal 00 to FF")
             })?;
             match (bytes.len(), byte) {
                 (0, 0xf0) => {}
-                (0, _) => bail!("invalid first byte {byte:02X} of sysex; expected F0"),
+                (0, _) => bail!("invalid first byte {byte:02X} in sysex; expected F0"),
                 (_, 0..=0x7f | 0xf7) => {}
                 _ => {
-                    bail!("invalid byte {byte:02X} of sysex; expected 00 to 7F, and F7 at the end")
+                    bail!("invalid byte {byte:02X} in sysex; expected 00 to 7F, and F7 at the end")
                 }
             }
             bytes.push(byte);
@@ -368,18 +368,18 @@ mod tests {
         for (text, expected) in [
             ("note-on 60", "missing arguments: note-on NOTE VELOCITY"),
             ("note-on 60 128", "velocity of a note on event is 128; expected 0 to 127"),
-            ("note-on 256 1", "value 256 of note-on is out of range"),
-            ("note-on H4 1", "invalid note `H4` of note-on; expected 0 to 127"),
-            ("cc seven 1", "invalid number `seven` of cc"),
+            ("note-on 256 1", "value 256 for note-on is out of range"),
+            ("note-on H4 1", "invalid note `H4` for note-on; expected 0 to 127"),
+            ("cc seven 1", "invalid number `seven` for cc"),
             ("pitch 8192", "value of a pitch bend event is 8192; expected -8192 to 8191"),
             ("noteon 1 1", "unknown event `noteon`\nhint: did you mean `note-on`?"),
             ("xyz", "unknown event `xyz`\nhint: the events are: all-notes-off, "),
-            ("sysex 43", "invalid first byte 43 of sysex; expected F0"),
-            ("sysex F0 90 F7", "invalid byte 90 of sysex; expected 00 to 7F"),
+            ("sysex 43", "invalid first byte 43 in sysex; expected F0"),
+            ("sysex F0 90 F7", "invalid byte 90 in sysex; expected 00 to 7F"),
             ("sysex F0 1", "missing arguments: sysex F0 … F7"),
-            ("sysex F0 0x1", "invalid byte `0x1` of sysex; expected hexadecimal"),
+            ("sysex F0 0x1", "invalid byte `0x1` in sysex; expected hexadecimal"),
             ("channel 16", "invalid channel 16; expected 0 to 15"),
-            ("wait -1", "invalid time `-1` of wait; expected seconds"),
+            ("wait -1", "invalid time `-1` for wait; expected seconds"),
         ] {
             let error = printed(&read(text, 0).expect_err(text));
             assert!(error.contains(expected), "{text}: {error}");

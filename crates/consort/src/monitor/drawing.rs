@@ -183,7 +183,10 @@ impl Screen {
             Mode::Search => format!(" search: {}_   (Enter to keep, Esc to clear)", self.search),
             Mode::Send(channel, text) => {
                 let name = cut(&self.channels[*channel].name, MAX_NAME_COLUMNS);
-                format!(" value from 0 to 1 for {name} [1]: {text}_   (Enter to send, Esc)")
+                format!(
+                    " value from 0 to 1 for {name} [1]: {text}_   (Enter to send, Esc to \
+                 cancel)"
+                )
             }
             Mode::Stop => " press q again to stop the show, any other key to continue".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
@@ -308,7 +311,7 @@ fn filled(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use consort_control::{Layout, LayoutInstance, Reading};
+    use consort_control::{Layout, LayoutChannel, LayoutInstance, Reading};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -319,7 +322,10 @@ mod tests {
         let instance = |name: &str, backend: &str, channels: Vec<String>| LayoutInstance {
             name: name.into(),
             backend: backend.into(),
-            channels,
+            channels: channels
+                .into_iter()
+                .map(|name| LayoutChannel { name, ..LayoutChannel::default() })
+                .collect(),
         };
         let numbered =
             |name: &str, count: u32| (1..=count).map(|number| format!("{name}{number}")).collect();
@@ -331,8 +337,12 @@ mod tests {
             instance("pattern", "python", vec!["pattern.speed".into(), "step1".into()]),
             instance("server", "sc", vec!["synth.a_parameter_with_a_rather_long_name".into()]),
         ];
-        let mut screen =
-            Screen::new(Layout { show: "shows/friday.cfg".into(), process: 7, instances });
+        let mut screen = Screen::new(Layout {
+            show: "shows/friday.cfg".into(),
+            process: 7,
+            instances,
+            ..Layout::default()
+        });
         let state = |state: &str, reason: Option<&str>, events: u64| InstanceReading {
             state: state.into(),
             reason: reason.map(str::to_owned),

@@ -5,6 +5,7 @@ mod screen;
 mod socket;
 mod source;
 mod status;
+mod subscription;
 mod terminal;
 
 use std::fmt::Write as _;
@@ -15,15 +16,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use consort_control::{Layout, Reading};
+use consort_control::{Content, Direction, Layout, Reading};
 use ratatui::crossterm::event::Event;
 
 use crate::cli::MonitorArgs;
 use crate::{log, signals};
 use screen::{Action, Screen};
-pub(crate) use socket::Server;
+pub(crate) use socket::{Server, find};
 pub(crate) use source::Local;
-use source::Source;
+pub(crate) use source::Source;
 pub(crate) use status::print_status;
 use terminal::Terminal;
 
@@ -114,7 +115,10 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
     let frame = if is_large { SLOW_FRAME } else { FRAME };
     let mut terminal = Terminal::take()?;
     loop {
-        let reading = show.read(screen.log_next())?;
+        let Some(reading) = show.read(screen.log_next())? else {
+            screen.relayout(show.layout()?);
+            continue;
+        };
         let is_last = is_over(&reading);
         screen.update(reading);
         terminal.draw(&screen)?;
@@ -128,8 +132,12 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                 match screen.key(key) {
                     Action::Nothing => {}
                     Action::Send { instance, channel, value } => {
-                        if !show.inject(instance, channel, value)? {
-                            screen.notice("the value was not sent: too many values are waiting");
+                        // A channel that is both is set as the source, as a control would.
+                        let direction = screen.is_two_way(instance, channel);
+                        let direction = direction.then_some(Direction::Source);
+                        let content = Content::Value(value);
+                        if let Err(error) = show.set(instance, channel, content, direction) {
+                            screen.notice(&format!("the value was not sent: {error:#}"));
                         }
                     }
                     Action::Quit => {
@@ -154,7 +162,7 @@ fn plain(
     end: Option<Instant>,
     is_over: impl Fn(&Reading) -> bool,
 ) -> anyhow::Result<()> {
-    let names = channel_names(&show.layout()?);
+    let mut names = channel_names(&show.layout()?);
     let mut before: Vec<u64> = vec![0; names.len()];
     let mut next = Instant::now();
     loop {
@@ -163,7 +171,12 @@ fn plain(
             let wake = end.map_or(next, |end| next.min(end));
             let left = wake.saturating_duration_since(Instant::now());
             std::thread::sleep(left.min(Duration::from_millis(250)));
-            let reading = show.read(u64::MAX)?;
+            let Some(reading) = show.read(u64::MAX)? else {
+                // Counts go on through a reload; new channels begin at 0.
+                names = channel_names(&show.layout()?);
+                before = vec![0; names.len()];
+                continue;
+            };
             if is_over(&reading) || Instant::now() >= wake {
                 break reading;
             }
@@ -202,13 +215,14 @@ fn plain_line(names: &[String], before: &mut [u64], reading: &Reading) -> String
 /// All channels with their instances, in the layout's order.
 fn channel_names(layout: &Layout) -> Vec<String> {
     let instances = layout.instances.iter();
-    let names = instances
-        .flat_map(|instance| instance.channels.iter().map(|channel| (&instance.name, channel)));
+    let names = instances.flat_map(|instance| {
+        instance.channels.iter().map(|channel| (&instance.name, &channel.name))
+    });
     names.map(|(instance, channel)| format!("{instance}.{channel}")).collect()
 }
 
 /// Prints to standard output.
-fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()

@@ -90,9 +90,9 @@ impl Screen {
     pub(crate) fn new(layout: Layout) -> Self {
         let mut channels = Vec::new();
         for (instance, entry) in layout.instances.iter().enumerate() {
-            for (channel, name) in entry.channels.iter().enumerate() {
+            for (channel, info) in entry.channels.iter().enumerate() {
                 channels.push(Channel {
-                    name: format!("{}.{name}", entry.name),
+                    name: format!("{}.{}", entry.name, info.name),
                     instance: instance as u32,
                     channel: channel as u32,
                 });
@@ -121,6 +121,25 @@ impl Screen {
     /// The number of the next line of the log.
     pub(crate) fn log_next(&self) -> u64 {
         self.reading.log_next
+    }
+
+    /// Takes the layout of the reloaded show; order, search and mode stay.
+    pub(crate) fn relayout(&mut self, layout: Layout) {
+        let fresh = Screen::new(layout);
+        let before = std::mem::replace(self, fresh);
+        self.order = before.order;
+        self.search = before.search;
+        self.mode = before.mode;
+        self.is_own = before.is_own;
+        self.log = before.log;
+        self.reading.log_next = before.reading.log_next;
+    }
+
+    /// Whether a channel is both source and target.
+    pub(crate) fn is_two_way(&self, instance: u32, channel: u32) -> bool {
+        let instance = self.layout.instances.get(instance as usize);
+        let info = instance.and_then(|instance| instance.channels.get(channel as usize));
+        info.is_some_and(|info| info.source && info.target)
     }
 
     /// The number of channels of the show.
@@ -295,13 +314,16 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use consort_control::{InstanceReading, LayoutInstance};
+    use consort_control::{InstanceReading, LayoutChannel, LayoutInstance};
 
     fn screen() -> Screen {
         let instance = |name: &str, backend: &str, channels: &[&str]| LayoutInstance {
             name: name.into(),
             backend: backend.into(),
-            channels: channels.iter().map(|&channel| channel.to_owned()).collect(),
+            channels: channels
+                .iter()
+                .map(|&name| LayoutChannel { name: name.to_owned(), ..LayoutChannel::default() })
+                .collect(),
         };
         let mut screen = Screen::new(Layout {
             show: "show.cfg".into(),
@@ -310,6 +332,7 @@ mod tests {
                 instance("tablet", "osc", &["/fader/1", "/fader/2"]),
                 instance("lamps", "osc", &["/lamp/1", "/lamp/2"]),
             ],
+            ..Layout::default()
         });
         screen.update(reading(1.0, 100));
         screen.update(reading(2.0, 150));

@@ -15,23 +15,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use consort_control::{ANSWER_LIMIT, Answer, Layout, Lines, REQUEST_LIMIT, Reading, Request};
+use consort_control::{
+    ANSWER_LIMIT, Answer, Content, Direction, Layout, Lines, REQUEST_LIMIT, Reading, Request,
+    VERSION,
+};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::source::{Local, Source};
+use super::subscription::Subscription;
 use crate::errors::with_hint;
 
-/// Clients at a time.
+/// The maximum number of clients that are connected at the same time.
 const MAX_CLIENTS: usize = 8;
 /// How long a request may take from its first byte to its last, and the same for an answer.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may be idle between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client of ours waits for a whole answer.
+/// How long [`Remote`] waits for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much is written at a time. The kernel applies the timeout to each write.
 const CHUNK_BYTES: usize = 16 << 10;
-/// The pause after a client could not be accepted: no descriptors, no memory.
+/// The pause after a client could not be accepted, for lack of descriptors or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The folder of this user's sockets.
@@ -42,7 +46,7 @@ pub(crate) fn folder() -> PathBuf {
     }
 }
 
-/// Creates the folder; refuses one that another user could have prepared.
+/// Creates the folder; rejects one that another user may have created or can access.
 fn private_folder() -> anyhow::Result<PathBuf> {
     let folder = folder();
     let path = folder.display();
@@ -107,7 +111,7 @@ impl Drop for Server {
 fn accept(stream: UnixStream, clients: &Arc<AtomicUsize>, show: &Local) {
     if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
         clients.fetch_sub(1, Ordering::Relaxed);
-        let reason = format!("{MAX_CLIENTS} monitors are attached already, which is the maximum");
+        let reason = format!("{MAX_CLIENTS} monitors are already attached, which is the maximum");
         let refusal = Answer::Error(reason).encode();
         // The refusal fits into an empty socket; a client that has left does not need it.
         let _ = stream.set_nonblocking(true).and_then(|()| (&stream).write_all(&refusal));
@@ -131,10 +135,11 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
     let mut buffer = [0; REQUEST_LIMIT];
     let mut deadline = Instant::now() + IDLE_TIMEOUT;
     let mut has_begun = false;
+    let mut subscription = None;
     loop {
         loop {
             let answer = match lines.next_line() {
-                Ok(Some(line)) => answer(line, &mut show),
+                Ok(Some(line)) => answer(line, &mut show, &mut subscription),
                 Ok(None) => break,
                 Err(error) => {
                     let refusal = Answer::Error(error.to_string()).encode();
@@ -149,7 +154,21 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
             has_begun = true;
             deadline = Instant::now() + MESSAGE_TIMEOUT;
         }
-        let count = read_before(stream, &mut buffer, deadline)?;
+        let count = match &mut subscription {
+            None => read_before(stream, &mut buffer, deadline)?,
+            Some(changes) => match read_before(stream, &mut buffer, changes.due) {
+                Err(error) if is_timeout(&error) => {
+                    let (line, ends) = next_delta(&show, changes);
+                    if ends {
+                        subscription = None;
+                    }
+                    write_before(stream, &line, Instant::now() + MESSAGE_TIMEOUT)?;
+                    deadline = Instant::now() + IDLE_TIMEOUT;
+                    continue;
+                }
+                read => read?,
+            },
+        };
         if count == 0 {
             return Ok(());
         }
@@ -167,32 +186,93 @@ fn refuse(stream: &UnixStream, refusal: &[u8], buffer: &mut [u8]) -> io::Result<
     Ok(())
 }
 
+/// The line of the next delta, empty when nothing has changed, and whether the subscription ends
+/// with it: the show was reloaded.
+fn next_delta(show: &Local, changes: &mut Subscription) -> (Vec<u8>, bool) {
+    if show.live().is_replaced() {
+        return (Answer::Stale { generation: show.generation() }.encode(), true);
+    }
+    let delta = changes.next(show).map(Answer::Delta);
+    (delta.map(|delta| delta.encode()).unwrap_or_default(), false)
+}
+
 /// The answer to a request.
-fn answer(line: &[u8], show: &mut Local) -> Answer {
-    let answered = match Request::decode(line) {
-        Ok(Request::Layout) => show.layout().map(Answer::Layout),
-        Ok(Request::Read { log_from }) => show.read(log_from).map(Answer::Reading),
-        Ok(Request::Inject { instance, channel, value }) => {
-            show.inject(instance, channel, value).map(Answer::Injected)
-        }
-        Err(error) => Err(error.into()),
+fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>) -> Answer {
+    let request = match Request::decode(line) {
+        Ok(request) => request,
+        Err(error) => return Answer::Error(error.to_string()),
     };
-    answered.unwrap_or_else(|error| Answer::Error(error.to_string()))
+    let generation = show.generation();
+    if request.generation().is_some_and(|wanted| wanted != generation) {
+        return Answer::Stale { generation };
+    }
+    if request.generation().is_some() && show.live().generation() != generation {
+        // The client knows the new layout from another connection.
+        if let Err(error) = show.layout() {
+            return Answer::Error(format!("{error:#}"));
+        }
+    }
+    match request {
+        Request::Hello { .. } => Answer::Hello {
+            version: VERSION,
+            generation,
+            show: show.show().to_owned(),
+            process: std::process::id(),
+        },
+        Request::Layout => answer_or_error(show.layout().map(Answer::Layout)),
+        Request::Read { log_from, .. } => Answer::Reading(show.reading(log_from)),
+        Request::Subscribe { interval_ms, log_from, unmatched, .. } => {
+            let changes = Subscription::new(show, interval_ms, log_from, unmatched);
+            let interval_ms = changes.interval_ms();
+            *subscription = Some(changes);
+            Answer::Subscribed { interval_ms }
+        }
+        Request::Unsubscribe => {
+            *subscription = None;
+            Answer::Done
+        }
+        Request::Unmatched { instance, .. } => match show.instance(instance) {
+            Some(instance) => Answer::Unmatched(show.unmatched(instance)),
+            None => Answer::Error(format!("the show has no instance {instance}")),
+        },
+        Request::Get { instance, channel, .. } => {
+            let live = show.live();
+            let exists = |id| (channel as usize) < live.channel_infos(id).len();
+            match show.instance(instance).filter(|&id| exists(id)) {
+                Some(id) => {
+                    let (value, count) = live.channel(id, channel).unzip();
+                    let text = live.text(id, channel).map(|(text, _)| text);
+                    Answer::Value { value, count: count.unwrap_or(0), text }
+                }
+                None => Answer::Error(format!("the show has no channel {channel} of {instance}")),
+            }
+        }
+        Request::Set { instance, channel, content, direction, .. } => {
+            let done = show.set(instance, channel, content, direction);
+            answer_or_error(done.map(|()| Answer::Done))
+        }
+        Request::Panic if show.panic() => Answer::Done,
+        Request::Panic => Answer::Error("too many commands are waiting; try again".into()),
+    }
+}
+
+fn answer_or_error(answer: anyhow::Result<Answer>) -> Answer {
+    answer.unwrap_or_else(|error| Answer::Error(format!("{error:#}")))
 }
 
 /// The time until a deadline; an error if it has passed.
-fn left(deadline: Instant) -> io::Result<Option<Duration>> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+fn remaining(deadline: Instant) -> io::Result<Option<Duration>> {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    if remaining.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(remaining)) }
 }
 
 /// Reads some bytes; an error at the deadline.
 fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
-        stream.set_read_timeout(left(deadline)?)?;
+        stream.set_read_timeout(remaining(deadline)?)?;
         match stream.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+            result => return result,
         }
     }
 }
@@ -200,7 +280,7 @@ fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) ->
 /// Writes everything; an error at the deadline, even if the reader still reads slowly.
 fn write_before(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
     while !bytes.is_empty() {
-        stream.set_write_timeout(left(deadline)?)?;
+        stream.set_write_timeout(remaining(deadline)?)?;
         match stream.write(&bytes[..bytes.len().min(CHUNK_BYTES)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
@@ -216,6 +296,8 @@ pub(crate) struct Remote {
     stream: UnixStream,
     lines: Lines,
     buffer: Vec<u8>,
+    /// The generation of the last layout.
+    generation: u64,
 }
 
 impl Remote {
@@ -226,60 +308,95 @@ impl Remote {
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
         let stream = UnixStream::from(socket);
         stream.set_nonblocking(false)?;
-        Ok(Remote { stream, lines: Lines::new(ANSWER_LIMIT), buffer: vec![0; 64 << 10] })
+        let (lines, buffer) = (Lines::new(ANSWER_LIMIT), vec![0; 64 << 10]);
+        Ok(Remote { stream, lines, buffer, generation: 0 })
     }
 
     /// Sends a request and waits for the answer.
     fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        // A show that refuses a client answers before the request, which then fails: read anyway.
+        // A show that refuses the client sends its answer first and closes the socket. The request
+        // cannot be sent then, but the answer can be read.
         let _ = write_before(&self.stream, &request.encode(), deadline);
         let answer = loop {
-            match self.lines.next_line().context("the answer of the show is too long")? {
+            match self.lines.next_line().context("the show's response is too long")? {
                 Some(line) => break Answer::decode(line),
                 None => {
                     let count = match read_before(&self.stream, &mut self.buffer, deadline) {
                         Err(error) if is_timeout(&error) => {
                             let seconds = ANSWER_TIMEOUT.as_secs();
-                            bail!("the show did not answer within {seconds} seconds");
+                            bail!("the show did not respond within {seconds} seconds");
                         }
                         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
                         read => read.context("cannot read from the show")?,
                     };
                     if count == 0 {
-                        let end = io::ErrorKind::UnexpectedEof;
-                        return Err(io::Error::new(end, "the show has ended").into());
+                        let kind = io::ErrorKind::UnexpectedEof;
+                        return Err(io::Error::new(kind, "the show has ended").into());
                     }
                     self.lines.push(&self.buffer[..count]);
                 }
             }
         };
-        match answer.context("the show runs in a different version of consort")? {
-            Answer::Error(error) => bail!("the show refused: {error}"),
+        match answer.context("the show runs a different version of Consort")? {
+            Answer::Error(error) => bail!("the show rejected the request: {error}"),
             answer => Ok(answer),
         }
+    }
+}
+
+impl Remote {
+    /// The last value and the last text of a channel.
+    pub(crate) fn get(
+        &mut self,
+        instance: u32,
+        channel: u32,
+    ) -> anyhow::Result<(Option<f64>, Option<String>)> {
+        let generation = self.generation;
+        match self.ask(&Request::Get { generation, instance, channel })? {
+            Answer::Value { value, text, .. } => Ok((value, text)),
+            other => unexpected(&other),
+        }
+    }
+}
+
+fn unexpected<T>(answer: &Answer) -> anyhow::Result<T> {
+    match answer {
+        Answer::Stale { .. } => bail!("the show was reloaded meanwhile; try again"),
+        other => bail!("unexpected response: {other:?}"),
     }
 }
 
 impl Source for Remote {
     fn layout(&mut self) -> anyhow::Result<Layout> {
         match self.ask(&Request::Layout)? {
-            Answer::Layout(layout) => Ok(layout),
-            other => bail!("unexpected answer: {other:?}"),
+            Answer::Layout(layout) => {
+                self.generation = layout.generation;
+                Ok(layout)
+            }
+            other => unexpected(&other),
         }
     }
 
-    fn read(&mut self, log_from: u64) -> anyhow::Result<Reading> {
-        match self.ask(&Request::Read { log_from })? {
-            Answer::Reading(reading) => Ok(reading),
-            other => bail!("unexpected answer: {other:?}"),
+    fn read(&mut self, log_from: u64) -> anyhow::Result<Option<Reading>> {
+        match self.ask(&Request::Read { generation: self.generation, log_from })? {
+            Answer::Reading(reading) => Ok(Some(reading)),
+            Answer::Stale { .. } => Ok(None),
+            other => unexpected(&other),
         }
     }
 
-    fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool> {
-        match self.ask(&Request::Inject { instance, channel, value })? {
-            Answer::Injected(taken) => Ok(taken),
-            other => bail!("unexpected answer: {other:?}"),
+    fn set(
+        &mut self,
+        instance: u32,
+        channel: u32,
+        content: Content,
+        direction: Option<Direction>,
+    ) -> anyhow::Result<()> {
+        let generation = self.generation;
+        match self.ask(&Request::Set { generation, instance, channel, content, direction })? {
+            Answer::Done => Ok(()),
+            other => unexpected(&other),
         }
     }
 
@@ -288,8 +405,8 @@ impl Source for Remote {
     }
 }
 
-/// Whether the error is only that the show ended before it answered.
-pub(crate) fn is_ended(error: &anyhow::Error) -> bool {
+/// Whether the cause of the error is that the show ended before it answered.
+pub(crate) fn show_has_ended(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
 }
@@ -299,7 +416,7 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
-/// The running shows of this user by process ID, each connected or with the reason why not.
+/// The running shows of this user by process ID: connections, or why connecting failed.
 /// Sockets that no process listens on are removed.
 ///
 /// # Errors
@@ -355,7 +472,7 @@ fn list(processes: &[u32]) -> String {
 /// Finds the show of `process`, or the only running show.
 ///
 /// # Errors
-/// When there is no such show, or when there are several and `process` is none.
+/// When there is no such show, or when there are several and `process` is `None`.
 pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
     let mut shows = running()?;
     let processes: Vec<u32> = shows.iter().map(|(process, _)| *process).collect();
@@ -363,14 +480,14 @@ pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
         shows.retain(|(process, _)| *process == wanted);
     }
     if shows.len() > 1 {
-        let message = format!("several shows are running: {}", several(shows));
+        let message = format!("several shows are running: {}", process_ids_and_names(shows));
         return Err(with_hint(message, "give the process ID of one of them"));
     }
     shows.pop().with_context(|| not_found(process, &processes))?.1
 }
 
 /// Process IDs and names of shows: `25063 (show.cfg), 25072 (lights.cfg)`.
-fn several(shows: Vec<(u32, anyhow::Result<Remote>)>) -> String {
+fn process_ids_and_names(shows: Vec<(u32, anyhow::Result<Remote>)>) -> String {
     let texts =
         shows.into_iter().map(|(process, show)| match show.and_then(|mut show| show.layout()) {
             Ok(layout) => format!("{process} ({})", layout.show),

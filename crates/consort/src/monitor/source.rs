@@ -1,19 +1,32 @@
-//! The show behind a view, in this process or in another.
+//! The shows that a view can show: a running show of this process or of another.
 
-use consort_control::{InstanceReading, Layout, LayoutInstance, Reading};
-use consort_router::{Handle, InstanceId};
+use std::sync::Arc;
+
+use consort_control::{
+    Content, Direction, InstanceReading, Kind, Layout, LayoutChannel, LayoutInstance, LayoutRoute,
+    Reading, UnmatchedReading,
+};
+use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
 use crate::log;
 
-/// A show that can be read.
+/// A show that a view can show.
 pub(crate) trait Source {
-    /// The part that does not change: names of instances and channels.
+    /// What does not change until the show is reloaded. The numbers of instances and channels in
+    /// the other methods are those of the last layout.
     fn layout(&mut self) -> anyhow::Result<Layout>;
-    /// States, counters, values, and the log from line number `log_from` on.
-    fn read(&mut self, log_from: u64) -> anyhow::Result<Reading>;
-    /// Routes a value as input of a channel; false if the show refuses it.
-    fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool>;
-    /// The show, if it runs in this process; only such a show can be stopped.
+    /// What changes, with the log from line number `log_from` on. None: the show was reloaded, and
+    /// there is a new layout.
+    fn read(&mut self, log_from: u64) -> anyhow::Result<Option<Reading>>;
+    /// Sets a channel: delivers to a target, emits from a source.
+    fn set(
+        &mut self,
+        instance: u32,
+        channel: u32,
+        content: Content,
+        direction: Option<Direction>,
+    ) -> anyhow::Result<()>;
+    /// The show of this process, if it is that; only this one can be stopped.
     fn own(&self) -> Option<&Local>;
 }
 
@@ -21,6 +34,8 @@ pub(crate) trait Source {
 #[derive(Clone)]
 pub(crate) struct Local {
     handle: Handle,
+    /// The layout that the client of this value has.
+    live: Arc<Live>,
     show: String,
     started: std::time::Instant,
 }
@@ -28,7 +43,7 @@ pub(crate) struct Local {
 impl Local {
     /// A show that is about to start.
     pub(crate) fn new(handle: Handle, show: String) -> Self {
-        Local { handle, show, started: std::time::Instant::now() }
+        Local { live: handle.live(), handle, show, started: std::time::Instant::now() }
     }
 
     /// Stops the show.
@@ -36,32 +51,39 @@ impl Local {
         self.handle.stop();
     }
 
-    fn instances(&self) -> impl Iterator<Item = InstanceId> + use<> {
-        (0..self.handle.live().instance_count() as u32).map(InstanceId)
-    }
-}
-
-impl Source for Local {
-    fn layout(&mut self) -> anyhow::Result<Layout> {
-        let live = self.handle.live();
-        let instances = self.instances().map(|instance| LayoutInstance {
-            name: live.instance_name(instance).to_owned(),
-            backend: live.backend_name(instance).to_owned(),
-            channels: live.channel_names(instance).to_vec(),
-        });
-        Ok(Layout {
-            show: self.show.clone(),
-            process: std::process::id(),
-            instances: instances.collect(),
-        })
+    /// Ends everything that sounds or is held at the receivers.
+    pub(crate) fn panic(&self) -> bool {
+        self.handle.panic()
     }
 
-    fn read(&mut self, log_from: u64) -> anyhow::Result<Reading> {
-        let live = self.handle.live();
+    /// The path of the configuration.
+    pub(crate) fn show(&self) -> &str {
+        &self.show
+    }
+
+    /// The generation of the present layout, which a reload makes newer than the client's.
+    pub(crate) fn generation(&self) -> u64 {
+        self.handle.live().generation()
+    }
+
+    /// The show as the client's layout describes it.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The instance by its number in the layout.
+    pub(crate) fn instance(&self, number: u32) -> Option<InstanceId> {
+        self.live.instance_ids().nth(number as usize)
+    }
+
+    /// Everything that changes.
+    pub(crate) fn reading(&self, log_from: u64) -> Reading {
+        let live = &self.live;
         let mut values = Vec::new();
         let mut instances = Vec::new();
-        for instance in self.instances() {
+        for instance in live.instance_ids() {
             let (state, counters) = (live.state(instance), live.counters(instance));
+            let (packets, last_input) = live.input(instance);
             instances.push(InstanceReading {
                 state: state.word().to_owned(),
                 reason: state.reason().map(str::to_owned),
@@ -69,25 +91,128 @@ impl Source for Local {
                 outgoing: counters.outgoing,
                 dropped: counters.dropped,
                 errors: counters.errors,
+                packets,
+                last_input: last_input.map(|time| time.as_secs_f64()),
+                unmatched: live.unmatched_count(instance),
             });
-            let channels = 0..live.channel_names(instance).len() as u32;
+            let channels = 0..live.channel_infos(instance).len() as u32;
             values.extend(
                 channels.map(|channel| live.channel(instance, channel).unwrap_or_default()),
             );
         }
         let (log, log_next) = log::lines(log_from);
-        Ok(Reading {
+        Reading {
             seconds: self.started.elapsed().as_secs_f64(),
             running: live.is_running(),
             instances,
             values,
             log,
             log_next,
+        }
+    }
+
+    /// The last inputs of an instance that belong to no mapped channel, the newest first.
+    pub(crate) fn unmatched(&self, instance: InstanceId) -> Vec<UnmatchedReading> {
+        let inputs = self.live.unmatched(instance).into_iter();
+        let reading = inputs.map(|input| UnmatchedReading {
+            channel: input.channel,
+            types: input.types,
+            raw: input.raw.to_string(),
+            range: input.range,
+            value: input.value,
+            sender: input.sender.to_string(),
+            count: input.count,
+            last: input.last.as_secs_f64(),
+        });
+        reading.collect()
+    }
+}
+
+fn channel(info: &consort_router::ChannelInfo) -> LayoutChannel {
+    LayoutChannel {
+        name: info.name.clone(),
+        source: info.is_source,
+        target: info.is_target,
+        kind: match info.kind {
+            ChannelKind::Momentary => Kind::Momentary,
+            ChannelKind::Absolute => Kind::Absolute,
+            ChannelKind::Relative => Kind::Relative,
+        },
+        steps: info.resolution.count(),
+    }
+}
+
+impl Source for Local {
+    fn layout(&mut self) -> anyhow::Result<Layout> {
+        self.live = self.handle.live();
+        let live = &self.live;
+        let instances = live.instance_ids().map(|instance| LayoutInstance {
+            name: live.instance_name(instance).to_owned(),
+            backend: live.backend_name(instance).to_owned(),
+            channels: live.channel_infos(instance).iter().map(channel).collect(),
+        });
+        let mut routes = Vec::new();
+        for instance in live.instance_ids() {
+            for number in 0..live.channel_infos(instance).len() as u32 {
+                let targets = live.targets(instance, number);
+                routes.extend(targets.map(|(target, channel)| LayoutRoute {
+                    source: (instance.slot(), number),
+                    target: (target.slot(), channel),
+                    ..LayoutRoute::default()
+                }));
+            }
+        }
+        Ok(Layout {
+            generation: live.generation(),
+            show: self.show.clone(),
+            process: std::process::id(),
+            instances: instances.collect(),
+            routes,
+            layers: Vec::new(),
         })
     }
 
-    fn inject(&mut self, instance: u32, channel: u32, value: f64) -> anyhow::Result<bool> {
-        Ok(value.is_finite() && self.handle.inject(InstanceId(instance), channel, value))
+    fn read(&mut self, log_from: u64) -> anyhow::Result<Option<Reading>> {
+        Ok((!self.live.is_replaced()).then(|| self.reading(log_from)))
+    }
+
+    fn set(
+        &mut self,
+        instance: u32,
+        channel: u32,
+        content: Content,
+        direction: Option<Direction>,
+    ) -> anyhow::Result<()> {
+        let id = self.instance(instance);
+        let id = id.ok_or_else(|| anyhow::anyhow!("the show has no instance {instance}"))?;
+        let info = self.live.channel_infos(id).get(channel as usize);
+        let info = info
+            .ok_or_else(|| anyhow::anyhow!("the instance {instance} has no channel {channel}"))?;
+        let direction = match (direction, info.is_source, info.is_target) {
+            (Some(Direction::Source), true, _) | (None, true, false) => Direction::Source,
+            (Some(Direction::Target), _, true) | (None, false, _) => Direction::Target,
+            (None, true, true) => anyhow::bail!(
+                "`{}` is both source and target: say as which of them it is set",
+                info.name
+            ),
+            (Some(Direction::Source), ..) => anyhow::bail!("no mapping reads `{}`", info.name),
+            (Some(Direction::Target), ..) => anyhow::bail!("no mapping writes `{}`", info.name),
+        };
+        let handle = &self.handle;
+        let taken = match (content, direction) {
+            (Content::Value(value), _) if !value.is_finite() => {
+                anyhow::bail!("expected a number from 0 to 1")
+            }
+            (Content::Text(text), _) if text.len() > consort_router::context::MAX_TEXT_BYTES => {
+                anyhow::bail!("a text has at most 1,024 bytes, this one has {}", text.len())
+            }
+            (Content::Value(value), Direction::Source) => handle.inject(id, channel, value),
+            (Content::Value(value), Direction::Target) => handle.deliver(id, channel, value),
+            (Content::Text(text), Direction::Source) => handle.inject_text(id, channel, &text),
+            (Content::Text(text), Direction::Target) => handle.deliver_text(id, channel, &text),
+        };
+        anyhow::ensure!(taken, "too many values are waiting to be routed; try again");
+        Ok(())
     }
 
     fn own(&self) -> Option<&Local> {

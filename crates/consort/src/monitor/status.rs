@@ -12,6 +12,9 @@ use super::source::Source;
 use crate::cli::StatusArgs;
 use crate::text::counted;
 
+/// How often a show is read that is reloaded meanwhile.
+const MAX_READ_ATTEMPTS: usize = 5;
+
 /// A show, as it is printed as JSON.
 #[derive(Serialize)]
 struct Status {
@@ -52,8 +55,8 @@ fn status(layout: Layout, reading: Reading) -> Status {
             .channels
             .into_iter()
             .zip(values.by_ref())
-            .map(|(name, (value, events))| ChannelStatus {
-                name,
+            .map(|(channel, (value, events))| ChannelStatus {
+                name: channel.name,
                 value: (events > 0).then_some(value),
                 events,
             })
@@ -67,6 +70,17 @@ fn status(layout: Layout, reading: Reading) -> Status {
     }
 }
 
+/// Reads a show; again when it is reloaded between its layout and its values.
+fn read(show: &mut dyn Source) -> anyhow::Result<Status> {
+    for _ in 0..MAX_READ_ATTEMPTS {
+        let layout = show.layout()?;
+        if let Some(reading) = show.read(u64::MAX)? {
+            return Ok(status(layout, reading));
+        }
+    }
+    anyhow::bail!("the show is being reloaded again and again")
+}
+
 /// Runs `consort status`. The exit status is 1 if no show is running, or if one does not respond.
 pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let mut shows = Vec::new();
@@ -78,10 +92,10 @@ pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
             continue;
         }
         // A show that hangs must not hide the others.
-        let answer = show.and_then(|mut show| Ok(status(show.layout()?, show.read(u64::MAX)?)));
+        let answer = show.and_then(|mut show| read(&mut show));
         match answer {
             Ok(show) => shows.push(show),
-            Err(error) if socket::is_ended(&error) => drop(processes.pop()),
+            Err(error) if socket::show_has_ended(&error) => drop(processes.pop()),
             Err(error) => {
                 has_failure = true;
                 tracing::error!("process {process}: {error:#}");

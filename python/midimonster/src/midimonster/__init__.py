@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from . import _state
+from . import _active
 
 __all__ = [
     "channels",
@@ -24,49 +24,49 @@ __all__ = [
 ]
 
 
-def output(name: str, value: float) -> None:
-    """Output a value on a channel of this instance; it is clamped to 0.0-1.0."""
-    _state.active().output(name, value)
+def output(name: str, value: float | str) -> None:
+    """Output a number, clamped to 0.0-1.0, or a text on a channel of this instance."""
+    _active.active().output(name, value)
 
 
 def inputvalue(name: str) -> float | None:
-    """The last value that arrived on a channel; None if there is no such channel.
+    """The last number that arrived on a channel; None if there is no such channel.
 
     Inside the channel's own handler, this is the previous value.
     """
-    return _state.active().value_of(name, _state.active().last_inputs)
+    return _active.active().inputvalue(name)
 
 
 def outputvalue(name: str) -> float | None:
-    """The last value output on a channel; None if there is no such channel."""
-    return _state.active().value_of(name, _state.active().last_outputs)
+    """The last number output on a channel; None if there is no such channel."""
+    return _active.active().outputvalue(name)
 
 
 def current() -> str | None:
     """The channel whose handler is running, otherwise None."""
-    return _state.active().current
+    return _active.active().current()
 
 
 def timestamp() -> int:
     """Milliseconds since the show started."""
-    return _state.active().milliseconds
+    return _active.active().milliseconds
 
 
 def interval(function: Callable[[], Any], milliseconds: int) -> None:
     """Call a function periodically, in steps of 10 milliseconds; 0 cancels."""
-    _state.active().set_interval(function, milliseconds)
+    _active.active().interval(function, milliseconds)
 
 
 def manage(function: Callable[[Any], Any] | None, socket: Any) -> None:
     """Call ``function(socket)`` whenever it is readable; None as function cancels."""
-    _state.active().set_managed(function, socket)
+    _active.active().manage(function, socket)
 
 
 def channels() -> list[str]:
     """The names of the channels: first those created during imports, then the mapped ones."""
-    return list(_state.active().names)
+    return _active.active().channel_names()
 
 
 def cleanup_handler(function: Callable[[], Any] | None) -> Callable[[], Any] | None:
     """Call a function when the show ends; returns the previous one."""
-    return _state.active().set_cleanup(function)
+    return _active.active().cleanup_handler(function)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import select
 import sys
 from types import ModuleType, TracebackType
 from typing import Any, Callable, Sequence
 
-from . import _state
+from . import _active
+from ._worker.checks import as_value
+from ._worker.loader import Loader
 
 __all__ = ["Show"]
 
@@ -37,14 +38,16 @@ class Show:
         self._folder = os.path.abspath(folder)
         self._channels = list(channels)
         self._default = default_handler
-        self._state = _state.State()
-        self._loaded: dict[str, ModuleType] = {}
+        self._script = _active.TestScript()
+        self._loader = Loader(self._folder)
         self._modules_before: dict[str, ModuleType] = {}
-        self._added_folders: list[str] = []
+        self._path_before: list[str] = []
+        self._replaced: set[str] = set()
 
     def __enter__(self) -> Show:
         self._modules_before = dict(sys.modules)
-        _state.push(self._state)
+        self._path_before = list(sys.path)
+        _active.push(self._script)
         working_directory = os.getcwd()
         os.chdir(self._folder)
         sys.path.insert(0, self._folder)
@@ -56,9 +59,7 @@ class Show:
             raise
         finally:
             os.chdir(working_directory)
-        self._state.finish_importing()
-        for name in self._channels:
-            self._state.add_channel(name)
+        self._script.finish_imports(self._channels)
         return self
 
     def __exit__(
@@ -68,147 +69,113 @@ class Show:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._state.cleanup is not None and kind is None:
-                self._state.cleanup()
+            if self._script.cleanup is not None and kind is None:
+                self._script.cleanup()
         finally:
             self._leave()
 
     def _leave(self) -> None:
-        _state.pop(self._state)
-        for folder in (self._folder, *self._added_folders):
-            if folder in sys.path:
-                sys.path.remove(folder)
+        _active.pop(self._script)
+        sys.path[:] = self._path_before
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
             if self._modules_before.get(name) is not module and file and self._is_in_folder(file):
                 del sys.modules[name]
-                if name in self._modules_before:
-                    sys.modules[name] = self._modules_before[name]
+        for name, module in self._modules_before.items():
+            if name not in sys.modules or name in self._replaced:
+                sys.modules[name] = module
 
     def _is_in_folder(self, file: str) -> bool:
         return os.path.abspath(file).startswith(self._folder + os.sep)
 
     def _load(self, name: str) -> None:
-        if "/" not in name and not name.endswith(".py"):
-            # A module that an earlier show has imported is imported anew.
-            for title in [title for title in sys.modules if title.split(".")[0] == name]:
-                if self._is_in_folder(getattr(sys.modules[title], "__file__", None) or ""):
-                    del sys.modules[title]
-            importlib.invalidate_caches()
-            importlib.import_module(name)
-            top_name = name.partition(".")[0]
-            self._loaded[top_name] = sys.modules[top_name]
-            return
-        path = os.path.join(self._folder, name)
-        if os.path.isdir(path):
-            path = os.path.join(path, "__init__.py")
-        elif not path.endswith(".py"):
-            path += ".py"
-        folder, file = os.path.split(path)
-        is_package = file == "__init__.py"
-        title = os.path.basename(folder) if is_package else file[:-3]
-        locations = [folder] if is_package else None
-        if not is_package and folder not in sys.path:
-            sys.path.append(folder)
-            self._added_folders.append(folder)
-        loaded = sys.modules.get(title)
-        if loaded is not None and loaded is not self._modules_before.get(title):
-            # Another module of this show has imported it.
-            self._loaded[title] = loaded
-            return
-        spec = importlib.util.spec_from_file_location(
-            title, path, submodule_search_locations=locations
-        )
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python source file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[title] = module
-        spec.loader.exec_module(module)
-        self._loaded[title] = module
+        path = ""
+        if "/" in name or name.endswith(".py"):
+            path = os.path.join(self._folder, name)
+            if os.path.isdir(path):
+                path = os.path.join(path, "__init__.py")
+            elif not path.endswith(".py"):
+                path += ".py"
+            folder, file = os.path.split(path)
+            name = os.path.basename(folder) if file == "__init__.py" else file[:-3]
+        # A module that was imported before this show is imported anew; a source that is given by
+        # its path hides a module of the test's own.
+        top_name = name if path else name.partition(".")[0]
+        for title in [title for title in sys.modules if title.split(".")[0] == top_name]:
+            module = sys.modules[title]
+            is_old = module is self._modules_before.get(title)
+            if is_old and (path or self._is_in_folder(getattr(module, "__file__", None) or "")):
+                del sys.modules[title]
+                self._replaced.add(title)
+        importlib.invalidate_caches()
+        self._loader.load(name, path)
 
     def module(self, name: str) -> Any:
         """A module of the show, for access to its globals."""
-        return self._loaded[name]
+        return self._loader.loaded[name]
 
-    def handler(self, channel: str) -> Callable[[float], Any] | None:
+    def handler(self, channel: str) -> Callable[[Any], Any] | None:
         """The function that handles the values of a channel, if there is one."""
-        if "." not in channel:
-            return self._resolve(self._default) if self._default else None
-        return self._resolve(channel)
-
-    def _resolve(self, name: str) -> Callable[[float], Any]:
-        path = name.rpartition(".")[0]
-        while path not in self._loaded:
-            path = path.rpartition(".")[0]
-            if not path:
-                raise LookupError(
-                    f"this show has no module for the handler `{name}`; "
-                    f"its modules are: {', '.join(self._loaded)}"
-                )
-        target: Any = self._loaded[path]
-        for part in name[len(path) + 1 :].split("."):
-            target = getattr(target, part)
-        if not callable(target):
-            raise TypeError(f"`{name}` is not a function: its type is `{type(target).__name__}`")
-        return target  # type: ignore[no-any-return]
+        name = self._default if "." not in channel else channel
+        return self._loader.find_handler(name) if name else None
 
     @property
-    def outputs(self) -> list[tuple[str, float]]:
-        """All outputs on channels of the show so far, in order."""
-        return self._state.outputs
+    def outputs(self) -> list[tuple[str, float | str]]:
+        """The outputs so far: channel, and number or text."""
+        return self._script.outputs
 
-    def take(self) -> list[tuple[str, float]]:
+    def take(self) -> list[tuple[str, float | str]]:
         """Returns the outputs so far and clears them."""
-        taken = list(self._state.outputs)
-        self._state.outputs.clear()
+        taken = list(self._script.outputs)
+        self._script.outputs.clear()
         return taken
 
     @property
     def time(self) -> float:
         """Seconds since the show started."""
-        return self._state.milliseconds / 1000
+        return self._script.milliseconds / 1000
 
     def add_channel(self, *names: str) -> None:
         """Adds channels, as mappings in the configuration do."""
         for name in names:
-            self._state.add_channel(name)
+            self._script.add_channel(name)
 
-    def input(self, channel: str, value: float) -> None:
-        """Sends a value to a channel: calls the channel's handler, if it has one."""
-        number = _state.clamp(value)
-        self._state.add_channel(channel)
+    def input(self, channel: str, value: float | str) -> None:
+        """Sends a number or a text to a channel: calls the channel's handler, if it has one."""
+        value = as_value(value)
+        self._script.add_channel(channel)
         handler = self.handler(channel)
-        self._state.current = channel
+        self._script.running = channel
         try:
             if handler is not None:
-                handler(number)
+                handler(value)
         finally:
-            self._state.current = None
-            self._state.last_inputs[channel] = number
+            self._script.running = None
+            if not isinstance(value, str):
+                self._script.channels[channel].input = value
 
     def advance(self, seconds: float) -> None:
         """Advances the time and calls interval functions at their times, in order."""
-        end = self._state.milliseconds + round(seconds * 1000)
-        while True:
-            due = [entry for entry in self._state.intervals if entry.due <= end]
-            if not due:
-                break
-            entry = min(due, key=lambda entry: entry.due)
-            self._state.milliseconds = max(self._state.milliseconds, entry.due)
-            entry.due += entry.period
-            entry.function()
-        self._state.milliseconds = end
+        script = self._script
+        end = script.milliseconds + round(seconds * 1000)
+        while script.intervals.entries and script.intervals.next_due <= end:
+            script.milliseconds = max(script.milliseconds, script.intervals.next_due)
+            script.intervals.run_due(script.milliseconds, lambda function: function())
+        script.milliseconds = end
 
     def poll(self, timeout: float = 1.0) -> int:
         """Calls the handlers of readable sockets; returns how many were called.
 
         Waits up to `timeout` seconds of real time until a socket is readable.
         """
-        sockets = [socket for socket, _ in self._state.managed]
-        readable, _, _ = select.select(sockets, [], [], timeout)
+        sockets = self._script.sockets
+        descriptors = sockets.open_descriptors()
+        entries = {descriptor: sockets.entries[descriptor] for descriptor in descriptors}
+        readable, _, _ = select.select(entries, [], [], timeout)
         called = 0
-        for socket, function in list(self._state.managed):
-            if any(socket is other for other in readable):
-                function(socket)
+        for descriptor in readable:
+            entry = entries[descriptor]
+            if sockets.is_current(descriptor, entry):
+                entry.function(entry.socket)
                 called += 1
         return called

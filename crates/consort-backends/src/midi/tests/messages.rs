@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use consort_router::testing::TestShow;
+use consort_router::{ChannelKind, Resolution};
 use consort_seq::{Event, Payload};
 use proptest::prelude::*;
 
@@ -251,12 +252,12 @@ fn parts_of_messages_of_several_devices_are_kept_apart() {
 }
 
 #[test]
-fn unmapped_input_is_reported_as_it_could_be_mapped() {
+fn unmatched_input_is_reported_as_it_could_be_mapped() {
     let (mut show, device) = receiving(&["ch0.cc1"]);
-    let unmapped = Rc::new(RefCell::new(Vec::new()));
-    let log = Rc::clone(&unmapped);
-    show.router.observe_unmapped(Box::new(move |_, specification, value| {
-        log.borrow_mut().push((specification.to_owned(), value));
+    let unmatched = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&unmatched);
+    show.router.observe_unmatched(Box::new(move |_, specification, input| {
+        log.borrow_mut().push((specification.to_owned(), input.value.expect("a value")));
     }));
     device.send(Event::control_change(3, 9, 127).expect("valid"));
     device.send(Event::note_on(0, 60, 127).expect("valid"));
@@ -275,10 +276,125 @@ fn unmapped_input_is_reported_as_it_could_be_mapped() {
         ("sysex.F0 7D 01 F7", 1.0),
         (&long, 1.0),
     ];
-    assert_eq!(*unmapped.borrow(), pairs(&expected));
+    assert_eq!(*unmatched.borrow(), pairs(&expected));
     for (specification, _) in expected {
         assert!(parse(specification).is_ok(), "{specification}");
     }
+}
+
+#[test]
+fn unmatched_input_has_its_type_raw_value_and_sender() {
+    let (mut show, device) = receiving(&["ch0.cc1"]);
+    device.send(Event::control_change(3, 9, 12).expect("valid"));
+    device.send(Event::control_change(3, 9, 100).expect("valid"));
+    device.send(Event::pitch_bend(1, -8192).expect("valid"));
+    device.send(Event::new(Payload::Start { queue: 0 }));
+    device.send(Event::new(Payload::Clock { queue: 0 }));
+    device.send(Event::system_exclusive(&[0xF0, 0x7D, 1, 0xF7]));
+    device.send(Event::control_change(0, 1, 127).expect("valid"));
+    show.receive(1);
+    let live = show.router.handle().live();
+    let midi = show.id("midi");
+    assert_eq!((live.unmatched_count(midi), live.input(midi).0), (6, 7));
+    let mut inputs = live.unmatched(midi);
+    inputs.sort_by(|a, b| a.channel.cmp(&b.channel));
+    let described: Vec<String> = inputs
+        .iter()
+        .map(|input| {
+            format!(
+                "{} {} [{}] x{} from {}",
+                input.types, input.channel, input.raw, input.count, input.sender
+            )
+        })
+        .collect();
+    let expected = [
+        "pitch ch1.pitch [0] x1",
+        "cc ch3.cc9 [100] x2",
+        "clock clock [] x1",
+        "start start [] x1",
+        "sysex sysex.F0 7D 01 F7 [4 bytes] x1",
+    ];
+    assert_eq!(described, expected.map(|input| format!("{input} from Keys:Keys port")));
+    assert_eq!(inputs[1].range, Some((12.0, 100.0)));
+}
+
+#[test]
+fn a_message_with_several_channels_is_matched_by_any_of_them() {
+    let (mut show, device) =
+        receiving(&["ch0.velocity", "ch1.nrpn900", "beat", "timecode.seconds", "ch0.cc1"]);
+    device.send(Event::note_on(0, 60, 127).expect("valid"));
+    for (param, value) in [(99, 7), (98, 4), (6, 127), (38, 127)] {
+        device.send(Event::control_change(1, param, value).expect("valid"));
+    }
+    device.send(Event::new(Payload::Clock { queue: 0 }));
+    device.send(Event::system_exclusive(&[0xF0, 0x7F, 0x7F, 1, 1, 0, 0, 0, 0, 0xF7]));
+    // A parameter that is not mapped is reported as such, once.
+    for (param, value) in [(99, 7), (98, 5), (6, 0), (38, 1)] {
+        device.send(Event::control_change(1, param, value).expect("valid"));
+    }
+    device.send(Event::control_change(0, 1, 127).expect("valid"));
+    assert_eq!(show.receive(5).len(), 5);
+    let unmatched = show.router.handle().live().unmatched(show.id("midi"));
+    let described: Vec<_> =
+        unmatched.iter().map(|input| (&*input.channel, input.raw.to_string())).collect();
+    assert_eq!(described, [("ch1.nrpn901", "1".to_owned())]);
+}
+
+#[test]
+fn channels_declare_kind_and_resolution() {
+    let momentary = ChannelKind::Momentary;
+    let absolute = ChannelKind::Absolute;
+    for (channel, kind, steps) in [
+        ("ch0.note60", momentary, 128),
+        ("ch0.velocity", momentary, 128),
+        ("start", momentary, 0),
+        ("beat", momentary, 2),
+        ("sysex.F0 7D F7", momentary, 0),
+        ("ch0.cc7", absolute, 128),
+        ("ch0.pressure60", absolute, 128),
+        ("ch0.pitch", absolute, 16_384),
+        ("ch0.rpn0", absolute, 16_384),
+        ("ch0.nrpn900", absolute, 16_384),
+        ("position", absolute, 16_384),
+        ("sysex.F0 7D vv F7", absolute, 128),
+        ("sysex.F0 7D hh ll F7", absolute, 16_384),
+        ("tempo", absolute, 0),
+        ("timecode.hours", absolute, 24),
+    ] {
+        let control = parse(channel).expect(channel);
+        assert_eq!(control.kind(), kind, "{channel}");
+        assert_eq!(control.resolution(), Resolution::steps(steps), "{channel}");
+    }
+}
+
+#[test]
+fn a_text_is_dropped_and_counted() {
+    let (mut show, device) = sending(&[], &["ch0.cc1"]);
+    show.send_text("ch0.cc1", "hello");
+    show.send("ch0.cc1", 1.0);
+    assert_eq!(device.receive(&mut show), "Control change channel=0 param=1 value=127");
+    let counters = show.counters("midi");
+    assert_eq!((counters.outgoing, counters.dropped), (2, 1));
+}
+
+#[test]
+fn a_panic_of_the_show_ends_notes_and_pedals_on_all_midi_channels() {
+    let (mut show, device) = sending(&[], &["ch0.note60", "ch1.cc66"]);
+    show.send_all(&[("ch0.note60", 1.0), ("ch1.cc66", 1.0)]);
+    device.receive(&mut show);
+    device.receive(&mut show);
+    assert!(show.router.handle().panic());
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=60 velocity=0");
+    for channel in 0..16 {
+        let pedal = (channel == 1).then_some(66);
+        for controller in pedal.into_iter().chain([64, 120, 123]) {
+            let expected = format!("Control change channel={channel} param={controller} value=0");
+            assert_eq!(device.receive(&mut show), expected);
+        }
+    }
+    device.receives_nothing();
+    show.send("ch0.note60", 0.5);
+    assert_eq!(device.receive(&mut show), "Note on channel=0 note=60 velocity=64");
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! The backend with other clients of its sequencer: an embedded one, or with `CONSORT_SEQ=kernel`
 //! the kernel's (run one test at a time then).
 
+mod adopt;
 mod clock;
 mod devices;
 mod faults;

@@ -17,13 +17,14 @@ use mio::unix::pipe::{Receiver, Sender};
 
 use super::super::output::Stream;
 use super::super::process::{Job, Outcome, default_memory, describe};
+use super::super::queue::{MAX_ORDERED_VALUES, Queue};
 use super::link::{READ_KEY, WRITE_KEY, WorkerLink};
 use super::{
     HANDSHAKE_TIMEOUT, IMPORT_NOTICE_DELAY, INTERRUPT_LEAD, PING_DELAY, Phase, PythonInstance,
     UNRESPONSIVE_NOTICE_DELAY,
 };
 
-const BOOT: &str = include_str!("../worker/boot.py");
+const BOOT: &str = include_str!("../boot.py");
 
 /// How often an exiting worker is polled for its exit status.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
@@ -100,7 +101,8 @@ impl PythonInstance {
         };
         let Some(outcome) = worker.outcome() else {
             if reason.is_none() && context.now() >= *deadline {
-                let text = "the script closed the pipe to consort but its process still runs";
+                let text = "the script closed the pipe to Consort, but its process is still \
+                 running";
                 *reason = Some(text.into());
                 worker.kill();
             }
@@ -143,7 +145,7 @@ impl PythonInstance {
         }
         context.count_errors(1);
         context.count_dropped(self.queue.len() as u64);
-        while self.queue.pop().is_some() {}
+        self.queue = Queue::new(self.channels.len(), MAX_ORDERED_VALUES);
         context.set_state(State::Failed(reason));
         context.wake_at(None);
     }

@@ -1,19 +1,46 @@
 //! The connection between an instance and its worker.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use consort_router::{Context, State};
+use consort_router::{Context, RawValue, Root, Sender as InputSender, State, Unmatched};
 use mio::unix::pipe::{Receiver, Sender};
 
 use super::super::process::Worker;
 use super::super::protocol::{
-    self, Command, Message, ProtocolError, Setup, decode, push_command, push_value,
+    self, Command, Message, NO_ROOT, Output, ProtocolError, Report, Setup, decode, push_command,
+    push_value,
 };
+use super::super::queue::Queued;
+use super::channels::WorkerChannels;
 use super::{Phase, PythonInstance};
 
-const PROGRAM: &str = include_str!("../worker/worker.py");
+/// Joins modules: the name and the source of each, with a NUL between them.
+macro_rules! join {
+    ($first:literal $(, $name:literal)*) => {
+        concat!(
+            $first, "\0", include_str!(concat!("../worker/", $first, ".py"))
+            $(, "\0", $name, "\0", include_str!(concat!("../worker/", $name, ".py")))*
+        )
+    };
+}
+
+/// The worker's package, each module after those that it imports.
+const PROGRAM: &str = join!(
+    "protocol",
+    "checks",
+    "intervals",
+    "sockets",
+    "script",
+    "loader",
+    "link",
+    "faults",
+    "functions",
+    "loop"
+);
 
 /// The key under which the pipe from the worker is registered with the event loop.
 pub(super) const READ_KEY: u32 = 0;
@@ -31,6 +58,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_micros(200);
 const MAX_UNANSWERED_WAITS: u32 = 4;
 /// Busy-waiting is tried once more after this many deliveries without it.
 const DELIVERIES_BEFORE_RETRY: u32 = 256;
+/// How many files of a script are remembered.
+const MAX_FILES: usize = 4_096;
 /// The oldest version of Python that the worker's program supports.
 const OLDEST_PYTHON: (u8, u8) = (3, 8);
 
@@ -42,6 +71,8 @@ pub(super) struct WorkerLink {
     sender: Sender,
     receiver: Receiver,
     pub(super) started: Instant,
+    /// How the worker numbers the channels; from the handshake on.
+    pub(super) channels: WorkerChannels,
     /// Encoded bytes for the worker, and how many of them have been written.
     encoded: Vec<u8>,
     written: usize,
@@ -86,6 +117,7 @@ impl WorkerLink {
             sender,
             receiver,
             started,
+            channels: WorkerChannels::default(),
             encoded: Vec::with_capacity(ENCODE_BATCH * protocol::RECORD_BYTES),
             written: 0,
             blocked: false,
@@ -142,10 +174,21 @@ impl PythonInstance {
             if link.written == link.encoded.len() {
                 link.encoded.clear();
                 link.written = 0;
-                while link.encoded.len() < ENCODE_BATCH * protocol::RECORD_BYTES {
-                    let Some((channel, value)) = self.queue.pop() else { break };
-                    self.inputs[channel as usize] = value;
-                    push_value(&mut link.encoded, channel, value);
+                let default_handler = &self.settings.default_handler;
+                let WorkerLink { channels, encoded, .. } = &mut **link;
+                channels.encode_change(encoded, &self.channels, &self.usage, default_handler);
+                while encoded.len() < ENCODE_BATCH * protocol::RECORD_BYTES {
+                    match self.queue.pop() {
+                        Some(Queued::Value(channel, root, value)) => {
+                            self.inputs[channel as usize] = value;
+                            push_value(encoded, channels.number(channel), root, value);
+                        }
+                        Some(Queued::Text(channel, root, text)) => {
+                            let number = channels.number(channel);
+                            push_command(encoded, Command::Text { number, root, text });
+                        }
+                        None => break,
+                    }
                 }
                 let is_stopping = self.stop_deadline.is_some();
                 if link.encoded.is_empty() && is_stopping && !self.stop_sent {
@@ -209,31 +252,76 @@ impl PythonInstance {
 
     /// Reads and handles messages until the pipe is empty or the budget of this turn is spent.
     pub(super) fn read(&mut self, context: &mut Context<'_>) {
-        let mut budget = context.budget();
         if context.is_expecting() {
             context.expect_answer(None);
             if let Phase::Running(link) = &mut self.phase {
                 link.waits_left = MAX_UNANSWERED_WAITS;
             }
         }
+        let budget = context.budget();
+        let mut remaining = budget;
+        self.read_messages(&mut remaining, context);
+        if remaining < budget {
+            context.count_input((budget - remaining) as u64);
+        }
+    }
+
+    /// [`read`](Self::read): `budget` is what remains of the outputs to route in this turn.
+    fn read_messages(&mut self, budget: &mut usize, context: &mut Context<'_>) {
         loop {
             let Phase::Running(link) = &mut self.phase else { return };
-            if budget == 0 {
+            if *budget == 0 {
                 return context.call_again(READ_KEY);
             }
+            let link = &mut **link;
             let filled = match decode(&link.received[link.decoded..link.received_end]) {
                 Ok(Some((message, length))) => {
                     link.decoded += length;
-                    if let Message::Value(channel, value) = message {
-                        if channel as usize >= self.channels.len() || value.is_nan() {
-                            // Part of a record is missing, or the script wrote to the pipe
-                            // itself: all further records would be misaligned.
-                            return self.protocol_error(ProtocolError::Value(channel), context);
+                    *budget -= usize::from(!matches!(message, Message::Report(_)));
+                    match message {
+                        Message::Value { number, root, value } => {
+                            // An invalid record: part of one is missing, or the script wrote to
+                            // the pipe itself. All further records would be misaligned.
+                            let Ok(channel) = link.channels.channel(number) else {
+                                return self.protocol_error(ProtocolError::Value(number), context);
+                            };
+                            if value.is_nan() {
+                                return self.protocol_error(ProtocolError::Value(number), context);
+                            }
+                            let value = value.clamp(0.0, 1.0);
+                            match channel {
+                                Some(channel) if root == NO_ROOT => context.emit(channel, value),
+                                Some(channel) => {
+                                    let root = Root::from_number(root);
+                                    context.emit_descended(channel, value, root);
+                                }
+                                None => context.count_dropped(1),
+                            }
                         }
-                        context.emit(channel, value.clamp(0.0, 1.0));
-                        budget -= 1;
-                    } else {
-                        self.handle_message(message, context);
+                        Message::Text { number, root, text } => {
+                            let Ok(channel) = link.channels.channel(number) else {
+                                return self.protocol_error(ProtocolError::Value(number), context);
+                            };
+                            match channel {
+                                Some(channel) if root == NO_ROOT => {
+                                    context.emit_text(channel, text);
+                                }
+                                Some(channel) => {
+                                    let root = Root::from_number(root);
+                                    context.emit_text_descended(channel, text, root);
+                                }
+                                None => context.count_dropped(1),
+                            }
+                        }
+                        Message::Unmatched { name, output } => {
+                            context.unmatched(unmatched(output), |channel| channel.push_str(name));
+                        }
+                        Message::File(path) => {
+                            if self.files.len() < MAX_FILES {
+                                self.files.push(OsStr::from_bytes(path).into());
+                            }
+                        }
+                        Message::Report(report) => self.handle_report(report, context),
                     }
                     continue;
                 }
@@ -261,34 +349,34 @@ impl PythonInstance {
         self.on_worker_exit(context, Some(reason));
     }
 
-    /// Handles every message but a value.
-    fn handle_message(&mut self, message: Message, context: &mut Context<'_>) {
+    /// Handles what concerns the worker itself.
+    fn handle_report(&mut self, report: Report, context: &mut Context<'_>) {
         let Phase::Running(link) = &mut self.phase else { return };
-        match message {
-            Message::Value(..) => {}
-            Message::Hello(major, minor) => self.complete_handshake(major, minor, context),
-            Message::Ready => {
+        match report {
+            Report::Hello(major, minor) => self.complete_handshake(major, minor, context),
+            Report::Ready => {
                 link.ready = true;
+                context.set_files(self.files.clone());
                 if self.stop_deadline.is_none() {
                     context.set_state(State::Up);
                 }
                 self.schedule_timer(context);
             }
-            Message::Error(number, text) => {
+            Report::Error(number, text) => {
                 context.count_errors(1);
                 if let Some(kind) = self.faults.kind(&text) {
                     link.errors.insert(number, kind);
                     self.faults.count(kind, context.name());
                 }
             }
-            Message::Repeat(number) => {
+            Report::Repeat(number) => {
                 if let Some(&kind) = link.errors.get(&number) {
                     context.count_errors(1);
                     self.faults.count(kind, context.name());
                 }
             }
-            Message::Warning(text) => tracing::warn!(instance = context.name(), "{text}"),
-            Message::Exit(text) => {
+            Report::Warning(text) => tracing::warn!(instance = context.name(), "{text}"),
+            Report::Exit(text) => {
                 let (module, code) = text.split_once('\0').unwrap_or((&text, ""));
                 let mut reason = format!("the module `{module}` called sys.exit during its import");
                 if !code.is_empty() {
@@ -297,8 +385,12 @@ impl PythonInstance {
                 }
                 self.give_up(context, reason);
             }
-            Message::Stopped => self.finish(context),
-            Message::Pong => {
+            Report::Stopped => self.finish(context),
+            Report::Generation(generation) => {
+                link.channels.acknowledge(generation);
+                context.set_files(self.files.clone());
+            }
+            Report::Pong => {
                 if link.unresponsive {
                     let name = context.name();
                     tracing::info!(instance = name, "the script responds again");
@@ -308,11 +400,11 @@ impl PythonInstance {
                 self.schedule_timer(context);
             }
             // A worker whose pipe is full has input and wakes without this.
-            Message::WakeRequest if link.handshake_done && !link.blocked => {
+            Report::WakeRequest if link.handshake_done && !link.blocked => {
                 push_command(&mut link.encoded, Command::Wake);
                 self.write(context);
             }
-            Message::WakeRequest => {}
+            Report::WakeRequest => {}
         }
     }
 
@@ -346,9 +438,25 @@ impl PythonInstance {
             inputs: &self.inputs,
         };
         link.encoded = setup.encode();
+        link.channels = WorkerChannels::new(self.channels.len());
+        self.files.clear();
         link.written = 0;
         link.handshake_done = true;
         self.schedule_timer(context);
         self.write(context);
+    }
+}
+
+/// An output on a channel that is not mapped, as views show it.
+fn unmatched(output: Output<'_>) -> Unmatched<'_> {
+    let sender = InputSender::Unknown;
+    match output {
+        Output::Value(value) => {
+            let raw = RawValue::Number(value);
+            Unmatched { types: "float", raw, value: Some(value.clamp(0.0, 1.0)), sender }
+        }
+        Output::Text(text) => {
+            Unmatched { types: "str", raw: RawValue::Text(text), value: None, sender }
+        }
     }
 }

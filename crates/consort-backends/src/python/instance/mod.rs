@@ -1,20 +1,22 @@
 //! One instance: the lifecycle of its worker, its queue, and the connection between them.
 
+mod channels;
 mod faults;
 mod lifecycle;
 mod link;
 
-use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use consort_router::{ChannelError, Context, Event, Instance, Problems, Readiness, Usage};
+use consort_router::{
+    ChannelTable, Context, Event, Instance, Plan, Readiness, TextEvent, downcast,
+};
 
+use super::plan::PythonPlan;
 use super::process::Worker;
-use super::protocol;
 use super::queue::{MAX_ORDERED_VALUES, Queue};
-use super::scan;
 use super::services::SharedServices;
 use super::settings::Settings;
 use faults::Faults;
@@ -33,6 +35,9 @@ const PING_DELAY: Duration = Duration::from_secs(1);
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long before that time a script that is still busy is interrupted.
 const INTERRUPT_LEAD: Duration = Duration::from_secs(1);
+
+/// In `usage`: the channel is only a target of mappings.
+const TARGET: u8 = 2;
 
 /// What an instance is doing; `lifecycle.rs` shows the transitions.
 enum Phase {
@@ -59,8 +64,6 @@ pub(crate) struct PythonInstance {
     /// The instance's name, for threads that print its output.
     label: Arc<str>,
     channels: Vec<String>,
-    /// The channels' numbers by name, while the show is configured.
-    numbers: HashMap<String, u32>,
     /// Per channel, bit 0: a source, bit 1: a target of mappings.
     usage: Vec<u8>,
     /// The last input of each channel, which a restarted worker gets; NaN for none.
@@ -72,6 +75,8 @@ pub(crate) struct PythonInstance {
     /// How many restarts in a row came soon after the start before.
     restart_count: u32,
     faults: Faults,
+    /// The files of the show that the script has loaded.
+    files: Vec<PathBuf>,
     /// When a stopping worker is killed.
     stop_deadline: Option<Instant>,
     stop_sent: bool,
@@ -79,20 +84,21 @@ pub(crate) struct PythonInstance {
 }
 
 impl PythonInstance {
-    pub(crate) fn new(settings: Settings, shared: Rc<SharedServices>) -> Self {
+    pub(crate) fn new(plan: PythonPlan, shared: Rc<SharedServices>) -> Self {
+        let PythonPlan { settings, channels, usage, .. } = plan;
         PythonInstance {
             label: settings.name.as_str().into(),
             settings,
             shared,
-            channels: Vec::new(),
-            numbers: HashMap::new(),
-            usage: Vec::new(),
-            inputs: Vec::new(),
-            queue: Queue::new(0, MAX_ORDERED_VALUES),
+            inputs: vec![f64::NAN; channels.len()],
+            queue: Queue::new(channels.len(), MAX_ORDERED_VALUES),
+            channels,
+            usage,
             replaced: 0,
             phase: Phase::Idle,
             restart_count: 0,
             faults: Faults::default(),
+            files: Vec::new(),
             stop_deadline: None,
             stop_sent: false,
             interrupt_sent: false,
@@ -100,42 +106,62 @@ impl PythonInstance {
     }
 }
 
+impl PythonInstance {
+    /// Sends what was queued to the worker, and expects that it responds.
+    fn hand_over(&mut self, context: &mut Context<'_>) {
+        if let Phase::Running(link) = &mut self.phase
+            && link.ready
+            && link.unconfirmed_since.is_none()
+        {
+            link.unconfirmed_since = Some(context.now());
+            if link.ping_sent.is_none() {
+                self.schedule_timer(context);
+            }
+        }
+        self.write(context);
+        self.expect_answer(context);
+    }
+}
+
 impl Instance for PythonInstance {
-    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        if specification.is_empty() {
-            return Err(ChannelError::new("expected a channel name")
-                .with_hint("write `instance.name` or `instance.module.function`"));
-        }
-        if specification.contains('\0') {
-            return Err(ChannelError::new("a channel name must not contain a NUL character"));
-        }
-        let bit = match usage {
-            Usage::Source => 1,
-            Usage::Target => 2,
-        };
-        if let Some(&number) = self.numbers.get(specification) {
-            self.usage[number as usize] |= bit;
-            return Ok(number);
-        }
-        let number = u32::try_from(self.channels.len())
-            .ok()
-            .filter(|&number| number < protocol::CONTROL)
-            .ok_or_else(|| ChannelError::new("too many channels"))?;
-        self.numbers.insert(specification.to_owned(), number);
-        self.channels.push(specification.to_owned());
-        self.usage.push(bit);
-        Ok(number)
-    }
-
-    fn check(&self, problems: &mut Problems) {
-        scan::check(&self.settings, &self.channels, &self.usage, problems);
-    }
-
     fn start(&mut self, context: &mut Context<'_>) {
-        self.numbers = HashMap::new();
-        self.inputs = vec![f64::NAN; self.channels.len()];
-        self.queue = Queue::new(self.channels.len(), MAX_ORDERED_VALUES);
+        // After a restart by a reload, the script finds its last inputs again. The last value of a
+        // channel that is mapped in both directions can be an output.
+        for (channel, usage) in self.usage.iter().enumerate() {
+            if *usage == TARGET {
+                self.inputs[channel] = context.last_value(channel as u32).unwrap_or(f64::NAN);
+            }
+        }
         self.launch(context);
+    }
+
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        table: &ChannelTable,
+        context: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        let plan = downcast::<PythonPlan>(plan)?;
+        if self.settings.needs_restart(&plan.settings) {
+            return Err(plan);
+        }
+        let PythonPlan { settings, channels, usage, .. } = *plan;
+        if let Phase::Running(link) = &mut self.phase
+            && link.handshake_done
+        {
+            link.channels.adopt(table, &self.usage, &usage);
+            if settings.default_handler != self.settings.default_handler {
+                link.channels.change_default_handler();
+            }
+        }
+        let old_inputs = std::mem::take(&mut self.inputs);
+        let input = |old: Option<u32>| old.map_or(f64::NAN, |old| old_inputs[old as usize]);
+        self.inputs =
+            (0..table.new_count() as u32).map(|new| input(table.old_number(new))).collect();
+        context.count_dropped(self.queue.renumber(table) as u64);
+        (self.settings, self.channels, self.usage) = (settings, channels, usage);
+        self.write(context);
+        Ok(())
     }
 
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
@@ -220,7 +246,8 @@ impl Instance for PythonInstance {
         }
         let mut replaced = 0;
         for event in events {
-            replaced += u64::from(!self.queue.push(event.channel, event.value));
+            let root = event.root().number();
+            replaced += u64::from(!self.queue.push(event.channel, root, event.value));
         }
         if replaced > 0 {
             context.count_dropped(replaced);
@@ -233,17 +260,16 @@ impl Instance for PythonInstance {
             }
             self.replaced += replaced;
         }
-        if let Phase::Running(link) = &mut self.phase
-            && link.ready
-            && link.unconfirmed_since.is_none()
-        {
-            link.unconfirmed_since = Some(context.now());
-            if link.ping_sent.is_none() {
-                self.schedule_timer(context);
-            }
+        self.hand_over(context);
+    }
+
+    fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {
+        let is_idle = matches!(self.phase, Phase::Idle);
+        let root = event.root().number();
+        if is_idle || !self.queue.push_text(event.channel, root, event.text) {
+            return context.count_dropped(1);
         }
-        self.write(context);
-        self.expect_answer(context);
+        self.hand_over(context);
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {

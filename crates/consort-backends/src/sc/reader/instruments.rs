@@ -28,8 +28,8 @@ impl Reader<'_> {
                 format!("there is no SynthDef `{}`", line.value)
             };
             self.problems.error(Some(line.position), message).hint(format!(
-                "{hint} (`synthdef = FILE` loads more; use `server:NAME` for a SynthDef of the \
-                 server)"
+                "{hint} (`synthdef = FILE` loads more; use `server:NAME` for a SynthDef that the \
+                 server already has)"
             ));
         }
         found
@@ -78,7 +78,7 @@ impl Reader<'_> {
                     position,
                     format!(
                         "the SynthDef `{name}` has no control `gate` and does not free itself: \
-                         each note ends at once, with a click"
+                         each note is cut off with a click"
                     ),
                 )
                 .hint(format!(
@@ -105,7 +105,7 @@ impl Reader<'_> {
         if voice.glide > 0.0 && definition.is_known && !glides {
             self.problems
                 .error(position, format!("the SynthDef `{name}` has no control `glide`"))
-                .hint("`pad` and `lead` have one: the time that a new frequency takes");
+                .hint("`pad` and `lead` have one: the time to slide to a new frequency");
         }
     }
 
@@ -117,7 +117,10 @@ impl Reader<'_> {
             if others.any(|other| other.name == line.name) {
                 self.problems
                     .error(Some(line.position), format!("duplicate name `{}`", line.name))
-                    .hint("a synth needs another name than the voices and the other synths");
+                    .hint(
+                        "the name of a synth must differ from those of all voices and other \
+                     synths",
+                    );
                 continue;
             }
             let Some(definition) = self.definition(line) else { continue };

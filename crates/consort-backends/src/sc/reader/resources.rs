@@ -68,7 +68,7 @@ impl Reader<'_> {
                 let is_local = !matches!(self.options.text("server"), Some(text)
                     if HostPort::parse(text).is_ok_and(|server| !is_local(&server)));
                 if is_local && !path.is_file() {
-                    Err(format!("there is no file {}", entry.value))
+                    Err(format!("no such file: {}", entry.value))
                 } else {
                     Ok(BufferContent::File(path))
                 }

@@ -99,7 +99,7 @@ fn invalid_options_are_reported_with_hints() {
         ),
         (&[("bus.x", "audio 0")], "expected `audio CHANNELS`", "bus.wobble"),
         (&[("bus.x", "0 1"), ("bus.x", "0 2")], "duplicate bus `x`", ""),
-        (&[("buffer.x", "no/such.wav")], "there is no file", ""),
+        (&[("buffer.x", "no/such.wav")], "no such file", ""),
         (&[("trigger.1", "x")], "expected a number from -1000000000 to 1000000000, not `x`", ""),
         (&[("synthdef", "no.scsyndef")], "cannot read", ""),
         (&[("server", "score")], "missing option `score`", "score = FILE"),
@@ -125,7 +125,7 @@ fn check_warns_about_a_voice_that_is_cut() {
     let mut problems = Problems::new();
     assert!(read_config(&options, &mut problems).is_some());
     let problems = problems.into_vec();
-    assert!(problems[0].is_warning && problems[0].message.contains("ends at once, with a click"));
+    assert!(problems[0].is_warning && problems[0].message.contains("is cut off with a click"));
     assert!(problems[0].hint.as_deref().is_some_and(|hint| hint.contains("voice.r.end = cut")));
 }
 

@@ -1,0 +1,116 @@
+"""Importing the modules of a script, and finding handlers in them."""
+
+import os
+import sys
+
+
+class HandlerError(Exception):
+    """Why there is no handler of a name."""
+
+
+class ModuleMissing(HandlerError, LookupError):
+    """The script has no such module."""
+
+
+class FunctionMissing(HandlerError, AttributeError):
+    """The module does not define the function."""
+
+
+class NotCallable(HandlerError, TypeError):
+    """The name is defined, but not as a function."""
+
+
+class Loader:
+    """The modules of a script by the names under which handlers are looked up in them."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.loaded = {}
+        # The sources that were given by their paths.
+        self.sources = set()
+
+    def load(self, name, path):
+        """Imports a module by name, or from the path of its source."""
+        if path:
+            self.sources.add(path)
+            load_source(name, path)
+        else:
+            __import__(name)
+            name = name.partition(".")[0]
+        self.loaded[name] = sys.modules.get(name)
+
+    def find_handler(self, name):
+        """The function with a dotted name.
+
+        Raises a HandlerError if there is none, and whatever a look-up raises that runs code of
+        the script.
+        """
+        path = name.rpartition(".")[0]
+        while path not in self.loaded:
+            path = path.rpartition(".")[0]
+            if not path:
+                raise ModuleMissing(f"this instance has no module `{name.partition('.')[0]}`")
+        target = self.loaded[path]
+        file = getattr(target, "__file__", None) or "the module"
+        rest = name[len(path) + 1 :]
+        for part in rest.split("."):
+            path += "." + part
+            try:
+                target = getattr(target, part)
+            except AttributeError:
+                if path not in sys.modules:
+                    raise FunctionMissing(f"{file} does not define `{rest}`") from None
+                target = sys.modules[path]
+        if not callable(target):
+            kind = type(target).__name__
+            raise NotCallable(f"expected a function, found an object of type `{kind}`")
+        return target
+
+    def files(self):
+        """The sources of the script: loaded modules that lie under its folder, and those that
+        were given by their paths. Packages of a virtual environment are not part of it."""
+        files = set(self.sources)
+        prefix = os.path.join(self.directory, "")
+        environment = os.path.join(sys.prefix, "") if sys.prefix != sys.base_prefix else None
+        for module in list(sys.modules.values()):
+            try:
+                file = vars(module).get("__file__")
+            except TypeError:
+                # Scripts can put any object there.
+                continue
+            if not isinstance(file, str):
+                continue
+            file = os.path.join(self.directory, file)
+            if file.startswith(prefix) and not (environment and file.startswith(environment)):
+                files.add(file)
+        return sorted(files)
+
+
+def load_source(name, path):
+    """Imports a module from the path of its source."""
+    import importlib._bootstrap as bootstrap
+    import importlib._bootstrap_external as external
+
+    known = sys.modules.get(name)
+    if known is not None:
+        origin = getattr(known, "__file__", None)
+        if origin and os.path.realpath(origin) == os.path.realpath(path):
+            return
+        raise ImportError(
+            f"another module `{name}` is already loaded ({origin or 'built in'}); rename {path}"
+        )
+    folder, file = os.path.split(path)
+    locations = [folder] if file == "__init__.py" else None
+    if not locations and folder not in sys.path:
+        # The folder is appended, so that other files in it are found but hide nothing.
+        sys.path.append(folder)
+    spec = external.spec_from_file_location(name, path, submodule_search_locations=locations)
+    if spec is None:
+        raise ImportError(f"{path} is not a Python source file")
+    module = bootstrap.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise

@@ -1,0 +1,131 @@
+//! Input that no mapping uses is counted and listed without allocating, once as many different
+//! inputs as the list holds have arrived.
+
+#![cfg(any(feature = "osc", feature = "artnet"))]
+#![allow(unsafe_code)] // the allocator counts
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use consort_router::testing::{Performance, TestShow};
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.local_addr().expect("an address").port()
+}
+
+fn packets(show: &Performance) -> u64 {
+    show.router.handle().live().input(show.id("net")).0
+}
+
+/// Sends all packets `rounds` times, twice, and checks that the second time allocates nothing and
+/// that everything was counted: `unmatched` for each round.
+fn check(setup: TestShow, port: u16, round: &[Vec<u8>], rounds: u64, unmatched: u64) {
+    let mut show = setup.start();
+    show.until_state("net", "up");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    sender.connect(("127.0.0.1", port)).expect("connected");
+    let mut run = |expected: u64| {
+        for _ in 0..rounds {
+            for packet in round {
+                sender.send(packet).expect("sent");
+            }
+            show.router.step(Some(Duration::ZERO)).expect("a turn");
+        }
+        show.until("all packets", |show| packets(show) == expected);
+    };
+    let count = rounds * round.len() as u64;
+    run(count);
+    let before = ALLOCATIONS.get();
+    run(2 * count);
+    let allocations = ALLOCATIONS.get() - before;
+    let live = show.router.handle().live();
+    assert_eq!(live.unmatched_count(show.id("net")), 2 * rounds * unmatched);
+    assert!(!live.unmatched(show.id("net")).is_empty());
+    assert_eq!(allocations, 0, "in {count} packets");
+}
+
+#[cfg(feature = "osc")]
+#[test]
+fn osc_messages() {
+    use consort_osc::{BundleBuilder, MessageBuilder, TimeTag};
+    let port = free_port();
+    let mut setup = TestShow::new();
+    let bind = format!("127.0.0.1 {port}");
+    setup.instance(&consort_backends::osc::DESCRIPTOR, "net", &[("bind", &bind)]);
+    setup.channel("net./xy", consort_router::Usage::Source).expect("a channel");
+    let mut round = Vec::new();
+    for number in 0..10 {
+        let mut bytes = Vec::new();
+        let address = format!("/1/fader{number}");
+        MessageBuilder::new(&mut bytes, &address).float(0.5).finish().expect("encodes");
+        round.push(bytes);
+    }
+    let mut bytes = Vec::new();
+    MessageBuilder::new(&mut bytes, "/name").string("a text").int(3).finish().expect("encodes");
+    round.push(bytes);
+    let mut bytes = Vec::new();
+    let mut bundle = BundleBuilder::new(&mut bytes, TimeTag::IMMEDIATE);
+    bundle.message("/xy").float(0.25).float(0.5).finish().expect("encodes");
+    bundle.message("/x*").float(0.25).finish().expect("encodes");
+    bundle.message("/go").finish().expect("encodes");
+    bundle.finish().expect("encodes");
+    round.push(bytes);
+    check(setup, port, &round, 500, 14);
+}
+
+#[cfg(feature = "artnet")]
+#[test]
+fn slots_of_a_universe() {
+    let port = free_port();
+    let mut setup = TestShow::new();
+    let bind = format!("127.0.0.1 {port}");
+    setup.backend(&consort_backends::artnet::DESCRIPTOR, &[("bind", &bind)]);
+    setup.instance(&consort_backends::artnet::DESCRIPTOR, "net", &[]);
+    setup.channel("net.1", consort_router::Usage::Source).expect("a channel");
+    let frame = |value: u8| {
+        let mut bytes = Vec::new();
+        let data = [value; 512];
+        let dmx = consort_backends::artnet::codec::Dmx {
+            sequence: 0,
+            physical: 0,
+            port_address: 0,
+            data: &data,
+        };
+        dmx.encode(&mut bytes);
+        bytes
+    };
+    check(setup, port, &[frame(1), frame(2)], 500, 2 * 511);
+}

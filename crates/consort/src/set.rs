@@ -1,0 +1,127 @@
+//! `consort set` and `consort get`: one channel of a running show.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use consort_control::{Content, Direction, Layout};
+use consort_suggest::did_you_mean;
+
+use crate::errors::with_hint;
+use crate::monitor::{self, Source as _};
+
+/// Arguments of `consort set`.
+#[derive(Args, Debug)]
+pub(crate) struct SetArgs {
+    /// Channel as in [map]: INSTANCE.CHANNEL
+    channel: String,
+    /// Value from 0 to 1
+    #[arg(
+        required_unless_present = "text",
+        conflicts_with = "text",
+        allow_negative_numbers = true
+    )]
+    value: Option<f64>,
+    /// Text to send instead of a value, at most 1,024 bytes
+    #[arg(long)]
+    text: Option<String>,
+    /// Set a channel that is both source and target as one of them
+    #[arg(long = "as", value_enum, value_name = "SIDE")]
+    side: Option<Side>,
+    /// Process ID of the show; needed if several are running
+    #[arg(long)]
+    process: Option<u32>,
+}
+
+/// As what a channel is set.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Side {
+    /// Emit the value as if it had arrived: it goes to the channel's targets
+    Source,
+    /// Deliver the value to the channel
+    Target,
+}
+
+/// Arguments of `consort get`.
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// Channel as in [map]: INSTANCE.CHANNEL
+    channel: String,
+    /// Print the last text instead of the last value
+    #[arg(long)]
+    text: bool,
+    /// Process ID of the show; needed if several are running
+    #[arg(long)]
+    process: Option<u32>,
+}
+
+/// Runs `consort set`.
+pub(crate) fn set(arguments: &SetArgs) -> anyhow::Result<ExitCode> {
+    let content = match (&arguments.text, arguments.value) {
+        (Some(text), _) => Content::Text(text.clone()),
+        (None, Some(value)) if (0.0..=1.0).contains(&value) => Content::Value(value),
+        (None, value) => {
+            bail!("invalid value {}: expected a number from 0 to 1", value.unwrap_or(f64::NAN))
+        }
+    };
+    let mut show = monitor::find(arguments.process)?;
+    let layout = show.layout()?;
+    let (instance, channel) = find(&layout, &arguments.channel)?;
+    let info = &layout.instances[instance as usize].channels[channel as usize];
+    let direction = match arguments.side {
+        Some(Side::Source) => Some(Direction::Source),
+        Some(Side::Target) => Some(Direction::Target),
+        None if info.source && info.target => {
+            let message = format!("`{}` is both source and target of mappings", arguments.channel);
+            let hint = "add `--as source` to emit the value, or `--as target` to deliver it";
+            return Err(with_hint(message, hint));
+        }
+        None => None,
+    };
+    show.set(instance, channel, content, direction)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `consort get`.
+pub(crate) fn get(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
+    let mut show = monitor::find(arguments.process)?;
+    let layout = show.layout()?;
+    let (instance, channel) = find(&layout, &arguments.channel)?;
+    let (value, text) = show.get(instance, channel)?;
+    let text = match (arguments.text, value, text) {
+        (true, _, Some(text)) => text.escape_debug().to_string(),
+        (false, Some(value), _) => value.to_string(),
+        (true, ..) => bail!("`{}` has had no text yet", arguments.channel),
+        (false, ..) => bail!("`{}` has had no value yet", arguments.channel),
+    };
+    monitor::print(&format!("{text}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The numbers of a channel that is written `INSTANCE.CHANNEL`, the channel perhaps in quotes.
+fn find(layout: &Layout, written: &str) -> anyhow::Result<(u32, u32)> {
+    let Some((name, channel)) = written.split_once('.') else {
+        bail!("invalid channel `{written}`: expected INSTANCE.CHANNEL");
+    };
+    let names = layout.instances.iter().map(|instance| instance.name.as_str());
+    let Some(number) = layout.instances.iter().position(|instance| instance.name == name) else {
+        let message = format!("unknown instance `{name}` in {}", layout.show);
+        return Err(hinted(message, did_you_mean(name, names)));
+    };
+    let unquoted = channel.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let channel = unquoted.unwrap_or(channel);
+    let channels = &layout.instances[number].channels;
+    let Some(found) = channels.iter().position(|info| info.name == channel) else {
+        let message = format!("no mapping uses `{written}`");
+        let names = channels.iter().map(|info| info.name.as_str());
+        return Err(hinted(message, did_you_mean(channel, names)));
+    };
+    Ok((number as u32, found as u32))
+}
+
+fn hinted(message: String, hint: Option<String>) -> anyhow::Error {
+    match hint {
+        Some(hint) => with_hint(message, hint),
+        None => anyhow::Error::msg(message),
+    }
+}
