@@ -487,7 +487,15 @@ fn live_options_are_adopted_and_others_restart() {
             for (show, direction) in [(changed, "changed"), (back, "changed back")] {
                 let occasion = format!("{} {direction}", change.name);
                 let adoption = running.adopt(show, &occasion);
-                if change.is_live {
+                if change.is_live && change.is_of_backend {
+                    // An instance that uses the value as its default may return its plan.
+                    let kept = running.instances().len() - adoption.restarted.len();
+                    assert_eq!(
+                        adoption.adopted.len(),
+                        kept + 1,
+                        "{place} {direction}: {adoption:?}"
+                    );
+                } else if change.is_live {
                     assert_eq!(adoption.restarted, [""; 0], "{place} {direction}");
                 } else if change.is_of_backend {
                     let restarted = running.instances().len();
@@ -546,7 +554,10 @@ fn a_text_is_delivered_or_dropped_and_counted() {
                 let after = live.counters(instance);
                 assert_eq!(after.outgoing, before.outgoing + 1, "{place}");
                 assert!(after.dropped <= before.dropped + 1, "{place}: {before:?} {after:?}");
-                assert_eq!(after.errors, before.errors, "{place}");
+                // An instance whose peer is missing may count errors of its own at any time.
+                if live.state(instance) == State::Up {
+                    assert_eq!(after.errors, before.errors, "{place}");
+                }
             }
         }
         running.check("texts");

@@ -154,7 +154,7 @@ fn the_books_client_in_python_prints_changes() {
     let (folder, mut show) = start();
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/control-protocol.md");
     let page = std::fs::read_to_string(page).expect("the page");
-    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+    let program = page.split("```py\n").nth(1).and_then(|rest| rest.split("```").next());
     let mut python = Command::new("python3")
         .args(["-c", program.expect("the program")])
         .env("XDG_RUNTIME_DIR", folder.path())
