@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Set(SetArgs),
     /// Print the last value of a channel of a running show
     Get(GetArgs),
-    /// Print the channels on which an instance receives input, as lines for [map]
+    /// Print the channels on which an instance receives input, as lines for the mapping
     Learn(LearnArgs),
     /// Generate man pages or shell completions
     Generate(GenerateArgs),

@@ -13,7 +13,7 @@ use crate::monitor::{self, Source as _};
 /// Arguments of `consort set`.
 #[derive(Args, Debug)]
 pub(crate) struct SetArgs {
-    /// Channel as in [map]: INSTANCE.CHANNEL
+    /// Channel as in a mapping: INSTANCE.CHANNEL
     channel: String,
     /// Value from 0 to 1
     #[arg(
@@ -45,7 +45,7 @@ enum Side {
 /// Arguments of `consort get`.
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
-    /// Channel as in [map]: INSTANCE.CHANNEL
+    /// Channel as in a mapping: INSTANCE.CHANNEL
     channel: String,
     /// Print the last text instead of the last value
     #[arg(long)]
