@@ -56,7 +56,7 @@ def test_intervals_are_called_at_their_times():
     test.intervals.set(two, 200, 500)
     assert test.intervals.next_due == 700
     test.intervals.set(two, 200, 600)
-    assert test.intervals.next_due == 700, "the same interval is no change"
+    assert test.intervals.next_due == 700, "the same interval changes nothing"
 
 
 def test_an_interval_can_be_cancelled_while_others_are_called():
