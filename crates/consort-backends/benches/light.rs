@@ -437,7 +437,7 @@ fn main() {
                 jitter = jitter.budget(Budget::AtMost(1_000.0));
             }
             cpu.note(ours.note).print();
-            report(format!("{work}: frames lost"), "")
+            report(format!("{work}: lost"), "frames")
                 .floor(floor.lost as f64)
                 .ours(ours.lost as f64)
                 .budget(Budget::AtMost(0.0))

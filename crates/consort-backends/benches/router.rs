@@ -161,7 +161,7 @@ fn main() {
             .higher_is_better()
             .budget(Budget::AtLeast(budget))
             .print();
-        report(format!("router, loopback to loopback, 1 to {fan}: allocations"), "")
+        report(format!("router, loopback to loopback, 1 to {fan}: allocations"), "allocations")
             .ours(allocated as f64)
             .budget(Budget::AtMost(0.0))
             .print();

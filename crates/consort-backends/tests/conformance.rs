@@ -390,6 +390,9 @@ struct Change {
     is_of_backend: bool,
     /// The overrides to try; the first that loads and that changes something is used.
     overrides: Vec<Override>,
+    /// The line to remove from the example when none of them does: for a family, whose example
+    /// the backend's example may contain already.
+    line: Option<&'static str>,
 }
 
 /// One change for each option of a backend.
@@ -403,6 +406,7 @@ fn changes(descriptor: &BackendDescriptor) -> Vec<Change> {
             is_live: option.live,
             is_of_backend: true,
             overrides: candidates(option).into_iter().map(text).collect(),
+            line: None,
         });
     }
     for option in descriptor.instance_options {
@@ -412,6 +416,7 @@ fn changes(descriptor: &BackendDescriptor) -> Vec<Change> {
             is_live: option.live,
             is_of_backend: false,
             overrides: candidates(option).into_iter().map(text).collect(),
+            line: None,
         });
     }
     for family in descriptor.instance_families {
@@ -420,6 +425,7 @@ fn changes(descriptor: &BackendDescriptor) -> Vec<Change> {
             is_live: family.live,
             is_of_backend: false,
             overrides: vec![Override::instance(format!("{instance}.{}", family.example))],
+            line: Some(family.example),
         });
     }
     changes
@@ -444,7 +450,8 @@ fn options_of(show: &Show, backend: &str) -> String {
 }
 
 /// Changes every option and takes the change back: live ones are adopted, others restart. An
-/// option that the example cannot change, because it needs others, is only tested if it is live.
+/// option that the example cannot change, because it needs others, is only tested if it is live
+/// and not of a family.
 #[test]
 fn live_options_are_adopted_and_others_restart() {
     let _one = SHOWS.lock();
@@ -462,20 +469,33 @@ fn live_options_are_adopted_and_others_restart() {
                 overrides.iter().any(|other| name(other) == name(with))
             };
             let mut tried = change.overrides.iter().filter(|with| !is_of_variant(with));
-            let changed = tried.find_map(|with| {
-                let all: Vec<Override> = overrides.iter().chain([with]).cloned().collect();
-                let show = load(&text, &all)?;
+            let load_changed = |text: &str, with: Option<&Override>| {
+                let all: Vec<Override> = overrides.iter().chain(with).cloned().collect();
+                let show = load(text, &all)?;
                 (options_of(&show, backend.name) != before).then_some(show)
+            };
+            let changed = tried.find_map(|with| load_changed(&text, Some(with))).or_else(|| {
+                let others = text.lines().filter(|line| Some(line.trim()) != change.line);
+                load_changed(&others.collect::<Vec<_>>().join("\n"), None)
             });
             let Some(changed) = changed else {
-                assert!(!change.is_live, "{place}: no value of it loads with the example");
+                let is_needed = change.line.is_some();
+                assert!(!change.is_live || is_needed, "{place}: no value loads with the example");
                 continue;
             };
             let back = load(&text, overrides).expect(backend.name);
             for (show, direction) in [(changed, "changed"), (back, "changed back")] {
                 let occasion = format!("{} {direction}", change.name);
                 let adoption = running.adopt(show, &occasion);
-                if change.is_live {
+                if change.is_live && change.is_of_backend {
+                    // An instance that uses the value as its default may return its plan.
+                    let kept = running.instances().len() - adoption.restarted.len();
+                    assert_eq!(
+                        adoption.adopted.len(),
+                        kept + 1,
+                        "{place} {direction}: {adoption:?}"
+                    );
+                } else if change.is_live {
                     assert_eq!(adoption.restarted, [""; 0], "{place} {direction}");
                 } else if change.is_of_backend {
                     let restarted = running.instances().len();
@@ -534,7 +554,10 @@ fn a_text_is_delivered_or_dropped_and_counted() {
                 let after = live.counters(instance);
                 assert_eq!(after.outgoing, before.outgoing + 1, "{place}");
                 assert!(after.dropped <= before.dropped + 1, "{place}: {before:?} {after:?}");
-                assert_eq!(after.errors, before.errors, "{place}");
+                // An instance whose peer is missing may count errors of its own at any time.
+                if live.state(instance) == State::Up {
+                    assert_eq!(after.errors, before.errors, "{place}");
+                }
             }
         }
         running.check("texts");

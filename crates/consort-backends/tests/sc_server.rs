@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use consort_backends::sc::DESCRIPTOR;
 use consort_router::testing::{Performance, TestShow};
-use consort_sc::Server;
 use consort_sc::synthdef::prelude::*;
+use consort_sc::{Server, find_executable};
 use sc_support::{Jack, client, free_port, process_at, signal};
 
 /// Adds an instance `sound` that starts a server on `port`.
@@ -340,4 +340,173 @@ fn a_thousand_notes_a_second_leave_an_empty_tree() {
         }
         show.finish();
     }
+}
+
+/// Waits until the server's tree has a property.
+fn until_tree(
+    show: &mut Performance,
+    server: &Server,
+    what: &str,
+    is_right: impl Fn(&str) -> bool,
+) -> String {
+    let mut tree = String::new();
+    show.until(what, |_| {
+        tree = server.query_tree(0, true).map(|tree| tree.to_string()).unwrap_or_default();
+        is_right(&tree)
+    });
+    tree
+}
+
+/// Whether the parts follow each other in a text.
+fn has_in_order(text: &str, parts: &[&str]) -> bool {
+    let mut rest = text;
+    parts.iter().all(|part| match rest.find(part) {
+        Some(index) => {
+            rest = &rest[index + part.len()..];
+            true
+        }
+        None => false,
+    })
+}
+
+#[test]
+fn a_reload_changes_a_sounding_server_without_a_gap() {
+    let Some(jack) = Jack::start("sc: a reload without a gap") else { return };
+    for program in ["scsynth", "supernova"] {
+        if find_executable(Some(program.as_ref())).is_err() {
+            println!("SKIPPED: sc: a reload without a gap: no {program}");
+            continue;
+        }
+        reload_while_sounding(&jack, program);
+    }
+}
+
+fn reload_while_sounding(jack: &Jack, program: &str) {
+    let port = free_port();
+    let build = |options: &[(&str, &str)], mappings: &[(&str, &str)]| {
+        let mut test = TestShow::new();
+        let all = [&[("program", program), ("rate", "100")], options].concat();
+        add_booting_instance(&mut test, jack, port, &all);
+        let usual = [
+            ("probe.key", "sound.pad.note60"),
+            ("sound.pad.note60", "probe.sounds"),
+            ("sound.meter", "probe.meter"),
+        ];
+        for (source, target) in usual.iter().chain(mappings) {
+            test.map(source, target);
+        }
+        test
+    };
+    let first = [
+        ("voice.pad", "pad"),
+        ("voice.kick", "kick"),
+        ("control.pad.cutoff", "0 1000"),
+        ("synth.one", "reverb"),
+        ("synth.two", "delay"),
+        ("bus.lfo", "0 1"),
+    ];
+    let mappings = [("probe.cutoff", "sound.pad.cutoff"), ("probe.other", "sound.pad.note72")];
+    let mut show = build(&first, &mappings).start();
+    show.until_state("sound", "up");
+    let process = process_at(port).expect("a process");
+    let observer = client(port);
+    show.send_all(&[("cutoff", 0.5), ("key", 1.0), ("other", 1.0)]);
+    show.until("sound", |show| last(show, "sounds") == 1.0 && last(show, "meter") > 0.005);
+    until_tree(&mut show, &observer, "the synths", |tree| {
+        has_in_order(tree, &["pad", "cutoff: 500.0", "pad", "reverb", "delay"])
+    });
+
+    // Ranges, settings and the order change; a synth is replaced and another one added.
+    let second = [
+        ("voice.low", "server:kick"),
+        ("voice.pad", "pad"),
+        ("voice.pad.polyphony", "1"),
+        ("control.pad.cutoff", "0 4000"),
+        ("control.pad.spread", "map lfo"),
+        ("synth.two", "reverb"),
+        ("synth.third", "server:delay"),
+        ("control.third.mix", "0.125"),
+        ("synth.one", "reverb"),
+        ("bus.lfo", "0 1"),
+    ];
+    let mappings = [("probe.cutoff", "sound.pad.cutoff"), ("probe.low", "sound.low.note36")];
+    let before = show.received().len();
+    assert_eq!(show.adopt(build(&second, &mappings)).adopted, ["probe", "sound"]);
+    let tree = until_tree(&mut show, &observer, "the new state", |tree| {
+        tree.matches("pad").count() == 1 && tree.contains("cutoff: 2000.0")
+    });
+    let is_in_order =
+        has_in_order(&tree, &["cutoff: 2000.0", "reverb", "delay", "mix: 0.125", "reverb"]);
+    assert!(is_in_order, "{program}: {tree}");
+    assert!(tree.contains("spread: c"), "{program}: it follows the bus: {tree}");
+    // The note of the channel that stays sounds all the time.
+    show.send("low", 1.0);
+    let until = Instant::now() + Duration::from_millis(300);
+    show.until("some meter values", |_| Instant::now() > until);
+    let received = show.received();
+    let meters: Vec<f64> = received[before..]
+        .iter()
+        .filter(|(name, _)| name == "meter")
+        .map(|(_, value)| *value)
+        .collect();
+    assert!(!meters.is_empty() && meters.iter().all(|value| *value > 0.001), "{meters:?}");
+    assert!(!received[before..].contains(&("sounds".into(), 0.0)), "{program}");
+
+    // The control does not follow the bus any more.
+    let third = [("voice.pad", "pad"), ("control.pad.spread", "0.25"), ("bus.lfo", "0 1")];
+    assert_eq!(show.adopt(build(&third, &[])).adopted, ["probe", "sound"]);
+    until_tree(&mut show, &observer, "the third state", |tree| {
+        tree.contains("spread: 0.25") && !tree.contains("reverb") && !tree.contains("delay")
+    });
+    assert_eq!(process_at(port), Some(process));
+    assert_eq!(show.counters("sound").errors, 0, "{program}");
+    show.send("key", 0.0);
+    show.until("the end", |show| last(show, "sounds") == 0.0);
+    assert_eq!(synths(&observer), 0);
+    observer.disconnect().expect("disconnected");
+
+    // A SynthDef that is not loaded: the server is started again, while the show goes on.
+    let fourth = [("voice.pad", "default")];
+    let reload = Instant::now();
+    assert_eq!(show.adopt(build(&fourth, &[("probe.a", "probe.b")])).restarted, ["sound"]);
+    assert!(reload.elapsed() < Duration::from_millis(100), "{:?}", reload.elapsed());
+    show.send("a", 0.5);
+    show.until("another route", |show| last(show, "b") == 0.5);
+    show.until_state("sound", "up");
+    show.send("key", 1.0);
+    show.until("sound again", |show| last(show, "sounds") == 1.0);
+    assert_ne!(process_at(port), Some(process));
+    show.finish();
+    assert_eq!(process_at(port), None, "{program}: no server is left behind");
+}
+
+#[test]
+fn a_restarted_instance_leaves_nothing_on_a_running_server() {
+    let Some(jack) = Jack::start("sc: a restarted instance") else { return };
+    let options = jack.server_options();
+    let address = format!("127.0.0.1:{}", options.port);
+    let server = Server::new(options).expect("a server");
+    server.boot().expect("booted");
+    let build = |definition: &str| {
+        let mut test = TestShow::new();
+        let options =
+            [("server", address.as_str()), ("voice.pad", definition), ("synth.r", "delay")];
+        test.instance(&DESCRIPTOR, "sound", &options);
+        test.map("probe.key", "sound.pad.note60");
+        test.map("sound.pad.note60", "probe.sounds");
+        test
+    };
+    let mut show = build("default").start();
+    show.until_state("sound", "up");
+    show.send("key", 1.0);
+    show.until("the note", |show| last(show, "sounds") == 1.0);
+    assert_eq!(synths(&server), 2);
+    assert_eq!(show.adopt(build("pad")).restarted, ["sound"]);
+    show.until_state("sound", "up");
+    show.until("the new effect alone", |_| synths(&server) == 1);
+    let tree = server.query_tree(0, false).expect("the tree").to_string();
+    assert_eq!(tree.matches("consort:master").count(), 1, "{tree}");
+    show.finish();
+    assert_eq!(synths(&server), 0);
+    server.quit().expect("ended");
 }

@@ -279,7 +279,7 @@ impl<'a> Arguments<'a> {
 
     #[inline]
     fn text(&mut self) -> Option<&'a str> {
-        let end = zero(self.data)?;
+        let end = find_zero(self.data)?;
         let text = std::str::from_utf8(&self.data[..end]).ok()?;
         self.data = self.data.get(padded(end + 1)..)?;
         Some(text)
@@ -325,7 +325,7 @@ fn size_of(tag: u8, data: &[u8]) -> Option<usize> {
     Some(match tag {
         b'i' | b'f' | b'c' | b'r' | b'm' => 4,
         b'h' | b'd' | b't' => 8,
-        b's' | b'S' => padded(zero(data)? + 1),
+        b's' | b'S' => padded(find_zero(data)? + 1),
         b'b' => {
             let size = i32::from_be_bytes(*data.first_chunk::<4>()?);
             4 + padded(usize::try_from(size).ok()?)
@@ -336,7 +336,7 @@ fn size_of(tag: u8, data: &[u8]) -> Option<usize> {
 
 /// The index of the first zero byte, if any.
 #[inline]
-pub(crate) fn zero(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find_zero(bytes: &[u8]) -> Option<usize> {
     // Four at a time: strings are padded to that, so the last step is never short in a
     // well-formed packet.
     let mut words = bytes.chunks_exact(4);

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::argument::{Arguments, zero};
+use crate::argument::{Arguments, find_zero};
 use crate::text::{padded, write_tags};
 use crate::{Error, ErrorKind, Limits, OscPacket, Result, TimeTag};
 
-/// The first eight bytes of a bundle.
-pub(crate) const BUNDLE: &[u8; 8] = b"#bundle\0";
-/// `#bundle` and the time tag.
-pub(crate) const BUNDLE_HEADER: usize = 16;
+/// The string at the start of a bundle, with its padding.
+pub(crate) const BUNDLE_PREFIX: &[u8; 8] = b"#bundle\0";
+/// The size of `#bundle` and the time tag.
+pub(crate) const BUNDLE_HEADER_BYTES: usize = 16;
 
 /// A message or a bundle, borrowed from the bytes that contain it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,9 +42,9 @@ impl<'a> Packet<'a> {
             return Err(Error::new(ErrorKind::TooLarge { limit: limits.size }, limits.size));
         }
         if bytes.first() == Some(&b'/') {
-            return message(bytes, 0, limits).map(Packet::Message);
+            return validate_message(bytes, 0, limits).map(Packet::Message);
         }
-        packet(bytes, 0, 0, limits)
+        validate_packet(bytes, 0, 0, limits)
     }
 
     /// The view of bytes that were validated as part of a bundle.
@@ -82,28 +82,38 @@ impl<'a> Packet<'a> {
 }
 
 /// Validates one packet at offset `base` of the whole, nested in `depth` bundles.
-fn packet<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Result<Packet<'a>> {
+fn validate_packet<'a>(
+    bytes: &'a [u8],
+    base: usize,
+    depth: usize,
+    limits: &Limits,
+) -> Result<Packet<'a>> {
     match bytes.first() {
         None => Err(Error::new(ErrorKind::Empty, base)),
-        Some(b'/') => message(bytes, base, limits).map(Packet::Message),
-        Some(_) if bytes.starts_with(BUNDLE) => {
-            bundle(bytes, base, depth, limits).map(Packet::Bundle)
+        Some(b'/') => validate_message(bytes, base, limits).map(Packet::Message),
+        Some(_) if bytes.starts_with(BUNDLE_PREFIX) => {
+            validate_bundle(bytes, base, depth, limits).map(Packet::Bundle)
         }
         Some(_) => Err(Error::new(ErrorKind::NotAPacket, base)),
     }
 }
 
 /// Validates a bundle. Recursion is bounded by [`Limits::MAX_DEPTH`].
-fn bundle<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Result<Bundle<'a>> {
+fn validate_bundle<'a>(
+    bytes: &'a [u8],
+    base: usize,
+    depth: usize,
+    limits: &Limits,
+) -> Result<Bundle<'a>> {
     let limit = limits.bundle_depth.min(Limits::MAX_DEPTH);
     if depth >= limit {
         return Err(Error::new(ErrorKind::TooDeep { limit }, base));
     }
     let view = Bundle::trusted(bytes).ok_or_else(|| {
-        let kind = ErrorKind::Truncated { needed: BUNDLE_HEADER, available: bytes.len() };
+        let kind = ErrorKind::Truncated { needed: BUNDLE_HEADER_BYTES, available: bytes.len() };
         Error::new(kind, base)
     })?;
-    let mut offset = BUNDLE_HEADER;
+    let mut offset = BUNDLE_HEADER_BYTES;
     while offset < bytes.len() {
         let rest = &bytes[offset..];
         let Some((size, rest)) = rest.split_first_chunk::<4>() else {
@@ -119,7 +129,7 @@ fn bundle<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Re
             let kind = ErrorKind::Truncated { needed, available: rest.len() };
             return Err(Error::new(kind, base + offset));
         };
-        packet(element, base + offset, depth + 1, limits)?;
+        validate_packet(element, base + offset, depth + 1, limits)?;
         offset += needed;
     }
     Ok(view)
@@ -127,51 +137,51 @@ fn bundle<'a>(bytes: &'a [u8], base: usize, depth: usize, limits: &Limits) -> Re
 
 /// Validates a message, whose first byte is known to be `/`.
 #[inline]
-fn message<'a>(bytes: &'a [u8], base: usize, limits: &Limits) -> Result<Message<'a>> {
+fn validate_message<'a>(bytes: &'a [u8], base: usize, limits: &Limits) -> Result<Message<'a>> {
     let fail = |kind, offset| Err(Error::new(kind, base + offset));
     if !bytes.len().is_multiple_of(4) {
         return fail(ErrorKind::UnalignedSize(bytes.len()), 0);
     }
-    let Some(address_end) = zero(bytes) else {
+    let Some(address_end) = find_zero(bytes) else {
         return fail(ErrorKind::UnterminatedString, 0);
     };
     let address = &bytes[..address_end];
     if !address.is_ascii() && std::str::from_utf8(address).is_err() {
         return fail(ErrorKind::NotUtf8, 0);
     }
-    let tags_at = padded(address_end + 1);
-    let rest = &bytes[tags_at..];
+    let tags_start = padded(address_end + 1);
+    let rest = &bytes[tags_start..];
     match rest.first() {
         None => return Ok(Message { bytes, address, tags: &[], data: &[] }),
         Some(b',') => {}
-        Some(_) => return fail(ErrorKind::TypeTagsMissing, tags_at),
+        Some(_) => return fail(ErrorKind::TypeTagsMissing, tags_start),
     }
-    let Some(tags_end) = zero(rest) else {
-        return fail(ErrorKind::UnterminatedString, tags_at);
+    let Some(tags_end) = find_zero(rest) else {
+        return fail(ErrorKind::UnterminatedString, tags_start);
     };
     let tags = &rest[1..tags_end];
     let data = &rest[padded(tags_end + 1)..];
     let data_offset = bytes.len() - data.len();
-    let left = arguments(tags, data, tags_at + 1, data_offset, base, limits)?;
-    if left != 0 {
-        return fail(ErrorKind::TrailingBytes(left), bytes.len() - left);
+    let remaining = validate_arguments(tags, data, tags_start + 1, data_offset, base, limits)?;
+    if remaining != 0 {
+        return fail(ErrorKind::TrailingBytes(remaining), bytes.len() - remaining);
     }
     Ok(Message { bytes, address, tags, data })
 }
 
-/// Walks all arguments once; returns how many bytes of `data` were left over.
+/// Validates all arguments in one pass; returns how many bytes of `data` follow the last one.
 #[inline]
-fn arguments(
+fn validate_arguments(
     tags: &[u8],
     data: &[u8],
-    tags_at: usize,
+    tags_start: usize,
     data_offset: usize,
     base: usize,
     limits: &Limits,
 ) -> Result<usize> {
     if tags.len() > limits.arguments {
         let kind = ErrorKind::TooManyArguments { limit: limits.arguments };
-        return Err(Error::new(kind, base + tags_at + limits.arguments));
+        return Err(Error::new(kind, base + tags_start + limits.arguments));
     }
     let mut offset = 0usize;
     let mut depth = 0usize;
@@ -180,11 +190,11 @@ fn arguments(
             b'i' | b'f' | b'r' | b'm' => 4,
             b'h' | b'd' | b't' => 8,
             b'T' | b'F' | b'N' | b'I' => 0,
-            b's' | b'S' | b'b' | b'c' => sized(tag, &data[offset..])
+            b's' | b'S' | b'b' | b'c' => padded_size(tag, &data[offset..])
                 .map_err(|kind| Error::new(kind, base + data_offset + offset))?,
             tag => {
-                bracket(tag, &mut depth, limits)
-                    .map_err(|kind| Error::new(kind, base + tags_at + index))?;
+                validate_bracket(tag, &mut depth, limits)
+                    .map_err(|kind| Error::new(kind, base + tags_start + index))?;
                 0
             }
         };
@@ -196,13 +206,13 @@ fn arguments(
         offset += needed;
     }
     if depth != 0 {
-        return Err(Error::new(ErrorKind::UnbalancedArray, base + tags_at + tags.len()));
+        return Err(Error::new(ErrorKind::UnbalancedArray, base + tags_start + tags.len()));
     }
     Ok(data.len() - offset)
 }
 
 /// The padded size of an argument whose content must be examined: strings, blobs and characters.
-fn sized(tag: u8, data: &[u8]) -> Result<usize, ErrorKind> {
+fn padded_size(tag: u8, data: &[u8]) -> Result<usize, ErrorKind> {
     match tag {
         b'b' => match data.first_chunk::<4>() {
             Some(size) => {
@@ -217,15 +227,15 @@ fn sized(tag: u8, data: &[u8]) -> Result<usize, ErrorKind> {
             _ => Ok(4),
         },
         _ => {
-            let end = zero(data).ok_or(ErrorKind::UnterminatedString)?;
+            let end = find_zero(data).ok_or(ErrorKind::UnterminatedString)?;
             std::str::from_utf8(&data[..end]).map_err(|_| ErrorKind::NotUtf8)?;
             Ok(padded(end + 1))
         }
     }
 }
 
-/// `[` and `]`; any other tag is unknown.
-fn bracket(tag: u8, depth: &mut usize, limits: &Limits) -> Result<(), ErrorKind> {
+/// Handles `[` and `]`; any other tag is unknown.
+fn validate_bracket(tag: u8, depth: &mut usize, limits: &Limits) -> Result<(), ErrorKind> {
     let limit = limits.array_depth.min(Limits::MAX_DEPTH);
     match tag {
         b'[' if *depth >= limit => Err(ErrorKind::TooDeep { limit }),
@@ -269,13 +279,13 @@ impl<'a> Message<'a> {
     }
 
     fn trusted(bytes: &'a [u8]) -> Option<Self> {
-        let address_end = zero(bytes)?;
+        let address_end = find_zero(bytes)?;
         let address = &bytes[..address_end];
         let rest = bytes.get(padded(address_end + 1)..)?;
         if rest.is_empty() {
             return Some(Self { bytes, address, tags: &[], data: &[] });
         }
-        let tags_end = zero(rest)?;
+        let tags_end = find_zero(rest)?;
         let tags = rest.get(1..tags_end)?;
         let data = rest.get(padded(tags_end + 1)..)?;
         Some(Self { bytes, address, tags, data })
@@ -287,7 +297,7 @@ impl<'a> Message<'a> {
         std::str::from_utf8(self.address).unwrap_or_default()
     }
 
-    /// The bytes of the address without its padding: the cheapest key for a lookup.
+    /// The bytes of the address without its padding: the fastest key for a look-up.
     #[inline]
     pub fn address_bytes(&self) -> &'a [u8] {
         self.address
@@ -305,7 +315,7 @@ impl<'a> Message<'a> {
         self.data
     }
 
-    /// The arguments in order; an array comes as one argument.
+    /// The arguments in order; an array is one argument.
     #[inline]
     pub fn arguments(&self) -> Arguments<'a> {
         Arguments { tags: self.tags, data: self.data }
@@ -353,7 +363,7 @@ pub struct Bundle<'a> {
 
 impl<'a> Bundle<'a> {
     fn trusted(bytes: &'a [u8]) -> Option<Self> {
-        let time = bytes.get(BUNDLE.len()..)?.first_chunk::<8>()?;
+        let time = bytes.get(BUNDLE_PREFIX.len()..)?.first_chunk::<8>()?;
         Some(Self { bytes, time: TimeTag::from_raw(u64::from_be_bytes(*time)) })
     }
 
@@ -363,7 +373,7 @@ impl<'a> Bundle<'a> {
         self.time
     }
 
-    /// The packets in the bundle, in order; nested bundles come as one packet.
+    /// The packets in the bundle, in order; a nested bundle is one packet.
     #[inline]
     pub fn elements(&self) -> Elements<'a> {
         Elements { rest: self.content() }
@@ -382,7 +392,7 @@ impl<'a> Bundle<'a> {
     }
 
     fn content(&self) -> &'a [u8] {
-        self.bytes.get(BUNDLE_HEADER..).unwrap_or_default()
+        self.bytes.get(BUNDLE_HEADER_BYTES..).unwrap_or_default()
     }
 }
 
@@ -470,7 +480,7 @@ impl<'a> Iterator for Messages<'a> {
                 return Message::trusted(element);
             }
             // A nested bundle: its elements follow, then its siblings, each with a size.
-            self.rest = rest.get(BUNDLE_HEADER..)?;
+            self.rest = rest.get(BUNDLE_HEADER_BYTES..)?;
         }
     }
 }

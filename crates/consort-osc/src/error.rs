@@ -1,11 +1,11 @@
-//! The one error type of the crate.
+//! The error type of the crate.
 
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why bytes were rejected or a value could not be written, and where.
 ///
-/// [`kind`](Error::kind) is for programs, the `Display` text for people.
+/// Programs match [`kind`](Error::kind); the `Display` text is for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{kind} (at byte {offset})")]
 pub struct Error {
@@ -35,7 +35,7 @@ impl Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A packet of no bytes.
+    /// A packet without bytes.
     #[error("the packet is empty")]
     Empty,
     /// The first byte is neither `/` (a message) nor the start of `#bundle` (a bundle).
@@ -49,7 +49,7 @@ pub enum ErrorKind {
     Truncated {
         /// The bytes that the value needs.
         needed: usize,
-        /// Bytes that are left.
+        /// The bytes that remain.
         available: usize,
     },
     /// A string without its terminating zero byte.

@@ -1,6 +1,6 @@
-//! Reading, matching and writing into a slice do not allocate: counted, not believed.
+//! Counts allocations: reading, matching and writing into a slice do not allocate.
 
-// A global allocator cannot be written without `unsafe`; this one counts and passes on.
+// A global allocator cannot be written without `unsafe`; this one counts and forwards the calls.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,17 +11,18 @@ use consort_osc::{
     TimeTag, address_matches, encode_length_prefixed, encode_message, validate_address,
 };
 
-struct Counting;
+/// Forwards to the system's allocator and counts the allocations of each thread.
+struct CountingAllocator;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
+// SAFETY: every call is forwarded unchanged to the system's allocator.
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is also that of `System`.
         unsafe { System.alloc(layout) }
     }
 
@@ -32,8 +33,9 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
+/// The number of allocations of this thread while `run` runs.
 fn allocations(run: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.with(Cell::get);
     run();

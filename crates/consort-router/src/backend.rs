@@ -359,6 +359,9 @@ pub trait Instance: Any {
     /// # Errors
     /// Returns the plan when it cannot be adopted; the instance is then stopped and the plan
     /// opened. It must be unchanged in that case.
+    /// The channels of the show are those of the plan already, so the instance must not emit on its
+    /// old ones any more, not even in [`Instance::stop`]. It is dropped without waiting for
+    /// [`Instance::is_stopped`].
     fn adopt(
         &mut self,
         plan: Box<dyn Plan>,

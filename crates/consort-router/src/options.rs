@@ -94,7 +94,9 @@ pub struct OptionSpec {
     /// Whether it may be given more than once (all values count, in order).
     pub repeatable: bool,
     /// Whether a reload applies a changed value while the instance runs. Otherwise the instance
-    /// is restarted; for an option of `[backend NAME]`, all instances of the backend are.
+    /// is restarted; for an option of `[backend NAME]`, all instances of the backend are. A live
+    /// option of `[backend NAME]` that is a default of its instances may restart those that use
+    /// the default.
     pub live: bool,
     /// Whether giving it more than once is an error. Where neither this nor `repeatable` is set,
     /// the last value counts, with a warning.

@@ -1,4 +1,4 @@
-//! The grammar's promises: what MIDIMonster does and stays, and what it does and is put right.
+//! The grammar of configurations: where it is the same as MIDIMonster's, and where it differs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use consort_router::{
 };
 
 thread_local! {
-    /// What the backend was asked, in order.
+    /// The calls that the backend has received, in order.
     static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -55,7 +55,7 @@ const RIG: BackendDescriptor = BackendDescriptor {
     create: || Box::new(Rig),
 };
 
-/// The same, with an option that must be given and channels that are numbers.
+/// The same with a required option, and with channels that must be numbers.
 const STRICT: BackendDescriptor = BackendDescriptor {
     name: "strict",
     instance_options: &[OptionSpec { name: "device", required: true, ..OptionSpec::EMPTY }],
@@ -65,6 +65,7 @@ const STRICT: BackendDescriptor = BackendDescriptor {
 
 const REGISTRY: &[&BackendDescriptor] = &[&RIG, &STRICT];
 
+/// The backend of [`RIG`] and [`STRICT`].
 struct Rig;
 
 impl Backend for Rig {
@@ -104,10 +105,11 @@ struct RigPlan {
 
 impl Plan for RigPlan {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        let sign = if usage == Usage::Source { '>' } else { '<' };
-        log(format!("{sign}{}.{specification}", self.name));
+        let arrow = if usage == Usage::Source { '>' } else { '<' };
+        log(format!("{arrow}{}.{specification}", self.name));
         if self.is_numbered && specification.parse::<u32>().is_err() {
-            let start = specification.find(|item: char| !item.is_ascii_digit()).unwrap_or(0);
+            let start =
+                specification.find(|character: char| !character.is_ascii_digit()).unwrap_or(0);
             return Err(ChannelError::new("no number").with_range(start, specification.len()));
         }
         if let Some(index) = self.known.iter().position(|known| known == specification) {
@@ -139,8 +141,8 @@ fn messages(loaded: &Loaded) -> Vec<String> {
     let each = loaded.diagnostics.iter().map(|item| {
         let place = item.primary.as_ref().map(|label| {
             let source = loaded.sources.get(label.span.source);
-            let index = source.position(label.span.start);
-            format!("{}:{}:{} ", source.name(), index.line, index.column)
+            let position = source.position(label.span.start);
+            format!("{}:{}:{} ", source.name(), position.line, position.column)
                 + &format!("`{}` ", loaded.sources.text(label.span))
         });
         format!("{}{}: {}", place.unwrap_or_default(), item.code, item.message)
@@ -169,10 +171,10 @@ fn map(lines: &str) -> Vec<String> {
 
 // ---- Lines and sections ----
 
-/// As after pasting from a web page. MIDIMonster leaves out whatever is not ASCII at either end,
-/// here it belongs to the name, and is warned of.
+/// Such characters are in text that was copied from a web page. MIDIMonster removes characters that
+/// are not ASCII from both ends of a name; here they are part of the name and cause a warning.
 #[test]
-fn characters_that_nobody_sees_are_warned_of() {
+fn invisible_characters_cause_a_warning() {
     let text = "[rig a]\ntext = caf\u{A0}\n[map]\na.x\u{A0} > \u{200B}a.y\u{A0}z\n";
     let loaded = loaded(text, &[]);
     let expected = [
@@ -196,9 +198,9 @@ fn an_include_is_found_in_a_folder_whose_name_is_not_utf_8() {
     assert!(loaded.show.is_some());
 }
 
-/// Old configurations have comments in Latin-1; MIDIMonster never looks at them.
+/// Old configurations have comments in Latin-1; MIDIMonster skips them.
 #[test]
-fn a_comment_need_not_be_utf_8_and_anything_else_must() {
+fn text_that_is_not_utf_8_is_a_warning_in_comments_and_an_error_elsewhere() {
     let load = |text: &[u8]| {
         let files = Files::Memory([("show.cfg".into(), text.to_vec())].into());
         load_from(&files, Path::new("show.cfg"), &[], REGISTRY)
@@ -215,7 +217,7 @@ fn a_comment_need_not_be_utf_8_and_anything_else_must() {
 }
 
 #[test]
-fn only_ascii_space_marks_and_carriage_returns_are_trimmed() {
+fn only_ascii_spaces_byte_order_marks_and_carriage_returns_are_trimmed() {
     let text = "\u{FEFF}[rig a] \r\n\t text \t=\x0B caf\u{e9}\u{a0} \r\n [map]\r\n a.x\u{e9} > a.\u{e9}y \r\n";
     let show = loaded(text, &[]).show.expect("a show without errors");
     assert_eq!(asked()[1], "text = caf\u{e9}\u{a0}");
@@ -229,14 +231,14 @@ fn the_first_equals_sign_splits_and_a_value_may_be_empty() {
 }
 
 #[test]
-fn comments_only_begin_lines_and_others_are_warned_of() {
+fn a_comment_is_a_whole_line_and_one_after_a_mapping_causes_a_warning() {
     let loaded = loaded("; one\n  ; two\n[rig a]\ntext = x;y\n[map]\na.a > a.z ; comment\n", &[]);
     assert_eq!(messages(&loaded), ["show.cfg:6:11 `; comment` no-comment: this is not a comment"]);
     assert_eq!(mapped(&loaded.show.expect("a warning only")), ["a.a>a.z ; comment"]);
 }
 
 #[test]
-fn nothing_in_brackets_is_trimmed_and_instance_names_are_checked() {
+fn section_headers_are_not_trimmed_and_instance_names_are_checked() {
     for header in ["[rig  a]", "[rig a ]", "[rig a.b]", "[rig a b]", "[ rig a]", "[rig a", "[rig]"]
     {
         let loaded = loaded(&format!("{header}\n"), &[]);
@@ -256,7 +258,7 @@ fn options_before_any_section_are_ignored_with_one_warning() {
 }
 
 #[test]
-fn sections_of_a_backend_add_up_and_a_map_may_stand_anywhere() {
+fn sections_of_a_backend_are_combined_and_mappings_may_be_anywhere() {
     let text = "[map]\na.x > a.y\n[backend rig]\nbind = 1\n[rig a]\n[backend rig]\nbind = 2\n[map]\na.y > a.z\n";
     let show = show(text);
     assert_eq!(asked()[..2], ["configure bind = 1", "configure bind = 2"]);
@@ -264,7 +266,7 @@ fn sections_of_a_backend_add_up_and_a_map_may_stand_anywhere() {
 }
 
 #[test]
-fn an_option_given_twice_counts_as_last_given() {
+fn a_repeated_option_causes_a_warning_unless_it_is_repeatable() {
     let loaded = loaded("[rig a]\ntext = 1\ntxt = 2\nmodule = x\nmodule = y\n", &[]);
     assert_eq!(messages(&loaded).len(), 1);
     assert_eq!(loaded.diagnostics[0].severity, Severity::Warning);
@@ -272,14 +274,14 @@ fn an_option_given_twice_counts_as_last_given() {
 }
 
 #[test]
-fn a_problem_of_a_backend_is_shown_at_its_bytes() {
+fn a_problem_of_a_backend_has_the_position_of_its_bytes() {
     let loaded = loaded("[rig a]\ntext = refuse\n[map]\na.x > a.y\n", &[]);
     assert_eq!(messages(&loaded), ["show.cfg:2:10 `fu` refused-option: refused"]);
     assert_eq!(loaded.diagnostics[0].hint.as_deref(), Some("give another"));
 }
 
 #[test]
-fn a_channel_that_is_refused_is_shown_at_its_bytes() {
+fn a_rejected_channel_has_the_position_of_its_bytes() {
     let text = "[strict s]\ndevice = d\n[map]\ns.12x > s.1\ns.{1..2}{a,b} > s.1\n";
     let loaded = loaded(text, &[]);
     assert_eq!(
@@ -296,7 +298,7 @@ fn a_channel_that_is_refused_is_shown_at_its_bytes() {
 }
 
 #[test]
-fn what_must_be_given_is_missed() {
+fn a_missing_required_option_is_an_error() {
     let loaded = loaded("[strict s]\n", &[]);
     assert_eq!(
         messages(&loaded),
@@ -354,18 +356,18 @@ fn a_file_may_be_included_twice_but_not_by_itself() {
     ]);
     assert_eq!(mapped(&twice.show.expect("a show")), ["a.x>a.y"]);
     assert_eq!(twice.sources.iter().count(), 2, "read once");
-    let circle = from(&[
+    let cycle = from(&[
         ("show.cfg", "[include a.cfg]\n"),
         ("a.cfg", "[include b.cfg]\n"),
         ("b.cfg", "\n[include ../x/../show.cfg]\n[include a.cfg]\n"),
     ]);
     let notes: Vec<&str> =
-        circle.diagnostics.iter().flat_map(|item| item.notes.iter().map(String::as_str)).collect();
-    assert_eq!(notes, ["a.cfg includes b.cfg includes a.cfg"], "{:?}", messages(&circle));
+        cycle.diagnostics.iter().flat_map(|item| item.notes.iter().map(String::as_str)).collect();
+    assert_eq!(notes, ["a.cfg includes b.cfg includes a.cfg"], "{:?}", messages(&cycle));
 }
 
 #[test]
-fn includes_that_double_are_bounded() {
+fn the_number_of_includes_is_bounded() {
     let mut list = vec![("show.cfg".to_owned(), "[include f0.cfg]\n".to_owned())];
     for index in 0..40 {
         let next = format!("[include f{0}.cfg]\n[include f{0}.cfg]\n", index + 1);
@@ -383,9 +385,9 @@ fn only_regular_files_are_read() {
     let path = |name: &str| folder.path().join(name);
     assert!(load(folder.path(), &[], REGISTRY).diagnostics[0].message.contains("is a folder"));
     let fifo = path("fifo.cfg");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
-    assert!(made.success());
-    // Would block for ever if it were opened.
+    let status = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
+    assert!(status.success());
+    // Opening the FIFO would block forever.
     assert!(load(&fifo, &[], REGISTRY).diagnostics[0].message.contains("not a regular file"));
     assert!(load(&path("no.cfg"), &[], REGISTRY).diagnostics[0].message.contains("no such file"));
     std::fs::write(path("show.cfg"), "[rig a]\nmodule = m.py\n").expect("a file");
@@ -400,7 +402,7 @@ fn only_regular_files_are_read() {
 // ---- Overrides ----
 
 #[test]
-fn the_command_line_wins() {
+fn overrides_replace_options_of_the_file() {
     let text = "[backend rig]\nbind = 1\nbind = 2\n[rig a]\nmodule = x\ntext = file\nmodule = y\n";
     let overrides = [
         Override::backend("rig.bind=3"),
@@ -427,37 +429,37 @@ fn the_command_line_wins() {
 }
 
 #[test]
-fn an_override_needs_no_section_of_its_backend_but_something_to_hit() {
+fn an_override_may_add_a_backend_section_but_must_match_an_option() {
     let fine = loaded("[rig a]\n", &[Override::backend("rig.detect=1")]);
     assert_eq!(messages(&fine), [""; 0]);
     assert_eq!(asked()[0], "configure detect = 1");
-    let nothing = [
+    let invalid = [
         Override::backend("strict.detect=1"),
         Override::instance("b.text=1"),
         Override::instance("a.tetx=1"),
         Override::instance("a.rate=1001"),
         Override::instance("a"),
     ];
-    let loaded = loaded("[rig a]\n", &nothing);
+    let loaded = loaded("[rig a]\n", &invalid);
     let places: Vec<String> = messages(&loaded)
         .into_iter()
         .map(|item| item.split_once(": ").expect("a message").0.to_owned())
         .collect();
-    let index = |line: usize, text: &str| format!("{}:{line}:{text}", Sources::COMMAND_LINE);
+    let place = |line: usize, text: &str| format!("{}:{line}:{text}", Sources::COMMAND_LINE);
     assert_eq!(
         places,
         [
-            index(1, "4 `strict` override-hits-nothing"),
-            index(2, "4 `b` override-hits-nothing"),
-            index(3, "6 `tetx` unknown-option"),
-            index(4, "11 `1001` invalid-value"),
-            index(5, "4 `a` malformed-override"),
+            place(1, "4 `strict` override-hits-nothing"),
+            place(2, "4 `b` override-hits-nothing"),
+            place(3, "6 `tetx` unknown-option"),
+            place(4, "11 `1001` invalid-value"),
+            place(5, "4 `a` malformed-override"),
         ]
     );
 }
 
 #[test]
-fn an_override_gives_what_must_be_given() {
+fn an_override_may_set_a_required_option() {
     let loaded = loaded("[strict s]\n", &[Override::instance("s.device=x")]);
     assert_eq!(messages(&loaded), [""; 0]);
 }
@@ -465,7 +467,7 @@ fn an_override_gives_what_must_be_given() {
 // ---- Mappings ----
 
 #[test]
-fn the_first_arrow_decides_and_both_ways_is_left_to_right_first() {
+fn the_first_arrow_splits_and_both_ways_begins_with_left_to_right() {
     assert_eq!(map("a.x > b.y"), ["a.x>b.y"]);
     assert_eq!(map("a.x < b.y"), ["b.y>a.x"]);
     assert_eq!(map("a.x<>b.y"), ["a.x>b.y", "b.y>a.x"]);
@@ -484,7 +486,7 @@ fn the_first_dot_splits_and_the_rest_reaches_the_backend() {
 }
 
 #[test]
-fn channels_are_made_source_before_target_for_each_index() {
+fn channels_are_requested_source_before_target_for_each_index() {
     map("a.{1..2} > b.{y,x}\nb.z < a.1\na.q <> b.r");
     let calls: Vec<String> =
         asked().into_iter().filter(|item| item.starts_with(['<', '>'])).collect();
@@ -513,7 +515,7 @@ fn repeated_pairs_are_mapped_once_and_targets_keep_their_order() {
 }
 
 #[test]
-fn counts_that_do_not_match_are_refused() {
+fn channel_counts_that_do_not_match_are_rejected() {
     let loaded = loaded("[rig a]\n[map]\na.{1..3} > a.x{1..2}\n", &[]);
     assert_eq!(
         messages(&loaded),
@@ -523,7 +525,7 @@ fn counts_that_do_not_match_are_refused() {
 }
 
 #[test]
-fn absurd_expansions_are_refused_before_they_are_made() {
+fn excessive_expansions_are_rejected_before_they_are_computed() {
     let long = "y".repeat(1_000);
     for line in [
         "a.{0..4294967295} > a.x".to_owned(),

@@ -1,10 +1,10 @@
-//! Whatever the configuration: no panic, and diagnostics point into the text.
+//! Random configurations cause no panic, and the positions of diagnostics are inside the text.
 
 use consort_router::config::{Expression, fuzz, load_text, syntax};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Pieces of configurations, and things that are none.
+/// Fragments of valid configurations, and arbitrary text.
 fn fragment() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("[fuzz a]\n".to_owned()),
@@ -27,18 +27,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_text_is_answered_inside_its_bounds(parts in vec(fragment(), 0..24)) {
+    fn any_text_is_loaded_with_positions_inside_it(parts in vec(fragment(), 0..24)) {
         let text = parts.concat();
         fuzz::inspect(&load_text("show.cfg", &text, &[], &[&fuzz::BACKEND]));
     }
 
     #[test]
-    fn any_bytes_are_answered(bytes in vec(any::<u8>(), 0..400)) {
+    fn any_bytes_are_loaded(bytes in vec(any::<u8>(), 0..400)) {
         fuzz::config(&bytes, &[&fuzz::BACKEND]);
     }
 
     #[test]
-    fn statements_stand_in_the_text_in_order(parts in vec(fragment(), 0..24)) {
+    fn there_are_at_most_as_many_statements_as_lines(parts in vec(fragment(), 0..24)) {
         let text = parts.concat();
         let loaded = load_text("show.cfg", &text, &[], &[]);
         prop_assert_eq!(loaded.sources.iter().next().map(|text| text.text()), Some(text.as_str()));
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn expressions_stand_for_the_product_of_their_choices(
+    fn an_expression_has_the_product_of_its_choices(
         parts in vec((any::<bool>(), 0_u64..40, 0_u64..40, vec("[a-zü][a-z ü.]{0,2}", 2..5)), 0..4),
         literal in "[a-z/.:ü]{0,5}",
     ) {
@@ -71,7 +71,7 @@ proptest! {
             };
             all = all
                 .iter()
-                .flat_map(|before| choices.iter().map(move |text| format!("{before}{text}x")))
+                .flat_map(|prefix| choices.iter().map(move |text| format!("{prefix}{text}x")))
                 .collect();
         }
         let expression = Expression::parse(&text).expect("well formed");
@@ -88,7 +88,7 @@ proptest! {
 }
 
 #[test]
-fn the_backend_of_the_fuzz_target_takes_what_its_table_says() {
+fn the_backend_of_the_fuzz_target_accepts_its_options() {
     let text = "[fuzz a]\nrate = 5\n/x = 1\n[map]\na.{1..3} > a.y\n";
     let loaded = load_text("show.cfg", text, &[], &[&fuzz::BACKEND]);
     assert_eq!(loaded.show.expect("a show").mappings.len(), 3);

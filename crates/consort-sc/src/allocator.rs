@@ -6,8 +6,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The highest client id whose node ids fit into 31 bits.
 pub(crate) const MAX_CLIENT_ID: u32 = 31;
-/// The bits of a node id that count; the client id is above them.
+/// The bits of a node id below the client id.
 const NODE_ID_MASK: u32 = 0x03FF_FFFF;
+/// The highest permanent id, without the client id. Temporary ids are above it.
+const MAX_PERMANENT_ID: u32 = 999;
 
 /// Allocates the node ids of one client.
 ///
@@ -61,7 +63,7 @@ impl NodeIdAllocator {
         if let Some(id) = self.freed_permanent.pop_first() {
             return Ok(self.with_client_id(id));
         }
-        if self.next_permanent > 999 {
+        if self.next_permanent > MAX_PERMANENT_ID {
             return Err(Error::new(
                 ErrorKind::Allocation,
                 "all 999 permanent node ids of this client are in use; free a permanent node",
@@ -83,11 +85,12 @@ impl NodeIdAllocator {
         self.freed_permanent.remove(&id);
     }
 
-    /// Continues the temporary ids behind `id`, if it is one of this client's. The server may have
-    /// nodes that this client made before it lost the connection.
+    /// Continues the temporary ids after `id`, if it is one of this client's. The server may have
+    /// nodes that this client created before it lost the connection.
     pub fn skip_past(&mut self, id: i32) {
         if self.is_own(id)
-            && let id @ 1000.. = id as u32 & NODE_ID_MASK
+            && let id = id as u32 & NODE_ID_MASK
+            && id > MAX_PERMANENT_ID
             && id >= self.next
         {
             self.next = if id == NODE_ID_MASK { self.initial } else { id + 1 };
@@ -97,7 +100,7 @@ impl NodeIdAllocator {
     /// The lower bits of a permanent id of this client.
     fn own_permanent(&self, id: i32) -> Option<u32> {
         let id = u32::try_from(id).ok()?;
-        (id >> 26 == self.client_id && (1..1000).contains(&(id & NODE_ID_MASK)))
+        (id >> 26 == self.client_id && (1..=MAX_PERMANENT_ID).contains(&(id & NODE_ID_MASK)))
             .then_some(id & NODE_ID_MASK)
     }
 
@@ -118,7 +121,7 @@ impl NodeIdAllocator {
 
 /// Allocates blocks of consecutive ids from a range.
 ///
-/// A block comes from the first gap that is large enough. Gaps that touch each other merge. Each id
+/// A block comes from the first gap that is large enough. Adjacent gaps are merged. Each id
 /// of a block can be freed on its own.
 #[derive(Clone, Debug)]
 pub struct BlockAllocator {
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn node_ids_continue_behind_those_in_use() {
+    fn node_ids_continue_after_those_in_use() {
         let mut ids = NodeIdAllocator::new(1, 1000);
         for (passed, next) in [(5, 1000), (2000, 1001), ((1 << 26) + 4, 1002)] {
             ids.skip_past(passed);

@@ -34,8 +34,11 @@ pub enum Event {
 pub struct EventFilter {
     /// Messages with these addresses.
     pub addresses: Vec<String>,
-    /// All messages.
+    /// All messages, but those of `except`.
     pub all_messages: bool,
+    /// With `all_messages`: messages with these addresses are left out, unless `addresses` has
+    /// them. Replies to the requests of the library are frequent and wake the receiver.
+    pub except: Vec<String>,
     /// The output of the process.
     pub process_output: bool,
 }
@@ -96,7 +99,9 @@ impl EventQueue {
     pub(crate) fn accepts(&self, event: &Event) -> bool {
         match event {
             Event::Message(message) => {
-                self.filter.all_messages || self.filter.addresses.contains(&message.address)
+                let EventFilter { addresses, all_messages, except, .. } = &self.filter;
+                addresses.contains(&message.address)
+                    || (*all_messages && !except.contains(&message.address))
             }
             Event::ProcessOutput(_) => self.filter.process_output,
             _ => true,
@@ -186,6 +191,19 @@ impl EventReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_for_all_messages_has_exceptions() {
+        let filter = EventFilter {
+            addresses: vec!["/n_go".into()],
+            all_messages: true,
+            except: vec!["/synced".into(), "/n_go".into()],
+            process_output: false,
+        };
+        let (_receiver, queue) = EventReceiver::new(filter);
+        let accepts = |address: &str| queue.accepts(&Event::Message(OscMessage::new(address, [])));
+        assert!(accepts("/beat") && accepts("/n_go") && !accepts("/synced"));
+    }
 
     #[test]
     fn a_full_queue_drops_the_oldest_events_by_count_and_by_bytes() {

@@ -240,7 +240,7 @@ impl Mirror {
         }
     }
 
-    /// This client requests a node: from now on, notifications with its id mean the new node.
+    /// This client requests a node; later notifications with its id are about the new node.
     pub(crate) fn expect(&mut self, id: i32) {
         self.early_ends.retain(|early_end| *early_end != id);
     }

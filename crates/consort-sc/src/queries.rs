@@ -167,8 +167,8 @@ impl FailInfo {
     }
 }
 
-/// Parses pairs of an index and a value from argument `first` on, as in `/b_set` after the buffer's
-/// id.
+/// Parses pairs of an index and a value, starting at argument `first`, as they follow the buffer's
+/// id in `/b_set`.
 pub(crate) fn parse_indexed(message: &OscMessage, first: usize) -> Result<Vec<(u32, f32)>> {
     let mut values = Vec::new();
     for argument in (first..message.arguments.len()).step_by(2) {

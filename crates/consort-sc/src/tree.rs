@@ -59,7 +59,7 @@ fn invalid_line(line: &str) -> Error {
     protocol_error(format!("invalid line in a tree dump: {line:?}"))
 }
 
-/// The controls of a synth in a reply, from argument `*argument` on, which is moved behind them.
+/// The controls of a synth in a reply, starting at argument `*argument`, which is moved past them.
 fn parse_synth_controls(
     message: &OscMessage,
     argument: &mut usize,

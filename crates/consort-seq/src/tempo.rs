@@ -72,7 +72,7 @@ impl TempoMap {
         self.ticks_per_quarter
     }
 
-    /// Sets the tempo from `tick` on, up to the next change, in microseconds per quarter note.
+    /// Sets the tempo from `tick` until the next change, in microseconds per quarter note.
     /// It replaces a change at the same tick.
     ///
     /// # Errors

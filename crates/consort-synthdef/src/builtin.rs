@@ -1,6 +1,6 @@
 //! The rows of the UGens that the graph and the compiler add by themselves: operators, sums and
-//! controls. No instrument names them by `UGenSpec::at`: the operators of Rust, `MulAdd`, `Sum3`,
-//! `Sum4` and `Controls` do.
+//! controls. Instruments use them through the operators of Rust, `MulAdd`, `Sum3`, `Sum4` and
+//! `Controls`, not through `UGenSpec::at`.
 
 use crate::rate::Rate;
 use crate::spec::{
@@ -30,13 +30,13 @@ const fn spec(
         flags,
         documentation,
         role: CompilerRole::Ordinary,
-        prepare: Some(refuse_direct_use),
+        prepare: Some(reject_direct_use),
     }
 }
 
-/// The rate of these UGens follows from their inputs, and operators need a special index:
-/// `UGenSpec::at` can give neither.
-fn refuse_direct_use(_: &mut UGenDraft<'_>) -> Result<(), String> {
+/// Rejects `UGenSpec::at`, which cannot set the rate of these UGens (it follows from their inputs)
+/// or the special index of operators.
+fn reject_direct_use(_: &mut UGenDraft<'_>) -> Result<(), String> {
     Err("its rate follows from its inputs: use the type of this name, the operators, or controls"
         .into())
 }
@@ -70,7 +70,7 @@ pub(crate) static CONTROL: UGenSpec = spec(
     "Controls of the synth; the compiler adds it.",
 );
 
-/// Controls that fall back to zero.
+/// Controls that return to zero after one control period.
 pub(crate) static TRIG_CONTROL: UGenSpec = spec(
     "TrigControl",
     &[Rate::Control],
@@ -137,7 +137,7 @@ pub(crate) const TABLE: &[&UGenSpec] = &[
     &SUM_4,
 ];
 
-/// The names of the UGens that hold the values of controls.
+/// Whether a UGen with this name holds the values of controls.
 pub(crate) fn is_control(name: &str) -> bool {
     ["Control", "TrigControl", "AudioControl", "LagControl"].contains(&name)
 }

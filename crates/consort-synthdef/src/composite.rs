@@ -1,4 +1,4 @@
-//! Composites: what is used like a UGen but consists of several (mixers, panners, range maps).
+//! Composites (mixers, panners, range maps): used like a UGen, made of several UGens.
 
 use crate::conversion::{IntoSignal, flat_channels};
 use crate::open::list;
@@ -158,7 +158,7 @@ impl LinLin {
     }
 }
 
-/// Outputs one while a signal changes by more than a threshold, else zero.
+/// Outputs 1 while a signal changes by more than a threshold, otherwise 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed;
 
@@ -179,7 +179,7 @@ impl Changed {
 pub struct CompanderD;
 
 impl CompanderD {
-    /// Takes the thresholds, slopes and times of [`Compander`] in the order of its parameters.
+    /// Adds the UGens; the parameters are those of [`Compander`], in the same order.
     pub fn ar(
         source: impl IntoSignal,
         threshold: impl IntoSignal,
@@ -201,7 +201,7 @@ impl CompanderD {
     }
 }
 
-/// Hilbert transform through a spectrum: the delayed signal, and the signal shifted by 90 degrees.
+/// Hilbert transform with an FFT: the delayed signal, and the signal shifted by 90 degrees.
 #[derive(Clone, Copy, Debug)]
 pub struct HilbertFir;
 
@@ -228,7 +228,7 @@ impl Silence {
     }
 }
 
-/// Shorthands for common treatments of a signal; each channel keeps its own rate.
+/// Methods for common composites and UGens; each channel keeps its own rate.
 pub trait Shaping: Operations {
     /// The sum of all channels.
     fn mix(self) -> Signal {
@@ -238,31 +238,31 @@ pub trait Shaping: Operations {
     /// Smooths changes over a time in seconds.
     fn lag(self, time: impl IntoSignal) -> Signal {
         let time = time.into_signal();
-        by_rate(self.into_signal(), |source, audio| {
-            if audio { Lag::ar(source, time).signal() } else { Lag::kr(source, time).signal() }
+        map_channels_by_rate(self.into_signal(), |source, is_audio| {
+            if is_audio { Lag::ar(source, time).signal() } else { Lag::kr(source, time).signal() }
         })
     }
 
     /// Smooths changes twice.
     fn lag_2(self, time: impl IntoSignal) -> Signal {
         let time = time.into_signal();
-        by_rate(self.into_signal(), |source, audio| {
-            if audio { Lag2::ar(source, time).signal() } else { Lag2::kr(source, time).signal() }
+        map_channels_by_rate(self.into_signal(), |source, is_audio| {
+            if is_audio { Lag2::ar(source, time).signal() } else { Lag2::kr(source, time).signal() }
         })
     }
 
     /// Smooths changes three times.
     fn lag_3(self, time: impl IntoSignal) -> Signal {
         let time = time.into_signal();
-        by_rate(self.into_signal(), |source, audio| {
-            if audio { Lag3::ar(source, time).signal() } else { Lag3::kr(source, time).signal() }
+        map_channels_by_rate(self.into_signal(), |source, is_audio| {
+            if is_audio { Lag3::ar(source, time).signal() } else { Lag3::kr(source, time).signal() }
         })
     }
 
     /// Limits the signal to a range.
     fn clip(self, minimum: impl IntoSignal, maximum: impl IntoSignal) -> Signal {
         let (minimum, maximum) = (minimum.into_signal(), maximum.into_signal());
-        each(self.into_signal(), |source| match source.rate() {
+        map_channels(self.into_signal(), |source| match source.rate() {
             Rate::Audio => Clip::ar(source).minimum(minimum).maximum(maximum).signal(),
             Rate::Scalar => Clip::ir(source).minimum(minimum).maximum(maximum).signal(),
             _ => Clip::kr(source).minimum(minimum).maximum(maximum).signal(),
@@ -282,8 +282,8 @@ pub trait Shaping: Operations {
     ) -> Signal {
         let (input_low, input_high) = (input.0.into_signal(), input.1.into_signal());
         let (output_low, output_high) = (output.0.into_signal(), output.1.into_signal());
-        by_rate(self.into_signal(), |source, audio| {
-            let ugen = if audio { LinExp::ar(source) } else { LinExp::kr(source) };
+        map_channels_by_rate(self.into_signal(), |source, is_audio| {
+            let ugen = if is_audio { LinExp::ar(source) } else { LinExp::kr(source) };
             ugen.input_minimum(input_low)
                 .input_maximum(input_high)
                 .output_minimum(output_low)
@@ -299,7 +299,7 @@ pub trait Shaping: Operations {
 
     /// Converts the signal to audio rate, if it has another.
     fn audio(self) -> Signal {
-        each(self.into_signal(), |source| match source.rate() {
+        map_channels(self.into_signal(), |source| match source.rate() {
             Rate::Audio => source,
             _ => K2A::ar(source).signal(),
         })
@@ -309,7 +309,7 @@ pub trait Shaping: Operations {
 impl<T: Operations> Shaping for T {}
 
 /// Applies the function to each channel.
-fn each(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> Signal {
+fn map_channels(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> Signal {
     if !source.is_array() {
         return function(source);
     }
@@ -317,7 +317,11 @@ fn each(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> Signal {
     if let [only] = channels[..] { only } else { list(&channels) }
 }
 
-/// Applies the function to each channel, and whether it runs at audio rate.
-fn by_rate(source: Signal, mut function: impl FnMut(Signal, bool) -> Signal) -> Signal {
-    each(source, |channel| function(channel, channel.rate() == Rate::Audio))
+/// Applies the function to each channel; its second argument is whether the channel runs at audio
+/// rate.
+fn map_channels_by_rate(
+    source: Signal,
+    mut function: impl FnMut(Signal, bool) -> Signal,
+) -> Signal {
+    map_channels(source, |channel| function(channel, channel.rate() == Rate::Audio))
 }

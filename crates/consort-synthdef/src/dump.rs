@@ -87,7 +87,8 @@ fn label(ugen: &CompiledUGen) -> String {
     }
 }
 
-/// Name of an input by its position; inputs from the first list on are items of this list.
+/// The name of an input by its position. The first list and all inputs after it are items of one
+/// list.
 fn input_name(ugen: &CompiledUGen, position: usize) -> String {
     let Some(spec) = ugens::find(&ugen.name) else {
         return position.to_string();

@@ -15,9 +15,9 @@ use crate::signal::{Repr, Signal};
 use crate::spec::{DraftGraph, MAX_PARAMETERS, Outputs, ParameterDefault, UGenDraft, UGenSpec};
 
 impl Graph {
-    /// Calls `make` once for each channel of the widest input and lists the results. Narrower
-    /// inputs start again at their first channel. Where `is_list`, a list of single channels
-    /// belongs to the UGen as a whole, so that only nested lists count.
+    /// Calls `make` once for each channel of the widest input and returns a list of the results.
+    /// Narrower inputs start again at their first channel. An input for which `is_list` is true
+    /// takes a list of single channels as it is, so that only nested lists are expanded.
     pub(crate) fn expand(
         &mut self,
         is_list: &dyn Fn(usize) -> bool,
@@ -205,7 +205,7 @@ impl Graph {
     }
 }
 
-/// The inputs of one expanded operation; all of them were given.
+/// The inputs of one expanded operation, none of which is optional.
 pub(crate) fn all_given<const N: usize>(inputs: &[Option<Signal>]) -> [Signal; N] {
     std::array::from_fn(|index| inputs.get(index).copied().flatten().unwrap_or(Signal::INVALID))
 }
@@ -222,7 +222,7 @@ mod tests {
         graph.add_list(&items)
     }
 
-    /// The number that each UGen of this name has as an input.
+    /// The constants at input `position` of all UGens with this name.
     fn constants(graph: &Graph, name: &str, position: usize) -> Vec<f64> {
         let nodes = graph.nodes.iter().filter(|node| graph.node_name(node) == name);
         nodes

@@ -10,9 +10,9 @@ use crate::rate::{ControlRate, Rate};
 use crate::signal::{Repr, Signal};
 use crate::spec::{CompilerRole, DraftGraph, UGenFlags, UGenSpec};
 
-/// Most UGens, inputs of one UGen, control values or constants of a SynthDef.
+/// The maximum number of UGens, inputs of one UGen, control values or constants of a SynthDef.
 pub(crate) const MAX_ELEMENTS: usize = 65_535;
-/// Most signals that all lists of a SynthDef may hold together.
+/// The maximum number of signals that all lists of a SynthDef may hold together.
 const MAX_LISTED_SIGNALS: usize = 1 << 22;
 /// How deeply lists may be nested.
 pub(crate) const MAX_LIST_DEPTH: u8 = 64;

@@ -4,7 +4,7 @@
 use crate::rate::Rate;
 use crate::signal::Signal;
 
-/// Most parameters of a row.
+/// The maximum number of parameters of a row.
 pub(crate) const MAX_PARAMETERS: usize = 16;
 
 /// What a UGen is like: a row of the table of UGens.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::prelude::*;
 
-/// Most channels of links and scopes.
+/// The maximum number of channels of links and scopes.
 pub const MAXIMUM_CHANNELS: u16 = 16;
 
 /// The SynthDef of the cell, built at the first call.

@@ -115,15 +115,15 @@ fn the_older_version_is_read_and_written_as_the_newer() {
     assert!(text.contains("3 Out.ar bus: bus, source[0]: 2 Multiplication.ar"), "{text}");
     let written = old[0].compile();
     assert_eq!(written[..8], *b"SCgf\0\0\0\x02");
-    let again = SynthDef::read_all(&written).expect("a valid file");
-    assert_eq!(again, old);
-    assert_eq!(again[0].ugens(), old[0].ugens());
+    let reread = SynthDef::read_all(&written).expect("a valid file");
+    assert_eq!(reread, old);
+    assert_eq!(reread[0].ugens(), old[0].ugens());
     // The variant is kept: its name and its values are at the end.
     assert!(written.windows(8).any(|window| window == b"old.high"));
 }
 
 #[test]
-fn several_synthdefs_in_one_file() {
+fn a_file_may_contain_several_synthdefs() {
     let synthdefs = [
         system::default(),
         system::audio_link(2).expect("a valid SynthDef"),
@@ -132,8 +132,8 @@ fn several_synthdefs_in_one_file() {
     let bytes = SynthDef::compile_all(&synthdefs);
     let read = SynthDef::read_all(&bytes).expect("a valid file");
     assert_eq!(read, synthdefs);
-    for (one, other) in read.iter().zip(&synthdefs) {
-        assert_eq!(one.controls(), other.controls());
+    for (read, original) in read.iter().zip(&synthdefs) {
+        assert_eq!(read.controls(), original.controls());
     }
     assert_eq!(SynthDef::compile_all(&read), bytes);
     assert_eq!(SynthDef::read_all(&SynthDef::compile_all([])).expect("a valid file"), []);
@@ -210,8 +210,7 @@ fn contradictions_are_errors_with_their_offset() {
     assert!(text.contains("has index 5 of 1 values"), "{text}");
 }
 
-/// Small files that claim a large content: neither memory nor time grows with the square of their
-/// size.
+/// Small files with large counts: neither memory nor time grows with the square of the file's size.
 #[test]
 fn hostile_files_take_bounded_memory_and_time() {
     let count = 60_000;

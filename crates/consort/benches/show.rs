@@ -14,7 +14,7 @@ use consort_bench::{Budget, median, milliseconds, report, resident_memory, wake_
 const CONSORT: &str = env!("CARGO_BIN_EXE_consort");
 const ROUNDS: usize = 5;
 
-/// `/x ,f 0.5`
+/// An event for the channel `/x/0`: the value 0.5.
 const MESSAGE: &[u8] = b"/x/0\0\0\0\0,f\0\0\x3f\0\0\0";
 
 /// A running show; killed when this is dropped.

@@ -47,7 +47,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use format::begin_show;
-use format::{Form, Lines};
+use format::{LineFormat, LineFormatter};
 
 /// How many lines the ring keeps.
 const RING_LINES: usize = 200;
@@ -64,7 +64,7 @@ pub(crate) fn init() -> Finish {
         .with_env_filter(filter)
         .with_writer(move || Writer { is_terminal })
         .with_ansi(is_coloured)
-        .event_format(Lines(Form::current))
+        .event_format(LineFormatter(LineFormat::current))
         .init();
     if let Some(error) = invalid {
         tracing::warn!("invalid log filter CONSORT_LOG={wanted}: {error}; using `info`");
@@ -130,7 +130,7 @@ pub(crate) fn finish(timeout: Duration) {
     }
 }
 
-/// The lines from number `from` on that the ring still has, and the number of the next one.
+/// The lines that the ring still has, starting at number `from`, and the number of the next one.
 pub(crate) fn lines(from: u64) -> (Vec<String>, u64) {
     let ring = RING.lock();
     let wanted = usize::try_from(ring.next.saturating_sub(from)).unwrap_or(usize::MAX);
@@ -281,7 +281,7 @@ fn write_all(mut output: Box<dyn Write + Send>, jobs: &Receiver<Job>, counts: &C
         }
         let lost = counts.lost.load(Ordering::Relaxed);
         if lost > reported {
-            let text = format::lost_lines(Form::current(), lost - reported);
+            let text = format::lost_lines(LineFormat::current(), lost - reported);
             if output.write_all(text.as_bytes()).is_ok() {
                 reported = lost;
             }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use support::until;
+use support::wait_until;
 
 /// Backends whose shows run in a test: they need no device and no network.
 const LOCAL_BACKENDS: [&str; 4] = ["loopback", "lua", "osc", "python"];
@@ -95,7 +95,7 @@ fn run(folder: &Path, name: &str) -> Result<(), String> {
     command.args(["run", name]).stderr(File::create(&log).expect("a file"));
     let mut child = command.spawn().expect("started");
     let mut ended = None;
-    until(&format!("all instances of {name} are up"), || {
+    wait_until(&format!("all instances of {name} are up"), || {
         ended = child.try_wait().expect("a child");
         let instances = instances(folder);
         let is_up = |[_, backend, state]: &[String; 3]| {

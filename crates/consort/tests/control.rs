@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use support::{DEADLINE, Show, command, until};
+use support::{Show, WAIT_TIMEOUT, command, wait_until};
 
 fn start() -> (tempfile::TempDir, Show) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -20,8 +20,8 @@ fn start() -> (tempfile::TempDir, Show) {
 fn connect(folder: &Path, show: &Show) -> UnixStream {
     let path = folder.join(format!("consort/{}.sock", show.child.id()));
     let stream = UnixStream::connect(path).expect("connected");
-    stream.set_read_timeout(Some(DEADLINE)).expect("set");
-    stream.set_write_timeout(Some(DEADLINE)).expect("set");
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("set");
+    stream.set_write_timeout(Some(WAIT_TIMEOUT)).expect("set");
     stream
 }
 
@@ -39,7 +39,7 @@ fn is_disconnected(error: &std::io::Error) -> bool {
 
 /// Checks that the show answers another client and still routes.
 fn assert_show_works(folder: &Path, show: &mut Show) {
-    until("a client is answered", || {
+    wait_until("a client is answered", || {
         let stream = connect(folder, show);
         let _ = (&stream).write_all(b"\"layout\"\n");
         let mut line = String::new();
@@ -95,18 +95,18 @@ fn a_client_that_sends_its_request_too_slowly_is_disconnected() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
     let mut written = 0;
-    until("the client is disconnected", || {
-        let done = (&stream).write_all(b"[");
+    wait_until("the client is disconnected", || {
+        let result = (&stream).write_all(b"[");
         written += 1;
         std::thread::sleep(Duration::from_millis(20));
-        done.is_err_and(|error| is_disconnected(&error))
+        result.is_err_and(|error| is_disconnected(&error))
     });
     assert!(written < 4_096, "the length limit was reached before the time limit");
     assert_show_works(folder.path(), &mut show);
 }
 
 #[test]
-fn a_request_that_is_too_long_is_refused() {
+fn a_request_that_is_too_long_is_rejected() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
     let answer = ask(&stream, &"x".repeat(100_000));
@@ -178,7 +178,7 @@ fn a_show_that_hangs_does_not_hide_the_others() {
 }
 
 #[test]
-fn the_fuzzing_corpus_is_survived() {
+fn the_show_survives_the_fuzzing_corpus() {
     let (folder, mut show) = start();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/control_line");
     let mut count = 0;
@@ -186,6 +186,7 @@ fn the_fuzzing_corpus_is_survived() {
         let path = entry.expect("an entry").path();
         let bytes = std::fs::read(&path).expect("a file");
         let stream = connect(folder.path(), &show);
+        // The first two bytes of a file are parameters of the fuzz target.
         (&stream).write_all(&bytes[2..]).expect("sent");
         stream.shutdown(std::net::Shutdown::Write).expect("shut down");
         let mut answers = String::new();

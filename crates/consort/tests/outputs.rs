@@ -9,7 +9,7 @@ use std::io::{PipeReader, Read};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use support::{Show, command, until};
+use support::{Show, command, wait_until};
 
 /// A pipe whose reader is closed.
 fn closed_pipe() -> std::io::PipeWriter {
@@ -82,7 +82,7 @@ fn a_log_that_is_read_late_reports_how_many_lines_were_lost() {
         }
     });
     // The whole queue is written; then new lines fit again.
-    until("the queue is written", || text.lock().matches('\n').count() >= 4_096);
+    wait_until("the queue is written", || text.lock().matches('\n').count() >= 4_096);
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
     reading.join().expect("read");
@@ -123,7 +123,7 @@ fn a_view_that_cannot_print_does_not_stop_the_show() {
                 run.stdout(closed_pipe());
             }
         });
-        until("the view gives up", || {
+        wait_until("the view gives up", || {
             std::fs::read_to_string(&log).expect("a log").contains("the show continues")
         });
         show.routes();
@@ -144,7 +144,7 @@ fn scripts_that_print_to_a_closed_pipe_do_not_stop_the_show() {
     let mut show = Show::start(folder.path(), more, |run| {
         run.stdout(closed_pipe());
     });
-    until("the script is called", || {
+    wait_until("the script is called", || {
         show.send(0.5);
         folder.path().join("called").exists()
     });
@@ -181,9 +181,9 @@ fn a_second_signal_ends_a_show_during_its_clean_up() {
     for (name, number) in [("INT", 2), ("TERM", 15)] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut show = Show::start(folder.path(), support::slow_clean_up(folder.path()), |_| {});
-        until("the script runs", || folder.path().join("imported").exists());
+        wait_until("the script runs", || folder.path().join("imported").exists());
         show.signal(name);
-        until("the script cleans up", || folder.path().join("cleaning").exists());
+        wait_until("the script cleans up", || folder.path().join("cleaning").exists());
         let status = show.signal_until_it_ends(name);
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(number));
     }
@@ -197,7 +197,7 @@ fn bouncing_signals_count_as_one_and_do_not_skip_the_clean_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let more = support::clean_up(folder.path(), "open('cleaned', 'w').close()");
     let mut show = Show::start(folder.path(), more, |_| {});
-    until("the script runs", || folder.path().join("imported").exists());
+    wait_until("the script runs", || folder.path().join("imported").exists());
     for _ in 0..5 {
         show.signal("INT");
     }
@@ -215,7 +215,7 @@ fn lua_scripts_that_print_to_a_full_pipe_do_not_stop_the_show() {
     let mut show = Show::start(folder.path(), ["", &more], |run| {
         run.stdout(writer).stderr(File::create(&log).expect("a file"));
     });
-    until("the script prints to the log", || {
+    wait_until("the script prints to the log", || {
         let text = std::fs::read_to_string(&log).expect("a log");
         text.matches("INFO  script: tick\tnil\t1.0\n").count() > 3 && text.contains(" tock\n")
     });
@@ -261,7 +261,7 @@ fn a_missing_or_too_long_folder_for_sockets_is_reported() {
         let mut show = Show::start(folder.path(), ["", ""], |run| {
             run.env("XDG_RUNTIME_DIR", &runtime).stderr(File::create(&log).expect("a file"));
         });
-        until("the warning is logged", || {
+        wait_until("the warning is logged", || {
             let text = std::fs::read_to_string(&log).expect("a log");
             text.contains("cannot attach") && text.contains("cannot create") && text.contains(words)
         });

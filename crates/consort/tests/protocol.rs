@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{DEADLINE, Show, command};
+use support::{Show, WAIT_TIMEOUT, command};
 
 /// A show that forwards `in./a` to `out./b`.
 fn start() -> (tempfile::TempDir, Show) {
@@ -29,7 +29,7 @@ impl Client {
     fn connect(folder: &Path, show: &Show) -> Client {
         let path = folder.join(format!("consort/{}.sock", show.child.id()));
         let stream = UnixStream::connect(path).expect("connected");
-        stream.set_read_timeout(Some(DEADLINE)).expect("set");
+        stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("set");
         let lines = BufReader::new(stream.try_clone().expect("a descriptor"));
         Client { stream, lines }
     }
@@ -154,7 +154,7 @@ fn the_books_client_in_python_prints_changes() {
     let (folder, mut show) = start();
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/control-protocol.md");
     let page = std::fs::read_to_string(page).expect("the page");
-    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+    let program = page.split("```py\n").nth(1).and_then(|rest| rest.split("```").next());
     let mut python = Command::new("python3")
         .args(["-c", program.expect("the program")])
         .env("XDG_RUNTIME_DIR", folder.path())

@@ -1,5 +1,5 @@
 //! `consort run` as a process: starting, routing, stopping, and malformed packets.
-//! `CONSORT_SOAK=20` sends twenty times as many of these.
+//! `CONSORT_SOAK=20` sends twenty times as many malformed packets.
 #![cfg(feature = "default")]
 
 use std::io::{BufRead, BufReader};
@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running command; ended when it is dropped.
+/// A running command; killed when it is dropped.
 struct Running {
     child: Child,
     /// Standard error, line by line.
@@ -42,12 +42,12 @@ impl Running {
     }
 
     /// Waits for a line of the log that contains all of `parts`.
-    fn until(&self, parts: &[&str]) -> String {
-        let deadline = Instant::now() + DEADLINE;
+    fn wait_for_line(&self, parts: &[&str]) -> String {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         let mut seen = Vec::new();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.log.recv_timeout(left) {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            match self.log.recv_timeout(remaining) {
                 Ok(line) if parts.iter().all(|part| line.contains(part)) => return line,
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("no line with {parts:?} in:\n{}", seen.join("\n")),
@@ -62,19 +62,20 @@ impl Running {
     }
 
     fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it did not end within {DEADLINE:?}");
+            assert!(Instant::now() < deadline, "the command did not exit within {WAIT_TIMEOUT:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn memory(&self) -> u64 {
+    /// The resident memory, in kB.
+    fn resident_kilobytes(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
-        let text = std::fs::read_to_string(path).expect("it runs");
+        let text = std::fs::read_to_string(path).expect("a running process");
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
         line.chars().filter(char::is_ascii_digit).collect::<String>().parse().expect("kB")
     }
@@ -82,7 +83,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -90,7 +91,7 @@ impl Drop for Running {
 
 fn socket() -> (UdpSocket, u16) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_read_timeout(Some(DEADLINE)).expect("set");
+    socket.set_read_timeout(Some(WAIT_TIMEOUT)).expect("set");
     let port = socket.local_addr().expect("an address").port();
     (socket, port)
 }
@@ -99,8 +100,8 @@ fn free_port() -> u16 {
     socket().1
 }
 
-/// A show that forwards `/a` from one port as `/b` to another.
-fn forwarding(folder: &Path, name: &str, input: u16, output: u16) {
+/// Writes a show that forwards `/a` from one port as `/b` to another.
+fn write_forwarding_show(folder: &Path, name: &str, input: u16, output: u16) {
     let text = format!(
         "[osc in]\nbind = 127.0.0.1 {input}\n[osc out]\ndestination = 127.0.0.1 {output}\n\
          [map]\nin./a > out./b\n"
@@ -118,17 +119,17 @@ fn sigint_and_sigterm_stop_a_show_with_status_0() {
         let folder = tempfile::tempdir().expect("a folder");
         let (output, port) = socket();
         let input = free_port();
-        forwarding(folder.path(), name, input, port);
+        write_forwarding_show(folder.path(), name, input, port);
         // Without an argument, show.cfg or monster.cfg is found.
         let mut show = Running::start(folder.path(), &["run"]);
-        show.until(&["up", "in"]);
-        show.until(&["up", "out"]);
+        show.wait_for_line(&["up", "in"]);
+        show.wait_for_line(&["up", "out"]);
         output.send_to(&message("/a", 0.25), ("127.0.0.1", input)).expect("sent");
         let mut buffer = [0; 64];
         let count = output.recv(&mut buffer).expect("forwarded");
         assert_eq!(buffer[..count], message("/b", 0.25));
         show.signal(signal);
-        show.until(&["1 in, 0 out, 0 dropped, 0 errors"]);
+        show.wait_for_line(&["1 in, 0 out, 0 dropped, 0 errors"]);
         assert_eq!(show.wait().code(), Some(0), "after SIG{signal}");
     }
 }
@@ -138,10 +139,10 @@ fn options_on_the_command_line_override_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let (output, port) = socket();
     let (wrong, input) = (free_port(), free_port());
-    forwarding(folder.path(), "show.cfg", wrong, port);
+    write_forwarding_show(folder.path(), "show.cfg", wrong, port);
     let bind = format!("in.bind=127.0.0.1 {input}");
     let show = Running::start(folder.path(), &["run", "-i", &bind, "show.cfg"]);
-    show.until(&["up", "out"]);
+    show.wait_for_line(&["up", "out"]);
     output.send_to(&message("/a", 0.5), ("127.0.0.1", input)).expect("sent");
     assert!(output.recv(&mut [0; 64]).is_ok());
 }
@@ -151,10 +152,10 @@ fn an_invalid_configuration_ends_with_status_1_and_its_position() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("show.cfg"), "\n[osk in]\n").expect("written");
     let mut show = Running::start(folder.path(), &["run"]);
-    show.until(&["show.cfg:2:"]);
+    show.wait_for_line(&["show.cfg:2:"]);
     assert_eq!(show.wait().code(), Some(1));
     let mut show = Running::start(folder.path(), &["run", "absent.cfg"]);
-    show.until(&["absent.cfg"]);
+    show.wait_for_line(&["absent.cfg"]);
     assert_eq!(show.wait().code(), Some(1));
 }
 
@@ -162,13 +163,13 @@ fn an_invalid_configuration_ends_with_status_1_and_its_position() {
 fn without_a_configuration_the_error_names_the_default_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut show = Running::start(folder.path(), &["run"]);
-    show.until(&["error: found neither show.cfg nor monster.cfg"]);
-    show.until(&["hint: give a configuration: `consort run FILE`"]);
+    show.wait_for_line(&["error: found neither show.cfg nor monster.cfg"]);
+    show.wait_for_line(&["hint: give a configuration: `consort run FILE`"]);
     assert_eq!(show.wait().code(), Some(1));
 }
 
 #[test]
-fn a_show_may_have_more_instances_than_the_usual_number_of_open_files() {
+fn a_show_may_have_more_instances_than_the_soft_limit_of_open_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let instances = (0..200).map(|index| format!("[osc o{index}]\ndestination = 127.0.0.1 9\n"));
     let mappings = (1..200).map(|index| format!("o0./a > o{index}./a\n"));
@@ -202,12 +203,12 @@ fn a_port_in_use_does_not_stop_the_show() {
     );
     std::fs::write(folder.path().join("show.cfg"), text).expect("written");
     let show = Running::start(folder.path(), &["run"]);
-    show.until(&["blocked", "waiting", &taken_port.to_string()]);
-    show.until(&["out", "up"]);
+    show.wait_for_line(&["blocked", "waiting", &taken_port.to_string()]);
+    show.wait_for_line(&["out", "up"]);
     output.send_to(&message("/a", 0.5), ("127.0.0.1", input)).expect("sent");
     assert!(output.recv(&mut [0; 64]).is_ok());
     drop(taken);
-    show.until(&["blocked", "up"]);
+    show.wait_for_line(&["blocked", "up"]);
 }
 
 /// Almost valid packets, from a generator with a fixed seed.
@@ -218,9 +219,9 @@ fn malformed_packets_neither_end_the_show_nor_fill_its_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let (output, port) = socket();
     let input = free_port();
-    forwarding(folder.path(), "show.cfg", input, port);
+    write_forwarding_show(folder.path(), "show.cfg", input, port);
     let show = Running::start(folder.path(), &["run"]);
-    show.until(&["up", "out"]);
+    show.wait_for_line(&["up", "out"]);
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -265,9 +266,9 @@ fn malformed_packets_neither_end_the_show_nor_fill_its_memory() {
     };
     // The first packets fill caches that do not grow after that.
     flood(400_000);
-    let before = show.memory();
-    let packets = flood(64_000_000 / 20 * times);
-    let after = show.memory();
+    let before = show.resident_kilobytes();
+    let packets = flood(3_200_000 * times);
+    let after = show.resident_kilobytes();
     println!(
         "{} MB in {packets} packets, all read; memory {before} kB before, {after} kB after",
         3.2 * times as f64
@@ -288,7 +289,7 @@ fn the_midi_examples_run_on_the_embedded_sequencer_without_devices() {
             arguments.extend(["-i", option]);
         }
         let mut show = Running::start(&folder, &arguments);
-        let line = show.until(&["waiting: there is no device", instance]);
+        let line = show.wait_for_line(&["waiting: there is no device", instance]);
         assert!(line.contains("Midi Through"), "the available devices: {line}");
         show.signal("TERM");
         assert_eq!(show.wait().code(), Some(0), "{name}");

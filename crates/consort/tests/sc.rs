@@ -14,12 +14,14 @@ use std::time::Duration;
 use clap::Parser;
 use consort_osc::{OscMessage, OscPacket, OscValue};
 
+/// The command line of `consort sc`.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
     command: sc::ScCommand,
 }
 
+/// Runs `consort sc` with these arguments; returns its output and its result.
 fn run(arguments: &[&str]) -> (String, anyhow::Result<std::process::ExitCode>) {
     let cli = Cli::parse_from(["sc"].iter().chain(arguments));
     let mut out = Vec::new();
@@ -80,14 +82,14 @@ fn answer(message: &OscMessage) -> Option<Vec<u8>> {
     })
 }
 
-/// A simulated server, stopped when this is dropped.
-struct FakeServer {
+/// A simulated server, which is stopped when it is dropped.
+struct SimulatedServer {
     port: u16,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl FakeServer {
+impl SimulatedServer {
     fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
@@ -117,7 +119,7 @@ impl FakeServer {
     }
 }
 
-impl Drop for FakeServer {
+impl Drop for SimulatedServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -127,8 +129,8 @@ impl Drop for FakeServer {
 }
 
 #[test]
-fn status_tree_dump_and_quit() {
-    let server = FakeServer::start();
+fn status_tree_dump_and_quit_print_what_the_server_replies() {
+    let server = SimulatedServer::start();
     let port = server.port.to_string();
     let (text, result) = run(&["status", "--port", &port]);
     result.unwrap();
@@ -146,11 +148,11 @@ fn status_tree_dump_and_quit() {
     let (text, result) = run(&["dump", "--port", &port, "--seconds", "0.3"]);
     result.unwrap();
     assert!(text.contains("-> /notify ,i 1") && text.contains("<- /done"), "{text}");
-    // Durations beyond any clock, and an interval of 0, last until Ctrl-C.
-    for long in
+    // Durations that exceed the range of the clock, and an interval of 0, last until Ctrl-C.
+    for arguments in
         [["dump", "--seconds", "1e19"], ["tree", "--watch", "1e19"], ["status", "--watch", "0"]]
     {
-        let cli = Cli::parse_from(["sc"].iter().chain(&long).chain(&["--port", &port]));
+        let cli = Cli::parse_from(["sc"].iter().chain(&arguments).chain(&["--port", &port]));
         let stop = Arc::new(AtomicBool::new(true));
         sc::run(&cli.command, &stop, &mut Vec::new()).unwrap();
     }

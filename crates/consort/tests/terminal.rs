@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{Action, LocalModes, Termios, Winsize, tcflow, tcgetattr};
-use support::{Show, command, until};
+use support::{Show, command, wait_until};
 
 /// Enters the alternate screen.
 const ENTER_SCREEN: &str = "\u{1b}[?1049h";
@@ -83,8 +83,8 @@ impl Screen {
     }
 
     /// Waits until the view is drawn.
-    fn until_drawn(&self) {
-        until("the view is drawn", || self.text().contains("send a test value"));
+    fn wait_until_drawn(&self) {
+        wait_until("the view is drawn", || self.text().contains("send a test value"));
         let modes = tcgetattr(&self.terminal).expect("its modes");
         assert!(!modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
     }
@@ -95,7 +95,7 @@ impl Screen {
         assert_eq!(modes.local_modes, self.before.local_modes);
         assert_eq!(modes.input_modes, self.before.input_modes);
         assert_eq!(modes.output_modes, self.before.output_modes);
-        until("the previous screen is back", || {
+        wait_until("the previous screen is back", || {
             let text = self.text();
             let end = text.rfind(LEAVE_SCREEN);
             let is_last = end > text.rfind(ENTER_SCREEN)
@@ -119,7 +119,7 @@ fn monitored(folder: &std::path::Path, more: [&str; 2], screen: &Screen) -> Show
         screen.attach(run);
         run.arg("--monitor").stderr(log);
     });
-    screen.until_drawn();
+    screen.wait_until_drawn();
     show
 }
 
@@ -150,7 +150,7 @@ fn a_single_q_does_not_stop_the_show() {
     let mut show = monitored(folder.path(), ["", ""], &screen);
     screen.press(b"q");
     let mut width = 80;
-    until("the view asks", || {
+    wait_until("the view asks", || {
         // After a resize the whole screen is drawn, not only the changes.
         width = 181 - width;
         screen.resize(width);
@@ -179,8 +179,10 @@ fn logs_and_output_of_scripts_are_not_written_over_the_view() {
         screen.attach(run.arg("--monitor"));
         run.stderr(screen.terminal.try_clone().expect("a descriptor"));
     });
-    screen.until_drawn();
-    until("the view shows what is printed", || screen.text().contains("written-by-the-script"));
+    screen.wait_until_drawn();
+    wait_until("the view shows what is printed", || {
+        screen.text().contains("written-by-the-script")
+    });
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
     screen.assert_restored();
@@ -201,10 +203,10 @@ fn a_dumb_terminal_gets_plain_lines() {
         screen.attach(run.arg("--monitor"));
         run.stderr(screen.terminal.try_clone().expect("a descriptor")).env("TERM", "dumb");
     });
-    until("a line is written", || screen.text().contains(" s  in./a 0."));
+    wait_until("a line is written", || screen.text().contains(" s  in./a 0."));
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));
-    until("the summary is printed", || screen.text().contains("0 errors"));
+    wait_until("the summary is printed", || screen.text().contains("0 errors"));
     assert!(!screen.text().contains('\u{1b}'), "{}", screen.text());
 }
 
@@ -217,12 +219,12 @@ fn a_second_signal_restores_the_terminal() {
         let folder = tempfile::tempdir().expect("a folder");
         let screen = Screen::new();
         let mut show = monitored(folder.path(), support::slow_clean_up(folder.path()), &screen);
-        until("the script runs", || folder.path().join("imported").exists());
+        wait_until("the script runs", || folder.path().join("imported").exists());
         match first {
             "a key" => screen.press(b"\x03"),
             signal => show.signal(signal),
         }
-        until("the script cleans up", || folder.path().join("cleaning").exists());
+        wait_until("the script cleans up", || folder.path().join("cleaning").exists());
         let status = show.signal_until_it_ends("TERM");
         let number = std::os::unix::process::ExitStatusExt::signal(&status);
         assert_eq!(number, Some(15), "after {first}: {status}");
@@ -239,14 +241,14 @@ fn a_killed_show_or_a_signal_ends_the_attached_view_and_restores_the_terminal() 
         let mut run = command(folder.path());
         screen.attach(run.arg("monitor"));
         let mut view = run.spawn().expect("started");
-        screen.until_drawn();
+        screen.wait_until_drawn();
         if is_show_killed {
             show.signal("KILL");
         } else {
             support::signal(view.id(), "TERM");
         }
         let mut status = None;
-        until("the view ends", || {
+        wait_until("the view ends", || {
             status = view.try_wait().expect("a child");
             status.is_some()
         });
@@ -267,7 +269,7 @@ fn closing_the_terminal_ends_the_view_but_not_the_show() {
     let mut show = monitored(folder.path(), ["", ""], &screen);
     screen.hang_up();
     let text = || std::fs::read_to_string(&log).expect("a log");
-    until("the view ends", || text().contains("the show continues"));
+    wait_until("the view ends", || text().contains("the show continues"));
     show.routes();
     show.signal("TERM");
     assert_eq!(show.wait().code(), Some(0));

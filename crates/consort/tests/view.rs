@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running show; killed when this is dropped.
 struct Show {
@@ -21,7 +21,7 @@ struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -60,7 +60,7 @@ fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Show {
     run.args(arguments).arg("show.cfg").envs(environment.iter().copied());
     let child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let show = Show { child, folder, output, input };
-    show.until(|| {
+    show.wait_until(|| {
         show.send("/a", 0.25);
         show.output.recv(&mut [0; 64]).is_ok()
     });
@@ -73,10 +73,10 @@ impl Show {
         let _ = self.output.send_to(&message(address, value), ("127.0.0.1", self.input));
     }
 
-    fn until(&self, mut is_true: impl FnMut() -> bool) {
-        let deadline = Instant::now() + DEADLINE;
+    fn wait_until(&self, mut is_true: impl FnMut() -> bool) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while !is_true() {
-            assert!(Instant::now() < deadline, "not within {DEADLINE:?}");
+            assert!(Instant::now() < deadline, "not within {WAIT_TIMEOUT:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -133,7 +133,7 @@ fn a_test_value_is_routed_and_invalid_requests_are_answered() {
     );
     assert_eq!(sent, "\"done\"\n");
     let mut buffer = [0; 64];
-    show.until(|| {
+    show.wait_until(|| {
         show.output.recv(&mut buffer).is_ok_and(|count| buffer[..count] == message("/b", 0.75))
     });
     for request in [
@@ -150,7 +150,7 @@ fn a_test_value_is_routed_and_invalid_requests_are_answered() {
     // More clients than the maximum are refused; later another one is accepted.
     let others: Vec<UnixStream> = (0..20).map(|_| show.socket()).collect();
     drop(others);
-    show.until(|| {
+    show.wait_until(|| {
         let next = show.socket();
         let _ = writeln!(&next, "\"layout\"");
         let mut line = String::new();
@@ -238,7 +238,7 @@ fn learning_reports_why_an_instance_receives_nothing() {
     let mut learn = command(folder.path());
     let output = learn.args(["learn", "--seconds", "1", "show.cfg", "in"]).output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("`in` received no unmapped input."), "{text}");
+    assert!(text.contains("`in` received no unmatched input."), "{text}");
     let reason = format!("The instance is waiting: port {port} is in use");
     assert!(text.contains(&reason), "{text}");
 }
@@ -248,7 +248,7 @@ fn a_service_manager_is_notified_of_readiness_keep_alive_and_stop() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).expect("bound");
-    manager.set_read_timeout(Some(DEADLINE)).expect("set");
+    manager.set_read_timeout(Some(WAIT_TIMEOUT)).expect("set");
     let name = path.to_str().expect("UTF-8");
     let mut show = start(&["run"], &[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
     let receive = || {
@@ -305,7 +305,7 @@ fn under_realtime_scripts_and_helpers_keep_normal_priority() {
     let (output, _) = socket();
     let show = Show { child: run.spawn().expect("started"), folder, output, input: 0 };
     let is_up = |instance: &serde_json::Value| instance["state"] == "up";
-    show.until(|| {
+    show.wait_until(|| {
         let mut status = command(show.folder.path());
         let output = status.args(["status", "--json"]).output().expect("runs");
         let shows: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

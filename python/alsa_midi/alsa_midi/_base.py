@@ -35,7 +35,7 @@ _Engine: TypeAlias = "str | EmbeddedEngine | None"
 
 
 class HandleError(Error, AttributeError):
-    """The attribute ``handle`` of a client does not exist here."""
+    """Raised by ``handle``, which the clients of this package do not have."""
 
 
 def _checked_str(value: Any, name: str) -> str:
@@ -115,7 +115,7 @@ class SequencerClientBase(_core.Client):
     def close(self) -> None:
         """Close the client with its ports and queues. Closing twice does nothing.
 
-        Threads that wait get a ``StateError``.
+        Waiting methods of other threads raise a ``StateError``.
         """
         self._close()
 
@@ -153,7 +153,7 @@ class SequencerClientBase(_core.Client):
         return ClientInfo._from_core(self._client_info(client_id))
 
     def set_client_info(self, info: ClientInfo) -> None:
-        """Change this client's name and filters. An empty event filter lets all events in."""
+        """Change this client's name and filters. An empty event filter accepts all events."""
         self._set_client_info(
             self.client_id,
             info.name,
@@ -164,7 +164,7 @@ class SequencerClientBase(_core.Client):
         )
 
     def set_client_event_filter(self, event_type: EventType) -> None:
-        """Add an event type to the event filter, which then lets in only the added types."""
+        """Add an event type to the event filter, which then accepts only the added types."""
         self._set_client_event_filter(EventType(event_type))
 
     def query_next_client(self, previous: ClientInfo | int | None = None) -> ClientInfo | None:
@@ -193,7 +193,7 @@ class SequencerClientBase(_core.Client):
         self._set_client_pool(None, size, None)
 
     def set_client_pool_output_room(self, size: int) -> None:
-        """Set the number of free cells from which on the client counts as writable."""
+        """Set the minimum number of free cells at which the client counts as writable."""
         self._set_client_pool(None, None, size)
 
     # ports

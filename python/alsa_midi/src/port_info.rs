@@ -34,7 +34,7 @@ pub(crate) fn set_classes(
     Ok(CLASSES.set(py, classes).is_ok())
 }
 
-/// A `PortInfo` object, created without a call of its constructor.
+/// Creates a `PortInfo` object without calling its constructor.
 pub(crate) fn to_python<'py>(py: Python<'py>, info: &PortInfo) -> PyResult<Bound<'py, PyAny>> {
     let classes = CLASSES
         .get(py)

@@ -44,7 +44,7 @@ def run(coroutine):
     return asyncio.run(bounded())
 
 
-def test_output_and_input(loop_pair):
+def test_events_are_received_in_order_as_objects_or_bytes(loop_pair):
     async def main():
         client, port = loop_pair.sender, loop_pair.out
         assert await client.event_output(NoteOnEvent(1), port=port, dest=loop_pair.into) == 28
@@ -65,7 +65,7 @@ def test_waiting_methods_are_coroutines(loop_pair):
         assert inspect.iscoroutinefunction(getattr(AsyncSequencerClient, name))
 
 
-def test_waiting_for_an_event(loop_pair):
+def test_input_waits_for_an_event(loop_pair):
     async def main():
         waiting = asyncio.ensure_future(loop_pair.receiver.event_input(prefer_bytes=True))
         await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ def test_waiting_for_an_event(loop_pair):
     run(main())
 
 
-def test_timeouts(loop_pair):
+def test_input_ends_after_its_timeout(loop_pair):
     async def main():
         for timeout in (0, -1, 0.05):
             start = time.monotonic()
@@ -209,10 +209,10 @@ def test_many_tasks_and_clients(make_async):
         hub.set_client_pool_input(2000)
         events = []
         listeners = [asyncio.ensure_future(listen(events))]
-        await asyncio.gather(*(play(n, c) for n, c in enumerate(clients)))
+        await asyncio.gather(*(play(number, client) for number, client in enumerate(clients)))
         await asyncio.gather(*listeners)
         for number in range(10):
-            assert [e.note for e in events if e.channel == number] == list(range(100))
+            assert [event.note for event in events if event.channel == number] == list(range(100))
 
     run(main())
 

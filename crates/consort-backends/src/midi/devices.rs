@@ -28,9 +28,9 @@ pub(super) fn list_ports(client: &SequencerClient) -> Result<Vec<PortInfo>> {
     Ok(ports)
 }
 
-/// Finds the port that `text` names. `text` is an address in numbers, `client:port` with the
-/// port's name or number, the name of a client or port, or the beginning of one of these. Whole
-/// names are preferred to beginnings; otherwise the first matching port is the result.
+/// Finds a port by `text`: an address in numbers, `client:port` with the port's name or number, the
+/// name of a client or port, or a prefix of one of these. An exact match is preferred to a prefix;
+/// otherwise the first matching port is returned.
 pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> Option<Address> {
     let usable = || ports.iter().filter(|port| port.capability.contains(direction.capability()));
     if let Ok(address) = text.parse::<Address>() {
@@ -62,8 +62,8 @@ pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> O
             return Some(port.address());
         }
     }
-    let begins = |names: &[String; 4]| names.iter().any(|name| name.starts_with(text));
-    named.iter().find(|(names, _)| begins(names)).map(|(_, port)| port.address())
+    let has_prefix = |names: &[String; 4]| names.iter().any(|name| name.starts_with(text));
+    named.iter().find(|(names, _)| has_prefix(names)).map(|(_, port)| port.address())
 }
 
 /// The available ports for a direction, as a list for messages.
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_found_by_name_beginning_and_number() {
+    fn devices_are_found_by_name_prefix_and_number() {
         let ports = [
             port(14, 0, "Midi Through", "Midi Through Port-0"),
             port(20, 0, "Launchpad Mini", "Launchpad Mini MIDI 1"),
@@ -102,7 +102,7 @@ mod tests {
         let address = |client, port| Some(Address::new(client, port));
         assert_eq!(found("20:1"), address(20, 1));
         assert_eq!(found("21:0"), None);
-        assert_eq!(found("Launchpad"), address(24, 0), "the whole name before a beginning");
+        assert_eq!(found("Launchpad"), address(24, 0), "an exact match is preferred to a prefix");
         assert_eq!(found("Launchpad M"), address(20, 0));
         assert_eq!(found("Launchpad M:1"), address(20, 1));
         assert_eq!(found("Launchpad Mini:Launchpad Mini MIDI 2"), address(20, 1));

@@ -88,13 +88,13 @@ impl ParameterInput {
     }
 }
 
-/// The controllers that set a parameter, with their values. With `full`, the last two deselect
+/// The controllers that set a parameter, with their values. With `deselects`, the last two deselect
 /// the parameter.
 pub(super) fn parameter_output(
     registered: bool,
     number: u16,
     value: u16,
-    full: bool,
+    deselects: bool,
 ) -> impl Iterator<Item = (u8, u8)> {
     let (high, low) = if registered { (101, 100) } else { (99, 98) };
     let upper = |number: u16| (number >> 7 & 0x7F) as u8;
@@ -107,7 +107,7 @@ pub(super) fn parameter_output(
         (101, 127),
         (100, 127),
     ];
-    all.into_iter().take(if full { 6 } else { 4 })
+    all.into_iter().take(if deselects { 6 } else { 4 })
 }
 
 #[cfg(test)]
@@ -120,11 +120,11 @@ mod tests {
         #[test]
         fn sent_parameters_are_received(
             sent in prop::collection::vec((any::<bool>(), 0_u16..16_383, 0_u16..16_384), 1..20),
-            full in any::<bool>(),
+            deselects in any::<bool>(),
         ) {
             let mut input = ParameterInput::default();
             for (registered, number, value) in sent {
-                let received: Vec<_> = parameter_output(registered, number, value, full)
+                let received: Vec<_> = parameter_output(registered, number, value, deselects)
                     .filter_map(|(controller, value)| input.controller(5, controller, value))
                     .collect();
                 let control = if registered {

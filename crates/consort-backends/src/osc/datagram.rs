@@ -11,12 +11,13 @@ use super::config::Destination;
 use super::receiver::{Origin, Receiver};
 use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
 
+/// Keys of the descriptors that an instance registers with the router.
 const SOCKET: u32 = 0;
 const RESOLVE_BIND: u32 = 1;
 const RESOLVE_DESTINATION: u32 = 2;
 const SENDING_SOCKET: u32 = 3;
 
-/// If packets have more values than this on average, they are read in small batches.
+/// The average number of values in a packet above which packets are read in small batches.
 const HEAVY_PACKET_VALUES: usize = 64;
 
 /// The socket of an instance over UDP.
@@ -77,6 +78,7 @@ impl Datagrams {
         }
     }
 
+    /// Reports the reason and schedules the next attempt.
     fn wait(&mut self, reason: String, context: &mut Context<'_>) {
         context.count_errors(1);
         context.set_state(State::Waiting(reason));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use consort_router::{ChannelError, Usage};
+use consort_router::{ChannelError, ChannelKind, Resolution, Usage};
 use consort_suggest::did_you_mean_or_list;
 
 use super::config::{BusKind, Config, RESERVED, Setting, SynthConfig};
@@ -12,7 +12,7 @@ use super::settings::check_control;
 /// What a channel controls or reports. Voices, synths and buses are given by their index in the
 /// configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum ChannelKind {
+pub(super) enum ChannelRole {
     /// Target: the velocity of a note, 0 ends it. Source: its velocity when it has started on the
     /// server, 0 when it has ended.
     Note(usize, u8),
@@ -63,13 +63,19 @@ impl MappedControls {
     }
 }
 
+/// How mappings use a channel.
+#[derive(Clone, Copy, Debug, Default)]
+struct Directions {
+    is_source: bool,
+    is_target: bool,
+}
+
 /// The channels of an instance.
 #[derive(Default)]
 pub(super) struct Channels {
-    kinds: Vec<ChannelKind>,
-    numbers: HashMap<ChannelKind, u32>,
-    /// Whether each channel is a source of a mapping.
-    sources: Vec<bool>,
+    roles: Vec<ChannelRole>,
+    numbers: HashMap<ChannelRole, u32>,
+    directions: Vec<Directions>,
     /// The mapped controls of each voice, and of each fixed synth.
     pub(super) voice_controls: Vec<MappedControls>,
     pub(super) synth_controls: Vec<MappedControls>,
@@ -91,62 +97,113 @@ impl Channels {
         usage: Usage,
         config: &Config,
     ) -> Result<u32, ChannelError> {
-        let kind = self.parse(text, config)?;
-        check_direction(&kind, usage, text)?;
-        let next = self.kinds.len() as u32;
-        let number = *self.numbers.entry(kind.clone()).or_insert(next);
+        let role = self.parse(text, config)?;
+        check_direction(&role, usage, text)?;
+        let next = self.roles.len() as u32;
+        let number = *self.numbers.entry(role.clone()).or_insert(next);
         if number == next {
-            self.kinds.push(kind);
-            self.sources.push(false);
+            self.roles.push(role);
+            self.directions.push(Directions::default());
         }
-        self.sources[number as usize] |= usage == Usage::Source;
+        let directions = &mut self.directions[number as usize];
+        match usage {
+            Usage::Source => directions.is_source = true,
+            Usage::Target => directions.is_target = true,
+        }
         Ok(number)
     }
 
     /// What a channel controls or reports.
-    pub(super) fn kind(&self, number: u32) -> &ChannelKind {
-        &self.kinds[number as usize]
+    pub(super) fn role(&self, number: u32) -> &ChannelRole {
+        &self.roles[number as usize]
     }
 
     /// The number of a channel, if it is the source of a mapping.
-    pub(super) fn source(&self, kind: &ChannelKind) -> Option<u32> {
-        let number = *self.numbers.get(kind)?;
-        self.sources[number as usize].then_some(number)
+    pub(super) fn source(&self, role: &ChannelRole) -> Option<u32> {
+        let number = *self.numbers.get(role)?;
+        self.directions[number as usize].is_source.then_some(number)
+    }
+
+    /// Whether a channel is the target of a mapping.
+    pub(super) fn is_target(&self, role: &ChannelRole) -> bool {
+        let number = self.numbers.get(role);
+        number.is_some_and(|number| self.directions[*number as usize].is_target)
     }
 
     /// Every channel that is the source of a mapping.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (u32, &ChannelKind)> {
-        let all = self.kinds.iter().zip(&self.sources).enumerate();
-        all.filter(|(_, (_, is_source))| **is_source)
-            .map(|(number, (kind, _))| (number as u32, kind))
+    pub(super) fn sources(&self) -> impl Iterator<Item = (u32, &ChannelRole)> {
+        let all = self.roles.iter().zip(&self.directions).enumerate();
+        all.filter(|(_, (_, directions))| directions.is_source)
+            .map(|(number, (role, _))| (number as u32, role))
+    }
+
+    /// Makes every channel a mere target, so that nothing is emitted any more.
+    pub(super) fn silence_sources(&mut self) {
+        self.directions.iter_mut().for_each(|directions| directions.is_source = false);
+    }
+
+    /// How the values of a channel behave.
+    pub(super) fn kind(&self, number: u32) -> ChannelKind {
+        match self.role(number) {
+            ChannelRole::Note(..)
+            | ChannelRole::VoicePanic(_)
+            | ChannelRole::Panic
+            | ChannelRole::Stolen(_)
+            | ChannelRole::Trigger(_) => ChannelKind::Momentary,
+            _ => ChannelKind::Absolute,
+        }
+    }
+
+    /// How finely a channel distinguishes values.
+    pub(super) fn resolution(&self, number: u32, config: &Config) -> Resolution {
+        match self.role(number) {
+            ChannelRole::Sustain(_) | ChannelRole::Mute => Resolution::steps(2),
+            ChannelRole::Voices(voice) => {
+                Resolution::steps(config.voices[*voice].rules.polyphony as u32 + 1)
+            }
+            _ => Resolution::CONTINUOUS,
+        }
+    }
+
+    /// Adds the controls that have a start value, whether a mapping sets them or not.
+    pub(super) fn add_start_values(&mut self, config: &Config) {
+        let voices = config.voices.iter().map(|voice| &voice.synth);
+        let mapped = self.voice_controls.iter_mut().chain(&mut self.synth_controls);
+        for (synth, controls) in voices.chain(&config.synths).zip(mapped) {
+            for (name, setting) in &synth.controls {
+                if let Setting::Scaled(scale @ Scale { start: Some(_), .. }) = setting {
+                    controls.find_or_add(name, *scale);
+                }
+            }
+        }
     }
 
     /// The control buses that mappings name by number.
     pub(super) fn numbered_buses(&self) -> impl Iterator<Item = u32> {
-        self.kinds.iter().filter_map(|kind| match kind {
-            ChannelKind::NumberedBus(number) => Some(*number),
+        self.roles.iter().filter_map(|role| match role {
+            ChannelRole::NumberedBus(number) => Some(*number),
             _ => None,
         })
     }
 
-    fn parse(&mut self, text: &str, config: &Config) -> Result<ChannelKind, ChannelError> {
+    fn parse(&mut self, text: &str, config: &Config) -> Result<ChannelRole, ChannelError> {
         let (name, rest) = match text.split_once('.') {
             Some((name, rest)) => (name, Some(rest)),
             None => (text, None),
         };
         let offset = name.len() + 1;
         match (name, rest) {
-            ("level", None) => Ok(ChannelKind::Level),
-            ("mute", None) => Ok(ChannelKind::Mute),
-            ("panic", None) => Ok(ChannelKind::Panic),
-            ("meter", None) => Ok(ChannelKind::Meter(None)),
-            ("load", None) => Ok(ChannelKind::Load),
+            ("level", None) => Ok(ChannelRole::Level),
+            ("mute", None) => Ok(ChannelRole::Mute),
+            ("panic", None) => Ok(ChannelRole::Panic),
+            ("meter", None) => Ok(ChannelRole::Meter(None)),
+            ("load", None) => Ok(ChannelRole::Load),
             ("meter", Some(digits)) => {
                 let max = config.channels.saturating_sub(1);
-                Ok(ChannelKind::Meter(Some(number(digits, max, "output", offset)?)))
+                Ok(ChannelRole::Meter(Some(number(digits, max, "output", offset)?)))
             }
             ("bus", Some(bus)) => parse_bus(bus, offset, config),
-            ("trigger", Some(digits)) => digits.parse().map(ChannelKind::Trigger).map_err(|_| {
+            ("trigger", Some(digits)) => digits.parse().map(ChannelRole::Trigger).map_err(|_| {
                 ChannelError::new(format!("expected the number of a trigger, not `{digits}`"))
                     .with_range(offset, text.len())
                     .with_hint("use the `id` of a SendTrig, such as `trigger.1`")
@@ -178,22 +235,22 @@ impl Channels {
         text: &str,
         offset: usize,
         config: &Config,
-    ) -> Result<ChannelKind, ChannelError> {
+    ) -> Result<ChannelRole, ChannelError> {
         let synth = &config.voices[voice].synth;
         let single = match text {
-            "bend" => Some(ChannelKind::Bend(voice)),
-            "sustain" => Some(ChannelKind::Sustain(voice)),
-            "panic" => Some(ChannelKind::VoicePanic(voice)),
-            "voices" => Some(ChannelKind::Voices(voice)),
-            "stolen" => Some(ChannelKind::Stolen(voice)),
+            "bend" => Some(ChannelRole::Bend(voice)),
+            "sustain" => Some(ChannelRole::Sustain(voice)),
+            "panic" => Some(ChannelRole::VoicePanic(voice)),
+            "voices" => Some(ChannelRole::Voices(voice)),
+            "stolen" => Some(ChannelRole::Stolen(voice)),
             _ => None,
         };
-        if let Some(kind) = single {
-            return Ok(kind);
+        if let Some(role) = single {
+            return Ok(role);
         }
         for (prefix, make) in [
-            ("note", ChannelKind::Note as fn(usize, u8) -> ChannelKind),
-            ("pressure", ChannelKind::NotePressure),
+            ("note", ChannelRole::Note as fn(usize, u8) -> ChannelRole),
+            ("pressure", ChannelRole::NotePressure),
         ] {
             let digits = text.strip_prefix(prefix).unwrap_or_default();
             if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -206,7 +263,7 @@ impl Channels {
         }
         let control = text.strip_prefix("control.").unwrap_or(text);
         let added = self.voice_controls[voice].add(synth, control, offset);
-        added.map(|control| ChannelKind::VoiceControl(voice, control))
+        added.map(|control| ChannelRole::VoiceControl(voice, control))
     }
 
     fn synth(
@@ -215,13 +272,13 @@ impl Channels {
         text: &str,
         offset: usize,
         config: &Config,
-    ) -> Result<ChannelKind, ChannelError> {
+    ) -> Result<ChannelRole, ChannelError> {
         if text == "run" {
-            return Ok(ChannelKind::Run(synth));
+            return Ok(ChannelRole::Run(synth));
         }
         let control = text.strip_prefix("control.").unwrap_or(text);
         let added = self.synth_controls[synth].add(&config.synths[synth], control, offset);
-        added.map(|control| ChannelKind::SynthControl(synth, control))
+        added.map(|control| ChannelRole::SynthControl(synth, control))
     }
 }
 
@@ -284,10 +341,10 @@ fn unknown(name: &str, config: &Config) -> ChannelError {
 }
 
 /// Reads the rest of `bus.NAME` or `bus.N`.
-fn parse_bus(text: &str, offset: usize, config: &Config) -> Result<ChannelKind, ChannelError> {
+fn parse_bus(text: &str, offset: usize, config: &Config) -> Result<ChannelRole, ChannelError> {
     if let Some(bus) = config.buses.iter().position(|bus| bus.name == text) {
         return match config.buses[bus].kind {
-            BusKind::Control(_) => Ok(ChannelKind::NamedBus(bus)),
+            BusKind::Control(_) => Ok(ChannelRole::NamedBus(bus)),
             BusKind::Audio(_) => {
                 Err(ChannelError::new(format!("the audio bus `{text}` has no value"))
                     .with_range(offset, offset + text.len())
@@ -299,7 +356,7 @@ fn parse_bus(text: &str, offset: usize, config: &Config) -> Result<ChannelKind, 
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let max = config.server.control_bus_channel_count.saturating_sub(1);
-        return Ok(ChannelKind::NumberedBus(number(text, max, "control bus", offset)?));
+        return Ok(ChannelRole::NumberedBus(number(text, max, "control bus", offset)?));
     }
     let names: Vec<&str> = config.buses.iter().map(|bus| bus.name.as_str()).collect();
     Err(ChannelError::new(format!("there is no bus `{text}`"))
@@ -308,7 +365,7 @@ fn parse_bus(text: &str, offset: usize, config: &Config) -> Result<ChannelKind, 
 }
 
 /// Reads the rest of `reply./ADDRESS` or `reply./ADDRESS:N`.
-fn parse_reply(text: &str, offset: usize) -> Result<ChannelKind, ChannelError> {
+fn parse_reply(text: &str, offset: usize) -> Result<ChannelRole, ChannelError> {
     let (address, argument) = match text.rsplit_once(':') {
         Some((address, digits)) => {
             let start = offset + address.len() + 1;
@@ -317,7 +374,7 @@ fn parse_reply(text: &str, offset: usize) -> Result<ChannelKind, ChannelError> {
         None => (text, 0),
     };
     match consort_osc::validate_address(address) {
-        Ok(()) => Ok(ChannelKind::Reply(address.to_owned(), argument)),
+        Ok(()) => Ok(ChannelRole::Reply(address.to_owned(), argument)),
         Err(error) => Err(ChannelError::new(format!("invalid OSC address `{address}`: {error}"))
             .with_range(offset, offset + address.len())
             .with_hint("use the command name of the SendReply, such as `reply./beat:0`")),
@@ -325,22 +382,22 @@ fn parse_reply(text: &str, offset: usize) -> Result<ChannelKind, ChannelError> {
 }
 
 /// Checks whether a channel can be a source or a target.
-fn check_direction(kind: &ChannelKind, usage: Usage, text: &str) -> Result<(), ChannelError> {
+fn check_direction(role: &ChannelRole, usage: Usage, text: &str) -> Result<(), ChannelError> {
     let is_source_only = matches!(
-        kind,
-        ChannelKind::Voices(_)
-            | ChannelKind::Stolen(_)
-            | ChannelKind::Trigger(_)
-            | ChannelKind::Reply(..)
-            | ChannelKind::Meter(_)
-            | ChannelKind::Load
+        role,
+        ChannelRole::Voices(_)
+            | ChannelRole::Stolen(_)
+            | ChannelRole::Trigger(_)
+            | ChannelRole::Reply(..)
+            | ChannelRole::Meter(_)
+            | ChannelRole::Load
     );
     let is_two_way = matches!(
-        kind,
-        ChannelKind::Note(..)
-            | ChannelKind::Run(_)
-            | ChannelKind::NamedBus(_)
-            | ChannelKind::NumberedBus(_)
+        role,
+        ChannelRole::Note(..)
+            | ChannelRole::Run(_)
+            | ChannelRole::NamedBus(_)
+            | ChannelRole::NumberedBus(_)
     );
     match usage {
         Usage::Target if is_source_only => {

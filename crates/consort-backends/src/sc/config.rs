@@ -94,7 +94,10 @@ pub(super) enum BufferContent {
 pub(super) struct Config {
     pub(super) place: Place,
     pub(super) server: consort_sc::Options,
-    pub(super) files: Vec<SynthDefFile>,
+    /// The SynthDef files that the option `synthdef` names.
+    pub(super) user_files: Vec<SynthDefFile>,
+    /// The built-in SynthDefs that are used.
+    pub(super) built_in: Vec<SynthDefFile>,
     pub(super) groups: Vec<String>,
     pub(super) voices: Vec<VoiceConfig>,
     pub(super) synths: Vec<SynthConfig>,
@@ -115,9 +118,30 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// The range of a trigger or reply, from 0 to 1 unless configured.
-    pub(super) fn range_of(&self, name: &str) -> Scale {
-        let found = self.ranges.iter().find(|(other, _)| other == name);
-        found.map_or(Scale::UNIT, |(_, scale)| *scale)
+    /// All SynthDefs to load.
+    pub(super) fn files(&self) -> impl Iterator<Item = &SynthDefFile> {
+        self.user_files.iter().chain(&self.built_in)
+    }
+
+    /// The range of a trigger, from 0 to 1 unless configured.
+    pub(super) fn trigger_range(&self, id: i32) -> Scale {
+        self.range_where(|name| {
+            name.strip_prefix("trigger.").and_then(|digits| digits.parse().ok()) == Some(id)
+        })
+        .unwrap_or(Scale::UNIT)
+    }
+
+    /// The range of an argument of a reply: its own, that of the reply, or from 0 to 1.
+    pub(super) fn reply_range(&self, address: &str, argument: usize) -> Scale {
+        let is_address = |name: &str| name.strip_prefix("reply.") == Some(address);
+        let exact = self.range_where(|name| {
+            name.rsplit_once(':')
+                .is_some_and(|(name, digits)| is_address(name) && digits.parse() == Ok(argument))
+        });
+        exact.or_else(|| self.range_where(is_address)).unwrap_or(Scale::UNIT)
+    }
+
+    fn range_where(&self, matches: impl Fn(&str) -> bool) -> Option<Scale> {
+        self.ranges.iter().find(|(name, _)| matches(name)).map(|(_, scale)| *scale)
     }
 }

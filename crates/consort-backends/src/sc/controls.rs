@@ -22,7 +22,7 @@ pub(super) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) curve: Curve,
-    /// The number before the first value.
+    /// The number until the first value arrives.
     pub(super) start: Option<f64>,
 }
 
@@ -50,7 +50,7 @@ impl Scale {
     /// If the text is not a valid range; the message says what was expected.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_ascii_whitespace();
-        let low = number(words.next().ok_or(FORM)?)?;
+        let low = number(words.next().ok_or(EXPECTED_RANGE)?)?;
         let high = number(words.next().ok_or("expected the upper end of the range")?)?;
         if low == high {
             return Err(format!("the range from {low} to {high} is empty"));
@@ -68,7 +68,7 @@ impl Scale {
             word = words.next();
         }
         if let Some(word) = word {
-            return Err(format!("unexpected `{word}`: {FORM}"));
+            return Err(format!("unexpected `{word}`: {EXPECTED_RANGE}"));
         }
         if scale.curve == Curve::Exponential && low * high <= 0.0 {
             return Err(format!(
@@ -127,9 +127,9 @@ impl Scale {
 }
 
 /// The syntax of a range, for messages.
-const FORM: &str = "expected `LOW HIGH`, a curve (`linear`, `exponential`, `squared`, `decibels` \
-                    or a number from -20 to 20) and `start NUMBER`, such as \
-                    `200 8000 exponential start 1200`";
+const EXPECTED_RANGE: &str = "expected `LOW HIGH`, a curve (`linear`, `exponential`, `squared`, \
+                              `decibels` or a number from -20 to 20) and `start NUMBER`, such as \
+                              `200 8000 exponential start 1200`";
 
 fn curve(word: &str) -> Result<Curve, String> {
     Ok(match word.to_ascii_lowercase().as_str() {
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_with_curves_and_starts() {
+    fn ranges_are_read_with_curves_and_start_numbers() {
         let scale = Scale::parse("200 8000 exponential start 1200").expect("a range");
         assert_eq!((scale.low, scale.high, scale.start), (200.0, 8000.0, Some(1200.0)));
         assert!((scale.number(0.5) - 1264.911).abs() < 0.001);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_ranges_are_refused() {
+    fn invalid_ranges_are_rejected() {
         for (text, expected) in [
             ("", "expected `LOW HIGH`"),
             ("1", "expected the upper end"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_of_the_wheel_bends_nothing() {
+    fn the_centre_of_the_pitch_wheel_is_zero() {
         assert_eq!(bend(8192.0 / 16383.0), 0.0);
         assert_eq!(bend(f64::from((8192.0 / 16383.0) as f32)), 0.0);
         assert_eq!((bend(0.0), bend(1.0)), (-1.0, 1.0));
@@ -243,7 +243,7 @@ mod tests {
         (0.001..1000.0_f64, 1.01..1000.0_f64, any::<bool>(), curve).prop_map(
             |(low, ratio, down, curve)| {
                 let (low, high) = match curve {
-                    // Thousands of decibels are too much for a number of 64 bits.
+                    // The amplitude of thousands of decibels exceeds the range of an `f64`.
                     Curve::Decibels => (-low / 10.0, ratio / 100.0),
                     _ => (low, low * ratio),
                 };
@@ -254,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_value_comes_back_and_ends_are_exact(scale in scales(), value in 0.0..=1.0_f64) {
+        fn values_survive_a_round_trip(scale in scales(), value in 0.0..=1.0_f64) {
             let number = scale.number(value);
             let back = scale.value(number).expect("a value");
             prop_assert!((back - value).abs() < 1e-4, "{:?}: {} {} {}", scale, value, number, back);

@@ -153,11 +153,10 @@ impl Catalogue {
     }
 
     /// The files to send: those that were read, and the built-in SynthDefs that are used.
-    pub(super) fn into_files(self) -> Vec<SynthDefFile> {
+    pub(super) fn into_files(self) -> (Vec<SynthDefFile>, Vec<SynthDefFile>) {
         let built_in = self.built_in.keys().filter_map(|name| instruments::find(name));
-        let built_in: Vec<_> =
-            built_in.map(|instrument| instrument.build().file().clone()).collect();
-        self.files.into_iter().chain(built_in).collect()
+        let built_in = built_in.map(|instrument| instrument.build().file().clone()).collect();
+        (self.files, built_in)
     }
 }
 
@@ -168,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_instruments_have_the_right_ending() {
+    fn built_in_instruments_end_by_gate_or_by_themselves() {
         let mut catalogue = Catalogue::default();
         let mut find = |name: &str| catalogue.find(name).expect(name);
         for name in ["kick", "hat", "bell", "pluck", "snare", "sample"] {
@@ -183,11 +182,11 @@ mod tests {
         assert!(find("server:thing").has_gate());
         assert!(catalogue.find("pda").is_none() && catalogue.find("server:").is_none());
         assert_eq!(nearest("pda", catalogue.names()), Some("pad"));
-        assert_eq!(catalogue.into_files().len(), 12);
+        assert_eq!(catalogue.into_files().1.len(), 12);
     }
 
     #[test]
-    fn files_are_read_and_refused() {
+    fn valid_files_are_read_and_truncated_files_are_rejected() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut catalogue = Catalogue::default();
         let path = folder.path().join("two.scsyndef");
@@ -202,13 +201,13 @@ mod tests {
         assert!(catalogue.find("tick").expect("tick").frees_itself);
         let bytes = std::fs::read(&path).expect("bytes");
         std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
-        let error = catalogue.add(&path).expect_err("cut off");
+        let error = catalogue.add(&path).expect_err("a truncated file");
         assert!(error.contains("is not a valid SynthDef file"), "{error}");
         assert!(error.contains("at byte"), "{error}");
     }
 
     #[test]
-    fn names_that_are_near_are_found() {
+    fn similar_names_are_found() {
         let names = ["frequency", "amplitude", "cutoff", "gate"];
         assert_eq!(nearest("freq", names), Some("frequency"));
         assert_eq!(nearest("cuttoff", names), Some("cutoff"));

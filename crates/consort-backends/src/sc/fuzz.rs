@@ -6,6 +6,8 @@ use consort_router::options::OptionEntry;
 use consort_router::{ChannelError, Options, Problems, Usage};
 
 use super::DESCRIPTOR;
+use super::channels::Channels;
+use super::config::Config;
 use super::inputs::Inputs;
 use super::player::Player;
 use super::reader::read_config;
@@ -42,7 +44,8 @@ pub fn sc_config(bytes: &[u8]) {
         );
     }
     let Some(config) = config else { return };
-    play(Player::new(config), &text, input);
+    let again = read_config(&options, &mut Problems::new()).expect("it was valid before");
+    play(config, again, &text, input);
 }
 
 /// An option of the instance, if the router would pass it to the backend.
@@ -63,16 +66,16 @@ fn entry(line: &str) -> Option<OptionEntry> {
     })
 }
 
-/// Plays all targets on two servers, one after the other.
-fn play(mut player: Player, text: &str, packets: &[u8]) {
+/// The channels that the first `limit` mappings of the text use, and the targets among them.
+fn channels(config: &Config, text: &str, limit: usize) -> (Channels, Vec<u32>) {
+    let mut channels = Channels::new(config);
     let mut targets = Vec::new();
-    for line in text.lines().filter(|line| !line.contains('=')) {
+    for line in text.lines().filter(|line| !line.contains('=')).take(limit) {
         for (separator, usages) in
             [('>', [Usage::Source, Usage::Target]), ('<', [Usage::Target, Usage::Source])]
         {
             let Some((left, right)) = line.split_once(separator) else { continue };
             for (name, usage) in [left.trim(), right.trim()].into_iter().zip(usages) {
-                let Player { channels, config, .. } = &mut player;
                 match channels.channel(name, usage, config) {
                     Ok(channel) => {
                         assert_eq!(channels.channel(name, usage, config).ok(), Some(channel));
@@ -83,7 +86,15 @@ fn play(mut player: Player, text: &str, packets: &[u8]) {
             }
         }
     }
-    player.prepare();
+    (channels, targets)
+}
+
+/// Plays all targets on two servers, one after the other; on the first, a reload with the same
+/// options removes half of the mappings.
+fn play(config: Config, again: Config, text: &str, packets: &[u8]) {
+    let (all_channels, mut targets) = channels(&config, text, usize::MAX);
+    let mut again = Some(again);
+    let mut player = Player::new(config, all_channels);
     let mut inputs = Inputs::new(&player);
     let server_info = |player: &Player| ServerInfo {
         client: 3,
@@ -106,6 +117,18 @@ fn play(mut player: Player, text: &str, packets: &[u8]) {
         inputs.poll(&mut player);
         send(&mut player);
         receive(&mut player, &mut inputs, packets);
+        if let Some(again) = again.take() {
+            let (some_channels, some_targets) = channels(&again, text, text.lines().count() / 2);
+            assert_eq!(player.obstacle(&again, &some_channels), None);
+            player.adopt(again, some_channels);
+            targets = some_targets;
+            let mut adopted = Inputs::new(&player);
+            adopted.on_server_ready(&player);
+            adopted.continue_from(inputs);
+            inputs = adopted;
+            send(&mut player);
+            player.emits.clear();
+        }
         player.tick();
         player.on_server_lost();
     }
@@ -144,9 +167,10 @@ fn receive(player: &mut Player, inputs: &mut Inputs, mut packets: &[u8]) {
         for message in packet.messages() {
             inputs.on_bus_values(&message, player);
             let mut message = OscMessage::from(message);
-            let unmapped = inputs.unmapped(&message, player);
-            assert!(unmapped.is_none_or(|(_, value)| (0.0..=1.0).contains(&value)));
-            inputs.on_notification(&message, player);
+            if !inputs.on_notification(&message, player) {
+                let value = Inputs::unmatched(&message, player).and_then(|input| input.value);
+                assert!(value.is_none_or(|value| (0.0..=1.0).contains(&value)));
+            }
             // The same message for a node that exists.
             if let [OscValue::Int(node), ..] = &mut message.arguments[..] {
                 *node = node.wrapping_add(3 << 26);

@@ -1,15 +1,53 @@
 //! Input from the server: control buses and meters, which are polled through shared memory or
 //! with requests; triggers, replies, and the notifications of nodes.
 
-use std::collections::BTreeSet;
+use std::fmt;
 
 use consort_osc::{Message, OscMessage, OscValue};
+use consort_router::RawValue;
+use consort_sc::EventFilter;
 
-use super::channels::ChannelKind;
+use super::channels::ChannelRole;
 use super::config::BusKind;
 use super::controls::Scale;
 use super::packets::Packets;
 use super::player::Player;
+
+/// What the server sends in reply to requests. The library handles it, so the instance is not
+/// woken for it.
+const REPLIES: [&str; 16] = [
+    "/b_info",
+    "/b_set",
+    "/b_setn",
+    "/c_set",
+    "/c_setn",
+    "/done",
+    "/fail",
+    "/g_queryTree.reply",
+    "/late",
+    "/n_info",
+    "/n_set",
+    "/n_setn",
+    "/rtMemoryStatus.reply",
+    "/status.reply",
+    "/synced",
+    "/version.reply",
+];
+
+/// The notifications of the server: all messages that are not replies to requests, so that those
+/// of unmapped channels can be reported.
+pub(super) fn notifications() -> EventFilter {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut except: Vec<String> = names(&REPLIES);
+    // The reports of nodes that the instance itself has moved.
+    except.push("/n_move".to_owned());
+    EventFilter {
+        addresses: names(&["/n_go", "/n_end", "/n_on", "/n_off", "/tr"]),
+        all_messages: true,
+        except,
+        ..EventFilter::default()
+    }
+}
 
 /// A control bus, or a meter, that is the source of a mapping.
 #[derive(Debug)]
@@ -54,45 +92,46 @@ impl Inputs {
     pub(super) fn new(player: &Player) -> Self {
         let mut inputs =
             Inputs { peaks: vec![0.0; player.config.channels as usize], ..Inputs::default() };
-        for (channel, kind) in player.channels.sources() {
+        for (channel, role) in player.channels.sources() {
             let mut read = |source, scale| {
                 inputs.readings.push(BusReading { channel, source, scale, bus: 0, last: None });
             };
-            match kind {
-                ChannelKind::NamedBus(bus) => {
+            match role {
+                ChannelRole::NamedBus(bus) => {
                     if let BusKind::Control(scale) = player.config.buses[*bus].kind {
                         read(BusSource::Named(*bus), scale);
                     }
                 }
-                ChannelKind::NumberedBus(bus) => read(BusSource::Numbered(*bus), Scale::UNIT),
-                ChannelKind::Meter(Some(output)) => read(BusSource::Meter(*output), Scale::UNIT),
-                ChannelKind::Meter(None) => read(BusSource::AllMeters, Scale::UNIT),
-                ChannelKind::Trigger(id) => {
-                    let scale = player.config.range_of(&format!("trigger.{id}"));
-                    inputs.triggers.push((*id, channel, scale));
+                ChannelRole::NumberedBus(bus) => read(BusSource::Numbered(*bus), Scale::UNIT),
+                ChannelRole::Meter(Some(output)) => read(BusSource::Meter(*output), Scale::UNIT),
+                ChannelRole::Meter(None) => read(BusSource::AllMeters, Scale::UNIT),
+                ChannelRole::Trigger(id) => {
+                    inputs.triggers.push((*id, channel, player.config.trigger_range(*id)));
                 }
-                ChannelKind::Reply(address, argument) => {
-                    let exact = player.config.range_of(&format!("reply.{address}:{argument}"));
-                    let scale = match exact == Scale::UNIT {
-                        true => player.config.range_of(&format!("reply.{address}")),
-                        false => exact,
-                    };
+                ChannelRole::Reply(address, argument) => {
+                    let scale = player.config.reply_range(address, *argument);
                     inputs.replies.push((address.clone(), *argument, channel, scale));
                 }
-                ChannelKind::Load => inputs.load = Some(channel),
+                ChannelRole::Load => inputs.load = Some(channel),
                 _ => {}
             }
         }
         inputs
     }
 
-    /// The addresses of the notifications to subscribe to.
-    pub(super) fn addresses(&self) -> Vec<String> {
-        let mut all = vec!["/n_go".to_owned(), "/n_end".to_owned()];
-        all.extend(["/n_on", "/n_off", "/tr"].map(str::to_owned));
-        let replies: BTreeSet<&String> = self.replies.iter().map(|(address, ..)| address).collect();
-        all.extend(replies.into_iter().cloned());
-        all
+    /// Continues with the last values of the inputs before a reload, so that an unchanged value is
+    /// not emitted again. The bus numbers of both are looked up.
+    pub(super) fn continue_from(&mut self, old: Inputs) {
+        for reading in &mut self.readings {
+            let is_all = |reading: &BusReading| reading.source == BusSource::AllMeters;
+            let is_same = |other: &&BusReading| {
+                other.bus == reading.bus
+                    && is_all(other) == is_all(reading)
+                    && other.scale == reading.scale
+            };
+            reading.last = old.readings.iter().find(is_same).and_then(|other| other.last);
+        }
+        self.peaks = old.peaks;
     }
 
     /// The channel of the server's load.
@@ -178,47 +217,120 @@ impl Inputs {
         }
     }
 
-    /// The id and value of a trigger that belongs to no mapped channel.
-    pub(super) fn unmapped(&self, message: &OscMessage, player: &Player) -> Option<(i32, f64)> {
-        if message.address != "/tr" {
-            return None;
-        }
-        let id = message.arguments.get(1)?.as_i32()?;
-        let number = message.arguments.get(2)?.as_f64()?;
-        let is_mapped = self.triggers.iter().any(|(mapped, ..)| *mapped == id);
-        let scale = player.config.range_of(&format!("trigger.{id}"));
-        (!is_mapped).then(|| scale.value(number)).flatten().map(|value| (id, value))
+    /// What a notification carries that [`Inputs::on_notification`] has not matched; none if it is
+    /// malformed.
+    pub(super) fn unmatched<'m>(
+        message: &'m OscMessage,
+        player: &Player,
+    ) -> Option<UnmatchedMessage<'m>> {
+        let arguments = &message.arguments;
+        let (channel, scale) = match message.address.as_str() {
+            "/tr" => {
+                let id = arguments.get(1).and_then(OscValue::as_i32)?;
+                (UnmatchedChannel::Trigger(id), player.config.trigger_range(id))
+            }
+            address => (UnmatchedChannel::Reply(address), player.config.reply_range(address, 0)),
+        };
+        // The values follow the node and the id.
+        let argument = arguments.get(2);
+        let value = argument.and_then(OscValue::as_f64).and_then(|number| scale.value(number));
+        let raw = match argument {
+            Some(OscValue::Int(number)) => RawValue::Integer(i64::from(*number)),
+            Some(OscValue::Long(number)) => RawValue::Integer(*number),
+            Some(OscValue::Float(number)) => RawValue::Number(f64::from(*number)),
+            Some(OscValue::Double(number)) => RawValue::Number(*number),
+            Some(OscValue::Bool(flag)) => RawValue::Flag(*flag),
+            Some(OscValue::String(text) | OscValue::Symbol(text)) => RawValue::Text(text),
+            Some(OscValue::Blob(bytes)) => RawValue::Bytes(bytes.len()),
+            _ => RawValue::None,
+        };
+        Some(UnmatchedMessage { channel, types: TypeTags::of(arguments), raw, value })
     }
 
-    /// Handles a notification.
-    pub(super) fn on_notification(&mut self, message: &OscMessage, player: &mut Player) {
+    /// Handles a notification. Returns whether it belongs to a mapped channel or to a node.
+    pub(super) fn on_notification(&mut self, message: &OscMessage, player: &mut Player) -> bool {
         let arguments = &message.arguments;
         let node = arguments.first().and_then(OscValue::as_i32);
+        let mut is_matched = false;
         match (message.address.as_str(), node) {
             ("/n_go", Some(node)) => player.on_node_started(node),
             ("/n_end", Some(node)) => player.on_node_ended(node),
             ("/n_on", Some(node)) => player.on_node_paused(node, false),
             ("/n_off", Some(node)) => player.on_node_paused(node, true),
+            ("/n_go" | "/n_end" | "/n_on" | "/n_off", None) => {}
             ("/tr", _) => {
                 let id = arguments.get(1).and_then(OscValue::as_i32);
                 let number = arguments.get(2).and_then(OscValue::as_f64);
                 for (_, channel, scale) in self.triggers.iter().filter(|(own, ..)| Some(*own) == id)
                 {
+                    is_matched = true;
                     let value = number.and_then(|number| scale.value(number));
                     player.emits.extend(value.map(|value| (*channel, value)));
                 }
+                return is_matched;
             }
             (address, _) => {
                 for (_, argument, channel, scale) in
                     self.replies.iter().filter(|(own, ..)| own == address)
                 {
+                    is_matched = true;
                     // The values follow the node and the id.
                     let number = arguments.get(argument + 2).and_then(OscValue::as_f64);
                     let value = number.and_then(|number| scale.value(number));
                     player.emits.extend(value.map(|value| (*channel, value)));
                 }
+                return is_matched;
             }
         }
+        true
+    }
+}
+
+/// A notification that belongs to no mapped channel.
+pub(super) struct UnmatchedMessage<'m> {
+    pub(super) channel: UnmatchedChannel<'m>,
+    pub(super) types: TypeTags,
+    pub(super) raw: RawValue<'m>,
+    pub(super) value: Option<f64>,
+}
+
+/// The channel to which a notification would belong.
+pub(super) enum UnmatchedChannel<'m> {
+    Trigger(i32),
+    Reply(&'m str),
+}
+
+impl fmt::Display for UnmatchedChannel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnmatchedChannel::Trigger(id) => write!(f, "trigger.{id}"),
+            UnmatchedChannel::Reply(address) => write!(f, "reply.{address}"),
+        }
+    }
+}
+
+/// The type tags of a message, without allocation.
+pub(super) struct TypeTags {
+    tags: [u8; TypeTags::MAX],
+    count: usize,
+}
+
+impl TypeTags {
+    /// How many tags are kept.
+    const MAX: usize = 32;
+
+    fn of(arguments: &[OscValue]) -> Self {
+        let mut tags = TypeTags { tags: [0; Self::MAX], count: 0 };
+        for (slot, argument) in tags.tags.iter_mut().zip(arguments) {
+            let tag = argument.as_argument().map_or('[', |argument| argument.type_tag());
+            *slot = u8::try_from(tag).unwrap_or(b'?');
+            tags.count += 1;
+        }
+        tags
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.tags[..self.count]).unwrap_or_default()
     }
 }
 

@@ -1,19 +1,23 @@
 //! An instance of the backend, on the router's thread.
 
+use std::fmt::Write;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use consort_osc::Packet;
-use consort_router::{ChannelError, Context, Event, Instance, Readiness, State, Usage};
+use consort_router::{
+    ChannelTable, Context, Event, Instance, Plan, Readiness, Sender, State, Unmatched, downcast,
+};
 use consort_sc::Event as ServerEvent;
 use mio::Interest;
 use mio::unix::SourceFd;
 
-use super::config::{Config, Place};
+use super::config::Place;
 use super::inputs::{Inputs, load_value};
+use super::plan::ScPlan;
 use super::player::Player;
-use super::server::{Report, ServerInfo, ServerThread};
+use super::server::{Departed, Report, ServerInfo, ServerThread};
 use super::transport::Transport;
 
 /// The key of the pipe with the reports of the server thread.
@@ -36,6 +40,9 @@ pub(super) struct ScInstance {
     inputs: Inputs,
     transport: Transport,
     server_thread: Option<ServerThread>,
+    /// Takes the server thread if the instance is dropped before it has ended.
+    departed: Departed,
+    has_ended: bool,
     /// When to poll buses and meters.
     poll_due: Option<Instant>,
     /// When to read the server's load.
@@ -51,12 +58,15 @@ pub(super) struct ScInstance {
 }
 
 impl ScInstance {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(plan: ScPlan, departed: Departed) -> Self {
+        let player = Player::new(plan.config, plan.channels);
         ScInstance {
-            player: Player::new(config),
-            inputs: Inputs::default(),
+            inputs: Inputs::new(&player),
+            player,
             transport: Transport::None,
             server_thread: None,
+            departed,
+            has_ended: false,
             poll_due: None,
             load_due: None,
             stop_due: None,
@@ -72,6 +82,11 @@ impl ScInstance {
         for (channel, value) in self.player.emits.drain(..) {
             context.emit(channel, value);
         }
+        self.send(context);
+    }
+
+    /// Sends the gathered messages.
+    fn send(&mut self, context: &mut Context<'_>) {
         if self.tick_due.is_none()
             && let Some(delay) = self.player.next_tick()
         {
@@ -103,7 +118,8 @@ impl ScInstance {
     }
 
     fn schedule(&self, context: &mut Context<'_>) {
-        let next = [self.poll_due, self.load_due, self.tick_due, self.stop_due];
+        let emit_due = (!self.player.emits.is_empty()).then(|| context.now());
+        let next = [self.poll_due, self.load_due, self.tick_due, self.stop_due, emit_due];
         let next = next.into_iter().flatten().min();
         if next != context.wake_time() {
             context.wake_at(next);
@@ -128,11 +144,8 @@ impl ScInstance {
     }
 
     fn start_server(&mut self, context: &mut Context<'_>) {
-        let numbered = self.player.config.buses.iter().filter_map(|bus| bus.number);
-        let used = self.player.channels.numbered_buses();
-        let addresses = self.inputs.addresses();
-        let started =
-            ServerThread::start(&self.player.config, addresses, numbered.chain(used).collect());
+        let fixed_buses = self.player.fixed_buses().clone();
+        let started = ServerThread::start(&self.player.config, fixed_buses, &self.departed);
         let mut server_thread = match started {
             Ok(server_thread) => server_thread,
             Err(reason) => return context.set_state(State::Failed(reason)),
@@ -210,10 +223,7 @@ impl ScInstance {
         let forgotten = self.player.on_server_ready(server);
         context.count_dropped(forgotten);
         self.inputs.on_server_ready(&self.player);
-        if self.inputs.reads_buses() {
-            self.poll_due = Some(context.now() + self.player.config.interval);
-        }
-        self.load_due = self.inputs.load().map(|_| context.now() + LOAD_INTERVAL);
+        self.schedule_polls(context.now());
         self.flush(context);
         context.set_state(State::Up);
         let outage = self.lost.take().map(|lost| context.now().duration_since(lost));
@@ -227,6 +237,18 @@ impl ScInstance {
             "the server is ready after {startup_time:.0?}{outage}"
         );
         self.schedule(context);
+    }
+
+    /// Sets when to poll next, as far as anything is polled and a server is ready.
+    fn schedule_polls(&mut self, now: Instant) {
+        let is_ready = self.player.is_server_ready();
+        let next = |due: Option<Instant>, is_polled: bool, interval: Duration| {
+            (is_ready && is_polled)
+                .then(|| due.map_or(now + interval, |due| due.min(now + interval)))
+        };
+        let interval = self.player.config.interval;
+        self.poll_due = next(self.poll_due, self.inputs.reads_buses(), interval);
+        self.load_due = next(self.load_due, self.inputs.load().is_some(), LOAD_INTERVAL);
     }
 
     fn on_server_lost(&mut self, reason: String, context: &mut Context<'_>) {
@@ -252,18 +274,17 @@ impl ScInstance {
         let Some(server_thread) = &self.server_thread else { return };
         let mut errors = Vec::new();
         let mut budget = context.budget();
+        let mut message_count = 0;
         while budget > 0
             && let Some(event) = server_thread.events.try_next()
         {
             budget -= 1;
             match event {
                 ServerEvent::Message(message) => {
-                    if context.is_observed()
-                        && let Some((id, value)) = self.inputs.unmapped(&message, &self.player)
-                    {
-                        context.unmapped(value, || format!("trigger.{id}"));
+                    message_count += 1;
+                    if !self.inputs.on_notification(&message, &mut self.player) {
+                        report_unmatched(&message, &self.player, context);
                     }
-                    self.inputs.on_notification(&message, &mut self.player);
                 }
                 ServerEvent::Fail(fail) if is_harmless(&fail.command, &fail.reason) => {
                     tracing::debug!(instance = context.name(), "{}: {}", fail.command, fail.reason);
@@ -273,6 +294,9 @@ impl ScInstance {
                 }
                 _ => {}
             }
+        }
+        if message_count > 0 {
+            context.count_input(message_count);
         }
         if budget == 0 {
             context.call_again(NOTIFICATIONS_KEY);
@@ -297,6 +321,7 @@ impl ScInstance {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                 Err(_) => return self.flush(context),
             };
+            context.count_input(1);
             let buffer = std::mem::take(&mut self.buffer);
             match Packet::decode(&buffer[..count]) {
                 Ok(packet) => {
@@ -342,15 +367,9 @@ impl ScInstance {
     fn end(&mut self, context: &mut Context<'_>) {
         self.stop_due = None;
         self.tick_due = None;
-        if matches!(self.player.config.place, Place::Connect(_)) {
-            self.player.leave();
-            self.flush(context);
-        }
-        if let Transport::Score(score) = &self.transport
-            && let Err(error) = score.write(context.now())
-        {
+        if let Err(error) = self.leave(context.now()) {
             context.count_errors(1);
-            tracing::error!(instance = context.name(), "cannot write the score: {error}");
+            tracing::error!(instance = context.name(), "{error}");
         }
         let (stolen, refused) = self.player.losses();
         if stolen + refused > 0 {
@@ -359,27 +378,96 @@ impl ScInstance {
                 "stolen voices: {stolen}; dropped notes: {refused}"
             );
         }
-        self.transport = Transport::None;
         if let Some(server_thread) = &mut self.server_thread {
             server_thread.stop();
         }
     }
+
+    /// Leaves nothing behind on a server that runs on, and writes a score.
+    fn leave(&mut self, now: Instant) -> Result<(), String> {
+        self.has_ended = true;
+        let mut transport = std::mem::take(&mut self.transport);
+        if matches!(self.player.config.place, Place::Connect(_)) {
+            self.player.leave();
+            let latency = self.player.config.latency;
+            let (_, error) = transport.send(&mut self.player.packets, latency, now);
+            error.map_or(Ok(()), |error| Err(format!("cannot free the nodes: {error}")))?;
+        }
+        match transport {
+            Transport::Score(score) => {
+                score.write(now).map_err(|error| format!("cannot write the score: {error}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for ScInstance {
+    /// A reload that restarts an instance does not wait for the notes to fade.
+    fn drop(&mut self) {
+        if !self.has_ended
+            && let Err(error) = self.leave(Instant::now())
+        {
+            tracing::error!("{error}");
+        }
+        if let Some(server_thread) = self.server_thread.take() {
+            self.departed.add(server_thread);
+        }
+    }
+}
+
+/// Reports a notification that belongs to no mapped channel.
+fn report_unmatched(message: &consort_sc::OscMessage, player: &Player, context: &mut Context<'_>) {
+    let Some(unmatched) = Inputs::unmatched(message, player) else { return };
+    let input = Unmatched {
+        types: unmatched.types.as_str(),
+        raw: unmatched.raw,
+        value: unmatched.value,
+        sender: player.server().address.map_or(Sender::Unknown, Sender::Address),
+    };
+    context.unmatched(input, |channel| {
+        // Writing to a string does not fail.
+        let _ = write!(channel, "{}", unmatched.channel);
+    });
 }
 
 impl Instance for ScInstance {
-    fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        let Player { channels, config, .. } = &mut self.player;
-        channels.channel(specification, usage, config)
-    }
-
     fn start(&mut self, context: &mut Context<'_>) {
-        self.player.prepare();
-        self.inputs = Inputs::new(&self.player);
         if matches!(self.player.config.place, Place::Score(_)) {
             self.start_score(context);
         } else {
             self.start_server(context);
         }
+    }
+
+    fn adopt(
+        &mut self,
+        plan: Box<dyn Plan>,
+        _: &ChannelTable,
+        context: &mut Context<'_>,
+    ) -> Result<(), Box<dyn Plan>> {
+        let plan = downcast::<ScPlan>(plan)?;
+        let failed = matches!(context.state(), State::Failed(_));
+        let failed = failed.then(|| "the instance has failed".to_owned());
+        let obstacle = failed.or_else(|| self.player.obstacle(&plan.config, &plan.channels));
+        if let Some(reason) = obstacle {
+            tracing::info!(instance = context.name(), "{reason}: the instance restarts");
+            // The channel numbers are not those of the show any more.
+            self.player.channels.silence_sources();
+            return Err(plan);
+        }
+        self.player.adopt(plan.config, plan.channels);
+        let mut inputs = Inputs::new(&self.player);
+        inputs.on_server_ready(&self.player);
+        inputs.continue_from(std::mem::take(&mut self.inputs));
+        self.inputs = inputs;
+        if let Some(server_thread) = &self.server_thread {
+            server_thread.set_fixed_buses(self.player.fixed_buses().clone());
+        }
+        self.schedule_polls(context.now());
+        self.send(context);
+        self.schedule(context);
+        Ok(())
     }
 
     fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
@@ -426,6 +514,11 @@ impl Instance for ScInstance {
         self.flush(context);
     }
 
+    fn panic(&mut self, context: &mut Context<'_>) {
+        self.player.silence_all();
+        self.flush(context);
+    }
+
     fn stop(&mut self, context: &mut Context<'_>) {
         if self.transport.is_none() {
             return self.end(context);
@@ -445,13 +538,10 @@ impl Instance for ScInstance {
 /// existed, or the creation of a group that exists.
 fn is_harmless(command: &str, reason: &str) -> bool {
     match command {
-        "/n_set" | "/n_free" | "/n_run" => reason.contains("not found"),
+        "/g_head" | "/n_after" | "/n_free" | "/n_map" | "/n_run" | "/n_set" => {
+            reason.contains("not found")
+        }
         "/g_new" => reason.contains("duplicate node ID"),
         _ => false,
     }
-}
-
-/// The port of the server that an instance starts, if it starts one.
-pub(super) fn boot_port(config: &Config) -> Option<u16> {
-    (config.place == Place::Boot).then_some(config.server.port)
 }

@@ -7,7 +7,7 @@ use consort_sc::synthdef::system;
 pub struct Instrument {
     /// The name in configurations and on the server.
     pub name: &'static str,
-    /// A description of one line.
+    /// A one-line description.
     pub summary: &'static str,
     build: fn() -> Result<SynthDef, SynthDefError>,
 }
@@ -142,9 +142,9 @@ fn lead() -> Result<SynthDef, SynthDefError> {
         let vibrato = controls.lagged("vibrato", 0.0, 0.1);
         let pressure = controls.lagged("pressure", 0.0, 0.05);
         let glide = controls.control("glide", 0.0);
-        let slid = Lag::kr(frequency, glide).signal();
+        let gliding = Lag::kr(frequency, glide).signal();
         let wobble = SinOsc::kr(5.5) * (vibrato + pressure) * 0.5;
-        let pitch = slid * wobble.semitones_to_ratio();
+        let pitch = gliding * wobble.semitones_to_ratio();
         let swell = EnvGen::kr(Envelope::adsr(0.01, 0.2, 0.7, 0.25))
             .gate(gate)
             .done_action(DoneAction::FreeSynth)
@@ -280,8 +280,8 @@ mod tests {
         for instrument in INSTRUMENTS {
             let synthdef = instrument.build();
             assert_eq!(synthdef.name(), instrument.name);
-            let says_gate = instrument.summary.contains("has a gate");
-            assert_eq!(synthdef.has_gate(), says_gate, "{}", instrument.name);
+            let summary_has_gate = instrument.summary.contains("has a gate");
+            assert_eq!(synthdef.has_gate(), summary_has_gate, "{}", instrument.name);
             assert!(synthdef.control("out").is_some(), "{}", instrument.name);
         }
         assert!(INSTRUMENTS.is_sorted_by_key(|instrument| instrument.name));

@@ -13,7 +13,7 @@
 //! | `packets`, `transport`, `score` | encoding and sending of messages |
 //! | `inputs` | buses, meters, triggers and replies |
 //! | `server` | the thread that starts and watches the server |
-//! | `instance` | the router's interface |
+//! | `plan`, `instance` | the router's interface: configured, running |
 //!
 //! `voices`, `state`, `player` and `inputs` have no I/O, so they are tested without a server.
 
@@ -28,6 +28,7 @@ mod inputs;
 mod instance;
 pub mod instruments;
 mod packets;
+mod plan;
 mod player;
 mod reader;
 mod score;
@@ -41,11 +42,11 @@ mod transport;
 mod voices;
 
 use consort_router::{
-    Backend, BackendDescriptor, ChannelSyntax, Instance, InstanceConfig, OptionFamily, OptionKind,
-    OptionSpec, Problems,
+    Backend, BackendDescriptor, ChannelSyntax, Driver, InstanceConfig, OptionFamily, OptionKind,
+    OptionSpec, Plan, Problems,
 };
 
-use instance::ScInstance;
+use plan::{ScDriver, ScPlan};
 use reader::read_config;
 
 /// The backend's entry in the registry.
@@ -132,6 +133,13 @@ are the notes of a server that quit normally, because it ends them first. Notes 
 while there is no server count as dropped. If another program frees the groups of the show \
 (Cmd-period in `sclang`), the instance creates them again, without the notes.
 
+**On reload**, voices, synths, controls, ranges, `rate`, `latency`, `restore` and `level` change \
+while the server runs: notes that sound go on, controls keep their values, and notes of channels \
+that are no longer mapped are released. A voice that gets another SynthDef uses it from the next \
+note on. The server is started again if it would have to load or allocate something: for a \
+SynthDef, bus or buffer that was not used before, for changed SynthDef files, and for the other \
+options.
+
 **Latency.** The router's thread sends each value at once, as one datagram, without waiting. The \
 option `latency` adds a time to every message, so that the server executes it sample-accurately.
 
@@ -180,6 +188,7 @@ first group and synths in the last.",
     },
     OptionSpec {
         name: "rate",
+        live: true,
         kind: OptionKind::Number(0.1, 1_000.0),
         default: Some("30"),
         example: "50",
@@ -188,6 +197,7 @@ first group and synths in the last.",
     },
     OptionSpec {
         name: "latency",
+        live: true,
         kind: OptionKind::Number(0.0, 10_000.0),
         default: Some("0"),
         example: "20",
@@ -198,6 +208,7 @@ of both computers must be synchronized.",
     },
     OptionSpec {
         name: "restore",
+        live: true,
         kind: OptionKind::Choice(&["notes", "none"]),
         default: Some("notes"),
         example: "none",
@@ -206,6 +217,7 @@ of both computers must be synchronized.",
     },
     OptionSpec {
         name: "level",
+        live: true,
         kind: OptionKind::Number(-120.0, 24.0),
         default: Some("0"),
         example: "-6",
@@ -245,6 +257,7 @@ const OPTIONS: [OptionSpec; OPTION_COUNT] = {
 const FAMILIES: &[OptionFamily] = &[
     OptionFamily {
         prefix: "voice.",
+        live: true,
         example: "voice.pad = pad",
         documentation: "An instrument that notes play, and its SynthDef. Further lines configure \
 it: \
@@ -256,12 +269,14 @@ note to note; the SynthDef needs a control `glide`), `voice.pad.bend = 2` (semit
     },
     OptionFamily {
         prefix: "synth.",
+        live: true,
         example: "synth.room = reverb",
         documentation: "A synth that runs throughout the show, such as an effect or a drone. \
 `synth.room.group = effects` puts it into another group than the last.",
     },
     OptionFamily {
         prefix: "control.",
+        live: true,
         example: "control.pad.cutoff = 200 8000 exponential start 1200",
         documentation: "A control of a voice or synth. `LOW HIGH` is the range of the channel. A \
 curve may follow (`linear`, `exponential`, `squared`, `decibels` for an amplitude whose ends are \
@@ -273,6 +288,7 @@ bus, \
     },
     OptionFamily {
         prefix: "bus.",
+        live: true,
         example: "bus.wobble = 20 2000 exponential",
         documentation: "A control bus with its range (`LOW HIGH`, curve and `start` as above), or \
 `audio CHANNELS`: consecutive audio buses. The show allocates the bus numbers; a number as the \
@@ -280,17 +296,20 @@ name selects the control bus with that number.",
     },
     OptionFamily {
         prefix: "buffer.",
+        live: false,
         example: "buffer.loop = empty 48000 2",
         documentation: "A sound file to load at the start, or `empty FRAMES CHANNELS`.",
     },
     OptionFamily {
         prefix: "trigger.",
+        live: true,
         example: "trigger.1 = 0 127",
         documentation: "The range of the numbers that a `SendTrig` with this id sends. The \
 default is 0 to 1.",
     },
     OptionFamily {
         prefix: "reply.",
+        live: true,
         example: "reply./beat = 0 100",
         documentation: "The range of the numbers that a `SendReply` to this address sends; \
 `reply./beat:1` sets the range of one of them. The default is 0 to 1.",
@@ -426,13 +445,17 @@ impl Backend for Sc {
         &mut self,
         instance: InstanceConfig,
         problems: &mut Problems,
-    ) -> Option<Box<dyn Instance>> {
-        let config = read_config(&instance.options, problems)?;
-        if let Some(port) = instance::boot_port(&config) {
+    ) -> Option<Box<dyn Plan>> {
+        let plan = ScPlan::new(read_config(&instance.options, problems)?);
+        if let Some(port) = plan.boot_port() {
             let position = instance.options.position("port");
             self.boot_ports.push((instance.name, port, position));
         }
-        Some(Box::new(ScInstance::new(config)))
+        Some(Box::new(plan))
+    }
+
+    fn open(self: Box<Self>) -> Box<dyn Driver> {
+        Box::<ScDriver>::default()
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {

@@ -28,20 +28,20 @@ impl NumberAllocator {
         }
     }
 
-    /// What the player needs to know about the server.
+    /// The properties of the server that the player uses.
     pub(super) fn server_info(&mut self, config: &Config) -> ServerInfo {
         let explicit: Vec<u32> = config.buses.iter().filter_map(|bus| bus.number).collect();
-        let mut control = |count: u32| loop {
+        let mut allocate_control = |count: u32| loop {
             match self.control.allocate(count) {
                 Ok(first) if explicit.iter().any(|bus| (first..first + count).contains(bus)) => {}
                 Ok(first) => return first,
                 Err(_) => return 0,
             }
         };
-        let meter = control(config.channels);
+        let meter = allocate_control(config.channels);
         let buses = config.buses.iter().map(|bus| match (bus.number, bus.kind) {
             (Some(number), _) => number,
-            (None, BusKind::Control(_)) => control(1),
+            (None, BusKind::Control(_)) => allocate_control(1),
             (None, BusKind::Audio(count)) => self.audio.allocate(count).unwrap_or(0),
         });
         ServerInfo {
@@ -60,7 +60,7 @@ pub(super) fn prepare(
     server: &ServerInfo,
     score: &mut ScoreWriter,
 ) -> Result<(), String> {
-    for file in &config.files {
+    for file in config.files() {
         score.add_file(file.bytes())?;
     }
     let master = instruments::master(config.channels as u16).map_err(|error| error.to_string())?;

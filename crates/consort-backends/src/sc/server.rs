@@ -14,8 +14,10 @@ use consort_sc::{
     Options, Server, SharedMemory, SynthDefFile, Timeouts,
 };
 use mio::unix::pipe;
+use parking_lot::Mutex;
 
 use super::config::{BufferContent, BusConfig, BusKind, Config, Place};
+use super::inputs::notifications;
 use super::instruments;
 use crate::net::Backoff;
 
@@ -64,8 +66,33 @@ struct ServerSetup {
     buses: Vec<BusConfig>,
     buffers: Vec<BufferContent>,
     channels: u32,
-    /// Control buses that mappings name by number, which must not be allocated.
-    numbered: BTreeSet<u32>,
+    /// Control buses that the show names by number, which must not be allocated.
+    fixed_buses: Arc<Mutex<BTreeSet<u32>>>,
+    /// The threads of earlier instances whose server has the same port.
+    predecessors: Vec<Arc<AtomicBool>>,
+}
+
+/// The server threads of instances that a reload has removed or restarted, until they have ended.
+/// Ending a server takes a moment, for which the router does not wait. When the show ends and the
+/// last handle is dropped, no server process is left behind.
+#[derive(Clone, Default)]
+pub(super) struct Departed(Arc<Mutex<Vec<ServerThread>>>);
+
+impl Departed {
+    /// Stops a thread and keeps it until it has ended.
+    pub(super) fn add(&self, mut thread: ServerThread) {
+        thread.stop();
+        let mut threads = self.0.lock();
+        threads.retain(|thread| !thread.is_stopped());
+        threads.push(thread);
+    }
+
+    /// For each thread whose server has this port, whether it has ended.
+    fn at_port(&self, port: u16) -> Vec<Arc<AtomicBool>> {
+        let threads = self.0.lock();
+        let same = threads.iter().filter(|thread| thread.port == port);
+        same.map(|thread| Arc::clone(&thread.has_ended)).collect()
+    }
 }
 
 /// The router's handle to the server thread.
@@ -77,6 +104,8 @@ pub(super) struct ServerThread {
     reports: mpsc::Receiver<Report>,
     /// A pipe that becomes readable when there is a report.
     pub(super) wake_source: pipe::Receiver,
+    port: u16,
+    fixed_buses: Arc<Mutex<BTreeSet<u32>>>,
     stop: Arc<AtomicBool>,
     /// Whether the thread has ended.
     has_ended: Arc<AtomicBool>,
@@ -85,15 +114,15 @@ pub(super) struct ServerThread {
 }
 
 impl ServerThread {
-    /// Starts the thread. `addresses` are the notifications to receive, `numbered` the control
-    /// buses that must not be allocated.
+    /// Starts the thread. `fixed_buses` are the control buses that must not be allocated. A server
+    /// is started when those of `departed` at the same port have ended.
     ///
     /// # Errors
     /// If the system cannot create a thread or a pipe.
     pub(super) fn start(
         config: &Config,
-        addresses: Vec<String>,
-        numbered: BTreeSet<u32>,
+        fixed_buses: BTreeSet<u32>,
+        departed: &Departed,
     ) -> Result<Self, String> {
         let timeouts = Timeouts {
             connect: Duration::from_secs(3),
@@ -106,13 +135,15 @@ impl ServerThread {
         };
         let server = Server::with_timeouts(config.server.clone(), None, timeouts)
             .map_err(|error| error.to_string())?;
-        let events = server.events(EventFilter::addresses(addresses));
+        let events = server.events(notifications());
         let (mut wake, wake_source) =
             pipe::new().map_err(|error| format!("cannot create a pipe: {error}"))?;
         let (sender, reports) = mpsc::channel();
-        let mut files = config.files.clone();
+        let mut files: Vec<SynthDefFile> = config.files().cloned().collect();
         let master = instruments::master(config.channels as u16);
         files.extend(master.ok().map(|master| master.file().clone()));
+        let port = config.server.port;
+        let fixed_buses = Arc::new(Mutex::new(fixed_buses));
         let setup = ServerSetup {
             place: config.place.clone(),
             options: config.server.clone(),
@@ -120,7 +151,8 @@ impl ServerThread {
             buses: config.buses.clone(),
             buffers: config.buffers.iter().map(|(_, content)| content.clone()).collect(),
             channels: config.channels,
-            numbered,
+            fixed_buses: Arc::clone(&fixed_buses),
+            predecessors: departed.at_port(port),
         };
         let (stop, has_ended) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let (thread_server, thread_stop, thread_ended) =
@@ -143,11 +175,18 @@ impl ServerThread {
             events,
             reports,
             wake_source,
+            port,
+            fixed_buses,
             stop,
             has_ended,
             thread: Some(thread),
             stopper: None,
         })
+    }
+
+    /// Changes the control buses that the next server must not allocate.
+    pub(super) fn set_fixed_buses(&self, fixed_buses: BTreeSet<u32>) {
+        *self.fixed_buses.lock() = fixed_buses;
     }
 
     /// The next report, if there is one.
@@ -222,6 +261,9 @@ fn run(setup: &ServerSetup, server: &Server, stop: &AtomicBool, report: &mut dyn
             std::thread::park_timeout(left);
         }
     };
+    while setup.predecessors.iter().any(|ended| !ended.load(Ordering::Acquire)) && !is_stopped() {
+        pause(QUIT_RETRY_INTERVAL);
+    }
     while !is_stopped() {
         let events = server.events(EventFilter::default());
         let started = Instant::now();
@@ -380,7 +422,7 @@ fn allocate_control_buses(setup: &ServerSetup, server: &Server, count: u32) -> R
             .add_bus_group(CalculationRate::Control, count)
             .map_err(|error| error.to_string())?;
         let first = group.id();
-        if setup.numbered.range(first..first + count).next().is_none() {
+        if setup.fixed_buses.lock().range(first..first + count).next().is_none() {
             return Ok(first);
         }
     }

@@ -7,7 +7,7 @@ use super::controls::{self, Scale};
 use super::definitions::Definition;
 use super::voices::{Ending, Mode, Steal};
 
-/// Checks whether a SynthDef has a control; the error is a hint.
+/// Checks whether a SynthDef has a control. The error is a hint for the message.
 pub(super) fn check_control(definition: &Definition, control: &str) -> Result<(), String> {
     if !definition.is_known || definition.has(control) {
         return Ok(());

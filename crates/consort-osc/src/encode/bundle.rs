@@ -1,8 +1,8 @@
-//! Bundles.
+//! Encoding bundles.
 
 use super::message::MessageBuilder;
 use super::sink::{Sink, patch_size, reserve_size};
-use crate::decode::BUNDLE;
+use crate::decode::BUNDLE_PREFIX;
 use crate::{Error, ErrorKind, Limits, Result, TimeTag};
 
 /// Writes a bundle, element by element, without allocating.
@@ -51,7 +51,7 @@ impl<'s, S: Sink + ?Sized> BundleBuilder<'s, S> {
         let start = sink.position();
         let mut builder = Self { sink, start, has_size, depth, error: None, finished: false };
         let header = if has_size { reserve_size(builder.sink) } else { Ok(()) }
-            .and_then(|()| builder.sink.append(BUNDLE))
+            .and_then(|()| builder.sink.append(BUNDLE_PREFIX))
             .and_then(|()| builder.sink.append(&time.raw().to_be_bytes()));
         if depth > Limits::MAX_DEPTH {
             builder.fail(ErrorKind::TooDeep { limit: Limits::MAX_DEPTH });

@@ -1,4 +1,4 @@
-//! Messages.
+//! Encoding messages.
 
 use super::sink::{Sink, append_text, patch_size, reserve_size, too_small};
 use crate::text::padded;
@@ -6,10 +6,10 @@ use crate::{Argument, Color, Error, ErrorKind, Limits, MidiMessage, Result, Time
 
 /// Writes one message, argument by argument, without allocating.
 ///
-/// Errors are kept until [`finish`](Self::finish); calls after one do nothing. A builder that
-/// fails, or is dropped unfinished, leaves the sink unchanged. Type tags precede the arguments,
-/// so the arguments are moved when the tags outgrow the reserved space: rarely, and never with
-/// [`with_tags`](Self::with_tags).
+/// The first error is returned by [`finish`](Self::finish); calls after an error do nothing. A
+/// builder that fails, or is dropped unfinished, leaves the sink unchanged. Type tags precede the
+/// arguments, so the arguments are moved when the tags exceed the reserved space: rarely, and never
+/// with [`with_tags`](Self::with_tags).
 ///
 /// ```
 /// use consort_osc::{MessageBuilder, TimeTag};
@@ -33,12 +33,13 @@ pub struct MessageBuilder<'s, S: Sink + ?Sized> {
     start: usize,
     has_size: bool,
     /// The position of the comma.
-    tags_at: usize,
-    /// Comma and tags written so far.
+    tags_start: usize,
+    /// The number of bytes written for the comma and the tags.
     tags: usize,
-    /// Bytes kept for comma, tags and padding.
+    /// The number of bytes reserved for the comma, the tags and their padding.
     reserved: usize,
-    arrays: usize,
+    /// The number of arrays that are open.
+    open_arrays: usize,
     error: Option<Error>,
     finished: bool,
 }
@@ -50,7 +51,7 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         Self::begin(sink, address, 2, false)
     }
 
-    /// As [`new`](Self::new), reserving space for `tags` type tags (brackets of arrays count).
+    /// As [`new`](Self::new), reserving space for `tags` type tags. Each bracket of an array is one.
     #[inline]
     pub fn with_tags(sink: &'s mut S, address: &str, tags: usize) -> Self {
         Self::begin(sink, address, tags, false)
@@ -70,21 +71,21 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
             sink,
             start,
             has_size,
-            tags_at: 0,
+            tags_start: 0,
             tags: 1,
             reserved: padded(tags.saturating_add(2).min(1 << 20)),
-            arrays: 0,
+            open_arrays: 0,
             error: None,
             finished: false,
         };
-        if let Err(kind) = builder.head(address) {
+        if let Err(kind) = builder.write_head(address) {
             builder.fail(kind);
         }
         builder
     }
 
     #[inline]
-    fn head(&mut self, address: &str) -> Result<(), ErrorKind> {
+    fn write_head(&mut self, address: &str) -> Result<(), ErrorKind> {
         if !address.starts_with('/') {
             return Err(ErrorKind::AddressWithoutSlash);
         }
@@ -92,12 +93,12 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
             reserve_size(self.sink).map_err(too_small)?;
         }
         append_text(self.sink, address)?;
-        self.tags_at = self.sink.position();
+        self.tags_start = self.sink.position();
         if self.reserved == 4 {
             return self.sink.append(b",\0\0\0").map_err(too_small);
         }
         self.sink.append_zeros(self.reserved).map_err(too_small)?;
-        self.sink.written()[self.tags_at] = b',';
+        self.sink.written()[self.tags_start] = b',';
         Ok(())
     }
 
@@ -114,10 +115,10 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         if self.error.is_some() {
             return false;
         }
-        if self.tags + 2 > self.reserved && !self.more_tags() {
+        if self.tags + 2 > self.reserved && !self.grow_tags() {
             return false;
         }
-        let tag_offset = self.tags_at + self.tags;
+        let tag_offset = self.tags_start + self.tags;
         self.sink.written()[tag_offset] = tag;
         self.tags += 1;
         true
@@ -125,10 +126,10 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
 
     /// Doubles the space for tags, or adds the minimum if the sink is nearly full.
     #[cold]
-    fn more_tags(&mut self) -> bool {
-        let data_at = self.tags_at + self.reserved;
+    fn grow_tags(&mut self) -> bool {
+        let data_start = self.tags_start + self.reserved;
         let end = self.sink.position();
-        let more = match self.sink.append_zeros(self.reserved) {
+        let added = match self.sink.append_zeros(self.reserved) {
             Ok(()) => self.reserved,
             Err(_) => match self.sink.append_zeros(4) {
                 Ok(()) => 4,
@@ -139,9 +140,9 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
             },
         };
         let written = self.sink.written();
-        written.copy_within(data_at..end, data_at + more);
-        written[data_at..data_at + more].fill(0);
-        self.reserved += more;
+        written.copy_within(data_start..end, data_start + added);
+        written[data_start..data_start + added].fill(0);
+        self.reserved += added;
         true
     }
 
@@ -168,7 +169,7 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         let needed = padded(self.tags + 1);
         if needed < self.reserved {
             let end = self.sink.position();
-            let (from, to) = (self.tags_at + self.reserved, self.tags_at + needed);
+            let (from, to) = (self.tags_start + self.reserved, self.tags_start + needed);
             self.sink.written().copy_within(from..end, to);
             self.sink.truncate(end - (from - to));
             self.reserved = needed;
@@ -184,49 +185,49 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         self.add(tag, |sink| append_text(sink, text))
     }
 
-    /// Adds an `i`.
+    /// Adds an integer of 32 bits (`i`).
     #[inline]
     pub fn int(&mut self, value: i32) -> &mut Self {
         self.fixed(b'i', &value.to_be_bytes())
     }
 
-    /// Adds an `f`.
+    /// Adds a float of 32 bits (`f`).
     #[inline]
     pub fn float(&mut self, value: f32) -> &mut Self {
         self.fixed(b'f', &value.to_be_bytes())
     }
 
-    /// Adds an `h`.
+    /// Adds an integer of 64 bits (`h`).
     #[inline]
     pub fn long(&mut self, value: i64) -> &mut Self {
         self.fixed(b'h', &value.to_be_bytes())
     }
 
-    /// Adds a `d`.
+    /// Adds a float of 64 bits (`d`).
     #[inline]
     pub fn double(&mut self, value: f64) -> &mut Self {
         self.fixed(b'd', &value.to_be_bytes())
     }
 
-    /// Adds a `t`.
+    /// Adds a time tag (`t`).
     #[inline]
     pub fn time(&mut self, tag: TimeTag) -> &mut Self {
         self.fixed(b't', &tag.raw().to_be_bytes())
     }
 
-    /// Adds an `s`; a zero byte in it is [`ErrorKind::ZeroInString`].
+    /// Adds a string (`s`); a zero byte in it is [`ErrorKind::ZeroInString`].
     #[inline]
     pub fn string(&mut self, text: &str) -> &mut Self {
         self.text(b's', text)
     }
 
-    /// Adds an `S`; a zero byte in it is [`ErrorKind::ZeroInString`].
+    /// Adds a symbol (`S`); a zero byte in it is [`ErrorKind::ZeroInString`].
     #[inline]
     pub fn symbol(&mut self, text: &str) -> &mut Self {
         self.text(b'S', text)
     }
 
-    /// Adds a `b`.
+    /// Adds a blob (`b`).
     pub fn blob(&mut self, bytes: &[u8]) -> &mut Self {
         let Ok(size) = i32::try_from(bytes.len()) else {
             self.fail(ErrorKind::TooLarge { limit: i32::MAX as usize });
@@ -240,37 +241,37 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         })
     }
 
-    /// Adds a `c`.
+    /// Adds a character (`c`).
     #[inline]
     pub fn char(&mut self, character: char) -> &mut Self {
         self.fixed(b'c', &u32::from(character).to_be_bytes())
     }
 
-    /// Adds an `r`.
+    /// Adds an RGBA colour (`r`).
     #[inline]
     pub fn color(&mut self, color: Color) -> &mut Self {
         self.fixed(b'r', &[color.red, color.green, color.blue, color.alpha])
     }
 
-    /// Adds an `m`.
+    /// Adds a MIDI message (`m`).
     #[inline]
     pub fn midi(&mut self, midi: MidiMessage) -> &mut Self {
         self.fixed(b'm', &[midi.port, midi.status, midi.data1, midi.data2])
     }
 
-    /// Adds a `T` or `F`.
+    /// Adds a boolean (`T` or `F`), which is only a type tag.
     #[inline]
     pub fn bool(&mut self, value: bool) -> &mut Self {
         self.fixed(if value { b'T' } else { b'F' }, &[])
     }
 
-    /// Adds an `N`.
+    /// Adds nil (`N`), which is only a type tag.
     #[inline]
     pub fn nil(&mut self) -> &mut Self {
         self.fixed(b'N', &[])
     }
 
-    /// Adds an `I`.
+    /// Adds an impulse (`I`), which is only a type tag.
     #[inline]
     pub fn impulse(&mut self) -> &mut Self {
         self.fixed(b'I', &[])
@@ -278,20 +279,20 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
 
     /// Opens an array: what follows, up to [`close_array`](Self::close_array), is in it.
     pub fn open_array(&mut self) -> &mut Self {
-        if self.arrays >= Limits::MAX_DEPTH {
+        if self.open_arrays >= Limits::MAX_DEPTH {
             self.fail(ErrorKind::TooDeep { limit: Limits::MAX_DEPTH });
         } else if self.tag(b'[') {
-            self.arrays += 1;
+            self.open_arrays += 1;
         }
         self
     }
 
     /// Closes the array opened last.
     pub fn close_array(&mut self) -> &mut Self {
-        if self.arrays == 0 {
+        if self.open_arrays == 0 {
             self.fail(ErrorKind::UnbalancedArray);
         } else if self.tag(b']') {
-            self.arrays -= 1;
+            self.open_arrays -= 1;
         }
         self
     }
@@ -323,7 +324,7 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
         }
     }
 
-    /// Completes the message. Returns its size in bytes, the length before it not counted.
+    /// Completes the message. Returns its size in bytes, without the length prefix.
     ///
     /// # Errors
     ///
@@ -334,7 +335,7 @@ impl<'s, S: Sink + ?Sized> MessageBuilder<'s, S> {
     /// The sink is then as it was before the message.
     #[inline]
     pub fn finish(&mut self) -> Result<usize> {
-        if self.arrays != 0 {
+        if self.open_arrays != 0 {
             self.fail(ErrorKind::UnbalancedArray);
         }
         if self.error.is_none() && !self.finished {

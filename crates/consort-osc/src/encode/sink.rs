@@ -93,11 +93,12 @@ impl<'b> SliceSink<'b> {
         &mut self.buffer[..self.position]
     }
 
+    /// The next `count` bytes, which become part of the content, or the number of missing bytes.
     #[inline]
-    fn room(&mut self, count: usize) -> Result<&mut [u8], usize> {
-        let left = self.buffer.len() - self.position;
-        if count > left {
-            return Err(count - left);
+    fn advance(&mut self, count: usize) -> Result<&mut [u8], usize> {
+        let available = self.buffer.len() - self.position;
+        if count > available {
+            return Err(count - available);
         }
         let start = self.position;
         self.position += count;
@@ -118,13 +119,13 @@ impl Sink for SliceSink<'_> {
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), usize> {
-        self.room(bytes.len())?.copy_from_slice(bytes);
+        self.advance(bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
     #[inline]
     fn append_zeros(&mut self, count: usize) -> Result<(), usize> {
-        self.room(count)?.fill(0);
+        self.advance(count)?.fill(0);
         Ok(())
     }
 
@@ -134,6 +135,7 @@ impl Sink for SliceSink<'_> {
     }
 }
 
+/// The error of a sink that lacks this number of bytes.
 #[inline]
 pub(super) fn too_small(needed: usize) -> ErrorKind {
     ErrorKind::BufferTooSmall { needed }
@@ -145,14 +147,17 @@ pub(super) fn reserve_size<S: Sink + ?Sized>(sink: &mut S) -> Result<(), usize> 
     sink.append_zeros(4)
 }
 
-/// Writes the size of everything after `size_at + 4` to `size_at`.
+/// Writes the size of everything after `size_offset + 4` to `size_offset`.
 #[inline]
-pub(super) fn patch_size<S: Sink + ?Sized>(sink: &mut S, size_at: usize) -> Result<(), ErrorKind> {
-    let size = sink.position() - size_at - 4;
+pub(super) fn patch_size<S: Sink + ?Sized>(
+    sink: &mut S,
+    size_offset: usize,
+) -> Result<(), ErrorKind> {
+    let size = sink.position() - size_offset - 4;
     let Ok(size) = i32::try_from(size) else {
         return Err(ErrorKind::TooLarge { limit: i32::MAX as usize });
     };
-    sink.written()[size_at..size_at + 4].copy_from_slice(&size.to_be_bytes());
+    sink.written()[size_offset..size_offset + 4].copy_from_slice(&size.to_be_bytes());
     Ok(())
 }
 
@@ -163,7 +168,7 @@ pub(super) fn append_text<S: Sink + ?Sized>(sink: &mut S, text: &str) -> Result<
     if bytes.contains(&0) {
         return Err(ErrorKind::ZeroInString);
     }
-    let whole = padded(bytes.len() + 1);
+    let padded_length = padded(bytes.len() + 1);
     sink.append(bytes).map_err(too_small)?;
-    sink.append(&[0; 4][..whole - bytes.len()]).map_err(too_small)
+    sink.append(&[0; 4][..padded_length - bytes.len()]).map_err(too_small)
 }

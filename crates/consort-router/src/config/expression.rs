@@ -1,8 +1,8 @@
 //! Channel specifications with expressions, which expand to many: `ch{1..8}.{cc,note}7`.
 //!
-//! `{a..b}` counts from a to b, up or down; `{x,y,z}` are these texts; the rightmost expression
-//! varies fastest. The expansion is not stored: each of the
-//! specifications is written when it is its turn.
+//! `{a..b}` stands for the numbers from a to b, up or down, and `{x,y,z}` for these texts. The
+//! rightmost expression varies fastest. The expansion is not stored: each specification is written
+//! when it is needed.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -37,11 +37,11 @@ struct Part {
     /// The bytes of the specification, braces included.
     range: Range<usize>,
     choice: Choice,
-    /// After how many specifications it moves on.
+    /// The number of specifications after which it advances to its next choice.
     stride: u64,
 }
 
-/// A channel specification, taken apart.
+/// A parsed channel specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expression<'t> {
     text: &'t str,
@@ -49,24 +49,24 @@ pub struct Expression<'t> {
     count: u64,
 }
 
-/// What is wrong with an expression.
+/// An error in an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionError {
     /// What is wrong.
     pub message: String,
     /// What to write instead.
     pub hint: &'static str,
-    /// The bytes of the specification it is about.
+    /// The bytes of the specification that the error concerns.
     pub range: Range<usize>,
 }
 
 const FORMS: &str = "write `{1..8}` for numbers or `{left,right}` for names";
 
 impl<'t> Expression<'t> {
-    /// Takes a specification apart.
+    /// Parses a specification.
     ///
     /// # Errors
-    /// Everything that is wrong with its expressions.
+    /// All errors in its expressions.
     pub fn parse(text: &'t str) -> Result<Self, Vec<ExpressionError>> {
         let mut parts = Vec::new();
         let mut errors = Vec::new();
@@ -107,32 +107,32 @@ impl<'t> Expression<'t> {
         Ok(Expression { text, parts, count })
     }
 
-    /// How many specifications it expands to; `u64::MAX` for that many or more.
+    /// The number of specifications that it expands to, at most `u64::MAX`.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether it contains no expression and expands to its own text alone.
+    /// Whether it contains no expression, so that it expands to its own text only.
     pub fn is_plain(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// How many bytes the longest of them has at most.
+    /// An upper bound for the length of a specification, in bytes.
     pub fn longest(&self) -> usize {
         let braces: usize = self.parts.iter().map(|part| part.range.len()).sum();
         let choices: usize = self.parts.iter().map(|part| part.choice.longest()).sum();
         self.text.len() - braces + choices
     }
 
-    /// Writes the specification of that index, below [`Expression::count`], into `out`,
-    /// replacing what it held.
+    /// Replaces the content of `out` with the specification at `index`, which must be below
+    /// [`Expression::count`].
     pub fn write(&self, index: u64, out: &mut String) {
         out.clear();
         self.pieces(index, out, |_, _| {});
     }
 
-    /// Which bytes of the expression the bytes `range` of its specification `index` come from:
-    /// for a byte out of braces the braces as a whole.
+    /// The bytes of the expression that the bytes `range` of the specification at `index` come
+    /// from. For a byte that an expression in braces produced, that is the whole expression.
     pub fn locate(&self, index: u64, range: Range<usize>) -> Range<usize> {
         let mut found: Option<Range<usize>> = None;
         let mut out = String::new();
@@ -156,7 +156,8 @@ impl<'t> Expression<'t> {
         found.unwrap_or(0..self.text.len())
     }
 
-    /// Writes a specification piece by piece; reports which bytes of the text became which.
+    /// Writes a specification piece by piece; calls `each` with the bytes of each piece in the
+    /// expression and in the specification.
     fn pieces(
         &self,
         index: u64,
@@ -236,7 +237,7 @@ enum Number {
     Is(u64),
 }
 
-/// Reads an unsigned number behind optional white space; returns what follows it.
+/// Reads an unsigned number after optional white space; returns what follows it.
 fn number(text: &str) -> (Number, &str) {
     let digits = text.trim_ascii_start();
     let digits = digits.strip_prefix('+').unwrap_or(digits);
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_verbatim_and_the_rightmost_varies_fastest() {
+    fn lists_are_verbatim_and_the_rightmost_expression_varies_fastest() {
         assert_eq!(all("{a, b ,ü}"), ["a", " b ", "ü"]);
         assert_eq!(all("{a..b,c}"), ["a..b", "c"]);
         assert_eq!(all("{a,b}{2..1}"), ["a2", "a1", "b2", "b1"]);
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_meaning_is_refused_with_its_place() {
+    fn invalid_expressions_are_rejected_with_their_position() {
         for (text, start, end) in [
             ("a{5}", 1, 4),
             ("a{1..}", 1, 6),
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_absurd_is_counted_and_not_stored() {
+    fn a_large_expansion_is_counted_but_not_stored() {
         let expression = Expression::parse("{0..4294967295}").unwrap();
         assert_eq!(expression.count(), 1 << 32);
         let expression = Expression::parse("{0..18446744073709551615}{0..9}").unwrap();

@@ -362,7 +362,7 @@ impl Context {
     /// Asks for the size of a buffer. `/b_query`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`].
     pub fn ask_buffer_info(&self, buffer: &Buffer) -> Result<Pending<BufferInfo>> {
         self.check_own(buffer.context(), "buffer")?;
         self.ask_for(QueryBuffers { ids: vec![buffer.id()] }, BufferInfo::parse)
@@ -396,7 +396,7 @@ impl Context {
         })
     }
 
-    /// Sets `count` samples from index `start` on to `value`. `/b_fill`
+    /// Sets `count` samples, starting at index `start`, to `value`. `/b_fill`
     ///
     /// # Errors
     /// Same as [`Context::submit`].
@@ -471,8 +471,8 @@ impl Context {
     /// Asks for the values of at most [`GetBuffer::MAX_SAMPLES`] samples. `/b_get`
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] above the limit, and as [`Context::submit`]; the future's are those
-    /// of [`Pending`].
+    /// [`ErrorKind::TooLarge`] above the limit, and as [`Context::submit`]; the future's errors are
+    /// those of [`Pending`].
     pub fn ask_buffer(&self, buffer: &Buffer, indices: &[u32]) -> Result<Pending<Vec<(u32, f32)>>> {
         self.check_own(buffer.context(), "buffer")?;
         if indices.is_empty() {
@@ -489,8 +489,8 @@ impl Context {
     /// `/b_getn`
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] above the limit, and as [`Context::submit`]; the future's are those
-    /// of [`Pending`].
+    /// [`ErrorKind::TooLarge`] above the limit, and as [`Context::submit`]; the future's errors are
+    /// those of [`Pending`].
     pub fn ask_buffer_range(
         &self,
         buffer: &Buffer,

@@ -1,4 +1,4 @@
-//! Operations on buses. Indices are allocated by this client; the server is not asked.
+//! Operations on buses. This client allocates the indices; no request is sent for that.
 
 use super::{Bus, BusGroup, Context, Release};
 use crate::error::{Error, ErrorKind, Result};
@@ -9,7 +9,7 @@ use crate::values::CalculationRate;
 use crate::wire::Arguments;
 
 /// Rejects audio buses, whose samples cannot be set or read; `verb` is what was attempted.
-fn control_only(rate: CalculationRate, verb: &str) -> Result<()> {
+fn require_control_bus(rate: CalculationRate, verb: &str) -> Result<()> {
     match rate {
         CalculationRate::Control => Ok(()),
         CalculationRate::Audio => Err(Error::new(
@@ -64,18 +64,18 @@ impl Context {
     /// [`ErrorKind::InvalidCalculationRate`] for an audio bus, and as [`Context::submit`].
     pub fn set_bus(&self, bus: &Bus, value: f32) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
-        control_only(bus.calculation_rate(), "set")?;
+        require_control_bus(bus.calculation_rate(), "set")?;
         self.submit(SetControlBuses { values: vec![(bus.id(), value)] })
     }
 
-    /// Sets a control bus through the server's shared memory, or like [`Context::set_bus`] where
-    /// that cannot be reached. It takes effect at once, even when called on a moment.
+    /// Sets a control bus through the server's shared memory, or like [`Context::set_bus`] if
+    /// that is not available. It takes effect at once, even when called on a moment.
     ///
     /// # Errors
     /// Same as [`Context::set_bus`].
     pub fn set_bus_now(&self, bus: &Bus, value: f32) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
-        control_only(bus.calculation_rate(), "set")?;
+        require_control_bus(bus.calculation_rate(), "set")?;
         if let Some(memory) = self.shared().host()?.shared_memory()
             && memory.set_control_bus(bus.id(), value).is_ok()
         {
@@ -84,45 +84,45 @@ impl Context {
         self.immediate().set_bus(bus, value)
     }
 
-    /// Sets consecutive control buses from `bus` on. As on the server, the range may reach beyond
+    /// Sets consecutive control buses, starting at `bus`. As on the server, the range may exceed
     /// this client's own buses. `/c_setn`
     ///
     /// # Errors
     /// Same as [`Context::set_bus`].
     pub fn set_bus_range(&self, bus: &Bus, values: &[f32]) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
-        control_only(bus.calculation_rate(), "set")?;
+        require_control_bus(bus.calculation_rate(), "set")?;
         self.submit(SetControlBusRange { ranges: vec![(bus.id(), values.to_vec())] })
     }
 
-    /// Sets `count` consecutive control buses from `bus` on to one value. `/c_fill`
+    /// Sets `count` consecutive control buses, starting at `bus`, to one value. `/c_fill`
     ///
     /// # Errors
     /// Same as [`Context::set_bus`].
     pub fn fill_bus_range(&self, bus: &Bus, count: u32, value: f32) -> Result<()> {
         self.check_own(bus.context(), "bus")?;
-        control_only(bus.calculation_rate(), "set")?;
+        require_control_bus(bus.calculation_rate(), "set")?;
         self.submit(FillControlBuses { ranges: vec![(bus.id(), count, value)] })
     }
 
     /// Asks for the value of a control bus. `/c_get`
     ///
     /// # Errors
-    /// Same as [`Context::set_bus`]; the future's are those of [`Pending`].
+    /// Same as [`Context::set_bus`]; the future's errors are those of [`Pending`].
     pub fn ask_bus(&self, bus: &Bus) -> Result<Pending<f32>> {
         self.check_own(bus.context(), "bus")?;
-        control_only(bus.calculation_rate(), "get")?;
+        require_control_bus(bus.calculation_rate(), "get")?;
         self.ask_for(GetControlBuses { ids: vec![bus.id()] }, |message| message.float(1))
     }
 
-    /// Asks for the values of `count` consecutive control buses from `bus` on. `/c_getn`
+    /// Asks for the values of `count` consecutive control buses, starting at `bus`. `/c_getn`
     ///
     /// # Errors
     /// Same as [`Context::set_bus`]; [`ErrorKind::TooLarge`] for more than
-    /// [`GetControlBusRange::MAX_BUSES`]; the future's are those of [`Pending`].
+    /// [`GetControlBusRange::MAX_BUSES`]; the future's errors are those of [`Pending`].
     pub fn ask_bus_range(&self, bus: &Bus, count: u32) -> Result<Pending<Vec<f32>>> {
         self.check_own(bus.context(), "bus")?;
-        control_only(bus.calculation_rate(), "get")?;
+        require_control_bus(bus.calculation_rate(), "get")?;
         if count > GetControlBusRange::MAX_BUSES {
             return Err(Error::new(
                 ErrorKind::TooLarge,

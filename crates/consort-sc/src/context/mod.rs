@@ -347,7 +347,7 @@ impl Context {
     /// The server's load, its counts and its sample rates. `/status`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`].
     pub fn ask_status(&self) -> Result<Pending<StatusInfo>> {
         self.ask_for(QueryStatus, StatusInfo::parse)
     }
@@ -355,7 +355,7 @@ impl Context {
     /// The server's program and its version. `/version`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`].
     pub fn ask_version(&self) -> Result<Pending<VersionInfo>> {
         self.ask_for(QueryVersion, VersionInfo::parse)
     }

@@ -140,10 +140,10 @@ fn check_add_action(add_action: AddAction, kind: NodeKind) -> Result<()> {
         NodeKind::Root => ("the root node", "ToHead or ToTail"),
         _ => ("a synth", "Before, After or Replace"),
     };
-    Err(invalid(format!("cannot use {add_action:?} with {target}; use {alternatives}")))
+    Err(invalid_argument(format!("cannot use {add_action:?} with {target}; use {alternatives}")))
 }
 
-fn invalid(message: impl Into<String>) -> Error {
+fn invalid_argument(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
@@ -227,7 +227,7 @@ impl Context {
         Ok(Synth::new(self.immediate(), id, info))
     }
 
-    /// Warns of controls that the SynthDef does not have.
+    /// Warns about controls that the SynthDef does not have.
     fn check_controls<'k>(
         &self,
         info: &SynthDefInfo,
@@ -310,7 +310,7 @@ impl Context {
         self.submit(SetNode { id: node.id, settings })
     }
 
-    /// Sets consecutive controls from each key on. `/n_setn`
+    /// Sets consecutive controls, starting at each key. `/n_setn`
     ///
     /// # Errors
     /// Same as [`Context::submit`].
@@ -416,10 +416,12 @@ impl Context {
         self.submit(MoveNode { id: node.id, add_action, target_id: target.id })
     }
 
-    /// Checks the add action of a node that exists.
+    /// Checks the add action with which an existing node is moved.
     fn check_move(&self, add_action: AddAction, target: &NodeReference<'_>) -> Result<()> {
         if add_action == AddAction::Replace {
-            return Err(invalid("an existing node cannot replace another; free the other one"));
+            return Err(invalid_argument(
+                "an existing node cannot replace another; free the other one",
+            ));
         }
         check_add_action(add_action, target.kind)
     }
@@ -444,7 +446,7 @@ impl Context {
             ids.push(node.id);
         }
         if ids.is_empty() {
-            return Err(invalid("expected at least one node to move"));
+            return Err(invalid_argument("expected at least one node to move"));
         }
         self.submit(OrderNodes { add_action, target_id: target.id, ids })
     }
@@ -472,7 +474,7 @@ impl Context {
     /// Asks for a node's place in the tree. `/n_query`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`].
     pub fn ask_node<'a>(&self, node: impl Into<NodeReference<'a>>) -> Result<Pending<NodeInfo>> {
         self.ask_node_reference(node.into())
     }
@@ -486,8 +488,8 @@ impl Context {
     /// server assembles larger trees from several replies. `/g_queryTree`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`]. The server does not
-    /// answer for a tree that is too large: the future ends at its deadline.
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`]. The
+    /// server does not answer if the tree is too large, and the future times out.
     pub fn ask_tree<'a>(
         &self,
         group: impl Into<NodeReference<'a>>,
@@ -502,7 +504,7 @@ impl Context {
     /// exist. `/s_get`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`].
     pub fn ask_synth_controls<K: Into<ControlKey>>(
         &self,
         synth: &Synth,
@@ -511,7 +513,7 @@ impl Context {
         self.check_own(synth.context(), "synth")?;
         let controls: Vec<ControlKey> = controls.into_iter().map(Into::into).collect();
         if controls.is_empty() {
-            return Err(invalid("expected at least one control"));
+            return Err(invalid_argument("expected at least one control"));
         }
         if let Some(info) = synth.synthdef() {
             self.check_controls(info, &controls);
@@ -522,7 +524,7 @@ impl Context {
     /// Asks for the values of consecutive controls. `/s_getn`
     ///
     /// # Errors
-    /// Same as [`Context::submit`]; the future's are those of [`Pending`].
+    /// Same as [`Context::submit`]; the future's errors are those of [`Pending`].
     pub fn ask_synth_control_range(
         &self,
         synth: &Synth,
@@ -538,7 +540,8 @@ impl Context {
         self.ask_for(request, |message| parse_range(message, 2))
     }
 
-    /// Takes the synth's id away: it continues under an id that the server chooses. `/s_noid`
+    /// Releases the synth's id; the synth continues to run with an id that the server chooses.
+    /// `/s_noid`
     ///
     /// # Errors
     /// Same as [`Context::submit`].
@@ -547,7 +550,7 @@ impl Context {
         self.submit(AutoReassignSynthIds { ids: vec![synth.id()] })
     }
 
-    /// A control and the bus that it shall follow, as [`Context::map_node`] takes them.
+    /// Pairs a control with the bus that it follows, for [`Context::map_node`].
     pub fn mapping(control: impl Into<ControlKey>, bus: &Bus) -> (ControlKey, Option<MapSymbol>) {
         (control.into(), Some(bus.map_symbol()))
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::lifecycle::LifecycleEvent;
 
 impl Core {
-    /// Input: the process runs, which answers [`Action::Spawn`](super::Action::Spawn).
+    /// Input: the process was started, as [`Action::Spawn`](super::Action::Spawn) requested.
     pub(crate) fn process_started(&mut self) {
         self.has_process = true;
     }
@@ -26,7 +26,7 @@ impl Core {
         }
     }
 
-    /// The end of an error message: what the process printed.
+    /// The output of the process, as the end of an error message.
     pub(super) fn printed_output(&self) -> String {
         let text = self.output.iter().map(|line| format!("\n    {line}")).collect::<String>();
         if text.is_empty() {
@@ -36,8 +36,8 @@ impl Core {
         }
     }
 
-    /// Input: the process cannot be started, which answers
-    /// [`Action::Spawn`](super::Action::Spawn).
+    /// Input: the process that [`Action::Spawn`](super::Action::Spawn) requested cannot be
+    /// started.
     pub(crate) fn spawn_failed(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Booting { .. }) {
             self.event(LifecycleEvent::ProcessPanicked);
@@ -87,7 +87,7 @@ impl Core {
         }
     }
 
-    /// What to do about a failed boot, if the output shows the cause.
+    /// The cause of a failed boot and its remedy, if the output shows the cause.
     fn boot_hint(&self) -> String {
         let text: String = self.output.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
         if text.contains("already in use")

@@ -1,4 +1,4 @@
-//! Faulty and foreign servers, simulated by the test itself.
+//! Faulty servers and foreign programs, which the tests simulate.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,17 +12,29 @@ use consort_sc::*;
 use crate::rig::*;
 
 pub(crate) const CASES: &[(&str, fn())] = &[
-    ("fake::nothing_listens", nothing_listens),
-    ("fake::something_else_answers", something_else_answers),
-    ("fake::silence", silence),
-    ("fake::duplicate_replies_and_invalid_packets", duplicate_replies_and_invalid_packets),
-    ("fake::already_registered", already_registered),
-    ("fake::stops_answering", stops_answering),
-    ("fake::a_task_goes_on_during_a_large_write", a_task_goes_on_during_a_large_write),
-    ("fake::late_notifications", late_notifications),
-    ("fake::an_end_before_its_go", an_end_before_its_go),
-    ("fake::timeouts_without_a_limit", timeouts_without_a_limit),
-    ("fake::invalid_answers", invalid_answers),
+    ("fake::a_port_without_a_server_is_reported", a_port_without_a_server_is_reported),
+    (
+        "fake::a_program_that_is_not_a_server_is_reported",
+        a_program_that_is_not_a_server_is_reported,
+    ),
+    ("fake::a_server_that_does_not_answer_times_out", a_server_that_does_not_answer_times_out),
+    (
+        "fake::duplicate_replies_and_invalid_packets_are_ignored",
+        duplicate_replies_and_invalid_packets_are_ignored,
+    ),
+    (
+        "fake::a_client_that_is_already_registered_can_connect",
+        a_client_that_is_already_registered_can_connect,
+    ),
+    ("fake::a_server_that_stops_answering_is_detected", a_server_that_stops_answering_is_detected),
+    ("fake::a_task_continues_during_a_large_write", a_task_continues_during_a_large_write),
+    (
+        "fake::notifications_after_the_tree_do_not_change_it",
+        notifications_after_the_tree_do_not_change_it,
+    ),
+    ("fake::an_end_notification_may_precede_its_go", an_end_notification_may_precede_its_go),
+    ("fake::timeouts_may_be_unlimited", timeouts_may_be_unlimited),
+    ("fake::invalid_answers_are_errors_or_values", invalid_answers_are_errors_or_values),
 ];
 
 /// A minimal UDP server that replies to each message with the packets that `answer` returns.
@@ -116,7 +128,7 @@ fn respond(socket: &UdpSocket, from: SocketAddr, packet: &OscPacket, answer: &mu
 }
 
 /// Short deadlines for servers that do not answer.
-fn quick_connect() -> Timeouts {
+fn short_timeouts() -> Timeouts {
     Timeouts { connect: Duration::from_millis(400), ..crate::lifecycle::quick() }
 }
 
@@ -125,10 +137,10 @@ fn long_timeouts() -> Timeouts {
     Timeouts { connect: WAIT_TIMEOUT, request: WAIT_TIMEOUT, ..Timeouts::default() }
 }
 
-fn nothing_listens() {
+fn a_port_without_a_server_is_reported() {
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let options = Options { port: free_port(), protocol, ..Options::default() };
-        let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
+        let server = Server::with_timeouts(options, None, short_timeouts()).unwrap();
         let events = server.events(EventFilter::default());
         let start = Instant::now();
         let error = server.connect().unwrap_err();
@@ -145,19 +157,19 @@ fn nothing_listens() {
     }
 }
 
-fn something_else_answers() {
+fn a_program_that_is_not_a_server_is_reported() {
     for answer in [b"HTTP/1.1 400 Bad Request\r\n".to_vec(), encode("/status.reply", [1.into()])] {
         let fake = FakeServer::start(Box::new(move |_| vec![answer.clone()]));
-        let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+        let server = Server::with_timeouts(fake.options(), None, short_timeouts()).unwrap();
         let error = server.connect().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CannotConnect);
         assert!(error.to_string().contains("not a SuperCollider server"), "{error}");
     }
 }
 
-fn silence() {
+fn a_server_that_does_not_answer_times_out() {
     let fake = FakeServer::start(Box::new(|_| vec![]));
-    let server = Server::with_timeouts(fake.options(), None, quick_connect()).unwrap();
+    let server = Server::with_timeouts(fake.options(), None, short_timeouts()).unwrap();
     let error = server.connect().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CannotConnect);
     assert!(error.to_string().contains("within 400ms"), "{error}");
@@ -167,12 +179,12 @@ fn silence() {
         protocol: Protocol::Tcp,
         ..Options::default()
     };
-    let server = Server::with_timeouts(options, None, quick_connect()).unwrap();
+    let server = Server::with_timeouts(options, None, short_timeouts()).unwrap();
     let error = server.connect().unwrap_err();
     assert!(error.to_string().contains("it needs a password"), "{error}");
 }
 
-fn duplicate_replies_and_invalid_packets() {
+fn duplicate_replies_and_invalid_packets_are_ignored() {
     let fake = FakeServer::start(Box::new(|message| {
         let mut replies = correct_replies(message);
         replies.extend(replies.clone());
@@ -192,7 +204,7 @@ fn duplicate_replies_and_invalid_packets() {
     server.disconnect().unwrap();
 }
 
-fn already_registered() {
+fn a_client_that_is_already_registered_can_connect() {
     let mut first = true;
     let fake = FakeServer::start(Box::new(move |message| {
         if message.address == "/notify" && std::mem::take(&mut first) {
@@ -207,7 +219,7 @@ fn already_registered() {
     assert_eq!(server.client_id(), 1);
 }
 
-fn stops_answering() {
+fn a_server_that_stops_answering_is_detected() {
     let is_silent = Arc::new(AtomicBool::new(false));
     let silent = is_silent.clone();
     let fake = FakeServer::start(Box::new(move |message| {
@@ -215,7 +227,7 @@ fn stops_answering() {
     }));
     let server = Server::with_timeouts(fake.options(), None, long_timeouts()).unwrap();
     server.connect().unwrap();
-    server.set_timeouts(Timeouts { connect: WAIT_TIMEOUT, ..quick_connect() });
+    server.set_timeouts(Timeouts { connect: WAIT_TIMEOUT, ..short_timeouts() });
     is_silent.store(true, Ordering::Relaxed);
     // A waiting request ends with its deadline or with the connection, whichever is first.
     let error = server.sync_with(1, Duration::from_millis(100)).unwrap_err();
@@ -232,7 +244,7 @@ fn stops_answering() {
     eventually("the closed port is detected", || server.boot_status() == BootStatus::Offline);
 }
 
-fn a_task_goes_on_during_a_large_write() {
+fn a_task_continues_during_a_large_write() {
     let reads = Arc::new(AtomicBool::new(false));
     let arrived = Arc::new(Mutex::new(Vec::new()));
     let (may_read, log) = (reads.clone(), arrived.clone());
@@ -295,7 +307,7 @@ fn children(group: &Group) -> Vec<i32> {
 
 /// The server replies to the tree query before it sends the notifications of the nodes in it, as
 /// scsynth does when they are created in the same audio period.
-fn late_notifications() {
+fn notifications_after_the_tree_do_not_change_it() {
     let mut first = true;
     let fake = FakeServer::start(Box::new(move |message| {
         if message.address != "/g_queryTree" {
@@ -338,7 +350,7 @@ fn late_notifications() {
     check();
 }
 
-fn an_end_before_its_go() {
+fn an_end_notification_may_precede_its_go() {
     let fake = FakeServer::start(Box::new(|message| match message.address.as_str() {
         "/clearSched" => {
             vec![node("/n_end", 1000, -1, -1, false), node("/n_go", 1000, -1, -1, false)]
@@ -359,7 +371,7 @@ fn an_end_before_its_go() {
 }
 
 /// `Duration::MAX` is accepted as every deadline.
-fn timeouts_without_a_limit() {
+fn timeouts_may_be_unlimited() {
     let fake = FakeServer::start(Box::new(correct_replies));
     let unlimited = Duration::MAX;
     let health = HealthCheck {
@@ -398,7 +410,7 @@ fn timeouts_without_a_limit() {
 }
 
 /// Every invalid answer becomes a value or an error, and the next request is answered again.
-fn invalid_answers() {
+fn invalid_answers_are_errors_or_values() {
     let answers = Arc::new(Mutex::new(Vec::<Vec<u8>>::new()));
     let current_answers = answers.clone();
     let fake = FakeServer::start(Box::new(move |message| {

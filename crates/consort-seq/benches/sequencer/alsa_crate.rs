@@ -1,4 +1,4 @@
-//! The measurements of the peer `alsa` crate.
+//! The measurements of the `alsa` crate, one of the peers.
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};
@@ -64,6 +64,7 @@ fn round_trips(count: usize) -> Vec<f64> {
     times
 }
 
+/// Connects to `address` and returns each note that arrives, until the process is killed.
 pub(super) fn echo(address: &str) {
     let (seq, port) = duplex_client(c"alsa echo");
     let own = Addr { client: seq.client_id().expect("a number"), port };
@@ -87,7 +88,7 @@ pub(super) fn echo(address: &str) {
 
 impl Peer {
     /// See [`round_trips`].
-    #[allow(clippy::unused_self)] // a method, so that it needs a peer
+    #[allow(clippy::unused_self)] // a method like the other measurements
     pub(super) fn round_trips(&self, count: usize) -> Vec<f64> {
         round_trips(count)
     }

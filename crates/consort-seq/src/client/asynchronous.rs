@@ -270,7 +270,7 @@ impl AsyncSequencerClient {
         Ok(())
     }
 
-    /// Writes an event to the sequencer immediately, past the output buffer and the events in it;
+    /// Writes an event to the sequencer immediately, bypassing the output buffer and its events;
     /// waits for room if necessary. Gives the number of bytes written.
     ///
     /// # Errors

@@ -177,7 +177,7 @@ impl SequencerClient {
         Ok(used.unwrap_or(0))
     }
 
-    /// Writes an event to the sequencer immediately, past the output buffer and the events in it,
+    /// Writes an event to the sequencer immediately, bypassing the output buffer and its events,
     /// waiting for room if necessary. Returns the number of bytes written.
     ///
     /// # Errors

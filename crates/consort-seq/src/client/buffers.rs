@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::routing::Routing;
 use crate::engine::{Connection, Errno};
 use crate::event::{Cell, Event, EventFlags};
-use crate::raw::VARIABLE_LENGTH_LIMIT;
+use crate::raw::MAX_VARIABLE_BYTES;
 
 /// Initial size of the output buffer in bytes.
 pub(crate) const INITIAL_OUTPUT_BYTES: usize = 16 * 1024;
 /// Initial size of the input buffer in bytes: 500 cells.
 pub(crate) const INITIAL_INPUT_BYTES: usize = 500 * Cell::SIZE;
 /// The size up to which the input buffer grows for a long event.
-const MAX_INPUT_BYTES: usize = VARIABLE_LENGTH_LIMIT + Cell::SIZE;
+const MAX_INPUT_BYTES: usize = MAX_VARIABLE_BYTES + Cell::SIZE;
 
 /// An event that was read, with its MIDI bytes if it has a MIDI form.
 #[derive(Debug, Clone, PartialEq, Eq)]

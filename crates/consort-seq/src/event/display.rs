@@ -7,7 +7,7 @@ use super::{
     EventType, Key, Note, Payload, UmpNotice,
 };
 
-/// Most bytes that are printed; of longer data the length is added.
+/// The maximum number of bytes that are printed; of longer data the length is added.
 const MAX_PRINTED_BYTES: usize = 32;
 
 /// Data in hexadecimal digits.

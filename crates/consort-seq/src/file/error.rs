@@ -14,8 +14,8 @@ pub enum FileErrorKind {
     Corrupt,
     /// The file has an unsupported format: format 2, or an undefined one.
     Unsupported,
-    /// The file exceeds [`SIZE_LIMIT`](super::SIZE_LIMIT) or
-    /// [`EVENT_LIMIT`](super::EVENT_LIMIT).
+    /// The file exceeds [`MAX_FILE_BYTES`](super::MAX_FILE_BYTES) or
+    /// [`MAX_EVENTS`](super::MAX_EVENTS).
     TooLarge,
 }
 

@@ -10,7 +10,7 @@
 //! return the undamaged part ([`MidiFile::read_partial`]). It is lenient where players are: running
 //! status may continue across meta events, a track may lack its end, unknown chunks are skipped,
 //! the file may have more tracks than its header declares, and a RIFF wrapper (`.rmi`) is removed.
-//! Memory is bounded by [`SIZE_LIMIT`] and [`EVENT_LIMIT`]: 24 bytes per event.
+//! Memory is bounded by [`MAX_FILE_BYTES`] and [`MAX_EVENTS`]: 24 bytes per event.
 //!
 //! ```
 //! use consort_seq::file::MidiFile;
@@ -48,10 +48,10 @@ use crate::event::{Event, Payload, RealTime};
 use crate::midi::MidiEncoder;
 use crate::tempo::TempoMap;
 
-/// Most bytes of a file: 64 MiB.
-pub const SIZE_LIMIT: usize = 64 << 20;
-/// Most events of a file or recording: 16,777,216.
-pub const EVENT_LIMIT: usize = 1 << 24;
+/// The maximum number of bytes of a file: 64 MiB.
+pub const MAX_FILE_BYTES: usize = 64 << 20;
+/// The maximum number of events of a file or recording: 16,777,216.
+pub const MAX_EVENTS: usize = 1 << 24;
 
 const META_NAME: u8 = 0x03;
 const META_END: u8 = 0x2f;
@@ -311,7 +311,7 @@ impl MidiFile {
 
     /// Stores an event; returns whether there was room for it.
     fn push(&mut self, event: FileEvent<'_>) -> bool {
-        if self.events.len() >= EVENT_LIMIT {
+        if self.events.len() >= MAX_EVENTS {
             return false;
         }
         let mut store = |data: &[u8]| {

@@ -5,20 +5,21 @@
 //! tests compare this reader with it.
 
 use super::{
-    Body, Division, EVENT_LIMIT, FileError, FileErrorKind, FileEvent, META_END, META_TEMPO,
-    MidiFile, SIZE_LIMIT,
+    Body, Division, FileError, FileErrorKind, FileEvent, MAX_EVENTS, MAX_FILE_BYTES, META_END,
+    META_TEMPO, MidiFile,
 };
 use crate::midi::{MidiDecoder, MidiEncoder};
 
-/// Most errors that are stored, since a file may have 65,535 damaged tracks.
+/// The maximum number of errors that are stored, since a file may have 65,535 damaged tracks.
 const MAX_ERRORS: usize = 16;
 
 use FileErrorKind::{Corrupt, NotMidi, TooLarge, Truncated, Unsupported};
 
 pub(super) fn read(bytes: &[u8]) -> Result<(MidiFile, Vec<FileError>), FileError> {
-    if bytes.len() > SIZE_LIMIT {
-        let message = format!("the file has {} bytes; expected at most {SIZE_LIMIT}", bytes.len());
-        return Err(FileError::new(TooLarge, SIZE_LIMIT, message));
+    if bytes.len() > MAX_FILE_BYTES {
+        let message =
+            format!("the file has {} bytes; expected at most {MAX_FILE_BYTES}", bytes.len());
+        return Err(FileError::new(TooLarge, MAX_FILE_BYTES, message));
     }
     let start = skip_riff(bytes)?;
     let (header, mut offset) = chunk(bytes, start)
@@ -419,7 +420,7 @@ impl<'a> Track<'a> {
         if file.push(FileEvent { tick: self.tick, track: self.number as u16, body }) {
             return Ok(());
         }
-        let message = format!("the file has more than {EVENT_LIMIT} events");
+        let message = format!("the file has more than {MAX_EVENTS} events");
         Err(FileError::new(TooLarge, self.offset, message).in_track(self.number))
     }
 }

@@ -1,6 +1,6 @@
 //! Recording of events with time stamps into a file.
 
-use super::{Body, Division, EVENT_LIMIT, FileEvent, META_NAME, META_TEMPO, MidiFile};
+use super::{Body, Division, FileEvent, MAX_EVENTS, META_NAME, META_TEMPO, MidiFile};
 use crate::event::{Event, Payload, RealTime};
 use crate::held::HeldNotes;
 use crate::midi::MidiDecoder;
@@ -103,11 +103,11 @@ impl Recording {
         self.len() == 0
     }
 
-    /// Whether the recording has reached [`EVENT_LIMIT`](super::EVENT_LIMIT) and accepts no more
+    /// Whether the recording has reached [`MAX_EVENTS`](super::MAX_EVENTS) and accepts no more
     /// events.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.file.len() >= EVENT_LIMIT
+        self.file.len() >= MAX_EVENTS
     }
 
     /// Adds an event to a track (from 0, in the order of the names) at a time from the beginning.
@@ -115,7 +115,7 @@ impl Recording {
     ///
     /// Returns whether the event was added. It is not if it has no MIDI bytes (such as a queue's
     /// tempo or an announcement), if the track does not exist, or if
-    /// [`EVENT_LIMIT`](super::EVENT_LIMIT) is reached.
+    /// [`MAX_EVENTS`](super::MAX_EVENTS) is reached.
     pub fn push(&mut self, track: usize, time: RealTime, event: &Event) -> bool {
         if track >= self.held.len() {
             return false;

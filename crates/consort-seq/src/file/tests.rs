@@ -134,7 +134,7 @@ fn errors_have_positions() {
         (smf(0, 96, &[&[0, 0xff, 0x51, 3, 0, 0, 0]]), Corrupt, "invalid tempo of 0 µs"),
         (smf(0, 96, &[&[0, 0xff, 0x51, 2, 1, 0]]), Corrupt, "invalid tempo of 2 bytes; expected 3"),
         (smf(0, 96, &[&[0, 0xf0, 99, 0]]), Corrupt, "a system exclusive message extends past"),
-        (vec![0; SIZE_LIMIT + 1], TooLarge, "67108865 bytes; expected at most 67108864"),
+        (vec![0; MAX_FILE_BYTES + 1], TooLarge, "67108865 bytes; expected at most 67108864"),
     ];
     for (bytes, kind, text) in cases {
         let (found, message) = error(&bytes);

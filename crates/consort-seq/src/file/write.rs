@@ -1,4 +1,4 @@
-//! Writing, with `midly`.
+//! Writing MIDI files, with the crate `midly`.
 
 use midly::live::LiveEvent;
 use midly::num::{u15, u28};
@@ -6,10 +6,11 @@ use midly::{Format, Fps, Header, MetaMessage, Timing, TrackEvent, TrackEventKind
 
 use super::{Body, Division, FileEvent, META_END, MidiFile};
 
-/// Most ticks between two events of a track: 2²⁸ − 1.
+/// The maximum number of ticks between two events of a track: 2²⁸ − 1.
 const MAX_DELTA_TICKS: u64 = (1 << 28) - 1;
-/// Most empty events that a file gets to bridge longer pauses.
-const MAX_FILLERS: u64 = 100_000;
+/// The maximum number of empty events in a file, which bridge longer pauses.
+const MAX_FILLER_EVENTS: u64 = 100_000;
+/// The type of a meta event that contains text.
 const META_TEXT: u8 = 0x01;
 
 /// The error of writing a file that exceeds the format: an event has 2²⁸ bytes or more, a track has
@@ -66,7 +67,7 @@ fn bridge(
     let mut delta = to.saturating_sub(*from);
     *from = to.max(*from);
     *fillers += delta / MAX_DELTA_TICKS;
-    if *fillers > MAX_FILLERS {
+    if *fillers > MAX_FILLER_EVENTS {
         return Err(TooLong);
     }
     while delta > MAX_DELTA_TICKS {
@@ -77,6 +78,7 @@ fn bridge(
     Ok(u28::new(delta as u32))
 }
 
+/// Converts an event to that of `midly`.
 fn kind_of<'a>(event: &FileEvent<'a>) -> TrackEventKind<'a> {
     match event.body {
         Body::Message(bytes) => match LiveEvent::parse(bytes) {

@@ -64,7 +64,7 @@ impl MidiEncoder {
         }
     }
 
-    /// Most bytes of a system exclusive message in one event.
+    /// The maximum number of bytes of a system exclusive message in one event.
     #[must_use]
     pub const fn chunk(&self) -> usize {
         self.chunk

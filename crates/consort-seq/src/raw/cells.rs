@@ -5,10 +5,10 @@
 
 use super::{Event, UmpEvent};
 
-/// Most bytes of variable data in one event that a reader accepts.
+/// The maximum number of bytes of variable data in one event that a reader accepts.
 ///
 /// The kernel's pools have at most 2,000 cells, so it cannot transfer anything longer.
-pub const VARIABLE_LENGTH_LIMIT: usize = 2000 * UmpEvent::SIZE;
+pub const MAX_VARIABLE_BYTES: usize = 2000 * UmpEvent::SIZE;
 
 /// The bits of `ext.len` that the kernel reserves for itself: user pointer and chained cells.
 const LENGTH_FLAGS: u32 = 0xc000_0000;
@@ -27,7 +27,7 @@ pub enum CellError {
     },
     /// The length of an event's variable data exceeds the limit.
     #[error(
-        "invalid event with {length} bytes of data; expected at most {VARIABLE_LENGTH_LIMIT} bytes"
+        "invalid event with {length} bytes of data; expected at most {MAX_VARIABLE_BYTES} bytes"
     )]
     TooLong {
         /// The length in bytes.
@@ -96,7 +96,7 @@ impl<'a> CellIterator<'a> {
             return Ok((event, &[]));
         }
         let length = (legacy.data.external_length() & !LENGTH_FLAGS) as usize;
-        if length > VARIABLE_LENGTH_LIMIT {
+        if length > MAX_VARIABLE_BYTES {
             return Err(CellError::TooLong { length });
         }
         let padded = length.next_multiple_of(self.stride);

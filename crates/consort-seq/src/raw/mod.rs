@@ -16,7 +16,7 @@ pub mod constants;
 mod event;
 mod structs;
 
-pub use cells::{CellError, CellIterator, Cells, VARIABLE_LENGTH_LIMIT, write_cells};
+pub use cells::{CellError, CellIterator, Cells, MAX_VARIABLE_BYTES, write_cells};
 pub use constants::*;
 pub use event::{
     Address, Connect, ControlData, Event, EventData, NoteData, QueueControlData, QueueSkewData,

@@ -5,13 +5,13 @@ use super::{Address, Event, RealTime, Timestamp, kernel_struct};
 kernel_struct! {
     /// Limits of the sequencer, `struct snd_seq_system_info`.
     SystemInfo = 48;
-    /// Most queues.
+    /// The maximum number of queues.
     queues: i32 = 0,
-    /// Most clients.
+    /// The maximum number of clients.
     clients: i32 = 4,
-    /// Most ports of a client.
+    /// The maximum number of ports of a client.
     ports: i32 = 8,
-    /// Most channels of a port.
+    /// The maximum number of channels of a port.
     channels: i32 = 12,
     /// Number of clients at present.
     current_clients: i32 = 16,

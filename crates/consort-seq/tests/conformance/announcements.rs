@@ -7,7 +7,7 @@ use consort_seq::{
     Address, Announcement, Connection, Event, Payload, PortOptions, QUEUE_DIRECT, Watch,
 };
 
-use crate::support::nothing;
+use crate::support::assert_no_event;
 
 fn next(watch: &mut Watch) -> Announcement {
     watch.next_timeout(Some(Duration::from_secs(20))).unwrap().expect("an announcement")
@@ -54,7 +54,7 @@ cases! {
         for event in &events {
             assert_eq!((event.source(), event.queue()), (Address::SYSTEM_ANNOUNCE, QUEUE_DIRECT));
         }
-        nothing(&watcher);
+        assert_no_event(&watcher);
     }
 
     fn a_closing_client_announces_its_ports_before_their_connections(rig) {
@@ -76,7 +76,7 @@ cases! {
             Payload::ClientExit(exited),
         ];
         assert_eq!(payloads, expected);
-        nothing(&watcher);
+        assert_no_event(&watcher);
     }
 
     fn the_other_end_of_a_connection_is_notified(rig) {
@@ -89,11 +89,11 @@ cases! {
         let notice = rig.receive(&b);
         assert_eq!(notice.payload(), Payload::PortSubscribed(connection));
         assert_eq!((notice.dest(), notice.queue()), (into.address(), QUEUE_DIRECT));
-        nothing(&a);
+        assert_no_event(&a);
         // The receiver disconnects, so the sender is notified.
         into.disconnect_from(&out).unwrap();
         assert_eq!(rig.receive(&a).payload(), Payload::PortUnsubscribed(connection));
-        nothing(&b);
+        assert_no_event(&b);
         // A third client connects and disconnects, so both are notified.
         third.subscribe_port(&out, &into, Default::default()).unwrap();
         assert_eq!(rig.receive(&a).payload(), Payload::PortSubscribed(connection));
@@ -101,7 +101,7 @@ cases! {
         third.unsubscribe_port(&out, &into).unwrap();
         assert_eq!(rig.receive(&a).payload(), Payload::PortUnsubscribed(connection));
         assert_eq!(rig.receive(&b).payload(), Payload::PortUnsubscribed(connection));
-        nothing(&third);
+        assert_no_event(&third);
     }
 
     fn a_watch_reports_changes(rig) {

@@ -21,7 +21,7 @@ fn drive<T: Send>(rig: &Rig, future: impl Future<Output = T> + Send) -> T {
             done.store(true, Ordering::Release);
             value
         });
-        rig.until("the future", || done.load(Ordering::Acquire) || task.is_finished());
+        rig.wait_until("the future", || done.load(Ordering::Acquire) || task.is_finished());
         task.join().unwrap()
     })
 }
@@ -46,8 +46,8 @@ cases! {
             client.event_input(None).await.unwrap();
             client.midi_bytes_output(&[0x90, 62, 1], &Event::default(), &out).await.unwrap();
             client.drain_output().await.unwrap();
-            let got = client.event_input_prefer_bytes(None).await.unwrap().unwrap();
-            assert_eq!(got.midi_bytes.as_deref(), Some(&[0x90, 62, 1][..]));
+            let received = client.event_input_prefer_bytes(None).await.unwrap().unwrap();
+            assert_eq!(received.midi_bytes.as_deref(), Some(&[0x90, 62, 1][..]));
             client.sync_output_queue().await.unwrap();
         });
     }
@@ -88,9 +88,9 @@ cases! {
             sender.event_output_direct(&note(1).to(&port), &out).unwrap();
             sender.event_output_direct(&note(2).to(&port), &out).unwrap();
             let (first, second) = both.await;
-            let mut got = notes(&[first.unwrap().unwrap(), second.unwrap().unwrap()]);
-            got.sort_unstable();
-            assert_eq!(got, [1, 2]);
+            let mut received = notes(&[first.unwrap().unwrap(), second.unwrap().unwrap()]);
+            received.sort_unstable();
+            assert_eq!(received, [1, 2]);
         });
     }
 
@@ -105,8 +105,8 @@ cases! {
                 );
                 assert_eq!(cancelled.await, None);
                 client.event_output_direct(&note(number).to(&port), &port).await.unwrap();
-                let got = client.event_input(None).await.unwrap().unwrap();
-                assert_eq!(notes(&[got]), [number]);
+                let received = client.event_input(None).await.unwrap().unwrap();
+                assert_eq!(notes(&[received]), [number]);
             }
         });
     }
@@ -136,7 +136,7 @@ cases! {
             client.drain_output().await.unwrap();
         };
         drive(rig, zip(write(0), write(700)));
-        rig.until("the queue", || queue.get_status().unwrap().events == 0);
+        rig.wait_until("the queue", || queue.get_status().unwrap().events == 0);
         let mut events = Vec::new();
         assert_eq!(receiver.event_input_batch(&mut events, 2000).unwrap(), 1400);
         let drained = block_on(client.drain_output_timeout(Some(Duration::ZERO))).unwrap();
@@ -189,8 +189,8 @@ cases! {
                     sender.event_output_direct(&note(round).to(&port), &out).unwrap();
                     sender.event_output_direct(&note(round).to(&port), &out).unwrap();
                     let (first, second) = both.await;
-                    let got = notes(&[first.unwrap().unwrap(), second.unwrap().unwrap()]);
-                    assert_eq!(got, [round, round]);
+                    let received = notes(&[first.unwrap().unwrap(), second.unwrap().unwrap()]);
+                    assert_eq!(received, [round, round]);
                 }
                 client.event_output(&note(9).to(&port), &port).await.unwrap();
                 client.drain_output().await.unwrap();

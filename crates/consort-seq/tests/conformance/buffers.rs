@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use consort_seq::{Errno, Error, ErrorKind, Event, Routing};
 
-use crate::support::{errno, note, notes, nothing};
+use crate::support::{assert_no_event, errno, note, notes};
 
-/// Processor time of this thread.
+/// The processor time that this thread has used.
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -21,7 +21,7 @@ cases! {
         assert_eq!(pair.sender.event_output(&note(1), &pair.out).unwrap(), 28);
         assert_eq!(pair.sender.event_output(&Event::system_exclusive(&[1; 10]), &pair.out).unwrap(), 66);
         assert_eq!(pair.sender.event_output_pending(), 66);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         assert_eq!(pair.sender.drain_output().unwrap(), 0);
         assert_eq!(pair.sender.event_output_pending(), 0);
         assert_eq!(rig.receive_count(&pair.receiver, 2).len(), 2);
@@ -37,7 +37,7 @@ cases! {
         }
         let full = pair.sender.event_output_buffer(&note(2), &pair.out);
         assert_eq!(errno(full), Errno::WOULD_BLOCK);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         // Unlike event_output_buffer, event_output drains a full buffer.
         assert_eq!(pair.sender.event_output(&note(3), &pair.out).unwrap(), 28);
         let mut events = Vec::new();
@@ -73,7 +73,7 @@ cases! {
         assert_eq!(rig.receive(&pair.receiver).variable(), [9; 3000]);
     }
 
-    fn output_in_batches(rig) {
+    fn a_batch_is_buffered_up_to_the_capacity_or_drained_in_between(rig) {
         let pair = rig.pair();
         pair.sender.set_client_pool_output(2000).unwrap();
         pair.receiver.set_client_pool_input(2000).unwrap();
@@ -84,15 +84,15 @@ cases! {
         pair.sender.drop_output_buffer().unwrap();
         pair.sender.event_output_batch(&events, &pair.out).unwrap();
         pair.sender.drain_output().unwrap();
-        let mut got = Vec::new();
-        assert_eq!(pair.receiver.event_input_batch(&mut got, 2000).unwrap(), 900);
-        assert_eq!(notes(&got), notes(&events));
+        let mut received = Vec::new();
+        assert_eq!(pair.receiver.event_input_batch(&mut received, 2000).unwrap(), 900);
+        assert_eq!(notes(&received), notes(&events));
         let large = [note(1), Event::system_exclusive(&[0; 20_000])];
         assert_eq!(errno(pair.sender.event_output_batch(&large, &pair.out)), Errno::INVALID);
         assert_eq!(pair.sender.event_output_pending(), 28);
     }
 
-    fn pending_input(rig) {
+    fn event_input_pending_may_read_from_the_sequencer_first(rig) {
         let pair = rig.pair();
         assert_eq!(pair.receiver.event_input_pending(true).unwrap(), 0);
         pair.send(&[note(1), note(2), Event::system_exclusive(&[1; 30])]);
@@ -150,13 +150,13 @@ cases! {
         assert_send_sync(&pair.sender);
         assert_send_sync(&pair.out);
         pair.receiver.set_client_pool_input(2000).unwrap();
-        let (readers, writers, each) = (3, 3, 300);
-        let got = std::sync::Mutex::new(Vec::new());
+        let (readers, writers, events_per_writer) = (3, 3, 300);
+        let received = std::sync::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for writer in 0..writers {
                 let pair = &pair;
                 scope.spawn(move || {
-                    for number in 0..each {
+                    for number in 0..events_per_writer {
                         let mut data = [0; 12];
                         data[0] = writer;
                         data[4..8].copy_from_slice(&u32::to_ne_bytes(number));
@@ -172,20 +172,20 @@ cases! {
             }
             for _ in 0..readers {
                 scope.spawn(|| {
-                    let total = writers as usize * each as usize;
-                    while got.lock().unwrap().len() < total {
+                    let total = writers as usize * events_per_writer as usize;
+                    while received.lock().unwrap().len() < total {
                         let wait = Some(Duration::from_millis(2));
                         if let Some(event) = pair.receiver.event_input(wait).unwrap() {
-                            got.lock().unwrap().push(event.data());
+                            received.lock().unwrap().push(event.data());
                         }
                     }
                 });
             }
         });
-        let mut got = got.into_inner().unwrap();
-        got.sort_unstable();
-        got.dedup();
-        assert_eq!(got.len(), writers as usize * each as usize);
+        let mut received = received.into_inner().unwrap();
+        received.sort_unstable();
+        received.dedup();
+        assert_eq!(received.len(), writers as usize * events_per_writer as usize);
     }
 
     fn closing_ends_a_wait(rig) {
@@ -194,7 +194,7 @@ cases! {
         let queue = client.create_queue("queue").unwrap();
         let waiting = Arc::clone(&client);
         let reader = std::thread::spawn(move || waiting.event_input(None));
-        rig.pass(Duration::from_millis(5));
+        rig.let_time_pass(Duration::from_millis(5));
         client.close();
         assert_eq!(reader.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
         assert!(client.is_closed());
@@ -238,7 +238,7 @@ cases! {
         assert!(!early);
         std::thread::scope(|scope| {
             let sync = scope.spawn(|| pair.sender.sync_output_queue());
-            rig.until("the sync", || sync.is_finished());
+            rig.wait_until("the sync", || sync.is_finished());
             sync.join().unwrap().unwrap();
         });
         assert_eq!(pair.sender.get_client_pool().unwrap().output_room, room);
@@ -259,15 +259,15 @@ cases! {
                 }
                 pair.sender.drain_output().unwrap()
             });
-            rig.until("the writer", || writer.is_finished());
+            rig.wait_until("the writer", || writer.is_finished());
             assert_eq!(writer.join().unwrap(), 0);
         });
-        rig.until("the queue", || queue.get_status().unwrap().events == 0);
+        rig.wait_until("the queue", || queue.get_status().unwrap().events == 0);
         let mut events = Vec::new();
         assert_eq!(pair.receiver.event_input_batch(&mut events, 2000).unwrap(), 1500);
     }
 
-    fn midi_bytes_out_and_in(rig) {
+    fn midi_bytes_are_encoded_and_decoded(rig) {
         let pair = rig.pair();
         let template = Event::default();
         let out = |bytes: &[u8]| pair.sender.midi_bytes_output(bytes, &template, &pair.out).unwrap();
@@ -278,9 +278,9 @@ cases! {
         pair.sender.drain_output().unwrap();
         let mut bytes = Vec::new();
         for _ in 0..5 {
-            rig.until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
-            let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
-            bytes.push(got.midi_bytes.unwrap());
+            rig.wait_until("an event", || pair.receiver.event_input_pending(true).unwrap() > 0);
+            let received = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
+            bytes.push(received.midi_bytes.unwrap());
         }
         let expected: [&[u8]; 5] = [
             &[0x90, 60, 100],
@@ -302,8 +302,8 @@ cases! {
         pair.sender.drain_output().unwrap();
         let lengths: Vec<Option<usize>> = (0..3)
             .map(|_| {
-                let got = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
-                got.midi_bytes.map(|bytes| bytes.len())
+                let received = pair.receiver.event_input_prefer_bytes(Some(rig.timeout())).unwrap().unwrap();
+                received.midi_bytes.map(|bytes| bytes.len())
             })
             .collect();
         assert_eq!(lengths, [Some(12), Some(6), None]);

@@ -2,7 +2,7 @@
 
 use consort_seq::{ClientType, EventFilter, EventType, MidiVersion, SequencerType};
 
-use crate::support::{note, notes, nothing};
+use crate::support::{assert_no_event, note, notes};
 
 cases! {
     fn a_new_client(rig) {
@@ -53,7 +53,7 @@ cases! {
         assert_eq!(crate::support::errno(refused), consort_seq::Errno::NOT_FOUND);
         pair.send(&[consort_seq::Event::note_off(0, 61, 0).unwrap()]);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [61]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         pair.receiver.set_client_event_filter(EventType::NOTE_ON).unwrap();
         pair.send(&[note(62)]);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [62]);

@@ -5,7 +5,7 @@ use consort_seq::{
     PortCaps, PortOptions, PortType, SubscribeOptions, SubscriptionQuery, SubscriptionQueryType,
 };
 
-use crate::support::{note, notes, nothing};
+use crate::support::{assert_no_event, note, notes};
 
 cases! {
     fn a_new_port(rig) {
@@ -66,7 +66,7 @@ cases! {
         a.disconnect_to(&b).unwrap();
         a.connect_from(&b).unwrap();
         client.event_output_direct(&note(2), &a).unwrap();
-        nothing(&client);
+        assert_no_event(&client);
         client.event_output_direct(&note(3), &b).unwrap();
         assert_eq!(notes(&[rig.receive(&client)]), [3]);
         a.disconnect_from(&b).unwrap();
@@ -107,7 +107,7 @@ cases! {
         // The receiver is notified; the sender's notice is not read in this test.
         rig.receive(&pair.receiver);
         pair.send(&[note(1)]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         third.subscribe_port(&pair.out, &pair.into, SubscribeOptions::new()).unwrap();
         rig.receive(&pair.receiver);
         pair.send(&[note(2)]);

@@ -5,7 +5,7 @@ use consort_seq::{
     Address, Bounce, Errno, Event, EventType, Payload, PortOptions, QUEUE_DIRECT, Routing,
 };
 
-use crate::support::{errno, note, notes, nothing};
+use crate::support::{assert_no_event, errno, note, notes};
 
 cases! {
     fn events_go_to_subscribers_or_to_one_port(rig) {
@@ -40,9 +40,9 @@ cases! {
         assert_eq!(errno(pair.sender.event_output_direct(&event, ())), Errno::INVALID);
         let routing = Routing::new().queue(&queue).port(&second).dest(&other);
         pair.sender.event_output_direct(&event, routing).unwrap();
-        let got = rig.receive(&pair.receiver);
-        assert_eq!((got.source(), got.dest()), (second.address(), other.address()));
-        assert_eq!(got.queue(), queue.queue_id());
+        let received = rig.receive(&pair.receiver);
+        assert_eq!((received.source(), received.dest()), (second.address(), other.address()));
+        assert_eq!(received.queue(), queue.queue_id());
     }
 
     fn data_tag_and_priority_arrive(rig) {
@@ -50,9 +50,9 @@ cases! {
         let mut sent = Event::with_data(EventType::USER_3, *b"twelve bytes").with_tag(77);
         sent.set_high_priority(true);
         pair.send(&[sent.clone()]);
-        let got = rig.receive(&pair.receiver);
-        assert_eq!(got.payload(), Payload::User(3, *b"twelve bytes"));
-        assert_eq!((got.tag(), got.is_high_priority()), (77, true));
+        let received = rig.receive(&pair.receiver);
+        assert_eq!(received.payload(), Payload::User(3, *b"twelve bytes"));
+        assert_eq!((received.tag(), received.is_high_priority()), (77, true));
     }
 
     fn direct_output_overtakes_the_buffer(rig) {
@@ -61,7 +61,7 @@ cases! {
         let written = pair.sender.event_output_direct(&note(2), &pair.out).unwrap();
         assert_eq!(written, 28);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [2]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         pair.sender.drain_output().unwrap();
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [1]);
     }
@@ -93,15 +93,15 @@ cases! {
         let queued = lost.clone().on_queue(&queue).at_tick(5);
         // Without the bounce filter, the event is dropped silently.
         sender.event_output_direct(&queued, ()).unwrap();
-        rig.until("the delivery of the event", || queue.get_status().unwrap().events == 0);
-        nothing(&sender);
+        rig.wait_until("the delivery of the event", || queue.get_status().unwrap().events == 0);
+        assert_no_event(&sender);
         let mut info = sender.get_client_info().unwrap();
         info.error_bounce = true;
         sender.set_client_info(&info).unwrap();
         assert!(sender.get_client_info().unwrap().error_bounce);
         // A direct event gives an errno instead of a bounce.
         assert_eq!(errno(sender.event_output_direct(&lost, ())), Errno::NOT_FOUND);
-        nothing(&sender);
+        assert_no_event(&sender);
         let after = queue.get_status().unwrap().tick_time + 5;
         sender.event_output_direct(&queued.at_tick(after), ()).unwrap();
         let back = rig.receive(&sender);

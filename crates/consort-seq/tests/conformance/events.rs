@@ -33,24 +33,24 @@ cases! {
                 Event::with_data(*event_type, data)
             };
             pair.sender.event_output_direct(&event, &pair.out).unwrap();
-            let got = rig.receive(&pair.receiver);
-            assert_eq!(got.event_type(), *event_type, "{name}");
-            assert_eq!(got.payload(), event.payload(), "{name}");
+            let received = rig.receive(&pair.receiver);
+            assert_eq!(received.event_type(), *event_type, "{name}");
+            assert_eq!(received.payload(), event.payload(), "{name}");
             if !event.is_variable() {
-                assert_eq!(got.data(), data, "{name}");
+                assert_eq!(received.data(), data, "{name}");
             }
-            assert!(!matches!(got.payload(), Payload::Unknown { .. }), "{name} has no typed view");
+            assert!(!matches!(received.payload(), Payload::Unknown { .. }), "{name} has no typed view");
         }
     }
 
     fn unknown_types_are_preserved(rig) {
         let event = Event::with_data(EventType(77), [7; 12]);
-        let got = round_trip(rig, &event);
-        let Payload::Unknown { event_type, data, variable } = got.payload() else {
-            panic!("{got}")
+        let received = round_trip(rig, &event);
+        let Payload::Unknown { event_type, data, variable } = received.payload() else {
+            panic!("{received}")
         };
         assert_eq!((event_type.0, data, variable.len()), (77, [7; 12], 0));
-        assert!(got.to_string().contains("Unknown type 77"), "{got}");
+        assert!(received.to_string().contains("Unknown type 77"), "{received}");
     }
 
     fn a_conversion_to_raw_and_back_loses_nothing(rig) {
@@ -65,8 +65,8 @@ cases! {
         };
         let event = Event::from_raw(raw, Vec::new());
         assert_eq!(event.to_raw(), raw);
-        let got = round_trip(rig, &event).to_raw();
-        assert_eq!((got.kind, got.flags, got.tag, got.data), (raw.kind, raw.flags, raw.tag, raw.data));
+        let received = round_trip(rig, &event).to_raw();
+        assert_eq!((received.kind, received.flags, received.tag, received.data), (raw.kind, raw.flags, raw.tag, raw.data));
     }
 
     fn stamps_are_preserved_in_both_units(rig) {
@@ -86,7 +86,7 @@ cases! {
         let queue = rig.running_queue(&client);
         let echo = Event::echo(*b"wake me up!!").on_queue(&queue).at_tick(20).to(&port);
         client.event_output_direct(&echo, &port).unwrap();
-        let got = rig.receive(&client);
-        assert_eq!((got.payload(), got.tick()), (Payload::Echo(*b"wake me up!!"), Some(20)));
+        let received = rig.receive(&client);
+        assert_eq!((received.payload(), received.tick()), (Payload::Echo(*b"wake me up!!"), Some(20)));
     }
 }

@@ -56,7 +56,7 @@ impl RunningProgram {
         let end = Instant::now() + rig.timeout();
         while self.0.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "the program does not exit");
-            rig.pass(std::time::Duration::from_millis(2));
+            rig.let_time_pass(std::time::Duration::from_millis(2));
         }
         let mut text = String::new();
         self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
@@ -104,7 +104,7 @@ cases! {
         let client = rig.client("scale");
         let out = client.create_port(PortOptions::new("out").caps(READ_PORT)).unwrap();
         let mut dump = RunningProgram::start("aseqdump", &["-p", &out.address().to_string()]);
-        rig.until("aseqdump to connect", || {
+        rig.wait_until("aseqdump to connect", || {
             !out.list_subscribers(Some(SubscriptionQueryType::Read)).unwrap().is_empty()
         });
         let queue = client.create_queue("scale").unwrap();
@@ -193,7 +193,7 @@ cases! {
         let path = folder.path().join("recorded.mid");
         let mut recorder =
             RunningProgram::start("arecordmidi", &["-p", &out.address().to_string(), path.to_str().unwrap()]);
-        rig.until("arecordmidi to connect", || {
+        rig.wait_until("arecordmidi to connect", || {
             !out.list_subscribers(Some(SubscriptionQueryType::Read)).unwrap().is_empty()
         });
         let messages: &[&[u8]] = &[&[0x90, 60, 100], &[0xb0, 7, 33], &[0x80, 60, 64], &[0xc3, 9]];
@@ -205,7 +205,7 @@ cases! {
         client.sync_output_queue().unwrap();
         let reader: SequencerClient = rig.client("observer");
         let number = out.list_subscribers(None).unwrap()[0].addr.client;
-        rig.until("arecordmidi to read", || {
+        rig.wait_until("arecordmidi to read", || {
             let pool = reader.get_any_client_pool(number).unwrap();
             pool.input_free == pool.input_pool
         });

@@ -2,7 +2,7 @@
 
 use consort_seq::{Errno, ErrorKind};
 
-use crate::support::{errno, note, nothing};
+use crate::support::{assert_no_event, errno, note};
 
 cases! {
     fn a_dropped_port_is_deleted(rig) {
@@ -90,7 +90,7 @@ cases! {
         let port_of_next = next.create_port("next port").unwrap();
         drop((port, queue, client));
         assert_eq!(port_of_next.get_info().unwrap().name, "next port");
-        nothing(&next);
+        assert_no_event(&next);
     }
 
     fn events_for_a_closed_client_are_removed_from_the_queues_it_used(rig) {

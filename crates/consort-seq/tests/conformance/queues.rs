@@ -8,7 +8,7 @@ use consort_seq::{
     QueueInfo, QueueTempo, QueueTimer, QueueTimerType, RealTime,
 };
 
-use crate::support::{note, notes, nothing};
+use crate::support::{assert_no_event, note, notes};
 
 cases! {
     fn a_new_queue(rig) {
@@ -120,23 +120,23 @@ cases! {
         let client = rig.client("queues");
         let queue = rig.running_queue(&client);
         assert!(queue.get_status().unwrap().is_running());
-        rig.until("50 ticks", || queue.get_status().unwrap().tick_time >= 50);
+        rig.wait_until("50 ticks", || queue.get_status().unwrap().tick_time >= 50);
         queue.stop().unwrap();
         client.drain_output().unwrap();
         let stopped = queue.get_status().unwrap();
         assert!(!stopped.is_running());
-        rig.pass(Duration::from_millis(20));
+        rig.let_time_pass(Duration::from_millis(20));
         assert_eq!(client.get_queue_status(queue.queue_id()).unwrap().tick_time, stopped.tick_time);
         queue.continue_().unwrap();
         client.drain_output().unwrap();
-        rig.until("ticks again", || queue.get_status().unwrap().tick_time > stopped.tick_time);
+        rig.wait_until("ticks again", || queue.get_status().unwrap().tick_time > stopped.tick_time);
         queue.stop_now().unwrap();
         queue.set_position_tick(5000).unwrap();
         assert_eq!(queue.get_status().unwrap().tick_time, 5000);
         queue.set_position_time(RealTime::new(9, 0)).unwrap();
         assert_eq!(queue.get_status().unwrap().real_time, RealTime::new(9, 0));
         queue.continue_now().unwrap();
-        rig.until("more ticks", || queue.get_status().unwrap().tick_time > 5000);
+        rig.wait_until("more ticks", || queue.get_status().unwrap().tick_time > 5000);
         queue.start_now().unwrap();
         assert!(queue.get_status().unwrap().tick_time < 5000, "start resets the time");
     }
@@ -145,7 +145,7 @@ cases! {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.sender);
         pair.send(&[note(60).on_queue(&queue).at_tick(40)]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         assert_eq!(queue.get_status().unwrap().events, 1);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [60]);
         assert!(queue.get_status().unwrap().tick_time >= 40);
@@ -159,8 +159,8 @@ cases! {
         let queue = pair.sender.create_queue("stopped").unwrap();
         pair.send(&[note(60).on_queue(&queue).at_tick(0), note(61).on_queue(&queue).at_tick(1)]);
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [60]);
-        rig.pass(Duration::from_millis(20));
-        nothing(&pair.receiver);
+        rig.let_time_pass(Duration::from_millis(20));
+        assert_no_event(&pair.receiver);
         assert_eq!(queue.get_status().unwrap().events, 1);
     }
 
@@ -170,8 +170,8 @@ cases! {
         pair.send(&[note(60).on_queue(&queue).at_tick(3)]);
         queue.start_now().unwrap();
         assert_eq!(queue.get_status().unwrap().events, 0);
-        rig.pass(Duration::from_millis(30));
-        nothing(&pair.receiver);
+        rig.let_time_pass(Duration::from_millis(30));
+        assert_no_event(&pair.receiver);
         queue.stop_now().unwrap();
         let later = queue.get_status().unwrap().tick_time + 3;
         pair.send(&[note(61).on_queue(&queue).at_tick(later)]);
@@ -209,7 +209,7 @@ cases! {
             note(1).on_queue(&queue).at_time(RealTime::new(0, 500_000)),
             note(2).on_queue(&queue).at_tick(1),
         ]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         // Both are due in the same step of the timer.
         queue.set_position_tick(50).unwrap();
         queue.set_position_time(RealTime::new(0, 50_000_000)).unwrap();
@@ -220,9 +220,9 @@ cases! {
     fn relative_stamps_become_absolute_when_queued(rig) {
         let pair = rig.pair();
         let queue = rig.running_queue(&pair.sender);
-        rig.until("50 ticks", || queue.get_status().unwrap().tick_time >= 50);
+        rig.wait_until("50 ticks", || queue.get_status().unwrap().tick_time >= 50);
         pair.send(&[note(60).on_queue(&queue).after_ticks(30)]);
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
         let event = rig.receive(&pair.receiver);
         assert!(event.tick().unwrap() >= 80, "{event}");
         assert!(!event.is_relative(), "{event}");
@@ -286,7 +286,7 @@ cases! {
         queue.control_at(EventType::TEMPO, 2_000_000, EventTime::Tick(30)).unwrap();
         client.drain_output().unwrap();
         assert_eq!(queue.get_tempo().unwrap().tempo, 1_000_000);
-        rig.until("the tempo", || queue.get_tempo().unwrap().tempo == 2_000_000);
+        rig.wait_until("the tempo", || queue.get_tempo().unwrap().tempo == 2_000_000);
         assert!(queue.get_status().unwrap().tick_time >= 30);
         queue.set_skew(0x20000).unwrap();
         assert_eq!(queue.get_tempo().unwrap().skew, 0x20000);

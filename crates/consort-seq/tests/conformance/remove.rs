@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use consort_seq::{Address, Event, EventTime, EventType, RealTime, RemoveCondition, RemoveEvents};
 
-use crate::support::{Pair, Rig, note, notes, nothing};
+use crate::support::{Pair, Rig, assert_no_event, note, notes};
 
 /// Sends events into a stopped queue, removes some, runs the queue, and returns the notes that are
 /// left.
@@ -25,7 +25,7 @@ fn notes_left_after(
     }
     pair.sender.remove_events(&condition).unwrap();
     queue.continue_now().unwrap();
-    rig.until("the queue to be empty", || queue.get_status().unwrap().events == 0);
+    rig.wait_until("the queue to be empty", || queue.get_status().unwrap().events == 0);
     let mut left = Vec::new();
     pair.receiver.event_input_batch(&mut left, 100).unwrap();
     notes(&left)
@@ -146,7 +146,7 @@ cases! {
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [1]);
         pair.send(&[note(3)]);
         pair.receiver.remove_events(&RemoveEvents::input().with_tag(9)).unwrap();
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
     }
 
     fn dropping_input_and_output(rig) {
@@ -160,7 +160,7 @@ cases! {
         assert_eq!(notes(&[rig.receive(&pair.receiver)]), [4]);
         pair.send(&[note(5)]);
         pair.receiver.drop_input().unwrap();
-        nothing(&pair.receiver);
+        assert_no_event(&pair.receiver);
 
         pair.send(&[note(6).on_queue(&queue).at_tick(10)]);
         pair.sender.event_output(&note(7), &pair.out).unwrap();
@@ -171,7 +171,7 @@ cases! {
         pair.sender.drop_output().unwrap();
         assert_eq!(pair.sender.event_output_pending(), 0);
         assert_eq!(queue.get_status().unwrap().events, 0);
-        rig.pass(Duration::from_millis(2));
-        nothing(&pair.receiver);
+        rig.let_time_pass(Duration::from_millis(2));
+        assert_no_event(&pair.receiver);
     }
 }

@@ -16,7 +16,7 @@ cases! {
         let info = stamped.get_info().unwrap();
         assert!(info.timestamping && !info.timestamp_real);
         assert_eq!(info.timestamp_queue_id, queue.queue_id());
-        rig.until("30 ticks", || queue.get_status().unwrap().tick_time >= 30);
+        rig.wait_until("30 ticks", || queue.get_status().unwrap().tick_time >= 30);
         pair.sender.event_output_direct(&note(60).to(&stamped), &pair.out).unwrap();
         let event = rig.receive(&pair.receiver);
         assert_eq!(event.queue(), queue.queue_id());
@@ -30,7 +30,7 @@ cases! {
         let options = PortOptions::new("stamped").caps(WRITE_PORT).stamp_real_time(&queue);
         let stamped = pair.receiver.create_port(options).unwrap();
         assert!(stamped.get_info().unwrap().timestamp_real);
-        rig.pass(Duration::from_millis(20));
+        rig.let_time_pass(Duration::from_millis(20));
         pair.sender.event_output_direct(&note(60).to(&stamped), &pair.out).unwrap();
         let event = rig.receive(&pair.receiver);
         assert_eq!(event.queue(), queue.queue_id());
@@ -52,7 +52,7 @@ cases! {
         pair.into.connect_from_with(&pair.out, options).unwrap();
         let kept = pair.receiver.get_subscription(&pair.out, &pair.into).unwrap().unwrap();
         assert_eq!(kept, options);
-        rig.pass(Duration::from_millis(20));
+        rig.let_time_pass(Duration::from_millis(20));
         pair.send(&[note(60)]);
         let event = rig.receive(&pair.receiver);
         assert_eq!(event.queue(), queue.queue_id());
@@ -71,7 +71,7 @@ cases! {
         let stamped = pair.receiver.create_port(options).unwrap();
         // The queue does not start before the output buffer is drained.
         queue.start().unwrap();
-        rig.pass(Duration::from_millis(5));
+        rig.let_time_pass(Duration::from_millis(5));
         pair.sender.event_output_direct(&note(60).to(&stamped), &pair.out).unwrap();
         assert_eq!(rig.receive(&pair.receiver).tick(), Some(0));
         assert!(!queue.get_status().unwrap().is_running());

@@ -1,4 +1,4 @@
-//! The fixture of the cases: the engine under test, its time, and helpers.
+//! The fixture of the cases: the engine under test, its clock, and helpers.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -117,19 +117,19 @@ impl Rig {
     }
 
     /// Advances virtual time, or sleeps.
-    pub(crate) fn pass(&self, duration: Duration) {
+    pub(crate) fn let_time_pass(&self, duration: Duration) {
         match &self.embedded {
             Some(embedded) if embedded.clock() == ClockKind::Virtual => embedded.advance(duration),
             _ => std::thread::sleep(duration),
         }
     }
 
-    /// Lets time pass until the condition is true. `what` names it for the failure.
-    pub(crate) fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let end = Instant::now() + self.timeout;
+    /// Lets time pass until the condition is true. `what` describes it in the failure message.
+    pub(crate) fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + self.timeout;
         while !condition() {
-            assert!(Instant::now() < end, "timed out while waiting for {what}");
-            self.pass(Duration::from_millis(1));
+            assert!(Instant::now() < deadline, "timed out while waiting for {what}");
+            self.let_time_pass(Duration::from_millis(1));
             if self.embedded.is_some() {
                 std::thread::sleep(Duration::from_micros(50));
             }
@@ -138,7 +138,7 @@ impl Rig {
 
     /// The next event; time passes until it arrives.
     pub(crate) fn receive(&self, client: &SequencerClient) -> Event {
-        let end = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.timeout;
         loop {
             let wait = match &self.embedded {
                 Some(embedded) if embedded.clock() == ClockKind::Virtual => {
@@ -155,7 +155,7 @@ impl Rig {
             if let Some(event) = client.event_input(Some(wait)).unwrap() {
                 return event;
             }
-            assert!(Instant::now() < end, "timed out while waiting for an event");
+            assert!(Instant::now() < deadline, "timed out while waiting for an event");
         }
     }
 
@@ -192,7 +192,9 @@ impl Pair {
 
 fn kernel_version() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the release");
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(|character: char| !character.is_ascii_digit())
+        .map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
@@ -205,7 +207,7 @@ pub(crate) fn errno<T: Debug>(result: Result<T, Error>) -> Errno {
 
 /// Asserts that no event has arrived.
 #[track_caller]
-pub(crate) fn nothing(client: &SequencerClient) {
+pub(crate) fn assert_no_event(client: &SequencerClient) {
     let event = client.event_input(Some(Duration::ZERO)).unwrap();
     assert_eq!(event, None, "expected no event");
 }

@@ -1,4 +1,4 @@
-//! The compiled bytes.
+//! Encoding a graph as the bytes of a SynthDef file.
 
 use std::collections::HashMap;
 
@@ -6,25 +6,26 @@ use crate::error::{SynthDefError, SynthDefErrorKind as Kind};
 use crate::graph::{Graph, Input, MAX_ELEMENTS};
 use crate::model::Control;
 
-/// Up to this many constants are compared one by one, which is faster than a map.
-const MAX_COMPARED: usize = 24;
+/// The number of constants up to which a linear search is faster than a map.
+const MAX_SEARCHED_CONSTANTS: usize = 24;
 
-/// Constants in the order of their first use. Few are compared one by one; many need a map.
+/// Constants in the order of their first use.
 #[derive(Default)]
 struct Constants {
     values: Vec<f64>,
+    /// The index of each constant, once there are more than [`MAX_SEARCHED_CONSTANTS`].
     map: HashMap<u64, u32>,
 }
 
 impl Constants {
     /// The position of a constant, which is added if it is new.
     fn index(&mut self, value: f64) -> u32 {
-        if self.values.len() <= MAX_COMPARED {
+        if self.values.len() <= MAX_SEARCHED_CONSTANTS {
             if let Some(index) = self.values.iter().position(|known| *known == value) {
                 return index as u32;
             }
             self.values.push(value);
-            if self.values.len() > MAX_COMPARED {
+            if self.values.len() > MAX_SEARCHED_CONSTANTS {
                 for (index, value) in self.values.iter().enumerate() {
                     self.map.entry(key(*value)).or_insert(index as u32);
                 }
@@ -67,12 +68,12 @@ pub(super) fn encode(
         ugens.extend_from_slice(&u32::from(node.outputs).to_be_bytes());
         ugens.extend_from_slice(&node.special_index.to_be_bytes());
         for input in graph.node_inputs(node) {
-            let (first, second) = match *input {
+            let (source, index) = match *input {
                 Input::Constant(value) => (u32::MAX, constants.index(value)),
                 Input::Output { node, output } => (index_of[node as usize], output),
             };
-            ugens.extend_from_slice(&first.to_be_bytes());
-            ugens.extend_from_slice(&second.to_be_bytes());
+            ugens.extend_from_slice(&source.to_be_bytes());
+            ugens.extend_from_slice(&index.to_be_bytes());
         }
         ugens.resize(ugens.len() + usize::from(node.outputs), node.rate as u8);
     }
@@ -111,17 +112,17 @@ pub(super) fn encode(
 
 #[cfg(test)]
 mod tests {
-    use super::{Constants, MAX_COMPARED};
+    use super::{Constants, MAX_SEARCHED_CONSTANTS};
 
     #[test]
     fn constants_keep_the_position_of_their_first_use() {
         let mut constants = Constants::default();
         for _ in 0..2 {
-            for value in 0..2 * MAX_COMPARED as u32 {
+            for value in 0..2 * MAX_SEARCHED_CONSTANTS as u32 {
                 assert_eq!(constants.index(f64::from(value)), value);
             }
         }
-        assert_eq!(constants.values.len(), 2 * MAX_COMPARED);
+        assert_eq!(constants.values.len(), 2 * MAX_SEARCHED_CONSTANTS);
         assert_eq!(constants.index(-0.0), 0, "minus zero is zero");
     }
 }

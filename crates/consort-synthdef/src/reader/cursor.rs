@@ -3,7 +3,8 @@
 use crate::error::{SynthDefError, SynthDefErrorKind as Kind};
 use crate::rate::Rate;
 
-/// Most of anything in one SynthDef; larger counts are rejected before memory is reserved.
+/// The maximum number of elements of each kind in one SynthDef; larger counts are rejected before
+/// memory is reserved.
 const MAX_COUNT: u32 = 65_535;
 
 /// A position in the bytes of a file.

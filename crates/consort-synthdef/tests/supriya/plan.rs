@@ -8,7 +8,9 @@ use serde_json::{Value as Json, json};
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Number(f64),
+    /// The result with this index.
     Node(usize),
+    /// A channel of the result with this index.
     Channel(usize, usize),
     List(Vec<Value>),
     Text(&'static str),
@@ -36,12 +38,13 @@ pub(crate) struct Plan {
     pub(crate) results: Vec<Signal>,
 }
 
-/// A bend or the number of a shape.
+/// The curve of an envelope's segment: a bend, or the index of a shape in [`SHAPES`].
 pub(crate) enum PlanCurve {
     Bend(Value),
     Shape(usize),
 }
 
+/// The shapes by their index in descriptions.
 const SHAPES: [Curve; 8] = [
     Curve::Step,
     Curve::Linear,
@@ -224,7 +227,7 @@ impl Plan {
     }
 
     /// A composite of several UGens, by name.
-    pub(crate) fn pseudo(&mut self, kind: &str, rate: Rate, inputs: &[Value]) -> usize {
+    pub(crate) fn composite(&mut self, kind: &str, rate: Rate, inputs: &[Value]) -> usize {
         let signals: Vec<Signal> = inputs.iter().map(|value| self.resolve(value)).collect();
         let signal = match (kind, &signals[..]) {
             ("muladd", &[source, multiplier, addend]) => MulAdd::new(source, multiplier, addend),
@@ -233,7 +236,9 @@ impl Plan {
             ("mix", all) => Mix::new(all),
             ("splay", all) if rate == Rate::Audio => Splay::ar(all).signal(),
             ("splay", all) => Splay::kr(all).signal(),
-            ("linlin", &[source, a, b, c, d]) => LinLin::new(source, (a, b), (c, d)),
+            ("linlin", &[source, input_low, input_high, output_low, output_high]) => {
+                LinLin::new(source, (input_low, input_high), (output_low, output_high))
+            }
             ("changed", &[source, threshold]) if rate == Rate::Audio => {
                 Changed::ar(source, threshold)
             }

@@ -214,7 +214,7 @@ impl<'a> Generator<'a> {
             15 => self.local_buffer(),
             16 | 17 => self.demand(),
             18 => self.special(),
-            _ => self.pseudo(),
+            _ => self.composite(),
         }
     }
 
@@ -307,7 +307,7 @@ impl<'a> Generator<'a> {
         let count = if kind == "sum4" { 4 } else { 3 };
         let mut inputs: Vec<Value> = (1..count).map(|_| self.scalar(Rate::Audio)).collect();
         inputs.insert(0, self.audio());
-        let node = self.plan.pseudo(kind, Rate::Audio, &inputs);
+        let node = self.plan.composite(kind, Rate::Audio, &inputs);
         self.add(node);
     }
 
@@ -523,35 +523,35 @@ impl<'a> Generator<'a> {
         self.add(node);
     }
 
-    fn pseudo(&mut self) {
+    fn composite(&mut self) {
         let node = match self.random.below(6) {
             0 => {
                 let inputs: Vec<Value> =
                     (0..2 + self.random.below(12)).map(|_| self.audio()).collect();
-                self.plan.pseudo("mix", Rate::Audio, &inputs)
+                self.plan.composite("mix", Rate::Audio, &inputs)
             }
             1 => {
                 let inputs: Vec<Value> =
                     (0..2 + self.random.below(5)).map(|_| self.audio()).collect();
-                self.plan.pseudo("splay", Rate::Audio, &inputs)
+                self.plan.composite("splay", Rate::Audio, &inputs)
             }
             2 => {
                 let numbers = [0.0, 4.0, -1.0, 0.25].map(Value::Number);
                 let inputs: Vec<Value> = [self.audio()].into_iter().chain(numbers).collect();
-                self.plan.pseudo("linlin", Rate::Audio, &inputs)
+                self.plan.composite("linlin", Rate::Audio, &inputs)
             }
             3 => {
                 let inputs = [self.audio(), Value::Number(0.0)];
-                self.plan.pseudo("changed", Rate::Audio, &inputs)
+                self.plan.composite("changed", Rate::Audio, &inputs)
             }
             4 => {
                 let inputs = [self.audio(), Value::Number(0.01)];
-                self.plan.pseudo("compander", Rate::Audio, &inputs)
+                self.plan.composite("compander", Rate::Audio, &inputs)
             }
             _ => {
                 self.features.chains = true;
                 let inputs = [self.audio(), Value::Number(7.0)];
-                self.plan.pseudo("hilbert", Rate::Audio, &inputs)
+                self.plan.composite("hilbert", Rate::Audio, &inputs)
             }
         };
         self.add(node);

@@ -1,7 +1,7 @@
-//! The form of log lines.
+//! The format of log lines.
 //!
-//! A command that only does its work prints `error: …`, `warning: …` and plain information. Once
-//! a show runs, lines say when something happened and to which instance:
+//! A one-shot command prints `error: …`, `warning: …` and plain information. The log lines of a
+//! running show begin with the time, the level and the instance:
 //! `13:20:15 WARN  lamp: waiting: …`.
 
 use std::fmt::{self, Write as _};
@@ -16,42 +16,43 @@ use tracing_subscriber::registry::LookupSpan;
 use super::time::time_of_day;
 use crate::text::counted;
 
-static IS_SHOW: AtomicBool = AtomicBool::new(false);
+/// Whether a show runs, so that log lines have its format.
+static SHOW_HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 
-/// What a line looks like.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum LineFormat {
     /// `error: …`, `warning: …`: a command without a running show.
     Command,
     /// Time, level and instance first: a running show.
     Show,
 }
 
-impl Form {
-    /// The form of lines that are logged now.
+impl LineFormat {
+    /// The format of the lines that are logged now.
     pub(super) fn current() -> Self {
-        if IS_SHOW.load(Ordering::Relaxed) { Form::Show } else { Form::Command }
+        if SHOW_HAS_BEGUN.load(Ordering::Relaxed) { LineFormat::Show } else { LineFormat::Command }
     }
 }
 
-/// From now on lines have the form for a running show.
+/// Switches to the format for a running show.
 pub(crate) fn begin_show() {
-    IS_SHOW.store(true, Ordering::Relaxed);
+    SHOW_HAS_BEGUN.store(true, Ordering::Relaxed);
 }
 
 /// The line that reports how many lines did not reach standard error.
-pub(super) fn lost_lines(form: Form, count: u64) -> String {
+pub(super) fn lost_lines(format: LineFormat, count: u64) -> String {
     let lines = counted(count, "log line");
-    match form {
-        Form::Command => format!("warning: {lines} lost here\n"),
-        Form::Show => format!("{} WARN  {lines} lost here\n", time_of_day()),
+    match format {
+        LineFormat::Command => format!("warning: {lines} lost here\n"),
+        LineFormat::Show => format!("{} WARN  {lines} lost here\n", time_of_day()),
     }
 }
 
-/// Formats events as lines; the function gives the form.
-pub(super) struct Lines(pub(super) fn() -> Form);
+/// Formats events as lines; the function returns the format.
+pub(super) struct LineFormatter(pub(super) fn() -> LineFormat);
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineFormatter
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -67,13 +68,13 @@ where
         let paint = Paint(writer.has_ansi_escapes());
         let level = *event.metadata().level();
         let mut line = match (self.0)() {
-            Form::Show => {
+            LineFormat::Show => {
                 let name = format!("{:<5}", level.as_str());
                 format!("{} {} ", paint.dim(&time_of_day()), paint.level(level, &name))
             }
-            Form::Command => match level {
+            LineFormat::Command => match level {
                 Level::INFO => String::new(),
-                level => format!("{}: ", paint.level(level, word(level))),
+                level => format!("{}: ", paint.level(level, level_label(level))),
             },
         };
         if !fields.instance.is_empty() {
@@ -89,8 +90,8 @@ where
     }
 }
 
-/// The word in front of a command's message.
-fn word(level: Level) -> &'static str {
+/// The word before the message of a one-shot command.
+fn level_label(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warning",
@@ -147,7 +148,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Colours text, if that is wanted.
+/// Adds ANSI colours to text, if the field is set.
 #[derive(Clone, Copy)]
 struct Paint(bool);
 
@@ -187,6 +188,7 @@ mod tests {
 
     use super::*;
 
+    /// A writer whose clones append to the same bytes.
     #[derive(Clone, Default)]
     struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -201,14 +203,14 @@ mod tests {
         }
     }
 
-    /// What these events look like.
-    fn logged(form: fn() -> Form, is_coloured: bool, log: impl FnOnce()) -> String {
+    /// The lines that the events of `log` produce.
+    fn logged(format: fn() -> LineFormat, is_coloured: bool, log: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let output = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::TRACE)
             .with_ansi(is_coloured)
-            .event_format(Lines(form))
+            .event_format(LineFormatter(format))
             .with_writer(move || output.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
@@ -219,7 +221,7 @@ mod tests {
     #[test]
     fn a_command_prints_errors_warnings_and_hints_without_time() {
         let text = logged(
-            || Form::Command,
+            || LineFormat::Command,
             false,
             || {
                 tracing::error!(hint = Some("did you mean `b`?"), "unknown port `a`");
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn a_show_logs_time_level_and_instance_first() {
         let text = logged(
-            || Form::Show,
+            || LineFormat::Show,
             false,
             || {
                 tracing::warn!(instance = "lamp", "waiting: no such host");
@@ -260,14 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_for_terminals_and_control_characters_for_nobody() {
+    fn colours_are_optional_and_control_characters_are_always_escaped() {
         let log = || tracing::warn!(instance = "a", "clear \u{1b}[2J\u{7}");
-        let text = logged(|| Form::Command, true, log);
+        let text = logged(|| LineFormat::Command, true, log);
         assert_eq!(
             text,
             "\u{1b}[1;33mwarning\u{1b}[0m: \u{1b}[1ma:\u{1b}[0m clear \\x1b[2J\\x07\n"
         );
-        let text = logged(|| Form::Command, false, log);
+        let text = logged(|| LineFormat::Command, false, log);
         assert_eq!(text, "warning: a: clear \\x1b[2J\\x07\n");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{Body, MidiFile, SIZE_LIMIT};
+use consort_seq::file::{Body, MAX_FILE_BYTES, MidiFile};
 use consort_seq::{
     Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
 };
@@ -182,7 +182,7 @@ fn read(path: &Path, is_partial: bool) -> anyhow::Result<Song> {
     let mut bytes = Vec::new();
     // One byte more than the limit, so that the reader recognises a file that is too large.
     File::open(path)
-        .and_then(|file| file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read {name}"))?;
     let (file, errors) = MidiFile::read_partial(&bytes).with_context(|| name.clone())?;
     if let Some(error) = errors.first() {

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use consort_seq::file::{EVENT_LIMIT, MidiFile, Recording};
+use consort_seq::file::{MAX_EVENTS, MidiFile, Recording};
 use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
 
 use super::find::{Use, find, name};
@@ -208,7 +208,7 @@ impl Recorder {
             if !recording.push(track, time - zero, event) && recording.is_full() {
                 if !*is_full {
                     tracing::warn!(
-                        "recorded {EVENT_LIMIT} events, the maximum of a file; recording stops"
+                        "recorded {MAX_EVENTS} events, the maximum of a file; recording stops"
                     );
                 }
                 *is_full = true;

@@ -16,7 +16,7 @@ use super::schedule::Settings;
 use super::*;
 use crate::errors::printed;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 const ONCE: Settings = Settings { from: RealTime::ZERO, passes: Some(1), exclusive_rate: 3125 };
 
 #[derive(Parser)]
@@ -59,10 +59,10 @@ fn music(client: &SequencerClient, time: Duration) -> Option<Event> {
 }
 
 /// Waits for a condition.
-fn until(mut is_true: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
+fn wait_until(mut is_true: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !is_true() {
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}");
+        assert!(Instant::now() < deadline, "not within {WAIT_TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -532,7 +532,7 @@ fn a_receiver_that_disappears_is_named() {
         let file = path.to_str().expect("text").to_owned();
         run_here(&["play", &file, "--to", "receiver"], &stop)
     });
-    let first = music(&receiver, DEADLINE).expect("an event");
+    let first = music(&receiver, WAIT_TIMEOUT).expect("an event");
     assert_eq!(words::words(&first), "note-on 60 100");
     drop((input, receiver));
     let (result, out) = player.join().expect("it ended");
@@ -557,13 +557,13 @@ fn a_player_that_is_stopped_releases_held_notes() {
         run_here(&["play", &file, "--to", "listener", "--loop"], &stopper)
     });
     let mut held = HeldNotes::new();
-    held.track(&music(&receiver, DEADLINE).expect("an event"));
+    held.track(&music(&receiver, WAIT_TIMEOUT).expect("an event"));
     assert!(!held.is_empty());
     stop.store(true, Ordering::Relaxed);
     let (result, out) = player.join().expect("it ended");
     assert_eq!(format!("{:?}", result.expect("stopped")), format!("{:?}", ExitCode::from(130)));
     assert!(out.contains("stopped at 0:00 after ") && out.contains("; 1 released"), "{out}");
-    until(|| {
+    wait_until(|| {
         let event = receiver.event_input(Some(Duration::ZERO)).expect("read");
         event.iter().for_each(|event| held.track(event));
         held.is_empty()

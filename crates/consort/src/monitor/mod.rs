@@ -137,7 +137,7 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                         let direction = direction.then_some(Direction::Source);
                         let content = Content::Value(value);
                         if let Err(error) = show.set(instance, channel, content, direction) {
-                            screen.notice(&format!("the value was not sent: {error:#}"));
+                            screen.notice(format!("the value was not sent: {error:#}"));
                         }
                     }
                     Action::Quit => {

@@ -25,17 +25,17 @@ use super::source::{Local, Source};
 use super::subscription::Subscription;
 use crate::errors::with_hint;
 
-/// Clients at a time.
+/// The maximum number of clients that are connected at the same time.
 const MAX_CLIENTS: usize = 8;
 /// How long a request may take from its first byte to its last, and the same for an answer.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may be idle between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client of ours waits for a whole answer.
+/// How long [`Remote`] waits for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much is written at a time. The kernel applies the timeout to each write.
 const CHUNK_BYTES: usize = 16 << 10;
-/// The pause after a client could not be accepted: no descriptors, no memory.
+/// The pause after a client could not be accepted, for lack of descriptors or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The folder of this user's sockets.
@@ -46,7 +46,7 @@ pub(crate) fn folder() -> PathBuf {
     }
 }
 
-/// Creates the folder; refuses one that another user could have prepared.
+/// Creates the folder; rejects one that another user may have created or can access.
 fn private_folder() -> anyhow::Result<PathBuf> {
     let folder = folder();
     let path = folder.display();
@@ -261,18 +261,18 @@ fn answer_or_error(answer: anyhow::Result<Answer>) -> Answer {
 }
 
 /// The time until a deadline; an error if it has passed.
-fn left(deadline: Instant) -> io::Result<Option<Duration>> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+fn remaining(deadline: Instant) -> io::Result<Option<Duration>> {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    if remaining.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(remaining)) }
 }
 
 /// Reads some bytes; an error at the deadline.
 fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
-        stream.set_read_timeout(left(deadline)?)?;
+        stream.set_read_timeout(remaining(deadline)?)?;
         match stream.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+            result => return result,
         }
     }
 }
@@ -280,7 +280,7 @@ fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) ->
 /// Writes everything; an error at the deadline, even if the reader still reads slowly.
 fn write_before(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
     while !bytes.is_empty() {
-        stream.set_write_timeout(left(deadline)?)?;
+        stream.set_write_timeout(remaining(deadline)?)?;
         match stream.write(&bytes[..bytes.len().min(CHUNK_BYTES)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
@@ -315,7 +315,8 @@ impl Remote {
     /// Sends a request and waits for the answer.
     fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        // A show that refuses a client answers before the request, which then fails: read anyway.
+        // A show that refuses the client sends its answer first and closes the socket. The request
+        // cannot be sent then, but the answer can be read.
         let _ = write_before(&self.stream, &request.encode(), deadline);
         let answer = loop {
             match self.lines.next_line().context("the show's response is too long")? {
@@ -330,8 +331,8 @@ impl Remote {
                         read => read.context("cannot read from the show")?,
                     };
                     if count == 0 {
-                        let end = io::ErrorKind::UnexpectedEof;
-                        return Err(io::Error::new(end, "the show has ended").into());
+                        let kind = io::ErrorKind::UnexpectedEof;
+                        return Err(io::Error::new(kind, "the show has ended").into());
                     }
                     self.lines.push(&self.buffer[..count]);
                 }
@@ -404,8 +405,8 @@ impl Source for Remote {
     }
 }
 
-/// Whether the error is only that the show ended before it answered.
-pub(crate) fn is_ended(error: &anyhow::Error) -> bool {
+/// Whether the cause of the error is that the show ended before it answered.
+pub(crate) fn show_has_ended(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
 }
@@ -415,7 +416,7 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
-/// The running shows of this user by process ID, each connected or with the reason why not.
+/// The running shows of this user by process ID: connections, or why connecting failed.
 /// Sockets that no process listens on are removed.
 ///
 /// # Errors
@@ -471,7 +472,7 @@ fn list(processes: &[u32]) -> String {
 /// Finds the show of `process`, or the only running show.
 ///
 /// # Errors
-/// When there is no such show, or when there are several and `process` is none.
+/// When there is no such show, or when there are several and `process` is `None`.
 pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
     let mut shows = running()?;
     let processes: Vec<u32> = shows.iter().map(|(process, _)| *process).collect();
@@ -479,14 +480,14 @@ pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
         shows.retain(|(process, _)| *process == wanted);
     }
     if shows.len() > 1 {
-        let message = format!("several shows are running: {}", several(shows));
+        let message = format!("several shows are running: {}", process_ids_and_names(shows));
         return Err(with_hint(message, "give the process ID of one of them"));
     }
     shows.pop().with_context(|| not_found(process, &processes))?.1
 }
 
 /// Process IDs and names of shows: `25063 (show.cfg), 25072 (lights.cfg)`.
-fn several(shows: Vec<(u32, anyhow::Result<Remote>)>) -> String {
+fn process_ids_and_names(shows: Vec<(u32, anyhow::Result<Remote>)>) -> String {
     let texts =
         shows.into_iter().map(|(process, show)| match show.and_then(|mut show| show.layout()) {
             Ok(layout) => format!("{process} ({})", layout.show),

@@ -95,7 +95,7 @@ pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
         let answer = show.and_then(|mut show| read(&mut show));
         match answer {
             Ok(show) => shows.push(show),
-            Err(error) if socket::is_ended(&error) => drop(processes.pop()),
+            Err(error) if socket::show_has_ended(&error) => drop(processes.pop()),
             Err(error) => {
                 has_failure = true;
                 tracing::error!("process {process}: {error:#}");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running show; killed when this is dropped.
 pub(crate) struct Show {
@@ -20,7 +20,7 @@ pub(crate) struct Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -35,10 +35,10 @@ pub(crate) fn command(folder: &Path) -> Command {
 }
 
 /// Waits for a condition.
-pub(crate) fn until(what: &str, mut is_true: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
+pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !is_true() {
-        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {WAIT_TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -86,7 +86,7 @@ impl Show {
 
     /// Waits until an event that is sent now has gone through the show.
     pub(crate) fn routes(&mut self) {
-        until("an event is routed", || {
+        wait_until("an event is routed", || {
             let ended = self.child.try_wait().expect("a child");
             assert!(ended.is_none(), "the show has ended: {ended:?}");
             // A value that was not sent before, so that it cannot be confused with earlier ones.
@@ -116,7 +116,7 @@ impl Show {
     /// Waits until the show sends a value.
     pub(crate) fn receive(&self, value: f32) {
         let mut buffer = [0; 64];
-        until("the value leaves the show", || {
+        wait_until("the value leaves the show", || {
             let count = self.output.recv(&mut buffer).unwrap_or(0);
             buffer[..count] == message("/b", value)
         });
@@ -131,7 +131,7 @@ impl Show {
     /// immediately.
     pub(crate) fn signal_until_it_ends(&mut self, name: &str) -> ExitStatus {
         let mut status = None;
-        until("the show ends", || {
+        wait_until("the show ends", || {
             status = self.child.try_wait().expect("a child");
             if status.is_none() {
                 self.signal(name);
@@ -144,7 +144,7 @@ impl Show {
     /// Waits until the show has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
-        until("the show ends", || {
+        wait_until("the show ends", || {
             status = self.child.try_wait().expect("a child");
             status.is_some()
         });

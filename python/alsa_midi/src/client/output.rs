@@ -70,8 +70,8 @@ impl PendingOutput {
 }
 
 /// Waits until the client is readable or writable, without holding the interpreter's lock. Returns
-/// `false` if the deadline has passed. Signal handlers run, and an exception of theirs ends the
-/// wait.
+/// `false` if the deadline has passed. Signal handlers run; if one of them raises an
+/// exception, the wait ends.
 pub(super) fn wait(
     py: Python<'_>,
     client: &SequencerClient,

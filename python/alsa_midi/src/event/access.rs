@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::{Event, Value};
 
 impl Event {
-    /// Indices of the attributes that all events have, as [`value`](Self::value) counts them.
+    /// The indices of the attributes that all events have, for [`value`](Self::value).
     pub(super) const KIND: usize = 0;
     pub(super) const FLAGS: usize = 1;
     pub(super) const TAG: usize = 2;
@@ -21,9 +21,9 @@ impl Event {
     pub(super) const SOURCE: usize = 7;
     pub(super) const DEST: usize = 8;
     pub(super) const RAW_DATA: usize = 9;
-    /// Index of the first attribute that belongs to the event's class.
+    /// The index of the first attribute that belongs to the event's class.
     pub(super) const FIRST_FIELD: usize = 10;
-    /// Number of attributes.
+    /// The number of attributes.
     pub(super) const COUNT: usize = 15;
 
     /// The attribute at an index.

@@ -8,8 +8,8 @@ use pyo3::types::PyBytes;
 
 use super::{Event, Layout};
 
-/// From this length on, only the length of an event's data is shown.
-const MIN_COUNTED_BYTES: usize = 32;
+/// Data with this number of bytes or more is shown only as its length.
+const MIN_ABBREVIATED_BYTES: usize = 32;
 
 /// The text of the attribute at an index.
 fn text(slf: &Bound<'_, Event>, index: usize) -> PyResult<String> {
@@ -43,33 +43,33 @@ fn named_fields(layout: Layout) -> &'static [(&'static str, usize)] {
 
 /// The text of an event, such as `<NoteOnEvent channel=0 note=60 velocity=127>`.
 pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
-    let mut shown = format!("<{}", slf.get_type().name()?);
+    let mut output = format!("<{}", slf.get_type().name()?);
     let layout = slf.try_borrow()?.layout;
     for &(name, index) in named_fields(layout) {
         if name != "queue" || !field(slf, index)?.is_none() {
             let value = text(slf, Event::FIRST_FIELD + index)?;
             // Writing to a string cannot fail.
-            let _ = write!(shown, " {name}={value}");
+            let _ = write!(output, " {name}={value}");
         }
     }
     match layout {
-        Layout::Tempo => describe_tempo(slf, &mut shown)?,
+        Layout::Tempo => describe_tempo(slf, &mut output)?,
         Layout::Address => {
             let addr = text(slf, Event::FIRST_FIELD)?;
-            let _ = write!(shown, " {addr}");
+            let _ = write!(output, " {addr}");
         }
         Layout::Connect => {
             let sender = text(slf, Event::FIRST_FIELD)?;
             let dest = text(slf, Event::FIRST_FIELD + 1)?;
-            let _ = write!(shown, " from {sender} to {dest}");
+            let _ = write!(output, " from {sender} to {dest}");
         }
         Layout::External => {
             let data = field(slf, 0)?;
             let _ = match data.len() {
-                Ok(length) if length >= MIN_COUNTED_BYTES => {
-                    write!(shown, " data=<{length} bytes>")
+                Ok(length) if length >= MIN_ABBREVIATED_BYTES => {
+                    write!(output, " data=<{length} bytes>")
                 }
-                _ => write!(shown, " data={}", data.repr()?),
+                _ => write!(output, " data={}", data.repr()?),
             };
         }
         Layout::MidiBytes => {
@@ -77,31 +77,31 @@ pub(super) fn describe(slf: &Bound<'_, Event>) -> PyResult<String> {
             match bytes.cast::<PyBytes>() {
                 Ok(bytes) => {
                     for byte in bytes.as_bytes() {
-                        let _ = write!(shown, " {byte:02X}");
+                        let _ = write!(output, " {byte:02X}");
                     }
                 }
                 Err(_) => {
-                    let _ = write!(shown, " {}", bytes.repr()?);
+                    let _ = write!(output, " {}", bytes.repr()?);
                 }
             }
         }
-        Layout::Raw => describe_raw(slf, &mut shown)?,
+        Layout::Raw => describe_raw(slf, &mut output)?,
         _ => {}
     }
-    shown.push('>');
-    Ok(shown)
+    output.push('>');
+    Ok(output)
 }
 
 /// Appends a tempo in beats per minute.
-fn describe_tempo(slf: &Bound<'_, Event>, shown: &mut String) -> PyResult<()> {
+fn describe_tempo(slf: &Bound<'_, Event>, output: &mut String) -> PyResult<()> {
     if let Ok(tempo) = field(slf, 1)?.extract::<f64>()
         && tempo != 0.0
     {
         let bpm = 60e6 / tempo;
         let _ = if field(slf, 0)?.is_none() {
-            write!(shown, " ({} bpm)", bpm.into_pyobject(slf.py())?)
+            write!(output, " ({} bpm)", bpm.into_pyobject(slf.py())?)
         } else {
-            write!(shown, " ({bpm:.1} bpm)")
+            write!(output, " ({bpm:.1} bpm)")
         };
     }
     Ok(())
@@ -109,7 +109,7 @@ fn describe_tempo(slf: &Bound<'_, Event>, shown: &mut String) -> PyResult<()> {
 
 /// Appends the data of an echo or OSS event. For other events without attributes of their own,
 /// appends the event type if it differs from the type of the class.
-fn describe_raw(slf: &Bound<'_, Event>, shown: &mut String) -> PyResult<()> {
+fn describe_raw(slf: &Bound<'_, Event>, output: &mut String) -> PyResult<()> {
     let py = slf.py();
     let (value, class_kind) = {
         let event = slf.try_borrow()?;
@@ -119,7 +119,7 @@ fn describe_raw(slf: &Bound<'_, Event>, shown: &mut String) -> PyResult<()> {
     match class_kind.map(EventType) {
         Some(EventType::ECHO | EventType::OSS) => {
             let data = Event::get(slf, Event::RAW_DATA)?.repr()?;
-            let _ = write!(shown, " data={data}");
+            let _ = write!(output, " data={data}");
         }
         Some(class_kind) if kind == Some(class_kind.0.into()) => {}
         _ => {
@@ -128,7 +128,7 @@ fn describe_raw(slf: &Bound<'_, Event>, shown: &mut String) -> PyResult<()> {
                 Some(number) => EventType(number as u8).to_string(),
                 None => text(slf, Event::KIND)?,
             };
-            let _ = write!(shown, " {name}");
+            let _ = write!(output, " {name}");
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Values of the show: each becomes messages for the server, and the state for the next one.
 
-use super::super::channels::ChannelKind;
+use super::super::channels::ChannelRole;
 use super::super::config::BusKind;
 use super::super::controls::bend;
 use super::super::state::Loudness;
@@ -11,34 +11,32 @@ use super::{Player, set_control};
 impl Player {
     /// Takes a value. Returns how many notes were dropped because of it.
     pub(in crate::sc) fn deliver(&mut self, channel: u32, value: f64) -> u64 {
-        match *self.channels.kind(channel) {
-            ChannelKind::Note(voice, note) => return self.key(voice, note, value),
-            ChannelKind::NotePressure(voice, note) => self.note_pressure(voice, note, value),
-            ChannelKind::Bend(voice) => self.bend(voice, value),
-            ChannelKind::Sustain(voice) => {
+        match *self.channels.role(channel) {
+            ChannelRole::Note(voice, note) => return self.key(voice, note, value),
+            ChannelRole::NotePressure(voice, note) => self.note_pressure(voice, note, value),
+            ChannelRole::Bend(voice) => self.bend(voice, value),
+            ChannelRole::Sustain(voice) => {
                 self.voices[voice].sustain(value >= 0.5, &mut self.commands);
                 self.perform(voice);
             }
-            ChannelKind::VoicePanic(voice) if value > 0.0 => self.silence(voice),
-            ChannelKind::Panic if value > 0.0 => {
-                (0..self.voices.len()).for_each(|voice| self.silence(voice));
-            }
-            ChannelKind::VoiceControl(voice, control) => self.voice_control(voice, control, value),
-            ChannelKind::SynthControl(synth, control) => {
+            ChannelRole::VoicePanic(voice) if value > 0.0 => self.silence(voice),
+            ChannelRole::Panic if value > 0.0 => self.silence_all(),
+            ChannelRole::VoiceControl(voice, control) => self.voice_control(voice, control, value),
+            ChannelRole::SynthControl(synth, control) => {
                 let (name, scale) = &self.channels.synth_controls[synth].0[control];
                 let number = scale.number(value) as f32;
                 self.values.synths[synth].controls[control] = Some(number);
                 let node = self.nodes.synth(synth);
                 set_control(&mut self.packets, node, name, number);
             }
-            ChannelKind::Run(synth) => {
+            ChannelRole::Run(synth) => {
                 self.values.synths[synth].is_paused = value <= 0.0;
                 let node = self.nodes.synth(synth);
                 self.packets.message("/n_run", |message| {
                     message.int(node).int((value > 0.0).into());
                 });
             }
-            ChannelKind::NamedBus(bus) => {
+            ChannelRole::NamedBus(bus) => {
                 if let BusKind::Control(scale) = self.config.buses[bus].kind {
                     let number = scale.number(value) as f32;
                     self.values.buses[bus] = Some(number);
@@ -47,16 +45,16 @@ impl Player {
                     }
                 }
             }
-            ChannelKind::NumberedBus(index) => {
+            ChannelRole::NumberedBus(index) => {
                 let number = value.clamp(0.0, 1.0) as f32;
                 self.values.numbered.insert(index, number);
                 self.set_bus(index, number);
             }
-            ChannelKind::Level => {
+            ChannelRole::Level => {
                 self.values.level = self.config.level.number(value) as f32;
                 self.set_master();
             }
-            ChannelKind::Mute => {
+            ChannelRole::Mute => {
                 self.values.mute = value >= 0.5;
                 self.set_master();
             }
@@ -66,7 +64,7 @@ impl Player {
         0
     }
 
-    fn set_bus(&mut self, index: u32, number: f32) {
+    pub(super) fn set_bus(&mut self, index: u32, number: f32) {
         self.packets.message("/c_set", |message| {
             message.int(index as i32).float(number);
         });
@@ -87,7 +85,7 @@ impl Player {
         let ids = &mut self.ids;
         let is_played = voices.key(note, velocity, &mut || ids.allocate(), &mut self.commands);
         if voices.stolen > stolen {
-            self.emit(&ChannelKind::Stolen(voice), 1.0);
+            self.emit(&ChannelRole::Stolen(voice), 1.0);
             self.warn_exhausted(voice, "new notes steal voices");
         } else if !is_played {
             self.warn_exhausted(voice, "new notes are dropped");
@@ -105,6 +103,16 @@ impl Player {
                 "`{name}` already plays {polyphony} notes, its maximum: {consequence} (reported \
                  only once); to change this, set `voice.{name}.polyphony` or `voice.{name}.steal`"
             );
+        }
+    }
+
+    /// Ends all notes at once, those of removed voices included.
+    pub(in crate::sc) fn silence_all(&mut self) {
+        (0..self.voices.len()).for_each(|voice| self.silence(voice));
+        for group in self.nodes.take_retired() {
+            self.packets.message("/n_free", |message| {
+                message.int(group);
+            });
         }
     }
 

@@ -2,8 +2,11 @@
 //!
 //! The player has no I/O and no clock: messages gather in `packets`, values for the show in
 //! `emits`, and the instance sends both. `deliver` handles the values, `notes` the commands of
-//! the voices.
+//! the voices, `adopt` a reloaded configuration.
 
+mod adopt;
+#[cfg(test)]
+mod adopt_tests;
 mod deliver;
 mod notes;
 #[cfg(test)]
@@ -15,12 +18,11 @@ use std::time::Duration;
 use consort_router::WarnOnce;
 use consort_sc::{AddAction, NodeIdAllocator};
 
-use super::channels::{ChannelKind, Channels};
-use super::config::{Config, Place, Setting};
-use super::controls::Scale;
+use super::channels::{ChannelRole, Channels};
+use super::config::{Config, Place};
 use super::packets::Packets;
 use super::server::ServerInfo;
-use super::state::{self, Keyboard, Nodes, Settings, Symbols, Values};
+use super::state::{self, Keyboard, Nodes, Numbers, Resources, Values};
 use super::voices::{VoiceCommand, Voices};
 
 /// Longer than a control period of the server: a node that is two of these old has started.
@@ -46,7 +48,11 @@ pub(super) struct Player {
     /// The running server, or the last one while none runs.
     server: ServerInfo,
     is_server_ready: bool,
-    symbols: Symbols,
+    /// What every server loads, since the instance was opened.
+    resources: Resources,
+    numbers: Numbers,
+    /// The control buses with fixed numbers, which no server allocates.
+    fixed_buses: BTreeSet<u32>,
     commands: Vec<VoiceCommand>,
     /// Messages to send.
     pub(super) packets: Packets,
@@ -59,42 +65,40 @@ pub(super) struct Player {
 }
 
 impl Player {
-    pub(super) fn new(config: Config) -> Self {
-        let channels = Channels::new(&config);
+    /// The player of an instance whose channels are all known.
+    pub(super) fn new(config: Config, mut channels: Channels) -> Self {
+        channels.add_start_values(&config);
         Player {
-            channels,
-            values: Values::default(),
+            values: Values::new(&config, &channels),
             voices: config.voices.iter().map(|voice| Voices::new(voice.rules)).collect(),
             keyboards: config.voices.iter().map(Keyboard::new).collect(),
-            nodes: Nodes::default(),
+            nodes: Nodes::new(0, &config),
             scaffold_nodes: BTreeSet::new(),
             needs_rebuild: false,
             ids: NodeIdAllocator::new(0, state::FIRST_NOTE_NODE),
             server: ServerInfo::default(),
             is_server_ready: false,
-            symbols: Symbols::default(),
+            resources: Resources::new(&config),
+            numbers: Numbers::default(),
+            fixed_buses: fixed_buses(&config, &channels).collect(),
             commands: Vec::with_capacity(64),
             packets: Packets::default(),
             emits: Vec::new(),
             last_reported: vec![0; config.voices.len()],
             exhausted: vec![WarnOnce::default(); config.voices.len()],
+            channels,
             config,
         }
     }
 
-    /// Sets the start values of the controls. Called once, when all channels are known.
-    pub(super) fn prepare(&mut self) {
-        let voices = self.config.voices.iter().map(|voice| &voice.synth);
-        let mapped =
-            self.channels.voice_controls.iter_mut().chain(&mut self.channels.synth_controls);
-        for (synth, controls) in voices.chain(&self.config.synths).zip(mapped) {
-            for (name, setting) in &synth.controls {
-                if let Setting::Scaled(scale @ Scale { start: Some(_), .. }) = setting {
-                    controls.find_or_add(name, *scale);
-                }
-            }
-        }
-        self.values = Values::new(&self.config, &self.channels);
+    /// The control buses with fixed numbers, which no server allocates.
+    pub(super) fn fixed_buses(&self) -> &BTreeSet<u32> {
+        &self.fixed_buses
+    }
+
+    /// Whether a server runs and has everything loaded.
+    pub(super) fn is_server_ready(&self) -> bool {
+        self.is_server_ready
     }
 
     /// The running server, or the last one while none runs.
@@ -104,7 +108,7 @@ impl Player {
 
     /// The number that a bus of the configuration has on the running server.
     pub(super) fn bus(&self, index: usize) -> Option<u32> {
-        self.server.buses.get(index).copied()
+        self.numbers.buses.get(index).copied()
     }
 
     /// Sends the whole state to a new server. Returns how many notes could not be restored.
@@ -114,7 +118,7 @@ impl Player {
         if self.ids.allocate() >> 26 != server.client as i32 {
             self.ids = NodeIdAllocator::new(server.client, state::FIRST_NOTE_NODE);
         }
-        self.symbols = Symbols::new(&server);
+        self.numbers = Numbers::new(&self.config, &self.resources, &server);
         self.server = server;
         self.is_server_ready = true;
         if !self.server.is_owned {
@@ -136,13 +140,13 @@ impl Player {
     fn build(&mut self) {
         self.needs_rebuild = false;
         self.scaffold_nodes.clear();
-        let settings = Settings { server: &self.server, symbols: &self.symbols };
         state::build(
             &self.config,
             &self.channels,
             &self.values,
             &self.nodes,
-            &settings,
+            &self.numbers,
+            self.server.meter,
             &mut self.packets,
         );
     }
@@ -159,7 +163,7 @@ impl Player {
             self.emit_voice_count(voice);
         }
         for synth in 0..self.config.synths.len() {
-            self.emit(&ChannelKind::Run(synth), 0.0);
+            self.emit(&ChannelRole::Run(synth), 0.0);
         }
     }
 
@@ -178,15 +182,15 @@ impl Player {
         })
     }
 
-    fn emit(&mut self, kind: &ChannelKind, value: f64) {
-        if let Some(channel) = self.channels.source(kind) {
+    fn emit(&mut self, role: &ChannelRole, value: f64) {
+        if let Some(channel) = self.channels.source(role) {
             self.emits.push((channel, value));
         }
     }
 
     fn emit_note_ends(&mut self, voice: usize) {
         for (_, note, _) in self.voices[voice].nodes() {
-            if let Some(channel) = self.channels.source(&ChannelKind::Note(voice, note)) {
+            if let Some(channel) = self.channels.source(&ChannelRole::Note(voice, note)) {
                 self.emits.push((channel, 0.0));
             }
         }
@@ -197,7 +201,9 @@ impl Player {
         if self.last_reported[voice] != count {
             self.last_reported[voice] = count;
             let polyphony = self.voices[voice].rules().polyphony;
-            self.emit(&ChannelKind::Voices(voice), count as f64 / polyphony as f64);
+            // There are more voices than the polyphony after a reload has lowered it.
+            let share = (count as f64 / polyphony as f64).min(1.0);
+            self.emit(&ChannelRole::Voices(voice), share);
         }
     }
 
@@ -269,13 +275,13 @@ impl Player {
             return;
         }
         if let Some(synth) = self.nodes.synth_of(node) {
-            self.emit(&ChannelKind::Run(synth), 1.0);
+            self.emit(&ChannelRole::Run(synth), 1.0);
             return;
         }
         for voice in 0..self.voices.len() {
             let found = self.voices[voice].nodes().find(|(id, ..)| *id == node);
             if let Some((_, note, velocity)) = found {
-                self.emit(&ChannelKind::Note(voice, note), velocity);
+                self.emit(&ChannelRole::Note(voice, note), velocity);
                 if !self.starts_by_time() {
                     self.voices[voice].on_started(node, &mut self.commands);
                     self.perform(voice);
@@ -293,13 +299,13 @@ impl Player {
             return;
         }
         if let Some(synth) = self.nodes.synth_of(node) {
-            self.emit(&ChannelKind::Run(synth), 0.0);
+            self.emit(&ChannelRole::Run(synth), 0.0);
             return;
         }
         for voice in 0..self.voices.len() {
             if let Some(note) = self.voices[voice].on_ended(node) {
                 if !self.voices[voice].is_sounding(note) {
-                    self.emit(&ChannelKind::Note(voice, note), 0.0);
+                    self.emit(&ChannelRole::Note(voice, note), 0.0);
                 }
                 return self.emit_voice_count(voice);
             }
@@ -309,9 +315,14 @@ impl Player {
     /// Handles the server's report that a node has paused or runs again.
     pub(super) fn on_node_paused(&mut self, node: i32, is_paused: bool) {
         if let Some(synth) = self.nodes.synth_of(node) {
-            self.emit(&ChannelKind::Run(synth), if is_paused { 0.0 } else { 1.0 });
+            self.emit(&ChannelRole::Run(synth), if is_paused { 0.0 } else { 1.0 });
         }
     }
+}
+
+/// The control buses that the configuration or mappings name by number.
+fn fixed_buses(config: &Config, channels: &Channels) -> impl Iterator<Item = u32> {
+    config.buses.iter().filter_map(|bus| bus.number).chain(channels.numbered_buses())
 }
 
 /// Writes `/n_set` with one control.

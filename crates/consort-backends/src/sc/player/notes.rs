@@ -3,15 +3,15 @@
 use consort_osc::MessageBuilder;
 use consort_sc::AddAction;
 
-use super::super::channels::ChannelKind;
+use super::super::channels::ChannelRole;
 use super::super::controls::frequency;
-use super::super::state::{Loudness, Pitch, Settings};
-use super::super::voices::{Ending, VoiceCommand};
+use super::super::state::{Loudness, Pitch};
+use super::super::voices::VoiceCommand;
 use super::{Player, set_control};
 
 /// A gate value with which the server ends an envelope within 20 ms, whatever its release is:
 /// a gate of -1 - t releases in t seconds.
-const FORCED_RELEASE_GATE: f32 = -1.02;
+pub(super) const FORCED_RELEASE_GATE: f32 = -1.02;
 
 impl Player {
     /// Sends the commands that the voices have given.
@@ -29,8 +29,8 @@ impl Player {
                 VoiceCommand::Release { node } => {
                     set_control(&mut self.packets, node, "gate", 0.0);
                 }
-                VoiceCommand::Cut { node, note, is_new } => {
-                    if self.voices[voice].rules().ending == Ending::Gate && !is_new {
+                VoiceCommand::Cut { node, note, by_gate } => {
+                    if by_gate {
                         set_control(&mut self.packets, node, "gate", FORCED_RELEASE_GATE);
                     } else {
                         self.packets.message("/n_free", |message| {
@@ -38,7 +38,7 @@ impl Player {
                         });
                     }
                     if !self.voices[voice].is_sounding(note) {
-                        self.emit(&ChannelKind::Note(voice, note), 0.0);
+                        self.emit(&ChannelRole::Note(voice, note), 0.0);
                     }
                 }
             }
@@ -62,7 +62,7 @@ impl Player {
         let controls = &self.channels.voice_controls[voice];
         let state = &self.values.voices[voice];
         let keyboard = &self.keyboards[voice];
-        let settings = Settings { server: &self.server, symbols: &self.symbols };
+        let numbers = &self.numbers;
         let group = self.nodes.voice(voice);
         self.packets.message("/s_new", |message| {
             message.string(&config.synth.definition.name);
@@ -91,7 +91,7 @@ impl Player {
                 }
                 None => {}
             }
-            settings.write(message, &config.synth, controls, state, without);
+            numbers.write(message, &config.synth, controls, state, without);
         });
     }
 }

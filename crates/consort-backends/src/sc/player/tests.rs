@@ -5,26 +5,35 @@ use super::super::DESCRIPTOR;
 use super::super::reader::read_config;
 use super::*;
 
-/// The prepared player of an instance with these options and channels.
-fn player(options: &[(&str, &str)], targets: &[&str], sources: &[&str]) -> Player {
+/// The player of an instance with these options and channels.
+pub(super) fn player(options: &[(&str, &str)], targets: &[&str], sources: &[&str]) -> Player {
+    let (config, channels) = configured(options, targets, sources);
+    Player::new(config, channels)
+}
+
+/// An instance with these options and channels.
+pub(super) fn configured(
+    options: &[(&str, &str)],
+    targets: &[&str],
+    sources: &[&str],
+) -> (Config, Channels) {
     let options = Options::from_pairs(DESCRIPTOR.instance_options, options);
     let mut problems = Problems::new();
     let config = read_config(&options, &mut problems);
-    let mut player = Player::new(config.unwrap_or_else(|| panic!("{:?}", problems.into_vec())));
+    let config = config.unwrap_or_else(|| panic!("{:?}", problems.into_vec()));
+    let mut channels = Channels::new(&config);
     for (names, usage) in [(targets, Usage::Target), (sources, Usage::Source)] {
         for name in names {
-            let Player { channels, config, .. } = &mut player;
             channels
-                .channel(name, usage, config)
+                .channel(name, usage, &config)
                 .unwrap_or_else(|error| panic!("{name}: {error:?}"));
         }
     }
-    player.prepare();
-    player
+    (config, channels)
 }
 
 /// The server of the tests.
-fn server_info(player: &Player) -> ServerInfo {
+pub(super) fn server_info(player: &Player) -> ServerInfo {
     ServerInfo {
         buses: (10..10 + player.config.buses.len() as u32).collect(),
         buffers: (3..3 + player.config.buffers.len() as u32).collect(),
@@ -52,7 +61,7 @@ fn line(message: &OscMessage) -> String {
 }
 
 /// The gathered messages, one line each.
-fn sent(player: &mut Player) -> Vec<String> {
+pub(super) fn sent(player: &mut Player) -> Vec<String> {
     let mut lines = Vec::new();
     player.packets.send(None, |packet| {
         let packet = Packet::decode(packet).expect("OSC");

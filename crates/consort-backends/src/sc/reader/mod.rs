@@ -73,10 +73,12 @@ impl<'a> Reader<'a> {
         }
         let rate = options.number("rate").unwrap_or(30.0);
         let latency = options.number("latency").map(|milliseconds| milliseconds / 1_000.0);
+        let (user_files, built_in) = std::mem::take(&mut self.catalogue).into_files();
         Some(Config {
             place: place?,
             server,
-            files: std::mem::take(&mut self.catalogue).into_files(),
+            user_files,
+            built_in,
             groups,
             voices,
             synths,

@@ -71,8 +71,8 @@ pub(super) enum VoiceCommand {
     Retune { node: i32, note: u8 },
     /// Close the gate: the note has ended.
     Release { node: i32 },
-    /// End a node as fast as possible without a click. `is_new`: it may not have started yet.
-    Cut { node: i32, note: u8, is_new: bool },
+    /// End a node as fast as possible: through its gate without a click, or else by freeing it.
+    Cut { node: i32, note: u8, by_gate: bool },
 }
 
 /// What keeps a voice sounding.
@@ -93,6 +93,8 @@ struct Voice {
     note: u8,
     velocity: f64,
     phase: VoicePhase,
+    /// What ends the node, by the rules that applied when it started.
+    ending: Ending,
     /// Whether the node is known to have started. An envelope whose gate is closed before the
     /// start never runs, so the node would never end. Until then the release is delayed.
     has_started: bool,
@@ -101,20 +103,22 @@ struct Voice {
 }
 
 impl Voice {
-    fn new(node: i32, note: u8, velocity: f64) -> Self {
-        Voice { node, note, velocity, phase: VoicePhase::Held, has_started: false, ticks: 0 }
+    fn new(node: i32, note: u8, velocity: f64, ending: Ending) -> Self {
+        let phase = VoicePhase::Held;
+        Voice { node, note, velocity, phase, ending, has_started: false, ticks: 0 }
     }
 
     /// Marks the node as started and sends the delayed release.
-    fn mark_started(&mut self, ending: Ending, commands: &mut Vec<VoiceCommand>) {
+    fn mark_started(&mut self, commands: &mut Vec<VoiceCommand>) {
         self.has_started = true;
-        if self.phase == VoicePhase::Fading && ending == Ending::Gate {
+        if self.phase == VoicePhase::Fading && self.ending == Ending::Gate {
             commands.push(VoiceCommand::Release { node: self.node });
         }
     }
 
     fn cut(&self) -> VoiceCommand {
-        VoiceCommand::Cut { node: self.node, note: self.note, is_new: !self.has_started }
+        let by_gate = self.ending == Ending::Gate && self.has_started;
+        VoiceCommand::Cut { node: self.node, note: self.note, by_gate }
     }
 }
 
@@ -217,22 +221,20 @@ impl Voices {
 
     /// Handles the server's report that a node has started.
     pub(super) fn on_started(&mut self, node: i32, commands: &mut Vec<VoiceCommand>) {
-        let ending = self.rules.ending;
         if let Some(voice) =
             self.voices.iter_mut().find(|voice| voice.node == node && !voice.has_started)
         {
-            voice.mark_started(ending, commands);
+            voice.mark_started(commands);
         }
     }
 
     /// Advances the age of the voices by one tick. A voice that is two ticks old counts as
     /// started. With `fade`, a voice that has faded for so many ticks counts as ended.
     pub(super) fn tick(&mut self, fade: Option<u16>, commands: &mut Vec<VoiceCommand>) {
-        let ending = self.rules.ending;
         self.voices.retain_mut(|voice| {
             voice.ticks = voice.ticks.saturating_add(1);
             if !voice.has_started && voice.ticks >= 2 {
-                voice.mark_started(ending, commands);
+                voice.mark_started(commands);
             }
             voice.phase != VoicePhase::Fading || fade.is_none_or(|fade| voice.ticks < fade)
         });
@@ -269,6 +271,70 @@ impl Voices {
         Some(self.voices.remove(index).note)
     }
 
+    /// Applies changed rules. Nodes that sound end as they did before; with more nodes than the
+    /// new polyphony, the next notes steal the rest. In mono and legato the newest held note goes
+    /// on, and the others end until their turn comes.
+    pub(super) fn set_rules(&mut self, rules: Rules, commands: &mut Vec<VoiceCommand>) {
+        let was_poly = self.rules.mode == Mode::Poly;
+        self.rules = rules;
+        self.voices.reserve(rules.polyphony.saturating_sub(self.voices.len()));
+        match (was_poly, rules.mode == Mode::Poly) {
+            (true, false) => {
+                self.keys.clear();
+                self.keys.reserve(128);
+                let held = self.voices.iter().filter(|voice| voice.phase == VoicePhase::Held);
+                self.keys.extend(held.map(|voice| (voice.note, voice.velocity)));
+                let sounding = |voice: &&Voice| voice.phase != VoicePhase::Fading;
+                let held = |voice: &&Voice| voice.phase == VoicePhase::Held;
+                let newest = self.voices.iter().rfind(held);
+                let newest = newest.or_else(|| self.voices.iter().rfind(sounding));
+                let newest = newest.map(|voice| voice.node);
+                self.end_where(
+                    |voice| voice.phase != VoicePhase::Fading && Some(voice.node) != newest,
+                    commands,
+                );
+            }
+            (false, true) => self.keys.clear(),
+            _ => {}
+        }
+    }
+
+    /// Releases the selected keys, as if all went up at once.
+    pub(super) fn release_keys(
+        &mut self,
+        is_selected: impl Fn(u8) -> bool,
+        ids: &mut impl FnMut() -> i32,
+        commands: &mut Vec<VoiceCommand>,
+    ) {
+        if self.rules.mode == Mode::Poly {
+            return self.keys_up(is_selected, commands);
+        }
+        let newest = self.keys.last().map(|key| key.0).filter(|note| is_selected(*note));
+        self.keys.retain(|key| !is_selected(key.0));
+        match (newest, self.keys.last()) {
+            (None, _) => {}
+            (Some(_), Some(&(previous, velocity))) => {
+                self.play_mono(previous, velocity, ids, commands);
+            }
+            (Some(note), None) => self.keys_up(|other| other == note, commands),
+        }
+    }
+
+    /// Ends every note when the instrument is removed. The commands can be carried out at once:
+    /// a node that may not have started, whose release would have to wait, is cut.
+    pub(super) fn retire(&mut self, commands: &mut Vec<VoiceCommand>) {
+        for voice in self.voices.drain(..) {
+            match (voice.ending, voice.has_started) {
+                (Ending::Gate, false) | (Ending::Cut, _) => commands.push(voice.cut()),
+                (Ending::Gate, true) if voice.phase != VoicePhase::Fading => {
+                    commands.push(VoiceCommand::Release { node: voice.node });
+                }
+                _ => {}
+            }
+        }
+        self.keys.clear();
+    }
+
     /// Starts the notes that a key or the pedal holds again, on a new server. Forgets notes that
     /// fade or free themselves, and returns how many those were.
     pub(super) fn restore(
@@ -279,8 +345,11 @@ impl Voices {
         let before = self.voices.len();
         let ending = self.rules.ending;
         self.voices.retain(|voice| voice.phase != VoicePhase::Fading && ending != Ending::Itself);
+        // A reload may have lowered the polyphony; the newest notes stay.
+        self.voices.drain(..self.voices.len().saturating_sub(self.rules.polyphony));
         for voice in &mut self.voices {
-            *voice = Voice { phase: voice.phase, ..Voice::new(ids(), voice.note, voice.velocity) };
+            let phase = voice.phase;
+            *voice = Voice { phase, ..Voice::new(ids(), voice.note, voice.velocity, ending) };
             let (node, note, velocity) = (voice.node, voice.note, voice.velocity);
             commands.push(VoiceCommand::Start { node, note, velocity, from: None });
         }
@@ -288,14 +357,17 @@ impl Voices {
     }
 
     fn key_up(&mut self, note: u8, commands: &mut Vec<VoiceCommand>) {
-        if self.sustain && self.rules.ending != Ending::Itself {
-            let held = self.voices.iter_mut();
-            for voice in held.filter(|voice| voice.note == note && voice.phase == VoicePhase::Held)
-            {
-                voice.phase = VoicePhase::Sustained;
-            }
-        } else {
-            self.end_where(|voice| voice.note == note && voice.phase == VoicePhase::Held, commands);
+        self.keys_up(|other| other == note, commands);
+    }
+
+    fn keys_up(&mut self, is_selected: impl Fn(u8) -> bool, commands: &mut Vec<VoiceCommand>) {
+        let is_held = |voice: &Voice| voice.phase == VoicePhase::Held && is_selected(voice.note);
+        if !self.sustain {
+            return self.end_where(is_held, commands);
+        }
+        self.end_where(|voice| is_held(voice) && voice.ending == Ending::Itself, commands);
+        for voice in self.voices.iter_mut().filter(|voice| is_held(voice)) {
+            voice.phase = VoicePhase::Sustained;
         }
     }
 
@@ -310,14 +382,13 @@ impl Voices {
         is_selected: impl Fn(&Voice) -> bool,
         commands: &mut Vec<VoiceCommand>,
     ) {
-        let ending = self.rules.ending;
         self.voices.retain_mut(|voice| {
             if !is_selected(voice) {
                 return true;
             }
             voice.phase = VoicePhase::Fading;
             voice.ticks = voice.ticks.min(1);
-            match ending {
+            match voice.ending {
                 Ending::Gate if voice.has_started => {
                     commands.push(VoiceCommand::Release { node: voice.node })
                 }
@@ -362,14 +433,17 @@ impl Voices {
         ids: &mut impl FnMut() -> i32,
         commands: &mut Vec<VoiceCommand>,
     ) -> bool {
-        if self.voices.len() >= self.rules.polyphony && !self.steal_voice(commands) {
-            self.refused += 1;
-            return false;
+        // One voice makes room, or several after a reload has lowered the polyphony.
+        while self.voices.len() >= self.rules.polyphony {
+            if !self.steal_voice(commands) {
+                self.refused += 1;
+                return false;
+            }
         }
         let node = ids();
         let from = self.last.filter(|last| self.rules.glides && *last != note);
         self.last = Some(note);
-        self.voices.push(Voice::new(node, note, velocity));
+        self.voices.push(Voice::new(node, note, velocity, self.rules.ending));
         commands.push(VoiceCommand::Start { node, note, velocity, from });
         true
     }

@@ -57,6 +57,21 @@ impl Instrument {
         std::mem::take(&mut self.commands)
     }
 
+    fn set_rules(&mut self, rules: Rules) -> Vec<VoiceCommand> {
+        self.voices.set_rules(rules, &mut self.commands);
+        std::mem::take(&mut self.commands)
+    }
+
+    fn release_keys(&mut self, notes: &[u8]) -> Vec<VoiceCommand> {
+        let mut ids = || {
+            self.next += 1;
+            self.next
+        };
+        let is_selected = |note| notes.contains(&note);
+        self.voices.release_keys(is_selected, &mut ids, &mut self.commands);
+        std::mem::take(&mut self.commands)
+    }
+
     fn restore(&mut self) -> Vec<VoiceCommand> {
         let mut ids = || {
             self.next += 1;
@@ -116,7 +131,7 @@ fn a_release_waits_until_the_node_has_started() {
     instrument.key(60, 0.5);
     assert_eq!(
         instrument.key(61, 0.5)[0],
-        VoiceCommand::Cut { node: 1001, note: 60, is_new: true }
+        VoiceCommand::Cut { node: 1001, note: 60, by_gate: false }
     );
 }
 
@@ -244,7 +259,7 @@ fn without_a_gate_a_voice_frees_itself_or_is_cut() {
     instrument.key(36, 1.0);
     assert_eq!(
         instrument.key(36, 0.0),
-        [VoiceCommand::Cut { node: 1001, note: 36, is_new: false }]
+        [VoiceCommand::Cut { node: 1001, note: 36, by_gate: false }]
     );
     assert_eq!(instrument.voices.len(), 0);
 }
@@ -271,6 +286,76 @@ fn held_notes_are_restored_and_fading_ones_are_not() {
     assert_eq!(instrument.voices.len(), 0);
 }
 
+#[test]
+fn changed_rules_apply_to_the_next_notes() {
+    let mut instrument = Instrument::new(RULES);
+    for note in 60..64 {
+        instrument.key(note, 0.5);
+    }
+    // What sounds goes on; the next note steals as many voices as are too many.
+    assert_eq!(instrument.set_rules(Rules { polyphony: 2, ..RULES }), []);
+    assert_eq!(instrument.voices.len(), 4);
+    let commands = instrument.key(70, 0.5);
+    assert_eq!((commands.len(), instrument.voices.len()), (4, 2));
+    // Nodes end as they started: here through their gate.
+    let itself = Rules { ending: Ending::Itself, ..RULES };
+    assert_eq!(instrument.set_rules(itself), []);
+    assert_eq!(instrument.key(70, 0.0), [VoiceCommand::Release { node: 1005 }]);
+    instrument.key(71, 0.5);
+    assert_eq!(instrument.key(71, 0.0), []);
+}
+
+#[test]
+fn a_poly_voice_becomes_mono_and_poly_again_while_keys_are_down() {
+    let mut instrument = Instrument::new(RULES);
+    for note in [60, 64, 67] {
+        instrument.key(note, 0.5);
+    }
+    let released = |node| VoiceCommand::Release { node };
+    let mono = Rules { mode: Mode::Legato, ..RULES };
+    assert_eq!(instrument.set_rules(mono), [released(1001), released(1002)]);
+    assert_eq!(instrument.key(67, 0.0), [VoiceCommand::Retune { node: 1003, note: 64 }]);
+    assert_eq!(instrument.set_rules(RULES), []);
+    assert_eq!(instrument.key(60, 0.0), []);
+    assert_eq!(instrument.key(64, 0.0), [released(1003)]);
+}
+
+#[test]
+fn selected_keys_are_released_together() {
+    let mut instrument = Instrument::new(RULES);
+    for note in [60, 64, 67] {
+        instrument.key(note, 0.5);
+    }
+    let released = |node| VoiceCommand::Release { node };
+    assert_eq!(instrument.release_keys(&[60, 67]), [released(1001), released(1003)]);
+    instrument.pedal(true);
+    assert_eq!(instrument.release_keys(&[64]), []);
+    assert_eq!(instrument.pedal(false), [released(1002)]);
+    // In mono, no key that goes up too sounds in between.
+    let mut instrument = Instrument::new(Rules { mode: Mode::Mono, ..RULES });
+    for note in [60, 64, 67] {
+        instrument.key(note, 0.5);
+    }
+    assert_eq!(instrument.release_keys(&[67, 64]), [released(1003), start(1004, 60, 0.5)]);
+    assert_eq!(instrument.release_keys(&[61]), []);
+    instrument.report_starts();
+    assert_eq!(instrument.release_keys(&[60]), [released(1004)]);
+}
+
+#[test]
+fn a_removed_instrument_ends_its_notes_at_once() {
+    let mut instrument = Instrument::new(RULES);
+    instrument.key(60, 0.5);
+    instrument.key(62, 0.5);
+    instrument.key(62, 0.0);
+    instrument.starts_at_once = false;
+    instrument.key(64, 0.5);
+    instrument.voices.retire(&mut instrument.commands);
+    let cut = VoiceCommand::Cut { node: 1003, note: 64, by_gate: false };
+    assert_eq!(instrument.commands, [VoiceCommand::Release { node: 1001 }, cut]);
+    assert_eq!(instrument.voices.len(), 0);
+}
+
 /// A step of the property test.
 #[derive(Clone, Debug)]
 enum Act {
@@ -283,6 +368,8 @@ enum Act {
     /// The oldest fading node ends on the server, as it does when it is silent.
     End,
     Restart,
+    /// A reload changes the rules.
+    Change(Rules),
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -294,6 +381,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => Just(Act::ReportStarts),
         1 => Just(Act::Tick),
         1 => Just(Act::Restart),
+        1 => rules().prop_map(Act::Change),
     ];
     prop::collection::vec(act, 0..200)
 }
@@ -320,13 +408,16 @@ proptest! {
     fn no_voice_is_stuck_and_no_node_is_started_twice(rules in rules(), acts in acts()) {
         let mut instrument = Instrument::new(rules);
         instrument.starts_at_once = false;
+        // The rules that apply to each node that started, and those of the next ones.
+        let mut rules = rules;
+        let mut endings: HashMap<i32, Ending> = HashMap::new();
         let mut live: HashMap<i32, bool> = HashMap::new();
         let mut ever = HashSet::new();
         let mut pedal = false;
         let all_up = (60..72).map(Act::Up).chain([Act::Pedal(false), Act::Tick, Act::Tick]);
         for act in acts.into_iter().chain(all_up) {
             let (started, refused) = (ever.len(), instrument.voices.refused);
-            let is_down = matches!(act, Act::Down(..));
+            let (is_down, before) = (matches!(act, Act::Down(..)), live.len());
             let commands = match act {
                 Act::Down(note, velocity) => instrument.key(note, f64::from(velocity) / 127.0),
                 Act::Up(note) => instrument.key(note, 0.0),
@@ -339,7 +430,7 @@ proptest! {
                 Act::End => {
                     let fading = live
                         .iter()
-                        .filter(|(_, released)| **released || rules.ending == Ending::Itself);
+                        .filter(|(node, released)| **released || endings[*node] == Ending::Itself);
                     if let Some(node) = fading.map(|(node, _)| *node).min() {
                         live.remove(&node);
                         instrument.voices.on_ended(node);
@@ -347,12 +438,14 @@ proptest! {
                     Vec::new()
                 }
                 Act::Restart => { live.clear(); instrument.restore() }
+                Act::Change(new) => { rules = new; instrument.set_rules(new) }
             };
             for command in commands {
                 match command {
                     VoiceCommand::Start { node, .. } => {
                         prop_assert!(ever.insert(node), "a node id was used twice");
                         live.insert(node, false);
+                        endings.insert(node, rules.ending);
                     }
                     VoiceCommand::Retune { node, .. } => prop_assert_eq!(live.get(&node), Some(&false)),
                     VoiceCommand::Release { node } => {
@@ -361,18 +454,20 @@ proptest! {
                     VoiceCommand::Cut { node, .. } => prop_assert!(live.remove(&node).is_some()),
                 }
             }
-            prop_assert!(live.len() <= rules.polyphony, "more nodes than allowed");
+            let has_started = ever.len() > started;
+            let allowed = if has_started { rules.polyphony } else { before.max(rules.polyphony) };
+            prop_assert!(live.len() <= allowed, "more nodes than allowed");
             prop_assert_eq!(live.len(), instrument.voices.len());
             if is_down && rules.mode == Mode::Poly {
                 let refused = (instrument.voices.refused - refused) as usize;
                 prop_assert_eq!(ever.len() - started + refused, 1, "a note-on is one start");
             }
-            prop_assert!(rules.steal == Steal::None || instrument.voices.refused == 0);
+            prop_assert!(rules.steal == Steal::None || instrument.voices.refused == refused);
         }
         prop_assert!(!pedal);
         // All keys are up, so every node fades or frees itself.
         for (node, released) in live {
-            prop_assert!(released || rules.ending == Ending::Itself, "node {} is stuck", node);
+            prop_assert!(released || endings[&node] == Ending::Itself, "node {} is stuck", node);
         }
     }
 }

@@ -46,7 +46,7 @@ impl Buffer {
         self.context.zero_buffer(self)
     }
 
-    /// Sets consecutive samples from `start` on. `/b_setn`
+    /// Sets consecutive samples, starting at `start`. `/b_setn`
     ///
     /// # Errors
     /// Same as [`Context::submit`].

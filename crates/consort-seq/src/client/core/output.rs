@@ -24,11 +24,11 @@ pub enum OutputStep<T> {
 
 /// Decides how one output waits for room between its attempts.
 ///
-/// An output alternates attempts ([`OutputStep`]) with waits until the client is writable. The
-/// kernel counts a client as writable from a fixed number of free cells on, though, and an event
-/// may need more cells than that: then the client is writable, and yet no attempt makes progress.
-/// A loop of `poll` and `write` would use a whole processor until the queue delivers something,
-/// so from the second attempt without progress on, the output pauses first.
+/// An output alternates attempts ([`OutputStep`]) with waits until the client is writable. However,
+/// the kernel reports a client as writable when a fixed number of cells is free, and an event may
+/// need more cells than that: then the client is writable, but no attempt makes progress. A loop of
+/// `poll` and `write` would use a whole processor until the queue delivers something. Therefore,
+/// the output pauses before each attempt that follows one without progress.
 ///
 /// The blocking client, the asynchronous client and clients of other runtimes (an interpreter)
 /// wait by different means but share this rule:
@@ -44,15 +44,15 @@ pub enum OutputStep<T> {
 /// ```
 #[derive(Debug, Default)]
 pub struct RoomWait {
-    /// What had been written by the attempt before, if there was one.
+    /// The count of the previous attempt, if there was one.
     written: Option<u64>,
 }
 
 impl RoomWait {
-    /// The pause of an output that makes no progress.
-    const BACK_OFF: Duration = Duration::from_millis(1);
+    /// The pause after an attempt without progress.
+    const BACK_OFF_DELAY: Duration = Duration::from_millis(1);
 
-    /// The rule at the beginning of an output.
+    /// The state at the beginning of an output.
     #[must_use]
     pub const fn new() -> Self {
         Self { written: None }
@@ -62,7 +62,7 @@ impl RoomWait {
     /// blocked; `None` for not at all. `written` is the attempt's count, or always 0 for an
     /// output that is written as a whole.
     pub fn pause_after(&mut self, written: u64) -> Option<Duration> {
-        (self.written.replace(written) == Some(written)).then_some(Self::BACK_OFF)
+        (self.written.replace(written) == Some(written)).then_some(Self::BACK_OFF_DELAY)
     }
 }
 
@@ -78,8 +78,8 @@ impl ClientCore {
     }
 
     /// The fast path of [`buffer`](Self::buffer): puts an event of fixed size into the buffer if
-    /// there is room at its end. Returns the bytes that wait then, or `None` if only the slow
-    /// path can decide.
+    /// there is room at its end. Returns the number of bytes in the buffer, or `None` if the slow
+    /// path has to decide.
     #[inline(always)]
     pub(crate) fn quick_output(&self, event: &Event, routing: &Routing) -> Option<usize> {
         if !event.cell.is_fixed() {
@@ -88,8 +88,8 @@ impl ClientCore {
         self.output().append_fixed(&event.cell, routing, self.client_id)
     }
 
-    /// Puts an event into the buffer. Returns the bytes that wait then, or `None` if the buffer
-    /// is full.
+    /// Puts an event into the buffer. Returns the number of bytes in the buffer, or `None` if the
+    /// buffer is full.
     pub(crate) fn buffer(&self, event: &Event, routing: &Routing) -> Outcome<Option<usize>> {
         let mut output = self.output();
         if !output.is_closed()
@@ -101,8 +101,7 @@ impl ClientCore {
         not_buffered(&output, event)
     }
 
-    /// Puts events into the buffer up to the first for which there is no room, and returns how
-    /// many.
+    /// Puts events into the buffer until one does not fit. Returns their number.
     pub(crate) fn buffer_many(&self, events: &[Event], routing: &Routing) -> Outcome<usize> {
         let mut output = self.output();
         let mut rest = events;
@@ -135,8 +134,8 @@ impl ClientCore {
         }
     }
 
-    /// Writes one event past the buffer. Returns the bytes written, or `None` if there is no room
-    /// now.
+    /// Writes one event, bypassing the buffer. Returns the number of bytes written, or `None` if
+    /// there is no room now.
     pub(crate) fn write_direct(&self, cell: &Cell, event: &Event) -> Outcome<Option<usize>> {
         let connection = self.connection()?;
         let written = if event.variable.is_empty() {
@@ -173,7 +172,7 @@ impl ClientCore {
         }
     }
 
-    /// One attempt to write an event past the buffer.
+    /// One attempt to write an event, bypassing the buffer.
     pub(crate) fn direct_step(&self, cell: &Cell, event: &Event) -> Outcome<OutputStep<usize>> {
         Ok(match self.write_direct(cell, event)? {
             Some(written) => OutputStep::Done(written),
@@ -181,9 +180,8 @@ impl ClientCore {
         })
     }
 
-    /// One attempt to write the buffer until everything is written that went in before the count
-    /// [`OutputBuffer::appended`] was `target`; other threads may add more meanwhile. Gives the
-    /// bytes that remain.
+    /// One attempt to write what was in the buffer when the count [`OutputBuffer::appended`] was
+    /// `target`; other threads may have added more since. Returns the number of bytes that remain.
     pub(crate) fn drain_step(&self, target: u64) -> Outcome<OutputStep<usize>> {
         let (flush, used) = self.flush()?;
         let written = self.output().removed();
@@ -283,8 +281,8 @@ mod tests {
         let mut room = RoomWait::new();
         assert_eq!(room.pause_after(0), None, "the first attempt");
         assert_eq!(room.pause_after(28), None, "progress");
-        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF));
-        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF));
+        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF_DELAY));
+        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF_DELAY));
         assert_eq!(room.pause_after(56), None, "progress again");
     }
 }

@@ -262,7 +262,7 @@ pub struct ClientPool {
     pub output_pool: u32,
     /// Cells for input, 1 to 2000.
     pub input_pool: u32,
-    /// Number of free output cells from which on the client counts as writable.
+    /// The minimum number of free output cells at which the client counts as writable.
     pub output_room: u32,
     /// Number of free output cells (read-only).
     pub output_free: u32,

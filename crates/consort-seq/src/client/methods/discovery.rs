@@ -198,7 +198,7 @@ impl ClientBase {
     /// # Errors
     /// `ENXIO` if there is no such client.
     pub fn query_next_port(&self, client: u8, previous: Option<u8>) -> Result<Option<PortInfo>> {
-        // The sequencer searches from the next number on, and 255 wraps to 0.
+        // The sequencer starts the search at the next number, and 255 wraps to 0.
         let port = previous.unwrap_or(255);
         if previous == Some(255) {
             return Ok(None);

@@ -99,7 +99,7 @@ impl ClientBase {
         .during("event_output")
     }
 
-    /// Writes an event to the sequencer immediately, past the output buffer, without waiting.
+    /// Writes an event to the sequencer immediately, bypassing the output buffer, without waiting.
     /// Returns the number of bytes written, or `None` if the sequencer has no room at present.
     ///
     /// # Errors

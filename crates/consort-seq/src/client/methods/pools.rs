@@ -55,7 +55,7 @@ impl ClientBase {
         self.set_client_pool(&ClientPool { input_pool: cells, ..pool })
     }
 
-    /// Sets the number of free cells from which on the client counts as writable.
+    /// Sets the minimum number of free cells at which the client counts as writable.
     ///
     /// # Errors
     /// If the client is closed.

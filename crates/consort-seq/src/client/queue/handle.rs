@@ -89,7 +89,7 @@ impl Queue {
         self.open()?.output_control(event)
     }
 
-    /// Writes a control event past the output buffer, without waiting for room.
+    /// Writes a control event bypassing the output buffer, without waiting for room.
     fn output_now(&self, event: &Event) -> Outcome<()> {
         let core = self.open()?;
         let cell = core.prepare(event, &Routing::new())?;
@@ -141,7 +141,7 @@ impl Queue {
         self.output(&self.control_event(EventType::CONTINUE, 0)).during("continue")
     }
 
-    /// Starts the queue immediately, past the output buffer.
+    /// Starts the queue immediately, bypassing the output buffer.
     ///
     /// # Errors
     /// `EPERM` if another client owns and has locked the queue; `EAGAIN` if the output pool is
@@ -150,7 +150,7 @@ impl Queue {
         self.output_now(&self.control_event(EventType::START, 0)).during("start")
     }
 
-    /// Stops the queue immediately, past the output buffer.
+    /// Stops the queue immediately, bypassing the output buffer.
     ///
     /// # Errors
     /// As [`start_now`](Self::start_now).
@@ -158,7 +158,7 @@ impl Queue {
         self.output_now(&self.control_event(EventType::STOP, 0)).during("stop")
     }
 
-    /// Continues the queue immediately, past the output buffer.
+    /// Continues the queue immediately, bypassing the output buffer.
     ///
     /// # Errors
     /// As [`start_now`](Self::start_now).
@@ -166,7 +166,7 @@ impl Queue {
         self.output_now(&self.control_event(EventType::CONTINUE, 0)).during("continue")
     }
 
-    /// Sets the position in ticks immediately, past the output buffer.
+    /// Sets the position in ticks immediately, bypassing the output buffer.
     ///
     /// # Errors
     /// As [`start_now`](Self::start_now).
@@ -175,7 +175,7 @@ impl Queue {
         self.output_now(&Event::new(payload).to(Address::SYSTEM_TIMER)).during("set_position_tick")
     }
 
-    /// Sets the position in real time immediately, past the output buffer.
+    /// Sets the position in real time immediately, bypassing the output buffer.
     ///
     /// # Errors
     /// As [`start_now`](Self::start_now).
@@ -184,7 +184,7 @@ impl Queue {
         self.output_now(&Event::new(payload).to(Address::SYSTEM_TIMER)).during("set_position_time")
     }
 
-    /// Sets the skew to `value / 0x10000` immediately, past the output buffer.
+    /// Sets the skew to `value / 0x10000` immediately, bypassing the output buffer.
     ///
     /// # Errors
     /// As [`start_now`](Self::start_now).

@@ -10,12 +10,12 @@ use crate::raw::{
     port_capability, port_direction, port_flag, subscription_flag,
 };
 
-/// Most clients: numbers 0 to 191.
-pub(super) const CLIENT_LIMIT: usize = 192;
+/// The maximum number of clients: numbers 0 to 191.
+pub(super) const MAX_CLIENTS: usize = 192;
 /// First number of a user client.
 pub(super) const FIRST_USER_CLIENT: usize = 128;
-/// Most ports of a client: numbers 0 to 253.
-pub(super) const PORT_LIMIT: usize = 254;
+/// The maximum number of ports of a client: numbers 0 to 253.
+pub(super) const MAX_PORTS: usize = 254;
 
 /// The part of a user client that a kernel client does not have.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use crate::raw::{Address, Event, EventData, address, event_flag, event_type, por
 use crate::raw::{client_filter, subscription_flag};
 
 /// An event that passes through this many clients is dropped.
-const HOP_LIMIT: u32 = 10;
+const MAX_HOPS: u32 = 10;
 /// The first of the event types that only the kernel may send.
 const FIRST_RESERVED_TYPE: u8 = 150;
 /// Variable data must be shorter than this many bytes.
-const DATA_LENGTH_LIMIT: u32 = 0x3fff_fff0;
+const MAX_DATA_BYTES: u32 = 0x3fff_fff0;
 
 /// Bits of the length field that the kernel reserves for itself.
 const LENGTH_FLAGS: u32 = 0xc000_0000;
@@ -62,7 +62,7 @@ impl State {
         let is_valid = match event.flags & event_flag::LENGTH_MASK {
             event_flag::LENGTH_FIXED => !is_variable_type,
             event_flag::LENGTH_VARIABLE => {
-                is_variable_type && event.data.external_length() & !LENGTH_FLAGS < DATA_LENGTH_LIMIT
+                is_variable_type && event.data.external_length() & !LENGTH_FLAGS < MAX_DATA_BYTES
             }
             event_flag::LENGTH_USER => is_direct,
             _ => true,
@@ -197,7 +197,7 @@ impl State {
         hop: u32,
     ) -> Result<i32, Errno> {
         let hop = hop + 1;
-        if hop >= HOP_LIMIT {
+        if hop >= MAX_HOPS {
             return Err(Errno::TOO_MANY_HOPS);
         }
         if event.dest.client == address::SUBSCRIBERS {

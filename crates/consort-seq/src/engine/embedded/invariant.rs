@@ -1,7 +1,7 @@
 //! The invariants of the embedded engine, which hold whatever requests its clients send.
 
 use super::Embedded;
-use super::queue::QUEUE_LIMIT;
+use super::queue::MAX_QUEUES;
 use super::state::State;
 
 impl Embedded {
@@ -17,7 +17,7 @@ impl Embedded {
 
 fn check(state: &State) {
     let mut queued_cells = [0_u32; 256];
-    for number in 0..QUEUE_LIMIT {
+    for number in 0..MAX_QUEUES {
         if let Some(queue) = state.queues[number].as_deref() {
             queue.for_each(|stored| {
                 queued_cells[stored.event.source.client as usize] += stored.cells;

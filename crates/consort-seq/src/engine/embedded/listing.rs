@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::client::{Client, Group, Port};
 use super::pool::Pool;
-use super::queue::QUEUE_LIMIT;
+use super::queue::MAX_QUEUES;
 use super::state::State;
 use crate::raw::{self, port_capability, port_direction, subscription_flag};
 
@@ -108,7 +108,7 @@ impl State {
     pub(super) fn queues_listing(&self) -> String {
         let mut text = String::new();
         let write = |text: &mut String| -> std::fmt::Result {
-            for number in 0..QUEUE_LIMIT {
+            for number in 0..MAX_QUEUES {
                 let Some(queue) = self.queues[number].as_deref() else { continue };
                 let timer = &queue.timer;
                 let bpm = 60_000_000_u32.checked_div(timer.tempo).unwrap_or(0);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::engine::Errno;
 use crate::raw::Event;
 
-/// Most cells of a pool.
+/// The maximum number of cells of a pool.
 pub(super) const MAX_POOL_CELLS: u32 = 2000;
 /// Cells of an output pool until the client changes it.
 pub(super) const DEFAULT_OUTPUT_CELLS: u32 = 500;
@@ -38,7 +38,7 @@ pub(super) struct Pool {
     pub(super) room: u32,
     /// Cells in use.
     pub(super) used: u32,
-    /// Most cells ever in use, for the listing.
+    /// The highest number of cells that were in use, for the listing.
     pub(super) peak: u32,
 }
 

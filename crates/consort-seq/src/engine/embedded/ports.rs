@@ -1,6 +1,6 @@
 //! Requests about ports and subscriptions.
 
-use super::client::{PORT_LIMIT, Port, Subscription};
+use super::client::{MAX_PORTS, Port, Subscription};
 use super::state::{State, fault};
 use crate::engine::Errno;
 use crate::raw::{
@@ -27,11 +27,11 @@ impl State {
             return Err(Errno::NOT_PERMITTED);
         }
         let client = self.own(number)?;
-        if client.ports.len() >= PORT_LIMIT {
+        if client.ports.len() >= MAX_PORTS {
             return Err(Errno::NO_MEMORY);
         }
         let is_given = info.flags & port_flag::GIVEN_PORT != 0;
-        if is_given && info.address.port as usize >= PORT_LIMIT {
+        if is_given && info.address.port as usize >= MAX_PORTS {
             return Err(Errno::INVALID);
         }
         if is_given && client.ports.contains_key(&info.address.port) {

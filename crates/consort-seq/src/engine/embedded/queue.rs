@@ -11,8 +11,8 @@ use super::pool::Stored;
 use crate::engine::Errno;
 use crate::raw::{Event, QueueTimer, RealTime, TimerId, event_flag, timer_type};
 
-/// Most queues: numbers 0 to 31.
-pub(super) const QUEUE_LIMIT: usize = 32;
+/// The maximum number of queues: numbers 0 to 31.
+pub(super) const MAX_QUEUES: usize = 32;
 /// The only base of a skew that is accepted.
 pub(super) const SKEW_BASE: u32 = 0x1_0000;
 

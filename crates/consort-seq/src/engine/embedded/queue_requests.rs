@@ -1,6 +1,6 @@
 //! Requests about queues.
 
-use super::queue::{QUEUE_LIMIT, Queue, SKEW_BASE};
+use super::queue::{MAX_QUEUES, Queue, SKEW_BASE};
 use super::state::{State, fault};
 use crate::engine::{Errno, ProtocolVersion};
 use crate::raw::{
@@ -57,7 +57,7 @@ impl State {
     /// from queues that it uses, also the events addressed to it.
     pub(super) fn leave_queues(&mut self, client: u8) {
         let now = self.now;
-        for number in 0..QUEUE_LIMIT {
+        for number in 0..MAX_QUEUES {
             let Some(queue) = self.queues[number].as_deref() else { continue };
             if queue.owner == client {
                 self.drop_queue(number);
@@ -80,7 +80,7 @@ impl State {
             return;
         }
         if let Ok(number) = usize::try_from(number)
-            && number < QUEUE_LIMIT
+            && number < MAX_QUEUES
         {
             self.remove_from_queue(number, |_| true);
         }

@@ -1,7 +1,7 @@
 //! Requests about pools, and the removal of events.
 
 use super::pool::MAX_POOL_CELLS;
-use super::queue::QUEUE_LIMIT;
+use super::queue::MAX_QUEUES;
 use super::state::State;
 use crate::engine::Errno;
 use crate::event::EventType;
@@ -54,7 +54,7 @@ impl State {
             self.touch(client);
         }
         if condition.mode & remove::OUTPUT != 0 {
-            for number in 0..QUEUE_LIMIT {
+            for number in 0..MAX_QUEUES {
                 let queue = self.queues[number].as_deref();
                 let is_used = queue.is_some_and(|queue| queue.is_used_by(client));
                 let is_excluded =

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::client::{CLIENT_LIMIT, Client, FIRST_USER_CLIENT, Port, User};
+use super::client::{Client, FIRST_USER_CLIENT, MAX_CLIENTS, Port, User};
 use super::pool::Fifo;
-use super::queue::{QUEUE_LIMIT, Queue, TieOrder};
+use super::queue::{MAX_QUEUES, Queue, TieOrder};
 use super::signal::{Readiness, Signal};
 use crate::engine::{Errno, OpenMode, ProtocolVersion, Request};
 use crate::raw::{
@@ -48,10 +48,10 @@ impl State {
     pub(super) fn new() -> Self {
         let mut state = Self {
             now: 0,
-            clients: (0..CLIENT_LIMIT).map(|_| None).collect(),
-            queues: (0..QUEUE_LIMIT).map(|_| None).collect(),
+            clients: (0..MAX_CLIENTS).map(|_| None).collect(),
+            queues: (0..MAX_QUEUES).map(|_| None).collect(),
             next_due: None,
-            dirty: Vec::with_capacity(CLIENT_LIMIT),
+            dirty: Vec::with_capacity(MAX_CLIENTS),
             peak_clients: 0,
             #[cfg(feature = "faults")]
             fault: None,
@@ -128,7 +128,7 @@ impl State {
 
     /// Opens a client with the lowest free number.
     pub(super) fn open(&mut self, mode: OpenMode) -> Result<(u8, Arc<Signal>), Errno> {
-        let number = (FIRST_USER_CLIENT..CLIENT_LIMIT)
+        let number = (FIRST_USER_CLIENT..MAX_CLIENTS)
             .find(|&number| self.clients[number].is_none())
             .ok_or(Errno::NO_MEMORY)? as u8;
         let signal = Arc::new(Signal::new()?);
@@ -254,9 +254,9 @@ impl State {
 
     fn system_info(&self, info: &mut SystemInfo) {
         *info = SystemInfo {
-            queues: QUEUE_LIMIT as i32,
-            clients: CLIENT_LIMIT as i32,
-            ports: super::client::PORT_LIMIT as i32,
+            queues: MAX_QUEUES as i32,
+            clients: MAX_CLIENTS as i32,
+            ports: super::client::MAX_PORTS as i32,
             channels: 256,
             current_clients: self.client_count() as i32,
             current_queues: self.queues.iter().flatten().count() as i32,
@@ -303,7 +303,7 @@ impl State {
 
     /// Delivers all events due now, and finds the next moment at which one is due.
     pub(super) fn run_queues(&mut self) {
-        for number in 0..QUEUE_LIMIT {
+        for number in 0..MAX_QUEUES {
             self.run_queue(number);
         }
         self.find_next_due();

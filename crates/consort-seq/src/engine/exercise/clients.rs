@@ -4,6 +4,7 @@ use super::{Request, Runner};
 use crate::raw::{ClientInfo, ClientPool, RemoveEvents, RunningInfo, SystemInfo, remove, set_name};
 
 impl Runner<'_> {
+    /// Sets or reads the pool of a client.
     pub(super) fn pool(&mut self, slot: usize) {
         let client = self.client_number().into();
         let mut pool = ClientPool { client, ..ClientPool::default() };
@@ -17,6 +18,7 @@ impl Runner<'_> {
         }
     }
 
+    /// Removes events under random conditions.
     pub(super) fn remove_events(&mut self, slot: usize) {
         let mut mode = remove::OUTPUT | (self.input.word() & 0x3ff & self.input.word());
         if !self.input.chance(64) {
@@ -35,6 +37,7 @@ impl Runner<'_> {
         self.ask(slot, &mut condition, |condition| Request::RemoveEvents(condition));
     }
 
+    /// Runs a step about a client's information.
     pub(super) fn client_step(&mut self, slot: usize) {
         let mut info = ClientInfo { client: self.client_number().into(), ..ClientInfo::default() };
         match self.input.below(8) {

@@ -4,7 +4,8 @@ use super::{OpenClient, Runner, SLOWEST_TEMPO, Timing};
 use crate::raw::{Address, Event, EventData, NoteData, address, event_flag, event_type};
 
 impl Runner<'_> {
-    fn event(&mut self) -> (Event, Vec<u8>) {
+    /// Generates an event and its variable data.
+    fn generate_event(&mut self) -> (Event, Vec<u8>) {
         let kind = if self.input.chance(24) {
             self.input.byte()
         } else {
@@ -57,8 +58,8 @@ impl Runner<'_> {
         (event, data)
     }
 
-    /// An event that controls a queue.
-    fn queue_control(&mut self) -> Event {
+    /// Generates an event that controls a queue.
+    fn generate_queue_control(&mut self) -> Event {
         let kind = self.input.pick(&[30, 30, 31, 32, 33, 34, 35, 36, 38]);
         let mut data = [0; 12];
         data[0] = self.queue_number().cast_unsigned() as u8;
@@ -82,15 +83,16 @@ impl Runner<'_> {
         }
     }
 
+    /// Writes events, some of them truncated or repeated.
     pub(super) fn write(&mut self, slot: usize) {
         let mut bytes = Vec::new();
         let mut events = Vec::new();
         if self.input.chance(40) {
-            events.push(self.queue_control());
+            events.push(self.generate_queue_control());
             bytes.extend(events[0].to_bytes());
         } else {
             for _ in 0..=self.input.below(4) {
-                let (event, data) = self.event();
+                let (event, data) = self.generate_event();
                 bytes.extend(event.to_bytes());
                 bytes.extend(data);
                 events.push(event);
@@ -117,10 +119,10 @@ impl Runner<'_> {
         self.record((slot, "write", bytes.len(), events), result);
     }
 
-    /// Fills a queue with events that are not due yet.
+    /// Schedules up to 11 events on queue 0.
     pub(super) fn schedule(&mut self, slot: usize) {
         for _ in 0..self.input.below(12) {
-            let (mut event, data) = self.event();
+            let (mut event, data) = self.generate_event();
             event.queue = 0;
             event.flags &= !event_flag::LENGTH_USER;
             let mut bytes = event.to_bytes().to_vec();
@@ -129,6 +131,7 @@ impl Runner<'_> {
         }
     }
 
+    /// Reads events into a buffer of `size` bytes.
     pub(super) fn read(&mut self, slot: usize, size: usize) {
         let Some(OpenClient { connection, .. }) = &self.clients[slot] else { return };
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -140,7 +143,7 @@ impl Runner<'_> {
 }
 
 /// The events in bytes that were read, each with its padded variable data. Pointers of the kernel
-/// are cleared, and real times, too, where engines are compared.
+/// are cleared. So are real times if engines are compared.
 fn parse(bytes: &[u8], is_comparable: bool) -> Vec<(Event, Vec<u8>)> {
     let mut events = Vec::new();
     let mut rest = bytes;

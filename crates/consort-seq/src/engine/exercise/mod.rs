@@ -20,9 +20,9 @@ use self::input::Input;
 use super::{ClockKind, Connection, Embedded, Engine, Errno, OpenMode, Request};
 use crate::raw::{Address, ClientPool, Timestamp, address};
 
-/// Most clients that a program can have open at a time.
+/// The maximum number of clients that a program can have open at a time.
 const MAX_CLIENTS: usize = 4;
-/// Most steps of a program that are run.
+/// The maximum number of steps of a program that are run.
 const MAX_STEPS: usize = 400;
 /// A tempo at which a tick of 1 PPQ lasts 2,147 s, so that no tick passes while a program runs.
 const SLOWEST_TEMPO: u32 = i32::MAX as u32;
