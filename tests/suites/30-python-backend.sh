@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The unit tests of the python backend's worker, and the tests of the stub package `midimonster`, its
-# harness and the scripts under examples/. Then the Rust tests of the python backend with further interpreters, if there are any:
-# CONSORT_TEST_PYTHONS lists them, separated by spaces; by default these are the oldest and the
-# newest that are found.
+# harness and the scripts under examples/. Then the Rust tests of the python backend with further
+# interpreters, if there are any: CONSORT_TEST_PYTHONS lists them, separated by spaces; by default
+# these are the oldest and the newest that are found.
 set -euo pipefail
 
 worker_tests=crates/consort-backends/tests/python_worker

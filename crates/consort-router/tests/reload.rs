@@ -289,6 +289,18 @@ fn events_between_two_turns_get_the_new_numbers() {
 }
 
 #[test]
+fn commands_from_before_a_reload_mean_the_old_channels() {
+    let _one = TESTS.lock();
+    let mut running = show(&[], &[("probe.a", "probe.x"), ("probe.b", "probe.y")]).start();
+    let handle = running.router.handle();
+    let number = handle.live().find_channel(InstanceId::new(0), "b").unwrap();
+    assert!(handle.inject(InstanceId::new(0), number, 0.5));
+    running.adopt(show(&[], &[("probe.b", "probe.y"), ("probe.a", "probe.x")]));
+    running.until("the value", |show| !show.received().is_empty());
+    assert_eq!(running.received(), [value("y", 0.5)]);
+}
+
+#[test]
 fn unmatched_input_is_counted_and_kept_without_an_observer() {
     let _one = TESTS.lock();
     let mut running: Performance = show(&[], THROUGH).start();

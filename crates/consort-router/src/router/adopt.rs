@@ -54,8 +54,9 @@ impl Router {
         if let Some(reason) = self.difference(&show) {
             return Err(Box::new(RefusedShow { show, reason }));
         }
-        // Events of the last turn go the old way.
+        // Events of the last turn, and commands with channels by their old numbers, go the old way.
         self.route_deferred();
+        self.take_commands();
         let Show { backends, instances, mappings } = show;
 
         let mut restarts: Vec<bool> = instances

@@ -42,6 +42,7 @@ class Link:
         "is_child",
         "lock",
         "main_thread",
+        "output",
         "pending",
         "root",
         "sending",
@@ -69,6 +70,8 @@ class Link:
         self.root = NO_ROOT
         # The timer that calls `on_alarm` is running.
         self.armed = False
+        # What `output` calls for texts and channels that are not mapped.
+        self.output = None
         # This is a forked process, which is not connected.
         self.is_child = False
         # The cleanup handler has been called.
@@ -125,7 +128,8 @@ class Link:
             self.flush()
 
     def arm(self):
-        """Starts the timer that calls `on_alarm`, unless the script uses that signal itself.
+        """Starts the timer that calls `on_alarm`, unless the script uses that signal itself; then
+        output is written when enough is pending.
 
         The timer is not stopped when the handlers have finished: starting it costs more than a
         batch of values, so a running timer is used for all batches until it expires.
@@ -133,6 +137,8 @@ class Link:
         if getsignal(SIGALRM) == self.on_alarm:
             self.armed = True
             setitimer(ITIMER_REAL, FLUSH_DELAY)
+        elif len(self.pending) > MAX_PENDING_BYTES:
+            self.flush()
 
     def check_timer(self):
         """Notices that a script has cancelled the timer without a call of `on_alarm`."""
