@@ -65,7 +65,8 @@ enum Command {
 struct Mailbox {
     waker: Waker,
     stop: AtomicBool,
-    commands: Mutex<VecDeque<Command>>,
+    /// Commands with the generation of the layout that their numbers belong to.
+    commands: Mutex<VecDeque<(u64, Command)>>,
     live: Mutex<Arc<Live>>,
 }
 
@@ -73,6 +74,8 @@ struct Mailbox {
 #[derive(Clone)]
 pub struct Handle {
     mailbox: Arc<Mailbox>,
+    /// The generation of the layout that the caller's numbers belong to; none: the present one.
+    generation: Option<u64>,
 }
 
 impl Handle {
@@ -81,6 +84,12 @@ impl Handle {
     pub fn stop(&self) {
         self.mailbox.stop.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// The same handle for numbers of the layout of that generation: when a reload has made another
+    /// one, setting channels returns false or has no effect.
+    pub fn for_generation(&self, generation: u64) -> Handle {
+        Handle { mailbox: Arc::clone(&self.mailbox), generation: Some(generation) }
     }
 
     /// Routes a value as if it had arrived on that channel: it goes to the channel's targets.
@@ -129,15 +138,18 @@ impl Handle {
 
     fn has_channel(&self, instance: InstanceId, channel: u32) -> bool {
         let live = self.live();
-        live.has_instance(instance) && (channel as usize) < live.channel_infos(instance).len()
+        self.generation.is_none_or(|generation| generation == live.generation())
+            && live.has_instance(instance)
+            && (channel as usize) < live.channel_infos(instance).len()
     }
 
     fn push(&self, command: Command) -> bool {
+        let generation = self.generation.unwrap_or_else(|| self.live().generation());
         let mut commands = self.mailbox.commands.lock();
         if commands.len() >= COMMAND_LIMIT {
             return false;
         }
-        commands.push_back(command);
+        commands.push_back((generation, command));
         drop(commands);
         self.wake();
         true
@@ -359,8 +371,11 @@ impl Router {
 
     fn take_commands(&mut self) {
         let commands = std::mem::take(&mut *self.handle.mailbox.commands.lock());
-        for command in commands {
-            self.execute(command);
+        for (generation, command) in commands {
+            // Numbers of an older layout mean other channels now.
+            if generation == self.shared.live.generation() {
+                self.execute(command);
+            }
         }
         self.route();
     }

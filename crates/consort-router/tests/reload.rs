@@ -301,6 +301,20 @@ fn commands_from_before_a_reload_mean_the_old_channels() {
 }
 
 #[test]
+fn a_handle_for_a_generation_has_no_effect_after_a_reload() {
+    let _one = TESTS.lock();
+    let mut running = show(&[], THROUGH).start();
+    let handle = running.router.handle();
+    let (old, echo) = (handle.for_generation(handle.live().generation()), running.id("echo"));
+    assert!(old.deliver(echo, 0, 0.25));
+    assert_eq!(running.receive(1), [value("out", 0.25)]);
+    running.adopt(show(&[], THROUGH));
+    assert!(!old.deliver(echo, 0, 0.5), "its numbers belong to the layout before");
+    assert!(handle.deliver(echo, 0, 0.75));
+    assert_eq!(running.receive(1), [value("out", 0.75)]);
+}
+
+#[test]
 fn unmatched_input_is_counted_and_kept_without_an_observer() {
     let _one = TESTS.lock();
     let mut running: Performance = show(&[], THROUGH).start();

@@ -149,7 +149,7 @@ impl Router {
             loop_reports: vec![0; routes.loop_count as usize + 1],
             routes,
             called: Vec::with_capacity(count),
-            handle: Handle { mailbox },
+            handle: Handle { mailbox, generation: None },
         })
     }
 }

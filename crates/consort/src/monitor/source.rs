@@ -198,7 +198,8 @@ impl Source for Local {
             (Some(Direction::Source), ..) => anyhow::bail!("no mapping reads `{}`", info.name),
             (Some(Direction::Target), ..) => anyhow::bail!("no mapping writes `{}`", info.name),
         };
-        let handle = &self.handle;
+        // Without effect when the show is reloaded meanwhile.
+        let handle = self.handle.for_generation(self.live.generation());
         let taken = match (content, direction) {
             (Content::Value(value), _) if !value.is_finite() => {
                 anyhow::bail!("expected a number from 0 to 1")
