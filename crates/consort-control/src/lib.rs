@@ -44,7 +44,7 @@ pub const MIN_INTERVAL_MS: u32 = 20;
 pub const MAX_INTERVAL_MS: u32 = 10_000;
 
 /// The longest request, in bytes without the line's end.
-pub const REQUEST_LIMIT: usize = 4_096;
+pub const REQUEST_LIMIT: usize = 8_192;
 
 /// The longest answer, in bytes without the line's end: 100,000 channels need about 5 MB.
 pub const ANSWER_LIMIT: usize = 64 << 20;

@@ -80,7 +80,7 @@ pub enum Request {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// A value from 0.0 to 1.0; values outside are clipped.
+    /// A value from 0.0 to 1.0; others are an error.
     Value(f64),
     /// A text of at most 1,024 bytes.
     Text(String),

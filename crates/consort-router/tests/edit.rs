@@ -404,6 +404,70 @@ proptest! {
     }
 }
 
+/// The editor of a folder with these files; the first is the configuration.
+fn editor_of(files: &[(&str, &str)]) -> (tempfile::TempDir, Editor) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        std::fs::write(path, text).expect("a file");
+    }
+    let editor = Editor::open(&folder.path().join(files[0].0)).expect("a configuration");
+    (folder, editor)
+}
+
+#[test]
+fn a_new_name_that_would_change_mappings_is_rejected() {
+    let show = "[fuzz a]\n[fuzz b]\n[map]\na.x > b.y\n";
+    let (_folder, mut editor) = editor_of(&[("show.cfg", show)]);
+    for name in [";a", "[a", "\ta", "a\u{b}", "\u{feff}a", "a ", "", "b.c", "a>b"] {
+        let result = editor.rename_instance("a", name);
+        assert!(matches!(result, Err(EditError::NotAsMeant { .. })), "{name:?}");
+        assert!(!editor.is_changed(), "{name:?}");
+    }
+    editor.rename_instance("a", "faders").unwrap();
+    assert_eq!(editor.mappings()[0].text, "faders.x > b.y");
+}
+
+#[test]
+fn sections_with_a_shared_include_are_not_edited() {
+    let show = "[fuzz a]\nrate = 1\n[include common.cfg]\n[fuzz b]\nrate = 2\n\
+                [include common.cfg]\n[map]\na.x > b.y\n";
+    let (folder, mut editor) = editor_of(&[("show.cfg", show), ("common.cfg", "mode = one\n")]);
+    let is_shared = |result| matches!(result, Err(EditError::SharedInclude { .. }));
+    let b = Section::instance("b");
+    assert!(is_shared(editor.set_option(&b, "mode", "two")));
+    assert!(is_shared(editor.remove_option(&b, "mode")));
+    assert!(is_shared(editor.remove_instance("a")));
+    assert!(!editor.is_changed());
+    editor.change_mapping(0, "a.x > b.z").expect("the mapping is in a file of its own");
+    drop(folder);
+    let show = "[fuzz a]\n[include common.cfg]\n[fuzz b]\n";
+    let (_folder, mut editor) = editor_of(&[("show.cfg", show), ("common.cfg", "mode = one\n")]);
+    let result = editor.remove_instance("a");
+    assert!(matches!(result, Err(EditError::ContainsInclude { .. })), "the include would stay");
+}
+
+#[test]
+fn includes_are_those_that_the_loader_reads() {
+    let show = "[fuzz a]\n[fuzz b]\n[include inc.cfg]\n";
+    let (folder, _) = editor_of(&[
+        ("real/show.cfg", show),
+        ("real/inc.cfg", "[map]\na.wrong > b.wrong\n"),
+        ("inc.cfg", "[map]\na.right > b.right\n"),
+    ]);
+    let link = folder.path().join("show.cfg");
+    symlink("real/show.cfg", &link).unwrap();
+    let editor = Editor::open(&link).unwrap();
+    assert_eq!(editor.mappings()[0].text, "a.right > b.right");
+    std::fs::write(folder.path().join("inc.cfg"), b"; L\xFCster\n[map]\na.x > b.y\n").unwrap();
+    assert!(matches!(Editor::open(&link), Err(EditError::NotUtf8 { .. })));
+    std::fs::remove_file(folder.path().join("inc.cfg")).unwrap();
+    let mut editor = Editor::open(&link).unwrap();
+    let result = editor.rename_instance("a", "c");
+    assert!(matches!(result, Err(EditError::Read { .. })), "it may be used in the missing file");
+}
+
 #[test]
 fn what_cannot_be_read_or_is_not_utf_8_is_an_error() {
     let folder = Folder::new();

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use consort_backends::BACKENDS;
-use consort_router::{Router, State, config};
+use consort_router::config::{self, written};
+use consort_router::{Router, State};
 
 use crate::cli::LearnArgs;
 use crate::errors::with_hint;
@@ -77,10 +78,11 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
     let (observed, instance) = (Rc::clone(&received), name.to_owned());
     router.observe_unmatched(Box::new(move |from, specification, input| {
         let value = input.value.unwrap_or(0.0);
-        // The text may come from the network, and goes to a terminal.
-        let is_plain = !specification.contains(char::is_control);
-        if from == wanted && is_plain && observed.borrow_mut().record(specification, value) {
-            print(&format!("{instance}.{specification}    {value:.3}\n"));
+        // The text may come from the network, and goes to a terminal and into a configuration:
+        // channels that cannot be written there are left out.
+        let Some(channel) = written(specification).filter(|_| from == wanted) else { return };
+        if observed.borrow_mut().record(&channel, value) {
+            print(&format!("{instance}.{channel}    {value:.3}\n"));
         }
     }));
     print(&format!("Move every control on `{name}`; press Ctrl-C when you are done.\n"));

@@ -59,7 +59,10 @@ pub(crate) struct GetArgs {
 pub(crate) fn set(arguments: &SetArgs) -> anyhow::Result<ExitCode> {
     let content = match (&arguments.text, arguments.value) {
         (Some(text), _) => Content::Text(text.clone()),
-        (None, Some(value)) if (0.0..=1.0).contains(&value) => Content::Value(value),
+        (None, Some(value)) if (0.0..=1.0).contains(&value) => {
+            // Without the sign of -0.
+            Content::Value(value.abs())
+        }
         (None, value) => {
             bail!("invalid value {}: expected a number from 0 to 1", value.unwrap_or(f64::NAN))
         }

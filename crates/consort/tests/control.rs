@@ -101,7 +101,7 @@ fn a_client_that_sends_its_request_too_slowly_is_disconnected() {
         std::thread::sleep(Duration::from_millis(20));
         result.is_err_and(|error| is_disconnected(&error))
     });
-    assert!(written < 4_096, "the length limit was reached before the time limit");
+    assert!(written < 8_192, "the length limit was reached before the time limit");
     assert_show_works(folder.path(), &mut show);
 }
 
@@ -110,7 +110,7 @@ fn a_request_that_is_too_long_is_rejected() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
     let answer = ask(&stream, &"x".repeat(100_000));
-    assert_eq!(answer, "{\"error\":\"a line is longer than 4096 bytes\"}\n");
+    assert_eq!(answer, "{\"error\":\"a line is longer than 8192 bytes\"}\n");
     drop(stream);
     assert_show_works(folder.path(), &mut show);
 }

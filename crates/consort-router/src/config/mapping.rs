@@ -172,10 +172,10 @@ impl<'m> Mapper<'m> {
         if let Some((instance, specification)) = channel.split_once('.')
             && !mapping_line::is_quoted(channel)
         {
-            let quoted = format!("{instance}.\"{specification} | {text}\"");
+            let with_quotes = format!("{instance}.\"{specification} | {text}\"");
             diagnostic = diagnostic.hint(format!(
-                "if this text is part of the channel, write `{}`",
-                quoted.escape_debug()
+                "if this text is part of the channel, write {}",
+                super::diagnostic::quoted(&with_quotes)
             ));
         }
         self.sink.push(diagnostic);

@@ -6,6 +6,7 @@
 //! behind the instance's dot: `tablet."/a | b"`. Quotes cannot be escaped: a channel ends at the
 //! next one.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::syntax::Arrow;
@@ -19,8 +20,10 @@ pub(super) struct MappingLine {
     pub(super) right: Range<usize>,
     /// The stages without the first bar; empty when there are none.
     pub(super) stages: Range<usize>,
-    /// What follows a quoted right channel and is neither a stage nor a comment.
+    /// What follows a quoted channel and is neither a stage nor a comment.
     pub(super) rest: Range<usize>,
+    /// A quote that begins a channel and is not closed, so that it is part of the channel.
+    pub(super) unclosed: Option<usize>,
 }
 
 /// Whether `character` separates words: what is trimmed from lines.
@@ -86,7 +89,8 @@ fn stages_end(text: &str, range: Range<usize>) -> usize {
 /// Splits a line at its arrow; none when it has none.
 pub(super) fn split(line: &str) -> Option<MappingLine> {
     let bytes = line.as_bytes();
-    let from = quoted_end(line, 0).unwrap_or(0);
+    let left_end = quoted_end(line, 0);
+    let from = left_end.unwrap_or(0);
     let at = from + line[from..].find(['<', '>'])?;
     let (arrow, length) = match (bytes[at], bytes.get(at + 1)) {
         (b'<', Some(b'>')) | (b'>', Some(b'<')) => (Arrow::Both, 2),
@@ -115,7 +119,15 @@ pub(super) fn split(line: &str) -> Option<MappingLine> {
             (behind.start..end, if is_comment { rest.end..rest.end } else { rest })
         }
     };
-    Some(MappingLine { left, sign, arrow, right, stages, rest })
+    let behind_left = left_end.map_or(0..0, |end| trimmed(line, end..at));
+    let rest = if behind_left.is_empty() { rest } else { behind_left };
+    let unclosed = [&left, &right].into_iter().find_map(|channel| {
+        let text = &line[channel.clone()];
+        let quote = text.find(".\"")?;
+        let is_first_dot = text.find('.') == Some(quote);
+        (is_first_dot && quoted_end(text, 0).is_none()).then_some(channel.start + quote + 1)
+    });
+    Some(MappingLine { left, sign, arrow, right, stages, rest, unclosed })
 }
 
 /// The offset of a text in a channel that looks like a comment or stages but is part of it: a `;`,
@@ -140,6 +152,28 @@ pub(super) fn unquoted(specification: &str) -> Range<usize> {
         && specification.starts_with('"')
         && specification[1..].find('"') == Some(specification.len() - 2);
     if is_quoted { 1..specification.len() - 1 } else { 0..specification.len() }
+}
+
+/// A channel specification as it is written in `[map]` behind `INSTANCE.`: in quotes where they are
+/// needed. None when the grammar cannot express it: control characters, expressions' braces, and
+/// quotes beside what needs quotes.
+pub fn written(specification: &str) -> Option<Cow<'_, str>> {
+    let is_plain = |specification: &str| {
+        let line = format!("a.{specification} > b.x");
+        split(&line).is_some_and(|parts| {
+            line[parts.left.clone()][2..] == *specification
+                && parts.rest.is_empty()
+                && lookalike(&line[parts.left]).is_none()
+        }) && unquoted(specification) == (0..specification.len())
+            && find_stages(&line, 0..line.len()).is_none()
+    };
+    if specification.contains(['{', '}']) || specification.contains(char::is_control) {
+        return None;
+    }
+    if is_plain(specification) {
+        return Some(specification.into());
+    }
+    (!specification.contains('"')).then(|| format!("\"{specification}\"").into())
 }
 
 #[cfg(test)]
@@ -197,6 +231,40 @@ mod tests {
         assert_eq!(parts("a.x > b.\"# 1\" | invert ; no"), ["a.x", ">", "b.\"# 1\"", "invert", ""]);
         assert_eq!(parts("a.x > b.\"1\" ; comment"), ["a.x", ">", "b.\"1\"", "", ""]);
         assert_eq!(parts("a.x > b.\"1\" 2"), ["a.x", ">", "b.\"1\"", "", "2"]);
+    }
+
+    #[test]
+    fn quotes_are_closed_and_followed_by_nothing_on_both_sides() {
+        assert_eq!(parts("a.\"x\"y > b.z")[4], "y");
+        let unclosed = |line: &str| split(line).and_then(|parts| parts.unclosed);
+        assert_eq!(unclosed("a.\"x > b.y"), Some(2));
+        assert_eq!(unclosed("a.x > b.\"y"), Some(8));
+        assert_eq!(unclosed("a.\"x\" > b.y\"z"), None);
+    }
+
+    #[test]
+    fn channels_are_written_in_quotes_where_they_are_needed() {
+        for (specification, expected) in [
+            ("/1/fader1", Some("/1/fader1")),
+            ("/a>b", Some("\"/a>b\"")),
+            ("/p < q", Some("\"/p < q\"")),
+            (" /sp ", Some("\" /sp \"")),
+            ("/a # 1", Some("\"/a # 1\"")),
+            ("/a | b", Some("\"/a | b\"")),
+            ("", Some("")),
+            ("\"x\"", None),
+            ("/a{1..3}", None),
+            ("/a\n", None),
+        ] {
+            let written = written(specification);
+            assert_eq!(written.as_deref(), expected, "{specification:?}");
+            if let Some(written) = written {
+                let line = format!("a.{written} > b.x");
+                let parts = split(&line).unwrap();
+                let channel = &line[parts.left][2..];
+                assert_eq!(&channel[unquoted(channel)], specification);
+            }
+        }
     }
 
     #[test]

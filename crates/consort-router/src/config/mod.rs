@@ -33,6 +33,7 @@ pub use self::diagnostic::{DIAGNOSTIC_LIMIT, Diagnostic, Label, Severity};
 pub use self::expression::{EXPRESSION_LIMIT, Expression, ExpressionError};
 pub use self::files::{Files, SIZE_LIMIT};
 pub use self::mapping::{EXPANSION_LIMIT, MAPPING_LIMIT};
+pub use self::mapping_line::written;
 pub use self::overrides::{Override, OverrideKind};
 pub use self::source::{Position, Source, SourceId, Sources, Span};
 use crate::backend::{Backend, BackendDescriptor, Plan};

@@ -437,12 +437,22 @@ impl Parser<'_> {
         if !parts.rest.is_empty() {
             let message = "unexpected text after a quoted channel";
             let diagnostic = Diagnostic::error("quoted-channel", message)
-                .at(span(parts.rest.clone()), "expected the end of the line, `|` or `;`")
+                .at(
+                    span(parts.rest.clone()),
+                    "expected the end of the line, or a blank and `|` or `;`",
+                )
                 .hint("the channel ends at the closing quote; remove the text or move the quote");
             self.report(diagnostic);
             return;
         }
         let stages = span(parts.stages.clone());
+        let unclosed = parts.unclosed.map(|quote| span(quote..quote + 1));
+        if let Some(quote) = unclosed {
+            let diagnostic = Diagnostic::warning("unclosed-quote", "a quote is not closed")
+                .at(quote, "part of the channel's name")
+                .hint("close it behind the channel, or remove it");
+            self.report(diagnostic);
+        }
         self.warn_invisible(left, "part of the channel's name");
         self.warn_invisible(right, "part of the channel's name");
         self.warn_lookalike(left, &line[parts.left.clone()]);
@@ -476,17 +486,17 @@ impl Parser<'_> {
             b'|' => ("no-stage", "this is not a stage: no name follows the `|`"),
             _ => ("no-comment", "this is not a comment"),
         };
-        let quoted = match channel.split_once('.') {
+        let with_quotes = match channel.split_once('.') {
             Some((instance, specification)) => format!("{instance}.\"{specification}\""),
             None => format!("\"{channel}\""),
         };
         let diagnostic = Diagnostic::warning(code, message)
             .at(span.part(offset, whole), "part of the channel's name")
             .hint(format!(
-                "write `{}` without it, or `{}` to keep it without this warning; a comment goes on \
+                "write {} without it, or {} to keep it without this warning; a comment goes on \
                  a line of its own and begins with `;`",
-                without.escape_debug(),
-                quoted.escape_debug()
+                quoted(without),
+                quoted(&with_quotes)
             ));
         self.report(diagnostic);
     }

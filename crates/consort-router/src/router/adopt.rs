@@ -10,7 +10,7 @@ use super::Router;
 use super::build::{OriginEntry, Used, channel_infos};
 use crate::backend::ChannelTable;
 use crate::config::Show;
-use crate::context::{Context, DriverContext, DriverId};
+use crate::context::{Context, DriverContext, DriverId, Owner};
 use crate::event::InstanceId;
 use crate::live::{Live, LiveChannel, LiveInstance};
 use crate::options::needs_restart;
@@ -116,6 +116,10 @@ impl Router {
         self.install(routes, live_instances, &tables);
         for (index, backend) in reopened {
             self.drivers[index] = backend.open();
+            // What the old driver asked for does not concern the new one.
+            let id = DriverId(index as u32);
+            self.shared.driver_deadlines.set(index, None);
+            self.shared.again.retain(|(owner, _)| *owner != Owner::Driver(id));
         }
 
         let mut adoption = Adoption::default();

@@ -172,9 +172,11 @@ fn plain(
             let left = wake.saturating_duration_since(Instant::now());
             std::thread::sleep(left.min(Duration::from_millis(250)));
             let Some(reading) = show.read(u64::MAX)? else {
-                // Counts go on through a reload; new channels begin at 0.
                 names = channel_names(&show.layout()?);
-                before = vec![0; names.len()];
+                // Counts continue through a reload: only what changes from now on is printed.
+                if let Some(reading) = show.read(u64::MAX)? {
+                    before = reading.values.iter().map(|(_, count)| *count).collect();
+                }
                 continue;
             };
             if is_over(&reading) || Instant::now() >= wake {

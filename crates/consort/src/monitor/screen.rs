@@ -129,10 +129,15 @@ impl Screen {
         let before = std::mem::replace(self, fresh);
         self.order = before.order;
         self.search = before.search;
-        self.mode = before.mode;
+        // A value that was being typed belonged to a channel by its old number.
+        self.mode = match before.mode {
+            Mode::Send(..) => Mode::Normal,
+            mode => mode,
+        };
         self.is_own = before.is_own;
         self.log = before.log;
         self.reading.log_next = before.reading.log_next;
+        self.arrange();
     }
 
     /// Whether a channel is both source and target.
@@ -337,6 +342,32 @@ mod tests {
         screen.update(reading(1.0, 100));
         screen.update(reading(2.0, 150));
         screen
+    }
+
+    #[test]
+    fn a_new_layout_keeps_the_search_and_ends_typing() {
+        let mut screen = screen();
+        screen.mode = Mode::Send(3, "0.5".into());
+        screen.search = "lamp".into();
+        let layout = Layout {
+            instances: vec![LayoutInstance {
+                name: "lamps".into(),
+                backend: "osc".into(),
+                channels: vec![LayoutChannel {
+                    name: "/lamp/1".into(),
+                    ..LayoutChannel::default()
+                }],
+            }],
+            ..Layout::default()
+        };
+        screen.relayout(layout);
+        assert!(matches!(screen.mode, Mode::Normal));
+        assert_eq!((screen.channel_count(), screen.shown.len()), (1, 1));
+        screen.update(Reading {
+            instances: vec![InstanceReading::default()],
+            values: vec![(0.5, 1)],
+            ..Reading::default()
+        });
     }
 
     fn reading(seconds: f64, events: u64) -> Reading {

@@ -158,12 +158,17 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
             None => read_before(stream, &mut buffer, deadline)?,
             Some(changes) => match read_before(stream, &mut buffer, changes.due) {
                 Err(error) if is_timeout(&error) => {
+                    if has_begun && Instant::now() >= deadline {
+                        return Err(error);
+                    }
                     let (line, ends) = next_delta(&show, changes);
                     if ends {
                         subscription = None;
                     }
                     write_before(stream, &line, Instant::now() + MESSAGE_TIMEOUT)?;
-                    deadline = Instant::now() + IDLE_TIMEOUT;
+                    if !has_begun {
+                        deadline = Instant::now() + IDLE_TIMEOUT;
+                    }
                     continue;
                 }
                 read => read?,

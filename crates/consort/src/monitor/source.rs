@@ -6,6 +6,7 @@ use consort_control::{
     Content, Direction, InstanceReading, Kind, Layout, LayoutChannel, LayoutInstance, LayoutRoute,
     Reading, UnmatchedReading,
 };
+use consort_router::config::written;
 use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
 use crate::log;
@@ -115,7 +116,8 @@ impl Local {
     pub(crate) fn unmatched(&self, instance: InstanceId) -> Vec<UnmatchedReading> {
         let inputs = self.live.unmatched(instance).into_iter();
         let reading = inputs.map(|input| UnmatchedReading {
-            channel: input.channel,
+            channel: written(&input.channel)
+                .map_or_else(|| input.channel.clone(), |channel| channel.into_owned()),
             types: input.types,
             raw: input.raw.to_string(),
             range: input.range,
@@ -201,7 +203,7 @@ impl Source for Local {
         // Without effect when the show is reloaded meanwhile.
         let handle = self.handle.for_generation(self.live.generation());
         let taken = match (content, direction) {
-            (Content::Value(value), _) if !value.is_finite() => {
+            (Content::Value(value), _) if !(0.0..=1.0).contains(&value) => {
                 anyhow::bail!("expected a number from 0 to 1")
             }
             (Content::Text(text), _) if text.len() > consort_router::context::MAX_TEXT_BYTES => {

@@ -98,6 +98,18 @@ pub enum EditError {
         /// How many mappings use it.
         count: usize,
     },
+    /// A file is included more than once, so that a line of it belongs to several sections.
+    #[error("{} is included more than once: edit it by hand", path.display())]
+    SharedInclude {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The section of an instance that was to be removed contains an include.
+    #[error("the section of `{name}` contains an include: edit it by hand")]
+    ContainsInclude {
+        /// The instance.
+        name: String,
+    },
     /// The new text would be read as something else.
     #[error("{text:?} cannot be written as {what}: it would be read differently")]
     NotAsMeant {
@@ -143,6 +155,8 @@ impl std::fmt::Display for Section {
 struct EditedFile {
     /// Canonical: links are resolved.
     path: PathBuf,
+    /// The folder that its includes start from: that of the path as it is written.
+    directory: PathBuf,
     original: String,
     text: String,
 }
@@ -163,20 +177,22 @@ pub struct MappingText {
 pub struct Editor {
     root: PathBuf,
     files: Vec<EditedFile>,
+    /// Includes that cannot be read, with the reason.
+    unread: Vec<(PathBuf, String)>,
     outline: Outline,
 }
 
 impl Editor {
     /// Reads a configuration and all files that it includes. Includes that cannot be read are
-    /// left out: the rest can be edited.
+    /// left out: the rest can be edited, but no instance renamed or removed.
     ///
     /// # Errors
-    /// [`EditError::Read`] or [`EditError::NotUtf8`] for the configuration itself.
+    /// [`EditError::Read`] for the configuration itself, [`EditError::NotUtf8`] for any file.
     pub fn open(path: &Path) -> Result<Self, EditError> {
         let mut files = Vec::new();
-        outline::read(path, &mut files)?;
+        let unread = outline::read(path, &mut files)?;
         let outline = Outline::new(&files);
-        Ok(Editor { root: path.to_owned(), files, outline })
+        Ok(Editor { root: path.to_owned(), files, unread, outline })
     }
 
     /// The files that contain the configuration, with links resolved; the first is its root.
@@ -204,13 +220,19 @@ impl Editor {
 
     /// All mappings in order.
     pub fn mappings(&self) -> Vec<MappingText> {
+        // The line of the last mapping of each file, and where it begins: lines are counted once.
+        let mut counted = vec![(0, 1); self.files.len()];
         let mapping = |line: &Line| {
             let file = &self.files[line.file];
-            MappingText {
-                path: file.path.clone(),
-                line: file.text[..line.content.start].matches('\n').count() + 1,
-                text: file.text[line.content.clone()].to_owned(),
+            let (offset, number) = &mut counted[line.file];
+            let start = line.content.start;
+            if start < *offset {
+                (*offset, *number) = (0, 1);
             }
+            *number += file.text[*offset..start].matches('\n').count();
+            *offset = start;
+            let text = file.text[line.content.clone()].to_owned();
+            MappingText { path: file.path.clone(), line: *number, text }
         };
         self.outline.mappings.iter().map(mapping).collect()
     }
@@ -226,6 +248,7 @@ impl Editor {
         name: &str,
         value: &str,
     ) -> Result<(), EditError> {
+        self.check_sections()?;
         let last = self
             .outline
             .options(section)
@@ -253,6 +276,7 @@ impl Editor {
         name: &str,
         value: &str,
     ) -> Result<(), EditError> {
+        self.check_sections()?;
         let same = self
             .outline
             .options(section)
@@ -280,6 +304,7 @@ impl Editor {
     /// # Errors
     /// [`EditError::UnknownOption`].
     pub fn remove_option(&mut self, section: &Section, name: &str) -> Result<(), EditError> {
+        self.check_sections()?;
         let find = |editor: &Editor| {
             let mut options = editor.outline.options(section);
             let found = options.find(|option| editor.slice(option.file, &option.name) == name);
@@ -306,6 +331,7 @@ impl Editor {
         name: &str,
         options: &[(&str, &str)],
     ) -> Result<(), EditError> {
+        self.check_sections()?;
         let section = Section::instance(name);
         if self.outline.header(&section).is_some() {
             return Err(EditError::DuplicateInstance { name: name.to_owned() });
@@ -343,9 +369,14 @@ impl Editor {
     /// # Errors
     /// [`EditError::UnknownSection`], or [`EditError::InUse`] while mappings use it.
     pub fn remove_instance(&mut self, name: &str) -> Result<(), EditError> {
+        self.check_sections()?;
+        self.check_complete()?;
         let section = Section::instance(name);
         if self.outline.header(&section).is_none() {
             return Err(EditError::UnknownSection { section });
+        }
+        if self.outline.has_include(&section) {
+            return Err(EditError::ContainsInclude { name: name.to_owned() });
         }
         let prefix = format!("{name}.");
         let uses = |line: &&Line| {
@@ -375,6 +406,7 @@ impl Editor {
     /// # Errors
     /// [`EditError::UnknownSection`], [`EditError::DuplicateInstance`], [`EditError::NotAsMeant`].
     pub fn rename_instance(&mut self, old: &str, new: &str) -> Result<(), EditError> {
+        self.check_complete()?;
         let section = Section::instance(old);
         if self.outline.header(&section).is_none() {
             return Err(EditError::UnknownSection { section });
@@ -401,11 +433,55 @@ impl Editor {
         // From the end, so that earlier spans stay valid.
         edits.sort_by_key(|(file, range)| (*file, std::cmp::Reverse(range.start)));
         edits.dedup();
+        let (before, shape, uses) = (self.clone(), self.outline.shape(), self.uses(old));
         for (file, range) in edits {
             self.files[file].text.replace_range(range, new);
         }
         self.outline = Outline::new(&self.files);
-        Ok(())
+        let is_meant = self.outline.shape() == shape
+            && self.outline.header(&Section::instance(new)).is_some()
+            && (self.uses(new), self.uses(old)) == (uses, 0);
+        if is_meant {
+            return Ok(());
+        }
+        *self = before;
+        Err(not_as_meant())
+    }
+
+    /// How many channels of mappings belong to an instance.
+    fn uses(&self, name: &str) -> usize {
+        let prefix = format!("{name}.");
+        let channels =
+            self.outline.mappings.iter().flat_map(|line| {
+                line.channels.iter().map(|channel| self.slice(line.file, channel))
+            });
+        channels.filter(|channel| channel.starts_with(&prefix)).count()
+    }
+
+    /// An error when lines of sections belong to several sections.
+    fn check_sections(&self) -> Result<(), EditError> {
+        match self.outline.shared_section_file() {
+            Some(file) => Err(EditError::SharedInclude { path: self.files[file].path.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// An error when a file could not be read, in which an instance may be used.
+    fn check_complete(&self) -> Result<(), EditError> {
+        match self.unread.first() {
+            Some((path, reason)) => {
+                Err(EditError::Read { path: path.clone(), reason: reason.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An error when a file is included more than once.
+    fn check_unshared(&self, file: usize) -> Result<(), EditError> {
+        match self.outline.is_shared(file) {
+            true => Err(EditError::SharedInclude { path: self.files[file].path.clone() }),
+            false => Ok(()),
+        }
     }
 
     /// Adds a mapping behind the last one, or in a new `[map]` at the end of the first file.
@@ -420,6 +496,7 @@ impl Editor {
         };
         let last = self.outline.mappings.last().map(|line| (line.file, line.line.clone()));
         if let Some((file, line)) = last {
+            self.check_unshared(file)?;
             let text_line = format!("{}{text}", self.indent(file, &line));
             return self.insert_after(file, line.end, &text_line, text, "a mapping", is_added);
         }
@@ -442,6 +519,7 @@ impl Editor {
         let Some(line) = self.outline.mappings.get(index).cloned() else {
             return Err(EditError::UnknownMapping { index });
         };
+        self.check_unshared(line.file)?;
         let count = self.outline.mappings.len();
         self.try_edit(line.file, line.content, text, text, "a mapping", |editor| {
             let lines = &editor.outline.mappings;
@@ -458,6 +536,7 @@ impl Editor {
             return Err(EditError::UnknownMapping { index });
         };
         let (file, line) = (line.file, line.line.clone());
+        self.check_unshared(file)?;
         self.remove_line(file, line);
         Ok(())
     }
@@ -488,11 +567,7 @@ impl Editor {
     /// [`EditError::Changed`] when a file's contents are not those that were read; then, and when
     /// a temporary file cannot be written, nothing was changed.
     pub fn save(&mut self) -> Result<(), EditError> {
-        save::save(&self.files)?;
-        for file in &mut self.files {
-            file.original.clone_from(&file.text);
-        }
-        Ok(())
+        save::save(&mut self.files)
     }
 
     fn slice(&self, file: usize, range: &Range<usize>) -> &str {

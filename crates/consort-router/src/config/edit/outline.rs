@@ -53,6 +53,13 @@ pub(super) struct Outline {
     maps: usize,
     skipped: usize,
     errors: usize,
+    visited: HashSet<usize>,
+    /// Files that are included more than once.
+    shared: HashSet<usize>,
+    /// Files with lines of sections.
+    with_sections: HashSet<usize>,
+    /// Sections that contain an include.
+    with_include: HashSet<usize>,
     /// File and start of each line: one that is included twice is edited once.
     seen: HashSet<(usize, usize)>,
 }
@@ -87,19 +94,25 @@ impl Shape {
     }
 }
 
-/// Reads a configuration and its includes, each once.
-pub(super) fn read(path: &Path, files: &mut Vec<EditedFile>) -> Result<(), EditError> {
-    let mut size = 0;
+/// Reads a configuration and its includes, each once. Returns the includes that cannot be read,
+/// with the reason.
+pub(super) fn read(
+    path: &Path,
+    files: &mut Vec<EditedFile>,
+) -> Result<Vec<(PathBuf, String)>, EditError> {
+    let (mut size, mut unread) = (0, Vec::new());
     read_file(path, files, &mut size)?;
     let mut next = 0;
     while next < files.len() && files.len() < INCLUDE_LIMIT {
         for include in includes(&files[next]) {
-            // What cannot be read is reported by `check`; it cannot be edited.
-            let _ = read_file(&include, files, &mut size);
+            match read_file(&include, files, &mut size) {
+                Err(EditError::Read { path, reason }) => unread.push((path, reason)),
+                read => read?,
+            }
         }
         next += 1;
     }
-    Ok(())
+    Ok(unread)
 }
 
 fn read_file(path: &Path, files: &mut Vec<EditedFile>, size: &mut u64) -> Result<(), EditError> {
@@ -113,7 +126,8 @@ fn read_file(path: &Path, files: &mut Vec<EditedFile>, size: &mut u64) -> Result
     *size += bytes.len() as u64;
     let text =
         String::from_utf8(bytes).map_err(|_| EditError::NotUtf8 { path: path.to_owned() })?;
-    files.push(EditedFile { path: canonical, original: text.clone(), text });
+    let directory = Files::Disk.directory(path);
+    files.push(EditedFile { path: canonical, directory, original: text.clone(), text });
     Ok(())
 }
 
@@ -122,7 +136,7 @@ fn read_file(path: &Path, files: &mut Vec<EditedFile>, size: &mut u64) -> Result
 fn includes(file: &EditedFile) -> Vec<PathBuf> {
     let mut sources = Sources::default();
     let source = sources.add(String::new(), PathBuf::new(), String::new());
-    let directory = file.path.parent().unwrap_or(Path::new("."));
+    let directory = &file.directory;
     let statements = parse(source, &file.text, Mode::Unknown).statements;
     let include = |statement: &Statement| match statement {
         Statement::Include { path, .. } => Some(directory.join(&file.text[bytes(*path)])),
@@ -167,6 +181,9 @@ impl Outline {
             return;
         }
         open.push(index);
+        if !self.visited.insert(index) {
+            self.shared.insert(index);
+        }
         let text = &files[index].text;
         let mut sources = Sources::default();
         let source = sources.add(String::new(), PathBuf::new(), String::new());
@@ -197,7 +214,10 @@ impl Outline {
                 }
                 Statement::Include { path, .. } => {
                     *includes += 1;
-                    let directory = files[index].path.parent().unwrap_or(Path::new("."));
+                    if let Current::Section(section) = *current {
+                        self.with_include.insert(section);
+                    }
+                    let directory = &files[index].directory;
                     let path = Files::Disk.identity(&directory.join(&text[bytes(path)]));
                     let found = files.iter().position(|file| file.path == path);
                     if let Some(found) = found.filter(|_| *includes <= INCLUDE_LIMIT) {
@@ -248,6 +268,7 @@ impl Outline {
         content: Range<usize>,
         name: Range<usize>,
     ) -> Current {
+        self.with_sections.insert(file);
         let line = Line { file, line: content.clone(), content, channels: Vec::new() };
         let found = self.sections.iter().position(|known| known.section == section);
         let index = found.unwrap_or_else(|| {
@@ -264,6 +285,7 @@ impl Outline {
     }
 
     fn option(&mut self, section: usize, option: OptionLine) {
+        self.with_sections.insert(option.file);
         let known = &mut self.sections[section];
         if matches!(known.section, Section::Instance(_)) {
             self.last_instance = Some((option.file, option.line.end));
@@ -280,6 +302,23 @@ impl Outline {
     /// The options of a section in order.
     pub(super) fn options(&self, section: &Section) -> impl Iterator<Item = &OptionLine> {
         self.find(section).into_iter().flat_map(|section| &section.options)
+    }
+
+    /// A file that is included more than once and has lines of sections: such a line belongs to
+    /// several sections, so that it cannot be edited for one of them.
+    pub(super) fn shared_section_file(&self) -> Option<usize> {
+        self.shared.intersection(&self.with_sections).min().copied()
+    }
+
+    /// Whether a file is included more than once.
+    pub(super) fn is_shared(&self, file: usize) -> bool {
+        self.shared.contains(&file)
+    }
+
+    /// Whether a section contains an include.
+    pub(super) fn has_include(&self, section: &Section) -> bool {
+        let index = self.sections.iter().position(|known| known.section == *section);
+        index.is_some_and(|index| self.with_include.contains(&index))
     }
 
     /// The last header of a section.

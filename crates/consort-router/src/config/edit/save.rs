@@ -27,9 +27,9 @@ impl Drop for Temporary {
 /// 1. Each file must still have the contents that were read.
 /// 2. The new contents are written beside each file and synced.
 /// 3. Each file is compared once more, then replaced by a rename, and its folder is synced.
-pub(super) fn save(files: &[EditedFile]) -> Result<(), EditError> {
-    let changed: Vec<&EditedFile> =
-        files.iter().filter(|file| file.text != file.original).collect();
+pub(super) fn save(files: &mut [EditedFile]) -> Result<(), EditError> {
+    let mut changed: Vec<&mut EditedFile> =
+        files.iter_mut().filter(|file| file.text != file.original).collect();
     for file in &changed {
         check_unchanged(file)?;
     }
@@ -42,11 +42,14 @@ pub(super) fn save(files: &[EditedFile]) -> Result<(), EditError> {
     for file in &changed {
         check_unchanged(file)?;
     }
-    for (file, temporary) in changed.iter().zip(&mut temporaries) {
+    for (file, temporary) in changed.iter_mut().zip(&mut temporaries) {
         let renamed = std::fs::rename(&temporary.path, &file.path).and_then(|()| {
             temporary.is_renamed = true;
             sync_folder(&file.path)
         });
+        if temporary.is_renamed {
+            file.original.clone_from(&file.text);
+        }
         renamed.map_err(|source| EditError::Write { path: file.path.clone(), source })?;
     }
     Ok(())
