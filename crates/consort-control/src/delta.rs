@@ -2,21 +2,22 @@
 
 use crate::message::{Delta, InstanceReading, Reading};
 
-/// Remembers what a subscriber was sent, and makes the next delta.
+/// Keeps what was last sent to a subscriber, and creates the next delta.
 #[derive(Clone, Debug, Default)]
 pub struct DeltaEncoder {
     instances: Vec<InstanceReading>,
-    counts: Vec<(u64, u64)>,
+    /// The bits of each channel's last value, and the number of its values.
+    values: Vec<(u64, u64)>,
 }
 
 impl DeltaEncoder {
-    /// An encoder for a subscriber that knows nothing: the first delta has everything.
+    /// An encoder for a new subscriber: the first delta contains everything.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What differs from the last delta. `log` of the reading are the lines since then. Texts,
-    /// unmatched input and layers are left empty for the caller to fill.
+    /// What differs from the last delta. The `log` of the reading must be the lines since then.
+    /// Texts, unmatched input and layers are left empty for the caller to fill.
     ///
     /// A value that was set again to the same number is a change, since its count differs.
     pub fn next(&mut self, reading: Reading) -> Delta {
@@ -28,15 +29,15 @@ impl DeltaEncoder {
             }
         }
         self.instances = instances;
-        for (place, &(value, count)) in values.iter().enumerate() {
+        for (index, &(value, count)) in values.iter().enumerate() {
             let now = (value.to_bits(), count);
-            let known = self.counts.get(place).copied().unwrap_or((0, 0));
-            if now != known {
-                delta.values.push((place as u32, value, count));
+            let before = self.values.get(index).copied().unwrap_or((0, 0));
+            if now != before {
+                delta.values.push((index as u32, value, count));
             }
         }
-        self.counts.clear();
-        self.counts.extend(values.iter().map(|&(value, count)| (value.to_bits(), count)));
+        self.values.clear();
+        self.values.extend(values.iter().map(|&(value, count)| (value.to_bits(), count)));
         delta
     }
 
@@ -49,8 +50,8 @@ impl DeltaEncoder {
                 *slot = instance;
             }
         }
-        for (place, value, count) in delta.values {
-            if let Some(slot) = reading.values.get_mut(place as usize) {
+        for (index, value, count) in delta.values {
+            if let Some(slot) = reading.values.get_mut(index as usize) {
                 *slot = (value, count);
             }
         }

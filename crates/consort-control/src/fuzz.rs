@@ -32,9 +32,9 @@ pub fn control_line(bytes: &[u8]) {
     }
     let mut whole: Vec<&[u8]> = stream.split(|&byte| byte == b'\n').collect();
     let rest = whole.pop().unwrap_or_default();
-    let fitting = whole.iter().position(|line| line.len() > limit);
-    assert_eq!(is_too_long, fitting.is_some() || rest.len() > limit);
-    assert_eq!(found, whole[..fitting.unwrap_or(whole.len())]);
+    let first_too_long = whole.iter().position(|line| line.len() > limit);
+    assert_eq!(is_too_long, first_too_long.is_some() || rest.len() > limit);
+    assert_eq!(found, whole[..first_too_long.unwrap_or(whole.len())]);
     assert!(is_too_long || lines.is_partial() != rest.is_empty());
     for line in &found {
         if let Ok(request) = Request::decode(line) {

@@ -4,8 +4,7 @@
 //!
 //! A show listens on the Unix socket `PID.sock` in `$XDG_RUNTIME_DIR/consort`, or in
 //! `/tmp/consort-UID` where that is not set. One [`Request`] a line, one [`Answer`] a line, in
-//! order, both JSON. A subscription sends
-//! [`Answer::Delta`] lines between the answers:
+//! order, both JSON. A subscription sends [`Answer::Delta`] lines between the answers:
 //!
 //! ```text
 //! {"hello":{"version":2}}                        {"hello":{"version":2,"generation":1,…}}
@@ -34,7 +33,7 @@ pub use message::{
 };
 
 /// The version of this protocol. A show answers requests of its own version; fields may be added
-/// within one, so clients ignore what they do not know.
+/// within a version, so clients ignore unknown fields.
 pub const VERSION: u32 = 2;
 
 /// The shortest interval of a subscription, in milliseconds.

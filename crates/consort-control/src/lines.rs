@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_however_the_stream_is_cut() {
+    fn lines_are_whole_however_the_stream_is_split() {
         let mut lines = Lines::new(3);
         lines.push(b"ab");
         assert_eq!(all(&mut lines), [b""; 0]);

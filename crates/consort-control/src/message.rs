@@ -67,7 +67,7 @@ pub enum Request {
         channel: u32,
         /// What to send.
         content: Content,
-        /// For a channel that is both source and target: as which of them. Others need none.
+        /// For a channel that is both source and target: which of them to set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         direction: Option<Direction>,
     },
@@ -86,7 +86,7 @@ pub enum Content {
     Text(String),
 }
 
-/// As what a channel is set that is both source and target.
+/// How to set a channel that is both source and target.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -103,7 +103,7 @@ pub enum Direction {
 pub enum Answer {
     /// To [`Request::Hello`].
     Hello {
-        /// The version that the show speaks.
+        /// The version that the show supports.
         version: u32,
         /// The generation of its layout.
         generation: u64,
@@ -139,7 +139,7 @@ pub enum Answer {
     Done,
     /// To a request of an older generation: it had no effect. A subscription has ended.
     Stale {
-        /// The present generation; ask for its layout.
+        /// The current generation; ask for its layout.
         generation: u64,
     },
     /// To an invalid request, to one that cannot be carried out, and to a client above the limit
@@ -191,7 +191,7 @@ pub struct LayoutChannel {
     /// How its values behave.
     #[serde(default, skip_serializing_if = "Kind::is_default")]
     pub kind: Kind,
-    /// How many values it distinguishes; none: any.
+    /// The number of values that it distinguishes; `None` if it is continuous.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
 }
@@ -229,7 +229,7 @@ pub struct LayoutRoute {
     /// The stages as the configuration has them; empty when there are none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stages: String,
-    /// The number of its layer; none: always active.
+    /// The number of its layer; `None` if it is always active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<u32>,
 }
@@ -271,7 +271,7 @@ pub struct Delta {
     /// Number and reading of each instance that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<(u32, InstanceReading)>,
-    /// Place in the order of the layout's channels, last value and number of values of each
+    /// Index in the order of the layout's channels, last value and number of values of each
     /// channel that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<(u32, f64, u64)>,
@@ -320,7 +320,7 @@ pub struct InstanceReading {
 /// Input that belongs to no mapped channel.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct UnmatchedReading {
-    /// The channel as one would write it in `[map]` behind `INSTANCE.`.
+    /// The channel as one would write it in `[map]` after `INSTANCE.`.
     pub channel: String,
     /// The types in the protocol's notation, such as `f` or `si` for OSC.
     pub types: String,
@@ -335,7 +335,7 @@ pub struct UnmatchedReading {
     /// Who sent it; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sender: String,
-    /// How often it arrived.
+    /// How many times it arrived.
     pub count: u64,
     /// Seconds from the start of the show to the last one.
     pub last: f64,

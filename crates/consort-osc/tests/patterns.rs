@@ -1,4 +1,4 @@
-//! What address patterns match, what they refuse, and how long they may take.
+//! What address patterns match, which are invalid, and how long matching takes.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ fn matches(pattern: &str, address: &str) -> bool {
 }
 
 #[test]
-fn wildcards() {
+fn patterns_match_only_their_addresses() {
     for (pattern, good, bad) in [
         ("/a/b", &["/a/b"][..], &["/a", "/a/b/c", "/a/bb", "/a/c", "a/b"][..]),
         ("/a?c", &["/abc", "/aéc", "/a?c"], &["/ac", "/abbc", "/a/c"]),
@@ -84,7 +84,7 @@ fn invalid_patterns_are_rejected_with_their_offset() {
 }
 
 #[test]
-fn long_addresses() {
+fn long_addresses_match_up_to_the_limit() {
     for length in [62, 63, 64, 65, 254, 255, 256, 257, 1_000, MAX_MATCHED_ADDRESS] {
         let address = format!("/{}", "a".repeat(length - 1));
         assert!(matches("/a*", &address), "{length}");
@@ -95,8 +95,8 @@ fn long_addresses() {
     assert!(!matches("/a*", &beyond));
 }
 
-/// A backtracking matcher would practically never end here. The bound is generous: it tells an
-/// endless search from a busy machine and does not measure speed.
+/// A backtracking matcher would practically never end here. The bound is generous: it distinguishes
+/// an endless search from a busy machine and does not measure speed.
 #[test]
 fn hostile_patterns_terminate() {
     let address = format!("/{}", "a".repeat(MAX_MATCHED_ADDRESS - 1));
@@ -114,14 +114,14 @@ fn hostile_patterns_terminate() {
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
-/// A matcher to compare with: plainly recursive, straight from the words of the specification.
+/// A simple recursive matcher to compare with, written directly from the specification.
 fn reference(pattern: &[char], address: &[char]) -> bool {
     match pattern {
         [] => address.is_empty(),
         ['/', '/', rest @ ..] => {
             address.first() == Some(&'/')
                 && (0..address.len())
-                    .any(|at| address[at] == '/' && reference(rest, &address[at + 1..]))
+                    .any(|offset| address[offset] == '/' && reference(rest, &address[offset + 1..]))
         }
         ['?', rest @ ..] => {
             matches!(address.first(), Some(c) if *c != '/') && reference(rest, &address[1..])
@@ -138,14 +138,14 @@ fn reference(pattern: &[char], address: &[char]) -> bool {
             };
             let Some(&character) = address.first() else { return false };
             let mut found = false;
-            let mut at = 0;
-            while at < list.len() {
-                if at + 2 < list.len() && list[at + 1] == '-' {
-                    found |= (list[at]..=list[at + 2]).contains(&character);
-                    at += 3;
+            let mut offset = 0;
+            while offset < list.len() {
+                if offset + 2 < list.len() && list[offset + 1] == '-' {
+                    found |= (list[offset]..=list[offset + 2]).contains(&character);
+                    offset += 3;
                 } else {
-                    found |= list[at] == character;
-                    at += 1;
+                    found |= list[offset] == character;
+                    offset += 1;
                 }
             }
             character != '/' && found != negated && reference(&rest[end + 1..], &address[1..])
@@ -164,7 +164,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn agrees_with_a_plain_matcher(
+    fn patterns_agree_with_the_reference_matcher(
         pattern in r"(//?(a|b|é|\?|\*|\[a-b\]|\[!a\]|\[b-\]|\{a,ab\}|\{b,,é\}){1,4}){1,3}",
         address in r"(/[abé]{1,4}){1,4}",
     ) {
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn never_panics(pattern in r"/[/ab?*\[\]{},!\-é]{0,20}", address in r"/[/abé,!]{0,12}") {
+    fn no_pattern_panics(pattern in r"/[/ab?*\[\]{},!\-é]{0,20}", address in r"/[/abé,!]{0,12}") {
         consort_osc::fuzz::osc_pattern(format!("{pattern}\n{address}").as_bytes());
     }
 }

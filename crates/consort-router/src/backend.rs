@@ -13,14 +13,14 @@
 //! so that `consort check` can do it anywhere, and so that a reload is prepared on another thread
 //! while the show runs.
 //!
-//! *Running* begins with [`Backend::open`] and [`Plan::open`], which make the driver and the
+//! *Running* begins with [`Backend::open`] and [`Plan::open`], which create the driver and the
 //! instance on the router's thread, and [`Instance::start`]. When a show is reloaded, an instance
 //! whose options of the kind `restart` are unchanged *adopts* its new plan ([`Instance::adopt`])
 //! and keeps its sockets, peers and workers; any other is stopped, and its plan is opened.
 //!
 //! What several instances share (a socket, a sequencer client) belongs to the driver, which has
 //! its own descriptors and timer ([`Driver::ready`], [`Driver::timer`]): no instance owns it, so
-//! any of them can go.
+//! any of them can be removed.
 
 use std::any::Any;
 use std::path::PathBuf;
@@ -33,9 +33,9 @@ use crate::options::{OptionFamily, OptionSpec, Options, Problems};
 pub struct BackendDescriptor {
     /// The name used in section headers.
     pub name: &'static str,
-    /// One line about it.
+    /// A summary in one line.
     pub summary: &'static str,
-    /// More about it, in Markdown: what it does, where it differs from MIDIMonster's.
+    /// The documentation in Markdown: what the backend does, and how it differs from MIDIMonster's.
     pub documentation: &'static str,
     /// Options of `[backend NAME]`.
     pub options: &'static [OptionSpec],
@@ -45,9 +45,9 @@ pub struct BackendDescriptor {
     pub instance_families: &'static [OptionFamily],
     /// The forms a channel specification can take.
     pub channels: &'static [ChannelSyntax],
-    /// A small configuration that uses it and passes `consort check`.
+    /// A small configuration that uses the backend and passes `consort check`.
     pub example: &'static str,
-    /// Makes one; no side effects.
+    /// Creates the backend; has no side effects.
     pub create: fn() -> Box<dyn Backend>,
 }
 
@@ -89,7 +89,7 @@ pub struct ChannelError {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The bytes of the specification it is about; none: all of it.
+    /// The bytes of the specification that are wrong; `None` for all of them.
     pub range: Option<(usize, usize)>,
 }
 
@@ -99,13 +99,13 @@ impl ChannelError {
         ChannelError { message: message.into(), hint: None, range: None }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Narrows it to some bytes of the specification.
+    /// Limits the error to some bytes of the specification.
     pub fn with_range(mut self, start: usize, end: usize) -> Self {
         self.range = Some((start, end));
         self
@@ -131,7 +131,7 @@ pub struct Resolution {
 }
 
 impl Resolution {
-    /// As fine as the value itself: OSC floats, scripts.
+    /// Every value is distinguished, as in OSC floats and scripts.
     pub const CONTINUOUS: Resolution = Resolution { steps: None };
 
     /// `count` different values, evenly spaced from 0 to 1: 128 for 7 bits, 256 for DMX.
@@ -143,7 +143,7 @@ impl Resolution {
         }
     }
 
-    /// How many values it distinguishes; none when continuous.
+    /// The number of values that the channel distinguishes; `None` when continuous.
     pub fn count(self) -> Option<u32> {
         self.steps.map(std::num::NonZeroU32::get)
     }
@@ -172,7 +172,7 @@ impl Resolution {
 
 /// A backend while it is configured: it reads options and makes plans.
 ///
-/// On any thread; never two threads at once. No method has side effects before
+/// Used on any thread, but never on two at once. No method has side effects before
 /// [`open`](Backend::open).
 pub trait Backend: Any + Send {
     /// Takes the options of `[backend NAME]`. Called once, before any instance, also when there
@@ -181,21 +181,21 @@ pub trait Backend: Any + Send {
         let _ = (options, problems);
     }
 
-    /// Configures an instance. Returns none after reporting at least one error.
+    /// Configures an instance. Returns `None` after reporting at least one error.
     fn instance(
         &mut self,
         config: InstanceConfig,
         problems: &mut Problems,
     ) -> Option<Box<dyn Plan>>;
 
-    /// Called once when all instances exist and every channel is mapped; the place to compare
-    /// instances with each other (for example two that bind the same port). Problems are reported
-    /// with the instance they concern.
+    /// Compares instances with each other: for example, two must not bind the same port. Called
+    /// once, when all instances are configured and the channels of all mappings are found.
+    /// Problems are reported with the name of the instance they concern.
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         let _ = report;
     }
 
-    /// Makes the running part that the instances share. Called once, on the router's thread,
+    /// Creates the running part that the instances share. Called once, on the router's thread,
     /// before the first [`Plan::open`]; must not block.
     fn open(self: Box<Self>) -> Box<dyn Driver> {
         Box::new(NoDriver)
@@ -204,19 +204,19 @@ pub trait Backend: Any + Send {
 
 /// A configured instance that does not run: its options and channels.
 ///
-/// On any thread; never two threads at once. No method has side effects before
+/// Used on any thread, but never on two at once. No method has side effects before
 /// [`open`](Plan::open).
 pub trait Plan: Any + Send {
-    /// Finds or makes the channel that `specification` (what follows the first `.`) names, and
+    /// Finds or creates the channel that `specification` (what follows the first `.`) names, and
     /// returns its number. Numbers are dense from 0, in order of creation; different
     /// spellings of one channel give the same number.
     ///
     /// # Errors
-    /// When the specification has no meaning here, or not in this direction.
+    /// When the specification is invalid for this instance, or cannot be used in this direction.
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError>;
 
-    /// For `consort check` and the start: reports what can be seen to be missing without side
-    /// effects (for example a script's file or handler). Called after all channels are mapped.
+    /// For `consort check` and the start: reports problems that can be found without side effects,
+    /// such as a missing script or handler. Called when the channels of all mappings are found.
     fn check(&self, problems: &mut Problems) {
         let _ = problems;
     }
@@ -233,14 +233,15 @@ pub trait Plan: Any + Send {
         Resolution::CONTINUOUS
     }
 
-    /// Whether [`Instance::deliver`] passes every event on, on the channel it came to, with
-    /// [`Context::pass_on`]: then loops of mappings through it are found and cut.
+    /// Whether [`Instance::deliver`] passes every event on with [`Context::pass_on`], on the
+    /// channel on which it was delivered. The router then finds and cuts loops of mappings through
+    /// it.
     fn passes_on(&self) -> bool {
         false
     }
 
-    /// Makes the running instance. On the router's thread; must not block. `driver` is what
-    /// [`Backend::open`] made. Devices are opened in [`Instance::start`].
+    /// Creates the running instance. On the router's thread; must not block. `driver` is what
+    /// [`Backend::open`] returned. Devices are opened in [`Instance::start`].
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance>;
 }
 
@@ -262,12 +263,13 @@ pub trait Driver: Any {
         Ok(())
     }
 
-    /// A source registered with [`DriverContext::register`] is ready; see [`Instance::ready`].
+    /// Called when a source registered with [`DriverContext::register`] is ready; see
+    /// [`Instance::ready`].
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut DriverContext<'_>) {
         let _ = (key, readiness, context);
     }
 
-    /// The time set with [`DriverContext::wake_at`] has come.
+    /// Called at the time set with [`DriverContext::wake_at`].
     fn timer(&mut self, context: &mut DriverContext<'_>) {
         let _ = context;
     }
@@ -287,7 +289,7 @@ pub struct ChannelTable {
 }
 
 impl ChannelTable {
-    /// The table between two lists of channels by name, each in the order of its numbers.
+    /// Relates two lists of channels by name, each in the order of its numbers.
     pub fn between(old: &[String], new: &[String]) -> Self {
         let numbers: std::collections::HashMap<&str, u32> =
             old.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
@@ -302,22 +304,22 @@ impl ChannelTable {
         ChannelTable { new_of_old, old_of_new }
     }
 
-    /// The new number of an old channel; none when no mapping uses it any more.
+    /// The new number of an old channel; `None` when no mapping uses it any more.
     pub fn new_number(&self, old: u32) -> Option<u32> {
         self.new_of_old.get(old as usize).copied().flatten()
     }
 
-    /// The old number of a new channel; none when it is new.
+    /// The old number of a new channel; `None` when there was no such channel.
     pub fn old_number(&self, new: u32) -> Option<u32> {
         self.old_of_new.get(new as usize).copied().flatten()
     }
 
-    /// How many channels there were.
+    /// The number of channels before the reload.
     pub fn old_count(&self) -> usize {
         self.new_of_old.len()
     }
 
-    /// How many channels there are.
+    /// The number of channels after the reload.
     pub fn new_count(&self) -> usize {
         self.old_of_new.len()
     }
@@ -346,21 +348,21 @@ pub struct Readiness {
 
 /// One running instance of a show. All methods run on the router's thread and must not block.
 pub trait Instance: Any {
-    /// Starts the instance. What is missing (a device, a host, a server) is reported as
-    /// [`State::Waiting`](crate::State::Waiting) through [`Context::set_state`] and tried again
-    /// from [`Instance::timer`]; the show runs.
+    /// Starts the instance. If a device, host or server is missing, the instance sets the state
+    /// [`State::Waiting`](crate::State::Waiting) with [`Context::set_state`] and tries again in
+    /// [`Instance::timer`]; the show runs meanwhile.
     fn start(&mut self, context: &mut Context<'_>);
 
     /// Takes a new plan of the same name and backend while the show runs. Called when no option
     /// of the kind `restart` has changed: only options of the kind `live` and channels can differ.
     /// The instance keeps its connections and state, continues with the new channel numbers
-    /// (`channels` relates them to the old ones), and releases what is held on channels that go.
+    /// (`channels` relates them to the old ones), and releases what is held on removed channels.
     ///
     /// # Errors
     /// Returns the plan when it cannot be adopted; the instance is then stopped and the plan
-    /// opened. It must be unchanged in that case.
-    /// The channels of the show are those of the plan already, so the instance must not emit on its
-    /// old ones any more, not even in [`Instance::stop`]. It is dropped without waiting for
+    /// opened. The plan must be unchanged in that case.
+    /// The show already has the channels of the plan, so the instance must no longer emit on its
+    /// old ones, not even in [`Instance::stop`]. It is dropped without waiting for
     /// [`Instance::is_stopped`].
     fn adopt(
         &mut self,
@@ -372,14 +374,14 @@ pub trait Instance: Any {
         Err(plan)
     }
 
-    /// A source registered with [`Context::register`] is ready. Readiness is edge-triggered:
-    /// read until the operation would block, or until `context.budget()` events were emitted and
-    /// then ask for more with [`Context::call_again`].
+    /// Called when a source registered with [`Context::register`] is ready. Readiness is
+    /// edge-triggered: read until the operation would block, or until `context.budget()` events
+    /// were emitted and then ask for more with [`Context::call_again`].
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
         let _ = (key, readiness, context);
     }
 
-    /// The time set with [`Context::wake_at`] has come.
+    /// Called at the time set with [`Context::wake_at`].
     fn timer(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }
@@ -401,20 +403,20 @@ pub trait Instance: Any {
         let _ = context;
     }
 
-    /// The show ends, or the instance is removed by a reload. An instance that still has output
-    /// (clean-up handlers, notes to release) returns `false` from [`Instance::is_stopped`] until
-    /// it is sent; routing continues until all are stopped, for 3 seconds at most.
+    /// Called when the show ends or a reload removes the instance. An instance that still has
+    /// output (clean-up handlers, notes to release) returns `false` from [`Instance::is_stopped`]
+    /// until it is sent; routing continues until all are stopped, for 3 seconds at most.
     fn stop(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }
 
-    /// Whether nothing more will come after [`Instance::stop`].
+    /// Whether the instance has sent everything after [`Instance::stop`].
     fn is_stopped(&self) -> bool {
         true
     }
 }
 
-/// A plan as its own type, for [`Instance::adopt`].
+/// Downcasts a plan to its own type, for [`Instance::adopt`].
 ///
 /// # Errors
 /// Returns the plan when it is of another type.
@@ -427,7 +429,7 @@ pub fn downcast<T: Plan>(plan: Box<dyn Plan>) -> Result<Box<T>, Box<dyn Plan>> {
     }
 }
 
-/// The driver of a backend as its own type, for [`Plan::open`].
+/// Downcasts the driver of a backend to its own type, for [`Plan::open`].
 ///
 /// # Panics
 /// When the driver belongs to another backend, which the router rules out.

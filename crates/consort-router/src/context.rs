@@ -20,8 +20,8 @@ pub const BUDGET: usize = 256;
 pub const ANSWER_LIMIT: usize = 65_536;
 
 /// How many passed-on events may wait at once. Mappings that split and join again double a value
-/// each time, so a few dozen of them could produce more events than memory holds; more are
-/// dropped and counted.
+/// each time, so a few dozen of them could produce more events than fit into memory. The
+/// excess is dropped and counted.
 pub const PASS_ON_LIMIT: usize = 1 << 22;
 
 /// The longest text that a channel carries, in bytes.
@@ -116,7 +116,7 @@ impl<'a> Context<'a> {
 
     /// Emits a value on one of this instance's channels.
     ///
-    /// Called from [`Instance::deliver`](crate::Instance::deliver) the value is routed in the next
+    /// In [`Instance::deliver`](crate::Instance::deliver), the value is routed in the next
     /// turn of the loop, after all other instances.
     #[inline]
     pub fn emit(&mut self, channel: u32, value: f64) {
@@ -168,9 +168,9 @@ impl<'a> Context<'a> {
 
     /// Emits a text on one of this instance's channels, in order with the values. Texts of more
     /// than [`MAX_TEXT_BYTES`] bytes are dropped and counted. Targets that take no texts drop and
-    /// count it. Does not allocate in the steady state.
+    /// count them. Does not allocate in the steady state.
     ///
-    /// Called from [`Instance::deliver`](crate::Instance::deliver) the text is routed in the next
+    /// In [`Instance::deliver`](crate::Instance::deliver), the text is routed in the next
     /// turn of the loop, after all other instances.
     pub fn emit_text(&mut self, channel: u32, text: &str) {
         let root = self.shared.next_root;
@@ -208,9 +208,10 @@ impl<'a> Context<'a> {
         add(&counters.incoming, 1);
     }
 
-    /// Passes a delivery on, on the same channels, within this turn. An event that comes back
-    /// to where it has been, by way of mappings, is dropped and the loop reported; so is what is
-    /// more than [`PASS_ON_LIMIT`]. Only for instances whose [`Plan::passes_on`](crate::Plan::passes_on) is true.
+    /// Passes delivered events on, on the same channels, within this turn. An event that returns
+    /// through mappings to a channel that it has passed before is dropped, and the loop is
+    /// reported. Events above [`PASS_ON_LIMIT`] are dropped, too. Only for instances whose
+    /// [`Plan::passes_on`](crate::Plan::passes_on) is true.
     #[inline]
     pub fn pass_on(&mut self, events: &[Event]) {
         let base = self.shared.bases[self.instance.index()];
@@ -250,7 +251,7 @@ impl<'a> Context<'a> {
 
     /// Reports input that belongs to no mapped channel: counts it, and keeps the last hundred
     /// different ones for the views. `specification` writes the channel as one would write it in
-    /// `[map]` behind `INSTANCE.`. Does not allocate in the steady state and does not block: while
+    /// `[map]` after `INSTANCE.`. Does not allocate in the steady state and does not block: while
     /// a view reads the list, the input is only counted.
     pub fn unmatched(&mut self, input: Unmatched<'_>, specification: impl FnOnce(&mut String)) {
         let shared = &mut *self.shared;
@@ -266,8 +267,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Counts input that belongs to no mapped channel without reporting it: for what arrives in
-    /// such numbers that only a part is reported with [`unmatched`](Self::unmatched).
+    /// Counts input that belongs to no mapped channel without reporting it: for input so frequent
+    /// that only a part of it is reported with [`unmatched`](Self::unmatched).
     pub fn count_unmatched(&mut self, count: u64) {
         add(&self.shared.live.instances[self.instance.index()].unmatched_count, count);
     }
@@ -306,8 +307,8 @@ impl<'a> Context<'a> {
 
     /// Announces an answer that is due within microseconds: until then the loop polls for
     /// readiness instead of sleeping, because waking a sleeping thread takes longer than such an
-    /// answer. Other sources that become ready meanwhile are served at once. `None`: the answer
-    /// has arrived.
+    /// answer. Other sources that become ready meanwhile are served at once. `None` after
+    /// the answer has arrived.
     pub fn expect_answer(&mut self, within: Option<Duration>) {
         match within {
             Some(delay) => {
@@ -318,13 +319,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether this instance is the last that expects an answer, in time or not.
+    /// Whether this instance was the last to announce an answer that has not arrived, even if the
+    /// answer is overdue.
     pub fn is_expecting(&self) -> bool {
         self.shared.expecting.is_some_and(|(instance, _)| instance == self.instance)
     }
 
     /// Asks for a call of [`Instance::timer`](crate::Instance::timer) at (or, when the loop is
-    /// busy, soon after) a time; replaces what was asked before. None: no call.
+    /// busy, soon after) a time; replaces an earlier time. With `None`, there is no call.
     pub fn wake_at(&mut self, time: Option<Instant>) {
         self.shared.deadlines.set(self.instance.index(), time);
     }
@@ -334,7 +336,7 @@ impl<'a> Context<'a> {
         self.wake_at(Some(self.shared.now + delay));
     }
 
-    /// The time set with [`Context::wake_at`] that has not come yet.
+    /// The time set with [`Context::wake_at`], if it has not come yet.
     pub fn wake_time(&self) -> Option<Instant> {
         self.shared.deadlines.get(self.instance.index())
     }
@@ -403,8 +405,8 @@ impl<'a> Context<'a> {
         self.shared.live.channel(self.instance, channel).map(|(value, _)| value)
     }
 
-    /// Replaces the list of files besides the configuration that this instance has loaded, for
-    /// what watches them.
+    /// Replaces the list of files that this instance has loaded besides the configuration, which
+    /// can be watched for changes.
     pub fn set_files(&mut self, files: Vec<std::path::PathBuf>) {
         *self.shared.live.instances[self.instance.index()].files.lock() = files;
     }
@@ -467,12 +469,12 @@ impl<'a> DriverContext<'a> {
     }
 
     /// Asks for a call of [`Driver::timer`](crate::Driver::timer) at (or soon after) a time;
-    /// replaces what was asked before. None: no call.
+    /// replaces an earlier time. With `None`, there is no call.
     pub fn wake_at(&mut self, time: Option<Instant>) {
         self.shared.driver_deadlines.set(self.driver.0 as usize, time);
     }
 
-    /// The time set with [`wake_at`](Self::wake_at) that has not come yet.
+    /// The time set with [`wake_at`](Self::wake_at), if it has not come yet.
     pub fn wake_time(&self) -> Option<Instant> {
         self.shared.driver_deadlines.get(self.driver.0 as usize)
     }

@@ -2,7 +2,7 @@
 //! router's path.
 //!
 //! The router stores with relaxed atomics, one plain store each; readers may be a turn behind
-//! and may see two channels of one moment at different moments.
+//! and may see changes of one turn one after the other.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -54,8 +54,8 @@ impl State {
     }
 }
 
-/// How many events an instance has put into the router, taken from it, dropped, and how many
-/// errors it met, since the start.
+/// Counts of an instance since the start: events that it passed to the router, received from it
+/// and dropped, and errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Events that came in through it.
@@ -64,7 +64,7 @@ pub struct Counters {
     pub outgoing: u64,
     /// Events that it, or its queue, dropped.
     pub dropped: u64,
-    /// Errors it met.
+    /// Errors of the instance.
     pub errors: u64,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }
 
-/// The last value of a channel, and how many it had.
+/// The last value of a channel, and the number of values so far.
 #[derive(Debug, Default)]
 pub(crate) struct LiveChannel {
     value: AtomicU64,
@@ -92,7 +92,7 @@ pub(crate) struct LiveChannel {
 }
 
 impl LiveChannel {
-    /// The channel of a show that was reloaded starts with the value that it had.
+    /// A copy for the show after a reload, with the same value and count.
     pub(crate) fn copied(&self) -> LiveChannel {
         LiveChannel {
             value: AtomicU64::new(self.value.load(Ordering::Relaxed)),
@@ -191,7 +191,8 @@ pub struct Live {
     pub(crate) instances: Vec<LiveInstance>,
     pub(crate) channels: Vec<LiveChannel>,
     pub(crate) routes: Arc<Routes>,
-    /// The last text of each channel that had one, by its number in the show, and how many.
+    /// By channel number in the show: the last text of each channel that had one, and the count of
+    /// texts.
     pub(crate) texts: Mutex<HashMap<u32, (String, u64)>>,
     pub(crate) generation: u64,
     pub(crate) is_replaced: AtomicBool,
@@ -299,13 +300,13 @@ impl Live {
         self.instances[instance.index()].files.lock().clone()
     }
 
-    /// The last text of a channel, and how many it had.
+    /// The last text of a channel, and the number of texts so far.
     pub fn text(&self, instance: InstanceId, channel: u32) -> Option<(String, u64)> {
         let global = self.instances[instance.index()].base as u32 + channel;
         self.texts.lock().get(&global).cloned()
     }
 
-    /// The last text of every channel that had one, and how many: instance, channel, text, count.
+    /// The last text of every channel that had one: instance, channel, text, number of texts.
     pub fn texts(&self) -> Vec<(InstanceId, u32, String, u64)> {
         let texts = self.texts.lock();
         let mut list: Vec<_> = texts
@@ -320,7 +321,7 @@ impl Live {
         list
     }
 
-    /// Records a text on the router's thread; while a view reads the texts, it is left out.
+    /// Records a text on the router's thread; it is skipped while a view reads the texts.
     pub(crate) fn record_text(&self, global: u32, text: &str) {
         let Some(mut texts) = self.texts.try_lock() else { return };
         let (last, count) = texts.entry(global).or_default();
@@ -329,7 +330,7 @@ impl Live {
         *count += 1;
     }
 
-    /// The number of this layout of instances and channels: a reload makes another.
+    /// The number of this layout of instances and channels: a reload increments it.
     pub fn generation(&self) -> u64 {
         self.generation
     }

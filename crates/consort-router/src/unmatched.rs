@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How many different unmatched inputs are kept for each instance; the one that arrived longest
-/// ago makes way for a new one.
+/// How many different unmatched inputs are kept for each instance; a new one
+/// replaces the one that arrived longest ago.
 pub const MAX_UNMATCHED: usize = 100;
 
 /// The longest text that is kept of an unmatched input, in bytes; more is cut off.
@@ -45,7 +45,7 @@ impl fmt::Display for RawValue<'_> {
 /// Who sent an unmatched input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender<'a> {
-    /// The protocol does not tell.
+    /// The protocol does not identify the sender.
     Unknown,
     /// A host and port.
     Address(SocketAddr),
@@ -63,8 +63,8 @@ impl fmt::Display for Sender<'_> {
     }
 }
 
-/// Input that belongs to no mapped channel, as [`Context::unmatched`](crate::Context::unmatched)
-/// takes it.
+/// Input that belongs to no mapped channel, the argument of
+/// [`Context::unmatched`](crate::Context::unmatched).
 #[derive(Clone, Copy, Debug)]
 pub struct Unmatched<'a> {
     /// The types of the values in the protocol's notation, such as `f` or `si` for OSC, `cc`.
@@ -80,7 +80,7 @@ pub struct Unmatched<'a> {
 /// One unmatched input as views see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnmatchedInput {
-    /// The channel as one would write it in `[map]` behind `INSTANCE.`.
+    /// The channel as one would write it in `[map]` after `INSTANCE.`.
     pub channel: String,
     /// The types, as in [`Unmatched::types`].
     pub types: String,
@@ -92,7 +92,7 @@ pub struct UnmatchedInput {
     pub value: Option<f64>,
     /// Who sent it; empty when unknown.
     pub sender: OwnedSender,
-    /// How often it arrived.
+    /// How many times it arrived.
     pub count: u64,
     /// When it last arrived, since the start of the show.
     pub last: Duration,
@@ -158,9 +158,9 @@ fn cut(text: &str, limit: usize) -> &str {
     &text[..end]
 }
 
-fn assign(slot: &mut String, text: &str, limit: usize) {
-    slot.clear();
-    slot.push_str(cut(text, limit));
+fn assign(field: &mut String, text: &str, limit: usize) {
+    field.clear();
+    field.push_str(cut(text, limit));
 }
 
 impl OwnedRawValue {
@@ -247,7 +247,7 @@ impl UnmatchedLog {
         entry.range = Some((low.min(number), high.max(number)));
     }
 
-    /// An empty entry for a channel: a new one, or the one that was silent longest.
+    /// An empty entry for a channel: a new one, or the one whose last input is the oldest.
     fn claim(&mut self, channel: &str, sender: Sender<'_>) -> usize {
         let index = if self.entries.len() < MAX_UNMATCHED {
             self.entries.push(UnmatchedInput {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_that_was_silent_longest_makes_way() {
+    fn a_new_input_replaces_the_entry_with_the_oldest_input() {
         let mut log = UnmatchedLog::default();
         for index in 0..MAX_UNMATCHED as u64 + 1 {
             log.record(&format!("/{index}"), number(0.5), Duration::from_secs(index));

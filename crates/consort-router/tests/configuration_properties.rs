@@ -27,7 +27,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_text_is_loaded_with_positions_inside_it(parts in vec(fragment(), 0..24)) {
+    fn diagnostics_of_any_text_have_positions_inside_it(parts in vec(fragment(), 0..24)) {
         let text = parts.concat();
         fuzz::inspect(&load_text("show.cfg", &text, &[], &[&fuzz::BACKEND]));
     }
@@ -41,14 +41,14 @@ proptest! {
     fn there_are_at_most_as_many_statements_as_lines(parts in vec(fragment(), 0..24)) {
         let text = parts.concat();
         let loaded = load_text("show.cfg", &text, &[], &[]);
-        prop_assert_eq!(loaded.sources.iter().next().map(|text| text.text()), Some(text.as_str()));
+        prop_assert_eq!(loaded.sources.iter().next().map(|file| file.text()), Some(text.as_str()));
         let lines = text.split('\n').count();
         let statements = fuzz::statements(&text, syntax::Mode::Map);
         prop_assert!(statements.len() <= lines);
     }
 
     #[test]
-    fn an_expression_has_the_product_of_its_choices(
+    fn an_expression_expands_to_the_product_of_its_choices(
         parts in vec((any::<bool>(), 0_u64..40, 0_u64..40, vec("[a-zü][a-z ü.]{0,2}", 2..5)), 0..4),
         literal in "[a-z/.:ü]{0,5}",
     ) {

@@ -1,6 +1,6 @@
-//! `consort midi play` into `consort midi record`, as programs on the kernel's sequencer: checks
-//! that every event is recorded, and prints deviations from its time and the drift. The times are
-//! not asserted.
+//! Plays a file with `consort midi play` into `consort midi record`, on the kernel's sequencer.
+//! Checks that every event is recorded, and prints how far the times of events deviate and drift.
+//! The times are not asserted.
 //!
 //! CONSORT_MIDI_SECONDS sets the length of the file (default 180).
 #![allow(clippy::print_stdout)] // the figures are the result
@@ -13,8 +13,7 @@ use consort_bench::{Budget, Samples, median, report};
 use consort_seq::file::{Body, MidiFile, Recording};
 use consort_seq::{Event, RealTime};
 
-/// Nanoseconds.
-const SECOND: u64 = 1_000_000_000;
+const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 /// The period of the kernel's default queue timer, 1000 Hz.
 const TIMER_PERIOD_MILLISECONDS: f64 = 1.0;
 
@@ -76,7 +75,7 @@ fn stop(recorder: &mut Child) {
 fn compose(seconds: u64) -> MidiFile {
     let mut recording = Recording::new(9600, 500_000, &[""]).expect("valid");
     let (mut state, mut time, mut number) = (26u64, 0, 0u32);
-    while time < seconds * SECOND {
+    while time < seconds * NANOSECONDS_PER_SECOND {
         let (note, value) = ((number % 100) as u8, (number / 100 % 128) as u8);
         let event = match number % 4 {
             0 => Event::note_on(0, note, value.max(1)),
@@ -90,10 +89,10 @@ fn compose(seconds: u64) -> MidiFile {
         time += 5_000_000 + (state >> 33) % 40_000_000;
         number += 1;
     }
-    recording.finish(RealTime::from_nanoseconds(seconds * SECOND))
+    recording.finish(RealTime::from_nanoseconds(seconds * NANOSECONDS_PER_SECOND))
 }
 
-/// Times in milliseconds and bytes of all messages.
+/// The time in milliseconds and the bytes of each message.
 fn messages(file: &MidiFile) -> Vec<(f64, Vec<u8>)> {
     let sent = file.events().filter_map(|event| match event.body {
         Body::Message(bytes) | Body::Exclusive(bytes) => Some((event.tick, bytes.to_vec())),
@@ -104,25 +103,25 @@ fn messages(file: &MidiFile) -> Vec<(f64, Vec<u8>)> {
 
 /// Checks the recorded events and prints their times.
 fn compare(file: &MidiFile, recorded: &MidiFile) {
-    let (wanted, found) = (messages(file), messages(recorded));
-    for (number, ((_, one), (_, other))) in wanted.iter().zip(&found).enumerate() {
+    let (expected, found) = (messages(file), messages(recorded));
+    for (number, ((_, one), (_, other))) in expected.iter().zip(&found).enumerate() {
         assert_eq!(one, other, "event {number} differs");
     }
-    assert_eq!(wanted.len(), found.len(), "events are missing");
+    assert_eq!(expected.len(), found.len(), "events are missing");
     let lags: Vec<(f64, f64)> =
-        wanted.iter().zip(&found).map(|((due, _), (time, _))| (*due, time - due)).collect();
+        expected.iter().zip(&found).map(|((due, _), (time, _))| (*due, time - due)).collect();
     let median_lag = |from: f64, to: f64| {
         median(lags.iter().filter(|(due, _)| (from..to).contains(due)).map(|(_, lag)| *lag))
     };
-    let length = wanted.last().map_or(0.0, |(due, _)| *due) + 1.0;
+    let length = expected.last().map_or(0.0, |(due, _)| *due) + 1.0;
     let span = (length / 3.0).min(60_000.0);
-    let all = median_lag(0.0, length);
-    let deviations: Samples = lags.iter().map(|(_, lag)| (lag - all).abs()).collect();
+    let overall_lag = median_lag(0.0, length);
+    let deviations: Samples = lags.iter().map(|(_, lag)| (lag - overall_lag).abs()).collect();
     let [p50, p99, max] = deviations.quantiles([0.5, 0.99, 1.0]);
     println!(
         "consort midi play -> record, {:.0} s on the kernel's queue: {} events, all identical",
         length / 1e3,
-        wanted.len()
+        expected.len()
     );
     let work = "MIDI file played and recorded: time around the median lag";
     report(format!("{work}, p50"), "ms").ours(p50).print();

@@ -1,6 +1,6 @@
 //! The command as a whole: a configuration of 100,000 mapped channels, the time from the start
-//! to the first routed event, and the wake-ups of an idle show. The floor of all times is that of
-//! a process that does nothing.
+//! to the first routed event, and the wake-ups of an idle show. The floor of all times is the time
+//! of a process that does nothing.
 #![allow(clippy::print_stdout)] // the figures are the result
 
 use std::fmt::Write as _;
@@ -63,7 +63,7 @@ fn start(file: &Path, pairs: u32) -> Show {
 }
 
 /// Sends events until one is routed.
-fn first_event(show: &Show) {
+fn wait_for_first_event(show: &Show) {
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let (mut buffer, started) = ([0; 64], Instant::now());
     loop {
@@ -91,7 +91,7 @@ fn main() {
     let floor = median_time(|| {
         Command::new("true").status().expect("true starts");
     });
-    let first = median_time(|| first_event(&start(&file, 1)));
+    let first = median_time(|| wait_for_first_event(&start(&file, 1)));
     report("start to the first routed event", "ms")
         .floor(floor)
         .ours(first)
@@ -112,7 +112,7 @@ fn main() {
     let mut memory = 0;
     let running = median_time(|| {
         let show = start(&file, 50_000);
-        first_event(&show);
+        wait_for_first_event(&show);
         memory = memory.max(resident_memory(show.child.id()).expect("a running process"));
     });
     report("100,000 mapped channels: start to the first routed event", "ms")
@@ -126,7 +126,7 @@ fn main() {
         .print();
 
     let show = start(&file, 1);
-    first_event(&show);
+    wait_for_first_event(&show);
     let count = || wake_ups(show.child.id()).expect("a running process");
     let (before, length) = (count(), Duration::from_secs(10));
     std::thread::sleep(length);

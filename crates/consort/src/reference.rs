@@ -129,7 +129,7 @@ fn page(backend: &BackendDescriptor) -> String {
         wrap(&mut out, paragraph, 0);
         out.push('\n');
     }
-    let options =
+    let write_options =
         |out: &mut String, title: &str, options: &[OptionSpec], families: &[OptionFamily]| {
             line(out, format_args!("{title}\n"));
             for option in options {
@@ -148,9 +148,14 @@ fn page(backend: &BackendDescriptor) -> String {
                 out.push_str("  none\n\n");
             }
         };
-    options(&mut out, &format!("Options of [backend {}]", backend.name), backend.options, &[]);
+    write_options(
+        &mut out,
+        &format!("Options of [backend {}]", backend.name),
+        backend.options,
+        &[],
+    );
     let title = format!("Options of an instance, [{} NAME]", backend.name);
-    options(&mut out, &title, backend.instance_options, backend.instance_families);
+    write_options(&mut out, &title, backend.instance_options, backend.instance_families);
     out.push_str("Channels\n\n");
     for form in backend.channels {
         line(&mut out, format_args!("  {}    for example {}", form.syntax, form.example));
@@ -168,7 +173,7 @@ fn page(backend: &BackendDescriptor) -> String {
 fn wrap(out: &mut String, text: &str, indent: usize) {
     let text = text.replace("**", "");
     for row in rows(&text) {
-        // The further lines of a list item are aligned with its text.
+        // Continuation lines of a list item are aligned with its text.
         let continuation = indent + if row.starts_with("- ") { 2 } else { 0 };
         let (mut width, mut indent) = (0, indent);
         for word in row.split_whitespace() {
@@ -188,8 +193,8 @@ fn wrap(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-/// Splits a paragraph into what Markdown shows on lines of their own: rows of tables and items
-/// of lists. Other line breaks only continue a row.
+/// Splits a paragraph into the rows that Markdown shows on separate lines: table rows and list
+/// items. Any other line continues the row before it.
 fn rows(text: &str) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -215,7 +220,7 @@ fn page_markdown(backend: &BackendDescriptor) -> String {
         ),
     );
     line(&mut out, format_args!("{}\n", backend.documentation.trim()));
-    let options =
+    let write_options =
         |out: &mut String, title: &str, options: &[OptionSpec], families: &[OptionFamily]| {
             line(out, format_args!("## {title}\n"));
             for option in options {
@@ -239,9 +244,14 @@ fn page_markdown(backend: &BackendDescriptor) -> String {
                 out.push_str("None.\n\n");
             }
         };
-    options(&mut out, &format!("Options of `[backend {}]`", backend.name), backend.options, &[]);
+    write_options(
+        &mut out,
+        &format!("Options of `[backend {}]`", backend.name),
+        backend.options,
+        &[],
+    );
     let title = format!("Options of an instance, `[{} NAME]`", backend.name);
-    options(&mut out, &title, backend.instance_options, backend.instance_families);
+    write_options(&mut out, &title, backend.instance_options, backend.instance_families);
     out.push_str("## Channels\n\n");
     for form in backend.channels {
         line(&mut out, format_args!("### `{}`\n", form.syntax));

@@ -33,7 +33,7 @@ pub(crate) struct SetArgs {
     process: Option<u32>,
 }
 
-/// As what a channel is set.
+/// How to set a channel that is both source and target.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Side {
     /// Emit the value as if it had arrived: it goes to the channel's targets
@@ -101,7 +101,7 @@ pub(crate) fn get(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The numbers of a channel that is written `INSTANCE.CHANNEL`, the channel perhaps in quotes.
+/// The numbers of a channel that is written `INSTANCE.CHANNEL` or `INSTANCE."CHANNEL"`.
 fn find(layout: &Layout, written: &str) -> anyhow::Result<(u32, u32)> {
     let Some((name, channel)) = written.split_once('.') else {
         bail!("invalid channel `{written}`: expected INSTANCE.CHANNEL");
@@ -109,7 +109,7 @@ fn find(layout: &Layout, written: &str) -> anyhow::Result<(u32, u32)> {
     let names = layout.instances.iter().map(|instance| instance.name.as_str());
     let Some(number) = layout.instances.iter().position(|instance| instance.name == name) else {
         let message = format!("unknown instance `{name}` in {}", layout.show);
-        return Err(hinted(message, did_you_mean(name, names)));
+        return Err(with_optional_hint(message, did_you_mean(name, names)));
     };
     let unquoted = channel.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let channel = unquoted.unwrap_or(channel);
@@ -117,12 +117,12 @@ fn find(layout: &Layout, written: &str) -> anyhow::Result<(u32, u32)> {
     let Some(found) = channels.iter().position(|info| info.name == channel) else {
         let message = format!("no mapping uses `{written}`");
         let names = channels.iter().map(|info| info.name.as_str());
-        return Err(hinted(message, did_you_mean(channel, names)));
+        return Err(with_optional_hint(message, did_you_mean(channel, names)));
     };
     Ok((number as u32, found as u32))
 }
 
-fn hinted(message: String, hint: Option<String>) -> anyhow::Error {
+fn with_optional_hint(message: String, hint: Option<String>) -> anyhow::Error {
     match hint {
         Some(hint) => with_hint(message, hint),
         None => anyhow::Error::msg(message),

@@ -1,5 +1,4 @@
-//! Standard output and standard error that are closed, full or not read. A show continues with
-//! all of them.
+//! A show continues when its standard output or standard error is closed, full or not read.
 #![cfg(feature = "default")]
 
 mod support;

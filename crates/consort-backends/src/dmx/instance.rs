@@ -1,4 +1,4 @@
-//! The driver of a DMX backend, and one universe while it is configured and as the router runs it.
+//! The driver of a DMX backend, and its instances, the universes: configured and running.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -14,16 +14,16 @@ use super::node::Node;
 use super::slots::Slots;
 use super::{Detect, Protocol, UniverseConfig};
 
-/// The driver of a DMX backend: it has the node, which the instances use as well.
+/// The driver of a DMX backend. It owns the node, which its instances share.
 pub(crate) struct DmxDriver<P> {
     node: Rc<RefCell<Node<P>>>,
-    /// The option `detect` of a backend, if it is of the right type.
-    detect_of: fn(&dyn Any) -> Option<Detect>,
+    /// Returns the option `detect` of a reloaded backend; `None` for another type of backend.
+    read_detect: fn(&dyn Any) -> Option<Detect>,
 }
 
 impl<P: Protocol> DmxDriver<P> {
-    pub(crate) fn new(node: Node<P>, detect_of: fn(&dyn Any) -> Option<Detect>) -> Self {
-        DmxDriver { node: Rc::new(RefCell::new(node)), detect_of }
+    pub(crate) fn new(node: Node<P>, read_detect: fn(&dyn Any) -> Option<Detect>) -> Self {
+        DmxDriver { node: Rc::new(RefCell::new(node)), read_detect }
     }
 }
 
@@ -33,7 +33,7 @@ impl<P: Protocol> Driver for DmxDriver<P> {
         backend: Box<dyn Backend>,
         _: &mut DriverContext<'_>,
     ) -> Result<(), Box<dyn Backend>> {
-        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
+        let Some(detect) = (self.read_detect)(&*backend) else { return Err(backend) };
         self.node.borrow_mut().detect = detect;
         Ok(())
     }
@@ -47,7 +47,7 @@ impl<P: Protocol> Driver for DmxDriver<P> {
     }
 }
 
-/// One universe before it runs: an instance of `artnet` or `sacn`.
+/// A universe that is configured and does not run: an instance of `artnet` or `sacn`.
 pub(crate) struct DmxPlan<P> {
     config: UniverseConfig,
     slots: Slots,
@@ -86,7 +86,7 @@ impl<P: Protocol> Plan for DmxPlan<P> {
     }
 }
 
-/// One universe that runs.
+/// A running universe.
 struct DmxInstance<P: Protocol> {
     node: Rc<RefCell<Node<P>>>,
     /// The index of its universe in the node.

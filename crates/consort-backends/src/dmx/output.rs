@@ -36,7 +36,7 @@ pub(crate) struct Output {
     scheduled: Option<Instant>,
     /// When the last frame was sent.
     sent: Option<Instant>,
-    /// How often a changed frame is repeated.
+    /// How many times a changed frame is repeated.
     repeats: u8,
     /// How many of the repetitions are left.
     repeats_left: u8,
@@ -119,8 +119,8 @@ impl Output {
         Some(self.sent? + interval)
     }
 
-    /// Whether a frame is due now. `with_others`: frames of other universes are sent now, so that
-    /// keep-alive frames may be sent early.
+    /// Whether a frame is due now. With `with_others`, frames of other universes are sent
+    /// now, so a keep-alive frame may be sent early.
     pub(crate) fn is_due(&self, now: Instant, with_others: bool) -> bool {
         let is_early_keep_alive = with_others
             && !self.is_dirty
@@ -154,8 +154,8 @@ mod tests {
     use super::*;
     use consort_router::Usage;
 
-    /// The times of frames in milliseconds, when a value arrives every `interval` milliseconds, and the
-    /// number of values that were replaced.
+    /// The number of replaced values, and the times of the frames in milliseconds, when a value
+    /// arrives every `interval` milliseconds for `duration` milliseconds.
     fn frames(output: &mut Output, interval: u64, duration: u64) -> (usize, Vec<u64>) {
         let mut slots = Slots::default();
         slots.channel("1", Usage::Target).expect("a channel");

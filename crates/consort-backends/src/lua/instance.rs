@@ -1,4 +1,4 @@
-//! An instance while it is configured, and as the router runs it.
+//! A Lua instance: its plan, and the instance that runs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,14 +13,14 @@ use consort_router::{
 use super::functions::Shared;
 use super::interpreter::{Interpreter, Script};
 
-/// The most intervals and threads that run in one turn.
+/// The maximum number of intervals and threads that are called in one turn.
 const MAX_CALLS_PER_TURN: u32 = 2_048;
 
-/// One `[lua NAME]` section before it runs.
+/// An instance that is configured and does not run: one `[lua NAME]` section.
 pub(super) struct LuaPlan {
     name: String,
     scripts: Vec<Script>,
-    /// The position of the option of each script.
+    /// The position of each script's option in the section.
     positions: Vec<usize>,
     default_handler: Option<String>,
     time_limit: Duration,
@@ -85,7 +85,7 @@ impl Plan for LuaPlan {
     }
 }
 
-/// One `[lua NAME]` section that runs.
+/// A running instance.
 struct LuaInstance {
     plan: LuaPlan,
     shared: Rc<RefCell<Shared>>,
@@ -108,8 +108,8 @@ impl LuaInstance {
         shared.timestamp = context.timestamp();
     }
 
-    /// Passes the values that the script has sent to the router. `root`: the input whose handler
-    /// sent them.
+    /// Passes the values that the script has sent to the router. `root` is
+    /// the input whose handler sent them; `None` for intervals and threads.
     fn emit(&self, root: Option<Root>, context: &mut Context<'_>) {
         let mut shared = self.shared.borrow_mut();
         let Shared { outputs, unknown, unknown_names, unlisted, channels, mapped, .. } =
@@ -181,7 +181,7 @@ impl Instance for LuaInstance {
         channels: &ChannelTable,
         _: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
-        // A script that did not load is loaded again.
+        // If the scripts failed to load, a restart loads them again.
         let Some(interpreter) = &mut self.interpreter else { return Err(plan) };
         let plan = downcast::<LuaPlan>(plan)?;
         let default_handler = plan.default_handler.as_deref();
@@ -208,8 +208,8 @@ impl Instance for LuaInstance {
 
     fn timer(&mut self, context: &mut Context<'_>) {
         self.set_time(context);
-        // The number of calls is limited, so that a script whose intervals are always due cannot block
-        // the router; the rest is called in the next turn.
+        // The number of calls is limited, so that a script whose intervals are always due cannot
+        // block the router; the rest is called in the next turn.
         let mut remaining = MAX_CALLS_PER_TURN;
         while remaining > 0
             && let Some(interpreter) = &mut self.interpreter

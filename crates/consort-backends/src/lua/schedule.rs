@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mlua::{Function, Thread};
 
-/// The most intervals of a script, and its most threads.
+/// The maximum number of intervals of a script, and that of its sleeping threads.
 const MAX_ENTRIES: usize = 1_024;
 
 /// If a thread was resumed at most this late, its next sleep is counted from its scheduled time, so
@@ -39,7 +39,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Sets or changes an interval, or ends it if the period is zero. The function is the key.
+    /// Adds, changes or, if the period is zero, removes the interval of a function.
     pub(super) fn interval(
         &mut self,
         function: Function,
@@ -69,7 +69,8 @@ impl Schedule {
         self.sleepers.len() < MAX_ENTRIES
     }
 
-    /// Suspends a thread for a time. `scheduled` is when it should have been resumed before.
+    /// Suspends a thread for a time. `scheduled` is when it was due, if it was
+    /// suspended before.
     pub(super) fn sleep(
         &mut self,
         thread: Thread,
@@ -88,13 +89,13 @@ impl Schedule {
         let sleeper = (0..self.sleepers.len()).min_by_key(|&index| self.sleepers[index].wake);
         let interval = interval.filter(|&index| self.intervals[index].next <= now);
         let sleeper = sleeper.filter(|&index| self.sleepers[index].wake <= now);
-        let interval_first = match (interval, sleeper) {
+        let is_interval_first = match (interval, sleeper) {
             (Some(interval), Some(sleeper)) => {
                 self.intervals[interval].next <= self.sleepers[sleeper].wake
             }
             (interval, _) => interval.is_some(),
         };
-        if interval_first {
+        if is_interval_first {
             let interval = &mut self.intervals[interval?];
             let missed = (now - interval.next).as_nanos() / interval.period.as_nanos();
             interval.next += interval.period * u32::try_from(missed + 1).unwrap_or(u32::MAX);

@@ -9,7 +9,7 @@ pub trait Sink {
     /// All bytes written so far, including those before the packet.
     fn written(&mut self) -> &mut [u8];
 
-    /// How many bytes were written so far.
+    /// The number of bytes written so far.
     fn position(&self) -> usize;
 
     /// Adds bytes at the end.
@@ -135,7 +135,7 @@ impl Sink for SliceSink<'_> {
     }
 }
 
-/// The error of a sink that lacks this number of bytes.
+/// The error of a sink whose buffer is too small by `needed` bytes.
 #[inline]
 pub(super) fn too_small(needed: usize) -> ErrorKind {
     ErrorKind::BufferTooSmall { needed }
@@ -147,7 +147,7 @@ pub(super) fn reserve_size<S: Sink + ?Sized>(sink: &mut S) -> Result<(), usize> 
     sink.append_zeros(4)
 }
 
-/// Writes the size of everything after `size_offset + 4` to `size_offset`.
+/// Writes the size of everything after `size_offset + 4` into the 4 bytes at `size_offset`.
 #[inline]
 pub(super) fn patch_size<S: Sink + ?Sized>(
     sink: &mut S,

@@ -1,17 +1,17 @@
-//! The parts of a line of `[map]`: both channels, the arrow, and the stages behind a bar.
+//! The parts of a line of `[map]`: both channels, the arrow, and the stages after a bar.
 //!
-//! MIDIMonster takes everything up to the first arrow and everything behind it as channels. Its
+//! MIDIMonster takes everything before and after the first arrow as channels. Its
 //! files keep that meaning, with one exception: a bar between blanks that is followed by a word
-//! begins a stage. Channels that contain such a text, or an arrow, are written in double quotes
-//! behind the instance's dot: `tablet."/a | b"`. Quotes cannot be escaped: a channel ends at the
-//! next one.
+//! begins a stage. Channels that contain such text, or an arrow, are written in double quotes
+//! after the instance's dot: `tablet."/a | b"`. Quotes cannot be escaped: a channel ends at the
+//! next quote.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::syntax::Arrow;
 
-/// A line of `[map]`, by bytes of its text.
+/// The parts of a line of `[map]`, as ranges of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MappingLine {
     pub(super) left: Range<usize>,
@@ -26,7 +26,7 @@ pub(super) struct MappingLine {
     pub(super) unclosed: Option<usize>,
 }
 
-/// Whether `character` separates words: what is trimmed from lines.
+/// Whether `byte` separates words and is trimmed from the ends of lines.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\x0B' | b'\x0C')
 }
@@ -44,8 +44,8 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// The end of a quoted channel that begins at or after `start` (`INSTANCE."CHANNEL"`), behind the
-/// closing quote; none when the channel there is not quoted or its quote is not closed.
+/// The end of a quoted channel that begins at or after `start` (`INSTANCE."CHANNEL"`), after the
+/// closing quote; `None` when the channel there is not quoted or its quote is not closed.
 fn quoted_end(text: &str, start: usize) -> Option<usize> {
     let dot = start
         + text[start..]
@@ -70,7 +70,7 @@ fn find_stages(text: &str, range: Range<usize>) -> Option<usize> {
     })
 }
 
-/// The end of the stages in `text[range]`: a `;` behind a blank and outside parentheses begins a
+/// The end of the stages in `text[range]`: a `;` after a blank and outside parentheses begins a
 /// comment.
 fn stages_end(text: &str, range: Range<usize>) -> usize {
     let bytes = text.as_bytes();
@@ -86,40 +86,40 @@ fn stages_end(text: &str, range: Range<usize>) -> usize {
     range.end
 }
 
-/// Splits a line at its arrow; none when it has none.
+/// Splits a line at its arrow; `None` when there is no arrow.
 pub(super) fn split(line: &str) -> Option<MappingLine> {
     let bytes = line.as_bytes();
     let left_end = quoted_end(line, 0);
-    let from = left_end.unwrap_or(0);
-    let at = from + line[from..].find(['<', '>'])?;
-    let (arrow, length) = match (bytes[at], bytes.get(at + 1)) {
+    let start = left_end.unwrap_or(0);
+    let offset = start + line[start..].find(['<', '>'])?;
+    let (arrow, length) = match (bytes[offset], bytes.get(offset + 1)) {
         (b'<', Some(b'>')) | (b'>', Some(b'<')) => (Arrow::Both, 2),
         (b'<', _) => (Arrow::Left, 1),
         _ => (Arrow::Right, 1),
     };
-    let sign = at..at + length;
-    let left = trimmed(line, 0..at);
-    let behind = trimmed(line, sign.end..line.len());
-    let quoted = quoted_end(line, behind.start);
-    let bar = find_stages(line, quoted.unwrap_or(behind.start)..behind.end);
+    let sign = offset..offset + length;
+    let left = trimmed(line, 0..offset);
+    let remainder = trimmed(line, sign.end..line.len());
+    let quoted = quoted_end(line, remainder.start);
+    let bar = find_stages(line, quoted.unwrap_or(remainder.start)..remainder.end);
     let stages = match bar {
-        None => behind.end..behind.end,
+        None => remainder.end..remainder.end,
         Some(bar) => {
-            let stages = bar + 1..behind.end;
+            let stages = bar + 1..remainder.end;
             trimmed(line, stages.start..stages_end(line, stages))
         }
     };
-    let channel = trimmed(line, behind.start..bar.unwrap_or(behind.end));
+    let channel = trimmed(line, remainder.start..bar.unwrap_or(remainder.end));
     let (right, rest) = match quoted {
-        None => (channel, behind.end..behind.end),
+        None => (channel, remainder.end..remainder.end),
         Some(end) => {
             let rest = trimmed(line, end..channel.end.max(end));
-            // A comment behind a quoted channel.
+            // A comment after a quoted channel.
             let is_comment = line[rest.clone()].starts_with(';') && end < rest.start;
-            (behind.start..end, if is_comment { rest.end..rest.end } else { rest })
+            (remainder.start..end, if is_comment { rest.end..rest.end } else { rest })
         }
     };
-    let behind_left = left_end.map_or(0..0, |end| trimmed(line, end..at));
+    let behind_left = left_end.map_or(0..0, |end| trimmed(line, end..offset));
     let rest = if behind_left.is_empty() { rest } else { behind_left };
     let unclosed = [&left, &right].into_iter().find_map(|channel| {
         let text = &line[channel.clone()];
@@ -131,7 +131,7 @@ pub(super) fn split(line: &str) -> Option<MappingLine> {
 }
 
 /// The offset of a text in a channel that looks like a comment or stages but is part of it: a `;`,
-/// a `#` or a bar behind a blank. Quoted channels have none.
+/// a `#` or a bar after a blank. Quoted channels have none.
 pub(super) fn lookalike(channel: &str) -> Option<usize> {
     if is_quoted(channel) {
         return None;
@@ -146,7 +146,7 @@ pub(super) fn is_quoted(channel: &str) -> bool {
     quoted_end(channel, 0) == Some(channel.len())
 }
 
-/// The specification without its quotes, by its bytes in `specification`.
+/// The bytes of `specification` without its quotes.
 pub(super) fn unquoted(specification: &str) -> Range<usize> {
     let is_quoted = specification.len() >= 2
         && specification.starts_with('"')

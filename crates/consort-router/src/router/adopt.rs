@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::Router;
-use super::build::{OriginEntry, Used, channel_infos};
+use super::build::{OriginEntry, UsedChannels, channel_infos};
 use crate::backend::ChannelTable;
 use crate::config::Show;
 use crate::context::{Context, DriverContext, DriverId, Owner};
@@ -54,7 +54,7 @@ impl Router {
         if let Some(reason) = self.difference(&show) {
             return Err(Box::new(RefusedShow { show, reason }));
         }
-        // Events of the last turn, and commands with channels by their old numbers, go the old way.
+        // Events of the last turn, and commands with old channel numbers, use the old mappings.
         self.route_deferred();
         self.take_commands();
         let Show { backends, instances, mappings } = show;
@@ -80,19 +80,22 @@ impl Router {
                 self.drivers[index].adopt(entry.backend, &mut context)
             };
             if let Err(backend) = refused {
-                let of_backend = instances.iter().map(|entry| entry.driver == index);
-                restarts.iter_mut().zip(of_backend).for_each(|(restart, is_of)| *restart |= is_of);
+                let affected = instances.iter().map(|entry| entry.driver == index);
+                restarts
+                    .iter_mut()
+                    .zip(affected)
+                    .for_each(|(restart, is_affected)| *restart |= is_affected);
                 reopened.push((index, backend));
             }
         }
-        // Last events of what is restarted go the old way, too.
+        // The last events of instances that are restarted use the old mappings, too.
         for index in (0..self.slots.len()).filter(|&index| restarts[index]) {
             self.call(index, |instance, context| instance.stop(context));
         }
 
         let shapes = instances.iter().map(|entry| (entry.channels.len(), entry.plan.passes_on()));
         let routes = Routes::new(shapes, &mappings);
-        let mut used = Used::new(instances.len(), &mappings);
+        let mut used = UsedChannels::new(instances.len(), &mappings);
         let mut plans = Vec::with_capacity(instances.len());
         let (mut tables, mut live_instances) = (Vec::new(), Vec::new());
         for (index, entry) in instances.into_iter().enumerate() {

@@ -21,13 +21,13 @@ use crate::routes::Routes;
 use crate::timers::Deadlines;
 use crate::warn_once::WarnOnce;
 
-/// What the configuration said about an instance or a backend.
+/// What the running configuration contains for an instance.
 pub(super) struct OriginEntry {
     pub(super) options: Options,
     pub(super) passes_on: bool,
 }
 
-/// What the configuration said, for comparing it with a reloaded one.
+/// What the running configuration contains, for comparing it with a reloaded one.
 pub(super) struct Origin {
     /// Name and options of each driver's backend.
     pub(super) backends: Vec<(&'static str, Options)>,
@@ -83,7 +83,7 @@ impl Router {
         }
         let (mut slots, mut live_instances, mut driver_of) =
             (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut used = Used::new(count, &show.mappings);
+        let mut used = UsedChannels::new(count, &show.mappings);
         for (index, entry) in show.instances.into_iter().enumerate() {
             let id = InstanceId::new(index as u32);
             let mut infos = channel_infos(entry.channels, &*entry.plan);
@@ -155,14 +155,15 @@ impl Router {
 }
 
 /// Which channels mappings read and write, by slot: one pass over the mappings for all instances.
-pub(super) struct Used {
+pub(super) struct UsedChannels {
     sources: Vec<Vec<u32>>,
     targets: Vec<Vec<u32>>,
 }
 
-impl Used {
+impl UsedChannels {
     pub(super) fn new(count: usize, mappings: &[(ChannelRef, ChannelRef)]) -> Self {
-        let mut used = Used { sources: vec![Vec::new(); count], targets: vec![Vec::new(); count] };
+        let mut used =
+            UsedChannels { sources: vec![Vec::new(); count], targets: vec![Vec::new(); count] };
         for (source, target) in mappings {
             used.sources[source.instance.index()].push(source.channel);
             used.targets[target.instance.index()].push(target.channel);

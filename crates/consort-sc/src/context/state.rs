@@ -17,7 +17,7 @@ use crate::queries::NodeInfo;
 use crate::tree::QueryTreeGroup;
 use crate::values::CalculationRate;
 
-/// How many buffers are recorded as allocated at most.
+/// The maximum number of buffers that are recorded as allocated.
 const MAX_LIVE_BUFFERS: usize = 1 << 20;
 /// The number of scope buffers in a server's shared memory.
 const SCOPE_BUFFER_COUNT: u32 = 128;
@@ -44,7 +44,7 @@ pub(crate) struct ContextState {
     next_sync_id: i32,
 }
 
-/// Ids that become free again when a request is sent, or when it never is.
+/// Ids that become free again when a request is sent, or when it is dropped without being sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
     /// A node id.
@@ -192,7 +192,7 @@ impl ContextShared {
         state.assign_ids(0, options.maximum_logins);
     }
 
-    /// Assigns the ids that belong to the client id that the server has given.
+    /// Assigns the ids that belong to the client id that the server has assigned.
     pub(crate) fn log_in(&self, client_id: u32, maximum_logins: u32) -> Result<()> {
         if client_id > MAX_CLIENT_ID {
             return Err(Error::new(
@@ -241,8 +241,8 @@ impl ContextShared {
     }
 }
 
-/// Notifications of the server. The methods return whether the mirror has unconfirmed entries, so
-/// that the caller has to ask the server once more.
+/// Notifications of the server. The methods return whether the mirror has unconfirmed entries;
+/// then the caller has to query the server once more.
 impl ContextShared {
     /// A node started (`/n_go`).
     pub(crate) fn node_started(&self, info: &NodeInfo) -> bool {
@@ -277,7 +277,8 @@ impl ContextShared {
         state.mirror.needs_barrier()
     }
 
-    /// The server has answered the question about unconfirmed entries: confirms or removes them.
+    /// Called when the server has answered the query about unconfirmed entries: confirms or removes
+    /// them.
     pub(crate) fn reconcile(&self) {
         let mut state = self.lock();
         let replaced = state.mirror.reconcile();

@@ -104,7 +104,7 @@ impl Context {
         self.submit(LoadSynthDefDirectory { path: path_text(path)?, completion })
     }
 
-    /// Records the controls of a file's SynthDefs, for checks of what is set.
+    /// Records the controls of a file's SynthDefs, so that requests that set controls can be checked.
     fn record_controls(&self, file: &SynthDefFile) {
         let mut state = self.shared().lock();
         for info in file.definitions() {

@@ -30,7 +30,7 @@ impl Command for SetControlBuses {
 /// `/c_setn`: sets consecutive control buses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetControlBusRange {
-    /// First buses, each with the values for it and for those that follow.
+    /// Ranges: the first bus, and the values of it and of the buses that follow.
     pub ranges: Vec<(u32, Vec<f32>)>,
 }
 
@@ -52,7 +52,7 @@ impl Command for SetControlBusRange {
 /// `/c_fill`: sets consecutive control buses to one value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FillControlBuses {
-    /// First buses, each with the number of buses and the value.
+    /// Ranges: the first bus, the number of buses, and their value.
     pub ranges: Vec<(u32, u32, f32)>,
 }
 

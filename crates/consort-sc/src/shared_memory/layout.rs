@@ -29,7 +29,7 @@ pub(super) const TREE_ROOT: usize = 0xA0;
 pub(super) const NODE_BYTES: usize = 24;
 /// The size of a block's header.
 pub(super) const BLOCK_HEADER_BYTES: usize = 16;
-/// Where a block's header has the length of the name.
+/// The offset of the name's length in a block's header.
 pub(super) const NAME_LENGTH: usize = 8;
 /// The size of the named object.
 pub(super) const OBJECT_BYTES: u64 = 72;
@@ -38,7 +38,7 @@ pub(super) const SCOPE_TABLE: usize = 48;
 pub(super) const SCOPE_COUNT: usize = 56;
 const MAX_SCOPE_BUFFERS: u64 = 1024;
 
-/// Where a segment has its control buses and scope buffers. All of them lie within the segment.
+/// The positions of the control buses and scope buffers, all of which are inside the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     /// The offset of the first control bus, a multiple of 4.
@@ -49,7 +49,7 @@ pub(super) struct Layout {
     pub(super) scope_buffer_count: usize,
 }
 
-/// Fills a slice with the bytes at an offset; false if the segment ends before.
+/// Fills a slice with the bytes at an offset; false if they are not all in the segment.
 type ReadAt<'a> = &'a dyn Fn(usize, &mut [u8]) -> bool;
 
 fn read_array<const N: usize>(read: ReadAt<'_>, offset: usize) -> Result<[u8; N]> {
@@ -97,8 +97,8 @@ impl Layout {
         if !control_buses.is_multiple_of(4) {
             return Err(invalid_segment("the control buses are not aligned"));
         }
-        // The word before an allocation has its size in the lower 62 bits, in units of 16 bytes and
-        // with one unit for the word itself.
+        // The word before an allocation contains its size in the lower 62 bits, in units of 16 bytes
+        // and with one unit for the word itself.
         let size_word = control_buses
             .checked_sub(8)
             .ok_or_else(|| invalid_segment("the control buses have no size"))?;

@@ -14,7 +14,7 @@ FIRST_PORT = int(sys.argv[1])
 ports = iter(range(FIRST_PORT, FIRST_PORT + 40))
 
 
-def observed(server):
+def record_events(server):
     events = []
     server.register_lifecycle_callback(
         list(ServerLifecycleEvent), lambda event: events.append(event.name)
@@ -34,7 +34,7 @@ def wait_for(events, name, seconds):
 
 # boot, and quit by the owner
 server = Server(port=next(ports), maximum_logins=8)
-events = observed(server)
+events = record_events(server)
 server.boot()
 report("boot", list(events))
 events.clear()
@@ -45,28 +45,28 @@ report("quit", list(events))
 port = next(ports)
 owner = Server(port=port, maximum_logins=8).boot()
 client = Server(port=port, maximum_logins=8)
-events = observed(client)
+events = record_events(client)
 client.connect()
 report("connect", list(events))
 events.clear()
 client.disconnect()
 report("disconnect", list(events))
 client = Server(port=port, maximum_logins=8).connect()
-events = observed(client)
+events = record_events(client)
 client.quit(force=True)
 report("forced_quit", list(events))
 owner.process_protocol.process.wait(timeout=30)
 
 # the process exits unexpectedly
 server = Server(port=next(ports)).boot()
-events = observed(server)
+events = record_events(server)
 server.process_protocol.process.kill()
 wait_for(events, "QUIT", 5)
 report("process_exits", list(events))
 
 # cannot boot
 server = Server(port=next(ports), executable="/bin/false")
-events = observed(server)
+events = record_events(server)
 with contextlib.suppress(supriya.exceptions.ServerCannotBoot):
     server.boot()
 report("cannot_boot", list(events))
@@ -75,7 +75,7 @@ report("cannot_boot", list(events))
 port = next(ports)
 owner = Server(port=port, maximum_logins=1).boot()
 client = Server(port=port, maximum_logins=1)
-events = observed(client)
+events = record_events(client)
 with contextlib.suppress(supriya.exceptions.TooManyClients):
     client.connect()
 report("too_many_clients", list(events))
@@ -85,7 +85,7 @@ owner.quit()
 port = next(ports)
 owner = Server(port=port, maximum_logins=2).boot()
 client = Server(port=port, maximum_logins=2).connect()
-events = observed(client)
+events = record_events(client)
 pid = owner.process_protocol.process.pid
 os.kill(pid, signal.SIGSTOP)
 wait_for(events, "DISCONNECTED", 25)

@@ -118,7 +118,7 @@ impl Cell {
 /// Copies a cell word by word. The compiler would choose two overlapping vectors of 16 bytes, but
 /// an event that has just been built was stored word by word, and a processor cannot forward
 /// several narrow stores to one wider load. Under QEMU, which runs the benchmark on the kernel's
-/// sequencer, moves between vector registers and memory are slower besides.
+/// sequencer, moves between vector registers and memory are also slower.
 #[inline]
 fn copy(from: &[u8; Cell::SIZE], to: &mut [u8; Cell::SIZE]) {
     let ([first, second, third], last) = split(from);
@@ -146,7 +146,7 @@ fn split(bytes: &[u8; Cell::SIZE]) -> ([&[u8; 8]; 3], &[u8; 4]) {
 /// Returns the word unchanged, but hides its origin from the compiler, which therefore cannot
 /// merge its copy with those of its neighbours.
 ///
-/// Gain, by the benchmark `sequencer output` (line "output reused, drain every 500") on the embedded
+/// Gain, in the benchmark `sequencer output` (line "output reused, drain every 500") on the embedded
 /// engine: 105 ns per event instead of 113 under `qemu-x86_64`, of which 90 ns are the floor.
 /// Natively there is no measurable difference (41 ns), at 0.3 % more instructions (callgrind).
 #[inline]

@@ -57,7 +57,7 @@ ugen_table! {
     }
     /// Clears the bins below or above a limit.
     PV_BrickWall(pv_chain) [kr] (1) [width_first pv_chain] { pv_chain: required, wipe: 0.0 }
-    /// Maps the complex plane.
+    /// Maps the bins conformally in the complex plane.
     PV_ConformalMap(pv_chain) [kr] (1) [width_first pv_chain] {
         pv_chain: required, areal: 0.0, aimag: 0.0,
     }
@@ -136,7 +136,7 @@ ugen_table! {
     PV_PhaseShift90(pv_chain) [kr] (1) [width_first pv_chain] { pv_chain: required }
     /// Clears bins at random.
     PV_RandComb(pv_chain) [kr] (1) [width_first pv_chain] { pv_chain: required, wipe: 0.0, trigger: 0.0 }
-    /// Crossfades two spectra by random bins.
+    /// Crossfades from one spectrum to another, bin by bin in random order.
     PV_RandWipe(pv_chain_a, pv_chain_b) [kr] (1) [width_first pv_chain] {
         pv_chain_a: required, pv_chain_b: required, wipe: 0.0, trigger: 0.0,
     }
@@ -148,7 +148,7 @@ ugen_table! {
     PV_RectComb2(pv_chain_a, pv_chain_b) [kr] (1) [width_first pv_chain] {
         pv_chain_a: required, pv_chain_b: required, tooth_count: 0.0, phase: 0.0, width: 0.5,
     }
-    /// Sum over the last samples.
+    /// Sum of the last `sample_count` samples.
     RunningSum(source) [ar kr] (1) [] { source: required, sample_count: 40.0 }
     /// Centroid of a spectrum in hertz.
     SpecCentroid(pv_chain) [kr] (1) [] { pv_chain: required }

@@ -114,16 +114,16 @@ tablet./fader/2 > synth.ch1.cc7
 
     fn start(&mut self, running: &Arc<AtomicBool>) -> anyhow::Result<Vec<JoinHandle<()>>> {
         let Some((keyboard, synth)) = self.devices.take() else { return Ok(Vec::new()) };
-        let (on, count) = (Arc::clone(running), Arc::clone(&self.played));
-        let playing = std::thread::Builder::new()
+        let (is_running, played) = (Arc::clone(running), Arc::clone(&self.played));
+        let keyboard_thread = std::thread::Builder::new()
             .name("keyboard".into())
-            .spawn(move || play(&keyboard, &on, &count))?;
-        let on = Arc::clone(running);
+            .spawn(move || play(&keyboard, &is_running, &played))?;
+        let is_running = Arc::clone(running);
         let (received, sounding) = (Arc::clone(&self.received), Arc::clone(&self.sounding));
-        let listening = std::thread::Builder::new()
+        let synth_thread = std::thread::Builder::new()
             .name("synth".into())
-            .spawn(move || listen(&synth, &on, &received, &sounding))?;
-        Ok(vec![playing, listening])
+            .spawn(move || listen(&synth, &is_running, &received, &sounding))?;
+        Ok(vec![keyboard_thread, synth_thread])
     }
 
     fn report(&self, _: &Path) -> Vec<String> {
@@ -167,7 +167,7 @@ fn play(keyboard: &Device, running: &AtomicBool, played: &AtomicU64) {
     }
 }
 
-/// Receives the notes of the synth until the demo ends and its events are read.
+/// Receives notes for the synth until the demo has ended and all events have been read.
 fn listen(synth: &Device, running: &AtomicBool, received: &AtomicU64, sounding: &AtomicU64) {
     let mut notes = 0_u128;
     loop {

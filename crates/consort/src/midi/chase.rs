@@ -19,7 +19,7 @@ pub(super) fn state_before(file: &MidiFile, index: usize) -> Vec<Event> {
     positions.filter_map(|position| file.get(position)?.to_event()).collect()
 }
 
-/// Something that messages set; the first number is the MIDI channel.
+/// A part of the state that messages set; the first number is the MIDI channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Setting {
     /// Set by one message: its status, and the controller's number or 0.
@@ -71,7 +71,7 @@ struct Chase {
 }
 
 impl Chase {
-    /// Follows a message.
+    /// Updates the state with a message.
     fn message(&mut self, position: usize, message: &[u8]) {
         let &[status, first, ref rest @ ..] = message else { return };
         let channel = status & 0x0f;
@@ -91,27 +91,27 @@ impl Chase {
         }
     }
 
-    /// Follows a controller.
+    /// Updates the state with a controller.
     fn controller(&mut self, event: EventRef, channel: u8, value: u8) {
-        let own = &mut self.channels[usize::from(channel)];
+        let state = &mut self.channels[usize::from(channel)];
         // Controllers that exclude each other are one setting.
         let number = match event.1 {
             98..=101 => {
                 let is_registered = event.1 >= 100;
-                if own.is_registered != is_registered {
-                    (own.is_registered, own.parameter) = (is_registered, [None; 2]);
+                if state.is_registered != is_registered {
+                    (state.is_registered, state.parameter) = (is_registered, [None; 2]);
                 }
-                own.parameter[usize::from(event.1 & 1)] = Some((event, value));
+                state.parameter[usize::from(event.1 & 1)] = Some((event, value));
                 return;
             }
-            6 | 38 | 96 | 97 if own.number().is_some() => return self.data(event, channel),
+            6 | 38 | 96 | 97 if state.number().is_some() => return self.data(event, channel),
             // These end notes and set nothing.
             120 | 123 => return,
             124 | 125 => 124,
             126 | 127 => 126,
             number => {
                 if number & !32 == 0 {
-                    own.bank[usize::from(number / 32)] = Some(event);
+                    state.bank[usize::from(number / 32)] = Some(event);
                 }
                 number
             }
@@ -119,15 +119,15 @@ impl Chase {
         self.set.insert(Setting::Plain(channel, 0xb0, number), vec![event]);
     }
 
-    /// Follows data of the selected parameter: the upper half discards earlier data, the lower
-    /// half replaces an earlier lower half, increments and decrements accumulate.
+    /// Updates the selected parameter with its data: the upper half discards earlier data, the
+    /// lower half replaces an earlier lower half, increments and decrements accumulate.
     fn data(&mut self, event: EventRef, channel: u8) {
-        let own = &self.channels[usize::from(channel)];
+        let state = &self.channels[usize::from(channel)];
         // The registered parameter 0x3fff is the null parameter: data has no effect.
-        let is_null = |number: &u16| *number == 0x3fff && own.is_registered;
-        let Some(number) = own.number().filter(|number| !is_null(number)) else { return };
-        let mut events = own.selection();
-        let setting = Setting::Parameter(channel, own.is_registered, number);
+        let is_null = |number: &u16| *number == 0x3fff && state.is_registered;
+        let Some(number) = state.number().filter(|number| !is_null(number)) else { return };
+        let mut events = state.selection();
+        let setting = Setting::Parameter(channel, state.is_registered, number);
         if event.1 != 6 {
             let earlier = self.set.get(&setting).into_iter().flatten().skip(2);
             events.extend(earlier.filter(|(_, controller)| *controller != 38 || event.1 != 38));
@@ -138,17 +138,17 @@ impl Chase {
 
     /// The numbers of the events that make all settings, in order.
     fn order(mut self) -> Vec<usize> {
-        for (channel, own) in (0..).zip(&self.channels) {
+        for (channel, state) in (0..).zip(&self.channels) {
             let program = self.set.get(&Setting::Program(channel)).cloned().unwrap_or_default();
             for bank in [0, 32] {
-                // A bank that the program brings along is not sent again.
+                // A bank select that is sent with its program is not sent again.
                 let setting = Setting::Plain(channel, 0xb0, bank);
                 if self.set.get(&setting).is_some_and(|bank| program.contains(&bank[0])) {
                     self.set.remove(&setting);
                 }
             }
-            let (selection, number) = (own.selection(), own.number().unwrap_or_default());
-            let selected = self.set.get(&Setting::Parameter(channel, own.is_registered, number));
+            let (selection, number) = (state.selection(), state.number().unwrap_or_default());
+            let selected = self.set.get(&Setting::Parameter(channel, state.is_registered, number));
             let is_sent = selected.is_some_and(|events| events.starts_with(&selection));
             if !selection.is_empty() && !is_sent {
                 self.set.insert(Setting::Selection(channel), selection);

@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_columns() {
+    fn numbers_fit_their_columns() {
         for number in [0, 1, 9_999_999, 10_000_000, 999_949_999, 12_345_678_901, u64::MAX] {
             assert!(count(number).len() <= 8, "{}", count(number));
         }

@@ -29,9 +29,9 @@ pub(crate) use status::print_status;
 use terminal::Terminal;
 
 /// The time between two drawings of the screen.
-const FRAME: Duration = Duration::from_millis(100);
+const FRAME_INTERVAL: Duration = Duration::from_millis(100);
 /// The same for shows with more than [`MANY_CHANNELS`] channels.
-const SLOW_FRAME: Duration = Duration::from_millis(500);
+const SLOW_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// From this number of channels on, reading a show takes noticeable time.
 const MANY_CHANNELS: usize = 10_000;
 
@@ -44,7 +44,8 @@ const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 /// The thread that shows this process's own show.
 pub(crate) struct View {
     thread: JoinHandle<()>,
-    is_over: Receiver<()>,
+    /// Disconnected when the thread ends.
+    ended: Receiver<()>,
 }
 
 impl View {
@@ -54,7 +55,7 @@ impl View {
     /// # Errors
     /// When the thread panicked.
     pub(crate) fn join(self) -> std::thread::Result<()> {
-        if self.is_over.recv_timeout(VIEW_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+        if self.ended.recv_timeout(VIEW_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("the live view does not end: its terminal is blocked");
             terminal::restore(Duration::ZERO);
             return Ok(());
@@ -66,10 +67,10 @@ impl View {
 /// Shows this process's show on a thread of its own until the show ends, the time is up or the
 /// user quits; the last two stop the show.
 pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View> {
-    let (over, is_over) = sync_channel(1);
+    let (running, ended) = sync_channel(1);
     let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || {
         // Dropped when the thread ends, even by a panic.
-        let _over = over;
+        let _running = running;
         if let Err(error) = view(&mut show, limit, &AtomicBool::new(false)) {
             tracing::error!("the live view failed: {error:#}; the show continues");
         }
@@ -77,7 +78,7 @@ pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View
             show.stop();
         }
     })?;
-    Ok(View { thread, is_over })
+    Ok(View { thread, ended })
 }
 
 /// Runs `consort monitor`: attaches to a running show.
@@ -112,7 +113,7 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
     let mut screen = Screen::new(show.layout()?);
     screen.is_own = show.own().is_some();
     let is_large = screen.channel_count() > MANY_CHANNELS;
-    let frame = if is_large { SLOW_FRAME } else { FRAME };
+    let frame = if is_large { SLOW_FRAME_INTERVAL } else { FRAME_INTERVAL };
     let mut terminal = Terminal::take()?;
     loop {
         let Some(reading) = show.read(screen.log_next())? else {
@@ -132,7 +133,7 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                 match screen.key(key) {
                     Action::Nothing => {}
                     Action::Send { instance, channel, value } => {
-                        // A channel that is both is set as the source, as a control would.
+                        // A channel that is both source and target is set as source, like input.
                         let direction = screen.is_two_way(instance, channel);
                         let direction = direction.then_some(Direction::Source);
                         let content = Content::Value(value);

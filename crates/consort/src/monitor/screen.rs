@@ -40,8 +40,8 @@ impl Order {
 pub(super) enum Mode {
     Normal,
     Search,
-    /// A value is typed: the channel it is for, whichever line that is on meanwhile, and the text
-    /// so far.
+    /// The user types a value: the channel that it is for, even if the list is sorted anew
+    /// meanwhile, and the text so far.
     Send(usize, String),
     /// The user is asked whether to stop the show.
     Stop,

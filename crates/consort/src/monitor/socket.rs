@@ -1,5 +1,6 @@
 //! The control socket of a running show: `PID.sock` in `$XDG_RUNTIME_DIR/consort`, or in
-//! `/tmp/consort-UID` if that variable is not set. The crate `consort-control` defines the messages.
+//! `/tmp/consort-UID` if that variable is not set. The crate `consort-control` defines the
+//! messages.
 //!
 //! The number of clients, the length of lines, and the time for a whole request or answer are
 //! bounded: a client is disconnected if it sends its request too slowly, does not read its answer
@@ -161,8 +162,8 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
                     if has_begun && Instant::now() >= deadline {
                         return Err(error);
                     }
-                    let (line, ends) = next_delta(&show, changes);
-                    if ends {
+                    let (line, is_last) = next_delta(&show, changes);
+                    if is_last {
                         subscription = None;
                     }
                     write_before(stream, &line, Instant::now() + MESSAGE_TIMEOUT)?;
@@ -181,8 +182,8 @@ fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
     }
 }
 
-/// Sends a refusal and reads on for a while: closing the socket with unread input would discard
-/// the refusal.
+/// Sends a refusal, then reads and ignores input until the client closes or a timeout: closing the
+/// socket with unread input would discard the refusal.
 fn refuse(stream: &UnixStream, refusal: &[u8], buffer: &mut [u8]) -> io::Result<()> {
     let deadline = Instant::now() + MESSAGE_TIMEOUT;
     write_before(stream, refusal, deadline)?;
@@ -192,7 +193,7 @@ fn refuse(stream: &UnixStream, refusal: &[u8], buffer: &mut [u8]) -> io::Result<
 }
 
 /// The line of the next delta, empty when nothing has changed, and whether the subscription ends
-/// with it: the show was reloaded.
+/// with it because the show was reloaded.
 fn next_delta(show: &Local, changes: &mut Subscription) -> (Vec<u8>, bool) {
     if show.live().is_replaced() {
         return (Answer::Stale { generation: show.generation() }.encode(), true);
@@ -212,7 +213,7 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
         return Answer::Stale { generation };
     }
     if request.generation().is_some() && show.live().generation() != generation {
-        // The client knows the new layout from another connection.
+        // The client has the new layout from another connection.
         if let Err(error) = show.layout() {
             return Answer::Error(format!("{error:#}"));
         }
@@ -249,7 +250,7 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
                     let text = live.text(id, channel).map(|(text, _)| text);
                     Answer::Value { value, count: count.unwrap_or(0), text }
                 }
-                None => Answer::Error(format!("the show has no channel {channel} of {instance}")),
+                None => Answer::Error(format!("the instance {instance} has no channel {channel}")),
             }
         }
         Request::Set { instance, channel, content, direction, .. } => {
@@ -271,7 +272,7 @@ fn remaining(deadline: Instant) -> io::Result<Option<Duration>> {
     if remaining.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(remaining)) }
 }
 
-/// Reads some bytes; an error at the deadline.
+/// Reads some bytes; fails when the deadline passes.
 fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(remaining(deadline)?)?;
@@ -282,7 +283,7 @@ fn read_before(mut stream: &UnixStream, buffer: &mut [u8], deadline: Instant) ->
     }
 }
 
-/// Writes everything; an error at the deadline, even if the reader still reads slowly.
+/// Writes everything; fails when the deadline passes, even if the reader still reads slowly.
 fn write_before(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.set_write_timeout(remaining(deadline)?)?;

@@ -1,4 +1,4 @@
-//! The shows that a view can show: a running show of this process or of another.
+//! The running shows that a view can display: of this process or of another.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
 use crate::log;
 
-/// A show that a view can show.
+/// A running show that a view can display.
 pub(crate) trait Source {
     /// What does not change until the show is reloaded. The numbers of instances and channels in
     /// the other methods are those of the last layout.
     fn layout(&mut self) -> anyhow::Result<Layout>;
-    /// What changes, with the log from line number `log_from` on. None: the show was reloaded, and
-    /// there is a new layout.
+    /// What changes, with the log from line number `log_from` on. `None` if the show was reloaded
+    /// and has a new layout.
     fn read(&mut self, log_from: u64) -> anyhow::Result<Option<Reading>>;
     /// Sets a channel: delivers to a target, emits from a source.
     fn set(
@@ -27,7 +27,7 @@ pub(crate) trait Source {
         content: Content,
         direction: Option<Direction>,
     ) -> anyhow::Result<()>;
-    /// The show of this process, if it is that; only this one can be stopped.
+    /// The show, if it runs in this process; only such a show can be stopped.
     fn own(&self) -> Option<&Local>;
 }
 
@@ -35,7 +35,7 @@ pub(crate) trait Source {
 #[derive(Clone)]
 pub(crate) struct Local {
     handle: Handle,
-    /// The layout that the client of this value has.
+    /// The show with the layout that the client has.
     live: Arc<Live>,
     show: String,
     started: std::time::Instant,
@@ -194,7 +194,7 @@ impl Source for Local {
             (Some(Direction::Source), true, _) | (None, true, false) => Direction::Source,
             (Some(Direction::Target), _, true) | (None, false, _) => Direction::Target,
             (None, true, true) => anyhow::bail!(
-                "`{}` is both source and target: say as which of them it is set",
+                "`{}` is both source and target: add the direction `source` or `target`",
                 info.name
             ),
             (Some(Direction::Source), ..) => anyhow::bail!("no mapping reads `{}`", info.name),

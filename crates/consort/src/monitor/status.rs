@@ -12,7 +12,7 @@ use super::source::Source;
 use crate::cli::StatusArgs;
 use crate::text::counted;
 
-/// How often a show is read that is reloaded meanwhile.
+/// The maximum number of attempts to read a show that is being reloaded.
 const MAX_READ_ATTEMPTS: usize = 5;
 
 /// A show, as it is printed as JSON.
@@ -70,7 +70,7 @@ fn status(layout: Layout, reading: Reading) -> Status {
     }
 }
 
-/// Reads a show; again when it is reloaded between its layout and its values.
+/// Reads a show; repeats that if the show is reloaded between its layout and its values.
 fn read(show: &mut dyn Source) -> anyhow::Result<Status> {
     for _ in 0..MAX_READ_ATTEMPTS {
         let layout = show.layout()?;
@@ -78,7 +78,7 @@ fn read(show: &mut dyn Source) -> anyhow::Result<Status> {
             return Ok(status(layout, reading));
         }
     }
-    anyhow::bail!("the show is being reloaded again and again")
+    anyhow::bail!("the show is reloaded too often to be read; try again")
 }
 
 /// Runs `consort status`. The exit status is 1 if no show is running, or if one does not respond.

@@ -19,7 +19,7 @@ pub(super) struct Subscription {
     interval: Duration,
     pub(super) due: Instant,
     log_next: u64,
-    /// How many texts each channel had, by its number in the order of the layout.
+    /// How many texts each channel had, by instance and channel.
     texts: HashMap<(u32, u32), u64>,
     /// How many unmatched inputs each instance had, if the client wants them.
     unmatched: Option<Vec<u64>>,
@@ -50,8 +50,8 @@ impl Subscription {
         self.interval.as_millis() as u32
     }
 
-    /// What has changed; none when nothing has. Sets when the next one is due: after the interval
-    /// from now, so that a client that reads slowly gets fewer ones.
+    /// What has changed; `None` when nothing has. Sets when the next one is due: after the interval
+    /// from now, so that a client that reads slowly gets fewer deltas.
     pub(super) fn next(&mut self, show: &Local) -> Option<Delta> {
         let reading = show.reading(self.log_next);
         self.log_next = reading.log_next;
@@ -76,12 +76,12 @@ impl Subscription {
         }
         self.last_seconds = delta.seconds;
         self.due = Instant::now() + self.interval;
-        let has_news = !is_running
+        let has_changes = !is_running
             || !delta.instances.is_empty()
             || !delta.values.is_empty()
             || !delta.texts.is_empty()
             || !delta.unmatched.is_empty()
             || !delta.log.is_empty();
-        has_news.then_some(delta)
+        has_changes.then_some(delta)
     }
 }

@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells the child process which thread panics.
+    /// The environment variable that selects the thread of the child process that panics.
     const PANICKING_THREAD: &str = "CONSORT_TEST_PANICKING_THREAD";
 
     /// The child process: draws, then panics.

@@ -98,8 +98,8 @@ class Show:
                 path += ".py"
             folder, file = os.path.split(path)
             name = os.path.basename(folder) if file == "__init__.py" else file[:-3]
-        # A module that was imported before this show is imported anew; a source that is given by
-        # its path hides a module of the test's own.
+        # A module that was imported before this show is imported again; a source that is given
+        # by its path replaces a module that the test itself has imported.
         top_name = name if path else name.partition(".")[0]
         for title in [title for title in sys.modules if title.split(".")[0] == top_name]:
             module = sys.modules[title]

@@ -58,7 +58,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_micros(200);
 const MAX_UNANSWERED_WAITS: u32 = 4;
 /// Busy-waiting is tried once more after this many deliveries without it.
 const DELIVERIES_BEFORE_RETRY: u32 = 256;
-/// How many files of a script are remembered.
+/// The maximum number of files of a script that are recorded.
 const MAX_FILES: usize = 4_096;
 /// The oldest version of Python that the worker's program supports.
 const OLDEST_PYTHON: (u8, u8) = (3, 8);
@@ -76,24 +76,25 @@ pub(super) struct WorkerLink {
     /// Encoded bytes for the worker, and how many of them have been written.
     encoded: Vec<u8>,
     written: usize,
-    /// The pipe to the worker is full.
+    /// Whether the pipe to the worker is full.
     blocked: bool,
-    /// How many deliveries are still busy-waited for, and how many have passed without that.
+    /// How many further deliveries are followed by a busy-wait.
     waits_left: u32,
+    /// How many deliveries in a row were not followed by a busy-wait.
     deliveries_without_wait: u32,
     /// Bytes from the worker; those in `decoded..received_end` are not decoded yet.
     received: Vec<u8>,
     decoded: usize,
     received_end: usize,
-    /// The worker's end is closed: what remains in the pipe is still read.
+    /// Whether the worker's end is closed: what remains in the pipe is still read.
     pub(super) closed: bool,
-    /// The last read did not fill the buffer: the event loop will report further input.
+    /// Whether the last read left space in the buffer: the event loop then reports further input.
     pub(super) drained: bool,
-    /// The interpreter has reported its version and has been sent its program.
+    /// Whether the interpreter has reported its version and has been sent its program.
     pub(super) handshake_done: bool,
-    /// The modules are imported.
+    /// Whether the modules are imported.
     pub(super) ready: bool,
-    /// The log has a warning that the imports take long.
+    /// Whether a warning that the imports take long has been logged.
     pub(super) import_noticed: bool,
     /// Indices into the instance's `Faults` by the error numbers of this worker.
     errors: HashMap<u32, usize>,
@@ -101,7 +102,7 @@ pub(super) struct WorkerLink {
     pub(super) unconfirmed_since: Option<Instant>,
     /// When the ping was sent that the worker has not answered yet.
     pub(super) ping_sent: Option<Instant>,
-    /// The log has a warning that the script does not respond.
+    /// Whether a warning that the script does not respond has been logged.
     pub(super) unresponsive: bool,
 }
 
@@ -206,7 +207,7 @@ impl PythonInstance {
                     link.blocked = true;
                     return;
                 }
-                // The worker has exited; `read` notices that and reports it.
+                // The worker has exited; `read` detects and reports that.
                 Err(_) => return,
             }
         }
@@ -231,8 +232,8 @@ impl PythonInstance {
         self.write(context);
     }
 
-    /// Makes the event loop busy-wait for the answer to a delivery, if this script is one that
-    /// usually answers at once.
+    /// Makes the event loop busy-wait for the answer to a delivery, if the script usually
+    /// answers at once.
     pub(super) fn expect_answer(&mut self, context: &mut Context<'_>) {
         let Phase::Running(link) = &mut self.phase else { return };
         if !link.ready || link.blocked {
@@ -266,7 +267,8 @@ impl PythonInstance {
         }
     }
 
-    /// [`read`](Self::read): `budget` is what remains of the outputs to route in this turn.
+    /// The loop of [`read`](Self::read); `budget` is how many outputs may still be routed in this
+    /// turn.
     fn read_messages(&mut self, budget: &mut usize, context: &mut Context<'_>) {
         loop {
             let Phase::Running(link) = &mut self.phase else { return };
@@ -349,7 +351,7 @@ impl PythonInstance {
         self.on_worker_exit(context, Some(reason));
     }
 
-    /// Handles what concerns the worker itself.
+    /// Handles a report about the worker itself.
     fn handle_report(&mut self, report: Report, context: &mut Context<'_>) {
         let Phase::Running(link) = &mut self.phase else { return };
         match report {

@@ -1,4 +1,4 @@
-"""The pipes to and from the instance, and what is on its way there.
+"""The pipes to and from the instance, and output that is not written yet.
 
 Outputs are collected while handlers run and written together, so that one system call serves a
 batch of values.
@@ -27,12 +27,12 @@ write = os.write
 
 # How much output is buffered while handlers run.
 MAX_PENDING_BYTES = 16 * 4096
-# How many seconds output is held back at most while a handler runs.
+# The maximum time for which output is held back while a handler runs, in seconds.
 FLUSH_DELAY = 0.01
 
 
 class Link:
-    """The connection to the instance, and whose output is being collected."""
+    """The connection to the instance, and the state of the handlers whose output it collects."""
 
     __slots__ = (
         "armed",
@@ -59,22 +59,22 @@ class Link:
         # and call a function that takes it again.
         self.lock = RLock()
         self.sending = False
-        # Bytes to be written. This very object is used by `output`.
+        # Bytes to be written. Never replaced, because `output` uses this object.
         self.pending = bytearray()
-        # The main thread while it runs handlers: its output is held back until the end of the
-        # batch.
+        # The identifier of the main thread while it runs handlers: its output is held back until
+        # the end of the batch.
         self.busy = 0
         # The channel whose handler runs on the main thread, and the root of the value that it
         # handles.
         self.channel = None
         self.root = NO_ROOT
-        # The timer that calls `on_alarm` is running.
+        # Whether the timer that calls `on_alarm` is running.
         self.armed = False
         # What `output` calls for texts and channels that are not mapped.
         self.output = None
-        # This is a forked process, which is not connected.
+        # Whether this is a forked process, which is not connected.
         self.is_child = False
-        # The cleanup handler has been called.
+        # Whether the cleanup handler has been called.
         self.ending = False
 
     def install(self):
@@ -141,7 +141,7 @@ class Link:
             self.flush()
 
     def check_timer(self):
-        """Notices that a script has cancelled the timer without a call of `on_alarm`."""
+        """Clears `armed` if a script has cancelled the timer, which then never calls `on_alarm`."""
         self.armed = self.armed and getitimer(ITIMER_REAL)[0] > 0
 
     def add(self, data):

@@ -4,11 +4,11 @@
 //! and ended nodes go in; [`VoiceCommand`]s come out. A voice with a gate passes through these
 //! phases:
 //!
-//! | phase | on key up | on pedal up | when it leaves the list |
+//! | phase | on key up | on pedal up | removed when |
 //! |---|---|---|---|
 //! | `Held` | `Fading`, with the pedal down `Sustained` | stays | stolen, or the node ends |
 //! | `Sustained` | stays | `Fading` | stolen, or the node ends |
-//! | `Fading` | stays | stays | stolen first of all, or the node ends |
+//! | `Fading` | stays | stays | stolen (before all others), or the node ends |
 //!
 //! A release must not reach the server before the node has started (see `Voice::has_started`).
 //! For example, a key that goes down and up at once gives `Start` now, and `Release` only after
@@ -44,13 +44,13 @@ pub(super) enum Ending {
     /// Closing its gate: it fades and frees itself.
     #[default]
     Gate,
-    /// Nothing: it frees itself, whenever the note ends.
+    /// Nothing is sent: the synth frees itself, no matter when the note ends.
     Itself,
     /// Freeing the node at once when the note ends.
     Cut,
 }
 
-/// The configuration of a voice.
+/// How an instrument allocates and ends its voices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rules {
     /// The maximum number of nodes, including fading ones.
@@ -129,7 +129,7 @@ pub(super) struct Voices {
     voices: Vec<Voice>,
     /// The keys that are down, in the order in which they were pressed. Mono and legato only.
     keys: Vec<(u8, f64)>,
-    sustain: bool,
+    is_pedal_down: bool,
     /// The note that was played last, from which the next one slides.
     last: Option<u8>,
     /// How many notes lost their voice to others.
@@ -144,7 +144,7 @@ impl Voices {
             rules,
             voices: Vec::with_capacity(rules.polyphony),
             keys: Vec::with_capacity(if rules.mode == Mode::Poly { 0 } else { 128 }),
-            sustain: false,
+            is_pedal_down: false,
             last: None,
             stolen: 0,
             refused: 0,
@@ -213,10 +213,10 @@ impl Voices {
 
     /// Handles the pedal.
     pub(super) fn sustain(&mut self, is_down: bool, commands: &mut Vec<VoiceCommand>) {
-        if self.sustain && !is_down {
+        if self.is_pedal_down && !is_down {
             self.end_where(|voice| voice.phase == VoicePhase::Sustained, commands);
         }
-        self.sustain = is_down;
+        self.is_pedal_down = is_down;
     }
 
     /// Handles the server's report that a node has started.
@@ -240,8 +240,8 @@ impl Voices {
         });
     }
 
-    /// Whether a node is not known to have started; with `released`, only nodes whose note has
-    /// ended count.
+    /// Whether any node is not known to have started. With `released`, only nodes whose note has
+    /// ended are considered.
     pub(super) fn has_new(&self, released: bool) -> bool {
         let is_new =
             |voice: &Voice| !voice.has_started && (!released || voice.phase == VoicePhase::Fading);
@@ -259,7 +259,7 @@ impl Voices {
         self.end_where(|voice| voice.phase != VoicePhase::Fading, commands);
     }
 
-    /// Forgets all notes, because the server has no nodes of this instrument any more.
+    /// Drops all notes, because the server no longer has any nodes of this instrument.
     pub(super) fn clear(&mut self) {
         self.voices.clear();
         self.keys.clear();
@@ -271,9 +271,10 @@ impl Voices {
         Some(self.voices.remove(index).note)
     }
 
-    /// Applies changed rules. Nodes that sound end as they did before; with more nodes than the
-    /// new polyphony, the next notes steal the rest. In mono and legato the newest held note goes
-    /// on, and the others end until their turn comes.
+    /// Applies changed rules. Sounding nodes keep the ending they started with. If there are more
+    /// nodes than the new polyphony, the next notes steal the excess. On a change from poly to
+    /// mono or legato, the newest held note continues and the others end; a key that is still
+    /// down sounds again when the newer ones are released.
     pub(super) fn set_rules(&mut self, rules: Rules, commands: &mut Vec<VoiceCommand>) {
         let was_poly = self.rules.mode == Mode::Poly;
         self.rules = rules;
@@ -299,7 +300,7 @@ impl Voices {
         }
     }
 
-    /// Releases the selected keys, as if all went up at once.
+    /// Releases the selected keys, as if all of them were released at the same time.
     pub(super) fn release_keys(
         &mut self,
         is_selected: impl Fn(u8) -> bool,
@@ -320,8 +321,8 @@ impl Voices {
         }
     }
 
-    /// Ends every note when the instrument is removed. The commands can be carried out at once:
-    /// a node that may not have started, whose release would have to wait, is cut.
+    /// Ends every note when the instrument is removed. None of the commands needs a delay: a
+    /// node that may not have started is cut, because its release would have to wait.
     pub(super) fn retire(&mut self, commands: &mut Vec<VoiceCommand>) {
         for voice in self.voices.drain(..) {
             match (voice.ending, voice.has_started) {
@@ -335,8 +336,8 @@ impl Voices {
         self.keys.clear();
     }
 
-    /// Starts the notes that a key or the pedal holds again, on a new server. Forgets notes that
-    /// fade or free themselves, and returns how many those were.
+    /// Restarts the notes that a key or the pedal holds, on a new server. Drops notes that fade or
+    /// free themselves, and returns the number of dropped notes.
     pub(super) fn restore(
         &mut self,
         ids: &mut impl FnMut() -> i32,
@@ -362,7 +363,7 @@ impl Voices {
 
     fn keys_up(&mut self, is_selected: impl Fn(u8) -> bool, commands: &mut Vec<VoiceCommand>) {
         let is_held = |voice: &Voice| voice.phase == VoicePhase::Held && is_selected(voice.note);
-        if !self.sustain {
+        if !self.is_pedal_down {
             return self.end_where(is_held, commands);
         }
         self.end_where(|voice| is_held(voice) && voice.ending == Ending::Itself, commands);
@@ -371,7 +372,7 @@ impl Voices {
         }
     }
 
-    /// Ends a note that is about to be played again, held or sustained.
+    /// Ends a held or sustained note that is about to be played again.
     fn end_note(&mut self, note: u8, commands: &mut Vec<VoiceCommand>) {
         self.end_where(|voice| voice.note == note && voice.phase != VoicePhase::Fading, commands);
     }
@@ -433,7 +434,7 @@ impl Voices {
         ids: &mut impl FnMut() -> i32,
         commands: &mut Vec<VoiceCommand>,
     ) -> bool {
-        // One voice makes room, or several after a reload has lowered the polyphony.
+        // Usually one voice is stolen; several if a reload has lowered the polyphony.
         while self.voices.len() >= self.rules.polyphony {
             if !self.steal_voice(commands) {
                 self.refused += 1;
@@ -457,7 +458,7 @@ impl Voices {
             let lowest = voices.min_by(|(_, one), (_, other)| key(one).total_cmp(&key(other)));
             lowest.map(|(index, _)| index)
         };
-        let victim = match (fading, self.rules.steal) {
+        let candidate = match (fading, self.rules.steal) {
             (Some(index), _) => Some(index),
             (None, Steal::Oldest) => (!self.voices.is_empty()).then_some(0),
             (None, Steal::Quietest) => minimum_of(|voice| voice.velocity),
@@ -465,7 +466,7 @@ impl Voices {
             (None, Steal::Highest) => minimum_of(|voice| -f64::from(voice.note)),
             (None, Steal::None) => None,
         };
-        let Some(index) = victim else { return false };
+        let Some(index) = candidate else { return false };
         let voice = self.voices.remove(index);
         self.stolen += u64::from(voice.phase != VoicePhase::Fading);
         commands.push(voice.cut());

@@ -1,4 +1,4 @@
-//! Changes as people read them.
+//! Unified diffs of edited files.
 
 use std::path::Path;
 

@@ -3,8 +3,8 @@
 //! An [`Editor`] reads a configuration with its includes and changes options, instances and
 //! mappings by their spans, in the file that contains them. Everything else in the files stays
 //! byte for byte as it is: comments, blank lines, order, indentation, line ends. After each edit
-//! the text is read again and compared with the intention, so that a value that would be read
-//! differently (with a line break, say) is an error and changes nothing.
+//! the text is read again and compared with what was intended: a value that would be read
+//! differently, such as one with a line break, is an error and changes nothing.
 //!
 //! ```no_run
 //! use consort_router::config::edit::{Editor, Section};
@@ -71,7 +71,7 @@ pub enum EditError {
         section: Section,
     },
     /// The section has no such option.
-    #[error("{section} has no option `{name}`")]
+    #[error("the section {section} has no option `{name}`")]
     UnknownOption {
         /// The section's header.
         section: Section,
@@ -85,13 +85,13 @@ pub enum EditError {
         index: usize,
     },
     /// An instance of that name exists.
-    #[error("an instance `{name}` exists already")]
+    #[error("an instance `{name}` already exists")]
     DuplicateInstance {
         /// The name.
         name: String,
     },
     /// Mappings use the instance that was to be removed.
-    #[error("{count} mappings use the instance `{name}`; remove them first")]
+    #[error("mappings use the instance `{name}` ({count}); remove them first")]
     InUse {
         /// The instance.
         name: String,
@@ -115,7 +115,7 @@ pub enum EditError {
     NotAsMeant {
         /// The text.
         text: String,
-        /// What it was to be.
+        /// What it was intended to be.
         what: &'static str,
     },
 }
@@ -320,7 +320,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Adds an instance with its options, behind the last section of an instance, or at the start
+    /// Adds an instance with its options, after the last section of an instance, or at the start
     /// of the first file.
     ///
     /// # Errors
@@ -349,7 +349,7 @@ impl Editor {
                 self.insert_after(file, end, &text, &header, "an instance", is_header)
             }
             None => {
-                // Before everything else, so that the section takes no lines that follow a header.
+                // At the start, so that lines of other sections do not become part of this one.
                 let text = format!("{header}{0}{0}", self.newline(0));
                 self.try_edit(0, 0..0, &text, &header, "an instance", is_header)
             }
@@ -484,7 +484,7 @@ impl Editor {
         }
     }
 
-    /// Adds a mapping behind the last one, or in a new `[map]` at the end of the first file.
+    /// Adds a mapping after the last one, or in a new `[map]` at the end of the first file.
     ///
     /// # Errors
     /// [`EditError::NotAsMeant`].
@@ -510,7 +510,7 @@ impl Editor {
         self.insert_after(0, end, &lines, text, "a mapping", is_added)
     }
 
-    /// Replaces a mapping, by its number in [`mappings`](Self::mappings). A comment behind it is
+    /// Replaces a mapping, by its number in [`mappings`](Self::mappings). A comment after it is
     /// kept.
     ///
     /// # Errors
@@ -546,7 +546,7 @@ impl Editor {
         load_from(&self.as_files(), &self.root, overrides, registry)
     }
 
-    /// The edited texts over the file system, for loading.
+    /// The files for loading: the edited texts in place of those in the file system.
     pub fn as_files(&self) -> Files {
         let changed = self.files.iter().filter(|file| file.text != file.original);
         let entry = |file: &EditedFile| (file.path.clone(), file.text.clone().into_bytes());
@@ -559,13 +559,13 @@ impl Editor {
         changed.map(|file| diff::unified(&file.path, &file.original, &file.text)).collect()
     }
 
-    /// Writes the changed files: beside each file a temporary one, synced, with the same mode and
-    /// owner, which then takes its place. Links stay links: the file that they lead to is
+    /// Writes each changed file into a temporary file beside it, with the same mode and owner,
+    /// syncs that, and renames it to the original. Links are kept: the file that they lead to is
     /// replaced.
     ///
     /// # Errors
-    /// [`EditError::Changed`] when a file's contents are not those that were read; then, and when
-    /// a temporary file cannot be written, nothing was changed.
+    /// [`EditError::Changed`] when a file's contents are not those that were read. In this case,
+    /// and when a temporary file cannot be written, no file is changed.
     pub fn save(&mut self) -> Result<(), EditError> {
         save::save(&mut self.files)
     }
@@ -595,7 +595,7 @@ impl Editor {
         indent.collect()
     }
 
-    /// Inserts lines behind the line that contains the byte `end`.
+    /// Inserts lines after the line that contains the byte `end`.
     fn insert_after(
         &mut self,
         file: usize,
@@ -614,7 +614,7 @@ impl Editor {
                 self.try_edit(file, position..position, &lines, written, what, is_meant)
             }
             None => {
-                // The last line has no end, which the new last line keeps so.
+                // If the last line has no line end, the new last line has none either.
                 let position = text.len();
                 let before = if text.is_empty() || text.ends_with('\n') { "" } else { newline };
                 let after = if before.is_empty() { newline } else { "" };
@@ -624,7 +624,7 @@ impl Editor {
         }
     }
 
-    /// Replaces some bytes, and takes that back when the result is not what was meant.
+    /// Replaces some bytes; undoes that when the result is not what was intended.
     fn try_edit(
         &mut self,
         file: usize,
@@ -638,7 +638,7 @@ impl Editor {
         let others = self.outline.shape();
         self.files[file].text.replace_range(range, replacement);
         self.outline = Outline::new(&self.files);
-        // One line at most, and no other header, option or mapping may come or go.
+        // At most one line may be new, and no other header, option or mapping may appear or vanish.
         let after = self.outline.shape();
         if is_meant(self) && after.is_like(others) {
             return Ok(());

@@ -17,9 +17,9 @@ pub(super) struct Line {
     pub(super) file: usize,
     /// The header with its brackets, or the mapping from its first channel to its last stage.
     pub(super) content: Range<usize>,
-    /// What [`super::Editor`] treats as the line: for mappings the content, too.
+    /// What [`super::Editor`] treats as the line; the same as `content`.
     pub(super) line: Range<usize>,
-    /// The channels of a mapping, by the whole text of each.
+    /// The channels of a mapping, each with its instance.
     pub(super) channels: Vec<Range<usize>>,
 }
 
@@ -131,8 +131,8 @@ fn read_file(path: &Path, files: &mut Vec<EditedFile>, size: &mut u64) -> Result
     Ok(())
 }
 
-/// The paths that a file includes. How its lines are read before the first header does not matter
-/// for that.
+/// The paths that a file includes. The mode of the lines before the first header does not affect
+/// them.
 fn includes(file: &EditedFile) -> Vec<PathBuf> {
     let mut sources = Sources::default();
     let source = sources.add(String::new(), PathBuf::new(), String::new());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{EditError, EditedFile};
 
-/// A temporary file that is removed unless it takes the place of its target.
+/// A temporary file that is removed unless it has been renamed to its target.
 struct Temporary {
     path: PathBuf,
     is_renamed: bool,
@@ -26,7 +26,7 @@ impl Drop for Temporary {
 ///
 /// 1. Each file must still have the contents that were read.
 /// 2. The new contents are written beside each file and synced.
-/// 3. Each file is compared once more, then replaced by a rename, and its folder is synced.
+/// 3. All files are compared once more. Then each is replaced by a rename, and its folder synced.
 pub(super) fn save(files: &mut [EditedFile]) -> Result<(), EditError> {
     let mut changed: Vec<&mut EditedFile> =
         files.iter_mut().filter(|file| file.text != file.original).collect();
@@ -80,7 +80,7 @@ fn write_beside(target: &Path, contents: &[u8]) -> io::Result<Temporary> {
             io::Error::new(error.kind(), format!("{message}: {error}"))
         })?;
     }
-    // After the owner: changing that clears the set-id bits.
+    // After the owner is set, because that clears the set-ID bits.
     file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))?;
     file.sync_all()?;
     Ok(temporary)

@@ -1,7 +1,7 @@
 //! The state that a client shares with the handles of its ports and queues.
 //!
-//! Nothing in here has the name of a public method: failures leave as
-//! [`Failure`], and the method that the user has called adds its name.
+//! Methods in here return a [`Failure`], which does not contain the name of a method. The public
+//! method that the user has called adds its own name.
 
 mod input;
 mod output;
@@ -46,7 +46,7 @@ pub(crate) struct ClientCore {
     output: Mutex<OutputBuffer>,
     pub(crate) encoder: Mutex<MidiEncoder>,
     pub(crate) decoder: Mutex<MidiDecoder>,
-    /// The waits for an empty output pool that are going on.
+    /// The current waits for an empty output pool.
     empty_pool_waits: Mutex<sync::EmptyPoolWaits>,
 }
 

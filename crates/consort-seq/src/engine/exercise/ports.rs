@@ -8,8 +8,8 @@ use crate::raw::{
 impl Runner<'_> {
     pub(super) fn send_create_port(&mut self, slot: usize, capability: u32, flags: u32, port: u8) {
         let Some(client) = &self.clients[slot] else { return };
-        let own = client.number;
-        let client = if self.input.chance(8) { own ^ 1 } else { own };
+        let number = client.number;
+        let client = if self.input.chance(8) { number ^ 1 } else { number };
         let mut info = PortInfo {
             address: Address::new(client, port),
             capability,
