@@ -1,14 +1,11 @@
 //! MIDI input does not allocate in the steady state, mapped or not.
 #![cfg(feature = "midi")]
-// A global allocator cannot be written without `unsafe`; this one counts and passes on.
-#![allow(unsafe_code)]
 #![allow(clippy::print_stdout)] // The figure is part of the result.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use consort_backends::BACKENDS;
+use consort_bench::{CountingAllocator, thread_allocations};
 use consort_router::config::load_text;
 use consort_router::{Router, State};
 use consort_seq::{Embedded, Engine, Event, SequencerClient};
@@ -19,29 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// How many messages are sent before the show reads them; its pool holds 2,000.
 const BATCH: usize = 1_000;
 
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller meets the requirements of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const SHOW: &str = "\
 [backend midi]
@@ -91,11 +67,11 @@ fn fifty_thousand_messages_of_each_kind_do_not_allocate() {
             keys.drain_output().expect("sent");
             sent += BATCH;
             let expected = live.input(midi).0 + BATCH as u64;
-            let before = ALLOCATIONS.with(Cell::get);
+            let before = thread_allocations();
             while live.input(midi).0 < expected {
                 router.step(Some(Duration::from_millis(5))).expect("a turn");
             }
-            allocated += ALLOCATIONS.with(Cell::get) - before;
+            allocated += thread_allocations() - before;
         }
         allocated
     };

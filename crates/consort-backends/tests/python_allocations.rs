@@ -1,39 +1,15 @@
 //! Values, texts and unmatched outputs of a script do not allocate in the steady state.
 #![cfg(feature = "python")]
-// A global allocator cannot be written without `unsafe`; this one counts and passes on.
-#![allow(unsafe_code)]
 #![allow(clippy::print_stdout)] // The figure is part of the result.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use consort_backends::python;
+use consort_bench::{CountingAllocator, thread_allocations};
 use consort_router::testing::{DEADLINE, TestShow};
 
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller meets the requirements of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Outputs on channels that are mapped to the script itself, and on others that are not mapped.
 const SCRIPT: &str = "
@@ -66,12 +42,12 @@ fn fifty_thousand_outputs_do_not_allocate() {
     let mut count = |outputs: u64| {
         let target = live.counters(py).incoming + live.unmatched_count(py) + outputs;
         let deadline = Instant::now() + DEADLINE;
-        let before = ALLOCATIONS.with(Cell::get);
+        let before = thread_allocations();
         while live.counters(py).incoming + live.unmatched_count(py) < target {
             assert!(Instant::now() < deadline, "the script is too slow");
             running.router.step(Some(Duration::from_millis(5))).expect("a turn");
         }
-        ALLOCATIONS.with(Cell::get) - before
+        thread_allocations() - before
     };
     count(20_000);
     let allocated = count(50_000);

@@ -2,10 +2,7 @@
 //! controls in the steady state.
 
 #![cfg(feature = "sc")]
-#![allow(unsafe_code)] // The allocator counts allocations of this thread.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,45 +10,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_backends::sc::DESCRIPTOR;
+use consort_bench::{CountingAllocator, thread_allocations};
 use consort_osc::{OscMessage, OscValue, Packet};
 use consort_router::testing::{Performance, TestShow};
 use parking_lot::Mutex;
 
-thread_local! {
-    /// How often the thread has allocated memory.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, with a count for each thread.
-struct Counting;
-
-fn count() {
-    // The value is gone while the thread ends.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are those that `System` needs.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// A UDP server that answers logins.
 struct FakeServer {
@@ -129,12 +94,12 @@ impl Drop for FakeServer {
 fn allocations_until(show: &mut Performance, inputs: u64) -> u64 {
     let (live, id) = (show.router.handle().live(), show.id("sound"));
     let deadline = Instant::now() + Duration::from_secs(30);
-    let before = ALLOCATIONS.get();
+    let before = thread_allocations();
     while live.input(id).0 < inputs {
         assert!(Instant::now() < deadline, "{} of {inputs} inputs", live.input(id).0);
         show.router.step(Some(Duration::from_millis(5))).expect("a turn");
     }
-    ALLOCATIONS.get() - before
+    thread_allocations() - before
 }
 
 #[test]
@@ -185,9 +150,9 @@ fn unmatched_input_and_notes_do_not_allocate() {
     let play = |show: &mut Performance, round: u32| {
         let key = f64::from(round % 2);
         assert!(handle.inject(probe, 0, key) && handle.inject(probe, 1, f64::from(round) / 1e3));
-        let before = ALLOCATIONS.get();
+        let before = thread_allocations();
         show.router.step(Some(Duration::ZERO)).expect("a turn");
-        ALLOCATIONS.get() - before
+        thread_allocations() - before
     };
     for round in 0..100 {
         play(&mut show, round);

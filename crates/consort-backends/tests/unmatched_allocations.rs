@@ -2,44 +2,15 @@
 //! inputs as the list holds have arrived.
 
 #![cfg(any(feature = "osc", feature = "artnet"))]
-#![allow(unsafe_code)] // the allocator counts
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use consort_bench::{CountingAllocator, thread_allocations};
 use consort_router::testing::{Performance, TestShow};
 
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn free_port() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -68,9 +39,9 @@ fn check(setup: TestShow, port: u16, round: &[Vec<u8>], rounds: u64, unmatched: 
     };
     let count = rounds * round.len() as u64;
     run(count);
-    let before = ALLOCATIONS.get();
+    let before = thread_allocations();
     run(2 * count);
-    let allocations = ALLOCATIONS.get() - before;
+    let allocations = thread_allocations() - before;
     let live = show.router.handle().live();
     assert_eq!(live.unmatched_count(show.id("net")), 2 * rounds * unmatched);
     assert!(!live.unmatched(show.id("net")).is_empty());

@@ -27,7 +27,7 @@ mod report;
 mod statistics;
 mod timers;
 
-pub use allocations::{CountingAllocator, allocations};
+pub use allocations::{CountingAllocator, allocations, thread_allocations};
 pub use processes::{
     child_processes, peak_memory, pin_thread, process_time, resident_memory, thread_time,
     time_of_main_thread, time_of_process, wake_ups,

@@ -1,45 +1,19 @@
 //! Counts allocations: reading, matching and writing into a slice do not allocate.
 
-// A global allocator cannot be written without `unsafe`; this one counts and forwards the calls.
-#![allow(unsafe_code)]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use consort_bench::{CountingAllocator, thread_allocations};
 use consort_osc::{
     Argument, BundleBuilder, LengthPrefixDecoder, MessageBuilder, Packet, Pattern, SliceSink,
     TimeTag, address_matches, encode_length_prefixed, encode_message, validate_address,
 };
-
-/// Forwards to the system's allocator and counts the allocations of each thread.
-struct CountingAllocator;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is forwarded unchanged to the system's allocator.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is also that of `System`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// The number of allocations of this thread while `run` runs.
 fn allocations(run: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = thread_allocations();
     run();
-    ALLOCATIONS.with(Cell::get) - before
+    thread_allocations() - before
 }
 
 #[test]
