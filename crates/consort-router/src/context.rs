@@ -71,6 +71,16 @@ pub(crate) struct Shared {
     pub(crate) stopping: bool,
 }
 
+impl Shared {
+    /// Asks for a call of the owner's `ready` with `key` in the next turn.
+    fn call_again(&mut self, owner: Owner, key: u32) {
+        let call = (owner, key);
+        if !self.again.contains(&call) {
+            self.again.push(call);
+        }
+    }
+}
+
 /// The router, as seen by one instance during one call.
 pub struct Context<'a> {
     shared: &'a mut Shared,
@@ -299,10 +309,7 @@ impl<'a> Context<'a> {
     /// Asks for another call of [`Instance::ready`](crate::Instance::ready) with `key` in the
     /// next turn, after all other instances.
     pub fn call_again(&mut self, key: u32) {
-        let call = (Owner::Instance(self.instance), key);
-        if !self.shared.again.contains(&call) {
-            self.shared.again.push(call);
-        }
+        self.shared.call_again(Owner::Instance(self.instance), key);
     }
 
     /// Announces an answer that is due within microseconds: until then the loop polls for
@@ -462,10 +469,7 @@ impl<'a> DriverContext<'a> {
     /// Asks for another call of [`Driver::ready`](crate::Driver::ready) with `key` in the next
     /// turn, after all other instances.
     pub fn call_again(&mut self, key: u32) {
-        let call = (Owner::Driver(self.driver), key);
-        if !self.shared.again.contains(&call) {
-            self.shared.again.push(call);
-        }
+        self.shared.call_again(Owner::Driver(self.driver), key);
     }
 
     /// Asks for a call of [`Driver::timer`](crate::Driver::timer) at (or soon after) a time;

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use self::outline::{Line, Outline};
+use self::outline::{Line, OptionLine, Outline};
 use super::{Files, Loaded, Override, load_from};
 use crate::backend::BackendDescriptor;
 
@@ -213,9 +213,8 @@ impl Editor {
 
     /// The values that a section gives to an option, in order.
     pub fn option(&self, section: &Section, name: &str) -> Vec<&str> {
-        let options = self.outline.options(section);
-        let values = options.filter(|option| self.slice(option.file, &option.name) == name);
-        values.map(|option| self.slice(option.file, &option.value)).collect()
+        let options = self.options_named(section, name);
+        options.map(|option| self.slice(option.file, &option.value)).collect()
     }
 
     /// All mappings in order.
@@ -249,12 +248,7 @@ impl Editor {
         value: &str,
     ) -> Result<(), EditError> {
         self.check_sections()?;
-        let last = self
-            .outline
-            .options(section)
-            .filter(|option| self.slice(option.file, &option.name) == name)
-            .last()
-            .cloned();
+        let last = self.options_named(section, name).last().cloned();
         let Some(option) = last else { return self.add_option(section, name, value) };
         let mut values = self.owned_values(section, name);
         values.pop();
@@ -277,14 +271,9 @@ impl Editor {
         value: &str,
     ) -> Result<(), EditError> {
         self.check_sections()?;
-        let same = self
-            .outline
-            .options(section)
-            .filter(|option| self.slice(option.file, &option.name) == name)
-            .last()
-            .map(|option| (option.file, option.line.clone()));
-        let last =
-            self.outline.options(section).last().map(|option| (option.file, option.line.clone()));
+        let place = |option: &OptionLine| (option.file, option.line.clone());
+        let same = self.options_named(section, name).last().map(place);
+        let last = self.outline.options(section).last().map(place);
         let header = self.outline.header(section).map(|line| (line.file, line.content.clone()));
         let indent = last.clone().or_else(|| same.clone());
         let Some((file, after)) = same.or(last).or(header) else {
@@ -306,8 +295,7 @@ impl Editor {
     pub fn remove_option(&mut self, section: &Section, name: &str) -> Result<(), EditError> {
         self.check_sections()?;
         let find = |editor: &Editor| {
-            let mut options = editor.outline.options(section);
-            let found = options.find(|option| editor.slice(option.file, &option.name) == name);
+            let found = editor.options_named(section, name).next();
             found.map(|option| (option.file, option.line.clone()))
         };
         if find(self).is_none() {
@@ -576,6 +564,16 @@ impl Editor {
 
     fn mapping_text(&self, line: &Line) -> &str {
         self.slice(line.file, &line.content)
+    }
+
+    /// The lines that give an option a value, in the order in which they are read.
+    fn options_named<'a>(
+        &'a self,
+        section: &Section,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a OptionLine> {
+        let options = self.outline.options(section);
+        options.filter(move |option| self.slice(option.file, &option.name) == name)
     }
 
     fn owned_values(&self, section: &Section, name: &str) -> Vec<String> {
