@@ -135,7 +135,7 @@ while there is no server count as dropped. If another program frees the groups o
 
 **On reload**, voices, synths, controls, ranges, `rate`, `latency`, `restore` and `level` change \
 while the server runs: notes that sound go on, controls keep their values, and notes of channels \
-that are no longer mapped are released. A voice that gets another SynthDef uses it from the next \
+that are no longer mapped are released. A voice whose SynthDef changes uses the new one from the next \
 note on. The server is started again if it would have to load or allocate something: for a \
 SynthDef, bus or buffer that was not used before, for changed SynthDef files, and for the other \
 options.
