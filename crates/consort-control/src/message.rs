@@ -294,9 +294,9 @@ pub struct Delta {
 /// An instance's state and its counters since the start.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct InstanceReading {
-    /// `starting`, `up`, `waiting`, `failed` or `stopped`.
+    /// `starting`, `up`, `degraded`, `waiting`, `failed` or `stopped`.
     pub state: String,
-    /// The reason of `waiting` and `failed`.
+    /// The reason of `degraded`, `waiting` and `failed`, in one line.
     pub reason: Option<String>,
     /// Values that came in through it.
     pub incoming: u64,

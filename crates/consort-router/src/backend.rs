@@ -350,7 +350,10 @@ pub struct Readiness {
 pub trait Instance: Any {
     /// Starts the instance. If a device, host or server is missing, the instance sets the state
     /// [`State::Waiting`](crate::State::Waiting) with [`Context::set_state`] and tries again in
-    /// [`Instance::timer`]; the show runs meanwhile.
+    /// [`Instance::timer`]; the show runs meanwhile. When it cannot work at all, it sets
+    /// [`State::Failed`](crate::State::Failed); when a part of it cannot, such as one of several
+    /// modules, [`State::Degraded`](crate::State::Degraded). Each reason is one sentence that says
+    /// what to do.
     fn start(&mut self, context: &mut Context<'_>);
 
     /// Takes a new plan of the same name and backend while the show runs. Called when no option

@@ -385,16 +385,24 @@ impl<'a> Context<'a> {
         self.shared.registry.deregister(source)
     }
 
-    /// Sets the state of this instance and logs the change.
-    pub fn set_state(&mut self, state: State) {
+    /// Sets the state of this instance and logs the change: `degraded` and `waiting` as a warning,
+    /// `failed` as an error, each with its reason. The reason is the first line of the given text;
+    /// further lines, such as the output of a program that has exited, are logged at the level
+    /// `debug`.
+    pub fn set_state(&mut self, mut state: State) {
+        let details = state.take_details();
         let name = self.shared.live.instance_name(self.instance);
         let before = self.shared.live.set_state(self.instance, state.clone());
         if before == state {
             return;
         }
+        if let Some(details) = details {
+            tracing::debug!(instance = name, "{}:\n{details}", state.word());
+        }
         match &state {
             State::Starting => tracing::debug!(instance = name, "starting"),
             State::Up => tracing::info!(instance = name, "up"),
+            State::Degraded(reason) => tracing::warn!(instance = name, "degraded: {reason}"),
             State::Waiting(reason) => tracing::warn!(instance = name, "waiting: {reason}"),
             State::Failed(reason) => tracing::error!(instance = name, "failed: {reason}"),
             State::Stopped => tracing::debug!(instance = name, "stopped"),

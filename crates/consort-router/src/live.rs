@@ -25,32 +25,50 @@ pub enum State {
     Starting,
     /// Working.
     Up,
+    /// Working, except for a part that cannot, such as one of several modules of a script.
+    Degraded(String),
     /// A device, host or server is missing; the instance tries again.
     Waiting(String),
-    /// The instance cannot work; the configuration has to change.
+    /// The instance cannot work; the configuration or a file that it loads has to change.
     Failed(String),
     /// The instance has stopped.
     Stopped,
 }
 
 impl State {
-    /// One word: `starting`, `up`, `waiting`, `failed`, `stopped`.
+    /// One word: `starting`, `up`, `degraded`, `waiting`, `failed`, `stopped`.
     pub fn word(&self) -> &'static str {
         match self {
             State::Starting => "starting",
             State::Up => "up",
+            State::Degraded(_) => "degraded",
             State::Waiting(_) => "waiting",
             State::Failed(_) => "failed",
             State::Stopped => "stopped",
         }
     }
 
-    /// The reason of `waiting` and `failed`.
+    /// The reason of `degraded`, `waiting` and `failed`.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            State::Waiting(reason) | State::Failed(reason) => Some(reason),
+            State::Degraded(reason) | State::Waiting(reason) | State::Failed(reason) => {
+                Some(reason)
+            }
             _ => None,
         }
+    }
+
+    /// Cuts the reason after its first line and returns the rest: a reason is one line in every
+    /// view.
+    pub(crate) fn take_details(&mut self) -> Option<String> {
+        let reason = match self {
+            State::Degraded(reason) | State::Waiting(reason) | State::Failed(reason) => reason,
+            _ => return None,
+        };
+        let end = reason.find('\n')?;
+        let details = reason.split_off(end);
+        reason.truncate(reason.trim_end().len());
+        Some(details[1..].to_owned()).filter(|details| !details.trim().is_empty())
     }
 }
 

@@ -349,6 +349,35 @@ fn what_an_instance_says_while_stopping_is_routed() {
 }
 
 #[test]
+fn a_state_is_seen_with_the_first_line_of_its_reason() {
+    let mut builder = Builder::new();
+    let instance = InstanceId::new(builder.instance("a", 1, Script::default()));
+    let mut router = Router::new(builder.show).expect("an event loop");
+    router.start();
+    let live = router.handle().live();
+    for (state, word, reason) in [
+        (
+            State::Degraded("one of two modules failed: a.py".into()),
+            "degraded",
+            "one of two modules failed: a.py",
+        ),
+        (
+            State::Failed("exited with status 1:\nline 1\nline 2".into()),
+            "failed",
+            "exited with status 1:",
+        ),
+        (State::Waiting("no server\r\n".into()), "waiting", "no server"),
+    ] {
+        router.with_context(instance, |context| context.set_state(state));
+        let state = live.state(instance);
+        assert_eq!((state.word(), state.reason()), (word, Some(reason)));
+    }
+    router.with_context(instance, |context| context.set_state(State::Up));
+    assert_eq!(live.state(instance).reason(), None);
+    router.finish().expect("a clean stop");
+}
+
+#[test]
 fn other_threads_inject_look_and_stop() {
     let mut show = Builder::new();
     let source = show.instance("source", 1, Script::default());

@@ -204,8 +204,14 @@ pub(crate) struct MonitorArgs {
     pub(crate) process: Option<u32>,
 }
 
+/// The end of the help of `consort status`.
+const STATUS_EXIT: &str = "\
+Exit status: 0 on success, 1 if no show is running or one does not respond, 2 if the command line
+is invalid, 3 if an instance is failed or degraded.";
+
 /// Arguments of `consort status`.
 #[derive(Args, Debug)]
+#[command(after_help = STATUS_EXIT)]
 pub(crate) struct StatusArgs {
     /// Print JSON: a list of shows with instances, channels and values
     #[arg(long)]

@@ -178,8 +178,10 @@ impl ScInstance {
                 Report::Ready(server) => self.on_server_ready(*server, context),
                 Report::Waiting(reason) => {
                     if !context.is_stopping() {
-                        context.count_errors(1);
+                        // Repeated attempts that fail alike are one error.
+                        let before = context.state();
                         context.set_state(State::Waiting(reason));
+                        context.count_errors(u64::from(context.state() != before));
                     }
                 }
                 Report::Lost(reason) => self.on_server_lost(reason, context),
@@ -215,6 +217,13 @@ impl ScInstance {
             tracing::error!("cannot receive replies of the server: {error}");
         }
         let startup_time = server.startup_time;
+        let state = match server.problems.as_slice() {
+            [] => State::Up,
+            [problem] => State::Degraded(format!("the server rejected {problem}")),
+            [problem, rest @ ..] => {
+                State::Degraded(format!("the server rejected {problem}; and {} more", rest.len()))
+            }
+        };
         for problem in &server.problems {
             self.report_error(&format!("the server rejected {problem}"), context);
         }
@@ -225,7 +234,7 @@ impl ScInstance {
         self.inputs.on_server_ready(&self.player);
         self.schedule_polls(context.now());
         self.flush(context);
-        context.set_state(State::Up);
+        context.set_state(state);
         let outage = self.lost.take().map(|lost| context.now().duration_since(lost));
         let outage = outage
             .map(|outage| format!("; the instance had no server for {outage:.0?}"))

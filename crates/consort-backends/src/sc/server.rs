@@ -343,7 +343,7 @@ fn prepare(
     server: &Server,
     events: &EventReceiver,
 ) -> Result<ServerInfo, String> {
-    let explain = |error: consort_sc::Error| error.to_string();
+    let explain = |error: consort_sc::Error| failure(&error.to_string());
     match &setup.place {
         Place::Connect(target) => {
             let mut options = setup.options.clone();
@@ -406,6 +406,30 @@ fn prepare(
     }
 }
 
+/// The first line of an error as one sentence with its remedy, and the server's output after it.
+/// The router makes the first line the reason of the state and logs the rest at the level `debug`.
+fn failure(message: &str) -> String {
+    let (sentence, output) = message.split_once('\n').unwrap_or((message, ""));
+    if lacks_jack(output) {
+        let remedy = "scsynth cannot reach JACK: start it, for example as `pw-jack consort run …` \
+                      or with `jackd`, or set `server = score`";
+        return format!("{remedy}\n{message}");
+    }
+    match sentence.strip_suffix("; it printed:") {
+        Some(sentence) => {
+            format!("{sentence}; `CONSORT_LOG=debug` shows what it printed\n{output}")
+        }
+        None => message.to_owned(),
+    }
+}
+
+/// Whether the server's output shows that it found no JACK server. The phrases are those of
+/// libjack 1.9 and of the server's JACK driver.
+fn lacks_jack(output: &str) -> bool {
+    output.contains("jack server is not running")
+        || output.contains("JackDriver") && output.contains("could not")
+}
+
 /// Whether the server was lost after the last start. The end of the server before may be reported
 /// only after that start.
 fn is_lost(events: &[LifecycleEvent]) -> bool {
@@ -441,6 +465,24 @@ fn reachable_address(address: std::net::IpAddr) -> std::net::IpAddr {
 mod tests {
     use super::*;
     use LifecycleEvent::*;
+
+    #[test]
+    fn a_failed_start_is_one_sentence_before_the_output() {
+        let exited = "the server process exited before it was ready (exit status: 1)";
+        let jack = "\n    Cannot connect to server socket\n    jack server is not running or \
+                    cannot be started\n    could not initialize audio.";
+        let text = failure(&format!("{exited}; it printed:{jack}"));
+        let (sentence, output) = text.split_once('\n').expect("the output");
+        assert!(sentence.starts_with("scsynth cannot reach JACK: start it"), "{sentence}");
+        assert!(sentence.ends_with("set `server = score`"), "{sentence}");
+        assert!(output.contains("could not initialize audio"), "{output}");
+        let text = failure(&format!("{exited}; it printed:\n    bad sample rate"));
+        assert_eq!(
+            text,
+            format!("{exited}; `CONSORT_LOG=debug` shows what it printed\n    bad sample rate")
+        );
+        assert_eq!(failure("cannot find scsynth"), "cannot find scsynth");
+    }
 
     #[test]
     fn the_end_of_the_server_before_is_not_the_end_of_this_one() {

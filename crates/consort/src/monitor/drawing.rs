@@ -50,8 +50,9 @@ impl Screen {
             (false, true) => "running",
             (false, false) => "not running",
         };
+        let (problems, colour) = self.problems();
         let right = format!(
-            "{state}  {}:{:02}:{:02}  {} values/s ",
+            "{state}{problems}  {}:{:02}:{:02}  {} values/s ",
             seconds / 3_600,
             seconds / 60 % 60,
             seconds % 60,
@@ -59,10 +60,27 @@ impl Screen {
         );
         let room = usize::from(area.width).saturating_sub(right.chars().count() + 1);
         let left = format!(" consort  {}", self.layout.show);
-        let bar = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        let bar = Style::new().fg(colour).add_modifier(Modifier::REVERSED | Modifier::BOLD);
         frame.render_widget(Paragraph::new(right).style(bar).alignment(Alignment::Right), area);
         let left_area = Rect { width: area.width.min(room as u16), ..area };
         frame.render_widget(Paragraph::new(cut(&left, room)).style(bar), left_area);
+    }
+
+    /// How many instances are in a state that needs attention, for the title, and its colour.
+    fn problems(&self) -> (String, Color) {
+        let mut text = String::new();
+        let mut colour = Color::Reset;
+        for (word, mark) in
+            [("waiting", Color::Yellow), ("degraded", Color::Yellow), ("failed", Color::Red)]
+        {
+            let instances = self.reading.instances.iter();
+            let count = instances.filter(|instance| instance.state == word).count();
+            if count > 0 {
+                text.push_str(&format!(", {count} {word}"));
+                colour = mark;
+            }
+        }
+        (text, colour)
     }
 
     /// The heading, then for each instance its line and the reason for its state, if there is one.
@@ -198,7 +216,8 @@ impl Screen {
     }
 }
 
-/// Draws the instances; if they do not all fit, those with a reason (waiting, failed) come first.
+/// Draws the instances; if they do not all fit, those with a reason (waiting, degraded,
+/// failed) come first.
 fn draw_instances(frame: &mut Frame<'_>, area: Rect, mut groups: Vec<Vec<Line<'static>>>) {
     let room = usize::from(area.height);
     let is_crowded = groups.iter().map(Vec::len).sum::<usize>() > room;
@@ -227,7 +246,7 @@ fn state_style(state: &str) -> Style {
     Style::new().fg(match state {
         "up" => Color::Green,
         "failed" => Color::Red,
-        "waiting" => Color::Yellow,
+        "degraded" | "waiting" => Color::Yellow,
         _ => Color::Reset,
     })
 }
@@ -417,6 +436,20 @@ mod tests {
         assert_eq!(colour("ERROR"), Color::Red);
         assert_eq!(colour("WARN"), Color::Yellow);
         assert_eq!(colour("█"), Color::Cyan);
+    }
+
+    #[test]
+    fn the_title_counts_instances_that_need_attention() {
+        let mut screen = screen();
+        assert_eq!(screen.problems(), (", 2 waiting".into(), Color::Yellow));
+        for (instance, state) in [(0, "degraded"), (1, "failed"), (4, "up")] {
+            screen.reading.instances[instance].state = state.into();
+        }
+        assert_eq!(screen.problems(), (", 1 degraded, 1 failed".into(), Color::Red));
+        for instance in &mut screen.reading.instances {
+            instance.state = "up".into();
+        }
+        assert_eq!(screen.problems(), (String::new(), Color::Reset));
     }
 
     #[test]

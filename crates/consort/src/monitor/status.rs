@@ -43,6 +43,15 @@ struct ChannelStatus {
     events: u64,
 }
 
+impl Status {
+    /// Whether an instance is `failed` or `degraded`.
+    fn is_impaired(&self) -> bool {
+        self.instances
+            .iter()
+            .any(|instance| matches!(instance.reading.state.as_str(), "failed" | "degraded"))
+    }
+}
+
 /// Joins names and values.
 fn status(layout: Layout, reading: Reading) -> Status {
     let mut values = reading.values.into_iter();
@@ -81,7 +90,12 @@ fn read(show: &mut dyn Source) -> anyhow::Result<Status> {
     anyhow::bail!("the show is reloaded too often to be read; try again")
 }
 
-/// Runs `consort status`. The exit status is 1 if no show is running, or if one does not respond.
+/// The exit status if an instance is `failed` or `degraded`.
+const NOT_WORKING: u8 = 3;
+
+/// Runs `consort status`. The exit status is 1 if no show is running or one does not respond, and
+/// [`NOT_WORKING`] if an instance is `failed` or `degraded`. Instances that are `waiting` do not
+/// change it: a device that is not plugged in is normal.
 pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let mut shows = Vec::new();
     let mut processes = Vec::new();
@@ -109,7 +123,13 @@ pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     } else {
         print(&shows.iter().map(status_text).collect::<String>())?;
     }
-    Ok(if shows.is_empty() || has_failure { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if shows.is_empty() || has_failure {
+        ExitCode::FAILURE
+    } else if shows.iter().any(Status::is_impaired) {
+        ExitCode::from(NOT_WORKING)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// A show as text: a line for the show and one for each instance.
