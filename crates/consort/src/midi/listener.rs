@@ -47,7 +47,8 @@ impl Listener {
         Ok(self.queue.get_status()?.real_time)
     }
 
-    /// Passes everything that has arrived to `sink`. Does not block.
+    /// Passes everything that has arrived to `sink`, and reports a loss that followed it. Does not
+    /// block.
     pub(super) fn read(
         &mut self,
         mut sink: impl FnMut(&SequencerClient, Received<'_>) -> anyhow::Result<()>,
@@ -65,7 +66,8 @@ impl Listener {
             for event in &self.batch {
                 sink(&self.client, Received::Event(event))?;
             }
-            if count < BATCH_EVENTS {
+            // A loss behind the last event does not make the client readable.
+            if count < BATCH_EVENTS && !self.client.has_overrun() {
                 return Ok(());
             }
         }

@@ -261,7 +261,9 @@ fn play(
         }
         match step {
             Step::Done => {
-                player.finish()?;
+                if !player.finish()? {
+                    bail!("the sequencer did not deliver the last events in time");
+                }
                 return Ok(Played { events: player.played(), time, released: None });
             }
             Step::Full => client.wait_writable(Some(MAX_WAIT))?,

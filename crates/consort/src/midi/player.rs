@@ -12,6 +12,9 @@ use super::schedule::{Schedule, Segment, Timed};
 const AHEAD_NANOSECONDS: u64 = 1_000_000_000;
 /// Bytes of an event in the client's buffer, without its variable part.
 const CELL_BYTES: usize = 28;
+/// How long the sequencer may take to deliver the last events, which are due already: a busy
+/// computer may delay its timer.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the sequencer may take to accept the last note-offs.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -142,10 +145,9 @@ impl<'a> Player<'a> {
         self.written.iter().rev().take_while(is_unsent).count()
     }
 
-    /// Waits until the sequencer has delivered everything.
-    pub(super) fn finish(&self) -> Result<()> {
-        self.client.sync_output_queue_timeout(Some(RELEASE_TIMEOUT))?;
-        Ok(())
+    /// Waits until the sequencer has delivered everything. Returns whether it has.
+    pub(super) fn finish(&self) -> Result<bool> {
+        self.client.sync_output_queue_timeout(Some(DELIVERY_TIMEOUT))
     }
 
     /// Removes the events that are not due yet and releases every note and pedal that may be on,

@@ -106,6 +106,8 @@ pub(super) struct Recorder {
     recording: Recording,
     /// The time of the first event.
     first: Option<RealTime>,
+    /// The time of the latest event.
+    latest: RealTime,
     is_trimmed: bool,
     with_system: bool,
     /// How often events were lost.
@@ -141,6 +143,7 @@ impl Recorder {
             follower,
             recording,
             first: None,
+            latest: RealTime::ZERO,
             is_trimmed: arguments.trim,
             with_system: arguments.system,
             losses: 0,
@@ -166,7 +169,9 @@ impl Recorder {
     pub(super) fn read(&mut self) -> anyhow::Result<()> {
         let now = self.listener.time()?;
         self.now = now;
-        let Self { listener, follower, recording, first, is_trimmed, losses, is_full, .. } = self;
+        let Self {
+            listener, follower, recording, first, latest, is_trimmed, losses, is_full, ..
+        } = self;
         let with_system = self.with_system;
         listener.read(|client, received| {
             let event = match received {
@@ -200,7 +205,10 @@ impl Recorder {
             if !with_system && is_system(event) {
                 return Ok(());
             }
-            let time = stamp(event);
+            // The kernel's stamps can go back a little when its timer is late, and a recording is
+            // sorted by time: the order of arrival is kept.
+            let time = stamp(event).max(*latest);
+            *latest = time;
             let zero = match is_trimmed {
                 true => *first.get_or_insert(time),
                 false => RealTime::ZERO,
