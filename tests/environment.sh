@@ -27,9 +27,10 @@ as_root() {
     fi
 }
 
+# install_debian_packages [FILE…]: installs the packages that the files list.
 install_debian_packages() {
-    local wanted missing=()
-    mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' tests/packages.debian)
+    local wanted missing=() attempt
+    mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "${@:-tests/packages.debian}")
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
         skip "Debian packages (apt is not available): ${wanted[*]}"
         return
@@ -40,11 +41,17 @@ install_debian_packages() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     heading "installing Debian packages: ${missing[*]}"
-    if as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-        'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null' \
-        apt "${missing[@]}"; then
-        return 0
-    fi
+    # Another program may hold the lock of the package manager, such as the updates of a machine
+    # that has just started: wait up to ten minutes for it.
+    for attempt in 1 2 3 4 5; do
+        if as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+            'apt-get update -qq && apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends "$@" >/dev/null' \
+            apt "${missing[@]}"; then
+            return 0
+        fi
+        as_root true || break
+        ((attempt == 5)) || { echo "apt failed; trying again in 15 s" >&2; sleep 15; }
+    done
     skip "Debian packages (not root and no sudo, or apt failed): ${missing[*]}"
 }
 

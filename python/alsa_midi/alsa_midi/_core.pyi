@@ -13,6 +13,7 @@ from alsa_midi.port import Port, PortInfo
 from alsa_midi.queue import Queue
 
 __all__ = [
+    "__version__",
     "AddressEventBase",
     "Client",
     "ConnectEventBase",
@@ -38,6 +39,8 @@ __all__ = [
     "address_pair",
     "setup",
 ]
+
+__version__: str
 
 _AddressLike: TypeAlias = (
     Address | Port | PortInfo | SequencerClientBase | tuple[int, int] | str | int

@@ -58,4 +58,10 @@ mod core_module {
     use super::real_time::RealTime;
     #[pymodule_export]
     use super::setup::setup;
+
+    #[pymodule_init]
+    fn add_version(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        use pyo3::types::PyModuleMethods;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }
