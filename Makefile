@@ -6,6 +6,7 @@ help: ## list the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## run a demo show for ten seconds; needs only Rust
+	@[ -e target/release/consort ] || echo "Compiling consort first; on two cores this takes about three minutes."
 	@cargo run --release -p consort -- demo
 
 quick: ## check the crates that you changed: phrases, formatting, clippy, unit tests

@@ -8,6 +8,8 @@ failed=()
 flaky=()
 failures=()
 times=()
+suites_run=0
+suites_total=
 
 heading() { printf '\n== %s\n' "$*"; }
 
@@ -74,6 +76,18 @@ install_peers() {
     export CONSORT_VENV="$venv"
 }
 
+# Sets CONSORT_TIME_SCALE, the factor of the deadlines of the virtual machine, unless it is set: how
+# much slower than the reference machine this one is at the moment, at least 1 and at most 10.
+set_time_scale() {
+    [ -z "${CONSORT_TIME_SCALE:-}" ] || { export CONSORT_TIME_SCALE; return; }
+    local begun=${EPOCHREALTIME/[.,]/} i sum=0
+    for ((i = 0; i < 300000; i++)); do sum=$((sum + i)); done
+    # The reference machine needs about 900 ms for this loop.
+    local scale=$(((${EPOCHREALTIME/[.,]/} - begun) / 900000))
+    export CONSORT_TIME_SCALE=$((scale < 1 ? 1 : scale > 10 ? 10 : scale))
+    echo "deadlines in the virtual machine: $CONSORT_TIME_SCALE times the usual ones"
+}
+
 # Runs one suite: suite NAME COMMAND… Its output is printed and kept in target/suites. A suite that
 # fails is run once more, because the machine may have been slow: if it then passes, the summary
 # reports it as flaky, with the end of what the failed run printed. With `run_once` set, a failure
@@ -83,7 +97,8 @@ suite() {
     shift
     log=$root/target/suites/${name//[^a-zA-Z0-9]/-}
     mkdir -p "$root/target/suites"
-    heading "$name"
+    suites_run=$((suites_run + 1))
+    heading "$name${suites_total:+ ($suites_run of $suites_total, after $((SECONDS / 60)) min)}"
     if "$@" > >(tee "$log.log") 2>&1; then
         :
     elif [ -n "${run_once:-}" ]; then
