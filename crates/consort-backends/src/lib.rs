@@ -34,6 +34,15 @@ pub use dmx::merge_frames;
 
 use consort_router::BackendDescriptor;
 
+/// How to get larger receive buffers, if the kernel limits those of this program's sockets; `None`
+/// if it does not.
+pub fn receive_buffer_advice() -> Option<String> {
+    #[cfg(any(feature = "artnet", feature = "osc", feature = "sacn", feature = "sc"))]
+    return net::loss::buffer_advice();
+    #[cfg(not(any(feature = "artnet", feature = "osc", feature = "sacn", feature = "sc")))]
+    None
+}
+
 /// The backends of this build, sorted by name.
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "artnet")]

@@ -306,6 +306,15 @@ pub struct InstanceReading {
     pub dropped: u64,
     /// Errors of this instance.
     pub errors: u64,
+    /// Received datagrams that the kernel dropped, because the receive buffer was full.
+    #[serde(default)]
+    pub lost: u64,
+    /// Sent datagrams for which a host reported that nobody takes them.
+    #[serde(default)]
+    pub refused: u64,
+    /// What the instance reports beside its state, such as a source that it has lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Packets, messages or frames that arrived, matched or not.
     #[serde(default)]
     pub packets: u64,

@@ -93,9 +93,10 @@ fn layout() -> impl Strategy<Value = Layout> {
 
 fn instance_reading() -> impl Strategy<Value = InstanceReading> {
     let last = proptest::option::of(value());
-    (text(), proptest::option::of(text()), any::<[u64; 6]>(), last).prop_map(
-        |(state, reason, counters, last_input)| {
-            let [incoming, outgoing, dropped, errors, packets, unmatched] = counters;
+    let optional_text = || proptest::option::of(text());
+    (text(), optional_text(), optional_text(), any::<[u64; 8]>(), last).prop_map(
+        |(state, reason, note, counters, last_input)| {
+            let [incoming, outgoing, dropped, errors, lost, refused, packets, unmatched] = counters;
             InstanceReading {
                 state,
                 reason,
@@ -103,6 +104,9 @@ fn instance_reading() -> impl Strategy<Value = InstanceReading> {
                 outgoing,
                 dropped,
                 errors,
+                lost,
+                refused,
+                note,
                 packets,
                 last_input,
                 unmatched,

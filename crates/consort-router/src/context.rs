@@ -436,6 +436,21 @@ impl<'a> Context<'a> {
         add(&self.counters().errors, count);
     }
 
+    /// Counts received datagrams that the kernel dropped before this instance could read them.
+    pub fn count_lost(&mut self, count: u64) {
+        add(&self.counters().lost, count);
+    }
+
+    /// Counts sent datagrams for which a host reported that nobody takes them.
+    pub fn count_refused(&mut self, count: u64) {
+        add(&self.counters().refused, count);
+    }
+
+    /// Sets what views show beside the state, such as a source that was lost. It is not logged.
+    pub fn set_note(&mut self, note: Option<String>) {
+        *self.shared.live.instances[self.instance.index()].note.lock() = note;
+    }
+
     fn counters(&self) -> &LiveCounters {
         &self.shared.live.instances[self.instance.index()].counters
     }

@@ -73,7 +73,7 @@ impl State {
 }
 
 /// Counts of an instance since the start: events that it passed to the router, received from it
-/// and dropped, and errors.
+/// and dropped, errors, and datagrams that did not get through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Events that came in through it.
@@ -84,6 +84,10 @@ pub struct Counters {
     pub dropped: u64,
     /// Errors of the instance.
     pub errors: u64,
+    /// Received datagrams that the kernel dropped, because the instance's receive buffer was full.
+    pub lost: u64,
+    /// Sent datagrams for which a host reported that nobody takes them.
+    pub refused: u64,
 }
 
 /// [`Counters`] as the router writes them.
@@ -93,6 +97,8 @@ pub(crate) struct LiveCounters {
     pub(crate) outgoing: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) errors: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) refused: AtomicU64,
 }
 
 /// Adds to a counter that only the router's thread writes: a load and a store, no locked
@@ -135,6 +141,8 @@ pub(crate) struct LiveInstance {
     pub(crate) channels: Vec<ChannelInfo>,
     pub(crate) counters: Arc<LiveCounters>,
     pub(crate) state: Arc<Mutex<State>>,
+    /// What an instance that works has to report.
+    pub(crate) note: Arc<Mutex<Option<String>>>,
     /// Packets, messages or frames that arrived, and when the last one did: microseconds since
     /// the start, or 0 for never.
     pub(crate) packets: Arc<AtomicU64>,
@@ -161,6 +169,7 @@ impl LiveInstance {
             channels,
             counters: Arc::default(),
             state: Arc::new(Mutex::new(State::Starting)),
+            note: Arc::default(),
             packets: Arc::default(),
             last_input: Arc::default(),
             unmatched_count: Arc::default(),
@@ -179,6 +188,7 @@ impl LiveInstance {
             channels,
             counters: Arc::clone(&self.counters),
             state: Arc::clone(&self.state),
+            note: Arc::clone(&self.note),
             packets: Arc::clone(&self.packets),
             last_input: Arc::clone(&self.last_input),
             unmatched_count: Arc::clone(&self.unmatched_count),
@@ -244,6 +254,12 @@ impl Live {
         self.instances[instance.index()].state.lock().clone()
     }
 
+    /// What an instance reports beside its state, such as a source that it has lost; none in the
+    /// usual case.
+    pub fn note(&self, instance: InstanceId) -> Option<String> {
+        self.instances[instance.index()].note.lock().clone()
+    }
+
     pub(crate) fn set_state(&self, instance: InstanceId, state: State) -> State {
         std::mem::replace(&mut *self.instances[instance.index()].state.lock(), state)
     }
@@ -256,6 +272,8 @@ impl Live {
             outgoing: counters.outgoing.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
             errors: counters.errors.load(Ordering::Relaxed),
+            lost: counters.lost.load(Ordering::Relaxed),
+            refused: counters.refused.load(Ordering::Relaxed),
         }
     }
 

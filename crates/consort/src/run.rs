@@ -15,7 +15,7 @@ use crate::diagnostics;
 use crate::errors::with_hint;
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
-use crate::text::counted;
+use crate::text::{counted, losses};
 use crate::{log, monitor, realtime, signals};
 
 /// The configurations that are tried when none is given.
@@ -140,11 +140,12 @@ fn log_summary(handle: &Handle) {
         let counters = live.counters(instance);
         tracing::info!(
             instance = live.instance_name(instance),
-            "{} in, {} out, {} dropped, {}",
+            "{} in, {} out, {} dropped, {}{}",
             counters.incoming,
             counters.outgoing,
             counters.dropped,
-            counted(counters.errors, "error")
+            counted(counters.errors, "error"),
+            losses(counters.lost, counters.refused)
         );
     }
 }

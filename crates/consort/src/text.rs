@@ -5,6 +5,15 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Counts of lost and refused datagrams as the end of a line of counters; empty if there are none.
+pub(crate) fn losses(lost: u64, refused: u64) -> String {
+    let part = |count: u64, word: &str| match count {
+        0 => String::new(),
+        _ => format!(", {} {word}", counted(count, "datagram")),
+    };
+    part(lost, "lost") + &part(refused, "refused")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -14,5 +23,7 @@ mod tests {
         assert_eq!(counted(0, "error"), "0 errors");
         assert_eq!(counted(1, "error"), "1 error");
         assert_eq!(counted(2, "error"), "2 errors");
+        assert_eq!(losses(0, 0), "");
+        assert_eq!(losses(1, 20), ", 1 datagram lost, 20 datagrams refused");
     }
 }

@@ -22,8 +22,8 @@ use consort_router::{
 use self::codec::{Dmx, Packet, PollReply};
 use crate::dmx::{
     Detect, DmxDriver, DmxPlan, Frame, Incoming, Interface, InterfaceConfig, NO_UNIVERSE, Node,
-    Policy, Protocol, SLOTS, Transmission, Universe, UniverseConfig, check_outputs, options,
-    read_interfaces,
+    Policy, Protocol, Receivers, SLOTS, Transmission, Universe, UniverseConfig, check_outputs,
+    options, read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -228,6 +228,7 @@ struct ArtNet {
     detect: Detect,
     net: u16,
     outputs: Vec<Transmission>,
+    receivers: Receivers,
 }
 
 impl Backend for ArtNet {
@@ -245,11 +246,17 @@ impl Backend for ArtNet {
         let count = self.interfaces.len();
         let config = config::read_instance(&instance, self.net, count, problems)?;
         self.outputs.extend(Transmission::from_config(&config));
-        Some(Box::new(DmxPlan::<ArtNetPackets>::new(config, "add `destination = HOST` to send")))
+        let is_source = self.receivers.add(&config);
+        Some(Box::new(DmxPlan::<ArtNetPackets>::new(
+            config,
+            "add `destination = HOST` to send",
+            is_source,
+        )))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         check_outputs(&self.outputs, report);
+        self.receivers.check(report);
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {

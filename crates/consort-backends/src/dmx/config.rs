@@ -1,11 +1,14 @@
 //! Options that the DMX backends share: addresses, interfaces, and conflicting outputs.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use consort_router::{Options, Problems};
 
 use super::node::{MAX_INTERFACES, UniverseConfig};
 use crate::net::HostPort;
+use crate::net::loss::{RECEIVE_BUFFER_BYTES, rmem_max};
 
 /// The flags that may follow `bind = HOST PORT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,75 @@ pub(crate) fn read_interface(
             "interfaces are numbered from 0, in the order of the `bind` options in [backend {backend}]"
         ));
     None
+}
+
+/// How much of a receive buffer the frame of one universe takes: its packet in the kernel's memory,
+/// as drivers of network cards allocate it.
+const FRAME_BUFFER_BYTES: usize = 2_304;
+
+/// The instances of a backend that may receive, for the warning about receive buffers that are too
+/// small for a burst of all their universes.
+#[derive(Default)]
+pub(crate) struct Receivers(Vec<Receiver>);
+
+/// An instance, and where it receives.
+struct Receiver {
+    name: String,
+    universe: (usize, u16),
+    is_source: Arc<AtomicBool>,
+}
+
+impl Receivers {
+    /// Adds an instance. The plan sets the result when a mapping reads one of its channels.
+    pub(crate) fn add(&mut self, config: &UniverseConfig) -> Arc<AtomicBool> {
+        let is_source = Arc::<AtomicBool>::default();
+        self.0.push(Receiver {
+            name: config.name.clone(),
+            universe: (config.interface, config.number),
+            is_source: Arc::clone(&is_source),
+        });
+        is_source
+    }
+
+    /// Warns at the first instance of an interface whose universes do not fit into its receive
+    /// buffer at once, because consoles send all universes in one burst.
+    pub(crate) fn check(&self, report: &mut dyn FnMut(&str, Problems)) {
+        if let Some(limit) = rmem_max() {
+            self.check_with(limit, report);
+        }
+    }
+
+    fn check_with(&self, limit: usize, report: &mut dyn FnMut(&str, Problems)) {
+        if limit >= RECEIVE_BUFFER_BYTES {
+            return;
+        }
+        let mut interfaces = std::collections::BTreeMap::new();
+        for receiver in self.0.iter().filter(|receiver| receiver.is_source.load(Ordering::Relaxed))
+        {
+            let (interface, number) = receiver.universe;
+            let entry = interfaces.entry(interface);
+            let (_, universes) =
+                entry.or_insert_with(|| (&receiver.name, std::collections::HashSet::new()));
+            universes.insert(number);
+        }
+        for (name, universes) in interfaces.into_values() {
+            // The kernel doubles the size that a program asks for.
+            let room = 2 * limit / FRAME_BUFFER_BYTES;
+            if universes.len() <= room {
+                continue;
+            }
+            let mut problems = Problems::new();
+            let message = format!(
+                "a burst of {} universes may be lost in part: the kernel limits receive buffers to \
+                 {limit} bytes (net.core.rmem_max), which have room for {room}",
+                universes.len()
+            );
+            problems
+                .warning(None, message)
+                .hint(format!("run `sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}`"));
+            report(name, problems);
+        }
+    }
 }
 
 /// What an instance sends and where, to find instances that send the same universe.
@@ -178,6 +250,32 @@ fn parse_host(words: &[&str], default_port: u16) -> Result<HostPort, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receive_buffer_that_is_too_small_for_all_universes_is_reported() {
+        let mut receivers = Receivers::default();
+        for number in 0..300_u16 {
+            let is_source = Arc::new(AtomicBool::new(number > 0));
+            let name = format!("u{number}");
+            receivers.0.push(Receiver { name, universe: (0, number / 2), is_source });
+        }
+        let warnings = |limit| {
+            let mut list = Vec::new();
+            receivers.check_with(limit, &mut |name, problems| {
+                let text = problems.into_vec().into_iter().map(|problem| problem.message);
+                list.push((name.to_owned(), text.collect::<String>()));
+            });
+            list
+        };
+        assert_eq!(warnings(4 << 20), []);
+        assert_eq!(warnings(212_992), [], "there is room for 184, the show has 150");
+        let list = warnings(160_000);
+        assert_eq!((list.len(), list[0].0.as_str()), (1, "u1"));
+        assert!(
+            list[0].1.contains("150 universes") && list[0].1.contains("room for 138"),
+            "{list:?}"
+        );
+    }
 
     #[test]
     fn addresses_are_parsed_with_and_without_ports_and_flags() {

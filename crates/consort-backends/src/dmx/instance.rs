@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use consort_router::{
     Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
@@ -53,18 +55,28 @@ pub(crate) struct DmxPlan<P> {
     slots: Slots,
     /// The hint for an instance that is a target but cannot send.
     send_hint: &'static str,
+    /// Set when a mapping reads a channel.
+    is_source: Arc<AtomicBool>,
     protocol: PhantomData<fn() -> P>,
 }
 
 impl<P: Protocol> DmxPlan<P> {
-    pub(crate) fn new(config: UniverseConfig, send_hint: &'static str) -> Self {
-        DmxPlan { config, slots: Slots::default(), send_hint, protocol: PhantomData }
+    pub(crate) fn new(
+        config: UniverseConfig,
+        send_hint: &'static str,
+        is_source: Arc<AtomicBool>,
+    ) -> Self {
+        DmxPlan { config, slots: Slots::default(), send_hint, is_source, protocol: PhantomData }
     }
 }
 
 impl<P: Protocol> Plan for DmxPlan<P> {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
-        self.slots.channel(specification, usage)
+        let channel = self.slots.channel(specification, usage)?;
+        if usage == Usage::Source {
+            self.is_source.store(true, Ordering::Relaxed);
+        }
+        Ok(channel)
     }
 
     fn check(&self, problems: &mut Problems) {

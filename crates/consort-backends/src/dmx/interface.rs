@@ -9,6 +9,7 @@ use mio::Interest;
 use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 
 use super::InterfaceConfig;
+use crate::net::loss::LossReport;
 use crate::net::{Backoff, DatagramSocket, Lookup, OutgoingDatagrams};
 
 /// How many groups one socket joins: the default limit of Linux
@@ -46,10 +47,11 @@ pub(crate) struct Interface {
     /// Why the interface does not work, or not completely.
     pub(crate) problem: Option<String>,
     pub(crate) announced: Option<Instant>,
+    pub(crate) losses: LossReport,
 }
 
-/// Attaches a socket filter (BPF) that passes only datagrams to multicast groups. The filter reads
-/// the IP header at the negative offset that Linux assigns to the network layer.
+/// Attaches a socket filter (BPF) that passes only datagrams to multicast groups; others arrive
+/// empty. The filter reads the IP header at the negative offset that Linux assigns to the network layer.
 fn accept_only_groups(socket: &Socket) -> io::Result<()> {
     const NETWORK: u32 = -0x0010_0000_i32 as u32; // SKF_NET_OFF
     let statement = |code: u32, if_true: u8, if_false: u8, k: u32| {
@@ -61,7 +63,9 @@ fn accept_only_groups(socket: &Socket) -> io::Result<()> {
         statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, 0xF0),
         statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, 0xE0),
         statement(libc::BPF_RET | libc::BPF_K, 0, 0, 0xFFFF),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        // Others are cut to their header. Discarded here, the kernel would count them as datagrams
+        // for which the buffer had no room.
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, 1),
     ])
 }
 
@@ -83,6 +87,7 @@ impl Interface {
             next_check: None,
             problem: None,
             announced: None,
+            losses: LossReport::default(),
         }
     }
 

@@ -15,8 +15,8 @@ mod output;
 mod slots;
 
 pub(crate) use config::{
-    BindFlags, InterfaceConfig, Transmission, check_outputs, parse_bind, parse_destination,
-    read_interface, read_interfaces,
+    BindFlags, InterfaceConfig, Receivers, Transmission, check_outputs, parse_bind,
+    parse_destination, read_interface, read_interfaces,
 };
 pub(crate) use instance::{DmxDriver, DmxPlan};
 pub(crate) use interface::Interface;

@@ -25,7 +25,7 @@ use super::merge::{Acceptance, Merger, Policy, SourceId};
 use super::output::Output;
 use super::slots::{SlotSet, Slots};
 use super::{Incoming, InterfaceConfig, Protocol};
-use crate::net::{HostPort, Lookup};
+use crate::net::{DatagramSocket, HostPort, Lookup, Losses};
 
 /// The most sources of universes that `detect` remembers.
 const MAX_DETECTED_SOURCES: usize = 4_096;
@@ -618,10 +618,14 @@ impl<P: Protocol> Node<P> {
                 pending_polls,
                 ..
             } = self;
+            let receives_groups = socket > 0;
             let Some(socket) = interfaces[number].socket(socket) else { return };
             let mut invalid = 0;
             let received = socket.receive(|bytes, peer| {
                 let Some(from) = peer.address() else { return };
+                if receives_groups && bytes.is_empty() {
+                    return; // not sent to a group
+                }
                 let incoming = match protocol.decode(bytes, from) {
                     Ok(incoming) => incoming,
                     Err(reason) => {
@@ -666,8 +670,12 @@ impl<P: Protocol> Node<P> {
                     Incoming::Other => {}
                 }
             });
+            let losses = socket.take_losses();
             if invalid > 0 {
                 self.count_invalid(number, invalid, context);
+            }
+            if let Some(losses) = losses {
+                self.report_losses(number, losses, context);
             }
             match received {
                 Ok(received) if !received.more => return,
@@ -682,14 +690,38 @@ impl<P: Protocol> Node<P> {
         }
     }
 
+    /// The first running instance of an interface.
+    fn first_instance(&self, number: usize) -> Option<InstanceId> {
+        let mut universes = self.universes.iter().flatten();
+        universes.find_map(|universe| universe.id.filter(|_| universe.config.interface == number))
+    }
+
     /// Counts packets that belong to no universe as errors of the interface's first instance.
     fn count_invalid(&self, number: usize, count: u64, context: &mut DriverContext<'_>) {
-        let mut universes = self.universes.iter().flatten();
-        let id = universes
-            .find_map(|universe| universe.id.filter(|_| universe.config.interface == number));
-        if let Some(id) = id {
+        if let Some(id) = self.first_instance(number) {
             context.for_instance(id).count_errors(count);
         }
+    }
+
+    /// Counts losses of an interface's sockets: refused datagrams at the first instance that sends
+    /// there, others at the interface's first instance, because nothing is known about them.
+    fn report_losses(&mut self, number: usize, losses: Losses, context: &mut DriverContext<'_>) {
+        let sends_there = |universe: &&Universe| {
+            losses.refused_by.is_some()
+                && universe.id.is_some()
+                && universe.config.interface == number
+                && universe.target() == losses.refused_by
+        };
+        let first = self.first_instance(number);
+        let sender = self.universes.iter().flatten().find(sends_there);
+        let sender = sender.and_then(|universe| universe.id).or(first);
+        let (Some(first), Some(sender)) = (first, sender) else { return };
+        let report = &mut self.interfaces[number].losses;
+        let shared = Some("for the instances of this interface");
+        let lost = Losses { lost: losses.lost, ..Losses::default() };
+        report.report(lost, shared, &mut context.for_instance(first));
+        let refused = Losses { lost: 0, ..losses };
+        report.report(refused, shared, &mut context.for_instance(sender));
     }
 
     /// Answers the pending polls, up to the limit per second.
@@ -822,6 +854,10 @@ impl<P: Protocol> Node<P> {
                 *has_news = true;
             }
         });
+        let losses = self.interfaces[number].socket(0).and_then(DatagramSocket::take_losses);
+        if let Some(losses) = losses {
+            self.report_losses(number, losses, context);
+        }
     }
 
     /// Reports the states of all instances if any may have changed.

@@ -15,6 +15,7 @@ use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::for_family;
+use super::loss::{CONTROL_BYTES, Control, LossCounter, Losses, RECEIVE_BUFFER_BYTES};
 
 /// The most datagrams that one system call receives or sends.
 const BATCH: usize = 32;
@@ -24,6 +25,13 @@ const MIN_BATCH: usize = 2;
 
 /// The largest datagram that UDP can carry, and the size of a receive buffer.
 const MAX_DATAGRAM_BYTES: usize = 65_536;
+
+/// How many bytes one call may receive before the kernel is asked whether the buffer overflowed
+/// meanwhile: less than the smallest receive buffer.
+const LONG_QUEUE_BYTES: usize = 64 << 10;
+
+/// How many refusals of earlier datagrams may delay one datagram before its own error is assumed.
+const MAX_REFUSALS_PER_DATAGRAM: usize = 64;
 
 /// The most bytes that may wait for the network before datagrams are dropped.
 const MAX_OUTGOING_BYTES: usize = 1 << 20;
@@ -40,6 +48,12 @@ pub struct DatagramSocket {
     buffers: Vec<u8>,
     /// Where the kernel writes the sender of each datagram.
     addresses: Vec<libc::sockaddr_storage>,
+    /// Where the kernel writes how many datagrams it has dropped.
+    controls: Vec<Control>,
+    /// Whether more was received since the queue was last empty than one small call takes, so that
+    /// the queue may have overflowed.
+    has_long_queue: bool,
+    losses: LossCounter,
 }
 
 /// The result of [`DatagramSocket::receive`].
@@ -115,16 +129,25 @@ impl DatagramSocket {
     pub fn from_socket(socket: Socket, is_v6: bool) -> Self {
         // Large buffers keep what arrives while the router does other work. The kernel caps the
         // sizes at net.core.rmem_max and net.core.wmem_max.
-        let _ = socket.set_recv_buffer_size(4 << 20);
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(4 << 20);
         DatagramSocket {
+            losses: LossCounter::enable(&socket),
             socket: UdpSocket::from_std(socket.into()),
             is_v6,
             connected: None,
             batch: MIN_BATCH,
             buffers: Vec::new(),
             addresses: Vec::new(),
+            controls: Vec::new(),
+            has_long_queue: false,
         }
+    }
+
+    /// The datagrams that were lost or refused since the last call, if there are any. Costs no
+    /// system call.
+    pub fn take_losses(&mut self) -> Option<Losses> {
+        self.losses.take()
     }
 
     /// The event source to register with the router.
@@ -221,6 +244,7 @@ impl DatagramSocket {
             self.buffers = vec![0; BATCH * MAX_DATAGRAM_BYTES];
             // SAFETY: a zeroed address storage is valid; its family is `AF_UNSPEC`.
             self.addresses = vec![unsafe { zeroed() }; BATCH];
+            self.controls = vec![Control([0; CONTROL_BYTES]); BATCH];
         }
         let mut vectors = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
@@ -238,9 +262,11 @@ impl DatagramSocket {
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_hdr.msg_iov = vectors[index].as_mut_ptr();
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = ptr::from_mut(&mut self.controls[index]).cast();
+            header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
         }
-        // SAFETY: the first `batch` headers are initialised. Each points to its own vector and
-        // address, each vector to its own buffer, and all of them outlive the call.
+        // SAFETY: the first `batch` headers are initialised. Each points to its own vector, address
+        // and control buffer, each vector to its own buffer, and all of them outlive the call.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
@@ -252,20 +278,37 @@ impl DatagramSocket {
         };
         let Ok(count) = usize::try_from(count) else {
             let error = io::Error::last_os_error();
+            // Readiness without a datagram is how the socket reports a refused one.
+            let is_refusal = self.losses.read_errors(&self.socket, error.raw_os_error());
             return match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(Received { count: 0, more: false }),
+                io::ErrorKind::WouldBlock => {
+                    self.end_of_queue();
+                    Ok(Received { count: 0, more: false })
+                }
                 io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {
                     Ok(Received { count: 0, more: true })
                 }
+                _ if is_refusal => Ok(Received { count: 0, more: true }),
                 _ => Err(error),
             };
         };
+        let mut total_bytes = 0;
         for (index, header) in headers.iter().take(count).enumerate() {
             // SAFETY: the header was initialised above, and the kernel has filled it.
-            let length = unsafe { header.assume_init_ref() }.msg_len as usize;
+            let header = unsafe { header.assume_init_ref() };
+            let length = header.msg_len as usize;
+            total_bytes += length;
+            // Empty until the kernel has dropped a datagram.
+            if header.msg_hdr.msg_controllen > 0 {
+                self.losses.note_control(&header.msg_hdr);
+            }
             let bytes =
                 &self.buffers[index * MAX_DATAGRAM_BYTES..][..length.min(MAX_DATAGRAM_BYTES)];
             handle(bytes, Peer { storage: &self.addresses[index] });
+        }
+        self.has_long_queue |= count == batch || total_bytes > LONG_QUEUE_BYTES;
+        if count < batch {
+            self.end_of_queue();
         }
         // Fewer datagrams than requested means that the queue is empty: the next one triggers a new
         // readiness event.
@@ -277,6 +320,14 @@ impl DatagramSocket {
         Ok(Received { count, more: count == batch })
     }
 
+    /// Finds out whether a long queue, which has been read to its end, has overflowed: drops after
+    /// its last datagram are not reported beside it.
+    fn end_of_queue(&mut self) {
+        if std::mem::take(&mut self.has_long_queue) {
+            self.losses.read_drops(&self.socket);
+        }
+    }
+
     /// Sends the queued datagrams in order. Does not block.
     ///
     /// # Errors
@@ -284,7 +335,9 @@ impl DatagramSocket {
     ///   again when the socket is writable.
     /// - Any other error of `sendmmsg(2)`: the datagram that it concerns was dropped.
     pub fn send(&mut self, outgoing: &mut OutgoingDatagrams) -> io::Result<()> {
+        let mut refusals = 0;
         while outgoing.next < outgoing.datagrams.len() {
+            self.losses.note_sending();
             let pending = &outgoing.datagrams[outgoing.next..];
             let batch = &pending[..pending.len().min(BATCH)];
             let mut addresses = [const { MaybeUninit::<SockAddr>::uninit() }; BATCH];
@@ -329,7 +382,14 @@ impl DatagramSocket {
                 )
             };
             match usize::try_from(sent) {
-                Ok(sent) => outgoing.next += sent,
+                Ok(sent) => {
+                    // The call ends early, without an error, at a refusal of an earlier datagram.
+                    if sent < batch.len() {
+                        self.losses.read_errors(&self.socket, None);
+                    }
+                    outgoing.next += sent;
+                    refusals = 0;
+                }
                 Err(_) => {
                     let error = io::Error::last_os_error();
                     match error.kind() {
@@ -337,6 +397,11 @@ impl DatagramSocket {
                         // bound at its destination. The current one has not been sent yet.
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
                         io::ErrorKind::WouldBlock => return Err(error),
+                        _ if refusals < MAX_REFUSALS_PER_DATAGRAM
+                            && self.losses.read_errors(&self.socket, error.raw_os_error()) =>
+                        {
+                            refusals += 1;
+                        }
                         // The datagram is sent again, from the address that the machine has now.
                         _ if self.disconnect() => {}
                         _ => {
@@ -364,28 +429,32 @@ impl Peer<'_> {
     /// The sender's address. A mapped IPv4 address, as an IPv6 socket reports it, is returned as
     /// IPv4. `None` for an address of another family.
     pub fn address(self) -> Option<SocketAddr> {
-        match i32::from(self.storage.ss_family) {
-            libc::AF_INET => {
-                // SAFETY: a storage of this family holds an IPv4 address.
-                let address = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in>() };
-                let ip = Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
-                Some(SocketAddrV4::new(ip, u16::from_be(address.sin_port)).into())
-            }
-            libc::AF_INET6 => {
-                // SAFETY: a storage of this family holds an IPv6 address.
-                let address = unsafe { &*ptr::from_ref(self.storage).cast::<libc::sockaddr_in6>() };
-                let (ip, port) =
-                    (Ipv6Addr::from(address.sin6_addr.s6_addr), u16::from_be(address.sin6_port));
-                Some(match ip.to_ipv4_mapped() {
-                    Some(ip) => SocketAddrV4::new(ip, port).into(),
-                    None => {
-                        SocketAddrV6::new(ip, port, address.sin6_flowinfo, address.sin6_scope_id)
-                            .into()
-                    }
-                })
-            }
-            _ => None,
+        decode_address(self.storage)
+    }
+}
+
+/// The address that the kernel wrote into a storage; see [`Peer::address`].
+pub(super) fn decode_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: a storage of this family holds an IPv4 address.
+            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, u16::from_be(address.sin_port)).into())
         }
+        libc::AF_INET6 => {
+            // SAFETY: a storage of this family holds an IPv6 address.
+            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
+            let (ip, port) =
+                (Ipv6Addr::from(address.sin6_addr.s6_addr), u16::from_be(address.sin6_port));
+            Some(match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddrV4::new(ip, port).into(),
+                None => {
+                    SocketAddrV6::new(ip, port, address.sin6_flowinfo, address.sin6_scope_id).into()
+                }
+            })
+        }
+        _ => None,
     }
 }
 
@@ -589,6 +658,76 @@ mod tests {
         sharing.set_reuse_address(true).expect("set");
         let error = sharing.bind(&own.into()).expect_err("the port is not shared");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn datagrams_without_room_are_counted() {
+        const SENT: u64 = 2_000;
+        let mut receiver = DatagramSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("bound");
+        SockRef::from(&receiver.socket).set_recv_buffer_size(4_096).expect("set");
+        let to = receiver.local_address().expect("one");
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        for _ in 0..SENT {
+            sender.send_to(&[0; 100], to).expect("sent");
+        }
+        let (mut received, mut lost) = (0, 0);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while received + lost < SENT {
+            assert!(Instant::now() < deadline, "{received} received, {lost} lost");
+            received += receiver.receive(|_, _| {}).expect("received").count as u64;
+            lost += receiver.take_losses().map_or(0, |losses| losses.lost);
+        }
+        assert_eq!(received + lost, SENT);
+        assert!(lost > 0 && received > 0);
+        // The count beside a datagram, which was queued after the drops, adds nothing.
+        sender.send_to(&[0; 100], to).expect("sent");
+        while receiver.receive(|_, _| {}).expect("received").count == 0 {
+            assert!(Instant::now() < deadline, "the datagram does not arrive");
+        }
+        assert_eq!(receiver.take_losses(), None);
+    }
+
+    /// A refusal is reported to the next call, which concerns another datagram: nothing may be
+    /// dropped or sent twice because of it.
+    #[test]
+    fn refused_datagrams_are_counted_and_the_others_arrive_once() {
+        for (bind, host) in
+            [("127.0.0.1:0", "127.0.0.1"), ("[::]:0", "127.0.0.1"), ("[::]:0", "::1")]
+        {
+            let Ok(mut sender) = DatagramSocket::bind(bind.parse().expect("an address")) else {
+                eprintln!("SKIPPED: this machine has no IPv6");
+                continue;
+            };
+            let Ok(receiver) = std::net::UdpSocket::bind((host, 0)) else { continue };
+            receiver.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
+            let to = receiver.local_addr().expect("one");
+            let closed = std::net::UdpSocket::bind((host, 0)).expect("bound");
+            let closed_at = closed.local_addr().expect("one");
+            drop(closed);
+            let mut outgoing = OutgoingDatagrams::default();
+            for number in 0..100_u8 {
+                outgoing.push(closed_at, |bytes| bytes.push(number));
+                outgoing.push(to, |bytes| bytes.push(number));
+            }
+            sender.send(&mut outgoing).expect("sent");
+            let (mut refused, deadline) = (0, Instant::now() + Duration::from_secs(30));
+            while refused == 0 {
+                assert!(Instant::now() < deadline, "no refusal from {closed_at}");
+                sender.receive(|_, _| panic!("nothing was sent to it")).expect("received");
+                if let Some(losses) = sender.take_losses() {
+                    refused += losses.refused;
+                    assert_eq!((losses.lost, losses.refused_by), (0, Some(closed_at)));
+                }
+            }
+            assert!(refused <= 100, "{refused}");
+            let mut buffer = [0; 8];
+            for number in 0..100_u8 {
+                let count = receiver.recv(&mut buffer).expect("received");
+                assert_eq!(&buffer[..count], [number], "{bind} to {host}");
+            }
+            receiver.set_nonblocking(true).expect("set");
+            assert!(receiver.recv(&mut buffer).is_err(), "a datagram was sent twice");
+        }
     }
 
     #[test]

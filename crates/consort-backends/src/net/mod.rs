@@ -6,10 +6,12 @@
 
 mod address;
 mod datagram;
+pub(crate) mod loss;
 mod resolve;
 
 pub use address::HostPort;
 pub use datagram::{DatagramSocket, OutgoingDatagrams, Peer, Received};
+pub use loss::Losses;
 pub use resolve::Lookup;
 
 use std::io;

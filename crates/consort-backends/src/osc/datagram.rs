@@ -9,6 +9,7 @@ use mio::Interest;
 use super::carrier::Carrier;
 use super::config::Destination;
 use super::receiver::{Origin, Receiver};
+use crate::net::loss::LossReport;
 use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
 
 /// Keys of the descriptors that an instance registers with the router.
@@ -36,6 +37,7 @@ pub(super) struct Datagrams {
     outgoing: OutgoingDatagrams,
     awaits_writable: bool,
     backoff: Backoff,
+    losses: LossReport,
 }
 
 impl Datagrams {
@@ -58,6 +60,7 @@ impl Datagrams {
             outgoing: OutgoingDatagrams::default(),
             awaits_writable: false,
             backoff: Backoff::default(),
+            losses: LossReport::default(),
         }
     }
 
@@ -171,6 +174,9 @@ impl Datagrams {
                 spent += receiver.receive(bytes, Origin::Datagram(peer), context).max(1);
             });
             remaining = remaining.saturating_sub(spent);
+            if let Some(losses) = socket.take_losses() {
+                self.losses.report(losses, None, context);
+            }
             if let Ok(received) = &received
                 && received.count > 0
             {
@@ -286,6 +292,9 @@ impl Carrier for Datagrams {
                     context.set_state(State::Waiting(format!("cannot send: {error}")));
                 }
             }
+        }
+        if let Some(losses) = socket.take_losses() {
+            self.losses.report(losses, None, context);
         }
         // Writability is requested only while the queue is not empty: otherwise every datagram that
         // is sent would wake the event loop.

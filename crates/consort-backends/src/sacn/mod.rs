@@ -23,7 +23,8 @@ use consort_router::{
 use self::codec::{Cid, DISCOVERY_UNIVERSE, Data, Packet, encode_discovery, group};
 use crate::dmx::{
     Detect, DmxDriver, DmxPlan, Frame, Incoming, InterfaceConfig, NO_UNIVERSE, Node, Policy,
-    Protocol, SLOTS, Transmission, UniverseConfig, check_outputs, options, read_interfaces,
+    Protocol, Receivers, SLOTS, Transmission, UniverseConfig, check_outputs, options,
+    read_interfaces,
 };
 use crate::net::OutgoingDatagrams;
 
@@ -275,6 +276,7 @@ struct Sacn {
     interfaces: Vec<InterfaceConfig>,
     detect: Detect,
     outputs: Vec<Transmission>,
+    receivers: Receivers,
 }
 
 impl Backend for Sacn {
@@ -305,11 +307,17 @@ impl Backend for Sacn {
     ) -> Option<Box<dyn Plan>> {
         let config = config::read_instance(&instance, self.interfaces.len(), problems)?;
         self.outputs.extend(Transmission::from_config(&config));
-        Some(Box::new(DmxPlan::<SacnPackets>::new(config, "add `priority = 100` to send")))
+        let is_source = self.receivers.add(&config);
+        Some(Box::new(DmxPlan::<SacnPackets>::new(
+            config,
+            "add `priority = 100` to send",
+            is_source,
+        )))
     }
 
     fn check(&mut self, report: &mut dyn FnMut(&str, Problems)) {
         check_outputs(&self.outputs, report);
+        self.receivers.check(report);
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {

@@ -19,6 +19,7 @@ use super::plan::ScPlan;
 use super::player::Player;
 use super::server::{Departed, Report, ServerInfo, ServerThread};
 use super::transport::Transport;
+use crate::net::loss::LossReport;
 
 /// The key of the pipe with the reports of the server thread.
 const REPORTS_KEY: u32 = 0;
@@ -55,6 +56,7 @@ pub(super) struct ScInstance {
     /// When the last server was lost.
     lost: Option<Instant>,
     buffer: Vec<u8>,
+    losses: LossReport,
 }
 
 impl ScInstance {
@@ -74,6 +76,7 @@ impl ScInstance {
             error_count: 0,
             lost: None,
             buffer: vec![0; 65_536],
+            losses: LossReport::default(),
         }
     }
 
@@ -102,6 +105,13 @@ impl ScInstance {
             context.count_dropped(unsent);
             let plural = if unsent == 1 { "" } else { "s" };
             self.report_error(&format!("cannot send {unsent} packet{plural}: {error}"), context);
+        }
+        self.report_losses(context);
+    }
+
+    fn report_losses(&mut self, context: &mut Context<'_>) {
+        if let Some(losses) = self.transport.take_losses() {
+            self.losses.report(losses, None, context);
         }
     }
 
@@ -211,7 +221,7 @@ impl ScInstance {
                 return;
             }
         };
-        if let Transport::Datagrams(socket) = &mut self.transport
+        if let Transport::Datagrams(socket, _) = &mut self.transport
             && let Err(error) = context.register(socket, REPLIES_KEY, Interest::READABLE)
         {
             tracing::error!("cannot receive replies of the server: {error}");
@@ -261,7 +271,7 @@ impl ScInstance {
     }
 
     fn on_server_lost(&mut self, reason: String, context: &mut Context<'_>) {
-        if let Transport::Datagrams(socket) = &mut self.transport
+        if let Transport::Datagrams(socket, _) = &mut self.transport
             && let Err(error) = context.deregister(socket)
         {
             tracing::debug!("cannot deregister the socket of a lost server: {error}");
@@ -328,7 +338,10 @@ impl ScInstance {
                 Ok(count) => count,
                 // The library notices a closed port, too, and the thread reports it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-                Err(_) => return self.flush(context),
+                Err(_) => {
+                    self.report_losses(context);
+                    return self.flush(context);
+                }
             };
             context.count_input(1);
             let buffer = std::mem::take(&mut self.buffer);

@@ -9,6 +9,7 @@ use consort_sc::score::Score;
 use consort_sc::{OscMessage, Server};
 
 use super::packets::Packets;
+use crate::net::loss::{LossCounter, Losses};
 
 /// The size of the socket's send and receive buffers that is requested, in bytes. The system may
 /// grant less.
@@ -21,7 +22,7 @@ pub(super) enum Transport {
     #[default]
     None,
     /// The instance's own UDP socket, so that sending never waits for the library's I/O thread.
-    Datagrams(mio::net::UdpSocket),
+    Datagrams(mio::net::UdpSocket, LossCounter),
     /// The library's connection, because a TCP server identifies clients by their connection.
     Stream(Server),
     /// A score that is written to a file when the show ends.
@@ -45,7 +46,8 @@ impl Transport {
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         socket.set_nonblocking(true)?;
         socket.connect(&server.into())?;
-        Ok(Transport::Datagrams(mio::net::UdpSocket::from_std(socket.into())))
+        let losses = LossCounter::enable(&socket);
+        Ok(Transport::Datagrams(mio::net::UdpSocket::from_std(socket.into()), losses))
     }
 
     /// Starts a score at the time `now`.
@@ -69,13 +71,13 @@ impl Transport {
         let time = latency.map(|seconds| consort_osc::TimeTag::now().add_seconds(seconds));
         match self {
             Transport::None => packets.clear(),
-            Transport::Datagrams(socket) => packets.send(time, |packet| {
+            Transport::Datagrams(socket, losses) => packets.send(time, |packet| {
+                losses.note_sending();
                 let mut result = socket.send(packet);
                 // The system reports that an earlier packet was refused when the next one is sent;
                 // that one has not been sent yet.
-                if result
-                    .as_ref()
-                    .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+                if let Err(error) = &result
+                    && losses.read_errors(socket, error.raw_os_error())
                 {
                     result = socket.send(packet);
                 }
@@ -109,10 +111,25 @@ impl Transport {
     }
 
     /// Receives one packet of replies into `buffer`, without waiting.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Transport::Datagrams(socket) => socket.recv(buffer),
+            Transport::Datagrams(socket, losses) => {
+                let result = socket.recv(buffer);
+                if let Err(error) = &result {
+                    losses.read_errors(socket, error.raw_os_error());
+                    losses.read_drops(socket);
+                }
+                result
+            }
             _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// The datagrams that were lost since the last call, if there are any.
+    pub(super) fn take_losses(&mut self) -> Option<Losses> {
+        match self {
+            Transport::Datagrams(_, losses) => losses.take(),
+            _ => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::screen::{Mode, Screen};
-use crate::text::counted;
+use crate::text::{counted, losses};
 
 /// Columns of an instance's line without its name.
 const INSTANCE_COLUMNS: usize = 68;
@@ -119,6 +119,13 @@ impl Screen {
             ])];
             if let Some(reason) = &reading.reason {
                 group.push(Line::styled(cut(&format!("   {reason}"), width), state));
+            }
+            let losses = losses(reading.lost, reading.refused);
+            let lost = losses.strip_prefix(", ").map(str::to_owned);
+            let notes: Vec<String> = lost.into_iter().chain(reading.note.clone()).collect();
+            if !notes.is_empty() {
+                let text = format!("   {}", notes.join("; "));
+                group.push(Line::styled(cut(&text, width), Style::new().fg(Color::Yellow)));
             }
             groups.push(group);
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use consort_backends::receive_buffer_advice;
 use consort_control::{InstanceReading, Layout, Reading};
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::print;
 use super::socket;
 use super::source::Source;
 use crate::cli::StatusArgs;
-use crate::text::counted;
+use crate::text::{counted, losses};
 
 /// The maximum number of attempts to read a show that is being reloaded.
 const MAX_READ_ATTEMPTS: usize = 5;
@@ -21,6 +22,9 @@ struct Status {
     show: String,
     process: u32,
     seconds: f64,
+    /// What to change in the system, if datagrams were lost because of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
     instances: Vec<InstanceStatus>,
 }
 
@@ -71,8 +75,11 @@ fn status(layout: Layout, reading: Reading) -> Status {
             })
             .collect(),
     });
+    let instances: Vec<InstanceStatus> = instances.collect();
+    let has_lost = instances.iter().any(|instance| instance.reading.lost > 0);
     Status {
-        instances: instances.collect(),
+        advice: has_lost.then(receive_buffer_advice).flatten(),
+        instances,
         show: layout.show,
         process: layout.process,
         seconds: reading.seconds,
@@ -140,7 +147,7 @@ fn status_text(show: &Status) -> String {
         let reading = &instance.reading;
         let _ = writeln!(
             text,
-            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {}{}",
+            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {}{}{}",
             instance.name,
             instance.backend,
             reading.state,
@@ -148,8 +155,16 @@ fn status_text(show: &Status) -> String {
             reading.outgoing,
             reading.dropped,
             counted(reading.errors, "error"),
-            reading.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default()
+            losses(reading.lost, reading.refused),
+            [&reading.reason, &reading.note]
+                .into_iter()
+                .flatten()
+                .map(|text| format!("; {text}"))
+                .collect::<String>()
         );
+    }
+    if let Some(advice) = &show.advice {
+        let _ = writeln!(text, "  datagrams were lost: {advice}");
     }
     text
 }
