@@ -113,15 +113,22 @@ macro_rules! realtime_methods {
                 self.session.context.shared().lock().mirror.is_stale()
             }
 
-            /// Resolves when the last start has finished: true if it succeeded.
+            /// Resolves when the current start, or else the last one, has finished: true if it
+            /// succeeded. Before the first start it waits for that one.
+            ///
+            /// It always resolves: a start ends within [`Timeouts::boot`] and
+            /// [`Timeouts::connect`]; and with false when the last handle of the server is dropped.
+            /// A start that is rejected, because the server is online already, is not a start.
             pub fn boot_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
-                SlotFuture(self.session.driver.shared.signals.start_slot())
+                SlotFuture(self.session.driver.shared.core().start_slot())
             }
 
-            /// Resolves when the last connection has ended: true if it was closed in good order,
-            /// false if it was lost.
+            /// Resolves when the connection of the current start, or else of the last one, has
+            /// ended: true if it was closed in good order (`quit`, `disconnect`), false if it was
+            /// lost or the start failed. The result does not depend on when it is asked for. It
+            /// also resolves when the last handle of the server is dropped.
             pub fn exit_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
-                SlotFuture(self.session.driver.shared.signals.end_slot())
+                SlotFuture(self.session.driver.shared.core().end_slot())
             }
 
             /// Calls `procedure` for messages that match `pattern` (an address and leading

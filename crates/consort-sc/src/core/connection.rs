@@ -105,7 +105,9 @@ impl Core {
         self.context.end();
         self.is_owner = false;
         self.status = None;
-        if let (Some(outcome), Some(error)) = (self.start_outcome.take(), self.start_error.take()) {
+        self.life.ended();
+        let error = self.start_error.take().unwrap_or(error);
+        if let Some(outcome) = self.start_outcome.take() {
             self.failed_start = Some((outcome, error));
         }
     }
@@ -117,6 +119,7 @@ impl Core {
         self.event(LifecycleEvent::Disconnecting);
         self.close();
         self.event(LifecycleEvent::Disconnected);
+        self.life.note_failure();
         self.fail_start(error);
         self.after_loss();
     }

@@ -157,6 +157,7 @@ impl Core {
         if self.is_owner {
             self.event(LifecycleEvent::Booted);
         }
+        self.life.started();
         if let Some(outcome) = self.start_outcome.take() {
             self.actions.push_back(Action::Complete(outcome, Ok(())));
         }

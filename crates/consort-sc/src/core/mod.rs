@@ -2,6 +2,7 @@
 
 mod connection;
 mod handshake;
+mod life;
 mod messages;
 mod process;
 mod time;
@@ -44,6 +45,8 @@ pub(crate) enum Action {
     Warn(String),
     /// Give the caller of a command its result. It follows the events that led to it.
     Complete(Outcome, Result<()>),
+    /// Give those who wait for the start or for the end of the connection the result.
+    Resolve(Waiters, bool),
 }
 
 /// Sync id that ends the tree query of the handshake. Ids of the handshake are negative, those of
@@ -175,6 +178,8 @@ enum IdentityCheck {
     Queried(u32),
 }
 
+pub(crate) use life::Waiters;
+
 /// The result that the caller of `boot`, `connect`, `quit` … waits for.
 pub(crate) type Outcome = Arc<Slot<()>>;
 
@@ -248,6 +253,7 @@ pub(crate) struct Core {
     failed_start: Option<(Outcome, Error)>,
     /// The caller of `disconnect` or `quit`.
     end_outcome: Option<Outcome>,
+    life: life::Life,
     status: Option<StatusInfo>,
     client_id: u32,
     maximum_logins: u32,
@@ -284,6 +290,7 @@ impl Core {
             start_error: None,
             failed_start: None,
             end_outcome: None,
+            life: life::Life::default(),
             status: None,
             client_id: 0,
             maximum_logins: 1,
@@ -298,7 +305,7 @@ impl Core {
 
     /// The next action for the driver, or `None` until something else happens.
     pub(crate) fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front().or_else(|| {
+        self.actions.pop_front().or_else(|| self.life.next_resolved()).or_else(|| {
             // A failed start is reported last, when the connection can be started again.
             let (outcome, error) = self.failed_start.take()?;
             Some(Action::Complete(outcome, Err(error)))
@@ -348,6 +355,7 @@ impl Core {
     }
 
     fn event(&mut self, event: LifecycleEvent) {
+        self.life.note(event);
         self.actions.push_back(Action::Event(event));
     }
 
@@ -402,6 +410,7 @@ impl Core {
             outcome.fill(Err(error));
             return false;
         }
+        self.life.begin();
         self.context.begin(&options);
         if (options.ip_address, options.port) != (self.options.ip_address, self.options.port) {
             self.reported_logins = None;
@@ -578,5 +587,7 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;

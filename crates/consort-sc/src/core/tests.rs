@@ -47,6 +47,9 @@ impl CoreHarness {
                 Action::Event(event) => self.events.push(event.to_string()),
                 Action::Send(bytes) => self.send(&bytes),
                 Action::Complete(outcome, result) => outcome.fill(result),
+                Action::Resolve(waiters, result) => {
+                    waiters.iter().for_each(|waiter| waiter.fill(Ok(result)));
+                }
                 Action::Open(_) => self.core.socket_opened(self.now),
                 Action::Spawn(_) => self.core.process_started(),
                 Action::Kill => self.other_actions.push("kill".into()),

@@ -40,8 +40,18 @@ struct Loop<'a> {
     local_port: Option<u16>,
 }
 
+/// Gives everybody who still waits a result when the thread ends, even if it panics.
+struct EndGuard<'a>(&'a Shared);
+
+impl Drop for EndGuard<'_> {
+    fn drop(&mut self) {
+        self.0.core().abandon();
+    }
+}
+
 /// Runs until the last handle was dropped and the connection is offline.
 pub(super) fn run(shared: &Arc<Shared>) {
+    let _guard = EndGuard(shared);
     let mut this = Loop {
         shared,
         process: None,
@@ -106,6 +116,9 @@ impl Loop<'_> {
                     self.event(event);
                 }
                 Action::Complete(outcome, result) => outcome.fill(result),
+                Action::Resolve(waiters, result) => {
+                    waiters.iter().for_each(|waiter| waiter.fill(Ok(result)));
+                }
                 Action::Warn(warning) => self.shared.warn(&warning),
                 Action::Fail(fail) => {
                     if fail.command.starts_with(PRINT_MARKER_PREFIX) {
@@ -164,23 +177,6 @@ impl Loop<'_> {
 
     fn event(&self, event: LifecycleEvent) {
         tracing::debug!(%event, port = self.options.port, "lifecycle");
-        let signals = &self.shared.signals;
-        match event {
-            LifecycleEvent::Connected => signals.started(true),
-            LifecycleEvent::Disconnected | LifecycleEvent::ProcessPanicked => {
-                // A later event of the same batch may still report an end in good order.
-                let online = self.shared.context.is_online();
-                if !online {
-                    signals.started(false);
-                }
-            }
-            _ => {}
-        }
-        match event {
-            LifecycleEvent::OscDisconnected | LifecycleEvent::Quit => signals.ended(true),
-            LifecycleEvent::OscPanicked | LifecycleEvent::ProcessPanicked => signals.ended(false),
-            _ => {}
-        }
         self.shared.callbacks.lifecycle(event);
         self.shared.publish(&Event::Lifecycle(event));
     }

@@ -72,78 +72,7 @@ pub(crate) struct Shared {
     event_count: AtomicUsize,
     pub(crate) console: Mutex<Vec<ConsoleTap>>,
     memory: Mutex<Option<Arc<SharedMemory>>>,
-    pub(crate) signals: Signals,
     process_id: AtomicU64,
-}
-
-/// The waiters for the result of a start and for the end of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Signals {
-    state: Mutex<SignalState>,
-}
-
-/// The state of the current start or connection.
-#[derive(Debug, Default)]
-struct SignalState {
-    /// Whether the start succeeded, once it has finished.
-    started: Option<bool>,
-    /// Whether the connection was closed in good order, once it has ended.
-    ended: Option<bool>,
-    start_slots: Vec<Arc<Slot<bool>>>,
-    end_slots: Vec<Arc<Slot<bool>>>,
-}
-
-impl Signals {
-    /// A new start begins.
-    pub(crate) fn begin(&self) {
-        let mut state = self.state.lock();
-        state.started = None;
-        state.ended = None;
-    }
-
-    /// The start has finished.
-    pub(crate) fn started(&self, success: bool) {
-        let mut state = self.state.lock();
-        state.started.get_or_insert(success);
-        for slot in state.start_slots.drain(..) {
-            slot.fill(Ok(success));
-        }
-    }
-
-    /// The connection has ended, in good order or not.
-    pub(crate) fn ended(&self, in_order: bool) {
-        let mut state = self.state.lock();
-        state.started.get_or_insert(false);
-        state.ended = Some(in_order);
-        for slot in state.end_slots.drain(..) {
-            slot.fill(Ok(in_order));
-        }
-        for slot in state.start_slots.drain(..) {
-            slot.fill(Ok(false));
-        }
-    }
-
-    /// A slot for the result of the start.
-    pub(crate) fn start_slot(&self) -> Arc<Slot<bool>> {
-        let slot = Slot::new();
-        let mut state = self.state.lock();
-        match state.started {
-            Some(success) => slot.fill(Ok(success)),
-            None => state.start_slots.push(slot.clone()),
-        }
-        slot
-    }
-
-    /// A slot for the end of the connection.
-    pub(crate) fn end_slot(&self) -> Arc<Slot<bool>> {
-        let slot = Slot::new();
-        let mut state = self.state.lock();
-        match state.ended {
-            Some(in_order) => slot.fill(Ok(in_order)),
-            None => state.end_slots.push(slot.clone()),
-        }
-        slot
-    }
 }
 
 impl Shared {
@@ -421,7 +350,6 @@ impl Driver {
             event_count: AtomicUsize::new(0),
             console: Mutex::default(),
             memory: Mutex::new(None),
-            signals: Signals::default(),
             process_id: AtomicU64::new(0),
         });
         let host: Arc<dyn Host> = shared.clone();

@@ -1,5 +1,6 @@
 //! Rendering: runs `scsynth -N` and watches its progress.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{ScoreError, ScoreErrorKind as Kind};
 use crate::options::Options;
+use crate::output::PrintedLine;
 
 /// The format of a sound file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,13 +228,17 @@ pub struct RenderReport {
     pub duration: f64,
     /// The time that the rendering took.
     pub elapsed: Duration,
-    /// The lines that the server printed about failed messages, such as unknown SynthDefs; at most
-    /// 100.
+    /// The lines that the server printed about failures, such as unknown SynthDefs
+    /// ([`PrintedLine::is_failure`](crate::PrintedLine::is_failure)); at most 100. Values of a
+    /// `Poll` and other text are not among them.
     pub failures: Vec<String>,
 }
 
 /// How many of the server's lines a report contains at most.
 const MAX_FAILURES: usize = 100;
+/// How many of the last lines the error for a server that exits contains, if none reports a
+/// failure.
+const MAX_LAST_LINES: usize = 20;
 /// The longest line of the server that is read in one piece.
 const MAX_LINE_BYTES: u64 = 4096;
 /// How much of the server's standard error is kept.
@@ -360,19 +366,33 @@ impl Drop for ServerProcess {
     }
 }
 
-/// The lines that the server printed about failures: those of the log, which has its standard
-/// output, and of its standard error.
-///
-/// Standard output goes to a file because the server prints a line for every entry of the score;
-/// waking a reader for each of them would cost more than everything else here.
-fn failure_lines(log: &Path, stderr: &str) -> Vec<String> {
-    let lines = |stream: &mut dyn BufRead| {
-        let mut found = Vec::new();
+/// What the server printed: the lines of the log, which has its standard output, and those of its
+/// standard error.
+struct PrintedLines {
+    /// The lines that report failures.
+    failures: Vec<String>,
+    /// The last lines of any kind, for a server that exits with an error.
+    last: VecDeque<String>,
+}
+
+impl PrintedLines {
+    /// Standard output goes to a file because the server prints a line for every entry of the score;
+    /// waking a reader for each of them would cost more than everything else here.
+    fn read(log: &Path, stderr: &str) -> Self {
+        let mut printed = Self { failures: Vec::new(), last: VecDeque::new() };
+        if let Ok(file) = std::fs::File::open(log) {
+            printed.add(&mut BufReader::new(file));
+        }
+        printed.add(&mut stderr.as_bytes());
+        printed
+    }
+
+    fn add(&mut self, stream: &mut dyn BufRead) {
         let mut line = Vec::new();
-        while found.len() < MAX_FAILURES {
+        loop {
             line.clear();
             match stream.take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => break,
+                Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
             let text = String::from_utf8_lossy(&line);
@@ -380,19 +400,27 @@ fn failure_lines(log: &Path, stderr: &str) -> Vec<String> {
             let is_routine = text.is_empty()
                 || text.starts_with("nextOSCPacket")
                 || text.starts_with("start time");
-            if !is_routine {
-                found.push(text.to_owned());
+            if is_routine {
+                continue;
             }
+            if self.failures.len() < MAX_FAILURES && PrintedLine::parse(text).is_failure() {
+                self.failures.push(text.to_owned());
+            }
+            if self.last.len() >= MAX_LAST_LINES {
+                self.last.pop_front();
+            }
+            self.last.push_back(text.to_owned());
         }
-        found
-    };
-    let mut all = match std::fs::File::open(log) {
-        Ok(file) => lines(&mut BufReader::new(file)),
-        Err(_) => Vec::new(),
-    };
-    all.extend(lines(&mut stderr.as_bytes()));
-    all.truncate(MAX_FAILURES);
-    all
+    }
+
+    /// The reason why the server exited with an error.
+    fn reason(&self) -> String {
+        match (self.failures.as_slice(), self.last.is_empty()) {
+            ([], true) => "it printed nothing".to_owned(),
+            ([], false) => self.last.iter().map(String::as_str).collect::<Vec<_>>().join("; "),
+            (failures, _) => failures.join("; "),
+        }
+    }
 }
 
 /// Removes the output of an earlier rendering, which would be taken for a new one if the server
@@ -488,14 +516,18 @@ pub(crate) fn run(
     let status = process.0.wait().map_err(|error| {
         ScoreError::new(Kind::ServerFailed, error.to_string()).with_source(error)
     })?;
-    let failures = failure_lines(&log, &stderr);
+    let printed = PrintedLines::read(&log, &stderr);
     if !status.success() || !output.exists() {
-        let reason = if failures.is_empty() { "no output".to_owned() } else { failures.join("; ") };
         return Err(ScoreError::new(
             Kind::ServerFailed,
-            format!("the server failed to render {} ({status}): {reason}", output.display()),
+            format!(
+                "the server failed to render {} ({status}): {}",
+                output.display(),
+                printed.reason()
+            ),
         ));
     }
     report_progress();
+    let failures = printed.failures;
     Ok(RenderReport { path: output.to_owned(), duration, elapsed: start.elapsed(), failures })
 }

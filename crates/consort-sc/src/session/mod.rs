@@ -57,13 +57,11 @@ impl Session {
 
     pub(crate) async fn boot(&self, options: Option<Options>) -> Result<()> {
         let options = options.unwrap_or_else(|| self.context.options());
-        self.driver.shared.signals.begin();
         self.lifecycle(|core, slot, now| core.boot(options, slot, now)).await
     }
 
     pub(crate) async fn connect(&self, options: Option<Options>) -> Result<()> {
         let options = options.unwrap_or_else(|| self.context.options());
-        self.driver.shared.signals.begin();
         self.lifecycle(|core, slot, now| core.connect(options, slot, now)).await
     }
 
