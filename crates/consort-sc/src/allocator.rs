@@ -113,6 +113,12 @@ impl NodeIdAllocator {
         }
     }
 
+    /// The permanent ids and the temporary ids of this client, each as the first and the number.
+    pub fn ranges(&self) -> ((u32, u32), (u32, u32)) {
+        let first = self.client_id << 26;
+        ((first + 1, MAX_PERMANENT_ID), (first + self.initial, NODE_ID_MASK - self.initial + 1))
+    }
+
     /// Whether `id` is a node id of this client.
     pub fn is_own(&self, id: i32) -> bool {
         u32::try_from(id).is_ok_and(|id| id >> 26 == self.client_id)

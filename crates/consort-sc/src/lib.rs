@@ -101,6 +101,7 @@ mod send_window;
 mod server;
 mod session;
 mod shared_memory;
+mod sound_formats;
 mod synthdefs;
 mod tree;
 mod values;
@@ -117,8 +118,8 @@ pub use consort_synthdef as synthdef;
 pub use consort_synthdef::ugens;
 pub use consort_synthdef::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use context::{
-    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, Context, Entity,
-    Group, Host, Node, NodeKind, NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer,
+    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, BusRange, Completion, Context,
+    Conventions, Entity, Group, Host, IdRange, IdRanges, Node, NodeKind, NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer,
     Synth,
 };
 pub use error::{Error, ErrorKind, Result};
@@ -133,7 +134,7 @@ pub use queries::{BufferInfo, FailInfo, NodeInfo, StatusInfo, VersionInfo};
 pub use server::Server;
 pub use shared_memory::{ScopeDescription, ScopeFrames, SharedMemory};
 pub use synthdefs::SynthDefReference;
-pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
+pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth, TreeText};
 pub use values::{
     AddAction, CalculationRate, ControlKey, ControlValue, MapSymbol, NO_SETTINGS, Settings,
 };

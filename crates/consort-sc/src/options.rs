@@ -3,7 +3,7 @@
 //! Flags and defaults are those of `scsynth -h` (SuperCollider 3.13); `-T` is supernova's.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -65,9 +65,15 @@ pub struct Options {
     pub sample_rate: Option<u32>,
     /// Buffers (`-b`, 1024).
     pub buffer_count: u32,
-    /// Input device (`-H`).
+    /// Input device (`-H`), by the name that the server's sound system has for it.
+    ///
+    /// With JACK, which the servers of Debian use, this is not a sound card but `SERVER:CLIENT`:
+    /// the name of the JACK server, and the name that the server takes as its client.
+    /// `hw:1` asks for a JACK server `hw`, which usually does not run. The sound card is JACK's
+    /// choice; the environment variable `JACK_DEFAULT_SERVER` selects another JACK server
+    /// ([`Options::environment`]).
     pub input_device: Option<String>,
-    /// Output device (`-H`).
+    /// Output device (`-H`), as [`Options::input_device`].
     pub output_device: Option<String>,
     /// Nodes (`-n`, 1024).
     pub maximum_node_count: u32,
@@ -98,7 +104,8 @@ pub struct Options {
     /// Outputs to open, as a string of 0 and 1 (`-O`). Only for macOS; elsewhere scsynth exits when
     /// it is set.
     pub output_stream_mask: String,
-    /// Threads of supernova (`-T`). scsynth does not have this option.
+    /// Threads of supernova (`-T`), 1 to 1024. scsynth does not start with this option, so it needs
+    /// an [`executable`](Options::executable) other than `scsynth`.
     pub threads: Option<u32>,
     /// How much the server prints, from -2 (little) to 4 (`-V`, 0). Values below 0 are passed on as
     /// 0, because the server would not report that it is ready. Its output is only logged.
@@ -158,7 +165,24 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOptions, message)
 }
 
+/// Rejects a text or path that is empty or that no argument of a process can carry.
+fn check_text(name: &str, text: Option<&str>) -> Result<()> {
+    match text {
+        Some("") => Err(invalid(format!("{name} is empty; leave it out to use the default"))),
+        Some(text) if text.contains('\0') => Err(invalid(format!("{name} has a zero byte"))),
+        _ => Ok(()),
+    }
+}
+
 impl Options {
+    /// The file name of the server's program, as far as the options and the environment name it.
+    fn program_name(&self) -> String {
+        let variable = || std::env::var_os(crate::EXECUTABLE_VARIABLE).map(PathBuf::from);
+        let program = self.executable.clone().or_else(variable).filter(|path| path != Path::new(""));
+        let name = program.as_deref().and_then(Path::file_name).unwrap_or("scsynth".as_ref());
+        name.to_string_lossy().into_owned()
+    }
+
     /// The index of the first audio bus that is neither an output nor an input.
     pub fn first_private_bus_id(&self) -> u32 {
         self.output_bus_channel_count + self.input_bus_channel_count
@@ -205,6 +229,36 @@ impl Options {
         }
         if let Some(threads) = self.threads {
             range("threads", threads, 1, 1024)?;
+            if self.program_name() == "scsynth" {
+                return Err(invalid(format!(
+                    "threads is {threads}, but scsynth has one audio thread and does not start with \
+                     this option; leave it out, or set executable to supernova"
+                )));
+            }
+        }
+        let texts = [
+            ("input_device", self.input_device.as_deref()),
+            ("output_device", self.output_device.as_deref()),
+            ("ugen_plugins_path", self.ugen_plugins_path.as_deref()),
+        ];
+        for (name, text) in texts {
+            check_text(name, text)?;
+        }
+        let paths = [
+            ("restricted_path", self.restricted_path.as_deref()),
+            ("executable", self.executable.as_deref()),
+        ];
+        for (name, path) in paths {
+            check_text(name, path.map(|path| path.to_string_lossy()).as_deref())?;
+        }
+        for (name, value) in &self.environment {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(invalid(format!(
+                    "environment has the variable `{}`; expected a name without `=`, and no zero \
+                     byte",
+                    name.escape_debug()
+                )));
+            }
         }
         if !(-2..=4).contains(&self.verbosity) {
             return Err(invalid(format!("verbosity is {}; expected -2 to 4", self.verbosity)));
@@ -375,7 +429,7 @@ mod tests {
             output_stream_mask: "01".into(),
             threads: Some(2),
             verbosity: 1,
-            executable: None,
+            executable: Some("supernova".into()),
             environment: Vec::new(),
             initial_node_id: 2000,
         };
@@ -390,7 +444,35 @@ mod tests {
 
     #[test]
     fn an_option_out_of_range_is_reported_with_its_range() {
-        let cases: [(Options, &str); 7] = [
+        let supernova = Some(PathBuf::from("/usr/bin/supernova"));
+        Options { threads: Some(4), executable: supernova, ..Options::default() }
+            .validate()
+            .unwrap();
+        let scsynth = Some(PathBuf::from("/usr/bin/scsynth"));
+        let empty = || Some(String::new());
+        let cases: [(Options, &str); 14] = [
+            (
+                Options { threads: Some(4), executable: scsynth, ..Options::default() },
+                "threads is 4, but scsynth",
+            ),
+            (Options { ugen_plugins_path: empty(), ..Options::default() }, "path is empty"),
+            (Options { input_device: empty(), ..Options::default() }, "input_device is empty"),
+            (
+                Options { output_device: Some("a\0".into()), ..Options::default() },
+                "output_device has a zero byte",
+            ),
+            (
+                Options { restricted_path: Some(PathBuf::new()), ..Options::default() },
+                "restricted_path is empty",
+            ),
+            (
+                Options { executable: Some(PathBuf::new()), ..Options::default() },
+                "executable is empty",
+            ),
+            (
+                Options { environment: vec![("a=b".into(), "c".into())], ..Options::default() },
+                "the variable `a=b`",
+            ),
             (Options { port: 0, ..Options::default() }, "port is 0"),
             (Options { maximum_logins: 33, ..Options::default() }, "1 to 32"),
             (Options { verbosity: 9, ..Options::default() }, "-2 to 4"),

@@ -273,26 +273,82 @@ impl OpenGroups {
     }
 }
 
-impl fmt::Display for QueryTreeGroup {
+/// A tree as text, with annotations or without the ids, which differ from run to run.
+///
+/// ```
+/// use consort_sc::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth};
+///
+/// let synth = QueryTreeSynth { id: 1000, synthdef: "bell".into(), controls: Vec::new() };
+/// let tree = QueryTreeGroup { id: 1, children: vec![QueryTreeNode::Synth(synth)] };
+/// let name = |id: i32| (id == 1000).then(|| "the first note".to_owned());
+/// assert_eq!(
+///     tree.text().annotated(&name).to_string(),
+///     "NODE TREE 1 group\n    1000 bell (the first note)\n"
+/// );
+/// assert_eq!(tree.text().without_ids().to_string(), "NODE TREE ... group\n    ... bell\n");
+/// ```
+#[derive(Clone, Copy)]
+pub struct TreeText<'a> {
+    tree: &'a QueryTreeGroup,
+    annotation: Option<&'a dyn Fn(i32) -> Option<String>>,
+    without_ids: bool,
+}
+
+impl fmt::Debug for TreeText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "NODE TREE {} group", self.id)?;
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl<'a> TreeText<'a> {
+    /// Writes the annotation of a node, if it has one, in parentheses after its name.
+    #[must_use]
+    pub fn annotated(mut self, annotation: &'a dyn Fn(i32) -> Option<String>) -> Self {
+        self.annotation = Some(annotation);
+        self
+    }
+
+    /// Writes `...` in place of the ids.
+    #[must_use]
+    pub fn without_ids(mut self) -> Self {
+        self.without_ids = true;
+        self
+    }
+
+    /// Writes the line of a node after its indentation.
+    fn write_node(
+        &self,
+        formatter: &mut fmt::Formatter<'_>,
+        id: i32,
+        name: &str,
+    ) -> fmt::Result {
+        if self.without_ids {
+            write!(formatter, "... {name}")?;
+        } else {
+            write!(formatter, "{id} {name}")?;
+        }
+        if let Some(annotation) = self.annotation.and_then(|annotation| annotation(id)) {
+            write!(formatter, " ({annotation})")?;
+        }
+        writeln!(formatter)
+    }
+}
+
+impl fmt::Display for TreeText<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "NODE TREE ")?;
+        self.write_node(formatter, self.tree.id, "group")?;
         let mut stack: Vec<(usize, &QueryTreeNode)> =
-            self.children.iter().rev().map(|child| (1, child)).collect();
+            self.tree.children.iter().rev().map(|child| (1, child)).collect();
         while let Some((depth, node)) = stack.pop() {
+            write!(formatter, "{:width$}", "", width = depth * 4)?;
             match node {
                 QueryTreeNode::Group(group) => {
-                    writeln!(formatter, "{:width$}{} group", "", group.id, width = depth * 4)?;
+                    self.write_node(formatter, group.id, "group")?;
                     stack.extend(group.children.iter().rev().map(|child| (depth + 1, child)));
                 }
                 QueryTreeNode::Synth(synth) => {
-                    writeln!(
-                        formatter,
-                        "{:width$}{} {}",
-                        "",
-                        synth.id,
-                        synth.synthdef,
-                        width = depth * 4
-                    )?;
+                    self.write_node(formatter, synth.id, &synth.synthdef)?;
                     if !synth.controls.is_empty() {
                         write!(formatter, "{:width$}", "", width = (depth + 1) * 4)?;
                         for (index, (key, value)) in synth.controls.iter().enumerate() {
@@ -305,6 +361,19 @@ impl fmt::Display for QueryTreeGroup {
             }
         }
         Ok(())
+    }
+}
+
+impl QueryTreeGroup {
+    /// The tree as text, whose form can be changed. `Display` of the tree writes it unchanged.
+    pub fn text(&self) -> TreeText<'_> {
+        TreeText { tree: self, annotation: None, without_ids: false }
+    }
+}
+
+impl fmt::Display for QueryTreeGroup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(formatter)
     }
 }
 

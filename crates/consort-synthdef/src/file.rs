@@ -12,6 +12,8 @@ pub struct ControlInfo {
     pub index: u32,
     /// Its default value; the first, for an array.
     pub default: f32,
+    /// All of its default values; one, unless it is an array.
+    pub values: Vec<f32>,
 }
 
 /// The name and the controls of a SynthDef in a file.

@@ -20,6 +20,7 @@ impl From<&SynthDef> for SynthDefInfo {
             name: control.name.clone(),
             index: control.index,
             default: control.values.first().copied().unwrap_or_default(),
+            values: control.values.clone(),
         });
         Self {
             name: synthdef.name().to_owned(),

@@ -183,10 +183,24 @@ fn build_frequency_scope(
     })
 }
 
-/// All links: a context sends them once, before its first link between buses.
+/// All 32 links: a context sends them once, before its first link between buses. Their names begin
+/// with `consort:`.
 pub fn links() -> Vec<SynthDef> {
     (1..=MAXIMUM_CHANNELS)
         .flat_map(|count| [audio_link(count), control_link(count)])
         .flatten()
         .collect()
+}
+
+/// As [`links`], with names that begin with `prefix` in place of `consort`: `supriya` gives
+/// `supriya:link-ar:1` and so on, the names under which programs for Supriya expect them.
+///
+/// # Errors
+/// If a name would be longer than the 255 bytes that the file format allows.
+pub fn links_named(prefix: &str) -> Result<Vec<SynthDef>, SynthDefError> {
+    let renamed = |link: &SynthDef| {
+        let name = link.name().trim_start_matches("consort");
+        link.renamed(format!("{prefix}{name}"))
+    };
+    links().iter().map(renamed).collect()
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pending::Pending;
 use crate::queries::{BufferInfo, parse_indexed, parse_range};
 use crate::requests::*;
+use crate::sound_formats::check_sound_format;
 
 /// The initial content of a buffer.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +107,8 @@ pub struct BufferRead {
 /// How a buffer is written to a sound file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BufferWrite {
-    /// The file's format: `aiff`, `wav`, `flac` …
+    /// The file's format: `aiff`, `wav`, `w64`, `caf`, `flac`, `ogg` … (`mp3` is not among those
+    /// of the server).
     pub header_format: String,
     /// The format of its samples: `int16`, `int24`, `float` …
     pub sample_format: String,
@@ -129,6 +131,9 @@ impl Default for BufferWrite {
         }
     }
 }
+
+/// How many parts of a range of samples are requested at once.
+const MAX_SAMPLE_REQUESTS: usize = 8;
 
 /// A path as OSC carries it.
 pub(super) fn path_text(path: &Path) -> Result<String> {
@@ -243,7 +248,7 @@ impl Context {
         }
     }
 
-    /// Allocates `count` empty buffers of one size with consecutive ids. `/b_alloc`
+    /// Allocates `count` empty buffers of one size with consecutive ids, by one bundle. `/b_alloc`
     ///
     /// # Errors
     /// Same as [`Context::add_buffer`].
@@ -255,29 +260,24 @@ impl Context {
     ) -> Result<BufferGroup> {
         BufferContent::empty(channel_count, frame_count).check()?;
         let first = self.shared().lock().buffers.allocate(count)?;
-        for id in first..first + count {
+        let requests = (first..first + count).map(|id| {
             let completion = CompletionRequests::default();
-            let request = AllocateBuffer { id, frame_count, channel_count, completion };
-            let allocated = Release::Buffers(id, 1);
-            if let Err(error) = self.submit_with(request.into(), None, None, Some(allocated)) {
-                // The remaining buffers were never requested, so no reply will free their ids.
-                self.shared().release([Release::Buffers(id + 1, first + count - id - 1)]);
-                return Err(error);
-            }
-        }
+            AllocateBuffer { id, frame_count, channel_count, completion }.into()
+        });
+        self.submit_all(requests.collect(), Some(Release::Buffers(first, count)))?;
         Ok(BufferGroup::new(self.immediate(), first, count))
     }
 
-    /// Frees all buffers of a group. `/b_free`
+    /// Frees all buffers of a group, by one bundle. `/b_free`
     ///
     /// # Errors
     /// Same as [`Context::submit`].
     pub fn free_buffer_group(&self, group: &BufferGroup) -> Result<()> {
         self.check_own(group.context(), "buffer group")?;
-        for buffer in group.iter() {
-            self.free_buffer(&buffer)?;
-        }
-        Ok(())
+        let free = |buffer: Buffer| {
+            FreeBuffer { id: buffer.id(), completion: CompletionRequests::default() }.into()
+        };
+        self.submit_all(group.iter().map(free).collect(), None)
     }
 
     /// Reads a sound file into a buffer. `/b_read`, `/b_readChannel`
@@ -325,7 +325,8 @@ impl Context {
     /// Writes a buffer to a sound file. `/b_write`
     ///
     /// # Errors
-    /// Same as [`Context::submit`].
+    /// [`ErrorKind::InvalidArgument`] for a format that the server cannot write, and as
+    /// [`Context::submit`].
     pub fn write_buffer(
         &self,
         buffer: &Buffer,
@@ -338,7 +339,7 @@ impl Context {
     /// Like [`Context::write_buffer`], with a completion.
     ///
     /// # Errors
-    /// Same as [`Context::submit`], and those of `then`.
+    /// Same as [`Context::write_buffer`], and those of `then`.
     pub fn write_buffer_then(
         &self,
         buffer: &Buffer,
@@ -347,6 +348,7 @@ impl Context {
         then: impl FnOnce(&Context) -> Result<()>,
     ) -> Result<()> {
         self.check_own(buffer.context(), "buffer")?;
+        check_sound_format(&write.header_format, &write.sample_format)?;
         self.submit(WriteBuffer {
             id: buffer.id(),
             path: path_text(path.as_ref())?,
@@ -503,5 +505,50 @@ impl Context {
         }
         let request = GetBufferRange { id: buffer.id(), start, count };
         self.ask_for(request, |message| parse_range(message, 2))
+    }
+
+    /// The values of any number of samples, requested in parts that fit into a reply. The requests
+    /// are sent at once, even on a moment.
+    pub(crate) async fn buffer_samples(
+        &self,
+        buffer: &Buffer,
+        indices: &[u32],
+    ) -> Result<Vec<(u32, f32)>> {
+        let context = self.immediate();
+        if indices.len() <= GetBuffer::MAX_SAMPLES {
+            return context.ask_buffer(buffer, indices)?.await;
+        }
+        let mut values = Vec::new();
+        for part in indices.chunks(GetBuffer::MAX_SAMPLES) {
+            values.extend(context.ask_buffer(buffer, part)?.await?);
+        }
+        Ok(values)
+    }
+
+    /// As [`buffer_samples`](Self::buffer_samples), for consecutive samples.
+    pub(crate) async fn buffer_range(
+        &self,
+        buffer: &Buffer,
+        start: u32,
+        count: u32,
+    ) -> Result<Vec<f32>> {
+        let context = self.immediate();
+        let mut values = Vec::new();
+        let mut next = start;
+        let end = start
+            .checked_add(count)
+            .ok_or_else(|| invalid("the range of samples ends above 2^32"))?;
+        while next < end {
+            let mut parts = Vec::new();
+            while next < end && parts.len() < MAX_SAMPLE_REQUESTS {
+                let count = (end - next).min(GetBufferRange::MAX_SAMPLES);
+                parts.push(context.ask_buffer_range(buffer, next, count)?);
+                next += count;
+            }
+            for part in parts {
+                values.extend(part.await?);
+            }
+        }
+        Ok(values)
     }
 }

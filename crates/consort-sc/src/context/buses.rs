@@ -136,4 +136,19 @@ impl Context {
             parse_range(message, 1)
         })
     }
+
+    /// The values of any number of consecutive control buses, requested in parts that fit into a
+    /// reply. The requests are sent at once, even on a moment.
+    pub(crate) async fn bus_range(&self, bus: &Bus, count: u32) -> Result<Vec<f32>> {
+        let context = self.immediate();
+        let mut values = Vec::new();
+        let mut offset = 0;
+        while offset < count {
+            let part = (count - offset).min(GetControlBusRange::MAX_BUSES);
+            let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + offset);
+            values.extend(context.ask_bus_range(&first, part)?.await?);
+            offset += part;
+        }
+        Ok(values)
+    }
 }

@@ -6,16 +6,22 @@
 
 mod buffers;
 mod buses;
+mod completions;
+mod conventions;
 mod handles;
+mod ids;
 mod nodes;
 mod scopes;
 mod state;
 mod synthdefs;
 
 pub use buffers::{BufferContent, BufferRead, BufferWrite};
+pub use completions::Completion;
+pub use conventions::Conventions;
 pub use handles::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
+pub use ids::{IdRange, IdRanges};
 pub use nodes::{NodeKind, NodeReference, Placement};
-pub use scopes::{Scope, ScopeBuffer};
+pub use scopes::{BusRange, Scope, ScopeBuffer};
 pub(crate) use state::{ContextShared, Release};
 
 use std::sync::Arc;
@@ -83,7 +89,33 @@ pub(crate) struct Collected {
     waiting: Vec<(usize, Arc<Slot<OscMessage>>)>,
     release_if_sent: Vec<Release>,
     release_if_dropped: Vec<Release>,
+    /// The completions that were asked for, by the index of their request. Their requests become
+    /// part of it when the moment is closed.
+    completions: Vec<(usize, Arc<Mutex<Collected>>)>,
+    /// These requests are those of a completion, which cannot wait for replies.
+    is_completion: bool,
     closed: bool,
+}
+
+impl Collected {
+    /// The requests of a completion.
+    fn for_completion() -> Self {
+        Self { is_completion: true, ..Self::default() }
+    }
+
+    /// Rejects a request that cannot be added. `waits` tells whether its reply is awaited.
+    fn check(&self, request: &Request, waits: bool) -> Result<()> {
+        if self.closed {
+            return Err(moment_closed());
+        }
+        if waits && self.is_completion {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("cannot wait for the reply to {} inside a completion", request.address()),
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What a context does with a request.
@@ -114,7 +146,16 @@ impl Context {
 
     /// The same context, collecting its requests, and the place where it collects them.
     pub(crate) fn collecting(&self) -> (Self, Arc<Mutex<Collected>>) {
-        let collected = Arc::new(Mutex::new(Collected::default()));
+        self.collecting_into(Collected::default())
+    }
+
+    /// As [`collecting`](Self::collecting), for the requests of a completion.
+    fn collecting_completion(&self) -> (Self, Arc<Mutex<Collected>>) {
+        self.collecting_into(Collected::for_completion())
+    }
+
+    fn collecting_into(&self, collected: Collected) -> (Self, Arc<Mutex<Collected>>) {
+        let collected = Arc::new(Mutex::new(collected));
         let sink = Sink::Collecting(collected.clone());
         (Self { shared: self.shared.clone(), sink }, collected)
     }
@@ -199,9 +240,8 @@ impl Context {
             }
             Sink::Collecting(collected) => {
                 let mut collected = collected.lock();
-                if collected.closed {
-                    Err(moment_closed())
-                } else {
+                let checked = collected.check(&request, waiting.is_some());
+                if checked.is_ok() {
                     if let Some(slot) = waiting {
                         let index = collected.requests.len();
                         collected.waiting.push((index, slot));
@@ -211,6 +251,7 @@ impl Context {
                     collected.release_if_dropped.extend(if_dropped);
                     return Ok(());
                 }
+                checked
             }
         };
         match &result {
@@ -218,6 +259,56 @@ impl Context {
             Err(_) => self.shared.release(if_dropped),
         }
         result
+    }
+
+    /// Submits requests that belong together: at once as one bundle, or into the open moment.
+    /// Either all of them are sent or none. Releases the ids of `if_dropped` as
+    /// [`submit_with`](Self::submit_with) does.
+    pub(crate) fn submit_all(
+        &self,
+        requests: Vec<Request>,
+        if_dropped: Option<Release>,
+    ) -> Result<()> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let result = match &self.sink {
+            Sink::Immediate => self.shared.host().and_then(|host| {
+                host.transmit(Outgoing { seconds: None, requests: &requests, waiting: &[] })
+            }),
+            Sink::Collecting(collected) => {
+                let mut collected = collected.lock();
+                let checked = collected.check(&requests[0], false);
+                if checked.is_ok() {
+                    collected.requests.extend(requests);
+                    collected.release_if_dropped.extend(if_dropped);
+                    return Ok(());
+                }
+                checked
+            }
+        };
+        if result.is_err() {
+            self.shared.release(if_dropped);
+        }
+        result
+    }
+
+    /// Adds what was collected to the open moment or completion.
+    fn append(&self, collected: &Mutex<Collected>) -> Result<()> {
+        let taken = self.close(collected);
+        let Sink::Collecting(target) = &self.sink else {
+            return self.submit_all(taken.requests, None);
+        };
+        let mut target = target.lock();
+        if target.closed {
+            drop(target);
+            self.shared.release(taken.release_if_dropped);
+            return Err(moment_closed());
+        }
+        target.requests.extend(taken.requests);
+        target.release_if_sent.extend(taken.release_if_sent);
+        target.release_if_dropped.extend(taken.release_if_dropped);
+        Ok(())
     }
 
     /// Releases ids now, or when the open moment is sent.
@@ -255,11 +346,13 @@ impl Context {
         collected: &Mutex<Collected>,
         seconds: Option<f64>,
     ) -> Result<()> {
-        let taken = close(collected);
+        let mut taken = self.close(collected);
         if taken.requests.is_empty() {
             self.shared.release(taken.release_if_sent);
             return Ok(());
         }
+        let conventions = self.conventions();
+        taken.requests = conventions.apply_to_requests(taken.requests, &mut taken.waiting);
         let result = self.shared.host().and_then(|host| {
             host.transmit(Outgoing { seconds, requests: &taken.requests, waiting: &taken.waiting })
         });
@@ -277,7 +370,7 @@ impl Context {
 
     /// Discards the collected requests and releases the ids that they allocated.
     pub(crate) fn drop_collected(&self, collected: &Mutex<Collected>) {
-        let taken = close(collected);
+        let taken = self.close(collected);
         for (_, slot) in &taken.waiting {
             slot.fill(Err(Error::new(
                 ErrorKind::MomentClosed,
@@ -292,20 +385,12 @@ impl Context {
         &self,
         work: impl FnOnce(&Context) -> Result<()>,
     ) -> Result<CompletionRequests> {
-        let (context, collected) = self.collecting();
+        let (context, collected) = self.collecting_completion();
         if let Err(error) = work(&context) {
             context.drop_collected(&collected);
             return Err(error);
         }
-        let taken = close(&collected);
-        if let Some((index, _)) = taken.waiting.first() {
-            let address = taken.requests[*index].address().to_owned();
-            self.shared.release(taken.release_if_dropped);
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("cannot wait for the reply to {address} inside a completion"),
-            ));
-        }
+        let taken = self.close(&collected);
         for ids in taken.release_if_sent {
             self.release_if_sent(ids)?;
         }
@@ -313,6 +398,34 @@ impl Context {
             self.release_if_dropped(ids)?;
         }
         Ok(CompletionRequests(taken.requests))
+    }
+
+    /// Closes a moment or completion and takes its requests, with those of the completions of these
+    /// requests.
+    fn close(&self, collected: &Mutex<Collected>) -> Collected {
+        let mut taken = {
+            let mut collected = collected.lock();
+            let closed = Collected {
+                closed: true,
+                is_completion: collected.is_completion,
+                ..Collected::default()
+            };
+            std::mem::replace(&mut *collected, closed)
+        };
+        for (index, inner) in std::mem::take(&mut taken.completions) {
+            // The recursion is as deep as the caller has nested completions.
+            let inner = self.close(&inner);
+            if let Some(completion) = taken.requests[index].completion_mut() {
+                completion.0.extend(inner.requests);
+            }
+            taken.release_if_sent.extend(inner.release_if_sent);
+            taken.release_if_dropped.extend(inner.release_if_dropped);
+        }
+        if taken.is_completion {
+            let conventions = self.conventions();
+            taken.requests = conventions.apply_to_requests(taken.requests, &mut []);
+        }
+        taken
     }
 }
 
@@ -440,10 +553,4 @@ impl Context {
 
 fn moment_closed() -> Error {
     Error::new(ErrorKind::MomentClosed, "the moment was sent or dropped before this request")
-}
-
-/// Closes a moment and takes its requests.
-fn close(collected: &Mutex<Collected>) -> Collected {
-    let mut collected = collected.lock();
-    std::mem::replace(&mut *collected, Collected { closed: true, ..Collected::default() })
 }

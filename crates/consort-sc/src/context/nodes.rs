@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use consort_suggest::did_you_mean_or_list;
 
-use super::{Bus, Context, Group, Release, RootNode, Synth};
+use super::{Bus, Context, Group, Node, Release, RootNode, Synth};
 use crate::SynthDefInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::Pending;
@@ -71,6 +71,15 @@ impl<'a> From<&'a Synth> for NodeReference<'a> {
             kind: NodeKind::Synth,
             context: Some(node.context()),
             synthdef: node.synthdef(),
+        }
+    }
+}
+
+impl<'a> From<&'a Node> for NodeReference<'a> {
+    fn from(node: &'a Node) -> Self {
+        match node {
+            Node::Group(group) => group.into(),
+            Node::Synth(synth) => synth.into(),
         }
     }
 }
@@ -219,8 +228,17 @@ impl Context {
         if let Some(info) = &info {
             self.check_controls(info, settings.iter().map(|(key, _)| key));
         }
+        let settings = self.conventions().apply_to_new_synth(settings, info.as_ref());
         let (id, target_id) = self.place(&placement)?;
-        self.shared().lock().mirror.expect_synth(id, &name);
+        {
+            let mut state = self.shared().lock();
+            state.mirror.expect_synth(id, &name);
+            if let Some(info) = &info
+                && !state.synthdefs.contains_key(&name)
+            {
+                state.synthdefs.insert(name.clone(), info.clone());
+            }
+        }
         let request =
             NewSynth { synthdef: name, id, add_action: placement.add_action, target_id, settings };
         self.submit_with(request.into(), None, None, Some(Release::Node(id)))?;
@@ -254,16 +272,34 @@ impl Context {
         }
     }
 
+    /// Whether a node is a synth whose SynthDef has a control `gate`. The SynthDef of a node that is
+    /// given by its id is that of the mirrored tree.
+    fn has_gate(&self, node: &NodeReference<'_>) -> bool {
+        match node.synthdef {
+            Some(info) => info.has_control("gate"),
+            None if matches!(node.kind, NodeKind::Unknown | NodeKind::Synth) => {
+                let state = self.shared().lock();
+                let name = state.mirror.synthdef(node.id);
+                name.and_then(|name| state.synthdefs.get(name.as_ref()))
+                    .is_some_and(|info| info.has_control("gate"))
+            }
+            None => false,
+        }
+    }
+
     /// Frees a node. A synth whose SynthDef has a control `gate` is released (`/n_set gate 0`) and
     /// frees itself after its envelope; with `force`, and without a gate, the node is freed at once.
     /// `/n_free`
+    ///
+    /// It does not matter whether the synth is given by its handle or by its id: the mirrored tree
+    /// has the SynthDefs of all synths, and this client knows the controls of those that it loaded.
     ///
     /// # Errors
     /// Same as [`Context::submit`].
     pub fn free_node<'a>(&self, node: impl Into<NodeReference<'a>>, force: bool) -> Result<()> {
         let node = node.into();
         self.check_node(&node)?;
-        if !force && node.synthdef.is_some_and(|synthdef| synthdef.has_control("gate")) {
+        if !force && self.has_gate(&node) {
             let settings = vec![("gate".into(), 0.0.into())];
             return self.submit(SetNode { id: node.id, settings });
         }
@@ -303,10 +339,11 @@ impl Context {
     ) -> Result<()> {
         let node = node.into();
         self.check_node(&node)?;
-        let settings = collect_settings(settings);
+        let mut settings = collect_settings(settings);
         if let Some(info) = node.synthdef {
             self.check_controls(info, settings.iter().map(|(key, _)| key));
         }
+        self.conventions().apply_to_entries(&mut settings);
         self.submit(SetNode { id: node.id, settings })
     }
 
@@ -321,15 +358,17 @@ impl Context {
     ) -> Result<()> {
         let node = node.into();
         self.check_node(&node)?;
-        let settings: Vec<_> =
+        let mut settings: Vec<(ControlKey, Vec<f32>)> =
             settings.into_iter().map(|(key, values)| (key.into(), values)).collect();
         if let Some(info) = node.synthdef {
             self.check_controls(info, settings.iter().map(|(key, _)| key));
         }
+        self.conventions().apply_to_entries(&mut settings);
         self.submit(SetNodeRange { id: node.id, settings })
     }
 
-    /// Maps controls to buses; `None` ends a mapping. `/n_map`, `/n_mapa`
+    /// Maps controls to buses; `None` ends a mapping. Buses of both rates are mapped by one bundle.
+    /// `/n_map`, `/n_mapa`
     ///
     /// # Errors
     /// Same as [`Context::submit`].
@@ -356,15 +395,14 @@ impl Context {
         if let Some(info) = node.synthdef {
             self.check_controls(info, control.iter().chain(&audio).map(|(key, _)| key));
         }
-        let id = node.id;
-        if !control.is_empty() {
-            let rate = CalculationRate::Control;
-            self.submit(MapNode { id, rate, mappings: control })?;
-        }
-        if !audio.is_empty() {
-            self.submit(MapNode { id, rate: CalculationRate::Audio, mappings: audio })?;
-        }
-        Ok(())
+        let conventions = self.conventions();
+        let rates = [(CalculationRate::Control, control), (CalculationRate::Audio, audio)];
+        let rates = rates.into_iter().filter(|(_, mappings)| !mappings.is_empty());
+        let requests = rates.map(|(rate, mut mappings)| {
+            conventions.apply_to_entries(&mut mappings);
+            MapNode { id: node.id, rate, mappings }.into()
+        });
+        self.submit_all(requests.collect(), None)
     }
 
     /// Maps `count` consecutive controls to consecutive buses; `None` ends the mappings of that many
@@ -388,14 +426,14 @@ impl Context {
                 _ => control.push((key.into(), id, count)),
             }
         }
-        for (rate, mappings) in
-            [(CalculationRate::Control, control), (CalculationRate::Audio, audio)]
-        {
-            if !mappings.is_empty() {
-                self.submit(MapNodeRange { id: node.id, rate, mappings })?;
-            }
-        }
-        Ok(())
+        let conventions = self.conventions();
+        let rates = [(CalculationRate::Control, control), (CalculationRate::Audio, audio)];
+        let rates = rates.into_iter().filter(|(_, mappings)| !mappings.is_empty());
+        let requests = rates.map(|(rate, mut mappings)| {
+            conventions.apply_to_entries(&mut mappings);
+            MapNodeRange { id: node.id, rate, mappings }.into()
+        });
+        self.submit_all(requests.collect(), None)
     }
 
     /// Moves a node. `/g_head`, `/g_tail`, `/n_before`, `/n_after`

@@ -5,7 +5,7 @@ use super::{Bus, BusGroup, Context, Placement, Release, Synth};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shared_memory::ScopeFrames;
 use crate::synthdef::{Rate, SynthDef, system};
-use crate::values::{AddAction, CalculationRate};
+use crate::values::{AddAction, CalculationRate, ControlKey, ControlValue, collect_settings};
 
 /// A buffer in the server's shared memory for the samples of one scope.
 #[derive(Clone, Debug)]
@@ -66,6 +66,29 @@ impl Context {
     }
 }
 
+/// Consecutive buses of one rate: a bus, or a group of them.
+#[derive(Clone, Copy, Debug)]
+pub struct BusRange<'a> {
+    context: &'a Context,
+    rate: CalculationRate,
+    id: u32,
+    count: u32,
+}
+
+impl<'a> From<&'a Bus> for BusRange<'a> {
+    fn from(bus: &'a Bus) -> Self {
+        let (context, rate) = (bus.context(), bus.calculation_rate());
+        Self { context, rate, id: bus.id(), count: 1 }
+    }
+}
+
+impl<'a> From<&'a BusGroup> for BusRange<'a> {
+    fn from(group: &'a BusGroup) -> Self {
+        let (context, rate) = (group.context(), group.calculation_rate());
+        Self { context, rate, id: group.id(), count: group.len() }
+    }
+}
+
 /// A synth that writes buses into a scope buffer, which this process reads.
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -87,6 +110,11 @@ impl Scope {
         &self.synth
     }
 
+    /// The scope buffer, whose id is the synth's control `scope_id`.
+    pub fn buffer(&self) -> &ScopeBuffer {
+        &self.buffer
+    }
+
     /// Frees the synth and the scope buffer.
     ///
     /// # Errors
@@ -97,23 +125,38 @@ impl Scope {
     }
 }
 
+/// Where scopes are placed unless the caller says otherwise: at the tail of the root group, after
+/// all sounds.
+fn scope_placement() -> Placement<'static> {
+    Placement::new(AddAction::ToTail, 0)
+}
+
 impl Context {
-    /// Allocates a scope buffer, loads `synthdef` and starts a synth that writes into it.
-    fn add_scope(
+    /// Allocates a scope buffer, loads `synthdef` and starts a synth of it. The synth gets the scope
+    /// buffer's id as the control `scope_id`, beside `settings`.
+    ///
+    /// [`add_amplitude_scope`](Self::add_amplitude_scope) and
+    /// [`add_frequency_scope`](Self::add_frequency_scope) do this with the SynthDefs of
+    /// [`system`]; this method takes any SynthDef that writes with `ScopeOut2`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Allocation`], and as [`Context::add_synth`].
+    pub fn add_scope<'a, K: Into<ControlKey>, V: Into<ControlValue>>(
         &self,
         synthdef: &SynthDef,
-        settings: &[(&str, f32)],
-        placement: Placement<'_>,
+        placement: impl Into<Placement<'a>>,
+        settings: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Scope> {
         let buffer = self.add_scope_buffer()?;
-        let mut settings = settings.to_vec();
-        settings.push(("scope_id", buffer.id() as f32));
-        let synth = std::cell::RefCell::new(None);
+        let mut settings = collect_settings(settings);
+        settings.push(("scope_id".into(), buffer.id().into()));
+        let placement = placement.into();
+        let mut synth = None;
         let added = self.add_synthdefs_then([synthdef.file()], |completion| {
-            *synth.borrow_mut() = Some(completion.add_synth(synthdef, placement, settings)?);
+            synth = Some(completion.add_synth(synthdef, placement, settings)?);
             Ok(())
         });
-        match (added, synth.into_inner()) {
+        match (added, synth) {
             (Ok(()), Some(synth)) => Ok(Scope { buffer, synth }),
             (added, _) => {
                 buffer.free()?;
@@ -122,22 +165,34 @@ impl Context {
         }
     }
 
-    /// Starts a scope of the samples of 1 to 16 consecutive buses, at the tail of the root group.
+    /// Starts a scope of the samples of a bus or of up to 16 consecutive buses, at the tail of the
+    /// root group.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for another number of buses, [`ErrorKind::Allocation`], and
     /// as [`Context::submit`].
-    pub fn add_amplitude_scope(&self, buses: &BusGroup) -> Result<Scope> {
-        self.check_own(buses.context(), "bus group")?;
-        let rate = match buses.calculation_rate() {
+    pub fn add_amplitude_scope<'b>(&self, buses: impl Into<BusRange<'b>>) -> Result<Scope> {
+        self.add_amplitude_scope_at(buses, scope_placement())
+    }
+
+    /// As [`add_amplitude_scope`](Self::add_amplitude_scope), at another place.
+    ///
+    /// # Errors
+    /// As `add_amplitude_scope` and [`Context::add_synth`].
+    pub fn add_amplitude_scope_at<'a, 'b>(
+        &self,
+        buses: impl Into<BusRange<'b>>,
+        placement: impl Into<Placement<'a>>,
+    ) -> Result<Scope> {
+        let buses = buses.into();
+        self.check_own(buses.context, "bus group")?;
+        let rate = match buses.rate {
             CalculationRate::Audio => Rate::Audio,
             CalculationRate::Control => Rate::Control,
         };
-        let synthdef =
-            system::amplitude_scope(rate, buses.len().min(u32::from(u16::MAX)) as u16)
-                .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
-        let placement = Placement::new(AddAction::ToTail, 0);
-        self.add_scope(&synthdef, &[("in_", buses.id() as f32)], placement)
+        let synthdef = system::amplitude_scope(rate, buses.count.min(u32::from(u16::MAX)) as u16)
+            .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
+        self.add_scope(&synthdef, placement, [("in_", buses.id)])
     }
 
     /// Starts a scope of the spectrum of an audio bus, at the tail of the root group. `fft_size` is
@@ -153,6 +208,21 @@ impl Context {
         axis: system::FrequencyAxis,
         fft_size: u32,
         frames_per_fft: u32,
+    ) -> Result<Scope> {
+        self.add_frequency_scope_at(bus, axis, fft_size, frames_per_fft, scope_placement())
+    }
+
+    /// As [`add_frequency_scope`](Self::add_frequency_scope), at another place.
+    ///
+    /// # Errors
+    /// As `add_frequency_scope` and [`Context::add_synth`].
+    pub fn add_frequency_scope_at<'a>(
+        &self,
+        bus: &Bus,
+        axis: system::FrequencyAxis,
+        fft_size: u32,
+        frames_per_fft: u32,
+        placement: impl Into<Placement<'a>>,
     ) -> Result<Scope> {
         self.check_own(bus.context(), "bus")?;
         if bus.calculation_rate() != CalculationRate::Audio {
@@ -171,11 +241,8 @@ impl Context {
             ));
         }
         let synthdef = system::frequency_scope(axis, true);
-        let settings = [
-            ("in_", bus.id() as f32),
-            ("fft_buffer_size", fft_size as f32),
-            ("rate", frames_per_fft as f32),
-        ];
-        self.add_scope(&synthdef, &settings, Placement::new(AddAction::ToTail, 0))
+        let settings =
+            [("in_", bus.id()), ("fft_buffer_size", fft_size), ("rate", frames_per_fft)];
+        self.add_scope(&synthdef, placement, settings)
     }
 }

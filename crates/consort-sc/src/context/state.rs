@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Host;
+use super::{Conventions, Host};
 use crate::SynthDefInfo;
 use crate::allocator::{BlockAllocator, MAX_CLIENT_ID, NodeIdAllocator, partition};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +41,8 @@ pub(crate) struct ContextState {
     pub(crate) live_buffers: HashSet<i32>,
     /// The SynthDefs whose controls are known, by name.
     pub(crate) synthdefs: HashMap<String, Arc<SynthDefInfo>>,
+    /// How requests are written.
+    pub(crate) conventions: Conventions,
     next_sync_id: i32,
 }
 
@@ -130,6 +132,7 @@ impl ContextShared {
             mirror: Mirror::default(),
             live_buffers: HashSet::new(),
             synthdefs: HashMap::new(),
+            conventions: Conventions::default(),
             next_sync_id: 0,
             options,
         };

@@ -22,7 +22,7 @@ impl Context {
     }
 
     /// Like [`Context::add_synthdefs`], with a completion: the server performs the requests of
-    /// `then` when all SynthDefs are loaded.
+    /// `then` when all SynthDefs are loaded, and at once if there are none.
     ///
     /// # Errors
     /// Same as [`Context::submit`], and those of `then`.
@@ -34,8 +34,13 @@ impl Context {
         let files: Vec<&SynthDefFile> = files.into_iter().collect();
         // Recorded first, so that the controls of the completion's synths can be checked.
         files.iter().for_each(|file| self.record_controls(file));
-        let mut completion = Some(self.collect_completion(then)?);
-        let last = files.len().saturating_sub(1);
+        let completion = self.collect_completion(then)?;
+        if files.is_empty() {
+            // All of them are loaded already.
+            return self.submit_all(completion.0, None);
+        }
+        let mut completion = Some(completion);
+        let last = files.len() - 1;
         for (index, file) in files.iter().enumerate() {
             let completion = if index == last {
                 completion.take().unwrap_or_default()

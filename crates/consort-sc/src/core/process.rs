@@ -98,8 +98,22 @@ impl Core {
                 ": port {} is in use; choose another port, or stop the program that uses it",
                 self.options.port
             )
-        } else if text.contains("JackDriver") && text.contains("could not") {
-            ": no JACK server is running; start one (for example `jackd -d dummy`)".to_owned()
+        } else if text.contains("jack server is not running")
+            || (text.contains("JackDriver") && text.contains("could not"))
+        {
+            let device = self.options.input_device.as_ref().or(self.options.output_device.as_ref());
+            match device {
+                Some(device) => format!(
+                    ": no JACK server `{}` is running; with JACK, a device is not a sound card but \
+                     `SERVER:CLIENT`, the names of the JACK server and of its client. Leave the \
+                     device `{device}` out; the environment variable JACK_DEFAULT_SERVER selects \
+                     another JACK server",
+                    device.split(':').next().unwrap_or_default()
+                ),
+                None => {
+                    ": no JACK server is running; start one (for example `jackd -d dummy`)".into()
+                }
+            }
         } else {
             String::new()
         }

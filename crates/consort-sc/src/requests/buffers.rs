@@ -21,6 +21,7 @@ pub struct AllocateBuffer {
 
 impl Command for AllocateBuffer {
     confirmed!("/b_alloc", id);
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.int(self.id as i32).int(self.frame_count as i32).int(self.channel_count as i32);
@@ -45,6 +46,7 @@ pub struct AllocateReadBuffer {
 
 impl Command for AllocateReadBuffer {
     confirmed!("/b_allocRead", id);
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
@@ -75,6 +77,7 @@ pub struct AllocateReadBufferChannel {
 
 impl Command for AllocateReadBufferChannel {
     confirmed!("/b_allocReadChannel", id);
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
@@ -126,6 +129,7 @@ impl ReadBuffer {
 
 impl Command for ReadBuffer {
     confirmed!("/b_read", id);
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         self.write_file_arguments(writer);
@@ -145,6 +149,7 @@ pub struct ReadBufferChannel {
 
 impl Command for ReadBufferChannel {
     confirmed!("/b_readChannel", read.id);
+    completes!(read.completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         self.read.write_file_arguments(writer);
@@ -176,6 +181,7 @@ pub struct WriteBuffer {
 
 impl Command for WriteBuffer {
     confirmed!("/b_write", id);
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer
@@ -204,6 +210,7 @@ macro_rules! with_completion {
 
         impl Command for $name {
             confirmed!($address, id);
+            completes!(completion);
 
             fn write_arguments(&self, writer: &mut Writer<'_>) {
                 writer.int(self.id as i32);

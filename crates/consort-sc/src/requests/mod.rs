@@ -56,6 +56,15 @@ macro_rules! splits {
     };
 }
 
+/// Defines `completion_mut` of a request with a completion.
+macro_rules! completes {
+    ($($field:ident).+) => {
+        fn completion_mut(&mut self) -> Option<&mut CompletionRequests> {
+            Some(&mut self.$($field).+)
+        }
+    };
+}
+
 mod buffers;
 mod buses;
 mod groups;
@@ -154,6 +163,11 @@ pub(crate) trait Command {
     fn tag_count(&self) -> usize {
         6
     }
+
+    /// The requests that the server performs when this one is done, if it takes some.
+    fn completion_mut(&mut self) -> Option<&mut CompletionRequests> {
+        None
+    }
 }
 
 /// Defines [`Request`] and delegates its methods to the type of the variant.
@@ -197,6 +211,14 @@ macro_rules! requests {
             pub fn reply(&self) -> Option<ReplyPattern> {
                 match self {
                     $(Request::$name(request) => request.reply(),)*
+                }
+            }
+
+            /// The requests that the server performs when this one is done; `None` if this request
+            /// takes none.
+            pub fn completion_mut(&mut self) -> Option<&mut CompletionRequests> {
+                match self {
+                    $(Request::$name(request) => request.completion_mut(),)*
                 }
             }
 

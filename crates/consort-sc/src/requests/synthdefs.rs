@@ -16,6 +16,7 @@ pub struct ReceiveSynthDef {
 
 impl Command for ReceiveSynthDef {
     confirmed!("/d_recv");
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.blob(&self.bytes);
@@ -34,6 +35,7 @@ pub struct LoadSynthDefs {
 
 impl Command for LoadSynthDefs {
     confirmed!("/d_load");
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.string(&self.path);
@@ -52,6 +54,7 @@ pub struct LoadSynthDefDirectory {
 
 impl Command for LoadSynthDefDirectory {
     confirmed!("/d_loadDir");
+    completes!(completion);
 
     fn write_arguments(&self, writer: &mut Writer<'_>) {
         writer.string(&self.path);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::error::{ScoreError, ScoreErrorKind as Kind};
 use crate::options::Options;
 use crate::output::PrintedLine;
+use crate::sound_formats::check_sound_format;
 
 /// The format of a sound file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -303,7 +304,7 @@ impl Drop for TemporaryFolder {
 }
 
 /// Checks the settings that the server would misinterpret.
-fn check(settings: &RenderSettings) -> Result<(), ScoreError> {
+fn check(settings: &RenderSettings, header_format: HeaderFormat) -> Result<(), ScoreError> {
     let invalid = |setting: &str, range: &str| {
         Err(ScoreError::new(Kind::InvalidSetting, format!("expected {setting} from {range}")))
     };
@@ -316,7 +317,8 @@ fn check(settings: &RenderSettings) -> Result<(), ScoreError> {
     if !(1..=65_536).contains(&settings.block_size) {
         return invalid("a block size", "1 to 65,536 samples");
     }
-    Ok(())
+    check_sound_format(header_format.name(), settings.sample_format.name())
+        .map_err(|error| ScoreError::new(Kind::InvalidSetting, error.to_string()))
 }
 
 /// The server's command line. The arguments of the settings come first, because the last value of
@@ -474,9 +476,9 @@ pub(crate) fn run(
     duration: f64,
     mut progress: impl FnMut(&Progress) -> bool,
 ) -> Result<RenderReport, ScoreError> {
-    check(settings)?;
     let header_format =
         settings.header_format.or_else(|| HeaderFormat::from_path(output)).unwrap_or_default();
+    check(settings, header_format)?;
     remove_output(output)?;
     let start = Instant::now();
     let folder = TemporaryFolder::new()?;

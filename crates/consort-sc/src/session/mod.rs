@@ -18,16 +18,12 @@ use crate::options::Options;
 use crate::pending::{Pending, Slot, SlotFuture};
 use crate::queries::{BufferInfo, NodeInfo, StatusInfo, VersionInfo};
 use crate::requests::{
-    CompletionRequests, FreeBuffer, FreeNodes, GetBuffer, GetBufferRange, GetControlBusRange,
-    NewGroup, NewGroups, Request, Sync,
+    CompletionRequests, FreeBuffer, FreeNodes, NewGroup, NewGroups, Request, Sync,
 };
 use crate::values::{AddAction, CalculationRate, ControlKey};
 
 /// Seconds that are added to the time of every moment of a server by default.
 const DEFAULT_LATENCY: f64 = 0.1;
-
-/// How many parts of a range of samples are requested at once.
-const MAX_SAMPLE_REQUESTS: usize = 8;
 
 /// A server with its context and its I/O thread.
 #[derive(Debug)]
@@ -177,14 +173,7 @@ impl Session {
         buffer: &Buffer,
         indices: &[u32],
     ) -> Result<Vec<(u32, f32)>> {
-        if indices.len() <= GetBuffer::MAX_SAMPLES {
-            return self.context.ask_buffer(buffer, indices)?.await;
-        }
-        let mut values = Vec::new();
-        for part in indices.chunks(GetBuffer::MAX_SAMPLES) {
-            values.extend(self.context.ask_buffer(buffer, part)?.await?);
-        }
-        Ok(values)
+        self.context.buffer_samples(buffer, indices).await
     }
 
     /// Any number of samples, requested in parts that fit into a reply.
@@ -194,23 +183,7 @@ impl Session {
         start: u32,
         count: u32,
     ) -> Result<Vec<f32>> {
-        let mut values = Vec::new();
-        let mut next = start;
-        let end = start.checked_add(count).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "the range of samples ends above 2^32")
-        })?;
-        while next < end {
-            let mut parts = Vec::new();
-            while next < end && parts.len() < MAX_SAMPLE_REQUESTS {
-                let count = (end - next).min(GetBufferRange::MAX_SAMPLES);
-                parts.push(self.context.ask_buffer_range(buffer, next, count)?);
-                next += count;
-            }
-            for part in parts {
-                values.extend(part.await?);
-            }
-        }
-        Ok(values)
+        self.context.buffer_range(buffer, start, count).await
     }
 
     pub(crate) async fn get_bus(&self, bus: &Bus) -> Result<f32> {
@@ -229,15 +202,7 @@ impl Session {
     }
 
     pub(crate) async fn get_bus_range(&self, bus: &Bus, count: u32) -> Result<Vec<f32>> {
-        let mut values = Vec::new();
-        let mut offset = 0;
-        while offset < count {
-            let part = (count - offset).min(GetControlBusRange::MAX_BUSES);
-            let first = Bus::new(bus.context().clone(), bus.calculation_rate(), bus.id() + offset);
-            values.extend(self.context.ask_bus_range(&first, part)?.await?);
-            offset += part;
-        }
-        Ok(values)
+        self.context.bus_range(bus, count).await
     }
 
     pub(crate) async fn get_synth_controls(

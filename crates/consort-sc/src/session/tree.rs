@@ -86,6 +86,9 @@ impl Session {
     ) -> Result<QueryTreeGroup> {
         self.context.check_node(&group)?;
         let id = group.id();
+        if self.context.conventions().plain_tree_queries {
+            return self.context.ask_tree(id, include_controls)?.await;
+        }
         if let Some(tree) = self.ask_tree(id, include_controls)?.reply().await? {
             return Ok(tree);
         }

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use futures_lite::future::block_on;
+
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pending::Pending;
 use crate::values::{CalculationRate, ControlValue, MapSymbol};
 
 /// A bus. `Display` writes its map symbol: `c0`, `a16`.
@@ -39,12 +42,75 @@ impl Bus {
         MapSymbol { rate: self.rate, id: self.id }
     }
 
+    /// The same bus, with its requests going into a moment or completion.
+    #[must_use]
+    pub fn within(&self, moment: &Context) -> Self {
+        Self { context: moment.clone(), ..self.clone() }
+    }
+
     /// Sets a control bus. `/c_set`
     ///
     /// # Errors
     /// Same as [`Context::set_bus`].
     pub fn set(&self, value: f32) -> Result<()> {
         self.context.set_bus(self, value)
+    }
+
+    /// Sets a control bus through the server's shared memory if possible. It takes effect at once.
+    ///
+    /// # Errors
+    /// Same as [`Context::set_bus`].
+    pub fn set_now(&self, value: f32) -> Result<()> {
+        self.context.set_bus_now(self, value)
+    }
+
+    /// Sets this control bus and those that follow it. `/c_setn`
+    ///
+    /// # Errors
+    /// Same as [`Context::set_bus`].
+    pub fn set_range(&self, values: &[f32]) -> Result<()> {
+        self.context.set_bus_range(self, values)
+    }
+
+    /// Sets `count` control buses, from this one on, to one value. `/c_fill`
+    ///
+    /// # Errors
+    /// Same as [`Context::set_bus`].
+    pub fn fill(&self, count: u32, value: f32) -> Result<()> {
+        self.context.fill_bus_range(self, count, value)
+    }
+
+    /// Asks for the value of a control bus. `/c_get`
+    ///
+    /// # Errors
+    /// Same as [`Context::ask_bus`].
+    pub fn ask(&self) -> Result<Pending<f32>> {
+        self.context.ask_bus(self)
+    }
+
+    /// The value of a control bus. Blocks the calling thread. `/c_get`
+    ///
+    /// # Errors
+    /// Same as [`Context::ask_bus`].
+    pub fn get(&self) -> Result<f32> {
+        self.context.immediate().ask_bus(self)?.wait()
+    }
+
+    /// Asks for the values of `count` control buses, from this one on. `/c_getn`
+    ///
+    /// # Errors
+    /// Same as [`Context::ask_bus_range`].
+    pub fn ask_range(&self, count: u32) -> Result<Pending<Vec<f32>>> {
+        self.context.ask_bus_range(self, count)
+    }
+
+    /// The values of any number of control buses, from this one on. Blocks the calling thread.
+    /// `/c_getn`
+    ///
+    /// # Errors
+    /// Same as [`Context::ask_bus`].
+    pub fn get_range(&self, count: u32) -> Result<Vec<f32>> {
+        block_on(self.context.bus_range(self, count))
     }
 
     /// Frees the bus's index. Nothing is sent.
@@ -122,6 +188,41 @@ impl BusGroup {
         (index < self.count).then(|| Bus::new(self.context.clone(), self.rate, self.id + index))
     }
 
+    /// The same buses, with their requests going into a moment or completion.
+    #[must_use]
+    pub fn within(&self, moment: &Context) -> Self {
+        Self { context: moment.clone(), ..self.clone() }
+    }
+
+    /// The first bus, from which ranges are counted.
+    fn first(&self) -> Bus {
+        Bus::new(self.context.clone(), self.rate, self.id)
+    }
+
+    /// Sets all control buses of the group to one value. `/c_fill`
+    ///
+    /// # Errors
+    /// Same as [`Context::set_bus`].
+    pub fn fill(&self, value: f32) -> Result<()> {
+        self.context.fill_bus_range(&self.first(), self.count, value)
+    }
+
+    /// Asks for the values of all control buses of the group. `/c_getn`
+    ///
+    /// # Errors
+    /// Same as [`Context::ask_bus_range`].
+    pub fn ask_values(&self) -> Result<Pending<Vec<f32>>> {
+        self.context.ask_bus_range(&self.first(), self.count)
+    }
+
+    /// The values of all control buses of the group. Blocks the calling thread. `/c_getn`
+    ///
+    /// # Errors
+    /// Same as [`Context::ask_bus`].
+    pub fn values(&self) -> Result<Vec<f32>> {
+        block_on(self.context.bus_range(&self.first(), self.count))
+    }
+
     /// Whether `bus` is in the group.
     pub fn contains(&self, bus: &Bus) -> bool {
         self.context.is_same(&bus.context)
@@ -144,8 +245,7 @@ impl BusGroup {
                 ),
             ));
         }
-        let first = Bus::new(self.context.clone(), self.rate, self.id);
-        self.context.set_bus_range(&first, values)
+        self.context.set_bus_range(&self.first(), values)
     }
 
     /// Frees the indices of all buses. Nothing is sent.

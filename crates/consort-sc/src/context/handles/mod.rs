@@ -3,6 +3,11 @@
 //! A handle is an id with its context, and delegates every operation to it. Its properties come
 //! from the mirrored tree, so that reading them asks the server nothing. Dropping a handle frees
 //! nothing on the server.
+//!
+//! Requests go where the handle's context sends them: at once, or into the moment of `within`.
+//! Methods that begin with `ask` return the future of the reply. Those without that prefix that
+//! return a value of the server (`get`, `query`, `values`) block the calling thread until the reply
+//! arrives; they send their request at once, even for a handle within a moment.
 
 mod buffers;
 mod buses;
