@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use consort_router::{Context, DriverContext, InstanceId, WarnOnce};
 use consort_seq::{
     Address, Announcement, ClientPool, Engine, ErrorKind, Event, OpenMode, Port, PortCaps,
-    PortOptions, PortType, Result, Routing, SequencerClient, SubscriptionQuery,
-    SubscriptionQueryType,
+    PortOptions, PortType, Result, Routing, SequencerClient,
 };
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -309,7 +308,19 @@ impl SharedClient {
         let now = context.now();
         loop {
             let Some(open) = &mut self.open else { return };
-            match open.client.try_drain_output() {
+            let result = open.client.try_drain_output();
+            // The library drops what one of several receivers does not take.
+            for undelivered in open.client.take_undelivered() {
+                if open.output.failure.is_first() {
+                    warn_of_stuck_receiver();
+                }
+                let member =
+                    self.members.iter().find(|member| member.port == undelivered.source.port);
+                if let Some(member) = member {
+                    context.for_instance(member.instance).count_dropped(undelivered.count);
+                }
+            }
+            match result {
                 Ok(0) => {
                     if open.output.blocked_since.take().is_none() {
                         open.output.drops_at_once = false;
@@ -320,20 +331,14 @@ impl SharedClient {
                     let since = *open.output.blocked_since.get_or_insert(now);
                     let may_wait = !open.output.drops_at_once
                         && now.duration_since(since) < BLOCKED_OUTPUT_TIMEOUT;
-                    let Ok(Some(event)) = open.client.peek_output() else { return };
-                    // If there are several receivers, the others have received the event, and
-                    // would receive it again with every attempt.
-                    if may_wait && subscriber_count(&open.client, event.source()) < 2 {
+                    if may_wait {
                         context.wake_at(Some(now + OUTPUT_RETRY_INTERVAL));
                         return;
                     }
                     open.output.drops_at_once |= !may_wait;
                     let Ok(Some(dropped)) = open.client.extract_output() else { return };
                     if open.output.failure.is_first() {
-                        tracing::warn!(
-                            "a MIDI receiver does not read its input; further events for it are \
-                             dropped and counted"
-                        );
+                        warn_of_stuck_receiver();
                     }
                     if let Some(mut context) = self.context_of(dropped.source().port, context) {
                         context.count_dropped(1);
@@ -364,9 +369,9 @@ impl SharedClient {
     }
 }
 
-/// How many ports are subscribed to one of the show's ports.
-fn subscriber_count(client: &SequencerClient, source: Address) -> u32 {
-    let port = client.address(source.port);
-    let query = SubscriptionQuery::new(port, SubscriptionQueryType::Read, 0);
-    client.query_port_subscribers(&query).map_or(0, |answer| answer.num_subs)
+/// Logs the first event that a receiver does not take.
+fn warn_of_stuck_receiver() {
+    tracing::warn!(
+        "a MIDI receiver does not read its input; further events for it are dropped and counted"
+    );
 }

@@ -165,7 +165,7 @@ impl AsyncSequencerClient {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            if let Some(pause) = room.pause_after(written) {
+            if let Some(pause) = room.pause(&self.core, written)? {
                 self.pause(pause).await;
             }
             let mut is_first = true;

@@ -180,7 +180,13 @@ impl SequencerClient {
     /// Writes an event to the sequencer immediately, bypassing the output buffer and its events,
     /// waiting for room if necessary. Returns the number of bytes written.
     ///
+    /// A receiver that does not read its input delays nobody else: if there are several receivers,
+    /// the event is counted there and reported by
+    /// [`take_undelivered`](ClientBase::take_undelivered). A single receiver is waited for.
+    ///
     /// # Errors
+    /// [`StuckReceiver`](crate::ErrorKind::StuckReceiver) if the only receiver does not read for
+    /// [`RECEIVER_TIMEOUT`](crate::client::RECEIVER_TIMEOUT).
     /// The sequencer's errno for the event: `ENOENT` if the destination does not exist or filters
     /// this type, `EPERM` if it is not writable, `EINVAL` for a wrong queue or a note with a
     /// duration that is sent directly, `ENOMEM` if the event is larger than the pool.
@@ -219,10 +225,13 @@ impl SequencerClient {
     }
 
     /// Writes everything that is in the output buffer at the time of the call, waiting for room in
-    /// the sequencer without limit. Returns the number of bytes that other threads have added
-    /// meanwhile, usually 0.
+    /// the sequencer without limit, and for a receiver as
+    /// [`event_output_direct`](Self::event_output_direct) does. Returns the number of bytes that
+    /// other threads have added meanwhile, usually 0.
     ///
     /// # Errors
+    /// [`StuckReceiver`](crate::ErrorKind::StuckReceiver) if the only receiver of an event does not
+    /// read.
     /// The errno of the first event that fails. It stays at the head of the buffer, and every
     /// later drain fails in the same way, until [`extract_output`](ClientBase::extract_output) or
     /// [`drop_output_buffer`](ClientBase::drop_output_buffer) removes it.
@@ -240,7 +249,7 @@ impl SequencerClient {
     pub fn drain_output_timeout(&self, timeout: Option<Duration>) -> Result<usize> {
         match self.core.flush().during("drain_output")? {
             (Flush::Done, used) => Ok(used),
-            (Flush::Blocked, _) => self.drain_waiting(timeout),
+            (Flush::Blocked | Flush::Refused, _) => self.drain_waiting(timeout),
         }
     }
 

@@ -228,6 +228,9 @@ pub(crate) enum Flush {
     Done,
     /// The sequencer has no room at present.
     Blocked,
+    /// The sequencer refused the event that is now at the head, for a reason that it did not give,
+    /// because it accepted events before it in the same write.
+    Refused,
 }
 
 impl OutputBuffer {
@@ -365,8 +368,12 @@ impl OutputBuffer {
             match connection.write(waiting) {
                 Ok(0) | Err(Errno::WOULD_BLOCK) => return Ok(Flush::Blocked),
                 Ok(written) => {
+                    let is_short = written < waiting.len();
                     self.removed += written as u64;
                     self.start += written;
+                    if is_short {
+                        return Ok(Flush::Refused);
+                    }
                 }
                 Err(errno) => return Err(errno),
             }
@@ -381,6 +388,19 @@ impl OutputBuffer {
         let mut cell = Cell([0; Cell::SIZE]);
         cell.0.copy_from_slice(&self.bytes[offset..offset + Cell::SIZE]);
         if cell.is_variable() { Cell::SIZE + cell.stated_length() } else { Cell::SIZE }
+    }
+
+    /// The cell of the first event.
+    pub(crate) fn head_cell(&self) -> Option<Cell> {
+        let bytes = self.bytes.get(self.start..self.end)?.first_chunk::<{ Cell::SIZE }>()?;
+        Some(Cell::load(bytes))
+    }
+
+    /// Removes the first event.
+    pub(crate) fn remove_head(&mut self) {
+        if self.used() > 0 {
+            self.remove_front(self.length_at(self.start));
+        }
     }
 
     fn event_at(&self, offset: usize) -> Event {

@@ -28,6 +28,9 @@ pub enum ErrorKind {
     Busy,
     /// The sequencer has no room at present (`EAGAIN`), and the operation does not wait.
     WouldBlock,
+    /// A receiver has not read its input for [`RECEIVER_TIMEOUT`](crate::client::RECEIVER_TIMEOUT),
+    /// and its input pool is full (`EAGAIN`); the subject is its port.
+    StuckReceiver,
     /// No client, port or queue number is free, or the event is larger than the pool (`ENOMEM`).
     Exhausted,
     /// An argument is not valid.
@@ -185,6 +188,12 @@ impl Failure {
         failure
     }
 
+    pub(crate) fn stuck(receiver: Address, note: String) -> Self {
+        let mut failure = Self::new(ErrorKind::StuckReceiver, Subject::Port(receiver));
+        failure.0.errno = Some(Errno::WOULD_BLOCK);
+        failure.with_note(note)
+    }
+
     pub(crate) fn corrupt(note: String) -> Self {
         Self::new(ErrorKind::Corrupt, Subject::None).with_note(note)
     }
@@ -257,6 +266,10 @@ impl Error {
             (ErrorKind::WouldBlock, _) => {
                 Some("drain the output and wait until the client is writable")
             }
+            (ErrorKind::StuckReceiver, _) => Some(
+                "continue or end that program, or disconnect it; an event that was buffered stays \
+                 at the head of the output buffer",
+            ),
             (ErrorKind::Exhausted, Subject::Event { .. }) => Some(
                 "enlarge the output pool with set_client_pool_output (up to 2000 cells of 28 \
                  bytes), or send the data in parts",
@@ -363,6 +376,7 @@ impl From<Error> for std::io::Error {
             ErrorKind::NotFound => std::io::ErrorKind::NotFound,
             ErrorKind::NotPermitted => std::io::ErrorKind::PermissionDenied,
             ErrorKind::WouldBlock => std::io::ErrorKind::WouldBlock,
+            ErrorKind::StuckReceiver => std::io::ErrorKind::TimedOut,
             ErrorKind::Invalid => std::io::ErrorKind::InvalidInput,
             ErrorKind::Closed => std::io::ErrorKind::NotConnected,
             _ => std::io::ErrorKind::Other,

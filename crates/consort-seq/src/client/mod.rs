@@ -35,6 +35,7 @@ mod watch;
 
 #[doc(hidden)] // for clients of other runtimes, which wait by their own means
 pub use self::core::{OutputStep, RoomWait};
+pub use self::core::{RECEIVER_TIMEOUT, Undelivered};
 pub use asynchronous::AsyncSequencerClient;
 pub use blocking::SequencerClient;
 pub use buffers::BytesOrEvent;

@@ -29,6 +29,7 @@ mod pools;
 mod queues;
 mod remove;
 mod stamps;
+mod stuck;
 
 use support::Case;
 
@@ -50,4 +51,5 @@ const CASES: &[(&str, &[Case])] = &[
     ("queues", queues::CASES),
     ("remove", remove::CASES),
     ("stamps", stamps::CASES),
+    ("stuck", stuck::CASES),
 ];

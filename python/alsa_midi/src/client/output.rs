@@ -100,7 +100,7 @@ fn wait_for_room(
     room: &mut RoomWait,
     written: u64,
 ) -> PyResult<()> {
-    if let Some(pause) = room.pause_after(written) {
+    if let Some(pause) = room.pause_after(client, written).or_raise(py)? {
         py.detach(|| std::thread::sleep(pause));
         py.check_signals()?;
     }
@@ -271,7 +271,11 @@ impl Client {
     /// Continues an output without waiting. Returns its result, or `None` if events remain.
     fn _continue_output(&self, py: Python<'_>, output: &PendingOutput) -> PyResult<Option<usize>> {
         let client = self.sequencer(py)?;
-        output.resume(client).or_raise(py)
+        let result = output.resume(client).or_raise(py)?;
+        if result.is_none() {
+            client.check_receiver().or_raise(py)?;
+        }
+        Ok(result)
     }
 
     /// Writes the output buffer, and waits for room as long as necessary. Returns the number of
@@ -292,7 +296,12 @@ impl Client {
     /// Writes as much of the output buffer as there is room for. Returns the number of bytes that
     /// remain.
     fn _try_drain_output(&self, py: Python<'_>) -> PyResult<usize> {
-        self.sequencer(py)?.try_drain_output().or_raise(py)
+        let client = self.sequencer(py)?;
+        let remaining = client.try_drain_output().or_raise(py)?;
+        if remaining > 0 {
+            client.check_receiver().or_raise(py)?;
+        }
+        Ok(remaining)
     }
 
     /// The number of bytes in the output buffer.

@@ -5,6 +5,7 @@
 
 mod input;
 mod output;
+mod receivers;
 mod requests;
 mod sync;
 mod wait;
@@ -23,6 +24,7 @@ use crate::midi::{MidiDecoder, MidiEncoder};
 
 pub(crate) use output::no_room;
 pub use output::{OutputStep, RoomWait};
+pub use receivers::{RECEIVER_TIMEOUT, Undelivered};
 pub(crate) use sync::EmptyPoolWait;
 pub(crate) use wait::{Direction, WaitEnd, deadline, timespec};
 
@@ -48,6 +50,10 @@ pub(crate) struct ClientCore {
     pub(crate) decoder: Mutex<MidiDecoder>,
     /// The current waits for an empty output pool.
     empty_pool_waits: Mutex<sync::EmptyPoolWaits>,
+    /// Receivers that do not read.
+    stuck: Mutex<receivers::StuckReceivers>,
+    /// Whether a receiver blocks the output: saves the lock after each write that succeeds.
+    is_blocked: AtomicBool,
 }
 
 impl ClientCore {
@@ -73,6 +79,8 @@ impl ClientCore {
             encoder: Mutex::default(),
             decoder: Mutex::default(),
             empty_pool_waits: Mutex::default(),
+            stuck: Mutex::default(),
+            is_blocked: AtomicBool::new(false),
             connection: RwLock::new(Some(connection)),
         })
     }

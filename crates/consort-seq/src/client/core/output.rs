@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::receivers::{RECEIVER_TIMEOUT, Receivers};
 use super::{ClientCore, Direction, WaitEnd};
 use crate::client::buffers::{Flush, OutputBuffer};
-use crate::client::error::{Failure, Outcome, Subject};
+use crate::client::error::{Failure, OperationName, Outcome, Subject};
 use crate::client::routing::Routing;
 use crate::engine::Errno;
 use crate::event::{Cell, Event, EventFlags};
@@ -31,13 +32,16 @@ pub enum OutputStep<T> {
 /// the output pauses before each attempt that follows one without progress.
 ///
 /// The blocking client, the asynchronous client and clients of other runtimes (an interpreter)
-/// wait by different means but share this rule:
+/// wait by different means but share this rule. A receiver that does not read its input is not
+/// waited for longer than [`RECEIVER_TIMEOUT`].
 ///
 /// ```text
 /// loop {
 ///     match attempt {
 ///         Done => return,
-///         Blocked { written } => if let Some(pause) = room.pause_after(written) { sleep(pause) }
+///         Blocked { written } => if let Some(pause) = room.pause_after(client, written)? {
+///             sleep(pause)
+///         }
 ///     }
 ///     wait until the client is writable
 /// }
@@ -46,6 +50,8 @@ pub enum OutputStep<T> {
 pub struct RoomWait {
     /// The count of the previous attempt, if there was one.
     written: Option<u64>,
+    /// Since when a receiver has blocked this output without progress.
+    blocked_since: Option<Instant>,
 }
 
 impl RoomWait {
@@ -55,14 +61,46 @@ impl RoomWait {
     /// The state at the beginning of an output.
     #[must_use]
     pub const fn new() -> Self {
-        Self { written: None }
+        Self { written: None, blocked_since: None }
     }
 
     /// How long to pause before waiting until the client is writable, after an attempt that was
     /// blocked; `None` for not at all. `written` is the attempt's count, or always 0 for an
     /// output that is written as a whole.
-    pub fn pause_after(&mut self, written: u64) -> Option<Duration> {
-        (self.written.replace(written) == Some(written)).then_some(Self::BACK_OFF_DELAY)
+    ///
+    /// # Errors
+    /// [`StuckReceiver`](crate::ErrorKind::StuckReceiver) if a receiver has blocked the output for
+    /// [`RECEIVER_TIMEOUT`].
+    pub fn pause_after(
+        &mut self,
+        client: &crate::ClientBase,
+        written: u64,
+    ) -> crate::Result<Option<Duration>> {
+        self.pause(&client.core, written).during("event_output")
+    }
+
+    /// [`pause_after`](Self::pause_after), before a public method adds its name.
+    pub(crate) fn pause(&mut self, core: &ClientCore, written: u64) -> Outcome<Option<Duration>> {
+        let has_progress = self.has_progress(written);
+        if has_progress {
+            self.blocked_since = None;
+        }
+        core.check_receiver()?;
+        match core.blocked() {
+            Some((receiver, _)) => {
+                let since = *self.blocked_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= RECEIVER_TIMEOUT {
+                    return Err(core.stuck(receiver));
+                }
+            }
+            None => self.blocked_since = None,
+        }
+        Ok((!has_progress).then_some(Self::BACK_OFF_DELAY))
+    }
+
+    /// Whether an attempt with this count made progress; the first one did.
+    fn has_progress(&mut self, written: u64) -> bool {
+        self.written.replace(written) != Some(written)
     }
 }
 
@@ -125,17 +163,56 @@ impl ClientCore {
     }
 
     /// Writes as much of the buffer as the sequencer accepts now. Also returns the number of bytes
-    /// that remain.
+    /// that remain. An event that one of several receivers cannot take is counted as undelivered.
     pub(crate) fn flush(&self) -> Outcome<(Flush, usize)> {
         let mut output = self.output();
         match output.flush() {
-            Ok(flush) => Ok((flush, output.used())),
+            Ok(Flush::Done) => {
+                self.clear_blocked();
+                Ok((Flush::Done, output.used()))
+            }
+            Ok(blocked) => self.flush_refused(&mut output, blocked),
             Err(errno) => Err(not_written(&output, errno)),
         }
     }
 
+    /// The rest of [`flush`](Self::flush) after the sequencer has refused an event.
+    #[cold]
+    fn flush_refused(
+        &self,
+        output: &mut OutputBuffer,
+        mut flush: Flush,
+    ) -> Outcome<(Flush, usize)> {
+        // Another attempt to write an event that some receivers have got would repeat it there.
+        let mut has_progress = flush == Flush::Refused;
+        while flush != Flush::Done {
+            let Some(head) = output.head_cell() else { break };
+            match (self.receivers(&head), flush) {
+                (Receivers::Several, _) => {
+                    output.remove_head();
+                    self.count_undelivered(&head);
+                    has_progress = true;
+                }
+                (_, Flush::Refused) => {}
+                (Receivers::One(receiver), _) => {
+                    self.set_blocked(receiver, has_progress);
+                    return Ok((Flush::Blocked, output.used()));
+                }
+                (Receivers::Nobody, _) => {
+                    self.clear_blocked();
+                    return Ok((Flush::Blocked, output.used()));
+                }
+            }
+            flush = output.flush().map_err(|errno| not_written(output, errno))?;
+            has_progress |= flush == Flush::Refused;
+        }
+        self.clear_blocked();
+        Ok((Flush::Done, output.used()))
+    }
+
     /// Writes one event, bypassing the buffer. Returns the number of bytes written, or `None` if
-    /// there is no room now.
+    /// there is no room now. If one of several receivers cannot take the event, it is counted as
+    /// undelivered there.
     pub(crate) fn write_direct(&self, cell: &Cell, event: &Event) -> Outcome<Option<usize>> {
         let connection = self.connection()?;
         let written = if event.variable.is_empty() {
@@ -147,8 +224,21 @@ impl ClientCore {
             connection.write(&bytes)
         };
         match written {
-            Ok(0) | Err(Errno::WOULD_BLOCK) => Ok(None),
-            Ok(written) => Ok(Some(written)),
+            Ok(0) | Err(Errno::WOULD_BLOCK) => match self.receivers(cell) {
+                Receivers::Several => {
+                    self.count_undelivered(cell);
+                    Ok(Some(event.length()))
+                }
+                Receivers::One(receiver) => {
+                    self.set_blocked(receiver, false);
+                    Ok(None)
+                }
+                Receivers::Nobody => Ok(None),
+            },
+            Ok(written) => {
+                self.clear_blocked();
+                Ok(Some(written))
+            }
             Err(errno) => {
                 let sent = Event { cell: *cell, variable: Vec::new() };
                 Err(Failure::system(Subject::event(&sent), errno))
@@ -204,7 +294,7 @@ impl ClientCore {
                 OutputStep::Done(value) => return Ok(Some(value)),
                 OutputStep::Blocked { written } => written,
             };
-            if let Some(pause) = room.pause_after(written) {
+            if let Some(pause) = room.pause(self, written)? {
                 self.pause(pause, deadline)?;
             }
             if self.wait(Direction::Write, deadline)? == WaitEnd::TimedOut {
@@ -279,10 +369,10 @@ mod tests {
     #[test]
     fn an_output_pauses_only_after_an_attempt_without_progress() {
         let mut room = RoomWait::new();
-        assert_eq!(room.pause_after(0), None, "the first attempt");
-        assert_eq!(room.pause_after(28), None, "progress");
-        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF_DELAY));
-        assert_eq!(room.pause_after(28), Some(RoomWait::BACK_OFF_DELAY));
-        assert_eq!(room.pause_after(56), None, "progress again");
+        assert!(room.has_progress(0), "the first attempt");
+        assert!(room.has_progress(28), "progress");
+        assert!(!room.has_progress(28));
+        assert!(!room.has_progress(28));
+        assert!(room.has_progress(56), "progress again");
     }
 }

@@ -1,7 +1,7 @@
 //! Output without waiting.
 
 use super::ClientBase;
-use crate::client::core::{OutputStep, no_room};
+use crate::client::core::{OutputStep, Undelivered, no_room};
 use crate::client::error::{OperationName, Result};
 use crate::client::routing::Routing;
 use crate::event::Event;
@@ -55,6 +55,24 @@ impl ClientBase {
     pub fn try_drain_output(&self) -> Result<usize> {
         let (_, remaining) = self.core.flush().during("drain_output")?;
         Ok(remaining)
+    }
+
+    /// The events since the last call that one of several receivers did not get, because it does
+    /// not read its input and its pool is full; one entry for each port of this client. The other
+    /// receivers got them.
+    #[must_use]
+    pub fn take_undelivered(&self) -> Vec<Undelivered> {
+        self.core.take_undelivered()
+    }
+
+    /// Fails if a receiver has blocked direct output for
+    /// [`RECEIVER_TIMEOUT`](crate::client::RECEIVER_TIMEOUT). The methods that wait for room check
+    /// this themselves; those that do not wait only return that there is no room.
+    ///
+    /// # Errors
+    /// [`StuckReceiver`](crate::ErrorKind::StuckReceiver), which names the port.
+    pub fn check_receiver(&self) -> Result<()> {
+        self.core.check_receiver().during("event_output")
     }
 
     /// The first event in the output buffer, which stays there; `None` if the buffer is empty.
