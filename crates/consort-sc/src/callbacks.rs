@@ -68,11 +68,21 @@ struct Entries {
     lifecycle: Vec<LifecycleEntry>,
 }
 
+/// Work of the server itself.
+type Job = Box<dyn FnOnce() + Send>;
+
 /// All callbacks of one server.
-#[derive(Default)]
 pub(crate) struct CallbackRegistry {
     entries: Mutex<Entries>,
+    jobs: Arc<Mailbox<Job>>,
     pool: Arc<CallbackPool>,
+}
+
+impl Default for CallbackRegistry {
+    fn default() -> Self {
+        let jobs = Mailbox::new(|job: Job| job());
+        Self { entries: Mutex::default(), jobs, pool: Arc::default() }
+    }
 }
 
 impl std::fmt::Debug for CallbackRegistry {
@@ -134,6 +144,11 @@ impl CallbackRegistry {
         let mut entries = self.entries.lock();
         entries.osc.retain(|entry| entry.id != id);
         entries.lifecycle.retain(|entry| entry.id != id);
+    }
+
+    /// Runs `job` on a thread of the callbacks, after the jobs that were given before.
+    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        self.jobs.post(Box::new(job), 0, &self.pool);
     }
 
     /// Posts a message to the callbacks that match it. Returns whether one of them was registered

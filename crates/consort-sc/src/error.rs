@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use consort_synthdef::{SynthDefError, SynthDefErrorKind};
 
+use crate::output::SynthDefRefusal;
+
 /// The kind of an [`Error`]. More kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -52,6 +54,8 @@ pub enum ErrorKind {
     SharedMemory,
     /// A SynthDef is malformed.
     InvalidSynthDef,
+    /// The server refused a SynthDef; [`Error::synthdef_refusals`] has its name and the cause.
+    SynthDefRefused,
 }
 
 /// An error of this crate.
@@ -62,12 +66,13 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    refusals: Arc<[SynthDefRefusal]>,
 }
 
 impl Error {
     /// An error with a kind and a message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, refusals: Arc::default() }
     }
 
     /// An error with the error that caused it. The message is `what: source`, because most
@@ -78,7 +83,8 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         let source = source.into();
-        Self { kind, message: format!("{what}: {source}"), source: Some(Arc::from(source)) }
+        let error = Self::new(kind, format!("{what}: {source}"));
+        Self { source: Some(Arc::from(source)), ..error }
     }
 
     /// An error of the operating system; `what` is the operation that failed.
@@ -91,6 +97,18 @@ impl Error {
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// The same error with the SynthDefs that it is about.
+    #[must_use]
+    pub(crate) fn with_refusals(mut self, refusals: Vec<SynthDefRefusal>) -> Self {
+        self.refusals = refusals.into();
+        self
+    }
+
+    /// The SynthDefs that the server refused, if the error is about them.
+    pub fn synthdef_refusals(&self) -> &[SynthDefRefusal] {
+        &self.refusals
     }
 
     /// The kind of this error.
@@ -120,7 +138,7 @@ impl From<SynthDefError> for Error {
         };
         let source = error.io_error().cloned();
         let source = source.map(|error| error as Arc<dyn StdError + Send + Sync>);
-        Self { kind, message: error.to_string(), source }
+        Self { source, ..Self::new(kind, error.to_string()) }
     }
 }
 

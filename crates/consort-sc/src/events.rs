@@ -10,6 +10,7 @@ use consort_osc::OscMessage;
 use parking_lot::{Condvar, Mutex};
 
 use crate::lifecycle::LifecycleEvent;
+use crate::output::SynthDefRefusal;
 use crate::queries::FailInfo;
 use crate::wire::{arguments_weight, weight};
 
@@ -25,11 +26,19 @@ pub enum Event {
     Fail(FailInfo),
     /// The process that this client started printed a line.
     ProcessOutput(String),
-    /// A request is probably a mistake, such as one with an unknown control.
+    /// A request is probably a mistake, such as one with an unknown control; or the server printed
+    /// a warning. The same warning is reported once for each connection.
     Warning(String),
+    /// The server refused a SynthDef that was sent without waiting for it. One that is waited for
+    /// ([`Server::install_synthdefs`](crate::Server::install_synthdefs)) is reported to the caller.
+    ///
+    /// This needs the output of the server, so that it is reported only to the client that started
+    /// the server.
+    SynthDefRefused(SynthDefRefusal),
 }
 
-/// The events that a receiver gets, in addition to lifecycle events, failures and warnings.
+/// The events that a receiver gets, in addition to lifecycle events, failures, warnings and refused
+/// SynthDefs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Messages with these addresses.
@@ -60,6 +69,7 @@ impl Event {
                 fail.command.len() + fail.reason.len() + arguments_weight(&fail.other)
             }
             Event::ProcessOutput(text) | Event::Warning(text) => text.len(),
+            Event::SynthDefRefused(refusal) => refusal.name.as_ref().map_or(0, String::len),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 
+use crate::SynthDefFile;
 use crate::async_server::AsyncServer;
 use crate::context::{Buffer, Bus, NodeReference, Synth};
 #[allow(unused_imports)] // The documentation links to it.
@@ -140,6 +141,21 @@ operations! {
     /// As `sync`.
     fn sync_with[](id: i32, timeout: Duration) -> Result<()> {
         session => session.sync(Some(id), Some(timeout))
+    }
+
+    /// Sends SynthDefs and waits until the server has loaded them. A server confirms also those that
+    /// it refuses, because a plugin is missing for example; this method finds out.
+    /// `/d_recv`
+    ///
+    /// If another program started the server, the cause of a refusal is unknown, because the server
+    /// prints it there. Nothing is found out about a running supernova.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SynthDefRefused`] with the names and causes of all refused SynthDefs
+    /// ([`Error::synthdef_refusals`](crate::Error::synthdef_refusals)); the others are loaded.
+    /// [`ErrorKind::ServerOffline`], [`ErrorKind::TooLarge`], [`ErrorKind::Timeout`].
+    fn install_synthdefs['a](files: impl IntoIterator<Item = &'a SynthDefFile>) -> Result<()> {
+        session => session.install_synthdefs(files.into_iter().cloned().collect())
     }
 
     /// The server's load and counts of UGens, nodes and SynthDefs. `/status`

@@ -97,14 +97,19 @@ macro_rules! realtime_methods {
                 self.session.driver.shared.command(|core, _| core.set_timeouts(timeouts));
             }
 
-            /// SynthDefs that are loaded whenever this client boots the server, before
-            /// `Connected`.
+            /// SynthDefs that are loaded whenever this client boots the server: before `Connected`,
+            /// except for files above the size of a datagram, which are loaded before `boot`
+            /// returns.
             pub fn set_initial_synthdefs<'a>(
                 &self,
                 files: impl IntoIterator<Item = &'a SynthDefFile>,
             ) {
-                let files = files.into_iter().map(|file| file.bytes().clone()).collect();
-                self.session.driver.shared.core().set_initial_synthdefs(files);
+                let (small, large): (Vec<_>, Vec<_>) =
+                    files.into_iter().partition(|file| file.bytes().len() <= 60_000);
+                let small = small.into_iter().map(|file| file.bytes().clone()).collect();
+                let shared = &self.session.driver.shared;
+                shared.core().set_initial_synthdefs(small);
+                *shared.large_initial_synthdefs.lock() = large.into_iter().cloned().collect();
             }
 
             /// Whether a notification contradicted the mirrored tree, because datagrams were lost.

@@ -25,6 +25,11 @@ pub struct SynthDefInfo {
     pub controls: Vec<ControlInfo>,
     /// Number of values that all controls have together.
     pub value_count: u32,
+    /// The classes of its UGens, sorted, each once. A server needs the plugins that contain them.
+    pub ugens: Vec<String>,
+    /// The least and the greatest number of wire buffers that it may need. A server with fewer than
+    /// the first refuses it, one with at least the second does not refuse it for this reason.
+    pub wire_buffers: (u32, u32),
 }
 
 impl SynthDefInfo {

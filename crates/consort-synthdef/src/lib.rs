@@ -33,7 +33,7 @@
 //!
 //! ```text
 //! instruments         system                    default instrument, links, scopes
-//!                     dump                      a SynthDef as text
+//!                     dump  wires               a SynthDef as text;  its wire buffers
 //! files and models    load  reader  compile     bytes -> SynthDef;  graph -> SynthDef -> bytes
 //!                     model  file               SynthDef, SynthDefFile: data
 //! writing             composite                 Mix, Splay, LinLin, ...: several UGens each
@@ -76,6 +76,7 @@ mod simplify;
 mod spec;
 pub mod system;
 pub mod ugens;
+mod wires;
 
 pub use builder::{DynamicBuilder, RawUGen, UGenBuilder};
 pub use composite::{Changed, CompanderD, HilbertFir, LinLin, Mix, Shaping, Silence, Splay};

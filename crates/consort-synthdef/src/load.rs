@@ -1,11 +1,13 @@
 //! SynthDef files from bytes, from the file system, and from SynthDefs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{SynthDefError, SynthDefErrorKind};
 use crate::file::{ControlInfo, SynthDefFile, SynthDefInfo};
 use crate::model::SynthDef;
+use crate::wires::wire_buffers;
 
 impl SynthDef {
     /// The file that holds this SynthDef alone; compiled once, at the first call.
@@ -22,10 +24,15 @@ impl From<&SynthDef> for SynthDefInfo {
             default: control.values.first().copied().unwrap_or_default(),
             values: control.values.clone(),
         });
+        let ugens = synthdef.ugens();
+        let wire_buffers = wire_buffers(&ugens);
+        let ugens: BTreeSet<String> = ugens.into_iter().map(|ugen| ugen.name).collect();
         Self {
             name: synthdef.name().to_owned(),
             controls: controls.collect(),
             value_count: synthdef.control_value_count(),
+            ugens: ugens.into_iter().collect(),
+            wire_buffers,
         }
     }
 }
@@ -90,6 +97,10 @@ mod tests {
         assert_eq!(info.value_count, 2);
         assert!(info.has_control("frequency") && !info.has_control("gate"));
         assert_eq!(info.controls[1].default, 440.0);
+        assert_eq!(
+            (&info.controls[1].values, &info.ugens),
+            (&vec![440.0], &vec!["Control".into()])
+        );
         let synthdef = SynthDef::read_all(file.bytes()).unwrap().remove(0);
         assert_eq!(SynthDefFile::from(&synthdef), file);
     }

@@ -1,6 +1,6 @@
 //! The state of a context: its ids, the mirror of the server's nodes and buffers, its SynthDefs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -19,6 +19,8 @@ use crate::values::CalculationRate;
 
 /// The maximum number of buffers that are recorded as allocated.
 const MAX_LIVE_BUFFERS: usize = 1 << 20;
+/// How many SynthDefs are remembered until it is known whether the server accepted them.
+const MAX_UNCHECKED_SYNTHDEFS: usize = 4_096;
 /// The number of scope buffers in a server's shared memory.
 const SCOPE_BUFFER_COUNT: u32 = 128;
 
@@ -41,6 +43,8 @@ pub(crate) struct ContextState {
     pub(crate) live_buffers: HashSet<i32>,
     /// The SynthDefs whose controls are known, by name.
     pub(crate) synthdefs: HashMap<String, Arc<SynthDefInfo>>,
+    /// SynthDefs that were sent, and of which it is not known whether the server accepted them.
+    unchecked_synthdefs: VecDeque<Arc<SynthDefInfo>>,
     /// How requests are written.
     pub(crate) conventions: Conventions,
     next_sync_id: i32,
@@ -92,6 +96,15 @@ impl ContextState {
         }
     }
 
+    /// Records the controls of a SynthDef that is sent to the server.
+    pub(crate) fn add_synthdef(&mut self, info: &Arc<SynthDefInfo>) {
+        self.synthdefs.insert(info.name.clone(), info.clone());
+        if self.unchecked_synthdefs.len() >= MAX_UNCHECKED_SYNTHDEFS {
+            self.unchecked_synthdefs.pop_front();
+        }
+        self.unchecked_synthdefs.push_back(info.clone());
+    }
+
     /// The allocator of the buses of one rate.
     pub(crate) fn buses(&mut self, rate: CalculationRate) -> &mut BlockAllocator {
         match rate {
@@ -132,6 +145,7 @@ impl ContextShared {
             mirror: Mirror::default(),
             live_buffers: HashSet::new(),
             synthdefs: HashMap::new(),
+            unchecked_synthdefs: VecDeque::new(),
             conventions: Conventions::default(),
             next_sync_id: 0,
             options,
@@ -192,6 +206,7 @@ impl ContextShared {
         state.mirror = Mirror::default();
         state.live_buffers.clear();
         state.synthdefs.clear();
+        state.unchecked_synthdefs.clear();
         state.assign_ids(0, options.maximum_logins);
     }
 
@@ -214,6 +229,17 @@ impl ContextShared {
         let mut state = self.lock();
         state.mirror = Mirror::default();
         state.live_buffers.clear();
+    }
+
+    /// The SynthDefs that were sent since the last call.
+    pub(crate) fn take_unchecked_synthdefs(&self) -> Vec<Arc<SynthDefInfo>> {
+        self.lock().unchecked_synthdefs.drain(..).collect()
+    }
+
+    /// These SynthDefs are being checked.
+    pub(crate) fn forget_unchecked_synthdefs(&self, infos: &[Arc<SynthDefInfo>]) {
+        let names: HashSet<&str> = infos.iter().map(|info| info.name.as_str()).collect();
+        self.lock().unchecked_synthdefs.retain(|info| !names.contains(info.name.as_str()));
     }
 
     /// Frees all ids after a reset.

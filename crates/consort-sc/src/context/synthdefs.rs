@@ -113,7 +113,7 @@ impl Context {
     fn record_controls(&self, file: &SynthDefFile) {
         let mut state = self.shared().lock();
         for info in file.definitions() {
-            state.synthdefs.insert(info.name.clone(), info.clone());
+            state.add_synthdef(info);
         }
     }
 

@@ -99,6 +99,7 @@ impl Core {
             Error::new(ErrorKind::ServerOffline, format!("{reason} before the reply arrived"));
         self.pipelined = None;
         self.pending.clear(&error);
+        self.clear_probes(&error);
         self.send_window.clear();
         self.barrier = None;
         self.set_phase(Phase::Offline);
@@ -131,6 +132,7 @@ impl Core {
             // stopped would keep the port.
             let error = Error::new(ErrorKind::ServerOffline, "the connection was lost");
             self.pending.clear(&error);
+            self.clear_probes(&error);
             self.set_phase(Phase::AwaitingExit { kill_at: None, reason: ExitReason::Lost });
             self.actions.push_back(Action::Kill);
         } else {

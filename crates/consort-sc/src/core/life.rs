@@ -118,6 +118,7 @@ impl Core {
             outcome.fill(Err(error.clone()));
         }
         self.pending.clear(&error);
+        self.clear_probes(&error);
         self.life.note_failure();
         self.life.ended();
         while let Some(action) = self.next_action() {

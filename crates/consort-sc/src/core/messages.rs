@@ -137,6 +137,9 @@ impl Core {
             self.window_read(first_waiting, now);
             return Ok(());
         }
+        if self.probe_synced(id) {
+            return Ok(());
+        }
         if self.barrier.is_some_and(|(barrier, _)| barrier == id) {
             self.barrier = None;
             self.context.reconcile();
@@ -226,9 +229,11 @@ impl Core {
         }
         // The second answer to a login that was repeated is not a failure.
         let is_repeated = is_login && is_already_registered(&fail);
-        if !self.pending.fail(&fail) && !is_claimed && !is_repeated {
-            self.actions.push_back(Action::Fail(fail));
+        if self.is_failure_of_probe(&fail) || self.pending.fail(&fail) || is_claimed || is_repeated
+        {
+            return Ok(());
         }
+        self.actions.push_back(Action::Fail(fail));
         Ok(())
     }
 

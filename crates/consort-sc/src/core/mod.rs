@@ -4,6 +4,7 @@ mod connection;
 mod handshake;
 mod life;
 mod messages;
+mod probe;
 mod process;
 mod time;
 
@@ -254,6 +255,7 @@ pub(crate) struct Core {
     /// The caller of `disconnect` or `quit`.
     end_outcome: Option<Outcome>,
     life: life::Life,
+    probes: probe::Probes,
     status: Option<StatusInfo>,
     client_id: u32,
     maximum_logins: u32,
@@ -291,6 +293,7 @@ impl Core {
             failed_start: None,
             end_outcome: None,
             life: life::Life::default(),
+            probes: probe::Probes::default(),
             status: None,
             client_id: 0,
             maximum_logins: 1,

@@ -20,15 +20,15 @@ impl Core {
             Phase::AwaitingExit { kill_at, .. } => kill_at,
         };
         let barrier = self.barrier.map(|(_, repeat_at)| repeat_at);
-        [phase, self.pending.next_deadline(), self.send_window.next_deadline(), barrier]
-            .into_iter()
-            .flatten()
-            .min()
+        let waiting = [self.pending.next_deadline(), self.probes.next_deadline()];
+        let sending = [self.send_window.next_deadline(), barrier];
+        waiting.into_iter().chain(sending).chain([phase]).flatten().min()
     }
 
     /// Does whatever is due at `now`.
     pub(crate) fn tick(&mut self, now: Duration) {
         self.pending.expire(now);
+        self.expire_probes(now);
         if self.barrier.is_some_and(|(_, repeat_at)| now >= repeat_at) {
             self.send_barrier(now);
         }

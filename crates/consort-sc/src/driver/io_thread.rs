@@ -17,8 +17,10 @@ use crate::error::{Error, ErrorKind};
 use crate::events::Event;
 use crate::lifecycle::{BootStatus, LifecycleEvent};
 use crate::options::Options;
+use crate::output::{PrintedLine, RefusalCause, SynthDefRefusal};
 use crate::pending::Slot;
 use crate::process::ServerProcess;
+use crate::queries::FailInfo;
 use crate::shared_memory;
 use crate::wire::{PRINT_MARKER_PREFIX, REPLY_LIMITS};
 
@@ -27,7 +29,7 @@ const MAX_TAPPED_LINES: usize = 1_000_000;
 
 /// The state of the I/O thread.
 struct Loop<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     process: Option<ServerProcess>,
     link: Option<Arc<Link>>,
     receiver: Receiver,
@@ -100,6 +102,7 @@ impl Loop<'_> {
                 Action::Close => {
                     *self.shared.connection.lock() = None;
                     *self.shared.memory.lock() = None;
+                    self.shared.synthdef_files.clear();
                     self.link = None;
                 }
                 Action::Kill => {
@@ -124,11 +127,20 @@ impl Loop<'_> {
                     if fail.command.starts_with(PRINT_MARKER_PREFIX) {
                         continue;
                     }
+                    if fail.command == "/d_load"
+                        && self.shared.synthdef_files.contains(&fail.reason)
+                    {
+                        let cause = RefusalCause::Unknown;
+                        self.shared.refusal_printed(SynthDefRefusal { name: None, cause });
+                        continue;
+                    }
                     tracing::warn!(
                         command = fail.command,
                         reason = fail.reason,
                         "the server rejected a request"
                     );
+                    let FailInfo { command, reason, .. } = &fail;
+                    self.shared.print_unheard(&format!("the server rejected {command}: {reason}"));
                     self.shared.publish(&Event::Fail(fail));
                 }
             }
@@ -195,6 +207,8 @@ impl Loop<'_> {
 
     fn open(&mut self, options: Options) {
         self.options = options;
+        self.shared.warnings.clear();
+        self.shared.refusals.clear();
         let timeout = self.shared.core().timeouts().connect;
         match Link::open(&self.options, timeout, self.local_port) {
             Ok(link) => {
@@ -273,7 +287,9 @@ impl Loop<'_> {
         let shared = self.shared;
         process.read_lines(&mut |line| {
             tracing::debug!(target: "consort_sc::process", "{line}");
-            shared.console.lock().retain_mut(|tap| {
+            let mut taps = shared.console.lock();
+            let is_tapped = !taps.is_empty();
+            taps.retain_mut(|tap| {
                 if line.contains(&tap.marker) {
                     tap.slot.fill(Ok(std::mem::take(&mut tap.lines)));
                     return false;
@@ -283,8 +299,17 @@ impl Loop<'_> {
                 }
                 true
             });
+            drop(taps);
             if shared.event_count.load(Ordering::Relaxed) > 0 {
                 shared.publish(&Event::ProcessOutput(line.to_owned()));
+            }
+            match PrintedLine::parse(line) {
+                PrintedLine::SynthDefRefused(refusal) => shared.refusal_printed(refusal),
+                // What is printed because of a request is not a warning.
+                PrintedLine::Complaint(text) if !is_tapped && shared.context.is_online() => {
+                    shared.warn(&format!("the server printed: {text}"));
+                }
+                _ => {}
             }
             shared.core().process_line(line, shared.now());
         });

@@ -3,7 +3,11 @@
 
 mod io_thread;
 mod link;
+mod refusals;
+mod synthdef_files;
+mod warnings;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +18,7 @@ use std::time::{Duration, Instant};
 use consort_osc::TimeTag;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::SynthDefFile;
 use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
@@ -24,8 +29,12 @@ use crate::events::{Event, EventQueue};
 use crate::lifecycle::Timeouts;
 use crate::options::{Options, Protocol};
 use crate::pending::Slot;
+use crate::requests::Request;
 use crate::shared_memory::SharedMemory;
 use link::Link;
+pub(crate) use refusals::{Refusals, refused};
+use synthdef_files::SynthDefFiles;
+use warnings::Warnings;
 
 /// Datagrams of at least this size go through the send window, so that the server gets no more at
 /// once than the system keeps for it. Smaller ones are sent by the caller's own thread, unless
@@ -73,6 +82,11 @@ pub(crate) struct Shared {
     pub(crate) console: Mutex<Vec<ConsoleTap>>,
     memory: Mutex<Option<Arc<SharedMemory>>>,
     process_id: AtomicU64,
+    pub(crate) refusals: Refusals,
+    synthdef_files: SynthDefFiles,
+    warnings: Warnings,
+    /// SynthDef files above the size of a datagram, which are loaded after each boot.
+    pub(crate) large_initial_synthdefs: Mutex<Vec<SynthDefFile>>,
 }
 
 impl Shared {
@@ -253,6 +267,20 @@ impl Shared {
         Ok(())
     }
 
+    /// The requests, with those for SynthDefs that are too large for a datagram replaced.
+    fn with_synthdef_files<'r>(
+        &self,
+        requests: &'r [Request],
+        protocol: Protocol,
+    ) -> Result<Cow<'r, [Request]>> {
+        let may_be_large = |request: &Request| matches!(request, Request::ReceiveSynthDef(_));
+        if protocol != Protocol::Udp || !requests.iter().any(may_be_large) {
+            return Ok(Cow::Borrowed(requests));
+        }
+        let is_owner = self.core().is_owner();
+        self.synthdef_files.replace_large(requests, &self.context.options(), is_owner)
+    }
+
     /// The server's shared memory, if it is mapped.
     pub(crate) fn memory(&self) -> Option<Arc<SharedMemory>> {
         self.memory.lock().clone()
@@ -281,6 +309,8 @@ impl Host for Shared {
         let Some(connection) = self.connection.lock().clone() else {
             return Err(Error::new(ErrorKind::ServerOffline, "the connection is closed"));
         };
+        let requests = self.with_synthdef_files(outgoing.requests, connection.protocol)?;
+        let outgoing = Outgoing { requests: &requests, ..outgoing };
         let waits = self.wait_for_replies(&outgoing)?;
         let sent = self.send_requests(&outgoing, &connection, waits.clone());
         if sent.is_err() && !waits.is_empty() {
@@ -298,8 +328,11 @@ impl Host for Shared {
     }
 
     fn warn(&self, warning: &str) {
-        tracing::warn!("{warning}");
-        self.publish(&Event::Warning(warning.to_owned()));
+        if self.warnings.is_new(warning) {
+            tracing::warn!("{warning}");
+            self.print_unheard(&warning);
+            self.publish(&Event::Warning(warning.to_owned()));
+        }
     }
 }
 
@@ -351,6 +384,10 @@ impl Driver {
             console: Mutex::default(),
             memory: Mutex::new(None),
             process_id: AtomicU64::new(0),
+            refusals: Refusals::default(),
+            synthdef_files: SynthDefFiles::default(),
+            warnings: Warnings::default(),
+            large_initial_synthdefs: Mutex::default(),
         });
         let host: Arc<dyn Host> = shared.clone();
         context.set_host(Arc::downgrade(&host));

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use consort_osc::OscMessage;
 
+use crate::SynthDefFile;
 use crate::context::{Buffer, Bus, Context, ContextShared, NodeReference, Synth};
 use crate::core::Core;
-use crate::driver::Driver;
+use crate::driver::{Driver, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
@@ -53,7 +54,29 @@ impl Session {
 
     pub(crate) async fn boot(&self, options: Option<Options>) -> Result<()> {
         let options = options.unwrap_or_else(|| self.context.options());
-        self.lifecycle(|core, slot, now| core.boot(options, slot, now)).await
+        self.lifecycle(|core, slot, now| core.boot(options, slot, now)).await?;
+        let large = self.driver.shared.large_initial_synthdefs.lock().clone();
+        if !large.is_empty() {
+            self.context.add_synthdefs(&large)?;
+            self.sync(None, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends SynthDefs and waits until the server has loaded them.
+    pub(crate) async fn install_synthdefs(&self, files: Vec<SynthDefFile>) -> Result<()> {
+        let shared = &self.driver.shared;
+        let infos: Vec<_> =
+            files.iter().flat_map(|file| file.definitions().iter().cloned()).collect();
+        let waiting = shared.refusals.wait();
+        self.context.add_synthdefs(&files)?;
+        shared.context.forget_unchecked_synthdefs(&infos);
+        let refusals = shared.find_refused(&infos).await;
+        drop(waiting);
+        match refusals? {
+            refusals if refusals.is_empty() => Ok(()),
+            refusals => Err(refused(refusals)),
+        }
     }
 
     pub(crate) async fn connect(&self, options: Option<Options>) -> Result<()> {

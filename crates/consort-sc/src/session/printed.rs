@@ -1,43 +1,24 @@
 //! Operations that read the server's output: dumps and traces.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use consort_osc::OscMessage;
 
 use super::Session;
 use crate::context::NodeReference;
-use crate::driver::ConsoleTap;
 use crate::error::{ErrorKind, Result};
-use crate::pending::{Slot, SlotFuture};
+use crate::pending::SlotFuture;
 use crate::requests::{DumpTree, Request, TraceNodes};
 use crate::tree::QueryTreeGroup;
-use crate::wire::PRINT_MARKER_PREFIX;
-
-/// How long the server may take to print everything.
-const PRINT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Session {
     /// The lines that the server prints because of `request`. `None` if this client did not start
     /// the server and so cannot read its output.
     async fn printed(&self, request: Request) -> Result<Option<Vec<String>>> {
-        static NEXT_MARKER: AtomicU64 = AtomicU64::new(0);
         let shared = &self.driver.shared;
         if shared.process_id().is_none() {
             self.context.submit(request)?;
             return Ok(None);
         }
-        let marker =
-            format!("{PRINT_MARKER_PREFIX}{}", NEXT_MARKER.fetch_add(1, Ordering::Relaxed));
-        let slot = Slot::new();
-        let tap = ConsoleTap {
-            marker: marker.clone(),
-            lines: Vec::new(),
-            slot: slot.clone(),
-            deadline: shared.now() + PRINT_TIMEOUT,
-        };
-        shared.console.lock().push(tap);
-        shared.wake_up();
+        let (marker, slot) = shared.add_console_tap();
         self.context.submit(request)?;
         // The server prints a trace when it computes the node, after the requests of the same period.
         self.sync(None, None).await?;

@@ -6,6 +6,7 @@ mod cases;
 mod fake;
 mod faults;
 mod lifecycle;
+mod refusals;
 mod rig;
 mod supriya;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     cases.extend_from_slice(cases::CASES);
     cases.extend_from_slice(faults::CASES);
     cases.extend_from_slice(lifecycle::CASES);
+    cases.extend_from_slice(refusals::CASES);
     if list {
         for (name, _) in &cases {
             println!("{name}: test");

@@ -1,0 +1,162 @@
+//! Probes: which SynthDefs does the server have?
+//!
+//! A probe starts each SynthDef in a group that does not exist. The server looks for the SynthDef
+//! first: it answers "Group ID not found" if it has it, and "SynthDef not found" otherwise. Nothing is
+//! started and no memory is used. A `/sync` in the same bundle shows that all answers have arrived.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Action, Core};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pending::Slot;
+use crate::queries::FailInfo;
+use crate::requests::{NewSynth, Request, Sync};
+use crate::values::AddAction;
+
+/// The sync id of the first probe; those of later ones are below it.
+pub(super) const FIRST_PROBE_ID: i32 = -100_000_000;
+/// The sync id after the last probe, below which the ids start again.
+const LAST_PROBE_ID: i32 = -900_000_000;
+/// How many failures that may belong to a probe are held until it has ended.
+const MAX_HELD_FAILURES: usize = 1_024;
+
+/// A probe in flight.
+#[derive(Debug)]
+pub(super) struct Probe {
+    sync_id: i32,
+    /// For each SynthDef, the id of the group that does not exist, and whether the server has the
+    /// SynthDef.
+    entries: Vec<(i32, bool)>,
+    slot: Arc<Slot<Vec<bool>>>,
+    deadline: Duration,
+}
+
+/// All probes in flight, and the failures that arrived meanwhile.
+#[derive(Debug)]
+pub(super) struct Probes {
+    running: Vec<Probe>,
+    next_sync_id: i32,
+    /// Failures without an id: those of the probes, and perhaps others.
+    held: Vec<FailInfo>,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { running: Vec::new(), next_sync_id: FIRST_PROBE_ID, held: Vec::new() }
+    }
+}
+
+impl Probes {
+    /// The earliest deadline.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.running.iter().map(|probe| probe.deadline).min()
+    }
+}
+
+impl Core {
+    /// Asks the server which of these SynthDefs it has. The server must have loaded them already,
+    /// which the caller finds out with a `/sync`.
+    pub(crate) fn probe(
+        &mut self,
+        names: &[String],
+        slot: Arc<Slot<Vec<bool>>>,
+        now: Duration,
+    ) -> Result<()> {
+        self.check_online()?;
+        let sync_id = self.probes.next_sync_id;
+        self.probes.next_sync_id =
+            if sync_id <= LAST_PROBE_ID { FIRST_PROBE_ID } else { sync_id - 1 };
+        let mut entries = Vec::with_capacity(names.len());
+        let mut requests: Vec<Request> = Vec::with_capacity(names.len() + 1);
+        for name in names {
+            let id = self.context.lock().nodes.allocate();
+            entries.push((id, false));
+            requests.push(
+                NewSynth {
+                    synthdef: name.clone(),
+                    id,
+                    add_action: AddAction::ToTail,
+                    target_id: id,
+                    settings: Vec::new(),
+                }
+                .into(),
+            );
+        }
+        requests.push(Sync { id: sync_id }.into());
+        let deadline = now + self.timeouts.request;
+        self.probes.running.push(Probe { sync_id, entries, slot, deadline });
+        self.send(&requests);
+        Ok(())
+    }
+
+    /// Whether a failure belongs to a probe, or may belong to one and is held.
+    pub(super) fn is_failure_of_probe(&mut self, fail: &FailInfo) -> bool {
+        if self.probes.running.is_empty() || fail.command != "/s_new" {
+            return false;
+        }
+        let numbers = fail.reason.split(|letter: char| !letter.is_ascii_digit());
+        for id in numbers.filter_map(|digits| digits.parse::<i32>().ok()) {
+            let entries = self.probes.running.iter_mut().flat_map(|probe| &mut probe.entries);
+            for (_, has_synthdef) in entries.filter(|(own, _)| *own == id) {
+                *has_synthdef = true;
+                return true;
+            }
+        }
+        if fail.reason.contains("SynthDef not found") && self.probes.held.len() < MAX_HELD_FAILURES
+        {
+            self.probes.held.push(fail.clone());
+            return true;
+        }
+        false
+    }
+
+    /// Ends the probe with this sync id. Returns whether there was one.
+    pub(super) fn probe_synced(&mut self, sync_id: i32) -> bool {
+        let probes = &mut self.probes;
+        let Some(index) = probes.running.iter().position(|probe| probe.sync_id == sync_id) else {
+            return false;
+        };
+        let probe = probes.running.remove(index);
+        let found: Vec<bool> = probe.entries.iter().map(|(_, found)| *found).collect();
+        // Each SynthDef that the server does not have caused one of the failures.
+        let missing = found.iter().filter(|found| !**found).count();
+        probes.held.drain(..missing.min(probes.held.len()));
+        probe.slot.fill(Ok(found));
+        self.release_held_failures();
+        true
+    }
+
+    /// Ends the probes whose deadline has passed.
+    pub(super) fn expire_probes(&mut self, now: Duration) {
+        if self.probes.running.iter().all(|probe| probe.deadline > now) {
+            return;
+        }
+        self.probes.running.retain(|probe| {
+            if probe.deadline > now {
+                return true;
+            }
+            probe.slot.fill(Err(Error::new(
+                ErrorKind::Timeout,
+                "the server did not answer which SynthDefs it has",
+            )));
+            false
+        });
+        self.release_held_failures();
+    }
+
+    /// Ends all probes because the connection has ended.
+    pub(super) fn clear_probes(&mut self, error: &Error) {
+        for probe in self.probes.running.drain(..) {
+            probe.slot.fill(Err(error.clone()));
+        }
+        self.release_held_failures();
+    }
+
+    /// Reports the failures that belong to no probe.
+    fn release_held_failures(&mut self) {
+        if self.probes.running.is_empty() {
+            self.actions.extend(self.probes.held.drain(..).map(Action::Fail));
+        }
+    }
+}
