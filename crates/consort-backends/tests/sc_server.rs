@@ -510,3 +510,114 @@ fn a_restarted_instance_leaves_nothing_on_a_running_server() {
     assert_eq!(synths(&server), 0);
     server.quit().expect("ended");
 }
+
+/// A SynthDef file whose plugin is missing, large enough for several datagrams if `count` is.
+fn file_without_plugin(folder: &std::path::Path, name: &str, count: u32) -> String {
+    let synthdef = SynthDef::build(name, |controls| {
+        let gate = controls.control("gate", 1.0);
+        EnvGen::kr(Envelope::adsr(0.1, 0.1, 0.5, 0.1))
+            .gate(gate)
+            .done_action(DoneAction::FreeSynth)
+            .signal();
+        for number in 0..count {
+            Out::ar(0, SinOsc::ar(f64::from(number) + 0.5));
+        }
+        Out::ar(0, RawUGen::new("NoSuchUGen", Rate::Audio).input(440.0));
+    });
+    let path = folder.join(name).with_extension("scsyndef");
+    std::fs::write(&path, synthdef.expect("a SynthDef").file().bytes()).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn a_refused_synthdef_degrades_the_instance_and_the_others_sound() {
+    let Some(jack) = Jack::start("sc: a refused SynthDef") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let odd = file_without_plugin(folder.path(), "odd", 1);
+    let large = file_without_plugin(folder.path(), "large", 2_000);
+    let port = free_port();
+    let mut test = TestShow::new();
+    let options = [
+        ("synthdef", odd.as_str()),
+        ("synthdef", large.as_str()),
+        ("voice.v", "odd"),
+        ("voice.pad", "default"),
+        ("synth.drone", "large"),
+        ("rate", "100"),
+    ];
+    add_booting_instance(&mut test, &jack, port, &options);
+    test.map("probe.odd", "sound.v.note60");
+    test.map("probe.key", "sound.pad.note60");
+    test.map("sound.meter", "probe.meter");
+    let mut show = test.start();
+    show.until_state("sound", "degraded");
+    let state = show.state("sound");
+    let reason = state.reason().expect("a reason");
+    println!("degraded: {reason}");
+    assert!(
+        reason.starts_with(
+            "the voice `v` is silent: the server refused the SynthDef `odd`: the server has no UGen \
+             `NoSuchUGen`"
+        ),
+        "{reason}"
+    );
+    assert!(reason.ends_with("and 1 more"), "{reason}");
+    // The drone could not start either.
+    show.until("the errors", |show| show.counters("sound").errors >= 3);
+    show.send("key", 1.0);
+    show.until("sound", |show| last(show, "meter") > 0.005);
+    let errors = show.counters("sound").errors;
+    show.send("odd", 1.0);
+    show.until("the error of the note", |show| show.counters("sound").errors > errors);
+    assert_eq!(show.state("sound").word(), "degraded");
+    show.finish();
+    assert_eq!(process_at(port), None);
+}
+
+#[test]
+fn a_large_synthdef_sounds_on_an_own_and_on_a_running_server() {
+    let Some(jack) = Jack::start("sc: a large SynthDef") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let synthdef = SynthDef::build("large", |controls| {
+        let gate = controls.control("gate", 1.0);
+        let swell = EnvGen::kr(Envelope::adsr(0.01, 0.1, 0.5, 0.1))
+            .gate(gate)
+            .done_action(DoneAction::FreeSynth)
+            .signal();
+        for number in 0..2_000 {
+            Out::ar(0, SinOsc::ar(f64::from(number) + 100.5) * swell * 0.01);
+        }
+    });
+    let path = folder.path().join("large.scsyndef");
+    let synthdef = synthdef.expect("a SynthDef");
+    assert!(synthdef.file().bytes().len() > 100_000);
+    std::fs::write(&path, synthdef.file().bytes()).expect("written");
+    let path = path.to_str().expect("UTF-8");
+    let play = |test: TestShow| {
+        let mut show = test.start();
+        show.until_state("sound", "up");
+        show.send("key", 1.0);
+        show.until("sound", |show| last(show, "meter") > 0.005);
+        assert_eq!(show.counters("sound").errors, 0);
+        show.finish();
+    };
+    let options = [("synthdef", path), ("voice.v", "large"), ("rate", "100")];
+    let map = |test: &mut TestShow| {
+        test.map("probe.key", "sound.v.note60");
+        test.map("sound.meter", "probe.meter");
+    };
+    let mut test = TestShow::new();
+    add_booting_instance(&mut test, &jack, free_port(), &options);
+    map(&mut test);
+    play(test);
+
+    let server = Server::new(jack.server_options()).expect("a server");
+    server.boot().expect("booted");
+    let address = format!("127.0.0.1:{}", server.options().port);
+    let mut test = TestShow::new();
+    let all = [&[("server", address.as_str())], &options[..]].concat();
+    test.instance(&DESCRIPTOR, "sound", &all);
+    map(&mut test);
+    play(test);
+    server.quit().expect("ended");
+}

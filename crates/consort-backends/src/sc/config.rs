@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consort_sc::SynthDefFile;
+use consort_sc::{HealthCheck, SynthDefFile, Timeouts};
 
 use super::controls::Scale;
 use super::definitions::Definition;
@@ -14,6 +14,9 @@ use crate::net::HostPort;
 /// Names that voices and fixed synths cannot have, because they are channels of the instance.
 pub(super) const RESERVED: [&str; 8] =
     ["bus", "level", "load", "meter", "mute", "panic", "reply", "trigger"];
+
+/// How long a running server may take to accept a login.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,9 +118,16 @@ pub(super) struct Config {
     pub(super) level: Scale,
     /// How many outputs the master scales and the meter measures.
     pub(super) channels: u32,
+    /// How a server that hangs is detected.
+    pub(super) health: HealthCheck,
 }
 
 impl Config {
+    /// The deadlines of the server.
+    pub(super) fn timeouts(&self) -> Timeouts {
+        Timeouts { connect: CONNECT_TIMEOUT, health: self.health, ..Timeouts::default() }
+    }
+
     /// All SynthDefs to load.
     pub(super) fn files(&self) -> impl Iterator<Item = &SynthDefFile> {
         self.user_files.iter().chain(&self.built_in)

@@ -9,11 +9,11 @@ use consort_osc::Packet;
 use consort_router::{
     ChannelTable, Context, Event, Instance, Plan, Readiness, Sender, State, Unmatched, downcast,
 };
-use consort_sc::Event as ServerEvent;
+use consort_sc::{Event as ServerEvent, SynthDefRefusal};
 use mio::Interest;
 use mio::unix::SourceFd;
 
-use super::config::Place;
+use super::config::{Place, SynthConfig};
 use super::inputs::{Inputs, load_value};
 use super::plan::ScPlan;
 use super::player::Player;
@@ -53,6 +53,8 @@ pub(super) struct ScInstance {
     /// When to call [`Player::tick`].
     tick_due: Option<Instant>,
     error_count: u64,
+    /// The SynthDefs that the server refused.
+    refused: Vec<String>,
     /// When the last server was lost.
     lost: Option<Instant>,
     buffer: Vec<u8>,
@@ -74,6 +76,7 @@ impl ScInstance {
             stop_due: None,
             tick_due: None,
             error_count: 0,
+            refused: Vec::new(),
             lost: None,
             buffer: vec![0; 65_536],
             losses: LossReport::default(),
@@ -227,15 +230,16 @@ impl ScInstance {
             tracing::error!("cannot receive replies of the server: {error}");
         }
         let startup_time = server.startup_time;
-        let state = match server.problems.as_slice() {
+        self.refused = server.refused.iter().filter_map(|refusal| refusal.name.clone()).collect();
+        let refused = server.refused.iter().map(|refusal| self.describe_refusal(refusal));
+        let problems: Vec<String> = refused.chain(server.problems.iter().cloned()).collect();
+        let state = match problems.as_slice() {
             [] => State::Up,
-            [problem] => State::Degraded(format!("the server rejected {problem}")),
-            [problem, rest @ ..] => {
-                State::Degraded(format!("the server rejected {problem}; and {} more", rest.len()))
-            }
+            [problem] => State::Degraded(problem.clone()),
+            [problem, rest @ ..] => State::Degraded(format!("{problem}; and {} more", rest.len())),
         };
-        for problem in &server.problems {
-            self.report_error(&format!("the server rejected {problem}"), context);
+        for problem in &problems {
+            self.report_error(problem, context);
         }
         let client = server.client;
         let has_memory = server.memory.is_some();
@@ -256,6 +260,36 @@ impl ScInstance {
             "the server is ready after {startup_time:.0?}{outage}"
         );
         self.schedule(context);
+    }
+
+    /// A SynthDef that the server refused, and what is silent because of it.
+    fn describe_refusal(&self, refusal: &SynthDefRefusal) -> String {
+        let config = &self.player.config;
+        let is_affected =
+            |synth: &SynthConfig| Some(synth.definition.name.as_str()) == refusal.name.as_deref();
+        let voices =
+            config.voices.iter().map(|voice| &voice.synth).filter(|synth| is_affected(synth));
+        let synths = config.synths.iter().filter(|synth| is_affected(synth));
+        let voices = voices.map(|voice| format!("the voice `{}` is silent", voice.name));
+        let synths = synths.map(|synth| format!("the synth `{}` does not run", synth.name));
+        let affected: Vec<String> = voices.chain(synths).collect();
+        match affected.is_empty() {
+            true => refusal.to_string(),
+            false => format!("{}: {refusal}", affected.join(", ")),
+        }
+    }
+
+    /// The reason of a rejected command. A SynthDef that the server does not have was refused when it
+    /// was loaded.
+    fn explain_rejection(&self, command: &str, reason: &str) -> String {
+        let reason = reason.trim_end();
+        let text = format!("the server rejected {command}: {reason}");
+        if command != "/s_new" || !reason.contains("SynthDef not found") || self.refused.is_empty()
+        {
+            return text;
+        }
+        let names: Vec<String> = self.refused.iter().map(|name| format!("`{name}`")).collect();
+        format!("{text} (it refused {} at the start)", names.join(", "))
     }
 
     /// Sets when to poll next, as far as anything is polled and a server is ready.
@@ -309,7 +343,7 @@ impl ScInstance {
                     tracing::debug!(instance = context.name(), "{}: {}", fail.command, fail.reason);
                 }
                 ServerEvent::Fail(fail) => {
-                    errors.push(format!("the server rejected {}: {}", fail.command, fail.reason));
+                    errors.push(self.explain_rejection(&fail.command, &fail.reason));
                 }
                 _ => {}
             }
@@ -379,10 +413,8 @@ impl ScInstance {
             tracing::debug!(instance = context.name(), "{command}: {}", reason.trim_end());
             return;
         }
-        self.report_error(
-            &format!("the server rejected {command}: {}", reason.trim_end()),
-            context,
-        );
+        let error = self.explain_rejection(command, reason);
+        self.report_error(&error, context);
     }
 
     /// Ends the instance after the last notes have faded.
@@ -485,6 +517,7 @@ impl Instance for ScInstance {
         self.inputs = inputs;
         if let Some(server_thread) = &self.server_thread {
             server_thread.set_fixed_buses(self.player.fixed_buses().clone());
+            server_thread.server.set_timeouts(self.player.config.timeouts());
         }
         self.schedule_polls(context.now());
         self.send(context);

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use consort_sc::{
-    BootStatus, CalculationRate, Event, EventFilter, EventReceiver, HealthCheck, LifecycleEvent,
-    Options, Server, SharedMemory, SynthDefFile, Timeouts,
+    BootStatus, CalculationRate, ErrorKind, Event, EventFilter, EventReceiver, LifecycleEvent,
+    Options, Server, SharedMemory, SynthDefFile, SynthDefRefusal,
 };
 use mio::unix::pipe;
 use parking_lot::Mutex;
@@ -54,8 +54,10 @@ pub(super) struct ServerInfo {
     pub(super) is_owned: bool,
     /// How long starting and loading took.
     pub(super) startup_time: Duration,
-    /// What the server refused to load.
+    /// What failed while buffers were loaded, as sentences.
     pub(super) problems: Vec<String>,
+    /// The SynthDefs that the server refused.
+    pub(super) refused: Vec<SynthDefRefusal>,
 }
 
 /// What the thread loads into a new server.
@@ -124,16 +126,7 @@ impl ServerThread {
         fixed_buses: BTreeSet<u32>,
         departed: &Departed,
     ) -> Result<Self, String> {
-        let timeouts = Timeouts {
-            connect: Duration::from_secs(3),
-            health: HealthCheck {
-                interval: Duration::from_millis(500),
-                timeout: Duration::from_secs(1),
-                ..HealthCheck::default()
-            },
-            ..Timeouts::default()
-        };
-        let server = Server::with_timeouts(config.server.clone(), None, timeouts)
+        let server = Server::with_timeouts(config.server.clone(), None, config.timeouts())
             .map_err(|error| error.to_string())?;
         let events = server.events(notifications());
         let (mut wake, wake_source) =
@@ -366,7 +359,13 @@ fn prepare(
         is_owned: server.is_owner(),
         ..ServerInfo::default()
     };
-    server.add_synthdefs(&setup.files).map_err(explain)?;
+    match server.install_synthdefs(&setup.files) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::SynthDefRefused => {
+            server_info.refused = error.synthdef_refusals().to_vec();
+        }
+        Err(error) => return Err(explain(error)),
+    }
     for bus in &setup.buses {
         let number = match (bus.number, bus.kind) {
             (Some(number), _) => number,
@@ -394,7 +393,8 @@ fn prepare(
     while let Some(event) = events.try_next() {
         match event {
             Event::Fail(fail) => {
-                server_info.problems.push(format!("{}: {}", fail.command, fail.reason))
+                let problem = format!("the server rejected {}: {}", fail.command, fail.reason);
+                server_info.problems.push(problem);
             }
             Event::Lifecycle(event) => lifecycle.push(event),
             _ => {}
@@ -410,7 +410,7 @@ fn prepare(
 /// The router makes the first line the reason of the state and logs the rest at the level `debug`.
 fn failure(message: &str) -> String {
     let (sentence, output) = message.split_once('\n').unwrap_or((message, ""));
-    if lacks_jack(output) {
+    if lacks_jack(output) && !sentence.contains("with JACK, a device is") {
         let remedy = "scsynth cannot reach JACK: start it, for example as `pw-jack consort run …` \
                       or with `jackd`, or set `server = score`";
         return format!("{remedy}\n{message}");

@@ -1,9 +1,10 @@
 //! The options of the server itself: their specifications, and how they are read.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use consort_router::{OptionKind, OptionSpec, Options, Problems};
-use consort_sc::Protocol;
+use consort_sc::{HealthCheck, Protocol};
 
 use super::config::Place;
 use crate::net::HostPort;
@@ -37,7 +38,7 @@ const fn optional(
 
 /// The specifications of the options. They apply to `server = boot`, except where the
 /// documentation says otherwise.
-pub(super) const OPTIONS: [OptionSpec; 32] = [
+pub(super) const OPTIONS: [OptionSpec; 35] = [
     optional(
         "program",
         OptionKind::Text,
@@ -97,8 +98,22 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
          is assumed to have 8, which is its own default. The audio buses of the show come after \
          outputs and inputs.",
     ),
-    optional("input-device", OptionKind::Text, "hw:1", "The sound card for input."),
-    optional("output-device", OptionKind::Text, "hw:1", "The sound card for output."),
+    optional(
+        "input-device",
+        OptionKind::Text,
+        "stage:consort",
+        "The device for input, as the server's sound system names it. With JACK, which the servers of \
+         Debian use, it is not a sound card but `SERVER:CLIENT`: the name of the JACK server and the \
+         name that the server takes as its client. `hw:1` asks for a JACK server `hw`, which usually \
+         does not run. The sound card is JACK's choice (`jackd -d alsa -d hw:1`); `environment = \
+         JACK_DEFAULT_SERVER=NAME` selects another JACK server.",
+    ),
+    optional(
+        "output-device",
+        OptionKind::Text,
+        "stage:consort",
+        "The device for output, as `input-device`. With JACK, the first of both counts.",
+    ),
     optional(
         "sample-rate",
         OptionKind::Integer(1_000, 1_000_000),
@@ -205,6 +220,25 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
         "0",
         "How much the server prints to the debug log. The default is 0.",
     ),
+    seconds("health-interval", "0.5", "Seconds from the answer to a health check to the next one."),
+    seconds(
+        "health-timeout",
+        "1",
+        "Seconds that the server may take to answer the first attempt of a health check. Each further \
+         attempt may take half as long again.",
+    ),
+    OptionSpec {
+        name: "health-attempts",
+        kind: OptionKind::Integer(1, 100),
+        default: Some("5"),
+        example: "3",
+        live: true,
+        documentation: "How many attempts in a row may fail before the server counts as lost and is \
+                        started again. With the defaults, a server that hangs is silent for up to \
+                        13.7 seconds; with `health-timeout = 0.5` and `health-attempts = 2`, for 1.8. \
+                        A server may answer late while it loads large sound files.",
+        ..OptionSpec::EMPTY
+    },
     OptionSpec {
         name: "environment",
         kind: OptionKind::Checked(check_variable),
@@ -217,6 +251,38 @@ pub(super) const OPTIONS: [OptionSpec; 32] = [
         ..OptionSpec::EMPTY
     },
 ];
+
+/// The options of the health checks.
+const fn seconds(
+    name: &'static str,
+    default: &'static str,
+    documentation: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind: OptionKind::Number(0.05, 60.0),
+        default: Some(default),
+        example: default,
+        live: true,
+        documentation,
+        ..OptionSpec::EMPTY
+    }
+}
+
+/// Reads the options of the health checks.
+pub(super) fn read_health(options: &Options) -> HealthCheck {
+    let standard = HealthCheck::default();
+    let seconds = |name: &str, standard: Duration| {
+        options.number(name).map_or(standard, Duration::from_secs_f64)
+    };
+    let attempts = options.integer("health-attempts").and_then(|count| u32::try_from(count).ok());
+    HealthCheck {
+        interval: seconds("health-interval", Duration::from_millis(500)),
+        timeout: seconds("health-timeout", standard.timeout),
+        attempts: attempts.unwrap_or(standard.attempts),
+        ..standard
+    }
+}
 
 /// The variables that name the JACK client to connect to. Without them a server under JACK is
 /// not connected, and so is silent.
@@ -300,7 +366,7 @@ pub(super) fn read(
         password: text("password"),
         input_stream_mask: text("input-streams").unwrap_or_default(),
         output_stream_mask: text("output-streams").unwrap_or_default(),
-        threads: number("threads"),
+        threads: number("threads").filter(|_| !is_running),
         verbosity: options
             .integer("verbosity")
             .and_then(|level| i32::try_from(level).ok())

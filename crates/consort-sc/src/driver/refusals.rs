@@ -121,6 +121,15 @@ fn may_be_refused(info: &SynthDefInfo) -> bool {
         || info.ugens.iter().any(|name| consort_synthdef::ugens::find(name).is_none())
 }
 
+/// Whether the server is supernova. One that does not know its version is an old scsynth.
+async fn is_supernova(context: &Context) -> Result<bool> {
+    match context.ask_version()?.await {
+        Ok(version) => Ok(version.program == "supernova"),
+        Err(error) if error.kind() == ErrorKind::RequestFailed => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Shared {
     /// The server printed that it refused a SynthDef. If nobody waits for it, a thread of the
     /// callbacks finds out which.
@@ -177,12 +186,11 @@ impl Shared {
         let context = Context::new(self.context.clone());
         let sync = context.shared().next_sync_id();
         context.ask_for(Sync { id: sync }, |_| Ok(()))?.await?;
-        let version = context.ask_version()?.await?;
         let mut refused = Vec::new();
         let is_owner = self.core().is_owner();
         let suspicious: Vec<&Arc<SynthDefInfo>> =
             infos.iter().filter(|info| is_owner || may_be_refused(info)).collect();
-        if version.program != "supernova" {
+        if !suspicious.is_empty() && !is_supernova(&context).await? {
             for part in suspicious.chunks(MAX_PROBES) {
                 let names: Vec<String> = part.iter().map(|info| info.name.clone()).collect();
                 let slot = Slot::new();

@@ -10,12 +10,17 @@ mod resources;
 use std::time::Duration;
 
 use consort_router::{Options, Problems};
+use consort_sc::Protocol;
 
 use super::config::{BusConfig, Config, Place, SynthConfig, VoiceConfig};
 use super::controls::{self, Curve, Scale};
 use super::definitions::Catalogue;
 use super::server_options;
 use crate::net::HostPort;
+use resources::is_local;
+
+/// The largest SynthDef that fits into a datagram beside its command and the header of a bundle.
+const MAX_DATAGRAM_SYNTHDEF: usize = 65_450;
 
 /// Reads the options of an instance; `None` if they have errors, which are reported.
 pub(super) fn read_config(options: &Options, problems: &mut Problems) -> Option<Config> {
@@ -60,6 +65,7 @@ impl<'a> Reader<'a> {
         self.warn_if_empty(&voices, &synths, &buses, &ranges);
         let place = self.place();
         let server = server_options::read(options, place.as_ref(), self.problems)?;
+        self.check_synthdefs(place.as_ref(), &server, &voices, &synths);
         let level = options.number("level").unwrap_or(0.0);
         let channels = options.integer("channels").and_then(|count| u32::try_from(count).ok());
         let channels = channels.unwrap_or(2);
@@ -97,7 +103,61 @@ impl<'a> Reader<'a> {
                 start: None,
             },
             channels,
+            health: server_options::read_health(options),
         })
+    }
+
+    /// Reports SynthDefs that the server would refuse, or that would not reach it.
+    fn check_synthdefs(
+        &mut self,
+        place: Option<&Place>,
+        server: &consort_sc::Options,
+        voices: &[VoiceConfig],
+        synths: &[SynthConfig],
+    ) {
+        let position = self.options.position("synthdef");
+        let synths = voices.iter().map(|voice| &voice.synth).chain(synths);
+        let used: Vec<&str> = synths.map(|synth| synth.definition.name.as_str()).collect();
+        let program = self.options.text("program").unwrap_or("scsynth");
+        for file in &self.catalogue.files {
+            let Some(first) = file.definitions().first() else { continue };
+            let size = file.bytes().len();
+            if let Some(Place::Connect(target)) = place
+                && !is_local(target)
+                && server.protocol == Protocol::Udp
+                && size > MAX_DATAGRAM_SYNTHDEF
+            {
+                self.problems
+                    .error(
+                        position,
+                        format!(
+                            "the SynthDef `{}` has {size} bytes; a UDP packet to another computer \
+                             carries {MAX_DATAGRAM_SYNTHDEF}",
+                            first.name
+                        ),
+                    )
+                    .hint("set `protocol = tcp`, if the server accepts TCP connections (`-t`)");
+            }
+            if place != Some(&Place::Boot) || program.contains("supernova") {
+                continue;
+            }
+            for info in file.definitions() {
+                let (needed, count) = (info.wire_buffers.0, server.wire_buffer_count);
+                if needed <= count {
+                    continue;
+                }
+                let message = format!(
+                    "the SynthDef `{}` needs {needed} wire buffers or more; the server has {count} and \
+                     would refuse it",
+                    info.name
+                );
+                let problem = match used.contains(&info.name.as_str()) {
+                    true => self.problems.error(position, message),
+                    false => self.problems.warning(position, message),
+                };
+                problem.hint(format!("set `wire-buffers = {}`", needed.next_power_of_two()));
+            }
+        }
     }
 
     fn place(&mut self) -> Option<Place> {

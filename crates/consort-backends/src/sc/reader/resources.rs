@@ -112,6 +112,6 @@ fn bus_kind(value: &str) -> Result<BusKind, String> {
     }
 }
 
-fn is_local(server: &HostPort) -> bool {
+pub(super) fn is_local(server: &HostPort) -> bool {
     server.host == "localhost" || server.literal().is_some_and(|address| address.ip().is_loopback())
 }

@@ -107,6 +107,7 @@ fn invalid_options_are_reported_with_hints() {
         (&[("channels", "4")], "the server has 2 outputs", "outputs"),
         (&[("password", "x")], "servers check it only over TCP", ""),
         (&[("audio-buses", "2"), ("bus.x", "0 1")], "outputs (2) and inputs (2) need 4", ""),
+        (&[("threads", "4"), ("program", "/usr/bin/scsynth")], "threads is 4, but scsynth", ""),
     ] {
         let problems = refused(options);
         let is_expected = |(own_message, own_hint): &(String, String)| {
@@ -127,6 +128,79 @@ fn check_warns_about_a_voice_that_is_cut() {
     let problems = problems.into_vec();
     assert!(problems[0].is_warning && problems[0].message.contains("is cut off with a click"));
     assert!(problems[0].hint.as_deref().is_some_and(|hint| hint.contains("voice.r.end = cut")));
+}
+
+/// A SynthDef file of this many oscillators, one after another or all at once.
+fn synthdef_file(folder: &std::path::Path, name: &str, count: u32, all_at_once: bool) -> String {
+    use consort_sc::synthdef::prelude::*;
+    let synthdef = SynthDef::build(name, |controls| {
+        let gate = controls.control("gate", 1.0);
+        EnvGen::kr(Envelope::adsr(0.1, 0.1, 0.5, 0.1))
+            .gate(gate)
+            .done_action(DoneAction::FreeSynth)
+            .signal();
+        let sines = (0..count).map(|number| SinOsc::ar(f64::from(number) + 0.5).signal());
+        if all_at_once {
+            Out::ar(0, sines.collect::<Vec<Signal>>());
+        } else {
+            sines.for_each(|sine| drop(Out::ar(0, sine)));
+        }
+    });
+    let path = folder.join(name).with_extension("scsyndef");
+    std::fs::write(&path, synthdef.expect("a SynthDef").file().bytes()).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn synthdefs_that_the_server_would_refuse_or_not_get_are_reported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wide = synthdef_file(folder.path(), "wide", 100, true);
+    let large = synthdef_file(folder.path(), "large", 2_000, false);
+    let file = ("synthdef", wide.as_str());
+    let problems = refused(&[file, ("voice.v", "wide")]);
+    let (message, hint) = &problems[0];
+    assert!(message.contains("`wide` needs 100 wire buffers or more; the server has 64"));
+    assert_eq!(hint, "set `wire-buffers = 128`");
+    let is_accepted = |options: &[(&str, &str)]| {
+        TestShow::new().try_instance(&DESCRIPTOR, "sound", options).is_ok()
+    };
+    assert!(is_accepted(&[file, ("voice.v", "wide"), ("wire-buffers", "100")]));
+    assert!(is_accepted(&[file, ("voice.v", "wide"), ("program", "supernova")]));
+    // One that no voice uses does no harm.
+    assert!(is_accepted(&[file, ("voice.v", "pad")]));
+
+    let file = ("synthdef", large.as_str());
+    let voice = ("voice.v", "large");
+    let problems = refused(&[file, voice, ("server", "192.0.2.1:57110")]);
+    let (message, hint) = &problems[0];
+    assert!(message.contains("the SynthDef `large` has 140"), "{message}");
+    assert!(message.contains("a UDP packet to another computer carries"), "{message}");
+    assert!(hint.contains("protocol = tcp"), "{hint}");
+    for (server, protocol) in
+        [("192.0.2.1:57110", "tcp"), ("127.0.0.1:57110", "udp"), ("localhost:57110", "udp")]
+    {
+        assert!(
+            is_accepted(&[file, voice, ("server", server), ("protocol", protocol)]),
+            "{server}"
+        );
+    }
+    assert!(is_accepted(&[file, voice]));
+}
+
+#[test]
+fn the_times_of_the_health_checks_are_options() {
+    let read = |pairs: &[(&str, &str)]| {
+        let pairs = [&[("voice.pad", "pad")], pairs].concat();
+        let options = Options::from_pairs(DESCRIPTOR.instance_options, &pairs);
+        read_config(&options, &mut Problems::new()).expect("valid").timeouts().health
+    };
+    let health = read(&[]);
+    let times = (health.interval.as_millis(), health.timeout.as_millis(), health.attempts);
+    assert_eq!(times, (500, 1_000, 5));
+    let health =
+        read(&[("health-interval", "2"), ("health-timeout", "0.25"), ("health-attempts", "2")]);
+    let times = (health.interval.as_millis(), health.timeout.as_millis(), health.attempts);
+    assert_eq!(times, (2_000, 250, 2));
 }
 
 #[test]
