@@ -1,4 +1,4 @@
 //! Decodes any bytes as messages of a Python worker.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| consort_backends::python::protocol::fuzz(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| consort_backends::worker::protocol::fuzz(bytes));

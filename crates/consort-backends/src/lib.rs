@@ -27,6 +27,8 @@ pub mod python;
 pub mod sacn;
 #[cfg(feature = "sc")]
 pub mod sc;
+#[cfg(any(feature = "lua", feature = "python"))]
+pub mod worker;
 
 #[cfg(all(feature = "fuzzing", any(feature = "artnet", feature = "sacn")))]
 #[doc(hidden)]

@@ -86,6 +86,12 @@ impl Instance for Relay {
 
 /// All backends of this build, and the relay.
 fn registry() -> Vec<&'static BackendDescriptor> {
+    // The workers of Lua instances: this test program cannot be one.
+    #[cfg(feature = "lua")]
+    consort_backends::worker::set_worker_command(consort_backends::worker::WorkerCommand {
+        program: env!("CARGO_BIN_EXE_consort-lua-worker").into(),
+        arguments: Vec::new(),
+    });
     BACKENDS.iter().copied().chain([&RELAY]).collect()
 }
 

@@ -36,6 +36,9 @@ use crate::cli::{Cli, Command};
 use crate::midi::MidiCommand;
 
 fn main() -> ExitCode {
+    // A worker starts as fast as possible: before anything else is set up.
+    #[cfg(feature = "lua")]
+    consort_backends::worker::serve_if_worker();
     let cli = Cli::from_arguments();
     let _log = log::init();
     let done = match &cli.command {

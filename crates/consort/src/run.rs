@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use consort_backends::BACKENDS;
+#[cfg(feature = "lua")]
+use consort_backends::lua;
 #[cfg(feature = "python")]
 use consort_backends::python;
 use consort_router::config::{self, Override, Show};
@@ -24,17 +26,18 @@ const DEFAULT_FILES: [&str; 2] = ["show.cfg", "monster.cfg"];
 /// The wanted limit for open files, which the system may lower.
 const MAX_OPEN_FILES: u64 = 65_536;
 
-/// The Python backend with the output of scripts sent where the live view cannot be overwritten.
-#[cfg(feature = "python")]
-static PYTHON: BackendDescriptor =
-    BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR };
+/// The script backends with the output of scripts sent where the live view cannot be overwritten.
+const SCRIPT_BACKENDS: &[&BackendDescriptor] = &[
+    #[cfg(feature = "lua")]
+    &BackendDescriptor { create: || lua::backend(Box::new(log::Print)), ..lua::DESCRIPTOR },
+    #[cfg(feature = "python")]
+    &BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR },
+];
 
 /// All backends, for a show that may have a live view.
 pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
-    let all = BACKENDS.iter().copied();
-    #[cfg(feature = "python")]
-    let all = all.map(|backend| if backend.name == PYTHON.name { &PYTHON } else { backend });
-    all.collect()
+    let scripts = |name: &str| SCRIPT_BACKENDS.iter().find(|backend| backend.name == name);
+    BACKENDS.iter().map(|&backend| scripts(backend.name).copied().unwrap_or(backend)).collect()
 }
 
 /// Runs a show. The exit status is 0 after a clean stop, and 1 if it could not start.

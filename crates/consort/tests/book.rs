@@ -49,9 +49,10 @@ fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// The file name in the first line: `; show.cfg`, `# chase.py`.
+/// The file name in the first line: `; show.cfg`, `# chase.py`, `-- chase.lua`.
 fn file_name(text: &str) -> Option<&str> {
-    let name = text.lines().next()?.strip_prefix(['#', ';'])?.trim();
+    let line = text.lines().next()?;
+    let name = line.strip_prefix(['#', ';']).or_else(|| line.strip_prefix("--"))?.trim();
     let is_name = name.contains('.') && !name.contains([' ', '/']);
     is_name.then_some(name)
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{artnet, midi, python, sacn, sc};
+use consort_backends::{artnet, midi, python, sacn, sc, worker};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
@@ -35,7 +35,7 @@ const TARGETS: &[Target] = &[
     Target { name: "osc_decode", run: consort_osc::fuzz::osc_decode, min_files: 10 },
     Target { name: "osc_pattern", run: consort_osc::fuzz::osc_pattern, min_files: 10 },
     Target { name: "osc_stream", run: consort_osc::fuzz::osc_stream, min_files: 10 },
-    Target { name: "python_protocol", run: python::protocol::fuzz, min_files: 6 },
+    Target { name: "python_protocol", run: worker::protocol::fuzz, min_files: 6 },
     Target { name: "python_scan", run: python::scan::fuzz, min_files: 6 },
     Target { name: "sacn_packet", run: sacn::fuzz::sacn_packet, min_files: 18 },
     Target { name: "sc_config", run: sc::fuzz::sc_config, min_files: 15 },

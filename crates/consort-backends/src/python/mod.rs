@@ -1,25 +1,10 @@
 //! Python scripts: each instance runs a worker process with its own interpreter, which provides
 //! the module `midimonster`.
 //!
-//! ```text
-//!  router ── deliver ──► queue ──► pipe ──► worker/ ──► handler(value)
-//!  router ◄── ready ─────────────── pipe ◄── output(name, value)
-//! ```
-//!
-//! The worker keeps a copy of all state that a script can query, so no function of the module
-//! makes a round trip. A script that is slow, crashes or floods the show affects no other
-//! instance.
+//! The process and its connection are those of all script languages; `worker` describes them.
 
-mod instance;
-mod output;
-mod plan;
-mod process;
-#[doc(hidden)]
-pub mod protocol;
-mod queue;
 #[doc(hidden)]
 pub mod scan;
-mod services;
 mod settings;
 
 use std::io::{self, Write};
@@ -28,8 +13,7 @@ use consort_router::{
     Backend, BackendDescriptor, ChannelSyntax, Driver, InstanceConfig, Options, Plan, Problems,
 };
 
-use plan::PythonPlan;
-use services::PythonDriver;
+use crate::worker::{ScriptDriver, ScriptPlan};
 use settings::{Defaults, Settings};
 
 /// The backend's entry in the registry.
@@ -82,10 +66,10 @@ impl Backend for PythonBackend {
         problems: &mut Problems,
     ) -> Option<Box<dyn Plan>> {
         let settings = Settings::new(config, &self.defaults, problems)?;
-        Some(Box::new(PythonPlan::new(settings)))
+        Some(Box::new(ScriptPlan::new(settings)))
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(PythonDriver::new(self.script_output))
+        Box::new(ScriptDriver::new(self.script_output))
     }
 }

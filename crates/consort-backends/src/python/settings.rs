@@ -1,12 +1,45 @@
 //! The options of the backend and its instances.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use consort_router::options::OptionEntry;
 use consort_router::{InstanceConfig, OptionKind, OptionSpec, Options, Problems};
 
-use super::protocol::MAX_NAME_BYTES;
+use super::scan;
+use crate::worker::protocol::MAX_NAME_BYTES;
+use crate::worker::{Language, Scripts, WorkerProgram};
+
+const BOOT: &str = include_str!("boot.py");
+
+/// Joins modules: the name and the source of each, with a NUL between them.
+macro_rules! join {
+    ($first:literal $(, $name:literal)*) => {
+        concat!(
+            $first, "\0", include_str!(concat!("worker/", $first, ".py"))
+            $(, "\0", $name, "\0", include_str!(concat!("worker/", $name, ".py")))*
+        )
+    };
+}
+
+/// The worker's package, each module after those that it imports.
+const PROGRAM: &str = join!(
+    "protocol",
+    "checks",
+    "intervals",
+    "sockets",
+    "script",
+    "loader",
+    "link",
+    "faults",
+    "functions",
+    "loop"
+);
+
+/// The oldest version of Python that the worker's program supports.
+const OLDEST_PYTHON: (u8, u8) = (3, 8);
 
 const INTERPRETER: OptionSpec = OptionSpec {
     name: "python",
@@ -33,7 +66,7 @@ How much memory an interpreter may allocate, in MiB; a script that needs more ge
 /// Options of `[backend python]`: the defaults of all instances.
 ///
 /// They are `live`, since a change restarts only the instances that do not set the option; see
-/// [`Settings::needs_restart`].
+/// [`Language::needs_restart`].
 pub(crate) const BACKEND_OPTIONS: &[OptionSpec] =
     &[OptionSpec { live: true, ..INTERPRETER }, OptionSpec { live: true, ..MEMORY }];
 
@@ -173,10 +206,67 @@ impl Settings {
     }
 }
 
-impl Settings {
-    /// Whether a worker with these settings has to be replaced by one with others: the modules,
-    /// the interpreter, its memory and the folder are fixed when it starts.
-    pub(crate) fn needs_restart(&self, other: &Settings) -> bool {
+impl Language for Settings {
+    const NAME: &'static str = "Python";
+    const TYPES: [&'static str; 2] = ["float", "str"];
+    const CHANNEL_HINT: &'static str = "write `instance.name` or `instance.module.function`";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn default_handler(&self) -> &str {
+        &self.default_handler
+    }
+
+    fn time_limit(&self) -> u32 {
+        0
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory.unwrap_or_else(default_memory)
+    }
+
+    fn program(&self) -> Result<WorkerProgram, String> {
+        let arguments = vec!["-c".into(), BOOT.into()];
+        Ok(WorkerProgram { program: self.python.clone(), arguments, name: None })
+    }
+
+    fn scripts(&self) -> Scripts<'_> {
+        let module = |module: &'_ Module| {
+            let path = module.path.as_ref();
+            let path = path.map_or(&b""[..], |path| path.as_os_str().as_bytes());
+            (Cow::Owned(module.name.clone().into_bytes()), Cow::Owned(path.to_vec()))
+        };
+        Scripts { program: PROGRAM, modules: self.modules.iter().map(module).collect() }
+    }
+
+    fn check_version(&self, major: u8, minor: u8) -> Result<(), String> {
+        if (major, minor) >= OLDEST_PYTHON {
+            return Ok(());
+        }
+        let (oldest_major, oldest_minor) = OLDEST_PYTHON;
+        Err(format!(
+            "`{}` is Python {major}.{minor}; Python {oldest_major}.{oldest_minor} or newer is \
+             required",
+            self.program_name()
+        ))
+    }
+
+    fn not_a_worker(&self, reason: &str) -> String {
+        format!("`{}` is not a working Python interpreter: {reason}", self.program_name())
+    }
+
+    fn program_name(&self) -> Cow<'_, str> {
+        self.python.to_string_lossy()
+    }
+
+    /// The modules, the interpreter, its memory and the folder are fixed when a worker starts.
+    fn needs_restart(&self, other: &Settings) -> bool {
         let modules = |settings: &Settings| -> Vec<(String, Option<PathBuf>)> {
             let modules = settings.modules.iter();
             modules.map(|module| (module.name.clone(), module.path.clone())).collect()
@@ -186,6 +276,16 @@ impl Settings {
             || self.python != other.python
             || self.memory != other.memory
     }
+
+    fn check(&self, channels: &[String], usage: &[u8], problems: &mut Problems) {
+        scan::check(self, channels, usage, problems);
+    }
+}
+
+/// Half of the machine's memory, in bytes.
+fn default_memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    (system.totalram as u64).saturating_mul(u64::from(system.mem_unit)).max(1 << 28) / 2
 }
 
 /// The `memory` option in bytes.

@@ -83,6 +83,8 @@ class Worker:
             Command.DEFAULT_HANDLER: self.set_default_handler,
             Command.GENERATION: self.finish_change,
             Command.TEXT: self.handle_text,
+            # The instance supervises a limit.
+            Command.TIME_LIMIT: lambda _argument, _payload: None,
         }
 
     # ---- imports and handlers ----
@@ -99,8 +101,10 @@ class Worker:
             try:
                 self.loader.load(name, path)
             except SystemExit as error:
-                code = "" if error.code is None else as_text(error.code)[:MAX_MESSAGE_CHARS]
-                self.leave(Message.EXIT, f"{name}\0{code}".encode("utf-8", "replace"))
+                reason = f"the module `{name}` called sys.exit during its import"
+                if error.code is not None:
+                    reason += f": {as_text(error.code)[:MAX_MESSAGE_CHARS]}"
+                self.leave(Message.FAILED, reason.encode("utf-8", "replace"))
             except BaseException as error:
                 self.faults.report(f"cannot import module `{name}`", error)
             self.leave_if_child()
@@ -476,7 +480,7 @@ def main(output, fields):
     boot_names = sys.modules["__main__"].__dict__
     for name in [name for name in boot_names if not name.startswith("__")]:
         del boot_names[name]
-    epoch, directory, default_handler, modules, names, usage, inputs = fields
+    epoch, directory, default_handler, _time_limit, modules, names, usage, inputs = fields
     link = take_pipes(output)
     script = WorkerScript(link, int(epoch))
     loader = Loader(os.fsdecode(directory))

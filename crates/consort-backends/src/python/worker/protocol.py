@@ -27,13 +27,13 @@ NUMBER = Struct("<d")
 class Command:
     """The kinds of frames from the instance."""
 
-    STOP, PING, WAKE, CHANNEL, REMOVE, DEFAULT_HANDLER, GENERATION, TEXT = range(1, 9)
+    STOP, PING, WAKE, CHANNEL, REMOVE, DEFAULT_HANDLER, GENERATION, TEXT, TIME_LIMIT = range(1, 10)
 
 
 class Message:
     """The kinds of frames to the instance."""
 
-    READY, ERROR, REPEAT, WARNING, EXIT, STOPPED, PONG, WAKE_REQUEST = range(2, 10)
+    READY, ERROR, REPEAT, WARNING, FAILED, STOPPED, PONG, WAKE_REQUEST = range(2, 10)
     GENERATION, TEXT, FILE, UNMATCHED = range(10, 14)
 
 

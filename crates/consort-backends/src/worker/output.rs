@@ -92,11 +92,11 @@ impl Forwarder {
         let shared = Arc::new(SharedQueue::default());
         let writer_shared = Arc::clone(&shared);
         std::thread::Builder::new()
-            .name("python output".into())
+            .name("script output".into())
             .spawn(move || read_all(&added_pipes, &wake_receiver, &shared))?;
         // The writing thread logs to the subscriber of this thread, which tests replace.
         let log = tracing::dispatcher::get_default(Clone::clone);
-        std::thread::Builder::new().name("python print".into()).spawn(move || {
+        std::thread::Builder::new().name("script print".into()).spawn(move || {
             tracing::dispatcher::with_default(&log, || write_all(&writer_shared, sink));
             let _ = done_sender.send(());
         })?;

@@ -15,16 +15,15 @@ use consort_router::{Context, State};
 use mio::Interest;
 use mio::unix::pipe::{Receiver, Sender};
 
+use super::super::language::{Language, WorkerProgram, describe_start_failure};
 use super::super::output::Stream;
-use super::super::process::{Job, Outcome, default_memory, describe};
+use super::super::process::{Job, Outcome, describe_exit};
 use super::super::queue::{MAX_ORDERED_VALUES, Queue};
 use super::link::{READ_KEY, WRITE_KEY, WorkerLink};
 use super::{
-    HANDSHAKE_TIMEOUT, IMPORT_NOTICE_DELAY, INTERRUPT_LEAD, PING_DELAY, Phase, PythonInstance,
+    HANDSHAKE_TIMEOUT, IMPORT_NOTICE_DELAY, INTERRUPT_LEAD, PING_DELAY, Phase, ScriptInstance,
     UNRESPONSIVE_NOTICE_DELAY,
 };
-
-const BOOT: &str = include_str!("../boot.py");
 
 /// How often an exiting worker is polled for its exit status.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
@@ -36,10 +35,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A worker that ran for this long is restarted after the first pause again.
 const STABLE_RUN: Duration = Duration::from_secs(2);
 
-impl PythonInstance {
+impl<L: Language> ScriptInstance<L> {
     /// Starts a worker; if that fails, it is tried again after a pause.
     pub(super) fn launch(&mut self, context: &mut Context<'_>) {
-        match self.try_launch(context) {
+        let program = match self.settings.program() {
+            Ok(program) => program,
+            Err(reason) => return self.give_up(context, reason),
+        };
+        match self.try_launch(program, context) {
             Ok(link) => {
                 self.phase = Phase::Running(Box::new(link));
                 self.schedule_timer(context);
@@ -48,7 +51,11 @@ impl PythonInstance {
         }
     }
 
-    fn try_launch(&mut self, context: &mut Context<'_>) -> std::io::Result<WorkerLink> {
+    fn try_launch(
+        &mut self,
+        program: WorkerProgram,
+        context: &mut Context<'_>,
+    ) -> std::io::Result<WorkerLink> {
         let services = self.shared.services(context.timestamp())?;
         let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
         let (input, sender) = pipe()?;
@@ -65,9 +72,8 @@ impl PythonInstance {
             Ok(write)
         };
         let job = Job {
-            python: self.settings.python.clone(),
-            boot: BOOT,
-            memory: self.settings.memory.unwrap_or_else(default_memory),
+            program,
+            memory: self.settings.memory(),
             input,
             output,
             stdout: output_pipe(Stream::Output)?,
@@ -113,19 +119,18 @@ impl PythonInstance {
         }
         let handshake_done = *handshake_done;
         let reason = reason.take().unwrap_or_else(|| {
-            let description = describe(outcome, &self.settings.python);
-            match outcome {
-                Outcome::Exited(_) if !handshake_done => self.not_an_interpreter(&description),
-                _ => description,
+            let status = match outcome {
+                Outcome::NotStarted(kind, code) => {
+                    return describe_start_failure(&self.settings.program_name(), kind, code);
+                }
+                Outcome::Exited(status) => status,
+            };
+            if !handshake_done {
+                return self.settings.not_a_worker(&describe_exit(status));
             }
+            self.settings.describe_exit(status).unwrap_or_else(|| describe_exit(status))
         });
         self.back_off(context, &reason);
-    }
-
-    /// The message for an interpreter that does not complete the handshake.
-    pub(super) fn not_an_interpreter(&self, reason: &str) -> String {
-        let python = self.settings.python.to_string_lossy();
-        format!("`{python}` is not a working Python interpreter: {reason}")
     }
 
     /// Waits before the next start; the pause grows with each start that fails soon.
@@ -140,14 +145,30 @@ impl PythonInstance {
 
     /// Fails for good: no further worker is started.
     pub(super) fn give_up(&mut self, context: &mut Context<'_>, reason: String) {
+        self.discard(context);
+        context.count_errors(1);
+        context.set_state(State::Failed(reason));
+    }
+
+    /// Ends the worker and drops what waits for it.
+    fn discard(&mut self, context: &mut Context<'_>) {
         if let Phase::Running(link) = std::mem::replace(&mut self.phase, Phase::Idle) {
             drop(link.deregister(context));
         }
-        context.count_errors(1);
         context.count_dropped(self.queue.len() as u64);
         self.queue = Queue::new(self.channels.len(), MAX_ORDERED_VALUES);
-        context.set_state(State::Failed(reason));
         context.wake_at(None);
+    }
+
+    /// The script has ended itself: no further worker is started.
+    pub(super) fn end(&mut self, context: &mut Context<'_>, text: &str) {
+        if self.stop_deadline.is_some() {
+            return self.finish(context);
+        }
+        tracing::info!(instance = context.name(), "{text}");
+        self.discard(context);
+        self.faults.report_counts(context.name());
+        context.set_state(State::Stopped);
     }
 
     /// Ends the instance together with the show: kills the worker, reports the error counts.

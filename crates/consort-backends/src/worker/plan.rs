@@ -5,18 +5,17 @@ use std::rc::Rc;
 
 use consort_router::{ChannelError, Driver, Instance, Plan, Problems, Usage, driver};
 
-use super::instance::PythonInstance;
+use super::instance::ScriptInstance;
+use super::language::Language;
 use super::protocol::MAX_NAME_BYTES;
-use super::scan;
-use super::services::PythonDriver;
-use super::settings::Settings;
+use super::services::ScriptDriver;
 
 /// How many channels an instance has at most; larger numbers have other meanings.
 const MAX_CHANNELS: u32 = 1 << 31;
 
 /// The settings and channels of an instance.
-pub(crate) struct PythonPlan {
-    pub(crate) settings: Settings,
+pub(crate) struct ScriptPlan<L> {
+    pub(crate) settings: L,
     pub(crate) channels: Vec<String>,
     /// The channels' numbers by name.
     numbers: HashMap<String, u32>,
@@ -24,17 +23,16 @@ pub(crate) struct PythonPlan {
     pub(crate) usage: Vec<u8>,
 }
 
-impl PythonPlan {
-    pub(crate) fn new(settings: Settings) -> Self {
-        PythonPlan { settings, channels: Vec::new(), numbers: HashMap::new(), usage: Vec::new() }
+impl<L: Language> ScriptPlan<L> {
+    pub(crate) fn new(settings: L) -> Self {
+        ScriptPlan { settings, channels: Vec::new(), numbers: HashMap::new(), usage: Vec::new() }
     }
 }
 
-impl Plan for PythonPlan {
+impl<L: Language> Plan for ScriptPlan<L> {
     fn channel(&mut self, specification: &str, usage: Usage) -> Result<u32, ChannelError> {
         if specification.is_empty() {
-            return Err(ChannelError::new("expected a channel name")
-                .with_hint("write `instance.name` or `instance.module.function`"));
+            return Err(ChannelError::new("expected a channel name").with_hint(L::CHANNEL_HINT));
         }
         if specification.contains('\0') {
             return Err(ChannelError::new("a channel name must not contain a NUL character"));
@@ -62,11 +60,11 @@ impl Plan for PythonPlan {
     }
 
     fn check(&self, problems: &mut Problems) {
-        scan::check(&self.settings, &self.channels, &self.usage, problems);
+        self.settings.check(&self.channels, &self.usage, problems);
     }
 
     fn open(self: Box<Self>, services: &mut dyn Driver) -> Box<dyn Instance> {
-        let services = Rc::clone(&driver::<PythonDriver>(services).services);
-        Box::new(PythonInstance::new(*self, services))
+        let services = Rc::clone(&driver::<ScriptDriver>(services).services);
+        Box::new(ScriptInstance::new(*self, services))
     }
 }

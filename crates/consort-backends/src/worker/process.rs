@@ -18,7 +18,6 @@
 // libc.
 #![allow(unsafe_code)]
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -29,18 +28,19 @@ use std::sync::mpsc::{Sender, channel};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
 
+use super::language::WorkerProgram;
+
 /// The realtime signal that interrupts a script; the worker handles it.
 const INTERRUPT_SIGNAL: libc::c_int = 40;
 
 /// A worker to start.
 pub(crate) struct Job {
-    pub(crate) python: OsString,
-    pub(crate) boot: &'static str,
+    pub(crate) program: WorkerProgram,
     /// The maximum size of its data segment, in bytes; `u64::MAX` for no limit.
     pub(crate) memory: u64,
     /// The pipe from the instance, which becomes the worker's standard input.
     pub(crate) input: OwnedFd,
-    /// The pipe to the instance. It keeps its number, which is the worker's first argument.
+    /// The pipe to the instance. It keeps its number, which is the worker's last argument.
     pub(crate) output: OwnedFd,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
@@ -91,7 +91,7 @@ impl Spawner {
     /// If the operating system cannot start a thread.
     pub(crate) fn new() -> io::Result<Self> {
         let (tasks, received) = channel();
-        std::thread::Builder::new().name("python workers".into()).spawn(move || {
+        std::thread::Builder::new().name("script workers".into()).spawn(move || {
             while let Ok(task) = received.recv() {
                 match task {
                     Task::Start(job, state) => start(job, &state),
@@ -234,11 +234,13 @@ fn reap(mut child: Child, state: &Mutex<SpawnState>) {
 /// Starts the process; returns it with the write end of its lifeline.
 fn spawn(job: Job) -> io::Result<(Child, OwnedFd)> {
     let (lifeline, lifeline_writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let Job { python, boot, memory, input, output, stdout, stderr } = job;
-    let mut command = Command::new(&python);
+    let Job { program, memory, input, output, stdout, stderr } = job;
+    let mut command = Command::new(&program.program);
+    if let Some(name) = program.name {
+        command.arg0(name);
+    }
     command
-        .arg("-c")
-        .arg(boot)
+        .args(&program.arguments)
         .arg(output.as_raw_fd().to_string())
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(stdout))
@@ -293,32 +295,14 @@ fn prepare(lifeline: RawFd, output: RawFd, memory: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Half of the machine's memory, in bytes.
-pub(crate) fn default_memory() -> u64 {
-    let system = rustix::system::sysinfo();
-    (system.totalram as u64).saturating_mul(u64::from(system.mem_unit)).max(1 << 28) / 2
-}
-
 /// Describes for the log how a worker ended.
-pub(crate) fn describe(outcome: Outcome, python: &OsString) -> String {
+pub(crate) fn describe_exit(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
-    match outcome {
-        Outcome::NotStarted(io::ErrorKind::NotFound, _) => {
-            format!("cannot run `{}`: no such program", python.to_string_lossy())
-        }
-        Outcome::NotStarted(kind, code) => {
-            let reason = match code {
-                0 => kind.to_string(),
-                code => io::Error::from_raw_os_error(code).to_string(),
-            };
-            format!("cannot run `{}`: {reason}", python.to_string_lossy())
-        }
-        Outcome::Exited(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("its process exited with status {code}"),
-            (_, Some(libc::SIGKILL)) => "its process was killed (SIGKILL)".into(),
-            (_, Some(libc::SIGSEGV)) => "its process crashed (SIGSEGV)".into(),
-            (_, Some(libc::SIGABRT)) => "its process aborted (SIGABRT)".into(),
-            (_, signal) => format!("its process was terminated by signal {}", signal.unwrap_or(0)),
-        },
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("its process exited with status {code}"),
+        (_, Some(libc::SIGKILL)) => "its process was killed (SIGKILL)".into(),
+        (_, Some(libc::SIGSEGV)) => "its process crashed (SIGSEGV)".into(),
+        (_, Some(libc::SIGABRT)) => "its process aborted (SIGABRT)".into(),
+        (_, signal) => format!("its process was terminated by signal {}", signal.unwrap_or(0)),
     }
 }

@@ -14,17 +14,17 @@ use consort_router::{
     ChannelTable, Context, Event, Instance, Plan, Readiness, TextEvent, downcast,
 };
 
-use super::plan::PythonPlan;
+use super::language::Language;
+use super::plan::ScriptPlan;
 use super::process::Worker;
 use super::queue::{MAX_ORDERED_VALUES, Queue};
 use super::services::SharedServices;
-use super::settings::Settings;
 use faults::Faults;
 use link::{WRITE_KEY, WorkerLink};
 
 /// How long an interpreter may take to report its version.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// After this long a warning is logged that the imports are not finished.
+/// After this long a warning is logged that the script is not loaded.
 const IMPORT_NOTICE_DELAY: Duration = Duration::from_secs(10);
 /// After this long a warning is logged that a ping has not been answered.
 const UNRESPONSIVE_NOTICE_DELAY: Duration = Duration::from_secs(5);
@@ -58,8 +58,8 @@ enum Phase {
 }
 
 /// An instance of the backend.
-pub(crate) struct PythonInstance {
-    settings: Settings,
+pub(crate) struct ScriptInstance<L> {
+    settings: L,
     shared: Rc<SharedServices>,
     /// The instance's name, for threads that print its output.
     label: Arc<str>,
@@ -83,11 +83,11 @@ pub(crate) struct PythonInstance {
     interrupt_sent: bool,
 }
 
-impl PythonInstance {
-    pub(crate) fn new(plan: PythonPlan, shared: Rc<SharedServices>) -> Self {
-        let PythonPlan { settings, channels, usage, .. } = plan;
-        PythonInstance {
-            label: settings.name.as_str().into(),
+impl<L: Language> ScriptInstance<L> {
+    pub(crate) fn new(plan: ScriptPlan<L>, shared: Rc<SharedServices>) -> Self {
+        let ScriptPlan { settings, channels, usage, .. } = plan;
+        ScriptInstance {
+            label: settings.name().into(),
             settings,
             shared,
             inputs: vec![f64::NAN; channels.len()],
@@ -106,7 +106,7 @@ impl PythonInstance {
     }
 }
 
-impl PythonInstance {
+impl<L: Language> ScriptInstance<L> {
     /// Sends what was queued to the worker, and expects that it responds.
     fn hand_over(&mut self, context: &mut Context<'_>) {
         if let Phase::Running(link) = &mut self.phase
@@ -123,7 +123,7 @@ impl PythonInstance {
     }
 }
 
-impl Instance for PythonInstance {
+impl<L: Language> Instance for ScriptInstance<L> {
     fn start(&mut self, context: &mut Context<'_>) {
         // After a restart by a reload, the script finds its last inputs again. The last value of a
         // channel that is mapped in both directions can be an output.
@@ -141,18 +141,20 @@ impl Instance for PythonInstance {
         table: &ChannelTable,
         context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
-        let plan = downcast::<PythonPlan>(plan)?;
-        if self.settings.needs_restart(&plan.settings) {
+        let plan = downcast::<ScriptPlan<L>>(plan)?;
+        // A script that cannot run is loaded again by a restart.
+        if matches!(self.phase, Phase::Idle) || self.settings.needs_restart(&plan.settings) {
             return Err(plan);
         }
-        let PythonPlan { settings, channels, usage, .. } = *plan;
+        let ScriptPlan { settings, channels, usage, .. } = *plan;
         if let Phase::Running(link) = &mut self.phase
             && link.handshake_done
         {
             link.channels.adopt(table, &self.usage, &usage);
-            if settings.default_handler != self.settings.default_handler {
+            if settings.default_handler() != self.settings.default_handler() {
                 link.channels.change_default_handler();
             }
+            link.has_new_time_limit |= settings.time_limit() != self.settings.time_limit();
         }
         let old_inputs = std::mem::take(&mut self.inputs);
         let input = |old: Option<u32>| old.map_or(f64::NAN, |old| old_inputs[old as usize]);
@@ -204,8 +206,9 @@ impl Instance for PythonInstance {
             Phase::Backoff { .. } => {}
             Phase::Running(link) if !link.handshake_done => {
                 if now >= link.started + HANDSHAKE_TIMEOUT {
-                    let reason =
-                        self.not_an_interpreter(&format!("no response for {HANDSHAKE_TIMEOUT:?}"));
+                    let reason = self
+                        .settings
+                        .not_a_worker(&format!("no response for {HANDSHAKE_TIMEOUT:?}"));
                     return self.on_worker_exit(context, Some(reason));
                 }
             }
@@ -214,8 +217,8 @@ impl Instance for PythonInstance {
                     link.import_noticed = true;
                     tracing::warn!(
                         instance = context.name(),
-                        "the imports are not finished after {IMPORT_NOTICE_DELAY:?}; the show runs \
-                         without this instance until they are"
+                        "the script is not loaded after {IMPORT_NOTICE_DELAY:?}; the show runs \
+                         without this instance until it is"
                     );
                 }
             }

@@ -11,18 +11,18 @@ use super::output::Forwarder;
 use super::process::Spawner;
 
 /// The driver of the backend. It has no state besides the services, so it adopts any reloaded
-/// backend: the options of `[backend python]` are only defaults of the instances'.
-pub(super) struct PythonDriver {
+/// backend: the options of a backend section are only defaults of the instances'.
+pub(crate) struct ScriptDriver {
     pub(super) services: Rc<SharedServices>,
 }
 
-impl PythonDriver {
-    pub(super) fn new(script_output: Box<dyn Write + Send>) -> Self {
-        PythonDriver { services: Rc::new(SharedServices::new(script_output)) }
+impl ScriptDriver {
+    pub(crate) fn new(script_output: Box<dyn Write + Send>) -> Self {
+        ScriptDriver { services: Rc::new(SharedServices::new(script_output)) }
     }
 }
 
-impl Driver for PythonDriver {}
+impl Driver for ScriptDriver {}
 
 /// The services that all instances share; they start together with the first worker.
 pub(super) struct SharedServices {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use consort_router::{Context, RawValue, Root, Sender as InputSender, State, Unmatched};
 use mio::unix::pipe::{Receiver, Sender};
 
+use super::super::language::Language;
 use super::super::process::Worker;
 use super::super::protocol::{
     self, Command, Message, NO_ROOT, Output, ProtocolError, Report, Setup, decode, push_command,
@@ -16,31 +17,7 @@ use super::super::protocol::{
 };
 use super::super::queue::Queued;
 use super::channels::WorkerChannels;
-use super::{Phase, PythonInstance};
-
-/// Joins modules: the name and the source of each, with a NUL between them.
-macro_rules! join {
-    ($first:literal $(, $name:literal)*) => {
-        concat!(
-            $first, "\0", include_str!(concat!("../worker/", $first, ".py"))
-            $(, "\0", $name, "\0", include_str!(concat!("../worker/", $name, ".py")))*
-        )
-    };
-}
-
-/// The worker's package, each module after those that it imports.
-const PROGRAM: &str = join!(
-    "protocol",
-    "checks",
-    "intervals",
-    "sockets",
-    "script",
-    "loader",
-    "link",
-    "faults",
-    "functions",
-    "loop"
-);
+use super::{Phase, ScriptInstance};
 
 /// The key under which the pipe from the worker is registered with the event loop.
 pub(super) const READ_KEY: u32 = 0;
@@ -60,8 +37,6 @@ const MAX_UNANSWERED_WAITS: u32 = 4;
 const DELIVERIES_BEFORE_RETRY: u32 = 256;
 /// The maximum number of files of a script that are recorded.
 const MAX_FILES: usize = 4_096;
-/// The oldest version of Python that the worker's program supports.
-const OLDEST_PYTHON: (u8, u8) = (3, 8);
 
 /// A worker and the connection to it.
 pub(super) struct WorkerLink {
@@ -73,6 +48,8 @@ pub(super) struct WorkerLink {
     pub(super) started: Instant,
     /// How the worker numbers the channels; from the handshake on.
     pub(super) channels: WorkerChannels,
+    /// The time limit has changed and was not sent yet.
+    pub(super) has_new_time_limit: bool,
     /// Encoded bytes for the worker, and how many of them have been written.
     encoded: Vec<u8>,
     written: usize,
@@ -119,6 +96,7 @@ impl WorkerLink {
             receiver,
             started,
             channels: WorkerChannels::default(),
+            has_new_time_limit: false,
             encoded: Vec::with_capacity(ENCODE_BATCH * protocol::RECORD_BYTES),
             written: 0,
             blocked: false,
@@ -164,7 +142,7 @@ impl WorkerLink {
     }
 }
 
-impl PythonInstance {
+impl<L: Language> ScriptInstance<L> {
     /// Writes queued values until the queue is empty or the pipe is full.
     pub(super) fn write(&mut self, context: &mut Context<'_>) {
         let Phase::Running(link) = &mut self.phase else { return };
@@ -175,9 +153,12 @@ impl PythonInstance {
             if link.written == link.encoded.len() {
                 link.encoded.clear();
                 link.written = 0;
-                let default_handler = &self.settings.default_handler;
-                let WorkerLink { channels, encoded, .. } = &mut **link;
+                let default_handler = self.settings.default_handler();
+                let WorkerLink { channels, encoded, has_new_time_limit, .. } = &mut **link;
                 channels.encode_change(encoded, &self.channels, &self.usage, default_handler);
+                if std::mem::take(has_new_time_limit) {
+                    push_command(encoded, Command::TimeLimit(self.settings.time_limit()));
+                }
                 while encoded.len() < ENCODE_BATCH * protocol::RECORD_BYTES {
                     match self.queue.pop() {
                         Some(Queued::Value(channel, root, value)) => {
@@ -316,7 +297,9 @@ impl PythonInstance {
                             }
                         }
                         Message::Unmatched { name, output } => {
-                            context.unmatched(unmatched(output), |channel| channel.push_str(name));
+                            context.unmatched(unmatched::<L>(output), |channel| {
+                                channel.push_str(name)
+                            });
                         }
                         Message::File(path) => {
                             if self.files.len() < MAX_FILES {
@@ -346,7 +329,7 @@ impl PythonInstance {
         let reason = if handshake_done {
             format!("received invalid data from the script's process: {error}")
         } else {
-            self.not_an_interpreter(&format!("it sent invalid data: {error}"))
+            self.settings.not_a_worker(&format!("it sent invalid data: {error}"))
         };
         self.on_worker_exit(context, Some(reason));
     }
@@ -378,16 +361,13 @@ impl PythonInstance {
                 }
             }
             Report::Warning(text) => tracing::warn!(instance = context.name(), "{text}"),
-            Report::Exit(text) => {
-                let (module, code) = text.split_once('\0').unwrap_or((&text, ""));
-                let mut reason = format!("the module `{module}` called sys.exit during its import");
-                if !code.is_empty() {
-                    reason.push_str(": ");
-                    reason.push_str(code);
-                }
-                self.give_up(context, reason);
+            Report::Failed(reason) => self.give_up(context, reason),
+            Report::Ended(text) => self.end(context, &text),
+            Report::Stopped if self.stop_sent => self.finish(context),
+            Report::Stopped => {
+                let reason = "its process ended without being stopped";
+                self.on_worker_exit(context, Some(reason.into()));
             }
-            Report::Stopped => self.finish(context),
             Report::Generation(generation) => {
                 link.channels.acknowledge(generation);
                 context.set_files(self.files.clone());
@@ -413,28 +393,25 @@ impl PythonInstance {
     /// Checks the version of the interpreter and sends it the worker's program.
     fn complete_handshake(&mut self, major: u8, minor: u8, context: &mut Context<'_>) {
         let Phase::Running(link) = &mut self.phase else { return };
-        let python = self.settings.python.to_string_lossy();
-        if (major, minor) < OLDEST_PYTHON {
-            let (oldest_major, oldest_minor) = OLDEST_PYTHON;
-            let reason = format!(
-                "`{python}` is Python {major}.{minor}; Python {oldest_major}.{oldest_minor} or \
-                 newer is required"
-            );
+        if let Err(reason) = self.settings.check_version(major, minor) {
             return self.give_up(context, reason);
         }
         tracing::debug!(
             instance = context.name(),
             process = link.worker.id(),
-            "`{python}` is Python {major}.{minor}"
+            "`{}` is {} {major}.{minor}",
+            self.settings.program_name(),
+            L::NAME
         );
         let Ok(services) = self.shared.services(context.timestamp()) else { return };
-        let modules = self.settings.modules.iter();
+        let scripts = self.settings.scripts();
         let setup = Setup {
-            program: PROGRAM,
+            program: scripts.program,
             epoch: services.epoch,
-            directory: &self.settings.directory,
-            default_handler: &self.settings.default_handler,
-            modules: modules.map(|module| (module.name.as_str(), module.path.as_deref())).collect(),
+            directory: self.settings.directory(),
+            default_handler: self.settings.default_handler(),
+            time_limit: self.settings.time_limit(),
+            modules: &scripts.modules,
             channels: &self.channels,
             usage: &self.usage,
             inputs: &self.inputs,
@@ -450,15 +427,16 @@ impl PythonInstance {
 }
 
 /// An output on a channel that is not mapped, as views show it.
-fn unmatched(output: Output<'_>) -> Unmatched<'_> {
+fn unmatched<L: Language>(output: Output<'_>) -> Unmatched<'_> {
+    let [number, text_type] = L::TYPES;
     let sender = InputSender::Unknown;
     match output {
         Output::Value(value) => {
             let raw = RawValue::Number(value);
-            Unmatched { types: "float", raw, value: Some(value.clamp(0.0, 1.0)), sender }
+            Unmatched { types: number, raw, value: Some(value.clamp(0.0, 1.0)), sender }
         }
         Output::Text(text) => {
-            Unmatched { types: "str", raw: RawValue::Text(text), value: None, sender }
+            Unmatched { types: text_type, raw: RawValue::Text(text), value: None, sender }
         }
     }
 }
