@@ -404,7 +404,14 @@ fn check_handler(
 ) {
     let top_name = name.split('.').next().unwrap_or("");
     let is_loaded = |module: &Module| module.name.split('.').next() == Some(top_name);
+    // What a module imports is loaded with it.
+    let is_imported = |outline: &Option<(PathBuf, Outline)>| {
+        outline.as_ref().is_some_and(|(_, outline)| !outline.lacks(top_name))
+    };
     if !outlines.iter().any(|(module, _)| is_loaded(module)) {
+        if outlines.iter().any(|(_, outline)| is_imported(outline)) {
+            return;
+        }
         let message = format!("the handler `{name}` belongs to a module that is not loaded");
         problems
             .warning(option, message)

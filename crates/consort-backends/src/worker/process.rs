@@ -188,8 +188,10 @@ fn pid(child: &Child) -> Option<Pid> {
 
 fn kill_group(child: &Child) {
     if let Some(pid) = pid(child) {
-        // This fails if no process of the group is left, which is the desired result.
+        // This fails if no process of the group is left, which is the desired result. A script can
+        // have moved the worker itself into another group.
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
     }
 }
 

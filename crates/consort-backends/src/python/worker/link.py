@@ -176,8 +176,11 @@ class Link:
         """Disconnects a forked process from the instance."""
         self.is_child = True
         self.pending.clear()
-        os.close(self.source)
-        os.close(self.sink)
+        # A process that the forked one forks has files of its own under these numbers.
+        for descriptor in (self.source, self.sink):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.source = self.sink = -1
 
 
 def exit_if_disconnected(error):

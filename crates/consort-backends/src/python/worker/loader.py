@@ -4,6 +4,10 @@ import os
 import sys
 
 
+# Loaded modules that are not part of a script.
+HIDDEN_MODULES = ("__main__", "_consort", "midimonster")
+
+
 class HandlerError(Exception):
     """Why there is no handler of a name."""
 
@@ -45,12 +49,7 @@ class Loader:
         Raises a HandlerError if there is none, and whatever a look-up raises that runs code of
         the script.
         """
-        path = name.rpartition(".")[0]
-        while path not in self.loaded:
-            path = path.rpartition(".")[0]
-            if not path:
-                raise ModuleMissing(f"this instance has no module `{name.partition('.')[0]}`")
-        target = self.loaded[path]
+        path, target = self.find_module(name)
         file = getattr(target, "__file__", None) or "the module"
         rest = name[len(path) + 1 :]
         for part in rest.split("."):
@@ -65,6 +64,17 @@ class Loader:
             kind = type(target).__name__
             raise NotCallable(f"expected a function, found an object of type `{kind}`")
         return target
+
+    def find_module(self, name):
+        """The name of the module to which a handler belongs, and the module: one of the script,
+        otherwise one that these have imported."""
+        for modules in (self.loaded, sys.modules):
+            path = name.rpartition(".")[0]
+            while path and (path not in modules or path in HIDDEN_MODULES):
+                path = path.rpartition(".")[0]
+            if path:
+                return path, modules[path]
+        raise ModuleMissing(f"this instance has no module `{name.partition('.')[0]}`")
 
     def files(self):
         """The sources of the script: loaded modules that lie under its folder, and those that

@@ -367,7 +367,7 @@ class Worker:
                 self.end = end = rest + size
                 link.busy = main_thread
                 if not size:
-                    os.killpg(0, 9)
+                    self.end_group()
                 rest = self.keep(dispatch(0, end - end % RECORD_BYTES), end)
             else:
                 link.busy = main_thread
@@ -378,6 +378,13 @@ class Worker:
                 self.run_due_intervals()
 
     # ---- failures and the end ----
+
+    def end_group(self):
+        """Ends the process, with all processes that the script has started, since the instance
+        has gone. A script may have moved its process into the group of another program."""
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, 9)
+        os._exit(1)
 
     def handle_failure(self, where, error):
         """Handles an exception that code of the script raised; `where` is its description."""
