@@ -5,11 +5,14 @@
 //! |---|---|
 //! | boot, join and quit a server | [`Server`], which blocks, or [`AsyncServer`], whose futures run on any executor; [`Options`], [`Timeouts`] |
 //! | create nodes, buses and buffers | the methods of [`Context`], which both servers have; [`Synth`], [`Group`], [`Bus`], [`Buffer`] |
-//! | let requests take effect together, at one time | [`Moment`] |
+//! | let requests take effect together, at one time | [`Moment`], [`Context::after`], [`Clock`] |
+//! | let the server do something when a request is done | [`Completion`], the methods that end in `_then` |
+//! | learn which SynthDefs the server refused | [`Server::install_synthdefs`], [`Event::SynthDefRefused`] |
 //! | write instruments | [`synthdef`], [`ugens`] |
 //! | read SynthDef files of other programs | [`SynthDefFile`] |
 //! | render sound without a sound card | [`score::Nonrealtime`], [`score::Score`] |
-//! | receive messages and events from the server | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | receive messages, failures, warnings and events from the server | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | send the same bytes as Supriya | [`Conventions`] |
 //! | read control buses and scopes without a request | [`SharedMemory`] |
 //! | send the server's own requests | [`requests`] |
 //!
@@ -35,6 +38,14 @@
 //! # }
 //! ```
 //!
+//! # Failures and warnings
+//!
+//! Requests that are sent without waiting cannot return the server's failures. Every `/fail` that no
+//! request waits for, every refused SynthDef and every warning (such as a control that a SynthDef does
+//! not have) is an [`Event`] for receivers ([`Server::events`]) and a warning of `tracing`. If there is
+//! no receiver and the program has no `tracing` subscriber for warnings, it is a line on standard
+//! error. The same warning is given once for each connection.
+//!
 //! # Layers
 //!
 //! Each layer uses those below it. What is above the line runs on the threads of the callers, what
@@ -57,6 +68,7 @@
 //!               |
 //!  core: the state machine of the connection, without I/O and without a clock
 //!    |- mirror: the node tree from notifications and replies
+//!    |- probe: which SynthDefs the server has
 //!    |- pending: requests that wait for replies
 //!    `- send_window: large datagrams, a window at a time
 //!               |
@@ -77,6 +89,7 @@ mod async_server;
 mod bundling;
 mod callbacks;
 mod capture;
+mod clock;
 mod context;
 mod core;
 mod driver;
@@ -111,6 +124,7 @@ pub use allocator::{BlockAllocator, NodeIdAllocator};
 pub use async_server::AsyncServer;
 pub use callbacks::{CallbackHandle, OscPattern};
 pub use capture::{Capture, CapturedPacket, Direction};
+pub use clock::Clock;
 pub use consort_osc::{OscMessage, OscValue};
 /// The crate that builds, compiles and reads SynthDefs.
 pub use consort_synthdef as synthdef;

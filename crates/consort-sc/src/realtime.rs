@@ -10,6 +10,7 @@ use crate::SynthDefFile;
 use crate::async_server::AsyncServer;
 use crate::callbacks::{CallbackHandle, OscPattern, blocking};
 use crate::capture::{Capture, CaptureBuffer};
+use crate::clock::Clock;
 #[allow(unused_imports)] // The documentation links to it.
 use crate::error::{ErrorKind, Result};
 use crate::events::{EventFilter, EventReceiver};
@@ -234,6 +235,11 @@ macro_rules! realtime_methods {
                 let (receiver, queue) = EventReceiver::new(filter);
                 self.session.driver.shared.add_events(&queue);
                 receiver
+            }
+
+            /// A clock that starts now and runs as fast as the server's sample clock.
+            pub fn clock(&self) -> Clock {
+                Clock::start(self.session.driver.shared.clone())
             }
 
             /// Records every packet that is sent or received until the capture is dropped.

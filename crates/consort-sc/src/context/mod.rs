@@ -76,6 +76,26 @@ pub trait Host: Send + Sync + 'static {
         None
     }
 
+    /// Whether the host runs in real time, so that there is a present time.
+    fn has_present(&self) -> bool {
+        false
+    }
+
+    /// Seconds of sound per second of this computer.
+    fn sample_clock_ratio(&self) -> f64 {
+        1.0
+    }
+
+    /// The position of the sample clock now, in seconds of sound.
+    fn sample_position(&self) -> f64 {
+        0.0
+    }
+
+    /// The time at which the sample clock has the position, in seconds on the host's clock.
+    fn time_of_position(&self, position: f64) -> f64 {
+        position
+    }
+
     /// Reports a probable mistake of the caller. The default logs it.
     fn warn(&self, warning: &str) {
         tracing::warn!("{warning}");

@@ -48,6 +48,7 @@ impl Core {
     fn status_reply(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         let status = StatusInfo::parse(message)?;
         self.status = Some(status);
+        self.sample_clock.measure(&status, now);
         self.health.attempt = 0;
         self.health.refusals = 0;
         if self.health.is_waiting {

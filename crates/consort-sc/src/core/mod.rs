@@ -6,6 +6,7 @@ mod life;
 mod messages;
 mod probe;
 mod process;
+mod sample_clock;
 mod time;
 
 use std::collections::VecDeque;
@@ -180,6 +181,7 @@ enum IdentityCheck {
 }
 
 pub(crate) use life::Waiters;
+use sample_clock::SampleClock;
 
 /// The result that the caller of `boot`, `connect`, `quit` … waits for.
 pub(crate) type Outcome = Arc<Slot<()>>;
@@ -256,6 +258,7 @@ pub(crate) struct Core {
     end_outcome: Option<Outcome>,
     life: life::Life,
     probes: probe::Probes,
+    sample_clock: SampleClock,
     status: Option<StatusInfo>,
     client_id: u32,
     maximum_logins: u32,
@@ -294,6 +297,7 @@ impl Core {
             end_outcome: None,
             life: life::Life::default(),
             probes: probe::Probes::default(),
+            sample_clock: SampleClock::default(),
             status: None,
             client_id: 0,
             maximum_logins: 1,
@@ -338,6 +342,11 @@ impl Core {
     /// The last answer to a health check.
     pub(crate) fn status(&self) -> Option<StatusInfo> {
         self.status
+    }
+
+    /// The server's sample clock.
+    pub(crate) fn sample_clock(&self) -> SampleClock {
+        self.sample_clock
     }
 
     /// The phase, as callers see it.

@@ -22,6 +22,7 @@ use crate::SynthDefFile;
 use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
+use crate::clock::unix_now;
 use crate::context::{ContextShared, Host, Outgoing};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -327,6 +328,23 @@ impl Host for Shared {
         self.memory()
     }
 
+    fn has_present(&self) -> bool {
+        true
+    }
+
+    fn sample_clock_ratio(&self) -> f64 {
+        self.core().sample_clock().ratio()
+    }
+
+    fn sample_position(&self) -> f64 {
+        self.core().sample_clock().position(self.now())
+    }
+
+    fn time_of_position(&self, position: f64) -> f64 {
+        let clock = self.core().sample_clock();
+        unix_now() + clock.seconds_until(position, self.now())
+    }
+
     fn warn(&self, warning: &str) {
         if self.warnings.is_new(warning) {
             tracing::warn!("{warning}");
@@ -344,13 +362,6 @@ fn offline() -> Error {
 /// The error for a packet that the system did not send.
 fn cannot_send(error: std::io::Error) -> Error {
     Error::io("cannot send to the server", error)
-}
-
-/// The Unix time in seconds.
-fn unix_now() -> f64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0.0, |duration| duration.as_secs_f64())
 }
 
 /// The I/O thread of a server. Dropping it quits an owned server and logs out of any other.

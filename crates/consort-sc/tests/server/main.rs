@@ -3,6 +3,7 @@
 //! each boots servers on free ports.
 
 mod cases;
+mod entities;
 mod fake;
 mod faults;
 mod lifecycle;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     }
     let mut cases: Vec<Case> = fake::CASES.to_vec();
     cases.extend_from_slice(cases::CASES);
+    cases.extend_from_slice(entities::CASES);
     cases.extend_from_slice(faults::CASES);
     cases.extend_from_slice(lifecycle::CASES);
     cases.extend_from_slice(refusals::CASES);
