@@ -11,6 +11,10 @@ pub mod artnet;
     allow(dead_code, reason = "each of the two protocols uses a part")
 )]
 mod dmx;
+#[cfg(feature = "evdev")]
+pub mod evdev;
+#[cfg(feature = "evdev")]
+mod hotplug;
 #[cfg(feature = "loopback")]
 pub mod loopback;
 #[cfg(feature = "lua")]
@@ -49,6 +53,8 @@ pub fn receive_buffer_advice() -> Option<String> {
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "artnet")]
     &artnet::DESCRIPTOR,
+    #[cfg(feature = "evdev")]
+    &evdev::DESCRIPTOR,
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
     #[cfg(feature = "lua")]
@@ -64,3 +70,22 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "sc")]
     &sc::DESCRIPTOR,
 ];
+
+/// A device that is plugged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluggedIn {
+    /// Its name.
+    pub name: String,
+    /// The options of an instance that select it, one a line.
+    pub options: String,
+}
+
+/// The devices of this machine that a backend can use, sorted as the system lists them; `None` for a
+/// backend without such a list. Opens no device. May block for some milliseconds.
+pub fn devices(backend: &str) -> Option<Vec<PluggedIn>> {
+    match backend {
+        #[cfg(feature = "evdev")]
+        "evdev" => Some(evdev::devices()),
+        _ => None,
+    }
+}

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use consort_backends::BACKENDS;
+use consort_backends::{BACKENDS, PluggedIn, devices};
 use consort_router::config::unknown_backend;
 use consort_router::{BackendDescriptor, OptionFamily, OptionKind, OptionSpec};
 
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &BackendsArgs) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             };
             match format {
-                PageFormat::Text => page(backend),
+                PageFormat::Text => page(backend) + &plugged_in(devices(backend.name).as_deref()),
                 PageFormat::Markdown => page_markdown(backend),
             }
         }
@@ -169,6 +169,28 @@ fn page(backend: &BackendDescriptor) -> String {
     out
 }
 
+/// The devices that a backend can use now, as text.
+fn plugged_in(devices: Option<&[PluggedIn]>) -> String {
+    let Some(devices) = devices else { return String::new() };
+    let mut out = String::from("\nPlugged in\n\n");
+    for device in devices {
+        line(&mut out, format_args!("  {}", printable(&device.name)));
+        for option in device.options.lines() {
+            line(&mut out, format_args!("      {}", printable(option)));
+        }
+        out.push('\n');
+    }
+    if devices.is_empty() {
+        out.push_str("  nothing\n");
+    }
+    out
+}
+
+/// A text of a device without control characters, which a terminal would interpret.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
 /// Fills a paragraph of Markdown to the page width.
 fn wrap(out: &mut String, text: &str, indent: usize) {
     let text = text.replace("**", "");
@@ -263,4 +285,22 @@ fn page_markdown(backend: &BackendDescriptor) -> String {
     out.push_str("## Example\n\n```ini\n");
     line(&mut out, format_args!("{}\n```", backend.example.trim()));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_listed_with_the_options_that_select_them() {
+        let device = PluggedIn {
+            name: "Pad\u{1b}[2J".into(),
+            options: "device = /dev/input/event3\nphys = usb-1\n".into(),
+        };
+        let expected =
+            "\nPlugged in\n\n  Pad?[2J\n      device = /dev/input/event3\n      phys = usb-1\n\n";
+        assert_eq!(plugged_in(Some(&[device])), expected);
+        assert_eq!(plugged_in(Some(&[])), "\nPlugged in\n\n  nothing\n");
+        assert_eq!(plugged_in(None), "");
+    }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{artnet, midi, python, sacn, sc, worker};
+use consort_backends::{artnet, evdev, midi, python, sacn, sc, worker};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
@@ -29,6 +29,8 @@ const TARGETS: &[Target] = &[
     Target { name: "config", run: config, min_files: 40 },
     Target { name: "control_line", run: consort_control::fuzz::control_line, min_files: 15 },
     Target { name: "embedded_engine", run: exercise::embedded_engine, min_files: 15 },
+    Target { name: "evdev_channel", run: evdev::fuzz::evdev_channel, min_files: 15 },
+    Target { name: "evdev_events", run: evdev::fuzz::evdev_events, min_files: 15 },
     Target { name: "midi_coder", run: consort_seq::midi::fuzz::midi_coder, min_files: 8 },
     Target { name: "midi_file", run: consort_seq::file::fuzz::midi_file, min_files: 25 },
     Target { name: "midi_input", run: midi::fuzz::midi_input, min_files: 10 },
