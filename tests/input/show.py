@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-DEADLINE = 60
+DEADLINE = 60 * int(os.environ.get("CONSORT_TIME_SCALE", "1"))
 
 
 def wait_until(what, condition):

@@ -5,15 +5,17 @@
 
 #[cfg(feature = "artnet")]
 pub mod artnet;
-#[cfg(any(feature = "artnet", feature = "sacn"))]
+#[cfg(any(feature = "artnet", feature = "dmxusb", feature = "sacn"))]
 #[cfg_attr(
-    not(all(feature = "artnet", feature = "sacn")),
-    allow(dead_code, reason = "each of the two protocols uses a part")
+    not(all(feature = "artnet", feature = "dmxusb", feature = "sacn")),
+    allow(dead_code, unused_imports, reason = "each of the backends uses a part")
 )]
 mod dmx;
+#[cfg(feature = "dmxusb")]
+pub mod dmxusb;
 #[cfg(feature = "evdev")]
 pub mod evdev;
-#[cfg(feature = "evdev")]
+#[cfg(any(feature = "dmxusb", feature = "evdev"))]
 mod hotplug;
 #[cfg(feature = "loopback")]
 pub mod loopback;
@@ -21,7 +23,13 @@ pub mod loopback;
 pub mod lua;
 #[cfg(feature = "midi")]
 pub mod midi;
-#[cfg(any(feature = "artnet", feature = "osc", feature = "sacn", feature = "sc"))]
+#[cfg(any(
+    feature = "artnet",
+    feature = "dmxusb",
+    feature = "osc",
+    feature = "sacn",
+    feature = "sc"
+))]
 pub mod net;
 #[cfg(feature = "osc")]
 pub mod osc;
@@ -53,6 +61,8 @@ pub fn receive_buffer_advice() -> Option<String> {
 pub const BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "artnet")]
     &artnet::DESCRIPTOR,
+    #[cfg(feature = "dmxusb")]
+    &dmxusb::DESCRIPTOR,
     #[cfg(feature = "evdev")]
     &evdev::DESCRIPTOR,
     #[cfg(feature = "loopback")]
@@ -84,6 +94,8 @@ pub struct PluggedIn {
 /// backend without such a list. Opens no device. May block for some milliseconds.
 pub fn devices(backend: &str) -> Option<Vec<PluggedIn>> {
     match backend {
+        #[cfg(feature = "dmxusb")]
+        "dmxusb" => Some(dmxusb::devices()),
         #[cfg(feature = "evdev")]
         "evdev" => Some(evdev::devices()),
         _ => None,

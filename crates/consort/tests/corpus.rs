@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{artnet, evdev, midi, python, sacn, sc, worker};
+use consort_backends::{artnet, dmxusb, evdev, midi, python, sacn, sc, worker};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
@@ -28,6 +28,7 @@ const TARGETS: &[Target] = &[
     Target { name: "artnet_packet", run: artnet::fuzz::artnet_packet, min_files: 15 },
     Target { name: "config", run: config, min_files: 40 },
     Target { name: "control_line", run: consort_control::fuzz::control_line, min_files: 15 },
+    Target { name: "dmxusb_messages", run: dmxusb::fuzz::dmxusb_messages, min_files: 20 },
     Target { name: "embedded_engine", run: exercise::embedded_engine, min_files: 15 },
     Target { name: "evdev_channel", run: evdev::fuzz::evdev_channel, min_files: 15 },
     Target { name: "evdev_events", run: evdev::fuzz::evdev_events, min_files: 15 },

@@ -23,8 +23,9 @@ pub(crate) use interface::Interface;
 #[cfg(feature = "fuzzing")]
 pub use merge::merge_frames;
 pub(crate) use merge::{Frame, Policy, SourceId};
-pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig};
-pub(crate) use slots::SLOTS;
+pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig, report_unmatched};
+pub(crate) use output::Output;
+pub(crate) use slots::{SLOTS, SlotSet, Slots};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -194,7 +194,7 @@ impl Universe {
 
 /// Reports slots that have changed and are not mapped, up to the limit of a frame; returns how many.
 /// `start` moves on, so that all slots are reported in turn.
-fn report_unmatched(
+pub(crate) fn report_unmatched(
     mut slots: SlotSet,
     frame: &[u8],
     start: &mut u16,
