@@ -25,7 +25,7 @@ use crate::dmx::{
     Policy, Protocol, Receivers, SLOTS, Transmission, Universe, UniverseConfig, check_outputs,
     options, read_interfaces,
 };
-use crate::net::OutgoingDatagrams;
+use crate::net::{ALLOW, Allow, OutgoingDatagrams};
 
 /// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -38,7 +38,9 @@ it.
 **Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
 Up to 16 sources may send one universe: with `merge = htp` the highest value of a channel takes \
 precedence, with `merge = ltp` the value that changed last. A source is removed after 10 seconds \
-of silence if others still send; the values of the last remaining source are kept. Frames that \
+of silence if others still send; the values of the last remaining source are kept, and the loss is \
+logged and shown by `consort status`. Frames that this program has sent itself, which broadcasts \
+bring back, are not input. Frames that \
 arrive out of order, according to their sequence numbers, are dropped. Values are routed when they \
 arrive, without waiting for ArtSync.
 
@@ -54,14 +56,15 @@ each frame are listed with their channel, value and sender.
 keeps its sources, its frame and its sequence numbers. A channel that is mapped no more keeps its \
 last level in the frame. A channel that is newly mapped gets its value from the next frame.
 
-**Discovery.** ArtPoll is answered with one ArtPollReply for each instance, up to 20 times per \
-second.
+**Discovery.** ArtPoll is answered with one ArtPollReply for each instance, up to twice a second \
+for each host and up to 20 times for all.
 
 Several instances may have the same universe; all of them receive it. Other programs on the same \
 computer may share the port. To receive broadcasts, bind to `0.0.0.0`: on Linux, a socket that is \
 bound to one address receives only what is sent to that address.
 
-Art-Net has no access control: anyone who can reach the port can send values. Art-Net™ designed by \
+Art-Net has no access control: anyone who can reach the port can send values, unless `allow` names \
+the networks from which values are accepted. (Sender addresses can be forged.) Art-Net™ designed by \
 and copyright Artistic Licence.",
     options: &[
         OptionSpec {
@@ -83,6 +86,7 @@ report another address than the bound one in ArtPollReply.",
             documentation: "The default net, for instances without the option `net`.",
             ..OptionSpec::EMPTY
         },
+        ALLOW,
         options::DETECT,
     ],
     instance_options: &[
@@ -167,6 +171,7 @@ impl Protocol for ArtNetPackets {
                         data: dmx.data,
                     },
                     is_preview: false,
+                    may_be_own: true,
                 }
             }
             Packet::Poll { first, last } => Incoming::Poll { first, last },
@@ -229,11 +234,13 @@ struct ArtNet {
     net: u16,
     outputs: Vec<Transmission>,
     receivers: Receivers,
+    allow: Allow,
 }
 
 impl Backend for ArtNet {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         self.detect = Detect::read(options.text("detect"));
+        self.allow = Allow::read(options);
         self.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
         self.net = options.integer("net").unwrap_or(0) as u16;
     }
@@ -260,7 +267,7 @@ impl Backend for ArtNet {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        let node = Node::new(ArtNetPackets, self.detect, self.interfaces);
+        let node = Node::new(ArtNetPackets, self.detect, self.allow, self.interfaces);
         let detect_of = |backend: &dyn std::any::Any| {
             backend.downcast_ref::<ArtNet>().map(|backend| backend.detect)
         };

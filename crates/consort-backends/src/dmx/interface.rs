@@ -17,8 +17,11 @@ use crate::net::{Backoff, DatagramSocket, Lookup, OutgoingDatagrams};
 const MAX_GROUPS_PER_SOCKET: usize = 20;
 
 /// The time between two checks of an open interface: that its address still exists and that its
-/// groups are joined.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// groups are joined. A network that returns is used again within two seconds.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1_500);
+
+/// The longest time between two attempts to open an interface.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The sockets of one `bind` option.
 pub(crate) struct Interface {
@@ -195,7 +198,7 @@ impl Interface {
     /// Records why the interface cannot be opened, and schedules the next attempt.
     pub(crate) fn fail(&mut self, reason: String, now: Instant) {
         self.problem = Some(reason);
-        self.retry_at = Some(now + self.backoff.next_delay());
+        self.retry_at = Some(now + self.backoff.next_delay().min(MAX_RETRY_DELAY));
     }
 
     /// Returns false while the look-up of the bound name is running.

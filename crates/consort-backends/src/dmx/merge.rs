@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::slots::SLOTS;
 
-/// The most sources that one universe may have at a time; further ones are ignored and counted.
-const MAX_SOURCES: usize = 16;
+/// The most sources that one universe may have at a time. A further one replaces a silent one, else
+/// one of lower priority; otherwise its frames are ignored and counted.
+pub(super) const MAX_SOURCES: usize = 16;
 
 /// The identity of a source: its CID or its address.
 pub(crate) type SourceId = [u8; 16];
@@ -57,6 +58,8 @@ pub(crate) struct Frame<'a> {
 pub(crate) enum Acceptance {
     /// The frame was merged.
     Accepted,
+    /// The frame was merged; a source of lower priority was removed to make room for its source.
+    Replaced,
     /// A later frame of the same source arrived before it.
     OutOfOrder,
     /// The universe has too many sources.
@@ -95,13 +98,14 @@ impl Merger {
         self.sources.len()
     }
 
-    /// When [`Merger::expire`] must be called next. `None` for a single source, whose last values
-    /// are kept.
+    /// When the first of the sources will have been silent for the timeout.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.sources.len() < 2 {
-            return None;
-        }
         self.sources.iter().map(|source| source.seen + self.timeout).min()
+    }
+
+    /// Whether all sources have been silent for the timeout, or have terminated their streams.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        self.sources.iter().all(|source| now.saturating_duration_since(source.seen) >= self.timeout)
     }
 
     /// Removes sources that have been silent for the timeout. Returns whether there were any.
@@ -131,6 +135,7 @@ impl Merger {
 
     /// Merges a frame.
     pub(crate) fn accept(&mut self, frame: &Frame<'_>, now: Instant) -> Acceptance {
+        let mut acceptance = Acceptance::Accepted;
         let index = match self.sources.iter().position(|source| source.id == frame.source) {
             Some(index) => {
                 let source = &mut self.sources[index];
@@ -151,7 +156,19 @@ impl Merger {
                     self.sources.clear();
                 }
                 if self.sources.len() >= MAX_SOURCES {
-                    return Acceptance::TooManySources;
+                    let is_active =
+                        |source: &Source| now.saturating_duration_since(source.seen) < self.timeout;
+                    let rank = |source: &Source| (is_active(source), source.priority, source.seen);
+                    let lowest = (0..self.sources.len())
+                        .min_by_key(|&index| rank(&self.sources[index]))
+                        .unwrap_or(0);
+                    if is_active(&self.sources[lowest]) {
+                        if self.sources[lowest].priority >= frame.priority {
+                            return Acceptance::TooManySources;
+                        }
+                        acceptance = Acceptance::Replaced;
+                    }
+                    self.sources.remove(lowest);
                 }
                 self.sources.push(Source {
                     id: frame.source,
@@ -185,7 +202,7 @@ impl Merger {
         if self.policy == Policy::Highest || priority_changed {
             self.merge();
         }
-        Acceptance::Accepted
+        acceptance
     }
 
     /// Recomputes the merged frame from the sources of the highest priority. Slots that none of them
@@ -311,7 +328,7 @@ mod tests {
     fn silent_sources_are_removed_but_the_last_one_is_kept() {
         let (mut merger, start) = merger(Policy::Highest);
         merger.accept(&frame(1, 100, &[9]), start);
-        assert_eq!(merger.deadline(), None);
+        assert_eq!(merger.deadline(), Some(start + TIMEOUT));
         merger.accept(&frame(2, 100, &[3]), start + Duration::from_secs(1));
         assert_eq!(merger.deadline(), Some(start + TIMEOUT));
         assert!(!merger.expire(start + Duration::from_secs(2)));
@@ -351,7 +368,38 @@ mod tests {
         for source in 0..MAX_SOURCES as u8 {
             assert_eq!(merger.accept(&frame(source, 100, &[source]), now), Acceptance::Accepted);
         }
-        assert_eq!(merger.accept(&frame(99, 200, &[255]), now), Acceptance::TooManySources);
+        assert_eq!(merger.accept(&frame(99, 100, &[255]), now), Acceptance::TooManySources);
         assert_eq!(merger.merged(), [15]);
+    }
+
+    #[test]
+    fn a_source_of_higher_priority_always_finds_room() {
+        for policy in [Policy::Highest, Policy::Latest] {
+            let (mut merger, now) = merger(policy);
+            for source in 0..MAX_SOURCES as u8 {
+                let time = now + Duration::from_millis(u64::from(source));
+                let acceptance = merger.accept(&frame(source, source % 2, &[source]), time);
+                assert_eq!(acceptance, Acceptance::Accepted);
+            }
+            let later = now + Duration::from_millis(100);
+            let console = frame(99, 200, &[255]);
+            assert_eq!(merger.accept(&console, later), Acceptance::Replaced);
+            assert_eq!((merger.merged(), merger.source_count()), (&[255][..], MAX_SOURCES));
+            // The oldest source of the lowest priority is gone; the console stays.
+            assert!(merger.sources.iter().all(|source| source.id != [0; 16]));
+            assert_eq!(merger.accept(&frame(0, 0, &[9]), later), Acceptance::TooManySources);
+            assert_eq!(merger.merged(), [255]);
+        }
+    }
+
+    #[test]
+    fn a_new_source_takes_the_place_of_a_silent_one() {
+        let (mut merger, now) = merger(Policy::Highest);
+        for source in 0..MAX_SOURCES as u8 {
+            merger.accept(&frame(source, 100, &[source]), now);
+        }
+        assert!(!merger.is_silent(now) && merger.is_silent(now + TIMEOUT));
+        let acceptance = merger.accept(&frame(99, 0, &[1]), now + TIMEOUT);
+        assert_eq!((acceptance, merger.source_count()), (Acceptance::Accepted, MAX_SOURCES));
     }
 }

@@ -12,7 +12,10 @@ mod merge;
 mod node;
 pub(crate) mod options;
 mod output;
+mod own;
+mod polls;
 mod slots;
+mod sources;
 
 pub(crate) use config::{
     BindFlags, InterfaceConfig, Receivers, Transmission, check_outputs, parse_bind,
@@ -36,7 +39,13 @@ use crate::net::OutgoingDatagrams;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Incoming<'a> {
     /// Values of a universe.
-    Frame { universe: u16, frame: Frame<'a>, is_preview: bool },
+    Frame {
+        universe: u16,
+        frame: Frame<'a>,
+        is_preview: bool,
+        /// Whether the frame may be one that this program has sent.
+        may_be_own: bool,
+    },
     /// A source terminates its stream.
     Terminated { universe: u16, source: SourceId },
     /// A peer asks for the nodes of a range of universes, both ends included.

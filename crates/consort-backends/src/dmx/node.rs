@@ -23,16 +23,15 @@ use consort_router::{
 use super::interface::Interface;
 use super::merge::{Acceptance, Merger, Policy, SourceId};
 use super::output::Output;
+use super::own::SentFrames;
+use super::polls::Polls;
 use super::slots::{SlotSet, Slots};
+use super::sources::SourceReport;
 use super::{Incoming, InterfaceConfig, Protocol};
-use crate::net::{DatagramSocket, HostPort, Lookup, Losses};
+use crate::net::{Allow, DatagramSocket, DenialReport, HostPort, Lookup, Losses};
 
 /// The most sources of universes that `detect` remembers.
 const MAX_DETECTED_SOURCES: usize = 4_096;
-
-/// The most polls that are answered per second. A reply is larger than a poll, so that an unlimited
-/// node could be abused to flood others.
-const MAX_POLLS_PER_SECOND: u32 = 20;
 
 /// The least time between two log lines about the number of sources of a universe.
 const SOURCE_COUNT_LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -126,6 +125,7 @@ pub(crate) struct Universe {
     errors: u64,
     /// When the number of sources was logged last.
     source_count_logged: Option<Instant>,
+    sources: SourceReport,
 }
 
 impl Universe {
@@ -226,11 +226,15 @@ pub(crate) fn report_unmatched(
 pub(crate) struct Node<P> {
     protocol: P,
     pub(crate) detect: Detect,
+    allow: Allow,
+    denials: DenialReport,
     interfaces: Vec<Interface>,
     /// The universe of each instance. The places of removed ones are used again.
     universes: Vec<Option<Universe>>,
     /// The universes with each number on each interface, as indices.
     by_number: HashMap<(usize, u16), Vec<u32>>,
+    /// The interfaces that listen on each port.
+    by_port: HashMap<u16, Vec<usize>>,
     /// The universes whose frames have values that are not sent yet.
     queued: Vec<u32>,
     /// When the next of the queued frames is due.
@@ -242,10 +246,8 @@ pub(crate) struct Node<P> {
     /// The sources that `detect` has logged.
     detected: HashSet<(u16, SourceId)>,
     invalid_packets: WarnOnce,
-    /// The start of the current second of polls, and how many were answered in it.
-    polls: (Option<Instant>, u32),
-    /// Polls that are not answered yet: the peer and the range of universes.
-    pending_polls: Vec<(SocketAddr, (u16, u16))>,
+    polls: Polls,
+    sent_frames: SentFrames,
 }
 
 /// The keys with which sockets and look-ups are registered with the router.
@@ -271,11 +273,23 @@ fn lower(earliest: &mut Option<Instant>, time: Option<Instant>) {
 }
 
 impl<P: Protocol> Node<P> {
-    pub(crate) fn new(protocol: P, detect: Detect, interfaces: Vec<InterfaceConfig>) -> Self {
+    pub(crate) fn new(
+        protocol: P,
+        detect: Detect,
+        allow: Allow,
+        interfaces: Vec<InterfaceConfig>,
+    ) -> Self {
+        let mut by_port = HashMap::<u16, Vec<usize>>::new();
+        for (number, interface) in interfaces.iter().enumerate() {
+            by_port.entry(interface.address.port).or_default().push(number);
+        }
         Node {
             protocol,
             detect,
+            allow,
+            denials: DenialReport::default(),
             interfaces: interfaces.into_iter().map(Interface::new).collect(),
+            by_port,
             universes: Vec::new(),
             by_number: HashMap::new(),
             queued: Vec::new(),
@@ -284,8 +298,8 @@ impl<P: Protocol> Node<P> {
             has_news: false,
             detected: HashSet::new(),
             invalid_packets: WarnOnce::default(),
-            polls: (None, 0),
-            pending_polls: Vec::new(),
+            polls: Polls::default(),
+            sent_frames: SentFrames::default(),
         }
     }
 
@@ -322,6 +336,7 @@ impl<P: Protocol> Node<P> {
             reported: None,
             errors: 0,
             source_count_logged: None,
+            sources: SourceReport::default(),
             config,
         });
         index
@@ -404,17 +419,14 @@ impl<P: Protocol> Node<P> {
         if number >= self.interfaces.len() {
             return; // a late report for a driver that was replaced
         }
-        let now = context.now();
         if readiness.readable {
             self.read(number, socket, key, context);
         }
-        if !self.pending_polls.is_empty() {
-            self.answer_polls(number, now);
-        }
+        self.answer_polls(number);
         if readiness.writable || !self.interfaces[number].outgoing.is_empty() {
             self.flush(number, context);
-            self.update_states(context);
         }
+        self.update_states(context);
         self.schedule(context);
     }
 
@@ -525,9 +537,20 @@ impl<P: Protocol> Node<P> {
             if universe.id.is_none() {
                 continue;
             }
+            let count = universe.merger.source_count();
             if universe.merger.expire(now) {
                 universe.emit(Sender::Unknown, context);
             }
+            let lost = count - universe.merger.source_count();
+            let is_silent = universe.merger.is_silent(now);
+            universe.sources.after_sweep(
+                &universe.config.name,
+                &universe.merger,
+                lost,
+                is_silent,
+                now,
+            );
+            self.has_news |= universe.sources.has_news;
             repeats |= self.repeats_frame(index, now, false);
             self.look_up_destination(index, context);
         }
@@ -536,7 +559,7 @@ impl<P: Protocol> Node<P> {
                 self.push(index, now);
             }
             let Some(universe) = &self.universes[index] else { continue };
-            lower(&mut self.next_sweep, universe.merger.deadline());
+            lower(&mut self.next_sweep, universe.merger.deadline().filter(|&time| time > now));
             lower(&mut self.next_sweep, universe.lookup_at.filter(|&time| time > now));
             // The frame of an interface or a target that is missing waits for it.
             if self.interfaces[universe.config.interface].is_open()
@@ -609,22 +632,34 @@ impl<P: Protocol> Node<P> {
             let Node {
                 protocol,
                 detect,
+                allow,
                 interfaces,
                 universes,
                 by_number,
+                by_port,
                 next_sweep,
                 detected,
                 invalid_packets,
-                pending_polls,
+                polls,
+                sent_frames,
+                has_news,
                 ..
             } = self;
+            let now = context.now();
             let receives_groups = socket > 0;
             let Some(socket) = interfaces[number].socket(socket) else { return };
             let mut invalid = 0;
+            let mut denied = None;
             let received = socket.receive(|bytes, peer| {
+                // Whatever arrives counts, so that packets of no use cannot delay the others.
+                remaining = remaining.saturating_sub(1);
                 let Some(from) = peer.address() else { return };
                 if receives_groups && bytes.is_empty() {
                     return; // not sent to a group
+                }
+                if !allow.is_everyone() && !allow.contains(from.ip()) {
+                    denied = Some((denied.map_or(1, |(count, _)| count + 1), from.ip()));
+                    return;
                 }
                 let incoming = match protocol.decode(bytes, from) {
                     Ok(incoming) => incoming,
@@ -641,7 +676,14 @@ impl<P: Protocol> Node<P> {
                     }
                 };
                 match incoming {
-                    Incoming::Frame { universe, frame, is_preview } => {
+                    Incoming::Frame { universe, frame, is_preview, may_be_own } => {
+                        let sequence = frame.sequence.unwrap_or(0);
+                        if may_be_own
+                            && by_port.contains_key(&from.port())
+                            && sent_frames.take(number, universe, sequence, frame.data, from, now)
+                        {
+                            return;
+                        }
                         let indices = by_number.get(&(number, universe));
                         if *detect != Detect::Off {
                             report(*detect, detected, universe, &frame, from, indices.is_some());
@@ -649,10 +691,9 @@ impl<P: Protocol> Node<P> {
                         for &index in indices.into_iter().flatten() {
                             let Some(universe) = &mut universes[index as usize] else { continue };
                             let count = accept(universe, &frame, is_preview, from, context);
-                            remaining = remaining.saturating_sub(count.max(1));
-                            if universe.is_merging() {
-                                lower(next_sweep, universe.merger.deadline());
-                            }
+                            remaining = remaining.saturating_sub(count);
+                            *has_news |= universe.sources.has_news;
+                            lower(next_sweep, universe.merger.deadline());
                         }
                     }
                     Incoming::Terminated { universe, source } => {
@@ -660,12 +701,11 @@ impl<P: Protocol> Node<P> {
                             let Some(universe) = &mut universes[index as usize] else { continue };
                             universe.merger.remove(source);
                             universe.emit(Sender::Address(from), context);
+                            lower(next_sweep, Some(now));
                         }
                     }
                     Incoming::Poll { first, last } => {
-                        if pending_polls.len() < MAX_POLLS_PER_SECOND as usize {
-                            pending_polls.push((from, (first, last)));
-                        }
+                        polls.add(from, (first, last), now);
                     }
                     Incoming::Other => {}
                 }
@@ -673,6 +713,11 @@ impl<P: Protocol> Node<P> {
             let losses = socket.take_losses();
             if invalid > 0 {
                 self.count_invalid(number, invalid, context);
+            }
+            if let Some((count, host)) = denied
+                && let Some(id) = self.first_instance(number)
+            {
+                self.denials.report(count, host, &mut context.for_instance(id));
             }
             if let Some(losses) = losses {
                 self.report_losses(number, losses, context);
@@ -724,17 +769,9 @@ impl<P: Protocol> Node<P> {
         report.report(refused, shared, &mut context.for_instance(sender));
     }
 
-    /// Answers the pending polls, up to the limit per second.
-    fn answer_polls(&mut self, number: usize, now: Instant) {
-        let (since, count) = &mut self.polls;
-        if since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
-            (*since, *count) = (Some(now), 0);
-        }
-        for (peer, range) in self.pending_polls.drain(..) {
-            if *count >= MAX_POLLS_PER_SECOND {
-                continue;
-            }
-            *count += 1;
+    /// Answers the polls that were received.
+    fn answer_polls(&mut self, number: usize) {
+        for (peer, range) in self.polls.take() {
             let mut outgoing = std::mem::take(&mut self.interfaces[number].outgoing);
             let universes = self.universes.iter().flatten().filter(|other| other.id.is_some());
             let interface = &self.interfaces[number];
@@ -831,6 +868,9 @@ impl<P: Protocol> Node<P> {
         // Set again if the frame cannot be sent.
         self.has_news |= universe.problem.take().is_some();
         let (data, sequence) = output.next_frame(now, P::SKIPS_SEQUENCE_ZERO);
+        for &number in self.by_port.get(&target.port()).into_iter().flatten() {
+            self.sent_frames.record(number, universe.config.number, sequence, data, now);
+        }
         let (protocol, config) = (&self.protocol, &universe.config);
         let pushed = interface.outgoing.push_marked(target, index as u32, |bytes| {
             protocol.encode_frame(config, sequence, data, bytes);
@@ -879,6 +919,9 @@ impl<P: Protocol> Node<P> {
         }
         let interface = &self.interfaces[universe.config.interface];
         let problem = interface.problem.as_ref().or(universe.problem.as_ref());
+        if std::mem::take(&mut universe.sources.has_news) {
+            context.set_note(universe.sources.note());
+        }
         let is_known = problem.is_some() || interface.is_open();
         if is_known && universe.reported.as_ref().map(Option::as_ref) != Some(problem) {
             universe.reported = Some(problem.cloned());
@@ -947,8 +990,10 @@ fn accept(
     let Some(id) = universe.id else { return 0 };
     context.for_instance(id).count_input(1);
     let (before, now) = (universe.merger.source_count(), context.now());
-    match universe.merger.accept(frame, now) {
-        Acceptance::Accepted => {
+    let acceptance = universe.merger.accept(frame, now);
+    universe.sources.after_frame(&universe.config.name, acceptance, frame.priority, from, now);
+    match acceptance {
+        Acceptance::Accepted | Acceptance::Replaced => {
             let count = universe.merger.source_count();
             // A source that appears and disappears with every packet must not fill the log.
             let is_old = |time| now.saturating_duration_since(time) >= SOURCE_COUNT_LOG_INTERVAL;

@@ -76,7 +76,7 @@ impl LossCounter {
             (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         ] {
             // SAFETY: the option's value is an integer that outlives the call. An IPv4 socket
-            // refuses the option of IPv6, which is no error.
+            // refuses the option of IPv6, which does no harm.
             unsafe {
                 libc::setsockopt(
                     socket.as_raw_fd(),

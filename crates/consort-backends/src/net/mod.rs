@@ -5,11 +5,14 @@
 //! some of it unused.
 
 mod address;
+mod allow;
 mod datagram;
 pub(crate) mod loss;
 mod resolve;
 
 pub use address::HostPort;
+pub use allow::Allow;
+pub(crate) use allow::{ALLOW, DenialReport};
 pub use datagram::{DatagramSocket, OutgoingDatagrams, Peer, Received};
 pub use loss::Losses;
 pub use resolve::Lookup;

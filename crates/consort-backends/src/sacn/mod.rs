@@ -26,7 +26,7 @@ use crate::dmx::{
     Protocol, Receivers, SLOTS, Transmission, UniverseConfig, check_outputs, options,
     read_interfaces,
 };
-use crate::net::OutgoingDatagrams;
+use crate::net::{ALLOW, Allow, OutgoingDatagrams};
 
 /// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -66,7 +66,8 @@ sockets. If an interface is removed, the instance waits for it and joins its gro
 programs on the same computer may share the port; they receive what is sent to groups if `local` \
 follows the address.
 
-sACN has no access control: anyone who can reach the port can send values.",
+sACN has no access control: anyone who can reach the port can send values, unless `allow` names the \
+networks from which values are accepted. (Sender addresses can be forged.)",
     options: &[
         OptionSpec {
             name: "name",
@@ -95,6 +96,7 @@ be repeated; instances select one with `interface`, counted from 0. Append `loca
 on this computer receive what is sent to groups.",
             ..OptionSpec::EMPTY
         },
+        ALLOW,
         options::DETECT,
     ],
     instance_options: &[
@@ -209,7 +211,7 @@ impl Protocol for SacnPackets {
     fn decode<'a>(&self, bytes: &'a [u8], _: SocketAddr) -> Result<Incoming<'a>, String> {
         Ok(match Packet::decode(bytes).map_err(|error| error.to_string())? {
             // With `local`, packets to a group are also delivered to this instance.
-            Packet::Data(data) if data.cid == self.cid => Incoming::Other,
+            Packet::Data(data) if data.is_terminated && data.cid == self.cid => Incoming::Other,
             Packet::Data(data) if data.is_terminated => {
                 Incoming::Terminated { universe: data.universe, source: data.cid }
             }
@@ -222,6 +224,7 @@ impl Protocol for SacnPackets {
                     data: data.slots,
                 },
                 is_preview: data.is_preview,
+                may_be_own: data.cid == self.cid,
             },
             _ => Incoming::Other,
         })
@@ -277,11 +280,13 @@ struct Sacn {
     detect: Detect,
     outputs: Vec<Transmission>,
     receivers: Receivers,
+    allow: Allow,
 }
 
 impl Backend for Sacn {
     fn configure(&mut self, options: &Options, problems: &mut Problems) {
         self.detect = Detect::read(options.text("detect"));
+        self.allow = Allow::read(options);
         self.interfaces = read_interfaces(options, problems, codec::PORT, config::read_flags);
         options.text("name").unwrap_or("Consort").clone_into(&mut self.name);
         match options.text("cid").map(config::parse_cid) {
@@ -322,7 +327,7 @@ impl Backend for Sacn {
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
         let packets = SacnPackets { cid: self.cid, name: self.name };
-        let node = Node::new(packets, self.detect, self.interfaces);
+        let node = Node::new(packets, self.detect, self.allow, self.interfaces);
         // A reload keeps the random CID: receivers would count another one as another source.
         let detect_of = |backend: &dyn std::any::Any| {
             backend.downcast_ref::<Sacn>().map(|backend| backend.detect)
