@@ -7,7 +7,7 @@ use consort_osc::Pattern;
 use consort_router::options::parse_integer;
 use consort_router::{Options, Problems, Resolution};
 
-use crate::net::HostPort;
+use crate::net::{Allow, HostPort};
 
 /// The most arguments that a pattern option may describe.
 const MAX_PARAMETERS: usize = 64;
@@ -19,6 +19,28 @@ pub(super) enum Destination {
     Fixed(HostPort),
     /// The peer that sent last; on this port, if there is one, instead of the peer's own.
     Learn(Option<u16>),
+}
+
+/// Which peer `destination = learn` follows: the option `learn`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LearnedPeer {
+    /// The one that sent last.
+    #[default]
+    Last,
+    /// The one that sent first, as long as the instance runs or the connection lasts.
+    First,
+}
+
+impl LearnedPeer {
+    /// The choices of the option.
+    pub(super) const WORDS: &'static [&'static str] = &["last", "first"];
+
+    fn read(text: Option<&str>) -> Self {
+        match text {
+            Some(word) if word.eq_ignore_ascii_case("first") => LearnedPeer::First,
+            _ => LearnedPeer::Last,
+        }
+    }
 }
 
 /// How packets are carried: the options `transport` and `framing`.
@@ -88,6 +110,10 @@ pub(super) struct Config {
     pub(super) destination: Destination,
     pub(super) transport: Transport,
     pub(super) patterns: Vec<PathPattern>,
+    /// Who may send to the instance.
+    pub(super) allow: Allow,
+    /// Which peer `destination = learn` follows.
+    pub(super) learned_peer: LearnedPeer,
 }
 
 /// State that an instance with a bound address shares with the backend. The backend decides about
@@ -140,6 +166,12 @@ impl Config {
                 )
                 .hint("use `destination = learn` without a port");
         }
+        let is_learning = matches!(destination, Destination::Learn(_));
+        if let (Some(position), false) = (options.position("learn"), is_learning) {
+            problems
+                .warning(Some(position), "`learn` has no effect without `destination = learn`")
+                .hint("add `destination = learn`, or remove `learn`");
+        }
         if bind.is_none() && destination == Destination::None {
             problems
                 .warning(None, "this instance neither receives nor sends")
@@ -177,7 +209,15 @@ impl Config {
             }
         }
         let root = options.text("root").unwrap_or_default().to_owned();
-        problems.is_ok().then_some(Config { root, bind, destination, transport, patterns })
+        problems.is_ok().then_some(Config {
+            root,
+            bind,
+            destination,
+            transport,
+            patterns,
+            allow: Allow::read(options),
+            learned_peer: LearnedPeer::read(options.text("learn")),
+        })
     }
 
     /// Whether packets are carried by streams rather than datagrams.

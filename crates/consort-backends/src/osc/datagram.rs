@@ -8,10 +8,12 @@ use consort_router::{Context, Readiness, State};
 use mio::Interest;
 
 use super::carrier::Carrier;
-use super::config::Destination;
+use super::config::{Destination, LearnedPeer};
 use super::receiver::{Origin, Receiver};
 use crate::net::loss::LossReport;
-use crate::net::{Backoff, DatagramSocket, HostPort, Lookup, OutgoingDatagrams};
+use crate::net::{
+    Allow, Backoff, DatagramSocket, DenialReport, HostPort, Lookup, OutgoingDatagrams,
+};
 
 /// Keys of the descriptors that an instance registers with the router.
 const SOCKET: u32 = 0;
@@ -28,8 +30,11 @@ pub(super) struct Datagrams {
     destination: Option<Lookup>,
     /// Set for `destination = learn`, with the port that replies go to, if one is given.
     learn: Option<Option<u16>>,
-    /// Where the last packet came from.
+    learned_peer: LearnedPeer,
+    /// Where the packet came from whose sender is followed.
     learned: Option<SocketAddr>,
+    allow: Allow,
+    denials: DenialReport,
     socket: Option<DatagramSocket>,
     /// A second socket on the bound address, connected to the destination, which sends.
     sending_socket: Option<DatagramSocket>,
@@ -42,7 +47,12 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn new(bind: Option<HostPort>, destination: Destination) -> Self {
+    pub(super) fn new(
+        bind: Option<HostPort>,
+        destination: Destination,
+        allow: Allow,
+        learned_peer: LearnedPeer,
+    ) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, None),
             Destination::Fixed(target) => {
@@ -54,7 +64,10 @@ impl Datagrams {
             bind: bind.map(Lookup::new),
             destination,
             learn,
+            learned_peer,
             learned: None,
+            allow,
+            denials: DenialReport::default(),
             socket: None,
             sending_socket: None,
             receives: true,
@@ -162,26 +175,41 @@ impl Datagrams {
         let mut remaining = context.budget();
         loop {
             let mut spent = 0;
-            let (learn, learned) = (self.learn, &mut self.learned);
+            let (learn, learned, allow) = (self.learn, &mut self.learned, &self.allow);
+            let keeps_peer = self.learned_peer == LearnedPeer::First;
+            let mut denied = None;
             let received = socket.receive(|bytes, peer| {
+                if !allow.is_everyone() {
+                    let host = peer.address().map(|address| address.ip());
+                    if let Some(host) = host.filter(|host| !allow.contains(*host)) {
+                        spent += 1;
+                        denied = Some((denied.map_or(1, |(count, _)| count + 1), host));
+                        return;
+                    }
+                }
+                spent += receiver.receive(bytes, Origin::Datagram(peer), context).max(1);
                 if let Some(port) = learn
-                    && !bytes.is_empty()
+                    && receiver.is_addressed()
+                    && !(keeps_peer && learned.is_some())
                 {
                     *learned = peer.address().map(|mut address| {
                         address.set_port(port.unwrap_or(address.port()));
                         address
                     });
                 }
-                spent += receiver.receive(bytes, Origin::Datagram(peer), context).max(1);
             });
+            let denied_count = denied.map_or(0, |(count, _)| count);
+            if let Some((count, host)) = denied {
+                self.denials.report(count, host, context);
+            }
             remaining = remaining.saturating_sub(spent);
             if let Some(losses) = socket.take_losses() {
                 self.losses.report(losses, None, context);
             }
             if let Ok(received) = &received
-                && received.count > 0
+                && received.count as u64 > denied_count
             {
-                context.count_input(received.count as u64);
+                context.count_input(received.count as u64 - denied_count);
             }
             match received {
                 Ok(received) if !received.more => return,

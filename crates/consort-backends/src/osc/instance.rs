@@ -16,13 +16,13 @@ use consort_router::{
 };
 
 use super::carrier::Carrier;
-use super::config::{Config, Destination, SharedBind, Transport};
+use super::config::{Config, Destination, LearnedPeer, SharedBind, Transport};
 use super::datagram::Datagrams;
 use super::outputs::Outputs;
 use super::paths::Paths;
 use super::receiver::Receiver;
 use super::stream::Streams;
-use crate::net::HostPort;
+use crate::net::{Allow, HostPort};
 
 /// What the running instances share: whether every message is logged.
 pub(super) struct OscDriver {
@@ -54,14 +54,17 @@ pub(super) struct OscPlan {
     bind: Option<HostPort>,
     destination: Destination,
     transport: Transport,
+    allow: Allow,
+    learned_peer: LearnedPeer,
     paths: Paths,
     shared_bind: Arc<SharedBind>,
 }
 
 impl OscPlan {
     pub(super) fn new(config: Config, shared_bind: Arc<SharedBind>) -> Self {
-        let Config { root, bind, destination, transport, patterns } = config;
-        OscPlan { bind, destination, transport, paths: Paths::new(root, patterns), shared_bind }
+        let Config { root, bind, destination, transport, patterns, allow, learned_peer } = config;
+        let paths = Paths::new(root, patterns);
+        OscPlan { bind, destination, transport, allow, learned_peer, paths, shared_bind }
     }
 
     /// Whether the configuration allows for sending.
@@ -99,12 +102,13 @@ impl Plan for OscPlan {
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
         let detect = Rc::clone(&self::driver::<OscDriver>(driver).detect);
         let has_yielded = self.has_yielded();
-        let OscPlan { bind, destination, transport, mut paths, .. } = *self;
+        let OscPlan { bind, destination, transport, allow, learned_peer, mut paths, .. } = *self;
         let carrier: Box<dyn Carrier> = match transport {
             Transport::Datagrams => {
-                Box::new(Datagrams::new(bind.filter(|_| !has_yielded), destination))
+                let bind = bind.filter(|_| !has_yielded);
+                Box::new(Datagrams::new(bind, destination, allow, learned_peer))
             }
-            framing => Box::new(Streams::new(bind, destination, framing)),
+            framing => Box::new(Streams::new(bind, destination, framing, allow, learned_peer)),
         };
         Box::new(OscInstance {
             outputs: paths.prepare(),

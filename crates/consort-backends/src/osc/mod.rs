@@ -23,8 +23,8 @@ use consort_router::{
     OptionSpec, Options, Plan, Problems,
 };
 
-use crate::net::HostPort;
-use config::{Config, Destination, SharedBind};
+use crate::net::{ALLOW, HostPort};
+use config::{Config, Destination, LearnedPeer, SharedBind};
 use instance::{OscDriver, OscPlan};
 
 /// The entry of the registry.
@@ -64,10 +64,13 @@ IPv6 and IPv4, so that every computer on the network can send to the show. Bind 
 accept packets from this computer only.
 
 **`destination = learn` lets any sender redirect the output:** output is sent to the peer that \
-sent the last packet. Use it only on networks that you trust.
+sent the last valid packet whose address begins with `root`. `allow` limits who that may be, and \
+`learn = first` keeps the first one. Use it only on networks that you trust.
 
 Over TCP, `bind` accepts up to 64 connections, and `destination` connects and tries again until \
-the peer accepts. With `bind` alone, output is sent to every connected peer. A peer whose network \
+the peer accepts. When all places are taken, a new connection replaces the one that has been silent \
+for longest among those of the host with the most. A connection with an incomplete packet is closed \
+after ten seconds. With `bind` alone, output is sent to every connected peer. A peer whose network \
 fails is detected after about one minute.
 
 Host names are looked up in the background. If a port is in use, a name has no address or a host \
@@ -109,6 +112,16 @@ every interface.",
 `learn@PORT` to the same host on another port.",
             ..OptionSpec::EMPTY
         },
+        OptionSpec {
+            name: "learn",
+            kind: OptionKind::Choice(LearnedPeer::WORDS),
+            default: Some("last"),
+            example: "first",
+            documentation: "The peer that `destination = learn` follows: the `last` one that sent, \
+or the `first` one, as long as the instance runs (over TCP: as long as it is connected).",
+            ..OptionSpec::EMPTY
+        },
+        ALLOW,
         OptionSpec {
             name: "transport",
             kind: OptionKind::Choice(&["udp", "tcp"]),

@@ -62,6 +62,8 @@ pub(super) struct Receiver {
     pub(super) invalid_count: u64,
     excess_patterns: WarnOnce,
     outside_root: WarnOnce,
+    /// Whether the last packet was valid and had an address that begins with the root.
+    is_addressed: bool,
 }
 
 impl Receiver {
@@ -73,7 +75,14 @@ impl Receiver {
             invalid_count: 0,
             excess_patterns: WarnOnce::default(),
             outside_root: WarnOnce::default(),
+            is_addressed: false,
         }
+    }
+
+    /// Whether the last packet was valid and meant for this instance: one of its addresses begins
+    /// with the root.
+    pub(super) fn is_addressed(&self) -> bool {
+        self.is_addressed
     }
 
     /// Takes the addresses of a new plan.
@@ -97,6 +106,7 @@ impl Receiver {
         origin: Origin<'_>,
         context: &mut Context<'_>,
     ) -> usize {
+        self.is_addressed = false;
         if packet.is_empty() {
             return 0;
         }
@@ -138,6 +148,7 @@ impl Receiver {
         origin: Origin<'_>,
         context: &mut Context<'_>,
     ) {
+        self.is_addressed |= self.paths.has_root(message.address_bytes());
         let Usage { values, unmatched, effort, dropped } = usage;
         let mut has_room = |cost: usize| {
             *values += cost;

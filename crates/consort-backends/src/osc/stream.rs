@@ -2,19 +2,19 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consort_osc::{LengthPrefixDecoder, SlipDecoder, encode_length_prefixed, encode_slip};
 use consort_router::inspect::{Endpoint, InstanceReport};
-use consort_router::{Context, Readiness, State};
+use consort_router::{Context, Readiness, State, WarnOnce};
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::carrier::Carrier;
-use super::config::{Destination, Transport};
+use super::config::{Destination, LearnedPeer, Transport};
 use super::receiver::{Origin, PACKET_LIMITS, Receiver};
-use crate::net::{Backoff, HostPort, Lookup};
+use crate::net::{Allow, Backoff, DenialReport, HostPort, Lookup};
 
 const LISTENER: u32 = 0;
 const RESOLVE_BIND: u32 = 1;
@@ -24,6 +24,9 @@ const FIRST_PEER: u32 = 16;
 
 /// The most peers that may be connected at once.
 const MAX_PEERS: usize = 64;
+
+/// How long a packet may take from its first byte to its last one.
+const PARTIAL_PACKET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection may be idle before the kernel sends keepalive probes. Without them, a peer
 /// whose network has failed would occupy its place for ever.
@@ -68,6 +71,11 @@ struct Connection {
     /// Bytes that were read but not decoded yet, because the budget of the turn was spent.
     undecoded: Vec<u8>,
     outgoing: Vec<u8>,
+    opened: Instant,
+    /// When the last whole packet arrived.
+    last_packet: Option<Instant>,
+    /// Since when a packet has been incomplete.
+    partial_since: Option<Instant>,
 }
 
 /// The reason why a connection was closed.
@@ -79,6 +87,7 @@ impl Connection {
         key: u32,
         (peer, address): (String, SocketAddr),
         framing: Transport,
+        now: Instant,
     ) -> Self {
         let decoder = match framing {
             Transport::Slip => Decoder::Slip(SlipDecoder::new(PACKET_LIMITS.size)),
@@ -93,18 +102,38 @@ impl Connection {
             decoder,
             undecoded: Vec::new(),
             outgoing: Vec::new(),
+            opened: now,
+            last_packet: None,
+            partial_since: None,
         }
     }
 
-    /// Reads packets until the stream is empty or the budget of the turn is spent.
+    /// Notes whether a packet is incomplete, after something was read.
+    fn note_progress(&mut self, has_packet: bool, now: Instant) {
+        let pending = match &self.decoder {
+            Decoder::LengthPrefixed(decoder) => decoder.pending(),
+            Decoder::Slip(decoder) => decoder.pending(),
+        };
+        if has_packet {
+            (self.last_packet, self.partial_since) = (Some(now), None);
+        }
+        match pending > 0 && self.undecoded.is_empty() {
+            true => _ = self.partial_since.get_or_insert(now),
+            false => self.partial_since = None,
+        }
+    }
+
+    /// Reads packets until the stream is empty or the budget of the turn is spent. Returns whether
+    /// one of them was meant for the instance.
     fn read(
         &mut self,
         receiver: &mut Receiver,
         context: &mut Context<'_>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<bool, CloseReason> {
         let mut buffer = [0; 16_384];
         let mut undecoded = std::mem::take(&mut self.undecoded);
         let mut remaining = context.budget();
+        let (mut has_packet, mut is_addressed) = (false, false);
         loop {
             let mut input = match undecoded.is_empty() {
                 false => &undecoded[..],
@@ -112,7 +141,10 @@ impl Connection {
                     Ok(0) => return Err("the peer closed the connection".into()),
                     Ok(count) => &buffer[..count],
                     Err(error) => match error.kind() {
-                        io::ErrorKind::WouldBlock => return Ok(()),
+                        io::ErrorKind::WouldBlock => {
+                            self.note_progress(has_packet, context.now());
+                            return Ok(is_addressed);
+                        }
                         io::ErrorKind::Interrupted => continue,
                         _ => return Err(error.to_string()),
                     },
@@ -122,13 +154,16 @@ impl Connection {
                 && let Some(packet) = self.decoder.next(&mut input).map_err(|e| e.to_string())?
             {
                 context.count_input(1);
+                has_packet = true;
                 let spent = receiver.receive(packet, Origin::Stream(self.address), context);
                 remaining = remaining.saturating_sub(spent.max(1));
+                is_addressed |= receiver.is_addressed();
             }
             if remaining == 0 {
                 self.undecoded = input.to_vec();
+                self.note_progress(has_packet, context.now());
                 context.call_again(self.key);
-                return Ok(());
+                return Ok(is_addressed);
             }
             undecoded.clear();
         }
@@ -183,8 +218,16 @@ pub(super) struct Streams {
     bind: Option<Lookup>,
     destination: Option<Lookup>,
     learn: bool,
-    /// The key of the peer that sent last.
+    learned_peer: LearnedPeer,
+    /// The key of the peer that is followed.
     learned: Option<u32>,
+    allow: Allow,
+    denials: DenialReport,
+    replacements: WarnOnce,
+    /// When the first incomplete packet has taken too long.
+    partial_due: Option<Instant>,
+    /// When what has failed is tried again.
+    retry_due: Option<Instant>,
     framing: Transport,
     listener: Option<TcpListener>,
     outbound: Option<Connection>,
@@ -197,6 +240,8 @@ impl Streams {
         bind: Option<HostPort>,
         destination: Destination,
         framing: Transport,
+        allow: Allow,
+        learned_peer: LearnedPeer,
     ) -> Self {
         let (destination, learn) = match destination {
             Destination::None => (None, false),
@@ -207,7 +252,13 @@ impl Streams {
             bind: bind.map(Lookup::new),
             destination: destination.map(Lookup::new),
             learn,
+            learned_peer,
             learned: None,
+            allow,
+            denials: DenialReport::default(),
+            replacements: WarnOnce::default(),
+            partial_due: None,
+            retry_due: None,
             framing,
             listener: None,
             outbound: None,
@@ -233,7 +284,20 @@ impl Streams {
     fn wait(&mut self, reason: String, context: &mut Context<'_>) {
         context.count_errors(1);
         context.set_state(State::Waiting(reason));
-        context.wake_in(self.backoff.next_delay());
+        self.retry(context);
+    }
+
+    /// Schedules the next attempt of what has failed.
+    fn retry(&mut self, context: &mut Context<'_>) {
+        self.retry_due = Some(context.now() + self.backoff.next_delay());
+        self.schedule(context);
+    }
+
+    fn schedule(&self, context: &mut Context<'_>) {
+        let next = self.retry_due.into_iter().chain(self.partial_due).min();
+        if next != context.wake_time() {
+            context.wake_at(next);
+        }
     }
 
     fn try_open(&mut self, context: &mut Context<'_>) -> Result<(), String> {
@@ -259,8 +323,13 @@ impl Streams {
                 let explain = |error| format!("cannot connect to {}: {error}", lookup.target());
                 let peer = lookup.target().to_string();
                 let stream = stream.map_err(explain)?;
-                self.outbound =
-                    Some(Connection::new(stream, OUTBOUND, (peer, address), self.framing));
+                self.outbound = Some(Connection::new(
+                    stream,
+                    OUTBOUND,
+                    (peer, address),
+                    self.framing,
+                    context.now(),
+                ));
             }
         }
         Ok(())
@@ -276,7 +345,6 @@ impl Streams {
 
     /// Accepts the connections that are waiting.
     fn accept(&mut self, context: &mut Context<'_>) {
-        let Some(listener) = &self.listener else { return };
         // Peers that connect faster than they can be accepted must not block the event loop.
         let mut remaining = MAX_PEERS;
         loop {
@@ -284,6 +352,7 @@ impl Streams {
                 return context.call_again(LISTENER);
             }
             remaining -= 1;
+            let Some(listener) = &self.listener else { return };
             let (mut stream, address) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(error) => match error.kind() {
@@ -298,26 +367,15 @@ impl Streams {
                             instance = context.name(),
                             "cannot accept a connection: {error}"
                         );
-                        context.wake_in(self.backoff.next_delay());
-                        return;
+                        return self.retry(context);
                     }
                 },
             };
-            let slot = match self.peers.iter().position(Option::is_none) {
-                Some(slot) => slot,
-                None if self.peers.len() < MAX_PEERS => {
-                    self.peers.push(None);
-                    self.peers.len() - 1
-                }
-                None => {
-                    context.count_errors(1);
-                    tracing::warn!(
-                        instance = context.name(),
-                        "rejected {address}: {MAX_PEERS} peers are connected"
-                    );
-                    continue;
-                }
-            };
+            if !self.allow.contains(address.ip()) {
+                self.denials.report(1, address.ip(), context);
+                continue;
+            }
+            let slot = self.free_slot(address, context);
             let key = FIRST_PEER + slot as u32;
             let both = Interest::READABLE | Interest::WRITABLE;
             let registered =
@@ -331,10 +389,58 @@ impl Streams {
             }
             tracing::info!(instance = context.name(), "{address} connected");
             let names = (address.to_string(), address);
-            let mut peer = Connection::new(stream, key, names, self.framing);
+            let mut peer = Connection::new(stream, key, names, self.framing, context.now());
             peer.is_open = true;
             self.peers[slot] = Some(peer);
         }
+    }
+
+    /// A place for a new connection. If there is none, the connection that has been silent for
+    /// longest gives way, among those of the host that has most, and one that never sent a packet
+    /// before others: one host with many connections cannot keep others out.
+    fn free_slot(&mut self, address: SocketAddr, context: &mut Context<'_>) -> usize {
+        if let Some(slot) = self.peers.iter().position(Option::is_none) {
+            return slot;
+        }
+        if self.peers.len() < MAX_PEERS {
+            self.peers.push(None);
+            return self.peers.len() - 1;
+        }
+        let connections_of = |host: std::net::IpAddr| {
+            self.peers.iter().flatten().filter(|peer| peer.address.ip() == host).count()
+        };
+        let rank = |peer: &Connection| {
+            (std::cmp::Reverse(connections_of(peer.address.ip())), peer.last_packet, peer.opened)
+        };
+        let peers = self.peers.iter().flatten();
+        let key = peers.min_by_key(|peer| rank(peer)).map_or(FIRST_PEER, |peer| peer.key);
+        context.count_errors(1);
+        if self.replacements.is_first() {
+            tracing::warn!(
+                instance = context.name(),
+                "{MAX_PEERS} peers are connected: {address} replaces the one that has been silent \
+                 for longest; further replacements are only counted"
+            );
+        }
+        self.close(key, "another peer took its place", context);
+        (key - FIRST_PEER) as usize
+    }
+
+    /// Closes connections whose packet has been incomplete for too long.
+    fn close_partial(&mut self, context: &mut Context<'_>) {
+        let now = context.now();
+        let is_late = |peer: &&Connection| {
+            peer.partial_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= PARTIAL_PACKET_TIMEOUT)
+        };
+        let late: Vec<u32> =
+            self.peers.iter().flatten().filter(is_late).map(|peer| peer.key).collect();
+        for key in late {
+            context.count_errors(1);
+            self.close(key, "a packet was incomplete for 10 seconds", context);
+        }
+        let partial = self.peers.iter().flatten().filter_map(|peer| peer.partial_since);
+        self.partial_due = partial.min().map(|since| since + PARTIAL_PACKET_TIMEOUT);
     }
 
     fn connection(&mut self, key: u32) -> Option<&mut Connection> {
@@ -389,23 +495,21 @@ impl Streams {
         }
     }
 
-    /// Handles the readiness of one connection.
+    /// Handles the readiness of one connection. Returns whether it brought a packet that was meant
+    /// for the instance.
     fn serve(
         connection: &mut Connection,
         readiness: Readiness,
         receiver: &mut Receiver,
         context: &mut Context<'_>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<bool, CloseReason> {
         if !connection.is_open && !Self::finish_connecting(connection)? {
-            return Ok(());
+            return Ok(false);
         }
         if readiness.writable {
             connection.write()?;
         }
-        if readiness.readable {
-            connection.read(receiver, context)?;
-        }
-        Ok(())
+        if readiness.readable { connection.read(receiver, context) } else { Ok(false) }
     }
 
     /// The connections that output is sent to.
@@ -442,10 +546,16 @@ impl Carrier for Streams {
         let Some(connection) = self.connection(key) else { return };
         let was_open = connection.is_open;
         match Self::serve(connection, readiness, receiver, context) {
-            Ok(()) if !was_open => self.open(context),
-            Ok(()) => {
-                if self.learn && key != OUTBOUND && readiness.readable {
+            Ok(_) if !was_open => self.open(context),
+            Ok(is_addressed) => {
+                let keeps_peer = self.learned_peer == LearnedPeer::First && self.learned.is_some();
+                if self.learn && key != OUTBOUND && !keeps_peer && is_addressed {
                     self.learned = Some(key);
+                }
+                let since = self.connection(key).and_then(|connection| connection.partial_since);
+                if let (Some(since), None, true) = (since, self.partial_due, key != OUTBOUND) {
+                    self.partial_due = Some(since + PARTIAL_PACKET_TIMEOUT);
+                    self.schedule(context);
                 }
             }
             Err(reason) => self.close(key, &reason, context),
@@ -453,8 +563,16 @@ impl Carrier for Streams {
     }
 
     fn timer(&mut self, context: &mut Context<'_>) {
-        self.open(context);
-        self.accept(context);
+        let now = context.now();
+        if self.partial_due.is_some_and(|due| due <= now) {
+            self.close_partial(context);
+        }
+        if self.retry_due.is_some_and(|due| due <= now) {
+            self.retry_due = None;
+            self.open(context);
+            self.accept(context);
+        }
+        self.schedule(context);
     }
 
     fn can_send(&self) -> bool {

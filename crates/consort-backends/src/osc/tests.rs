@@ -525,14 +525,14 @@ fn an_invalid_stream_is_closed_and_the_next_peer_is_served() {
 
 /// More peers than can be accepted in one turn, and more than the limit.
 #[test]
-fn peers_beyond_the_limit_are_rejected_and_the_first_is_served() {
+fn peers_beyond_the_limit_replace_silent_ones_and_the_first_is_served() {
     let (mut show, port) = tcp_show("length", false);
     let mut first = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     first.write_all(&framed("length", &message("/in", vec![]))).expect("written");
     assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
     let connect = |_| TcpStream::connect(("127.0.0.1", port)).expect("connected");
     let peers: Vec<TcpStream> = (0..100).map(connect).collect();
-    show.until("the rest to be rejected", |show| show.counters("osc").errors == 37);
+    show.until("the rest to be replaced", |show| show.counters("osc").errors == 37);
     first.write_all(&framed("length", &message("/in", vec![]))).expect("written");
     assert_eq!(show.receive(1), [("in".to_owned(), 1.0)]);
     drop(peers);
