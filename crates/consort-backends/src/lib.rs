@@ -23,9 +23,12 @@ pub mod loopback;
 pub mod lua;
 #[cfg(feature = "midi")]
 pub mod midi;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 #[cfg(any(
     feature = "artnet",
     feature = "dmxusb",
+    feature = "mqtt",
     feature = "osc",
     feature = "sacn",
     feature = "sc"
@@ -71,6 +74,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &lua::DESCRIPTOR,
     #[cfg(feature = "midi")]
     &midi::DESCRIPTOR,
+    #[cfg(feature = "mqtt")]
+    &mqtt::DESCRIPTOR,
     #[cfg(feature = "osc")]
     &osc::DESCRIPTOR,
     #[cfg(feature = "python")]

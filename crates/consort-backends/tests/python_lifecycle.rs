@@ -217,7 +217,7 @@ def go(value):
             let parts = ["ERROR", name, "was interrupted", "in go", "the show is stopping"];
             assert_eq!(seen.logged(&parts), 1, "{name} {:?}", seen.log);
         }
-        assert_eq!(seen.values_of("stays"), []);
+        assert_eq!(seen.values_of("stays"), [0.0; 0]);
         assert_eq!(seen.logged(&["WARN", "stays", "did not clean up within 2s and was killed"]), 1);
     });
 }

@@ -348,6 +348,9 @@ pub struct InstanceReading {
     /// Inputs that belonged to no mapped channel.
     #[serde(default)]
     pub unmatched: u64,
+    /// What it reports about itself besides its state, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
 }
 
 /// Input that belongs to no mapped channel.

@@ -426,6 +426,12 @@ impl<'a> Context<'a> {
         *self.shared.live.instances[self.instance.index()].files.lock() = files;
     }
 
+    /// Sets what views show about this instance besides its state, in one line, such as its peers.
+    /// Allocates; not for the path of each value.
+    pub fn set_details(&mut self, details: Option<String>) {
+        *self.shared.live.instances[self.instance.index()].details.lock() = details;
+    }
+
     /// Counts events that this instance had to drop.
     pub fn count_dropped(&mut self, count: u64) {
         add(&self.counters().dropped, count);

@@ -151,6 +151,8 @@ pub(crate) struct LiveInstance {
     pub(crate) unmatched: Arc<Mutex<UnmatchedLog>>,
     /// Files besides the configuration that the instance has loaded.
     pub(crate) files: Arc<Mutex<Vec<PathBuf>>>,
+    /// What an instance reports about itself besides its state.
+    pub(crate) details: Arc<Mutex<Option<String>>>,
 }
 
 impl LiveInstance {
@@ -175,6 +177,7 @@ impl LiveInstance {
             unmatched_count: Arc::default(),
             unmatched: Arc::default(),
             files: Arc::default(),
+            details: Arc::default(),
         }
     }
 
@@ -194,6 +197,7 @@ impl LiveInstance {
             unmatched_count: Arc::clone(&self.unmatched_count),
             unmatched: Arc::clone(&self.unmatched),
             files: Arc::clone(&self.files),
+            details: Arc::clone(&self.details),
         }
     }
 }
@@ -334,6 +338,11 @@ impl Live {
     /// script: when one changes, the instance is to be restarted.
     pub fn files(&self, instance: InstanceId) -> Vec<PathBuf> {
         self.instances[instance.index()].files.lock().clone()
+    }
+
+    /// What an instance reports about itself besides its state, in one line, such as its peers.
+    pub fn details(&self, instance: InstanceId) -> Option<String> {
+        self.instances[instance.index()].details.lock().clone()
     }
 
     /// The last text of a channel, and the number of texts so far.

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(sent, [0, 60, 120, 180, 1_080, 1_980, 2_880]);
         let (_, sent) = frames(&mut Output::new(false, 0), 100_000, 2_000);
         assert_eq!(sent, [0, 900, 1_800]);
-        assert_eq!(frames(&mut Output::new(false, 3), 1, 0).1, []);
+        assert_eq!(frames(&mut Output::new(false, 3), 1, 0).1, [0; 0]);
     }
 
     #[test]

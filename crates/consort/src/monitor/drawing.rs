@@ -91,7 +91,8 @@ impl Screen {
         (text, colour)
     }
 
-    /// The heading, then for each instance its line and the reason for its state, if there is one.
+    /// The heading, then for each instance its line, the reason for its state and its details, if
+    /// there are any.
     fn instance_lines(&self, width: usize) -> Vec<Vec<Line<'static>>> {
         let longest = self.layout.instances.iter().map(|instance| width_of(&instance.name)).max();
         let room = width.saturating_sub(INSTANCE_COLUMNS).clamp(8, MAX_NAME_COLUMNS);
@@ -141,6 +142,9 @@ impl Screen {
             if !notes.is_empty() {
                 let text = format!("   {}", notes.join("; "));
                 group.push(Line::styled(cut(&text, width), Style::new().fg(Color::Yellow)));
+            }
+            if let Some(details) = &reading.details {
+                group.push(Line::styled(cut(&format!("   {details}"), width), dim()));
             }
             groups.push(group);
         }
@@ -291,7 +295,7 @@ impl Screen {
 }
 
 /// Draws the instances; if they do not all fit, those with a reason (waiting, degraded,
-/// failed) come first.
+/// failed) or details come first.
 fn draw_instances(frame: &mut Frame<'_>, area: Rect, mut groups: Vec<Vec<Line<'static>>>) {
     let room = usize::from(area.height);
     let is_crowded = groups.iter().map(Vec::len).sum::<usize>() > room;

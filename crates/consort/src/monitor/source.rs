@@ -121,6 +121,7 @@ impl Local {
                 packets,
                 last_input: last_input.map(|time| time.as_secs_f64()),
                 unmatched: live.unmatched_count(instance),
+                details: live.details(instance),
             });
             let channels = 0..live.channel_infos(instance).len() as u32;
             values.extend(

@@ -186,7 +186,7 @@ fn status_text(show: &Status) -> String {
             counted(reading.errors, "error"),
             losses(reading.lost, reading.refused),
             input_text(instance),
-            [&reading.reason, &reading.note]
+            [&reading.reason, &reading.note, &reading.details]
                 .into_iter()
                 .flatten()
                 .map(|text| format!("; {text}"))
