@@ -99,6 +99,14 @@ fn kind(kind: OptionKind) -> String {
     }
 }
 
+/// Which options belong to a family.
+fn members(family: &OptionFamily) -> String {
+    match family.prefix {
+        "" => "every option with another name".into(),
+        prefix => format!("every option that begins with `{prefix}`"),
+    }
+}
+
 /// Properties of an option: its values, whether it is required, its default and so on.
 fn facts(option: &OptionSpec) -> Vec<String> {
     let mut facts = vec![kind(option.kind)];
@@ -141,7 +149,7 @@ fn page(backend: &BackendDescriptor) -> String {
             for family in families {
                 line(out, format_args!("  {}", family.example));
                 wrap(out, family.documentation, 6);
-                wrap(out, &format!("(every option that begins with `{}`)", family.prefix), 6);
+                wrap(out, &format!("({})", members(family)), 6);
                 out.push('\n');
             }
             if options.is_empty() && families.is_empty() {
@@ -257,9 +265,12 @@ fn page_markdown(backend: &BackendDescriptor) -> String {
                 out.push('\n');
             }
             for family in families {
-                line(out, format_args!("### `{}…`\n", family.prefix));
+                match family.prefix {
+                    "" => out.push_str("### Other names\n\n"),
+                    prefix => line(out, format_args!("### `{prefix}…`\n")),
+                }
                 line(out, format_args!("{}\n", family.documentation));
-                line(out, format_args!("- every option that begins with `{}`", family.prefix));
+                line(out, format_args!("- {}", members(family)));
                 line(out, format_args!("- for example `{}`\n", family.example));
             }
             if options.is_empty() && families.is_empty() {
