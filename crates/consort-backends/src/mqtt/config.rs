@@ -209,10 +209,8 @@ impl Config {
                 .map_or_else(|| client_id(&config.name), str::to_owned),
             user,
             password,
-            // Brokers look for silent clients about once a second, and allow for one and a half
-            // times the keep-alive time: with a shorter time, the others notice within that.
             keep_alive: match share {
-                Some(_) => (keep_alive * 4 / 5).max(1),
+                Some(_) => wire_keep_alive(keep_alive),
                 None => keep_alive,
             },
         };
@@ -223,6 +221,13 @@ impl Config {
         let link = LinkConfig { broker: broker.address, tls, identity, version };
         problems.is_ok().then_some(Config { link, settings, share, formats })
     }
+}
+
+/// The time that a broker is asked for, so that it notices a lost connection within one and a half
+/// times the option: brokers allow for that much, and look for silent clients only from time to
+/// time (mosquitto every 5 s).
+fn wire_keep_alive(seconds: u16) -> u16 {
+    (seconds - seconds.div_ceil(5)).min(seconds.saturating_sub(4)).max(1)
 }
 
 /// The name of this computer.
@@ -359,6 +364,15 @@ mod tests {
         for text in ["", "ws://b", "mqtt://", "b:0", "b:x", "b/path", "a b"] {
             assert!(Broker::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn mosquitto_notices_a_lost_show_within_one_and_a_half_times_the_keep_alive() {
+        for seconds in 5..1_000 {
+            let noticed = f64::from(wire_keep_alive(seconds)) * 1.5 + 5.0;
+            assert!(noticed <= f64::from(seconds) * 1.5, "{seconds}");
+        }
+        assert_eq!([1, 4, 20, 65_535].map(wire_keep_alive), [1, 1, 16, 52_428]);
     }
 
     #[test]

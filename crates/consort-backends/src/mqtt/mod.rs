@@ -161,8 +161,9 @@ Without it, a random one is used.",
             default: Some("20"),
             example: "10",
             documentation: "Seconds: the broker closes a connection that is silent for one and a \
-half times as long, and publishes its will. With `share`, it is asked for four fifths of that, since \
-brokers look only about once a second. 0 switches this off.",
+half times as long, and publishes its will. With `share`, it is asked for a shorter time, since \
+brokers look for silent clients only from time to time, mosquitto every 5 s: with 5 or more, the other \
+shows are notified within one and a half times the option. 0 switches this off.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {

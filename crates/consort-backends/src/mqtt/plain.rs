@@ -513,10 +513,13 @@ impl Client for Plain {
     }
 
     fn lost(&mut self, lost: Vec<Unacknowledged>, _: &mut Context<'_>) {
-        let known =
-            |contents: &Unacknowledged| contents.iter().all(|(channel, _)| *channel != REMOVED);
-        self.again
-            .extend(lost.into_iter().filter(|contents| !contents.is_empty() && known(contents)));
+        // They were sent before those that are still to be sent again.
+        for contents in lost.into_iter().rev() {
+            let is_known = contents.iter().all(|(channel, _)| *channel != REMOVED);
+            if is_known && !contents.is_empty() {
+                self.again.push_front(contents);
+            }
+        }
     }
 
     fn writable(&mut self, session: &mut Session<Unacknowledged>, context: &mut Context<'_>) {
