@@ -9,10 +9,13 @@
 //! ```
 
 use crate::error::SynthDefErrorKind as Kind;
-use crate::graph::{Graph, MAX_LIST_DEPTH, NodeKind};
+use crate::graph::{Graph, MAX_LIST_DEPTH};
 use crate::rate::Rate;
 use crate::signal::{Repr, Signal};
-use crate::spec::{DraftGraph, MAX_PARAMETERS, Outputs, ParameterDefault, UGenDraft, UGenSpec};
+use crate::spec::{
+    CompilerRole, DraftGraph, MAX_PARAMETERS, Outputs, ParameterDefault, UGenDraft, UGenFlags,
+    UGenSpec,
+};
 
 impl Graph {
     /// Calls `make` once for each channel of the widest input and returns a list of the results.
@@ -195,12 +198,11 @@ impl Graph {
                 ),
             );
         }
-        let index = self.raw_names.len() as u32;
-        self.raw_names.push(name.to_owned());
+        let kind = self.raw_kind(name, UGenFlags::empty(), CompilerRole::Ordinary);
         let inputs: Vec<Option<Signal>> = inputs.iter().copied().map(Some).collect();
         self.expand(&|_| false, &inputs, &mut |graph, inputs| {
             let channels: Vec<Signal> = inputs.iter().copied().flatten().collect();
-            graph.add_node(NodeKind::Raw(index), rate, special_index, outputs, &channels)
+            graph.add_node(kind, rate, special_index, outputs, &channels)
         })
     }
 }

@@ -33,8 +33,8 @@ pub(crate) enum Input {
 pub(crate) enum NodeKind {
     /// A UGen of the table.
     Table(&'static UGenSpec),
-    /// A UGen by name: an index into [`Graph::raw_names`].
-    Raw(u32),
+    /// A UGen by name: an index into [`Graph::raw_names`], and what the compiler has to know of it.
+    Raw(u32, UGenFlags, CompilerRole),
 }
 
 /// A UGen in the graph; its inputs are a range of [`Graph::inputs`].
@@ -52,14 +52,14 @@ impl Node {
     pub(crate) fn flags(&self) -> UGenFlags {
         match self.kind {
             NodeKind::Table(spec) => spec.flags,
-            NodeKind::Raw(_) => UGenFlags::empty(),
+            NodeKind::Raw(_, flags, _) => flags,
         }
     }
 
     pub(crate) fn role(&self) -> CompilerRole {
         match self.kind {
             NodeKind::Table(spec) => spec.role,
-            NodeKind::Raw(_) => CompilerRole::Ordinary,
+            NodeKind::Raw(_, _, role) => role,
         }
     }
 }
@@ -125,8 +125,22 @@ impl Graph {
     fn name_of(&self, kind: NodeKind) -> &str {
         match kind {
             NodeKind::Table(spec) => spec.name,
-            NodeKind::Raw(index) => &self.raw_names[index as usize],
+            NodeKind::Raw(index, ..) => &self.raw_names[index as usize],
         }
+    }
+
+    /// The kind of a UGen by name. UGens that are alike share one entry of the names if they
+    /// follow one another.
+    pub(crate) fn raw_kind(
+        &mut self,
+        name: &str,
+        flags: UGenFlags,
+        role: CompilerRole,
+    ) -> NodeKind {
+        if self.raw_names.last().is_none_or(|last| last != name) {
+            self.raw_names.push(name.to_owned());
+        }
+        NodeKind::Raw(self.raw_names.len() as u32 - 1, flags, role)
     }
 
     pub(crate) fn node_name(&self, node: &Node) -> &str {

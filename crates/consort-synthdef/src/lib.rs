@@ -41,6 +41,7 @@
 //!                     envelope  operations      breakpoints;  a + b, a.distort(), ...
 //!                     builder  controls         UGens and controls while they are built
 //!                     conversion                numbers, lists, text -> Signal
+//!                     assembly                  SynthDefs from UGens that another program keeps
 //! graph               open                      the graphs that are open on this thread
 //!                     expand  simplify          channels -> UGens;  algebra
 //!                     graph                     the arena: nodes, inputs, lists, controls
@@ -49,6 +50,7 @@
 //!                     signal  rate  error       Signal, Rate, SynthDefError
 //! ```
 
+pub mod assembly;
 mod builder;
 mod builtin;
 mod compile;

@@ -47,7 +47,7 @@ fn key(value: f64) -> u64 {
 }
 
 /// The SynthDef in the form of a version 2 file, without its name.
-pub(super) fn encode(
+pub(crate) fn encode(
     graph: &Graph,
     order: &[u32],
     controls: &[Control],

@@ -17,6 +17,8 @@ mod controls;
 mod encode;
 mod order;
 
+pub(crate) use encode::encode;
+
 use crate::controls::Controls;
 use crate::error::{SynthDefError, SynthDefErrorKind as Kind};
 use crate::graph::{Graph, MAX_ELEMENTS};
@@ -109,24 +111,34 @@ struct Compiled {
 }
 
 fn compile(mut graph: Graph, optimize: bool) -> Result<Compiled, SynthDefError> {
+    let (order, controls) = arrange(&mut graph, optimize)?;
+    let body = encode(&graph, &order, &controls)?;
+    Ok(Compiled { body, controls })
+}
+
+/// Completes the graph and returns the order in which the server runs its UGens, and the controls.
+pub(crate) fn arrange(
+    graph: &mut Graph,
+    optimize: bool,
+) -> Result<(Vec<u32>, Vec<Control>), SynthDefError> {
     let built = graph.nodes.len() as u32;
-    let (control_nodes, controls) = controls::add_controls(&mut graph);
+    let (control_nodes, controls) = controls::add_controls(graph);
     let mut order: Vec<u32> = Vec::with_capacity(graph.nodes.len() + 4);
     order.extend(control_nodes);
     order.extend(0..built);
     if graph.nodes.iter().any(|node| node.flags().contains(UGenFlags::PV_CHAIN)) {
-        order = buffers::copy_spectra(&mut graph, order)?;
+        order = buffers::copy_spectra(graph, order)?;
     }
     let has_local_buffers = graph
         .nodes
         .iter()
         .any(|node| matches!(node.role(), CompilerRole::LocalBuf | CompilerRole::MaxLocalBufs));
     if has_local_buffers {
-        order = buffers::reserve_local_buffers(&mut graph, order);
+        order = buffers::reserve_local_buffers(graph, order);
     }
-    let mut order = order::sort(&graph, &order);
+    let mut order = order::sort(graph, &order);
     if optimize {
-        order::remove_unread(&graph, &mut order);
+        order::remove_unread(graph, &mut order);
     }
     if order.is_empty() {
         return Err(SynthDefError::new(
@@ -141,6 +153,5 @@ fn compile(mut graph: Graph, optimize: bool) -> Result<Compiled, SynthDefError> 
             format!("the SynthDef has {} UGens; the maximum is {MAX_ELEMENTS}", order.len()),
         ));
     }
-    let body = encode::encode(&graph, &order, &controls)?;
-    Ok(Compiled { body, controls })
+    Ok((order, controls))
 }

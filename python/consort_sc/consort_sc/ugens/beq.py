@@ -1,0 +1,5 @@
+"""Equalisers: second-order sections."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Chaotic maps."""
+
+from ._classes import define
+
+define(globals())

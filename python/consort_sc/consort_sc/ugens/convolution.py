@@ -1,0 +1,5 @@
+"""Convolution."""
+
+from ._classes import define
+
+define(globals())

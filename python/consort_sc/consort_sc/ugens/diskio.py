@@ -1,0 +1,5 @@
+"""Sound files on disk."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Dynamic stochastic synthesis."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Granular synthesis."""
+
+from ._classes import define
+
+define(globals())

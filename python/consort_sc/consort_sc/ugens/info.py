@@ -1,0 +1,5 @@
+"""Properties of the server, of buffers and of the synth."""
+
+from ._classes import define
+
+define(globals())

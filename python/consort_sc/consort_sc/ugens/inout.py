@@ -1,0 +1,5 @@
+"""Buses."""
+
+from ._classes import define
+
+define(globals())

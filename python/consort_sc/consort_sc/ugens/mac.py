@@ -1,0 +1,5 @@
+"""Mouse and keyboard."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Noise and random numbers."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Oscillators."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Physical models."""
+
+from ._classes import define
+
+define(globals())

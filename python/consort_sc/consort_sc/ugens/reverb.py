@@ -1,0 +1,5 @@
+"""Reverberation."""
+
+from ._classes import define
+
+define(globals())

@@ -1,0 +1,5 @@
+"""Checks for values that are not numbers."""
+
+from ._classes import define
+
+define(globals())
