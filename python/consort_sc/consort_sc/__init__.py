@@ -67,3 +67,7 @@ def __getattr__(name: str) -> Any:
     if name == "default":
         return ugens.default
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "default"})

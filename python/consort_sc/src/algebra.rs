@@ -335,17 +335,6 @@ pub(crate) fn mix_channels(
     UGenVector::create(py, sums.collect::<PyResult<_>>()?)
 }
 
-/// The sum of objects, one after the other.
-pub(crate) fn sum<'py>(
-    py: Python<'py>,
-    items: Vec<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let mut items = items.into_iter();
-    let first = items.next().ok_or_else(empty_sequence)?;
-    let first = operable(py, Value::from_python(&first, None)?)?;
-    items.try_fold(first, |sum, item| binary(&sum, &item, ADDITION))
-}
-
 /// Applies a UGen whose first parameter is `source` to an object. Without a rate, it runs at that of
 /// the source, or the next higher at which it can run.
 pub(crate) fn mapped<'py>(

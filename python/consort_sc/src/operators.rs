@@ -219,7 +219,10 @@ impl UGenOperable {
 
     /// Smooths changes with `Lag`, `Lag2` or `Lag3`, or with `LagUD`, `Lag2UD` or `Lag3UD` if times
     /// up and down differ. Times are in seconds; `factor` is 1, 2 or 3.
-    #[pyo3(signature = (lag_time_up=None, lag_time_down=None, factor=1))]
+    #[pyo3(
+        signature = (lag_time_up=None, lag_time_down=None, factor=1),
+        text_signature = "($self, lag_time_up=0.5, lag_time_down=None, factor=1)"
+    )]
     fn lagged<'py>(
         slf: &Bound<'py, Self>,
         lag_time_up: Option<&Bound<'py, PyAny>>,

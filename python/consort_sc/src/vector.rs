@@ -114,8 +114,8 @@ impl UGenVector {
         algebra::mix_channels(slf.py(), channels(slf)?, channel_count)
     }
 
-    /// Adds all channels, one after the other.
+    /// The sum of all channels, also of those in nested sequences, four at a time.
     fn sum<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        algebra::sum(slf.py(), slf.get().items(slf.py())?.iter().collect())
+        algebra::mix(slf.py(), channels(slf)?)
     }
 }

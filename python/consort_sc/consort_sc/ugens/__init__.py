@@ -85,3 +85,7 @@ def __getattr__(name: str) -> Any:
     if name in system.__all__:
         return getattr(system, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *system.__all__})

@@ -342,11 +342,28 @@ def _signature(cls: type[UGen], spec: ClassSpec, *, is_constructor: bool) -> ins
     return Signature(parameters)
 
 
+def _control_signature() -> inspect.Signature:
+    from inspect import Parameter, Signature
+
+    kind = Parameter.KEYWORD_ONLY
+    return Signature(
+        [
+            Parameter("parameters", kind),
+            Parameter("calculation_rate", kind),
+            Parameter("special_index", kind, default=0),
+        ]
+    )
+
+
 class _ConstructorSignature:
     """The attribute `__signature__` of UGen classes, computed when it is read. It is `None` for
     classes with a constructor of their own, which `inspect` reads itself."""
 
     def __get__(self, instance: object, owner: type[UGen]) -> inspect.Signature | None:
+        from .._core import Control
+
+        if issubclass(owner, Control):
+            return _control_signature() if owner.__init__ is Control.__init__ else None
         spec = owner.__dict__.get("_spec")
         if spec is None or owner.__init__ is not UGen.__init__ or owner is UGen:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, Protocol, SupportsFloat, Union, cast, runtime_checkable
 
 from .. import _core
@@ -139,6 +139,7 @@ UGen.signal_range = property(
 UGen.__signature__ = _ConstructorSignature()
 for _cls in (UGen, UGenVector):
     Sequence.register(_cls)
+    _cls.__class_getitem__ = classmethod(GenericAlias)
     for _name in ("__contains__", "__reversed__", "count", "index"):
         setattr(_cls, _name, getattr(Sequence, _name))
 Parameter._spec = UGen._spec

@@ -10,7 +10,7 @@ from ._classes import CLASSES, define
 define(globals())
 
 
-def _dwrand(cls: Any, *, repeats: Any = 1, sequence: Any, weights: Any = None) -> Any:
+def _dwrand(cls: Any, repeats: Any = 1, sequence: Any = None, weights: Any = None) -> Any:
     """A weighted random choice from the sequence; weights that are missing are zero, and without any
     weight all are equal."""
     if not isinstance(sequence, Sequence):

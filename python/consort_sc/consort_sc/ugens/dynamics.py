@@ -17,13 +17,12 @@ class CompanderD(PseudoUGen):
     @classmethod
     def ar(
         cls,
-        *,
-        source: UGenRecursiveInput,
+        source: UGenRecursiveInput | None = None,
         threshold: UGenRecursiveInput = 0.5,
-        slope_below: UGenRecursiveInput = 1.0,
-        slope_above: UGenRecursiveInput = 1.0,
         clamp_time: UGenRecursiveInput = 0.01,
         relax_time: UGenRecursiveInput = 0.1,
+        slope_above: UGenRecursiveInput = 1.0,
+        slope_below: UGenRecursiveInput = 1.0,
     ) -> UGenOperable:
         """The compander at audio rate; times are in seconds."""
         delayed = CLASSES["DelayN"].ar(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core import OutputProxy, UGen
+from ..enums import CalculationRate
 from ._classes import CLASSES, define
 
 define(globals())
@@ -36,17 +37,25 @@ def _poll(
 
 
 def _poll_ar(
-    cls: Any, *, label: Any = None, source: Any = None, trigger: Any = None, trigger_id: Any = -1
+    cls: Any, label: Any = None, source: Any = None, trigger: Any = None, trigger_id: Any = -1
 ) -> Any:
     """Prints the source at each trigger, and sends it to the client unless the id is negative."""
     return _poll("ar", cls, label, source, trigger, trigger_id)
 
 
 def _poll_kr(
-    cls: Any, *, label: Any = None, source: Any = None, trigger: Any = None, trigger_id: Any = -1
+    cls: Any, label: Any = None, source: Any = None, trigger: Any = None, trigger_id: Any = -1
 ) -> Any:
     """Prints the source at each trigger, and sends it to the client unless the id is negative."""
     return _poll("kr", cls, label, source, trigger, trigger_id)
+
+
+def _poll_new(
+    cls: Any, label: Any = None, source: Any = None, trigger: Any = None, trigger_id: Any = -1
+) -> Any:
+    """Prints the source at each trigger, at the rate of the source; at least at control rate."""
+    rate = max(CalculationRate.from_expr(source), CalculationRate.CONTROL)
+    return _poll(rate.token, cls, label, source, trigger, trigger_id)
 
 
 def _listed(source: Any) -> list[Any]:
@@ -68,14 +77,22 @@ def _send_reply(
 
 
 def _send_reply_ar(
-    cls: Any, *, command_name: str = "/reply", reply_id: Any = -1, source: Any, trigger: Any = None
+    cls: Any,
+    command_name: str = "/reply",
+    reply_id: Any = -1,
+    source: Any = None,
+    trigger: Any = None,
 ) -> Any:
     """Sends the sources to the client at each trigger, as a message of this address."""
     return _send_reply("ar", cls, command_name, reply_id, source, trigger)
 
 
 def _send_reply_kr(
-    cls: Any, *, command_name: str = "/reply", reply_id: Any = -1, source: Any, trigger: Any = None
+    cls: Any,
+    command_name: str = "/reply",
+    reply_id: Any = -1,
+    source: Any = None,
+    trigger: Any = None,
 ) -> Any:
     """Sends the sources to the client at each trigger, as a message of this address."""
     return _send_reply("kr", cls, command_name, reply_id, source, trigger)
@@ -100,12 +117,11 @@ def _send_peak(
 
 def _send_peak_ar(
     cls: Any,
-    *,
     command_name: str = "/reply",
     peak_lag: Any = 3,
     reply_id: Any = -1,
     reply_rate: Any = 20,
-    source: Any,
+    source: Any = None,
 ) -> Any:
     """Sends peak and mean power of the sources to the client, `reply_rate` times a second."""
     return _send_peak("ar", cls, command_name, peak_lag, reply_id, reply_rate, source)
@@ -113,12 +129,11 @@ def _send_peak_ar(
 
 def _send_peak_kr(
     cls: Any,
-    *,
     command_name: str = "/reply",
     peak_lag: Any = 3,
     reply_id: Any = -1,
     reply_rate: Any = 20,
-    source: Any,
+    source: Any = None,
 ) -> Any:
     """Sends peak and mean power of the sources to the client, `reply_rate` times a second."""
     return _send_peak("kr", cls, command_name, peak_lag, reply_id, reply_rate, source)
@@ -127,6 +142,7 @@ def _send_peak_kr(
 for _name, _rate, _function in (
     ("Poll", "ar", _poll_ar),
     ("Poll", "kr", _poll_kr),
+    ("Poll", "new", _poll_new),
     ("SendReply", "ar", _send_reply_ar),
     ("SendReply", "kr", _send_reply_kr),
     ("SendPeakRMS", "ar", _send_peak_ar),
