@@ -177,7 +177,7 @@ def seen(value):
     std::fs::write(running.rig.path().join("go"), "").unwrap();
     assert_eq!(running.values("out", 2), [0.0, 0.25], "what waits for other channels is kept");
     assert!(running.counters("py").dropped > after, "the output on `gone`");
-    running.stop().inspect(|seen| assert_eq!(seen.values_of("gone"), []));
+    running.stop().inspect(|seen| assert_eq!(seen.values_of("gone"), Vec::<f64>::new()));
 }
 
 #[test]

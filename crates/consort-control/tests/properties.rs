@@ -102,8 +102,9 @@ fn layout() -> impl Strategy<Value = Layout> {
 fn instance_reading() -> impl Strategy<Value = InstanceReading> {
     let last = proptest::option::of(value());
     let optional_text = || proptest::option::of(text());
-    (text(), optional_text(), optional_text(), any::<[u64; 8]>(), last).prop_map(
-        |(state, reason, note, counters, last_input)| {
+    let texts = [optional_text(), optional_text(), optional_text()];
+    (text(), texts, any::<[u64; 8]>(), last).prop_map(
+        |(state, [reason, note, details], counters, last_input)| {
             let [incoming, outgoing, dropped, errors, lost, refused, packets, unmatched] = counters;
             InstanceReading {
                 state,
@@ -115,6 +116,7 @@ fn instance_reading() -> impl Strategy<Value = InstanceReading> {
                 lost,
                 refused,
                 note,
+                details,
                 packets,
                 last_input,
                 unmatched,
