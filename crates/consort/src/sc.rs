@@ -185,7 +185,11 @@ fn boot(
     out.flush()?;
     while !stop.load(Ordering::Relaxed) {
         match events.next_timeout(Duration::from_millis(100)) {
-            Some(Event::ProcessOutput(line)) => writeln!(out, "{line}")?,
+            Some(Event::ProcessOutput(line)) => writeln!(out, "{}", plain(&line))?,
+            // The line that the server printed does not have the name.
+            Some(Event::SynthDefRefused(refusal)) => {
+                writeln!(out, "warning: {}", plain(&refusal.to_string()))?;
+            }
             Some(Event::Lifecycle(LifecycleEvent::Quit)) => {
                 writeln!(out, "the server exited")?;
                 return Ok(ExitCode::FAILURE);

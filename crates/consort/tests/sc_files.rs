@@ -11,7 +11,8 @@ use std::process::Command;
 use clap::Parser;
 use consort_osc::{OscMessage, OscValue};
 use consort_sc::score::Score;
-use consort_sc::synthdef::{SynthDef, system};
+use consort_sc::synthdef::prelude::*;
+use consort_sc::synthdef::system;
 
 #[derive(Parser)]
 enum Arguments {
@@ -95,6 +96,23 @@ fn scores_are_rendered() {
     let (result, out) = run(&["render", text(&file), text(&wav), "--duration", "0.1", "--quiet"]);
     result.expect("it is rendered");
     assert_eq!(out, "");
+    // What the server prints about plugins, and the values of a `Poll`, are not failures.
+    let wrapper = folder.path().join("scsynth-with-plugins");
+    std::fs::write(&wrapper, "#!/bin/sh\necho \"Found 0 LADSPA plugins\"\nexec scsynth \"$@\"\n")
+        .expect("a program");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&wrapper, mode).expect("an executable");
+    let mut polled = Score::new();
+    let poll = SynthDef::build("poll", |_| {
+        Poll::kr(Impulse::kr(20.0), DC::kr(440.0)).label("error").signal();
+    });
+    polled.add_synthdefs(0.0, [&poll.expect("a SynthDef")]).expect("a SynthDef");
+    polled.send(0.0, note("poll", 1000)).expect("a note");
+    let poll_file = folder.path().join("poll.osc");
+    polled.write(&poll_file, Some(0.5)).expect("the score");
+    let (result, out) = run(&["render", text(&poll_file), text(&wav), "--server", text(&wrapper)]);
+    result.expect("it is rendered");
+    assert!(out.contains("out.wav: 0.500 s of sound in "), "{out}");
     // A score whose only entry is at the start has no duration.
     let error = run(&["render", text(&file), text(&wav)]).0.expect_err("the score has no duration");
     assert!(error.to_string().contains("no duration"), "{error}");

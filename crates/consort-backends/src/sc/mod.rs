@@ -97,6 +97,12 @@ stolen voice fades out in 20 ms (one that already fades with a `Linen`, in its o
 (`synthdef = FILE`). `check` validates them. `server:NAME` is a SynthDef that the \
 server already has; its controls are unknown, so `check` does not validate them.
 
+A server refuses a SynthDef with a UGen whose plugin is not installed, or that needs more wire buffers \
+than the option `wire-buffers`; `check` reports the latter. The instance is then `degraded`: its state \
+names the voices that are silent, the SynthDef and the cause, and everything else sounds. For a running \
+server the cause is unknown, because that server prints it. SynthDefs above the 65 KB of a UDP packet are \
+loaded from a temporary file by a server on this computer; for one elsewhere they need `protocol = tcp`.
+
 | built in | description |
 |---|---|
 | `bell` | an FM bell; frees itself |
@@ -123,7 +129,7 @@ of a group in the order of the configuration, and at the end the master, which s
 So effects come after the voices that they process: `control.pad.out = bus wet` and \
 `control.room.in = bus wet` with `bus.wet = audio 2`.
 
-**If the server starts late, crashes or is restarted,** the instance waits, reports the reason, and \
+**If the server starts late, crashes, hangs or is restarted,** the instance waits, reports the reason, and \
 tries again; the rest of the show continues. A new server receives SynthDefs, buffers, groups, \
 fixed \
 synths, buses and the master with their last values. Notes whose key or pedal is still down start \

@@ -18,6 +18,10 @@ use crate::values::AddAction;
 pub(super) const FIRST_PROBE_ID: i32 = -100_000_000;
 /// The sync id after the last probe, below which the ids start again.
 const LAST_PROBE_ID: i32 = -900_000_000;
+/// The highest node id of a client, without the client id.
+const MAX_NODE_ID: u32 = 0x03FF_FFFF;
+/// How many ids the groups of probes use.
+const GROUP_IDS: u32 = 4_096;
 /// How many failures that may belong to a probe are held until it has ended.
 const MAX_HELD_FAILURES: usize = 1_024;
 
@@ -37,17 +41,25 @@ pub(super) struct Probe {
 pub(super) struct Probes {
     running: Vec<Probe>,
     next_sync_id: i32,
+    next_group: u32,
     /// Failures without an id: those of the probes, and perhaps others.
     held: Vec<FailInfo>,
 }
 
 impl Default for Probes {
     fn default() -> Self {
-        Self { running: Vec::new(), next_sync_id: FIRST_PROBE_ID, held: Vec::new() }
+        Self { running: Vec::new(), next_sync_id: FIRST_PROBE_ID, next_group: 0, held: Vec::new() }
     }
 }
 
 impl Probes {
+    /// The id of a group that does not exist: at the upper end of this client's ids, which count up
+    /// from 1000.
+    fn next_group_id(&mut self, client_id: u32) -> i32 {
+        self.next_group = (self.next_group + 1) % GROUP_IDS;
+        (client_id << 26 | (MAX_NODE_ID - self.next_group)) as i32
+    }
+
     /// The earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.running.iter().map(|probe| probe.deadline).min()
@@ -70,7 +82,7 @@ impl Core {
         let mut entries = Vec::with_capacity(names.len());
         let mut requests: Vec<Request> = Vec::with_capacity(names.len() + 1);
         for name in names {
-            let id = self.context.lock().nodes.allocate();
+            let id = self.probes.next_group_id(self.client_id);
             entries.push((id, false));
             requests.push(
                 NewSynth {
@@ -97,8 +109,8 @@ impl Core {
         }
         let numbers = fail.reason.split(|letter: char| !letter.is_ascii_digit());
         for id in numbers.filter_map(|digits| digits.parse::<i32>().ok()) {
-            let entries = self.probes.running.iter_mut().flat_map(|probe| &mut probe.entries);
-            for (_, has_synthdef) in entries.filter(|(own, _)| *own == id) {
+            let mut entries = self.probes.running.iter_mut().flat_map(|probe| &mut probe.entries);
+            if let Some((_, has_synthdef)) = entries.find(|(own, _)| *own == id) {
                 *has_synthdef = true;
                 return true;
             }

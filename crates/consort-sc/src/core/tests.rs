@@ -482,6 +482,62 @@ fn the_barrier_of_the_mirror_is_sent_once_and_repeated_when_it_is_lost() {
     assert!(!harness.core.context.lock().mirror.needs_barrier());
 }
 
+#[test]
+fn a_probe_finds_the_synthdefs_that_the_server_does_not_have() {
+    let mut harness = CoreHarness::connected();
+    let names = ["one", "two", "three"].map(str::to_owned);
+    let slot = Slot::new();
+    harness.core.probe(&names, slot.clone(), harness.now).unwrap();
+    let Some(Action::Send(bytes)) = harness.core.next_action() else { panic!("nothing is sent") };
+    let Ok(OscPacket::Bundle(bundle)) = OscPacket::decode(&bytes) else {
+        panic!("the probe is one bundle")
+    };
+    let messages: Vec<OscMessage> = bundle
+        .elements
+        .iter()
+        .map(|element| match element {
+            OscPacket::Message(message) => message.clone(),
+            OscPacket::Bundle(_) => panic!("a bundle in a bundle"),
+        })
+        .collect();
+    let group = |index: usize| messages[index].int(3).unwrap();
+    assert_eq!(messages.len(), 4);
+    assert!(group(0) != group(1) && group(1) != group(2));
+    let fail = |harness: &mut CoreHarness, reason: &str| {
+        harness.receive("/fail", ["/s_new".into(), reason.into()]);
+    };
+    // The failure of somebody else's synth arrives in between, and one of another group.
+    fail(&mut harness, "SynthDef not found");
+    fail(&mut harness, &format!("Group {} not found", group(0)));
+    fail(&mut harness, "SynthDef not found");
+    fail(&mut harness, "Group 4711 not found");
+    fail(&mut harness, &format!("Group {} not found", group(2)));
+    assert_eq!(harness.other_actions, ["fail /s_new"], "only the unknown group is reported");
+    let sync = messages[3].int(0).unwrap();
+    harness.receive("/synced", [sync.into()]);
+    assert_eq!(block_on(SlotFuture(slot)).unwrap(), [true, false, true]);
+    assert_eq!(harness.other_actions, ["fail /s_new", "fail /s_new"]);
+
+    // A probe that is not answered ends at its deadline, or with the connection.
+    let slot = Slot::new();
+    harness.core.probe(&names, slot.clone(), harness.now).unwrap();
+    fail(&mut harness, "SynthDef not found");
+    for tenth in 0..52 {
+        harness.now = seconds(f64::from(tenth) / 10.0);
+        harness.status();
+        harness.advance_to(harness.now);
+    }
+    assert_eq!(block_on(SlotFuture(slot)).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(harness.other_actions.len(), 3, "the held failure is reported");
+    let slot = Slot::new();
+    harness.core.probe(&names, slot.clone(), harness.now).unwrap();
+    harness.core.socket_failed(&Error::new(ErrorKind::CannotConnect, "test"));
+    harness.take_actions();
+    assert_eq!(block_on(SlotFuture(slot)).unwrap_err().kind(), ErrorKind::ServerOffline);
+    let error = harness.core.probe(&names, Slot::new(), harness.now).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerOffline);
+}
+
 mod properties {
     use super::*;
     use proptest::prelude::*;
