@@ -18,6 +18,8 @@ use crate::values::AddAction;
 pub(super) const FIRST_PROBE_ID: i32 = -100_000_000;
 /// The sync id after the last probe, below which the ids start again.
 const LAST_PROBE_ID: i32 = -900_000_000;
+/// How long the server may take to answer a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The highest node id of a client, without the client id.
 const MAX_NODE_ID: u32 = 0x03FF_FFFF;
 /// How many ids the groups of probes use.
@@ -96,7 +98,7 @@ impl Core {
             );
         }
         requests.push(Sync { id: sync_id }.into());
-        let deadline = now + self.timeouts.request;
+        let deadline = now + PROBE_TIMEOUT;
         self.probes.running.push(Probe { sync_id, entries, slot, deadline });
         self.send(&requests);
         Ok(())

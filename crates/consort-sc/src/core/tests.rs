@@ -522,8 +522,8 @@ fn a_probe_finds_the_synthdefs_that_the_server_does_not_have() {
     let slot = Slot::new();
     harness.core.probe(&names, slot.clone(), harness.now).unwrap();
     fail(&mut harness, "SynthDef not found");
-    for tenth in 0..52 {
-        harness.now = seconds(f64::from(tenth) / 10.0);
+    for half in 0..62 {
+        harness.now = seconds(f64::from(half) / 2.0);
         harness.status();
         harness.advance_to(harness.now);
     }

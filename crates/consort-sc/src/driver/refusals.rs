@@ -27,8 +27,10 @@ const MAX_PROBES: usize = 32;
 const DEFAULT_WIRE_BUFFERS: u32 = 64;
 /// How many causes are kept until they are assigned to SynthDefs.
 const MAX_CAUSES: usize = 4_096;
+/// How long the server may take to load SynthDefs. There may be hundreds, on a slow disk.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the server may take to print everything.
-const PRINT_TIMEOUT: Duration = Duration::from_secs(2);
+const PRINT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The causes of refusals that the server printed and that are not assigned to a SynthDef yet.
 #[derive(Debug, Default)]
@@ -184,8 +186,7 @@ impl Shared {
         infos: &[Arc<SynthDefInfo>],
     ) -> Result<Vec<SynthDefRefusal>> {
         let context = Context::new(self.context.clone());
-        let sync = context.shared().next_sync_id();
-        context.ask_for(Sync { id: sync }, |_| Ok(()))?.await?;
+        self.wait_until_loaded(&context).await?;
         let mut refused = Vec::new();
         let is_owner = self.core().is_owner();
         let suspicious: Vec<&Arc<SynthDefInfo>> =
@@ -204,6 +205,17 @@ impl Shared {
         let mut causes = self.refusals.causes.lock();
         let refusals = assign(&refused, &mut causes);
         Ok(refusals)
+    }
+
+    /// Waits until the server has loaded what was sent.
+    async fn wait_until_loaded(&self, context: &Context) -> Result<()> {
+        let request = Sync { id: context.shared().next_sync_id() }.into();
+        let slot = Slot::new();
+        let now = self.now();
+        self.core().wait_for(&request, slot.clone(), Some(LOAD_TIMEOUT), now)?;
+        self.wake_up();
+        context.submit(request)?;
+        SlotFuture(slot).await.map(drop)
     }
 
     /// Waits until everything that the server has printed so far was read. Without the output of the

@@ -23,12 +23,12 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("entities::futures_never_lie", futures_never_lie),
 ];
 
-/// The packets that were sent, without health checks, as text.
+/// The packets that were sent as text, without health checks and the barriers of the mirror.
 fn sent(capture: &Capture) -> Vec<String> {
     let packets = capture.take().into_iter();
     let own = packets.filter(|packet| packet.direction == Direction::Sent);
     own.map(|packet| packet.decode().unwrap().to_string())
-        .filter(|text| !text.starts_with("/status"))
+        .filter(|text| !text.starts_with("/status") && !text.starts_with("/sync ,i -"))
         .collect()
 }
 
@@ -390,20 +390,27 @@ fn id_ranges() {
 fn clocks() {
     let server = booted();
     server.set_latency(0.0).unwrap();
+    // On a busy machine any time may pass between two calls.
+    let now = || server.now().unwrap();
+    let before = now();
     let clock = server.clock();
-    let start = server.now().unwrap();
+    let after = now();
     assert!((clock.rate() - 1.0).abs() < 0.002, "{}", clock.rate());
-    assert!((clock.time_of(clock.seconds()) - server.now().unwrap()).abs() < 0.5);
-    assert!((clock.time_of(100.0) - start - 100.0).abs() < 1.0);
+    let time = clock.time_of(100.0);
+    assert!((before + 99.7..after + 100.3).contains(&time), "{before} {time} {after}");
+    let before = now();
+    let time = clock.time_of(clock.seconds());
+    assert!((before - 0.1..now() + 0.1).contains(&time), "{before} {time}");
     // A moment takes effect so many seconds later, and not before.
+    let before = now();
     let moment = server.after(0.3).unwrap();
     let due = moment.seconds().unwrap();
+    assert!((before + 0.2..now() + 0.4).contains(&due), "{before} {due}");
     let group = moment.add_group(Placement::default()).unwrap();
     let info = moment.ask_node(&group).unwrap();
     moment.send().unwrap();
-    assert!((due - start - 0.3).abs() < 5.0, "{}", due - start);
     assert_eq!(info.wait().unwrap().id, group.id());
-    assert!(server.now().unwrap() > due - 0.02, "the moment was early");
+    assert!(now() > due - 0.06, "the moment was early");
     assert_eq!(server.after(f64::NAN).unwrap_err().kind(), ErrorKind::InvalidMoment);
     let score = score::Nonrealtime::new(Options::default()).unwrap();
     assert_eq!(score.now().unwrap_err().kind(), ErrorKind::InvalidMoment);
