@@ -43,15 +43,23 @@ def sent(number):
 
 def test_adapters_are_found_by_serial_number_and_replugged():
     for number in LINES:
-        wait_until(f"the adapter CONSORT{number}", lambda: usb_device(f"CONSORT{number}"))
+        wait_until(
+            f"the adapter CONSORT{number}", lambda serial=f"CONSORT{number}": usb_device(serial)
+        )
     wait_until("two serial lines", lambda: {"ttyUSB0", "ttyUSB1"} <= set(os.listdir("/dev")))
-    listing = subprocess.run([CONSORT, "backends", "dmxusb"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        [CONSORT, "backends", "dmxusb"], capture_output=True, text=True, check=True
+    ).stdout
     listing = listing[listing.index("Plugged in") :]
     print(listing.strip())
-    assert "QEMU USB SERIAL" in listing and "serial = CONSORT2\n      usb-id = 0403:6001\n" in listing, listing
+    assert (
+        "QEMU USB SERIAL" in listing and "serial = CONSORT2\n      usb-id = 0403:6001\n" in listing
+    ), listing
 
     osc = Osc()
-    show = Show(CONSORT, """
+    show = Show(
+        CONSORT,
+        """
 [dmxusb line]
 type = open
 serial = CONSORT2
@@ -66,9 +74,12 @@ in./b > line.2
 in./a > interface.1
 in./b > interface.2
 in./a > missing.1
-""")
+""",
+    )
     show.until_logged("line: up")
-    assert "no adapter with USB id 0403:6002; plugged in: `QEMU USB SERIAL`" in show.text(), show.text()
+    assert "no adapter with USB id 0403:6002; plugged in: `QEMU USB SERIAL`" in show.text(), (
+        show.text()
+    )
     osc.send(8125, "/a", 1.0)
     osc.send(8125, "/b", 0.2)
     slots = bytes([255, 51]) + bytes(510)

@@ -1,4 +1,4 @@
-"""A running show, and OSC messages from and to it, for the tests of devices in the virtual machine."""
+"""A running show, and OSC messages from and to it, for tests in the virtual machine."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Creates input devices through /dev/uinput with the kernel's requests, for tests of the evdev backend.
+"""Creates input devices through /dev/uinput with the kernel's requests, for tests of `evdev`.
 
 The structures and numbers are those of <linux/uinput.h>; no library is needed, so that the tests
 control everything, such as where a device claims to be plugged in.
@@ -15,7 +15,13 @@ UI_DEV_CREATE = 0x5501
 UI_DEV_SETUP = 0x405C5503
 UI_ABS_SETUP = 0x401C5504
 UI_SET_EVBIT = 0x40045564
-BITS = {EV_KEY: 0x40045565, EV_REL: 0x40045566, EV_ABS: 0x40045567, EV_LED: 0x40045569, EV_FF: 0x4004556B}
+BITS = {
+    EV_KEY: 0x40045565,
+    EV_REL: 0x40045566,
+    EV_ABS: 0x40045567,
+    EV_LED: 0x40045569,
+    EV_FF: 0x4004556B,
+}
 UI_SET_PHYS = 0x4008556C
 UI_BEGIN_FF_UPLOAD = 0xC06855C8
 UI_END_FF_UPLOAD = 0x406855C9
@@ -33,7 +39,9 @@ class Device:
             for number in numbers:
                 fcntl.ioctl(self.fd, BITS[kind], number)
         for code, (minimum, maximum) in (axes or {}).items():
-            fcntl.ioctl(self.fd, UI_ABS_SETUP, struct.pack("<HxxIiiiii", code, 0, minimum, maximum, 0, 0, 0))
+            fcntl.ioctl(
+                self.fd, UI_ABS_SETUP, struct.pack("<HxxIiiiii", code, 0, minimum, maximum, 0, 0, 0)
+            )
         if phys:
             text = bytearray(phys.encode() + b"\0")
             # The request takes the address of the text, which ctypes has.
@@ -44,7 +52,11 @@ class Device:
             if libc.ioctl(self.fd, ctypes.c_ulong(UI_SET_PHYS), buffer) < 0:
                 raise OSError(ctypes.get_errno(), "UI_SET_PHYS")
         effects = 16 if EV_FF in codes else 0
-        fcntl.ioctl(self.fd, UI_DEV_SETUP, struct.pack("<HHHH80sI", 3, *vendor_product, 1, name.encode(), effects))
+        fcntl.ioctl(
+            self.fd,
+            UI_DEV_SETUP,
+            struct.pack("<HHHH80sI", 3, *vendor_product, 1, name.encode(), effects),
+        )
         fcntl.ioctl(self.fd, UI_DEV_CREATE)
         name = bytearray(64)
         fcntl.ioctl(self.fd, UI_GET_SYSNAME, name)

@@ -321,12 +321,14 @@ impl EvdevInstance {
                 .to_owned()
         });
         let grab = self.input.as_ref().and_then(|input| input.grab_problem.clone());
-        let problem = idle.or(self.input_problem.clone()).or(self.output_problem.clone()).or(grab);
-        match problem {
-            Some(problem) => context.set_state(State::Waiting(problem)),
-            None if !self.is_incomplete() => context.set_state(State::Up),
-            None => {} // the first attempt has not ended
-        }
+        let missing = self.input_problem.clone().or(self.output_problem.clone());
+        context.set_state(match (idle, missing, grab) {
+            (Some(idle), _, _) => State::Failed(idle),
+            (None, Some(missing), _) => State::Waiting(missing),
+            (None, None, _) if self.is_incomplete() => return, // the first attempt has not ended
+            (None, None, Some(grab)) => State::Degraded(grab),
+            (None, None, None) => State::Up,
+        });
     }
 
     /// Reads events until there are none or the budget of the turn is used up.

@@ -528,7 +528,7 @@ fn an_exclusive_device_is_grabbed_as_soon_as_it_is_free() {
     }
     state.lock().is_grabbed = true;
     let mut show = start(&[("input", "Xbox"), ("exclusive", "on")], &mappings);
-    show.until_state("pad", "waiting");
+    show.until_state("pad", "degraded");
     assert!(reason(&show).contains("another program has grabbed it"), "{}", reason(&show));
     fake.report(3, &[("BTN_SOUTH", 1)]);
     assert_eq!(show.receive(1), values(&[("key", 1.0)]), "it is read nevertheless");
@@ -723,8 +723,8 @@ fn an_instance_that_cannot_do_what_is_mapped_is_a_warning() {
     assert_eq!(messages(&[("input", "x")], &[read, light, rumble]), "");
     assert_eq!(messages(&[("input", "x"), ("output", "y")], &[read, write, light]), "");
     let mut show = start(&[], &[read]);
-    show.until_state("pad", "waiting");
-    assert!(matches!(show.state("pad"), State::Waiting(reason) if reason.contains("`output`")));
+    show.until_state("pad", "failed");
+    assert!(matches!(show.state("pad"), State::Failed(reason) if reason.contains("`output`")));
 }
 
 #[test]
