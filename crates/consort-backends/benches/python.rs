@@ -53,6 +53,8 @@ fn interpreter() -> String {
 }
 
 fn main() -> io::Result<()> {
+    #[cfg(feature = "lua")]
+    consort_backends::worker::serve_if_worker();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(index) = arguments.iter().position(|argument| argument == "--serve") {
         return serve(&arguments[index + 1..]);
@@ -69,12 +71,13 @@ fn main() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("script.py"), SCRIPT)?;
     let folder = folder.path().to_str().expect("a folder's name").to_owned();
-    let sections: [(&str, &dyn Fn() -> io::Result<()>); 5] = [
+    let sections: [(&str, &dyn Fn() -> io::Result<()>); 6] = [
         ("batching", &|| batching(&folder, quick)),
         ("osc", &|| through_osc(&folder, quick)),
         ("added", &|| added(&folder, quick)),
         ("others", &|| others(&folder, quick)),
         ("start", &|| start_of_sixteen(&folder)),
+        ("start-lua", &start_of_lua),
     ];
     for (name, section) in sections {
         if only.as_ref().is_none_or(|only| only == name) {
@@ -704,6 +707,44 @@ fn start_of_sixteen(folder: &str) -> io::Result<()> {
     report("16 Python instances: resident memory of the largest", "MB")
         .ours(memory_of_each.max())
         .budget(Budget::AtMost(20.0))
+        .print();
+    Ok(())
+}
+
+#[cfg(not(feature = "lua"))]
+fn start_of_lua() -> io::Result<()> {
+    Ok(())
+}
+
+/// 64 Lua instances, whose worker is this program.
+#[cfg(feature = "lua")]
+fn start_of_lua() -> io::Result<()> {
+    println!("\n64 Lua instances, from the start of the router until all scripts are loaded");
+    let (mut times, mut memory_of_each) = (Samples::default(), Samples::default());
+    for _ in 0..3 {
+        let mut show_config = TestShow::new();
+        let names: Vec<String> = (0..64).map(|number| format!("lua{number}")).collect();
+        for name in &names {
+            let options = [("code", LUA_SCRIPT)];
+            show_config.instance(&consort_backends::lua::DESCRIPTOR, name, &options);
+            show_config.map("probe.go", &format!("{name}.go"));
+        }
+        let start = Instant::now();
+        let mut show = show_config.start();
+        show.until("all are up", |show| names.iter().all(|name| show.state(name) == State::Up));
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        let workers = child_processes(std::process::id());
+        let shares = workers.into_iter().filter_map(|worker| memory(worker).ok());
+        memory_of_each.push(shares.map(|(_, share)| share).max().unwrap_or(0) as f64 / 1e3);
+        show.finish();
+    }
+    report("64 Lua instances: all loaded", "ms")
+        .ours(times.median())
+        .budget(Budget::AtMost(500.0))
+        .print();
+    report("64 Lua instances: proportional memory of the largest", "MB")
+        .ours(memory_of_each.max())
+        .budget(Budget::AtMost(4.0))
         .print();
     Ok(())
 }

@@ -7,6 +7,7 @@ mod demo;
 mod diagnostics;
 mod errors;
 mod generate;
+mod inherited;
 mod json;
 mod learn;
 mod log;
@@ -37,6 +38,7 @@ use crate::cli::{Cli, Command};
 use crate::midi::MidiCommand;
 
 fn main() -> ExitCode {
+    inherited::repair();
     // A worker starts as fast as possible: before anything else is set up.
     #[cfg(feature = "lua")]
     consort_backends::worker::serve_if_worker();

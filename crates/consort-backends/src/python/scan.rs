@@ -406,7 +406,7 @@ fn check_handler(
     let is_loaded = |module: &Module| module.name.split('.').next() == Some(top_name);
     // What a module imports is loaded with it.
     let is_imported = |outline: &Option<(PathBuf, Outline)>| {
-        outline.as_ref().is_some_and(|(_, outline)| !outline.lacks(top_name))
+        outline.as_ref().is_some_and(|(_, outline)| outline.names.contains(top_name))
     };
     if !outlines.iter().any(|(module, _)| is_loaded(module)) {
         if outlines.iter().any(|(_, outline)| is_imported(outline)) {

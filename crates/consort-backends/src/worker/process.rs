@@ -275,6 +275,10 @@ fn prepare(lifeline: RawFd, output: RawFd, memory: u64) -> io::Result<()> {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         }
         libc::signal(libc::SIGINT, libc::SIG_IGN);
+        // Programs that a script starts find the usual behaviour; the standard library has already
+        // unblocked all signals.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
         // The process is in the background of its terminal: a script that reads from the
         // terminal gets an error and is not stopped.
         libc::signal(libc::SIGTTIN, libc::SIG_IGN);

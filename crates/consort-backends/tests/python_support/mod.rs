@@ -416,14 +416,16 @@ impl Rig {
         Running { handle, thread: Some(thread), monitor, rig, changes }
     }
 
-    /// Starts the show and waits until every instance is up.
+    /// Starts the show and waits until every instance has loaded what it can.
     #[track_caller]
     pub fn start(self) -> Running {
         let running = self.launch();
         let names: Vec<_> =
             running.rig.sections.iter().map(|section| section.name.clone()).collect();
         for name in names {
-            running.wait_up(&name);
+            running.wait_state(&name, |state| {
+                matches!(state, State::Up | State::Degraded(_) | State::Failed(_))
+            });
         }
         running
     }

@@ -144,11 +144,15 @@ impl Interpreter {
             let result = self.run(&place, LOADING_FACTOR, || chunk.exec());
             if let Err(error) = result {
                 let script = &self.scripts[index];
-                let mut reason = format!("cannot load {}: {error}", script.name());
-                if let Some(hint) = version_hint(&reason, script) {
-                    reason = format!("{reason}\n{hint}");
+                let (name, mut error) = (script.name(), error.to_string());
+                let summary = error.lines().next().unwrap_or_default().to_owned();
+                let hint = version_hint(&error, script);
+                if let Some(hint) = hint {
+                    error = format!("{error}\n{hint}");
                 }
-                return Err(reason);
+                // The reason of a state is one line; the log has the traceback.
+                self.faults.push(Fault { place: format!("loading {name} failed"), error });
+                return Err(format!("cannot load {name}: {summary}"));
             }
         }
         self.shared.borrow_mut().is_loading = false;

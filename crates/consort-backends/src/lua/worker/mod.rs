@@ -24,7 +24,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use super::source::Source;
-use crate::worker::protocol::{Command, Input, Message, Report, WorkerSetup, decode_input};
+use crate::worker::protocol::{
+    Command, Input, LoadResult, Message, Report, WorkerSetup, decode_input,
+};
 use channels::Channels;
 pub(crate) use deadline::TIME_LIMIT_STATUS;
 use functions::Shared;
@@ -95,7 +97,7 @@ fn run(mut link: Link) -> Result<(), Ending> {
     }
     worker.warn_of_default_handler()?;
     worker.report()?;
-    worker.send(&Message::Report(Report::Ready))?;
+    worker.send(&Message::Report(Report::Ready(LoadResult::Complete)))?;
     worker.serve()
 }
 

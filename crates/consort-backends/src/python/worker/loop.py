@@ -73,6 +73,8 @@ class Worker:
         self.watched = set()
         # The files that were reported.
         self.files = set()
+        # Modules that could not be imported, and the exceptions.
+        self.failed = []
         self.commands = {
             Command.STOP: lambda _argument, _payload: self.stop(),
             Command.PING: self.answer_ping,
@@ -107,9 +109,24 @@ class Worker:
                 self.leave(Message.FAILED, reason.encode("utf-8", "replace"))
             except BaseException as error:
                 self.faults.report(f"cannot import module `{name}`", error)
+                self.failed.append((name, error))
             self.leave_if_child()
         if start is not None:
             os.chdir(start)
+
+    def send_ready(self, modules):
+        """Reports how much of the script is loaded; `modules` is how many modules it has."""
+        if not self.failed:
+            self.link.send(Message.READY)
+            return
+        name, error = self.failed[0]
+        reason = f"cannot import module `{name}`: {type(error).__name__}: {as_text(error)}"
+        others = len(self.failed) - 1
+        if others:
+            reason = f"{reason.splitlines()[0]}; and {others} more"
+        extent = 2 if len(self.failed) == modules else 1
+        self.failed.clear()
+        self.link.send_text(Message.READY, reason, extent)
 
     def finish_imports(self, names, usage, inputs):
         """Adds the mapped channels, sends what the imports output and finds the handlers."""
@@ -503,7 +520,8 @@ def main(output, fields):
         file.reconfigure(line_buffering=True, errors="backslashreplace")
     make_module(script)
     module_fields = split(modules)
-    worker.load_all(list(zip(module_fields[::2], module_fields[1::2])))
+    module_list = list(zip(module_fields[::2], module_fields[1::2]))
+    worker.load_all(module_list)
     worker.finish_imports(split(names), usage, inputs)
-    link.send(Message.READY)
+    worker.send_ready(len(module_list))
     worker.run()

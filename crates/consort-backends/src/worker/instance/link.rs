@@ -12,8 +12,8 @@ use mio::unix::pipe::{Receiver, Sender};
 use super::super::language::Language;
 use super::super::process::Worker;
 use super::super::protocol::{
-    self, Command, Message, NO_ROOT, Output, ProtocolError, Report, Setup, decode, push_command,
-    push_value,
+    self, Command, LoadResult, Message, NO_ROOT, Output, ProtocolError, Report, Setup, decode,
+    push_command, push_value,
 };
 use super::super::queue::Queued;
 use super::channels::WorkerChannels;
@@ -339,11 +339,16 @@ impl<L: Language> ScriptInstance<L> {
         let Phase::Running(link) = &mut self.phase else { return };
         match report {
             Report::Hello(major, minor) => self.complete_handshake(major, minor, context),
-            Report::Ready => {
+            Report::Ready(result) => {
                 link.ready = true;
+                self.is_complete = result == LoadResult::Complete;
                 context.set_files(self.files.clone());
                 if self.stop_deadline.is_none() {
-                    context.set_state(State::Up);
+                    context.set_state(match result {
+                        LoadResult::Complete => State::Up,
+                        LoadResult::Partial(reason) => State::Degraded(reason),
+                        LoadResult::Nothing(reason) => State::Failed(reason),
+                    });
                 }
                 self.schedule_timer(context);
             }

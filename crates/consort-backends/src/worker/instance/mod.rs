@@ -75,6 +75,8 @@ pub(crate) struct ScriptInstance<L> {
     /// How many restarts in a row came soon after the start before.
     restart_count: u32,
     faults: Faults,
+    /// All parts of the script are loaded, or are being loaded.
+    is_complete: bool,
     /// The files of the show that the script has loaded.
     files: Vec<PathBuf>,
     /// When a stopping worker is killed.
@@ -98,6 +100,7 @@ impl<L: Language> ScriptInstance<L> {
             phase: Phase::Idle,
             restart_count: 0,
             faults: Faults::default(),
+            is_complete: true,
             files: Vec::new(),
             stop_deadline: None,
             stop_sent: false,
@@ -142,8 +145,9 @@ impl<L: Language> Instance for ScriptInstance<L> {
         context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
         let plan = downcast::<ScriptPlan<L>>(plan)?;
-        // A script that cannot run is loaded again by a restart.
-        if matches!(self.phase, Phase::Idle) || self.settings.needs_restart(&plan.settings) {
+        // A script that cannot run, or not all of it, is loaded again by a restart.
+        let is_running = !matches!(self.phase, Phase::Idle) && self.is_complete;
+        if !is_running || self.settings.needs_restart(&plan.settings) {
             return Err(plan);
         }
         let ScriptPlan { settings, channels, usage, .. } = *plan;

@@ -24,8 +24,8 @@ pub(crate) enum Message<'a> {
 pub(crate) enum Report {
     /// The interpreter has started; its version (major, minor).
     Hello(u8, u8),
-    /// The script is loaded.
-    Ready,
+    /// The script is loaded, as far as it can be.
+    Ready(LoadResult),
     /// An error of a new kind: its number, and what failed with the traceback.
     Error(u32, String),
     /// The error with this number occurred again.
@@ -44,6 +44,16 @@ pub(crate) enum Report {
     WakeRequest,
     /// The worker has applied the change of channels with this number.
     Generation(u32),
+}
+
+/// How much of a script could be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LoadResult {
+    Complete,
+    /// Some parts, such as modules, could not, for this reason.
+    Partial(String),
+    /// No part could be loaded, for this reason.
+    Nothing(String),
 }
 
 /// A value or a text on its way out of a script.
@@ -73,7 +83,11 @@ fn decode_frame(kind: u32, argument: u32, payload: &[u8]) -> Result<Message<'_>,
     let text = || String::from_utf8_lossy(payload).into_owned();
     Ok(Message::Report(match kind {
         1 => Report::Hello((argument >> 8) as u8, argument as u8),
-        2 => Report::Ready,
+        2 => Report::Ready(match argument {
+            0 => LoadResult::Complete,
+            1 => LoadResult::Partial(text()),
+            _ => LoadResult::Nothing(text()),
+        }),
         3 => Report::Error(argument, text()),
         4 => Report::Repeat(argument),
         5 => Report::Warning(text()),
@@ -133,7 +147,9 @@ pub(crate) fn push_message(bytes: &mut Vec<u8>, message: &Message<'_>) {
         Report::Hello(major, minor) => {
             push(1, u32::from(*major) << 8 | u32::from(*minor), &[]);
         }
-        Report::Ready => push(2, 0, &[]),
+        Report::Ready(LoadResult::Complete) => push(2, 0, &[]),
+        Report::Ready(LoadResult::Partial(reason)) => push(2, 1, &[shortened(reason)]),
+        Report::Ready(LoadResult::Nothing(reason)) => push(2, 2, &[shortened(reason)]),
         Report::Error(number, text) => push(3, *number, &[shortened(text)]),
         Report::Repeat(number) => push(4, *number, &[]),
         Report::Warning(text) => push(5, 0, &[shortened(text)]),

@@ -48,7 +48,7 @@
 //! | kind | name | argument | payload | |
 //! |---|---|---|---|---|
 //! | 1 | hello | version, major × 256 + minor | | the interpreter has started |
-//! | 2 | ready | | | the script is loaded |
+//! | 2 | ready | 0: whole, 1: in part, 2: no part | reason, unless 0 | the script is loaded |
 //! | 3 | error | error number | place, line break, description | an error of a new kind |
 //! | 4 | repeat | error number | | the error occurred again |
 //! | 5 | warning | | text | for the log |
@@ -92,7 +92,7 @@ pub(crate) use command::{Command, push_command};
 pub(crate) use command::{Input, decode_input};
 #[cfg(any(feature = "lua", test))]
 pub(crate) use message::push_message;
-pub(crate) use message::{Message, Output, Report, decode};
+pub(crate) use message::{LoadResult, Message, Output, Report, decode};
 #[cfg(feature = "lua")]
 pub(crate) use setup::WorkerSetup;
 pub(crate) use setup::{ScriptPart, Setup};

@@ -20,7 +20,7 @@ fn values_and_messages_are_decoded_in_order() {
         (Message::Value { number: 7, root: 3, value: 0.25 }, 16),
         (Message::Report(Report::Error(5, "where\nwhat".into())), 32),
         (Message::Text { number: 2, root: 9, text: "café" }, 32),
-        (Message::Report(Report::Ready), 16),
+        (Message::Report(Report::Ready(LoadResult::Complete)), 16),
     ];
     let mut rest = &bytes[..];
     for expected in expected {
@@ -165,7 +165,9 @@ fn messages_are_decoded_as_they_were_encoded() {
         Message::Unmatched { name: "x", output: Output::Text("y") },
         Message::File(b"/s.lua"),
         Message::Report(Report::Hello(5, 3)),
-        Message::Report(Report::Ready),
+        Message::Report(Report::Ready(LoadResult::Complete)),
+        Message::Report(Report::Ready(LoadResult::Partial(text()))),
+        Message::Report(Report::Ready(LoadResult::Nothing(text()))),
         Message::Report(Report::Error(3, text())),
         Message::Report(Report::Repeat(3)),
         Message::Report(Report::Warning(text())),
