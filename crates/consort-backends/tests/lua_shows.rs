@@ -30,7 +30,7 @@ fn until_end_state(show: &mut Performance, expected: &[(&str, f64)]) {
     show.until(&format!("the state {expected:?}"), |show| end_state(show) == expected);
 }
 
-/// 1. A crossfader: one input, two outputs. 0.75 gives 0.75 and 1 − 0.75 = 0.25.
+/// Show 1: A crossfader: one input, two outputs. 0.75 gives 0.75 and 1 − 0.75 = 0.25.
 #[test]
 fn a_crossfader() {
     let script = "
@@ -43,7 +43,7 @@ fn a_crossfader() {
     until_end_state(&mut show, &[("left", 0.25), ("right", 0.75)]);
 }
 
-/// 2. Highest takes precedence over two inputs. `input_value` of the own channel is still the
+/// Show 2: Highest takes precedence over two inputs. `input_value` of the own channel is still the
 /// previous value inside the handler, so the handler passes its argument. After 0.5 and 0.75 the
 /// result is 0.75; when the second goes to 0.25, the first wins with 0.5.
 #[test]
@@ -56,7 +56,7 @@ fn highest_takes_precedence() {
     assert_eq!(show.receive(3), named(&[("dim", 0.5), ("dim", 0.75), ("dim", 0.5)]));
 }
 
-/// 3. A toggle that reads its own last output: presses at 1, releases at 0. Three presses: on, off,
+/// Show 3: A toggle that reads its own last output: presses at 1, releases at 0. Three presses: on, off,
 /// on.
 #[test]
 fn a_toggle_with_output_value() {
@@ -71,7 +71,7 @@ fn a_toggle_with_output_value() {
     assert_eq!(show.receive(3), named(&[("lamp", 1.0), ("lamp", 0.0), ("lamp", 1.0)]));
 }
 
-/// 4. One handler for all channels: `default-handler` takes every channel, also one with a function
+/// Show 4: One handler for all channels: `default-handler` takes every channel, also one with a function
 /// of its own name; `input_channel` tells them apart. `in2` is doubled, everything else halved.
 #[test]
 fn one_handler_for_all_channels() {
@@ -88,7 +88,7 @@ fn one_handler_for_all_channels() {
     assert_eq!(show.counters("lua").errors, 0);
 }
 
-/// 5. A chase with an interval over three lamps that ends itself after four steps: the lamps light up
+/// Show 5: A chase with an interval over three lamps that ends itself after four steps: the lamps light up
 /// in the order 1, 2, 3, 1, and only the first is on at the end.
 #[test]
 fn a_chase_with_an_interval() {
@@ -114,7 +114,7 @@ fn a_chase_with_an_interval() {
     assert_eq!(lit, ["lamp1", "lamp2", "lamp3", "lamp1"]);
 }
 
-/// 6. A fade in a thread: five steps of 0.2, one each 10 ms. `input_channel` is nil in a thread.
+/// Show 6: A fade in a thread: five steps of 0.2, one each 10 ms. `input_channel` is nil in a thread.
 #[test]
 fn a_fade_in_a_thread() {
     let script = "
@@ -136,7 +136,7 @@ fn a_fade_in_a_thread() {
     assert_eq!(show.counters("lua").errors, 0);
 }
 
-/// 7. A double click: two presses within two seconds switch the light on; a single one switches it off.
+/// Show 7: A double click: two presses within two seconds switch the light on; a single one switches it off.
 /// The script compares `timestamp`; the presses of the first pair arrive together, the last one long
 /// after them.
 #[test]
@@ -160,7 +160,7 @@ fn a_double_click_with_timestamps() {
     assert_eq!(show.receive(1), named(&[("lamp", 0.0)]));
 }
 
-/// 8. Clean-up: the second handler replaces the first and calls it, as the returned function. The
+/// Show 8: Clean-up: the second handler replaces the first and calls it, as the returned function. The
 /// end of the show gives 0.1 from the first and 0.9 from the second.
 #[test]
 fn a_chain_of_cleanup_handlers() {
@@ -174,7 +174,7 @@ fn a_chain_of_cleanup_handlers() {
     assert_eq!(end_state(&show), named(&[("first", 0.1), ("second", 0.9)]));
 }
 
-/// 9. A script that sets all its channels: `channels` lists the mapped ones and those that an output
+/// Show 9: A script that sets all its channels: `channels` lists the mapped ones and those that an output
 /// created while loading. Five channels, of which two are outputs with names that begin with `o`.
 #[test]
 fn all_channels_by_name() {
@@ -193,7 +193,7 @@ fn all_channels_by_name() {
     until_end_state(&mut show, &[("count", 0.5), ("o1", 0.75), ("o2", 0.75)]);
 }
 
-/// 10. Clipping and unknown names: outputs are clipped to 0 and 1, and functions return nil for a
+/// Show 10: Clipping and unknown names: outputs are clipped to 0 and 1, and functions return nil for a
 /// channel that does not exist.
 #[test]
 fn limits_and_unknown_channels() {
@@ -210,7 +210,7 @@ fn limits_and_unknown_channels() {
     until_end_state(&mut show, &[("high", 1.0), ("low", 0.0), ("nil", 1.0), ("text", 0.25)]);
 }
 
-/// 11. Names of the interface are never called as handlers: a value for the channel `output` does
+/// Show 11: Names of the interface are never called as handlers: a value for the channel `output` does
 /// nothing, and the script can still output on that channel.
 #[test]
 fn channels_named_like_functions() {
@@ -235,7 +235,7 @@ fn channels_named_like_functions() {
     assert_eq!(show.counters("lua").errors, 0);
 }
 
-/// 12. Two files and a module: the first file defines a scale, the second uses it; both call an
+/// Show 12: Two files and a module: the first file defines a scale, the second uses it; both call an
 /// interval, whose error is reported, unlike in MIDIMonster, and does not stop the other one.
 /// 0.5 in the scale of 0.5 gives 0.25.
 #[test]

@@ -81,7 +81,7 @@ fn router_with_a_neighbour() {
     if std::env::var_os("CONSORT_TEST_ROUTER").is_none() {
         return;
     }
-    let neighbour = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut neighbour = Command::new("sleep").arg("1000").spawn().unwrap();
     let source = "
 import os, midimonster
 os.setpgid(0, os.getpgid(os.getppid()))
@@ -95,6 +95,8 @@ midimonster.output('out', 1)
     });
     println!("pids {} {}", neighbour.id(), worker.unwrap());
     std::thread::sleep(DEADLINE);
+    let _ = neighbour.kill();
+    let _ = neighbour.wait();
 }
 
 fn state_of(process: &str) -> Option<char> {

@@ -13,6 +13,7 @@
 //! block. Other threads talk to a running show through [`Handle`] and look at it through
 //! [`Live`].
 
+mod activity;
 pub mod backend;
 pub mod config;
 pub mod context;
@@ -29,6 +30,7 @@ mod timers;
 pub mod unmatched;
 mod warn_once;
 
+pub use activity::Stall;
 pub use backend::{
     Backend, BackendDescriptor, ChannelError, ChannelKind, ChannelSyntax, ChannelTable, Driver,
     Instance, InstanceConfig, NoDriver, Plan, Readiness, Resolution, Usage, downcast, driver,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 use parking_lot::Mutex;
 
+use crate::activity::Activity;
 use crate::backend::{Driver, Instance, Readiness};
 use crate::context::{
     Context, DriverContext, DriverId, MAX_TEXT_BYTES, Observer, Owner, Shared, WAKER, is_current,
@@ -70,6 +71,9 @@ enum Command {
 struct Mailbox {
     waker: Waker,
     stop: AtomicBool,
+    /// The instances are not waited for.
+    stop_now: AtomicBool,
+    activity: Activity,
     /// Commands with the generation of the layout that their numbers belong to.
     commands: Mutex<VecDeque<(u64, Command)>>,
     live: Mutex<Arc<Live>>,
@@ -89,6 +93,23 @@ impl Handle {
     pub fn stop(&self) {
         self.mailbox.stop.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Ends a show that is ending without waiting for its instances any longer: everything that
+    /// sounds is ended as by [`panic`](Self::panic), what was emitted is delivered, and
+    /// [`Router::run`] returns. Has no effect while an instance does not return.
+    pub fn stop_now(&self) {
+        self.mailbox.stop_now.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// Whether the show has ended.
+    pub fn has_ended(&self) -> bool {
+        !self.live().is_running()
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.mailbox.activity
     }
 
     /// The same handle for numbers of the layout of that generation: when a reload has made another
@@ -273,7 +294,10 @@ impl Router {
             let due = due.map(|time| time.saturating_duration_since(Instant::now()));
             due.into_iter().chain(limit).min()
         };
-        match self.wait(timeout) {
+        self.handle.mailbox.activity.end_turn();
+        let waited = self.wait(timeout);
+        self.handle.mailbox.activity.begin_turn();
+        match waited {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(source) => return Err(RunError::Poll { operation: "wait", source }),
@@ -340,6 +364,7 @@ impl Router {
 
     /// Calls an instance and routes what it emitted.
     fn call(&mut self, index: usize, method: impl FnOnce(&mut dyn Instance, &mut Context<'_>)) {
+        self.handle.mailbox.activity.enter(index);
         let slot = &mut self.slots[index];
         method(&mut *slot.instance, &mut Context::new(&mut self.shared, slot.id));
         if !self.shared.arrived.is_empty() {
@@ -550,6 +575,7 @@ impl Router {
         for index in 0..self.pending.len() {
             let instance = self.pending[index] as usize;
             let mut batch = std::mem::take(&mut self.batches[instance]);
+            self.handle.mailbox.activity.enter(instance);
             let slot = &mut self.slots[instance];
             add(&self.shared.live.instances[instance].counters.outgoing, batch.len() as u64);
             let mut context = Context::new(&mut self.shared, slot.id);
@@ -613,12 +639,21 @@ impl Router {
                 self.report_unstopped();
                 break;
             }
+            if self.handle.mailbox.stop_now.load(Ordering::Acquire) {
+                self.report_unstopped();
+                for index in 0..self.slots.len() {
+                    self.call(index, |instance, context| instance.panic(context));
+                }
+                self.step(Some(Duration::ZERO))?;
+                break;
+            }
             self.step(Some(left))?;
         }
         for slot in &self.slots {
             self.shared.live.set_state(slot.id, State::Stopped);
         }
         self.shared.live.running.store(false, Ordering::Release);
+        self.handle.mailbox.activity.wake();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use consort_backends::BACKENDS;
 #[cfg(feature = "lua")]
@@ -9,7 +10,7 @@ use consort_backends::lua;
 #[cfg(feature = "python")]
 use consort_backends::python;
 use consort_router::config::{self, Override, Show};
-use consort_router::{BackendDescriptor, Handle, InstanceId, Router};
+use consort_router::{BackendDescriptor, Handle, InstanceId, Router, Stall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
@@ -22,6 +23,9 @@ use crate::{log, monitor, realtime, signals};
 
 /// The configurations that are tried when none is given.
 const DEFAULT_FILES: [&str; 2] = ["show.cfg", "monster.cfg"];
+
+/// How long a turn of the event loop may take before it is reported.
+const STALL_LIMIT: Duration = Duration::from_secs(1);
 
 /// The wanted limit for open files, which the system may lower.
 const MAX_OPEN_FILES: u64 = 65_536;
@@ -58,6 +62,7 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         counted(live.instance_count() as u64, "instance"),
         counted(channels as u64, "channel")
     );
+    watch(&handle);
     let local = Local::new(handle.clone(), file.display().to_string());
     let server = serve(&local);
     let view = if arguments.monitor { Some(monitor::start(local, None)?) } else { None };
@@ -99,6 +104,25 @@ fn route(router: &mut Router) -> anyhow::Result<()> {
     }
     notifier.notify("STOPPING=1");
     Ok(router.finish()?)
+}
+
+/// Starts the thread that reports when the event loop does not turn. A show also runs without it.
+fn watch(handle: &Handle) {
+    let handle = handle.clone();
+    let report = |stall: Stall| match stall {
+        Stall::Begun(Some(instance)) => tracing::error!(
+            instance,
+            "this instance has held the event loop for {STALL_LIMIT:?}: nothing is routed"
+        ),
+        Stall::Begun(None) => {
+            tracing::error!("the event loop has not turned for {STALL_LIMIT:?}: nothing is routed");
+        }
+        Stall::Ended(time) => tracing::warn!("the event loop turns again after {time:.1?}"),
+    };
+    let thread = std::thread::Builder::new().name("watchdog".into());
+    if let Err(error) = thread.spawn(move || handle.watch(STALL_LIMIT, report)) {
+        tracing::warn!("cannot watch the event loop: {error}");
+    }
 }
 
 /// Starts the control socket. A show also runs without it, so that a failure is only logged.

@@ -45,10 +45,23 @@ pub(crate) fn before_exit(hook: fn(Duration)) {
 /// # Errors
 /// When the signal handlers cannot be installed.
 pub(crate) fn stop_on_signals(handle: Handle) -> io::Result<()> {
-    at_first_signal(move || {
-        log_stopping();
-        handle.stop();
-    })
+    let repeated = handle.clone();
+    on_signals(
+        move || {
+            log_stopping();
+            handle.stop();
+        },
+        move || end_now(&repeated),
+    )
+}
+
+/// Ends what sounds, and the show, unless an instance holds the event loop.
+fn end_now(handle: &Handle) {
+    handle.stop_now();
+    let deadline = Instant::now() + EXIT_TIMEOUT;
+    while !handle.has_ended() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Calls `stop` at the first signal, on a thread of its own; a second one restores the terminal
@@ -57,6 +70,14 @@ pub(crate) fn stop_on_signals(handle: Handle) -> io::Result<()> {
 /// # Errors
 /// When the signal handlers cannot be installed.
 pub(crate) fn at_first_signal(stop: impl Fn() + Send + 'static) -> io::Result<()> {
+    on_signals(stop, || {})
+}
+
+/// [`at_first_signal`], with `repeated` called before a second signal ends the program.
+fn on_signals(
+    stop: impl Fn() + Send + 'static,
+    repeated: impl Fn() + Send + 'static,
+) -> io::Result<()> {
     let mut wanted = vec![SIGINT, SIGTERM];
     // `nohup` and service managers ignore SIGHUP so that a program outlives its terminal.
     if !is_ignored(SIGHUP) {
@@ -69,6 +90,7 @@ pub(crate) fn at_first_signal(stop: impl Fn() + Send + 'static) -> io::Result<()
                 EndRequest::First => stop(),
                 EndRequest::Bounced => {}
                 EndRequest::Repeated => {
+                    repeated();
                     if let Some(hook) = EXIT_HOOK.get() {
                         hook(EXIT_TIMEOUT);
                     }

@@ -10,6 +10,7 @@ use mio::{Events, Poll, Waker};
 use parking_lot::Mutex;
 
 use super::{Handle, Mailbox, Router, RunError, Slot};
+use crate::activity::Activity;
 use crate::backend::{Driver, Plan};
 use crate::config::{ChannelRef, Show};
 use crate::context::{DriverId, Shared, WAKER};
@@ -132,6 +133,8 @@ impl Router {
         let mailbox = Arc::new(Mailbox {
             waker,
             stop: AtomicBool::new(false),
+            stop_now: AtomicBool::new(false),
+            activity: Activity::default(),
             commands: Mutex::new(VecDeque::new()),
             live: Mutex::new(live),
         });
