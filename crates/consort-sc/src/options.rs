@@ -233,7 +233,7 @@ impl Options {
             if self.program_name() == "scsynth" {
                 return Err(invalid(format!(
                     "threads is {threads}, but scsynth has one audio thread and does not start with \
-                     this option; leave it out, or set executable to supernova"
+                     this option; leave it out, or use supernova as the server program"
                 )));
             }
         }

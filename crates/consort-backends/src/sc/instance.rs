@@ -238,7 +238,9 @@ impl ScInstance {
             [problem] => State::Degraded(problem.clone()),
             [problem, rest @ ..] => State::Degraded(format!("{problem}; and {} more", rest.len())),
         };
-        for problem in &problems {
+        // The state is logged with the first problem.
+        context.count_errors(problems.len().min(1) as u64);
+        for problem in problems.iter().skip(1) {
             self.report_error(problem, context);
         }
         let client = server.client;

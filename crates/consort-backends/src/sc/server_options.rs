@@ -403,6 +403,24 @@ pub(super) fn read(
                     server.environment.push((name.to_owned(), "system".to_owned()));
                 }
             }
+            for name in ["input-device", "output-device"] {
+                let Some(device) = options.text(name) else { continue };
+                if let Some((jack, card)) = device.split_once(':')
+                    && matches!(jack, "hw" | "plughw")
+                {
+                    problems
+                        .warning(
+                            options.position(name),
+                            format!(
+                                "with JACK, which the servers of Debian use, `{device}` asks for a \
+                                 JACK server `{jack}`, not for a sound card"
+                            ),
+                        )
+                        .hint(format!(
+                            "remove it; JACK chooses the sound card, as in `jackd -d alsa -d hw:{card}`"
+                        ));
+                }
+            }
             if server.maximum_node_count < 64 {
                 problems.error(options.position("nodes"), "a server needs at least 64 nodes");
             }

@@ -188,6 +188,21 @@ fn synthdefs_that_the_server_would_refuse_or_not_get_are_reported() {
 }
 
 #[test]
+fn check_warns_about_a_sound_card_in_place_of_a_jack_server() {
+    let warnings = |device: &str| {
+        let pairs = [("voice.pad", "pad"), ("input-device", device)];
+        let options = Options::from_pairs(DESCRIPTOR.instance_options, &pairs);
+        let mut problems = Problems::new();
+        assert!(read_config(&options, &mut problems).is_some());
+        problems.into_vec()
+    };
+    let problem = warnings("hw:1").remove(0);
+    assert!(problem.is_warning && problem.message.contains("asks for a JACK server `hw`"));
+    assert!(problem.hint.is_some_and(|hint| hint.contains("`jackd -d alsa -d hw:1`")));
+    assert!(warnings("stage:consort").is_empty() && warnings("Built-in").is_empty());
+}
+
+#[test]
 fn the_times_of_the_health_checks_are_options() {
     let read = |pairs: &[(&str, &str)]| {
         let pairs = [&[("voice.pad", "pad")], pairs].concat();
