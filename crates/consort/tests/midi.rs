@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// A file of format 0, 480 ticks per quarter note at 120 quarter notes a minute, 2 s long.
-const SONG: &[u8] = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x1c\0\xc0\x05\x83\x60\x90\x3c\x64\
+const SONG: &[u8] = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk\0\0\0\x1a\0\xc0\x05\x83\x60\x90\x3c\x64\
     \x83\x60\x80\x3c\x40\0\xf0\x05\x7e\x7f\x09\x01\xf7\x87\x40\xff\x2f\0";
 
 fn consort(folder: &Path, arguments: &[&str]) -> Command {
@@ -48,17 +48,19 @@ fn the_page_shows_the_real_output() {
         assert!(output.status.success(), "{command}");
         count += 1;
     }
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
 }
 
 #[test]
-fn damaged_files_are_refused_or_played_in_part() {
+fn damaged_files_are_played_or_refused() {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(folder.path().join(name), bytes).expect("written");
     };
     write("cut.mid", &SONG[..32]);
-    write("two.mid", &[&SONG[..9], &[2], &SONG[10..]].concat());
+    let track = &SONG[14..];
+    write("two.mid", &[&SONG[..9], &[2, 0, 2], &SONG[12..14], track, track].concat());
+    write("bad.mid", &[&SONG[..29], &[0xff], &SONG[30..]].concat());
     write("text.mid", b"no music");
     let play = |name: &str, more: &[&str]| {
         run(folder.path(), &[&["play", name, "--engine", "embedded", "--fast"], more].concat())
@@ -68,17 +70,17 @@ fn damaged_files_are_refused_or_played_in_part() {
             "cut.mid",
             "cut.mid: at byte 32 (track 1): the file ends inside an event; found 10 of the",
         ),
-        ("cut.mid", "\nhint: --partial plays the undamaged part: 2 events, 0:00\n"),
-        ("two.mid", "two.mid: at byte 8: the file has format 2 (independent patterns"),
+        ("cut.mid", "\nhint: without --strict, what is not damaged is played\n"),
         ("text.mid", "text.mid: at byte 0: not a Standard MIDI File: it begins with \"no m\""),
         ("none.mid", "cannot read none.mid: No such file"),
     ] {
-        let output = play(name, &[]);
+        let output = play(name, &["--strict"]);
         let error = text(&output.stderr);
         assert!(error.starts_with("error: ") && error.contains(expected), "{error}");
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
     }
-    let output = play("cut.mid", &["--partial"]);
+    assert_eq!(play("cut.mid", &["--partial"]), play("cut.mid", &[]));
+    let output = play("cut.mid", &[]);
     assert!(output.status.success());
     // The note that is still on where the file is cut is released there.
     assert_eq!(
@@ -87,6 +89,19 @@ fn damaged_files_are_refused_or_played_in_part() {
          0.500000  ch0  note-off 60 64        C4\nplayed 3 events in 0:00\n"
     );
     assert!(text(&output.stderr).contains("at byte 32"), "{}", text(&output.stderr));
+    // The note with a velocity above 127 is left out.
+    let output = play("bad.mid", &[]);
+    assert!(text(&output.stdout).ends_with("played 3 events in 0:02\n"), "{output:?}");
+    assert!(text(&output.stderr).contains("at byte 29 (track 1): found status byte 0xff"));
+    let output = play("two.mid", &[]);
+    assert!(text(&output.stdout).ends_with("played 8 events in 0:04\n"), "{output:?}");
+    let output = play("two.mid", &["--track", "2"]);
+    assert!(text(&output.stdout).ends_with("played 4 events in 0:02\n"), "{output:?}");
+    let output = play("two.mid", &["--track", "3"]);
+    assert!(text(&output.stderr).contains("two.mid has no track 3: it has 2 tracks"));
+    let output = play("song.mid", &["--from", "bar:1", "--until", "1", "--tempo", "50"]);
+    assert!(text(&output.stdout).contains("    1.000000  ch0  note-on 60 100"), "{output:?}");
+    assert!(text(&output.stdout).ends_with(" in 0:02\n"), "{output:?}");
     let output = play("song.mid", &["--from", "3"]);
     assert!(text(&output.stderr).contains("--from 0:03 is after the end of song.mid (0:02)"));
     // A loop without events would never end the search for the next one.
@@ -102,6 +117,41 @@ fn damaged_files_are_refused_or_played_in_part() {
     let times: Vec<String> = text(&output.stdout).lines().map(|line| line[..12].into()).collect();
     assert_eq!(times[..3], ["    0.000000", "    0.251000", "    0.251000"]);
     assert_eq!(times.len(), 7, "{times:?}");
+}
+
+#[test]
+fn files_are_described_as_text_json_and_piano_roll() {
+    let folder = folder();
+    std::fs::write(folder.path().join("bad.mid"), [&SONG[..29], &[0xff], &SONG[30..]].concat())
+        .expect("written");
+    let output = run(folder.path(), &["info", "bad.mid", "song.mid", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json[0]["damage"]["count"], 1);
+    assert_eq!(json[0]["damage"]["errors"][0]["byte"], 29);
+    assert_eq!(json[1]["damage"]["count"], 0);
+    assert_eq!(json[1]["tracks"][0]["programs"], serde_json::json!([5]));
+    assert_eq!(json[1]["tempos"][0]["bpm"], 120.0);
+    assert_eq!((&json[1]["seconds"], &json[1]["bars"]), (&2.0.into(), &1.into()));
+    let output = text(&run(folder.path(), &["info", "song.mid", "--roll"]).stdout);
+    assert!(output.contains("\n    C4 |   #---"), "{output}");
+    let output = run(folder.path(), &["info", "none.mid"]);
+    assert!(text(&output.stderr).contains("cannot read none.mid: No such file"));
+}
+
+#[test]
+fn a_limit_of_file_sizes_does_not_end_a_recording() {
+    let folder = folder();
+    let program = env!("CARGO_BIN_EXE_consort");
+    let script = format!("ulimit -f 0; exec {program} midi record take.mid --seconds 0.2");
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .env("CONSORT_SEQ", "embedded")
+        .output()
+        .expect("bash runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = text(&output.stderr);
+    assert!(error.contains("cannot write take.mid") && error.contains("File too large"), "{error}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::event::RealTime;
 /// If one of these checks fails.
 pub fn midi_file(data: &[u8]) {
     let strict = MidiFile::read(data);
-    let (file, errors) = match MidiFile::read_partial(data) {
+    let (file, damage) = match MidiFile::read_partial(data) {
         Ok(partial) => partial,
         Err(error) => {
             assert_eq!(strict, Err(error), "only one of the readings reports an invalid header");
@@ -19,11 +19,11 @@ pub fn midi_file(data: &[u8]) {
     };
     match strict {
         Ok(strict) => {
-            assert!(errors.is_empty() && strict == file, "partial and strict reading differ")
+            assert!(damage.is_empty() && strict == file, "partial and strict reading differ")
         }
-        Err(error) => assert_eq!(errors.first(), Some(&error)),
+        Err(error) => assert_eq!(damage.errors().first(), Some(&error)),
     }
-    for error in &errors {
+    for error in damage.errors() {
         assert!(error.position() <= data.len(), "{error}");
     }
     let mut previous = (0, RealTime::ZERO);

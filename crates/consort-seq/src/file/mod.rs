@@ -1,15 +1,16 @@
 //! Standard MIDI Files: conversion to timed events of the sequencer, and back (feature
 //! `midi-file`).
 //!
-//! [`MidiFile::read`] merges the tracks of a file of format 0 or 1 into one list ordered by time,
+//! [`MidiFile::read`] merges the tracks of a file into one list ordered by time,
 //! with its tempo map, so that every event has an exact time: rounding errors do not accumulate.
 //! [`MidiFile::to_bytes`] is the reverse; [`Recording`] creates a file from events with time stamps.
 //! Nothing here does input or output, or depends on an engine.
 //!
-//! The reader is strict about damage: it reports the byte and the track of each error, and can
-//! return the undamaged part ([`MidiFile::read_partial`]). It is lenient where players are: running
-//! status may continue across meta events, a track may lack its end, unknown chunks are skipped,
-//! the file may have more tracks than its header declares, and a RIFF wrapper (`.rmi`) is removed.
+//! The reader reports the byte and the track of each error. [`MidiFile::read`] accepts a file
+//! without errors only; [`MidiFile::read_partial`] leaves out what is damaged and reads on, as
+//! players do. Both accept what is no damage to players: running status may continue across meta
+//! events, a track may lack its end, unknown chunks are skipped, and a RIFF wrapper (`.rmi`) is
+//! removed. The patterns of a file of format 2 follow one another.
 //! Memory is bounded by [`MAX_FILE_BYTES`] and [`MAX_EVENTS`]: 24 bytes per event.
 //!
 //! ```
@@ -28,6 +29,8 @@
 //!
 //! Source: the Standard MIDI Files 1.0 specification (RP-001), and RP-029 for the RIFF wrapper.
 
+mod bars;
+mod damage;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -36,10 +39,13 @@ mod read;
 mod record;
 #[cfg(test)]
 mod tests;
+mod track;
 mod write;
 
 use std::fmt;
 
+pub use bars::TimeSignature;
+pub use damage::Damage;
 pub use error::{FileError, FileErrorKind};
 pub use record::{Recording, RecordingError};
 pub use write::TooLong;
@@ -56,6 +62,8 @@ pub const MAX_EVENTS: usize = 1 << 24;
 const META_NAME: u8 = 0x03;
 const META_END: u8 = 0x2f;
 const META_TEMPO: u8 = 0x51;
+/// The tempo of a file without tempo events, in microseconds per quarter note.
+const DEFAULT_TEMPO: u32 = 500_000;
 
 /// The meaning of a tick in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -166,6 +174,8 @@ enum Content {
 pub struct MidiFile {
     format: u16,
     division: Division,
+    /// The tick at which each track starts: 0 except for the patterns of format 2.
+    starts: Vec<u64>,
     /// The end of each track in ticks.
     ends: Vec<u64>,
     tempo: TempoMap,
@@ -178,6 +188,7 @@ impl MidiFile {
         Self {
             format,
             division,
+            starts: Vec::new(),
             ends: Vec::new(),
             tempo: division.tempo_map(),
             events: Vec::new(),
@@ -185,27 +196,55 @@ impl MidiFile {
         }
     }
 
-    /// Reads a file of format 0 or 1.
+    /// Reads a file without errors.
     ///
     /// # Errors
     /// The first error in the file, with its position.
     pub fn read(bytes: &[u8]) -> Result<Self, FileError> {
-        match read::read(bytes)? {
-            (file, errors) if errors.is_empty() => Ok(file),
-            (_, mut errors) => Err(errors.swap_remove(0)),
-        }
+        let (file, damage) = read::read(bytes)?;
+        damage.into_first().map_or(Ok(file), Err)
     }
 
-    /// Reads the undamaged part of a file: the events of each track before its first error. Returns
-    /// it with the errors (at most 16, in the order of the file).
+    /// Reads what is valid of a file, as players do. Damaged events are left out: those of a known
+    /// length alone, others up to the next plausible event. The notes of a damaged track that lack
+    /// their ends are ended with the track. Returns the file with its errors.
     ///
     /// # Errors
     /// The header is damaged, so that no track can be read.
-    pub fn read_partial(bytes: &[u8]) -> Result<(Self, Vec<FileError>), FileError> {
+    pub fn read_partial(bytes: &[u8]) -> Result<(Self, Damage), FileError> {
         read::read(bytes)
     }
 
-    /// The format: 0 for a single track, 1 for tracks that are played together.
+    /// The file with the events of one track (from 0) only, and with the tempo changes of all
+    /// tracks that are played together with it; `None` if the track does not exist.
+    #[must_use]
+    pub fn single_track(&self, track: usize) -> Option<Self> {
+        let (&start, &end) = (self.starts.get(track)?, self.ends.get(track)?);
+        let mut single = Self::new(0, self.division);
+        single.starts.push(0);
+        single.ends.push(end - start);
+        for event in self.events() {
+            let is_own = usize::from(event.track) == track;
+            let is_tempo = matches!(event.body, Body::Meta(META_TEMPO, _)) && self.format != 2;
+            if is_own || is_tempo {
+                single.push(FileEvent { tick: event.tick - start, track: 0, ..event });
+                single.ends[0] = single.ends[0].max(event.tick - start);
+            }
+        }
+        single.arrange();
+        Some(single)
+    }
+
+    /// Where the next track starts: after the previous ones in a file of patterns.
+    fn pattern_start(&self) -> u64 {
+        match (self.format, self.ends.last()) {
+            (2, Some(end)) => *end,
+            _ => 0,
+        }
+    }
+
+    /// The format: 0 for a single track, 1 for tracks that are played together, 2 for patterns
+    /// that are played one after the other.
     #[must_use]
     pub fn format(&self) -> u16 {
         self.format
@@ -349,7 +388,15 @@ impl MidiFile {
             return;
         }
         let mut map = self.tempo.clone();
+        // Each pattern of format 2 begins with the default tempo.
+        let mut patterns = self.starts.iter().enumerate().skip(1).peekable();
         for event in self.events() {
+            while self.format == 2
+                && let Some((_, start)) =
+                    patterns.next_if(|(pattern, _)| *pattern <= usize::from(event.track))
+            {
+                let _infallible = map.set_tempo(*start, DEFAULT_TEMPO);
+            }
             if let Body::Meta(META_TEMPO, &[high, middle, low, ..]) = event.body {
                 let tempo = u32::from_be_bytes([0, high, middle, low]);
                 // Only a tempo of 0 fails, which the reader rejects.

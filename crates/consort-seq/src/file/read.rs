@@ -1,87 +1,107 @@
-//! Reading: chunks, tracks, events, and the positions of errors.
+//! Reading: the header, the chunks, and what is wrong with them. `track` reads the tracks.
 //!
 //! This reader does not use `midly`, because `midly` ends a damaged track silently, whereas the
-//! position of an error and the events before it are needed here. The writer uses `midly`, and the
+//! position of an error and the events around it are needed here. The writer uses `midly`, and the
 //! tests compare this reader with it.
 
-use super::{
-    Body, Division, FileError, FileErrorKind, FileEvent, MAX_EVENTS, MAX_FILE_BYTES, META_END,
-    META_TEMPO, MidiFile,
-};
-use crate::midi::{MidiDecoder, MidiEncoder};
-
-/// The maximum number of errors that are stored, since a file may have 65,535 damaged tracks.
-const MAX_ERRORS: usize = 16;
+use super::damage::Damage;
+use super::track::Track;
+use super::{Division, FileError, FileErrorKind, MAX_FILE_BYTES, MidiFile};
 
 use FileErrorKind::{Corrupt, NotMidi, TooLarge, Truncated, Unsupported};
 
-pub(super) fn read(bytes: &[u8]) -> Result<(MidiFile, Vec<FileError>), FileError> {
+/// The name of a track's chunk.
+const TRACK_NAME: &[u8; 4] = b"MTrk";
+/// Bytes of the header's data.
+const HEADER_BYTES: usize = 6;
+
+pub(super) fn read(bytes: &[u8]) -> Result<(MidiFile, Damage), FileError> {
     if bytes.len() > MAX_FILE_BYTES {
         let message =
             format!("the file has {} bytes; expected at most {MAX_FILE_BYTES}", bytes.len());
         return Err(FileError::new(TooLarge, MAX_FILE_BYTES, message));
     }
     let start = skip_riff(bytes)?;
-    let (header, mut offset) = chunk(bytes, start)
-        .filter(|(chunk, _)| chunk.name == *b"MThd")
+    let mut damage = Damage::default();
+    let (header, mut offset) = header(bytes, start, &mut damage)?;
+    let mut file = MidiFile::new(header.format, header.division);
+    // Tracks beyond the number that the header declares are read as well.
+    while file.track_count() < usize::from(u16::MAX) {
+        if is_track(bytes, offset) {
+            offset = Track::read(bytes, offset, &mut file, &mut damage);
+        } else if file.track_count() >= header.tracks || offset >= bytes.len() {
+            break;
+        } else if let Some(next) = other_chunk(bytes, offset) {
+            offset = next;
+        } else if let Some(next) = next_track(bytes, offset) {
+            let message = format!("{} bytes between tracks are skipped", next - offset);
+            damage.add(FileError::new(Corrupt, offset, message));
+            offset = next;
+        } else {
+            break;
+        }
+    }
+    let found = file.track_count();
+    if found < header.tracks {
+        let position = offset.min(bytes.len());
+        let message = format!(
+            "the file ends after {found} of the {} tracks that its header declares",
+            header.tracks
+        );
+        damage.add(FileError::new(Truncated, position, message));
+    } else if found > header.tracks {
+        let message = format!("the header declares {} tracks; found {found}", header.tracks);
+        damage.add(FileError::new(Corrupt, header.start + 2, message));
+    }
+    if found > 1 && file.format == 0 {
+        // A file of format 0 with several tracks is treated as one of format 1.
+        file.format = 1;
+    }
+    file.arrange();
+    Ok((file, damage))
+}
+
+/// The header of a file.
+struct Header {
+    /// The offset of its data.
+    start: usize,
+    format: u16,
+    /// The number of tracks that it declares.
+    tracks: usize,
+    division: Division,
+}
+
+/// Reads the header, and finds where the first chunk after it begins.
+fn header(bytes: &[u8], start: usize, damage: &mut Damage) -> Result<(Header, usize), FileError> {
+    let found = chunk(bytes, start)
+        .filter(|found| found.name == *b"MThd")
         .ok_or_else(|| not_midi(bytes, start))?;
-    let data = &bytes[header.start..header.end];
+    let data = &bytes[found.start..found.end];
     let &[format_high, format_low, count_high, count_low, division_high, division_low, ..] = data
     else {
-        let message = format!("the header has {} bytes; expected 6", data.len());
-        let kind = if header.is_cut { Truncated } else { Corrupt };
-        return Err(FileError::new(kind, header.start, message));
+        let message = format!("the header has {} bytes; expected {HEADER_BYTES}", data.len());
+        let kind = if found.is_cut { Truncated } else { Corrupt };
+        return Err(FileError::new(kind, found.start, message));
     };
-    let declared = usize::from(u16::from_be_bytes([count_high, count_low]));
+    let mut next = found.end;
+    let regular = found.start + HEADER_BYTES;
+    if next != regular && !is_track(bytes, next) && is_track(bytes, regular) {
+        let message =
+            format!("the header declares {} bytes; expected {HEADER_BYTES}", found.declared);
+        damage.add(FileError::new(Corrupt, start + 4, message));
+        next = regular;
+    }
+    let tracks = usize::from(u16::from_be_bytes([count_high, count_low]));
     let format = match u16::from_be_bytes([format_high, format_low]) {
-        format @ (0 | 1) => format,
-        2 => {
-            let message = "the file has format 2 (independent patterns without a common time); \
-                           convert it to format 0 or 1";
-            return Err(FileError::new(Unsupported, header.start, message));
-        }
+        format @ 0..=2 => format,
         other => {
-            let message = format!("the file has format {other}; expected 0 or 1");
-            return Err(FileError::new(Unsupported, header.start, message));
+            let message = format!("the file has format {other}; expected 0, 1 or 2");
+            damage.add(FileError::new(Unsupported, found.start, message));
+            u16::from(tracks > 1)
         }
     };
-    let division = division([division_high, division_low], header.start + 4)?;
-    let mut reader = Reader { bytes, file: MidiFile::new(format, division), errors: Vec::new() };
-    loop {
-        let is_enough = reader.file.track_count() >= declared;
-        let next = chunk(bytes, offset);
-        // Tracks beyond the number that the header declares are read as well.
-        let is_more = next.as_ref().is_some_and(|(found, _)| found.name == *b"MTrk");
-        if is_enough && !(is_more && reader.file.track_count() < usize::from(u16::MAX)) {
-            break;
-        }
-        let Some((found, next)) = next else {
-            let message = format!(
-                "the file ends after {} of the {declared} tracks that its header declares",
-                reader.file.track_count()
-            );
-            reader.fail(FileError::new(Truncated, offset, message));
-            break;
-        };
-        if found.name == *b"MTrk" {
-            reader.track(&found);
-        } else if found.is_cut {
-            let message = format!(
-                "the file ends inside a chunk {:?} of {} bytes",
-                String::from_utf8_lossy(&found.name),
-                found.declared
-            );
-            reader.fail(FileError::new(Truncated, found.start, message));
-            break;
-        }
-        offset = next;
-    }
-    if reader.file.track_count() > 1 {
-        // A file of format 0 with several tracks is treated as one of format 1.
-        reader.file.format = 1;
-    }
-    reader.file.arrange();
-    Ok((reader.file, reader.errors))
+    let division = division([division_high, division_low], found.start + 4)?;
+    Ok((Header { start: found.start, format, tracks, division }, next))
 }
 
 fn not_midi(bytes: &[u8], offset: usize) -> FileError {
@@ -100,26 +120,48 @@ fn not_midi(bytes: &[u8], offset: usize) -> FileError {
 }
 
 /// A chunk and the position of its data in the file.
-struct Chunk {
+pub(super) struct Chunk {
     name: [u8; 4],
-    start: usize,
-    end: usize,
+    pub(super) start: usize,
+    /// The end of its data, or of the file if that is earlier.
+    pub(super) end: usize,
     /// The length in bytes that the chunk declares.
-    declared: u32,
+    pub(super) declared: u32,
     /// Whether the file ends before the chunk.
-    is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
-/// The chunk at `offset`, and the offset of the next one; `None` if the file ends before the end
-/// of its header.
-fn chunk(bytes: &[u8], offset: usize) -> Option<(Chunk, usize)> {
+/// The chunk at `offset`; `None` if the file ends before the end of the chunk's header.
+pub(super) fn chunk(bytes: &[u8], offset: usize) -> Option<Chunk> {
     let header = bytes.get(offset..)?.first_chunk::<8>()?;
     let name = [header[0], header[1], header[2], header[3]];
     let declared = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
     let start = offset + 8;
     let end = start.saturating_add(declared as usize).min(bytes.len());
     let is_cut = end - start < declared as usize;
-    Some((Chunk { name, start, end, declared, is_cut }, end))
+    Some(Chunk { name, start, end, declared, is_cut })
+}
+
+/// Whether a track begins at `offset`.
+pub(super) fn is_track(bytes: &[u8], offset: usize) -> bool {
+    bytes.get(offset..).is_some_and(|rest| rest.len() >= 8 && rest.starts_with(TRACK_NAME))
+}
+
+/// The offset of the first track at or after `offset`.
+pub(super) fn next_track(bytes: &[u8], offset: usize) -> Option<usize> {
+    let rest = bytes.get(offset..)?;
+    let mut windows = rest.windows(8);
+    windows.position(|window| window.starts_with(TRACK_NAME)).map(|found| offset + found)
+}
+
+/// The offset after a chunk of another type at `offset`; `None` if there is none: a name has
+/// printable characters, and the file ends or another chunk begins after the chunk.
+pub(super) fn other_chunk(bytes: &[u8], offset: usize) -> Option<usize> {
+    let has_name = |chunk: &Chunk| chunk.name.iter().all(|byte| (b' '..=b'~').contains(byte));
+    let found = chunk(bytes, offset).filter(|found| has_name(found) && !found.is_cut)?;
+    let is_followed =
+        found.end == bytes.len() || chunk(bytes, found.end).is_some_and(|next| has_name(&next));
+    is_followed.then_some(found.end)
 }
 
 /// The offset of the MIDI file: after the RIFF wrapper, if there is one (`RIFF`, size, `RMID`, and
@@ -159,268 +201,5 @@ fn division(bytes: [u8; 2], offset: usize) -> Result<Division, FileError> {
             }
             Ok(Division::Timecode { frames, ticks })
         }
-    }
-}
-
-/// The file that is being read, and the errors found so far.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    file: MidiFile,
-    errors: Vec<FileError>,
-}
-
-/// A track that is being read.
-struct Track<'a> {
-    bytes: &'a [u8],
-    /// Position in the file.
-    offset: usize,
-    chunk: &'a Chunk,
-    number: usize,
-    tick: u64,
-    running_status: Option<u8>,
-    /// Whether a system exclusive message has begun and not ended.
-    is_exclusive: bool,
-}
-
-impl Reader<'_> {
-    fn fail(&mut self, error: FileError) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(error);
-        }
-    }
-
-    fn track(&mut self, chunk: &Chunk) {
-        let mut track = Track {
-            bytes: self.bytes,
-            offset: chunk.start,
-            chunk,
-            number: self.file.track_count(),
-            tick: 0,
-            running_status: None,
-            is_exclusive: false,
-        };
-        let result = loop {
-            match track.event(&mut self.file) {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        self.file.ends.push(track.tick);
-        if let Err(error) = result {
-            self.fail(error);
-        }
-    }
-}
-
-impl<'a> Track<'a> {
-    fn error(&self, position: usize, message: impl Into<String>) -> FileError {
-        FileError::new(Corrupt, position, message).in_track(self.number)
-    }
-
-    /// The error for an item that extends past the end of the track or of the file.
-    fn short(&self, item: &str) -> FileError {
-        if !self.chunk.is_cut {
-            return self.error(self.offset, format!("{item} extends past the end of the track"));
-        }
-        let message = format!(
-            "the file ends inside {item}; found {} of the track's {} bytes",
-            self.chunk.end - self.chunk.start,
-            self.chunk.declared
-        );
-        FileError::new(Truncated, self.bytes.len(), message).in_track(self.number)
-    }
-
-    fn byte(&mut self, item: &str) -> Result<u8, FileError> {
-        if self.offset >= self.chunk.end {
-            return Err(self.short(item));
-        }
-        self.offset += 1;
-        Ok(self.bytes[self.offset - 1])
-    }
-
-    /// A number of variable length: 1 to 4 bytes of 7 bits.
-    fn number(&mut self, item: &str) -> Result<u32, FileError> {
-        let start = self.offset;
-        let mut number = 0;
-        for _ in 0..4 {
-            let byte = self.byte(item)?;
-            number = number << 7 | u32::from(byte & 0x7f);
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(self.error(start, format!("{item} has more than 4 bytes")))
-    }
-
-    /// A length, followed by as many bytes.
-    fn data(&mut self, item: &str) -> Result<&'a [u8], FileError> {
-        let length = self.number(item)? as usize;
-        let Some(end) = self.offset.checked_add(length).filter(|end| *end <= self.chunk.end) else {
-            return Err(self.short(item));
-        };
-        let data = &self.bytes[self.offset..end];
-        self.offset = end;
-        Ok(data)
-    }
-
-    /// Reads an event into `file`; returns whether the track continues.
-    fn event(&mut self, file: &mut MidiFile) -> Result<bool, FileError> {
-        if self.offset == self.chunk.end {
-            return if self.chunk.is_cut { Err(self.short("the track")) } else { Ok(false) };
-        }
-        let delta = u64::from(self.number("a time")?);
-        let start = self.offset;
-        let first = self.byte("an event")?;
-        // The track ends at its last valid event: the delta before a damaged one does not count.
-        let previous = self.tick;
-        self.tick += delta;
-        let result = self.rest(file, start, first);
-        if result.is_err() {
-            self.tick = previous;
-        }
-        result
-    }
-
-    /// Reads the rest of an event after its first byte.
-    fn rest(&mut self, file: &mut MidiFile, start: usize, first: u8) -> Result<bool, FileError> {
-        match first {
-            0xff => {
-                let kind = self.byte("a meta event")?;
-                let data = self.data("a meta event")?;
-                return self.meta(file, start, kind, data);
-            }
-            0xf0 => {
-                let data = self.data("a system exclusive message")?;
-                // In the file there is a length between the status and the data.
-                let mut message = Vec::with_capacity(data.len() + 1);
-                message.push(0xf0);
-                message.extend_from_slice(data);
-                self.push(file, Body::Exclusive(&message))?;
-            }
-            0xf7 => {
-                let data = self.data("an escape")?;
-                self.escape(file, data)?;
-            }
-            0xf1..=0xfe => {
-                let message = format!("the status {first:#04x} is not allowed in a file");
-                return Err(self.error(start, message));
-            }
-            0x80..=0xef => {
-                self.running_status = Some(first);
-                self.channel(file, first, None)?;
-            }
-            data => match self.running_status {
-                Some(status) => self.channel(file, status, Some(data))?,
-                None => {
-                    let message = format!("found data byte {data:#04x}; expected a status byte");
-                    return Err(self.error(start, message));
-                }
-            },
-        }
-        Ok(true)
-    }
-
-    fn channel(
-        &mut self,
-        file: &mut MidiFile,
-        status: u8,
-        first: Option<u8>,
-    ) -> Result<(), FileError> {
-        let mut message = [status, 0, 0];
-        let length = if matches!(status & 0xf0, 0xc0 | 0xd0) { 2 } else { 3 };
-        let mut first = first;
-        for data in &mut message[1..length] {
-            *data = match first.take() {
-                Some(data) => data,
-                None => self.byte("a message")?,
-            };
-            if *data >= 0x80 {
-                let plural = if length == 2 { "" } else { "s" };
-                let text = format!(
-                    "found status byte {data:#04x}; expected {} data byte{plural} after \
-                     {status:#04x}",
-                    length - 1
-                );
-                return Err(self.error(self.offset - 1, text));
-            }
-        }
-        self.push(file, Body::Message(&message[..length]))
-    }
-
-    fn meta(
-        &mut self,
-        file: &mut MidiFile,
-        start: usize,
-        kind: u8,
-        data: &[u8],
-    ) -> Result<bool, FileError> {
-        if kind >= 0x80 {
-            let message = format!("invalid meta event type {kind:#04x}; expected 0x00 to 0x7f");
-            return Err(self.error(start, message));
-        }
-        if kind == META_END {
-            return Ok(false);
-        }
-        if kind == META_TEMPO {
-            match data {
-                [0, 0, 0, ..] => {
-                    let message = "invalid tempo of 0 µs per quarter note; expected 1 or more";
-                    return Err(self.error(start, message));
-                }
-                [_, _, _, ..] => {}
-                _ => {
-                    let message = format!("invalid tempo of {} bytes; expected 3", data.len());
-                    return Err(self.error(start, message));
-                }
-            }
-        }
-        self.push(file, Body::Meta(kind, data))?;
-        Ok(true)
-    }
-
-    /// Stores an escape: the next part of a system exclusive message, or any bytes to send.
-    fn escape(&mut self, file: &mut MidiFile, data: &[u8]) -> Result<(), FileError> {
-        let (Some(&first), Some(&last)) = (data.first(), data.last()) else { return Ok(()) };
-        if self.is_exclusive && data.iter().all(|byte| *byte >= 0xf8) {
-            return self.messages(file, data);
-        }
-        let is_part = self.is_exclusive || first < 0x80 || first == 0xf7;
-        let ends = data.iter().filter(|byte| **byte == 0xf7).count();
-        let is_message = first == 0xf0 && (ends == 0 || ends == 1 && last == 0xf7);
-        if is_part || is_message {
-            return self.push(file, Body::Exclusive(data));
-        }
-        self.messages(file, data)
-    }
-
-    /// Stores the messages that `data` consists of.
-    fn messages(&mut self, file: &mut MidiFile, data: &[u8]) -> Result<(), FileError> {
-        let mut encoder = MidiEncoder::with_chunk(usize::MAX);
-        let mut message = Vec::new();
-        for event in data.iter().filter_map(|byte| encoder.encode_byte(*byte)) {
-            message.clear();
-            // An event that was encoded from bytes can be decoded to bytes.
-            let _infallible = MidiDecoder::new().decode(&event, &mut message);
-            match message.first() {
-                Some(0xf0) => self.push(file, Body::Exclusive(&message))?,
-                Some(_) => self.push(file, Body::Message(&message))?,
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, file: &mut MidiFile, body: Body<'_>) -> Result<(), FileError> {
-        match body {
-            Body::Exclusive(data) => self.is_exclusive = data.last() != Some(&0xf7),
-            Body::Message(&[0xf8..=0xff, ..]) | Body::Meta(..) => {}
-            Body::Message(_) => self.is_exclusive = false,
-        }
-        if file.push(FileEvent { tick: self.tick, track: self.number as u16, body }) {
-            return Ok(());
-        }
-        let message = format!("the file has more than {MAX_EVENTS} events");
-        Err(FileError::new(TooLarge, self.offset, message).in_track(self.number))
     }
 }

@@ -1,7 +1,7 @@
 //! Recording of events with time stamps into a file.
 
 use super::{Body, Division, FileEvent, MAX_EVENTS, META_NAME, META_TEMPO, MidiFile};
-use crate::event::{Event, Payload, RealTime};
+use crate::event::{Address, Event, Payload, RealTime};
 use crate::held::HeldNotes;
 use crate::midi::MidiDecoder;
 
@@ -41,6 +41,21 @@ pub struct Recording {
     last: Vec<u64>,
     /// A buffer for the bytes of one event.
     bytes: Vec<u8>,
+    /// System exclusive messages that have begun and not ended.
+    parts: Vec<Part>,
+}
+
+/// The maximum number of bytes of a system exclusive message that is joined from its parts.
+const MAX_JOINED_BYTES: usize = 1 << 24;
+
+/// The beginning of a system exclusive message.
+#[derive(Debug, Clone)]
+struct Part {
+    track: usize,
+    source: Address,
+    /// The time of the first part.
+    tick: u64,
+    data: Vec<u8>,
 }
 
 impl Recording {
@@ -66,7 +81,8 @@ impl Recording {
         let first = u16::from(tracks.len() > 1);
         let mut file = MidiFile::new(first, Division::Metrical(ticks_per_quarter));
         let tempo = microseconds.to_be_bytes();
-        file.ends = vec![0; tracks.len() + usize::from(first)];
+        file.starts = vec![0; tracks.len() + usize::from(first)];
+        file.ends = file.starts.clone();
         file.push(FileEvent { tick: 0, track: 0, body: Body::Meta(META_TEMPO, &tempo[1..]) });
         for (track, name) in (first..).zip(tracks) {
             if !name.is_empty() {
@@ -82,6 +98,7 @@ impl Recording {
             held: vec![HeldNotes::new(); tracks.len()],
             last: vec![0; tracks.len()],
             bytes: Vec::new(),
+            parts: Vec::new(),
         })
     }
 
@@ -111,7 +128,8 @@ impl Recording {
     }
 
     /// Adds an event to a track (from 0, in the order of the names) at a time from the beginning.
-    /// 14-bit controllers and parameters are stored as the control changes that they consist of.
+    /// 14-bit controllers and parameters are stored as the control changes that they consist of,
+    /// and a system exclusive message that arrives in parts as one message.
     ///
     /// Returns whether the event was added. It is not if it has no MIDI bytes (such as a queue's
     /// tempo or an announcement), if the track does not exist, or if
@@ -126,11 +144,48 @@ impl Recording {
         self.add(track, tick, event)
     }
 
+    /// Adds a system exclusive message, or a part of one: the parts of a message from one port
+    /// become one event at the time of the first.
+    fn add_exclusive(&mut self, track: usize, tick: u64, source: Address, data: &[u8]) -> bool {
+        if data.is_empty() || self.is_full() {
+            return false;
+        }
+        let is_same = |part: &Part| part.track == track && part.source == source;
+        let mut begun = self.parts.iter().position(is_same);
+        if data[0] == 0xf0
+            && let Some(index) = begun.take()
+        {
+            // The previous message was never ended.
+            self.add_part(index);
+        }
+        let ends = data.last() == Some(&0xf7);
+        match begun {
+            None if ends || data[0] != 0xf0 => {
+                let (track, body) = (self.first + track as u16, Body::Exclusive(data));
+                self.file.push(FileEvent { tick, track, body })
+            }
+            None => {
+                self.parts.push(Part { track, source, tick, data: data.to_vec() });
+                true
+            }
+            Some(index) => {
+                self.parts[index].data.extend_from_slice(data);
+                !(ends || self.parts[index].data.len() >= MAX_JOINED_BYTES) || self.add_part(index)
+            }
+        }
+    }
+
+    /// Adds a message whose parts have been collected.
+    fn add_part(&mut self, index: usize) -> bool {
+        let Part { track, tick, data, .. } = self.parts.remove(index);
+        let (track, body) = (self.first + track as u16, Body::Exclusive(&data));
+        self.file.push(FileEvent { tick, track, body })
+    }
+
     fn add(&mut self, track: usize, tick: u64, event: &Event) -> bool {
         let number = self.first + track as u16;
         if let Payload::SystemExclusive(data) = event.payload() {
-            let body = Body::Exclusive(data);
-            return !data.is_empty() && self.file.push(FileEvent { tick, track: number, body });
+            return self.add_exclusive(track, tick, event.source(), data);
         }
         self.bytes.clear();
         if MidiDecoder::new().decode(event, &mut self.bytes).is_err() {
@@ -148,7 +203,7 @@ impl Recording {
         true
     }
 
-    /// Releases the held notes of a track at a time, but not before its last event. Call this when
+    /// Releases the held notes of a track at a time, and ends its system exclusive messages, but not before its last event. Call this when
     /// the track's source has disappeared.
     pub fn release(&mut self, track: usize, time: RealTime) {
         self.release_at(track, self.tick(time));
@@ -169,8 +224,18 @@ impl Recording {
     fn release_at(&mut self, track: usize, tick: u64) {
         let Some(held) = self.held.get_mut(track) else { return };
         let tick = tick.max(self.last[track]);
-        for event in held.releases() {
-            self.add(track, tick, &event);
+        let releases = held.releases();
+        let has_parts = self.parts.iter().any(|part| part.track == track);
+        while let Some(index) = self.parts.iter().position(|part| part.track == track) {
+            self.parts[index].data.push(0xf7);
+            self.add_part(index);
+        }
+        for event in releases {
+            // The end of a system exclusive message belongs to its parts.
+            let is_end = matches!(event.payload(), Payload::SystemExclusive(_));
+            if !(is_end && has_parts) {
+                self.add(track, tick, &event);
+            }
         }
     }
 

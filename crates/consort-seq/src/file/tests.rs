@@ -112,8 +112,7 @@ fn errors_have_positions() {
         (b"RIFF\0\0\0\0WAVEfmt ".to_vec(), NotMidi, "at byte 8: the file is a RIFF file of"),
         (b"\x7fELF and more".to_vec(), NotMidi, "begins with \"\\u{7f}ELF\"; expected MThd"),
         (valid[..12].to_vec(), Truncated, "at byte 8: the header has 4 bytes; expected 6"),
-        (smf(2, 96, &[]), Unsupported, "format 2 (independent patterns"),
-        (smf(7, 96, &[]), Unsupported, "format 7; expected 0 or 1"),
+        (smf(7, 96, &[]), Unsupported, "format 7; expected 0, 1 or 2"),
         (smf(1, 0, &[]), Corrupt, "at byte 12: 0 ticks per quarter note"),
         (smf(1, 0xe900, &[]), Corrupt, "23 frames per second; expected 24, 25, 29 or 30"),
         (smf(1, 0xe700, &[]), Corrupt, "0 ticks per frame"),
@@ -143,18 +142,51 @@ fn errors_have_positions() {
 }
 
 #[test]
-fn the_undamaged_part_of_a_file_can_be_read() {
-    let mut bytes = smf(1, 96, &[&[0, 0x90, 60, 1, 9, 0x90, 0x99], &[0, 0x91, 61, 1, 96, 61, 0]]);
-    let (file, errors) = MidiFile::read_partial(&bytes).unwrap();
-    assert_eq!(errors.len(), 1);
-    assert_eq!((errors[0].track(), errors[0].position()), (Some(0), 28));
-    assert_eq!(file.len(), 3, "{file:?}");
-    assert_eq!(file.end_tick(), 96);
-    bytes.truncate(bytes.len() - 6);
-    let (file, errors) = MidiFile::read_partial(&bytes).unwrap();
-    assert_eq!((file.len(), errors.len()), (2, 2));
-    assert_eq!(errors[1].kind(), FileErrorKind::Truncated);
-    assert!(MidiFile::read_partial(b"MThd").is_err());
+fn damaged_events_are_left_out() {
+    let notes = |count: u8| -> Vec<u8> {
+        (0..count).flat_map(|note| [0, 0x90, 60 + note, 100, 48, 0x80, 60 + note, 64]).collect()
+    };
+    for bad in [&[0, 0xb0, 7, 0xff][..], &[0, 0xf8], &[0, 0xff, 0x51, 3, 0, 0, 0], &[0, 0xf2, 1, 1]]
+    {
+        let track = [notes(2), bad.to_vec(), notes(10)].concat();
+        let (file, damage) = MidiFile::read_partial(&smf(1, 96, &[&track, &notes(1)])).unwrap();
+        assert_eq!((file.len(), file.end_tick()), (26, 12 * 48), "{bad:x?}");
+        assert_eq!((damage.count(), damage.errors()[0].track()), (1, Some(0)));
+    }
+    // Garbage has no known length. The note before it is ended with the track.
+    let track = [&[0, 0x90, 50, 1, 0, 0xf0, 0x7f][..], &notes(4)].concat();
+    let (file, damage) = MidiFile::read_partial(&smf(0, 96, &[&track])).unwrap();
+    assert_eq!((file.len(), damage.count()), (10, 1));
+    assert_eq!(list(&file)[9], (192, 0, Body::Message(&[0x80, 50, 64])));
+}
+
+#[test]
+fn patterns_follow_one_another() {
+    let first: &[u8] = &[0, 0xff, 0x51, 3, 0x0f, 0x42, 0x40, 0, 0x90, 60, 1, 96, 60, 0];
+    let second: &[u8] = &[0, 0x90, 61, 1, 96, 61, 0];
+    let bytes = smf(2, 96, &[first, second]);
+    let file = MidiFile::read(&bytes).unwrap();
+    assert_eq!((file.format(), file.end_tick()), (2, 192));
+    // A quarter note of a second, then one of the default tempo.
+    assert_eq!(file.length(), RealTime::new(1, 500_000_000));
+    assert_eq!(MidiFile::read(&file.to_bytes().unwrap()).unwrap(), file);
+    let single = file.single_track(1).unwrap();
+    assert_eq!((single.length(), single.len()), (RealTime::new(0, 500_000_000), 2));
+    assert!(file.single_track(2).is_none());
+}
+
+#[test]
+fn bars_follow_the_time_signatures() {
+    let track: &[u8] = &[
+        0, 0xff, 0x58, 4, 3, 2, 24, 8, // 3/4
+        0x84, 0x40, 0xff, 0x58, 4, 6, 3, 24, 8, // after 576 ticks, two bars: 6/8
+        0x84, 0x40, 0x90, 60, 0, // two bars later
+    ];
+    let file = MidiFile::read(&smf(0, 96, &[track])).unwrap();
+    let ticks: Vec<_> = (0..6).map(|bar| file.bar_tick(bar)).collect();
+    assert_eq!(ticks, [None, Some(0), Some(288), Some(576), Some(864), Some(1152)]);
+    assert_eq!(file.bar_count(), 4);
+    assert_eq!(file.time_signatures()[1].denominator, 8);
 }
 
 #[test]
@@ -177,8 +209,10 @@ fn irregularities_that_players_accept_are_read() {
     let tracks = list(&MidiFile::read(&bytes).unwrap()).len();
     bytes[11] = 1;
     bytes.extend(&plain);
-    let file = MidiFile::read(&bytes).unwrap();
+    let (file, damage) = MidiFile::read_partial(&bytes).unwrap();
     assert_eq!((file.track_count(), file.len()), (3, tracks));
+    let text = damage.errors()[0].to_string();
+    assert_eq!(text, "at byte 10: the header declares 1 tracks; found 3");
     // A track without its end, and format 0 with two tracks.
     let mut bytes = smf(0, 96, &[&[0, 0x90, 60, 1], &[0, 0x91, 60, 1]]);
     bytes.truncate(bytes.len() - 4);
@@ -208,7 +242,7 @@ fn a_recording_keeps_times_and_releases_held_notes() {
     assert!(recording.push(0, time(1_700_000), &Event::new(Payload::Clock { queue: 0 })));
     assert!(!recording.push(0, time(0), &Event::tempo(0, 1).unwrap()));
     assert!(!recording.push(1, time(0), &on));
-    assert_eq!(recording.len(), 6);
+    assert_eq!(recording.len(), 5);
     let file = recording.finish(time(2_000_000));
     assert_eq!(
         list(&file),
@@ -218,8 +252,7 @@ fn a_recording_keeps_times_and_releases_held_notes() {
             (19_200, 0, Body::Message(&[0x90, 60, 100])),
             (28_800, 0, Body::Message(&[0xb2, 7, 2])),
             (28_800, 0, Body::Message(&[0xb2, 39, 44])),
-            (28_800, 0, Body::Exclusive(&[0xf0, 1])),
-            (30_720, 0, Body::Exclusive(&[2, 0xf7])),
+            (28_800, 0, Body::Exclusive(&[0xf0, 1, 2, 0xf7])),
             (32_640, 0, Body::Message(&[0xf8])),
             (38_400, 0, Body::Message(&[0x80, 60, 64])),
         ]

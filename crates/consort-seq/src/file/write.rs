@@ -29,7 +29,11 @@ impl MidiFile {
     /// # Errors
     /// An event, a track or a pause is too long for the format.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TooLong> {
-        let format = if self.format == 0 { Format::SingleTrack } else { Format::Parallel };
+        let format = match self.format {
+            0 => Format::SingleTrack,
+            2 => Format::Sequential,
+            _ => Format::Parallel,
+        };
         let timing = match self.division {
             Division::Metrical(ticks) => Timing::Metrical(u15::new(ticks)),
             Division::Timecode { frames, ticks } => {
@@ -37,7 +41,7 @@ impl MidiFile {
             }
         };
         let mut tracks = vec![Vec::new(); self.track_count()];
-        let mut ticks = vec![0; self.track_count()];
+        let mut ticks = self.starts.clone();
         let mut fillers = 0;
         for event in self.events() {
             let index = usize::from(event.track);

@@ -50,6 +50,32 @@ pub(super) fn find(client: &ClientBase, text: &str, wanted: Use) -> anyhow::Resu
     choose(&all_ports(client)?, text, wanted).cloned()
 }
 
+/// The port that `text` names; `None` if there is none yet, with the error that says so.
+///
+/// # Errors
+/// Several ports match, or the port cannot be used.
+pub(super) fn find_or_wait(
+    client: &ClientBase,
+    text: &str,
+    wanted: Use,
+) -> anyhow::Result<Result<PortInfo, anyhow::Error>> {
+    let ports = all_ports(client)?;
+    match ports.iter().any(|port| is_named(port, text)) {
+        true => choose(&ports, text, wanted).cloned().map(Ok),
+        false => Ok(Err(unknown(&ports, text, wanted))),
+    }
+}
+
+/// Whether a text names a port: by its address, a name, or the beginning of a name.
+pub(super) fn is_named(port: &PortInfo, text: &str) -> bool {
+    let text = text.trim();
+    if let Ok(address) = text.parse::<consort_seq::Address>() {
+        return port.address() == address;
+    }
+    let lower = text.to_lowercase();
+    !text.is_empty() && names(port).iter().any(|name| name.to_lowercase().starts_with(&lower))
+}
+
 /// The names by which a port can be given.
 fn names(port: &PortInfo) -> [String; 5] {
     let client = port.client_name.clone().unwrap_or_default();

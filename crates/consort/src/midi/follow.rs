@@ -8,7 +8,7 @@ use consort_seq::{
     PortOptions, PortType, SubscribeOptions,
 };
 
-use super::find::{Use, all_ports, full_name, name};
+use super::find::{Use, all_ports, full_name, is_named, name};
 
 /// The name of a port alone if it begins with its client's, as for most devices; else both names.
 fn short_name(port: &PortInfo) -> String {
@@ -30,10 +30,37 @@ pub(super) enum Change {
 /// The ports to connect.
 #[derive(Debug)]
 enum Wanted {
-    /// Those with these names (`client:port`), each to its own port.
-    Named(Vec<String>),
+    /// Those with these names, each to its own port.
+    Named(Vec<Wish>),
     /// Every port that sends events, to one port.
     All,
+}
+
+/// A port to connect.
+#[derive(Debug, Clone)]
+pub(super) enum Wish {
+    /// A port that exists, or existed.
+    Known(PortInfo),
+    /// A port that did not exist yet, as the user named it.
+    Text(String),
+}
+
+impl Wish {
+    /// The names of client and port, or what the user gave.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Known(port) => name(port),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    /// Whether this is the port.
+    fn matches(&self, port: &PortInfo) -> bool {
+        match self {
+            Self::Known(known) => name(known) == name(port),
+            Self::Text(text) => is_named(port, text),
+        }
+    }
 }
 
 impl fmt::Display for Change {
@@ -81,15 +108,15 @@ fn announcements(client: &ClientBase) -> consort_seq::Result<Port> {
 }
 
 impl Follower {
-    /// Connects each of `sources` to the port of `ports` with the same index.
+    /// Connects each of `sources` to the port of `ports` with the same index, as soon as it exists.
     pub(super) fn named(
         client: &ClientBase,
-        sources: &[PortInfo],
+        sources: &[Wish],
         ports: Vec<Port>,
     ) -> consort_seq::Result<Self> {
-        let wanted = Wanted::Named(sources.iter().map(name).collect());
-        let mut follower = Self::new(client, wanted, ports)?;
+        let mut follower = Self::new(client, Wanted::Named(sources.to_vec()), ports)?;
         for (number, (source, port)) in sources.iter().zip(&follower.ports).enumerate() {
+            let Wish::Known(source) = source else { continue };
             port.connect_from(source.address())?;
             let (address, name) = (source.address(), full_name(source));
             let source = Source { name, number, is_wanted: true, is_cut: false };
@@ -220,13 +247,13 @@ impl Follower {
         }
     }
 
-    /// The number of the own port that waits for a port of this name.
-    fn waiting_port(&self, name: &str) -> Option<usize> {
-        let Wanted::Named(names) = &self.wanted else { return Some(0) };
+    /// The number of the own port that waits for this port.
+    fn waiting_port(&self, port: &PortInfo) -> Option<usize> {
+        let Wanted::Named(wishes) = &self.wanted else { return Some(0) };
         let is_free = |number: usize| {
             !self.sources.values().any(|source| source.is_wanted && source.number == number)
         };
-        (0..names.len()).find(|number| names[*number] == name && is_free(*number))
+        (0..wishes.len()).find(|number| wishes[*number].matches(port) && is_free(*number))
     }
 
     /// Connects the wanted ports that exist and are not connected.
@@ -240,13 +267,16 @@ impl Follower {
             {
                 continue;
             }
-            let Some(number) = self.waiting_port(&name(&port)) else { continue };
+            let Some(number) = self.waiting_port(&port) else { continue };
             let Some(own) = self.ports.get(number) else { continue };
             if has_connected(client.subscribe_port(address, own, SubscribeOptions::new())) {
                 let name = full_name(&port);
                 changes.push(Change::Connected(name.clone()));
                 let source = Source { name, number, is_wanted: true, is_cut: false };
                 self.sources.insert(address, source);
+                if let Wanted::Named(wishes) = &mut self.wanted {
+                    wishes[number] = Wish::Known(port);
+                }
             }
         }
         changes
@@ -267,10 +297,28 @@ fn has_connected(result: Result<(), Error>) -> bool {
     }
 }
 
-/// The receivers of a port, which may disappear.
+/// A change of the receivers of a port; the names are complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ReceiverChange {
+    /// A receiver disappeared or was disconnected.
+    Gone(String),
+    /// A receiver that had gone appeared again and was connected.
+    Back(String),
+}
+
+/// A receiver: its address with its names, and its names alone.
+#[derive(Debug, Clone)]
+struct Receiver {
+    full_name: String,
+    name: String,
+}
+
+/// The receivers of a port, which may disappear and return.
 #[derive(Debug)]
 pub(super) struct Receivers {
-    connected: BTreeMap<Address, String>,
+    connected: BTreeMap<Address, Receiver>,
+    /// Receivers that have gone.
+    missing: Vec<Receiver>,
     announcements: Port,
 }
 
@@ -288,9 +336,10 @@ impl Receivers {
                 continue;
             }
             port.connect_to(target.address())?;
-            connected.insert(target.address(), full_name(target));
+            let receiver = Receiver { full_name: full_name(target), name: name(target) };
+            connected.insert(target.address(), receiver);
         }
-        Ok(Self { connected, announcements })
+        Ok(Self { connected, missing: Vec::new(), announcements })
     }
 
     /// Whether no receiver is left.
@@ -298,28 +347,28 @@ impl Receivers {
         self.connected.is_empty()
     }
 
-    /// Reads announcements; returns the receivers that disappeared or were disconnected.
-    pub(super) fn take_disconnected(
+    /// The complete names of the receivers that have gone.
+    pub(super) fn missing(&self) -> Vec<&str> {
+        self.missing.iter().map(|receiver| receiver.full_name.as_str()).collect()
+    }
+
+    /// Reads announcements; connects receivers that return.
+    pub(super) fn update(
         &mut self,
         client: &ClientBase,
         port: &Port,
-    ) -> consort_seq::Result<Vec<String>> {
-        let mut disconnected = Vec::new();
+    ) -> consort_seq::Result<Vec<ReceiverChange>> {
+        let mut changes = Vec::new();
         loop {
             let event = match client.try_event_input() {
                 Ok(Some(event)) => event,
-                Ok(None) => return Ok(disconnected),
+                Ok(None) => return Ok(changes),
                 Err(error) if error.kind() == ErrorKind::Overrun => {
                     // Announcements were lost, so the connections are listed.
                     let subscribers: Vec<Address> =
                         port.list_subscribers(None)?.iter().map(|query| query.addr).collect();
-                    self.connected.retain(|address, name| {
-                        let is_connected = subscribers.contains(address);
-                        if !is_connected {
-                            disconnected.push(std::mem::take(name));
-                        }
-                        is_connected
-                    });
+                    self.remove(|address| !subscribers.contains(&address), &mut changes);
+                    self.take_back(client, port, &mut changes);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -327,25 +376,59 @@ impl Receivers {
             if event.dest().port != self.announcements.port_id() {
                 continue;
             }
-            let is_gone: Box<dyn Fn(Address) -> bool> = match Announcement::from_event(&event) {
-                Some(Announcement::PortExited(address)) => Box::new(move |other| other == address),
+            match Announcement::from_event(&event) {
+                Some(Announcement::PortExited(address)) => {
+                    self.remove(|other| other == address, &mut changes);
+                }
                 Some(Announcement::ClientExited(number)) => {
-                    Box::new(move |other| other.client == number)
+                    self.remove(|other| other.client == number, &mut changes);
                 }
                 Some(Announcement::Disconnected(connection))
                     if connection.sender == port.address() =>
                 {
-                    Box::new(move |other| other == connection.dest)
+                    self.remove(|other| other == connection.dest, &mut changes);
                 }
-                _ => continue,
-            };
-            self.connected.retain(|address, name| {
-                let is_gone = is_gone(*address);
-                if is_gone {
-                    disconnected.push(std::mem::take(name));
-                }
-                !is_gone
-            });
+                Some(
+                    Announcement::PortStarted(_)
+                    | Announcement::PortChanged(_)
+                    | Announcement::ClientChanged(_),
+                ) => self.take_back(client, port, &mut changes),
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes the receivers whose addresses fulfil a condition.
+    fn remove(&mut self, is_gone: impl Fn(Address) -> bool, changes: &mut Vec<ReceiverChange>) {
+        let (gone, left): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.connected).into_iter().partition(|(port, _)| is_gone(*port));
+        self.connected = left;
+        for receiver in gone.into_values() {
+            changes.push(ReceiverChange::Gone(receiver.full_name.clone()));
+            self.missing.push(receiver);
+        }
+    }
+
+    /// Connects the missing receivers that exist.
+    fn take_back(&mut self, client: &ClientBase, port: &Port, changes: &mut Vec<ReceiverChange>) {
+        if self.missing.is_empty() {
+            return;
+        }
+        for target in all_ports(client).unwrap_or_default() {
+            let address = target.address();
+            let name = name(&target);
+            let found = self.missing.iter().position(|receiver| receiver.name == name);
+            let Some(index) = found else { continue };
+            if self.connected.contains_key(&address)
+                || !Use::Target.fits(&target)
+                || !has_connected(port.connect_to(address))
+            {
+                continue;
+            }
+            let receiver = Receiver { full_name: full_name(&target), name };
+            changes.push(ReceiverChange::Back(receiver.full_name.clone()));
+            self.missing.remove(index);
+            self.connected.insert(address, receiver);
         }
     }
 }

@@ -10,6 +10,8 @@ mod connect;
 mod describe;
 mod find;
 mod follow;
+mod info;
+mod journal;
 mod listener;
 mod monitor;
 mod play;
@@ -17,6 +19,8 @@ mod player;
 mod ports;
 mod progress;
 mod record;
+mod recover;
+mod roll;
 mod schedule;
 mod send;
 #[cfg(test)]
@@ -54,8 +58,12 @@ pub(crate) enum MidiCommand {
     Send(send::SendArguments),
     /// Play Standard MIDI Files to a port
     Play(play::PlayArguments),
+    /// Print what Standard MIDI Files contain, and where they are damaged
+    Info(info::InfoArguments),
     /// Record to a Standard MIDI File until Ctrl-C
     Record(record::RecordArguments),
+    /// Write the recordings that an interrupted `record` left in journals
+    Recover(recover::RecoverArguments),
     /// Print devices, ports and connections as they appear and disappear
     Watch(watch::WatchArguments),
 }
@@ -104,6 +112,8 @@ pub(crate) fn run(
         MidiCommand::Monitor(arguments) => monitor::run(arguments, stop, out),
         MidiCommand::Send(arguments) => send::run(arguments, stop),
         MidiCommand::Play(arguments) => play::run(arguments, stop, out),
+        MidiCommand::Info(arguments) => info::run(arguments, out),
+        MidiCommand::Recover(arguments) => recover::run(arguments, out),
         MidiCommand::Record(arguments) => record::run(arguments, stop, out),
         MidiCommand::Watch(arguments) => watch::run(arguments, stop, out),
     };

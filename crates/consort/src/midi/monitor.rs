@@ -10,7 +10,7 @@ use consort_seq::{Announcement, Engine, EventType};
 
 use super::describe::{Colour, Style, line};
 use super::find::{Use, find};
-use super::follow::Follower;
+use super::follow::{Follower, Wish};
 use super::listener::{Listener, Received, stamp};
 use super::{Ending, EngineArguments};
 
@@ -72,7 +72,7 @@ impl Monitor {
         let follower = if arguments.ports.is_empty() {
             Follower::all(client, listener.port("in")?)?
         } else {
-            let find = |text: &String| find(client, text, Use::Source);
+            let find = |text: &String| find(client, text, Use::Source).map(Wish::Known);
             let sources = arguments.ports.iter().map(find).collect::<anyhow::Result<Vec<_>>>()?;
             let mut ports = Vec::new();
             for number in 0..sources.len() {

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{Body, MAX_FILE_BYTES, MidiFile};
+use consort_seq::file::{Body, Damage, MAX_FILE_BYTES, MidiFile};
 use consort_seq::{
     Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
 };
 
 use super::describe::{Style, line};
 use super::find::{Use, all_ports, find, full_name, usable};
-use super::follow::Receivers;
+use super::follow::{ReceiverChange, Receivers};
 use super::listener::{Listener, POOL_CELLS, Received, stamp};
 use super::player::{Player, Step};
 use super::progress::Progress;
@@ -24,28 +24,53 @@ use super::schedule::{Schedule, Settings};
 use super::{Ending, EngineArguments, EngineName, Optional, clock, counted, read_clock, send};
 use crate::errors::with_hint;
 
+/// How long playing continues while no receiver is connected.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest wait: after it, signals are checked and the bar is drawn.
 const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// How many errors of a file are printed.
+const MAX_SHOWN_ERRORS: usize = 8;
 
 /// Arguments of `consort midi play`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PlayArguments {
-    /// Standard MIDI Files (format 0 or 1) to play in sequence
+    /// Standard MIDI Files to play in sequence
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Port to play to: address, name, or beginning of a name (repeatable)
     #[arg(long, value_name = "PORT")]
     to: Vec<String>,
-    /// Start the first file at this time (seconds, M:SS or H:MM:SS), with the programs and
-    /// controllers in effect then
-    #[arg(long, value_name = "TIME", value_parser = read_clock, default_value = "0")]
-    from: Duration,
+    /// Start the first file at this time (seconds, M:SS or H:MM:SS) or bar (bar:17), with the
+    /// programs and controllers in effect then
+    #[arg(long, value_name = "TIME", value_parser = read_position, default_value = "0")]
+    from: Position,
+    /// End the first file at this time, or before this bar
+    #[arg(long, value_name = "TIME", value_parser = read_position)]
+    until: Option<Position>,
+    /// Speed in percent of that of the files (10 to 1000)
+    #[arg(long, value_name = "PERCENT", default_value_t = 100,
+          value_parser = clap::value_parser!(u32).range(10..=1000))]
+    tempo: u32,
+    /// Semitones by which to transpose all notes but those of channel 9 (-127 to 127)
+    #[arg(long, value_name = "SEMITONES", default_value_t = 0, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i8).range(-127..=127))]
+    transpose: i8,
+    /// Do not send the messages of this channel, 0 to 15 (repeatable)
+    #[arg(long, value_name = "CHANNEL", value_parser = clap::value_parser!(u8).range(0..=15))]
+    mute: Vec<u8>,
+    /// Play only this track, counted from 1; a pattern of a file of format 2
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    track: Option<u16>,
     /// Repeat endlessly, or this many times
     #[arg(long = "loop", value_name = "TIMES", num_args = 0..=1, require_equals = true,
           default_missing_value = "0", value_parser = clap::value_parser!(u32))]
     repeat: Option<u32>,
-    /// Play the undamaged part of damaged files
+    /// Refuse damaged files instead of leaving out what is damaged
     #[arg(long)]
+    strict: bool,
+    /// Has no effect: damaged files are played without it
+    #[arg(long, hide = true)]
     partial: bool,
     /// Bytes per second at which to send system exclusive messages longer than 1024 bytes; 0 sends
     /// them at full speed, which slow devices may not handle
@@ -106,13 +131,18 @@ pub(super) fn run(
         out.flush()?;
     }
     let mut progress = Progress::new(arguments.quiet);
+    let mut left_alone = None;
     let result = play(&client, &port, &songs, settings, &ending, |client, player, time| {
-        let disconnected = receivers.take_disconnected(client, &port)?;
-        for name in &disconnected {
-            tracing::warn!("{name} disconnected");
+        for change in receivers.update(client, &port)? {
+            match change {
+                ReceiverChange::Gone(name) => tracing::warn!("{name} disconnected"),
+                ReceiverChange::Back(name) => tracing::info!("{name} connected again"),
+            }
         }
-        if receivers.is_empty() {
-            bail!("no receiver is left: {} disconnected", disconnected.join(", "));
+        if !receivers.is_empty() {
+            left_alone = None;
+        } else if left_alone.get_or_insert_with(Instant::now).elapsed() >= RETURN_TIMEOUT {
+            bail!("no receiver is left: {} disconnected", receivers.missing().join(", "));
         }
         if let Some((file, position)) = player.position(time) {
             let length = songs[file].file.length().as_nanoseconds();
@@ -173,41 +203,91 @@ impl Song {
 
 /// Reads all files.
 fn load(arguments: &PlayArguments) -> anyhow::Result<Vec<Song>> {
-    arguments.files.iter().map(|path| read(path, arguments.partial)).collect()
+    arguments.files.iter().map(|path| load_song(path, arguments)).collect()
 }
 
-/// Reads a file; with `is_partial`, the undamaged part of a damaged one.
-fn read(path: &Path, is_partial: bool) -> anyhow::Result<Song> {
+/// Reads a file, and reports what is damaged.
+fn load_song(path: &Path, arguments: &PlayArguments) -> anyhow::Result<Song> {
+    let name = path.display().to_string();
+    let (mut file, damage) = read(path)?;
+    if let Some(error) = damage.errors().first() {
+        if arguments.strict {
+            return Err(with_hint(
+                format!("{name}: {error}"),
+                "without --strict, what is not damaged is played",
+            ));
+        }
+        for error in damage.errors().iter().take(MAX_SHOWN_ERRORS) {
+            tracing::warn!("{name}: {error}");
+        }
+        let more = damage.count().saturating_sub(MAX_SHOWN_ERRORS as u64);
+        if more > 0 {
+            let errors = counted(more, "more error");
+            tracing::warn!("{name}: {errors}; `consort midi info` lists them");
+        }
+    }
+    if let Some(number) = arguments.track {
+        let count = counted(file.track_count() as u64, "track");
+        file = file
+            .single_track(usize::from(number) - 1)
+            .with_context(|| format!("{name} has no track {number}: it has {count}"))?;
+    }
+    Ok(Song { name, file })
+}
+
+/// Reads a file and what is damaged in it.
+pub(super) fn read(path: &Path) -> anyhow::Result<(MidiFile, Damage)> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     // One byte more than the limit, so that the reader recognises a file that is too large.
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read {name}"))?;
-    let (file, errors) = MidiFile::read_partial(&bytes).with_context(|| name.clone())?;
-    if let Some(error) = errors.first() {
-        if !is_partial {
-            let events = counted(file.message_count() as u64, "event");
-            let length = clock(file.length().as_nanoseconds());
-            return Err(with_hint(
-                format!("{name}: {error}"),
-                format!("--partial plays the undamaged part: {events}, {length}"),
-            ));
-        }
-        for error in &errors {
-            tracing::warn!("{name}: {error}");
+    MidiFile::read_partial(&bytes).with_context(|| name)
+}
+
+/// A position in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    Time(Duration),
+    /// The begin of a bar, counted from 1.
+    Bar(u32),
+}
+
+impl Position {
+    /// The time of the position in a file.
+    fn time(self, song: &Song) -> anyhow::Result<RealTime> {
+        match self {
+            Self::Time(time) => Ok(RealTime::from(time)),
+            Self::Bar(bar) => {
+                let tick = song.file.bar_tick(bar);
+                let tick = tick.with_context(|| format!("{} has no bar {bar}", song.name))?;
+                Ok(song.file.time(tick))
+            }
         }
     }
-    Ok(Song { name, file })
+}
+
+/// Parses a time or `bar:NUMBER`.
+fn read_position(text: &str) -> Result<Position, String> {
+    let Some(bar) = text.strip_prefix("bar:") else { return read_clock(text).map(Position::Time) };
+    let bar = bar.parse().ok().filter(|bar| *bar > 0);
+    let error = || format!("invalid bar `{text}`; expected bar:1 or more");
+    bar.map(Position::Bar).ok_or_else(error)
 }
 
 /// Checks the options that depend on the files.
 fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Settings> {
-    let from = RealTime::from(arguments.from);
+    let from = arguments.from.time(&songs[0])?;
     let length = songs[0].file.length();
     if from > RealTime::ZERO && from >= length {
         let (name, length) = (&songs[0].name, clock(length.as_nanoseconds()));
         bail!("--from {} is after the end of {name} ({length})", clock(from.as_nanoseconds()));
+    }
+    let until = arguments.until.map(|until| until.time(&songs[0])).transpose()?;
+    if let Some(until) = until.filter(|until| *until <= from) {
+        let (from, until) = (clock(from.as_nanoseconds()), clock(until.as_nanoseconds()));
+        bail!("--until {until} is not after --from {from}");
     }
     let passes = match arguments.repeat {
         None => Some(1),
@@ -228,7 +308,15 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
     {
         bail!("cannot use --loop: the files have no events to play");
     }
-    Ok(Settings { from, passes, exclusive_rate: arguments.sysex_rate })
+    Ok(Settings {
+        from,
+        until,
+        passes,
+        exclusive_rate: arguments.sysex_rate,
+        percent: arguments.tempo,
+        transpose: arguments.transpose,
+        muted: arguments.mute.iter().fold(0, |muted, channel| muted | 1 << channel),
+    })
 }
 
 /// Plays until the end of the files, until `ending` is due, or until `observe` fails, which is

@@ -90,7 +90,8 @@ impl<'a> Player<'a> {
             self.segments.pop_front();
         }
         let segment = self.segments.front()?;
-        Some((segment.file, segment.position + time.saturating_sub(segment.start)))
+        let played = self.schedule.unscaled(time.saturating_sub(segment.start));
+        Some((segment.file, segment.position + played))
     }
 
     /// Writes the events that are due within the next second. Does not block.

@@ -12,20 +12,24 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use consort_seq::file::{MAX_EVENTS, MidiFile, Recording};
 use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
+use signal_hook::consts::SIGXFSZ;
 
-use super::find::{Use, find, name};
-use super::follow::{Change, Follower};
+use super::find::{Use, find_or_wait};
+use super::follow::{Change, Follower, Wish};
+use super::journal::{self, Journal};
 use super::listener::{Listener, Received, stamp};
 use super::progress::Progress;
+use super::recover::{create_journal, journal_path, recover_before};
 use super::{Ending, EngineArguments, Optional, clock, counted};
-use crate::errors::with_hint;
+use crate::errors::{hint, message, with_hint};
 
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RecordArguments {
     /// File to write: format 0 if there is one source, otherwise format 1 with one track per source
     file: PathBuf,
-    /// Port to record from (repeatable) [default: wait for other programs to connect]
+    /// Port to record from, also one that does not exist yet (repeatable) [default: wait for other
+    /// programs to connect]
     #[arg(long, value_name = "PORT")]
     from: Vec<String>,
     /// Stop after this many seconds instead of at Ctrl-C
@@ -43,7 +47,7 @@ pub(crate) struct RecordArguments {
     /// Include system messages: clock, start, stop, song position, active sensing and so on
     #[arg(long)]
     system: bool,
-    /// Overwrite an existing file
+    /// Overwrite an existing file; of a link, the file that it points to
     #[arg(long, short)]
     force: bool,
     /// Print only errors
@@ -59,7 +63,13 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let target = Target::new(&arguments.file, arguments.force)?;
+    if let Some(recovered) = recover_before(&target.path)? {
+        tracing::warn!("{recovered}");
+    }
+    // A limit of file sizes is an error of the write then, not the end of the process.
+    let _ignored = signal_hook::flag::register(SIGXFSZ, Arc::default());
     let mut recorder = Recorder::open(arguments, &arguments.engine.engine()?)?;
+    recorder.keep_journal(&target.path)?;
     let ending = Ending::new(stop, arguments.seconds)?;
     let shown = arguments.file.display().to_string();
     let out: &mut dyn Write = &mut Optional(out);
@@ -81,7 +91,10 @@ pub(super) fn run(
     }
     progress.finish();
     let (file, losses, end) = recorder.finish();
+    // The journal stays if the file cannot be written.
     target.write(&file)?;
+    // If it cannot be removed, the next start recovers the recording a second time.
+    let _ = std::fs::remove_file(journal_path(&target.path));
     recorded.and(end).with_context(|| format!("{shown} was written, but recording ended early"))?;
     if !arguments.quiet {
         let events = counted(file.message_count() as u64, "event");
@@ -115,6 +128,11 @@ pub(super) struct Recorder {
     is_full: bool,
     /// The time of the last call of `read`.
     now: RealTime,
+    /// The beginning of a journal of this recording.
+    start: Vec<u8>,
+    journal: Option<Journal>,
+    /// What is missing for each source that does not exist yet.
+    missing: Vec<String>,
 }
 
 impl Recorder {
@@ -125,18 +143,29 @@ impl Recorder {
         }
         let listener = Listener::open("consort record", engine)?;
         let client = &listener.client;
-        let find = |text: &String| find(client, text, Use::Source);
-        let sources = arguments.from.iter().map(find).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut missing = Vec::new();
+        let mut find = |text: &String| -> anyhow::Result<Wish> {
+            Ok(match find_or_wait(client, text, Use::Source)? {
+                Ok(port) => Wish::Known(port),
+                Err(error) => {
+                    let hint = hint(&error).map(|hint| format!(" ({hint})"));
+                    missing.push(message(&error) + &hint.unwrap_or_default());
+                    Wish::Text(text.clone())
+                }
+            })
+        };
+        let sources = arguments.from.iter().map(&mut find).collect::<anyhow::Result<Vec<_>>>()?;
         let mut ports = Vec::new();
         for number in 0..sources.len().max(1) {
             ports.push(listener.port(&format!("in {number}"))?);
         }
         let names: Vec<String> = match sources.is_empty() {
             true => vec![String::new()],
-            false => sources.iter().map(name).collect(),
+            false => sources.iter().map(Wish::name).collect(),
         };
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let recording = Recording::new(arguments.ticks, microseconds as u32, &names)?;
+        let start = journal::start(arguments.ticks, microseconds as u32, &names);
         let follower = Follower::named(client, &sources, ports)?;
         Ok(Self {
             listener,
@@ -149,12 +178,28 @@ impl Recorder {
             losses: 0,
             is_full: false,
             now: RealTime::ZERO,
+            start,
+            journal: None,
+            missing,
         })
+    }
+
+    /// Writes what is recorded to a journal beside the file at the same time.
+    fn keep_journal(&mut self, target: &Path) -> anyhow::Result<()> {
+        let journal = Journal::start(create_journal(target)?)?;
+        journal.add(self.start.clone());
+        self.journal = Some(journal);
+        Ok(())
     }
 
     /// The first message: what is recorded.
     fn opening(&self) -> String {
         let names: Vec<&str> = self.follower.connected().map(String::as_str).collect();
+        if !self.missing.is_empty() {
+            let missing = self.missing.join("; ");
+            let from = if names.is_empty() { String::new() } else { names.join(", ") + "; " };
+            return format!("recording from {from}waiting for a source: {missing}");
+        }
         match names.as_slice() {
             [] => format!("recording events sent to {}:0", self.listener.client.client_id()),
             names => format!("recording from {}", names.join(", ")),
@@ -170,16 +215,32 @@ impl Recorder {
         let now = self.listener.time()?;
         self.now = now;
         let Self {
-            listener, follower, recording, first, latest, is_trimmed, losses, is_full, ..
+            listener,
+            follower,
+            recording,
+            first,
+            latest,
+            is_trimmed,
+            losses,
+            is_full,
+            journal,
+            ..
         } = self;
         let with_system = self.with_system;
+        let note = |frame: Option<Vec<u8>>| {
+            if let (Some(journal), Some(frame)) = (&*journal, frame) {
+                journal.add(frame);
+            }
+        };
         listener.read(|client, received| {
             let event = match received {
                 Received::Event(event) => event,
                 Received::Lost => {
                     *losses += 1;
                     tracing::warn!("events were lost at {}", clock(now.as_nanoseconds()));
-                    recording.release_all(now - first.unwrap_or(RealTime::ZERO));
+                    let time = now - first.unwrap_or(RealTime::ZERO);
+                    recording.release_all(time);
+                    note(Some(journal::release(None, time)));
                     for change in follower.announced(client, Announcement::Lost) {
                         report(&change, now);
                     }
@@ -196,7 +257,9 @@ impl Recorder {
                 for change in follower.announced(client, announcement) {
                     report(&change, now);
                     if let Change::Disconnected(track, _) = change {
-                        recording.release(track, now - first.unwrap_or(RealTime::ZERO));
+                        let time = now - first.unwrap_or(RealTime::ZERO);
+                        recording.release(track, time);
+                        note(Some(journal::release(Some(track), time)));
                     }
                 }
                 return Ok(());
@@ -213,7 +276,9 @@ impl Recorder {
                 true => *first.get_or_insert(time),
                 false => RealTime::ZERO,
             };
-            if !recording.push(track, time - zero, event) && recording.is_full() {
+            if recording.push(track, time - zero, event) {
+                note(journal::event(track, time - zero, event));
+            } else if recording.is_full() {
                 if !*is_full {
                     tracing::warn!(
                         "recorded {MAX_EVENTS} events, the maximum of a file; recording stops"
@@ -283,12 +348,21 @@ impl Target {
     /// Checks the path, so that a recording does not fail only at its end.
     pub(super) fn new(path: &Path, is_forced: bool) -> anyhow::Result<Self> {
         let shown = path.display();
+        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        if is_link && !path.exists() {
+            return Err(with_hint(
+                format!("{shown} is a link to a file that does not exist"),
+                "remove the link, or record to another file",
+            ));
+        }
         if !is_forced && path.exists() {
             return Err(with_hint(
                 format!("{shown} already exists"),
                 "use --force to overwrite it",
             ));
         }
+        let resolved = if is_link { path.canonicalize()? } else { path.to_path_buf() };
+        let path = resolved.as_path();
         if path.is_dir() || path.file_name().is_none() {
             bail!("cannot write {shown}: it is a folder");
         }
@@ -318,7 +392,14 @@ impl Target {
                 }
             }),
         };
-        let Err(failed) = moved else { return Ok(()) };
+        let Err(failed) = moved else {
+            // The new name must be on the disk before the journal is removed. Some file systems
+            // cannot sync folders.
+            if let Ok(folder) = std::fs::File::open(&self.folder) {
+                let _ = folder.sync_all();
+            }
+            return Ok(());
+        };
         let reason = match failed.error.kind() == ErrorKind::AlreadyExists {
             true => anyhow!("another program has created it in the meantime"),
             false => failed.error.into(),

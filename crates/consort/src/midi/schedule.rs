@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use consort_seq::file::MidiFile;
-use consort_seq::{Event, HeldNotes, Payload, RealTime};
+use consort_seq::{Event, HeldNotes, Key, Payload, RealTime};
 
 use super::chase::state_before;
+use super::words::channel;
 
 /// The time between the events that restore the state at the start position: about what a MIDI
 /// cable needs for one event, so that no receiver overflows.
@@ -15,15 +16,68 @@ const MAX_WHOLE_EXCLUSIVE_BYTES: usize = 1024;
 /// The length of a part.
 const EXCLUSIVE_PART_BYTES: usize = 256;
 
+/// The channel of drums, whose notes are instruments rather than pitches.
+const DRUM_CHANNEL: u8 = 9;
+
 /// How files are played.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     /// The start position in the first file.
     pub(super) from: RealTime,
+    /// The end position in the first file; `None` is its end.
+    pub(super) until: Option<RealTime>,
     /// How often all files are played; `None` means endlessly.
     pub(super) passes: Option<u32>,
     /// Bytes per second for long system exclusive messages; 0 sends them at once.
     pub(super) exclusive_rate: u32,
+    /// The speed in percent of that of the files, at least 1.
+    pub(super) percent: u32,
+    /// Semitones by which notes are transposed, except those of channel 9 (drums).
+    pub(super) transpose: i8,
+    /// A bit for each channel whose messages are not sent.
+    pub(super) muted: u16,
+}
+
+impl Settings {
+    /// Plays the files once, as they are.
+    #[cfg(test)]
+    pub(super) const ONCE: Self = Self {
+        from: RealTime::ZERO,
+        until: None,
+        passes: Some(1),
+        exclusive_rate: 3125,
+        percent: 100,
+        transpose: 0,
+        muted: 0,
+    };
+
+    /// The time that a time of a file takes at this speed, in nanoseconds.
+    fn scaled(&self, nanoseconds: u64) -> u64 {
+        let scaled = u128::from(nanoseconds) * 100 / u128::from(self.percent.max(1));
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+
+    /// An event as it is sent; `None` if its channel is muted or its note leaves the range.
+    fn adapted(&self, mut event: Event) -> Option<Event> {
+        let Some(channel) = channel(&event) else { return Some(event) };
+        if self.muted & 1 << channel != 0 {
+            return None;
+        }
+        if self.transpose == 0 || channel == DRUM_CHANNEL {
+            return Some(event);
+        }
+        let moved = |note: u8| note.checked_add_signed(self.transpose).filter(|note| *note < 128);
+        let payload = match event.payload() {
+            Payload::NoteOn(key) => Payload::NoteOn(Key { note: moved(key.note)?, ..key }),
+            Payload::NoteOff(key) => Payload::NoteOff(Key { note: moved(key.note)?, ..key }),
+            Payload::KeyPressure(key) => {
+                Payload::KeyPressure(Key { note: moved(key.note)?, ..key })
+            }
+            _ => return Some(event),
+        };
+        event.set_payload(payload);
+        Some(event)
+    }
 }
 
 /// An event and its time in nanoseconds from the start.
@@ -85,6 +139,12 @@ impl<'a> Schedule<'a> {
         self.base
     }
 
+    /// The time of a file that passes in a time of the schedule, in nanoseconds.
+    pub(super) fn unscaled(&self, nanoseconds: u64) -> u64 {
+        let unscaled = u128::from(nanoseconds) * u128::from(self.settings.percent) / 100;
+        u64::try_from(unscaled).unwrap_or(u64::MAX)
+    }
+
     /// The next file that has begun.
     pub(super) fn next_segment(&mut self) -> Option<Segment> {
         self.segments.pop_front()
@@ -101,7 +161,7 @@ impl<'a> Schedule<'a> {
         let from = self.from(number);
         let index = if from == 0 { 0 } else { file.index_at(self.settings.from) };
         let restored = if from == 0 { Vec::new() } else { state_before(file, index) };
-        for event in restored {
+        for event in restored.into_iter().filter_map(|event| self.settings.adapted(event)) {
             self.pending.push_back(Timed { time: self.base, event });
             self.base = self.base.saturating_add(RESTORE_STEP_NANOSECONDS);
         }
@@ -109,10 +169,19 @@ impl<'a> Schedule<'a> {
         self.current = Some((number, index));
     }
 
+    /// The end position in a file, in nanoseconds.
+    fn until(&self, file: usize) -> u64 {
+        let length = self.files[file].length().as_nanoseconds();
+        match self.settings.until {
+            Some(until) if file == 0 => until.as_nanoseconds().min(length),
+            _ => length,
+        }
+    }
+
     /// Ends a file: releases held notes, and goes on to the next file or pass.
     fn finish(&mut self, number: usize) {
-        let length = self.files[number].length().as_nanoseconds();
-        let end = self.base.saturating_add(length.saturating_sub(self.from(number)));
+        let played = self.until(number).saturating_sub(self.from(number));
+        let end = self.base.saturating_add(self.settings.scaled(played));
         self.base = end.max(self.busy_until);
         for event in self.held.releases() {
             self.pending.push_back(Timed { time: self.base, event });
@@ -163,14 +232,16 @@ impl Iterator for Schedule<'_> {
                 continue;
             };
             let file = self.files[number];
-            let Some(event) = file.get(index) else {
+            let is_cut = number == 0 && self.settings.until.is_some();
+            let is_due = |tick| !is_cut || file.time(tick).as_nanoseconds() < self.until(number);
+            let Some(event) = file.get(index).filter(|event| is_due(event.tick)) else {
                 self.finish(number);
                 continue;
             };
             self.current = Some((number, index + 1));
-            if let Some(sent) = event.to_event() {
+            if let Some(sent) = event.to_event().and_then(|event| self.settings.adapted(event)) {
                 let offset = file.time(event.tick).as_nanoseconds() - self.from(number);
-                self.push(self.base.saturating_add(offset), sent);
+                self.push(self.base.saturating_add(self.settings.scaled(offset)), sent);
             }
         }
     }
@@ -190,6 +261,30 @@ mod tests {
         Event::note_off(0, note, 64).expect("valid")
     }
 
+    #[test]
+    fn speed_transposition_muted_channels_and_an_end_apply() {
+        let drum = Event::note_on(9, 36, 100).expect("valid");
+        let muted = Event::note_on(2, 60, 100).expect("valid");
+        let events =
+            [(0, on(60)), (100, drum.clone()), (150, muted), (200, off(60)), (400, on(62))];
+        let file = file(&events, 500);
+        let settings = Settings {
+            until: Some(RealTime::from_nanoseconds(400_000_000)),
+            percent: 50,
+            transpose: 12,
+            muted: 1 << 2,
+            ..ONCE
+        };
+        let sent: Vec<(u64, Event)> = Schedule::new(vec![&file], settings)
+            .map(|timed| (timed.time / 1_000_000, timed.event))
+            .collect();
+        let drum_off = Event::note_off(9, 36, 64).expect("valid");
+        assert_eq!(sent, [(0, on(72)), (200, drum), (400, off(72)), (800, drum_off)]);
+        let high = Settings { transpose: 100, ..ONCE };
+        let notes = Schedule::new(vec![&file], high);
+        assert!(notes.filter(|timed| channel(&timed.event) == Some(0)).count() == 0);
+    }
+
     fn file(events: &[(u64, Event)], end: u64) -> MidiFile {
         let mut recording = Recording::new(9600, 960_000, &[""]).expect("valid");
         for (milliseconds, event) in events {
@@ -201,7 +296,7 @@ mod tests {
         MidiFile::read(&bytes.expect("short")).expect("valid")
     }
 
-    const ONCE: Settings = Settings { from: RealTime::ZERO, passes: Some(1), exclusive_rate: 3125 };
+    const ONCE: Settings = Settings::ONCE;
 
     fn milliseconds(schedule: &mut Schedule<'_>) -> Vec<(u64, Event)> {
         schedule.map(|timed| (timed.time / 1_000_000, timed.event)).collect()

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use consort_seq::{HeldNotes, Port, PortCaps, PortOptions, PortType, SequencerClient};
 
-use super::EngineArguments;
 use super::find::{Use, find};
 use super::words::{Step, WORDS, parse};
+use super::{EngineArguments, counted};
 
 /// Arguments of `consort midi send`.
 #[derive(clap::Args, Debug)]
@@ -56,6 +56,14 @@ pub(super) fn run(arguments: &SendArguments, stop: &Arc<AtomicBool>) -> anyhow::
     // Connected, because the kernel opens a device only while something is connected to it.
     port.connect_to(target.address())?;
     let is_complete = send(&client, &port, &steps, stop)?;
+    for undelivered in client.take_undelivered() {
+        let receiver = undelivered.receiver.map(|receiver| format!(" {receiver}"));
+        tracing::warn!(
+            "{} not delivered: receiver{} does not read its input",
+            counted(undelivered.count, "event"),
+            receiver.unwrap_or_default()
+        );
+    }
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(130) })
 }
 

@@ -17,7 +17,7 @@ use super::*;
 use crate::errors::printed;
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
-const ONCE: Settings = Settings { from: RealTime::ZERO, passes: Some(1), exclusive_rate: 3125 };
+const ONCE: Settings = Settings::ONCE;
 
 #[derive(Parser)]
 struct Cli {
@@ -496,12 +496,12 @@ fn the_watcher_prints_ports_and_connections_with_names() {
     let text = String::from_utf8(out).expect("text");
     for line in [
         "  14:0    Midi Through:Midi Through Port-0\n",
-        &format!("+ {number:<7} (client)\n"),
+        &format!("+ {number:<7} (client) "),
         &format!("+ {number}:0   keys:out\n"),
         &format!("  {number}:0 'keys:out' -> {number}:1 'keys:in'\n"),
         &format!("  {number}:0 'keys:out' disconnected from {number}:1 'keys:in'\n"),
         &format!("- {number}:1   keys:in\n"),
-        &format!("- {number:<7} (client)\n"),
+        &format!("- {number:<7} (client) keys\n"),
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
@@ -568,6 +568,43 @@ fn a_player_that_is_stopped_releases_held_notes() {
         event.iter().for_each(|event| held.track(event));
         held.is_empty()
     });
+}
+
+#[test]
+fn a_receiver_that_returns_is_connected_again() {
+    let _lock = SHARED_SEQUENCER.lock();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = write_song(folder.path(), 600);
+    let receiver = open("receiver", &shared()).expect("a client");
+    let input = port(&receiver, "in", TARGET);
+    let stop = Arc::new(AtomicBool::new(false));
+    let player = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || run_here(&["play", path.to_str().expect("text"), "--to", "receiver"], &stop)
+    });
+    music(&receiver, WAIT_TIMEOUT).expect("an event");
+    drop((input, receiver));
+    let receiver = open("receiver", &shared()).expect("a client");
+    let _input = port(&receiver, "in", TARGET);
+    let again = music(&receiver, WAIT_TIMEOUT).expect("an event");
+    assert_eq!(words::words(&again), "note-on 60 100");
+    stop.store(true, Ordering::Relaxed);
+    player.join().expect("it ended").0.expect("stopped");
+}
+
+#[test]
+fn links_are_followed_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [link, file] = ["link.mid", "take.mid"].map(|name| folder.path().join(name));
+    std::os::unix::fs::symlink("take.mid", &link).expect("a link");
+    let error = record::Target::new(&link, true).map(drop).expect_err("it is dangling");
+    assert!(printed(&error).contains("is a link to a file that does not exist"), "{error}");
+    std::fs::write(&file, b"old").expect("a file");
+    assert!(record::Target::new(&link, false).is_err(), "the file exists");
+    let song = long_file(1);
+    record::Target::new(&link, true).and_then(|target| target.write(&song)).expect("written");
+    assert!(link.symlink_metadata().expect("the link").is_symlink(), "the link stays");
+    assert_eq!(MidiFile::read(&std::fs::read(&file).expect("a file")).expect("valid"), song);
 }
 
 #[test]

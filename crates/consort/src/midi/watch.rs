@@ -44,17 +44,23 @@ pub(super) struct Watcher {
     watch: Watch,
     /// Names by address. An entry stays until its port has disappeared, so that it can be named.
     known: BTreeMap<Address, String>,
+    /// Names of clients by number.
+    clients: BTreeMap<u8, String>,
 }
 
 impl Watcher {
     /// Starts watching, and prints the existing ports.
     pub(super) fn open(engine: &Engine, out: &mut dyn Write) -> anyhow::Result<Self> {
-        let mut this = Self { watch: Watch::open(engine.clone())?, known: BTreeMap::new() };
+        let mut this = Self {
+            watch: Watch::open(engine.clone())?,
+            known: BTreeMap::new(),
+            clients: BTreeMap::new(),
+        };
+        this.learn()?;
         for port in this.list()? {
             if port.client_id != 0 {
                 writeln!(out, "  {:<7} {}", port.address().to_string(), plain(&name(&port)))?;
             }
-            this.known.insert(port.address(), plain(&name(&port)));
         }
         out.flush()?;
         Ok(this)
@@ -68,6 +74,8 @@ impl Watcher {
     fn learn(&mut self) -> anyhow::Result<()> {
         for port in self.list()? {
             self.known.insert(port.address(), plain(&name(&port)));
+            let client = plain(port.client_name.as_deref().unwrap_or_default());
+            self.clients.insert(port.client_id, client);
         }
         Ok(())
     }
@@ -103,9 +111,16 @@ impl Watcher {
             Announcement::ClientExited(client) => {
                 // Not every sequencer announces each port of a client that exits.
                 self.known.retain(|address, _| address.client != client);
-                writeln!(out, "- {client:<7} (client)")?;
+                let name = self.clients.remove(&client).unwrap_or_default();
+                writeln!(out, "{}", format!("- {client:<7} (client) {name}").trim_end())?;
             }
-            Announcement::ClientStarted(client) => writeln!(out, "+ {client:<7} (client)")?,
+            Announcement::ClientStarted(client) => {
+                // It may have exited again already; then it has no name.
+                let name = self.watch.client().get_any_client_info(client).map(|info| info.name);
+                let name = name.unwrap_or_default();
+                self.clients.insert(client, plain(&name));
+                writeln!(out, "{}", format!("+ {client:<7} (client) {name}").trim_end())?;
+            }
             Announcement::Connected(connection) => {
                 let (from, to) = (self.name(connection.sender), self.name(connection.dest));
                 writeln!(out, "  {from} -> {to}")?;

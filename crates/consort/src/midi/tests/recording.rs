@@ -170,3 +170,88 @@ fn a_recording_survives_a_closed_output() {
     run(&command, &stop, &mut Closed).expect("recorded");
     assert!(MidiFile::read(&std::fs::read(&path).expect("a file")).is_ok());
 }
+
+#[test]
+fn a_source_that_does_not_exist_yet_is_recorded_when_it_appears() {
+    let engine = Engine::Embedded(Embedded::new(ClockKind::Virtual));
+    let mut recorder = recorder(&["record", "unused.mid", "--from", "key"], &engine);
+    recorder.read().expect("read");
+    let keys = open("Keystation", &engine).expect("a client");
+    let out = port(&keys, "out", SOURCE);
+    recorder.read().expect("read");
+    note_on(&keys, &out, 60);
+    drop((out, keys));
+    recorder.read().expect("read");
+    // It returns by its name, and another port that fits the text is not taken.
+    let other = open("keyboard", &engine).expect("a client");
+    let other_out = port(&other, "out", SOURCE);
+    recorder.read().expect("read");
+    note_on(&other, &other_out, 61);
+    let keys = open("Keystation", &engine).expect("a client");
+    let out = port(&keys, "out", SOURCE);
+    recorder.read().expect("read");
+    note_on(&keys, &out, 62);
+    let (file, _, end) = recorder.finish();
+    end.expect("it ended");
+    let on = notes(&file).into_iter().filter(|note| note.2 == 0x90).map(|note| note.3);
+    assert_eq!(on.collect::<Vec<_>>(), [60, 62]);
+}
+
+/// The file of the child process of the next test.
+const CHILD: &str = "CONSORT_TEST_RECORD";
+
+#[test]
+fn a_recording_that_is_killed_is_recovered() {
+    if let Some(path) = std::env::var_os(CHILD) {
+        record_until_killed(&path);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("take.mid");
+    let name = "midi::tests::recording::a_recording_that_is_killed_is_recovered";
+    let program = std::env::current_exe().expect("this program");
+    let mut child = std::process::Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, &path)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let journal = recover::journal_path(&path);
+    let count = || {
+        let bytes = std::fs::read(&journal).unwrap_or_default();
+        journal::replay(&bytes).map_or(0, |(_, count)| count)
+    };
+    wait_until(|| count() >= 50);
+    // While it is recorded, nobody else takes it.
+    let error = recover::recover(&path).expect_err("it is locked").to_string();
+    assert!(error.contains("another process records to"), "{error}");
+    child.kill().expect("killed");
+    child.wait().expect("it ended");
+    let least = count();
+    assert!(!path.exists());
+    // The target is taken meanwhile: both are kept.
+    std::fs::write(&path, b"another take").expect("written");
+    let text = recover::recover(&path).expect("recovered").expect("a journal");
+    assert!(text.contains("take-recovered.mid: ") && text.contains("recovered"), "{text}");
+    assert_eq!(std::fs::read(&path).expect("the file"), b"another take");
+    let recovered = std::fs::read(folder.path().join("take-recovered.mid")).expect("a file");
+    let file = MidiFile::read(&recovered).expect("valid");
+    let on = notes(&file).into_iter().filter(|note| note.2 == 0x90).count();
+    assert_eq!(on, least);
+    assert!(!journal.exists());
+    assert!(recover::recover(&path).expect("nothing to do").is_none());
+}
+
+/// Records notes that this process sends, without end.
+fn record_until_killed(path: &std::ffi::OsStr) -> ! {
+    let keys = open("keys", &shared()).expect("a client");
+    let out = port(&keys, "out", SOURCE);
+    let path = path.to_str().expect("text").to_owned();
+    let _recording = std::thread::spawn(move || {
+        let stop = Arc::new(AtomicBool::new(false));
+        run_here(&["record", &path, "--from", "keys"], &stop).0.expect("recorded");
+    });
+    loop {
+        note_on(&keys, &out, 60);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
