@@ -24,6 +24,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod info;
+mod listening;
 mod methods;
 mod port;
 mod queue;
@@ -42,6 +43,7 @@ pub use buffers::BytesOrEvent;
 pub use builder::ClientBuilder;
 pub use error::{Error, ErrorKind, Result, Subject};
 pub use info::*;
+pub use listening::Listening;
 pub use methods::{ClientBase, ListPorts, PortSort, Waited};
 pub use port::{Port, PortOptions};
 pub use queue::Queue;

@@ -1,6 +1,6 @@
 //! Overrides of the address and queue in an event, for one output.
 
-use crate::event::{Address, Cell};
+use crate::event::{Address, Cell, QUEUE_DIRECT};
 
 /// Overrides for one output: each field that is set replaces the event's own.
 ///
@@ -23,6 +23,40 @@ impl Routing {
     #[must_use]
     pub const fn new() -> Self {
         Self { queue: None, port: None, dest: None }
+    }
+
+    /// Passes received events on: from this port to its subscribers, directly. Without it, a
+    /// received event keeps its destination, which is the client that received it: the client
+    /// would send the event to itself, receive it again, and so on without end.
+    ///
+    /// ```
+    /// use consort_seq::{ClockKind, Embedded, Event, READ_PORT, Routing, SequencerClient, WRITE_PORT};
+    /// use consort_seq::PortOptions;
+    ///
+    /// let engine = Embedded::new(ClockKind::Virtual);
+    /// let open = |name| SequencerClient::builder(name).engine(engine.clone()).open();
+    /// let (keys, filter, synth) = (open("keys")?, open("filter")?, open("synth")?);
+    /// let source = keys.create_port(PortOptions::new("out").caps(READ_PORT))?;
+    /// let (input, output) = (filter.create_port("in")?, filter.create_port("out")?);
+    /// let target = synth.create_port(PortOptions::new("in").caps(WRITE_PORT))?;
+    /// input.connect_from(&source)?;
+    /// target.connect_from(&output)?;
+    /// keys.event_output_direct(&Event::note_on(0, 60, 100)?, &source)?;
+    ///
+    /// while let Some(event) = filter.try_event_input()? {
+    ///     filter.event_output_direct(&event, Routing::pass_on(&output))?;
+    /// }
+    /// let event = synth.try_event_input()?.expect("the note");
+    /// assert_eq!(event.source(), output.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn pass_on(port: impl Into<u8>) -> Self {
+        Self {
+            queue: Some(QUEUE_DIRECT),
+            port: Some(port.into()),
+            dest: Some(Address::SUBSCRIBERS),
+        }
     }
 
     /// Sends through this queue.
