@@ -23,7 +23,7 @@ from alsa_midi._info import (
     SystemInfo,
 )
 from alsa_midi.address import AddressType
-from alsa_midi.event import EventType, RealTime
+from alsa_midi.event import Event, EventType, RealTime
 from alsa_midi.exceptions import ALSAError, Error
 from alsa_midi.port import DEFAULT_PORT_TYPE, RW_PORT, Port, PortCaps, PortInfo, PortType
 from alsa_midi.queue import Queue, QueueInfo, QueueStatus
@@ -77,8 +77,8 @@ class SequencerClientBase(_core.Client):
         engine: _Engine = None,
     ) -> None:
         _checked_str(client_name, "client_name")
-        if not mode & OpenMode.NONBLOCK:
-            raise ValueError(f"mode is {mode!r}; expected OpenMode.NONBLOCK")
+        # The client waits by itself, so that the mode of the descriptor makes no difference.
+        OpenMode(mode)
         if sequencer_name not in ("default", "hw"):
             raise ALSAError(
                 f"sequencer_name is {sequencer_name!r}; expected 'default' or 'hw', because "
@@ -102,6 +102,17 @@ class SequencerClientBase(_core.Client):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def event_input(self, prefer_bytes: bool = False, timeout: float | None = None) -> Event | None:
+        """Return the next event without waiting.
+
+        Raises ``ALSAError`` with the ``errnum`` ``-errno.EAGAIN`` if none has arrived. The classes
+        that extend this one wait for an event instead.
+        """
+        event = self._try_event_input(prefer_bytes)
+        if event is None:
+            raise ALSAError("event_input: no event has arrived", -errno.EAGAIN)
+        return event
 
     @property
     def handle(self) -> NoReturn:

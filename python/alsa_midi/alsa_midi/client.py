@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from alsa_midi import _core
 from alsa_midi._async import AsyncSequencerClient
 from alsa_midi._base import SequencerClientBase
 from alsa_midi._info import (
@@ -78,3 +79,5 @@ class SequencerClient(SequencerClientBase):
 
     def __init__(self, client_name: str, **kwargs: Any) -> None:
         super().__init__(client_name, **kwargs)
+
+    event_input = _core.Client.event_input

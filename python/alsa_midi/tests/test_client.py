@@ -1,6 +1,7 @@
 """Clients: output, input, ports, connections and requests."""
 
 import errno
+import sys
 
 import alsa_midi
 import pytest
@@ -84,7 +85,6 @@ def test_a_client_is_a_context(make_client):
         (dict(), TypeError),
         (dict(client_name=5), AttributeError),
         (dict(client_name="x", foo=1), TypeError),
-        (dict(client_name="x", mode=0), ValueError),
         (dict(client_name="x", streams=0), ValueError),
         (dict(client_name="x", streams=9), ValueError),
         (dict(client_name="x", engine="bogus"), ValueError),
@@ -401,6 +401,40 @@ def test_buffer_sizes(client):
             change("x")
         with pytest.raises(OverflowError):
             change(-1)
+        with raises(errno.ENOMEM):
+            change(sys.maxsize)
+
+
+def test_a_client_opens_in_any_mode(engine):
+    SequencerClient("x", mode=0, engine=engine).close()
+
+
+def test_the_input_of_the_base_class_does_not_wait(client):
+    with raises(errno.EAGAIN):
+        SequencerClientBase.event_input(client)
+
+
+def test_a_receiver_that_does_not_read_stops_nobody(engine):
+    clients = [SequencerClient(name, engine=engine) for name in ("sender", "stuck", "healthy")]
+    sender, stuck, healthy = clients
+    out, full, port = (client.create_port("port") for client in clients)
+    # The port that connects gets no announcement.
+    full.connect_from(out)
+    port.connect_from(out)
+    notes = []
+    for number in range(400):
+        event = NoteOnEvent(number % 128, velocity=1 + number // 128)
+        sender.event_output_direct(event, port=out)
+        received = healthy.event_input(timeout=0)
+        notes.append((received.note, received.velocity))
+    assert notes == [(number % 128, 1 + number // 128) for number in range(400)]
+    assert healthy.event_input(timeout=0) is None
+    port.disconnect_from(out)
+    with pytest.raises(ALSAError, match="stuck") as caught:
+        sender.event_output_direct(NoteOnEvent(60), port=out)
+    assert caught.value.errnum == -errno.EAGAIN
+    for client in clients:
+        client.close()
 
 
 def test_pool(client):

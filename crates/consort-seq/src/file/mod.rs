@@ -8,7 +8,7 @@
 //!
 //! The reader reports the byte and the track of each error. [`MidiFile::read`] accepts a file
 //! without errors only; [`MidiFile::read_partial`] leaves out what is damaged and reads on, as
-//! players do. Both accept what is no damage to players: running status may continue across meta
+//! players do. Both accept what players accept: running status may continue across meta
 //! events, a track may lack its end, unknown chunks are skipped, and a RIFF wrapper (`.rmi`) is
 //! removed. The patterns of a file of format 2 follow one another.
 //! Memory is bounded by [`MAX_FILE_BYTES`] and [`MAX_EVENTS`]: 24 bytes per event.

@@ -82,6 +82,17 @@ fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u32> {
     Ok(integer(value, name, 0, i32::MAX.into())? as u32)
 }
 
+/// The size of a buffer in bytes; more than an `int` can hold raises `ALSAError` with the `errnum`
+/// `-errno.ENOMEM`, as libasound does.
+fn buffer_size(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let size = integer(value, "size", 0, i64::MAX)?;
+    if size > i32::MAX.into() {
+        let message = format!("size is {size}; expected at most {}", i32::MAX);
+        return Err(alsa_error(py, &message, libc::ENOMEM));
+    }
+    Ok(size as usize)
+}
+
 /// The number before the first one that a query returns: `None` and -1 both stand for the start.
 fn previous_number(previous: Option<&Bound<'_, PyAny>>, maximum: i64) -> PyResult<Option<i64>> {
     let Some(previous) = previous else { return Ok(None) };
@@ -260,8 +271,8 @@ impl Client {
 
     /// Sets the size of the output buffer in bytes, at least 28.
     fn set_output_buffer_size(&self, py: Python<'_>, size: &Bound<'_, PyAny>) -> PyResult<()> {
-        let size = count(size, "size")?;
-        self.sequencer(py)?.set_output_buffer_size(size as usize).or_raise(py)
+        let size = buffer_size(py, size)?;
+        self.sequencer(py)?.set_output_buffer_size(size).or_raise(py)
     }
 
     /// The size of the input buffer in bytes.
@@ -273,8 +284,8 @@ impl Client {
 
     /// Sets the size of the input buffer in bytes, at least 28.
     fn set_input_buffer_size(&self, py: Python<'_>, size: &Bound<'_, PyAny>) -> PyResult<()> {
-        let size = count(size, "size")?;
-        self.sequencer(py)?.set_input_buffer_size(size as usize).or_raise(py)
+        let size = buffer_size(py, size)?;
+        self.sequencer(py)?.set_input_buffer_size(size).or_raise(py)
     }
 }
 
