@@ -2,7 +2,7 @@
 
 use super::{Body, Division, MidiFile};
 
-const META_TIME_SIGNATURE: u8 = 0x58;
+pub(super) const META_TIME_SIGNATURE: u8 = 0x58;
 
 /// A time signature of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

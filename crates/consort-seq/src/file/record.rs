@@ -1,5 +1,6 @@
 //! Recording of events with time stamps into a file.
 
+use super::bars::META_TIME_SIGNATURE;
 use super::{Body, Division, FileEvent, MAX_EVENTS, META_NAME, META_TEMPO, MidiFile};
 use crate::event::{Address, Event, Payload, RealTime};
 use crate::held::HeldNotes;
@@ -100,6 +101,14 @@ impl Recording {
             bytes: Vec::new(),
             parts: Vec::new(),
         })
+    }
+
+    /// Stores a time signature at the beginning. `denominator` is a power of two.
+    pub fn set_time_signature(&mut self, numerator: u8, denominator: u8) {
+        let power = denominator.trailing_zeros() as u8;
+        // The bytes after it are the usual ones: a click per quarter note of 24 MIDI clocks.
+        let body = Body::Meta(META_TIME_SIGNATURE, &[numerator, power, 24, 8]);
+        self.file.push(FileEvent { tick: 0, track: 0, body });
     }
 
     /// The tick nearest to a time.

@@ -42,6 +42,11 @@ impl Listener {
         Ok(self.client.create_port(options)?)
     }
 
+    /// The queue.
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// The queue's time.
     pub(super) fn time(&self) -> anyhow::Result<RealTime> {
         Ok(self.queue.get_status()?.real_time)

@@ -13,6 +13,7 @@ mod follow;
 mod info;
 mod journal;
 mod listener;
+mod metronome;
 mod monitor;
 mod play;
 mod player;

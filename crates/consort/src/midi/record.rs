@@ -14,14 +14,18 @@ use consort_seq::file::{MAX_EVENTS, MidiFile, Recording};
 use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
 use signal_hook::consts::SIGXFSZ;
 
-use super::find::{Use, find_or_wait};
+use super::find::{Use, find, find_or_wait};
 use super::follow::{Change, Follower, Wish};
 use super::journal::{self, Journal};
 use super::listener::{Listener, Received, stamp};
+use super::metronome::{Meter, Metronome, read_meter};
 use super::progress::Progress;
 use super::recover::{create_journal, journal_path, recover_before};
 use super::{Ending, EngineArguments, Optional, clock, counted};
 use crate::errors::{hint, message, with_hint};
+
+/// An event may be this part of a quarter note early and still belong to the first beat.
+const EARLY_DIVISOR: u64 = 4;
 
 /// Arguments of `consort midi record`.
 #[derive(clap::Args, Debug)]
@@ -38,6 +42,15 @@ pub(crate) struct RecordArguments {
     /// Tempo of the file in quarter notes per minute; affects the notation, not the timing
     #[arg(long, value_name = "BPM", default_value_t = 120.0)]
     bpm: f64,
+    /// Port to which a metronome plays at the tempo of the file
+    #[arg(long, value_name = "PORT")]
+    metronome: Option<String>,
+    /// Bars that the metronome plays before the recording begins
+    #[arg(long, value_name = "BARS", default_value_t = 1, requires = "metronome")]
+    count_in: u32,
+    /// Beats of a bar and their note value, for the metronome and the file
+    #[arg(long, value_name = "METER", default_value = "4/4", value_parser = read_meter)]
+    meter: Meter,
     /// Ticks per quarter note (1 to 32767), the resolution of times
     #[arg(long, value_name = "TICKS", default_value_t = 9600)]
     ticks: u16,
@@ -133,6 +146,11 @@ pub(super) struct Recorder {
     journal: Option<Journal>,
     /// What is missing for each source that does not exist yet.
     missing: Vec<String>,
+    metronome: Option<Metronome>,
+    /// The queue's time at which the recording begins, after the metronome has counted in.
+    origin: RealTime,
+    /// How much earlier an event may be and still belong to the recording.
+    early: RealTime,
 }
 
 impl Recorder {
@@ -144,7 +162,7 @@ impl Recorder {
         let listener = Listener::open("consort record", engine)?;
         let client = &listener.client;
         let mut missing = Vec::new();
-        let mut find = |text: &String| -> anyhow::Result<Wish> {
+        let mut source = |text: &String| -> anyhow::Result<Wish> {
             Ok(match find_or_wait(client, text, Use::Source)? {
                 Ok(port) => Wish::Known(port),
                 Err(error) => {
@@ -154,7 +172,7 @@ impl Recorder {
                 }
             })
         };
-        let sources = arguments.from.iter().map(&mut find).collect::<anyhow::Result<Vec<_>>>()?;
+        let sources = arguments.from.iter().map(&mut source).collect::<anyhow::Result<Vec<_>>>()?;
         let mut ports = Vec::new();
         for number in 0..sources.len().max(1) {
             ports.push(listener.port(&format!("in {number}"))?);
@@ -164,7 +182,20 @@ impl Recorder {
             false => sources.iter().map(Wish::name).collect(),
         };
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let recording = Recording::new(arguments.ticks, microseconds as u32, &names)?;
+        let mut recording = Recording::new(arguments.ticks, microseconds as u32, &names)?;
+        let meter = arguments.meter;
+        if meter != Meter::COMMON {
+            recording.set_time_signature(meter.numerator, meter.denominator);
+        }
+        let quarter = microseconds as u64 * 1000;
+        let metronome = match &arguments.metronome {
+            Some(text) => {
+                let target = find(client, text, Use::Target)?;
+                Some(Metronome::open(&listener, &target, quarter, meter, arguments.count_in)?)
+            }
+            None => None,
+        };
+        let origin = metronome.as_ref().map_or(RealTime::ZERO, Metronome::origin);
         let start = journal::start(arguments.ticks, microseconds as u32, &names);
         let follower = Follower::named(client, &sources, ports)?;
         Ok(Self {
@@ -181,6 +212,9 @@ impl Recorder {
             start,
             journal: None,
             missing,
+            metronome,
+            origin,
+            early: RealTime::from_nanoseconds(quarter / EARLY_DIVISOR),
         })
     }
 
@@ -214,6 +248,10 @@ impl Recorder {
     pub(super) fn read(&mut self) -> anyhow::Result<()> {
         let now = self.listener.time()?;
         self.now = now;
+        if let Some(metronome) = &mut self.metronome {
+            metronome.step(&self.listener, now)?;
+        }
+        let (origin, early) = (self.origin, self.early);
         let Self {
             listener,
             follower,
@@ -238,7 +276,7 @@ impl Recorder {
                 Received::Lost => {
                     *losses += 1;
                     tracing::warn!("events were lost at {}", clock(now.as_nanoseconds()));
-                    let time = now - first.unwrap_or(RealTime::ZERO);
+                    let time = now - first.unwrap_or(origin);
                     recording.release_all(time);
                     note(Some(journal::release(None, time)));
                     for change in follower.announced(client, Announcement::Lost) {
@@ -257,7 +295,7 @@ impl Recorder {
                 for change in follower.announced(client, announcement) {
                     report(&change, now);
                     if let Change::Disconnected(track, _) = change {
-                        let time = now - first.unwrap_or(RealTime::ZERO);
+                        let time = now - first.unwrap_or(origin);
                         recording.release(track, time);
                         note(Some(journal::release(Some(track), time)));
                     }
@@ -272,9 +310,13 @@ impl Recorder {
             // sorted by time: the order of arrival is kept.
             let time = stamp(event).max(*latest);
             *latest = time;
+            if time + early < origin {
+                return Ok(());
+            }
+            let time = time.max(origin);
             let zero = match is_trimmed {
                 true => *first.get_or_insert(time),
-                false => RealTime::ZERO,
+                false => origin,
             };
             if recording.push(track, time - zero, event) {
                 note(journal::event(track, time - zero, event));
@@ -293,8 +335,13 @@ impl Recorder {
     /// Ends the recording: the file, how often events were lost, and the result of the last read.
     pub(super) fn finish(mut self) -> (MidiFile, u64, anyhow::Result<()>) {
         let last = self.read();
+        if let Some(metronome) = &self.metronome
+            && let Err(error) = metronome.stop(&self.listener)
+        {
+            tracing::warn!("{error:#}");
+        }
         let now = self.listener.time().unwrap_or(self.now);
-        let end = now - self.first.unwrap_or(RealTime::ZERO);
+        let end = now - self.first.unwrap_or(self.origin);
         (self.recording.finish(end), self.losses, last)
     }
 }

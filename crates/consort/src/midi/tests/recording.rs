@@ -197,6 +197,53 @@ fn a_source_that_does_not_exist_yet_is_recorded_when_it_appears() {
     assert_eq!(on.collect::<Vec<_>>(), [60, 62]);
 }
 
+#[test]
+fn a_metronome_counts_in_and_the_recording_begins_with_its_bar() {
+    let embedded = Embedded::new(ClockKind::Virtual);
+    let engine = Engine::Embedded(embedded.clone());
+    let click = open("click", &engine).expect("a client");
+    let _input = port(&click, "in", TARGET);
+    let keys = open("keys", &engine).expect("a client");
+    let out = port(&keys, "out", SOURCE);
+    let arguments =
+        ["record", "unused.mid", "--from", "keys", "--metronome", "click", "--meter", "3/4"];
+    let mut recorder = recorder(&[&arguments[..], &["--bpm", "60"]].concat(), &engine);
+    // A note during the count-in of three seconds, one slightly early, and one on the second beat.
+    let mut beats = Vec::new();
+    let mut held = HeldNotes::new();
+    for tenth in 0..50 {
+        match tenth {
+            10 => note_on(&keys, &out, 50),
+            31 => note_on(&keys, &out, 60),
+            42 => note_on(&keys, &out, 61),
+            _ => {}
+        }
+        recorder.read().expect("read");
+        embedded.advance(Duration::from_millis(100));
+        while let Some(event) = music(&click, Duration::ZERO) {
+            held.track(&event);
+            if matches!(event.payload(), consort_seq::Payload::NoteOn(_)) {
+                beats.push((tenth, words::words(&event)));
+            }
+        }
+    }
+    let (file, _, end) = recorder.finish();
+    end.expect("it ended");
+    let clicks: Vec<&str> = beats.iter().map(|(_, words)| words.as_str()).collect();
+    assert_eq!(clicks.len(), 5, "{beats:?}");
+    assert!(clicks.iter().enumerate().all(|(beat, words)| {
+        words.contains(if beat % 3 == 0 { "note-on 76" } else { "note-on 77" })
+    }));
+    let on: Vec<_> = notes(&file).into_iter().filter(|note| note.2 == 0x90).collect();
+    assert_eq!(on, [(0, 0, 0x90, 60), (1, 0, 0x90, 61)]);
+    assert_eq!(file.time_signatures()[0].numerator, 3);
+    // No click sounds on.
+    while let Some(event) = music(&click, Duration::ZERO) {
+        held.track(&event);
+    }
+    assert!(held.is_empty());
+}
+
 /// The file of the child process of the next test.
 const CHILD: &str = "CONSORT_TEST_RECORD";
 
