@@ -32,7 +32,7 @@ pub(super) enum Step {
 /// Plays a schedule on a queue of its own.
 ///
 /// Events carry exact times, and the sequencer delivers them. Events that are written and not yet
-/// due are kept, so that [`release`](Self::release) knows which notes may sound.
+/// delivered are kept, so that [`release`](Self::release) knows which notes may sound.
 pub(super) struct Player<'a> {
     client: &'a SequencerClient,
     port: &'a Port,
@@ -40,13 +40,13 @@ pub(super) struct Player<'a> {
     schedule: Schedule<'a>,
     /// The next event of the schedule; `None` at its end.
     next: Option<Timed>,
-    /// Events written and not yet due.
+    /// Events written and not yet delivered.
     written: VecDeque<Timed>,
     /// Notes and pedals that played events left on.
     held: HeldNotes,
     /// The file that is playing, and those scheduled after it.
     segments: VecDeque<Segment>,
-    /// The number of events whose time has passed.
+    /// The number of events that have been delivered.
     played: u64,
 }
 
@@ -78,7 +78,21 @@ impl<'a> Player<'a> {
         Ok(self.queue.get_status()?.real_time.as_nanoseconds())
     }
 
-    /// The number of events whose time has passed.
+    /// Counts the delivered events as played. Returns the queue's time, in nanoseconds.
+    fn update(&mut self) -> Result<u64> {
+        let status = self.queue.get_status()?;
+        // Not those whose time has passed: the queue's time goes on while its timer is late.
+        let sent = self.written.len() - self.unsent();
+        for _ in 0..sent.saturating_sub(status.events as usize) {
+            if let Some(timed) = self.written.pop_front() {
+                self.held.track(&timed.event);
+                self.played += 1;
+            }
+        }
+        Ok(status.real_time.as_nanoseconds())
+    }
+
+    /// The number of events that have been delivered.
     pub(super) fn played(&self) -> u64 {
         self.played
     }
@@ -96,8 +110,7 @@ impl<'a> Player<'a> {
 
     /// Writes the events that are due within the next second. Does not block.
     pub(super) fn step(&mut self) -> Result<Step> {
-        let now = self.time()?;
-        self.retire(now);
+        let now = self.update()?;
         let mut is_full = false;
         while let Some(next) =
             self.next.take_if(|next| next.time <= now.saturating_add(AHEAD_NANOSECONDS))
@@ -122,18 +135,6 @@ impl<'a> Player<'a> {
         })
     }
 
-    /// Counts the events that the sequencer has and that are due at `now` as played.
-    fn retire(&mut self, now: u64) {
-        for _ in self.unsent()..self.written.len() {
-            let Some(timed) = self.written.front().filter(|timed| timed.time <= now) else {
-                return;
-            };
-            self.held.track(&timed.event);
-            self.played += 1;
-            self.written.pop_front();
-        }
-    }
-
     /// How many of the written events are still in the client's buffer. If the sequencer is full,
     /// they may be due already.
     fn unsent(&self) -> usize {
@@ -154,9 +155,10 @@ impl<'a> Player<'a> {
     /// Removes the events that are not due yet and releases every note and pedal that may be on,
     /// immediately. Returns the number of events that this took.
     pub(super) fn release(&mut self) -> Result<usize> {
-        let before = self.time()?;
-        self.retire(before);
+        self.update()?;
         self.client.drop_output()?;
+        // Another processor may deliver an event now; its note-off must come after it.
+        self.client.sync_output_queue_timeout(Some(RELEASE_TIMEOUT))?;
         let after = self.time()?;
         // Events that became due in between may or may not have been delivered. So their note-ons
         // count and their note-offs do not: a note-off too many does no harm.
