@@ -107,7 +107,7 @@ impl<'a> Track<'a> {
                     damage.add(error);
                     self.running_status = None;
                     let track = &self.bytes[..self.end];
-                    match resume(track, from.max(self.offset.min(from))) {
+                    match resume(track, from) {
                         Some(offset) => self.offset = offset,
                         None => return self.after_stop(),
                     }
