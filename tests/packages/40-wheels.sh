@@ -15,4 +15,11 @@ client = alsa_midi.SequencerClient("wheel")
 port = client.create_port("port")
 print("alsa_midi", alsa_midi.__version__, client.get_engine_name(), port)
 '
+venv/bin/python -c '
+import consort_sc
+from consort_sc.ugens import Out, SinOsc, SynthDefBuilder
+with SynthDefBuilder(frequency=440.0) as builder:
+    Out.ar(bus=0, source=SinOsc.ar(frequency=builder["frequency"]))
+print("consort_sc", len(builder.build("tone").compile()), "bytes")
+'
 echo "wheels: passed"
