@@ -101,7 +101,7 @@ struct Adapter {
 }
 
 enum Link {
-    Pro(ProInterface),
+    Pro(Box<ProInterface>),
     Open(DrivenLine),
 }
 
@@ -209,7 +209,8 @@ impl DmxUsbInstance {
                     .register(&mut SourceFd(&descriptor), key::ADAPTER, interests)
                     .map_err(|error| format!("cannot watch {path}: {error}"))?;
                 let receives = self.receives();
-                Link::Pro(ProInterface::new(line, &self.settings, receives, context.now()))
+                let interface = ProInterface::new(line, &self.settings, receives, context.now());
+                Link::Pro(Box::new(interface))
             }
             Kind::Open => {
                 let mut driven = DrivenLine::start(line, self.settings.timing())
@@ -281,11 +282,9 @@ impl DmxUsbInstance {
         let (is_dirty, has_sent) = (self.output.is_dirty(), self.output.has_sent());
         let mut failure = None;
         match self.adapter.as_mut().map(|adapter| &mut adapter.link) {
-            Some(Link::Open(driven)) => {
-                if is_dirty || is_first {
-                    let (slots, _) = self.output.next_frame(now, false);
-                    driven.set(slots);
-                }
+            Some(Link::Open(driven)) if is_dirty || is_first => {
+                let (slots, _) = self.output.next_frame(now, false);
+                driven.set(slots);
             }
             Some(Link::Pro(interface)) => {
                 failure = interface.flush().err();
@@ -298,7 +297,7 @@ impl DmxUsbInstance {
                     failure = interface.flush().err();
                 }
             }
-            None => {}
+            Some(Link::Open(_)) | None => {}
         }
         match failure {
             Some(error) => self.lose(&error.to_string(), context),
@@ -322,7 +321,7 @@ impl DmxUsbInstance {
                 Err(Errno::INTR) => continue,
                 Err(error) => return self.lose(&io::Error::from(error).to_string(), context),
             };
-            let ProInterface { decoder, frame, identity, .. } = interface;
+            let ProInterface { decoder, frame, identity, .. } = &mut **interface;
             decoder.push(&bytes[..count]);
             let (mut is_changed, mut frames, mut errors) = (false, 0, 0);
             let before = *identity;

@@ -204,14 +204,8 @@ fn names() -> &'static Names {
 }
 
 /// A set of the codes of one type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CodeSet([u64; 12]);
-
-impl Default for CodeSet {
-    fn default() -> Self {
-        CodeSet([0; 12])
-    }
-}
 
 impl CodeSet {
     /// The size of the set in the kernel's calls.

@@ -280,13 +280,18 @@ impl Backend for Evdev {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        #[cfg(test)]
-        let replaced = tests::SYSTEM.with_borrow(Clone::clone);
-        #[cfg(not(test))]
-        let replaced: Option<Arc<dyn System>> = None;
-        let system = replaced.unwrap_or_else(|| Arc::new(KernelSystem::default()));
+        let system = system();
         Box::new(EvdevDriver { system, detect: Rc::new(Cell::new(self.detect)) })
     }
+}
+
+/// The kernel's devices, or those of the test that runs on this thread.
+fn system() -> Arc<dyn System> {
+    #[cfg(test)]
+    if let Some(system) = tests::SYSTEM.with_borrow(Clone::clone) {
+        return system;
+    }
+    Arc::new(KernelSystem::default())
 }
 
 /// The running part of the backend.
