@@ -451,6 +451,66 @@ fn a_show_that_returns_publishes_its_values_again() {
     });
 }
 
+/// The files of examples/several-machines as they are, but for the port.
+#[test]
+fn the_example_with_certificates_and_access_rights_works() {
+    if !has_mosquitto() {
+        return;
+    }
+    if program("openssl").is_none() {
+        return skip("no openssl on PATH");
+    }
+    let folder = folder();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/several-machines");
+    for name in ["mosquitto.conf", "acl", "make-certificates"] {
+        std::fs::copy(example.join(name), folder.path().join(name)).expect("copied");
+    }
+    let mut command = Command::new("sh");
+    command.args(["make-certificates", "127.0.0.1", "stage", "foh", "display"]);
+    let output = command.current_dir(folder.path()).output().expect("started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let port = free_port();
+    let path = folder.path().join("mosquitto.conf");
+    let text = std::fs::read_to_string(&path).expect("read");
+    let listener = format!("user root\nlistener {port} 127.0.0.1");
+    std::fs::write(&path, text.replace("listener 8883", &listener)).expect("written");
+    let mut broker = Broker { port, folder, process: None };
+    let mut command = Command::new(program("mosquitto").expect("mosquitto"));
+    command.args(["-c", "mosquitto.conf"]).current_dir(broker.folder.path());
+    broker.run(command);
+    let show = |name: &str| -> Performance {
+        let mut setup = TestShow::new();
+        setup.directory = broker.folder.path().to_owned();
+        let host = format!("mqtts://{}", broker.host());
+        let (certificate, key) = (format!("{name}.crt"), format!("{name}.key"));
+        let options = [
+            ("host", host.as_str()),
+            ("ca", "ca.crt"),
+            ("certificate", &certificate),
+            ("key", &key),
+            ("share", "on"),
+            ("prefix", "consort/bus"),
+            ("name", name),
+        ];
+        setup.instance(&DESCRIPTOR, "bus", &options);
+        setup.map("probe.to-a", "bus.a");
+        setup.map("bus.a", "probe.a");
+        let mut show = setup.start();
+        show.until_state("bus", "up");
+        show
+    };
+    let (mut stage, mut foh) = (show("stage"), show("foh"));
+    both(&mut stage, &mut foh, "presence", |stage, foh| {
+        details(stage).contains("foh") && details(foh).contains("stage")
+    });
+    stage.send("to-a", 0.5);
+    both(&mut stage, &mut foh, "the value", |_, foh| last(foh, "a") == Some(0.5));
+    // It may read, but neither write nor announce itself.
+    let mut display = show("display");
+    both(&mut display, &mut foh, "the refusal", |display, _| display.counters("bus").errors > 0);
+    assert!(!details(&foh).contains("display"), "{}", details(&foh));
+}
+
 #[test]
 fn amqtt_is_a_second_broker() {
     let Some(venv) = std::env::var_os("CONSORT_VENV").map(PathBuf::from) else {

@@ -39,6 +39,8 @@ pub(super) struct Link<C: Client> {
     config: LinkConfig,
     lookup: Lookup,
     transport: Option<Transport>,
+    /// Whether the broker has closed its side, so that the end of what it sent is to be read.
+    is_closing: bool,
     input: Input,
     pub(super) session: Session<C::Token>,
     backoff: Backoff,
@@ -54,6 +56,7 @@ impl<C: Client> Link<C> {
         Link {
             lookup: Lookup::new(config.broker.clone()),
             transport: None,
+            is_closing: false,
             input: Input::default(),
             session: Session::new(config.version, Instant::now()),
             backoff: Backoff::default(),
@@ -93,6 +96,7 @@ impl<C: Client> Link<C> {
             });
         let explain = |error: io::Error| format!("cannot connect to {broker}: {error}");
         self.transport = Some(transport.map_err(explain)?);
+        self.is_closing = false;
         self.input.clear();
         self.session.begin(context.now());
         // It is sent when the connection is established.
@@ -156,6 +160,7 @@ impl<C: Client> Link<C> {
             return Ok(());
         }
         self.write(context.now())?;
+        self.is_closing |= readiness.closed;
         if readiness.readable {
             self.read(client, context)?;
         }
@@ -168,6 +173,7 @@ impl<C: Client> Link<C> {
     /// Reads until nothing is left or the budget of the turn is spent.
     fn read(&mut self, client: &mut C, context: &mut Context<'_>) -> Result<(), Failure> {
         let mut remaining = context.budget();
+        let mut is_drained = false;
         loop {
             let version = self.session.version();
             while let Some(packet) = self.input.next(version)? {
@@ -183,10 +189,17 @@ impl<C: Client> Link<C> {
                 }
             }
             let Some(transport) = &mut self.transport else { return Ok(()) };
+            if is_drained {
+                return Ok(());
+            }
             match transport.read(&mut self.buffer) {
                 Ok(0) => return Err(self.closed()),
                 Ok(count) => {
                     self.session.received(context.now());
+                    // A socket that had less than was asked for is empty; what arrives from now on
+                    // is reported. The end of the connection was reported already.
+                    is_drained =
+                        count < READ_BYTES && !self.is_closing && !transport.is_encrypted();
                     self.input.push(&self.buffer[..count]);
                 }
                 Err(error) => match error.kind() {

@@ -75,6 +75,7 @@ pub(super) struct Plain {
     scratch: String,
     is_stopping: bool,
     oversized: WarnOnce,
+    refused: WarnOnce,
     not_numbers: WarnOnce,
     too_large: WarnOnce,
 }
@@ -97,6 +98,7 @@ impl Plain {
             scratch: String::new(),
             is_stopping: false,
             oversized: WarnOnce::default(),
+            refused: WarnOnce::default(),
             not_numbers: WarnOnce::default(),
             too_large: WarnOnce::default(),
         }
@@ -487,15 +489,17 @@ impl Client for Plain {
             Event::Delivered(_) => {}
             Event::Refused(contents, code) => {
                 context.count_errors(1);
-                let channel = contents.first().and_then(|(channel, _)| {
-                    self.topics.channels.get(*channel as usize).map(|channel| channel.name.as_str())
-                });
-                tracing::warn!(
-                    instance = context.name(),
-                    "the broker refuses a value of `{}`: {}",
-                    channel.unwrap_or_default(),
-                    refused_reason(code)
-                );
+                let channel = contents.first().map_or(REMOVED, |(channel, _)| *channel);
+                if let Some(channel) = self.topics.channels.get(channel as usize)
+                    && self.refused.is_first()
+                {
+                    tracing::warn!(
+                        instance = context.name(),
+                        "the broker refuses a value of `{}`: {}; further ones are only counted",
+                        channel.name,
+                        refused_reason(code)
+                    );
+                }
             }
             Event::Oversized(topic, size) => {
                 context.count_input(1);

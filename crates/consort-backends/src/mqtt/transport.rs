@@ -109,6 +109,11 @@ impl Transport {
         Ok(written)
     }
 
+    /// Whether TLS is used.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Whether the TLS handshake is still running.
     pub(super) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())

@@ -53,6 +53,7 @@ pub(in crate::mqtt) struct Shared {
     losses: Losses,
     scratch: String,
     invalid: WarnOnce,
+    refused: WarnOnce,
 }
 
 impl Shared {
@@ -78,6 +79,7 @@ impl Shared {
             losses: Losses::default(),
             scratch: String::new(),
             invalid: WarnOnce::default(),
+            refused: WarnOnce::default(),
         }
     }
 
@@ -351,12 +353,15 @@ impl Client for Shared {
             }
             Event::Refused(_, code) => {
                 context.count_errors(1);
-                tracing::warn!(
-                    instance = context.name(),
-                    "the broker refuses a value: {}; check its access rights for `{}/#`",
-                    refused_reason(code),
-                    self.config.prefix
-                );
+                if self.refused.is_first() {
+                    tracing::warn!(
+                        instance = context.name(),
+                        "the broker refuses a value: {}; check its access rights for `{}/#`; further ones \
+                     are only counted",
+                        refused_reason(code),
+                        self.config.prefix
+                    );
+                }
             }
             Event::Subscribed(_, codes) => {
                 if let Some(code) = codes.iter().find(|code| **code >= 0x80) {
