@@ -267,7 +267,7 @@ impl Core {
         (self.clear_at, self.announce_at, self.check_at, self.announced) = (None, None, None, None);
         for number in 0..self.channels.len() {
             let channel = &mut self.channels[number];
-            channel.is_fresh = false;
+            (channel.is_fresh, channel.is_stored) = (false, false);
             match channel.outstanding {
                 // The broker has it, at a place in the order that is not known.
                 Some(Outstanding { sent: Some((sequence, _)), is_acknowledged: true, .. }) => {
@@ -500,7 +500,8 @@ impl Core {
         let own = self.origin;
         let channel = &mut self.channels[number as usize];
         channel.is_stored = false;
-        channel.is_fresh = true;
+        // A value that was deleted meanwhile is released when everything stored has arrived.
+        channel.is_fresh = self.phase == Phase::Synchronized;
         channel.hidden = None;
         let is_own = channel.order.is_some_and(|(origin, _)| origin == own);
         if is_own && channel.outstanding.is_none() {
@@ -542,7 +543,7 @@ impl Core {
                 other == origin && sequence.connection == connection
             });
             if is_shown && let Some(content) = channel.hidden.take() {
-                if channel.outstanding.is_none() {
+                if channel.outstanding.is_none() && channel.content.as_ref() != Some(&content) {
                     port.emit(number, &content);
                     channel.content = Some(content);
                 }
@@ -613,6 +614,11 @@ impl Core {
                 other == origin && sequence.connection <= connection
             });
             if is_released && channel.outstanding.is_none() && channel.hidden.is_none() {
+                // The show may prove to be present after all: another one can have deleted the
+                // presence of its earlier connection too late.
+                if channel.is_stored {
+                    channel.hidden.clone_from(&channel.content);
+                }
                 self.release(number as u32, port);
             }
         }

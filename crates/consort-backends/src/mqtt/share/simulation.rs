@@ -283,12 +283,13 @@ impl World {
         }
     }
 
-    fn act(&mut self, may_kill: bool, random: &mut Random) {
+    /// One random event; `writes` is the share of values that shows write, in percent.
+    fn act(&mut self, writes: usize, may_kill: bool, random: &mut Random) {
         let index = random.below(SHOWS);
         match random.below(100) {
-            0..25 => self.step_up(index),
-            25..55 => self.step_down(index),
-            55..75 => {
+            0..20 => (0..random.below(8)).for_each(|_| self.step_up(index)),
+            20..55 => (0..random.below(16)).for_each(|_| self.step_down(index)),
+            55..75 if random.below(20) < writes => {
                 let content = Content::Value(random.below(1_000) as f64 / 1_000.0);
                 let channel = random.below(CHANNELS as usize) as u32;
                 let Show { core, link, .. } = &mut self.shows[index];
@@ -382,8 +383,10 @@ fn run(seed: u64, on_loss: OnLoss, may_kill: bool) {
     for index in 0..SHOWS {
         world.connect(index);
     }
+    // In some histories, shows write all the time, in others rarely, so that links are idle.
+    let writes = [1, 4, 20][random.below(3)];
     for _ in 0..40 + random.below(160) {
-        world.act(may_kill, &mut random);
+        world.act(writes, may_kill, &mut random);
     }
     world.settle(&mut random);
     world.check(seed);
@@ -402,4 +405,41 @@ fn all_shows_end_with_the_same_values_after_some_were_killed() {
     for seed in 1..=RUNS {
         run(seed, OnLoss::Value(0.0), true);
     }
+}
+
+/// Delivers everything that is on its way.
+fn deliver_all(world: &mut World) {
+    while world.shows.iter().any(|show| !show.link.up.is_empty() || !show.down.is_empty()) {
+        for index in 0..SHOWS {
+            world.step_up(index);
+            world.step_down(index);
+        }
+    }
+}
+
+#[test]
+fn values_of_a_show_that_is_gone_are_deleted_and_return_with_it() {
+    let mut random = Random::new(1);
+    let mut world = World::new(OnLoss::Value(0.0));
+    for index in 0..SHOWS {
+        world.connect(index);
+        deliver_all(&mut world);
+    }
+    let now = world.now;
+    let Show { core, link, .. } = &mut world.shows[0];
+    assert!(core.write(1, Content::Value(0.5), now, link));
+    deliver_all(&mut world);
+    assert_eq!(world.values(1), [0.5; SHOWS].map(|value| Some(Content::Value(value))));
+    world.cut(0, &mut random);
+    world.end_session(0);
+    deliver_all(&mut world);
+    let expected = [0.5, 0.0, 0.0].map(|value| Some(Content::Value(value)));
+    assert_eq!(world.values(1), expected, "the others release it");
+    world.timers(Duration::from_secs(1));
+    deliver_all(&mut world);
+    assert!(!world.stored.contains_key(&Topic::Value(1)), "it is deleted at the broker");
+    assert_eq!(world.stored.len(), SHOWS - 1, "and so is its presence");
+    world.connect(0);
+    deliver_all(&mut world);
+    assert_eq!(world.values(1), [0.5; SHOWS].map(|value| Some(Content::Value(value))));
 }
