@@ -11,6 +11,7 @@ pub(super) enum Version {
 
 /// The quality of service of a publication or a subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::enum_variant_names, reason = "the names of the specification")]
 pub(super) enum Qos {
     /// Sent once, not acknowledged.
     #[default]
@@ -245,6 +246,7 @@ pub(super) fn unsubscribe(out: &mut Vec<u8>, version: Version, id: u16, filters:
 
 /// The packets that acknowledge a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "the names of the specification")]
 pub(super) enum Acknowledgement {
     /// The answer to a publication that arrives at least once.
     PubAck,

@@ -360,10 +360,11 @@ impl Plain {
         session: &mut Session<Unacknowledged>,
         context: &mut Context<'_>,
     ) {
-        if self.waiting.is_empty() && self.again.is_empty() {
-            if self.publish(contents, session, context) != Queued::Full {
-                return;
-            }
+        if self.waiting.is_empty()
+            && self.again.is_empty()
+            && self.publish(contents, session, context) != Queued::Full
+        {
+            return;
         }
         if !self.keeps_newest() {
             return context.count_dropped(contents.len() as u64);

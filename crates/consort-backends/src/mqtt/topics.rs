@@ -110,10 +110,7 @@ pub(super) fn filter_matches(filter: &str, topic: &str) -> bool {
             Some(_) => {}
         }
     }
-    match levels.next() {
-        None => true,
-        Some(_) => false,
-    }
+    levels.next().is_none()
 }
 
 impl Topics {

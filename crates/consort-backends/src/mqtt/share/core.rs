@@ -542,11 +542,13 @@ impl Core {
             let is_shown = channel.order.is_some_and(|(other, sequence)| {
                 other == origin && sequence.connection == connection
             });
-            if is_shown && let Some(content) = channel.hidden.take() {
-                if channel.outstanding.is_none() && channel.content.as_ref() != Some(&content) {
-                    port.emit(number, &content);
-                    channel.content = Some(content);
-                }
+            if is_shown
+                && let Some(content) = channel.hidden.take()
+                && channel.outstanding.is_none()
+                && channel.content.as_ref() != Some(&content)
+            {
+                port.emit(number, &content);
+                channel.content = Some(content);
             }
         }
     }
