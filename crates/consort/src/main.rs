@@ -40,7 +40,7 @@ use crate::midi::MidiCommand;
 fn main() -> ExitCode {
     inherited::repair();
     // A worker starts as fast as possible: before anything else is set up.
-    #[cfg(feature = "lua")]
+    #[cfg(any(feature = "lua", feature = "python"))]
     consort_backends::worker::serve_if_worker();
     let cli = Cli::from_arguments();
     let _log = log::init();

@@ -19,14 +19,15 @@
 //! | `queue` | values that wait for the worker |
 //! | `protocol` | the frames on the pipes |
 //! | `program` | this program as a worker |
+//! | `guard` | ends what scripts leave behind |
 //! | `services`, `process`, `output` | starting processes, and forwarding what they print |
 
+mod guard;
 mod instance;
 mod language;
 mod output;
 mod plan;
 mod process;
-#[cfg(feature = "lua")]
 pub(crate) mod program;
 pub mod protocol;
 mod queue;
@@ -34,6 +35,5 @@ mod services;
 
 pub(crate) use language::{Language, Scripts, WorkerProgram};
 pub(crate) use plan::ScriptPlan;
-#[cfg(feature = "lua")]
 pub use program::{WorkerCommand, serve_if_worker, set_worker_command};
 pub(crate) use services::ScriptDriver;

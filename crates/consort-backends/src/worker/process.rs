@@ -6,7 +6,7 @@
 //! process has. When that end closes, for whatever reason, the kernel itself sends SIGKILL to the
 //! whole group (`F_SETOWN` with a process group, `F_SETSIG`, `O_ASYNC`; fcntl(2)); this needs no
 //! cooperation from the interpreter. In addition, a worker that reads the end of its input kills
-//! its own group.
+//! its own group. Processes that have left the group are ended by the `guard`.
 //!
 //! `PR_SET_PDEATHSIG` is set only where the lifeline cannot be set up. That signal reaches the
 //! worker alone, and it is sent when the thread that started the worker ends, which can happen
@@ -28,6 +28,7 @@ use std::sync::mpsc::{Sender, channel};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
 
+use super::guard::MARK;
 use super::language::WorkerProgram;
 
 /// The realtime signal that interrupts a script; the worker handles it.
@@ -85,16 +86,16 @@ pub(crate) struct Spawner {
 }
 
 impl Spawner {
-    /// Starts the thread.
+    /// Starts the thread. `mark` is in the environment of all processes; see `guard`.
     ///
     /// # Errors
     /// If the operating system cannot start a thread.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(mark: String) -> io::Result<Self> {
         let (tasks, received) = channel();
         std::thread::Builder::new().name("script workers".into()).spawn(move || {
             while let Ok(task) = received.recv() {
                 match task {
-                    Task::Start(job, state) => start(job, &state),
+                    Task::Start(job, state) => start(job, &mark, &state),
                     Task::Reap(child, state) => reap(child, &state),
                 }
             }
@@ -204,9 +205,10 @@ fn has_exited(child: &Child) -> bool {
 }
 
 /// Starts a worker on the spawner's thread, unless it was killed in the meantime.
-fn start(job: Job, state: &Mutex<SpawnState>) {
+fn start(job: Job, mark: &str, state: &Mutex<SpawnState>) {
     let is_cancelled = state.lock().cancelled;
-    let started = if is_cancelled { Err(io::ErrorKind::Interrupted.into()) } else { spawn(job) };
+    let started =
+        if is_cancelled { Err(io::ErrorKind::Interrupted.into()) } else { spawn(job, mark) };
     let mut state = state.lock();
     match started {
         Ok((child, _)) if state.cancelled => {
@@ -234,7 +236,7 @@ fn reap(mut child: Child, state: &Mutex<SpawnState>) {
 }
 
 /// Starts the process; returns it with the write end of its lifeline.
-fn spawn(job: Job) -> io::Result<(Child, OwnedFd)> {
+fn spawn(job: Job, mark: &str) -> io::Result<(Child, OwnedFd)> {
     let (lifeline, lifeline_writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let Job { program, memory, input, output, stdout, stderr } = job;
     let mut command = Command::new(&program.program);
@@ -243,6 +245,7 @@ fn spawn(job: Job) -> io::Result<(Child, OwnedFd)> {
     }
     command
         .args(&program.arguments)
+        .env(MARK, mark)
         .arg(output.as_raw_fd().to_string())
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(stdout))

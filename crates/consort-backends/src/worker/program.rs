@@ -3,7 +3,11 @@
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
+/// The first argument of a guard.
+pub(crate) const GUARD_ARGUMENT: &str = "worker-guard";
+
 /// The first argument of a worker for Lua.
+#[cfg(feature = "lua")]
 pub(crate) const LUA_ARGUMENT: &str = "lua-worker";
 
 /// The program that runs as a worker, as set by the first call of [`set_worker_command`] or
@@ -27,15 +31,24 @@ impl WorkerCommand {
     }
 }
 
-/// Runs a worker and never returns, if an instance started this program as one. Otherwise
+/// Runs a worker, or the guard of a show, and never returns, if a show started this program as one. Otherwise
 /// remembers that this program can be started as a worker.
 ///
 /// A program that runs shows with Lua scripts calls this first in `main`, before it starts threads
 /// or reads its arguments. One that cannot calls [`set_worker_command`] with another program.
+#[allow(clippy::exit, reason = "a guard is a process of its own")]
 pub fn serve_if_worker() {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|argument| argument == LUA_ARGUMENT) {
+    let first = arguments.next().unwrap_or_default();
+    #[cfg(feature = "lua")]
+    if first == LUA_ARGUMENT {
         crate::lua::serve(arguments.next());
+    }
+    if first == GUARD_ARGUMENT
+        && let Some(mark) = arguments.next()
+    {
+        super::guard::serve(&mark.to_string_lossy());
+        std::process::exit(0);
     }
     set_worker_command(WorkerCommand::this_program());
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use consort_router::Driver;
 
+use super::guard::Guard;
 use super::output::Forwarder;
 use super::process::Spawner;
 
@@ -33,6 +34,8 @@ pub(super) struct SharedServices {
 
 /// The running services, each with its threads.
 pub(super) struct Services {
+    /// Dropped first: what it ends holds the pipes of the forwarder open.
+    _guard: Option<Guard>,
     pub(super) spawner: Spawner,
     pub(super) forwarder: Forwarder,
     /// The reading of the monotonic clock at the start of the show, in nanoseconds.
@@ -54,8 +57,15 @@ impl SharedServices {
             let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
             let now = clock.tv_sec * 1_000_000_000 + clock.tv_nsec;
             let script_output = self.script_output.take().unwrap_or_else(|| Box::new(io::stdout()));
+            let mark = format!("{}-{now}", std::process::id());
+            // Without a guard, processes that leave their group may outlive the show.
+            let guard = Guard::start(&mark).unwrap_or_else(|error| {
+                tracing::warn!("cannot start the guard of the scripts' processes: {error}");
+                None
+            });
             let services = Services {
-                spawner: Spawner::new()?,
+                _guard: guard,
+                spawner: Spawner::new(mark)?,
                 forwarder: Forwarder::new(script_output)?,
                 epoch: now - i64::try_from(timestamp).unwrap_or(0) * 1_000_000,
             };
