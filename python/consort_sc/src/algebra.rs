@@ -13,12 +13,12 @@
 use pyo3::exceptions::{PyAttributeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::construct::{self, operator, operator_object};
+use crate::construct::{self, Level, operator, operator_object};
 use crate::handles;
 use crate::operable::{ConstantProxy, OutputProxy};
 use crate::rate::TOKENS;
 use crate::ugen::spec_of;
-use crate::value::{MAX_LIST_DEPTH, Value};
+use crate::value::Value;
 use crate::vector::UGenVector;
 
 /// The numbers of the operators that this file needs.
@@ -45,6 +45,17 @@ pub(crate) fn operable(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny
     }
 }
 
+/// The level of the outermost list.
+const OUTERMOST: Level = Level { depth: 0, replaces: true };
+
+/// The results of the channels of a list: a vector, or the only one.
+fn several(py: Python<'_>, mut results: Vec<Py<PyAny>>, level: Level) -> PyResult<Bound<'_, PyAny>> {
+    if level.is_replaced(results.len()) && let Some(only) = results.pop() {
+        return Ok(only.into_bound(py));
+    }
+    UGenVector::create(py, results)
+}
+
 fn empty_sequence() -> PyErr {
     PyValueError::new_err(
         "expected a number, a UGen or a sequence of these, found an empty sequence",
@@ -65,7 +76,7 @@ pub(crate) fn unary<'py>(
     }
     // All channels of a list get the highest rate among them.
     let rate = value.rate()?;
-    unary_below(py, value, special_index, rate)
+    unary_below(py, value, special_index, rate, OUTERMOST)
 }
 
 fn unary_below(
@@ -73,14 +84,16 @@ fn unary_below(
     value: Value,
     special_index: i16,
     rate: u8,
+    level: Level,
 ) -> PyResult<Bound<'_, PyAny>> {
     match value {
         Value::List(items) if items.is_empty() => Err(empty_sequence()),
         Value::List(items) => {
+            let inside = level.inside(items.len())?;
             let items = items
                 .into_iter()
-                .map(|item| Ok(unary_below(py, item, special_index, rate)?.unbind()));
-            UGenVector::create(py, items.collect::<PyResult<_>>()?)
+                .map(|item| Ok(unary_below(py, item, special_index, rate, inside)?.unbind()));
+            several(py, items.collect::<PyResult<_>>()?, level)
         }
         value => operator(py, "UnaryOpUGen", rate, special_index, vec![value]),
     }
@@ -109,7 +122,7 @@ pub(crate) fn binary_values(
     {
         return ConstantProxy::create(py, result);
     }
-    binary_below(py, left, right, special_index, 0)
+    binary_below(py, left, right, special_index, OUTERMOST)
 }
 
 /// The item of a channel of a value.
@@ -125,7 +138,7 @@ fn binary_below(
     left: Value,
     right: Value,
     special_index: i16,
-    depth: usize,
+    level: Level,
 ) -> PyResult<Bound<'_, PyAny>> {
     let length = |value: &Value| match value {
         Value::List(items) => Some(items.len()),
@@ -138,16 +151,12 @@ fn binary_below(
     let Some(width) = left_length.max(right_length) else {
         return simplified(py, left, right, special_index);
     };
-    if depth > MAX_LIST_DEPTH {
-        return Err(PyValueError::new_err(format!(
-            "lists of inputs may be nested at most {MAX_LIST_DEPTH} deep"
-        )));
-    }
+    let inside = level.inside(width)?;
     let results = (0..width).map(|index| {
         let (left, right) = (channel(py, &left, index), channel(py, &right, index));
-        Ok(binary_below(py, left, right, special_index, depth + 1)?.unbind())
+        Ok(binary_below(py, left, right, special_index, inside)?.unbind())
     });
-    UGenVector::create(py, results.collect::<PyResult<_>>()?)
+    several(py, results.collect::<PyResult<_>>()?, level)
 }
 
 /// Applies an operator to two single channels.

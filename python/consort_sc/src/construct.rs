@@ -177,7 +177,8 @@ fn channel(spec: &ClassSpec, draft: &Draft, index: usize, py: Python<'_>) -> Dra
     Draft { values: values.collect(), channel_count }
 }
 
-/// Creates UGens, one for each channel.
+/// Creates UGens, one for each channel. A list of one channel is replaced by this channel, except
+/// directly inside of another such list.
 pub(crate) fn expanded<'py>(
     class: &Bound<'py, PyType>,
     spec: &Py<ClassSpec>,
@@ -185,7 +186,32 @@ pub(crate) fn expanded<'py>(
     special_index: i64,
     draft: Draft,
 ) -> PyResult<Bound<'py, PyAny>> {
-    expand_below(class, spec, rate, special_index, draft, 0)
+    expand_below(class, spec, rate, special_index, draft, Level { depth: 0, replaces: true })
+}
+
+/// A level of nested lists.
+#[derive(Clone, Copy)]
+pub(crate) struct Level {
+    pub(crate) depth: usize,
+    /// Whether a list of one channel is replaced by the channel.
+    pub(crate) replaces: bool,
+}
+
+impl Level {
+    /// The level inside of a list of this many channels.
+    pub(crate) fn inside(self, width: usize) -> PyResult<Self> {
+        if self.depth > MAX_LIST_DEPTH {
+            return Err(PyValueError::new_err(format!(
+                "lists of inputs may be nested at most {MAX_LIST_DEPTH} deep"
+            )));
+        }
+        Ok(Self { depth: self.depth + 1, replaces: !self.is_replaced(width) })
+    }
+
+    /// Whether the list is replaced by its only channel.
+    pub(crate) fn is_replaced(self, width: usize) -> bool {
+        self.replaces && width == 1
+    }
 }
 
 fn expand_below<'py>(
@@ -194,21 +220,20 @@ fn expand_below<'py>(
     rate: u8,
     special_index: i64,
     draft: Draft,
-    depth: usize,
+    level: Level,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = class.py();
     let Some(width) = width(spec.get(), &draft, py)? else {
         return single(class, spec, rate, special_index, draft);
     };
-    if depth > MAX_LIST_DEPTH {
-        return Err(PyValueError::new_err(format!(
-            "lists of inputs may be nested at most {MAX_LIST_DEPTH} deep"
-        )));
-    }
+    let inside = level.inside(width)?;
     let mut results = Vec::with_capacity(width);
     for index in 0..width {
         let channel = channel(spec.get(), &draft, index, py);
-        let result = expand_below(class, spec, rate, special_index, channel, depth + 1)?;
+        let result = expand_below(class, spec, rate, special_index, channel, inside)?;
+        if level.is_replaced(width) {
+            return Ok(result);
+        }
         results.push(match result.extract::<f64>() {
             Ok(number) if result.cast::<crate::operable::UGenOperable>().is_err() => {
                 algebra::operable(py, Value::Number(number))?.unbind()
@@ -566,12 +591,6 @@ impl BoundRateMethod {
     #[getter]
     fn __self__<'py>(&self, py: Python<'py>) -> Bound<'py, PyType> {
         self.class.bind(py).clone()
-    }
-
-    /// What the UGen does.
-    #[getter]
-    fn __doc__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.class.bind(py).getattr("__doc__")
     }
 
     /// The parameters, for `inspect.signature`.

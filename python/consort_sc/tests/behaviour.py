@@ -80,7 +80,7 @@ def shown(value, depth=0):
     if type(value) in (int, float):
         return repr(round(float(value), 9))
     text = repr(value)
-    return re.sub(r"0x[0-9a-f]+", "0x", text).replace(PACKAGE, "PACKAGE")
+    return re.sub(r"0x[0-9a-f]+", "0x", text).replace(PACKAGE + ".", "PACKAGE.")
 
 
 def main():

@@ -11,12 +11,12 @@ import json
 import sys
 
 PACKAGE = sys.argv[1]
-MODULES = """ conversions enums exceptions io osc sclang scsynth typing ugens utils ugens.basic ugens.beq
+MODULES = ["", *"""conversions enums exceptions io osc sclang scsynth typing ugens utils ugens.basic ugens.beq
 ugens.bufio ugens.chaos ugens.convolution ugens.core ugens.delay ugens.demand ugens.diskio
 ugens.dynamics ugens.envelopes ugens.factories ugens.ffsinosc ugens.filters ugens.gendyn
 ugens.granular ugens.hilbert ugens.info ugens.inout ugens.lines ugens.mac ugens.ml ugens.noise
 ugens.osc ugens.panning ugens.physical ugens.pv ugens.reverb ugens.safety ugens.system
-ugens.triggers""".split()
+ugens.triggers""".split()]
 #: Special methods that objects of all classes have.
 COMMON = {name for name in dir(type("Plain", (), {})) if name not in ("__eq__", "__hash__")}
 COMMON |= {"__abstractmethods__", "__annotations__", "__parameters__", "__orig_bases__"}

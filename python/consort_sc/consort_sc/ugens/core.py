@@ -310,6 +310,12 @@ class SynthDef:
 
         return SynthDefGraph(self)
 
+    def __copy__(self) -> SynthDef:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SynthDef:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (type(self), self._name, self._graph.compile("stored")))
 
