@@ -1,7 +1,7 @@
 """Compares this package with Supriya: time per operation, and the factor between both.
 
-Usage: bench.py PYTHON-WITH-SUPRIYA; fails if a figure is below its limit. Times are CPU times of the
-process, the best of several runs.
+Usage: bench.py PYTHON-WITH-SUPRIYA; fails if a figure is below its limit. Times are CPU times of
+the process, the best of several runs.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 #: The smallest factors, and the longest import in milliseconds.
 MINIMUM_SYNTHDEF, MINIMUM_OSC, MAXIMUM_IMPORT = 25.0, 5.0, 100.0
 
-PART = '''
+PART = """
 import importlib, json, sys, time
 package = sys.argv[1]
 u = importlib.import_module(package + ".ugens")
@@ -27,7 +27,8 @@ def seven():
     return builder.build(name="seven").compile()
 
 def message():
-    encoded = osc.OscMessage("/s_new", "default", 1000, 0, 1, "frequency", 440.0, "x", 0.5).to_datagram()
+    values = "default", 1000, 0, 1, "frequency", 440.0, "x", 0.5
+    encoded = osc.OscMessage("/s_new", *values).to_datagram()
     decoded = osc.OscMessage.from_datagram(encoded)
     return decoded.address, [value for value in decoded.contents]
 
@@ -43,7 +44,7 @@ def best(function, count):
 
 assert len(u.decompile_synthdef(seven()).ugens) == 7
 print(json.dumps([best(seven, 300), best(message, 3000)]))
-'''
+"""
 
 
 def figures(python: str, package: str) -> list[float]:
@@ -74,9 +75,7 @@ def main() -> int:
     duration = import_time("consort_sc")
     print(f"import, whole process            {duration:8.1f} ms")
     is_met = (
-        factors[0] >= MINIMUM_SYNTHDEF
-        and factors[1] >= MINIMUM_OSC
-        and duration <= MAXIMUM_IMPORT
+        factors[0] >= MINIMUM_SYNTHDEF and factors[1] >= MINIMUM_OSC and duration <= MAXIMUM_IMPORT
     )
     if not is_met:
         print("below the limits: factors 25 and 5, import 100 ms")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any, SupportsInt, TypeVar, Union
+from typing import Any, SupportsInt, TypeVar
 
 __all__ = [
     "AddAction",
@@ -56,7 +56,8 @@ def _from_expr(cls: type[_Member], expr: Any) -> _Member:
     names = ", ".join(list(cls.__members__)[:20])
     more = ", …" if len(cls.__members__) > 20 else ""
     raise ValueError(
-        f"Cannot instantiate {cls.__name__} from {expr!r}: expected a number or one of {names}{more}"
+        f"Cannot instantiate {cls.__name__} from {expr!r}: "
+        f"expected a number or one of {names}{more}"
     )
 
 
@@ -79,7 +80,7 @@ class AddAction(_IntEnum):
     REPLACE = 4
 
     @classmethod
-    def from_expr(cls, expr: Union[AddAction, SupportsInt, str, None]) -> AddAction:
+    def from_expr(cls, expr: AddAction | SupportsInt | str | None) -> AddAction:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -138,7 +139,7 @@ class BinaryOperator(_IntEnum):
     EXPRANDRANGE = 48
 
     @classmethod
-    def from_expr(cls, expr: Union[BinaryOperator, SupportsInt, str, None]) -> BinaryOperator:
+    def from_expr(cls, expr: BinaryOperator | SupportsInt | str | None) -> BinaryOperator:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -152,7 +153,7 @@ class BootStatus(_IntEnum):
     QUITTING = 3
 
     @classmethod
-    def from_expr(cls, expr: Union[BootStatus, SupportsInt, str, None]) -> BootStatus:
+    def from_expr(cls, expr: BootStatus | SupportsInt | str | None) -> BootStatus:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -216,7 +217,7 @@ class DoneAction(_IntEnum):
     FREE_SYNTH_AND_ENCLOSING_GROUP = 14
 
     @classmethod
-    def from_expr(cls, expr: Union[DoneAction, SupportsInt, str, None]) -> DoneAction:
+    def from_expr(cls, expr: DoneAction | SupportsInt | str | None) -> DoneAction:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -235,7 +236,7 @@ class EnvelopeShape(_IntEnum):
     HOLD = 8
 
     @classmethod
-    def from_expr(cls, expr: Union[EnvelopeShape, SupportsInt, str, None]) -> EnvelopeShape:
+    def from_expr(cls, expr: EnvelopeShape | SupportsInt | str | None) -> EnvelopeShape:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -250,7 +251,7 @@ class HeaderFormat(_IntEnum):
     WAV = 4
 
     @classmethod
-    def from_expr(cls, expr: Union[HeaderFormat, SupportsInt, str, None]) -> HeaderFormat:
+    def from_expr(cls, expr: HeaderFormat | SupportsInt | str | None) -> HeaderFormat:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -266,7 +267,7 @@ class NodeAction(_IntEnum):
     NODE_QUERIED = 5
 
     @classmethod
-    def from_expr(cls, expr: Union[NodeAction, SupportsInt, str, None]) -> NodeAction:
+    def from_expr(cls, expr: NodeAction | SupportsInt | str | None) -> NodeAction:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -284,7 +285,7 @@ class ParameterRate(_IntEnum):
     TR = 1
 
     @classmethod
-    def from_expr(cls, expr: Union[ParameterRate, SupportsInt, str, None]) -> ParameterRate:
+    def from_expr(cls, expr: ParameterRate | SupportsInt | str | None) -> ParameterRate:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -359,7 +360,7 @@ class RequestId(_IntEnum):
     VERSION = 64
 
     @classmethod
-    def from_expr(cls, expr: Union[RequestId, SupportsInt, str, None]) -> RequestId:
+    def from_expr(cls, expr: RequestId | SupportsInt | str | None) -> RequestId:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -437,7 +438,7 @@ class RequestName(enum.Enum):
     VERSION = "/version"
 
     @classmethod
-    def from_expr(cls, expr: Union[RequestName, SupportsInt, str, None]) -> RequestName:
+    def from_expr(cls, expr: RequestName | SupportsInt | str | None) -> RequestName:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -460,7 +461,7 @@ class SampleFormat(_IntEnum):
     MULAW = 7
 
     @classmethod
-    def from_expr(cls, expr: Union[SampleFormat, SupportsInt, str, None]) -> SampleFormat:
+    def from_expr(cls, expr: SampleFormat | SupportsInt | str | None) -> SampleFormat:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -484,7 +485,9 @@ class ServerLifecycleEvent(_IntEnum):
     QUIT = 14
 
     @classmethod
-    def from_expr(cls, expr: Union[ServerLifecycleEvent, SupportsInt, str, None]) -> ServerLifecycleEvent:
+    def from_expr(
+        cls, expr: ServerLifecycleEvent | SupportsInt | str | None
+    ) -> ServerLifecycleEvent:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -499,7 +502,7 @@ class ServerShutdownEvent(_IntEnum):
     TOO_MANY_CLIENTS = 5
 
     @classmethod
-    def from_expr(cls, expr: Union[ServerShutdownEvent, SupportsInt, str, None]) -> ServerShutdownEvent:
+    def from_expr(cls, expr: ServerShutdownEvent | SupportsInt | str | None) -> ServerShutdownEvent:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -511,7 +514,7 @@ class SignalRange(_IntEnum):
     BIPOLAR = 1
 
     @classmethod
-    def from_expr(cls, expr: Union[SignalRange, SupportsInt, str, None]) -> SignalRange:
+    def from_expr(cls, expr: SignalRange | SupportsInt | str | None) -> SignalRange:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 
@@ -575,7 +578,7 @@ class UnaryOperator(_IntEnum):
     WELCH_WINDOW = 50
 
     @classmethod
-    def from_expr(cls, expr: Union[UnaryOperator, SupportsInt, str, None]) -> UnaryOperator:
+    def from_expr(cls, expr: UnaryOperator | SupportsInt | str | None) -> UnaryOperator:
         """The member of an expression; `None` is the member 0."""
         return _from_expr(cls, expr)
 

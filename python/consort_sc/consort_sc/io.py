@@ -11,8 +11,8 @@ __all__ = ["graph"]
 
 
 def graph(graphable: Any, format_: str = "pdf", layout: str = "dot") -> Path:
-    """Draws the graph of a SynthDef or a signal with Graphviz and returns the path of the picture, in
-    the folder for temporary files. `layout` is the program of Graphviz. Blocks until it exits.
+    """Draws the graph of a SynthDef or a signal with Graphviz and returns the path of the picture,
+    in the folder for temporary files. `layout` is the program of Graphviz. Blocks until it exits.
 
     Raises `RuntimeError` if Graphviz is not installed or fails.
     """

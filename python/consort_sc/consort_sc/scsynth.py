@@ -157,9 +157,9 @@ class Options:
                 flags["-H"] = [self.input_device or "", self.output_device or ""]
             if self.verbosity > 0:
                 flags["-v"] = [str(self.verbosity)]
-            if Path(executable).stem == "supernova" and self.threads is not None:
-                if self.threads != type(self).__dataclass_fields__["threads"].default:
-                    flags["-T"] = [str(self.threads)]
+            is_default = self.threads == type(self).__dataclass_fields__["threads"].default
+            if Path(executable).stem == "supernova" and self.threads and not is_default:
+                flags["-T"] = [str(self.threads)]
         arguments = [executable]
         for flag in sorted(flags):
             arguments += [flag, *flags[flag]]
@@ -197,8 +197,8 @@ def find(scsynth_path: str | os.PathLike[str] | None = None) -> Path:
 
 
 def kill() -> None:
-    """Ends all servers, `scsynth` and `supernova`, that this user runs on this machine. Processes of
-    other users are left alone."""
+    """Ends all servers, `scsynth` and `supernova`, that this user runs on this machine. Processes
+    of other users are left alone."""
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue

@@ -33,7 +33,9 @@ def expand(
         kept |= set(mapping) - set(only)
 
     def is_expanded(name: str, value: Any) -> bool:
-        return name not in kept and isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        return (
+            name not in kept and isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        )
 
     lengths = [len(value) for name, value in mapping.items() if is_expanded(name, value)]
     return [

@@ -49,8 +49,14 @@ pub(crate) fn operable(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny
 const OUTERMOST: Level = Level { depth: 0, replaces: true };
 
 /// The results of the channels of a list: a vector, or the only one.
-fn several(py: Python<'_>, mut results: Vec<Py<PyAny>>, level: Level) -> PyResult<Bound<'_, PyAny>> {
-    if level.is_replaced(results.len()) && let Some(only) = results.pop() {
+fn several(
+    py: Python<'_>,
+    mut results: Vec<Py<PyAny>>,
+    level: Level,
+) -> PyResult<Bound<'_, PyAny>> {
+    if level.is_replaced(results.len())
+        && let Some(only) = results.pop()
+    {
         return Ok(only.into_bound(py));
     }
     UGenVector::create(py, results)
@@ -273,11 +279,7 @@ pub(crate) fn sum_4(py: Python<'_>, inputs: [Value; 4]) -> PyResult<Bound<'_, Py
     }
 }
 
-fn sum_ugen<'py>(
-    py: Python<'py>,
-    name: &str,
-    inputs: Vec<Value>,
-) -> PyResult<Bound<'py, PyAny>> {
+fn sum_ugen<'py>(py: Python<'py>, name: &str, inputs: Vec<Value>) -> PyResult<Bound<'py, PyAny>> {
     let rate =
         inputs.iter().try_fold(0, |rate: u8, input| Ok::<_, PyErr>(rate.max(input.rate()?)))?;
     Ok(operator_object(py, name, rate, 0, inputs)?.into_any())

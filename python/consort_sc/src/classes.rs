@@ -105,8 +105,8 @@ impl ClassSpec {
     }
 
     /// Marks a class of the package, which overrides no method of `UGen`.
-    fn set_plain_owner(&self, class: &Bound<'_, PyType>) {
-        self.plain_owner.store(class.as_ptr(), Ordering::Relaxed);
+    fn set_plain_owner(&self, owner: &Bound<'_, PyType>) {
+        self.plain_owner.store(owner.as_ptr(), Ordering::Relaxed);
     }
 
     /// Whether `channel_count` is a parameter.
@@ -161,7 +161,8 @@ pub(crate) fn ugen_table(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
             entry.set_item("name", row.name)?;
             entry.set_item("family", family)?;
             entry.set_item("doc", row.documentation)?;
-            entry.set_item("rates", row.rates.iter().map(|rate| *rate as u8).collect::<Vec<_>>())?;
+            entry
+                .set_item("rates", row.rates.iter().map(|rate| *rate as u8).collect::<Vec<_>>())?;
             entry.set_item("flags", row.flags.bits())?;
             let (channels, is_multichannel) = match row.outputs {
                 Outputs::Fixed(count) => (count, false),

@@ -66,7 +66,9 @@ impl Draft {
         if let Some(keywords) = keywords
             && keywords.len() > given
         {
-            if spec.is_multichannel && let Some(count) = keywords.get_item("channel_count")? {
+            if spec.is_multichannel
+                && let Some(count) = keywords.get_item("channel_count")?
+            {
                 given += 1;
                 channel_count = Some(Value::from_python(&count, Some("channel_count"))?);
             }
@@ -139,9 +141,8 @@ fn is_nested(items: &[Value]) -> bool {
 fn width(spec: &ClassSpec, draft: &Draft, py: Python<'_>) -> PyResult<Option<usize>> {
     let mut width = None;
     let keys = spec.keys.iter().map(|key| (key.unexpanded, Some(key)));
-    for ((unexpanded, key), value) in keys
-        .chain([(false, None)])
-        .zip(draft.values.iter().chain(&draft.channel_count))
+    for ((unexpanded, key), value) in
+        keys.chain([(false, None)]).zip(draft.values.iter().chain(&draft.channel_count))
     {
         let Value::List(items) = value else { continue };
         if !unexpanded {
@@ -559,9 +560,10 @@ impl BoundRateMethod {
         let draft = Draft::from_keywords(py, spec, kwargs, self.name(), false)?;
         let rate = match self.rate {
             Some(rate) => rate,
-            None => draft.values.iter().try_fold(0, |rate: u8, value| {
-                Ok::<_, PyErr>(rate.max(value.rate()?))
-            })?,
+            None => draft
+                .values
+                .iter()
+                .try_fold(0, |rate: u8, value| Ok::<_, PyErr>(rate.max(value.rate()?)))?,
         };
         if !is_plain(class, spec) && class_overrides_expansion(class)? {
             let keywords = draft.clone_ref(py).to_keywords(py, spec)?;
@@ -601,9 +603,9 @@ impl BoundRateMethod {
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<Self>().is_ok_and(|other| {
-            self.class.is(&other.get().class) && self.rate == other.get().rate
-        })
+        other
+            .cast::<Self>()
+            .is_ok_and(|other| self.class.is(&other.get().class) && self.rate == other.get().rate)
     }
 
     fn __hash__(&self) -> usize {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use consort_synthdef::assembly::{Assembled, Assembly, AssemblyInput, AssemblyUGen};
-use consort_synthdef::{CompiledInput, ControlRate, Rate, SynthDef, SynthDefError, SynthDefErrorKind};
+use consort_synthdef::{
+    CompiledInput, ControlRate, Rate, SynthDef, SynthDefError, SynthDefErrorKind,
+};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -29,7 +31,7 @@ pub(crate) struct CompiledGraph {
 #[derive(Debug)]
 enum Source {
     /// From a builder, whose objects determine classes and names of inputs.
-    Builder { assembled: Assembled, ugens: Vec<Py<UGen>>, parameters: Vec<Py<Parameter>> },
+    Builder { assembled: Box<Assembled>, ugens: Vec<Py<UGen>>, parameters: Vec<Py<Parameter>> },
     /// From objects that are sorted already.
     Objects(Py<PyTuple>),
     /// From a file.
@@ -157,7 +159,7 @@ impl CompiledGraph {
         let assembled = assembly.compile(optimize).map_err(|error| exception(py, &error))?;
         let synthdef = assembled.synthdef(None).map_err(|error| exception(py, &error))?;
         let source = Source::Builder {
-            assembled,
+            assembled: Box::new(assembled),
             ugens: ugens.iter().map(|ugen| ugen.clone_ref(py)).collect(),
             parameters: parameters.iter().map(|parameter| parameter.clone_ref(py)).collect(),
         };
@@ -300,10 +302,7 @@ fn held_or_named(name: &str) -> bool {
 }
 
 /// The inputs of an object whose sources are objects already.
-fn restored_inputs(
-    objects: &[Bound<'_, UGen>],
-    inputs: &[AssemblyInput],
-) -> PyResult<Vec<Input>> {
+fn restored_inputs(objects: &[Bound<'_, UGen>], inputs: &[AssemblyInput]) -> PyResult<Vec<Input>> {
     inputs
         .iter()
         .map(|input| match *input {
@@ -451,8 +450,7 @@ impl CompiledGraph {
             objects.push(ugen);
         }
         controls.sort_by_key(|(_, index, _)| *index);
-        let assembled =
-            assembly.compile_sorted(controls).map_err(|error| exception(py, &error))?;
+        let assembled = assembly.compile_sorted(controls).map_err(|error| exception(py, &error))?;
         let synthdef = assembled.into_synthdef(None).map_err(|error| exception(py, &error))?;
         Ok(Self::new(synthdef, Source::Objects(PyTuple::new(py, objects)?.unbind())))
     }
@@ -510,7 +508,7 @@ impl CompiledGraph {
         }
         let assembled = assembly.compile(false).map_err(|error| exception(py, &error))?;
         let synthdef = assembled.synthdef(None).map_err(|error| exception(py, &error))?;
-        Ok(Self::new(synthdef, Source::Builder { assembled, ugens, parameters }))
+        Ok(Self::new(synthdef, Source::Builder { assembled: Box::new(assembled), ugens, parameters }))
     }
 
     /// The UGens in the order in which the server runs them.
@@ -545,8 +543,7 @@ impl CompiledGraph {
     fn compile<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = match name {
             Some(name) => {
-                let named =
-                    self.synthdef.renamed(name).map_err(|error| exception(py, &error))?;
+                let named = self.synthdef.renamed(name).map_err(|error| exception(py, &error))?;
                 named.compile()
             }
             None => self.synthdef.compile(),
@@ -586,7 +583,8 @@ pub(crate) fn read_graphs(
 ) -> PyResult<Vec<(Option<String>, CompiledGraph)>> {
     let synthdefs = SynthDef::read_all(value).map_err(|error| exception(py, &error))?;
     let graphs = synthdefs.into_iter().map(|synthdef| {
-        let name = (synthdef.name() != synthdef.anonymous_name()).then(|| synthdef.name().to_owned());
+        let name =
+            (synthdef.name() != synthdef.anonymous_name()).then(|| synthdef.name().to_owned());
         (name, CompiledGraph::new(synthdef, Source::File))
     });
     Ok(graphs.collect())

@@ -83,9 +83,7 @@ pub(crate) fn setup(
         binary_functions,
         classes,
     };
-    HANDLES
-        .set(py, handles)
-        .map_err(|_| PyRuntimeError::new_err("consort_sc is already set up"))
+    HANDLES.set(py, handles).map_err(|_| PyRuntimeError::new_err("consort_sc is already set up"))
 }
 
 /// The member of `CalculationRate` of a number.
@@ -134,9 +132,7 @@ pub(crate) fn done_action(py: Python<'_>, number: f64) -> PyResult<f64> {
 /// A `SynthDefError` with a message.
 pub(crate) fn synthdef_error(py: Python<'_>, message: impl Into<String>) -> PyErr {
     match handles(py) {
-        Ok(handles) => {
-            PyErr::from_type(handles.synthdef_error.bind(py).clone(), (message.into(),))
-        }
+        Ok(handles) => PyErr::from_type(handles.synthdef_error.bind(py).clone(), (message.into(),)),
         Err(error) => error,
     }
 }

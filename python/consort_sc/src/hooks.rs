@@ -182,7 +182,6 @@ fn local_buffer(py: Python<'_>, window_size: &Value) -> PyResult<Value> {
     };
     let class = handles::known_class(py, "LocalBuf")?;
     let spec = crate::ugen::spec_of(&class)?;
-    let draft =
-        construct::Draft { values: vec![Value::Number(1.0), frames], channel_count: None };
+    let draft = construct::Draft { values: vec![Value::Number(1.0), frames], channel_count: None };
     Value::from_python(&construct::instance(&class, &spec, 0, 0, draft)?, None)
 }

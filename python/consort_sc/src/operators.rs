@@ -212,8 +212,7 @@ impl UGenOperable {
             return algebra::mapped(slf.as_any(), "LinExp", None, more);
         }
         let module = slf.py().import("consort_sc.ugens.lines")?;
-        let arguments =
-            (slf, input_minimum, input_maximum, output_minimum, output_maximum);
+        let arguments = (slf, input_minimum, input_maximum, output_minimum, output_maximum);
         module.call_method1("_linear_map", arguments)
     }
 

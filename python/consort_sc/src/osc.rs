@@ -1,6 +1,8 @@
 //! OSC messages and bundles.
 
-use consort_osc::{Argument, Arguments, Error, ErrorKind, Limits, Message, MessageBuilder, Packet, TimeTag};
+use consort_osc::{
+    Argument, Arguments, Error, ErrorKind, Limits, Message, MessageBuilder, Packet, TimeTag,
+};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -146,10 +148,7 @@ fn enumeration_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'p
     Ok(if value.is_instance(&enumeration)? { Some(value.getattr("value")?) } else { None })
 }
 
-fn write_int(
-    builder: &mut MessageBuilder<'_, Vec<u8>>,
-    value: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+fn write_int(builder: &mut MessageBuilder<'_, Vec<u8>>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     match value.extract::<i32>() {
         Ok(number) => {
             builder.int(number);
@@ -192,8 +191,7 @@ impl OscMessage {
         let library = text.filter(|text| text.starts_with('/'));
         {
             let used = library.unwrap_or(PLACEHOLDER);
-            let mut builder =
-                MessageBuilder::with_tags(&mut bytes, used, contents.len());
+            let mut builder = MessageBuilder::with_tags(&mut bytes, used, contents.len());
             for value in contents.iter_borrowed() {
                 write(&mut builder, &value, 0)?;
             }
@@ -301,7 +299,10 @@ fn read<'py>(py: Python<'py>, argument: Argument<'_>, depth: usize) -> PyResult<
 /// A blob that contains a packet becomes a message or a bundle.
 fn read_blob<'py>(py: Python<'py>, bytes: &[u8], depth: usize) -> PyResult<Bound<'py, PyAny>> {
     let is_packet = bytes.first() == Some(&b'/') || bytes.starts_with(b"#bundle\0");
-    if is_packet && depth < Limits::MAX_DEPTH && let Ok(packet) = Packet::decode(bytes) {
+    if is_packet
+        && depth < Limits::MAX_DEPTH
+        && let Ok(packet) = Packet::decode(bytes)
+    {
         return packet_object(py, &packet, depth + 1);
     }
     Ok(PyBytes::new(py, bytes).into_any())
@@ -390,7 +391,8 @@ impl OscMessage {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let message = slf.get();
-        let mut text = format!("{}({}", slf.get_type().name()?, message.address.bind(slf.py()).repr()?);
+        let mut text =
+            format!("{}({}", slf.get_type().name()?, message.address.bind(slf.py()).repr()?);
         for value in message.contents.bind(slf.py()) {
             text.push_str(", ");
             text.push_str(&value.repr()?.to_string_lossy());
@@ -455,9 +457,7 @@ impl OscBundle {
         for element in self.contents.bind(py) {
             let element = match element.cast::<OscMessage>() {
                 Ok(message) => message.get().encode(py)?,
-                Err(_) => {
-                    element.cast::<Self>()?.get().encode(py, realtime, depth + 1)?
-                }
+                Err(_) => element.cast::<Self>()?.get().encode(py, realtime, depth + 1)?,
             };
             bytes.extend_from_slice(&(element.len() as u32).to_be_bytes());
             bytes.extend_from_slice(&element);
@@ -594,15 +594,15 @@ impl OscBundle {
 
 /// Restores a bundle that was copied or pickled.
 #[pyfunction]
-#[pyo3(signature = (class, timestamp, contents))]
+#[pyo3(signature = (kind, timestamp, contents))]
 pub(crate) fn restore_bundle<'py>(
-    class: &Bound<'py, pyo3::types::PyType>,
+    kind: &Bound<'py, pyo3::types::PyType>,
     timestamp: Option<f64>,
     contents: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let keywords = pyo3::types::PyDict::new(class.py());
+    let keywords = pyo3::types::PyDict::new(kind.py());
     keywords.set_item("contents", contents)?;
-    class.call((timestamp,), Some(&keywords))
+    kind.call((timestamp,), Some(&keywords))
 }
 
 /// The bytes as hexadecimal numbers and characters, sixteen a line.
@@ -613,8 +613,7 @@ fn format_bytes(bytes: &[u8]) -> String {
         let groups: Vec<String> = chunk
             .chunks(4)
             .map(|group| {
-                let numbers: Vec<String> =
-                    group.iter().map(|byte| format!("{byte:02x}")).collect();
+                let numbers: Vec<String> = group.iter().map(|byte| format!("{byte:02x}")).collect();
                 numbers.join(" ")
             })
             .collect();

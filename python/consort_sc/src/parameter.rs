@@ -79,8 +79,7 @@ impl Parameter {
             scope,
             number,
         };
-        let initializer =
-            UGen::empty().add_subclass(Self { name, values, rate_number, lag });
+        let initializer = UGen::empty().add_subclass(Self { name, values, rate_number, lag });
         let parameter = Bound::new(py, initializer)?;
         parameter.as_super().get().set_data(data)?;
         Ok(parameter)
@@ -154,8 +153,12 @@ impl Parameter {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let parameter = slf.get();
         let restore = slf.py().import("consort_sc._core")?.getattr("restore_parameter")?;
-        let state =
-            (parameter.name.clone(), parameter.values.clone(), parameter.rate_number, parameter.lag);
+        let state = (
+            parameter.name.clone(),
+            parameter.values.clone(),
+            parameter.rate_number,
+            parameter.lag,
+        );
         Ok((restore, state).into_pyobject(slf.py())?.into_any())
     }
 }
@@ -218,8 +221,7 @@ impl Control {
         let py = slf.py();
         let data = slf.as_super().get().data()?;
         let restore = py.import("consort_sc._core")?.getattr("restore_control")?;
-        let state =
-            (slf.get_type(), slf.get().parameters(py)?, data.rate, data.special_index);
+        let state = (slf.get_type(), slf.get().parameters(py)?, data.rate, data.special_index);
         Ok((restore, state).into_pyobject(py)?.into_any())
     }
 }
@@ -265,7 +267,7 @@ pub(crate) fn initialize(
 /// Restores a control UGen that was copied or pickled.
 #[pyfunction]
 pub(crate) fn restore_control<'py>(
-    class: &Bound<'py, pyo3::types::PyType>,
+    kind: &Bound<'py, pyo3::types::PyType>,
     parameters: Vec<Py<Parameter>>,
     rate: u8,
     special_index: i16,
@@ -273,7 +275,7 @@ pub(crate) fn restore_control<'py>(
     if rate > 3 {
         return Err(PyTypeError::new_err("the stored UGen is damaged"));
     }
-    let object = class.getattr("__new__")?.call1((class,))?.cast_into::<Control>()?;
+    let object = kind.getattr("__new__")?.call1((kind,))?.cast_into::<Control>()?;
     initialize(&object, parameters, rate, special_index)?;
     Ok(object.into_any())
 }

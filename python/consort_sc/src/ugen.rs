@@ -85,9 +85,7 @@ impl UGen {
 
     /// Sets the content of a new object.
     pub(crate) fn set_data(&self, data: UGenData) -> PyResult<()> {
-        self.data
-            .set(data)
-            .map_err(|_| PyRuntimeError::new_err("the UGen is initialised already"))
+        self.data.set(data).map_err(|_| PyRuntimeError::new_err("the UGen is initialised already"))
     }
 
     /// An object of the class without content.
@@ -314,7 +312,7 @@ impl UGen {
 /// Restores a UGen that was copied or pickled; it belongs to no builder.
 #[pyfunction]
 pub(crate) fn restore_ugen<'py>(
-    class: &Bound<'py, PyType>,
+    kind: &Bound<'py, PyType>,
     rate: u8,
     special_index: i16,
     outputs: u16,
@@ -329,24 +327,16 @@ pub(crate) fn restore_ugen<'py>(
                 .ok_or_else(|| PyValueError::new_err("an input of a stored UGen is a list"))
         })
         .collect::<PyResult<Vec<_>>>()?;
-    let spec = spec_of(class)?;
+    let spec = spec_of(kind)?;
     let fixed = spec.get().keys.iter().filter(|key| !key.unexpanded).count();
     let listed: u32 = list_lengths.iter().sum();
     let lists = spec.get().keys.len() - fixed;
     if rate > 3 || inputs.len() != fixed + listed as usize || lists != list_lengths.len() {
         return Err(PyValueError::new_err("the stored UGen is damaged"));
     }
-    let data = UGenData {
-        spec,
-        rate,
-        special_index,
-        outputs,
-        inputs,
-        list_lengths,
-        scope: 0,
-        number: 0,
-    };
-    let object = construct::allocate(class)?;
+    let data =
+        UGenData { spec, rate, special_index, outputs, inputs, list_lengths, scope: 0, number: 0 };
+    let object = construct::allocate(kind)?;
     object.get().set_data(data)?;
     Ok(object.into_any())
 }

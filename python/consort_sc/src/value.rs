@@ -71,11 +71,7 @@ impl Value {
     }
 
     /// Converts objects that are rarely inputs.
-    fn convert_rare(
-        object: &Bound<'_, PyAny>,
-        key: Option<&str>,
-        depth: usize,
-    ) -> PyResult<Self> {
+    fn convert_rare(object: &Bound<'_, PyAny>, key: Option<&str>, depth: usize) -> PyResult<Self> {
         if object.is_none() {
             return Err(match key {
                 Some(key) => PyValueError::new_err(format!("missing input `{key}`")),
@@ -100,7 +96,9 @@ impl Value {
         if object.hasattr("__float__")? {
             return object.extract().map(Self::Number);
         }
-        if object.hasattr("__getitem__")? && object.hasattr("__len__")? && !object.hasattr("keys")?
+        if object.hasattr("__getitem__")?
+            && object.hasattr("__len__")?
+            && !object.hasattr("keys")?
         {
             let items = object.try_iter()?.map(|item| Self::convert(&item?, key, depth + 1));
             return items.collect::<PyResult<_>>().map(Self::List);

@@ -1,5 +1,5 @@
 """Evaluates expressions and prints the results, or the classes of the exceptions, as JSON.
-test_behaviour.py runs it with Supriya and with this package.
+test_comparison.py runs it with Supriya and with this package.
 
 Usage: behaviour.py PACKAGE
 """

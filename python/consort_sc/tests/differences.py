@@ -11,12 +11,12 @@ PAGE = HERE.parents[1] / "docs" / "coming-from-supriya.md"
 HEAD = """\
 # Coming from Supriya
 
-<!-- Generated from python/consort_sc/differences.toml by python/consort_sc/tests/differences.py. -->
+<!-- Generated from python/consort_sc/differences.toml by tests/differences.py of that folder. -->
 
 The package `consort_sc` in this project has the interface of
 [Supriya](https://supriya-project.github.io/supriya/) 26.10b1, on this project's libraries: the same
-modules, classes, parameters, defaults, exceptions and results. Run `pip install ./python/consort_sc`
-in a checkout, and replace `supriya` by `consort_sc` in the imports. It needs neither numpy nor any
+modules, classes, parameters, defaults, exceptions and results. Run
+`pip install ./python/consort_sc` in a checkout, and replace `supriya` by `consort_sc` in the imports. It needs neither numpy nor any
 other package.
 
 This is the first half: OSC, enumerations, server options, UGens, envelopes and SynthDefs. Contexts,
@@ -36,9 +36,9 @@ assert bell.compile()[:4] == b"SCgf"
 print(bell)
 ```
 
-Tests compare every public class, method, parameter, default and enumeration member with Supriya, the
-results of several hundred expressions, and the bytes of every UGen at every rate and of 1,000 random
-SynthDefs. This page lists all differences.
+Tests compare every public class, method, parameter, default and enumeration member with Supriya,
+the results of several hundred expressions, and the bytes of every UGen at every rate and of 1,000
+random SynthDefs. This page lists all differences.
 
 ## Names
 

@@ -1,5 +1,5 @@
-"""Prints the bytes of compiled SynthDefs as JSON: of every UGen at every rate, and of random graphs.
-test_bytes.py runs it with Supriya and with this package.
+"""Prints the bytes of compiled SynthDefs as JSON: of every UGen at every rate, and of random
+graphs. test_comparison.py runs it with Supriya and with this package.
 
 Usage: graphs.py PACKAGE COUNT
 """
@@ -14,7 +14,15 @@ PACKAGE = sys.argv[1]
 u = importlib.import_module(f"{PACKAGE}.ugens")
 Builder, Parameter, Envelope = u.SynthDefBuilder, u.Parameter, u.Envelope
 #: Classes whose objects are not created by a method named after a rate.
-SKIPPED = {"MaxLocalBufs", "Control", "AudioControl", "LagControl", "TrigControl", "Parameter", "UGen"}
+SKIPPED = {
+    "MaxLocalBufs",
+    "Control",
+    "AudioControl",
+    "LagControl",
+    "TrigControl",
+    "Parameter",
+    "UGen",
+}
 #: Inputs that are lists, or whose kind matters.
 SPECIAL = {
     "channel_count": 2,
@@ -53,8 +61,8 @@ def argument(name, parameter, number, rate):
 
 
 def single_ugens():
-    """Every class at every rate: with defaults where there are defaults, with other values, and with
-    a list for the first input."""
+    """Every class at every rate: with defaults where there are defaults, with other values, and
+    with a list for the first input."""
     for name in sorted(dir(u)):
         cls = getattr(u, name)
         if not inspect.isclass(cls) or name in SKIPPED:
@@ -84,8 +92,10 @@ def single_ugens():
                         if rate == "dr":
                             result = u.Demand.kr(source=result)
                         is_output = name.endswith("Out") and name != "ScopeOut"
-                        if not is_output and not isinstance(result, (int, float)) and (
-                            isinstance(result, u.OutputProxy) or len(result)
+                        if (
+                            not is_output
+                            and not isinstance(result, (int, float))
+                            and (isinstance(result, u.OutputProxy) or len(result))
                         ):
                             bus = u.Out.kr if rate in ("kr", "ir", "dr") else u.Out.ar
                             bus(bus=builder["out"], source=result)
@@ -94,17 +104,104 @@ def single_ugens():
                     yield f"{name}.{rate} {kind}", type(error).__name__
 
 
-UNARY = """acos amplitude_to_db asin atan bi_lin_rand bi_rand cos cosh cubed db_to_amplitude distort
-exponential fractional_part hanning_window hz_to_midi hz_to_octave lin_rand log log10 log2 midi_to_hz
-octave_to_hz rand ratio_to_semitones reciprocal rectangle_window s_curve semitones_to_ratio sign sin
-sinh softclip sqrt squared sum3_rand tan tanh through triangle_window welch_window __abs__ __ceil__
-__floor__ __invert__ __neg__""".split()
-BINARY = """absdiff am_clip atan2 clip2 difference_of_squares exceeds excess exponential_rand_range fill
-first_arg fold2 hypot hypotx is_equal_to is_not_equal_to max min rand_range ring1 ring2 ring3 ring4
-round round_up scale_negative square_of_difference square_of_sum sum_of_squares truncate
-unsigned_shift wrap2 __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__
-__floordiv__ __mod__ __rmod__ __pow__ __rpow__ __lt__ __le__ __gt__ __ge__""".split()
-ON_SIGNALS = """__and__ __or__ __xor__ __lshift__ __rshift__ gcd lcm""".split()
+UNARY = [
+    "acos",
+    "amplitude_to_db",
+    "asin",
+    "atan",
+    "bi_lin_rand",
+    "bi_rand",
+    "cos",
+    "cosh",
+    "cubed",
+    "db_to_amplitude",
+    "distort",
+    "exponential",
+    "fractional_part",
+    "hanning_window",
+    "hz_to_midi",
+    "hz_to_octave",
+    "lin_rand",
+    "log",
+    "log10",
+    "log2",
+    "midi_to_hz",
+    "octave_to_hz",
+    "rand",
+    "ratio_to_semitones",
+    "reciprocal",
+    "rectangle_window",
+    "s_curve",
+    "semitones_to_ratio",
+    "sign",
+    "sin",
+    "sinh",
+    "softclip",
+    "sqrt",
+    "squared",
+    "sum3_rand",
+    "tan",
+    "tanh",
+    "through",
+    "triangle_window",
+    "welch_window",
+    "__abs__",
+    "__ceil__",
+    "__floor__",
+    "__invert__",
+    "__neg__",
+]
+BINARY = [
+    "absdiff",
+    "am_clip",
+    "atan2",
+    "clip2",
+    "difference_of_squares",
+    "exceeds",
+    "excess",
+    "exponential_rand_range",
+    "fill",
+    "first_arg",
+    "fold2",
+    "hypot",
+    "hypotx",
+    "is_equal_to",
+    "is_not_equal_to",
+    "max",
+    "min",
+    "rand_range",
+    "ring1",
+    "ring2",
+    "ring3",
+    "ring4",
+    "round",
+    "round_up",
+    "scale_negative",
+    "square_of_difference",
+    "square_of_sum",
+    "sum_of_squares",
+    "truncate",
+    "unsigned_shift",
+    "wrap2",
+    "__add__",
+    "__radd__",
+    "__sub__",
+    "__rsub__",
+    "__mul__",
+    "__rmul__",
+    "__truediv__",
+    "__rtruediv__",
+    "__floordiv__",
+    "__mod__",
+    "__rmod__",
+    "__pow__",
+    "__rpow__",
+    "__lt__",
+    "__le__",
+    "__gt__",
+    "__ge__",
+]
+ON_SIGNALS = ["__and__", "__or__", "__xor__", "__lshift__", "__rshift__", "gcd", "lcm"]
 
 
 class Graph:
@@ -142,11 +239,15 @@ class Graph:
         if kind == 10:
             return getattr(self.signal(), r.choice(ON_SIGNALS))(u.LFTri.kr())
         if kind == 11:
-            return r.choice([u.LPF, u.HPF, u.RLPF]).ar(source=self.signal(), frequency=self.operand())
+            return r.choice([u.LPF, u.HPF, u.RLPF]).ar(
+                source=self.signal(), frequency=self.operand()
+            )
         if kind == 12:
             return u.Mix.new([self.signal() for _ in range(r.randint(2, 9))])
         if kind == 13:
-            envelope = r.choice([Envelope.adsr, Envelope.asr, Envelope.percussive, Envelope.linen])()
+            envelope = r.choice(
+                [Envelope.adsr, Envelope.asr, Envelope.percussive, Envelope.linen]
+            )()
             gate = {"gate": builder["gate"]} if r.random() < 0.5 else {}
             return u.EnvGen.kr(envelope=envelope, done_action=r.choice([0, 2]), **gate)
         if kind == 14:

@@ -22,7 +22,6 @@ from consort_sc.ugens.core import PseudoUGen, UGenOperable, UGenRecursiveInput, 
 '''
 
 
-
 def parameters_text(function, first):
     """The parameters of a function as text; `first` is `self`, `cls` or nothing."""
     parts = [first] if first else []

@@ -1,5 +1,5 @@
 """Prints the public interface of a package as JSON: a flat map from names to properties.
-test_completeness.py runs it for Supriya and for this package.
+test_comparison.py runs it for Supriya and for this package.
 
 Usage: surface.py PACKAGE
 """
@@ -11,12 +11,52 @@ import json
 import sys
 
 PACKAGE = sys.argv[1]
-MODULES = ["", *"""conversions enums exceptions io osc sclang scsynth typing ugens utils ugens.basic ugens.beq
-ugens.bufio ugens.chaos ugens.convolution ugens.core ugens.delay ugens.demand ugens.diskio
-ugens.dynamics ugens.envelopes ugens.factories ugens.ffsinosc ugens.filters ugens.gendyn
-ugens.granular ugens.hilbert ugens.info ugens.inout ugens.lines ugens.mac ugens.ml ugens.noise
-ugens.osc ugens.panning ugens.physical ugens.pv ugens.reverb ugens.safety ugens.system
-ugens.triggers""".split()]
+MODULES = [
+    "",
+    *[
+        "conversions",
+        "enums",
+        "exceptions",
+        "io",
+        "osc",
+        "sclang",
+        "scsynth",
+        "typing",
+        "ugens",
+        "utils",
+        "ugens.basic",
+        "ugens.beq",
+        "ugens.bufio",
+        "ugens.chaos",
+        "ugens.convolution",
+        "ugens.core",
+        "ugens.delay",
+        "ugens.demand",
+        "ugens.diskio",
+        "ugens.dynamics",
+        "ugens.envelopes",
+        "ugens.factories",
+        "ugens.ffsinosc",
+        "ugens.filters",
+        "ugens.gendyn",
+        "ugens.granular",
+        "ugens.hilbert",
+        "ugens.info",
+        "ugens.inout",
+        "ugens.lines",
+        "ugens.mac",
+        "ugens.ml",
+        "ugens.noise",
+        "ugens.osc",
+        "ugens.panning",
+        "ugens.physical",
+        "ugens.pv",
+        "ugens.reverb",
+        "ugens.safety",
+        "ugens.system",
+        "ugens.triggers",
+    ],
+]
 #: Special methods that objects of all classes have.
 COMMON = {name for name in dir(type("Plain", (), {})) if name not in ("__eq__", "__hash__")}
 COMMON |= {"__abstractmethods__", "__annotations__", "__parameters__", "__orig_bases__"}
@@ -54,7 +94,9 @@ def parameters(function):
         if name in ("self", "cls"):
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            result[f"({'*' if parameter.kind is parameter.VAR_POSITIONAL else '**'})"] = "any number"
+            result[f"({'*' if parameter.kind is parameter.VAR_POSITIONAL else '**'})"] = (
+                "any number"
+            )
         else:
             by_name = "by name, " if parameter.kind is parameter.KEYWORD_ONLY else ""
             result[f"({name})"] = by_name + default(parameter.default)
@@ -133,9 +175,9 @@ def main():
                     # The class is described in the module that defines it.
                     continue
                 for base in value.__mro__[1:]:
-                    if base.__module__.startswith(PACKAGE) or base.__module__ == "builtins":
-                        if base.__name__ not in ("object", "ReprEnum"):
-                            surface[f"{full} is {base.__name__}"] = True
+                    is_shown = base.__module__.startswith((PACKAGE, "builtins"))
+                    if is_shown and base.__name__ not in ("object", "ReprEnum"):
+                        surface[f"{full} is {base.__name__}"] = True
                 surface.update({full + rest: text for rest, text in members(value).items()})
             elif callable(value) and hasattr(value, "__name__"):
                 surface[full] = "function"

@@ -1,5 +1,6 @@
 """What this package does, without Supriya: limits, errors, threads, copies, and what is new."""
 
+import contextlib
 import copy
 import enum
 import math
@@ -9,8 +10,9 @@ import subprocess
 import sys
 import threading
 
-import consort_sc
 import pytest
+
+import consort_sc
 from consort_sc import Envelope, OscBundle, OscMessage, SynthDef, SynthDefBuilder, ugens
 from consort_sc.osc import Capture, OscProtocol
 from consort_sc.ugens import (
@@ -62,7 +64,10 @@ def test_numbers_beyond_32_bits_overflow(value):
 
 
 def test_infinity_is_a_number():
-    assert build(lambda _: Out.ar(bus=0, source=SinOsc.ar(frequency=math.inf))).constants[0] == math.inf
+    assert (
+        build(lambda _: Out.ar(bus=0, source=SinOsc.ar(frequency=math.inf))).constants[0]
+        == math.inf
+    )
 
 
 def test_a_builder_takes_65535_ugens():
@@ -136,10 +141,8 @@ def test_every_prefix_of_a_datagram_is_read_or_is_an_error():
     for data in (bundle.to_datagram(), bundle.contents[0].to_datagram()):
         for length in range(len(data)):
             for cls in (OscMessage, OscBundle):
-                try:
+                with contextlib.suppress(ValueError, RuntimeError):
                     cls.from_datagram(data[:length])
-                except (ValueError, RuntimeError):
-                    pass
 
 
 def test_signals_of_another_builder_are_rejected():
@@ -184,7 +187,9 @@ def test_a_builder_can_be_built_twice():
     assert builder.build(name="x") == builder.build(name="x")
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 def test_objects_can_be_copied_and_pickled(duplicate):
     synthdef = ugens.default
     assert duplicate(synthdef) == synthdef

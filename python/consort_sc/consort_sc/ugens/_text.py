@@ -63,12 +63,13 @@ def synthdef_text(synthdef: SynthDef) -> str:
         if ugen in names:
             entries += names[ugen]
         for key, value in zip(key_names(ugen), ugen.inputs):
+            shown: Any = value
             if isinstance(value, OutputProxy):
                 index: str = str(value.index)
                 if value.ugen in names:
                     index += ":" + names[value.ugen][value.index][0]
-                value = f"{labels[value.ugen]}[{index}]"
-            entries.append((key, value))
+                shown = f"{labels[value.ugen]}[{index}]"
+            entries.append((key, shown))
         lines.append(f"    -   {labels[ugen]}:" + ("" if entries else " null"))
         lines += [f"            {key}: {value}" for key, value in entries]
     return "\n".join(lines)

@@ -33,4 +33,4 @@ class Mix(PseudoUGen):
 define(globals())
 
 for _name in ("MulAdd", "Sum3", "Sum4"):
-    setattr(CLASSES[_name], "new", RateMethod(CLASSES[_name]._spec))
+    CLASSES[_name].new = RateMethod(CLASSES[_name]._spec)

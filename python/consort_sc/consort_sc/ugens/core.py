@@ -7,10 +7,9 @@ decorators `synthdef` and `ugen`, and reading of compiled files.
 from __future__ import annotations
 
 import enum
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import GenericAlias, MappingProxyType
-from typing import Any, NamedTuple, Protocol, SupportsFloat, Union, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, SupportsFloat, Union, runtime_checkable
 
 from .. import _core
 from .._core import (
@@ -145,23 +144,18 @@ for _cls in (UGen, UGenVector):
 Parameter._spec = UGen._spec
 
 
-
 UnaryOpUGen = create(
     "UnaryOpUGen",
     "core",
     methods={
-        "operator": property(
-            lambda self: UnaryOperator(self.special_index), doc="The operator."
-        )
+        "operator": property(lambda self: UnaryOperator(self.special_index), doc="The operator.")
     },
 )
 BinaryOpUGen = create(
     "BinaryOpUGen",
     "core",
     methods={
-        "operator": property(
-            lambda self: BinaryOperator(self.special_index), doc="The operator."
-        )
+        "operator": property(lambda self: BinaryOperator(self.special_index), doc="The operator.")
     },
 )
 Control._spec = ClassSpec("Control", [], [])
@@ -186,8 +180,8 @@ class LagControl(Control):
     lags = input_property(0)
 
 
-for _cls in (Control, AudioControl, TrigControl, LagControl, Parameter):
-    CLASSES[_cls.__name__] = _cls
+for _holder in (Control, AudioControl, TrigControl, LagControl, Parameter):
+    CLASSES[_holder.__name__] = _holder
 
 _core.setup(
     calculation_rate=CalculationRate,
@@ -226,8 +220,8 @@ def ugen(
     fixed_channel_count: bool = False,
     signal_range: int | None = None,
 ) -> Callable[[type[UGen]], type[UGen]]:
-    """Makes a class of UGens of a class that derives from `UGen`; its attributes that `param` created
-    are the inputs, in their order.
+    """Makes a class of UGens of a class that derives from `UGen`; its attributes that `param`
+    created are the inputs, in their order.
 
     `ar`, `kr`, `ir` and `dr` are the rates, each of which gets a method; `new` adds a method whose
     rate is that of its inputs. `is_pure` UGens are removed if nothing reads them; `is_width_first`
@@ -266,7 +260,7 @@ def ugen(
         for rate in rates:
             setattr(cls, TOKENS[rate], RateMethod(spec, rate))
         if new:
-            setattr(cls, "new", RateMethod(spec))
+            cls.new = RateMethod(spec)
         # Files may contain the UGen; the classes of the package stay.
         if not CLASSES.get(cls.__name__, cls).__module__.startswith("consort_sc."):
             CLASSES[cls.__name__] = cls
@@ -291,7 +285,7 @@ class SynthDef:
         return self
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.compile() == cast("SynthDef", other).compile()
+        return type(self) is type(other) and self.compile() == other.compile()
 
     def __hash__(self) -> int:
         return hash((type(self), self._name, self._graph.anonymous_name))
@@ -405,9 +399,7 @@ class SynthDefBuilder(BuilderBase):
 class SuperColliderSynthDef:
     """A SynthDef in SuperCollider's own language, which `sclang` compiles."""
 
-    def __init__(
-        self, name: str, body: str, rates: str | None = None, version: int = 2
-    ) -> None:
+    def __init__(self, name: str, body: str, rates: str | None = None, version: int = 2) -> None:
         self._name = name
         self._body = body
         self._rates = rates
@@ -494,8 +486,9 @@ def decompile_synthdef(value: bytes) -> SynthDef:
 
 
 def synthdef(*args: str | tuple[str, float]) -> Callable[[Callable[..., Any]], SynthDef]:
-    """Makes a SynthDef of a function. Its parameters, which need defaults, are those of the SynthDef;
-    the decorator's arguments are their rates, or rates and lags in seconds, in the same order."""
+    """Makes a SynthDef of a function. Its parameters, which need defaults, are those of the
+    SynthDef; the decorator's arguments are their rates, or rates and lags in seconds, in the same
+    order."""
 
     def decorate(function: Callable[..., Any]) -> SynthDef:
         if not callable(function):

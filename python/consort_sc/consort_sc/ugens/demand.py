@@ -11,8 +11,8 @@ define(globals())
 
 
 def _dwrand(cls: Any, repeats: Any = 1, sequence: Any = None, weights: Any = None) -> Any:
-    """A weighted random choice from the sequence; weights that are missing are zero, and without any
-    weight all are equal."""
+    """A weighted random choice from the sequence; weights that are missing are zero, and without
+    any weight all are equal."""
     if not isinstance(sequence, Sequence):
         sequence = [sequence]
     if weights is None:
@@ -30,4 +30,4 @@ def _dwrand(cls: Any, repeats: Any = 1, sequence: Any = None, weights: Any = Non
     )
 
 
-setattr(CLASSES["Dwrand"], "dr", classmethod(_dwrand))
+CLASSES["Dwrand"].dr = classmethod(_dwrand)

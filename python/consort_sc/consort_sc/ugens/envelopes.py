@@ -33,11 +33,11 @@ def _curve(value: Any) -> Any:
 
 
 class Envelope:
-    """Breakpoints: amplitudes, the durations between them in seconds, and the shapes of the segments:
-    an `EnvelopeShape`, its name, or a curvature, where 0 is linear.
+    """Breakpoints: amplitudes, the durations between them in seconds, and the shapes of the
+    segments: an `EnvelopeShape`, its name, or a curvature, where 0 is linear.
 
-    An envelope stays at `release_node` until its gate closes, and repeats from `loop_node` until then.
-    `offset` shifts the time of envelopes that are read at a position.
+    An envelope stays at `release_node` until its gate closes, and repeats from `loop_node` until
+    then. `offset` shifts the time of envelopes that are read at a position.
     """
 
     def __init__(
@@ -68,9 +68,7 @@ class Envelope:
         self._amplitudes = tuple(_number(amplitude) for amplitude in amplitudes[1:])
         self._durations = tuple(_number(duration) for duration in durations)
         self._curves = tuple(_curve(curve) for curve in curves)
-        self._envelope_segments = tuple(
-            zip(self._amplitudes, self._durations, cycle(self._curves))
-        )
+        self._envelope_segments = tuple(zip(self._amplitudes, self._durations, cycle(self._curves)))
 
     @classmethod
     def adsr(
@@ -276,4 +274,4 @@ def _interpolate(start: float, end: float, position: float, curve: Any) -> float
     return start + difference * position
 
 
-__all__ = [*__all__, "Envelope"]
+globals()["__all__"].append("Envelope")

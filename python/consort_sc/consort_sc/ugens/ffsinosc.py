@@ -36,8 +36,8 @@ def _klank(
     columns = [list(frequencies), values(amplitudes), values(decay_times)]
     if len({len(column) for column in columns}) != 1:
         raise ValueError(
-            f"expected {len(frequencies)} amplitudes and decay times, one for each frequency; found "
-            f"{len(columns[1])} and {len(columns[2])}"
+            f"expected {len(frequencies)} amplitudes and decay times, one for each frequency; "
+            f"found {len(columns[1])} and {len(columns[2])}"
         )
     return cls._new_expanded(
         calculation_rate="ar",
@@ -49,4 +49,4 @@ def _klank(
     )
 
 
-setattr(CLASSES["Klank"], "ar", classmethod(_klank))
+CLASSES["Klank"].ar = classmethod(_klank)

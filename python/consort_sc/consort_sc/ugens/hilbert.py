@@ -16,8 +16,8 @@ class HilbertFIR(PseudoUGen):
 
     @classmethod
     def ar(cls, *, source: UGenRecursiveInput, buffer_id: UGenRecursiveInput) -> UGenOperable:
-        """The transform at audio rate. The buffer has the size of the window, and its duration is the
-        delay."""
+        """The transform at audio rate. The buffer has the size of the window, and its duration is
+        the delay."""
         chain = CLASSES["FFT"].kr(source=source, buffer_id=buffer_id)
         chain = CLASSES["PV_PhaseShift90"].kr(pv_chain=chain)
         delay = CLASSES["BufDur"].kr(buffer_id=buffer_id)

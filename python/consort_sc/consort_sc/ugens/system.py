@@ -37,14 +37,10 @@ def _scalar(value: float) -> Parameter:
 @functools.lru_cache(None)
 def _default() -> SynthDef:
     Rand = CLASSES["Rand"]
-    with SynthDefBuilder(
-        amplitude=0.1, frequency=440, gate=1, out=_scalar(0), pan=0.5
-    ) as builder:
+    with SynthDefBuilder(amplitude=0.1, frequency=440, gate=1, out=_scalar(0), pan=0.5) as builder:
         low = Rand.ir(minimum=-0.4, maximum=0)
         high = Rand.ir(minimum=0, maximum=0.4)
-        voices = CLASSES["VarSaw"].ar(
-            frequency=builder["frequency"] + [0, low, high], width=0.3
-        )
+        voices = CLASSES["VarSaw"].ar(frequency=builder["frequency"] + [0, low, high], width=0.3)
         mixed = CLASSES["Mix"].new(voices) * 0.3
         cutoff = CLASSES["XLine"].kr(
             start=Rand.ir(minimum=4000, maximum=5000),
@@ -84,9 +80,7 @@ def _link(rate: str, channel_count: int) -> SynthDef:
 
 def _amplitude_scope(rate: str, channel_count: int) -> SynthDef:
     with SynthDefBuilder(in_=0, max_frames=4096, scope_frames=4096, scope_id=0) as builder:
-        source: Any = getattr(CLASSES["In"], rate)(
-            bus=builder["in_"], channel_count=channel_count
-        )
+        source: Any = getattr(CLASSES["In"], rate)(bus=builder["in_"], channel_count=channel_count)
         if rate == "kr":
             source = CLASSES["K2A"].ar(source=source)
         CLASSES["ScopeOut2"].ar(

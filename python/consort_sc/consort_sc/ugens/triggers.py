@@ -16,9 +16,7 @@ def _characters(text: Any) -> list[float]:
     return [float(ord(character)) for character in str(text)]
 
 
-def _poll(
-    rate: str, cls: Any, label: Any, source: Any, trigger: Any, trigger_id: Any
-) -> Any:
+def _poll(rate: str, cls: Any, label: Any, source: Any, trigger: Any, trigger_id: Any) -> Any:
     if label is None:
         if isinstance(source, OutputProxy):
             label = type(source.ugen).__name__
@@ -99,7 +97,13 @@ def _send_reply_kr(
 
 
 def _send_peak(
-    rate: str, cls: Any, command_name: Any, peak_lag: Any, reply_id: Any, reply_rate: Any, source: Any
+    rate: str,
+    cls: Any,
+    command_name: Any,
+    peak_lag: Any,
+    reply_id: Any,
+    reply_rate: Any,
+    source: Any,
 ) -> Any:
     sources = _listed(source)
     characters = _characters(command_name)
