@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["find"]
 
@@ -23,6 +25,9 @@ def find(sclang_path: str | os.PathLike[str] | None = None) -> Path:
 
     Raises `RuntimeError` if there is none.
     """
+    import shutil
+    from pathlib import Path
+
     candidates = [os.fspath(sclang_path)] if sclang_path else ["sclang", *_STANDARD_PATHS]
     for candidate in candidates:
         if shutil.which(candidate):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "DEFAULT_IP_ADDRESS",
@@ -158,7 +159,7 @@ class Options:
             if self.verbosity > 0:
                 flags["-v"] = [str(self.verbosity)]
             is_default = self.threads == type(self).__dataclass_fields__["threads"].default
-            if Path(executable).stem == "supernova" and self.threads and not is_default:
+            if os.path.basename(executable) == "supernova" and self.threads and not is_default:
                 flags["-T"] = [str(self.threads)]
         arguments = [executable]
         for flag in sorted(flags):
@@ -182,6 +183,9 @@ def find(scsynth_path: str | os.PathLike[str] | None = None) -> Path:
 
     Raises `RuntimeError` if there is none.
     """
+    import shutil
+    from pathlib import Path
+
     path = scsynth_path or os.environ.get(ENVAR_SERVER_EXECUTABLE) or "scsynth"
     candidate = Path(path)
     if shutil.which(candidate):
@@ -199,6 +203,9 @@ def find(scsynth_path: str | os.PathLike[str] | None = None) -> Path:
 def kill() -> None:
     """Ends all servers, `scsynth` and `supernova`, that this user runs on this machine. Processes
     of other users are left alone."""
+    import signal
+    from pathlib import Path
+
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue

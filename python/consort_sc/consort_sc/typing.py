@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, SupportsInt, TypeVar, Union, runtime_checkable
 
 from .enums import (
@@ -17,6 +14,10 @@ from .enums import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from os import PathLike
+    from pathlib import Path
+
     from .osc import OscBundle, OscMessage
 
 __all__ = [

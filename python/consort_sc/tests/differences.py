@@ -16,8 +16,8 @@ HEAD = """\
 The package `consort_sc` in this project has the interface of
 [Supriya](https://supriya-project.github.io/supriya/) 26.10b1, on this project's libraries: the same
 modules, classes, parameters, defaults, exceptions and results. Run
-`pip install ./python/consort_sc` in a checkout, and replace `supriya` by `consort_sc` in the imports. It needs neither numpy nor any
-other package.
+`pip install ./python/consort_sc` in a checkout, and replace `supriya` by `consort_sc` in the
+imports. It needs neither numpy nor any other package.
 
 This is the first half: OSC, enumerations, server options, UGens, envelopes and SynthDefs. Contexts,
 servers, scores and patterns follow.

@@ -36,11 +36,11 @@ def test_only_the_listed_expressions_have_other_results(compare):
 
 
 def test_compiled_bytes_are_identical(compare):
-    peer, own = compare("graphs.py", "1000")
+    peer, own = compare("graphs.py", "1100")
     graphs = {name: value for name, value in peer.items() if name.startswith("graph ")}
     # Supriya fails on some random graphs, for example on logarithms of zero in constants.
     failed = {name for name, value in graphs.items() if not value.startswith("5343")}
-    assert len(failed) < 250
+    assert len(graphs) - len(failed) >= 1000
     compared = {name: value for name, value in peer.items() if name not in failed}
     count = check("bytes", "labels", compared, own)
     single = len(peer) - len(graphs)

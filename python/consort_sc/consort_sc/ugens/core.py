@@ -138,7 +138,7 @@ UGen.signal_range = property(
 UGen.__signature__ = _ConstructorSignature()
 for _cls in (UGen, UGenVector):
     Sequence.register(_cls)
-    _cls.__class_getitem__ = classmethod(GenericAlias)
+    setattr(_cls, "__class_getitem__", classmethod(GenericAlias))
     for _name in ("__contains__", "__reversed__", "count", "index"):
         setattr(_cls, _name, getattr(Sequence, _name))
 Parameter._spec = UGen._spec
@@ -260,7 +260,7 @@ def ugen(
         for rate in rates:
             setattr(cls, TOKENS[rate], RateMethod(spec, rate))
         if new:
-            cls.new = RateMethod(spec)
+            setattr(cls, "new", RateMethod(spec))
         # Files may contain the UGen; the classes of the package stay.
         if not CLASSES.get(cls.__name__, cls).__module__.startswith("consort_sc."):
             CLASSES[cls.__name__] = cls
@@ -547,4 +547,4 @@ def _operable_graph(self: UGenOperable) -> Any:
 
 UGenOperable.__synthdef__ = _operable_synthdef
 UGenOperable.__graph__ = _operable_graph
-UGenOperable.__str__ = _operable_text
+setattr(UGenOperable, "__str__", _operable_text)
