@@ -33,6 +33,7 @@
 //!
 //! ```text
 //! instruments         system                    default instrument, links, scopes
+//! bindings            assembly                  SynthDefs of UGens that another program keeps
 //!                     dump  wires               a SynthDef as text;  its wire buffers
 //! files and models    load  reader  compile     bytes -> SynthDef;  graph -> SynthDef -> bytes
 //!                     model  file               SynthDef, SynthDefFile: data
@@ -41,7 +42,6 @@
 //!                     envelope  operations      breakpoints;  a + b, a.distort(), ...
 //!                     builder  controls         UGens and controls while they are built
 //!                     conversion                numbers, lists, text -> Signal
-//!                     assembly                  SynthDefs from UGens that another program keeps
 //! graph               open                      the graphs that are open on this thread
 //!                     expand  simplify          channels -> UGens;  algebra
 //!                     graph                     the arena: nodes, inputs, lists, controls
