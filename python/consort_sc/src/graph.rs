@@ -508,7 +508,10 @@ impl CompiledGraph {
         }
         let assembled = assembly.compile(false).map_err(|error| exception(py, &error))?;
         let synthdef = assembled.synthdef(None).map_err(|error| exception(py, &error))?;
-        Ok(Self::new(synthdef, Source::Builder { assembled: Box::new(assembled), ugens, parameters }))
+        Ok(Self::new(
+            synthdef,
+            Source::Builder { assembled: Box::new(assembled), ugens, parameters },
+        ))
     }
 
     /// The UGens in the order in which the server runs them.

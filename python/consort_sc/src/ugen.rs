@@ -1,5 +1,6 @@
 //! `UGen`: the base class of all UGens.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
@@ -70,6 +71,42 @@ impl UGenData {
 #[derive(Debug)]
 pub(crate) struct UGen {
     pub(crate) data: OnceLock<UGenData>,
+}
+
+thread_local! {
+    /// The inputs of UGens that are being dropped on this thread; `None` while there are none.
+    static DROPPED: RefCell<Option<Vec<Py<UGen>>>> = const { RefCell::new(None) };
+}
+
+/// Drops long chains of UGens one after the other. Dropped from within one another, they would
+/// overflow the stack.
+impl Drop for UGen {
+    fn drop(&mut self) {
+        let inputs = self.data.take().into_iter().flat_map(|data| data.inputs);
+        let sources = inputs.filter_map(|input| match input {
+            Input::Output(ugen, _) => Some(ugen),
+            Input::Constant(_) => None,
+        });
+        let is_outermost = DROPPED.with_borrow_mut(|dropped| match dropped {
+            Some(dropped) => {
+                dropped.extend(sources);
+                false
+            }
+            None => {
+                *dropped = Some(sources.collect());
+                true
+            }
+        });
+        if is_outermost {
+            // The borrow ends before the UGen is dropped, which adds its inputs.
+            while let Some(ugen) =
+                DROPPED.with_borrow_mut(|dropped| dropped.as_mut().and_then(Vec::pop))
+            {
+                drop(ugen);
+            }
+            DROPPED.with_borrow_mut(Option::take);
+        }
+    }
 }
 
 impl UGen {

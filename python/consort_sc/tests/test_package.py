@@ -80,6 +80,16 @@ def test_a_builder_takes_65535_ugens():
     del builder
 
 
+def test_long_chains_outside_of_a_builder_are_built_and_dropped():
+    signal = SinOsc.ar()
+    for _ in range(200_000):
+        signal = signal + 1.5
+    assert repr(signal) == "<BinaryOpUGen.ar(ADDITION)[0]>"
+    with pytest.raises(SynthDefError, match="at most 65535 UGens"):
+        str(signal)
+    del signal
+
+
 def test_lists_are_bounded_in_depth():
     nested = [1.0]
     for _ in range(70):
