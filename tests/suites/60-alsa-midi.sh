@@ -13,8 +13,9 @@ package=python/alsa_midi
 pytest=("$venv/bin/python" -P -m pytest -p no:cacheprovider -o faulthandler_timeout=120)
 
 echo "alsa_midi: clippy and formatting"
-cargo fmt --manifest-path python/Cargo.toml --check
-cargo clippy --quiet --release --locked --manifest-path python/Cargo.toml -- -D warnings
+cargo fmt --manifest-path python/Cargo.toml -p consort-alsa-midi --check
+cargo clippy --quiet --release --locked --manifest-path python/Cargo.toml \
+    -p consort-alsa-midi -- -D warnings
 
 echo "alsa_midi: types, stubs and style"
 (cd "$package" && "$venv/bin/mypy" --no-error-summary --cache-dir "$root/target/python/mypy")

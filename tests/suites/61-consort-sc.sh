@@ -34,7 +34,7 @@ rm -rf "$wheels"
     "$wheels"/*.whl
 
 echo "consort_sc: clippy and formatting"
-cargo fmt --manifest-path python/Cargo.toml --check
+cargo fmt --manifest-path python/Cargo.toml -p consort-sc-python --check
 cargo clippy --quiet --release --locked --manifest-path python/Cargo.toml \
     -p consort-sc-python -- -D warnings
 
