@@ -61,5 +61,5 @@ tar -xzf "$source_folder"/*.tar.gz -C "$source_folder"
 "$source_folder/venv/bin/pip" install --quiet --disable-pip-version-check \
     "$source_folder"/consort_sc-*/
 (cd "$source_folder" && venv/bin/python -c \
-    'import consort_sc; print("installed:", consort_sc.ugens.default)')
+    'import consort_sc; print("installed:", repr(consort_sc.ugens.default))')
 echo "consort_sc: passed"
