@@ -12,6 +12,7 @@
 //! {"read":{"generation":1,"log_from":0}}         {"reading":{"seconds":1.5,…}}
 //! {"set":{"generation":1,"instance":0,"channel":3,"content":{"value":0.5}}}     "done"
 //! {"get":{"generation":1,"instance":0,"channel":3}}    {"value":{"value":0.5,"count":1}}
+//! {"why":{"generation":1,"instance":0}}          {"why":[{"code":"nothing-arrived",…}]}
 //! nonsense                                       {"error":"…"}
 //! ```
 //!
@@ -28,8 +29,9 @@ mod message;
 pub use delta::DeltaEncoder;
 pub use lines::{Lines, TooLong};
 pub use message::{
-    Answer, Content, DecodeError, Delta, Direction, InstanceReading, Kind, Layout, LayoutChannel,
-    LayoutInstance, LayoutLayer, LayoutRoute, Reading, Request, UnmatchedReading,
+    Answer, Content, DecodeError, Delta, Direction, Finding, InputReading, InstanceReading, Kind,
+    Layout, LayoutChannel, LayoutInstance, LayoutLayer, LayoutRoute, Reading, Request,
+    UnmatchedReading,
 };
 
 /// The version of this protocol. A show answers requests of its own version; fields may be added

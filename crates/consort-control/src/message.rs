@@ -47,6 +47,26 @@ pub enum Request {
         /// The instance's number in the layout.
         instance: u32,
     },
+    /// Asks for the raw values that arrived at mapped channels of an instance: [`Answer::Inputs`].
+    Inputs {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The instance's number in the layout.
+        instance: u32,
+        /// The first channel's number in the instance; the answer covers at most 256 channels.
+        #[serde(default)]
+        first: u32,
+    },
+    /// Asks what keeps an instance or a channel from working, and what to do: [`Answer::Why`].
+    Why {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The instance's number in the layout.
+        instance: u32,
+        /// The channel's number in the instance; `None` for the whole instance.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<u32>,
+    },
     /// Asks for the last value and text of a channel: [`Answer::Value`].
     Get {
         /// The generation of the layout that the client has.
@@ -125,6 +145,10 @@ pub enum Answer {
     Delta(Delta),
     /// To [`Request::Unmatched`], the newest first.
     Unmatched(Vec<UnmatchedReading>),
+    /// To [`Request::Inputs`].
+    Inputs(Vec<InputReading>),
+    /// To [`Request::Why`].
+    Why(Vec<Finding>),
     /// To [`Request::Get`].
     Value {
         /// The last value; none before the first.
@@ -350,6 +374,41 @@ pub struct UnmatchedReading {
     pub last: f64,
 }
 
+/// The raw values that arrived at a mapped channel.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct InputReading {
+    /// The channel's number in the instance.
+    pub channel: u32,
+    /// The type of the last value in the protocol's notation, such as `f` for OSC.
+    pub types: String,
+    /// The last raw value, as text.
+    pub raw: String,
+    /// The lowest and highest raw number so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(f64, f64)>,
+    /// The raw numbers that are scaled to 0.0 and 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<(f64, f64)>,
+}
+
+/// What keeps an instance or a channel from working, or how far a value came.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Finding {
+    /// The kind of the finding, such as `nothing-arrived` or `left`.
+    pub code: String,
+    /// The channel that it concerns, as `INSTANCE.CHANNEL`; `None` for the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// What was found, in one sentence.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether it keeps something from working.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub problem: bool,
+}
+
 /// A line is not a message of this protocol.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid {what}: {source}")]
@@ -378,6 +437,8 @@ impl Request {
             Request::Read { generation, .. }
             | Request::Subscribe { generation, .. }
             | Request::Unmatched { generation, .. }
+            | Request::Inputs { generation, .. }
+            | Request::Why { generation, .. }
             | Request::Get { generation, .. }
             | Request::Set { generation, .. } => Some(generation),
             Request::Hello { .. } | Request::Layout | Request::Unsubscribe | Request::Panic => None,

@@ -1,9 +1,9 @@
 //! Properties of the control socket's lines and messages.
 
 use consort_control::{
-    Answer, Content, Delta, DeltaEncoder, Direction, InstanceReading, Kind, Layout, LayoutChannel,
-    LayoutInstance, LayoutLayer, LayoutRoute, Lines, REQUEST_LIMIT, Reading, Request,
-    UnmatchedReading,
+    Answer, Content, Delta, DeltaEncoder, Direction, Finding, InputReading, InstanceReading, Kind,
+    Layout, LayoutChannel, LayoutInstance, LayoutLayer, LayoutRoute, Lines, REQUEST_LIMIT, Reading,
+    Request, UnmatchedReading,
 };
 use proptest::prelude::*;
 
@@ -30,6 +30,14 @@ fn request() -> impl Strategy<Value = Request> {
                 unmatched,
             }
         ),
+        numbers.prop_map(|(generation, instance, first)| Request::Inputs {
+            generation,
+            instance,
+            first
+        }),
+        (numbers, any::<bool>()).prop_map(|((generation, instance, channel), is_one)| {
+            Request::Why { generation, instance, channel: is_one.then_some(channel) }
+        }),
         numbers.prop_map(|(generation, instance, _)| Request::Unmatched { generation, instance }),
         numbers.prop_map(|(generation, instance, channel)| Request::Get {
             generation,
@@ -151,6 +159,26 @@ fn unmatched() -> impl Strategy<Value = UnmatchedReading> {
         })
 }
 
+fn input() -> impl Strategy<Value = InputReading> {
+    let range = || proptest::option::of((value(), value()));
+    (any::<u32>(), text(), text(), range(), range()).prop_map(
+        |(channel, types, raw, range, expected)| InputReading {
+            channel,
+            types,
+            raw,
+            range,
+            expected,
+        },
+    )
+}
+
+fn finding() -> impl Strategy<Value = Finding> {
+    let optional = || proptest::option::of(text());
+    (text(), optional(), text(), optional(), any::<bool>()).prop_map(
+        |(code, channel, message, hint, problem)| Finding { code, channel, message, hint, problem },
+    )
+}
+
 fn delta() -> impl Strategy<Value = Delta> {
     (
         (value(), any::<bool>(), any::<u64>()),
@@ -195,6 +223,8 @@ fn answer() -> impl Strategy<Value = Answer> {
         reading().prop_map(Answer::Reading),
         any::<u32>().prop_map(|interval_ms| Answer::Subscribed { interval_ms }),
         delta().prop_map(Answer::Delta),
+        proptest::collection::vec(input(), 0..3).prop_map(Answer::Inputs),
+        proptest::collection::vec(finding(), 0..3).prop_map(Answer::Why),
         proptest::collection::vec(unmatched(), 0..3).prop_map(Answer::Unmatched),
         (proptest::option::of(value()), any::<u64>(), proptest::option::of(text()))
             .prop_map(|(value, count, text)| Answer::Value { value, count, text }),

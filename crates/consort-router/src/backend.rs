@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 use crate::context::{Context, DriverContext};
 use crate::event::{Event, TextEvent};
+use crate::inspect::InstanceReport;
 use crate::options::{OptionFamily, OptionSpec, Options, Problems};
 
 /// A backend in the registry: its tables, its documentation and its constructor.
@@ -398,6 +399,15 @@ pub trait Instance: Any {
     fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {
         let _ = event;
         context.count_dropped(1);
+    }
+
+    /// What the instance knows about its sockets and about those of its channels that have these
+    /// numbers (at most [`MAX_INSPECTED_CHANNELS`](crate::inspect::MAX_INSPECTED_CHANNELS)).
+    /// Called when a person asks, never in the steady state, so that it may allocate. The default
+    /// knows nothing.
+    fn inspect(&self, channels: std::ops::Range<u32>) -> InstanceReport {
+        let _ = channels;
+        InstanceReport::default()
     }
 
     /// Ends everything that sounds or is held at the receivers, at once: notes off, all sound

@@ -431,6 +431,12 @@ impl<'a> Context<'a> {
         add(&self.counters().dropped, count);
     }
 
+    /// Takes back that delivered values have left: for those that the instance does not send, such
+    /// as repetitions of the last value. `out` counts every delivered value first.
+    pub fn count_unsent(&mut self, count: u64) {
+        add(&self.counters().outgoing, count.wrapping_neg());
+    }
+
     /// Counts errors of this instance.
     pub fn count_errors(&mut self, count: u64) {
         add(&self.counters().errors, count);

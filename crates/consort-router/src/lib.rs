@@ -17,6 +17,7 @@ pub mod backend;
 pub mod config;
 pub mod context;
 mod event;
+pub mod inspect;
 pub mod live;
 pub mod options;
 mod queue;

@@ -2,8 +2,10 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
@@ -15,6 +17,7 @@ use crate::context::{
     untoken,
 };
 use crate::event::{Event, InstanceId, TextEvent};
+use crate::inspect::{InstanceReport, MAX_INSPECTED_CHANNELS};
 use crate::live::{Live, State, add};
 use crate::queue::EventQueue;
 use crate::routes::Routes;
@@ -59,6 +62,8 @@ enum Command {
     DeliverText { instance: InstanceId, channel: u32, text: Box<str> },
     /// Calls [`Instance::panic`] of every instance.
     Panic,
+    /// Answers with [`Instance::inspect`].
+    Inspect { instance: InstanceId, channels: Range<u32>, answer: SyncSender<InstanceReport> },
 }
 
 /// How other threads reach the router.
@@ -70,7 +75,7 @@ struct Mailbox {
     live: Mutex<Arc<Live>>,
 }
 
-/// Controls a running show from any thread. No method blocks.
+/// Controls a running show from any thread. Only [`inspect`](Self::inspect) blocks.
 #[derive(Clone)]
 pub struct Handle {
     mailbox: Arc<Mailbox>,
@@ -129,6 +134,27 @@ impl Handle {
     /// false when 4,096 commands are waiting already.
     pub fn panic(&self) -> bool {
         self.push(Command::Panic)
+    }
+
+    /// What an instance knows about its sockets and about its channels with these numbers, of which
+    /// at most [`MAX_INSPECTED_CHANNELS`] count. Waits for the router, for `limit` at most; `None`
+    /// after that, and if there is no such instance. Must not be called on the router's thread.
+    pub fn inspect(
+        &self,
+        instance: InstanceId,
+        channels: Range<u32>,
+        limit: Duration,
+    ) -> Option<InstanceReport> {
+        let live = self.live();
+        if !live.has_instance(instance) || !live.is_running() {
+            return None;
+        }
+        let count = live.channel_infos(instance).len() as u32;
+        let end = channels.end.min(channels.start.saturating_add(MAX_INSPECTED_CHANNELS));
+        let channels = channels.start.min(count)..end.min(count);
+        let (answer, answered) = sync_channel(1);
+        let is_asked = self.push(Command::Inspect { instance, channels, answer });
+        is_asked.then(|| answered.recv_timeout(limit).ok()).flatten()
     }
 
     /// The show as other threads see it. A reload replaces it: see [`Live::is_replaced`].
@@ -413,6 +439,13 @@ impl Router {
                     let global = self.shared.bases[instance.index()] + channel;
                     self.shared.live.record_text(global, &text);
                     self.deliver_text(instance, TextEvent { text: &text, channel, root });
+                }
+            }
+            Command::Inspect { instance, channels, answer } => {
+                if self.shared.live.has_instance(instance) {
+                    let report = self.slots[instance.index()].instance.inspect(channels);
+                    // The one who asked may have stopped waiting.
+                    let _ = answer.try_send(report);
                 }
             }
             Command::Panic => {

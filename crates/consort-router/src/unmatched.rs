@@ -165,7 +165,7 @@ fn assign(field: &mut String, text: &str, limit: usize) {
 
 impl OwnedRawValue {
     /// Takes a new value; a text reuses the memory of the last one.
-    fn assign(&mut self, raw: RawValue<'_>) {
+    pub(crate) fn assign(&mut self, raw: RawValue<'_>) {
         *self = match raw {
             RawValue::None => OwnedRawValue::None,
             RawValue::Integer(number) => OwnedRawValue::Integer(number),

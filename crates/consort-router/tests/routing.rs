@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consort_router::config::{ChannelRef, Show, ShowBackend, ShowInstance};
+use consort_router::inspect::{ChannelReport, InstanceReport};
 use consort_router::{
     Backend, ChannelError, Context, Driver, Event, Instance, InstanceConfig, InstanceId, Options,
     Plan, Problems, Router, State, Usage,
@@ -87,6 +88,11 @@ impl Instance for Script {
                 context.emit(channel, event.value / 2.0);
             }
         }
+    }
+
+    fn inspect(&self, channels: std::ops::Range<u32>) -> InstanceReport {
+        let channels = channels.map(|channel| (channel, ChannelReport::default()));
+        InstanceReport { channels: channels.collect(), ..InstanceReport::default() }
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
@@ -375,6 +381,36 @@ fn a_state_is_seen_with_the_first_line_of_its_reason() {
     router.with_context(instance, |context| context.set_state(State::Up));
     assert_eq!(live.state(instance).reason(), None);
     router.finish().expect("a clean stop");
+}
+
+#[test]
+fn other_threads_ask_what_an_instance_knows() {
+    let mut builder = Builder::new();
+    let instance = InstanceId::new(builder.instance("a", 300, Script::default()));
+    let mut router = Router::new(builder.show).expect("an event loop");
+    router.start();
+    let handle = router.handle();
+    // Nobody answers: the question is given up.
+    assert_eq!(handle.inspect(instance, 0..1, Duration::ZERO), None);
+    let asking = std::thread::spawn(move || {
+        let known = |channels: std::ops::Range<u32>| {
+            let report = handle.inspect(instance, channels, Duration::from_secs(30));
+            let report = report.expect("an answer");
+            report.channels.into_iter().map(|(channel, _)| channel).collect::<Vec<_>>()
+        };
+        let parts = [known(0..2), known(290..400), known(0..300)];
+        handle.stop();
+        parts
+    });
+    while !router.is_stop_asked() {
+        router.step(None).expect("a turn");
+    }
+    let [first, last, most] = asking.join().expect("the answers");
+    assert_eq!((first, last), (vec![0, 1], (290..300).collect()));
+    assert_eq!(most.len(), 256, "one answer is bounded");
+    let handle = router.handle();
+    router.finish().expect("a clean stop");
+    assert_eq!(handle.inspect(instance, 0..1, Duration::from_secs(30)), None, "it has ended");
 }
 
 #[test]

@@ -118,9 +118,9 @@ pub use consort_synthdef as synthdef;
 pub use consort_synthdef::ugens;
 pub use consort_synthdef::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use context::{
-    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, BusRange, Completion, Context,
-    Conventions, Entity, Group, Host, IdRange, IdRanges, Node, NodeKind, NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer,
-    Synth,
+    Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, BusRange,
+    Completion, Context, Conventions, Entity, Group, Host, IdRange, IdRanges, Node, NodeKind,
+    NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer, Synth,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventReceiver};

@@ -178,7 +178,8 @@ impl Options {
     /// The file name of the server's program, as far as the options and the environment name it.
     fn program_name(&self) -> String {
         let variable = || std::env::var_os(crate::EXECUTABLE_VARIABLE).map(PathBuf::from);
-        let program = self.executable.clone().or_else(variable).filter(|path| path != Path::new(""));
+        let program =
+            self.executable.clone().or_else(variable).filter(|path| path != Path::new(""));
         let name = program.as_deref().and_then(Path::file_name).unwrap_or("scsynth".as_ref());
         name.to_string_lossy().into_owned()
     }

@@ -25,7 +25,8 @@ impl RefusalCause {
     /// The cause in the words of the server's exception.
     fn parse(text: &str) -> Self {
         let text = text.trim().trim_end_matches('.');
-        let quoted = text.strip_prefix("UGen '").and_then(|rest| rest.strip_suffix("' not installed"));
+        let quoted =
+            text.strip_prefix("UGen '").and_then(|rest| rest.strip_suffix("' not installed"));
         let unquoted = text
             .strip_prefix("Unit generator ")
             .and_then(|rest| rest.strip_suffix(" not installed"));
@@ -135,7 +136,10 @@ impl PrintedLine {
         }
         let refused = |name: Option<&str>, cause: &str| {
             let name = name.map(str::to_owned);
-            PrintedLine::SynthDefRefused(SynthDefRefusal { name, cause: RefusalCause::parse(cause) })
+            PrintedLine::SynthDefRefused(SynthDefRefusal {
+                name,
+                cause: RefusalCause::parse(cause),
+            })
         };
         for prefix in ["exception in GraphDef_Recv: ", "exception in GraphDef_Load: "] {
             if let Some(cause) = line.strip_prefix(prefix) {
@@ -149,7 +153,9 @@ impl PrintedLine {
             return refused(None, rest.trim_start_matches([':', ' ']));
         }
         if let Some(rest) = line.strip_prefix("Exception when reading synthdef: ") {
-            return match rest.strip_prefix("Cannot load synth ").and_then(|rest| rest.split_once(": "))
+            return match rest
+                .strip_prefix("Cannot load synth ")
+                .and_then(|rest| rest.split_once(": "))
             {
                 Some((name, cause)) => refused(Some(name), cause),
                 None => refused(None, rest),
@@ -252,7 +258,10 @@ mod tests {
             reason: reason.into(),
         };
         for (line, expected) in [
-            ("*** ERROR: SynthDef one two not found", PrintedLine::SynthDefMissing("one two".into())),
+            (
+                "*** ERROR: SynthDef one two not found",
+                PrintedLine::SynthDefMissing("one two".into()),
+            ),
             ("FAILURE IN SERVER /s_new SynthDef not found", failed("/s_new", "SynthDef not found")),
             ("FAILURE IN SERVER: /nope Command not found", failed("/nope", "Command not found")),
             (

@@ -6,11 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 const PCM: &[&str] =
     &["int8", "uint8", "int16", "int24", "int32", "float", "double", "mulaw", "alaw"];
 /// As [`PCM`], with unsigned samples of 8 bits only.
-const UNSIGNED: &[&str] =
-    &["uint8", "int16", "int24", "int32", "float", "double", "mulaw", "alaw"];
+const UNSIGNED: &[&str] = &["uint8", "int16", "int24", "int32", "float", "double", "mulaw", "alaw"];
 /// As [`PCM`], with signed samples of 8 bits only.
-const SIGNED: &[&str] =
-    &["int8", "int16", "int24", "int32", "float", "double", "mulaw", "alaw"];
+const SIGNED: &[&str] = &["int8", "int16", "int24", "int32", "float", "double", "mulaw", "alaw"];
 
 /// The names of the file formats that scsynth 3.13 accepts, each with the sample formats that it can
 /// write to them (libsndfile 1.2).

@@ -316,12 +316,7 @@ impl<'a> TreeText<'a> {
     }
 
     /// Writes the line of a node after its indentation.
-    fn write_node(
-        &self,
-        formatter: &mut fmt::Formatter<'_>,
-        id: i32,
-        name: &str,
-    ) -> fmt::Result {
+    fn write_node(&self, formatter: &mut fmt::Formatter<'_>, id: i32, name: &str) -> fmt::Result {
         if self.without_ids {
             write!(formatter, "... {name}")?;
         } else {

@@ -16,6 +16,7 @@ use crate::sc_files::{RenderArguments, SynthDefArguments};
 #[cfg(feature = "sc")]
 use crate::sc_ugens::UGensArguments;
 use crate::set::{GetArgs, SetArgs};
+use crate::why::WhyArgs;
 
 /// The end of the help: environment variables and exit statuses.
 const ENVIRONMENT: &str = "\
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     Set(SetArgs),
     /// Print the last value of a channel of a running show
     Get(GetArgs),
+    /// Explain why an instance or a channel of a running show does nothing
+    Why(WhyArgs),
     /// Print the channels on which an instance receives input, as lines for the mapping
     Learn(LearnArgs),
     /// Generate man pages or shell completions

@@ -26,6 +26,7 @@ mod sc_ugens;
 mod set;
 mod signals;
 mod text;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => monitor::print_status(arguments),
         Command::Set(arguments) => set::set(arguments),
         Command::Get(arguments) => set::get(arguments),
+        Command::Why(arguments) => why::run(arguments),
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
         #[cfg(feature = "sc")]

@@ -101,25 +101,31 @@ pub(crate) fn get(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The numbers of a channel that is written `INSTANCE.CHANNEL` or `INSTANCE."CHANNEL"`.
-fn find(layout: &Layout, written: &str) -> anyhow::Result<(u32, u32)> {
-    let Some((name, channel)) = written.split_once('.') else {
-        bail!("invalid channel `{written}`: expected INSTANCE.CHANNEL");
-    };
+/// The number of an instance.
+pub(crate) fn find_instance(layout: &Layout, name: &str) -> anyhow::Result<u32> {
     let names = layout.instances.iter().map(|instance| instance.name.as_str());
     let Some(number) = layout.instances.iter().position(|instance| instance.name == name) else {
         let message = format!("unknown instance `{name}` in {}", layout.show);
         return Err(with_optional_hint(message, did_you_mean(name, names)));
     };
+    Ok(number as u32)
+}
+
+/// The numbers of a channel that is written `INSTANCE.CHANNEL` or `INSTANCE."CHANNEL"`.
+pub(crate) fn find(layout: &Layout, written: &str) -> anyhow::Result<(u32, u32)> {
+    let Some((name, channel)) = written.split_once('.') else {
+        bail!("invalid channel `{written}`: expected INSTANCE.CHANNEL");
+    };
+    let number = find_instance(layout, name)?;
     let unquoted = channel.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let channel = unquoted.unwrap_or(channel);
-    let channels = &layout.instances[number].channels;
+    let channels = &layout.instances[number as usize].channels;
     let Some(found) = channels.iter().position(|info| info.name == channel) else {
         let message = format!("no mapping uses `{written}`");
         let names = channels.iter().map(|info| info.name.as_str());
         return Err(with_optional_hint(message, did_you_mean(channel, names)));
     };
-    Ok((number as u32, found as u32))
+    Ok((number, found as u32))
 }
 
 fn with_optional_hint(message: String, hint: Option<String>) -> anyhow::Error {

@@ -1,5 +1,6 @@
 //! The interface between an instance and its transport.
 
+use consort_router::inspect::InstanceReport;
 use consort_router::{Context, Readiness};
 
 use super::receiver::Receiver;
@@ -22,6 +23,8 @@ pub(super) trait Carrier {
     fn timer(&mut self, context: &mut Context<'_>);
     /// Whether there is a peer to send to.
     fn can_send(&self) -> bool;
+    /// Writes into the report where the transport receives and sends, and why it cannot send.
+    fn inspect(&self, report: &mut InstanceReport);
     /// Queues a packet; returns false if the queue is full.
     fn push(&mut self, packet: &[u8]) -> bool;
     /// Sends the queued packets.

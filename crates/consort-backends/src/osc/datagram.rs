@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use consort_router::inspect::{Endpoint, InstanceReport};
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 
@@ -263,6 +264,25 @@ impl Carrier for Datagrams {
 
     fn can_send(&self) -> bool {
         self.socket.is_some() && self.target().is_some()
+    }
+
+    fn inspect(&self, report: &mut InstanceReport) {
+        let local = self.socket.as_ref().and_then(|socket| socket.local_address().ok());
+        if let Some(address) = local
+            && self.bind.is_some()
+        {
+            report.listens.push(Endpoint { transport: "UDP", address });
+        }
+        if let Some(address) = self.target() {
+            report.sends.push(Endpoint { transport: "UDP", address });
+        } else if self.destination.is_none() {
+            report.sends_nothing = Some(match self.learn {
+                Some(_) => "no peer has sent a packet yet, to which `destination = learn` would \
+                            reply: send something from it, or give its address as `destination`"
+                    .into(),
+                None => "it has no destination: add `destination = HOST PORT`".into(),
+            });
+        }
     }
 
     fn push(&mut self, packet: &[u8]) -> bool {

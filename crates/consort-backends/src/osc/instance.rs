@@ -2,11 +2,14 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use consort_osc::MessageBuilder;
+use consort_router::inspect::{ChannelReport, InstanceReport, RawInput};
 use consort_router::{
     Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
     Problems, Readiness, Resolution, TextEvent, Usage, downcast, driver,
@@ -144,7 +147,7 @@ impl Instance for OscInstance {
         let mut outputs = paths.prepare();
         outputs.adopt(&self.outputs, channels);
         self.outputs = outputs;
-        self.receiver.adopt(paths);
+        self.receiver.adopt(paths, channels);
         self.carrier.set_receives(self.receiver.is_needed(), context);
         Ok(())
     }
@@ -173,6 +176,21 @@ impl Instance for OscInstance {
             context.count_dropped(refused);
         }
         self.carrier.flush(context);
+    }
+
+    fn inspect(&self, channels: Range<u32>) -> InstanceReport {
+        let mut report = InstanceReport {
+            invalid_packets: self.receiver.invalid_count,
+            ..InstanceReport::default()
+        };
+        self.carrier.inspect(&mut report);
+        let mut inputs: HashMap<u32, RawInput> =
+            self.receiver.paths.raw_inputs(&channels).into_iter().collect();
+        report.channels.extend(channels.map(|channel| {
+            let input = inputs.remove(&channel);
+            (channel, ChannelReport { input, output: self.outputs.last_message(channel) })
+        }));
+        report
     }
 
     fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {

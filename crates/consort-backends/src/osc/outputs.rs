@@ -4,7 +4,7 @@
 //! a thousand messages a second the caches are cold, so that the cost of a message is the amount
 //! of memory that it touches.
 
-use consort_osc::MessageBuilder;
+use consort_osc::{MessageBuilder, OscPacket};
 use consort_router::{ChannelTable, Event};
 
 use super::config::{Kind, Parameter};
@@ -132,6 +132,18 @@ impl Outputs {
     pub(super) fn address(&self, channel: u32) -> Option<&str> {
         let message = self.arguments.get(channel as usize)?.message;
         (message != NOT_SENT).then(|| self.message_address(message))
+    }
+
+    /// The message that was last sent for a channel, in the notation of `consort-osc`; none before
+    /// the first value.
+    pub(super) fn last_message(&self, channel: u32) -> Option<String> {
+        let argument = self.arguments.get(channel as usize)?;
+        let message = self.messages.get(argument.message as usize)?;
+        if message.known & 1 << argument.number == 0 {
+            return None;
+        }
+        let packet = OscPacket::decode(self.message_bytes(argument.message)).ok()?;
+        Some(packet.to_string())
     }
 
     fn message_address(&self, message: u32) -> &str {

@@ -1,10 +1,14 @@
 //! Addresses and their arguments: the channels of an instance, and the values of messages.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use consort_osc::{Argument, Message, address_matches, is_pattern};
-use consort_router::{ChannelError, Resolution, Usage};
+use consort_router::inspect::{ExpectedRange, RawInput};
+use consort_router::{ChannelError, ChannelTable, RawValue, Resolution, Usage};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::config::{Parameter, PathPattern, normalise};
@@ -42,8 +46,8 @@ pub(super) enum Found<'m> {
     Value(u32, f64),
     /// The text of a channel.
     Text(u32, &'m str),
-    /// An argument that is not mapped, by its number; a message without arguments is a 1 on
-    /// argument 0.
+    /// An argument that is not mapped, or one that is mapped and has neither a value nor a text,
+    /// by its number; a message without arguments is a 1 on argument 0.
     Unmatched(usize, Option<Argument<'m>>),
 }
 
@@ -72,11 +76,70 @@ struct Draft {
     is_target: bool,
 }
 
-/// The channel of an incoming argument, and its range if an option specifies one.
+/// The channel of an incoming argument, its range if an option specifies one, and what has arrived.
 struct Input {
     parameter: Option<Parameter>,
     channel: u32,
+    seen: Cell<Seen>,
 }
+
+/// The raw numbers that have arrived for a channel. Single precision is enough to show them, and
+/// keeps an [`Input`] within one cache line.
+#[derive(Clone, Copy)]
+struct Seen {
+    last: f32,
+    low: f32,
+    high: f32,
+    /// The type tag of the last value; 0 before the first.
+    tag: u8,
+}
+
+impl Seen {
+    const NOTHING: Seen = Seen { last: 0.0, low: f32::INFINITY, high: f32::NEG_INFINITY, tag: 0 };
+
+    /// Adds a value; truth values count as 0 and 1. NaN changes no end of the range.
+    #[inline]
+    fn add(mut self, argument: &Argument<'_>) -> Seen {
+        (self.last, self.tag) = match *argument {
+            Argument::Float(number) => (number, b'f'),
+            Argument::Int(number) => (number as f32, b'i'),
+            Argument::Long(number) => (number as f32, b'h'),
+            Argument::Double(number) => (number as f32, b'd'),
+            Argument::Bool(on) => (f32::from(u8::from(on)), if on { b'T' } else { b'F' }),
+            _ => (1.0, b'I'),
+        };
+        self.low = self.low.min(self.last);
+        self.high = self.high.max(self.last);
+        self
+    }
+
+    /// The same for views. `parameter` is the range of an option.
+    fn raw_input(self, parameter: Option<Parameter>) -> Option<RawInput> {
+        let number = f64::from(self.last);
+        let (raw, default_high) = match self.tag {
+            0 => return None,
+            b'i' => (RawValue::Integer(number as i64), Some(DEFAULT_INT_HIGH)),
+            b'h' => (RawValue::Integer(number as i64), Some(DEFAULT_LONG_HIGH)),
+            b'f' | b'd' => (RawValue::Number(number), Some(1.0)),
+            _ => (RawValue::Flag(self.last > 0.0), None),
+        };
+        let range = |low, high, is_configured| ExpectedRange { low, high, is_configured };
+        let expected = default_high.map(|high| match parameter {
+            Some(parameter) => range(parameter.low, parameter.high, true),
+            None => range(0.0, high, false),
+        });
+        let numbers = (self.low <= self.high && default_high.is_some())
+            .then(|| (f64::from(self.low), f64::from(self.high)));
+        let types = char::from(self.tag).to_string();
+        Some(RawInput { types, raw: raw.into(), range: numbers, expected })
+    }
+}
+
+/// The upper end of the range of a whole number of 32 bits without an option, as in MIDIMonster.
+const DEFAULT_INT_HIGH: f64 = 255.0;
+
+/// The same for 64 bits.
+const DEFAULT_LONG_HIGH: f64 = 1024.0;
 
 /// All addresses of an instance.
 pub(super) struct Paths {
@@ -220,6 +283,7 @@ impl Paths {
             self.inputs.extend(draft.channels.iter().enumerate().map(|(number, &channel)| Input {
                 channel,
                 parameter: parameters.and_then(|parameters| parameters.get(number)).copied(),
+                seen: Cell::new(Seen::NOTHING),
             }));
             if draft.is_target {
                 let floats = [Parameter::FLOAT; MAX_ARGUMENT + 1];
@@ -234,6 +298,28 @@ impl Paths {
             }
         }
         outputs
+    }
+
+    /// What has arrived for the channels with these numbers.
+    pub(super) fn raw_inputs(&self, channels: &Range<u32>) -> Vec<(u32, RawInput)> {
+        let inputs = self.inputs.iter().filter(|input| channels.contains(&input.channel));
+        inputs
+            .filter_map(|input| Some((input.channel, input.seen.get().raw_input(input.parameter)?)))
+            .collect()
+    }
+
+    /// Keeps what has arrived for channels that stay when a show is reloaded.
+    pub(super) fn adopt_seen(&self, old: &Paths, channels: &ChannelTable) {
+        let before: HashMap<u32, Seen> = old
+            .inputs
+            .iter()
+            .filter_map(|input| Some((channels.new_number(input.channel)?, input.seen.get())))
+            .collect();
+        for input in &self.inputs {
+            if let Some(&seen) = before.get(&input.channel) {
+                input.seen.set(seen);
+            }
+        }
     }
 
     /// Whether an address begins with the root.
@@ -314,9 +400,13 @@ impl Paths {
                 continue;
             };
             if let Some(value) = scale(&argument, input.parameter) {
+                input.seen.set(input.seen.get().add(&argument));
                 handle(Found::Value(input.channel, value));
             } else if let (Some(text), None) = (argument.as_str(), input.parameter) {
                 handle(Found::Text(input.channel, text));
+            } else {
+                // It is mapped, but has no value.
+                handle(Found::Unmatched(number, Some(argument)));
             }
         }
     }
@@ -327,9 +417,9 @@ impl Paths {
 #[inline]
 pub(super) fn scale(argument: &Argument<'_>, parameter: Option<Parameter>) -> Option<f64> {
     let (number, high) = match *argument {
-        Argument::Int(number) => (f64::from(number), 255.0),
+        Argument::Int(number) => (f64::from(number), DEFAULT_INT_HIGH),
         Argument::Float(number) => (f64::from(number), 1.0),
-        Argument::Long(number) => (number as f64, 1024.0),
+        Argument::Long(number) => (number as f64, DEFAULT_LONG_HIGH),
         Argument::Double(number) => (number, 1.0),
         Argument::Bool(on) => return Some(f64::from(u8::from(on))),
         Argument::Impulse => return Some(1.0),

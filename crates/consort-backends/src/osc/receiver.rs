@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use consort_osc::{Argument, Limits, Message, Packet};
-use consort_router::{Context, RawValue, Sender, Unmatched, WarnOnce};
+use consort_router::{ChannelTable, Context, RawValue, Sender, Unmatched, WarnOnce};
 
 use super::paths::{AddressMatch, Found, MAX_ARGUMENT, Paths, scale};
 use crate::net::Peer;
@@ -59,6 +59,7 @@ pub(super) struct Receiver {
     /// Whether every message is logged: the backend's option `detect`.
     detect: Rc<Cell<bool>>,
     invalid_packets: WarnOnce,
+    pub(super) invalid_count: u64,
     excess_patterns: WarnOnce,
     outside_root: WarnOnce,
 }
@@ -69,13 +70,15 @@ impl Receiver {
             paths,
             detect,
             invalid_packets: WarnOnce::default(),
+            invalid_count: 0,
             excess_patterns: WarnOnce::default(),
             outside_root: WarnOnce::default(),
         }
     }
 
     /// Takes the addresses of a new plan.
-    pub(super) fn adopt(&mut self, paths: Paths) {
+    pub(super) fn adopt(&mut self, paths: Paths, channels: &ChannelTable) {
+        paths.adopt_seen(&self.paths, channels);
         if paths.root() != self.paths.root() {
             self.outside_root.reset();
         }
@@ -109,6 +112,7 @@ impl Receiver {
             }
             Err(error) => {
                 context.count_errors(1);
+                self.invalid_count += 1;
                 if self.invalid_packets.is_first() {
                     tracing::warn!(
                         instance = context.name(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use consort_osc::{LengthPrefixDecoder, SlipDecoder, encode_length_prefixed, encode_slip};
+use consort_router::inspect::{Endpoint, InstanceReport};
 use consort_router::{Context, Readiness, State};
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
@@ -464,6 +465,20 @@ impl Carrier for Streams {
             self.outbound.as_ref().is_some_and(open)
         } else {
             self.peers.iter().flatten().any(open)
+        }
+    }
+
+    fn inspect(&self, report: &mut InstanceReport) {
+        let endpoint = |address| Endpoint { transport: "TCP", address };
+        let listens = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        report.listens.extend(listens.map(endpoint));
+        let connections = self.outbound.iter().chain(self.peers.iter().flatten());
+        let open = connections.filter(|connection| connection.is_open);
+        report.sends.extend(open.map(|connection| endpoint(connection.address)));
+        if !self.can_send() && self.destination.is_none() {
+            report.sends_nothing = Some(
+                "no peer is connected: connect from it, or add `destination = HOST PORT`".into(),
+            );
         }
     }
 

@@ -190,8 +190,9 @@ impl Context {
             CalculationRate::Audio => Rate::Audio,
             CalculationRate::Control => Rate::Control,
         };
-        let synthdef = system::amplitude_scope(rate, buses.count.min(u32::from(u16::MAX)) as u16)
-            .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
+        let synthdef =
+            system::amplitude_scope(rate, buses.count.min(u32::from(u16::MAX)) as u16)
+                .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))?;
         self.add_scope(&synthdef, placement, [("in_", buses.id)])
     }
 
@@ -241,8 +242,7 @@ impl Context {
             ));
         }
         let synthdef = system::frequency_scope(axis, true);
-        let settings =
-            [("in_", bus.id()), ("fft_buffer_size", fft_size), ("rate", frames_per_fft)];
+        let settings = [("in_", bus.id()), ("fft_buffer_size", fft_size), ("rate", frames_per_fft)];
         self.add_scope(&synthdef, placement, settings)
     }
 }

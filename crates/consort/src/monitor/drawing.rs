@@ -6,13 +6,15 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout as Split, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::screen::{Mode, Screen};
 use crate::text::{counted, losses};
 
 /// Columns of an instance's line without its name.
 const INSTANCE_COLUMNS: usize = 68;
+/// Columns of an instance's line for its input, if there is room.
+const INPUT_COLUMNS: usize = 20;
 /// Columns of a channel's line without its name and its meter.
 const CHANNEL_COLUMNS: usize = 27;
 /// Names with more columns are cut.
@@ -36,7 +38,13 @@ impl Screen {
         .split(area);
         self.draw_title(frame, rows[0]);
         draw_instances(frame, rows[1], instances);
-        self.draw_channels(frame, rows[2]);
+        if !self.findings.is_empty() {
+            self.draw_findings(frame, rows[2]);
+        } else if self.shows_unmatched {
+            self.draw_unmatched(frame, rows[2]);
+        } else {
+            self.draw_channels(frame, rows[2]);
+        }
         self.draw_log(frame, rows[3]);
         self.draw_keys(frame, rows[4]);
     }
@@ -92,6 +100,12 @@ impl Screen {
             " {:<name_width$} {:<8} {:<10} {:>8} {:>6} {:>8} {:>6} {:>7} {:>6}",
             "instance", "backend", "state", "in", "/s", "out", "/s", "dropped", "errors"
         );
+        // Two more columns where there is room.
+        let is_wide = width >= name_width + INSTANCE_COLUMNS + INPUT_COLUMNS;
+        let heading = match is_wide {
+            true => format!("{heading} {:>9} {:>9}", "unmatched", "last in"),
+            false => heading,
+        };
         let mut groups = vec![vec![Line::styled(heading, dim())]];
         let empty = InstanceReading::default();
         for (index, instance) in self.layout.instances.iter().enumerate() {
@@ -116,6 +130,7 @@ impl Screen {
                 )),
                 Span::styled(format!(" {:>7}", count(reading.dropped)), mark(reading.dropped)),
                 Span::styled(format!(" {:>6}", count(reading.errors)), mark(reading.errors)),
+                Span::raw(if is_wide { self.input_columns(reading) } else { String::new() }),
             ])];
             if let Some(reason) = &reading.reason {
                 group.push(Line::styled(cut(&format!("   {reason}"), width), state));
@@ -130,6 +145,17 @@ impl Screen {
             groups.push(group);
         }
         groups
+    }
+
+    /// How much input no mapping uses, and how long ago the last input arrived.
+    fn input_columns(&self, reading: &InstanceReading) -> String {
+        let age = reading.last_input.map(|last| (self.reading.seconds - last).max(0.0));
+        let age = match age {
+            None => "-".to_owned(),
+            Some(age) if age < 100.0 => format!("{age:.1} s"),
+            Some(age) => format!("{age:.0} s"),
+        };
+        format!(" {:>9} {age:>9}", count(reading.unmatched))
     }
 
     /// The channels around the selected one.
@@ -182,6 +208,42 @@ impl Screen {
         frame.render_widget(Paragraph::new(lines), area);
     }
 
+    /// The last inputs that no mapping uses.
+    fn draw_unmatched(&self, frame: &mut Frame<'_>, area: Rect) {
+        let width = usize::from(area.width);
+        let mut lines = vec![rule(&format!("unmatched input: {}", self.unmatched.len()), width)];
+        let room = usize::from(area.height).saturating_sub(1);
+        for (instance, input) in self.unmatched.iter().take(room) {
+            let name = self.layout.instances.get(*instance as usize);
+            let name = name.map_or("", |instance| instance.name.as_str());
+            let age = (self.reading.seconds - input.last).max(0.0);
+            let text = format!(
+                " {} {:<16} {:>8}  {age:>7.1} s ago  {}",
+                filled(&format!("{name}.{}", input.channel), MAX_NAME_COLUMNS.min(width / 2)),
+                format!("{} {}", input.types, input.raw).trim(),
+                count(input.count),
+                input.sender
+            );
+            lines.push(Line::raw(cut(&text, width)));
+        }
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    /// What keeps the selected channel from working.
+    fn draw_findings(&self, frame: &mut Frame<'_>, area: Rect) {
+        let mut lines = vec![rule("why", area.width.into())];
+        for finding in &self.findings {
+            let style = match finding.problem {
+                true => Style::new().fg(Color::Yellow),
+                false => Style::new(),
+            };
+            for line in crate::why::text(finding, " ").lines() {
+                lines.push(Line::styled(line.to_owned(), style));
+            }
+        }
+        frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
+    }
+
     /// The last lines of the log.
     fn draw_log(&self, frame: &mut Frame<'_>, area: Rect) {
         let width = usize::from(area.width);
@@ -216,7 +278,12 @@ impl Screen {
             Mode::Stop => " press q again to stop the show, any other key to continue".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
             Mode::Normal => {
-                " q quit  / search  s sort  p pause  up/down select  t send a test value".into()
+                let unmatched: u64 =
+                    self.reading.instances.iter().map(|instance| instance.unmatched).sum();
+                format!(
+                    " q quit  / search  s sort  p pause  w why  u unmatched {}  t send a test value",
+                    count(unmatched)
+                )
             }
         };
         frame.render_widget(Paragraph::new(text).style(bar), area);

@@ -1,12 +1,14 @@
 //! The live view: `consort run --monitor`, `consort monitor` and `consort status`.
 
 mod drawing;
+mod evidence;
 mod screen;
 mod socket;
 mod source;
 mod status;
 mod subscription;
 mod terminal;
+mod why;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -16,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use consort_control::{Content, Direction, Layout, Reading};
+use consort_control::{Content, Direction, Layout, Reading, UnmatchedReading};
 use ratatui::crossterm::event::Event;
 
 use crate::cli::MonitorArgs;
@@ -122,6 +124,9 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
         };
         let is_last = is_over(&reading);
         screen.update(reading);
+        if screen.wants_unmatched() {
+            screen.update_unmatched(unmatched(show, screen.instance_count()));
+        }
         terminal.draw(&screen)?;
         if is_last {
             return Ok(());
@@ -141,6 +146,10 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                             screen.notice(format!("the value was not sent: {error:#}"));
                         }
                     }
+                    Action::Why { instance, channel } => match show.why(instance, Some(channel)) {
+                        Ok(findings) => screen.explain(findings),
+                        Err(error) => screen.notice(format!("{error:#}")),
+                    },
                     Action::Quit => {
                         drop(terminal);
                         // If the show runs in another process, only the view ends.
@@ -155,6 +164,17 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
             terminal.draw(&screen)?;
         }
     }
+}
+
+/// What no mapping uses, by instance; nothing if the show was reloaded meanwhile.
+fn unmatched(show: &mut dyn Source, instances: u32) -> Vec<(u32, UnmatchedReading)> {
+    let mut all = Vec::new();
+    for instance in 0..instances {
+        // The next reading notices a reload.
+        let Ok(inputs) = show.unmatched(instance) else { return Vec::new() };
+        all.extend(inputs.into_iter().map(|input| (instance, input)));
+    }
+    all
 }
 
 /// Prints a line per second: the channels that had values since the last line.

@@ -1,6 +1,6 @@
 //! The state of the live view and its keys, without a terminal; `drawing` draws it.
 
-use consort_control::{Layout, Reading};
+use consort_control::{Finding, Layout, Reading, UnmatchedReading};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// How many lines of the log are kept.
@@ -52,7 +52,16 @@ pub(super) enum Mode {
 pub(crate) enum Action {
     Nothing,
     Quit,
-    Send { instance: u32, channel: u32, value: f64 },
+    Send {
+        instance: u32,
+        channel: u32,
+        value: f64,
+    },
+    /// Ask the show why a channel does nothing.
+    Why {
+        instance: u32,
+        channel: u32,
+    },
 }
 
 /// A channel of the show.
@@ -81,6 +90,12 @@ pub(crate) struct Screen {
     pub(super) is_paused: bool,
     pub(super) notice: String,
     pub(super) log: Vec<String>,
+    /// Whether input that no mapping uses is listed instead of the channels, and what there is:
+    /// the instance's number and the input, the newest first.
+    pub(super) shows_unmatched: bool,
+    pub(super) unmatched: Vec<(u32, UnmatchedReading)>,
+    /// What keeps the selected channel from working, until the next key.
+    pub(super) findings: Vec<Finding>,
     /// Whether quitting stops the show; then `q` must be pressed twice.
     pub(super) is_own: bool,
 }
@@ -112,6 +127,9 @@ impl Screen {
             is_paused: false,
             notice: String::new(),
             log: Vec::new(),
+            shows_unmatched: false,
+            unmatched: Vec::new(),
+            findings: Vec::new(),
             is_own: false,
         };
         screen.arrange();
@@ -135,6 +153,7 @@ impl Screen {
             mode => mode,
         };
         self.is_own = before.is_own;
+        self.shows_unmatched = before.shows_unmatched;
         self.log = before.log;
         self.reading.log_next = before.reading.log_next;
         self.arrange();
@@ -145,6 +164,30 @@ impl Screen {
         let instance = self.layout.instances.get(instance as usize);
         let info = instance.and_then(|instance| instance.channels.get(channel as usize));
         info.is_some_and(|info| info.source && info.target)
+    }
+
+    /// Takes what no mapping uses, by instance.
+    pub(crate) fn update_unmatched(&mut self, mut unmatched: Vec<(u32, UnmatchedReading)>) {
+        unmatched.sort_by(|(_, a), (_, b)| b.last.total_cmp(&a.last));
+        self.unmatched = unmatched;
+    }
+
+    /// Whether the view wants [`update_unmatched`](Self::update_unmatched).
+    pub(crate) fn wants_unmatched(&self) -> bool {
+        self.shows_unmatched && !self.is_paused
+    }
+
+    /// Shows why a channel does nothing, until the next key.
+    pub(crate) fn explain(&mut self, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            self.notice("no problem found");
+        }
+        self.findings = findings;
+    }
+
+    /// The number of instances of the show.
+    pub(crate) fn instance_count(&self) -> u32 {
+        self.layout.instances.len() as u32
     }
 
     /// The number of channels of the show.
@@ -233,6 +276,7 @@ impl Screen {
             return Action::Quit;
         }
         self.notice.clear();
+        self.findings.clear();
         match &mut self.mode {
             Mode::Normal => return self.normal_key(key.code),
             Mode::Stop if key.code == KeyCode::Char('q') => return Action::Quit,
@@ -278,6 +322,13 @@ impl Screen {
             KeyCode::Char('t') => {
                 if let Some(&channel) = self.shown.get(self.selected) {
                     self.mode = Mode::Send(channel, String::new());
+                }
+            }
+            KeyCode::Char('u') => self.shows_unmatched = !self.shows_unmatched,
+            KeyCode::Char('w') if !self.shows_unmatched => {
+                if let Some(&channel) = self.shown.get(self.selected) {
+                    let channel = &self.channels[channel];
+                    return Action::Why { instance: channel.instance, channel: channel.channel };
                 }
             }
             KeyCode::Esc => {
@@ -410,6 +461,39 @@ mod tests {
             action = screen.key(KeyEvent::new(code, KeyModifiers::NONE));
         }
         action
+    }
+
+    #[test]
+    fn unmatched_input_and_explanations_are_shown() {
+        let mut screen = screen();
+        press(&mut screen, "u");
+        assert!(screen.wants_unmatched());
+        screen.update_unmatched(vec![(
+            0,
+            UnmatchedReading {
+                channel: "/1/fader9".into(),
+                types: "f".into(),
+                raw: "0.1".into(),
+                sender: "10.0.0.7:9000".into(),
+                count: 3,
+                last: 1.5,
+                ..UnmatchedReading::default()
+            },
+        )]);
+        let drawn = text(&screen);
+        assert!(drawn.contains("unmatched input: 1"), "{drawn}");
+        assert!(drawn.contains("tablet./1/fader9") && drawn.contains("10.0.0.7:9000"), "{drawn}");
+        press(&mut screen, "u");
+        assert_eq!(press(&mut screen, "w"), Action::Why { instance: 0, channel: 0 });
+        screen.explain(vec![Finding {
+            message: "nothing has arrived".into(),
+            hint: Some("send to port 8010".into()),
+            ..Finding::default()
+        }]);
+        let drawn = text(&screen);
+        assert!(drawn.contains("nothing has arrived") && drawn.contains("port 8010"), "{drawn}");
+        press(&mut screen, "j");
+        assert!(!text(&screen).contains("nothing has arrived"));
     }
 
     #[test]

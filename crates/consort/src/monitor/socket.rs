@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use consort_control::{
-    ANSWER_LIMIT, Answer, Content, Direction, Layout, Lines, REQUEST_LIMIT, Reading, Request,
-    VERSION,
+    ANSWER_LIMIT, Answer, Content, Direction, Finding, InputReading, Layout, Lines, REQUEST_LIMIT,
+    Reading, Request, UnmatchedReading, VERSION,
 };
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
@@ -237,10 +237,15 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
             *subscription = None;
             Answer::Done
         }
-        Request::Unmatched { instance, .. } => match show.instance(instance) {
-            Some(instance) => Answer::Unmatched(show.unmatched(instance)),
-            None => Answer::Error(format!("the show has no instance {instance}")),
-        },
+        Request::Unmatched { instance, .. } => {
+            answer_or_error(Source::unmatched(show, instance).map(Answer::Unmatched))
+        }
+        Request::Inputs { instance, first, .. } => {
+            answer_or_error(Source::inputs(show, instance, first).map(Answer::Inputs))
+        }
+        Request::Why { instance, channel, .. } => {
+            answer_or_error(Source::why(show, instance, channel).map(Answer::Why))
+        }
         Request::Get { instance, channel, .. } => {
             let live = show.live();
             let exists = |id| (channel as usize) < live.channel_infos(id).len();
@@ -402,6 +407,27 @@ impl Source for Remote {
         let generation = self.generation;
         match self.ask(&Request::Set { generation, instance, channel, content, direction })? {
             Answer::Done => Ok(()),
+            other => unexpected(&other),
+        }
+    }
+
+    fn unmatched(&mut self, instance: u32) -> anyhow::Result<Vec<UnmatchedReading>> {
+        match self.ask(&Request::Unmatched { generation: self.generation, instance })? {
+            Answer::Unmatched(inputs) => Ok(inputs),
+            other => unexpected(&other),
+        }
+    }
+
+    fn why(&mut self, instance: u32, channel: Option<u32>) -> anyhow::Result<Vec<Finding>> {
+        match self.ask(&Request::Why { generation: self.generation, instance, channel })? {
+            Answer::Why(findings) => Ok(findings),
+            other => unexpected(&other),
+        }
+    }
+
+    fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>> {
+        match self.ask(&Request::Inputs { generation: self.generation, instance, first })? {
+            Answer::Inputs(inputs) => Ok(inputs),
             other => unexpected(&other),
         }
     }

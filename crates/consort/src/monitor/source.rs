@@ -1,12 +1,15 @@
 //! The running shows that a view can display: of this process or of another.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use consort_control::{
-    Content, Direction, InstanceReading, Kind, Layout, LayoutChannel, LayoutInstance, LayoutRoute,
-    Reading, UnmatchedReading,
+    Content, Direction, Finding, InputReading, InstanceReading, Kind, Layout, LayoutChannel,
+    LayoutInstance, LayoutRoute, Reading, UnmatchedReading,
 };
 use consort_router::config::written;
+use consort_router::inspect::InstanceReport;
 use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
 use crate::log;
@@ -27,6 +30,12 @@ pub(crate) trait Source {
         content: Content,
         direction: Option<Direction>,
     ) -> anyhow::Result<()>;
+    /// The last inputs of an instance that belong to no mapped channel, the newest first.
+    fn unmatched(&mut self, instance: u32) -> anyhow::Result<Vec<UnmatchedReading>>;
+    /// What keeps an instance or one of its channels from working.
+    fn why(&mut self, instance: u32, channel: Option<u32>) -> anyhow::Result<Vec<Finding>>;
+    /// The raw values that arrived at channels of an instance from number `first` on.
+    fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>>;
     /// The show, if it runs in this process; only such a show can be stopped.
     fn own(&self) -> Option<&Local>;
 }
@@ -57,6 +66,16 @@ impl Local {
         self.handle.panic()
     }
 
+    /// What an instance knows about its sockets and channels; see [`Handle::inspect`].
+    pub(super) fn inspect(
+        &self,
+        instance: InstanceId,
+        channels: Range<u32>,
+        limit: Duration,
+    ) -> Option<InstanceReport> {
+        self.handle.for_generation(self.live.generation()).inspect(instance, channels, limit)
+    }
+
     /// The path of the configuration.
     pub(crate) fn show(&self) -> &str {
         &self.show
@@ -75,6 +94,10 @@ impl Local {
     /// The instance by its number in the layout.
     pub(crate) fn instance(&self, number: u32) -> Option<InstanceId> {
         self.live.instance_ids().nth(number as usize)
+    }
+
+    fn known_instance(&self, number: u32) -> anyhow::Result<InstanceId> {
+        self.instance(number).ok_or_else(|| anyhow::anyhow!("the show has no instance {number}"))
     }
 
     /// Everything that changes.
@@ -188,8 +211,7 @@ impl Source for Local {
         content: Content,
         direction: Option<Direction>,
     ) -> anyhow::Result<()> {
-        let id = self.instance(instance);
-        let id = id.ok_or_else(|| anyhow::anyhow!("the show has no instance {instance}"))?;
+        let id = self.known_instance(instance)?;
         let info = self.live.channel_infos(id).get(channel as usize);
         let info = info
             .ok_or_else(|| anyhow::anyhow!("the instance {instance} has no channel {channel}"))?;
@@ -219,6 +241,25 @@ impl Source for Local {
         };
         anyhow::ensure!(taken, "too many values are waiting to be routed; try again");
         Ok(())
+    }
+
+    fn unmatched(&mut self, instance: u32) -> anyhow::Result<Vec<UnmatchedReading>> {
+        Ok(Local::unmatched(self, self.known_instance(instance)?))
+    }
+
+    fn why(&mut self, instance: u32, channel: Option<u32>) -> anyhow::Result<Vec<Finding>> {
+        let id = self.known_instance(instance)?;
+        let count = self.live.channel_infos(id).len();
+        if let Some(channel) = channel
+            && channel as usize >= count
+        {
+            anyhow::bail!("the instance {instance} has no channel {channel}");
+        }
+        Ok(Local::why(self, id, channel))
+    }
+
+    fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>> {
+        Ok(Local::inputs(self, self.known_instance(instance)?, first))
     }
 
     fn own(&self) -> Option<&Local> {

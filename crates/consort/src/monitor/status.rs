@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use consort_backends::receive_buffer_advice;
-use consort_control::{InstanceReading, Layout, Reading};
+use consort_control::{Finding, InstanceReading, Layout, Reading, UnmatchedReading};
 use serde::Serialize;
 
 use super::print;
@@ -12,6 +12,7 @@ use super::socket;
 use super::source::Source;
 use crate::cli::StatusArgs;
 use crate::text::{counted, losses};
+use crate::why;
 
 /// The maximum number of attempts to read a show that is being reloaded.
 const MAX_READ_ATTEMPTS: usize = 5;
@@ -35,7 +36,13 @@ struct InstanceStatus {
     backend: String,
     #[serde(flatten)]
     reading: InstanceReading,
+    /// Seconds since the last packet, message or frame arrived.
+    seconds_since_input: Option<f64>,
     channels: Vec<ChannelStatus>,
+    /// The last inputs that no mapping uses, the newest first.
+    unmatched_inputs: Vec<UnmatchedReading>,
+    /// What keeps it from working.
+    findings: Vec<Finding>,
 }
 
 /// A channel of an instance.
@@ -56,13 +63,17 @@ impl Status {
     }
 }
 
-/// Joins names and values.
+/// Joins names and values. The rest is filled in by [`explain`].
 fn status(layout: Layout, reading: Reading) -> Status {
     let mut values = reading.values.into_iter();
+    let seconds = reading.seconds;
     let instances = layout.instances.into_iter().zip(reading.instances);
     let instances = instances.map(|(instance, reading)| InstanceStatus {
         name: instance.name,
         backend: instance.backend,
+        seconds_since_input: reading.last_input.map(|last| (seconds - last).max(0.0)),
+        unmatched_inputs: Vec::new(),
+        findings: Vec::new(),
         reading,
         channels: instance
             .channels
@@ -91,11 +102,28 @@ fn read(show: &mut dyn Source) -> anyhow::Result<Status> {
     for _ in 0..MAX_READ_ATTEMPTS {
         let layout = show.layout()?;
         if let Some(reading) = show.read(u64::MAX)? {
-            return Ok(status(layout, reading));
+            let mut status = status(layout, reading);
+            if explain(show, &mut status).is_ok() {
+                return Ok(status);
+            }
         }
     }
     anyhow::bail!("the show is reloaded too often to be read; try again")
 }
+
+/// Adds what arrived unmatched and what keeps instances from working.
+fn explain(show: &mut dyn Source, status: &mut Status) -> anyhow::Result<()> {
+    for (number, instance) in status.instances.iter_mut().enumerate() {
+        if instance.reading.unmatched > 0 {
+            instance.unmatched_inputs = show.unmatched(number as u32)?;
+        }
+        instance.findings = show.why(number as u32, None)?;
+    }
+    Ok(())
+}
+
+/// How many unmatched inputs and how many findings of an instance are printed.
+const MAX_LINES: usize = 3;
 
 /// The exit status if an instance is `failed` or `degraded`.
 const NOT_WORKING: u8 = 3;
@@ -139,7 +167,8 @@ pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A show as text: a line for the show and one for each instance.
+/// A show as text: a line for the show and one for each instance, followed by input that no
+/// mapping uses and what keeps the instance from working.
 fn status_text(show: &Status) -> String {
     let mut text =
         format!("{}: process {}, running for {:.0} s\n", show.show, show.process, show.seconds);
@@ -147,7 +176,7 @@ fn status_text(show: &Status) -> String {
         let reading = &instance.reading;
         let _ = writeln!(
             text,
-            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {}{}{}",
+            "  {:<18} {:<9} {:<9} {} in, {} out, {} dropped, {}{}{}{}",
             instance.name,
             instance.backend,
             reading.state,
@@ -156,15 +185,65 @@ fn status_text(show: &Status) -> String {
             reading.dropped,
             counted(reading.errors, "error"),
             losses(reading.lost, reading.refused),
+            input_text(instance),
             [&reading.reason, &reading.note]
                 .into_iter()
                 .flatten()
                 .map(|text| format!("; {text}"))
                 .collect::<String>()
         );
+        text.push_str(&details(instance));
     }
     if let Some(advice) = &show.advice {
         let _ = writeln!(text, "  datagrams were lost: {advice}");
+    }
+    text
+}
+
+/// What has arrived at an instance: `; 12 packets, the last 0.3 s ago; 9 unmatched`.
+fn input_text(instance: &InstanceStatus) -> String {
+    let reading = &instance.reading;
+    let mut text = String::new();
+    if reading.packets > 0 {
+        let _ = write!(text, "; {}", counted(reading.packets, "packet"));
+    }
+    if let Some(seconds) = instance.seconds_since_input {
+        let _ = write!(text, ", the last {seconds:.1} s ago");
+    }
+    if reading.unmatched > 0 {
+        let _ = write!(text, "; {} unmatched", reading.unmatched);
+    }
+    text
+}
+
+/// The lines below an instance.
+fn details(instance: &InstanceStatus) -> String {
+    let mut text = String::new();
+    for input in instance.unmatched_inputs.iter().take(MAX_LINES) {
+        let sender =
+            if input.sender.is_empty() { String::new() } else { format!(" from {}", input.sender) };
+        let value = format!("{} {}", input.types, input.raw);
+        let _ = writeln!(
+            text,
+            "      unmatched: {} {}{sender}, {}",
+            input.channel,
+            value.trim(),
+            counted(input.count, "time")
+        );
+    }
+    if let more @ 1.. = instance.unmatched_inputs.len().saturating_sub(MAX_LINES) {
+        let _ = writeln!(text, "      unmatched: {more} more, in --json");
+    }
+    // The state and its reason are in the line of the instance.
+    let findings = instance.findings.iter();
+    let problems: Vec<_> =
+        findings.filter(|finding| finding.problem && finding.code != "not-up").collect();
+    for finding in problems.iter().take(MAX_LINES) {
+        text.push_str(&why::text(finding, "      "));
+    }
+    if let more @ 1.. = problems.len().saturating_sub(MAX_LINES) {
+        let more = counted(more as u64, "more problem");
+        let _ = writeln!(text, "      {more}: `consort why {}`", instance.name);
     }
     text
 }

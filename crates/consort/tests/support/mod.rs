@@ -113,6 +113,11 @@ impl Show {
         let _ = self.output.send_to(&message(address, value), ("127.0.0.1", self.input));
     }
 
+    /// Sends a packet.
+    pub(crate) fn send_packet(&self, packet: &[u8]) {
+        let _ = self.output.send_to(packet, ("127.0.0.1", self.input));
+    }
+
     /// Waits until the show sends a value.
     pub(crate) fn receive(&self, value: f32) {
         let mut buffer = [0; 64];
