@@ -30,6 +30,8 @@ pub(super) struct Datagrams {
     learn: Option<Option<u16>>,
     /// Where the last packet came from.
     learned: Option<SocketAddr>,
+    /// The same at the last call of `has_new_peer`.
+    previous_peer: Option<SocketAddr>,
     socket: Option<DatagramSocket>,
     /// A second socket on the bound address, connected to the destination, which sends.
     sending_socket: Option<DatagramSocket>,
@@ -55,6 +57,7 @@ impl Datagrams {
             destination,
             learn,
             learned: None,
+            previous_peer: None,
             socket: None,
             sending_socket: None,
             receives: true,
@@ -260,6 +263,10 @@ impl Carrier for Datagrams {
 
     fn timer(&mut self, context: &mut Context<'_>) {
         self.open(context);
+    }
+
+    fn has_new_peer(&mut self) -> bool {
+        std::mem::replace(&mut self.previous_peer, self.learned) != self.learned
     }
 
     fn can_send(&self) -> bool {

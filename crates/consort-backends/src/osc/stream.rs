@@ -185,6 +185,8 @@ pub(super) struct Streams {
     learn: bool,
     /// The key of the peer that sent last.
     learned: Option<u32>,
+    /// The same at the last call of `has_new_peer`.
+    previous_peer: Option<u32>,
     framing: Transport,
     listener: Option<TcpListener>,
     outbound: Option<Connection>,
@@ -208,6 +210,7 @@ impl Streams {
             destination: destination.map(Lookup::new),
             learn,
             learned: None,
+            previous_peer: None,
             framing,
             listener: None,
             outbound: None,
@@ -455,6 +458,11 @@ impl Carrier for Streams {
     fn timer(&mut self, context: &mut Context<'_>) {
         self.open(context);
         self.accept(context);
+    }
+
+    fn has_new_peer(&mut self) -> bool {
+        std::mem::replace(&mut self.previous_peer, self.learned) != self.learned
+            && self.learned.is_some()
     }
 
     fn can_send(&self) -> bool {
