@@ -231,11 +231,17 @@ pub(crate) struct LearnArgs {
     /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: Option<u64>,
-    /// Configuration file; the command runs this show
+    /// Write the options that the values need into the file
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// With --write, map what was learned to a channel, or to the same channels of an instance
+    #[arg(long = "to", value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Configuration file; the command attaches to this show, or runs it if it is not running
     pub(crate) file: PathBuf,
-    /// Instance whose input to print
+    /// Instance whose input to print [default: all]
     #[arg(value_name = "INSTANCE")]
-    pub(crate) name: String,
+    pub(crate) name: Option<String>,
 }
 
 impl LearnArgs {

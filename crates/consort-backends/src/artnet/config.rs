@@ -53,6 +53,7 @@ pub(super) fn read_instance(
         number: net << 8 | options.integer("universe").unwrap_or(0) as u16,
         interface,
         policy: Policy::read(options.text("merge")),
+        emits_all_first: crate::dmx::options::emits_all_first(options),
         from: None,
         accepts_preview: true,
         joins_group: false,

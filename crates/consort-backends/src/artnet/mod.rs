@@ -35,7 +35,7 @@ pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
 An instance is one universe. It always receives the universe, and with `destination` it also sends \
 it.
 
-**Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
+**Input.** A value is emitted when it has changed; of the first frame, every value that is not 0. \
 Up to 16 sources may send one universe: with `merge = htp` the highest value of a channel takes \
 precedence, with `merge = ltp` the value that changed last. A source is removed after 10 seconds \
 of silence if others still send; the values of the last remaining source are kept, and the loss is \
@@ -52,7 +52,7 @@ without a value are 0). If nothing changes for 0.9 s, the frame is sent again to
 **Unmatched input.** Slots that have changed and that no mapping uses are counted; up to eight of \
 each frame are listed with their channel, value and sender.
 
-**When a show is reloaded,** an instance of which only `merge`, `realtime` or mappings have changed \
+**When a show is reloaded,** an instance of which only `merge`, `realtime`, `first-values` or mappings have changed \
 keeps its sources, its frame and its sequence numbers. A channel that is mapped no more keeps its \
 last level in the frame. A channel that is newly mapped gets its value from the next frame.
 
@@ -118,6 +118,7 @@ of the backend.",
         },
         options::INTERFACE,
         options::REALTIME,
+        options::FIRST_VALUES,
         OptionSpec {
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),

@@ -91,9 +91,9 @@ fn values_are_emitted_when_they_change() {
     (data[0], data[2], data[3]) = (255, 1, 2);
     sender.send_to(&dmx(0x123, 1, &data), show.address).expect("sent");
     let wide = 258.0 / 65_535.0;
-    let first =
-        [("one", 1.0), ("wide", wide), ("last", 0.0)].map(|(name, value)| (name.to_owned(), value));
-    assert_eq!(show.performance.receive(3), first);
+    // A zero of the first frame is not an event.
+    let first = [("one", 1.0), ("wide", wide)].map(|(name, value)| (name.to_owned(), value));
+    assert_eq!(show.performance.receive(2), first);
     // Another universe, an unchanged frame and a late frame are ignored.
     sender.send_to(&dmx(0x023, 2, &[9; 512]), show.address).expect("sent");
     sender.send_to(&dmx(0x123, 2, &data), show.address).expect("sent");
@@ -101,10 +101,26 @@ fn values_are_emitted_when_they_change() {
     (data[1], data[511]) = (5, 51);
     sender.send_to(&dmx(0x123, 3, &data), show.address).expect("sent");
     assert_eq!(show.performance.receive(1), [("last".to_owned(), 0.2)]);
-    assert_eq!(show.performance.counters("net").incoming, 4);
+    assert_eq!(show.performance.counters("net").incoming, 3);
     // A short frame does not change the other channels.
     sender.send_to(&dmx(0x123, 4, &[0, 0]), show.address).expect("sent");
     assert_eq!(show.performance.receive(1), [("one".to_owned(), 0.0)]);
+}
+
+#[test]
+fn the_first_frame_emits_zeros_only_if_asked() {
+    for (option, expected) in [("moved", 1), ("all", 3)] {
+        let channels = [("net.1", "probe.one"), ("net.2", "probe.two"), ("net.3", "probe.three")];
+        let mut show = Show::new(&[("first-values", option)], &channels);
+        let sender = peer();
+        sender.send_to(&dmx(0, 1, &[0, 7, 0, 0]), show.address).expect("sent");
+        let received = show.performance.receive(expected);
+        assert!(received.contains(&("two".to_owned(), 7.0 / 255.0)), "{received:?}");
+        // From now on a zero is a change like any other.
+        sender.send_to(&dmx(0, 2, &[0, 0, 0, 0]), show.address).expect("sent");
+        assert_eq!(show.performance.receive(1), [("two".to_owned(), 0.0)]);
+        assert_eq!(show.performance.counters("net").incoming, expected as u64 + 1);
+    }
 }
 
 #[test]

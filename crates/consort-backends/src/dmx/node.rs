@@ -80,6 +80,8 @@ pub(crate) struct UniverseConfig {
     pub(crate) number: u16,
     pub(crate) interface: usize,
     pub(crate) policy: Policy,
+    /// Whether the first frame emits zeros, too.
+    pub(crate) emits_all_first: bool,
     /// If set, only frames of this source are accepted.
     pub(crate) from: Option<SourceId>,
     /// Whether preview frames are accepted.
@@ -167,8 +169,10 @@ impl Universe {
             let Some(value) = self.slots.value(channel, &new[..self.emitted.len()]) else {
                 continue;
             };
-            count += 1;
-            context.emit(channel, value);
+            if value > 0.0 || self.config.emits_all_first {
+                count += 1;
+                context.emit(channel, value);
+            }
             let slots = self.slots.slots_of(channel);
             for slot in [Some(slots.high), slots.low].into_iter().flatten() {
                 self.emitted[usize::from(slot)] = new[usize::from(slot)];
@@ -176,7 +180,11 @@ impl Universe {
         }
         let old = (!self.emitted.is_empty()).then_some(&self.emitted[..]);
         let mut unmatched = SlotSet::default();
+        let known = self.emitted.len();
+        let is_first = |channel| usize::from(self.slots.slots_of(channel).high) >= known;
         self.slots.changes(old, new, |channel, value| match channel {
+            // Before the first frame, all slots are 0.
+            Ok(channel) if value == 0.0 && !self.config.emits_all_first && is_first(channel) => {}
             Ok(channel) => {
                 count += 1;
                 context.emit(channel, value);

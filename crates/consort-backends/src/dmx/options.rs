@@ -1,6 +1,6 @@
 //! Options and channels that all DMX backends have.
 
-use consort_router::{ChannelSyntax, OptionKind, OptionSpec};
+use consort_router::{ChannelSyntax, OptionKind, OptionSpec, Options};
 
 use super::Detect;
 
@@ -37,6 +37,23 @@ pub(crate) const REALTIME: OptionSpec = OptionSpec {
 Fixtures on a DMX line may not keep up.",
     ..OptionSpec::EMPTY
 };
+
+/// The option of an instance that emits the zeros of the first frame.
+pub(crate) const FIRST_VALUES: OptionSpec = OptionSpec {
+    name: "first-values",
+    kind: OptionKind::Choice(&["moved", "all"]),
+    default: Some("moved"),
+    live: true,
+    example: "all",
+    documentation: "Which channels of the first frame are emitted: those that are not 0 (`moved`), \
+so that a start does not send a 0 to every target, or all of them (`all`).",
+    ..OptionSpec::EMPTY
+};
+
+/// Whether the option `first-values` has the value `all`.
+pub(crate) fn emits_all_first(options: &Options) -> bool {
+    options.text("first-values").is_some_and(|word| word.eq_ignore_ascii_case("all"))
+}
 
 /// The channels of a universe.
 pub(crate) const CHANNELS: &[ChannelSyntax] = &[

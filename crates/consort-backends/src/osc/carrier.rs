@@ -21,6 +21,8 @@ pub(super) trait Carrier {
     );
     /// Tries again what failed.
     fn timer(&mut self, context: &mut Context<'_>);
+    /// Whether output goes to another peer than at the last call.
+    fn has_new_peer(&mut self) -> bool;
     /// Whether there is a peer to send to.
     fn can_send(&self) -> bool;
     /// Writes into the report where the transport receives and sends, and why it cannot send.

@@ -1,16 +1,11 @@
 //! The options of an instance.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use consort_osc::Pattern;
-use consort_router::options::parse_integer;
 use consort_router::{Options, Problems, Resolution};
 
+use super::patterns::PathPattern;
 use crate::net::{Allow, HostPort};
-
-/// The most arguments that a pattern option may describe.
-const MAX_PARAMETERS: usize = 64;
 
 /// Where an instance sends to: the option `destination`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +90,6 @@ impl Parameter {
 pub(super) fn normalise(number: f64, low: f64, high: f64) -> Option<f64> {
     let value = (number - low) / (high - low);
     (!value.is_nan()).then(|| value.clamp(0.0, 1.0))
-}
-
-/// A pattern option: the addresses that it matches and the arguments of their messages.
-pub(super) struct PathPattern {
-    pub(super) pattern: Pattern,
-    pub(super) parameters: Arc<[Parameter]>,
 }
 
 /// The validated options of an instance.
@@ -194,7 +183,7 @@ impl Config {
         }
         let mut patterns = Vec::new();
         for (position, entry) in options.family("/") {
-            match read_pattern(&entry.name, &entry.value) {
+            match PathPattern::read(&entry.name, &entry.value) {
                 Ok((pattern, warning)) => {
                     if let Some(message) = warning {
                         problems.warning(Some(position), message);
@@ -203,12 +192,14 @@ impl Config {
                 }
                 Err(message) => {
                     problems.error(Some(position), message).hint(
-                        "write TYPES LOW HIGH for each argument, such as `/1/xy = ff 0 1 0 1`",
+                        "write TYPES, then LOW HIGH for each number, such as `/1/xy = ff 0 1 0 1`, \
+                         or a constant, such as `/cue/go = s \"main\"`",
                     );
                 }
             }
         }
-        let root = options.text("root").unwrap_or_default().to_owned();
+        // `/desk/` and `/desk` are the same: the addresses of channels begin with a slash.
+        let root = options.text("root").unwrap_or_default().trim_end_matches('/').to_owned();
         problems.is_ok().then_some(Config {
             root,
             bind,
@@ -224,61 +215,6 @@ impl Config {
     pub(super) fn is_tcp(&self) -> bool {
         self.transport != Transport::Datagrams
     }
-}
-
-/// Reads a pattern option. The second result is a warning about words after the last range, which
-/// are ignored as MIDIMonster ignores them.
-fn read_pattern(name: &str, value: &str) -> Result<(PathPattern, Option<String>), String> {
-    let pattern =
-        Pattern::new(name).map_err(|error| format!("invalid OSC pattern `{name}`: {error}"))?;
-    let mut words = value.split_ascii_whitespace();
-    let types = words.next().ok_or("the argument types are missing")?;
-    if types.len() > MAX_PARAMETERS {
-        return Err(format!("too many arguments: expected at most {MAX_PARAMETERS}"));
-    }
-    let mut parameters = Vec::with_capacity(types.len());
-    for (index, letter) in types.chars().enumerate() {
-        let kind = match letter {
-            'i' => Kind::Int,
-            'f' => Kind::Float,
-            'h' => Kind::Long,
-            'd' => Kind::Double,
-            other => {
-                return Err(format!("invalid type `{other}`: expected `i`, `f`, `h` or `d`"));
-            }
-        };
-        let mut end = |which: &str| {
-            let word = words.next().ok_or_else(|| {
-                format!("the {which} end of the range of argument {index} (`{letter}`) is missing")
-            })?;
-            let number = || word.parse().ok().filter(|number: &f64| number.is_finite());
-            let number = match kind {
-                // MIDIMonster also accepts `127.0`.
-                Kind::Int | Kind::Long => parse_integer(word)
-                    .map(|number| number as f64)
-                    .or_else(|| number().filter(|number| number.fract() == 0.0)),
-                Kind::Float | Kind::Double => number(),
-            };
-            number.ok_or_else(|| format!("`{word}` is not a valid number of type `{letter}`"))
-        };
-        let (low, high) = (end("lower")?, end("upper")?);
-        if !(high - low).is_finite() {
-            return Err(format!("the range of argument {index} is too wide: {low} to {high}"));
-        }
-        if low == high {
-            return Err(format!("the range of argument {index} is empty: {low} to {high}"));
-        }
-        let fits = |number: f64| f64::from(i32::MIN) <= number && number <= f64::from(i32::MAX);
-        if kind == Kind::Int && !(fits(low) && fits(high)) {
-            return Err(format!(
-                "the range of argument {index} does not fit into 32 bits: use type `h`"
-            ));
-        }
-        parameters.push(Parameter { kind, low, high });
-    }
-    let warning =
-        words.next().map(|word| format!("unexpected `{word}` after the last range is ignored"));
-    Ok((PathPattern { pattern, parameters: parameters.into() }, warning))
 }
 
 fn parse_destination(text: &str) -> Result<Destination, String> {
@@ -304,6 +240,6 @@ pub(super) fn check_destination(text: &str) -> Result<(), String> {
 
 /// Validates the option `root`.
 pub(super) fn check_address(text: &str) -> Result<(), String> {
-    consort_osc::validate_address(text)
+    super::paths::check_channel_address(text)
         .map_err(|error| format!("expected an OSC address such as `/mixer`: {error}"))
 }

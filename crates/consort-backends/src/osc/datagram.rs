@@ -35,6 +35,8 @@ pub(super) struct Datagrams {
     learned: Option<SocketAddr>,
     allow: Allow,
     denials: DenialReport,
+    /// The same at the last call of `has_new_peer`.
+    previous_peer: Option<SocketAddr>,
     socket: Option<DatagramSocket>,
     /// A second socket on the bound address, connected to the destination, which sends.
     sending_socket: Option<DatagramSocket>,
@@ -68,6 +70,7 @@ impl Datagrams {
             learned: None,
             allow,
             denials: DenialReport::default(),
+            previous_peer: None,
             socket: None,
             sending_socket: None,
             receives: true,
@@ -288,6 +291,10 @@ impl Carrier for Datagrams {
 
     fn timer(&mut self, context: &mut Context<'_>) {
         self.open(context);
+    }
+
+    fn has_new_peer(&mut self) -> bool {
+        std::mem::replace(&mut self.previous_peer, self.learned) != self.learned
     }
 
     fn can_send(&self) -> bool {

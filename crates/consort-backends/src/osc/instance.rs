@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use consort_osc::MessageBuilder;
 use consort_router::inspect::{ChannelReport, InstanceReport, RawInput};
@@ -93,6 +94,18 @@ impl Plan for OscPlan {
                 .warning(None, "values are mapped to this instance, but it sends nothing")
                 .hint("add `destination = HOST PORT` to send");
         }
+        for (address, option) in self.paths.undescribed() {
+            let name = option.name();
+            let message = format!("no option describes `{address}`: it is sent as a float");
+            problems.warning(None, message).hint(if option.is_literal() {
+                format!("write `{name}` as the address is written: upper and lower case differ")
+            } else {
+                format!(
+                    "in `{name}`, `*` matches within one part of an address and not `/`, unlike \
+                     in MIDIMonster: write a `*` for each part"
+                )
+            });
+        }
     }
 
     fn resolution(&self, channel: u32) -> Resolution {
@@ -116,6 +129,9 @@ impl Plan for OscPlan {
             carrier,
             has_yielded,
             text_message: Vec::new(),
+            carrier_due: None,
+            next_state: None,
+            has_new_peer: false,
         })
     }
 }
@@ -129,11 +145,78 @@ struct OscInstance {
     has_yielded: bool,
     /// Where messages with texts are encoded.
     text_message: Vec<u8>,
+    /// When the transport wants to be called.
+    carrier_due: Option<Instant>,
+    /// When the state may be sent to a new peer again, and whether one is waiting for it.
+    next_state: Option<Instant>,
+    has_new_peer: bool,
 }
+
+impl OscInstance {
+    /// Calls the transport, which sets its own timer; then sets the timer for both.
+    fn with_carrier(
+        &mut self,
+        context: &mut Context<'_>,
+        call: impl FnOnce(&mut dyn Carrier, &mut Receiver, &mut Context<'_>),
+    ) {
+        let has_timers = self.outputs.has_repeats() || self.has_new_peer;
+        if has_timers {
+            context.wake_at(self.carrier_due);
+        }
+        call(&mut *self.carrier, &mut self.receiver, context);
+        self.carrier_due = context.wake_time();
+        if has_timers {
+            self.schedule(context);
+        }
+    }
+
+    fn schedule(&self, context: &mut Context<'_>) {
+        let state = self.next_state.filter(|_| self.has_new_peer);
+        let due = [self.carrier_due, self.outputs.next_repeat(), state];
+        context.wake_at(due.into_iter().flatten().min());
+    }
+
+    /// Sends what the outputs have made pending.
+    fn flush(&mut self, context: &mut Context<'_>) {
+        let carrier = &mut *self.carrier;
+        let mut refused = 0;
+        self.outputs.flush(|packet| refused += u64::from(!carrier.push(packet)));
+        if refused > 0 {
+            context.count_dropped(refused);
+        }
+        self.with_carrier(context, |carrier, _, context| carrier.flush(context));
+    }
+
+    /// Sends the state to a peer that was learned just now, at most once in [`STATE_INTERVAL`].
+    fn greet(&mut self, context: &mut Context<'_>) {
+        let now = context.now();
+        if self.has_new_peer && self.next_state.is_none_or(|next| next <= now) {
+            self.has_new_peer = false;
+            if self.outputs.resend_all() {
+                self.next_state = Some(now + STATE_INTERVAL);
+                self.flush(context);
+            }
+        }
+    }
+
+    /// Sends what is repeated, as far as there is a peer.
+    fn repeat(&mut self, context: &mut Context<'_>) {
+        if self.outputs.has_repeats() && self.carrier.can_send() {
+            self.outputs.repeat(context.now());
+            self.flush(context);
+        }
+    }
+}
+
+/// The shortest time between two times that the whole state is sent to a new peer.
+const STATE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Instance for OscInstance {
     fn start(&mut self, context: &mut Context<'_>) {
-        self.carrier.start(self.receiver.is_needed(), context);
+        let receives = self.receiver.is_needed();
+        self.with_carrier(context, |carrier, _, context| carrier.start(receives, context));
+        self.repeat(context);
+        self.schedule(context);
     }
 
     /// Keeps the sockets, the connections, the learned peer, and which values the receivers have.
@@ -152,34 +235,63 @@ impl Instance for OscInstance {
         outputs.adopt(&self.outputs, channels);
         self.outputs = outputs;
         self.receiver.adopt(paths, channels);
-        self.carrier.set_receives(self.receiver.is_needed(), context);
+        let receives = self.receiver.is_needed();
+        self.with_carrier(context, |carrier, _, context| carrier.set_receives(receives, context));
+        self.repeat(context);
+        self.schedule(context);
         Ok(())
     }
 
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
-        self.carrier.ready(key, readiness, &mut self.receiver, context);
+        self.with_carrier(context, |carrier, receiver, context| {
+            carrier.ready(key, readiness, receiver, context);
+        });
+        let outputs = &mut self.outputs;
+        self.receiver
+            .paths
+            .take_peer_values(|channel, value| outputs.on_peer_value(channel, value));
+        if self.carrier.has_new_peer() {
+            self.has_new_peer = true;
+            self.greet(context);
+            self.schedule(context);
+        }
+        if self.outputs.has_repeats() && self.outputs.next_repeat().is_none() {
+            // The peer has become reachable.
+            self.repeat(context);
+            self.schedule(context);
+        }
     }
 
     fn timer(&mut self, context: &mut Context<'_>) {
-        self.carrier.timer(context);
+        if self.carrier_due.is_some_and(|due| due <= context.now()) {
+            self.carrier_due = None;
+            self.with_carrier(context, |carrier, _, context| carrier.timer(context));
+        }
+        self.greet(context);
+        self.repeat(context);
+        self.schedule(context);
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
         if !self.carrier.can_send() {
             context.count_dropped(events.len() as u64);
+            context.count_unsent(events.len() as u64);
             return;
         }
-        let mut refused = 0;
+        let (mut refused, mut unsent) = (0, 0);
         let carrier = &mut *self.carrier;
         let mut send = |packet: &[u8]| refused += u64::from(!carrier.push(packet));
         for event in events {
-            self.outputs.set(event, &mut send);
+            unsent += u64::from(!self.outputs.set(event, &mut send));
         }
         self.outputs.flush(send);
         if refused > 0 {
             context.count_dropped(refused);
         }
-        self.carrier.flush(context);
+        if unsent > 0 {
+            context.count_unsent(unsent);
+        }
+        self.with_carrier(context, |carrier, _, context| carrier.flush(context));
     }
 
     fn inspect(&self, channels: Range<u32>) -> InstanceReport {
@@ -198,18 +310,26 @@ impl Instance for OscInstance {
     }
 
     fn deliver_text(&mut self, event: TextEvent<'_>, context: &mut Context<'_>) {
-        let is_queued = self.carrier.can_send()
-            && self.outputs.address(event.channel).is_some_and(|address| {
+        let (outputs, carrier) = (&mut self.outputs, &mut *self.carrier);
+        let mut is_queued = false;
+        if carrier.can_send() {
+            let is_part = outputs.set_text(event.channel, event.text, |packet| {
+                is_queued = carrier.push(packet);
+            });
+            if !is_part && let Some(address) = outputs.address(event.channel) {
                 self.text_message.clear();
                 let mut message = MessageBuilder::with_tags(&mut self.text_message, address, 1);
                 // A text with a zero byte is not an OSC string.
-                message.string(event.text).finish().is_ok()
-            })
-            && self.carrier.push(&self.text_message);
+                let is_valid = message.string(event.text).finish().is_ok();
+                drop(message);
+                is_queued = is_valid && carrier.push(&self.text_message);
+            }
+        }
         if is_queued {
-            self.carrier.flush(context);
+            self.with_carrier(context, |carrier, _, context| carrier.flush(context));
         } else {
             context.count_dropped(1);
+            context.count_unsent(1);
         }
     }
 }

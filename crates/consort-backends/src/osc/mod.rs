@@ -11,10 +11,12 @@ mod instance;
 mod outputs;
 mod paths;
 mod pattern_index;
+mod patterns;
 mod receiver;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -45,12 +47,20 @@ is dropped and counted. The messages of a bundle are handled immediately, in ord
 time tag. A string (`s` or `S`) is a text, unless a pattern option describes its \
 argument.
 
+A pattern option can give the words of a text (`/mode = s off on auto` is 0, 0.5 and 1) or say that \
+a text is a number (`/level = n 0 100`). Addresses may end with a slash and contain spaces, `#` and \
+commas; quote such channels.
+
 **Output.** A message is sent when one of its arguments has changed, and always for the first \
-value. Arguments of one address that change together (an XY pad) are sent in one message. Whole \
+value. With `always` in the pattern option, every value is sent. A message without arguments, or of \
+constants alone (`/cue/go = s \"main\"`, `/start = i 1 1`, `/xremote =`), is sent for every value above \
+0, equal ones too, and never for 0. If a channel is both source and target, a value that differs \
+from the last one that the peer sent is always sent. The count `out` counts the values that left. \
+Arguments of one address that change together (an XY pad) are sent in one message. Whole \
 numbers are rounded. An argument that has not had a value yet is sent as 0, or as the end of its \
 range that is closest to 0. Types and ranges come from a pattern option; an address without one is \
-sent as floats from 0.0 to 1.0. A text is sent as a message with one string, whatever the option for \
-the address says.
+sent as floats from 0.0 to 1.0. A text replaces the argument if the pattern option describes it as a \
+text (`s`, `n`); otherwise it is sent as a message with one string.
 
 **Unmatched input.** What arrives and is not mapped is counted and listed with its channel, type \
 tags, first value and sender: each argument of an address that no mapping uses, and the unmapped \
@@ -65,8 +75,10 @@ IPv6 and IPv4, so that every computer on the network can send to the show. Bind 
 accept packets from this computer only.
 
 **`destination = learn` lets any sender redirect the output:** output is sent to the peer that \
-sent the last valid packet whose address begins with `root`. `allow` limits who that may be, and \
-`learn = first` keeps the first one. Use it only on networks that you trust.
+sent the last valid packet whose address begins with `root`. A new peer gets the last value of every \
+channel, at most once in 5 seconds. `allow` limits who that may be, and `learn = first` keeps the first \
+one. Most apps receive on another port than the one that they send from: use `learn@PORT` for them. Use \
+it only on networks that you trust.
 
 Over TCP, `bind` accepts up to 64 connections, and `destination` connects and tries again until \
 the peer accepts. When all places are taken, a new connection replaces the one that has been silent \
@@ -145,8 +157,14 @@ packet (OSC 1.0) or as SLIP frames (OSC 1.1).",
         prefix: "/",
         live: true,
         example: "/1/xy* = ff 0.0 2.0 0.0 2.0",
-        documentation: "The types of a message's arguments (`i`, `f`, `h`, `d`), then the lower \
-and upper end of each argument's range. The address may be a pattern (`?`, `*`, `[a-z]`, `[!a]`, \
+        documentation: "The types of a message's arguments, then what each of them needs: the lower \
+and upper end of the range of a number (`i`, `f`, `h`, `d`, and `n`, a number that is written as a \
+text); the text of `s`, in quotes if it contains spaces, or several words if `s` is the only type, or \
+nothing for any text; the bytes of `b` in hexadecimal. `T`, `F`, `N` and `I` need nothing, and without \
+types the message has no arguments. A range of one value (`i 1 1`) is a constant. After that, `always` \
+sends every value instead of changes, `refresh 5 s` sends the last message again at this interval, \
+and `every 9 s` sends the message at this interval even without a mapping, to keep a subscription \
+alive; it needs an address without wildcards. The address may be a pattern (`?`, `*`, `[a-z]`, `[!a]`, \
 `{one,two}`) and does not include the `root`; the first option that matches a channel applies. The \
 lower end may be greater than the upper end. Words after the last range are ignored with a \
 warning.",

@@ -1,6 +1,6 @@
 //! Addresses and their arguments: the channels of an instance, and the values of messages.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -11,9 +11,10 @@ use consort_router::inspect::{ExpectedRange, RawInput};
 use consort_router::{ChannelError, ChannelTable, RawValue, Resolution, Usage};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::config::{Parameter, PathPattern, normalise};
+use super::config::{Kind, Parameter, normalise};
 use super::outputs::Outputs;
 use super::pattern_index::PatternIndex;
+use super::patterns::{Constant, PathPattern, Shape};
 
 /// The channel of an argument that is not mapped.
 const UNMAPPED: u32 = u32::MAX;
@@ -71,17 +72,85 @@ impl Path {
 
 /// An address of an instance while the configuration is read.
 struct Draft {
-    parameters: Option<Arc<[Parameter]>>,
+    /// The index of the option that describes it.
+    option: Option<usize>,
     /// The channel of each argument, up to the last mapped one.
     channels: Vec<u32>,
+    source_channels: Vec<u32>,
+    target_channels: Vec<u32>,
     is_target: bool,
 }
 
 /// The channel of an incoming argument, its range if an option specifies one, and what has arrived.
 struct Input {
     parameter: Option<Parameter>,
+    text: TextUse,
     channel: u32,
+    /// Whether mappings also write the channel.
+    is_two_way: bool,
     seen: Cell<Seen>,
+}
+
+/// What a text is for an argument.
+enum TextUse {
+    /// A text.
+    Text,
+    /// Nothing: a number is expected.
+    Unused,
+    /// One of several words, evenly spaced from 0.0 to 1.0.
+    Words(Arc<[Box<str>]>),
+    /// A number of the range.
+    Number,
+}
+
+impl Input {
+    /// An argument that an option describes, or none does.
+    fn new(shape: Option<&Shape>, channel: u32, is_two_way: bool) -> Self {
+        let (parameter, text) = match shape {
+            None | Some(Shape::Text) => (None, TextUse::Text),
+            Some(Shape::Number(parameter)) => (Some(*parameter), TextUse::Unused),
+            Some(Shape::NumberText(parameter)) => (Some(*parameter), TextUse::Number),
+            Some(Shape::Words(words)) => {
+                let (kind, high) = (Kind::Float, (words.len() - 1) as f64);
+                (Some(Parameter { kind, low: 0.0, high }), TextUse::Words(Arc::clone(words)))
+            }
+            // The number itself is 1, and what is one less or smaller is 0.
+            Some(Shape::Constant(Constant::Number(parameter))) => {
+                let low = parameter.high - 1.0;
+                (Some(Parameter { low, ..*parameter }), TextUse::Unused)
+            }
+            Some(Shape::Constant(Constant::Text(text))) => {
+                (None, TextUse::Words([text.clone()].into()))
+            }
+            Some(Shape::Constant(Constant::Blob(_) | Constant::Tag(_))) => (None, TextUse::Unused),
+        };
+        Input { parameter, text, channel, is_two_way, seen: Cell::new(Seen::NOTHING) }
+    }
+
+    /// The value of a text; `None` if it has none.
+    fn value_of(&self, text: &str) -> Option<f64> {
+        match &self.text {
+            TextUse::Text | TextUse::Unused => None,
+            TextUse::Words(words) => {
+                let index = words.iter().position(|word| **word == *text)?;
+                Some(if words.len() > 1 { index as f64 / (words.len() - 1) as f64 } else { 1.0 })
+            }
+            TextUse::Number => self.parameter?.normalise(text.trim().parse().ok()?),
+        }
+    }
+}
+
+/// Checks the address of a channel: like an OSC address, but it may end with a slash and contain
+/// spaces, `#` and commas, which some programs send.
+pub(super) fn check_channel_address(address: &str) -> Result<(), consort_osc::Error> {
+    let plain: String = address
+        .chars()
+        .map(|character| if " #,".contains(character) { '_' } else { character })
+        .collect();
+    consort_osc::validate_address(match plain.strip_suffix('/') {
+        Some(start) if start.len() > 1 => start,
+        _ => &plain,
+    })
 }
 
 /// The raw numbers that have arrived for a channel. Single precision is enough to show them, and
@@ -157,6 +226,8 @@ pub(super) struct Paths {
     /// The resolution of each channel.
     resolutions: Vec<Resolution>,
     has_sources: bool,
+    /// Values that arrived for channels that mappings also write, until the outputs take them.
+    peer_values: RefCell<Vec<(u32, f64)>>,
 }
 
 impl Paths {
@@ -173,6 +244,7 @@ impl Paths {
             inputs: Vec::new(),
             resolutions: Vec::new(),
             has_sources: false,
+            peer_values: RefCell::default(),
         }
     }
 
@@ -203,7 +275,7 @@ impl Paths {
                 }
             },
         };
-        if let Err(error) = consort_osc::validate_address(local) {
+        if let Err(error) = check_channel_address(local) {
             return Err(ChannelError::new(format!("not a valid OSC address: {error}"))
                 .with_hint("an address begins with `/`, such as `/1/fader1`"));
         }
@@ -213,10 +285,11 @@ impl Paths {
             None => self.add(&address, local),
         };
         let draft = &mut self.drafts[index as usize];
-        if let Some(parameters) = &draft.parameters
-            && argument >= parameters.len()
+        let shapes = draft.option.map(|option| &self.patterns[option].shapes);
+        if let Some(shapes) = shapes
+            && argument >= shapes.len().max(1)
         {
-            let count = parameters.len();
+            let count = shapes.len();
             return Err(ChannelError::new(format!(
                 "argument {argument} does not exist: the option for this address describes {count}"
             ))
@@ -230,11 +303,19 @@ impl Paths {
         let channel = &mut draft.channels[argument];
         if *channel == UNMAPPED {
             *channel = self.resolutions.len() as u32;
-            let parameter = draft.parameters.as_ref().and_then(|all| all.get(argument));
-            let resolution = parameter.map_or(Resolution::CONTINUOUS, Parameter::resolution);
+            let resolution = match shapes.map(|shapes| (shapes.is_empty(), shapes.get(argument))) {
+                Some((true, _)) => Resolution::steps(2),
+                Some((_, Some(shape))) => shape.resolution(),
+                _ => Resolution::CONTINUOUS,
+            };
             self.resolutions.push(resolution);
         }
-        Ok(*channel)
+        let channel = *channel;
+        match usage {
+            Usage::Source => draft.source_channels.push(channel),
+            Usage::Target => draft.target_channels.push(channel),
+        }
+        Ok(channel)
     }
 
     /// Adds a path. `local` is the address without the root, which patterns are matched with.
@@ -249,14 +330,54 @@ impl Paths {
         });
         self.addresses.push_str(address);
         let option = self.pattern_index.find(&self.patterns, local);
-        let parameters = option.map(|option| Arc::clone(&option.parameters));
-        self.drafts.push(Draft { parameters, channels: Vec::new(), is_target: false });
+        self.drafts.push(Draft {
+            option,
+            channels: Vec::new(),
+            source_channels: Vec::new(),
+            target_channels: Vec::new(),
+            is_target: false,
+        });
         let hash = self.hasher.hash_one(address.as_bytes());
         let (hasher, list, addresses) = (&self.hasher, &self.list, &self.addresses);
         self.by_address.insert_unique(hash, index, |&other| {
             hasher.hash_one(list[other as usize].address(addresses).as_bytes())
         });
         index
+    }
+
+    /// Passes the values that arrived for channels that mappings also write.
+    pub(super) fn take_peer_values(&self, mut take: impl FnMut(u32, f64)) {
+        for (channel, value) in self.peer_values.borrow_mut().drain(..) {
+            take(channel, value);
+        }
+    }
+
+    /// Targets that no option describes although the instance has options: the address, and the
+    /// option that was probably meant. Only valid before [`Paths::prepare`].
+    pub(super) fn undescribed(&self) -> Vec<(&str, &PathPattern)> {
+        let targets = self.drafts.iter().enumerate();
+        let targets = targets.filter(|(_, draft)| draft.is_target && draft.option.is_none());
+        let local = |index: usize| {
+            let address = self.list[index].address(&self.addresses);
+            address.strip_prefix(&*self.root).unwrap_or(address)
+        };
+        targets
+            .filter_map(|(index, _)| {
+                let address = local(index);
+                let crossing = self
+                    .patterns
+                    .iter()
+                    .find(|option| !option.is_literal() && option.matches_across_slashes(address));
+                let nearly = || {
+                    let literal = self.patterns.iter().filter(|option| option.is_literal());
+                    let name = |option: &&PathPattern| -> bool {
+                        option.name().eq_ignore_ascii_case(address)
+                    };
+                    literal.clone().find(name)
+                };
+                Some((address, crossing.or_else(nearly)?))
+            })
+            .collect()
     }
 
     /// How finely a channel distinguishes values.
@@ -278,27 +399,43 @@ impl Paths {
     /// are known.
     pub(super) fn prepare(&mut self) -> Outputs {
         let mut outputs = Outputs::new(self.resolutions.len());
+        let mut is_sent = vec![false; self.patterns.len()];
         for (index, draft) in std::mem::take(&mut self.drafts).into_iter().enumerate() {
-            let parameters = draft.parameters.as_deref();
+            let option = draft.option.map(|option| &self.patterns[option]);
+            let shapes = option.map(|option| &*option.shapes);
             let path = &mut self.list[index];
             path.first_input = self.inputs.len() as u32;
             path.input_count = draft.channels.len() as u32;
-            self.inputs.extend(draft.channels.iter().enumerate().map(|(number, &channel)| Input {
-                channel,
-                parameter: parameters.and_then(|parameters| parameters.get(number)).copied(),
-                seen: Cell::new(Seen::NOTHING),
+            self.inputs.extend(draft.channels.iter().enumerate().map(|(number, &channel)| {
+                let is_two_way = draft.source_channels.contains(&channel)
+                    && draft.target_channels.contains(&channel);
+                Input::new(shapes.and_then(|shapes| shapes.get(number)), channel, is_two_way)
             }));
             if draft.is_target {
-                let floats = [Parameter::FLOAT; MAX_ARGUMENT + 1];
-                let parameters = parameters.unwrap_or(&floats[..draft.channels.len()]);
+                let floats: Vec<Shape> =
+                    draft.channels.iter().map(|_| Shape::Number(Parameter::FLOAT)).collect();
                 let channels = draft.channels.iter().copied().enumerate();
                 let path = self.list[index];
                 outputs.add(
                     path.address(&self.addresses),
-                    parameters,
+                    shapes.unwrap_or(&floats),
+                    option.map(|option| option.sending).unwrap_or_default(),
                     channels.filter(|(_, channel)| *channel != UNMAPPED),
                 );
+                if let Some(option) = draft.option {
+                    is_sent[option] = true;
+                }
             }
+        }
+        // What is sent at an interval needs no mapping.
+        for (option, _) in self
+            .patterns
+            .iter()
+            .zip(is_sent)
+            .filter(|(option, is_sent)| !is_sent && option.sending.every.is_some())
+        {
+            let address = format!("{}{}", self.root, option.name());
+            outputs.add(&address, &option.shapes, option.sending, std::iter::empty());
         }
         outputs
     }
@@ -404,9 +541,16 @@ impl Paths {
             };
             if let Some(value) = scale(&argument, input.parameter) {
                 input.seen.set(input.seen.get().add(&argument));
+                if input.is_two_way {
+                    self.peer_values.borrow_mut().push((input.channel, value));
+                }
                 handle(Found::Value(input.channel, value));
-            } else if let (Some(text), None) = (argument.as_str(), input.parameter) {
+            } else if let Some(text) = argument.as_str()
+                && matches!(input.text, TextUse::Text)
+            {
                 handle(Found::Text(input.channel, text));
+            } else if let Some(value) = argument.as_str().and_then(|text| input.value_of(text)) {
+                handle(Found::Value(input.channel, value));
             } else {
                 // It is mapped, but has no value.
                 handle(Found::Unmatched(number, Some(argument)));

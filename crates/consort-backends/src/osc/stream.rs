@@ -228,6 +228,8 @@ pub(super) struct Streams {
     partial_due: Option<Instant>,
     /// When what has failed is tried again.
     retry_due: Option<Instant>,
+    /// The same at the last call of `has_new_peer`.
+    previous_peer: Option<u32>,
     framing: Transport,
     listener: Option<TcpListener>,
     outbound: Option<Connection>,
@@ -259,6 +261,7 @@ impl Streams {
             replacements: WarnOnce::default(),
             partial_due: None,
             retry_due: None,
+            previous_peer: None,
             framing,
             listener: None,
             outbound: None,
@@ -573,6 +576,11 @@ impl Carrier for Streams {
             self.accept(context);
         }
         self.schedule(context);
+    }
+
+    fn has_new_peer(&mut self) -> bool {
+        std::mem::replace(&mut self.previous_peer, self.learned) != self.learned
+            && self.learned.is_some()
     }
 
     fn can_send(&self) -> bool {

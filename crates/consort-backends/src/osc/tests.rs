@@ -317,7 +317,9 @@ fn invalid_channels_are_reported() {
     setup.instance(&DESCRIPTOR, "osc", &[("bind", "127.0.0.1 9"), ("/xy", "ff 0 1 0 1")]);
     for (channel, words) in [
         ("osc.a", "not a valid OSC address"),
-        ("osc./a b", "not a valid OSC address"),
+        ("osc./a*", "not a valid OSC address"),
+        ("osc./a//b", "not a valid OSC address"),
+        ("osc./", "not a valid OSC address"),
         ("osc./a:64", "from 0 to 63"),
         ("osc./a:x", "from 0 to 63"),
         ("osc./xy:2", "describes 2"),
@@ -330,12 +332,11 @@ fn invalid_channels_are_reported() {
 #[test]
 fn invalid_options_are_reported() {
     let cases: &[(&[(&str, &str)], &str)] = &[
-        (&[("bind", "1"), ("/a", "")], "argument types are missing"),
+        (&[("bind", "1"), ("/a*", "every 5 s")], "needs one address"),
         (&[("bind", "1"), ("/a", "x 0 1")], "invalid type `x`"),
         (&[("bind", "1"), ("/a", "f 0")], "upper end"),
         (&[("bind", "1"), ("/a", "d -1e308 1e308")], "too wide"),
         (&[("bind", "1"), ("/a", "i 0 1.5")], "not a valid number of type `i`"),
-        (&[("bind", "1"), ("/a", "f 1 1")], "empty"),
         (&[("bind", "1"), ("/a", "i 0 3000000000")], "32 bits"),
         (&[("bind", "1"), ("/a[", "f 0 1")], "invalid OSC pattern"),
         (&[("destination", "learn")], "needs `bind`"),
@@ -921,4 +922,211 @@ fn whole_numbers_have_the_resolution_of_their_range() {
         let number = plan.channel(channel, Usage::Target).expect(channel);
         assert_eq!(plan.resolution(number), expected, "{channel}");
     }
+}
+
+/// Every form of output, as bytes on the wire.
+#[test]
+fn messages_without_numbers_leave_for_every_value_above_zero() {
+    let options = [
+        ("/none", ""),
+        ("/cue/go", "s \"main stage\""),
+        ("/true", "T"),
+        ("/false", "F"),
+        ("/nil", "N"),
+        ("/bang", "I"),
+        ("/blob", "b 00ff"),
+        ("/one", "i 1 1"),
+        ("/several", "sif \"a b\" 7 7 0.5 0.5"),
+    ];
+    let channels: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
+    let (mut show, socket) = sending(&options, &channels);
+    let expected = [
+        ("/none", "/none ,"),
+        ("/cue/go", "/cue/go ,s \"main stage\""),
+        ("/true", "/true ,T true"),
+        ("/false", "/false ,F false"),
+        ("/nil", "/nil ,N nil"),
+        ("/bang", "/bang ,I impulse"),
+        ("/blob", "/blob ,b blob(2 bytes: 00 ff)"),
+        ("/one", "/one ,i 1"),
+        ("/several", "/several ,sif \"a b\" 7 0.5"),
+    ];
+    for (channel, text) in expected {
+        // Equal values leave, too; 0 never does.
+        show.send_all(&[
+            (channel, 0.0),
+            (channel, 1.0),
+            (channel, 1.0),
+            (channel, 0.3),
+            (channel, 0.0),
+        ]);
+        for _ in 0..3 {
+            assert_eq!(next(&socket), text);
+        }
+    }
+    let counters = show.counters("osc");
+    assert_eq!(counters.outgoing, 3 * expected.len() as u64, "`out` counts what left");
+    let mut arguments = Vec::new();
+    show.send("/blob", 1.0);
+    let mut buffer = [0; 64];
+    let count = socket.recv(&mut buffer).expect("a packet");
+    arguments.extend_from_slice(&buffer[..count]);
+    assert_eq!(arguments, b"/blob\0\0\0,b\0\0\0\0\0\x02\0\xff\0\0");
+}
+
+#[test]
+fn words_are_values_in_both_directions() {
+    let (mut show, socket) = sending(&[("/mode", "s off on auto")], &["/mode"]);
+    show.send_all(&[("/mode", 0.0), ("/mode", 0.1), ("/mode", 0.5), ("/mode", 1.0)]);
+    for word in ["off", "on", "auto"] {
+        assert_eq!(next(&socket), format!("/mode ,s \"{word}\""));
+    }
+    show.send_text("/mode", "another");
+    assert_eq!(next(&socket), "/mode ,s \"another\"");
+    let options = [("/mode", "s off on auto"), ("/level", "n 0 100"), ("/go", "s start")];
+    let (mut show, sender) = receiving(&options, &["/mode", "/level", "/go"]);
+    for (address, text) in [
+        ("/mode", "on"),
+        ("/mode", "nonsense"),
+        ("/mode", "auto"),
+        ("/level", " 25 "),
+        ("/go", "start"),
+    ] {
+        sender.send(&message(address, vec![text.into()])).expect("sent");
+    }
+    let received = values(&mut show, 4);
+    let numbers: Vec<f64> = received.iter().map(|(_, value)| *value).collect();
+    assert_eq!(numbers, [0.5, 1.0, 0.25, 1.0], "{received:?}");
+    assert_eq!(unmatched_count(&show), 1, "a word that the option does not have");
+}
+
+#[test]
+fn texts_and_numbers_share_a_message() {
+    let options = [("/label", "sf A 0 1"), ("/name", "s"), ("/db", "n -90 10")];
+    let (mut show, socket) = sending(&options, &["/label:1", "/name", "/db"]);
+    show.send_all(&[("/label:1", 0.5), ("/db", 0.5)]);
+    assert_eq!(next(&socket), "/label ,sf \"A\" 0.5");
+    assert_eq!(next(&socket), "/db ,s \"-40\"");
+    show.send_text("/name", "Kick");
+    assert_eq!(next(&socket), "/name ,s \"Kick\"");
+}
+
+#[test]
+fn always_sends_equal_values() {
+    let (mut show, socket) = sending(&[("/a", "f 0 1 always")], &["/a", "/b"]);
+    show.send_all(&[("/a", 1.0), ("/a", 1.0), ("/b", 1.0), ("/b", 1.0), ("/a", 0.0)]);
+    let mut sent = Vec::new();
+    while sent.len() < 4 {
+        sent.push(next(&socket));
+    }
+    assert_eq!(sent.iter().filter(|text| *text == "/a ,f 1.0").count(), 2, "{sent:?}");
+    assert_eq!(sent.iter().filter(|text| *text == "/b ,f 1.0").count(), 1, "{sent:?}");
+    assert_eq!(sent.last().map(String::as_str), Some("/a ,f 0.0"));
+}
+
+#[test]
+fn messages_are_repeated_without_values() {
+    let options = [("/xremote", "every 100 ms"), ("/dim", "f 0 1 refresh 100 ms")];
+    let (mut show, socket) = sending(&options, &["/dim"]);
+    socket.set_nonblocking(true).expect("set");
+    let count_until = |show: &mut Performance, text: &str, count: usize| {
+        let mut found = 0;
+        let mut all = Vec::new();
+        show.until(text, |_| {
+            let mut buffer = [0; 64];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                let sent = Packet::decode(&buffer[..length]).expect("OSC").to_owned().to_string();
+                found += usize::from(sent == text);
+                all.push(sent);
+            }
+            found >= count
+        });
+        all
+    };
+    let all = count_until(&mut show, "/xremote ,", 3);
+    assert!(all.iter().all(|sent| sent == "/xremote ,"), "no value, no refresh: {all:?}");
+    show.send("/dim", 0.5);
+    count_until(&mut show, "/dim ,f 0.5", 3);
+}
+
+/// The other side may have changed the value in between.
+#[test]
+fn a_two_way_route_swallows_no_press() {
+    let (socket, peer_port) = peer();
+    let port = free_port();
+    let (bind, destination) = (format!("127.0.0.1 {port}"), format!("127.0.0.1 {peer_port}"));
+    let options = [("bind", bind.as_str()), ("destination", &destination), ("/on", "i 0 1")];
+    let mut test = setup(&[], &options, &["probe.on > osc./on", "osc./on > probe.seen"]);
+    test.map("probe.other", "osc./other");
+    let mut show = test.start();
+    show.until_state("osc", "up");
+    show.send("on", 1.0);
+    assert_eq!(next(&socket), "/on ,i 1");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let send = |number: i32| {
+        sender.send_to(&message("/on", vec![number.into()]), ("127.0.0.1", port)).expect("sent");
+    };
+    send(0);
+    assert_eq!(values(&mut show, 1), [("seen".to_owned(), 0.0)]);
+    show.send("on", 1.0);
+    assert_eq!(next(&socket), "/on ,i 1");
+    // What the peer has already is not sent to it again.
+    send(1);
+    assert_eq!(values(&mut show, 1), [("seen".to_owned(), 1.0)]);
+    show.send_all(&[("on", 1.0), ("other", 1.0)]);
+    assert_eq!(next(&socket), "/other ,f 1.0");
+}
+
+#[test]
+fn a_new_peer_gets_the_state() {
+    let port = free_port();
+    let bind = format!("127.0.0.1 {port}");
+    let options = [("bind", bind.as_str()), ("destination", "learn"), ("/go", "")];
+    let mut test = setup(&[], &options, &["probe.dim > osc./dim", "probe.go > osc./go"]);
+    test.map("osc./hello", "probe.hello");
+    let mut show = test.start();
+    show.until_state("osc", "up");
+    let (first, _) = peer();
+    first.send_to(&message("/hello", vec![1.0_f32.into()]), ("127.0.0.1", port)).expect("sent");
+    values(&mut show, 1);
+    show.send_all(&[("dim", 0.5), ("go", 1.0)]);
+    assert_eq!([next(&first), next(&first)], ["/dim ,f 0.5", "/go ,"]);
+    // A tablet that replaces it gets the levels, and no cue.
+    let (second, _) = peer();
+    second.send_to(&message("/hello", vec![1.0_f32.into()]), ("127.0.0.1", port)).expect("sent");
+    values(&mut show, 1);
+    assert_eq!(next(&second), "/dim ,f 0.5");
+    show.send("go", 1.0);
+    assert_eq!(next(&second), "/go ,");
+}
+
+#[test]
+fn addresses_may_have_reserved_characters_and_slashes_at_the_end() {
+    let channels = ["/TSPS/personEntered/", "/batch/#0", "/looper~ m", "/a,b"];
+    let (mut show, sender) = receiving(&[("root", "/desk/")], &channels);
+    for channel in channels {
+        let mut packet = Vec::new();
+        let address = format!("/desk{channel}");
+        consort_osc::MessageBuilder::new(&mut packet, &address).float(0.5).finish().expect("valid");
+        sender.send(&packet).expect("sent");
+        assert_eq!(values(&mut show, 1), [(channel.to_owned(), 0.5)]);
+    }
+    let options = [("/batch/#0", "i 0 10"), ("/b/", "i 0 1")];
+    let (mut show, socket) = sending(&options, &["/batch/#0", "/b/"]);
+    show.send_all(&[("/batch/#0", 0.5), ("/b/", 1.0)]);
+    assert_eq!([next(&socket), next(&socket)], ["/batch/#0 ,i 5", "/b/ ,i 1"]);
+}
+
+#[test]
+fn a_target_that_an_option_nearly_matches_is_a_warning() {
+    let options = [("destination", "127.0.0.1 9"), ("/ch*", "i 0 1"), ("/Mute", "i 0 1")];
+    let test = setup(&[], &options, &["probe.a > osc./ch/01/on", "probe.b > osc./mute"]);
+    let texts: Vec<String> = test
+        .check("osc")
+        .iter()
+        .map(|problem| format!("{} {}", problem.message, problem.hint.as_deref().unwrap_or("")))
+        .collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("`/ch/01/on`") && texts[0].contains("unlike in MIDIMonster"));
+    assert!(texts[1].contains("`/mute`") && texts[1].contains("upper and lower case"));
 }

@@ -104,6 +104,7 @@ pub(super) fn read_instance(
         number,
         interface,
         policy: Policy::read(options.text("merge")),
+        emits_all_first: crate::dmx::options::emits_all_first(options),
         from,
         accepts_preview: options.flag("preview"),
         joins_group: !options.flag("unicast"),

@@ -36,7 +36,7 @@ pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
 An instance is one universe. It always receives the universe, by multicast and by unicast. With \
 `priority` it also sends the universe.
 
-**Input.** A value is emitted when it has changed, and once for every channel of the first frame. \
+**Input.** A value is emitted when it has changed; of the first frame, every value that is not 0. \
 Up to 16 sources may send one universe; those with the highest priority take precedence. Among \
 sources of equal priority, with `merge = htp` the highest value of a channel takes precedence, \
 with `merge = ltp` the value that changed last. A source is removed when it terminates its stream, \
@@ -56,7 +56,7 @@ universes every 10 s.
 **Unmatched input.** Slots that have changed and that no mapping uses are counted; up to eight of \
 each frame are listed with their channel, value and sender.
 
-**When a show is reloaded,** an instance of which only `merge`, `realtime` or mappings have changed \
+**When a show is reloaded,** an instance of which only `merge`, `realtime`, `first-values` or mappings have changed \
 keeps its sources, its frame and its sequence numbers. A channel that is mapped no more keeps its \
 last level in the frame. A channel that is newly mapped gets its value from the next frame.
 
@@ -142,6 +142,7 @@ optionally a port (default: 5568).",
             ..OptionSpec::EMPTY
         },
         options::REALTIME,
+        options::FIRST_VALUES,
         OptionSpec {
             name: "merge",
             kind: OptionKind::Choice(Policy::WORDS),

@@ -24,11 +24,12 @@ use ratatui::crossterm::event::Event;
 use crate::cli::MonitorArgs;
 use crate::{log, signals};
 use screen::{Action, Screen};
-pub(crate) use socket::{Server, find};
+pub(crate) use socket::{Remote, Server, find, running};
 pub(crate) use source::Local;
 pub(crate) use source::Source;
 pub(crate) use status::print_status;
 use terminal::Terminal;
+pub(crate) use why::suggested_range;
 
 /// The time between two drawings of the screen.
 const FRAME_INTERVAL: Duration = Duration::from_millis(100);
