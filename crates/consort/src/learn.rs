@@ -13,7 +13,7 @@ use consort_router::{Router, State};
 
 use crate::cli::LearnArgs;
 use crate::errors::with_hint;
-use crate::text::counted;
+use crate::text::{counted, is_unsafe};
 use crate::{diagnostics, log, signals};
 
 /// How many channels are recorded; a flood of new ones must not fill the memory.
@@ -81,6 +81,9 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
         // The text may come from the network, and goes to a terminal and into a configuration:
         // channels that cannot be written there are left out.
         let Some(channel) = written(specification).filter(|_| from == wanted) else { return };
+        if channel.contains(is_unsafe) {
+            return;
+        }
         if observed.borrow_mut().record(&channel, value) {
             print(&format!("{instance}.{channel}    {value:.3}\n"));
         }

@@ -8,6 +8,7 @@
 //! While the live view owns the terminal, lines go to the ring alone; the view shows them.
 
 mod format;
+mod limit;
 mod time;
 
 use std::collections::VecDeque;
@@ -126,6 +127,10 @@ impl Write for Print {
 /// Waits until all lines are written; gives up when the output blocks for `timeout`.
 pub(crate) fn finish(timeout: Duration) {
     if let Some(queue) = QUEUE.get() {
+        let left_out = format::left_out_lines();
+        if !left_out.is_empty() {
+            queue.push(left_out.as_bytes());
+        }
         queue.finish(timeout);
     }
 }

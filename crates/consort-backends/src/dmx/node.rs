@@ -1026,6 +1026,7 @@ fn report(
     if is_new || detect == Detect::Packets {
         let usage = if has_instance { "used by an instance" } else { "not used" };
         tracing::info!(
+            target: "detect",
             "detected universe {universe} ({usage}) from {from}, priority {}, {} slots",
             frame.priority,
             frame.data.len()

@@ -448,5 +448,5 @@ impl PortState {
 #[cold]
 fn log_detected(channel: &str, value: f64, context: &mut Context<'_>) {
     let name = context.name();
-    tracing::info!(instance = name, "detected `{name}.{channel}` = {value:.3}");
+    tracing::info!(target: "detect", instance = name, "detected `{name}.{channel}` = {value:.3}");
 }

@@ -179,7 +179,8 @@ impl Receiver {
             AddressMatch::TooExpensive => self.drop_pattern(context),
         }
         if self.detect.get() && self.paths.has_root(message.address_bytes()) {
-            tracing::info!(instance = context.name(), "detected {}", message.to_owned());
+            let text = without_controls(&message.to_owned().to_string());
+            tracing::info!(target: "detect", instance = context.name(), "detected {text}");
         }
     }
 
@@ -199,7 +200,7 @@ impl Receiver {
                     instance = context.name(),
                     "`{}` from {} does not begin with the root `{}`; further messages are only \
                      counted",
-                    message.address(),
+                    without_controls(message.address()),
                     origin.sender(),
                     self.paths.root()
                 );
@@ -226,6 +227,18 @@ impl Receiver {
             );
         }
     }
+}
+
+/// Text of a message for the log: an address may contain line breaks.
+fn without_controls(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => safe.extend(letter.escape_default()),
+            false => safe.push(letter),
+        }
+    }
+    safe
 }
 
 /// Reports an argument that no mapping uses. Argument 0 has the type tags of the whole message,

@@ -5,7 +5,9 @@
 //! `13:20:15 WARN  lamp: waiting: …`.
 
 use std::fmt::{self, Write as _};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -13,8 +15,9 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::limit::{LeftOut, Limits};
 use super::time::time_of_day;
-use crate::text::counted;
+use crate::text::{counted, is_unsafe};
 
 /// Whether a show runs, so that log lines have its format.
 static SHOW_HAS_BEGUN: AtomicBool = AtomicBool::new(false);
@@ -52,6 +55,16 @@ pub(super) fn lost_lines(format: LineFormat, count: u64) -> String {
 /// Formats events as lines; the function returns the format.
 pub(super) struct LineFormatter(pub(super) fn() -> LineFormat);
 
+/// How many lines of each kind a show has logged.
+static LIMITS: LazyLock<Limits> = LazyLock::new(Limits::default);
+
+/// The lines about lines that were left out and have not been reported, at the end of the program.
+pub(super) fn left_out_lines() -> String {
+    let line =
+        |left: LeftOut| format!("{} WARN  {}: {}\n", time_of_day(), left.instance, left.text);
+    LIMITS.take_all().into_iter().map(line).collect()
+}
+
 impl<S, N> FormatEvent<S, N> for LineFormatter
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -69,6 +82,21 @@ where
         let level = *event.metadata().level();
         let mut line = match (self.0)() {
             LineFormat::Show => {
+                let (is_logged, left_out) =
+                    LIMITS.admit(event.metadata(), &fields.instance, Instant::now());
+                for LeftOut { instance, text } in left_out {
+                    let warning = paint.level(Level::WARN, "WARN ");
+                    let colon = if instance.is_empty() { "" } else { ": " };
+                    writeln!(
+                        writer,
+                        "{} {warning} {}{colon}{text}",
+                        paint.dim(&time_of_day()),
+                        paint.bold(&instance)
+                    )?;
+                }
+                if !is_logged {
+                    return Ok(());
+                }
                 let name = format!("{:<5}", level.as_str());
                 format!("{} {} ", paint.dim(&time_of_day()), paint.level(level, &name))
             }
@@ -132,14 +160,16 @@ impl Visit for Fields {
     }
 }
 
-/// Messages contain text from the network, which must not control the terminal: what can begin
-/// a control sequence is escaped. Line breaks and tabs stay.
+/// Messages contain text from the network, which must neither control the terminal nor look like
+/// other lines: what can begin a control sequence or change the direction of the text is escaped,
+/// and further lines, such as those of a traceback, are indented. Tabs stay.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '\n' | '\t' => safe.push(character),
-            _ if character.is_control() => {
+            '\n' => safe.push_str("\n    "),
+            '\t' => safe.push(character),
+            _ if is_unsafe(character) => {
                 let _ = write!(safe, "\\x{:02x}", u32::from(character));
             }
             _ => safe.push(character),
@@ -255,7 +285,7 @@ mod tests {
             " WARN  lamp: waiting: no such host",
             " INFO  pads: up count=3",
             " ERROR script: Traceback:",
-            "",
+            "ne 1",
             " INFO  stopping",
         ];
         assert_eq!(without_time, expected, "{text}");
@@ -271,5 +301,8 @@ mod tests {
         );
         let text = logged(|| LineFormat::Command, false, log);
         assert_eq!(text, "warning: a: clear \\x1b[2J\\x07\n");
+        let forged = "/a\r\n12:00:00 ERROR \u{202e}x\0";
+        let text = logged(|| LineFormat::Command, false, || tracing::warn!("{forged}"));
+        assert_eq!(text, "warning: /a\\x0d\n    12:00:00 ERROR \\x202ex\\x00\n");
     }
 }

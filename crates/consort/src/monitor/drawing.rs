@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::screen::{Mode, Screen};
-use crate::text::{counted, losses};
+use crate::text::{counted, losses, printable};
 
 /// Columns of an instance's line without its name.
 const INSTANCE_COLUMNS: usize = 68;
@@ -134,13 +134,13 @@ impl Screen {
                 Span::raw(if is_wide { self.input_columns(reading) } else { String::new() }),
             ])];
             if let Some(reason) = &reading.reason {
-                group.push(Line::styled(cut(&format!("   {reason}"), width), state));
+                group.push(Line::styled(cut(&format!("   {}", printable(reason)), width), state));
             }
             let losses = losses(reading.lost, reading.refused);
             let lost = losses.strip_prefix(", ").map(str::to_owned);
             let notes: Vec<String> = lost.into_iter().chain(reading.note.clone()).collect();
             if !notes.is_empty() {
-                let text = format!("   {}", notes.join("; "));
+                let text = format!("   {}", printable(&notes.join("; ")));
                 group.push(Line::styled(cut(&text, width), Style::new().fg(Color::Yellow)));
             }
             if let Some(details) = &reading.details {

@@ -11,7 +11,7 @@ use super::print;
 use super::socket;
 use super::source::Source;
 use crate::cli::StatusArgs;
-use crate::text::{counted, losses};
+use crate::text::{counted, losses, printable};
 use crate::why;
 
 /// The maximum number of attempts to read a show that is being reloaded.
@@ -189,7 +189,7 @@ fn status_text(show: &Status) -> String {
             [&reading.reason, &reading.note, &reading.details]
                 .into_iter()
                 .flatten()
-                .map(|text| format!("; {text}"))
+                .map(|text| format!("; {}", printable(text)))
                 .collect::<String>()
         );
         text.push_str(&details(instance));
