@@ -84,7 +84,7 @@ fn on_signals(
         wanted.push(SIGHUP);
     }
     let mut signals = Signals::new(wanted)?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
+    let waiting = std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             match request_end() {
                 EndRequest::First => stop(),
@@ -99,7 +99,14 @@ fn on_signals(
                 }
             }
         }
-    })?;
+    });
+    let explain = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot start the thread that receives signals: {error}"),
+        )
+    };
+    waiting.map_err(explain)?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod datagram;
 mod instance;
 mod outputs;
 mod paths;
+mod pattern_index;
 mod receiver;
 mod stream;
 #[cfg(test)]

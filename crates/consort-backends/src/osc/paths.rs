@@ -13,6 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::config::{Parameter, PathPattern, normalise};
 use super::outputs::Outputs;
+use super::pattern_index::PatternIndex;
 
 /// The channel of an argument that is not mapped.
 const UNMAPPED: u32 = u32::MAX;
@@ -145,6 +146,7 @@ const DEFAULT_LONG_HIGH: f64 = 1024.0;
 pub(super) struct Paths {
     root: String,
     patterns: Vec<PathPattern>,
+    pattern_index: PatternIndex,
     /// The texts of all addresses, concatenated.
     addresses: String,
     list: Vec<Path>,
@@ -161,6 +163,7 @@ impl Paths {
     pub(super) fn new(root: String, patterns: Vec<PathPattern>) -> Self {
         Paths {
             root,
+            pattern_index: PatternIndex::new(&patterns),
             patterns,
             addresses: String::new(),
             list: Vec::new(),
@@ -245,7 +248,7 @@ impl Paths {
             input_count: 0,
         });
         self.addresses.push_str(address);
-        let option = self.patterns.iter().find(|option| option.pattern.matches(local));
+        let option = self.pattern_index.find(&self.patterns, local);
         let parameters = option.map(|option| Arc::clone(&option.parameters));
         self.drafts.push(Draft { parameters, channels: Vec::new(), is_target: false });
         let hash = self.hasher.hash_one(address.as_bytes());

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 /// How many bytes of configuration one load reads at most, all files together; a file that is
 /// included twice counts twice.
 pub const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// `O_NONBLOCK` of Linux (`asm-generic/fcntl.h`; the same on all platforms that are supported).
+const O_NONBLOCK: i32 = 0o4_000;
 
 /// What configuration files are read from.
 #[derive(Clone, Debug)]
@@ -108,8 +112,16 @@ fn read_disk(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         let hint = "write the configuration to a file first";
         return Err(FileError::new("this is not a regular file").hint(hint));
     }
+    // The file may have been replaced since, and some files of /proc block their readers.
+    let file = File::options()
+        .read(true)
+        .custom_flags(O_NONBLOCK)
+        .open(path)
+        .map_err(|error| refused(&error))?;
+    if !file.metadata().map_err(|error| refused(&error))?.is_file() {
+        return Err(FileError::new("this is not a regular file"));
+    }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| refused(&error))?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| refused(&error))?;
     Ok(bytes)
 }
@@ -118,6 +130,8 @@ fn refused(error: &io::Error) -> FileError {
     match error.kind() {
         io::ErrorKind::NotFound => FileError::new("no such file"),
         io::ErrorKind::PermissionDenied => FileError::new("permission denied"),
+        io::ErrorKind::WouldBlock => FileError::new("this file has nothing to read now")
+            .hint("write the configuration to a regular file"),
         _ => FileError::new(error.to_string()),
     }
 }

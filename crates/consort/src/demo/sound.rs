@@ -25,7 +25,7 @@ enum Mode {
     /// By a server at this port.
     Live(u16),
     /// By rendering, because the server finds no sound system: the reason and the sound file.
-    Rendered(String, PathBuf),
+    Rendered(String),
     /// Not at all, because there is no server: the reason.
     Missing(String),
 }
@@ -44,13 +44,12 @@ impl Sound {
         let mode = match try_boot(port) {
             Ok(()) => Mode::Live(port),
             Err(error) => {
-                let name = format!("consort-demo-{}.wav", std::process::id());
                 // The server's whole output is for those who look for the cause.
                 tracing::debug!("{error}");
                 let reason = error.to_string();
                 let reason = reason.lines().next().unwrap_or_default();
                 let reason = reason.strip_suffix("; it printed:").unwrap_or(reason).to_owned();
-                Mode::Rendered(reason, std::env::temp_dir().join(name))
+                Mode::Rendered(reason)
             }
         };
         Ok(Sound { mode })
@@ -118,7 +117,7 @@ sound.meter > lamps./level
     fn remark(&self) -> Option<String> {
         Some(match &self.mode {
             Mode::Live(_) => "SuperCollider's server plays the sound.".to_owned(),
-            Mode::Rendered(reason, _) => format!(
+            Mode::Rendered(reason) => format!(
                 "SuperCollider's server found no sound system: the sound is rendered to a file \
                  after the show.\n{reason}"
             ),
@@ -134,12 +133,20 @@ sound.meter > lamps./level
     }
 
     fn report(&self, folder: &Path) -> Vec<String> {
-        let Mode::Rendered(_, path) = &self.mode else { return Vec::new() };
-        match render(&folder.join(SCORE_FILE), path) {
+        let Mode::Rendered(_) = &self.mode else { return Vec::new() };
+        match new_sound_file().and_then(|path| render(&folder.join(SCORE_FILE), &path)) {
             Ok(line) => vec![line],
             Err(error) => vec![format!("cannot render the sound: {error:#}")],
         }
     }
+}
+
+/// Creates the file that the demo leaves behind, under a name that nobody can guess, so that another
+/// user of the shared folder cannot have put a link there.
+fn new_sound_file() -> anyhow::Result<PathBuf> {
+    let file = tempfile::Builder::new().prefix("consort-demo-").suffix(".wav").tempfile()?;
+    let (_, path) = file.keep()?;
+    Ok(path)
 }
 
 /// Renders the score and describes the result.
@@ -180,6 +187,19 @@ fn peak(bytes: &[u8]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_of_the_demo_is_new_and_private() {
+        use std::os::unix::fs::MetadataExt;
+        let (first, second) =
+            (new_sound_file().expect("a file"), new_sound_file().expect("a file"));
+        assert_ne!(first, second);
+        for path in [first, second] {
+            let metadata = std::fs::symlink_metadata(&path).expect("a file");
+            assert!(metadata.is_file() && metadata.mode() & 0o077 == 0, "{metadata:?}");
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
 
     #[test]
     fn the_peak_of_a_file_is_found() {

@@ -79,8 +79,11 @@ pub(crate) fn start(mut show: Local, limit: Option<Duration>) -> io::Result<View
         if limit.is_some() {
             show.stop();
         }
-    })?;
-    Ok(View { thread, ended })
+    });
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot start the thread of the live view: {error}"))
+    };
+    Ok(View { thread: thread.map_err(explain)?, ended })
 }
 
 /// Runs `consort monitor`: attaches to a running show.

@@ -85,7 +85,9 @@ impl Server {
         let listener = UnixListener::bind(&temporary)
             .and_then(|listener| std::fs::rename(&temporary, &path).map(|()| listener))
             .with_context(|| format!("cannot create the socket {}", path.display()))?;
-        std::thread::Builder::new().name("monitors".into()).spawn(move || {
+        // Removes the socket if nobody will answer at it.
+        let server = Server { path };
+        let answering = std::thread::Builder::new().name("monitors".into()).spawn(move || {
             let clients = Arc::new(AtomicUsize::new(0));
             for stream in listener.incoming() {
                 match stream {
@@ -96,8 +98,9 @@ impl Server {
                     }
                 }
             }
-        })?;
-        Ok(Server { path })
+        });
+        answering.context("cannot start the thread that answers monitors")?;
+        Ok(server)
     }
 }
 
