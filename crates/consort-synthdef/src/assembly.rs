@@ -333,7 +333,8 @@ mod tests {
     use crate::prelude::*;
 
     fn sine(assembly: &mut Assembly, frequency: AssemblyInput) -> AssemblyInput {
-        let kind = AssemblyUGen { flags: UGenFlags::PURE, ..AssemblyUGen::new("SinOsc", Rate::Audio, 1) };
+        let kind =
+            AssemblyUGen { flags: UGenFlags::PURE, ..AssemblyUGen::new("SinOsc", Rate::Audio, 1) };
         let ugen = assembly.add_ugen(&kind, [frequency, AssemblyInput::Constant(0.0)]).unwrap();
         AssemblyInput::Output { ugen, output: 0 }
     }

@@ -13,11 +13,14 @@ use super::config::PathPattern;
 /// The lengths of the literal texts at the beginning and at the end of a pattern.
 type Lengths = (usize, usize);
 
+/// The numbers of patterns, in ascending order, by the literal texts at both ends.
+type Group = HashMap<(Box<str>, Box<str>), Vec<u32>>;
+
 /// The patterns of an instance by the literal texts at their ends.
 #[derive(Default)]
 pub(super) struct PatternIndex {
-    /// For each pair of lengths: both texts, and the numbers of their patterns in ascending order.
-    groups: Vec<(Lengths, HashMap<(Box<str>, Box<str>), Vec<u32>>)>,
+    /// The patterns of each pair of lengths.
+    groups: Vec<(Lengths, Group)>,
 }
 
 /// The literal texts at the beginning and the end of a pattern. A pattern without wildcards is all
@@ -40,7 +43,7 @@ impl PatternIndex {
             let (start, end) = literal_ends(option.pattern.as_str());
             let lengths = (start.len(), end.len());
             let group = *numbers.entry(lengths).or_insert_with(|| {
-                index.groups.push((lengths, HashMap::new()));
+                index.groups.push((lengths, Group::new()));
                 index.groups.len() - 1
             });
             let (_, patterns) = &mut index.groups[group];
