@@ -60,7 +60,7 @@ fn measure_breaks() {
     bare.sort_unstable();
     for (name, part) in [("median", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
         let at = |list: &[Duration]| micros(list[(list.len() as f64 * part) as usize]);
-        let line = report(&format!("dmxusb: break of 110 µs, {name}"), "µs");
+        let line = report(format!("dmxusb: break of 110 µs, {name}"), "µs");
         let line = line.floor(at(&bare)).ours(at(&ours));
         let line = if part == 0.999 { line.budget(Budget::AtMostFloor(1.5)) } else { line };
         line.print();
@@ -142,7 +142,7 @@ fn measure_adapters(kind: &str) {
     let bytes: usize = read.iter().map(|(count, _)| count).sum();
     // The readers stand for the adapters. What the probe of the test costs is included.
     let percent = 100.0 * used.saturating_sub(reading).as_secs_f64() / elapsed.as_secs_f64();
-    report(&format!("dmxusb: four adapters of type {kind} at 44 frames/s"), "% of a processor")
+    report(format!("dmxusb: four adapters of type {kind} at 44 frames/s"), "% of a processor")
         .ours(percent)
         .budget(Budget::AtMost(5.0))
         .print();
@@ -248,7 +248,7 @@ fn measure_input() -> io::Result<()> {
         samples
     });
     for (name, part) in [("median", 0.5), ("p99", 0.99)] {
-        let line = report(&format!("evdev: press to OSC, {name}"), "µs");
+        let line = report(format!("evdev: press to OSC, {name}"), "µs");
         let line = line.floor(bare.quantile(part)).ours(ours.quantile(part));
         let line = if part == 0.99 { line.budget(Budget::AtMostFloor(1.5)) } else { line };
         line.print();

@@ -20,8 +20,11 @@ use consort_router::{Handle, Router};
 use crate::cli::LearnArgs;
 use crate::errors::with_hint;
 use crate::monitor::{self, Local, Source};
-use crate::text::counted;
+use crate::text::{counted, is_unsafe, printable};
 use crate::{diagnostics, log, signals};
+
+/// How many channels of an instance are recorded; a flood of new ones must not fill the memory.
+const MAX_CHANNELS: usize = 10_000;
 
 /// The time between two readings of the show.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -224,6 +227,11 @@ fn update(
 impl InstanceRecord {
     /// Takes an unmatched input; the first time of a show that was running before, only its count.
     fn unmatched(&mut self, input: UnmatchedReading, is_before: bool) {
+        // The text comes from the network, and goes to a terminal and into a configuration: channels
+        // that cannot be written there are left out.
+        if input.channel.contains(is_unsafe) || self.learned.len() >= MAX_CHANNELS {
+            return;
+        }
         let key = (input.channel.clone(), input.sender.clone());
         if is_before {
             self.before.insert(key, input.count);
@@ -262,7 +270,7 @@ impl InstanceRecord {
         match self.learned.iter_mut().find(|known| known.channel == learned.channel) {
             Some(known) => *known = learned,
             None => {
-                let value = format!("{} {}", learned.types, learned.raw);
+                let value = printable(&format!("{} {}", learned.types, learned.raw));
                 let mark = if learned.is_mapped { "  (mapped)" } else { "" };
                 notice(&format!("{}.{}    {}{mark}\n", self.name, learned.channel, value.trim()));
                 self.learned.push(learned);

@@ -17,8 +17,11 @@ type Lengths = (usize, usize);
 #[derive(Default)]
 pub(super) struct PatternIndex {
     /// For each pair of lengths: both texts, and the numbers of their patterns in ascending order.
-    groups: Vec<(Lengths, HashMap<(Box<str>, Box<str>), Vec<u32>>)>,
+    groups: Vec<(Lengths, Group)>,
 }
+
+/// The numbers of patterns by the texts at their beginning and end.
+type Group = HashMap<(Box<str>, Box<str>), Vec<u32>>;
 
 /// The literal texts at the beginning and the end of a pattern. A pattern without wildcards is all
 /// beginning.
@@ -59,9 +62,8 @@ impl PatternIndex {
                 continue; // within a character
             };
             let candidates = group.get(&(start.into(), end.into()));
-            let matches = |number: &&u32| {
-                **number < first && patterns[**number as usize].matches(address)
-            };
+            let matches =
+                |number: &&u32| **number < first && patterns[**number as usize].matches(address);
             first = candidates.into_iter().flatten().find(matches).copied().unwrap_or(first);
         }
         (first != u32::MAX).then_some(first as usize)

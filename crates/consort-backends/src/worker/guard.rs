@@ -32,7 +32,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts a guard for processes with this mark; none if this program is no worker.
+    /// Starts a guard for processes with this mark; none if this program is not a worker.
     ///
     /// # Errors
     /// If the operating system cannot start it.
