@@ -69,6 +69,9 @@ fn only_valid_packets_below_the_root_move_a_learned_destination() {
         // A valid packet of another peer.
         send(&other, &float("/desk/f", 0.75));
         show.receive(1);
+        if follows {
+            assert_eq!(next(&other), "/desk/fb ,f 0.5", "a new peer gets the state");
+        }
         show.send("x", 0.25);
         assert_eq!(next(if follows { &other } else { &tablet }), "/desk/fb ,f 0.25", "{learn}");
     }

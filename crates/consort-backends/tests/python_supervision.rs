@@ -33,11 +33,11 @@ def again(value):
 #[test]
 fn a_fork_of_a_fork_keeps_its_own_files() {
     let source = "
-import midimonster, os, sys
+import midimonster, os, sys, tempfile
 def go(value):
     if os.fork() == 0:
         # These take the numbers of the worker's pipes.
-        files = [open(f'file{number}', 'w') for number in range(4)]
+        files = [tempfile.TemporaryFile('w', buffering=1) for number in range(4)]
         if os.fork() == 0:
             try:
                 for file in files:

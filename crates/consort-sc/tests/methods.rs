@@ -26,6 +26,7 @@ fn every_name_on_the_page_exists_and_no_cell_is_empty() {
     let page = std::fs::read_to_string(root.join("../../docs/supercollider-methods.md")).unwrap();
     let mut source = String::new();
     append_sources(&root.join("src"), &mut source);
+    append_sources(&root.join("../consort-synthdef/src"), &mut source);
     let mut tests = source.clone();
     append_sources(&root.join("tests"), &mut tests);
     let mut row_count = 0;
@@ -45,7 +46,9 @@ fn every_name_on_the_page_exists_and_no_cell_is_empty() {
                     || source.contains(&format!("struct {name}"))
                     || source.contains(&format!("enum {name}"))
                     || source.contains(&format!("trait {name}"))
-                    || source.contains(&format!("{name}:"));
+                    || source.contains(&format!("{name}:"))
+                    || source.contains(&format!("    {name} {{"))
+                    || source.contains(&format!("    {name}("));
                 assert!(exists, "no {name} in the crate");
             }
         }

@@ -116,5 +116,5 @@ impl Mapping {
 #[cold]
 fn log_detected(code: Code, value: f64, context: &mut Context<'_>) {
     let (name, channel) = (context.name(), code.name());
-    tracing::info!(instance = name, "detected `{name}.{channel}` = {value:.3}");
+    tracing::info!(target: "detect", instance = name, "detected `{name}.{channel}` = {value:.3}");
 }

@@ -178,6 +178,7 @@ impl Plain {
         if self.detect.get() {
             let text = String::from_utf8_lossy(message.payload);
             tracing::info!(
+                target: "detect",
                 instance = context.name(),
                 "detected {:?} {:?}{}",
                 message.topic,

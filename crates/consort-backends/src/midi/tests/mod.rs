@@ -160,7 +160,9 @@ impl tracing::field::Visit for Text {
 
 impl tracing::Subscriber for Log {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::INFO && metadata.target().starts_with("consort")
+        let target = metadata.target();
+        *metadata.level() <= tracing::Level::INFO
+            && (target.starts_with("consort") || target == "detect")
     }
 
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
