@@ -77,9 +77,7 @@ in./a > missing.1
 """,
     )
     show.until_logged("line: up")
-    assert "no adapter with USB id 0403:6002; plugged in: `QEMU USB SERIAL`" in show.text(), (
-        show.text()
-    )
+    show.until_logged("no adapter with USB id 0403:6002; plugged in: `QEMU USB SERIAL`")
     osc.send(8125, "/a", 1.0)
     osc.send(8125, "/b", 0.2)
     slots = bytes([255, 51]) + bytes(510)

@@ -208,7 +208,7 @@ out./key > sink.EV_KEY.KEY_A
         pads[number].report((EV_KEY, BTN_SOUTH, 0))
         osc.expect((f"/{name}", 0.0))
     # The device of the show is not selected, although its name begins with `Show`.
-    assert "no device with `input = Show`" in show.text(), show.text()
+    show.until_logged("no device with `input = Show`")
 
     # Lights and motors, as the device gets them.
     osc.send(8124, "/light", 1.0)

@@ -9,4 +9,4 @@ if ! command -v timidity >/dev/null; then
     [[ -z ${CI:-} ]] || exit 1
     exit 0
 fi
-cargo test --quiet -p consort-seq --test damage -- --include-ignored --nocapture --test-threads=1
+cargo test --quiet -p consort-seq --features midi-file --test damage -- --include-ignored --nocapture --test-threads=1
