@@ -231,7 +231,11 @@ def machines(binary, count, make, limits=LIMITS):
             others = {f"m{number}" for number in range(count)}
             for number, show in enumerate(shows):
                 names = others - {f"m{number}"}
-                until("presence", lambda: all(name in show.details() for name in names))
+
+                def is_present(show=show, names=names):
+                    return all(name in show.details() for name in names)
+
+                until("presence", is_present)
             yield network, shows, folder
         finally:
             for show in shows:
@@ -247,7 +251,10 @@ def killed_and_cut(binary):
         network, shows, folder = setup
         shows[1].set("c1", 0.5)
         shows[2].set("c2", 0.75)
-        equal = lambda: shows[0].values()[0][0] == 0.5 and shows[0].values()[1][0] == 0.75
+
+        def equal():
+            return shows[0].values()[0][0] == 0.5 and shows[0].values()[1][0] == 0.75
+
         until("the values", equal)
         start = time.monotonic()
         shows[1].signal(signal.SIGKILL)
@@ -267,7 +274,10 @@ def killed_and_cut(binary):
         shows[2].set("c3", 0.25)
         network.link(2, "up")
         until("the return", shows[2].is_up)
-        returned = lambda: [value for value, _ in shows[0].values()][1:] == [0.75, 0.25]
+
+        def returned():
+            return [value for value, _ in shows[0].values()][1:] == [0.75, 0.25]
+
         check("its values return with it", bool(until("its values", returned)))
         for number in (0, 2):
             print(f"--- log of m{number}")
@@ -296,7 +306,9 @@ def stopped(binary, qos, limits=LIMITS):
             text = configuration(f"m{number}", count, options)
             if number == 0:
                 lines = "\n".join(f"load.c{n} > bus.c{n}" for n in range(1, count + 1))
-                text = text.replace("[loopback in]", f"[lua load]\nscript = {script}\n[loopback in]")
+                text = text.replace(
+                    "[loopback in]", f"[lua load]\nscript = {script}\n[loopback in]"
+                )
                 text += f"{lines}\nin.go > load.go\n"
             return text
 
@@ -321,7 +333,10 @@ def stopped(binary, qos, limits=LIMITS):
             time.sleep(4)
             receiver.signal(signal.SIGCONT)
             total = seconds * 200 * count
-            sent = lambda: sender.instance()["outgoing"] >= total
+
+            def sent():
+                return sender.instance()["outgoing"] >= total
+
             until("the load", sent)
             elapsed = time.monotonic() - start
             last = [value for value, _ in sender.values()]
@@ -342,7 +357,9 @@ def stopped(binary, qos, limits=LIMITS):
             size = (received_bytes(network, 1) - bytes_before) / max(arrived, 1)
             print(f"{size:.0f} bytes a value, with TCP, IP and Ethernet")
             if limits != LIMITS:
-                check(f"{place}: the receiver reports the loss", "did not arrive" in receiver.text())
+                check(
+                    f"{place}: the receiver reports the loss", "did not arrive" in receiver.text()
+                )
             elif qos == 1:
                 check(f"{place}: nothing is missing", counted == 0)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from alsa_midi import _core
-from alsa_midi._core import EmbeddedEngine, __version__
+from alsa_midi._core import EmbeddedEngine
+from alsa_midi._core import __version__ as __version__
 from alsa_midi.address import ALL_SUBSCRIBERS, SYSTEM_ANNOUNCE, SYSTEM_TIMER, Address
 from alsa_midi.client import (
     AsyncSequencerClient,

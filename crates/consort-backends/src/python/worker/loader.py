@@ -3,7 +3,6 @@
 import os
 import sys
 
-
 # Loaded modules that are not part of a script.
 HIDDEN_MODULES = ("__main__", "_consort", "midimonster")
 
