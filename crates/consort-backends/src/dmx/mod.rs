@@ -1,11 +1,12 @@
 //! Code that the backends for DMX universes share.
 //!
-//! `slots` maps channels to slots, `output` schedules outgoing frames, `merge` merges several
+//! `slots` maps channels to slots, `emission` emits what changes between frames, `output` schedules outgoing frames, `merge` merges several
 //! sources, and `interface` has the sockets and multicast groups. `node` combines these for all
 //! instances of a backend, and `instance` has the backend's driver and one universe as the router
 //! sees them. A backend adds the packets of its protocol: [`Protocol`].
 
 mod config;
+mod emission;
 mod instance;
 mod interface;
 mod merge;
@@ -21,14 +22,15 @@ pub(crate) use config::{
     BindFlags, InterfaceConfig, Receivers, Transmission, check_outputs, parse_bind,
     parse_destination, read_interface, read_interfaces,
 };
+pub(crate) use emission::Emission;
 pub(crate) use instance::{DmxDriver, DmxPlan};
 pub(crate) use interface::Interface;
 #[cfg(feature = "fuzzing")]
 pub use merge::merge_frames;
 pub(crate) use merge::{Frame, Policy, SourceId};
-pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig, report_unmatched};
+pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig};
 pub(crate) use output::Output;
-pub(crate) use slots::{SLOTS, SlotSet, Slots};
+pub(crate) use slots::{SLOTS, Slots};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -11,21 +11,20 @@
 //! Only the last one visits all universes.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use consort_router::{
-    ChannelTable, Context, DriverContext, Event, InstanceId, RawValue, Readiness, Sender, State,
-    Unmatched, WarnOnce,
+    ChannelTable, DriverContext, Event, InstanceId, Readiness, Sender, State, WarnOnce,
 };
 
+use super::emission::Emission;
 use super::interface::Interface;
 use super::merge::{Acceptance, Merger, Policy, SourceId};
 use super::output::Output;
 use super::own::SentFrames;
 use super::polls::Polls;
-use super::slots::{SlotSet, Slots};
+use super::slots::Slots;
 use super::sources::SourceReport;
 use super::{Incoming, InterfaceConfig, Protocol};
 use crate::net::{Allow, DatagramSocket, DenialReport, HostPort, Lookup, Losses};
@@ -38,10 +37,6 @@ const SOURCE_COUNT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The delay before a name that has no address is looked up again.
 const LOOKUP_RETRY_DELAY: Duration = Duration::from_secs(2);
-
-/// The most unmatched slots of one frame that are reported. The others are counted, and their turn
-/// comes with the next frames.
-const MAX_UNMATCHED_PER_FRAME: usize = 8;
 
 /// The mark of datagrams that do not belong to a universe.
 pub(crate) const NO_UNIVERSE: u32 = u32::MAX;
@@ -104,12 +99,7 @@ pub(crate) struct Universe {
     /// The instance, while it runs.
     id: Option<InstanceId>,
     merger: Merger,
-    /// The frame that was emitted last.
-    emitted: Vec<u8>,
-    /// Channels that a reload has mapped: their values are emitted with the next frame.
-    fresh: Vec<u32>,
-    /// Where the search for unmatched slots to report begins.
-    next_unmatched: u16,
+    emission: Emission,
     output: Option<Output>,
     /// Whether the universe is in the list of frames to send.
     is_queued: bool,
@@ -159,75 +149,13 @@ impl Universe {
     fn emit(&mut self, sender: Sender<'_>, context: &mut DriverContext<'_>) -> usize {
         let Some(id) = self.id else { return 0 };
         let new = self.merger.merged();
-        if self.emitted == new && self.fresh.is_empty() {
+        if self.emission.is_current(new) {
             return 0;
         }
         let mut context = context.for_instance(id);
-        let mut count = 0;
-        for channel in self.fresh.drain(..) {
-            // A value that the last frame did not have is emitted as a change below.
-            let Some(value) = self.slots.value(channel, &new[..self.emitted.len()]) else {
-                continue;
-            };
-            if value > 0.0 || self.config.emits_all_first {
-                count += 1;
-                context.emit(channel, value);
-            }
-            let slots = self.slots.slots_of(channel);
-            for slot in [Some(slots.high), slots.low].into_iter().flatten() {
-                self.emitted[usize::from(slot)] = new[usize::from(slot)];
-            }
-        }
-        let old = (!self.emitted.is_empty()).then_some(&self.emitted[..]);
-        let mut unmatched = SlotSet::default();
-        let known = self.emitted.len();
-        let is_first = |channel| usize::from(self.slots.slots_of(channel).high) >= known;
-        self.slots.changes(old, new, |channel, value| match channel {
-            // Before the first frame, all slots are 0.
-            Ok(channel) if value == 0.0 && !self.config.emits_all_first && is_first(channel) => {}
-            Ok(channel) => {
-                count += 1;
-                context.emit(channel, value);
-            }
-            // Before the first frame, all slots are 0.
-            Err(slot) if old.is_some() || value > 0.0 => unmatched.insert(slot),
-            Err(_) => {}
-        });
-        count += report_unmatched(unmatched, new, &mut self.next_unmatched, sender, &mut context);
-        self.emitted.clear();
-        self.emitted.extend_from_slice(new);
-        count
+        let emits_all_first = self.config.emits_all_first;
+        self.emission.emit(&self.slots, new, emits_all_first, sender, &mut context)
     }
-}
-
-/// Reports slots that have changed and are not mapped, up to the limit of a frame; returns how many.
-/// `start` moves on, so that all slots are reported in turn.
-pub(crate) fn report_unmatched(
-    mut slots: SlotSet,
-    frame: &[u8],
-    start: &mut u16,
-    sender: Sender<'_>,
-    context: &mut Context<'_>,
-) -> usize {
-    let count = slots.count();
-    for _ in 0..count.min(MAX_UNMATCHED_PER_FRAME) {
-        let Some(slot) = slots.take_from(*start) else { break };
-        *start = slot + 1;
-        let byte = frame[usize::from(slot)];
-        let input = Unmatched {
-            types: "slot",
-            raw: RawValue::Integer(byte.into()),
-            value: Some(f64::from(byte) / 255.0),
-            sender,
-        };
-        context.unmatched(input, |channel| {
-            let _ = write!(channel, "{}", slot + 1);
-        });
-    }
-    if count > MAX_UNMATCHED_PER_FRAME {
-        context.count_unmatched((count - MAX_UNMATCHED_PER_FRAME) as u64);
-    }
-    count.min(MAX_UNMATCHED_PER_FRAME)
 }
 
 /// The state that all instances of a backend share.
@@ -331,9 +259,7 @@ impl<P: Protocol> Node<P> {
             slots,
             id: None,
             merger: Merger::new(config.policy, P::SOURCE_TIMEOUT),
-            emitted: Vec::new(),
-            fresh: Vec::new(),
-            next_unmatched: 0,
+            emission: Emission::default(),
             output: config.is_output.then(|| Output::new(config.is_realtime, P::REPEATS)),
             is_queued: false,
             is_stopped: false,
@@ -395,16 +321,7 @@ impl<P: Protocol> Node<P> {
         channels: &ChannelTable,
     ) {
         let Some(universe) = &mut self.universes[index] else { return };
-        let mut fresh: Vec<u32> = (0..slots.channel_count())
-            .filter(|&channel| match channels.old_number(channel) {
-                Some(old) => universe.fresh.contains(&old),
-                None => true,
-            })
-            .collect();
-        if universe.emitted.is_empty() {
-            fresh.clear();
-        }
-        universe.fresh = fresh;
+        universe.emission.adopt(slots.channel_count(), channels);
         universe.slots = slots;
         universe.merger.set_policy(config.policy);
         if let Some(output) = &mut universe.output {

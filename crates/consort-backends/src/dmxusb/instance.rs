@@ -23,7 +23,7 @@ use super::interface::{ANSWER_TIMEOUT, ProInterface, REPEAT_INTERVAL};
 use super::line::DrivenLine;
 use super::pro::{Found, Incoming, decode};
 use super::serial::{AdapterInfo, SerialLine};
-use crate::dmx::{Output, SlotSet, Slots, report_unmatched};
+use crate::dmx::{Emission, Output, Slots};
 use crate::hotplug::{Job, RETRY_INTERVAL, Watch, close};
 
 /// The keys with which an instance registers its descriptors.
@@ -77,9 +77,7 @@ impl Plan for DmxUsbPlan {
             reported: None,
             retry_at: None,
             output: Output::new(true, 0),
-            emitted: Vec::new(),
-            fresh: Vec::new(),
-            next_unmatched: 0,
+            emission: Emission::default(),
             errors: WarnOnce::default(),
         })
     }
@@ -124,12 +122,7 @@ struct DmxUsbInstance {
     retry_at: Option<Instant>,
     /// The frame to send.
     output: Output,
-    /// The frame that was emitted last.
-    emitted: Vec<u8>,
-    /// Channels that a reload has mapped: their values are emitted with the next frame.
-    fresh: Vec<u32>,
-    /// Where the search for unmatched slots to report begins.
-    next_unmatched: u16,
+    emission: Emission,
     errors: WarnOnce,
 }
 
@@ -390,31 +383,9 @@ impl DmxUsbInstance {
             return 1;
         };
         let new = interface.frame.slots();
-        let is_logged = self.detect.get();
-        let mut count = 0;
-        for channel in self.fresh.drain(..) {
-            let Some(value) = self.slots.value(channel, &new[..self.emitted.len()]) else {
-                continue; // a value that the last frame did not have is emitted as a change below
-            };
-            count += 1;
-            context.emit(channel, value);
-            let slots = self.slots.slots_of(channel);
-            for slot in [Some(slots.high), slots.low].into_iter().flatten() {
-                self.emitted[usize::from(slot)] = new[usize::from(slot)];
-            }
-        }
-        let old = (!self.emitted.is_empty()).then_some(&self.emitted[..]);
-        let mut unmatched = SlotSet::default();
-        self.slots.changes(old, new, |channel, value| match channel {
-            Ok(channel) => {
-                count += 1;
-                context.emit(channel, value);
-            }
-            // Before the first frame, all slots are 0.
-            Err(slot) if old.is_some() || value > 0.0 => unmatched.insert(slot),
-            Err(_) => {}
-        });
-        if is_logged {
+        let mut count = self.emission.emit_fresh(&self.slots, new, true, context);
+        if self.detect.get() {
+            let old = self.emission.last_frame();
             let is_changed = |slot: &usize| match old {
                 Some(old) => old.get(*slot) != new.get(*slot),
                 None => new[*slot] > 0,
@@ -428,10 +399,7 @@ impl DmxUsbInstance {
                 tracing::info!(instance, "detected `{instance}`:{line}");
             }
         }
-        count +=
-            report_unmatched(unmatched, new, &mut self.next_unmatched, Sender::Name(name), context);
-        self.emitted.clear();
-        self.emitted.extend_from_slice(new);
+        count += self.emission.emit_changes(&self.slots, new, true, Sender::Name(name), context);
         count.max(1)
     }
 }
@@ -471,14 +439,7 @@ impl Instance for DmxUsbInstance {
     ) -> Result<(), Box<dyn Plan>> {
         let plan = *downcast::<DmxUsbPlan>(plan)?;
         let received = self.receives();
-        let is_fresh = |channel: &u32| match channels.old_number(*channel) {
-            Some(old) => self.fresh.contains(&old),
-            None => true,
-        };
-        let has_frame = !self.emitted.is_empty();
-        let fresh: Vec<u32> =
-            (0..plan.slots.channel_count()).filter(|_| has_frame).filter(is_fresh).collect();
-        self.fresh = fresh;
+        self.emission.adopt(plan.slots.channel_count(), channels);
         self.settings = plan.settings;
         self.slots = plan.slots;
         let receives = self.receives();
@@ -490,7 +451,7 @@ impl Instance for DmxUsbInstance {
                     interface.set_receive_mode(self.settings.receives_changes);
                 } else if received {
                     // The first value makes it send.
-                    self.emitted.clear();
+                    self.emission.reset();
                 }
             }
             None => {}
