@@ -5,6 +5,12 @@
 
 #[cfg(feature = "artnet")]
 pub mod artnet;
+#[cfg(any(feature = "evdev", feature = "midi", feature = "mqtt", feature = "osc"))]
+#[cfg_attr(
+    not(all(feature = "evdev", feature = "midi", feature = "mqtt", feature = "osc")),
+    allow(dead_code, reason = "each of the backends uses a part")
+)]
+mod detect;
 #[cfg(any(feature = "artnet", feature = "dmxusb", feature = "sacn"))]
 #[cfg_attr(
     not(all(feature = "artnet", feature = "dmxusb", feature = "sacn")),
@@ -16,6 +22,7 @@ pub mod dmxusb;
 #[cfg(feature = "evdev")]
 pub mod evdev;
 #[cfg(any(feature = "dmxusb", feature = "evdev"))]
+#[cfg_attr(not(feature = "evdev"), allow(dead_code, reason = "each of the backends uses a part"))]
 mod hotplug;
 #[cfg(feature = "loopback")]
 pub mod loopback;
@@ -33,6 +40,16 @@ pub mod mqtt;
     feature = "sacn",
     feature = "sc"
 ))]
+#[cfg_attr(
+    not(all(
+        feature = "artnet",
+        feature = "mqtt",
+        feature = "osc",
+        feature = "sacn",
+        feature = "sc"
+    )),
+    allow(dead_code, unused_imports, reason = "each of the backends uses a part")
+)]
 pub mod net;
 #[cfg(feature = "osc")]
 pub mod osc;
@@ -42,10 +59,16 @@ pub mod python;
 pub mod sacn;
 #[cfg(feature = "sc")]
 pub mod sc;
+#[cfg(all(test, any(feature = "evdev", feature = "midi")))]
+#[cfg_attr(not(feature = "midi"), allow(dead_code, reason = "each of the backends uses a part"))]
+mod test_log;
 #[cfg(any(feature = "lua", feature = "python"))]
 pub mod worker;
 
-#[cfg(all(feature = "fuzzing", any(feature = "artnet", feature = "sacn")))]
+#[cfg(all(
+    feature = "fuzzing",
+    any(feature = "artnet", feature = "dmxusb", feature = "sacn")
+))]
 #[doc(hidden)]
 pub use dmx::merge_frames;
 

@@ -104,10 +104,10 @@ pub(crate) fn hold(is_held: bool) {
 }
 
 /// The output of scripts: standard output, or the log while the live view owns the terminal.
-#[cfg(feature = "python")]
+#[cfg(any(feature = "lua", feature = "python"))]
 pub(crate) struct Print;
 
-#[cfg(feature = "python")]
+#[cfg(any(feature = "lua", feature = "python"))]
 impl Write for Print {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !IS_HELD.load(Ordering::Acquire) {

@@ -12,6 +12,7 @@ use super::system::Axis;
 use super::values::{
     Position, from_axis, from_direction, from_state, to_axis, to_direction, to_state,
 };
+use crate::detect::log_value;
 
 /// How many codes relative axes have.
 const RELATIVE_AXES: usize = EventType::Relative.count() as usize;
@@ -76,7 +77,7 @@ impl Mapping {
             _ => from_state(raw),
         };
         if self.detect.get() {
-            log_detected(code, value, context);
+            log_value(&code.name(), value, context);
         }
         if let Some(channel) = self.channels.source(code) {
             context.emit(channel, value);
@@ -110,11 +111,4 @@ impl Mapping {
             _ => Some(to_state(value)),
         }
     }
-}
-
-/// Logs what has arrived, for the option `detect`.
-#[cold]
-fn log_detected(code: Code, value: f64, context: &mut Context<'_>) {
-    let (name, channel) = (context.name(), code.name());
-    tracing::info!(target: "detect", instance = name, "detected `{name}.{channel}` = {value:.3}");
 }

@@ -20,6 +20,7 @@ use super::system::{
     SYN_DROPPED, System,
 };
 use crate::hotplug::Watch;
+use crate::test_log::Log;
 
 thread_local! {
     /// The system that backends of this thread use instead of the kernel's devices.
@@ -764,50 +765,15 @@ fn detect_logs_and_can_be_switched_while_the_show_runs() {
     running.until_state("pad", "up");
     let adoption = running.adopt(show_with("on"));
     assert_eq!(adoption.restarted, [""; 0]);
-    let log = Log::default();
-    tracing::subscriber::with_default(log.clone(), || {
-        fake.report(3, &[("BTN_EAST", 1), ("BTN_SOUTH", 1)]);
-        assert_eq!(running.receive(1), values(&[("key", 1.0)]));
-    });
-    let lines = log.0.lock().clone();
+    let (log, guard) = Log::start();
+    fake.report(3, &[("BTN_EAST", 1), ("BTN_SOUTH", 1)]);
+    assert_eq!(running.receive(1), values(&[("key", 1.0)]));
+    drop(guard);
     assert_eq!(
-        lines,
-        ["detected `pad.EV_KEY.BTN_EAST` = 1.000", "detected `pad.EV_KEY.BTN_SOUTH` = 1.000",]
+        log.lines(),
+        [
+            "INFO detected `pad.EV_KEY.BTN_EAST` = 1.000 instance=\"pad\"",
+            "INFO detected `pad.EV_KEY.BTN_SOUTH` = 1.000 instance=\"pad\"",
+        ]
     );
-}
-
-/// Collects the messages of log lines of the level INFO.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::INFO
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Message(String);
-        impl tracing::field::Visit for Message {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "message" {
-                    self.0 = format!("{value:?}");
-                }
-            }
-        }
-        let mut message = Message(String::new());
-        event.record(&mut message);
-        self.0.lock().push(message.0);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

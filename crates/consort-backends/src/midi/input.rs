@@ -9,6 +9,7 @@ use super::held::HeldState;
 use super::port::PortState;
 use super::sysex::{self, Assembler};
 use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits};
+use crate::detect::log_value;
 
 /// The maximum number of sources whose held notes, or partial messages, are recorded separately.
 /// Further sources count as the last one.
@@ -18,7 +19,7 @@ impl PortState {
     /// Emits a value. Returns whether a mapping uses the channel.
     fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) -> bool {
         if self.detect {
-            log_detected(&specification(control), value, context);
+            log_value(&specification(control), value, context);
         }
         let Some(number) = self.channels.number(control) else { return false };
         context.emit(number, value);
@@ -386,7 +387,7 @@ impl PortState {
         if self.detect {
             let mut channel = String::new();
             sysex::write_specification(message, &mut channel);
-            log_detected(&channel, 1.0, context);
+            log_value(&channel, 1.0, context);
         }
         for (pattern, number) in self.channels.exclusive() {
             if let Some(value) = pattern.value(message) {
@@ -442,11 +443,4 @@ impl PortState {
         self.parameters = Default::default();
         self.quarter_frames = QuarterFrames::default();
     }
-}
-
-/// Logs what has arrived, for the option `detect`.
-#[cold]
-fn log_detected(channel: &str, value: f64, context: &mut Context<'_>) {
-    let name = context.name();
-    tracing::info!(target: "detect", instance = name, "detected `{name}.{channel}` = {value:.3}");
 }

@@ -1,12 +1,8 @@
 //! An instance while it is configured, and as the router runs it.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::rc::Rc;
-
 use consort_router::{
-    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
-    Readiness, Resolution, TextEvent, Usage, downcast, driver,
+    ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Readiness, Resolution,
+    TextEvent, Usage, downcast, driver,
 };
 
 use super::client::Client;
@@ -15,31 +11,7 @@ use super::link::{Link, LinkConfig};
 use super::plain::Plain;
 use super::share::{ShareConfig, Shared};
 use super::topics::{Topics, check_topic};
-
-/// What the running instances share: whether every message is logged.
-pub(super) struct MqttDriver {
-    detect: Rc<Cell<bool>>,
-    /// The option `detect` of a backend, if it is of the right type.
-    detect_of: fn(&dyn Any) -> Option<bool>,
-}
-
-impl MqttDriver {
-    pub(super) fn new(detect: bool, detect_of: fn(&dyn Any) -> Option<bool>) -> Self {
-        MqttDriver { detect: Rc::new(Cell::new(detect)), detect_of }
-    }
-}
-
-impl Driver for MqttDriver {
-    fn adopt(
-        &mut self,
-        backend: Box<dyn Backend>,
-        _: &mut DriverContext<'_>,
-    ) -> Result<(), Box<dyn Backend>> {
-        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
-        self.detect.set(detect);
-        Ok(())
-    }
-}
+use crate::detect::DetectDriver;
 
 /// One `[mqtt NAME]` section before it runs.
 pub(super) struct MqttPlan {
@@ -87,7 +59,7 @@ impl Plan for MqttPlan {
     }
 
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
-        let detect = Rc::clone(&self::driver::<MqttDriver>(driver).detect);
+        let detect = self::driver::<DetectDriver>(driver).flag();
         let MqttPlan { link, settings, share, topics } = *self;
         match share {
             Some(config) => {

@@ -35,8 +35,9 @@ use consort_router::{
     OptionSpec, Options, Plan, Problems,
 };
 
+use crate::detect::DetectDriver;
 use config::{Broker, Config};
-use instance::{MqttDriver, MqttPlan};
+use instance::MqttPlan;
 use share::OnLoss;
 
 /// The entry of the registry.
@@ -330,7 +331,7 @@ impl Backend for Mqtt {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(MqttDriver::new(self.detect, |backend| {
+        Box::new(DetectDriver::new(self.detect, |backend| {
             backend.downcast_ref::<Mqtt>().map(|backend| backend.detect)
         }))
     }

@@ -1,10 +1,7 @@
 //! An instance while it is configured, and as the router runs it.
 
-use std::any::Any;
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -12,8 +9,8 @@ use std::time::{Duration, Instant};
 use consort_osc::MessageBuilder;
 use consort_router::inspect::{ChannelReport, InstanceReport, RawInput};
 use consort_router::{
-    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
-    Problems, Readiness, Resolution, TextEvent, Usage, downcast, driver,
+    ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
+    Resolution, TextEvent, Usage, downcast, driver,
 };
 
 use super::carrier::Carrier;
@@ -23,32 +20,8 @@ use super::outputs::Outputs;
 use super::paths::Paths;
 use super::receiver::Receiver;
 use super::stream::Streams;
+use crate::detect::DetectDriver;
 use crate::net::{Allow, HostPort};
-
-/// What the running instances share: whether every message is logged.
-pub(super) struct OscDriver {
-    detect: Rc<Cell<bool>>,
-    /// The option `detect` of a backend, if it is of the right type.
-    detect_of: fn(&dyn Any) -> Option<bool>,
-}
-
-impl OscDriver {
-    pub(super) fn new(detect: bool, detect_of: fn(&dyn Any) -> Option<bool>) -> Self {
-        OscDriver { detect: Rc::new(Cell::new(detect)), detect_of }
-    }
-}
-
-impl Driver for OscDriver {
-    fn adopt(
-        &mut self,
-        backend: Box<dyn Backend>,
-        _: &mut DriverContext<'_>,
-    ) -> Result<(), Box<dyn Backend>> {
-        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
-        self.detect.set(detect);
-        Ok(())
-    }
-}
 
 /// One `[osc NAME]` section before it runs.
 pub(super) struct OscPlan {
@@ -113,7 +86,7 @@ impl Plan for OscPlan {
     }
 
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
-        let detect = Rc::clone(&self::driver::<OscDriver>(driver).detect);
+        let detect = self::driver::<DetectDriver>(driver).flag();
         let has_yielded = self.has_yielded();
         let OscPlan { bind, destination, transport, allow, learned_peer, mut paths, .. } = *self;
         let carrier: Box<dyn Carrier> = match transport {

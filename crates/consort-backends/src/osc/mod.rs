@@ -26,9 +26,10 @@ use consort_router::{
     OptionSpec, Options, Plan, Problems,
 };
 
+use crate::detect::DetectDriver;
 use crate::net::{ALLOW, HostPort};
 use config::{Config, Destination, LearnedPeer, SharedBind};
-use instance::{OscDriver, OscPlan};
+use instance::OscPlan;
 
 /// The entry of the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -262,7 +263,7 @@ impl Backend for Osc {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(OscDriver::new(self.detect, |backend| {
+        Box::new(DetectDriver::new(self.detect, |backend| {
             backend.downcast_ref::<Osc>().map(|backend| backend.detect)
         }))
     }

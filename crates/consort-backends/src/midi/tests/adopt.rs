@@ -5,7 +5,8 @@ use consort_router::testing::{Performance, TestShow};
 use consort_seq::{Address, Engine, Event, Payload};
 
 use super::super::DESCRIPTOR;
-use super::{Device, ENGINE, Log, engine, pairs, receiving, sending};
+use super::{Device, ENGINE, engine, pairs, receiving, sending};
+use crate::test_log::Log;
 
 /// A show with one instance `midi` and these mappings.
 fn show(options: &[(&str, &str)], mappings: &[(&str, &str)]) -> TestShow {

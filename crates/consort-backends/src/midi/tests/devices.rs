@@ -6,7 +6,8 @@ use consort_router::testing::TestShow;
 use consort_seq::Event;
 
 use super::super::DESCRIPTOR;
-use super::{Device, Log, engine, pairs};
+use super::{Device, engine, pairs};
+use crate::test_log::Log;
 
 #[test]
 fn a_device_disappears_mid_note_and_returns_with_another_number_a_hundred_times() {

@@ -7,7 +7,8 @@ use consort_router::{State, Usage};
 use consort_seq::{Engine, Event};
 
 use super::super::DESCRIPTOR;
-use super::{Device, ENGINE, Log, engine, pairs, receiving, sending};
+use super::{Device, ENGINE, engine, pairs, receiving, sending};
+use crate::test_log::Log;
 
 #[test]
 fn an_overrun_is_counted_and_releases_held_notes() {
