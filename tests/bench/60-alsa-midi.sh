@@ -3,8 +3,8 @@
 # the virtual machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-source tests/alsa-midi-environment.sh
-make_alsa_midi_environment
+source tests/python-environment.sh
+make_python_environment alsa_midi
 
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT

@@ -5,8 +5,8 @@
 # wheel from the source distribution in an empty folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-source tests/alsa-midi-environment.sh
-make_alsa_midi_environment
+source tests/python-environment.sh
+make_python_environment alsa_midi
 export PYTHONDONTWRITEBYTECODE=1
 package=python/alsa_midi
 # With -P, Python imports the installed wheel instead of the sources in the current folder.
@@ -30,12 +30,7 @@ echo "alsa_midi on the embedded engine"
 echo "alsa_midi from its source distribution"
 source_folder=$(mktemp -d)
 trap 'rm -rf "$source_folder"' EXIT
-"$venv/bin/maturin" sdist --manifest-path "$package/Cargo.toml" --out "$source_folder" \
-    &>"$source_folder/log" || { cat "$source_folder/log"; exit 1; }
-tar -xzf "$source_folder"/*.tar.gz -C "$source_folder"
-"$venv/bin/python" -m venv "$source_folder/venv"
-"$source_folder/venv/bin/pip" install --quiet --disable-pip-version-check \
-    "$source_folder"/consort_alsa_midi-*/
+install_source_distribution alsa_midi "$source_folder"
 (cd "$source_folder" && CONSORT_SEQ=embedded venv/bin/python -c \
     'import alsa_midi; print("installed:", alsa_midi.SequencerClient("sdist").get_engine_name())')
 

@@ -43,7 +43,7 @@ fn every_datagram_is_received_or_counted_as_lost() {
     show.signal("CONT");
     wait_until("every datagram is counted", || total() == before + SENT);
     let lost = counter(folder, "in", "lost");
-    assert!(lost > 0, "the receive buffer has room for all {SENT} datagrams");
+    assert!(lost > 0, "the receive buffer holds all {SENT} datagrams");
     let text = status(folder, &[]);
     assert!(text.contains(&format!("{lost} datagrams lost")), "{text}");
     show.routes();

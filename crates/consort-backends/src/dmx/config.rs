@@ -130,14 +130,14 @@ impl Receivers {
         }
         for (name, universes) in interfaces.into_values() {
             // The kernel doubles the size that a program asks for.
-            let room = 2 * limit / FRAME_BUFFER_BYTES;
-            if universes.len() <= room {
+            let capacity = 2 * limit / FRAME_BUFFER_BYTES;
+            if universes.len() <= capacity {
                 continue;
             }
             let mut problems = Problems::new();
             let message = format!(
                 "a burst of {} universes may be lost in part: the kernel limits receive buffers to \
-                 {limit} bytes (net.core.rmem_max), which have room for {room}",
+                 {limit} bytes (net.core.rmem_max), enough for {capacity}",
                 universes.len()
             );
             problems
@@ -268,11 +268,11 @@ mod tests {
             list
         };
         assert_eq!(warnings(4 << 20), []);
-        assert_eq!(warnings(212_992), [], "there is room for 184, the show has 150");
+        assert_eq!(warnings(212_992), [], "the buffer holds 184, the show has 150");
         let list = warnings(160_000);
         assert_eq!((list.len(), list[0].0.as_str()), (1, "u1"));
         assert!(
-            list[0].1.contains("150 universes") && list[0].1.contains("room for 138"),
+            list[0].1.contains("150 universes") && list[0].1.contains("enough for 138"),
             "{list:?}"
         );
     }

@@ -67,7 +67,7 @@ fn accept_only_groups(socket: &Socket) -> io::Result<()> {
         statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, 0xE0),
         statement(libc::BPF_RET | libc::BPF_K, 0, 0, 0xFFFF),
         // Others are cut to their header. Discarded here, the kernel would count them as datagrams
-        // for which the buffer had no room.
+        // that did not fit into the buffer.
         statement(libc::BPF_RET | libc::BPF_K, 0, 0, 1),
     ])
 }

@@ -58,7 +58,7 @@ pub(crate) struct Frame<'a> {
 pub(crate) enum Acceptance {
     /// The frame was merged.
     Accepted,
-    /// The frame was merged; a source of lower priority was removed to make room for its source.
+    /// The frame was merged; a source of lower priority was removed in favour of its source.
     Replaced,
     /// A later frame of the same source arrived before it.
     OutOfOrder,

@@ -701,7 +701,7 @@ fn a_light_of_a_created_device_is_a_source() {
     for (name, value) in [("LED_NUML", 1), ("LED_NUML", 1), ("KEY_A", 1), ("LED_NUML", 0)] {
         RawEvent::new(code(name), value).encode(&mut bytes);
     }
-    fake.0.lock().created[0].socket.write_all(&bytes).expect("room");
+    fake.0.lock().created[0].socket.write_all(&bytes).expect("space in the buffer");
     assert_eq!(show.receive(2), values(&[("light", 1.0), ("light", 0.0)]));
 }
 

@@ -133,7 +133,7 @@ impl Plain {
         }
     }
 
-    /// Sends subscriptions while there is room for them.
+    /// Sends subscriptions as far as the output buffer allows.
     fn subscribe(&mut self, session: &mut Session<Unacknowledged>) {
         while !self.unsent.is_empty() && session.outgoing().len() < SUBSCRIPTION_BYTES {
             let count = self.unsent.len().min(FILTERS_PER_PACKET);
@@ -378,7 +378,7 @@ impl Plain {
         }
     }
 
-    /// Sends what could not be sent before, while there is room.
+    /// Sends what could not be sent before, until the session is full.
     fn send_waiting(&mut self, session: &mut Session<Unacknowledged>, context: &mut Context<'_>) {
         while let Some(contents) = self.again.pop_front() {
             if self.publish(&contents, session, context) == Queued::Full {

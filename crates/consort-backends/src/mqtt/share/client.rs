@@ -102,7 +102,7 @@ impl Shared {
         (&mut self.core, port)
     }
 
-    /// Sends subscriptions while there is room, and then announces the show.
+    /// Sends subscriptions as far as the output buffer allows, and then announces the show.
     fn subscribe(&mut self, session: &mut Session<Token>, context: &mut Context<'_>) {
         while !self.unsent.is_empty() && session.outgoing().len() < SUBSCRIPTION_BYTES {
             let count = self.unsent.len().min(FILTERS_PER_PACKET);

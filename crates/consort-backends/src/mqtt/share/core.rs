@@ -347,7 +347,7 @@ impl Core {
         true
     }
 
-    /// Sends what could not be sent before, while there is room.
+    /// Sends what could not be sent before, until the session is full.
     pub(in crate::mqtt) fn send_waiting(&mut self, now: Instant, port: &mut impl Port) {
         while self.phase == Phase::Synchronized
             && let Some(&number) = self.waiting.front()
@@ -706,7 +706,7 @@ impl Core {
         self.send_waiting(now, port);
     }
 
-    /// Deletes what shows that are gone have left, as far as there is room.
+    /// Deletes the values of shows that are gone, until the session is full.
     fn clear_left_overs(&mut self, port: &mut impl Port) {
         for number in 0..self.channels.len() {
             if self.is_left_over(&self.channels[number]) {
