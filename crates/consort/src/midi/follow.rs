@@ -98,7 +98,7 @@ pub(super) struct Follower {
 }
 
 /// Creates a port that receives the sequencer's announcements.
-fn announcements(client: &ClientBase) -> consort_seq::Result<Port> {
+pub(super) fn announcements(client: &ClientBase) -> consort_seq::Result<Port> {
     let options = PortOptions::new("announcements")
         .caps(PortCaps::WRITE | PortCaps::NO_EXPORT)
         .port_type(PortType::APPLICATION);
@@ -285,7 +285,7 @@ impl Follower {
 
 /// Whether connecting succeeded. A port that has disappeared again or is in exclusive use by
 /// another program is left alone.
-fn has_connected(result: Result<(), Error>) -> bool {
+pub(super) fn has_connected(result: Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
         Err(error) => {
@@ -293,142 +293,6 @@ fn has_connected(result: Result<(), Error>) -> bool {
                 tracing::debug!("cannot connect: {error}");
             }
             false
-        }
-    }
-}
-
-/// A change of the receivers of a port; the names are complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ReceiverChange {
-    /// A receiver disappeared or was disconnected.
-    Gone(String),
-    /// A receiver that had gone appeared again and was connected.
-    Back(String),
-}
-
-/// A receiver: its address with its names, and its names alone.
-#[derive(Debug, Clone)]
-struct Receiver {
-    full_name: String,
-    name: String,
-}
-
-/// The receivers of a port, which may disappear and return.
-#[derive(Debug)]
-pub(super) struct Receivers {
-    connected: BTreeMap<Address, Receiver>,
-    /// Receivers that have gone.
-    missing: Vec<Receiver>,
-    announcements: Port,
-}
-
-impl Receivers {
-    /// Connects `port` to `targets`.
-    pub(super) fn connect(
-        client: &ClientBase,
-        port: &Port,
-        targets: &[PortInfo],
-    ) -> consort_seq::Result<Self> {
-        let announcements = announcements(client)?;
-        let mut connected = BTreeMap::new();
-        for target in targets {
-            if connected.contains_key(&target.address()) {
-                continue;
-            }
-            port.connect_to(target.address())?;
-            let receiver = Receiver { full_name: full_name(target), name: name(target) };
-            connected.insert(target.address(), receiver);
-        }
-        Ok(Self { connected, missing: Vec::new(), announcements })
-    }
-
-    /// Whether no receiver is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.connected.is_empty()
-    }
-
-    /// The complete names of the receivers that have gone.
-    pub(super) fn missing(&self) -> Vec<&str> {
-        self.missing.iter().map(|receiver| receiver.full_name.as_str()).collect()
-    }
-
-    /// Reads announcements; connects receivers that return.
-    pub(super) fn update(
-        &mut self,
-        client: &ClientBase,
-        port: &Port,
-    ) -> consort_seq::Result<Vec<ReceiverChange>> {
-        let mut changes = Vec::new();
-        loop {
-            let event = match client.try_event_input() {
-                Ok(Some(event)) => event,
-                Ok(None) => return Ok(changes),
-                Err(error) if error.kind() == ErrorKind::Overrun => {
-                    // Announcements were lost, so the connections are listed.
-                    let subscribers: Vec<Address> =
-                        port.list_subscribers(None)?.iter().map(|query| query.addr).collect();
-                    self.remove(|address| !subscribers.contains(&address), &mut changes);
-                    self.take_back(client, port, &mut changes);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if event.dest().port != self.announcements.port_id() {
-                continue;
-            }
-            match Announcement::from_event(&event) {
-                Some(Announcement::PortExited(address)) => {
-                    self.remove(|other| other == address, &mut changes);
-                }
-                Some(Announcement::ClientExited(number)) => {
-                    self.remove(|other| other.client == number, &mut changes);
-                }
-                Some(Announcement::Disconnected(connection))
-                    if connection.sender == port.address() =>
-                {
-                    self.remove(|other| other == connection.dest, &mut changes);
-                }
-                Some(
-                    Announcement::PortStarted(_)
-                    | Announcement::PortChanged(_)
-                    | Announcement::ClientChanged(_),
-                ) => self.take_back(client, port, &mut changes),
-                _ => {}
-            }
-        }
-    }
-
-    /// Removes the receivers whose addresses fulfil a condition.
-    fn remove(&mut self, is_gone: impl Fn(Address) -> bool, changes: &mut Vec<ReceiverChange>) {
-        let (gone, left): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.connected).into_iter().partition(|(port, _)| is_gone(*port));
-        self.connected = left;
-        for receiver in gone.into_values() {
-            changes.push(ReceiverChange::Gone(receiver.full_name.clone()));
-            self.missing.push(receiver);
-        }
-    }
-
-    /// Connects the missing receivers that exist.
-    fn take_back(&mut self, client: &ClientBase, port: &Port, changes: &mut Vec<ReceiverChange>) {
-        if self.missing.is_empty() {
-            return;
-        }
-        for target in all_ports(client).unwrap_or_default() {
-            let address = target.address();
-            let name = name(&target);
-            let found = self.missing.iter().position(|receiver| receiver.name == name);
-            let Some(index) = found else { continue };
-            if self.connected.contains_key(&address)
-                || !Use::Target.fits(&target)
-                || !has_connected(port.connect_to(address))
-            {
-                continue;
-            }
-            let receiver = Receiver { full_name: full_name(&target), name };
-            changes.push(ReceiverChange::Back(receiver.full_name.clone()));
-            self.missing.remove(index);
-            self.connected.insert(address, receiver);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `consort midi`: the ALSA sequencer from the command line.
 //!
 //! There is one file per subcommand. Logic is kept apart from the sequencer: `words` (the text
-//! form of events), `find` (names of ports), `schedule` (when events of files are sent) and
-//! `chase` (the state in the middle of a file) do no I/O. `player`, `listener` and `follow` run on
+//! form of events), `find` (names of ports), `schedule` (when events of files are sent),
+//! `pulses` (their MIDI clock) and `chase` (the state in the middle of a file) do no I/O. `player`, `listener` and `follow` run on
 //! any engine, so that tests run them on the embedded one with its virtual clock.
 
 mod chase;
@@ -19,6 +19,8 @@ mod play;
 mod player;
 mod ports;
 mod progress;
+mod pulses;
+mod receivers;
 mod record;
 mod recover;
 mod roll;

@@ -9,17 +9,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{Body, Damage, MAX_FILE_BYTES, MidiFile};
-use consort_seq::{
-    Announcement, ClockKind, Embedded, Engine, Event, Port, RealTime, SequencerClient,
-};
+use consort_seq::file::{Body, Damage, Division, MAX_FILE_BYTES, MidiFile};
+use consort_seq::{Announcement, ClockKind, Embedded, Engine, Event, RealTime, SequencerClient};
 
 use super::describe::{Style, line};
 use super::find::{Use, all_ports, find, full_name, usable};
-use super::follow::{ReceiverChange, Receivers};
 use super::listener::{Listener, POOL_CELLS, Received, stamp};
-use super::player::{Player, Step};
+use super::player::{Outlets, Player, Step};
 use super::progress::Progress;
+use super::receivers::{ReceiverChange, Receivers};
 use super::schedule::{Schedule, Settings};
 use super::{Ending, EngineArguments, EngineName, Optional, clock, counted, read_clock, send};
 use crate::errors::with_hint;
@@ -41,6 +39,9 @@ pub(crate) struct PlayArguments {
     /// Port to play to: address, name, or beginning of a name (repeatable)
     #[arg(long, value_name = "PORT")]
     to: Vec<String>,
+    /// Port to which MIDI clock, start, stop and the song position are sent (repeatable)
+    #[arg(long, value_name = "PORT", requires = "to")]
+    clock: Vec<String>,
     /// Start the first file at this time (seconds, M:SS or H:MM:SS) or bar (bar:17), with the
     /// programs and controllers in effect then
     #[arg(long, value_name = "TIME", value_parser = read_position, default_value = "0")]
@@ -116,15 +117,24 @@ pub(super) fn run(
             usable(&all_ports(&client)?, Use::Target),
         ));
     }
-    let mut targets = Vec::new();
-    for text in &arguments.to {
-        targets.push(find(&client, text, Use::Target)?);
-    }
     client.set_client_pool_output(POOL_CELLS)?;
     let port = send::source(&client)?;
-    let mut receivers = Receivers::connect(&client, &port, &targets)?;
+    let clock_port = match settings.has_clock {
+        true => Some(client.create_port(send::options("clock"))?),
+        false => None,
+    };
+    let outlets = Outlets { music: &port, clock: clock_port.as_ref() };
+    let mut connections = Vec::new();
+    for text in &arguments.to {
+        connections.push((&port, find(&client, text, Use::Target)?));
+    }
+    for (text, port) in arguments.clock.iter().zip(clock_port.iter().cycle()) {
+        connections.push((port, find(&client, text, Use::Target)?));
+    }
+    let mut receivers = Receivers::connect(&client, &connections)?;
     if !arguments.quiet {
-        let names: Vec<String> = targets.iter().map(full_name).collect();
+        let targets = connections.iter().take(arguments.to.len());
+        let names: Vec<String> = targets.map(|(_, target)| full_name(target)).collect();
         for song in &songs {
             writeln!(out, "{} to {}", song.summary(), names.join(", "))?;
         }
@@ -132,8 +142,8 @@ pub(super) fn run(
     }
     let mut progress = Progress::new(arguments.quiet);
     let mut left_alone = None;
-    let result = play(&client, &port, &songs, settings, &ending, |client, player, time| {
-        for change in receivers.update(client, &port)? {
+    let result = play(&client, outlets, &songs, settings, &ending, |client, player, time| {
+        for change in receivers.update(client)? {
             match change {
                 ReceiverChange::Gone(name) => tracing::warn!("{name} disconnected"),
                 ReceiverChange::Back(name) => tracing::info!("{name} connected again"),
@@ -284,6 +294,12 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
         let (name, length) = (&songs[0].name, clock(length.as_nanoseconds()));
         bail!("--from {} is after the end of {name} ({length})", clock(from.as_nanoseconds()));
     }
+    let is_timecode = |song: &&Song| matches!(song.file.division(), Division::Timecode { .. });
+    if let Some(song) = songs.iter().find(is_timecode)
+        && !arguments.clock.is_empty()
+    {
+        bail!("cannot send MIDI clock for {}: it has SMPTE time instead of a tempo", song.name);
+    }
     let until = arguments.until.map(|until| until.time(&songs[0])).transpose()?;
     if let Some(until) = until.filter(|until| *until <= from) {
         let (from, until) = (clock(from.as_nanoseconds()), clock(until.as_nanoseconds()));
@@ -315,6 +331,7 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
         exclusive_rate: arguments.sysex_rate,
         percent: arguments.tempo,
         transpose: arguments.transpose,
+        has_clock: !arguments.clock.is_empty(),
         muted: arguments.mute.iter().fold(0, |muted, channel| muted | 1 << channel),
     })
 }
@@ -324,14 +341,14 @@ fn settings(arguments: &PlayArguments, songs: &[Song]) -> anyhow::Result<Setting
 /// pedals are released.
 fn play(
     client: &SequencerClient,
-    port: &Port,
+    outlets: Outlets<'_>,
     songs: &[Song],
     settings: Settings,
     ending: &Ending<'_>,
     mut observe: impl FnMut(&SequencerClient, &mut Player<'_>, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<Played> {
     let files = songs.iter().map(|song| &song.file).collect();
-    let mut player = Player::start(client, port, Schedule::new(files, settings))?;
+    let mut player = Player::start(client, outlets, Schedule::new(files, settings))?;
     let mut turn = |player: &mut Player<'_>| -> anyhow::Result<(Step, u64)> {
         let step = player.step()?;
         let time = player.time()?;
@@ -398,7 +415,8 @@ pub(super) fn play_here(
         })
     };
     let files = songs.iter().map(|song| &song.file).collect();
-    let mut player = Player::start(&client, &port, Schedule::new(files, settings))?;
+    let outlets = Outlets { music: &port, clock: None };
+    let mut player = Player::start(&client, outlets, Schedule::new(files, settings))?;
     loop {
         let step = player.step()?;
         listen(&mut listener)?;

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use consort_seq::{HeldNotes, Port, Queue, RealTime, Result, SequencerClient};
+use consort_seq::{Event, HeldNotes, Payload, Port, Queue, RealTime, Result, SequencerClient};
 
-use super::schedule::{Schedule, Segment, Timed};
+use super::schedule::{Outlet, Schedule, Segment, Timed};
 
 /// How far ahead of time events are put into the queue. A busy computer may delay this program by
 /// that much without a late note.
@@ -29,13 +29,31 @@ pub(super) enum Step {
     Done,
 }
 
+/// The ports that events leave, to their subscribers.
+#[derive(Clone, Copy)]
+pub(super) struct Outlets<'a> {
+    pub(super) music: &'a Port,
+    /// The port of the MIDI clock; if there is none, the schedule must have no clock.
+    pub(super) clock: Option<&'a Port>,
+}
+
+impl<'a> Outlets<'a> {
+    /// The port of an event.
+    fn port(&self, outlet: Outlet) -> &'a Port {
+        match outlet {
+            Outlet::Music => self.music,
+            Outlet::Clock => self.clock.unwrap_or(self.music),
+        }
+    }
+}
+
 /// Plays a schedule on a queue of its own.
 ///
 /// Events carry exact times, and the sequencer delivers them. Events that are written and not yet
 /// delivered are kept, so that [`release`](Self::release) knows which notes may sound.
 pub(super) struct Player<'a> {
     client: &'a SequencerClient,
-    port: &'a Port,
+    outlets: Outlets<'a>,
     queue: Queue,
     schedule: Schedule<'a>,
     /// The next event of the schedule; `None` at its end.
@@ -51,10 +69,10 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    /// Starts the queue. Events go from `port` to its subscribers.
+    /// Starts the queue.
     pub(super) fn start(
         client: &'a SequencerClient,
-        port: &'a Port,
+        outlets: Outlets<'a>,
         mut schedule: Schedule<'a>,
     ) -> Result<Self> {
         let queue = client.create_queue("consort play")?;
@@ -62,7 +80,7 @@ impl<'a> Player<'a> {
         let next = schedule.next();
         Ok(Self {
             client,
-            port,
+            outlets,
             queue,
             schedule,
             next,
@@ -117,7 +135,7 @@ impl<'a> Player<'a> {
         {
             let time = RealTime::from_nanoseconds(next.time);
             let event = next.event.clone().on_queue(&self.queue).at_time(time);
-            if self.client.try_event_output(&event, self.port)?.is_none() {
+            if self.client.try_event_output(&event, self.outlets.port(next.outlet))?.is_none() {
                 self.next = Some(next);
                 is_full = true;
                 break;
@@ -169,7 +187,10 @@ impl<'a> Player<'a> {
         }
         self.next = None;
         let releases = self.held.releases();
-        self.client.event_output_batch(&releases, self.port)?;
+        self.client.event_output_batch(&releases, self.outlets.music)?;
+        if let Some(clock) = self.outlets.clock {
+            self.client.event_output(&Event::new(Payload::Stop { queue: 0 }), clock)?;
+        }
         self.client.drain_output_timeout(Some(RELEASE_TIMEOUT))?;
         Ok(releases.len())
     }

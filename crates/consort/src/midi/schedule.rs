@@ -1,11 +1,13 @@
 //! When events are sent: files in sequence, looped, from a given time on.
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
 
 use consort_seq::file::MidiFile;
 use consort_seq::{Event, HeldNotes, Key, Payload, RealTime};
 
 use super::chase::state_before;
+use super::pulses::Pulses;
 use super::words::channel;
 
 /// The time between the events that restore the state at the start position: about what a MIDI
@@ -36,6 +38,8 @@ pub(super) struct Settings {
     pub(super) transpose: i8,
     /// A bit for each channel whose messages are not sent.
     pub(super) muted: u16,
+    /// Whether MIDI clock goes to the clock's port.
+    pub(super) has_clock: bool,
 }
 
 impl Settings {
@@ -49,10 +53,11 @@ impl Settings {
         percent: 100,
         transpose: 0,
         muted: 0,
+        has_clock: false,
     };
 
     /// The time that a time of a file takes at this speed, in nanoseconds.
-    fn scaled(&self, nanoseconds: u64) -> u64 {
+    pub(super) fn scaled(&self, nanoseconds: u64) -> u64 {
         let scaled = u128::from(nanoseconds) * 100 / u128::from(self.percent.max(1));
         u64::try_from(scaled).unwrap_or(u64::MAX)
     }
@@ -80,11 +85,26 @@ impl Settings {
     }
 }
 
+/// The port that an event leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outlet {
+    Music,
+    Clock,
+}
+
 /// An event and its time in nanoseconds from the start.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Timed {
     pub(super) time: u64,
     pub(super) event: Event,
+    pub(super) outlet: Outlet,
+}
+
+impl Timed {
+    /// An event of a file.
+    fn music(time: u64, event: Event) -> Self {
+        Self { time, event, outlet: Outlet::Music }
+    }
 }
 
 /// From the time `start` on, `file` plays, beginning at `position`; both in nanoseconds.
@@ -113,6 +133,10 @@ pub(super) struct Schedule<'a> {
     is_over: bool,
     /// Files that have begun and were not returned by `next_segment` yet.
     segments: VecDeque<Segment>,
+    /// The clock of the files that have begun and are not over, with the next pulse of each.
+    clocks: VecDeque<Peekable<Pulses<'a>>>,
+    /// The next event of the files, which waits for pulses of the clock that are due before it.
+    next_music: Option<Timed>,
 }
 
 impl<'a> Schedule<'a> {
@@ -131,6 +155,8 @@ impl<'a> Schedule<'a> {
             held: HeldNotes::new(),
             is_over,
             segments: VecDeque::new(),
+            clocks: VecDeque::new(),
+            next_music: None,
         }
     }
 
@@ -162,8 +188,16 @@ impl<'a> Schedule<'a> {
         let index = if from == 0 { 0 } else { file.index_at(self.settings.from) };
         let restored = if from == 0 { Vec::new() } else { state_before(file, index) };
         for event in restored.into_iter().filter_map(|event| self.settings.adapted(event)) {
-            self.pending.push_back(Timed { time: self.base, event });
+            self.pending.push_back(Timed::music(self.base, event));
             self.base = self.base.saturating_add(RESTORE_STEP_NANOSECONDS);
+        }
+        if self.settings.has_clock {
+            // Receivers need a moment between the start and the first pulse.
+            let announced = self.base;
+            self.base = self.base.saturating_add(RESTORE_STEP_NANOSECONDS);
+            let until = self.until(number);
+            let pulses = Pulses::new(file, self.settings, announced, self.base, from..until);
+            self.clocks.extend(pulses.map(Iterator::peekable));
         }
         self.segments.push_back(Segment { start: self.base, file: number, position: from });
         self.current = Some((number, index));
@@ -184,7 +218,7 @@ impl<'a> Schedule<'a> {
         let end = self.base.saturating_add(self.settings.scaled(played));
         self.base = end.max(self.busy_until);
         for event in self.held.releases() {
-            self.pending.push_back(Timed { time: self.base, event });
+            self.pending.push_back(Timed::music(self.base, event));
         }
         self.current = None;
         self.next_file += 1;
@@ -201,7 +235,7 @@ impl<'a> Schedule<'a> {
         self.held.track(&event);
         let bytes = match event.payload() {
             Payload::SystemExclusive(bytes) if bytes.len() > MAX_WHOLE_EXCLUSIVE_BYTES => bytes,
-            _ => return self.pending.push_back(Timed { time, event }),
+            _ => return self.pending.push_back(Timed::music(time, event)),
         };
         let rate = u64::from(self.settings.exclusive_rate);
         let after = |count: usize| match rate {
@@ -210,7 +244,7 @@ impl<'a> Schedule<'a> {
         };
         for (number, part) in bytes.chunks(EXCLUSIVE_PART_BYTES).enumerate() {
             let event = Event::system_exclusive(part);
-            self.pending.push_back(Timed { time: after(number * EXCLUSIVE_PART_BYTES), event });
+            self.pending.push_back(Timed::music(after(number * EXCLUSIVE_PART_BYTES), event));
         }
         self.busy_until = after(bytes.len());
     }
@@ -220,6 +254,25 @@ impl Iterator for Schedule<'_> {
     type Item = Timed;
 
     fn next(&mut self) -> Option<Timed> {
+        let next = self.next_music.take().or_else(|| self.next_music());
+        while let Some(pulses) = self.clocks.front_mut() {
+            let is_first = |pulse: &Timed| next.as_ref().is_none_or(|next| pulse.time <= next.time);
+            if let Some(pulse) = pulses.next_if(is_first) {
+                self.next_music = next;
+                return Some(pulse);
+            }
+            if pulses.peek().is_some() {
+                break;
+            }
+            self.clocks.pop_front();
+        }
+        next
+    }
+}
+
+impl Schedule<'_> {
+    /// The next event of the files.
+    fn next_music(&mut self) -> Option<Timed> {
         loop {
             if let Some(timed) = self.pending.pop_front() {
                 return Some(timed);
@@ -248,148 +301,4 @@ impl Iterator for Schedule<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use consort_seq::file::Recording;
-
-    use super::*;
-
-    fn on(note: u8) -> Event {
-        Event::note_on(0, note, 100).expect("valid")
-    }
-
-    fn off(note: u8) -> Event {
-        Event::note_off(0, note, 64).expect("valid")
-    }
-
-    #[test]
-    fn speed_transposition_muted_channels_and_an_end_apply() {
-        let drum = Event::note_on(9, 36, 100).expect("valid");
-        let muted = Event::note_on(2, 60, 100).expect("valid");
-        let events =
-            [(0, on(60)), (100, drum.clone()), (150, muted), (200, off(60)), (400, on(62))];
-        let file = file(&events, 500);
-        let settings = Settings {
-            until: Some(RealTime::from_nanoseconds(400_000_000)),
-            percent: 50,
-            transpose: 12,
-            muted: 1 << 2,
-            ..ONCE
-        };
-        let sent: Vec<(u64, Event)> = Schedule::new(vec![&file], settings)
-            .map(|timed| (timed.time / 1_000_000, timed.event))
-            .collect();
-        let drum_off = Event::note_off(9, 36, 64).expect("valid");
-        assert_eq!(sent, [(0, on(72)), (200, drum), (400, off(72)), (800, drum_off)]);
-        let high = Settings { transpose: 100, ..ONCE };
-        let notes = Schedule::new(vec![&file], high);
-        assert!(notes.filter(|timed| channel(&timed.event) == Some(0)).count() == 0);
-    }
-
-    fn file(events: &[(u64, Event)], end: u64) -> MidiFile {
-        let mut recording = Recording::new(9600, 960_000, &[""]).expect("valid");
-        for (milliseconds, event) in events {
-            let time = RealTime::from_nanoseconds(milliseconds * 1_000_000);
-            assert!(recording.push(0, time, event));
-        }
-        // Written and read again, as a file would be.
-        let bytes = recording.finish(RealTime::from_nanoseconds(end * 1_000_000)).to_bytes();
-        MidiFile::read(&bytes.expect("short")).expect("valid")
-    }
-
-    const ONCE: Settings = Settings::ONCE;
-
-    fn milliseconds(schedule: &mut Schedule<'_>) -> Vec<(u64, Event)> {
-        schedule.map(|timed| (timed.time / 1_000_000, timed.event)).collect()
-    }
-
-    #[test]
-    fn files_follow_each_other_and_loop() {
-        let files = [
-            file(&[(0, on(60)), (500, off(60))], 1000),
-            file(&[(100, on(61)), (200, off(61))], 300),
-        ];
-        let twice = Settings { passes: Some(2), ..ONCE };
-        let mut schedule = Schedule::new(files.iter().collect(), twice);
-        let times: Vec<u64> = schedule.by_ref().map(|timed| timed.time / 1_000_000).collect();
-        assert_eq!(times, [0, 500, 1100, 1200, 1300, 1800, 2400, 2500]);
-        assert_eq!(schedule.end(), 2_600_000_000);
-        let starts: Vec<(u64, usize)> = std::iter::from_fn(|| schedule.next_segment())
-            .map(|segment| (segment.start / 1_000_000, segment.file))
-            .collect();
-        assert_eq!(starts, [(0, 0), (1000, 1), (1300, 0), (2300, 1)]);
-        let endless = Settings { passes: None, ..ONCE };
-        let last = Schedule::new(files.iter().collect(), endless)
-            .nth(4 * 1000 - 1)
-            .expect("it is endless");
-        assert_eq!(last.time, (999 * 1300 + 1200) * 1_000_000);
-    }
-
-    #[test]
-    fn notes_that_a_file_leaves_on_are_released() {
-        // A file that ends during a note; a recording would release the note itself.
-        let bytes = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x08\0\x90\x3c\x40\x60\xff\x2f\0";
-        let files = [MidiFile::read(bytes).expect("valid")];
-        let all = milliseconds(&mut Schedule::new(files.iter().collect(), ONCE));
-        assert_eq!(all, [(0, Event::note_on(0, 60, 64).expect("valid")), (500, off(60))]);
-    }
-
-    #[test]
-    fn playing_from_the_middle_restores_the_state() {
-        let control = |param, value| Event::control_change(1, param, value).expect("valid");
-        let program = |number| Event::program_change(1, number).expect("valid");
-        let files = [file(
-            &[
-                (0, program(1)),
-                (1, control(7, 1)),
-                (2, control(101, 0)),
-                (3, control(100, 0)),
-                (4, control(6, 12)),
-                (5, control(0, 3)),
-                (6, program(2)),
-                (7, control(7, 2)),
-                (8, on(60)),
-                (500, on(61)),
-                (700, off(61)),
-            ],
-            1000,
-        )];
-        let settings = Settings { from: RealTime::from_nanoseconds(400_000_000), ..ONCE };
-        let mut schedule = Schedule::new(files.iter().collect(), settings);
-        assert_eq!(
-            milliseconds(&mut schedule),
-            [
-                (0, control(101, 0)),
-                (1, control(100, 0)),
-                (2, control(6, 12)),
-                (3, control(0, 3)),
-                (4, program(2)),
-                (5, control(7, 2)),
-                (6 + 100, on(61)),
-                (6 + 300, off(61)),
-                // The note began before the start position; the recording releases it at its end.
-                (6 + 600, off(60)),
-            ]
-        );
-        assert_eq!(schedule.end(), 606_000_000);
-        let segment = schedule.next_segment().expect("one");
-        assert_eq!((segment.start, segment.position), (6_000_000, 400_000_000));
-    }
-
-    #[test]
-    fn long_exclusive_messages_go_at_the_rate_of_a_cable() {
-        let mut bytes = vec![1; 3125];
-        (bytes[0], bytes[3124]) = (0xf0, 0xf7);
-        let dump = Event::system_exclusive(&bytes);
-        let files = [file(&[(0, dump), (10, on(60)), (2000, off(60))], 2000)];
-        let all = milliseconds(&mut Schedule::new(files.iter().collect(), ONCE));
-        assert_eq!(all.len(), 13 + 2);
-        assert_eq!((all[1].0, all[12].0), (81, 983));
-        assert_eq!(all[13], (1000, on(60)), "a note waits for the end of the message");
-        assert_eq!(all[14], (2000, off(60)));
-        let sent: Vec<u8> = all.iter().flat_map(|(_, event)| event.variable().to_vec()).collect();
-        assert_eq!(sent, bytes);
-        let fast = Settings { exclusive_rate: 0, ..ONCE };
-        let all = milliseconds(&mut Schedule::new(files.iter().collect(), fast));
-        assert_eq!((all[12].0, all[13].0), (0, 10));
-    }
-}
+mod tests;

@@ -69,10 +69,14 @@ pub(super) fn run(arguments: &SendArguments, stop: &Arc<AtomicBool>) -> anyhow::
 
 /// Creates a port that sends events.
 pub(super) fn source(client: &SequencerClient) -> anyhow::Result<Port> {
-    let options = PortOptions::new("out")
+    Ok(client.create_port(options("out"))?)
+}
+
+/// The options of a port that sends events.
+pub(super) fn options(name: &str) -> PortOptions {
+    PortOptions::new(name)
         .caps(PortCaps::READ | PortCaps::SUBS_READ)
-        .port_type(PortType::MIDI_GENERIC | PortType::APPLICATION);
-    Ok(client.create_port(options)?)
+        .port_type(PortType::MIDI_GENERIC | PortType::APPLICATION)
 }
 
 /// Sends the events and returns whether all were sent. If `stop` is set meanwhile, held notes are

@@ -218,7 +218,7 @@ fn events_still_in_the_client_buffer_count_as_held() {
     recording.push(0, time(450), &Event::note_off(0, 60, 64).expect("valid"));
     let file = recording.finish(time(2_000));
     let schedule = schedule::Schedule::new(vec![&file], ONCE);
-    let mut player = player::Player::start(&client, &port, schedule).expect("a player");
+    let mut player = player::Player::start(&client, outlets(&port), schedule).expect("a player");
     assert_eq!(player.step().expect("a step"), player::Step::Full);
     assert!(client.event_output_pending() > 0);
     // The program is delayed, and then stopped.
@@ -250,7 +250,7 @@ fn a_recording_contains_what_was_played() {
     let mut recorder = record::Recorder::open(&arguments, &on_engine).expect("a recorder");
     let file = long_file(2);
     let schedule = schedule::Schedule::new(vec![&file], ONCE);
-    let mut player = player::Player::start(&client, &port, schedule).expect("a player");
+    let mut player = player::Player::start(&client, outlets(&port), schedule).expect("a player");
     loop {
         match player.step().expect("a step") {
             player::Step::Done => break,
@@ -405,6 +405,11 @@ fn the_monitor_connects_ports_that_appear() {
              ch3  note-on 60 100        C4\n-- {address} 'keys:out' disconnected\n"
         )
     );
+}
+
+/// Outlets without a clock.
+fn outlets(music: &Port) -> player::Outlets<'_> {
+    player::Outlets { music, clock: None }
 }
 
 /// Held by tests that use the shared embedded sequencer.
@@ -568,6 +573,33 @@ fn a_player_that_is_stopped_releases_held_notes() {
         event.iter().for_each(|event| held.track(event));
         held.is_empty()
     });
+}
+
+#[test]
+fn a_port_for_the_clock_gets_clock_and_stop_and_no_notes() {
+    let _lock = SHARED_SEQUENCER.lock();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = write_song(folder.path(), 600);
+    let receiver = open("synth", &shared()).expect("a client");
+    let _input = port(&receiver, "in", TARGET);
+    let machine = open("drums", &shared()).expect("a client");
+    let _clock = port(&machine, "in", TARGET);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopper = Arc::clone(&stop);
+    let player = std::thread::spawn(move || {
+        let file = path.to_str().expect("text").to_owned();
+        run_here(&["play", &file, "--to", "synth", "--clock", "drums"], &stopper)
+    });
+    let next = || words::words(&music(&machine, WAIT_TIMEOUT).expect("an event"));
+    assert_eq!([next(), next(), next()], ["start", "clock", "clock"]);
+    let first = music(&receiver, WAIT_TIMEOUT).expect("an event");
+    assert_eq!(words::words(&first), "note-on 60 100");
+    stop.store(true, Ordering::Relaxed);
+    player.join().expect("it ended").0.expect("stopped");
+    let last = std::iter::from_fn(|| music(&machine, Duration::ZERO)).last();
+    assert_eq!(last.map(|event| words::words(&event)).as_deref(), Some("stop"));
+    let rest = std::iter::from_fn(|| music(&receiver, Duration::ZERO));
+    assert!({ rest }.all(|event| words::words(&event).starts_with("note-")));
 }
 
 #[test]
