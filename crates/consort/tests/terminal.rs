@@ -6,7 +6,7 @@ mod support;
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -289,6 +289,64 @@ fn a_blocked_terminal_does_not_delay_the_end() {
         } else {
             assert_eq!(show.wait().code(), Some(0));
         }
+        let modes = tcgetattr(&screen.terminal).expect("its modes");
+        assert_eq!(modes.local_modes, screen.before.local_modes);
+    }
+}
+
+/// A process that is killed when this is dropped.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Fails only if the process has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn keys_move_through_a_set_list_and_the_terminal_is_restored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A note at the beginning of each file, which is as long as the format allows.
+    for (name, note) in [("one.mid", 60), ("two.mid", 62)] {
+        let mut bytes = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x0b\0\x90".to_vec();
+        bytes.extend([note, 100, 0xff, 0xff, 0xff, 0x7f, 0xff, 0x2f, 0]);
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+    }
+    for end in ["a key", "TERM"] {
+        let screen = Screen::new();
+        let mut play = command(folder.path());
+        screen.attach(&mut play);
+        play.args(["midi", "play", "one.mid", "two.mid", "--engine", "embedded"]);
+        let mut play = Killed(play.spawn().expect("it runs"));
+        let count = |words: &str| screen.text().matches(words).count();
+        wait_until("the first file plays", || count("note-on 60 100") == 1);
+        screen.press(b"a");
+        wait_until("it plays again", || count("note-on 60 100") == 2);
+        assert_eq!(count("note-off 60"), 1);
+        screen.press(b"n");
+        wait_until("the second file plays", || count("note-on 62 100") == 1);
+        screen.press(b"p");
+        wait_until("the first file plays once more", || count("note-on 60 100") == 3);
+        let status = match end {
+            "a key" => {
+                screen.press(b"n");
+                wait_until("the second file plays once more", || count("note-on 62 100") == 2);
+                screen.press(b"n");
+                Some(0)
+            }
+            signal => {
+                support::signal(play.0.id(), signal);
+                Some(130)
+            }
+        };
+        let mut ended = None;
+        wait_until("it ends", || {
+            ended = play.0.try_wait().expect("a child");
+            ended.is_some()
+        });
+        assert_eq!(ended.and_then(|ended| ended.code()), status, "{}", screen.text());
         let modes = tcgetattr(&screen.terminal).expect("its modes");
         assert_eq!(modes.local_modes, screen.before.local_modes);
     }

@@ -12,6 +12,7 @@ mod find;
 mod follow;
 mod info;
 mod journal;
+mod keys;
 mod listener;
 mod metronome;
 mod monitor;

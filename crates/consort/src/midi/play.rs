@@ -14,6 +14,7 @@ use consort_seq::{Announcement, ClockKind, Embedded, Engine, Event, RealTime, Se
 
 use super::describe::{Style, line};
 use super::find::{Use, all_ports, find, full_name, usable};
+use super::keys::Keys;
 use super::listener::{Listener, POOL_CELLS, Received, stamp};
 use super::player::{Outlets, Player, Step};
 use super::progress::Progress;
@@ -26,6 +27,9 @@ use crate::errors::with_hint;
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest wait: after it, signals are checked and the bar is drawn.
 const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest wait while keys are read.
+const KEY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How many errors of a file are printed.
 const MAX_SHOWN_ERRORS: usize = 8;
@@ -104,7 +108,8 @@ pub(super) fn run(
     let ending = Ending::new(stop, None)?;
     if is_embedded && arguments.to.is_empty() {
         let kind = if arguments.fast { ClockKind::Virtual } else { ClockKind::Real };
-        return print(&Embedded::new(kind), &songs, settings, &ending, out);
+        let mut keys = if arguments.fast { Keys::none() } else { Keys::new() };
+        return print(&Embedded::new(kind), &songs, settings, &ending, &mut keys, out);
     }
     if arguments.fast {
         bail!("--fast cannot be used with --to; without --to, the events are printed");
@@ -140,26 +145,31 @@ pub(super) fn run(
         }
         out.flush()?;
     }
+    let mut keys = Keys::new();
+    if keys.is_available() && !arguments.quiet {
+        writeln!(out, "press n for the next file, p for the previous one, a to play it again")?;
+    }
     let mut progress = Progress::new(arguments.quiet);
     let mut left_alone = None;
-    let result = play(&client, outlets, &songs, settings, &ending, |client, player, time| {
-        for change in receivers.update(client)? {
-            match change {
-                ReceiverChange::Gone(name) => tracing::warn!("{name} disconnected"),
-                ReceiverChange::Back(name) => tracing::info!("{name} connected again"),
+    let result =
+        play(&client, outlets, &songs, settings, &ending, &mut keys, |client, player, time| {
+            for change in receivers.update(client)? {
+                match change {
+                    ReceiverChange::Gone(name) => tracing::warn!("{name} disconnected"),
+                    ReceiverChange::Back(name) => tracing::info!("{name} connected again"),
+                }
             }
-        }
-        if !receivers.is_empty() {
-            left_alone = None;
-        } else if left_alone.get_or_insert_with(Instant::now).elapsed() >= RETURN_TIMEOUT {
-            bail!("no receiver is left: {} disconnected", receivers.missing().join(", "));
-        }
-        if let Some((file, position)) = player.position(time) {
-            let length = songs[file].file.length().as_nanoseconds();
-            progress.show(&songs[file].name, position, length, out)?;
-        }
-        Ok(())
-    });
+            if !receivers.is_empty() {
+                left_alone = None;
+            } else if left_alone.get_or_insert_with(Instant::now).elapsed() >= RETURN_TIMEOUT {
+                bail!("no receiver is left: {} disconnected", receivers.missing().join(", "));
+            }
+            if let Some((file, position)) = player.position(time) {
+                let length = songs[file].file.length().as_nanoseconds();
+                progress.show(&songs[file].name, position, length, out)?;
+            }
+            Ok(())
+        });
     progress.finish();
     report(&result?, arguments.quiet, out)
 }
@@ -345,11 +355,16 @@ fn play(
     songs: &[Song],
     settings: Settings,
     ending: &Ending<'_>,
+    keys: &mut Keys,
     mut observe: impl FnMut(&SequencerClient, &mut Player<'_>, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<Played> {
     let files = songs.iter().map(|song| &song.file).collect();
     let mut player = Player::start(client, outlets, Schedule::new(files, settings))?;
+    let longest = if keys.is_available() { KEY_INTERVAL } else { MAX_WAIT };
     let mut turn = |player: &mut Player<'_>| -> anyhow::Result<(Step, u64)> {
+        if let Some(skip) = keys.pressed() {
+            player.skip(skip)?;
+        }
         let step = player.step()?;
         let time = player.time()?;
         observe(client, player, time)?;
@@ -371,8 +386,8 @@ fn play(
                 }
                 return Ok(Played { events: player.played(), time, released: None });
             }
-            Step::Full => client.wait_writable(Some(MAX_WAIT))?,
-            Step::Wait(time) => client.wait_readable(Some(time.min(MAX_WAIT)))?,
+            Step::Full => client.wait_writable(Some(longest))?,
+            Step::Wait(time) => client.wait_readable(Some(time.min(longest)))?,
         };
     }
 }
@@ -383,10 +398,11 @@ fn print(
     songs: &[Song],
     settings: Settings,
     ending: &Ending<'_>,
+    keys: &mut Keys,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let style = Style { is_coloured: false, is_whole: true };
-    let played = play_here(engine, songs, settings, ending, |time, event| {
+    let played = play_here(engine, songs, settings, ending, keys, |time, event| {
         Ok(writeln!(out, "{}", line(style, Some(time), None, event))?)
     })?;
     report(&played, false, out)
@@ -398,6 +414,7 @@ pub(super) fn play_here(
     songs: &[Song],
     settings: Settings,
     ending: &Ending<'_>,
+    keys: &mut Keys,
     mut sink: impl FnMut(RealTime, &Event) -> anyhow::Result<()>,
 ) -> anyhow::Result<Played> {
     let mut listener = Listener::open("listener", &Engine::Embedded(engine.clone()))?;
@@ -418,6 +435,9 @@ pub(super) fn play_here(
     let outlets = Outlets { music: &port, clock: None };
     let mut player = Player::start(&client, outlets, Schedule::new(files, settings))?;
     loop {
+        if let Some(skip) = keys.pressed() {
+            player.skip(skip)?;
+        }
         let step = player.step()?;
         listen(&mut listener)?;
         let is_stopped = ending.is_due();
@@ -431,7 +451,9 @@ pub(super) fn play_here(
             Step::Full | Step::Done => Duration::ZERO,
         };
         if engine.clock() == ClockKind::Real {
-            listener.client.wait_readable(Some(wait.clamp(Duration::from_millis(1), MAX_WAIT)))?;
+            listener
+                .client
+                .wait_readable(Some(wait.clamp(Duration::from_millis(1), KEY_INTERVAL)))?;
             continue;
         }
         // Virtual time advances from one due event to the next, so that each is read before the

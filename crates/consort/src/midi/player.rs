@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use consort_seq::{Event, HeldNotes, Payload, Port, Queue, RealTime, Result, SequencerClient};
 
-use super::schedule::{Outlet, Schedule, Segment, Timed};
+use super::schedule::{Outlet, Schedule, Segment, Skip, Timed};
 
 /// How far ahead of time events are put into the queue. A busy computer may delay this program by
 /// that much without a late note.
@@ -17,6 +17,9 @@ const CELL_BYTES: usize = 28;
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the sequencer may take to accept the last note-offs.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time from a skip to the first event of the other file, so that it is not late.
+const SKIP_LEAD_NANOSECONDS: u64 = 10_000_000;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +118,32 @@ impl<'a> Player<'a> {
         self.played
     }
 
-    /// The file that is playing at a time of the queue, and the position in it; both times are in
-    /// nanoseconds.
-    pub(super) fn position(&mut self, time: u64) -> Option<(usize, u64)> {
+    /// The part that is playing at a time of the queue.
+    fn segment(&mut self, time: u64) -> Option<Segment> {
         while self.segments.get(1).is_some_and(|next| next.start <= time) {
             self.segments.pop_front();
         }
-        let segment = self.segments.front()?;
+        self.segments.front().copied()
+    }
+
+    /// Ends the file that is playing as [`release`](Self::release) does, and begins another one.
+    pub(super) fn skip(&mut self, skip: Skip) -> Result<()> {
+        let now = self.time()?;
+        let playing = self.segment(now);
+        self.release()?;
+        let start = self.time()?.saturating_add(SKIP_LEAD_NANOSECONDS);
+        self.schedule.restart(playing, skip, start);
+        self.next = self.schedule.next();
+        // Another skip may follow before the next step.
+        self.segments.clear();
+        self.segments.extend(std::iter::from_fn(|| self.schedule.next_segment()));
+        Ok(())
+    }
+
+    /// The file that is playing at a time of the queue, and the position in it; both times are in
+    /// nanoseconds.
+    pub(super) fn position(&mut self, time: u64) -> Option<(usize, u64)> {
+        let segment = self.segment(time)?;
         let played = self.schedule.unscaled(time.saturating_sub(segment.start));
         Some((segment.file, segment.position + played))
     }

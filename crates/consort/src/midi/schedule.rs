@@ -113,6 +113,19 @@ pub(super) struct Segment {
     pub(super) start: u64,
     pub(super) file: usize,
     pub(super) position: u64,
+    /// The number of passes through all files before this one.
+    passes_done: u32,
+}
+
+/// What to play instead of the rest of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// The next file; after the last one the first one of the next pass, or nothing.
+    Next,
+    /// The previous file; of the first one the beginning.
+    Previous,
+    /// The file from its beginning, or from the start position of the first file.
+    Again,
 }
 
 /// An iterator over the events to send, in order of time.
@@ -176,6 +189,38 @@ impl<'a> Schedule<'a> {
         self.segments.pop_front()
     }
 
+    /// Continues at `time` with another file than the rest of `playing`, the file that plays then;
+    /// `None` if none has begun.
+    pub(super) fn restart(&mut self, playing: Option<Segment>, skip: Skip, time: u64) {
+        let (file, passes_done) =
+            playing.map_or((0, 0), |segment| (segment.file, segment.passes_done));
+        self.passes_done = passes_done;
+        self.next_file = match skip {
+            Skip::Next => file + 1,
+            Skip::Previous => file.saturating_sub(1),
+            Skip::Again => file,
+        };
+        self.is_over = false;
+        self.end_pass();
+        self.current = None;
+        self.base = time;
+        self.busy_until = time;
+        self.pending.clear();
+        self.next_music = None;
+        self.clocks.clear();
+        self.segments.clear();
+        self.held = HeldNotes::new();
+    }
+
+    /// Begins the next pass if the last file has been played.
+    fn end_pass(&mut self) {
+        if self.next_file == self.files.len() {
+            self.next_file = 0;
+            self.passes_done = self.passes_done.saturating_add(1);
+            self.is_over = self.settings.passes.is_some_and(|passes| self.passes_done >= passes);
+        }
+    }
+
     /// The start position in a file.
     fn from(&self, file: usize) -> u64 {
         if file == 0 { self.settings.from.as_nanoseconds() } else { 0 }
@@ -199,7 +244,13 @@ impl<'a> Schedule<'a> {
             let pulses = Pulses::new(file, self.settings, announced, self.base, from..until);
             self.clocks.extend(pulses.map(Iterator::peekable));
         }
-        self.segments.push_back(Segment { start: self.base, file: number, position: from });
+        let passes_done = self.passes_done;
+        self.segments.push_back(Segment {
+            start: self.base,
+            file: number,
+            position: from,
+            passes_done,
+        });
         self.current = Some((number, index));
     }
 
@@ -222,11 +273,7 @@ impl<'a> Schedule<'a> {
         }
         self.current = None;
         self.next_file += 1;
-        if self.next_file == self.files.len() {
-            self.next_file = 0;
-            self.passes_done = self.passes_done.saturating_add(1);
-            self.is_over = self.settings.passes.is_some_and(|passes| self.passes_done >= passes);
-        }
+        self.end_pass();
     }
 
     /// Adds an event; splits a long system exclusive message into parts.

@@ -149,11 +149,12 @@ fn an_hour_on_the_virtual_clock_plays_exactly_the_file() {
     let (stop, mut received) = (AtomicBool::new(false), Vec::new());
     let ending = Ending::new(&stop, None).expect("no end");
     let engine = Embedded::new(ClockKind::Virtual);
-    let played = play_here(&engine, &[song(file)], ONCE, &ending, |time, event| {
-        received.push((time, event.clone()));
-        Ok(())
-    })
-    .expect("played");
+    let played =
+        play_here(&engine, &[song(file)], ONCE, &ending, &mut keys::Keys::none(), |time, event| {
+            received.push((time, event.clone()));
+            Ok(())
+        })
+        .expect("played");
     assert_eq!((played.released, played.time), (None, length));
     // Before its end, the playback is the file; at its end, held notes are released.
     let releases = received.split_off(wanted.len());
@@ -182,14 +183,21 @@ fn no_note_hangs_wherever_playing_is_stopped() {
         let (mut held, mut count) = (HeldNotes::new(), 0);
         let engine = Embedded::new(ClockKind::Virtual);
         let settings = Settings { passes: None, ..ONCE };
-        let played = play_here(&engine, &[song(long_file(1))], settings, &ending, |_, event| {
-            held.track(event);
-            count += 1;
-            if count == stopped_after {
-                stop.store(true, Ordering::Relaxed);
-            }
-            Ok(())
-        })
+        let played = play_here(
+            &engine,
+            &[song(long_file(1))],
+            settings,
+            &ending,
+            &mut keys::Keys::none(),
+            |_, event| {
+                held.track(event);
+                count += 1;
+                if count == stopped_after {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                Ok(())
+            },
+        )
         .expect("played");
         released += played.released.expect("it was stopped");
         assert!(held.is_empty(), "after {stopped_after}: {held:?}");
@@ -235,6 +243,71 @@ fn events_still_in_the_client_buffer_count_as_held() {
         })
         .expect("read");
     assert!(count > 400 && held.is_empty(), "{count} events, {held:?}");
+}
+
+#[test]
+fn keys_play_another_file_and_leave_no_note_on() {
+    let engine = Embedded::new(ClockKind::Virtual);
+    let mut listener = listener::Listener::open("listener", &Engine::Embedded(engine.clone()))
+        .expect("a listener");
+    let input = listener.port("in").expect("a port");
+    let client = open("player", &Engine::Embedded(engine.clone())).expect("a client");
+    let port = send::source(&client).expect("a port");
+    port.connect_to(&input).expect("connected");
+    // Three files of ten seconds with one note each.
+    let file = |note: u8| {
+        let mut recording = Recording::new(480, 500_000, &[""]).expect("valid");
+        recording.push(0, RealTime::ZERO, &Event::note_on(0, note, 100).expect("valid"));
+        recording.finish(RealTime::new(10, 0))
+    };
+    let files = [file(60), file(61), file(62)];
+    let settings = Settings { passes: Some(2), ..ONCE };
+    let schedule = schedule::Schedule::new(files.iter().collect(), settings);
+    let mut player = player::Player::start(&client, outlets(&port), schedule).expect("a player");
+    let (mut held, mut started) = (HeldNotes::new(), Vec::new());
+    let mut after = |player: &mut player::Player<'_>, seconds: u64| {
+        let mut last = player.step().expect("a step");
+        for _ in 0..seconds * 4 {
+            engine.advance(Duration::from_millis(250));
+            last = player.step().expect("a step");
+            listener
+                .read(|_, received| {
+                    let listener::Received::Event(event) = received else { panic!("lost") };
+                    held.track(event);
+                    if let consort_seq::Payload::NoteOn(key) = event.payload() {
+                        started.push(key.note);
+                    }
+                    Ok(())
+                })
+                .expect("read");
+        }
+        (last, held.clone(), std::mem::take(&mut started))
+    };
+    use schedule::Skip::{Again, Next, Previous};
+    assert_eq!(after(&mut player, 3).2, [60]);
+    player.skip(Next).expect("skipped");
+    assert_eq!(after(&mut player, 3).2, [61]);
+    player.skip(Again).expect("skipped");
+    assert_eq!(after(&mut player, 3).2, [61]);
+    player.skip(Previous).expect("skipped");
+    // Within the last second of a file, the next one is scheduled, and "again" is still this one.
+    assert_eq!(after(&mut player, 9).2, [60]);
+    let time = player.time().expect("the time");
+    assert!(player.position(time).is_some_and(|(file, _)| file == 0));
+    player.skip(Again).expect("skipped");
+    // It goes on by itself.
+    assert_eq!(after(&mut player, 12).2, [60, 61]);
+    player.skip(Next).expect("skipped");
+    player.skip(Next).expect("skipped");
+    // The second pass.
+    assert_eq!(after(&mut player, 1).2, [60]);
+    player.skip(Next).expect("skipped");
+    player.skip(Next).expect("skipped");
+    assert_eq!(after(&mut player, 1).2, [62]);
+    player.skip(Next).expect("skipped");
+    let (step, held, started) = after(&mut player, 1);
+    assert_eq!((step, started), (player::Step::Done, Vec::new()));
+    assert!(held.is_empty(), "{held:?}");
 }
 
 #[test]
