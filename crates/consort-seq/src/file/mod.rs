@@ -35,6 +35,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
+mod overdub;
 mod read;
 mod record;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ports::plain;
 use super::roll;
-use super::{clock, counted, play};
+use super::{clock, counted, songs};
 
 /// The maximum number of tempo changes and texts of a file that are printed as text.
 const MAX_SHOWN: usize = 20;
@@ -103,7 +103,7 @@ struct Fault {
 pub(super) fn run(arguments: &InfoArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut all = Vec::new();
     for path in &arguments.files {
-        let (file, damage) = play::read(path)?;
+        let (file, damage) = songs::read(path)?;
         let info = info(&path.display().to_string(), &file, &damage);
         if arguments.json {
             all.push(info);

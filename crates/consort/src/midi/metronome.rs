@@ -1,13 +1,14 @@
 //! The metronome of `consort midi record`.
 
 use anyhow::Context as _;
-use consort_seq::{Event, Port, PortInfo, RealTime};
+use consort_seq::{Event, Port, PortInfo, RealTime, TempoMap};
 
 use super::listener::Listener;
 use super::send;
 
-/// The time from the start of the queue to the first click, so that it is not late.
-const LEAD_NANOSECONDS: u64 = 200_000_000;
+/// The time from the start of the queue to the first click, or to the first event of a file that
+/// is played meanwhile, so that it is not late.
+pub(super) const LEAD_NANOSECONDS: u64 = 200_000_000;
 /// How far ahead clicks are put into the queue.
 const AHEAD_NANOSECONDS: u64 = 1_000_000_000;
 /// The length of a click.
@@ -41,12 +42,42 @@ pub(super) fn read_meter(text: &str) -> Result<Meter, String> {
     parts.ok_or_else(|| format!("invalid meter `{text}`; expected one such as 4/4, 3/4 or 6/8"))
 }
 
+/// The times of beats.
+pub(super) struct Beats {
+    meter: Meter,
+    /// Nanoseconds of a beat before the recording begins, at least 1.
+    beat: u64,
+    /// A tempo map for the beats after that, with its ticks of a beat.
+    map: Option<(TempoMap, u64)>,
+}
+
+impl Beats {
+    /// Beats of a constant tempo. `quarter` is the length of a quarter note in nanoseconds.
+    pub(super) fn steady(quarter: u64, meter: Meter) -> Self {
+        let beat = quarter.saturating_mul(4) / u64::from(meter.denominator);
+        Self { meter, beat: beat.max(1), map: None }
+    }
+
+    /// Beats by a tempo map; those before its beginning have its first tempo.
+    pub(super) fn mapped(map: TempoMap, meter: Meter) -> Self {
+        let ticks = u64::from(map.ticks_per_quarter()) * 4 / u64::from(meter.denominator);
+        let steady = Self::steady(u64::from(map.tempo(0)) * 1000, meter);
+        Self { map: Some((map, ticks.max(1))), ..steady }
+    }
+
+    /// The time from the first beat of the recording to a later one, in nanoseconds.
+    fn time(&self, beat: u64) -> u64 {
+        match &self.map {
+            Some((map, ticks)) => map.real_time(beat.saturating_mul(*ticks)).as_nanoseconds(),
+            None => beat.saturating_mul(self.beat),
+        }
+    }
+}
+
 /// Clicks on the queue of a listener.
 pub(super) struct Metronome {
     port: Port,
-    /// Nanoseconds of a beat.
-    beat: u64,
-    meter: Meter,
+    beats: Beats,
     /// The number of beats before the recording begins.
     count_in: u64,
     /// The number of the next beat.
@@ -54,25 +85,24 @@ pub(super) struct Metronome {
 }
 
 impl Metronome {
-    /// Connects a port of the listener's client to `target`. `quarter` is the length of a quarter
-    /// note in nanoseconds.
+    /// Connects a port of the listener's client to `target`.
     pub(super) fn open(
         listener: &Listener,
         target: &PortInfo,
-        quarter: u64,
-        meter: Meter,
+        beats: Beats,
         count_in_bars: u32,
     ) -> anyhow::Result<Self> {
         let port = send::source(&listener.client)?;
         port.connect_to(target.address())?;
-        let beat = quarter.saturating_mul(4) / u64::from(meter.denominator);
-        let count_in = u64::from(count_in_bars) * u64::from(meter.numerator);
-        Ok(Self { port, beat: beat.max(1), meter, count_in, next: 0 })
+        let count_in = u64::from(count_in_bars) * u64::from(beats.meter.numerator);
+        Ok(Self { port, beats, count_in, next: 0 })
     }
 
     /// The queue's time of a beat.
     fn time(&self, beat: u64) -> u64 {
-        LEAD_NANOSECONDS.saturating_add(beat.saturating_mul(self.beat))
+        let count_in = beat.min(self.count_in).saturating_mul(self.beats.beat);
+        let recorded = self.beats.time(beat.saturating_sub(self.count_in));
+        LEAD_NANOSECONDS.saturating_add(count_in).saturating_add(recorded)
     }
 
     /// The queue's time at which the recording begins.
@@ -85,7 +115,7 @@ impl Metronome {
     pub(super) fn step(&mut self, listener: &Listener, now: RealTime) -> anyhow::Result<()> {
         let until = now.as_nanoseconds().saturating_add(AHEAD_NANOSECONDS);
         while self.time(self.next) <= until {
-            let is_first = self.next.is_multiple_of(self.meter.numerator.into());
+            let is_first = self.next.is_multiple_of(self.beats.meter.numerator.into());
             let key = KEYS[usize::from(!is_first)];
             let click = Event::note(CHANNEL, key, VELOCITY, CLICK_MILLISECONDS)?
                 .on_queue(listener.queue())

@@ -16,6 +16,7 @@ mod keys;
 mod listener;
 mod metronome;
 mod monitor;
+mod overdub;
 mod play;
 mod player;
 mod ports;
@@ -27,6 +28,8 @@ mod recover;
 mod roll;
 mod schedule;
 mod send;
+mod songs;
+mod target;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -1,15 +1,14 @@
 //! `consort midi play`.
 
-use std::fs::File;
-use std::io::{Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use consort_seq::file::{Body, Damage, Division, MAX_FILE_BYTES, MidiFile};
+use consort_seq::file::{Body, Division};
 use consort_seq::{Announcement, ClockKind, Embedded, Engine, Event, RealTime, SequencerClient};
 
 use super::describe::{Style, line};
@@ -20,6 +19,7 @@ use super::player::{Outlets, Player, Step};
 use super::progress::Progress;
 use super::receivers::{ReceiverChange, Receivers};
 use super::schedule::{Schedule, Settings};
+use super::songs::{self, Song};
 use super::{Ending, EngineArguments, EngineName, Optional, clock, counted, read_clock, send};
 use crate::errors::with_hint;
 
@@ -30,9 +30,6 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest wait while keys are read.
 const KEY_INTERVAL: Duration = Duration::from_millis(20);
-
-/// How many errors of a file are printed.
-const MAX_SHOWN_ERRORS: usize = 8;
 
 /// Arguments of `consort midi play`.
 #[derive(clap::Args, Debug)]
@@ -103,7 +100,8 @@ pub(super) fn run(
     if arguments.fast && !is_embedded {
         bail!("--fast requires --engine embedded: devices play in real time");
     }
-    let songs = load(arguments)?;
+    let load = |path: &PathBuf| songs::load(path, arguments.track, arguments.strict);
+    let songs = arguments.files.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
     let settings = settings(arguments, &songs)?;
     let ending = Ending::new(stop, None)?;
     if is_embedded && arguments.to.is_empty() {
@@ -197,73 +195,6 @@ fn report(played: &Played, is_quiet: bool, out: &mut dyn Write) -> anyhow::Resul
         writeln!(out, "stopped at {time} after {events}; {released} released")?;
     }
     Ok(ExitCode::from(130))
-}
-
-/// A file with its name.
-pub(super) struct Song {
-    pub(super) name: String,
-    pub(super) file: MidiFile,
-}
-
-impl Song {
-    /// Name, title, length and size of the file.
-    fn summary(&self) -> String {
-        let Self { name, file } = self;
-        let title = file.name().map(|title| format!(" “{}”", super::ports::plain(&title)));
-        format!(
-            "{name}{}: {}, {}, {}, {}",
-            title.unwrap_or_default(),
-            clock(file.length().as_nanoseconds()),
-            counted(file.track_count() as u64, "track"),
-            counted(file.message_count() as u64, "event"),
-            file.division()
-        )
-    }
-}
-
-/// Reads all files.
-fn load(arguments: &PlayArguments) -> anyhow::Result<Vec<Song>> {
-    arguments.files.iter().map(|path| load_song(path, arguments)).collect()
-}
-
-/// Reads a file, and reports what is damaged.
-fn load_song(path: &Path, arguments: &PlayArguments) -> anyhow::Result<Song> {
-    let name = path.display().to_string();
-    let (mut file, damage) = read(path)?;
-    if let Some(error) = damage.errors().first() {
-        if arguments.strict {
-            return Err(with_hint(
-                format!("{name}: {error}"),
-                "without --strict, what is not damaged is played",
-            ));
-        }
-        for error in damage.errors().iter().take(MAX_SHOWN_ERRORS) {
-            tracing::warn!("{name}: {error}");
-        }
-        let more = damage.count().saturating_sub(MAX_SHOWN_ERRORS as u64);
-        if more > 0 {
-            let errors = counted(more, "more error");
-            tracing::warn!("{name}: {errors}; `consort midi info` lists them");
-        }
-    }
-    if let Some(number) = arguments.track {
-        let count = counted(file.track_count() as u64, "track");
-        file = file
-            .single_track(usize::from(number) - 1)
-            .with_context(|| format!("{name} has no track {number}: it has {count}"))?;
-    }
-    Ok(Song { name, file })
-}
-
-/// Reads a file and what is damaged in it.
-pub(super) fn read(path: &Path) -> anyhow::Result<(MidiFile, Damage)> {
-    let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    // One byte more than the limit, so that the reader recognises a file that is too large.
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read {name}"))?;
-    MidiFile::read_partial(&bytes).with_context(|| name)
 }
 
 /// A position in a file.

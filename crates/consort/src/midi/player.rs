@@ -50,7 +50,7 @@ impl<'a> Outlets<'a> {
     }
 }
 
-/// Plays a schedule on a queue of its own.
+/// Plays a schedule on a queue.
 ///
 /// Events carry exact times, and the sequencer delivers them. Events that are written and not yet
 /// delivered are kept, so that [`release`](Self::release) knows which notes may sound.
@@ -72,16 +72,26 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    /// Starts the queue.
+    /// Starts a queue of its own.
     pub(super) fn start(
         client: &'a SequencerClient,
         outlets: Outlets<'a>,
-        mut schedule: Schedule<'a>,
+        schedule: Schedule<'a>,
     ) -> Result<Self> {
         let queue = client.create_queue("consort play")?;
         queue.start_now()?;
+        Ok(Self::on_queue(client, outlets, queue, schedule))
+    }
+
+    /// Plays on a queue that runs already, and that others may use.
+    pub(super) fn on_queue(
+        client: &'a SequencerClient,
+        outlets: Outlets<'a>,
+        queue: Queue,
+        mut schedule: Schedule<'a>,
+    ) -> Self {
         let next = schedule.next();
-        Ok(Self {
+        Self {
             client,
             outlets,
             queue,
@@ -91,7 +101,7 @@ impl<'a> Player<'a> {
             held: HeldNotes::new(),
             segments: VecDeque::new(),
             played: 0,
-        })
+        }
     }
 
     /// The queue's time, in nanoseconds.

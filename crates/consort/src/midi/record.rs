@@ -1,15 +1,13 @@
 //! `consort midi record`.
 
-use std::fs::Permissions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use consort_seq::file::{MAX_EVENTS, MidiFile, Recording};
 use consort_seq::{Announcement, Engine, Event, EventType, RealTime};
 use signal_hook::consts::SIGXFSZ;
@@ -18,11 +16,13 @@ use super::find::{Use, find, find_or_wait};
 use super::follow::{Change, Follower, Wish};
 use super::journal::{self, Journal};
 use super::listener::{Listener, Received, stamp};
-use super::metronome::{Meter, Metronome, read_meter};
+use super::metronome::{Beats, LEAD_NANOSECONDS, Meter, Metronome, read_meter};
+use super::overdub::Overdub;
 use super::progress::Progress;
 use super::recover::{create_journal, journal_path, recover_before};
+use super::target::Target;
 use super::{Ending, EngineArguments, Optional, clock, counted};
-use crate::errors::{hint, message, with_hint};
+use crate::errors::{hint, message};
 
 /// An event may be this part of a quarter note early and still belong to the first beat.
 const EARLY_DIVISOR: u64 = 4;
@@ -36,6 +36,13 @@ pub(crate) struct RecordArguments {
     /// programs to connect]
     #[arg(long, value_name = "PORT")]
     from: Vec<String>,
+    /// File to play meanwhile; the new file has its tracks and those that are recorded, with its
+    /// tempo
+    #[arg(long, value_name = "FILE", requires = "play_to", conflicts_with_all = ["bpm", "trim"])]
+    overdub: Option<PathBuf>,
+    /// Port to which the file of --overdub is played (repeatable)
+    #[arg(long, value_name = "PORT", requires = "overdub")]
+    play_to: Vec<String>,
     /// Stop after this many seconds instead of at Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
@@ -49,7 +56,8 @@ pub(crate) struct RecordArguments {
     #[arg(long, value_name = "BARS", default_value_t = 1, requires = "metronome")]
     count_in: u32,
     /// Beats of a bar and their note value, for the metronome and the file
-    #[arg(long, value_name = "METER", default_value = "4/4", value_parser = read_meter)]
+    #[arg(long, value_name = "METER", default_value = "4/4", value_parser = read_meter,
+          conflicts_with = "overdub")]
     meter: Meter,
     /// Ticks per quarter note (1 to 32767), the resolution of times
     #[arg(long, value_name = "TICKS", default_value_t = 9600)]
@@ -81,7 +89,16 @@ pub(super) fn run(
     }
     // A limit of file sizes is an error of the write then, not the end of the process.
     let _ignored = signal_hook::flag::register(SIGXFSZ, Arc::default());
-    let mut recorder = Recorder::open(arguments, &arguments.engine.engine()?)?;
+    let engine = arguments.engine.engine()?;
+    let overdub = match &arguments.overdub {
+        Some(path) => Some(Overdub::open(path, &arguments.play_to, &engine)?),
+        None => None,
+    };
+    let mut recorder = Recorder::open(arguments, overdub.as_ref(), &engine)?;
+    let mut player = match &overdub {
+        Some(overdub) => Some(overdub.player(&recorder)?),
+        None => None,
+    };
     recorder.keep_journal(&target.path)?;
     let ending = Ending::new(stop, arguments.seconds)?;
     let shown = arguments.file.display().to_string();
@@ -95,6 +112,9 @@ pub(super) fn run(
         let wait = ending.left(Duration::from_millis(200));
         recorder.listener.client.wait_readable(Some(wait))?;
         recorder.read()?;
+        if let Some(player) = &mut player {
+            player.step()?;
+        }
         Ok(progress.show(&shown, recorder.now.as_nanoseconds(), 0, out)?)
     };
     // If the sequencer fails, the events so far are written.
@@ -103,7 +123,14 @@ pub(super) fn run(
         recorded = turn(&mut recorder);
     }
     progress.finish();
-    let (file, losses, end) = recorder.finish();
+    if let Some(Err(error)) = player.map(|mut player| player.release()) {
+        tracing::warn!("cannot release the notes of the file: {error}");
+    }
+    let (take, losses, end) = recorder.finish();
+    let file = match &overdub {
+        Some(overdub) => overdub.combine(&take, arguments.ticks)?,
+        None => take,
+    };
     // The journal stays if the file cannot be written.
     target.write(&file)?;
     // If it cannot be removed, the next start recovers the recording a second time.
@@ -154,7 +181,11 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn open(arguments: &RecordArguments, engine: &Engine) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        arguments: &RecordArguments,
+        overdub: Option<&Overdub>,
+        engine: &Engine,
+    ) -> anyhow::Result<Self> {
         let microseconds = (60e6 / arguments.bpm).round();
         if !(1.0..16_777_216.0).contains(&microseconds) {
             bail!("invalid --bpm {}; expected 3.58 to 60000000", arguments.bpm);
@@ -191,11 +222,19 @@ impl Recorder {
         let metronome = match &arguments.metronome {
             Some(text) => {
                 let target = find(client, text, Use::Target)?;
-                Some(Metronome::open(&listener, &target, quarter, meter, arguments.count_in)?)
+                let beats = match overdub {
+                    Some(overdub) => overdub.beats()?,
+                    None => Beats::steady(quarter, meter),
+                };
+                Some(Metronome::open(&listener, &target, beats, arguments.count_in)?)
             }
             None => None,
         };
-        let origin = metronome.as_ref().map_or(RealTime::ZERO, Metronome::origin);
+        let origin = match (&metronome, overdub) {
+            (Some(metronome), _) => metronome.origin(),
+            (None, Some(_)) => RealTime::from_nanoseconds(LEAD_NANOSECONDS),
+            (None, None) => RealTime::ZERO,
+        };
         let start = journal::start(arguments.ticks, microseconds as u32, &names);
         let follower = Follower::named(client, &sources, ports)?;
         Ok(Self {
@@ -238,6 +277,11 @@ impl Recorder {
             [] => format!("recording events sent to {}:0", self.listener.client.client_id()),
             names => format!("recording from {}", names.join(", ")),
         }
+    }
+
+    /// The queue's time at which the recording begins.
+    pub(super) fn origin(&self) -> RealTime {
+        self.origin
     }
 
     fn is_full(&self) -> bool {
@@ -372,120 +416,4 @@ fn is_system(event: &Event) -> bool {
             | EventType::SONG_SELECT
             | EventType::QUARTER_FRAME
     )
-}
-
-/// Creates a temporary file in a folder.
-fn temporary(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(".consort-")
-        .suffix(".mid")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .with_context(|| format!("cannot write to the folder {}", folder.display()))
-}
-
-/// The file to write. It is written under a temporary name and renamed when it is complete.
-pub(super) struct Target {
-    path: PathBuf,
-    folder: PathBuf,
-    is_forced: bool,
-}
-
-impl Target {
-    /// Checks the path, so that a recording does not fail only at its end.
-    pub(super) fn new(path: &Path, is_forced: bool) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        if is_link && !path.exists() {
-            return Err(with_hint(
-                format!("{shown} is a link to a file that does not exist"),
-                "remove the link, or record to another file",
-            ));
-        }
-        if !is_forced && path.exists() {
-            return Err(with_hint(
-                format!("{shown} already exists"),
-                "use --force to overwrite it",
-            ));
-        }
-        let resolved = if is_link { path.canonicalize()? } else { path.to_path_buf() };
-        let path = resolved.as_path();
-        if path.is_dir() || path.file_name().is_none() {
-            bail!("cannot write {shown}: it is a folder");
-        }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let target = Self { path: path.to_path_buf(), folder, is_forced };
-        drop(temporary(&target.folder)?);
-        Ok(target)
-    }
-
-    /// Writes the file. If that fails, the recording is kept elsewhere, and the error says where.
-    pub(super) fn write(&self, file: &MidiFile) -> anyhow::Result<()> {
-        let bytes = file.to_bytes().with_context(|| self.cannot_write())?;
-        let complete = match self.write_temporary(&bytes) {
-            Ok(complete) => complete,
-            Err(error) => return Err(self.rescue(&bytes, error)),
-        };
-        let moved = match self.is_forced {
-            true => complete.persist(&self.path),
-            false => complete.persist_noclobber(&self.path).or_else(|error| {
-                // Some file systems cannot rename without replacing.
-                match error.error.kind() == ErrorKind::AlreadyExists || self.path.exists() {
-                    true => Err(error),
-                    false => error.file.persist(&self.path),
-                }
-            }),
-        };
-        let Err(failed) = moved else {
-            // The new name must be on the disk before the journal is removed. Some file systems
-            // cannot sync folders.
-            if let Ok(folder) = std::fs::File::open(&self.folder) {
-                let _ = folder.sync_all();
-            }
-            return Ok(());
-        };
-        let reason = match failed.error.kind() == ErrorKind::AlreadyExists {
-            true => anyhow!("another program has created it in the meantime"),
-            false => failed.error.into(),
-        };
-        Err(match failed.file.keep() {
-            Ok((_, kept)) => self.kept(reason, &kept),
-            Err(_) => self.rescue(&bytes, reason),
-        })
-    }
-
-    /// Writes a temporary file in the target's folder.
-    fn write_temporary(&self, bytes: &[u8]) -> anyhow::Result<tempfile::NamedTempFile> {
-        let temporary = temporary(&self.folder)?;
-        temporary.as_file().write_all(bytes)?;
-        temporary.as_file().sync_all()?;
-        Ok(temporary)
-    }
-
-    fn cannot_write(&self) -> String {
-        format!("cannot write {}", self.path.display())
-    }
-
-    /// The error for a recording that was kept at another path.
-    fn kept(&self, reason: anyhow::Error, path: &Path) -> anyhow::Error {
-        let what = format!("{}; the recording is in {}", self.cannot_write(), path.display());
-        reason.context(what)
-    }
-
-    /// Writes the recording to another folder, because it cannot be repeated: the disk may be full
-    /// or a USB stick unplugged. Returns the error that says where it is.
-    fn rescue(&self, bytes: &[u8], reason: anyhow::Error) -> anyhow::Error {
-        for folder in [std::env::temp_dir(), PathBuf::from("/dev/shm")] {
-            let Ok(temporary) = temporary(&folder) else { continue };
-            if temporary.as_file().write_all(bytes).is_ok()
-                && let Ok((_, kept)) = temporary.keep()
-            {
-                return self.kept(reason, &kept);
-            }
-        }
-        reason.context(self.cannot_write())
-    }
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use rustix::fs::FlockOperation;
 
-use super::record::Target;
+use super::target::Target;
 use super::{counted, journal};
 
 /// The end of the names of journals.

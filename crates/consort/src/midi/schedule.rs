@@ -44,7 +44,6 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Plays the files once, as they are.
-    #[cfg(test)]
     pub(super) const ONCE: Self = Self {
         from: RealTime::ZERO,
         until: None,
@@ -171,6 +170,11 @@ impl<'a> Schedule<'a> {
             clocks: VecDeque::new(),
             next_music: None,
         }
+    }
+
+    /// [`new`](Self::new), with the first file at a time in nanoseconds.
+    pub(super) fn starting_at(start: u64, files: Vec<&'a MidiFile>, settings: Settings) -> Self {
+        Self { base: start, ..Self::new(files, settings) }
     }
 
     /// The time at which everything has been played; known once the iterator has ended.

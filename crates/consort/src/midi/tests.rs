@@ -11,8 +11,9 @@ use consort_seq::{
 };
 use parking_lot::Mutex;
 
-use super::play::{Song, play_here};
+use super::play::play_here;
 use super::schedule::Settings;
+use super::songs::Song;
 use super::*;
 use crate::errors::printed;
 
@@ -320,7 +321,7 @@ fn a_recording_contains_what_was_played() {
     else {
         panic!("not record");
     };
-    let mut recorder = record::Recorder::open(&arguments, &on_engine).expect("a recorder");
+    let mut recorder = record::Recorder::open(&arguments, None, &on_engine).expect("a recorder");
     let file = long_file(2);
     let schedule = schedule::Schedule::new(vec![&file], ONCE);
     let mut player = player::Player::start(&client, outlets(&port), schedule).expect("a player");
@@ -365,7 +366,7 @@ fn sources_that_disappear_and_return_are_recorded_on_their_tracks() {
     let pads_out = port(&pads, "out", SOURCE);
     let arguments = parse(&["record", "unused.mid", "--from", "keys", "--from", "pads:out"]);
     let MidiCommand::Record(arguments) = arguments else { panic!("not record") };
-    let mut recorder = record::Recorder::open(&arguments, &engine).expect("a recorder");
+    let mut recorder = record::Recorder::open(&arguments, None, &engine).expect("a recorder");
     let Engine::Embedded(embedded) = &engine else { panic!("not embedded") };
     let send = |client: &SequencerClient, port: &Port, note| {
         let event = Event::note_on(0, note, 100).expect("valid");
@@ -417,7 +418,7 @@ fn a_recording_continues_after_lost_events_without_hanging_notes() {
     let out = port(&keys, "out", SOURCE);
     let arguments = parse(&["record", "unused.mid", "--from", "keys"]);
     let MidiCommand::Record(arguments) = arguments else { panic!("not record") };
-    let mut recorder = record::Recorder::open(&arguments, &engine).expect("a recorder");
+    let mut recorder = record::Recorder::open(&arguments, None, &engine).expect("a recorder");
     let on = |note| Event::note_on(0, note, 100).expect("valid");
     embedded.advance(Duration::from_secs(1));
     keys.event_output_direct(&on(60), &out).expect("sent");
@@ -702,12 +703,12 @@ fn links_are_followed_or_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let [link, file] = ["link.mid", "take.mid"].map(|name| folder.path().join(name));
     std::os::unix::fs::symlink("take.mid", &link).expect("a link");
-    let error = record::Target::new(&link, true).map(drop).expect_err("it is dangling");
+    let error = target::Target::new(&link, true).map(drop).expect_err("it is dangling");
     assert!(printed(&error).contains("is a link to a file that does not exist"), "{error}");
     std::fs::write(&file, b"old").expect("a file");
-    assert!(record::Target::new(&link, false).is_err(), "the file exists");
+    assert!(target::Target::new(&link, false).is_err(), "the file exists");
     let song = long_file(1);
-    record::Target::new(&link, true).and_then(|target| target.write(&song)).expect("written");
+    target::Target::new(&link, true).and_then(|target| target.write(&song)).expect("written");
     assert!(link.symlink_metadata().expect("the link").is_symlink(), "the link stays");
     assert_eq!(MidiFile::read(&std::fs::read(&file).expect("a file")).expect("valid"), song);
 }
@@ -716,11 +717,11 @@ fn links_are_followed_or_refused() {
 fn recordings_are_written_to_a_temporary_file_and_renamed() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("take.mid");
-    let target = record::Target::new(&path, false).expect("a free path");
+    let target = target::Target::new(&path, false).expect("a free path");
     let file = long_file(1);
     target.write(&file).expect("written");
     assert_eq!(MidiFile::read(&std::fs::read(&path).expect("a file")).expect("valid"), file);
-    let error = record::Target::new(&path, false).map(drop).expect_err("it exists");
+    let error = target::Target::new(&path, false).map(drop).expect_err("it exists");
     assert!(
         printed(&error).ends_with("already exists\nhint: use --force to overwrite it"),
         "{error}"
@@ -729,15 +730,15 @@ fn recordings_are_written_to_a_temporary_file_and_renamed() {
     let error = target.write(&file).expect_err("it exists").to_string();
     let (_, kept) = error.rsplit_once(' ').expect("a path");
     assert!(MidiFile::read(&std::fs::read(kept).expect("kept")).is_ok(), "{error}");
-    record::Target::new(&path, true).and_then(|target| target.write(&file)).expect("replaced");
+    target::Target::new(&path, true).and_then(|target| target.write(&file)).expect("replaced");
     let missing = folder.path().join("no/such/take.mid");
-    let error = record::Target::new(&missing, false).map(drop).expect_err("no folder");
+    let error = target::Target::new(&missing, false).map(drop).expect_err("no folder");
     assert!(error.to_string().starts_with("cannot write to the folder"), "{error}");
-    assert!(record::Target::new(folder.path(), true).is_err());
+    assert!(target::Target::new(folder.path(), true).is_err());
     // If the folder has disappeared, the recording is kept elsewhere.
     let lost = folder.path().join("stick");
     std::fs::create_dir(&lost).expect("a folder");
-    let target = record::Target::new(&lost.join("take.mid"), false).expect("a free path");
+    let target = target::Target::new(&lost.join("take.mid"), false).expect("a free path");
     std::fs::remove_dir(&lost).expect("unplugged");
     let error = format!("{:#}", target.write(&file).expect_err("it is unplugged"));
     let (_, rest) = error.split_once("the recording is in ").expect("where it is");

@@ -16,7 +16,7 @@ fn notes(file: &MidiFile) -> Vec<(u32, u16, u8, u8)> {
 
 fn recorder(arguments: &[&str], engine: &Engine) -> record::Recorder {
     let MidiCommand::Record(arguments) = parse(arguments) else { panic!("not record") };
-    record::Recorder::open(&arguments, engine).expect("a recorder")
+    record::Recorder::open(&arguments, None, engine).expect("a recorder")
 }
 
 fn note_on(client: &SequencerClient, port: &Port, note: u8) {
@@ -242,6 +242,80 @@ fn a_metronome_counts_in_and_the_recording_begins_with_its_bar() {
         held.track(&event);
     }
     assert!(held.is_empty());
+}
+
+#[test]
+fn an_overdub_plays_the_file_and_adds_a_track_to_it() {
+    let embedded = Embedded::new(ClockKind::Virtual);
+    let engine = Engine::Embedded(embedded.clone());
+    let synth = open("synth", &engine).expect("a client");
+    let _input = port(&synth, "in", TARGET);
+    let click = open("click", &engine).expect("a client");
+    let _click = port(&click, "in", TARGET);
+    let keys = open("keys", &engine).expect("a client");
+    let out = port(&keys, "out", SOURCE);
+    // 60 bpm and 3/4: a note at the second beat.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("song.mid");
+    let mut recording = Recording::new(96, 1_000_000, &["song"]).expect("valid");
+    recording.set_time_signature(3, 4);
+    recording.push(0, RealTime::new(1, 0), &Event::note_on(0, 40, 100).expect("valid"));
+    let file = recording.finish(RealTime::new(2, 0));
+    std::fs::write(&path, file.to_bytes().expect("short")).expect("written");
+
+    let arguments = [
+        "record",
+        "unused.mid",
+        "--from",
+        "keys",
+        "--overdub",
+        path.to_str().expect("text"),
+        "--play-to",
+        "synth",
+        "--metronome",
+        "click",
+    ];
+    let MidiCommand::Record(arguments) = parse(&arguments) else { panic!("not record") };
+    let targets = ["synth".to_owned()];
+    let overdub = overdub::Overdub::open(&path, &targets, &engine).expect("a file");
+    let mut recorder =
+        record::Recorder::open(&arguments, Some(&overdub), &engine).expect("a recorder");
+    let mut player = overdub.player(&recorder).expect("a player");
+    // A bar of count-in, which takes three seconds, and three more.
+    let (mut played, mut beats) = (Vec::new(), 0);
+    for tenth in 0..65 {
+        if tenth == 47 {
+            // The player of the keys hears the file's note at 4.2 s and plays half a second later.
+            note_on(&keys, &out, 60);
+        }
+        recorder.read().expect("read");
+        player.step().expect("a step");
+        embedded.advance(Duration::from_millis(100));
+        while let Some(event) = music(&synth, Duration::ZERO) {
+            played.push((tenth, words::words(&event)));
+        }
+        while let Some(event) = music(&click, Duration::ZERO) {
+            beats += u32::from(matches!(event.payload(), consort_seq::Payload::NoteOn(_)));
+        }
+    }
+    assert_eq!(played, [(41, "note-on 40 100".to_owned()), (51, "note-off 40 64".to_owned())]);
+    assert_eq!(beats, 7);
+    player.release().expect("released");
+    let (take, _, end) = recorder.finish();
+    end.expect("it ended");
+    let file = overdub.combine(&take, 9600).expect("short");
+    assert_eq!((file.format(), file.track_count()), (1, 2));
+    let on: Vec<(u64, u16, u8)> = file
+        .events()
+        .filter_map(|event| match event.body {
+            Body::Message(&[0x90, note, _]) => {
+                Some((file.time(event.tick).as_nanoseconds() / 1_000_000, event.track, note))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(on, [(1_000, 0, 40), (1_500, 1, 60)]);
+    assert_eq!(file.time_signatures()[0].numerator, 3);
 }
 
 /// The file of the child process of the next test.
