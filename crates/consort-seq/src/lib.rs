@@ -19,9 +19,9 @@ mod tempo;
 pub use client::{
     Announcement, AsyncSequencerClient, AsyncWatch, BytesOrEvent, ClientBase, ClientBuilder,
     ClientInfo, ClientPool, ClientType, Error, ErrorKind, EventFilter, ListPorts, Listening,
-    MidiVersion, Port, PortCaps, PortInfo, PortOptions, PortSort, PortType, Queue, QueueInfo,
-    QueueStatus, QueueTempo, QueueTimer, QueueTimerType, READ_PORT, RECEIVER_TIMEOUT, RW_PORT,
-    RemoveCondition, RemoveEvents, Result, Routing, SequencerClient, SequencerType,
+    MidiStream, MidiVersion, Port, PortCaps, PortInfo, PortOptions, PortSort, PortType, Queue,
+    QueueInfo, QueueStatus, QueueTempo, QueueTimer, QueueTimerType, READ_PORT, RECEIVER_TIMEOUT,
+    RW_PORT, RemoveCondition, RemoveEvents, Result, Routing, SequencerClient, SequencerType,
     SubscribeOptions, SubscriptionQuery, SubscriptionQueryType, SystemInfo, TimerId, Undelivered,
     WRITE_PORT, Waited, Watch,
 };

@@ -325,7 +325,7 @@ impl OutputBuffer {
         let (slots, _) = self.bytes[self.end..].as_chunks_mut::<{ Cell::SIZE }>();
         let mut count = 0;
         for (event, slot) in events.iter().zip(slots) {
-            if !event.cell.is_fixed() {
+            if !event.cell.is_plain(client) {
                 break;
             }
             event.cell.store(slot);

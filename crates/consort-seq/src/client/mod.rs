@@ -32,6 +32,7 @@ mod reactor;
 #[cfg(feature = "tokio")]
 mod reactor_tokio;
 mod routing;
+mod stream;
 mod watch;
 
 #[doc(hidden)] // for clients of other runtimes, which wait by their own means
@@ -48,4 +49,5 @@ pub use methods::{ClientBase, ListPorts, PortSort, Waited};
 pub use port::{Port, PortOptions};
 pub use queue::Queue;
 pub use routing::Routing;
+pub use stream::MidiStream;
 pub use watch::{Announcement, AsyncWatch, Watch};

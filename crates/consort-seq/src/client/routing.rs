@@ -27,7 +27,9 @@ impl Routing {
 
     /// Passes received events on: from this port to its subscribers, directly. Without it, a
     /// received event keeps its destination, which is the client that received it: the client
-    /// would send the event to itself, receive it again, and so on without end.
+    /// would send the event to itself, receive it again, and so on without end. Therefore, output
+    /// without a queue refuses an event of another client that is addressed to this one (`EINVAL`)
+    /// unless [`dest`](Self::dest) is set.
     ///
     /// ```
     /// use consort_seq::{ClockKind, Embedded, Event, READ_PORT, Routing, SequencerClient, WRITE_PORT};
@@ -78,6 +80,20 @@ impl Routing {
     pub fn dest(mut self, dest: impl Into<Address>) -> Self {
         self.dest = Some(dest.into());
         self
+    }
+
+    /// Whether output would return a received event to the client that received it, immediately
+    /// and unintentionally.
+    #[inline]
+    pub(crate) fn returns(&self, cell: &Cell, client: u8) -> bool {
+        let Cell(bytes) = cell;
+        let source = bytes[12];
+        // Events that programs make have the source 0 or their own.
+        bytes[14] == client
+            && source != client
+            && source != 0
+            && self.dest.is_none()
+            && self.queue.unwrap_or(bytes[3]) == QUEUE_DIRECT
     }
 
     #[inline]

@@ -57,6 +57,13 @@ impl Cell {
         self.0[1] & EventFlags::LENGTH_MASK.bits() == 0
     }
 
+    /// Whether the event has no variable data and another destination than `client`: then nothing
+    /// but its room is to be checked before it is written.
+    #[inline]
+    pub(crate) const fn is_plain(&self, client: u8) -> bool {
+        self.is_fixed() && self.0[14] != client
+    }
+
     /// Whether the flag bits mark an event with variable data.
     #[must_use]
     #[inline]

@@ -1,6 +1,7 @@
 //! Every event type, sent and received.
 
-use consort_seq::{Event, EventType, Payload, RealTime, raw};
+use consort_seq::client::{READ_PORT, WRITE_PORT};
+use consort_seq::{ErrorKind, Event, EventType, Payload, PortOptions, RealTime, Routing, raw};
 
 use crate::support::Rig;
 
@@ -12,6 +13,46 @@ fn round_trip(rig: &Rig, event: &Event) -> Event {
 }
 
 cases! {
+    fn a_received_event_is_passed_on_and_not_sent_back_to_its_receiver(rig) {
+        let pair = rig.pair();
+        let through = pair.receiver.create_port(PortOptions::new("out").caps(READ_PORT)).unwrap();
+        let end = rig.client("end");
+        let last = end.create_port(PortOptions::new("in").caps(WRITE_PORT)).unwrap();
+        last.connect_from(&through).unwrap();
+        let long = Event::system_exclusive(&[0xf0, 1, 2, 3, 0xf7]);
+        for event in [Event::note_on(0, 60, 100).unwrap(), long] {
+            pair.send(std::slice::from_ref(&event));
+            let received = rig.receive(&pair.receiver);
+            let client = &pair.receiver;
+            let refused = [
+                client.event_output(&received, &through).map(|_| ()),
+                client.event_output_direct(&received, &through).map(|_| ()),
+                client.event_output_buffer(&received, &through).map(|_| ()),
+                client.event_output_batch(std::slice::from_ref(&received), &through),
+                client.try_event_output(&received, &through).map(|_| ()),
+                client.try_event_output_direct(&received, ()).map(|_| ()),
+            ];
+            for result in refused {
+                let error = result.expect_err("it would return");
+                assert_eq!(error.kind(), ErrorKind::Invalid);
+                assert!(error.to_string().contains("pass it on with Routing::pass_on"), "{error}");
+            }
+            assert_eq!(client.event_output_pending(), 0);
+            client.event_output(&received, Routing::pass_on(&through)).unwrap();
+            client.drain_output().unwrap();
+            let passed = rig.receive(&end);
+            assert_eq!(passed.payload(), event.payload());
+            assert_eq!(passed.source(), through.address());
+            // On purpose, and what the client makes for itself, is allowed.
+            let own = pair.into.address();
+            client.event_output_direct(&received, Routing::new().port(&through).dest(own)).unwrap();
+            assert_eq!(rig.receive(client).payload(), event.payload());
+            client.event_output(&event.clone().to(own), &through).unwrap();
+            client.drain_output().unwrap();
+            assert_eq!(rig.receive(client).payload(), event.payload());
+        }
+    }
+
     fn every_type_arrives_as_it_was_sent(rig) {
         let pair = rig.pair();
         let data = *b"abcdefghijkl";

@@ -29,6 +29,7 @@ mod pools;
 mod queues;
 mod remove;
 mod stamps;
+mod streams;
 mod stuck;
 
 use support::Case;
@@ -51,5 +52,6 @@ const CASES: &[(&str, &[Case])] = &[
     ("queues", queues::CASES),
     ("remove", remove::CASES),
     ("stamps", stamps::CASES),
+    ("streams", streams::CASES),
     ("stuck", stuck::CASES),
 ];

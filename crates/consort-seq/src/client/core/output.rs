@@ -110,6 +110,9 @@ impl ClientCore {
         if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
             return Err(user_memory(event));
         }
+        if routing.returns(&event.cell, self.client_id) {
+            return Err(returning(event));
+        }
         let mut cell = event.cell_to_write();
         routing.apply(&mut cell.0, self.client_id);
         Ok(cell)
@@ -120,7 +123,7 @@ impl ClientCore {
     /// path has to decide.
     #[inline(always)]
     pub(crate) fn quick_output(&self, event: &Event, routing: &Routing) -> Option<usize> {
-        if !event.cell.is_fixed() {
+        if !event.cell.is_plain(self.client_id) {
             return None;
         }
         self.output().append_fixed(&event.cell, routing, self.client_id)
@@ -132,11 +135,12 @@ impl ClientCore {
         let mut output = self.output();
         if !output.is_closed()
             && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+            && !routing.returns(&event.cell, self.client_id)
             && output.append(event, routing, self.client_id)
         {
             return Ok(Some(output.used()));
         }
-        not_buffered(&output, event)
+        self.not_buffered(&output, event, routing)
     }
 
     /// Puts events into the buffer until one does not fit. Returns their number.
@@ -149,16 +153,46 @@ impl ClientCore {
             let Some((event, after)) = rest.split_first() else { return Ok(events.len()) };
             let fits = !output.is_closed()
                 && !event.flags().contains(EventFlags::LENGTH_USER_MEMORY)
+                && !routing.returns(&event.cell, self.client_id)
                 && output.append(event, routing, self.client_id);
             if !fits {
                 // The events before it are in the buffer, so the caller must get their number;
                 // the next call reports the error.
-                return match not_buffered(&output, event) {
+                return match self.not_buffered(&output, event, routing) {
                     Err(failure) if rest.len() == events.len() => Err(failure),
                     _ => Ok(events.len() - rest.len()),
                 };
             }
             rest = after;
+        }
+    }
+
+    /// Why an event does not go into the buffer: `None` if there is no room at present.
+    #[cold]
+    fn not_buffered(
+        &self,
+        output: &OutputBuffer,
+        event: &Event,
+        routing: &Routing,
+    ) -> Outcome<Option<usize>> {
+        let length = event.length();
+        if output.is_closed() {
+            Err(Failure::closed())
+        } else if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
+            Err(user_memory(event))
+        } else if routing.returns(&event.cell, self.client_id) {
+            Err(returning(event))
+        } else if length > output.capacity() {
+            Err(Failure::invalid(
+                Subject::event(event),
+                format!(
+                    "the event has {length} bytes, more than the output buffer ({} bytes); \
+                     enlarge the buffer with set_output_buffer_size, or use event_output_direct",
+                    output.capacity()
+                ),
+            ))
+        } else {
+            Ok(None)
         }
     }
 
@@ -324,28 +358,6 @@ pub(crate) fn no_room(event: &Event) -> Failure {
     Failure::system(Subject::event(event), Errno::WOULD_BLOCK)
 }
 
-/// Why an event does not go into the buffer: `None` if there is no room at present.
-#[cold]
-fn not_buffered(output: &OutputBuffer, event: &Event) -> Outcome<Option<usize>> {
-    let length = event.length();
-    if output.is_closed() {
-        Err(Failure::closed())
-    } else if event.flags().contains(EventFlags::LENGTH_USER_MEMORY) {
-        Err(user_memory(event))
-    } else if length > output.capacity() {
-        Err(Failure::invalid(
-            Subject::event(event),
-            format!(
-                "the event has {length} bytes, more than the output buffer ({} bytes); enlarge \
-                 the buffer with set_output_buffer_size, or use event_output_direct",
-                output.capacity()
-            ),
-        ))
-    } else {
-        Ok(None)
-    }
-}
-
 /// Why the buffer could not be written.
 #[cold]
 fn not_written(output: &OutputBuffer, errno: Errno) -> Failure {
@@ -354,6 +366,15 @@ fn not_written(output: &OutputBuffer, errno: Errno) -> Failure {
     }
     let subject = output.head().map_or(Subject::None, |head| Subject::event(&head));
     Failure::system(subject, errno)
+}
+
+/// The failure of passing a received event on without another destination.
+#[cold]
+fn returning(event: &Event) -> Failure {
+    let note = "a received event keeps its destination, so that this client would receive it again \
+                without end; pass it on with Routing::pass_on, or set the destination with \
+                Routing::dest";
+    Failure::invalid(Subject::event(event), note.to_owned())
 }
 
 #[cold]
