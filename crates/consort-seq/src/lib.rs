@@ -34,3 +34,8 @@ pub use event::{
 pub use held::HeldNotes;
 pub use midi::{MidiCoder, MidiDecoder, MidiEncoder, NotMidi};
 pub use tempo::{TempoMap, TempoMapError};
+
+/// The programs of the book's page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/coming-from-midir.md")]
+mod coming_from_midir {}
