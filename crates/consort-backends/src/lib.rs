@@ -30,6 +30,8 @@ pub mod loopback;
 pub mod lua;
 #[cfg(feature = "midi")]
 pub mod midi;
+#[cfg(feature = "midi")]
+mod midi_grammar;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 #[cfg(any(

@@ -91,7 +91,7 @@ impl SharedClient {
     pub(super) fn set_detect(&mut self, detect: bool) {
         self.settings.detect = detect;
         for member in &self.members {
-            member.state.borrow_mut().detect = detect;
+            member.state.borrow_mut().input.detect = detect;
         }
     }
 
@@ -148,7 +148,7 @@ impl SharedClient {
 
     /// Adds an instance with its port.
     pub(super) fn join(&mut self, instance: InstanceId, port: u8, state: Rc<RefCell<PortState>>) {
-        state.borrow_mut().detect = self.settings.detect;
+        state.borrow_mut().input.detect = self.settings.detect;
         self.members.push(Member { instance, port, state, received: 0 });
     }
 
@@ -217,7 +217,7 @@ impl SharedClient {
             member_context.count_errors(1);
             member_context.count_dropped(1);
             let mut state = member.state.borrow_mut();
-            state.on_input_lost(&mut member_context);
+            state.input.on_input_lost(&mut member_context);
             state.resolve(client, true, &mut member_context);
         }
     }
@@ -246,11 +246,11 @@ impl SharedClient {
                     state.resolve(client, false, &mut member_context);
                 }
                 Announcement::ClientChanged(changed) if changed != own => {
-                    state.senders.forget(&|port| port.client == changed);
+                    state.input.names.forget(&|port| port.client == changed);
                     state.resolve(client, false, &mut member_context);
                 }
                 Announcement::PortChanged(address) if address.client != own => {
-                    state.senders.forget(&|port| port == address);
+                    state.input.names.forget(&|port| port == address);
                     state.resolve(client, false, &mut member_context);
                 }
                 Announcement::Disconnected(connection) => {

@@ -1,10 +1,10 @@
 //! The body of the fuzz target `midi_input`, which the tests run on the committed corpus. Not part
 //! of the public API.
 
-use super::channels::{Control, parse, specification};
-use super::clock::{QuarterFrames, Timecode};
-use super::parameters::ParameterInput;
-use super::sysex::{Assembler, MAX_MESSAGE_BYTES};
+use crate::midi_grammar::channels::{Control, parse, specification};
+use crate::midi_grammar::clock::{QuarterFrames, Timecode};
+use crate::midi_grammar::parameters::ParameterInput;
+use crate::midi_grammar::sysex::{Assembler, MAX_MESSAGE_BYTES};
 
 /// Reads a channel's specification up to the first zero byte, and uses the rest as input: parts of
 /// system exclusive messages, controllers, and quarter frames.

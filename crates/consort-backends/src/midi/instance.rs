@@ -14,21 +14,13 @@ use consort_seq::{
 };
 
 use super::MidiDriver;
-use super::channels::{Channels, Control, PerChannel, System};
 use super::client::{OUTPUT_RETRY_INTERVAL, SharedClient};
-use super::clock::{ClockOutput, MAX_TEMPO, REFILL_INTERVAL};
-use super::held::HeldState;
-use super::parameters::parameter_output;
+use super::clock::{ClockOutput, REFILL_INTERVAL};
 use super::port::{PortState, RETRY_INTERVAL, SharedState};
-use super::values::{to_fourteen_bits, to_seven_bits};
-
-/// The options of an instance that concern output.
-pub(super) struct OutputOptions {
-    /// Whether notes end with note-off messages.
-    pub(super) note_off: bool,
-    /// Whether a parameter is deselected after each value.
-    pub(super) deselect: bool,
-}
+use crate::midi_grammar::channels::{Channels, Control, System};
+use crate::midi_grammar::clock::MAX_TEMPO;
+use crate::midi_grammar::message::Message;
+use crate::midi_grammar::output::{OutputOptions, Sending};
 
 /// An instance before the start.
 pub(super) struct MidiPlan {
@@ -56,21 +48,18 @@ impl Plan for MidiPlan {
 
     fn open(mut self: Box<Self>, backend: &mut dyn Driver) -> Box<dyn Instance> {
         let controls = self.channels.take_controls().into();
-        let state = PortState::new(self.channels, self.read.as_deref(), self.write.as_deref());
+        let (read, write) = (self.read.as_deref(), self.write.as_deref());
+        let state = PortState::new(self.channels, self.output, read, write);
         Box::new(MidiInstance {
             name: self.name,
             shared: Rc::clone(&driver::<MidiDriver>(backend).shared),
             state: Rc::new(RefCell::new(state)),
             controls,
-            options: self.output,
             routing: Routing::new(),
             clock: None,
             tempo: 0.0,
             clock_due: None,
             replaced: Vec::new(),
-            selected: [60; 16],
-            playing: [None; 16],
-            message: Vec::new(),
         })
     }
 }
@@ -82,7 +71,6 @@ struct MidiInstance {
     state: SharedState,
     /// What each channel sends, by number.
     controls: Rc<[Control]>,
-    options: OutputOptions,
     routing: Routing,
     clock: Option<ClockOutput>,
     /// The tempo of the clock to send, in quarter notes per minute; below 1, none is sent.
@@ -92,12 +80,6 @@ struct MidiInstance {
     /// Devices that a reload replaced for output. They are disconnected when everything that was
     /// sent to them is written.
     replaced: Vec<Address>,
-    /// The note that `notenumber` has set, by MIDI channel.
-    selected: [u8; 16],
-    /// The note that `velocity` plays, by MIDI channel.
-    playing: [Option<u8>; 16],
-    /// Space for a system exclusive message.
-    message: Vec<u8>,
 }
 
 impl Drop for MidiInstance {
@@ -145,98 +127,24 @@ impl MidiInstance {
         context.wake_at(next);
     }
 
-    fn send(&mut self, payload: Payload<'_>, context: &mut Context<'_>) {
-        self.shared.borrow_mut().put(&Event::new(payload), self.routing, context);
-    }
-
-    fn controller(&mut self, channel: u8, param: u8, value: u8, context: &mut Context<'_>) {
-        // Nothing would release a pedal that is pressed while the show ends.
-        if context.is_stopping() && HeldState::is_pedal_down(param, value) {
-            return;
-        }
-        self.state.borrow_mut().sounding.set_controller(channel, param, value);
-        let data = ControlData { channel, param: param.into(), value: value.into() };
-        self.send(Payload::ControlChange(data), context);
-    }
-
-    fn note(&mut self, channel: u8, note: u8, velocity: u8, context: &mut Context<'_>) {
-        {
-            let sounding = &mut self.state.borrow_mut().sounding;
-            // While the show ends, no note is started, because nothing would end it, and no note
-            // is ended twice.
-            if context.is_stopping() && (velocity > 0 || !sounding.has_note(channel, note)) {
-                return;
-            }
-            sounding.set_note(channel, note, velocity > 0);
-        }
-        let key = Key { channel, note, velocity };
-        let payload = if velocity == 0 && self.options.note_off {
-            Payload::NoteOff(key)
-        } else {
-            Payload::NoteOn(key)
+    /// Sends what `work` sends.
+    fn send(
+        &self,
+        context: &mut Context<'_>,
+        work: impl FnOnce(&mut Sending<'_, &mut dyn FnMut(Message<'_>)>),
+    ) {
+        let is_stopping = context.is_stopping();
+        let mut shared = self.shared.borrow_mut();
+        let mut put = |message: Message<'_>| {
+            shared.put(&Event::new(payload(message)), self.routing, context);
         };
-        self.send(payload, context);
-    }
-
-    /// Ends the sounding notes of one MIDI channel, or of all.
-    fn end_notes(&mut self, channel: Option<u8>, context: &mut Context<'_>) {
-        let sounding = self.state.borrow().sounding;
-        for (sounding_channel, note) in sounding.notes() {
-            if channel.is_none_or(|channel| channel == sounding_channel) {
-                self.note(sounding_channel, note, 0, context);
-            }
-        }
-    }
-
-    /// Ends the sounding notes and releases the pedals that are down.
-    fn release_all(&mut self, context: &mut Context<'_>) {
-        self.end_notes(None, context);
-        self.playing = [None; 16];
-        let sounding = self.state.borrow().sounding;
-        for (channel, pedal) in sounding.pedals() {
-            self.controller(channel, pedal, 0, context);
-        }
-    }
-
-    /// Ends all notes of a MIDI channel: pedals up, all sound off, all notes off.
-    fn silence(&mut self, channel: u8, context: &mut Context<'_>) {
-        self.end_notes(Some(channel), context);
-        self.playing[usize::from(channel)] = None;
-        let sounding = self.state.borrow().sounding;
-        for (_, pedal) in sounding.pedals().filter(|&pedal| pedal == (channel, 66)) {
-            self.controller(channel, pedal, 0, context);
-        }
-        for controller in [64, 120, 123] {
-            self.controller(channel, controller, 0, context);
-        }
+        work(&mut self.state.borrow_mut().output.sending(is_stopping, &mut put));
     }
 
     /// Releases what was started on channels that no mapping writes any more: notes, pedals, and
     /// the clock.
     fn release_removed(&mut self, channels: &Channels, context: &mut Context<'_>) {
-        let sounding = self.state.borrow().sounding;
-        for (channel, note) in sounding.notes() {
-            let velocity = Control::PerChannel(channel, PerChannel::Velocity);
-            let is_playing = self.playing[usize::from(channel)] == Some(note);
-            let is_kept = if is_playing {
-                channels.is_target(&velocity)
-            } else {
-                channels.is_target(&Control::Note(channel, note))
-            };
-            if !is_kept {
-                self.note(channel, note, 0, context);
-            }
-        }
-        for (playing, channel) in self.playing.iter_mut().zip(0..) {
-            if !channels.is_target(&Control::PerChannel(channel, PerChannel::Velocity)) {
-                *playing = None;
-            }
-        }
-        for (channel, pedal) in sounding.pedals() {
-            if !channels.is_target(&Control::Controller(channel, pedal)) {
-                self.controller(channel, pedal, 0, context);
-            }
-        }
+        self.send(context, |sending| sending.release_removed(channels));
         if self.tempo > 0.0 && !channels.is_target(&Control::System(System::Tempo)) {
             self.set_tempo(0.0, context);
         }
@@ -253,7 +161,7 @@ impl MidiInstance {
         let client = self.shared.borrow().opened();
         let replaced = self.state.borrow_mut().rename(read, write, client.as_deref());
         if let Some(device) = replaced.write {
-            self.release_all(context);
+            self.send(context, |sending| sending.release_all());
             self.replaced.push(device);
         }
         self.flush(context);
@@ -342,115 +250,41 @@ impl MidiInstance {
     fn flush(&self, context: &mut Context<'_>) {
         self.shared.borrow_mut().flush(&mut context.driver());
     }
+}
 
-    /// Sends one value.
-    fn deliver_one(&mut self, control: &Control, value: f64, context: &mut Context<'_>) {
-        let seven = to_seven_bits(value);
-        match control {
-            Control::Controller(channel, number) => {
-                self.controller(*channel, *number, seven, context);
-            }
-            Control::Note(channel, note) => self.note(*channel, *note, seven, context),
-            Control::Pressure(channel, note) => {
-                let key = Key { channel: *channel, note: *note, velocity: seven };
-                self.send(Payload::KeyPressure(key), context);
-            }
-            Control::Registered(channel, number) => {
-                self.parameter(*channel, true, *number, value, context);
-            }
-            Control::NonRegistered(channel, number) => {
-                self.parameter(*channel, false, *number, value, context);
-            }
-            Control::PerChannel(channel, kind) => self.per_channel(*channel, *kind, value, context),
-            Control::System(kind) => self.system(*kind, value, context),
-            Control::Exclusive(pattern) => {
-                if pattern.has_value() || value > 0.0 {
-                    let mut message = std::mem::take(&mut self.message);
-                    pattern.message(value, &mut message);
-                    self.send(Payload::SystemExclusive(&message), context);
-                    self.message = message;
-                }
-            }
+/// The payload of an event for a message.
+fn payload(message: Message<'_>) -> Payload<'_> {
+    let of_channel = |channel, value| ChannelValue { channel, value };
+    match message {
+        Message::NoteOff { channel, note, velocity } => {
+            Payload::NoteOff(Key { channel, note, velocity })
         }
-    }
-
-    fn parameter(
-        &mut self,
-        channel: u8,
-        registered: bool,
-        number: u16,
-        value: f64,
-        context: &mut Context<'_>,
-    ) {
-        let value = to_fourteen_bits(value);
-        for (param, value) in parameter_output(registered, number, value, self.options.deselect) {
-            self.controller(channel, param, value, context);
+        Message::NoteOn { channel, note, velocity } => {
+            Payload::NoteOn(Key { channel, note, velocity })
         }
-    }
-
-    fn per_channel(
-        &mut self,
-        channel: u8,
-        kind: PerChannel,
-        value: f64,
-        context: &mut Context<'_>,
-    ) {
-        let seven = to_seven_bits(value);
-        let data = |value| ChannelValue { channel, value };
-        match kind {
-            PerChannel::Pitch => {
-                let bend = i32::from(to_fourteen_bits(value)) - 8_192;
-                self.send(Payload::PitchBend(data(bend)), context);
-            }
-            PerChannel::Aftertouch => {
-                self.send(Payload::ChannelPressure(data(seven.into())), context);
-            }
-            PerChannel::Program => self.send(Payload::ProgramChange(data(seven.into())), context),
-            PerChannel::NoteNumber => self.selected[usize::from(channel)] = seven,
-            PerChannel::Velocity => {
-                let index = usize::from(channel);
-                let selected = self.selected[index];
-                if let Some(playing) = self.playing[index].take()
-                    && (seven == 0 || playing != selected)
-                {
-                    self.note(channel, playing, 0, context);
-                }
-                if seven > 0 {
-                    self.playing[index] = Some(selected);
-                    self.note(channel, selected, seven, context);
-                }
-            }
-            PerChannel::Panic => {
-                if value > 0.0 {
-                    self.silence(channel, context);
-                }
-            }
+        Message::KeyPressure { channel, note, pressure } => {
+            Payload::KeyPressure(Key { channel, note, velocity: pressure })
         }
-    }
-
-    fn system(&mut self, kind: System, value: f64, context: &mut Context<'_>) {
-        let data = |value| ChannelValue { channel: 0, value };
-        match kind {
-            System::Position => {
-                let beats = to_fourteen_bits(value).into();
-                self.send(Payload::SongPosition(data(beats)), context);
-            }
-            System::Song => {
-                self.send(Payload::SongSelect(data(to_seven_bits(value).into())), context);
-            }
-            System::Tempo => self.set_tempo(value * MAX_TEMPO, context),
-            System::Panic if value > 0.0 => {
-                for channel in 0..16 {
-                    self.silence(channel, context);
-                }
-            }
-            System::Start if value > 0.0 => self.send(Payload::Start { queue: 0 }, context),
-            System::Stop if value > 0.0 => self.send(Payload::Stop { queue: 0 }, context),
-            System::Continue if value > 0.0 => self.send(Payload::Continue { queue: 0 }, context),
-            System::Clock if value > 0.0 => self.send(Payload::Clock { queue: 0 }, context),
-            // These messages have no effect at 0, and the other channels are sources only.
-            _ => {}
+        Message::Controller { channel, number, value } => {
+            let data = ControlData { channel, param: number.into(), value: value.into() };
+            Payload::ControlChange(data)
         }
+        Message::Program { channel, program } => {
+            Payload::ProgramChange(of_channel(channel, program.into()))
+        }
+        Message::ChannelPressure { channel, pressure } => {
+            Payload::ChannelPressure(of_channel(channel, pressure.into()))
+        }
+        Message::PitchBend { channel, bend } => {
+            Payload::PitchBend(of_channel(channel, i32::from(bend) - 8_192))
+        }
+        Message::SongPosition(position) => Payload::SongPosition(of_channel(0, position.into())),
+        Message::SongSelect(song) => Payload::SongSelect(of_channel(0, song.into())),
+        Message::Clock => Payload::Clock { queue: 0 },
+        Message::Start => Payload::Start { queue: 0 },
+        Message::Continue => Payload::Continue { queue: 0 },
+        Message::Stop => Payload::Stop { queue: 0 },
+        Message::Exclusive(message) => Payload::SystemExclusive(message),
     }
 }
 
@@ -467,10 +301,10 @@ impl Instance for MidiInstance {
         context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
         let mut plan = *downcast::<MidiPlan>(plan)?;
-        self.options = plan.output;
+        self.state.borrow_mut().output.set_options(plan.output);
         self.release_removed(&plan.channels, context);
         self.controls = plan.channels.take_controls().into();
-        self.state.borrow_mut().set_channels(plan.channels);
+        self.state.borrow_mut().input.set_channels(plan.channels);
         self.replace_devices(plan.read.as_deref(), plan.write.as_deref(), context);
         self.schedule(context);
         Ok(())
@@ -491,7 +325,12 @@ impl Instance for MidiInstance {
     fn deliver(&mut self, events: &[Value], context: &mut Context<'_>) {
         let controls = Rc::clone(&self.controls);
         for event in events {
-            self.deliver_one(&controls[event.channel as usize], event.value, context);
+            match &controls[event.channel as usize] {
+                Control::System(System::Tempo) => {
+                    self.set_tempo(event.value * MAX_TEMPO, context);
+                }
+                control => self.send(context, |sending| sending.deliver(control, event.value)),
+            }
         }
         self.flush(context);
         if self.clock_due.is_some() {
@@ -503,15 +342,13 @@ impl Instance for MidiInstance {
         if self.state.borrow().port.is_none() {
             return;
         }
-        for channel in 0..16 {
-            self.silence(channel, context);
-        }
+        self.send(context, |sending| sending.silence_all());
         self.flush(context);
     }
 
     fn stop(&mut self, context: &mut Context<'_>) {
         self.set_tempo(0.0, context);
-        self.release_all(context);
+        self.send(context, |sending| sending.release_all());
         self.flush(context);
         self.schedule(context);
     }

@@ -11,30 +11,25 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `channels`, `values` | the names of channels; conversion of values |
-//! | `parameters`, `sysex`, `clock` | messages that consist of several parts |
-//! | `held` | which notes and pedals are held |
 //! | `devices` | finding ports by name |
 //! | `client` | the sequencer client that all instances share |
 //! | `port`, `input` | the port of an instance, its connections and its input |
+//! | `clock` | the clock that is sent |
 //! | `instance` | the plan of an instance, the router's interface, and output |
+//!
+//! Channels, values, and the record of held notes are in `midi_grammar`.
 
-mod channels;
 mod client;
 mod clock;
 mod devices;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
-mod held;
 mod input;
 mod instance;
-mod parameters;
 mod port;
-mod sysex;
 #[cfg(test)]
 mod tests;
-mod values;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -46,9 +41,11 @@ use consort_router::{
 };
 use consort_seq::{Embedded, Engine};
 
-use channels::Channels;
 use client::{Settings, SharedClient};
-use instance::{MidiPlan, OutputOptions};
+use instance::MidiPlan;
+
+use crate::midi_grammar::channels::Channels;
+use crate::midi_grammar::output::OutputOptions;
 
 /// The backend's entry in the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {

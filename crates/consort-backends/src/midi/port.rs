@@ -6,12 +6,10 @@ use std::time::Duration;
 use consort_router::{Context, State};
 use consort_seq::{Address, ErrorKind, Port, PortInfo, SequencerClient};
 
-use super::channels::{Channels, Control, PerChannel, System};
-use super::clock::{ClockInput, QuarterFrames};
 use super::devices::{Direction, candidates, list_ports, resolve};
-use super::held::HeldState;
-use super::parameters::ParameterInput;
-use super::sysex::Assembler;
+use crate::midi_grammar::channels::Channels;
+use crate::midi_grammar::input::{Input, SourceNames};
+use crate::midi_grammar::output::{Output, OutputOptions};
 
 /// When to look again for missing devices. The sequencer announces most changes; this finds the
 /// others.
@@ -71,14 +69,18 @@ pub(super) struct Senders {
     names: Vec<(Address, String)>,
 }
 
-impl Senders {
+impl SourceNames for Senders {
+    type Source = Address;
+
     /// The name of a port as the option `read` takes it, `client:port`; its address if it is gone.
-    pub(super) fn name(&mut self, sender: Address) -> &str {
+    fn name(&mut self, sender: Address) -> &str {
         let known = self.names.iter().position(|(address, _)| *address == sender);
         let index = known.unwrap_or_else(|| self.look_up(sender));
         &self.names[index].1
     }
+}
 
+impl Senders {
     #[cold]
     fn look_up(&mut self, sender: Address) -> usize {
         let client = self.client.as_deref();
@@ -102,84 +104,33 @@ impl Senders {
 
 /// The port of an instance and everything that has arrived there.
 pub(super) struct PortState {
-    pub(super) channels: Channels,
     pub(super) port: Option<Port>,
     read: DeviceLink,
     write: DeviceLink,
-    /// What each source holds.
-    pub(super) held: Vec<(Address, HeldState)>,
-    /// The notes and pedals that were sent and not released.
-    pub(super) sounding: HeldState,
-    pub(super) parameters: [ParameterInput; 16],
-    /// Incomplete system exclusive messages, by source.
-    pub(super) exclusive: Vec<(Address, Assembler)>,
-    pub(super) clock: ClockInput,
-    pub(super) quarter_frames: QuarterFrames,
-    /// Whether a channel uses the clock.
-    pub(super) wants_clock: bool,
-    /// Whether a channel uses the time code.
-    pub(super) wants_timecode: bool,
-    /// The MIDI channels with a channel for a parameter, one bit for each.
-    pub(super) parameter_channels: u16,
-    pub(super) senders: Senders,
-    /// Whether everything that arrives is logged.
-    pub(super) detect: bool,
+    pub(super) input: Input<Senders>,
+    pub(super) output: Output,
 }
 
 impl PortState {
-    pub(super) fn new(channels: Channels, read: Option<&str>, write: Option<&str>) -> Self {
-        let mut state = PortState {
-            channels: Channels::new(),
+    pub(super) fn new(
+        channels: Channels,
+        options: OutputOptions,
+        read: Option<&str>,
+        write: Option<&str>,
+    ) -> Self {
+        PortState {
             port: None,
             read: DeviceLink::new(read),
             write: DeviceLink::new(write),
-            held: Vec::new(),
-            sounding: HeldState::default(),
-            parameters: [ParameterInput::default(); 16],
-            exclusive: Vec::new(),
-            clock: ClockInput::default(),
-            quarter_frames: QuarterFrames::default(),
-            wants_clock: false,
-            wants_timecode: false,
-            parameter_channels: 0,
-            senders: Senders::default(),
-            detect: false,
-        };
-        state.set_channels(channels);
-        state
-    }
-
-    /// Takes the channels, when all of them are mapped. Forgets what devices hold on channels that
-    /// no mapping reads.
-    pub(super) fn set_channels(&mut self, channels: Channels) {
-        self.wants_clock = channels.uses(&[System::Clock, System::Beat, System::Tempo]);
-        self.wants_timecode = channels.uses(&[
-            System::Timecode,
-            System::Hours,
-            System::Minutes,
-            System::Seconds,
-            System::Frames,
-        ]);
-        self.parameter_channels = channels.parameter_channels();
-        self.held.retain_mut(|(_, held)| {
-            let reads = |channel, kind| channels.is_source(&Control::PerChannel(channel, kind));
-            held.retain(
-                |channel, note| {
-                    channels.is_source(&Control::Note(channel, note))
-                        || reads(channel, PerChannel::NoteNumber)
-                        || reads(channel, PerChannel::Velocity)
-                },
-                |channel, pedal| channels.is_source(&Control::Controller(channel, pedal)),
-            );
-            !held.is_empty()
-        });
-        self.channels = channels;
+            input: Input::new(channels, Senders::default()),
+            output: Output::new(options),
+        }
     }
 
     /// Takes the port when it is created.
     pub(super) fn set_port(&mut self, port: Port, client: &Rc<SequencerClient>) {
         self.port = Some(port);
-        self.senders = Senders { client: Some(Rc::clone(client)), names: Vec::new() };
+        self.input.names = Senders { client: Some(Rc::clone(client)), names: Vec::new() };
     }
 
     /// Takes other names of devices. The devices that are replaced stay connected, so that the
@@ -282,15 +233,15 @@ impl PortState {
         has_exited: &dyn Fn(Address) -> bool,
         context: &mut Context<'_>,
     ) {
-        self.release_held(has_exited, context);
-        self.senders.forget(has_exited);
+        self.input.release_held(has_exited, context);
+        self.input.names.forget(has_exited);
         for (link, is_output) in [(&mut self.read, false), (&mut self.write, true)] {
             let known = link.connected.or(link.disconnected);
             if let Some(address) = known.filter(|address| has_exited(*address)) {
                 link.connected = None;
                 link.disconnected = None;
                 if is_output {
-                    self.sounding = HeldState::default();
+                    self.output.forget();
                 }
                 let name = link.name.as_deref().unwrap_or_default();
                 tracing::warn!(
@@ -310,7 +261,7 @@ impl PortState {
     ) {
         let Some(own) = self.port.as_ref().map(Port::address) else { return };
         if dest == own {
-            self.release_held(&|source| source == sender, context);
+            self.input.release_held(&|source| source == sender, context);
         }
         for (link, other, mine) in [(&mut self.read, sender, dest), (&mut self.write, dest, sender)]
         {
@@ -325,12 +276,12 @@ impl PortState {
 
     /// Handles the loss of the client.
     pub(super) fn on_client_lost(&mut self, reason: &str, context: &mut Context<'_>) {
-        self.on_input_lost(context);
+        self.input.on_input_lost(context);
         self.port = None;
-        self.senders = Senders::default();
+        self.input.names = Senders::default();
         self.read.connected = None;
         self.write.connected = None;
-        self.sounding = HeldState::default();
+        self.output.forget();
         context.set_state(State::Waiting(reason.to_owned()));
         wake_soon(context);
     }

@@ -6,8 +6,8 @@ use consort_router::testing::{Performance, TestShow};
 use consort_seq::{ClockKind, Embedded, Event, EventType, Payload};
 
 use super::super::DESCRIPTOR;
-use super::super::clock::ClockInput;
 use super::{Device, ENGINE, pairs, receiving, sending};
+use crate::midi_grammar::clock::ClockInput;
 
 #[test]
 fn sent_clock_has_its_tempo_on_the_virtual_clock() {

@@ -9,10 +9,10 @@ use consort_seq::{Event, Payload};
 use proptest::prelude::*;
 
 use super::super::DESCRIPTOR;
-use super::super::channels::parse;
 use super::super::fuzz::midi_input;
-use super::super::parameters::parameter_output;
 use super::{Device, ENGINE, engine, pairs, receiving, sending};
+use crate::midi_grammar::channels::parse;
+use crate::midi_grammar::parameters::parameter_output;
 
 #[test]
 fn every_kind_of_message_arrives_on_its_channel() {

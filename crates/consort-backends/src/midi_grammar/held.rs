@@ -5,7 +5,7 @@ const PEDALS: [u8; 2] = [64, 66];
 
 /// The held notes and pedals of each MIDI channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct HeldState {
+pub(crate) struct HeldState {
     /// One bit for each note.
     notes: [u128; 16],
     /// One flag for each controller of `PEDALS`.
@@ -14,35 +14,35 @@ pub(super) struct HeldState {
 
 impl HeldState {
     /// Whether nothing is held.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == HeldState::default()
     }
 
     /// Whether a note is held.
-    pub(super) fn has_note(&self, channel: u8, note: u8) -> bool {
+    pub(crate) fn has_note(&self, channel: u8, note: u8) -> bool {
         self.notes[usize::from(channel)] & 1 << note != 0
     }
 
     /// Records that a note starts or ends.
-    pub(super) fn set_note(&mut self, channel: u8, note: u8, is_held: bool) {
+    pub(crate) fn set_note(&mut self, channel: u8, note: u8, is_held: bool) {
         let notes = &mut self.notes[usize::from(channel)];
         *notes = *notes & !(1 << note) | u128::from(is_held) << note;
     }
 
     /// Whether a controller value presses a pedal.
-    pub(super) fn is_pedal_down(controller: u8, value: u8) -> bool {
+    pub(crate) fn is_pedal_down(controller: u8, value: u8) -> bool {
         PEDALS.contains(&controller) && value >= 64
     }
 
     /// Records a controller value, if the controller is a pedal.
-    pub(super) fn set_controller(&mut self, channel: u8, controller: u8, value: u8) {
+    pub(crate) fn set_controller(&mut self, channel: u8, controller: u8, value: u8) {
         if let Some(pedal) = PEDALS.iter().position(|pedal| *pedal == controller) {
             self.pedals[usize::from(channel)][pedal] = Self::is_pedal_down(controller, value);
         }
     }
 
     /// Adds everything that `other` holds.
-    pub(super) fn add(&mut self, other: &HeldState) {
+    pub(crate) fn add(&mut self, other: &HeldState) {
         for channel in 0..16 {
             self.notes[channel] |= other.notes[channel];
             for pedal in 0..PEDALS.len() {
@@ -52,7 +52,7 @@ impl HeldState {
     }
 
     /// Removes everything that `other` holds.
-    pub(super) fn subtract(&mut self, other: &HeldState) {
+    pub(crate) fn subtract(&mut self, other: &HeldState) {
         for channel in 0..16 {
             self.notes[channel] &= !other.notes[channel];
             for pedal in 0..PEDALS.len() {
@@ -63,7 +63,7 @@ impl HeldState {
 
     /// Forgets the notes and pedals that are not to be kept; both functions take the MIDI channel
     /// and the note or controller.
-    pub(super) fn retain(
+    pub(crate) fn retain(
         &mut self,
         keeps_note: impl Fn(u8, u8) -> bool,
         keeps_pedal: impl Fn(u8, u8) -> bool,
@@ -78,7 +78,7 @@ impl HeldState {
     }
 
     /// The held notes: MIDI channel and note.
-    pub(super) fn notes(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
+    pub(crate) fn notes(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
         let notes = self.notes;
         (0..16_u8).flat_map(move |channel| {
             let mut left = notes[usize::from(channel)];
@@ -91,7 +91,7 @@ impl HeldState {
     }
 
     /// The held pedals: MIDI channel and controller.
-    pub(super) fn pedals(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
+    pub(crate) fn pedals(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
         let pedals = self.pedals;
         (0..16_u8).flat_map(move |channel| {
             let states = PEDALS.iter().zip(pedals[usize::from(channel)]);

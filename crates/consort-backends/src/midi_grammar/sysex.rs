@@ -7,10 +7,10 @@ use consort_router::Resolution;
 use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits, to_seven_bits};
 
 /// The longest pattern, in bytes.
-pub(super) const MAX_PATTERN_BYTES: usize = 256;
+pub(crate) const MAX_PATTERN_BYTES: usize = 256;
 
 /// The longest message that is assembled from parts, in bytes.
-pub(super) const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// One byte of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,14 +29,14 @@ enum PatternByte {
 
 /// A message with at most one value in it: `F0 7D vv F7`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     bytes: Vec<PatternByte>,
 }
 
 impl Pattern {
     /// Reads bytes in hexadecimal and the words `vv`, `hh`, `ll` and `xx`, separated by blanks or
     /// `-`. The error is a message.
-    pub(super) fn parse(text: &str) -> Result<Pattern, String> {
+    pub(crate) fn parse(text: &str) -> Result<Pattern, String> {
         let mut bytes = Vec::new();
         for word in text.split([' ', '-', '\t']).filter(|word| !word.is_empty()) {
             bytes.push(match word {
@@ -74,7 +74,7 @@ impl Pattern {
     }
 
     /// The value of a message, if it matches; 1 if the pattern has no value.
-    pub(super) fn value(&self, message: &[u8]) -> Option<f64> {
+    pub(crate) fn value(&self, message: &[u8]) -> Option<f64> {
         if message.len() != self.bytes.len() {
             return None;
         }
@@ -92,12 +92,12 @@ impl Pattern {
     }
 
     /// Whether the message contains a value. Otherwise it is sent for every value above 0.
-    pub(super) fn has_value(&self) -> bool {
+    pub(crate) fn has_value(&self) -> bool {
         self.bytes.iter().any(|byte| matches!(byte, PatternByte::Value | PatternByte::High))
     }
 
     /// How finely the message distinguishes values.
-    pub(super) fn resolution(&self) -> Resolution {
+    pub(crate) fn resolution(&self) -> Resolution {
         if self.bytes.contains(&PatternByte::High) {
             Resolution::steps(16_384)
         } else if self.bytes.contains(&PatternByte::Value) {
@@ -108,7 +108,7 @@ impl Pattern {
     }
 
     /// Writes the message for a value to `message`.
-    pub(super) fn message(&self, value: f64, message: &mut Vec<u8>) {
+    pub(crate) fn message(&self, value: f64, message: &mut Vec<u8>) {
         let wide = to_fourteen_bits(value);
         message.clear();
         message.extend(self.bytes.iter().map(|byte| match byte {
@@ -123,7 +123,7 @@ impl Pattern {
 
 /// Appends the channel of a message in mappings; the beginning of a message that is too long for
 /// one.
-pub(super) fn write_specification(message: &[u8], text: &mut String) {
+pub(crate) fn write_specification(message: &[u8], text: &mut String) {
     text.push_str("sysex.");
     for (index, byte) in message.iter().take(MAX_PATTERN_BYTES).enumerate() {
         let separator = if index == 0 { "" } else { " " };
@@ -137,13 +137,13 @@ pub(super) fn write_specification(message: &[u8], text: &mut String) {
 
 /// Assembles messages that arrive in parts.
 #[derive(Default)]
-pub(super) struct Assembler {
+pub(crate) struct Assembler {
     message: Vec<u8>,
 }
 
 impl Assembler {
     /// Adds a part. True if [`Assembler::message`] is complete.
-    pub(super) fn add(&mut self, part: &[u8]) -> bool {
+    pub(crate) fn add(&mut self, part: &[u8]) -> bool {
         if part.first() == Some(&0xF0) {
             self.message.clear();
         } else if self.message.is_empty() {
@@ -158,12 +158,12 @@ impl Assembler {
     }
 
     /// The message so far.
-    pub(super) fn message(&self) -> &[u8] {
+    pub(crate) fn message(&self) -> &[u8] {
         &self.message
     }
 
     /// Discards the message.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.message.clear();
     }
 }

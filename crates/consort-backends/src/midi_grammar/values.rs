@@ -2,22 +2,22 @@
 //! survives the conversion to a value and back, even if the value is rounded to 32 bits.
 
 /// The 7-bit number nearest to a value.
-pub(super) fn to_seven_bits(value: f64) -> u8 {
+pub(crate) fn to_seven_bits(value: f64) -> u8 {
     (value.clamp(0.0, 1.0) * 127.0).round() as u8
 }
 
 /// The 14-bit number nearest to a value.
-pub(super) fn to_fourteen_bits(value: f64) -> u16 {
+pub(crate) fn to_fourteen_bits(value: f64) -> u16 {
     (value.clamp(0.0, 1.0) * 16_383.0).round() as u16
 }
 
 /// The value of a 7-bit number, which is clipped to 0–127.
-pub(super) fn from_seven_bits(number: i32) -> f64 {
+pub(crate) fn from_seven_bits(number: i32) -> f64 {
     f64::from(number.clamp(0, 127)) / 127.0
 }
 
 /// The value of a 14-bit number, which is clipped to 0–16383.
-pub(super) fn from_fourteen_bits(number: i32) -> f64 {
+pub(crate) fn from_fourteen_bits(number: i32) -> f64 {
     f64::from(number.clamp(0, 16_383)) / 16_383.0
 }
 

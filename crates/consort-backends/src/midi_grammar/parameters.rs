@@ -19,7 +19,7 @@ use super::values::{from_fourteen_bits, from_seven_bits};
 
 /// The parameter that the controllers of one MIDI channel have selected, and its value so far.
 #[derive(Clone, Copy, Default)]
-pub(super) struct ParameterInput {
+pub(crate) struct ParameterInput {
     registered: bool,
     /// The lower and upper half of the parameter's number.
     number: [Option<u8>; 2],
@@ -34,7 +34,7 @@ pub(super) struct ParameterInput {
 impl ParameterInput {
     /// Handles a controller. Returns a parameter and its value when the value is complete: with 14
     /// bits, or with 7 if the lower half does not follow.
-    pub(super) fn controller(
+    pub(crate) fn controller(
         &mut self,
         channel: u8,
         controller: u8,
@@ -90,7 +90,7 @@ impl ParameterInput {
 
 /// The controllers that set a parameter, with their values. With `deselects`, the last two deselect
 /// the parameter.
-pub(super) fn parameter_output(
+pub(crate) fn parameter_output(
     registered: bool,
     number: u16,
     value: u16,

@@ -17,7 +17,7 @@ const SLOTS_PER_CHANNEL: usize = 3 * 128 + PER_CHANNEL.len();
 
 /// A control that exists once per MIDI channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PerChannel {
+pub(crate) enum PerChannel {
     Pitch,
     Aftertouch,
     Program,
@@ -38,7 +38,7 @@ const PER_CHANNEL: [(PerChannel, &str); 6] = [
 
 /// A control that belongs to the whole port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum System {
+pub(crate) enum System {
     Start,
     Stop,
     Continue,
@@ -75,7 +75,7 @@ const SYSTEM: [(System, &str); 14] = [
 
 /// What a channel sends or receives. The first number is the MIDI channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Control {
+pub(crate) enum Control {
     Controller(u8, u8),
     Note(u8, u8),
     Pressure(u8, u8),
@@ -94,7 +94,7 @@ struct Uses {
 }
 
 /// The channels of an instance.
-pub(super) struct Channels {
+pub(crate) struct Channels {
     controls: Vec<Control>,
     /// How each channel is used, by number.
     uses: Vec<Uses>,
@@ -119,7 +119,7 @@ fn slot(control: &Control) -> Option<usize> {
 }
 
 impl Channels {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Channels {
             controls: Vec::new(),
             uses: Vec::new(),
@@ -131,7 +131,7 @@ impl Channels {
     }
 
     /// Returns the number of a channel, which is added if it is not there yet.
-    pub(super) fn channel(
+    pub(crate) fn channel(
         &mut self,
         specification: &str,
         usage: Usage,
@@ -159,17 +159,17 @@ impl Channels {
     }
 
     /// What a channel sends or receives.
-    pub(super) fn control(&self, number: u32) -> &Control {
+    pub(crate) fn control(&self, number: u32) -> &Control {
         &self.controls[number as usize]
     }
 
     /// Moves out what the channels send, by number, when all channels are mapped.
-    pub(super) fn take_controls(&mut self) -> Vec<Control> {
+    pub(crate) fn take_controls(&mut self) -> Vec<Control> {
         std::mem::take(&mut self.controls)
     }
 
     /// The number of the channel of a control, if a mapping uses it.
-    pub(super) fn number(&self, control: &Control) -> Option<u32> {
+    pub(crate) fn number(&self, control: &Control) -> Option<u32> {
         let number = match (slot(control), control) {
             (Some(slot), _) => self.slots[slot],
             (None, Control::System(kind)) => self.system[*kind as usize],
@@ -179,17 +179,17 @@ impl Channels {
     }
 
     /// The patterns of system exclusive messages with their channels.
-    pub(super) fn exclusive(&self) -> &[(Arc<Pattern>, u32)] {
+    pub(crate) fn exclusive(&self) -> &[(Arc<Pattern>, u32)] {
         &self.exclusive
     }
 
     /// Whether a mapping uses any of these controls.
-    pub(super) fn uses(&self, kinds: &[System]) -> bool {
+    pub(crate) fn uses(&self, kinds: &[System]) -> bool {
         kinds.iter().any(|kind| self.system[*kind as usize] != NO_CHANNEL)
     }
 
     /// The MIDI channels of which a mapping uses a parameter, one bit for each.
-    pub(super) fn parameter_channels(&self) -> u16 {
+    pub(crate) fn parameter_channels(&self) -> u16 {
         self.numbers.keys().fold(0, |channels, control| match control {
             Control::Registered(channel, _) | Control::NonRegistered(channel, _) => {
                 channels | 1 << channel
@@ -199,19 +199,19 @@ impl Channels {
     }
 
     /// Whether a mapping reads the channel of a control.
-    pub(super) fn is_source(&self, control: &Control) -> bool {
+    pub(crate) fn is_source(&self, control: &Control) -> bool {
         self.number(control).is_some_and(|number| self.uses[number as usize].is_source)
     }
 
     /// Whether a mapping writes the channel of a control.
-    pub(super) fn is_target(&self, control: &Control) -> bool {
+    pub(crate) fn is_target(&self, control: &Control) -> bool {
         self.number(control).is_some_and(|number| self.uses[number as usize].is_target)
     }
 }
 
 impl Control {
     /// The kind of message, as views show it.
-    pub(super) fn type_name(&self) -> &'static str {
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Control::Controller(..) => "cc",
             Control::Note(..) => "note",
@@ -225,7 +225,7 @@ impl Control {
     }
 
     /// How the values of its channel behave.
-    pub(super) fn kind(&self) -> ChannelKind {
+    pub(crate) fn kind(&self) -> ChannelKind {
         let is_momentary = match self {
             Control::Note(..) => true,
             Control::PerChannel(_, kind) => {
@@ -242,7 +242,7 @@ impl Control {
     }
 
     /// How finely its channel distinguishes values.
-    pub(super) fn resolution(&self) -> Resolution {
+    pub(crate) fn resolution(&self) -> Resolution {
         match self {
             Control::Controller(..) | Control::Note(..) | Control::Pressure(..) => {
                 Resolution::steps(128)
@@ -274,14 +274,14 @@ impl Control {
 }
 
 /// The name of the channel of a control.
-pub(super) fn specification(control: &Control) -> String {
+pub(crate) fn specification(control: &Control) -> String {
     let mut text = String::new();
     write_specification(control, &mut text);
     text
 }
 
 /// Appends the name of the channel of a control.
-pub(super) fn write_specification(control: &Control, text: &mut String) {
+pub(crate) fn write_specification(control: &Control, text: &mut String) {
     let name = control.type_name();
     // Writing to a string does not fail.
     let _ = match control {
@@ -334,7 +334,7 @@ const FORMS: &str = "expected `chN.ccM`, `chN.noteM`, `chN.pressureM`, `chN.pitc
                      `start`, `tempo`, `timecode` or `sysex.F0 … F7`";
 
 /// Reads the name of a channel.
-pub(super) fn parse(text: &str) -> Result<Control, ChannelError> {
+pub(crate) fn parse(text: &str) -> Result<Control, ChannelError> {
     if let Some((kind, _)) = SYSTEM.iter().find(|(_, name)| *name == text) {
         return Ok(Control::System(*kind));
     }
