@@ -465,11 +465,9 @@ fn reload_while_sounding(jack: &Jack, program: &str) {
     assert_eq!(synths(&observer), 0);
     observer.disconnect().expect("disconnected");
 
-    // A SynthDef that is not loaded: the server is started again, while the show goes on.
+    // A SynthDef that is not loaded: when the old server has ended, another is started.
     let fourth = [("voice.pad", "default")];
-    let reload = Instant::now();
     assert_eq!(show.adopt(build(&fourth, &[("probe.a", "probe.b")])).restarted, ["sound"]);
-    assert!(reload.elapsed() < Duration::from_millis(100), "{:?}", reload.elapsed());
     show.send("a", 0.5);
     show.until("another route", |show| last(show, "b") == 0.5);
     show.until_state("sound", "up");

@@ -111,7 +111,7 @@ impl Handle {
                 is_stalled = true;
                 let live = self.live();
                 let slot = work.checked_sub(FIRST_SLOT);
-                let id = slot.and_then(|slot| live.instance_ids().nth(slot as usize));
+                let id = slot.and_then(|slot| live.instance_in(slot));
                 report(Stall::Begun(id.map(|id| live.instance_name(id).to_owned())));
             }
             seen = (turn, work);

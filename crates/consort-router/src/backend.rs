@@ -249,6 +249,14 @@ pub trait Plan: Any + Send {
 /// The running part of a backend that its instances share. All methods run on the router's
 /// thread and must not block.
 pub trait Driver: Any {
+    /// Why the options of a reloaded backend cannot be adopted, in one sentence; `None` when they
+    /// can. Asked before anything is stopped: all instances of a driver with an obstacle are
+    /// stopped while their last output still uses the old mappings. Must have no effect.
+    fn obstacle(&self, backend: &dyn Backend) -> Option<String> {
+        let _ = backend;
+        None
+    }
+
     /// Takes the options of a reloaded backend. Called when no option of the kind `restart` of
     /// `[backend NAME]` has changed, before the instances adopt their plans.
     ///
@@ -291,18 +299,23 @@ pub struct ChannelTable {
 
 impl ChannelTable {
     /// Relates two lists of channels by name, each in the order of its numbers.
-    pub fn between(old: &[String], new: &[String]) -> Self {
+    pub fn between(old: &[impl AsRef<str>], new: &[impl AsRef<str>]) -> Self {
         let numbers: std::collections::HashMap<&str, u32> =
-            old.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
+            old.iter().enumerate().map(|(number, name)| (name.as_ref(), number as u32)).collect();
         let mut new_of_old = vec![None; old.len()];
         let mut old_of_new = vec![None; new.len()];
         for (number, name) in new.iter().enumerate() {
-            if let Some(&before) = numbers.get(name.as_str()) {
+            if let Some(&before) = numbers.get(name.as_ref()) {
                 new_of_old[before as usize] = Some(number as u32);
                 old_of_new[number] = Some(before);
             }
         }
         ChannelTable { new_of_old, old_of_new }
+    }
+
+    /// The channels of two different instances, of which `old` go and `new` come.
+    pub fn unrelated(old: usize, new: usize) -> Self {
+        ChannelTable { new_of_old: vec![None; old], old_of_new: vec![None; new] }
     }
 
     /// The new number of an old channel; `None` when no mapping uses it any more.
@@ -357,6 +370,14 @@ pub trait Instance: Any {
     /// what to do.
     fn start(&mut self, context: &mut Context<'_>);
 
+    /// Why the instance cannot adopt a plan, in one sentence; `None` when it can. Asked before
+    /// anything is stopped: an instance with an obstacle is stopped as at the end of a show, its
+    /// last output uses the old mappings, and its plan is opened. Must have no effect.
+    fn obstacle(&self, plan: &dyn Plan, context: &Context<'_>) -> Option<String> {
+        let _ = (plan, context);
+        None
+    }
+
     /// Takes a new plan of the same name and backend while the show runs. Called when no option
     /// of the kind `restart` has changed: only options of the kind `live` and channels can differ.
     /// The instance keeps its connections and state, continues with the new channel numbers
@@ -366,8 +387,8 @@ pub trait Instance: Any {
     /// Returns the plan when it cannot be adopted; the instance is then stopped and the plan
     /// opened. The plan must be unchanged in that case.
     /// The show already has the channels of the plan, so the instance must no longer emit on its
-    /// old ones, not even in [`Instance::stop`]. It is dropped without waiting for
-    /// [`Instance::is_stopped`].
+    /// old ones, not even in [`Instance::stop`], and is dropped without waiting for
+    /// [`Instance::is_stopped`]: it should report an [`Instance::obstacle`] instead.
     fn adopt(
         &mut self,
         plan: Box<dyn Plan>,

@@ -6,7 +6,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
 use crate::event::{Event, InstanceId, Root, TextEvent};
-use crate::live::{Live, LiveCounters, State, add};
+use crate::live::{Live, LiveCounters, LoadedFiles, State, add};
 use crate::queue::EventQueue;
 use crate::timers::Deadlines;
 use crate::unmatched::Unmatched;
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) expecting: Option<(InstanceId, Instant)>,
     pub(crate) observer: Option<Observer>,
     pub(crate) stopping: bool,
+    /// Instances that a reload is stopping.
+    pub(crate) leaving: Vec<InstanceId>,
 }
 
 impl Shared {
@@ -119,9 +121,9 @@ impl<'a> Context<'a> {
         BUDGET
     }
 
-    /// Whether the show is ending.
+    /// Whether the show is ending, or a reload is stopping this instance.
     pub fn is_stopping(&self) -> bool {
-        self.shared.stopping
+        self.shared.stopping || self.shared.leaving.contains(&self.instance)
     }
 
     /// Emits a value on one of this instance's channels.
@@ -421,9 +423,12 @@ impl<'a> Context<'a> {
     }
 
     /// Replaces the list of files that this instance has loaded besides the configuration, which
-    /// can be watched for changes.
-    pub fn set_files(&mut self, files: Vec<std::path::PathBuf>) {
-        *self.shared.live.instances[self.instance.index()].files.lock() = files;
+    /// can be watched for changes: a reload restarts the instance when one of them was changed
+    /// after `since`, the time when it began to load them.
+    pub fn set_files(&mut self, paths: Vec<std::path::PathBuf>, since: Instant) {
+        let since = std::time::SystemTime::now() - since.elapsed();
+        *self.shared.live.instances[self.instance.index()].files.lock() =
+            LoadedFiles { paths, since };
     }
 
     /// Sets what views show about this instance besides its state, in one line, such as its peers.

@@ -39,6 +39,6 @@ pub use context::{Context, DriverContext};
 pub use event::{Event, InstanceId, Root, TextEvent};
 pub use live::{ChannelInfo, Live, State};
 pub use options::{OptionFamily, OptionKind, OptionSpec, Options, Problem, Problems};
-pub use router::{Adoption, Handle, RefusedShow, Router, RunError};
+pub use router::{Adoption, Handle, Reload, ReloadError, Reloaded, Router, RunError};
 pub use unmatched::{RawValue, Sender, Unmatched};
 pub use warn_once::WarnOnce;

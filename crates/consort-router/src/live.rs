@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
 use crate::backend::{ChannelKind, Resolution};
 use crate::event::InstanceId;
+use crate::options::Options;
 use crate::routes::Routes;
 use crate::unmatched::{UnmatchedInput, UnmatchedLog};
 
@@ -124,11 +125,54 @@ impl LiveChannel {
         }
     }
 
+    /// The last value; none before the first.
+    pub(crate) fn last(&self) -> Option<f64> {
+        let has_value = self.events.load(Ordering::Relaxed) > 0;
+        has_value.then(|| f64::from_bits(self.value.load(Ordering::Relaxed)))
+    }
+
     #[inline]
     pub(crate) fn record(&self, value: f64) {
         self.value.store(value.to_bits(), Ordering::Relaxed);
         add(&self.events, 1);
     }
+}
+
+/// Files besides the configuration that an instance has loaded.
+#[derive(Debug)]
+pub(crate) struct LoadedFiles {
+    pub(crate) paths: Vec<PathBuf>,
+    /// When it began to load them.
+    pub(crate) since: SystemTime,
+}
+
+impl Default for LoadedFiles {
+    fn default() -> Self {
+        LoadedFiles { paths: Vec::new(), since: SystemTime::UNIX_EPOCH }
+    }
+}
+
+/// What the running configuration contains for a backend.
+#[derive(Clone, Debug)]
+pub(crate) struct OriginBackend {
+    pub(crate) name: &'static str,
+    pub(crate) options: Options,
+}
+
+/// What the running configuration contains for an instance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OriginInstance {
+    pub(crate) options: Options,
+    pub(crate) passes_on: bool,
+}
+
+/// What the running configuration contains, for comparing it with a reloaded one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// By the slot of their drivers.
+    pub(crate) backends: Vec<Option<OriginBackend>>,
+    /// By slot.
+    pub(crate) instances: Vec<OriginInstance>,
 }
 
 /// What other threads see of an instance.
@@ -137,8 +181,10 @@ pub(crate) struct LiveInstance {
     pub(crate) name: String,
     pub(crate) backend: &'static str,
     pub(crate) id: InstanceId,
+    /// Its place in the order of the configuration.
+    pub(crate) number: u32,
     pub(crate) base: usize,
-    pub(crate) channels: Vec<ChannelInfo>,
+    pub(crate) channels: Arc<[ChannelInfo]>,
     pub(crate) counters: Arc<LiveCounters>,
     pub(crate) state: Arc<Mutex<State>>,
     /// What an instance that works has to report.
@@ -150,7 +196,7 @@ pub(crate) struct LiveInstance {
     pub(crate) unmatched_count: Arc<AtomicU64>,
     pub(crate) unmatched: Arc<Mutex<UnmatchedLog>>,
     /// Files besides the configuration that the instance has loaded.
-    pub(crate) files: Arc<Mutex<Vec<PathBuf>>>,
+    pub(crate) files: Arc<Mutex<LoadedFiles>>,
     /// What an instance reports about itself besides its state.
     pub(crate) details: Arc<Mutex<Option<String>>>,
 }
@@ -167,8 +213,9 @@ impl LiveInstance {
             name,
             backend,
             id,
+            number: 0,
             base,
-            channels,
+            channels: channels.into(),
             counters: Arc::default(),
             state: Arc::new(Mutex::new(State::Starting)),
             note: Arc::default(),
@@ -181,12 +228,32 @@ impl LiveInstance {
         }
     }
 
+    /// A slot without an instance, whose next instance will have that number.
+    pub(crate) fn vacant(id: InstanceId) -> Self {
+        LiveInstance::new(String::new(), "", id, 0, Vec::new())
+    }
+
+    /// The next instance of the same name, place and channels.
+    pub(crate) fn renewed(&self, id: InstanceId) -> Self {
+        LiveInstance {
+            number: self.number,
+            channels: Arc::clone(&self.channels),
+            ..LiveInstance::new(self.name.clone(), self.backend, id, self.base, Vec::new())
+        }
+    }
+
+    /// The names of its channels, in the order of their numbers.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.channels.iter().map(|channel| channel.name.as_str())
+    }
+
     /// The same instance after a reload: it keeps its state and counters.
-    pub(crate) fn adopted(&self, base: usize, channels: Vec<ChannelInfo>) -> Self {
+    pub(crate) fn adopted(&self, base: usize, channels: Arc<[ChannelInfo]>) -> Self {
         LiveInstance {
             name: self.name.clone(),
             backend: self.backend,
             id: self.id,
+            number: self.number,
             base,
             channels,
             counters: Arc::clone(&self.counters),
@@ -220,7 +287,10 @@ pub struct ChannelInfo {
 /// A running show, shared between the router and its views.
 #[derive(Debug)]
 pub struct Live {
+    /// By slot.
     pub(crate) instances: Vec<LiveInstance>,
+    /// The slots of the instances, in the order of the configuration.
+    pub(crate) order: Vec<u32>,
     pub(crate) channels: Vec<LiveChannel>,
     pub(crate) routes: Arc<Routes>,
     /// By channel number in the show: the last text of each channel that had one, and the count of
@@ -229,12 +299,40 @@ pub struct Live {
     pub(crate) generation: u64,
     pub(crate) is_replaced: AtomicBool,
     pub(crate) running: Arc<AtomicBool>,
+    pub(crate) origin: Origin,
 }
 
 impl Live {
+    /// A layout of nothing.
+    pub(crate) fn empty() -> Self {
+        Live {
+            instances: Vec::new(),
+            order: Vec::new(),
+            channels: Vec::new(),
+            routes: Arc::default(),
+            texts: Mutex::default(),
+            generation: 0,
+            is_replaced: AtomicBool::new(false),
+            running: Arc::default(),
+            origin: Origin::default(),
+        }
+    }
+
+    /// Slot and channel of a channel's number in the show.
+    pub(crate) fn place(&self, global: u32) -> (usize, u32) {
+        let bases = &self.routes.bases;
+        let slot = bases.partition_point(|&base| base <= global) - 1;
+        (slot, global - bases[slot])
+    }
+
     /// How many instances the show has.
     pub fn instance_count(&self) -> usize {
-        self.instances.len()
+        self.order.len()
+    }
+
+    /// The place of an instance in the order of the configuration, by which views number it.
+    pub fn number(&self, instance: InstanceId) -> u32 {
+        self.instances[instance.index()].number
     }
 
     /// An instance's name.
@@ -244,8 +342,7 @@ impl Live {
 
     /// The instance of that name.
     pub fn find_instance(&self, name: &str) -> Option<InstanceId> {
-        let index = self.instances.iter().position(|instance| instance.name == name)?;
-        Some(self.instances[index].id)
+        self.instance_ids().find(|&id| self.instance_name(id) == name)
     }
 
     /// The name of an instance's backend.
@@ -294,7 +391,12 @@ impl Live {
 
     /// The instances in the order of the configuration.
     pub fn instance_ids(&self) -> impl Iterator<Item = InstanceId> {
-        self.instances.iter().map(|instance| instance.id)
+        self.order.iter().map(|&slot| self.instances[slot as usize].id)
+    }
+
+    /// The instance in a slot.
+    pub(crate) fn instance_in(&self, slot: u32) -> Option<InstanceId> {
+        self.order.contains(&slot).then(|| self.instances[slot as usize].id)
     }
 
     /// Whether the show has this instance now: same slot, same generation.
@@ -337,7 +439,22 @@ impl Live {
     /// The files besides the configuration that an instance has loaded, such as the modules of a
     /// script: when one changes, the instance is to be restarted.
     pub fn files(&self, instance: InstanceId) -> Vec<PathBuf> {
-        self.instances[instance.index()].files.lock().clone()
+        self.instances[instance.index()].files.lock().paths.clone()
+    }
+
+    /// The first of the files that an instance has loaded that was changed or removed since, by
+    /// the time of its last change of contents or name. Reads the file system.
+    pub fn changed_file(&self, instance: InstanceId) -> Option<PathBuf> {
+        use std::os::unix::fs::MetadataExt;
+        let files = self.instances[instance.index()].files.lock();
+        let since = files.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let has_changed = |path: &&PathBuf| {
+            std::fs::metadata(path).map_or(true, |metadata| {
+                let (seconds, nanos) = (metadata.ctime(), metadata.ctime_nsec());
+                (seconds, nanos) > (since.as_secs() as i64, i64::from(since.subsec_nanos()))
+            })
+        };
+        files.paths.iter().find(has_changed).cloned()
     }
 
     /// What an instance reports about itself besides its state, in one line, such as its peers.
@@ -357,9 +474,8 @@ impl Live {
         let mut list: Vec<_> = texts
             .iter()
             .map(|(&global, (text, count))| {
-                let owner = self.instances.partition_point(|live| live.base <= global as usize) - 1;
-                let live = &self.instances[owner];
-                (live.id, global - live.base as u32, text.clone(), *count)
+                let (slot, channel) = self.place(global);
+                (self.instances[slot].id, channel, text.clone(), *count)
             })
             .collect();
         list.sort_by_key(|&(instance, channel, ..)| (instance, channel));

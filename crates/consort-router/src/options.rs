@@ -237,14 +237,14 @@ impl Options {
     }
 }
 
-/// Whether two sets of options of one table differ in an option that is not `live`, so that a
+/// The first option that is not `live` in which two sets of options of one table differ, so that a
 /// reload has to restart the instance.
-pub fn needs_restart(
+pub fn restart_option(
     old: &Options,
     new: &Options,
     specs: &[OptionSpec],
     families: &[OptionFamily],
-) -> bool {
+) -> Option<&'static str> {
     let values = |options: &Options, spec: &OptionSpec| -> Vec<(String, PathBuf)> {
         let given: Vec<_> = options
             .all(spec.name)
@@ -271,10 +271,11 @@ pub fn needs_restart(
         entries.sort();
         entries
     };
-    specs.iter().any(|spec| !spec.live && differs(spec))
-        || families
-            .iter()
-            .any(|family| !family.live && of_family(old, family) != of_family(new, family))
+    let option = specs.iter().find(|spec| !spec.live && differs(spec));
+    option.map(|spec| spec.name).or_else(|| {
+        let differs = |family: &&OptionFamily| of_family(old, family) != of_family(new, family);
+        families.iter().filter(|family| !family.live).find(differs).map(|family| family.prefix)
+    })
 }
 
 /// What is wrong with an option or with an instance as a whole.

@@ -23,10 +23,11 @@ use crate::live::{Live, State, add};
 use crate::queue::EventQueue;
 use crate::routes::Routes;
 
-mod adopt;
 mod build;
+mod reload;
 
-pub use adopt::{Adoption, RefusedShow};
+pub use reload::{Adoption, Reload, ReloadError, Reloaded};
+use reload::{ReloadRequest, Reloading};
 
 /// How long instances may take to stop, their last events included.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -76,6 +77,8 @@ struct Mailbox {
     activity: Activity,
     /// Commands with the generation of the layout that their numbers belong to.
     commands: Mutex<VecDeque<(u64, Command)>>,
+    /// A reload that waits for the router.
+    reload: Mutex<Option<ReloadRequest>>,
     live: Mutex<Arc<Live>>,
 }
 
@@ -224,8 +227,6 @@ pub struct Router {
     /// The drivers in the order of the show's backends. Dropped after the instances, whose shared
     /// state they may hold.
     drivers: Vec<Box<dyn Driver>>,
-    /// What the configuration said, for comparing it with a reloaded one.
-    origin: build::Origin,
     routes: Arc<Routes>,
     /// The batch collected for each instance.
     batches: Vec<Vec<Event>>,
@@ -238,6 +239,8 @@ pub struct Router {
     loop_reports: Vec<u64>,
     /// Calls asked for in the last turn, made in this one.
     called: Vec<(Owner, u32)>,
+    /// A reload whose instances are stopping.
+    reloading: Option<Reloading>,
     handle: Handle,
 }
 
@@ -292,7 +295,7 @@ impl Router {
             let due = self.shared.deadlines.earliest();
             let due = due.into_iter().chain(self.shared.driver_deadlines.earliest()).min();
             let due = due.map(|time| time.saturating_duration_since(Instant::now()));
-            due.into_iter().chain(limit).min()
+            due.into_iter().chain(limit).chain(self.reload_timeout()).min()
         };
         self.handle.mailbox.activity.end_turn();
         let waited = self.wait(timeout);
@@ -310,6 +313,7 @@ impl Router {
         for event in &events {
             if event.token() == WAKER {
                 self.take_commands();
+                self.take_reload();
                 continue;
             }
             let (owner, key) = untoken(event.token());
@@ -330,6 +334,9 @@ impl Router {
         }
         self.called.clear();
         self.run_timers();
+        if self.reloading.is_some() {
+            self.turn_reload();
+        }
         Ok(())
     }
 
@@ -491,7 +498,7 @@ impl Router {
     fn deliver_value(&mut self, id: InstanceId, channel: u32, value: f64) {
         let event = Event { value, channel, root: self.next_root() };
         let global = (self.shared.bases[id.index()] + channel) as usize;
-        if !self.origin.passes_on(id.index()) {
+        if !self.shared.live.origin.instances[id.index()].passes_on {
             self.shared.live.channels[global].record(value);
         }
         self.batches[id.index()].push(event);
@@ -623,11 +630,15 @@ impl Router {
     /// # Errors
     /// When the operating system refuses to wait for events.
     pub fn finish(&mut self) -> Result<(), RunError> {
+        self.abandon_reload(ReloadError::Ending);
         self.shared.stopping = true;
         self.shared.now = Instant::now();
         let limit = self.shared.now + STOP_LIMIT;
         for index in 0..self.slots.len() {
-            self.call(index, |instance, context| instance.stop(context));
+            // A reload may have stopped some already.
+            if !self.shared.leaving.contains(&self.slots[index].id) {
+                self.call(index, |instance, context| instance.stop(context));
+            }
         }
         loop {
             let waiting = self.slots.iter().any(|slot| !slot.instance.is_stopped());
@@ -658,12 +669,14 @@ impl Router {
     }
 
     fn report_unstopped(&self) {
-        for slot in &self.slots {
-            if !slot.instance.is_stopped() {
-                let name = self.shared.live.instance_name(slot.id);
-                tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
-            }
+        for slot in (0..self.slots.len()).filter(|&slot| !self.slots[slot].instance.is_stopped()) {
+            self.report_unstopped_slot(slot);
         }
+    }
+
+    fn report_unstopped_slot(&self, slot: usize) {
+        let name = self.shared.live.instance_name(self.slots[slot].id);
+        tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
     }
 }
 

@@ -242,6 +242,11 @@ impl TestShow {
         problems.into_vec()
     }
 
+    /// The show without the fixture: for [`Reload::new`](crate::Reload::new).
+    pub fn into_show(self) -> Show {
+        self.show
+    }
+
     /// Starts the show.
     pub fn start(self) -> Performance {
         let mut router = Router::new(self.show).expect("an event loop");
@@ -340,9 +345,9 @@ impl Performance {
     /// received so far is kept.
     ///
     /// # Panics
-    /// When the shows have different instances.
+    /// When the operating system refuses to wait for events.
     pub fn adopt(&mut self, show: TestShow) -> Adoption {
-        self.router.adopt(show.show).expect("the same instances")
+        self.router.adopt(show.show).expect("an event loop")
     }
 
     /// Stops the show; the last events of its instances are routed.

@@ -18,6 +18,11 @@ impl Deadlines {
         Deadlines { times: vec![None; count], earliest: None, is_stale: false }
     }
 
+    /// Adds slots without deadlines.
+    pub(crate) fn resize(&mut self, count: usize) {
+        self.times.resize(count, None);
+    }
+
     pub(crate) fn get(&self, slot: usize) -> Option<Instant> {
         self.times[slot]
     }

@@ -279,6 +279,10 @@ impl UnmatchedLog {
         entries
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Removes the entries of a channel, which is mapped now.
     pub(crate) fn remove(&mut self, channel: &str) {
         self.entries.retain(|entry| entry.channel != channel);

@@ -1,5 +1,6 @@
 //! An instance while it is configured, and as the router runs it.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -190,6 +191,12 @@ impl Instance for OscInstance {
         self.with_carrier(context, |carrier, _, context| carrier.start(receives, context));
         self.repeat(context);
         self.schedule(context);
+    }
+
+    fn obstacle(&self, plan: &dyn Plan, _: &Context<'_>) -> Option<String> {
+        let plan = (plan as &dyn Any).downcast_ref::<OscPlan>()?;
+        let has_changed = plan.has_yielded() != self.has_yielded;
+        has_changed.then(|| "which instance receives on its port changed".to_owned())
     }
 
     /// Keeps the sockets, the connections, the learned peer, and which values the receivers have.

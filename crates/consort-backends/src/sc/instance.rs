@@ -1,5 +1,6 @@
 //! An instance of the backend, on the router's thread.
 
+use std::any::Any;
 use std::fmt::Write;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -496,22 +497,25 @@ impl Instance for ScInstance {
         }
     }
 
+    fn obstacle(&self, plan: &dyn Plan, context: &Context<'_>) -> Option<String> {
+        let plan = (plan as &dyn Any).downcast_ref::<ScPlan>()?;
+        let has_failed = matches!(context.state(), State::Failed(_));
+        let failed = has_failed.then(|| "the instance has failed".to_owned());
+        failed.or_else(|| self.player.obstacle(&plan.config, &plan.channels))
+    }
+
     fn adopt(
         &mut self,
         plan: Box<dyn Plan>,
         _: &ChannelTable,
         context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
-        let plan = downcast::<ScPlan>(plan)?;
-        let failed = matches!(context.state(), State::Failed(_));
-        let failed = failed.then(|| "the instance has failed".to_owned());
-        let obstacle = failed.or_else(|| self.player.obstacle(&plan.config, &plan.channels));
-        if let Some(reason) = obstacle {
-            tracing::info!(instance = context.name(), "{reason}: the instance restarts");
-            // The channel numbers are not those of the show any more.
+        if self.obstacle(&*plan, context).is_some() {
+            // The server has failed since it was asked. The channel numbers are not those of the show any more.
             self.player.channels.silence_sources();
             return Err(plan);
         }
+        let plan = downcast::<ScPlan>(plan)?;
         self.player.adopt(plan.config, plan.channels);
         let mut inputs = Inputs::new(&self.player);
         inputs.on_server_ready(&self.player);

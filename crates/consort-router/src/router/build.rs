@@ -15,32 +15,13 @@ use crate::backend::{Driver, Plan};
 use crate::config::{ChannelRef, Show};
 use crate::context::{DriverId, Shared, WAKER};
 use crate::event::InstanceId;
-use crate::live::{ChannelInfo, Live, LiveChannel, LiveInstance};
-use crate::options::Options;
+use crate::live::{
+    ChannelInfo, Live, LiveChannel, LiveInstance, Origin, OriginBackend, OriginInstance,
+};
 use crate::queue::EventQueue;
 use crate::routes::Routes;
 use crate::timers::Deadlines;
 use crate::warn_once::WarnOnce;
-
-/// What the running configuration contains for an instance.
-pub(super) struct OriginEntry {
-    pub(super) options: Options,
-    pub(super) passes_on: bool,
-}
-
-/// What the running configuration contains, for comparing it with a reloaded one.
-pub(super) struct Origin {
-    /// Name and options of each driver's backend.
-    pub(super) backends: Vec<(&'static str, Options)>,
-    /// By slot.
-    pub(super) instances: Vec<OriginEntry>,
-}
-
-impl Origin {
-    pub(super) fn passes_on(&self, slot: usize) -> bool {
-        self.instances[slot].passes_on
-    }
-}
 
 fn poll_error(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |source| RunError::Poll { operation, source }
@@ -79,7 +60,7 @@ impl Router {
         let mut origin = Origin { backends: Vec::new(), instances: Vec::with_capacity(count) };
         let mut drivers: Vec<Box<dyn Driver>> = Vec::with_capacity(show.backends.len());
         for entry in show.backends {
-            origin.backends.push((entry.name, entry.options));
+            origin.backends.push(Some(OriginBackend { name: entry.name, options: entry.options }));
             drivers.push(entry.backend.open());
         }
         let (mut slots, mut live_instances, mut driver_of) =
@@ -91,22 +72,27 @@ impl Router {
             used.mark(index, &mut infos);
             origin
                 .instances
-                .push(OriginEntry { options: entry.options, passes_on: entry.plan.passes_on() });
+                .push(OriginInstance { options: entry.options, passes_on: entry.plan.passes_on() });
             driver_of.push(DriverId(entry.driver as u32));
             slots.push(Slot { id, instance: entry.plan.open(&mut *drivers[entry.driver]) });
             let base = routes.bases[index] as usize;
-            live_instances.push(LiveInstance::new(entry.name, entry.backend, id, base, infos));
+            live_instances.push(LiveInstance {
+                number: index as u32,
+                ..LiveInstance::new(entry.name, entry.backend, id, base, infos)
+            });
         }
         let mut channels = Vec::new();
         channels.resize_with(routes.channel_count(), LiveChannel::default);
         let live = Arc::new(Live {
             instances: live_instances,
+            order: (0..count as u32).collect(),
             channels,
             routes: Arc::clone(&routes),
             texts: Mutex::default(),
             generation: 1,
             is_replaced: AtomicBool::new(false),
             running: Arc::new(AtomicBool::new(true)),
+            origin,
         });
         let now = Instant::now();
         let shared = Shared {
@@ -129,6 +115,7 @@ impl Router {
             expecting: None,
             observer: None,
             stopping: false,
+            leaving: Vec::new(),
         };
         let mailbox = Arc::new(Mailbox {
             waker,
@@ -136,6 +123,7 @@ impl Router {
             stop_now: AtomicBool::new(false),
             activity: Activity::default(),
             commands: Mutex::new(VecDeque::new()),
+            reload: Mutex::new(None),
             live: Mutex::new(live),
         });
         Ok(Router {
@@ -144,7 +132,6 @@ impl Router {
             events: Events::with_capacity(256),
             slots,
             drivers,
-            origin,
             batches: vec![Vec::new(); count],
             pending: Vec::with_capacity(count),
             routing: EventQueue::with_capacity(1_024),
@@ -152,6 +139,7 @@ impl Router {
             loop_reports: vec![0; routes.loop_count as usize + 1],
             routes,
             called: Vec::with_capacity(count),
+            reloading: None,
             handle: Handle { mailbox, generation: None },
         })
     }

@@ -185,8 +185,8 @@ impl Source for Local {
             for number in 0..live.channel_infos(instance).len() as u32 {
                 let targets = live.targets(instance, number);
                 routes.extend(targets.map(|(target, channel)| LayoutRoute {
-                    source: (instance.slot(), number),
-                    target: (target.slot(), channel),
+                    source: (live.number(instance), number),
+                    target: (live.number(target), channel),
                     ..LayoutRoute::default()
                 }));
             }

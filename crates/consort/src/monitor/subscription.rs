@@ -59,9 +59,9 @@ impl Subscription {
         let mut delta = self.encoder.next(reading);
         let live = show.live();
         for (instance, channel, text, count) in live.texts() {
-            let known = self.texts.insert((instance.slot(), channel), count);
+            let known = self.texts.insert((live.number(instance), channel), count);
             if known != Some(count) {
-                delta.texts.push((instance.slot(), channel, text));
+                delta.texts.push((live.number(instance), channel, text));
             }
         }
         if let Some(counts) = &mut self.unmatched {
@@ -70,7 +70,7 @@ impl Subscription {
                 if std::mem::replace(known, count) != count {
                     let mut inputs = show.unmatched(instance);
                     inputs.retain(|input| input.last >= self.last_seconds);
-                    delta.unmatched.push((instance.slot(), inputs));
+                    delta.unmatched.push((live.number(instance), inputs));
                 }
             }
         }

@@ -143,6 +143,9 @@ fn held_notes_are_released_on_channels_that_stay_and_forgotten_on_others() {
     keys.send(Event::control_change(0, 64, 127).expect("valid"));
     assert_eq!(running.receive(3).len(), 3);
     adopt(&mut running, show(KEYS, &[("midi.ch0.note61", "probe.b")]));
+    // The router releases the targets of the mappings that are gone.
+    let released = [("ch0.note60", 0.0), ("ch0.note61", 0.0)];
+    assert_eq!(running.receive(2), pairs(&released));
     // Mapped again, but what was held before is forgotten.
     let mappings = [("midi.ch0.note60", "probe.a"), ("midi.ch0.note61", "probe.b")];
     adopt(&mut running, show(KEYS, &mappings));

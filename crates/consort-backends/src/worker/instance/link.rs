@@ -342,7 +342,7 @@ impl<L: Language> ScriptInstance<L> {
             Report::Ready(result) => {
                 link.ready = true;
                 self.is_complete = result == LoadResult::Complete;
-                context.set_files(self.files.clone());
+                context.set_files(self.files.clone(), link.started);
                 if self.stop_deadline.is_none() {
                     context.set_state(match result {
                         LoadResult::Complete => State::Up,
@@ -375,7 +375,7 @@ impl<L: Language> ScriptInstance<L> {
             }
             Report::Generation(generation) => {
                 link.channels.acknowledge(generation);
-                context.set_files(self.files.clone());
+                context.set_files(self.files.clone(), link.started);
             }
             Report::Pong => {
                 if link.unresponsive {

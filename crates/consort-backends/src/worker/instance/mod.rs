@@ -5,6 +5,7 @@ mod faults;
 mod lifecycle;
 mod link;
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -138,19 +139,26 @@ impl<L: Language> Instance for ScriptInstance<L> {
         self.launch(context);
     }
 
+    fn obstacle(&self, plan: &dyn Plan, _: &Context<'_>) -> Option<String> {
+        let plan = (plan as &dyn Any).downcast_ref::<ScriptPlan<L>>()?;
+        // A script that cannot run, or not all of it, is loaded again by a restart.
+        if matches!(self.phase, Phase::Idle) || !self.is_complete {
+            return Some("the script is not loaded completely".to_owned());
+        }
+        let has_changed = self.settings.needs_restart(&plan.settings);
+        has_changed.then(|| "the script or its interpreter changed".to_owned())
+    }
+
     fn adopt(
         &mut self,
         plan: Box<dyn Plan>,
         table: &ChannelTable,
         context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
-        let plan = downcast::<ScriptPlan<L>>(plan)?;
-        // A script that cannot run, or not all of it, is loaded again by a restart.
-        let is_running = !matches!(self.phase, Phase::Idle) && self.is_complete;
-        if !is_running || self.settings.needs_restart(&plan.settings) {
+        if self.obstacle(&*plan, context).is_some() {
             return Err(plan);
         }
-        let ScriptPlan { settings, channels, usage, .. } = *plan;
+        let ScriptPlan { settings, channels, usage, .. } = *downcast::<ScriptPlan<L>>(plan)?;
         if let Phase::Running(link) = &mut self.phase
             && link.handshake_done
         {
