@@ -5,7 +5,13 @@
 
 #[cfg(feature = "artnet")]
 pub mod artnet;
-#[cfg(any(feature = "evdev", feature = "midi", feature = "mqtt", feature = "osc"))]
+#[cfg(any(
+    feature = "evdev",
+    feature = "midi",
+    feature = "mqtt",
+    feature = "osc",
+    feature = "visca"
+))]
 #[cfg_attr(
     not(all(feature = "evdev", feature = "midi", feature = "mqtt", feature = "osc")),
     allow(dead_code, reason = "each of the backends uses a part")
@@ -21,7 +27,7 @@ mod dmx;
 pub mod dmxusb;
 #[cfg(feature = "evdev")]
 pub mod evdev;
-#[cfg(any(feature = "dmxusb", feature = "evdev"))]
+#[cfg(any(feature = "dmxusb", feature = "evdev", feature = "visca"))]
 #[cfg_attr(not(feature = "evdev"), allow(dead_code, reason = "each of the backends uses a part"))]
 mod hotplug;
 #[cfg(feature = "loopback")]
@@ -37,10 +43,12 @@ pub mod mqtt;
 #[cfg(any(
     feature = "artnet",
     feature = "dmxusb",
+    feature = "evdev",
     feature = "mqtt",
     feature = "osc",
     feature = "sacn",
-    feature = "sc"
+    feature = "sc",
+    feature = "visca"
 ))]
 #[cfg_attr(
     not(all(
@@ -61,9 +69,14 @@ pub mod python;
 pub mod sacn;
 #[cfg(feature = "sc")]
 pub mod sc;
+#[cfg(any(feature = "dmxusb", feature = "visca"))]
+#[cfg_attr(not(feature = "dmxusb"), allow(dead_code, reason = "each of the backends uses a part"))]
+mod serial;
 #[cfg(all(test, any(feature = "evdev", feature = "midi")))]
 #[cfg_attr(not(feature = "midi"), allow(dead_code, reason = "each of the backends uses a part"))]
 mod test_log;
+#[cfg(feature = "visca")]
+pub mod visca;
 #[cfg(any(feature = "lua", feature = "python"))]
 pub mod worker;
 
@@ -109,6 +122,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &sacn::DESCRIPTOR,
     #[cfg(feature = "sc")]
     &sc::DESCRIPTOR,
+    #[cfg(feature = "visca")]
+    &visca::DESCRIPTOR,
 ];
 
 /// A device that is plugged in.
@@ -128,6 +143,8 @@ pub fn devices(backend: &str) -> Option<Vec<PluggedIn>> {
         "dmxusb" => Some(dmxusb::devices()),
         #[cfg(feature = "evdev")]
         "evdev" => Some(evdev::devices()),
+        #[cfg(feature = "visca")]
+        "visca" => Some(visca::devices()),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{artnet, dmxusb, evdev, midi, mqtt, python, sacn, sc, worker};
+use consort_backends::{artnet, dmxusb, evdev, midi, mqtt, python, sacn, sc, visca, worker};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
@@ -49,6 +49,7 @@ const TARGETS: &[Target] = &[
     Target { name: "score", run: consort_sc::fuzz::score, min_files: 12 },
     Target { name: "scsyndef", run: consort_synthdef::fuzz::scsyndef, min_files: 15 },
     Target { name: "seq_cells", run: consort_seq::client::fuzz::seq_cells, min_files: 10 },
+    Target { name: "visca_replies", run: visca::fuzz::visca_replies, min_files: 12 },
 ];
 
 fn config(bytes: &[u8]) {

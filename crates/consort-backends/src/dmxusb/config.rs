@@ -9,7 +9,7 @@ use consort_router::{InstanceConfig, Options};
 use parking_lot::Mutex;
 
 use super::line::Timing;
-use super::serial::{AdapterInfo, adapters};
+use crate::serial::{AdapterInfo, adapters};
 
 /// The ids of the USB chips in the adapters of Enttec and most others.
 pub(super) const FTDI: &str = "0403:6001";

@@ -22,9 +22,9 @@ use super::config::{Claim, Claims, Kind, Settings, find};
 use super::interface::{ANSWER_TIMEOUT, ProInterface, REPEAT_INTERVAL};
 use super::line::DrivenLine;
 use super::pro::{Found, Incoming, decode};
-use super::serial::{AdapterInfo, SerialLine};
 use crate::dmx::{Emission, Output, Slots};
 use crate::hotplug::{Job, RETRY_INTERVAL, Watch, close};
+use crate::serial::{AdapterInfo, SerialLine, Setup};
 
 /// The keys with which an instance registers its descriptors.
 mod key {
@@ -32,6 +32,9 @@ mod key {
     pub(super) const WATCH: u32 = 1;
     pub(super) const SEARCH: u32 = 2;
 }
+
+/// The speed of a DMX line in bits per second. Interfaces with a processor of their own ignore it.
+const DMX_SPEED: u32 = 250_000;
 
 /// An instance before the start.
 pub(super) struct DmxUsbPlan {
@@ -129,7 +132,9 @@ struct DmxUsbInstance {
 /// Finds and opens the adapter. Blocks.
 fn open(settings: &Settings, claims: &Claims) -> Result<Opened, String> {
     let (claim, info) = find(&settings.criteria, claims)?;
-    let line = SerialLine::open(claim.path(), settings.kind == Kind::Open).map_err(|error| {
+    let setup =
+        Setup { speed: DMX_SPEED, has_two_stop_bits: true, blocks: settings.kind == Kind::Open };
+    let line = SerialLine::open(claim.path(), &setup).map_err(|error| {
         let hint = match error.raw_os_error() {
             Some(libc::EACCES) => "; add this user to the group of the device, usually `dialout`",
             Some(libc::EBUSY) => "; another program uses it",

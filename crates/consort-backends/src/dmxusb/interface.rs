@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::config::Settings;
 use super::pro::{self, Decoder, label};
-use super::serial::SerialLine;
 use crate::dmx::SLOTS;
+use crate::serial::SerialLine;
 
 /// How long an interface may take to answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

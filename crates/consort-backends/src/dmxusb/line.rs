@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use mio::unix::pipe;
 use parking_lot::{Condvar, Mutex};
 
-use super::serial::SerialLine;
 use crate::dmx::SLOTS;
+use crate::serial::SerialLine;
 
 /// The times of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

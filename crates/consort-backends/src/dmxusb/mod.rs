@@ -6,7 +6,6 @@
 //! | module | content |
 //! |---|---|
 //! | `pro` | the messages of interfaces; no I/O |
-//! | `serial` | serial lines, and the USB adapters behind them |
 //! | `config` | options; finding an adapter |
 //! | `interface` | an open interface |
 //! | `line` | the thread of a bare line |
@@ -20,7 +19,6 @@ mod instance;
 mod interface;
 mod line;
 mod pro;
-mod serial;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +36,7 @@ use instance::DmxUsbPlan;
 
 use crate::PluggedIn;
 use crate::dmx::{Slots, options};
+use crate::serial::{AdapterInfo, adapters};
 
 /// The backend's entry in the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -228,11 +227,8 @@ impl Driver for DmxUsbDriver {
 
 /// The serial lines of this machine that are USB devices. Reads `/sys`; opens no device.
 pub fn devices() -> Vec<PluggedIn> {
-    let describe = |adapter: serial::AdapterInfo| PluggedIn {
-        name: match adapter.product.starts_with(&adapter.manufacturer) {
-            true => adapter.product,
-            false => format!("{} {}", adapter.manufacturer, adapter.product),
-        },
+    let describe = |adapter: AdapterInfo| PluggedIn {
+        name: adapter.name(),
         options: format!(
             "device = {}\nserial = {}\nusb-id = {:04x}:{:04x}\n",
             adapter.path.display(),
@@ -241,7 +237,7 @@ pub fn devices() -> Vec<PluggedIn> {
             adapter.product_id
         ),
     };
-    serial::adapters().into_iter().map(describe).collect()
+    adapters().into_iter().map(describe).collect()
 }
 
 /// Sends frames of zeros on a line, as an instance of `type = open` does, for benchmarks: `act` is

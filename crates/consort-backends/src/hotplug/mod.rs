@@ -15,6 +15,8 @@ use mio::unix::{SourceFd, pipe};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
+use crate::net::Registrar;
+
 /// The time between two attempts to find a missing device. A new node in a watched folder starts an
 /// attempt at once.
 pub(crate) const RETRY_INTERVAL: Duration = Duration::from_secs(2);
@@ -26,7 +28,7 @@ pub(crate) struct Job<T> {
 }
 
 impl<T: Send + 'static> Job<T> {
-    /// Starts a thread. When it ends, the router calls `ready` of the instance with `key`; call
+    /// Starts a thread. When it ends, the router calls `ready` of the registrar's owner with `key`; call
     /// [`Job::finish`] then.
     ///
     /// # Errors
@@ -34,41 +36,41 @@ impl<T: Send + 'static> Job<T> {
     pub(crate) fn start(
         name: &str,
         key: u32,
-        context: &mut Context<'_>,
+        registrar: &mut impl Registrar,
         work: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<Self, String> {
-        let start = |context: &mut Context<'_>| -> io::Result<Self> {
+        let start = || -> io::Result<Self> {
             let (mut done, mut source) = pipe::new()?;
             let (sender, answer) = mpsc::channel();
-            context.register(&mut source, key, Interest::READABLE)?;
+            registrar.register(&mut source, key, Interest::READABLE)?;
             let spawned = std::thread::Builder::new().name(name.into()).spawn(move || {
                 // Both fail if the show has ended in the meantime.
                 let _ = sender.send(work());
                 let _ = done.write_all(&[0]);
             });
             if let Err(error) = spawned {
-                let _ = context.deregister(&mut source);
+                let _ = registrar.deregister(&mut source);
                 return Err(error);
             }
             Ok(Job { source, answer })
         };
-        start(context).map_err(|error| format!("cannot start a thread: {error}"))
+        start().map_err(|error| format!("cannot start a thread: {error}"))
     }
 
     /// The result, if the thread has ended.
-    pub(crate) fn finish(&mut self, context: &mut Context<'_>) -> Option<Result<T, String>> {
+    pub(crate) fn finish(&mut self, registrar: &mut impl Registrar) -> Option<Result<T, String>> {
         let result = match self.answer.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => Err("the thread ended without a result".into()),
         };
-        self.cancel(context);
+        self.cancel(registrar);
         Some(result)
     }
 
     /// Ignores the end of the thread.
-    pub(crate) fn cancel(&mut self, context: &mut Context<'_>) {
-        if let Err(error) = context.deregister(&mut self.source) {
+    pub(crate) fn cancel(&mut self, registrar: &mut impl Registrar) {
+        if let Err(error) = registrar.deregister(&mut self.source) {
             tracing::debug!("cannot deregister the pipe of a thread: {error}");
         }
     }

@@ -11,6 +11,7 @@ pub(crate) mod loss;
 mod resolve;
 
 pub use address::HostPort;
+pub(crate) use address::for_family;
 pub use allow::Allow;
 pub(crate) use allow::{ALLOW, DenialReport};
 pub use datagram::{DatagramSocket, OutgoingDatagrams, Peer, Received};

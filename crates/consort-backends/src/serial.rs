@@ -13,27 +13,34 @@ use rustix::termios::{
     tcflush, tcgetattr, tcsetattr,
 };
 
-/// The speed of a DMX line in bits per second. Interfaces with a processor of their own ignore it.
-const DMX_SPEED: u32 = 250_000;
-
 /// The folder in which the kernel lists serial lines.
 const CLASS: &str = "/sys/class/tty";
 
 /// A serial line that is a USB device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct AdapterInfo {
+pub(crate) struct AdapterInfo {
     /// Its node, such as `/dev/ttyUSB0`.
-    pub(super) path: PathBuf,
-    pub(super) product: String,
-    pub(super) manufacturer: String,
+    pub(crate) path: PathBuf,
+    pub(crate) product: String,
+    pub(crate) manufacturer: String,
     /// The serial number of the USB device.
-    pub(super) serial: String,
-    pub(super) vendor_id: u16,
-    pub(super) product_id: u16,
+    pub(crate) serial: String,
+    pub(crate) vendor_id: u16,
+    pub(crate) product_id: u16,
+}
+
+impl AdapterInfo {
+    /// Manufacturer and product.
+    pub(crate) fn name(&self) -> String {
+        match self.product.starts_with(&self.manufacturer) {
+            true => self.product.clone(),
+            false => format!("{} {}", self.manufacturer, self.product),
+        }
+    }
 }
 
 /// All serial lines that are USB devices, in the order of their names. Opens none.
-pub(super) fn adapters() -> Vec<AdapterInfo> {
+pub(crate) fn adapters() -> Vec<AdapterInfo> {
     let Ok(entries) = fs::read_dir(CLASS) else { return Vec::new() };
     let mut list: Vec<AdapterInfo> = entries
         .flatten()
@@ -65,19 +72,29 @@ pub(super) fn adapters() -> Vec<AdapterInfo> {
     list
 }
 
-/// An open serial line with 250,000 bits per second, 8 data bits, no parity and 2 stop bits, without
-/// flow control.
+/// How a serial line is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// Bits per second.
+    pub(crate) speed: u32,
+    /// Whether a byte ends with two stop bits instead of one.
+    pub(crate) has_two_stop_bits: bool,
+    /// Whether reading and writing wait.
+    pub(crate) blocks: bool,
+}
+
+/// An open serial line with 8 data bits and no parity, without flow control.
 #[derive(Debug)]
-pub(super) struct SerialLine {
+pub(crate) struct SerialLine {
     descriptor: OwnedFd,
 }
 
 impl SerialLine {
-    /// Opens a line. With `blocks`, reading and writing wait. Opening itself may block.
+    /// Opens a line in raw mode. May block.
     ///
     /// # Errors
     /// The error of the operating system.
-    pub(super) fn open(path: &Path, blocks: bool) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, setup: &Setup) -> io::Result<Self> {
         // Without NONBLOCK, opening would wait for a carrier.
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let descriptor =
@@ -85,29 +102,30 @@ impl SerialLine {
         let mut settings = tcgetattr(&descriptor)?;
         settings.make_raw();
         settings.control_modes.remove(ControlModes::CRTSCTS | ControlModes::PARENB);
-        settings.control_modes.insert(
-            ControlModes::CLOCAL | ControlModes::CREAD | ControlModes::CS8 | ControlModes::CSTOPB,
-        );
+        settings
+            .control_modes
+            .insert(ControlModes::CLOCAL | ControlModes::CREAD | ControlModes::CS8);
+        settings.control_modes.set(ControlModes::CSTOPB, setup.has_two_stop_bits);
         settings.special_codes[SpecialCodeIndex::VMIN] = 1;
         settings.special_codes[SpecialCodeIndex::VTIME] = 0;
-        settings.set_speed(DMX_SPEED)?;
+        settings.set_speed(setup.speed)?;
         tcsetattr(&descriptor, OptionalActions::Now, &settings)?;
         // No other program, unless it runs as root, opens the line meanwhile.
         ioctl_tiocexcl(&descriptor)?;
         tcflush(&descriptor, QueueSelector::IOFlush)?;
-        if blocks {
+        if setup.blocks {
             let flags = rustix::fs::fcntl_getfl(&descriptor)?;
             rustix::fs::fcntl_setfl(&descriptor, flags - OFlags::NONBLOCK)?;
         }
         Ok(SerialLine { descriptor })
     }
 
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 
     /// Discards what has not been sent, so that closing does not wait for it.
-    pub(super) fn discard(&self) {
+    pub(crate) fn discard(&self) {
         let _ = tcflush(&self.descriptor, QueueSelector::IOFlush);
     }
 
@@ -115,7 +133,7 @@ impl SerialLine {
     ///
     /// # Errors
     /// The error of the operating system.
-    pub(super) fn set_break(&self, is_on: bool) -> io::Result<()> {
+    pub(crate) fn set_break(&self, is_on: bool) -> io::Result<()> {
         const BEGIN: Opcode = libc::TIOCSBRK as Opcode;
         const END: Opcode = libc::TIOCCBRK as Opcode;
         // SAFETY: both requests have no argument and no result.
@@ -132,7 +150,7 @@ impl SerialLine {
     ///
     /// # Errors
     /// The error of the operating system.
-    pub(super) fn drain(&self) -> io::Result<()> {
+    pub(crate) fn drain(&self) -> io::Result<()> {
         Ok(rustix::io::retry_on_intr(|| tcdrain(&self.descriptor))?)
     }
 }
