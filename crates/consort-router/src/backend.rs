@@ -26,6 +26,7 @@ use std::any::Any;
 use std::path::PathBuf;
 
 use crate::context::{Context, DriverContext};
+use crate::engine::Merge;
 use crate::event::{Event, TextEvent};
 use crate::inspect::InstanceReport;
 use crate::options::{OptionFamily, OptionSpec, Options, Problems};
@@ -232,6 +233,12 @@ pub trait Plan: Any + Send {
     fn resolution(&self, channel: u32) -> Resolution {
         let _ = channel;
         Resolution::CONTINUOUS
+    }
+
+    /// What a channel does with the values of several mappings.
+    fn merge(&self, channel: u32) -> Merge {
+        let _ = channel;
+        Merge::Latest
     }
 
     /// Whether [`Instance::deliver`] passes every event on with [`Context::pass_on`], on the

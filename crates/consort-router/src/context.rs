@@ -71,9 +71,18 @@ pub(crate) struct Shared {
     pub(crate) stopping: bool,
     /// Instances that a reload is stopping.
     pub(crate) leaving: Vec<InstanceId>,
+    /// Instances whose state has changed between working and not working in this turn.
+    pub(crate) state_changes: Vec<(u32, bool)>,
+    /// The time of tests that have a clock of their own.
+    pub(crate) frozen_clock: Option<Instant>,
 }
 
 impl Shared {
+    /// The time.
+    pub(crate) fn clock(&self) -> Instant {
+        self.frozen_clock.unwrap_or_else(Instant::now)
+    }
+
     /// Asks for a call of the owner's `ready` with `key` in the next turn.
     fn call_again(&mut self, owner: Owner, key: u32) {
         let call = (owner, key);
@@ -397,6 +406,10 @@ impl<'a> Context<'a> {
         let before = self.shared.live.set_state(self.instance, state.clone());
         if before == state {
             return;
+        }
+        let works = |state: &State| matches!(state, State::Up | State::Degraded(_));
+        if works(&before) != works(&state) {
+            self.shared.state_changes.push((self.instance.slot(), works(&state)));
         }
         if let Some(details) = details {
             tracing::debug!(instance = name, "{}:\n{details}", state.word());

@@ -17,16 +17,20 @@ mod activity;
 pub mod backend;
 pub mod config;
 pub mod context;
+mod engine;
 mod event;
 pub mod inspect;
 pub mod live;
+mod live_routes;
 pub mod options;
 mod queue;
 mod router;
 mod routes;
+pub mod stage;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timers;
+pub mod transform;
 pub mod unmatched;
 mod warn_once;
 
@@ -36,8 +40,10 @@ pub use backend::{
     Instance, InstanceConfig, NoDriver, Plan, Readiness, Resolution, Usage, downcast, driver,
 };
 pub use context::{Context, DriverContext};
+pub use engine::{Merge, RouteControl};
 pub use event::{Event, InstanceId, Root, TextEvent};
 pub use live::{ChannelInfo, Live, State};
+pub use live_routes::{LayerInfo, RouteInfo, RouteState};
 pub use options::{OptionFamily, OptionKind, OptionSpec, Options, Problem, Problems};
 pub use router::{Adoption, Handle, Reload, ReloadError, Reloaded, Router, RunError};
 pub use unmatched::{RawValue, Sender, Unmatched};

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::backend::{ChannelKind, Resolution};
 use crate::event::InstanceId;
+use crate::live_routes::LiveRoutes;
 use crate::options::Options;
 use crate::routes::Routes;
 use crate::unmatched::{UnmatchedInput, UnmatchedLog};
@@ -293,6 +294,7 @@ pub struct Live {
     pub(crate) order: Vec<u32>,
     pub(crate) channels: Vec<LiveChannel>,
     pub(crate) routes: Arc<Routes>,
+    pub(crate) mapped: Arc<LiveRoutes>,
     /// By channel number in the show: the last text of each channel that had one, and the count of
     /// texts.
     pub(crate) texts: Mutex<HashMap<u32, (String, u64)>>,
@@ -310,6 +312,7 @@ impl Live {
             order: Vec::new(),
             channels: Vec::new(),
             routes: Arc::default(),
+            mapped: Arc::default(),
             texts: Mutex::default(),
             generation: 0,
             is_replaced: AtomicBool::new(false),

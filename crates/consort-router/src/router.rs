@@ -17,6 +17,7 @@ use crate::context::{
     Context, DriverContext, DriverId, MAX_TEXT_BYTES, Observer, Owner, Shared, WAKER, is_current,
     untoken,
 };
+use crate::engine::{Engine, MARK_LOOP, Out, RouteControl};
 use crate::event::{Event, InstanceId, TextEvent};
 use crate::inspect::{InstanceReport, MAX_INSPECTED_CHANNELS};
 use crate::live::{Live, State, add};
@@ -64,6 +65,10 @@ enum Command {
     DeliverText { instance: InstanceId, channel: u32, text: Box<str> },
     /// Calls [`Instance::panic`] of every instance.
     Panic,
+    /// Switches a layer.
+    SwitchLayer { layer: u32, is_on: bool },
+    /// Mutes, soloes or freezes a mapping.
+    ControlRoute { route: u32, control: RouteControl, is_on: bool },
     /// Answers with [`Instance::inspect`].
     Inspect { instance: InstanceId, channels: Range<u32>, answer: SyncSender<InstanceReport> },
 }
@@ -154,6 +159,26 @@ impl Handle {
             && self.push(Command::DeliverText { instance, channel, text: text.into() })
     }
 
+    /// Makes a layer active: the one of its group, or, without a group, one that was switched off.
+    /// `is_on = false` switches a layer without a group off; layers of a group are switched off by
+    /// another one. Conditions (`when`, `unless`) still count. Returns false as
+    /// [`inject`](Self::inject) does.
+    pub fn switch_layer(&self, layer: u32, is_on: bool) -> bool {
+        let live = self.live();
+        self.generation.is_none_or(|generation| generation == live.generation())
+            && (layer as usize) < live.layer_count()
+            && self.push(Command::SwitchLayer { layer, is_on })
+    }
+
+    /// Mutes, soloes or freezes a mapping, by its number in [`Live::route`], or ends that. Returns
+    /// false as [`inject`](Self::inject) does.
+    pub fn control_route(&self, route: u32, control: RouteControl, is_on: bool) -> bool {
+        let live = self.live();
+        self.generation.is_none_or(|generation| generation == live.generation())
+            && (route as usize) < live.route_count()
+            && self.push(Command::ControlRoute { route, control, is_on })
+    }
+
     /// Ends everything that sounds or is held at the receivers; lights keep their levels. Returns
     /// false when 4,096 commands are waiting already.
     pub fn panic(&self) -> bool {
@@ -228,6 +253,8 @@ pub struct Router {
     /// state they may hold.
     drivers: Vec<Box<dyn Driver>>,
     routes: Arc<Routes>,
+    /// The mappings with stages, layers or a mute.
+    engine: Engine,
     /// The batch collected for each instance.
     batches: Vec<Vec<Event>>,
     /// The instances whose batch is not empty, in the order of their first event.
@@ -280,6 +307,7 @@ impl Router {
         for index in 0..self.slots.len() {
             self.call(index, |instance, context| instance.start(context));
         }
+        self.apply_state_changes();
     }
 
     /// One turn of the loop: waits until something is ready (or a timer is due, or `limit`
@@ -294,7 +322,10 @@ impl Router {
         } else {
             let due = self.shared.deadlines.earliest();
             let due = due.into_iter().chain(self.shared.driver_deadlines.earliest()).min();
-            let due = due.map(|time| time.saturating_duration_since(Instant::now()));
+            let tick = self.engine.next_tick();
+            let tick = tick.map(|micros| self.shared.started + Duration::from_micros(micros));
+            let due = due.into_iter().chain(tick).min();
+            let due = due.map(|time| time.saturating_duration_since(self.shared.clock()));
             due.into_iter().chain(limit).chain(self.reload_timeout()).min()
         };
         self.handle.mailbox.activity.end_turn();
@@ -305,7 +336,7 @@ impl Router {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(source) => return Err(RunError::Poll { operation: "wait", source }),
         }
-        self.shared.now = Instant::now();
+        self.shared.now = self.shared.clock();
         self.route_deferred();
 
         std::mem::swap(&mut self.called, &mut self.shared.again);
@@ -334,6 +365,12 @@ impl Router {
         }
         self.called.clear();
         self.run_timers();
+        if self.engine.next_tick().is_some_and(|tick| tick <= self.micros()) {
+            self.with_engine(|engine, out| engine.tick(out));
+        }
+        if !self.shared.state_changes.is_empty() {
+            self.apply_state_changes();
+        }
         if self.reloading.is_some() {
             self.turn_reload();
         }
@@ -367,6 +404,25 @@ impl Router {
     pub fn with_context(&mut self, id: InstanceId, method: impl FnOnce(&mut Context<'_>)) {
         method(&mut Context::new(&mut self.shared, id));
         self.route();
+    }
+
+    /// Stops the router's clock, for tests: it moves only by [`advance`](Self::advance).
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn freeze_clock(&mut self) {
+        self.shared.frozen_clock = Some(self.shared.now);
+    }
+
+    /// Moves a stopped clock on, in steps of a tick at most, with a turn after each.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn advance(&mut self, duration: Duration) {
+        let end = self.shared.clock() + duration;
+        while self.shared.clock() < end {
+            let next = self.shared.clock() + Duration::from_millis(10);
+            self.shared.frozen_clock = Some(next.min(end));
+            self.step(Some(Duration::ZERO)).expect("a turn");
+        }
     }
 
     /// Calls an instance and routes what it emitted.
@@ -480,6 +536,16 @@ impl Router {
                     let _ = answer.try_send(report);
                 }
             }
+            Command::SwitchLayer { layer, is_on } => {
+                self.with_engine(|engine, out| engine.switch_layer(layer, is_on, out));
+            }
+            Command::ControlRoute { route, control, is_on } => {
+                if (route as usize) < self.routes.len() {
+                    self.with_engine(|engine, out| {
+                        engine.control(route as usize, control, is_on, out);
+                    });
+                }
+            }
             Command::Panic => {
                 for index in 0..self.slots.len() {
                     self.call(index, |instance, context| instance.panic(context));
@@ -506,7 +572,42 @@ impl Router {
         self.shared.delivering = true;
         self.deliver();
         self.shared.delivering = false;
+        self.with_engine(|engine, out| engine.delivered(global as u32, value, out));
+    }
+
+    /// Microseconds since the start of the show.
+    fn micros(&self) -> u64 {
+        micros(&self.shared)
+    }
+
+    /// Calls the engine and routes what it put into batches.
+    fn with_engine(&mut self, method: impl FnOnce(&mut Engine, &mut Out<'_>)) {
+        let root = self.next_root();
+        let mut out = Out {
+            batches: &mut self.batches,
+            pending: &mut self.pending,
+            live: &self.shared.live,
+            routes: &self.routes,
+            now: micros(&self.shared),
+            root,
+            count: 0,
+        };
+        method(&mut self.engine, &mut out);
+        self.shared.delivering = true;
+        self.deliver();
+        self.shared.delivering = false;
         self.route();
+    }
+
+    /// Sends devices that came back what they show, and takes the contributions of others away.
+    fn apply_state_changes(&mut self) {
+        while let Some((instance, is_up)) = self.shared.state_changes.pop() {
+            if is_up {
+                self.with_engine(|engine, out| engine.refresh(instance, out));
+            } else {
+                self.with_engine(|engine, out| engine.instance_lost(instance, out));
+            }
+        }
     }
 
     fn route_deferred(&mut self) {
@@ -558,9 +659,26 @@ impl Router {
             next += 1;
             let index = event.channel as usize;
             live.channels[index].record(event.value);
-            if routes.loops[index] != 0 && !self.visited.insert((event.channel, event.root)) {
-                report_feedback(routes, live, index, &mut self.loop_reports);
-                continue;
+            let mark = self.engine.marks[index];
+            if mark != 0 {
+                if mark & MARK_LOOP != 0 && !self.visited.insert((event.channel, event.root)) {
+                    report_feedback(routes, live, index, &mut self.loop_reports);
+                    continue;
+                }
+                if mark != MARK_LOOP {
+                    let mut out = Out {
+                        batches: &mut self.batches,
+                        pending: &mut self.pending,
+                        live,
+                        routes,
+                        now: micros(&self.shared),
+                        root: event.root,
+                        count: 0,
+                    };
+                    self.engine.event(event, &mut out);
+                    count += out.count;
+                    continue;
+                }
             }
             let targets = routes.targets(event.channel);
             count += targets.len();
@@ -605,8 +723,11 @@ impl Router {
             let live = &*self.shared.live;
             report_feedback(&self.routes, live, channel as usize, &mut self.loop_reports);
         } else {
-            for nth in 0..self.routes.targets(channel).len() {
-                let target = self.routes.targets(channel)[nth];
+            for index in self.routes.range(channel) {
+                let target = self.routes.target(index);
+                if !self.engine.passes_text(index) {
+                    continue;
+                }
                 if !target.passes_on {
                     self.shared.live.record_text(target.global, text);
                 }
@@ -678,6 +799,11 @@ impl Router {
         let name = self.shared.live.instance_name(self.slots[slot].id);
         tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
     }
+}
+
+/// Microseconds since the start of the show.
+fn micros(shared: &Shared) -> u64 {
+    u64::try_from((shared.now - shared.started).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whether a pending call is for this owner and key. A generation counts by its lower bits.

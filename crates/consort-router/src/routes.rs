@@ -73,6 +73,38 @@ impl Routes {
         self.starts.len() - 1
     }
 
+    /// The number of mappings.
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The indexes of a channel's targets.
+    pub(crate) fn range(&self, channel: u32) -> std::ops::Range<usize> {
+        let index = channel as usize;
+        self.starts[index] as usize..self.starts[index + 1] as usize
+    }
+
+    /// The target of an index.
+    pub(crate) fn target(&self, index: usize) -> Target {
+        self.targets[index]
+    }
+
+    /// The source of the target of an index.
+    pub(crate) fn channel_of(&self, index: usize) -> u32 {
+        self.starts.partition_point(|&start| start as usize <= index) as u32 - 1
+    }
+
+    /// The index of the target of each mapping.
+    pub(crate) fn places(&self, mappings: &[(ChannelRef, ChannelRef)]) -> Vec<u32> {
+        let mut next = self.starts.clone();
+        let place = |(source, _): &(ChannelRef, ChannelRef)| {
+            let slot = &mut next[(self.bases[source.instance.index()] + source.channel) as usize];
+            *slot += 1;
+            *slot - 1
+        };
+        mappings.iter().map(place).collect()
+    }
+
     #[inline]
     pub(crate) fn targets(&self, channel: u32) -> &[Target] {
         let index = channel as usize;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::collect::{Hidden, Mapping, Named};
 use super::diagnostic::Sink;
+use super::layer::LayerSection;
 use super::mapping::{ConfiguredInstance, Ends, Mapper};
 use super::section::{Kind, Section};
 use super::source::Sources;
@@ -26,6 +27,7 @@ pub(super) struct Parts<'p> {
     pub(super) instances: &'p [usize],
     pub(super) names: &'p HashMap<String, Named>,
     pub(super) mappings: &'p [Mapping],
+    pub(super) layers: &'p [LayerSection],
     pub(super) hidden: &'p [Hidden],
     /// How many mappings there may be.
     pub(super) limit: u64,
@@ -33,7 +35,7 @@ pub(super) struct Parts<'p> {
 
 /// Builds a show from the contents of the files; none when there is an error in them.
 pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Option<Show> {
-    let &Parts { sections, instances, names, mappings, hidden, limit } = parts;
+    let &Parts { sections, instances, names, mappings, layers, hidden, limit } = parts;
     let mut backends: Vec<ConfiguredBackend> = Vec::new();
     for section in sections {
         if !backends.iter().any(|made| made.name == section.descriptor.name) {
@@ -55,11 +57,11 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     let instance_of_section: HashMap<usize, usize> =
         instances.iter().enumerate().map(|(number, &section)| (section, number)).collect();
     let ends = Ends { names, instance_of_section: &instance_of_section, sections, hidden };
-    let mut mapper = Mapper::new(ends, &mut made, sources, sink, limit);
+    let mut mapper = Mapper::new(ends, &mut made, layers, sources, sink, limit);
     for mapping in mappings {
         mapper.add(mapping);
     }
-    let pairs = mapper.finish();
+    let mapped = mapper.finish();
 
     for made in &made {
         if let Some(plan) = &made.plan {
@@ -99,7 +101,13 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
         backend: entry.backend,
         options: entry.options,
     };
-    Some(Show { backends: backends.into_iter().map(backend).collect(), instances, mappings: pairs })
+    Some(Show {
+        backends: backends.into_iter().map(backend).collect(),
+        instances,
+        mappings: mapped.pairs,
+        transforms: mapped.transforms,
+        layers: mapped.layers,
+    })
 }
 
 fn make_backend(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Sink, quoted};
 use super::files::{Files, SIZE_LIMIT};
+use super::layer::{self, LayerSection};
 use super::midimonster::MIDIMONSTER_BACKENDS;
 use super::section::{Kind, Section};
 use super::source::{SourceId, Sources, Span};
@@ -26,6 +27,8 @@ pub(super) struct Mapping {
     pub(super) right: Span,
     /// The stages without the first bar; empty when there are none.
     pub(super) stages: Span,
+    /// Its layer; `None` for `[map]`.
+    pub(super) layer: Option<usize>,
 }
 
 /// An instance's place among the sections.
@@ -46,6 +49,7 @@ enum Current {
     Outside,
     Section(usize),
     Map,
+    Layer(usize),
     /// The header is invalid: the lines below it are skipped.
     Skipped,
 }
@@ -70,6 +74,7 @@ pub(super) struct Collector<'r, 's> {
     pub(super) instances: Vec<usize>,
     pub(super) names: HashMap<String, Named>,
     pub(super) mappings: Vec<Mapping>,
+    pub(super) layers: Vec<LayerSection>,
     pub(super) hidden: Vec<Hidden>,
     current: Current,
     open: Vec<OpenFile>,
@@ -95,6 +100,7 @@ impl<'r, 's> Collector<'r, 's> {
             instances: Vec::new(),
             names: HashMap::new(),
             mappings: Vec::new(),
+            layers: Vec::new(),
             hidden: Vec::new(),
             current: Current::Outside,
             open: Vec::new(),
@@ -122,6 +128,7 @@ impl<'r, 's> Collector<'r, 's> {
             Current::Outside => Mode::Outside,
             Current::Section(_) => Mode::Options,
             Current::Map => Mode::Map,
+            Current::Layer(_) => Mode::Layer,
             Current::Skipped => Mode::Unknown,
         };
         let tree = parse(source, self.sources.get(source).text(), mode);
@@ -216,24 +223,39 @@ impl<'r, 's> Collector<'r, 's> {
         match statement {
             Statement::Backend { name, header } => self.backend(name, header),
             Statement::Instance { backend, name, header } => self.instance(backend, name, header),
-            Statement::Map { .. } => self.current = Current::Map,
+            Statement::Map { name, .. } if name.is_empty() => self.current = Current::Map,
+            Statement::Map { name, .. } => {
+                let layer = layer::enter(&mut self.layers, name, self.sources);
+                self.current = Current::Layer(layer);
+            }
             Statement::Unreadable { header } => {
                 self.hidden.push(Hidden::Header(header));
                 self.current = Current::Skipped;
             }
             Statement::Include { path, .. } => self.include(path),
-            Statement::Option { name, value } => {
-                if let Current::Section(index) = self.current {
+            Statement::Option { name, value } => match self.current {
+                Current::Section(index) => {
                     self.sections[index].add(name, value, self.sources, self.sink);
                 }
-            }
+                Current::Layer(index) => {
+                    self.layers[index].add(name, value, self.sources, self.sink);
+                }
+                _ => {}
+            },
             Statement::NotAnOption => {
                 if let Current::Section(index) = self.current {
                     self.sections[index].is_broken = true;
                 }
             }
             Statement::Mapping { left, arrow, right, stages } => {
-                self.mappings.push(Mapping { left, arrow, right, stages });
+                let layer = match self.current {
+                    Current::Layer(layer) => {
+                        self.layers[layer].has_mappings = true;
+                        Some(layer)
+                    }
+                    _ => None,
+                };
+                self.mappings.push(Mapping { left, arrow, right, stages, layer });
             }
         }
     }

@@ -151,7 +151,7 @@ pub fn statements(text: &str, mode: Mode) -> Vec<Statement> {
             Statement::Unreadable { header } => vec![header],
             Statement::Option { name, value } => vec![name, value],
             Statement::Mapping { left, right, stages, .. } => vec![left, right, stages],
-            Statement::Map { header } => vec![header],
+            Statement::Map { name, header } => vec![header, name],
             Statement::NotAnOption => Vec::new(),
         };
         for span in &spans {

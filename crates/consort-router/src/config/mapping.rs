@@ -2,18 +2,22 @@
 //! created, the source's before the target's.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::ChannelRef;
 use super::collect::{Hidden, Mapping, Named};
 use super::diagnostic::{Diagnostic, Sink, counted, grouped, quoted};
 use super::expression::Expression;
+use super::layer::LayerSection;
 use super::mapping_line;
 use super::overrides::sorted;
 use super::section::{Section, ceiling, floor};
 use super::source::{Sources, Span};
 use super::syntax::Arrow;
+use super::transforms::{Chains, PendingConditions};
 use crate::backend::{ChannelError, Plan, Usage};
 use crate::event::InstanceId;
+use crate::transform::{Condition, Layer, Transform};
 use consort_suggest::did_you_mean;
 
 /// How many mappings a show can have.
@@ -52,18 +56,25 @@ impl Ends<'_> {
 }
 
 /// One side of a mapping.
-struct Side<'m> {
+pub(super) struct Side<'m> {
     /// None when the instance does not exist or could not be made.
     instance: Option<usize>,
     /// The channel specification.
     span: Span,
     text: &'m str,
-    expression: Expression<'m>,
+    pub(super) expression: Expression<'m>,
+}
+
+/// The mappings of a show.
+pub(super) struct Mapped {
+    pub(super) pairs: Vec<(ChannelRef, ChannelRef)>,
+    pub(super) transforms: Vec<Transform>,
+    pub(super) layers: Vec<Layer>,
 }
 
 /// Why the channels of a side were refused: the first reason, and how many were.
 #[derive(Default)]
-struct Refusals {
+pub(super) struct Refusals {
     first: Option<(u64, ChannelError)>,
     count: u64,
 }
@@ -84,11 +95,19 @@ struct Unknown {
 pub(super) struct Mapper<'m> {
     /// How many mappings there may be.
     limit: u64,
-    ends: Ends<'m>,
-    made: &'m mut [ConfiguredInstance],
-    sources: &'m Sources,
-    sink: &'m mut Sink,
-    pairs: Vec<(ChannelRef, ChannelRef)>,
+    pub(super) ends: Ends<'m>,
+    pub(super) made: &'m mut [ConfiguredInstance],
+    pub(super) layers: &'m [LayerSection],
+    pub(super) sources: &'m Sources,
+    pub(super) sink: &'m mut Sink,
+    pub(super) pairs: Vec<(ChannelRef, ChannelRef)>,
+    pub(super) transforms: Vec<Transform>,
+    /// The chains by their text.
+    pub(super) chains: HashMap<&'m str, Chains>,
+    pub(super) pending: Vec<PendingConditions>,
+    pub(super) no_conditions: Arc<[Condition]>,
+    /// The channels that mappings write, when they were needed.
+    pub(super) fed: Option<HashSet<ChannelRef>>,
     known: HashSet<(ChannelRef, ChannelRef)>,
     unknown: HashMap<&'m str, Unknown>,
     scratch: String,
@@ -96,12 +115,15 @@ pub(super) struct Mapper<'m> {
     mapped: u64,
     written: u64,
     is_full: bool,
+    /// Whether pairs that are known are mapped again.
+    keeps_all: bool,
 }
 
 impl<'m> Mapper<'m> {
     pub(super) fn new(
         ends: Ends<'m>,
         made: &'m mut [ConfiguredInstance],
+        layers: &'m [LayerSection],
         sources: &'m Sources,
         sink: &'m mut Sink,
         limit: u64,
@@ -110,20 +132,31 @@ impl<'m> Mapper<'m> {
             ends,
             limit,
             made,
+            layers,
             sources,
             sink,
             pairs: Vec::new(),
+            transforms: Vec::new(),
+            chains: HashMap::new(),
+            pending: Vec::new(),
+            no_conditions: Arc::default(),
+            fed: None,
             known: HashSet::new(),
             unknown: HashMap::new(),
             scratch: String::new(),
             mapped: 0,
             written: 0,
             is_full: false,
+            keeps_all: false,
         }
     }
 
-    /// All pairs, in configuration order.
-    pub(super) fn finish(self) -> Vec<(ChannelRef, ChannelRef)> {
+    /// All mappings, in configuration order.
+    pub(super) fn finish(mut self) -> Mapped {
+        let layers = self.finish_transforms();
+        let pairs = std::mem::take(&mut self.pairs);
+        let mapped = Mapped { pairs, transforms: std::mem::take(&mut self.transforms), layers };
+        self.check_loops(&mapped);
         for unknown in self.unknown.into_values() {
             let mut diagnostic = unknown.diagnostic;
             if unknown.more > 0 {
@@ -132,14 +165,15 @@ impl<'m> Mapper<'m> {
             }
             self.sink.push(diagnostic);
         }
-        self.pairs
+        mapped
     }
 
     /// Takes a line.
     pub(super) fn add(&mut self, mapping: &Mapping) {
-        if !mapping.stages.is_empty() {
-            self.report_stages(mapping);
-        }
+        let is_transformed = !mapping.stages.is_empty() || mapping.layer.is_some();
+        let stages = is_transformed.then(|| self.read_stages(mapping));
+        self.keeps_all = is_transformed;
+        let first = self.pairs.len();
         let (left, right) = (self.side(mapping.left), self.side(mapping.right));
         let (Some(left), Some(right)) = (left, right) else { return };
         let Some(count) = self.count(&left, &right, mapping.arrow) else { return };
@@ -147,6 +181,7 @@ impl<'m> Mapper<'m> {
         if mapping.arrow != Arrow::Left {
             self.expand(&left, &right, count, &mut left_refusals, &mut right_refusals);
         }
+        let middle = self.pairs.len();
         // A rejection in one direction is not repeated for the other.
         if mapping.arrow == Arrow::Both {
             let (mut again_left, mut again_right) = (Refusals::default(), Refusals::default());
@@ -156,32 +191,15 @@ impl<'m> Mapper<'m> {
         } else if mapping.arrow == Arrow::Left {
             self.expand(&right, &left, count, &mut right_refusals, &mut left_refusals);
         }
+        if let Some(Some(text)) = stages {
+            let back = if mapping.arrow == Arrow::Both { middle } else { self.pairs.len() };
+            self.transform(mapping, text, first, back);
+        }
         self.report(&left, left_refusals);
         self.report(&right, right_refusals);
     }
 
-    /// Reports the stages of a line; none are known yet.
-    fn report_stages(&mut self, mapping: &Mapping) {
-        let text = self.sources.text(mapping.stages);
-        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-        let name = &text[..end.unwrap_or(text.len())];
-        let channel = self.sources.text(mapping.right);
-        let message = format!("unknown stage {}", quoted(name));
-        let mut diagnostic = Diagnostic::error("unknown-stage", message)
-            .at(mapping.stages.part(0, name.len()), "no such stage");
-        if let Some((instance, specification)) = channel.split_once('.')
-            && !mapping_line::is_quoted(channel)
-        {
-            let with_quotes = format!("{instance}.\"{specification} | {text}\"");
-            diagnostic = diagnostic.hint(format!(
-                "if this text is part of the channel, write {}",
-                super::diagnostic::quoted(&with_quotes)
-            ));
-        }
-        self.sink.push(diagnostic);
-    }
-
-    fn side(&mut self, span: Span) -> Option<Side<'m>> {
+    pub(super) fn side(&mut self, span: Span) -> Option<Side<'m>> {
         let text: &'m str = self.sources.text(span);
         let Some(dot) = text.find('.') else {
             let message = "a channel is written `instance.channel`";
@@ -342,14 +360,15 @@ impl<'m> Mapper<'m> {
                 one_target = Some(to);
             }
             if let (Some(from), Some(to)) = (from, to)
-                && self.known.insert((from, to))
+                // Mappings with stages, and those of layers, are routes of their own.
+                && (self.keeps_all || self.known.insert((from, to)))
             {
                 self.pairs.push((from, to));
             }
         }
     }
 
-    fn channel(
+    pub(super) fn channel(
         &mut self,
         side: &Side<'_>,
         index: u64,
@@ -393,7 +412,7 @@ impl<'m> Mapper<'m> {
         }
     }
 
-    fn report(&mut self, side: &Side<'_>, refusals: Refusals) {
+    pub(super) fn report(&mut self, side: &Side<'_>, refusals: Refusals) {
         let Some((index, error)) = refusals.first else { return };
         let range = match (error.range, side.expression.is_plain()) {
             (None, _) => 0..side.text.len(),

@@ -70,6 +70,11 @@ fn find_stages(text: &str, range: Range<usize>) -> Option<usize> {
     })
 }
 
+/// The first bar of stages in the value of an option.
+pub(super) fn find_led_stages(text: &str) -> Option<usize> {
+    find_stages(text, quoted_end(text, 0).unwrap_or(0)..text.len())
+}
+
 /// The end of the stages in `text[range]`: a `;` after a blank and outside parentheses begins a
 /// comment.
 fn stages_end(text: &str, range: Range<usize>) -> usize {

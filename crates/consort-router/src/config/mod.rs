@@ -16,6 +16,7 @@ mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
+mod layer;
 mod mapping;
 mod mapping_line;
 mod midimonster;
@@ -23,12 +24,14 @@ mod overrides;
 mod section;
 mod source;
 pub mod syntax;
+mod transforms;
 
 use std::path::Path;
 
 use self::collect::Collector;
 pub use self::collect::{INCLUDE_DEPTH, INCLUDE_LIMIT, unknown_backend};
 use self::diagnostic::Sink;
+pub(crate) use self::diagnostic::quoted;
 pub use self::diagnostic::{DIAGNOSTIC_LIMIT, Diagnostic, Label, Severity};
 pub use self::expression::{EXPRESSION_LIMIT, Expression, ExpressionError};
 pub use self::files::{Files, SIZE_LIMIT};
@@ -39,6 +42,7 @@ pub use self::source::{Position, Source, SourceId, Sources, Span};
 use crate::backend::{Backend, BackendDescriptor, Plan};
 use crate::event::InstanceId;
 use crate::options::{OptionFamily, Options};
+use crate::transform::{Layer, Transform};
 
 /// One end of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +91,10 @@ pub struct Show {
     pub instances: Vec<ShowInstance>,
     /// Source and target of every mapping, in configuration order, without repetitions.
     pub mappings: Vec<(ChannelRef, ChannelRef)>,
+    /// The mappings with stages or in a layer, in configuration order.
+    pub transforms: Vec<Transform>,
+    /// The layers, in configuration order.
+    pub layers: Vec<Layer>,
 }
 
 /// What became of a configuration.
@@ -143,7 +151,7 @@ fn load_within(
     let mut collector = Collector::new(registry, files, &mut sources, &mut sink);
     collector.file(path, None);
     overrides::apply(&mut collector, overrides, files, registry);
-    let Collector { mut sections, instances, names, mappings, hidden, .. } = collector;
+    let Collector { mut sections, instances, names, mappings, layers, hidden, .. } = collector;
     for section in &mut sections {
         section.check_required(&mut sink);
     }
@@ -153,6 +161,7 @@ fn load_within(
             instances: &instances,
             names: &names,
             mappings: &mappings,
+            layers: &layers,
             hidden: &hidden,
             limit,
         };

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::diagnostic::{Diagnostic, counted, is_invisible, quoted};
 use super::mapping_line;
 use super::source::{SourceId, Span};
+use crate::transform::LAYER_OPTIONS;
 use consort_suggest::nearest;
 
 /// How long a line may be, in bytes.
@@ -21,8 +22,10 @@ pub enum Mode {
     Outside,
     /// Assignments to a backend or an instance.
     Options,
-    /// Mappings.
+    /// Mappings that are always active.
     Map,
+    /// Options and mappings of a layer.
+    Layer,
     /// A header could not be read: what follows may be anything.
     Unknown,
 }
@@ -57,8 +60,10 @@ pub enum Statement {
         /// The whole header.
         header: Span,
     },
-    /// `[map]`
+    /// `[map]` or `[map NAME]`
     Map {
+        /// `NAME`, the name of a layer; empty for `[map]`.
+        name: Span,
         /// The whole header.
         header: Span,
     },
@@ -205,6 +210,8 @@ impl Parser<'_> {
         match self.mode {
             Mode::Unknown => {}
             Mode::Map => self.mapping(start, end),
+            Mode::Layer if self.is_layer_option(start, end) => self.assignment(start, end),
+            Mode::Layer => self.mapping(start, end),
             Mode::Options | Mode::Outside => self.assignment(start, end),
         }
     }
@@ -235,7 +242,8 @@ impl Parser<'_> {
         let bad = |message: &str| Diagnostic::error("section-header", message);
         if inside == "map" {
             self.mode = Mode::Map;
-            self.tree.statements.push(Statement::Map { header });
+            let name = self.span(end - 1, end - 1);
+            self.tree.statements.push(Statement::Map { name, header });
             return;
         }
         let Some(space) = inside.find(' ') else {
@@ -295,6 +303,20 @@ impl Parser<'_> {
                 if !path.is_empty() {
                     self.tree.statements.push(Statement::Include { path, header });
                 }
+            }
+            "map" => {
+                if rest.contains(' ') || rest.is_empty() {
+                    let message = "the name of a layer cannot contain spaces";
+                    let diagnostic = self.name_with_spaces(message, rest_start, rest_end);
+                    self.report(diagnostic);
+                }
+                let name = self.trimmed(rest_start, rest_end);
+                if name.is_empty() {
+                    self.unreadable(start, end);
+                    return;
+                }
+                self.mode = Mode::Layer;
+                self.tree.statements.push(Statement::Map { name, header });
             }
             "backend" => {
                 if rest.contains(' ') || rest.is_empty() {
@@ -358,6 +380,14 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether the text before the first `=` is the name of an option of layers.
+    fn is_layer_option(&self, start: usize, end: usize) -> bool {
+        let line = &self.text[start..end];
+        line.split_once('=').is_some_and(|(name, _)| {
+            LAYER_OPTIONS.iter().any(|option| option.answers_to(name.trim_ascii()))
+        })
+    }
+
     fn assignment(&mut self, start: usize, end: usize) {
         let line = &self.text[start..end];
         let Some(equals) = line.find('=') else {
@@ -407,6 +437,13 @@ impl Parser<'_> {
             let diagnostic = Diagnostic::error("not-a-mapping", "a mapping needs an arrow")
                 .at(self.span(start, end), "expected `<` or `>`");
             let hint = match line.contains('=') {
+                true if self.mode == Mode::Layer => {
+                    "no option of layers has this name; the options are `group`, `select`, \
+                     `selector`, `start`, `led`, `when`, `unless`, `takeover`, `held` and `off`"
+                }
+                true if self.is_layer_option(start, end) => {
+                    "this is an option of layers: give the section a name, such as `[map page1]`"
+                }
                 true => "options belong under the header of their section, not under `[map]`",
                 false => "write `source > target`, `target < source` or `one <> other`",
             };

@@ -12,12 +12,14 @@ use parking_lot::Mutex;
 use super::{Handle, Mailbox, Router, RunError, Slot};
 use crate::activity::Activity;
 use crate::backend::{Driver, Plan};
-use crate::config::{ChannelRef, Show};
+use crate::config::{ChannelRef, Show, ShowInstance};
 use crate::context::{DriverId, Shared, WAKER};
+use crate::engine::{ChannelFacts, Engine, Mapped};
 use crate::event::InstanceId;
 use crate::live::{
     ChannelInfo, Live, LiveChannel, LiveInstance, Origin, OriginBackend, OriginInstance,
 };
+use crate::live_routes::LiveRoutes;
 use crate::queue::EventQueue;
 use crate::routes::Routes;
 use crate::timers::Deadlines;
@@ -56,6 +58,18 @@ impl Router {
         let shapes =
             show.instances.iter().map(|entry| (entry.channels.len(), entry.plan.passes_on()));
         let routes = Arc::new(Routes::new(shapes, &show.mappings));
+        let facts = channel_facts(&show.instances);
+        let engine = Engine::new(
+            &routes,
+            &Mapped {
+                mappings: &show.mappings,
+                transforms: &show.transforms,
+                layers: &show.layers,
+                facts: &facts,
+            },
+        );
+        drop(facts);
+        let mapped = LiveRoutes::new(&engine, show.mappings.len(), &show.transforms, &show.layers);
 
         let mut origin = Origin { backends: Vec::new(), instances: Vec::with_capacity(count) };
         let mut drivers: Vec<Box<dyn Driver>> = Vec::with_capacity(show.backends.len());
@@ -88,6 +102,7 @@ impl Router {
             order: (0..count as u32).collect(),
             channels,
             routes: Arc::clone(&routes),
+            mapped: Arc::new(mapped),
             texts: Mutex::default(),
             generation: 1,
             is_replaced: AtomicBool::new(false),
@@ -116,6 +131,8 @@ impl Router {
             observer: None,
             stopping: false,
             leaving: Vec::new(),
+            state_changes: Vec::with_capacity(count),
+            frozen_clock: None,
         };
         let mailbox = Arc::new(Mailbox {
             waker,
@@ -138,11 +155,29 @@ impl Router {
             visited: HashSet::new(),
             loop_reports: vec![0; routes.loop_count as usize + 1],
             routes,
+            engine,
             called: Vec::with_capacity(count),
             reloading: None,
             handle: Handle { mailbox, generation: None },
         })
     }
+}
+
+/// What the plans declare about their channels, by the channel's number in the show.
+pub(super) fn channel_facts(instances: &[ShowInstance]) -> Vec<ChannelFacts> {
+    instances.iter().flat_map(instance_facts).collect()
+}
+
+/// What the plan of an instance declares about its channels.
+pub(super) fn instance_facts(entry: &ShowInstance) -> Vec<ChannelFacts> {
+    let plan = &entry.plan;
+    let facts = |channel: u32| ChannelFacts {
+        kind: plan.kind(channel),
+        resolution: plan.resolution(channel),
+        merge: plan.merge(channel),
+        passes_on: plan.passes_on(),
+    };
+    (0..entry.channels.len() as u32).map(facts).collect()
 }
 
 /// Which channels mappings read and write, by slot: one pass over the mappings for all instances.

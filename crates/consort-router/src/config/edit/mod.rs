@@ -472,7 +472,7 @@ impl Editor {
         }
     }
 
-    /// Adds a mapping after the last one, or in a new `[map]` at the end of the first file.
+    /// Adds a mapping after the last one of `[map]`, or in a new `[map]` at the end of the first file.
     ///
     /// # Errors
     /// [`EditError::NotAsMeant`].
@@ -482,8 +482,7 @@ impl Editor {
             editor.outline.mappings.len() == count
                 && editor.outline.mappings.iter().any(|line| editor.mapping_text(line) == text)
         };
-        let last = self.outline.mappings.last().map(|line| (line.file, line.line.clone()));
-        if let Some((file, line)) = last {
+        if let Some((file, line)) = self.outline.last_mapping.clone() {
             self.check_unshared(file)?;
             let text_line = format!("{}{text}", self.indent(file, &line));
             return self.insert_after(file, line.end, &text_line, text, "a mapping", is_added);

@@ -48,6 +48,8 @@ pub(super) struct Outline {
     pub(super) mappings: Vec<Line>,
     /// File and end of the last header `[map]`.
     pub(super) last_map: Option<(usize, usize)>,
+    /// The last mapping that is always active.
+    pub(super) last_mapping: Option<(usize, Range<usize>)>,
     /// File and end of the last line of a section of an instance.
     last_instance: Option<(usize, usize)>,
     maps: usize,
@@ -155,6 +157,7 @@ enum Current {
     Outside,
     Section(usize),
     Map,
+    Layer,
     Skipped,
 }
 
@@ -191,6 +194,7 @@ impl Outline {
             Current::Outside => Mode::Outside,
             Current::Section(_) => Mode::Options,
             Current::Map => Mode::Map,
+            Current::Layer => Mode::Layer,
             Current::Skipped => Mode::Unknown,
         };
         let tree = parse(source, text, mode);
@@ -207,10 +211,12 @@ impl Outline {
                     *current = self.enter_section(section, index, bytes(header), bytes(name));
                     self.last_instance = Some((index, header.end as usize));
                 }
-                Statement::Map { header } => {
-                    *current = Current::Map;
+                Statement::Map { name, header } => {
+                    *current = if name.is_empty() { Current::Map } else { Current::Layer };
                     self.maps += usize::from(self.seen.insert((index, header.start as usize)));
-                    self.last_map = Some((index, header.end as usize));
+                    if name.is_empty() {
+                        self.last_map = Some((index, header.end as usize));
+                    }
                 }
                 Statement::Include { path, .. } => {
                     *includes += 1;
@@ -253,6 +259,9 @@ impl Outline {
                         channels: vec![bytes(left), bytes(right)],
                     };
                     if self.seen.insert((index, line.content.start)) {
+                        if matches!(current, Current::Map) {
+                            self.last_mapping = Some((index, line.line.clone()));
+                        }
                         self.mappings.push(line);
                     }
                 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::Reload;
-use super::prepare::next;
+use super::prepare::{next, renumbering};
 use super::swap::Vacant;
 use crate::context::DriverId;
 use crate::live::{Live, LiveChannel};
@@ -29,6 +29,7 @@ impl Router {
             order: before.order.clone(),
             channels: before.channels.iter().map(LiveChannel::copied).collect(),
             routes: Arc::clone(&self.routes),
+            mapped: Arc::clone(&before.mapped),
             texts: Mutex::new(std::mem::take(&mut *before.texts.lock())),
             generation: before.generation + 1,
             is_replaced: AtomicBool::new(false),
@@ -47,15 +48,16 @@ impl Router {
             live.channels[new as usize] = before.channels[old as usize].copied();
         }
         let texts = std::mem::take(&mut *before.texts.lock());
-        let new_number = |old: u32| {
-            let (slot, channel) = before.place(old);
-            let new = reload.tables[slot].new_number(channel)?;
-            Some(reload.routes.bases[slot] + new)
-        };
+        let new_number = renumbering(&before, &reload.tables, &reload.routes);
         *live.texts.get_mut() =
             texts.into_iter().filter_map(|(old, text)| Some((new_number(old)?, text))).collect();
+        if let Some(continued) = &reload.continued {
+            let old = std::mem::take(&mut self.engine);
+            reload.engine.carry_over(old, continued, &new_number);
+        }
         // Events that instances emitted while the last turn was routed get the new numbers.
         self.shared.deferred.renumber(new_number);
+        self.engine = std::mem::take(&mut reload.engine);
 
         let count = live.instances.len();
         self.shared.bases.clone_from(&reload.routes.bases);
@@ -81,6 +83,7 @@ impl Router {
         self.loop_reports = std::mem::take(&mut reload.loop_reports);
         self.routes = Arc::clone(&reload.routes);
         self.replace_live(live);
+        self.engine.publish(&self.shared.live);
     }
 
     fn replace_live(&mut self, live: Live) {

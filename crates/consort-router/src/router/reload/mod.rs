@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Handle, STOP_LIMIT};
 use crate::backend::{Backend, ChannelTable, Plan};
+use crate::engine::{Continued, Engine};
 use crate::live::Live;
 use crate::routes::Routes;
 
@@ -140,6 +141,9 @@ pub struct Reload {
     removed_mappings: Vec<String>,
     releases: Vec<Release>,
     routes: Arc<Routes>,
+    engine: Engine,
+    /// Which routes of the running engine the new one continues; known at the swap.
+    continued: Option<Continued>,
     /// The new layout, not visible to other threads yet. Its channels have no values.
     live: Live,
     /// Old and new number in the show of each channel that stays.

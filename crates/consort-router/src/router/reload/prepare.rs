@@ -9,12 +9,15 @@ use parking_lot::Mutex;
 use super::{Fate, NewDriver, NewInstance, Release, Reload};
 use crate::backend::{ChannelKind, ChannelTable};
 use crate::config::{ChannelRef, Show, ShowBackend, written};
+use crate::engine::{ChannelFacts, Engine, Mapped};
 use crate::event::InstanceId;
 use crate::live::{Live, LiveChannel, LiveInstance, Origin, OriginBackend, OriginInstance};
+use crate::live_routes::LiveRoutes;
 use crate::options::restart_option;
 use crate::router::Handle;
-use crate::router::build::{UsedChannels, channel_infos};
+use crate::router::build::{UsedChannels, channel_infos, instance_facts};
 use crate::routes::Routes;
+use crate::transform::{Condition, Layer, Transform};
 
 impl Reload {
     /// Compares a new show with the one that runs. On any thread; does not wait for the router.
@@ -26,7 +29,7 @@ impl Reload {
     }
 
     pub(in crate::router) fn between(before: &Live, show: Show) -> Reload {
-        let Show { backends, instances, mappings } = show;
+        let Show { backends, instances, mappings, mut transforms, mut layers } = show;
         let (drivers, closed_drivers, origin_backends) = compare_drivers(before, backends);
 
         let by_name: HashMap<&str, usize> = before
@@ -76,7 +79,19 @@ impl Reload {
             .into_iter()
             .map(|(source, target)| (placed(source, &ids), placed(target, &ids)))
             .collect();
+        place_conditions(&mut transforms, &mut layers, &ids);
         let routes = Arc::new(Routes::new(shapes.iter().copied(), &mappings));
+        let facts: Vec<ChannelFacts> = {
+            let mut by_slot = vec![Vec::new(); count];
+            for (entry, &slot) in instances.iter().zip(&slots) {
+                by_slot[slot] = instance_facts(entry);
+            }
+            by_slot.concat()
+        };
+        let mapped =
+            Mapped { mappings: &mappings, transforms: &transforms, layers: &layers, facts: &facts };
+        let engine = Engine::new(&routes, &mapped);
+        let mapped = LiveRoutes::new(&engine, mappings.len(), &transforms, &layers);
         let mut used = UsedChannels::new(count, &mappings);
 
         let mut origin_instances: Vec<OriginInstance> = Vec::new();
@@ -141,6 +156,7 @@ impl Reload {
             order,
             channels,
             routes: Arc::clone(&routes),
+            mapped: Arc::new(mapped),
             texts: Mutex::default(),
             generation: before.generation + 1,
             is_replaced: AtomicBool::new(false),
@@ -159,6 +175,8 @@ impl Reload {
             releases: Vec::new(),
             loop_reports: vec![0; routes.loop_count as usize + 1],
             routes,
+            engine,
+            continued: None,
             live,
             copies,
             tables,
@@ -170,10 +188,8 @@ impl Reload {
     /// Finds the mappings that come and go, and the routes through which something may be held.
     fn compare_mappings(&mut self, before: &Live) {
         let pairs = |routes: &Routes| {
-            let channels = 0..routes.channel_count() as u32;
-            let pairs = channels.flat_map(|source| {
-                routes.targets(source).iter().map(move |target| (source, target.global))
-            });
+            let indexes = 0..routes.len();
+            let pairs = indexes.map(|at| (routes.channel_of(at), routes.target(at).global));
             pairs.collect::<Vec<_>>()
         };
         let (old, new) = (pairs(&before.routes), pairs(&self.routes));
@@ -182,11 +198,12 @@ impl Reload {
             Some((*new_numbers.get(&source)?, *new_numbers.get(&target)?))
         };
         let wanted: HashSet<(u32, u32)> = new.iter().copied().collect();
-        let present: HashSet<(u32, u32)> =
-            old.iter().filter_map(|&pair| renumbered(pair)).collect();
         let is_kept =
             |pair: (u32, u32)| renumbered(pair).is_some_and(|pair| wanted.contains(&pair));
-        let gone: Vec<(u32, u32)> = old.iter().copied().filter(|&pair| !is_kept(pair)).collect();
+        // The engine releases what is held through routes with stages or in layers.
+        let plain = old.iter().enumerate().filter(|(at, _)| before.route_form(*at).is_none());
+        let gone: Vec<(u32, u32)> =
+            plain.map(|(_, &pair)| pair).filter(|&pair| !is_kept(pair)).collect();
 
         let stopping: HashSet<usize> = self.stopping().into_iter().collect();
         let momentary = |global: u32| {
@@ -222,9 +239,22 @@ impl Reload {
                 });
             }
         }
-        self.removed_mappings = gone.iter().map(|&pair| mapping_text(before, pair)).collect();
-        let added = new.iter().filter(|&pair| !present.contains(pair));
-        self.added_mappings = added.map(|&pair| mapping_text(&self.live, pair)).collect();
+        let old_forms: Vec<Form<'_>> = old
+            .iter()
+            .enumerate()
+            .map(|(at, &pair)| (renumbered(pair), form(before, at)))
+            .collect();
+        let new_forms: Vec<Form<'_>> =
+            new.iter().enumerate().map(|(at, &pair)| (Some(pair), form(&self.live, at))).collect();
+        let present: HashSet<&Form<'_>> = old_forms.iter().collect();
+        let wanted: HashSet<&Form<'_>> = new_forms.iter().collect();
+        let lines = |live: &Live, pairs: &[(u32, u32)], forms: &[Form<'_>], others: &HashSet<_>| {
+            let changed = pairs.iter().zip(forms).filter(|(_, form)| !others.contains(form));
+            changed.map(|(&pair, (_, form))| mapping_text(live, pair, *form)).collect()
+        };
+        let removed = lines(before, &old, &old_forms, &wanted);
+        let added = lines(&self.live, &new, &new_forms, &present);
+        (self.removed_mappings, self.added_mappings) = (removed, added);
     }
 }
 
@@ -280,8 +310,53 @@ fn compare_drivers(
     (drivers, closed, origin)
 }
 
+/// The stages of a mapping and the name of its layer.
+type Written<'l> = (&'l str, Option<&'l str>);
+
+/// A mapping by the new numbers of its ends, if both stay, and what is written besides.
+type Form<'l> = (Option<(u32, u32)>, Written<'l>);
+
+fn form(live: &Live, index: usize) -> Written<'_> {
+    live.route_form(index).map_or(("", None), |(text, layer)| (&**text, layer))
+}
+
+/// Gives the channels of conditions and layers their slots instead of their places in the
+/// configuration.
+fn place_conditions(transforms: &mut [Transform], layers: &mut [Layer], ids: &[InstanceId]) {
+    let place =
+        |condition: &Condition| Condition { channel: placed(condition.channel, ids), ..*condition };
+    let mut known: HashMap<*const Condition, Arc<[Condition]>> = HashMap::new();
+    // The old lists are kept until all are placed, so that no new one has the address of an old.
+    let mut old = Vec::new();
+    for transform in transforms.iter_mut().filter(|transform| !transform.conditions.is_empty()) {
+        let list = known
+            .entry(transform.conditions.as_ptr())
+            .or_insert_with(|| transform.conditions.iter().map(place).collect());
+        old.push(std::mem::replace(&mut transform.conditions, Arc::clone(list)));
+    }
+    for layer in layers {
+        layer.conditions = layer.conditions.iter().map(place).collect();
+        layer.select = layer.select.map(|end| placed(end, ids));
+        layer.selector = layer.selector.map(|end| placed(end, ids));
+        layer.led = layer.led.take().map(|(end, chain)| (placed(end, ids), chain));
+    }
+}
+
+/// The new number in the show of each old channel that stays.
+pub(super) fn renumbering<'r>(
+    before: &'r Live,
+    tables: &'r [ChannelTable],
+    routes: &'r Routes,
+) -> impl Fn(u32) -> Option<u32> + use<'r> {
+    move |old| {
+        let (slot, channel) = before.place(old);
+        let new = tables[slot].new_number(channel)?;
+        Some(routes.bases[slot] + new)
+    }
+}
+
 /// A mapping as one writes it, from the numbers of its ends in the show.
-fn mapping_text(live: &Live, (source, target): (u32, u32)) -> String {
+fn mapping_text(live: &Live, (source, target): (u32, u32), (stages, layer): Written<'_>) -> String {
     let end = |global: u32| {
         let (slot, channel) = live.place(global);
         let instance = &live.instances[slot];
@@ -289,5 +364,7 @@ fn mapping_text(live: &Live, (source, target): (u32, u32)) -> String {
         let name = written(name).unwrap_or_else(|| name.into());
         format!("{}.{name}", instance.name)
     };
-    format!("{} > {}", end(source), end(target))
+    let stages = if stages.is_empty() { String::new() } else { format!(" | {stages}") };
+    let layer = layer.map(|layer| format!("[map {layer}] ")).unwrap_or_default();
+    format!("{layer}{} > {}{stages}", end(source), end(target))
 }

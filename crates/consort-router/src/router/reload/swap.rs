@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::prepare::next;
+use super::prepare::{next, renumbering};
 use super::{
     Adoption, Answer, Fate, Leftovers, NewInstance, Outcome, Reload, ReloadError, Reloaded,
 };
@@ -233,6 +233,14 @@ impl Router {
         self.route_deferred();
         self.take_commands();
         let mut stopping = reload.stopping();
+        let continued = {
+            let before = &self.shared.live;
+            reload
+                .engine
+                .continued(&self.engine, &renumbering(before, &reload.tables, &reload.routes))
+        };
+        self.with_engine(|engine, out| engine.release_others(&continued, out));
+        reload.continued = Some(continued);
         self.release_held(&reload, &stopping);
         for _ in 0..LAST_ROUNDS {
             if stopping.iter().all(|&slot| self.shared.deferred_of[slot] == 0) {
