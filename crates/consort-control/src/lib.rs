@@ -13,6 +13,7 @@
 //! {"set":{"generation":1,"instance":0,"channel":3,"content":{"value":0.5}}}     "done"
 //! {"get":{"generation":1,"instance":0,"channel":3}}    {"value":{"value":0.5,"count":1}}
 //! {"why":{"generation":1,"instance":0}}          {"why":[{"code":"nothing-arrived",…}]}
+//! {"reload":{"dry_run":true}}                    {"reloaded":{"adopted":["tablet"],…}}
 //! nonsense                                       {"error":"…"}
 //! ```
 //!
@@ -29,9 +30,9 @@ mod message;
 pub use delta::DeltaEncoder;
 pub use lines::{Lines, TooLong};
 pub use message::{
-    Answer, Content, DecodeError, Delta, Direction, Finding, InputReading, InstanceReading, Kind,
-    Layout, LayoutChannel, LayoutInstance, LayoutLayer, LayoutRoute, Reading, Request,
-    UnmatchedReading,
+    Answer, Content, DecodeError, Delta, DiagnosticReading, Direction, FileText, Finding,
+    InputReading, InstanceReading, Kind, Layout, LayoutChannel, LayoutInstance, LayoutLayer,
+    LayoutRoute, Reading, Rejected, ReloadRequest, Reloaded, Request, Restarted, UnmatchedReading,
 };
 
 /// The version of this protocol. A show answers requests of its own version; fields may be added
@@ -44,8 +45,9 @@ pub const MIN_INTERVAL_MS: u32 = 20;
 /// The longest interval of a subscription, in milliseconds.
 pub const MAX_INTERVAL_MS: u32 = 10_000;
 
-/// The longest request, in bytes without the line's end.
-pub const REQUEST_LIMIT: usize = 8_192;
+/// The longest request, in bytes without the line's end: a reload can contain the text of a
+/// configuration.
+pub const REQUEST_LIMIT: usize = 4 << 20;
 
 /// The longest answer, in bytes without the line's end: 100,000 channels need about 5 MB.
 pub const ANSWER_LIMIT: usize = 64 << 20;

@@ -94,6 +94,32 @@ pub enum Request {
     /// Ends everything that sounds or is held at the receivers; lights keep their levels:
     /// [`Answer::Done`].
     Panic,
+    /// Replaces the configuration of the show: [`Answer::Reloaded`] when that is done, or
+    /// [`Answer::Rejected`] when the configuration has errors.
+    Reload(ReloadRequest),
+}
+
+/// Which configuration to load, see [`Request::Reload`]; by default, that of the files.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ReloadRequest {
+    /// Texts that are not saved: they count instead of the contents of these files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<FileText>,
+    /// Return to the configuration that ran before the last reload.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub back: bool,
+    /// Change nothing; answer what would happen.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+}
+
+/// The text of a configuration file.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct FileText {
+    /// The path; a relative one starts in the folder in which the show was started.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
 }
 
 /// What a channel carries.
@@ -159,6 +185,10 @@ pub enum Answer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
+    /// To [`Request::Reload`], when the configuration has errors: nothing was changed.
+    Rejected(Rejected),
     /// To requests that have been carried out.
     Done,
     /// To a request of an older generation: it had no effect. A subscription has ended.
@@ -412,6 +442,87 @@ pub struct Finding {
     pub problem: bool,
 }
 
+/// What a reload has changed, or would change.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Reloaded {
+    /// The generation of the layout now.
+    pub generation: u64,
+    /// Whether nothing was changed, because that was asked for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+    /// Instances that keep running.
+    pub adopted: Vec<String>,
+    /// Instances that are stopped and opened again.
+    pub restarted: Vec<Restarted>,
+    /// Instances that are new.
+    pub opened: Vec<String>,
+    /// Instances that are removed.
+    pub closed: Vec<String>,
+    /// Mappings that are new, as `SOURCE > TARGET`.
+    pub added_mappings: Vec<String>,
+    /// Mappings that are removed.
+    pub removed_mappings: Vec<String>,
+    /// For how long nothing was routed, in milliseconds.
+    #[serde(default)]
+    pub pause_ms: f64,
+    /// Warnings about the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<DiagnosticReading>,
+    /// The warnings as text, with excerpts of the files.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// An instance that a reload restarts.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Restarted {
+    /// Its name.
+    pub name: String,
+    /// Why it cannot keep running.
+    pub reason: String,
+}
+
+/// Why a configuration was rejected.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Errors and warnings, in the order of the text.
+    pub diagnostics: Vec<DiagnosticReading>,
+    /// How many more there are than are listed.
+    #[serde(default)]
+    pub not_listed: usize,
+    /// The diagnostics as text, with excerpts of the files.
+    pub text: String,
+}
+
+/// An error of a configuration, or a warning.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct DiagnosticReading {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// A stable name for this kind of problem, such as `unknown-option`.
+    pub code: String,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The file, as the configuration names it; `None` when there is no text to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, from 1.
+    #[serde(default)]
+    pub line: usize,
+    /// The character in the line, from 1.
+    #[serde(default)]
+    pub column: usize,
+    /// The line of the end.
+    #[serde(default)]
+    pub end_line: usize,
+    /// The column after the last character.
+    #[serde(default)]
+    pub end_column: usize,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
 /// A line is not a message of this protocol.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid {what}: {source}")]
@@ -436,15 +547,19 @@ impl Request {
 
     /// The generation that the request names.
     pub fn generation(&self) -> Option<u64> {
-        match *self {
+        match self {
             Request::Read { generation, .. }
             | Request::Subscribe { generation, .. }
             | Request::Unmatched { generation, .. }
             | Request::Inputs { generation, .. }
             | Request::Why { generation, .. }
             | Request::Get { generation, .. }
-            | Request::Set { generation, .. } => Some(generation),
-            Request::Hello { .. } | Request::Layout | Request::Unsubscribe | Request::Panic => None,
+            | Request::Set { generation, .. } => Some(*generation),
+            Request::Hello { .. }
+            | Request::Layout
+            | Request::Unsubscribe
+            | Request::Panic
+            | Request::Reload(_) => None,
         }
     }
 }

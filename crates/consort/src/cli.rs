@@ -9,6 +9,7 @@ use consort_router::config::Override;
 #[cfg(feature = "midi")]
 use crate::midi::MidiCommand;
 use crate::reference::BackendsArgs;
+use crate::reload::ReloadArgs;
 #[cfg(feature = "sc")]
 use crate::sc::ScCommand;
 #[cfg(feature = "sc")]
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     Monitor(MonitorArgs),
     /// Show running instances and their status
     Status(StatusArgs),
+    /// Replace the configuration of a running show by what its files contain now
+    Reload(ReloadArgs),
     /// Set a channel of a running show
     Set(SetArgs),
     /// Print the last value of a channel of a running show

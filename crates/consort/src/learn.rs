@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -62,7 +61,7 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!("`--to` needs `--write`");
     }
     let has_quit = signals::flag_on_signals()?;
-    let records = match running(&arguments.file)? {
+    let records = match monitor::running_file(&arguments.file)? {
         Some(mut show) => {
             notice(&format!("Attached to {}.\n", arguments.file.display()));
             learn(&mut show, arguments, &has_quit)?
@@ -86,21 +85,6 @@ pub(crate) fn run(arguments: &LearnArgs) -> anyhow::Result<ExitCode> {
         write(arguments, &records)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The running show of this file, if there is one.
-fn running(file: &Path) -> anyhow::Result<Option<monitor::Remote>> {
-    let wanted = file.canonicalize().ok();
-    for (process, show) in monitor::running()? {
-        let Ok(mut show) = show else { continue };
-        let Ok(layout) = show.layout() else { continue };
-        // The path of a show is relative to the folder in which it was started.
-        let folder = std::fs::read_link(format!("/proc/{process}/cwd")).unwrap_or_default();
-        if wanted.is_some() && folder.join(&layout.show).canonicalize().ok() == wanted {
-            return Ok(Some(show));
-        }
-    }
-    Ok(None)
 }
 
 /// Runs a show on a thread of its own.

@@ -17,6 +17,7 @@ mod monitor;
 mod notify;
 mod realtime;
 mod reference;
+mod reload;
 mod run;
 #[cfg(feature = "sc")]
 mod sc;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Monitor(arguments) => monitor::run(arguments),
         Command::Status(arguments) => monitor::print_status(arguments),
+        Command::Reload(arguments) => reload::run(arguments),
         Command::Set(arguments) => set::set(arguments),
         Command::Get(arguments) => set::get(arguments),
         Command::Why(arguments) => why::run(arguments),

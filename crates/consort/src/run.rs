@@ -9,7 +9,7 @@ use consort_backends::BACKENDS;
 use consort_backends::lua;
 #[cfg(feature = "python")]
 use consort_backends::python;
-use consort_router::config::{self, Override, Show};
+use consort_router::config::{self, Loaded};
 use consort_router::{BackendDescriptor, Handle, InstanceId, Router, Stall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -18,6 +18,7 @@ use crate::diagnostics;
 use crate::errors::with_hint;
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
+use crate::reload::Reloader;
 use crate::text::{counted, losses};
 use crate::{log, monitor, realtime, signals};
 
@@ -47,11 +48,16 @@ pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
 /// Runs a show. The exit status is 0 after a clean stop, and 1 if it could not start.
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let file = file(arguments.file.as_deref())?;
-    let Some(show) = load(&file, &arguments.overrides()) else { return Ok(ExitCode::FAILURE) };
+    let overrides = arguments.overrides();
+    let loaded = config::load(&file, &overrides, &backends());
+    diagnostics::print(&loaded);
+    let Loaded { show, sources, .. } = loaded;
+    let Some(show) = show else { return Ok(ExitCode::FAILURE) };
     raise_descriptor_limit();
     let mut router = Router::new(show)?;
     let handle = router.handle();
-    signals::stop_on_signals(handle.clone())?;
+    let reloader = Reloader::new(handle.clone(), &file, overrides, &sources);
+    signals::stop_on_signals(handle.clone(), Some(reloader.clone()))?;
     log::begin_show();
     let live = handle.live();
     let channels: usize =
@@ -64,6 +70,7 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     );
     watch(&handle);
     let local = Local::new(handle.clone(), file.display().to_string());
+    let local = local.with_reloader(reloader);
     let server = serve(&local);
     let view = if arguments.monitor { Some(monitor::start(local, None)?) } else { None };
     // Last, so that helper threads started above keep normal priority.
@@ -146,13 +153,6 @@ fn file(named: Option<&Path>) -> anyhow::Result<PathBuf> {
             "give a configuration: `consort run FILE`",
         )
     })
-}
-
-/// Loads a configuration and prints its diagnostics.
-fn load(file: &Path, overrides: &[Override]) -> Option<Show> {
-    let loaded = config::load(file, overrides, &backends());
-    diagnostics::print(&loaded);
-    loaded.show
 }
 
 /// All instances of a running show.

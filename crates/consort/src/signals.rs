@@ -1,16 +1,18 @@
 //! SIGINT, SIGTERM and SIGHUP end the show, or whatever else runs, cleanly; a second signal, half
-//! a second later or more, ends the program immediately.
+//! a second later or more, ends the program immediately. In a service, SIGHUP reloads the show.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use consort_control::ReloadRequest;
 use consort_router::Handle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::log;
+use crate::reload::Reloader;
 
 /// How long restoring the terminal and writing the log may each delay an immediate end.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
@@ -40,19 +42,33 @@ pub(crate) fn before_exit(hook: fn(Duration)) {
     let _ = EXIT_HOOK.set(hook);
 }
 
-/// Stops the show at the first signal.
+/// Stops the show at the first signal; in a service, SIGHUP reloads it.
 ///
 /// # Errors
 /// When the signal handlers cannot be installed.
-pub(crate) fn stop_on_signals(handle: Handle) -> io::Result<()> {
+pub(crate) fn stop_on_signals(handle: Handle, reloader: Option<Reloader>) -> io::Result<()> {
     let repeated = handle.clone();
+    // A terminal that is closed sends SIGHUP, too; a service has none.
+    let is_service = std::env::var_os("NOTIFY_SOCKET").is_some();
     on_signals(
+        reloader.filter(|_| is_service).map(|reloader| move || reload(reloader.clone())),
         move || {
             log_stopping();
             handle.stop();
         },
         move || end_now(&repeated),
     )
+}
+
+/// Reloads the show on a thread of its own, so that a signal that ends it is not kept waiting.
+fn reload(reloader: Reloader) {
+    let reloading = std::thread::Builder::new().name("reload".into()).spawn(move || {
+        // The outcome is logged.
+        let _ = reloader.reload(&ReloadRequest::default());
+    });
+    if let Err(error) = reloading {
+        tracing::error!("not reloaded: cannot start a thread: {error}");
+    }
 }
 
 /// Ends what sounds, and the show, unless an instance holds the event loop.
@@ -70,11 +86,13 @@ fn end_now(handle: &Handle) {
 /// # Errors
 /// When the signal handlers cannot be installed.
 pub(crate) fn at_first_signal(stop: impl Fn() + Send + 'static) -> io::Result<()> {
-    on_signals(stop, || {})
+    on_signals(None::<fn()>, stop, || {})
 }
 
-/// [`at_first_signal`], with `repeated` called before a second signal ends the program.
+/// [`at_first_signal`], with `repeated` called before a second signal ends the program, and `hang_up`
+/// instead of `stop` for SIGHUP.
 fn on_signals(
+    hang_up: Option<impl Fn() + Send + 'static>,
     stop: impl Fn() + Send + 'static,
     repeated: impl Fn() + Send + 'static,
 ) -> io::Result<()> {
@@ -86,6 +104,10 @@ fn on_signals(
     let mut signals = Signals::new(wanted)?;
     let waiting = std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
+            if let (SIGHUP, Some(hang_up)) = (signal, &hang_up) {
+                hang_up();
+                continue;
+            }
             match request_end() {
                 EndRequest::First => stop(),
                 EndRequest::Bounced => {}

@@ -109,8 +109,8 @@ fn a_client_that_sends_its_request_too_slowly_is_disconnected() {
 fn a_request_that_is_too_long_is_rejected() {
     let (folder, mut show) = start();
     let stream = connect(folder.path(), &show);
-    let answer = ask(&stream, &"x".repeat(100_000));
-    assert_eq!(answer, "{\"error\":\"a line is longer than 8192 bytes\"}\n");
+    let answer = ask(&stream, &"x".repeat(5 << 20));
+    assert_eq!(answer, "{\"error\":\"a line is longer than 4194304 bytes\"}\n");
     drop(stream);
     assert_show_works(folder.path(), &mut show);
 }

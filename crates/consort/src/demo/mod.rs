@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     }
     let mut router = Router::new(show)?;
     let handle = router.handle();
-    signals::stop_on_signals(handle.clone())?;
+    signals::stop_on_signals(handle.clone(), None)?;
     let mut devices = Devices::default();
     for part in &mut parts {
         let threads = part.start(&devices.running)?;

@@ -24,7 +24,7 @@ use ratatui::crossterm::event::Event;
 use crate::cli::MonitorArgs;
 use crate::{log, signals};
 use screen::{Action, Screen};
-pub(crate) use socket::{Remote, Server, find, running};
+pub(crate) use socket::{Server, find, find_named, running_file};
 pub(crate) use source::Local;
 pub(crate) use source::Source;
 pub(crate) use status::print_status;

@@ -18,13 +18,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use consort_control::{
     ANSWER_LIMIT, Answer, Content, Direction, Finding, InputReading, Layout, Lines, REQUEST_LIMIT,
-    Reading, Request, UnmatchedReading, VERSION,
+    Reading, ReloadRequest, Request, UnmatchedReading, VERSION,
 };
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::source::{Local, Source};
 use super::subscription::Subscription;
 use crate::errors::with_hint;
+use crate::reload::Outcome;
 
 /// The maximum number of clients that are connected at the same time.
 const MAX_CLIENTS: usize = 8;
@@ -34,6 +35,10 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long [`Remote`] waits for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it waits for the answer to a reload, which includes the end of old instances.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a request is read at a time.
+const READ_BYTES: usize = 8 << 10;
 /// How much is written at a time. The kernel applies the timeout to each write.
 const CHUNK_BYTES: usize = 16 << 10;
 /// The pause after a client could not be accepted, for lack of descriptors or memory.
@@ -136,7 +141,7 @@ fn accept(stream: UnixStream, clients: &Arc<AtomicUsize>, show: &Local) {
 /// Answers requests until the client disconnects or exceeds a limit.
 fn serve(stream: &UnixStream, mut show: Local) -> io::Result<()> {
     let mut lines = Lines::new(REQUEST_LIMIT);
-    let mut buffer = [0; REQUEST_LIMIT];
+    let mut buffer = [0; READ_BYTES];
     let mut deadline = Instant::now() + IDLE_TIMEOUT;
     let mut has_begun = false;
     let mut subscription = None;
@@ -265,6 +270,11 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
             let done = show.set(instance, channel, content, direction);
             answer_or_error(done.map(|()| Answer::Done))
         }
+        Request::Reload(request) => match show.reload(&request) {
+            Ok(Outcome::Reloaded(reloaded)) => Answer::Reloaded(reloaded),
+            Ok(Outcome::Rejected(rejected)) => Answer::Rejected(rejected),
+            Err(error) => Answer::Error(format!("{error:#}")),
+        },
         Request::Panic if show.panic() => Answer::Done,
         Request::Panic => Answer::Error("too many commands are waiting; try again".into()),
     }
@@ -328,7 +338,11 @@ impl Remote {
 
     /// Sends a request and waits for the answer.
     fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        self.ask_within(request, ANSWER_TIMEOUT)
+    }
+
+    fn ask_within(&mut self, request: &Request, timeout: Duration) -> anyhow::Result<Answer> {
+        let deadline = Instant::now() + timeout;
         // A show that refuses the client sends its answer first and closes the socket. The request
         // cannot be sent then, but the answer can be read.
         let _ = write_before(&self.stream, &request.encode(), deadline);
@@ -338,7 +352,7 @@ impl Remote {
                 None => {
                     let count = match read_before(&self.stream, &mut self.buffer, deadline) {
                         Err(error) if is_timeout(&error) => {
-                            let seconds = ANSWER_TIMEOUT.as_secs();
+                            let seconds = timeout.as_secs();
                             bail!("the show did not respond within {seconds} seconds");
                         }
                         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
@@ -360,6 +374,15 @@ impl Remote {
 }
 
 impl Remote {
+    /// Replaces the configuration of the show.
+    pub(crate) fn reload(&mut self, request: ReloadRequest) -> anyhow::Result<Outcome> {
+        match self.ask_within(&Request::Reload(request), RELOAD_TIMEOUT)? {
+            Answer::Reloaded(reloaded) => Ok(Outcome::Reloaded(reloaded)),
+            Answer::Rejected(rejected) => Ok(Outcome::Rejected(rejected)),
+            other => unexpected(&other),
+        }
+    }
+
     /// The last value and the last text of a channel.
     pub(crate) fn get(
         &mut self,
@@ -519,6 +542,42 @@ pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
         return Err(with_hint(message, "give the process ID of one of them"));
     }
     shows.pop().with_context(|| not_found(process, &processes))?.1
+}
+
+/// The running show of this file, if there is one.
+///
+/// # Errors
+/// When the folder of the sockets exists and cannot be read.
+pub(crate) fn running_file(file: &Path) -> anyhow::Result<Option<Remote>> {
+    let wanted = file.canonicalize().ok();
+    for (process, show) in running()? {
+        let Ok(mut show) = show else { continue };
+        let Ok(layout) = show.layout() else { continue };
+        // The path of a show is relative to the folder in which it was started.
+        let folder = std::fs::read_link(format!("/proc/{process}/cwd")).unwrap_or_default();
+        if wanted.is_some() && folder.join(&layout.show).canonicalize().ok() == wanted {
+            return Ok(Some(show));
+        }
+    }
+    Ok(None)
+}
+
+/// Finds a show by process ID or configuration file, or the only running one.
+///
+/// # Errors
+/// As [`find`], and when no show of that file is running.
+pub(crate) fn find_named(name: Option<&str>) -> anyhow::Result<Remote> {
+    match name.map(|name| (name, name.parse())) {
+        None => find(None),
+        Some((_, Ok(process))) => find(Some(process)),
+        Some((name, Err(_))) => running_file(Path::new(name))?.with_context(|| {
+            let folder = folder();
+            format!(
+                "no running show of {name} found for this user (looked in {})",
+                folder.display()
+            )
+        }),
+    }
 }
 
 /// Process IDs and names of shows: `25063 (show.cfg), 25072 (lights.cfg)`.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use consort_control::{
     Content, Direction, Finding, InputReading, InstanceReading, Kind, Layout, LayoutChannel,
-    LayoutInstance, LayoutRoute, Reading, UnmatchedReading,
+    LayoutInstance, LayoutRoute, Reading, ReloadRequest, UnmatchedReading,
 };
 use consort_router::config::written;
 use consort_router::inspect::InstanceReport;
 use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
 use crate::log;
+use crate::reload::{Outcome, Reloader};
 
 /// A running show that a view can display.
 pub(crate) trait Source {
@@ -48,12 +49,28 @@ pub(crate) struct Local {
     live: Arc<Live>,
     show: String,
     started: std::time::Instant,
+    /// None for a show that has no file, such as the demo.
+    reloader: Option<Reloader>,
 }
 
 impl Local {
     /// A show that is about to start.
     pub(crate) fn new(handle: Handle, show: String) -> Self {
-        Local { live: handle.live(), handle, show, started: std::time::Instant::now() }
+        let started = std::time::Instant::now();
+        Local { live: handle.live(), handle, show, started, reloader: None }
+    }
+
+    /// The same show, which clients can reload.
+    pub(crate) fn with_reloader(self, reloader: Reloader) -> Self {
+        Local { reloader: Some(reloader), ..self }
+    }
+
+    /// Replaces the configuration; see [`Reloader::reload`].
+    pub(crate) fn reload(&self, request: &ReloadRequest) -> anyhow::Result<Outcome> {
+        match &self.reloader {
+            Some(reloader) => reloader.reload(request),
+            None => anyhow::bail!("this show cannot be reloaded"),
+        }
     }
 
     /// Stops the show.
