@@ -9,6 +9,7 @@ pub mod artnet;
     feature = "evdev",
     feature = "midi",
     feature = "mqtt",
+    feature = "openpixelcontrol",
     feature = "osc",
     feature = "visca"
 ))]
@@ -17,7 +18,7 @@ pub mod artnet;
     allow(dead_code, reason = "each of the backends uses a part")
 )]
 mod detect;
-#[cfg(any(feature = "artnet", feature = "dmxusb", feature = "sacn"))]
+#[cfg(any(feature = "artnet", feature = "dmxusb", feature = "openpixelcontrol", feature = "sacn"))]
 #[cfg_attr(
     not(all(feature = "artnet", feature = "dmxusb", feature = "sacn")),
     allow(dead_code, unused_imports, reason = "each of the backends uses a part")
@@ -45,6 +46,7 @@ pub mod mqtt;
     feature = "dmxusb",
     feature = "evdev",
     feature = "mqtt",
+    feature = "openpixelcontrol",
     feature = "osc",
     feature = "sacn",
     feature = "sc",
@@ -54,6 +56,7 @@ pub mod mqtt;
     not(all(
         feature = "artnet",
         feature = "mqtt",
+        feature = "openpixelcontrol",
         feature = "osc",
         feature = "sacn",
         feature = "sc"
@@ -61,6 +64,8 @@ pub mod mqtt;
     allow(dead_code, unused_imports, reason = "each of the backends uses a part")
 )]
 pub mod net;
+#[cfg(feature = "openpixelcontrol")]
+pub mod openpixelcontrol;
 #[cfg(feature = "osc")]
 pub mod osc;
 #[cfg(feature = "python")]
@@ -82,7 +87,7 @@ pub mod worker;
 
 #[cfg(all(
     feature = "fuzzing",
-    any(feature = "artnet", feature = "dmxusb", feature = "sacn")
+    any(feature = "artnet", feature = "dmxusb", feature = "openpixelcontrol", feature = "sacn")
 ))]
 #[doc(hidden)]
 pub use dmx::merge_frames;
@@ -114,6 +119,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &midi::DESCRIPTOR,
     #[cfg(feature = "mqtt")]
     &mqtt::DESCRIPTOR,
+    #[cfg(feature = "openpixelcontrol")]
+    &openpixelcontrol::DESCRIPTOR,
     #[cfg(feature = "osc")]
     &osc::DESCRIPTOR,
     #[cfg(feature = "python")]

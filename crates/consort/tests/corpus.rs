@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{artnet, dmxusb, evdev, midi, mqtt, python, sacn, sc, visca, worker};
+use consort_backends::{
+    artnet, dmxusb, evdev, midi, mqtt, openpixelcontrol, python, sacn, sc, visca, worker,
+};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
@@ -37,6 +39,11 @@ const TARGETS: &[Target] = &[
     Target { name: "midi_input", run: midi::fuzz::midi_input, min_files: 10 },
     Target { name: "mqtt_packets", run: mqtt::fuzz::mqtt_packets, min_files: 7 },
     Target { name: "mqtt_payload", run: mqtt::fuzz::mqtt_payload, min_files: 12 },
+    Target {
+        name: "openpixelcontrol_messages",
+        run: openpixelcontrol::fuzz::openpixelcontrol_messages,
+        min_files: 14,
+    },
     Target { name: "osc_decode", run: consort_osc::fuzz::osc_decode, min_files: 10 },
     Target { name: "osc_pattern", run: consort_osc::fuzz::osc_pattern, min_files: 10 },
     Target { name: "osc_stream", run: consort_osc::fuzz::osc_stream, min_files: 10 },

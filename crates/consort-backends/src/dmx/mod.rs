@@ -29,7 +29,7 @@ pub(crate) use interface::Interface;
 pub use merge::merge_frames;
 pub(crate) use merge::{Frame, Policy, SourceId};
 pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig};
-pub(crate) use output::Output;
+pub(crate) use output::{Output, Pace};
 pub(crate) use slots::{SLOTS, Slots};
 
 use std::net::{Ipv4Addr, SocketAddr};

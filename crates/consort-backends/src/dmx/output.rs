@@ -10,10 +10,6 @@ use super::slots::{SLOTS, Slots, to_byte, to_word};
 /// 44 frames per second.
 pub(crate) const FRAME_INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 44);
 
-/// How much earlier than scheduled a frame may be sent, so that an input of 44 frames per second
-/// with some jitter is not slowed down. The average rate is not affected.
-const MAX_EARLINESS: Duration = Duration::from_nanos(FRAME_INTERVAL.as_nanos() as u64 / 2);
-
 /// The time between two repetitions of a changed frame.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(60);
 
@@ -24,6 +20,37 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(900);
 /// synchronises the keep-alive frames of all universes.
 const MIN_KEEP_ALIVE_AGE: Duration = Duration::from_millis(800);
 
+/// The schedule of frames that are sent at most at a given rate.
+///
+/// A frame may be sent up to half an interval earlier than scheduled, so that an input of the same
+/// rate with some jitter is not slowed down. The average rate is not affected.
+pub(crate) struct Pace {
+    interval: Duration,
+    /// When the next frame is scheduled.
+    scheduled: Option<Instant>,
+}
+
+impl Pace {
+    pub(crate) fn new(interval: Duration) -> Self {
+        Pace { interval, scheduled: None }
+    }
+
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
+    /// When the next frame may be sent.
+    pub(crate) fn due_time(&self, now: Instant) -> Instant {
+        self.scheduled.map_or(now, |time| (time - self.interval / 2).max(now))
+    }
+
+    /// Takes note of a frame that was sent.
+    pub(crate) fn count_frame(&mut self, now: Instant) {
+        let time = self.scheduled.map_or(now, |time| time.max(now));
+        self.scheduled = Some(time + self.interval);
+    }
+}
+
 /// The outgoing frame of one universe.
 pub(crate) struct Output {
     data: [u8; SLOTS],
@@ -32,8 +59,7 @@ pub(crate) struct Output {
     is_dirty: bool,
     sequence: u8,
     is_realtime: bool,
-    /// When the next frame is scheduled, at 44 frames per second.
-    scheduled: Option<Instant>,
+    pace: Pace,
     /// When the last frame was sent.
     sent: Option<Instant>,
     /// How many times a changed frame is repeated.
@@ -50,7 +76,7 @@ impl Output {
             is_dirty: false,
             sequence: 0,
             is_realtime,
-            scheduled: None,
+            pace: Pace::new(FRAME_INTERVAL),
             sent: None,
             repeats,
             repeats_left: 0,
@@ -110,10 +136,7 @@ impl Output {
     /// When the next frame is due. `None` before the first value.
     pub(crate) fn due_time(&self, now: Instant) -> Option<Instant> {
         if self.is_dirty {
-            return Some(match self.scheduled {
-                Some(time) if !self.is_realtime => (time - MAX_EARLINESS).max(now),
-                _ => now,
-            });
+            return Some(if self.is_realtime { now } else { self.pace.due_time(now) });
         }
         let interval = if self.repeats_left > 0 { REPEAT_INTERVAL } else { KEEP_ALIVE_INTERVAL };
         Some(self.sent? + interval)
@@ -132,8 +155,7 @@ impl Output {
     /// 255 and wrap to 0, or to 1 with `skip_zero`.
     pub(crate) fn next_frame(&mut self, now: Instant, skip_zero: bool) -> (&[u8; SLOTS], u8) {
         if self.is_dirty {
-            let time = self.scheduled.map_or(now, |time| time.max(now));
-            self.scheduled = Some(time + FRAME_INTERVAL);
+            self.pace.count_frame(now);
             self.repeats_left = self.repeats;
             self.is_dirty = false;
             self.pending = [0; SLOTS / 64];

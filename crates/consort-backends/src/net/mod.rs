@@ -1,5 +1,5 @@
 //! Code that the network backends share: addresses as configurations write them, batched
-//! datagrams, and name look-ups that do not block the router.
+//! datagrams, connections, and name look-ups that do not block the router.
 //!
 //! Every backend uses a different part of this module, so that a build with few backends leaves
 //! some of it unused.
@@ -9,6 +9,7 @@ mod allow;
 mod datagram;
 pub(crate) mod loss;
 mod resolve;
+pub(crate) mod tcp;
 
 pub use address::HostPort;
 pub(crate) use address::for_family;

@@ -9,11 +9,11 @@ use consort_router::inspect::{Endpoint, InstanceReport};
 use consort_router::{Context, Readiness, State, WarnOnce};
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
-use socket2::{SockRef, TcpKeepalive};
 
 use super::carrier::Carrier;
 use super::config::{Destination, LearnedPeer, Transport};
 use super::receiver::{Origin, PACKET_LIMITS, Receiver};
+use crate::net::tcp::configure_stream;
 use crate::net::{Allow, Backoff, DenialReport, HostPort, Lookup};
 
 const LISTENER: u32 = 0;
@@ -27,16 +27,6 @@ const MAX_PEERS: usize = 64;
 
 /// How long a packet may take from its first byte to its last one.
 const PARTIAL_PACKET_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a connection may be idle before the kernel sends keepalive probes. Without them, a peer
-/// whose network has failed would occupy its place for ever.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-
-/// The time between two keepalive probes.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long sent data may remain unacknowledged before the kernel closes the connection.
-const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The most bytes that may wait for a slow peer.
 const MAX_OUTGOING_BYTES: usize = 1 << 20;
@@ -197,20 +187,6 @@ impl Connection {
         self.outgoing.drain(..written);
         Ok(())
     }
-}
-
-/// Sets the socket options of a connection: `TCP_NODELAY`, because small packets such as those of
-/// faders should not wait for each other, and keepalive, which detects peers that have failed.
-pub(super) fn configure_stream(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(KEEPALIVE_IDLE)
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(3),
-    )?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT))
 }
 
 /// The listener and the connections of an instance over TCP.

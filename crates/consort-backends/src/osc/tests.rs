@@ -545,7 +545,7 @@ fn connections_have_keepalive_and_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = listener.local_addr().expect("one");
     let stream = mio::net::TcpStream::connect(address).expect("a stream");
-    super::stream::configure_stream(&stream).expect("set");
+    crate::net::tcp::configure_stream(&stream).expect("set");
     let socket = socket2::SockRef::from(&stream);
     assert!(socket.keepalive().expect("an option"));
     assert_eq!(socket.tcp_user_timeout().expect("an option"), Some(Duration::from_secs(60)));
