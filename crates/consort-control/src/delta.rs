@@ -8,6 +8,7 @@ pub struct DeltaEncoder {
     instances: Vec<InstanceReading>,
     /// The bits of each channel's last value, and the number of its values.
     values: Vec<(u64, u64)>,
+    layers: Option<Vec<u32>>,
 }
 
 impl DeltaEncoder {
@@ -17,11 +18,11 @@ impl DeltaEncoder {
     }
 
     /// What differs from the last delta. The `log` of the reading must be the lines since then.
-    /// Texts, unmatched input and layers are left empty for the caller to fill.
+    /// Texts and unmatched input are left empty for the caller to fill.
     ///
     /// A value that was set again to the same number is a change, since its count differs.
     pub fn next(&mut self, reading: Reading) -> Delta {
-        let Reading { seconds, running, instances, values, log, log_next } = reading;
+        let Reading { seconds, running, instances, values, layers, log, log_next } = reading;
         let mut delta = Delta { seconds, running, log, log_next, ..Delta::default() };
         for (number, instance) in instances.iter().enumerate() {
             if self.instances.get(number) != Some(instance) {
@@ -36,6 +37,10 @@ impl DeltaEncoder {
                 delta.values.push((index as u32, value, count));
             }
         }
+        if self.layers.as_ref().unwrap_or(&Vec::new()) != &layers {
+            delta.layers = Some(layers.clone());
+        }
+        self.layers = Some(layers);
         self.values.clear();
         self.values.extend(values.iter().map(|&(value, count)| (value.to_bits(), count)));
         delta
@@ -54,6 +59,9 @@ impl DeltaEncoder {
             if let Some(slot) = reading.values.get_mut(index as usize) {
                 *slot = (value, count);
             }
+        }
+        if let Some(layers) = delta.layers {
+            reading.layers = layers;
         }
         reading.log.extend(delta.log);
         reading.log_next = delta.log_next;

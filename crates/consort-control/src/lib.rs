@@ -32,7 +32,8 @@ pub use lines::{Lines, TooLong};
 pub use message::{
     Answer, Content, DecodeError, Delta, DiagnosticReading, Direction, FileText, Finding,
     InputReading, InstanceReading, Kind, Layout, LayoutChannel, LayoutInstance, LayoutLayer,
-    LayoutRoute, Reading, Rejected, ReloadRequest, Reloaded, Request, Restarted, UnmatchedReading,
+    LayoutRoute, Reading, Rejected, ReloadRequest, Reloaded, Request, Restarted, RouteControl,
+    RouteReading, UnmatchedReading,
 };
 
 /// The version of this protocol. A show answers requests of its own version; fields may be added

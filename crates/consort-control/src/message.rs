@@ -91,6 +91,35 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         direction: Option<Direction>,
     },
+    /// Asks what mappings are doing: [`Answer::Routes`].
+    Routes {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The number of the first one in [`Layout::routes`]; the answer covers at most 1,024.
+        #[serde(default)]
+        first: u32,
+    },
+    /// Mutes, soloes or freezes a mapping, or ends that: [`Answer::Done`].
+    ControlRoute {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The mapping's number in [`Layout::routes`].
+        route: u32,
+        /// What to do.
+        control: RouteControl,
+        /// Whether to begin or to end it.
+        on: bool,
+    },
+    /// Makes a layer the active one of its group, or switches a layer without a group on or off:
+    /// [`Answer::Done`].
+    SwitchLayer {
+        /// The generation of the layout that the client has.
+        generation: u64,
+        /// The layer's number in [`Layout::layers`].
+        layer: u32,
+        /// Whether to switch it on. A layer of a group is switched off by another one.
+        on: bool,
+    },
     /// Ends everything that sounds or is held at the receivers; lights keep their levels:
     /// [`Answer::Done`].
     Panic,
@@ -120,6 +149,18 @@ pub struct FileText {
     pub path: String,
     /// The whole text.
     pub text: String,
+}
+
+/// What a view can do with a mapping.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteControl {
+    /// It passes nothing on.
+    Mute,
+    /// All mappings that are not soloed pass nothing on.
+    Solo,
+    /// It passes nothing on, and its target keeps what it contributes.
+    Freeze,
 }
 
 /// What a channel carries.
@@ -175,6 +216,8 @@ pub enum Answer {
     Inputs(Vec<InputReading>),
     /// To [`Request::Why`].
     Why(Vec<Finding>),
+    /// To [`Request::Routes`], from the first one on.
+    Routes(Vec<RouteReading>),
     /// To [`Request::Get`].
     Value {
         /// The last value; none before the first.
@@ -309,6 +352,9 @@ pub struct Reading {
     pub instances: Vec<InstanceReading>,
     /// Last value and number of values of every channel, in the layout's order.
     pub values: Vec<(f64, u64)>,
+    /// Numbers of the active layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<u32>,
     /// Log lines from the requested number on, as far as they are kept.
     pub log: Vec<String>,
     /// The number of the next line.
@@ -422,6 +468,32 @@ pub struct InputReading {
     /// The raw numbers that are scaled to 0.0 and 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<(f64, f64)>,
+}
+
+/// What a mapping is doing.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct RouteReading {
+    /// Its number in [`Layout::routes`].
+    pub route: u32,
+    /// The last value of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<f64>,
+    /// Its last value at the target. Mappings without stages pass the raw value on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// While a takeover waits: the way from the source to the target's value. Positive when the
+    /// source has to go up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
+    /// It passes nothing on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub muted: bool,
+    /// Others pass nothing on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub soloed: bool,
+    /// Its target keeps its value.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub frozen: bool,
 }
 
 /// What keeps an instance or a channel from working, or how far a value came.
@@ -554,6 +626,9 @@ impl Request {
             | Request::Inputs { generation, .. }
             | Request::Why { generation, .. }
             | Request::Get { generation, .. }
+            | Request::Routes { generation, .. }
+            | Request::ControlRoute { generation, .. }
+            | Request::SwitchLayer { generation, .. }
             | Request::Set { generation, .. } => Some(*generation),
             Request::Hello { .. }
             | Request::Layout

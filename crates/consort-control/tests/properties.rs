@@ -3,7 +3,7 @@
 use consort_control::{
     Answer, Content, Delta, DeltaEncoder, Direction, Finding, InputReading, InstanceReading, Kind,
     Layout, LayoutChannel, LayoutInstance, LayoutLayer, LayoutRoute, Lines, REQUEST_LIMIT, Reading,
-    Request, UnmatchedReading,
+    Request, RouteControl, UnmatchedReading,
 };
 use proptest::prelude::*;
 
@@ -39,6 +39,14 @@ fn request() -> impl Strategy<Value = Request> {
             Request::Why { generation, instance, channel: is_one.then_some(channel) }
         }),
         numbers.prop_map(|(generation, instance, _)| Request::Unmatched { generation, instance }),
+        numbers.prop_map(|(generation, first, _)| Request::Routes { generation, first }),
+        (numbers, any::<bool>()).prop_map(|((generation, layer, _), on)| {
+            Request::SwitchLayer { generation, layer, on }
+        }),
+        (numbers, any::<bool>(), any::<bool>()).prop_map(|((generation, route, _), on, solo)| {
+            let control = if solo { RouteControl::Solo } else { RouteControl::Freeze };
+            Request::ControlRoute { generation, route, control, on }
+        }),
         numbers.prop_map(|(generation, instance, channel)| Request::Get {
             generation,
             instance,
@@ -136,12 +144,14 @@ fn readings_of(
     let values = proptest::collection::vec((value(), any::<u64>()), values);
     let instances = proptest::collection::vec(instance_reading(), instances);
     let log = proptest::collection::vec(text(), 0..4);
-    (value(), any::<bool>(), instances, values, log, any::<u64>()).prop_map(
-        |(seconds, running, instances, values, log, log_next)| Reading {
+    let layers = proptest::collection::vec(any::<u32>(), 0..4);
+    (value(), any::<bool>(), instances, values, layers, log, any::<u64>()).prop_map(
+        |(seconds, running, instances, values, layers, log, log_next)| Reading {
             seconds,
             running,
             instances,
             values,
+            layers,
             log,
             log_next,
         },

@@ -666,17 +666,12 @@ impl Router {
                     continue;
                 }
                 if mark != MARK_LOOP {
-                    let mut out = Out {
-                        batches: &mut self.batches,
-                        pending: &mut self.pending,
-                        live,
-                        routes,
-                        now: micros(&self.shared),
-                        root: event.root,
-                        count: 0,
-                    };
-                    self.engine.event(event, &mut out);
-                    count += out.count;
+                    count += mapped_event(
+                        &mut self.engine,
+                        (&mut self.batches, &mut self.pending),
+                        (&self.shared, routes),
+                        event,
+                    );
                     continue;
                 }
             }
@@ -799,6 +794,22 @@ impl Router {
         let name = self.shared.live.instance_name(self.slots[slot].id);
         tracing::warn!(instance = %name, "did not stop within {STOP_LIMIT:?}");
     }
+}
+
+/// Hands an event of a marked channel to the engine; returns how many values it put into batches.
+/// Not part of the loop over other channels, so that this keeps its registers.
+#[cold]
+#[inline(never)]
+fn mapped_event(
+    engine: &mut Engine,
+    (batches, pending): (&mut Vec<Vec<Event>>, &mut Vec<u32>),
+    (shared, routes): (&Shared, &Routes),
+    event: Event,
+) -> usize {
+    let (live, now, root) = (&*shared.live, micros(shared), event.root);
+    let mut out = Out { batches, pending, live, routes, now, root, count: 0 };
+    engine.event(event, &mut out);
+    out.count
 }
 
 /// Microseconds since the start of the show.

@@ -17,6 +17,7 @@ use crate::sc_files::{RenderArguments, SynthDefArguments};
 #[cfg(feature = "sc")]
 use crate::sc_ugens::UGensArguments;
 use crate::set::{GetArgs, SetArgs};
+use crate::stages::StagesArgs;
 use crate::why::WhyArgs;
 
 /// The end of the help: environment variables and exit statuses.
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// List the backends, or describe the options and channels of one
     Backends(BackendsArgs),
+    /// List the stages of mappings, or describe one
+    Stages(StagesArgs),
     /// Control SuperCollider servers; print SynthDefs, render scores
     #[cfg(feature = "sc")]
     #[command(subcommand)]

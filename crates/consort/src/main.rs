@@ -27,6 +27,7 @@ mod sc_files;
 mod sc_ugens;
 mod set;
 mod signals;
+mod stages;
 mod text;
 mod why;
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Backends(arguments) => reference::run(arguments),
+        Command::Stages(arguments) => stages::run(arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments),
         Command::Monitor(arguments) => monitor::run(arguments),

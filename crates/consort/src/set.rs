@@ -14,10 +14,11 @@ use crate::monitor::{self, Source as _};
 #[derive(Args, Debug)]
 pub(crate) struct SetArgs {
     /// Channel as in a mapping: INSTANCE.CHANNEL
-    channel: String,
+    #[arg(required_unless_present = "layer")]
+    channel: Option<String>,
     /// Value from 0 to 1
     #[arg(
-        required_unless_present = "text",
+        required_unless_present_any = ["text", "layer"],
         conflicts_with = "text",
         allow_negative_numbers = true
     )]
@@ -25,6 +26,12 @@ pub(crate) struct SetArgs {
     /// Text to send instead of a value, at most 1,024 bytes
     #[arg(long)]
     text: Option<String>,
+    /// Switch to a layer of mappings instead of setting a channel
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["channel", "value", "text", "side"])]
+    layer: Option<String>,
+    /// Switch the layer off; only for layers without a group
+    #[arg(long, requires = "layer")]
+    off: bool,
     /// Set a channel that is both source and target as one of them
     #[arg(long = "as", value_enum, value_name = "SIDE")]
     side: Option<Side>,
@@ -57,6 +64,10 @@ pub(crate) struct GetArgs {
 
 /// Runs `consort set`.
 pub(crate) fn set(arguments: &SetArgs) -> anyhow::Result<ExitCode> {
+    if let Some(layer) = &arguments.layer {
+        return switch_layer(layer, !arguments.off, arguments.process);
+    }
+    let written = arguments.channel.as_deref().unwrap_or_default();
     let content = match (&arguments.text, arguments.value) {
         (Some(text), _) => Content::Text(text.clone()),
         (None, Some(value)) if (0.0..=1.0).contains(&value) => {
@@ -69,19 +80,36 @@ pub(crate) fn set(arguments: &SetArgs) -> anyhow::Result<ExitCode> {
     };
     let mut show = monitor::find(arguments.process)?;
     let layout = show.layout()?;
-    let (instance, channel) = find(&layout, &arguments.channel)?;
+    let (instance, channel) = find(&layout, written)?;
     let info = &layout.instances[instance as usize].channels[channel as usize];
     let direction = match arguments.side {
         Some(Side::Source) => Some(Direction::Source),
         Some(Side::Target) => Some(Direction::Target),
         None if info.source && info.target => {
-            let message = format!("`{}` is both source and target of mappings", arguments.channel);
+            let message = format!("`{written}` is both source and target of mappings");
             let hint = "add `--as source` to emit the value, or `--as target` to deliver it";
             return Err(with_hint(message, hint));
         }
         None => None,
     };
     show.set(instance, channel, content, direction)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a layer the active one of its group, or switches one without a group on or off.
+fn switch_layer(name: &str, is_on: bool, process: Option<u32>) -> anyhow::Result<ExitCode> {
+    let mut show = monitor::find(process)?;
+    let layout = show.layout()?;
+    let names = layout.layers.iter().map(|layer| layer.name.as_str());
+    let Some(layer) = layout.layers.iter().position(|layer| layer.name == name) else {
+        let message = format!("unknown layer `{name}` in {}", layout.show);
+        return Err(with_optional_hint(message, did_you_mean(name, names)));
+    };
+    if !is_on && layout.layers[layer].group.is_some() {
+        let message = format!("the layer `{name}` belongs to a group");
+        return Err(with_hint(message, "switch to another layer of the group"));
+    }
+    show.switch_layer(layer as u32, is_on)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -124,6 +124,81 @@ fn requests_of_another_generation_have_no_effect() {
     }
 }
 
+/// Asks until the answer is as expected.
+fn ask_until(client: &mut Client, request: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let mut answer = Value::Null;
+    support::wait_until(request, || {
+        answer = client.ask(request);
+        fits(&answer)
+    });
+    answer
+}
+
+#[test]
+fn mappings_and_layers_are_listed_and_controlled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layers = "[loopback m]\n[map one]\ngroup = g\nm.a > m.x\n\
+                  [map two]\ngroup = g\nselect = m.two\nm.a <> m.y | invert | takeover(pickup)\n\
+                  [map]\nm.c > m.z | curve(2)\n[osc unused]\nbind = 127.0.0.1 0";
+    let show = Show::start(folder.path(), ["", layers], |_| {});
+    let mut client = Client::connect(folder.path(), &show);
+    let layout = client.ask(r#""layout""#)["layout"].clone();
+    assert_eq!(layout["layers"][1], serde_json::json!({"name": "two", "group": "g"}));
+    let routes = layout["routes"].as_array().expect("routes").clone();
+    let number = |stages: &str, layer: Option<u32>| {
+        let is_it = |route: &Value| {
+            route["stages"].as_str().unwrap_or_default() == stages
+                && route["layer"].as_u64() == layer.map(u64::from)
+        };
+        routes.iter().position(is_it).expect("the route")
+    };
+    let curve = number("curve(2)", None);
+    number("invert | takeover(pickup)", Some(1));
+    let read = r#"{"read":{"generation":1,"log_from":0}}"#;
+    assert_eq!(client.ask(read)["reading"]["layers"], serde_json::json!([0]));
+
+    let instance = routes[curve]["source"][0].as_u64().expect("a number");
+    let channel = routes[curve]["source"][1].as_u64().expect("a number");
+    let send = |value: f64| {
+        format!(
+            r#"{{"set":{{"generation":1,"instance":{instance},"channel":{channel},"content":{{"value":{value}}}}}}}"#
+        )
+    };
+    assert_eq!(client.ask(&send(0.5)), "done");
+    let ask = r#"{"routes":{"generation":1,"first":0}}"#;
+    let known = ask_until(&mut client, ask, |answer| answer["routes"][curve]["value"] == 0.25);
+    assert_eq!(known["routes"][curve]["raw"], 0.5);
+    let mute = |on: bool| {
+        let on = format!(r#""route":{curve},"control":"mute","on":{on}"#);
+        format!(r#"{{"control_route":{{"generation":1,{on}}}}}"#)
+    };
+    assert_eq!(client.ask(&mute(true)), "done");
+    ask_until(&mut client, ask, |answer| answer["routes"][curve]["muted"] == true);
+    assert_eq!(client.ask(&send(1.0)), "done");
+    let raw = |answer: &Value| answer["routes"][curve]["raw"] == 1.0;
+    assert_eq!(ask_until(&mut client, ask, raw)["routes"][curve]["value"], 0.25, "muted");
+    assert_eq!(client.ask(&mute(false)), "done");
+
+    assert_eq!(consort(folder.path(), &["set", "--layer", "two"]).0, Some(0));
+    ask_until(&mut client, read, |answer| answer["reading"]["layers"] == serde_json::json!([1]));
+    let switch = r#"{"switch_layer":{"generation":1,"layer":0,"on":true}}"#;
+    assert_eq!(client.ask(switch), "done");
+    ask_until(&mut client, read, |answer| answer["reading"]["layers"] == serde_json::json!([0]));
+    for (request, expected) in [
+        (r#"{"switch_layer":{"generation":1,"layer":9,"on":true}}"#, "no layer 9"),
+        (r#"{"switch_layer":{"generation":1,"layer":0,"on":false}}"#, "another one of the group"),
+        (
+            r#"{"control_route":{"generation":1,"route":99,"control":"solo","on":true}}"#,
+            "mapping 99",
+        ),
+    ] {
+        let error = client.ask(request)["error"].to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let (status, _, error) = consort(folder.path(), &["set", "--layer", "tow"]);
+    assert!(status == Some(1) && error.contains("did you mean `two`?"), "{error}");
+}
+
 #[test]
 fn a_subscription_sends_changes_until_it_is_cancelled() {
     let (folder, show) = start();

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use consort_backends::BACKENDS;
+use consort_router::stage::{STAGES, StageKind};
 
 fn consort(arguments: &[&str]) -> (Option<i32>, String, String) {
     command(&["backends"], arguments)
@@ -61,6 +62,44 @@ fn the_page_of_ugens_is_current() {
     }
     assert!(page.lines().filter(|line| line.starts_with("| `")).count() > 350);
     assert_current(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ugens.md"), &page);
+}
+
+#[test]
+fn the_page_of_stages_and_its_curves_are_current() {
+    let (status, page, _) = command(&["stages"], &["--format", "markdown"]);
+    assert_eq!(status, Some(0));
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    assert_current(&docs.join("stages.md"), &page);
+    for spec in STAGES {
+        assert!(page.contains(&format!("### `{}`", spec.signature())), "{}", spec.name);
+        let (status, text, _) = command(&["stages"], &[spec.name]);
+        assert_eq!(status, Some(0));
+        assert!(text.contains(spec.example), "{text}");
+        let (status, picture, _) = command(&["stages"], &[spec.name, "--format", "svg"]);
+        let is_shape = spec.kind == StageKind::Shape;
+        assert_eq!(status, Some(if is_shape { 0 } else { 1 }), "{}", spec.name);
+        if is_shape {
+            assert!(picture.contains("<polyline"), "{picture}");
+            assert_current(&docs.join(format!("pictures/stages/{}.svg", spec.name)), &picture);
+        }
+    }
+}
+
+#[test]
+fn stages_are_listed_as_text_and_as_json() {
+    let (_, list, _) = command(&["stages"], &[]);
+    let (status, json, _) = command(&["stages"], &["--format", "json"]);
+    assert_eq!(status, Some(0));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json.as_array().expect("a list").len(), STAGES.len());
+    for (spec, entry) in STAGES.iter().zip(json.as_array().expect("a list")) {
+        assert!(list.contains(&spec.signature()), "{list}");
+        assert_eq!(entry["name"], spec.name);
+        assert_eq!(entry["arguments"].as_array().expect("a list").len(), spec.arguments.len());
+    }
+    let (status, _, error) = command(&["stages"], &["invret"]);
+    assert_eq!(status, Some(1));
+    assert!(error.contains("did you mean `invert`?"), "{error}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::live_routes::LiveRoutes;
 use crate::queue::EventQueue;
 use crate::routes::Routes;
 use crate::timers::Deadlines;
+use crate::transform::{Layer, Transform};
 use crate::warn_once::WarnOnce;
 
 fn poll_error(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
@@ -80,6 +81,7 @@ impl Router {
         let (mut slots, mut live_instances, mut driver_of) =
             (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
         let mut used = UsedChannels::new(count, &show.mappings);
+        used.add(&show.transforms, &show.layers);
         for (index, entry) in show.instances.into_iter().enumerate() {
             let id = InstanceId::new(index as u32);
             let mut infos = channel_infos(entry.channels, &*entry.plan);
@@ -195,6 +197,20 @@ impl UsedChannels {
             used.targets[target.instance.index()].push(target.channel);
         }
         used
+    }
+
+    /// The channels that only conditions and layers name.
+    pub(super) fn add(&mut self, transforms: &[Transform], layers: &[Layer]) {
+        let of_routes = transforms.iter().flat_map(|transform| &*transform.conditions);
+        let of_layers = layers.iter().flat_map(|layer| &layer.conditions);
+        let conditions = of_routes.chain(of_layers).map(|condition| condition.channel);
+        let selects = layers.iter().flat_map(|layer| [layer.select, layer.selector]);
+        for source in conditions.chain(selects.flatten()) {
+            self.sources[source.instance.index()].push(source.channel);
+        }
+        for (led, _) in layers.iter().filter_map(|layer| layer.led.as_ref()) {
+            self.targets[led.instance.index()].push(led.channel);
+        }
     }
 
     pub(super) fn mark(&mut self, slot: usize, infos: &mut [ChannelInfo]) {

@@ -69,6 +69,59 @@ fn a_selector_shares_its_range_equally() {
     }
 }
 
+/// MIDIMonster's example needs a script for this: 16 rotaries on 512 outputs, in layers that a value
+/// chooses as `floor(value * 31.99)`.
+#[test]
+fn the_example_with_layers_has_the_output_of_midimonsters_script() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/midi-layering/show.cfg");
+    let example = std::fs::read_to_string(path).expect("the example");
+    let start = example.find("[map").expect("mappings");
+    // The channels of the test's desk have other names than those of MIDI.
+    let map = example[start..].replace("in.ch0.note0", "d.layer").replace("in.ch1.cc", "d.cc");
+    let mut show = Played::new(&map.replace("> out.", "> l.o"));
+    for byte in 0..128_u8 {
+        let value = f64::from(byte) / 127.0;
+        show.send("d.layer", value);
+        let rotary = byte % 16;
+        show.send(&format!("d.cc{rotary}"), 0.25);
+        let output = (value * 31.99).floor() * 16.0 + f64::from(rotary) + 1.0;
+        assert_eq!(show.texts(), [format!("l.o{output} 0.25")], "{byte}");
+    }
+}
+
+/// The page `A controller with pages`, played by injected events.
+#[test]
+fn the_page_about_controllers_with_pages_does_what_it_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/controller-with-pages.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let map = |file: &str| {
+        let block = page.split("```ini\n").find(|block| block.starts_with(&format!("; {file}")));
+        let block = block.expect("the configuration").split("```").next().expect("its end");
+        let start = block.find("[map").expect("mappings");
+        block[start..].replace("desk./", "d.").replace("lamps.", "l.")
+    };
+    let mut pages = Played::new(&map("pages.cfg"));
+    pages.set("l.dim1", 0.5).set("l.dim9", 0.25);
+    pages.send("d.fader1", 0.4).send("d.fader1", 0.6);
+    assert_eq!(pages.texts()[2..], ["l.dim1 0.6"], "picked up");
+    pages.send("d.page2", 1.0);
+    assert_eq!(pages.texts(), ["d.page1 0", "d.page2 1"]);
+    pages.send("d.page2", 0.0).send("d.fader1", 0.3);
+    assert_eq!(pages.texts(), ["d.page2 1"], "waits");
+    pages.send("d.fader1", 0.2).send("d.page4", 1.0).send("d.fader8", 0.0);
+    assert_eq!(pages.texts(), ["l.dim9 0.2", "d.page2 0", "d.page4 1", "l.dim32 0"]);
+
+    let mut motors = Played::new(&map("motors.cfg"));
+    motors.set("l.dim1", 0.5).set("l.dim9", 0.25);
+    assert_eq!(motors.texts(), ["l.dim1 0.5", "d.fader1 0.5", "l.dim9 0.25"]);
+    motors.send("d.mute1", 1.0).send("d.mute1", 0.0);
+    assert_eq!(motors.texts(), ["l.mute1 1", "d.mute1 1", "d.mute1 1"]);
+    motors.send("d.page2", 1.0);
+    assert_eq!(motors.texts(), ["d.fader1 0.25", "d.page1 0", "d.page2 1"]);
+    motors.send("d.page1", 1.0);
+    assert_eq!(motors.texts()[..1], ["d.fader1 0.5"], "back to where the lamp is");
+}
+
 #[test]
 fn conditions_switch_layers() {
     let mut show = Played::new(

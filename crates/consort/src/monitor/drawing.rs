@@ -279,13 +279,18 @@ impl Screen {
                  cancel)"
                 )
             }
+            Mode::Layer(text) => {
+                format!(" layer ({}): {text}_   (Enter to switch, Esc to cancel)", self.layers())
+            }
             Mode::Stop => " press q again to stop the show, any other key to continue".into(),
             Mode::Normal if !self.notice.is_empty() => format!(" {}", self.notice),
             Mode::Normal => {
                 let unmatched: u64 =
                     self.reading.instances.iter().map(|instance| instance.unmatched).sum();
+                let layers = if self.layout.layers.is_empty() { "" } else { "  l layers" };
                 format!(
-                    " q quit  / search  s sort  p pause  w why  u unmatched {}  t send a test value",
+                    " q quit  / search  s sort  p pause  w why  u unmatched {}  t send a test \
+                     value{layers}",
                     count(unmatched)
                 )
             }
@@ -467,6 +472,7 @@ mod tests {
                 running: true,
                 instances,
                 values: values.collect(),
+                layers: Vec::new(),
                 log: vec![format!(
                     "20:15:0{second} {}",
                     ["ERROR pattern: failed", "INFO  tablet: up", "WARN  late"]

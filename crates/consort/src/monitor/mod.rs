@@ -150,6 +150,11 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
                             screen.notice(format!("the value was not sent: {error:#}"));
                         }
                     }
+                    Action::SwitchLayer { layer, on } => {
+                        if let Err(error) = show.switch_layer(layer, on) {
+                            screen.notice(format!("the layer was not switched: {error:#}"));
+                        }
+                    }
                     Action::Why { instance, channel } => match show.why(instance, Some(channel)) {
                         Ok(findings) => screen.explain(findings),
                         Err(error) => screen.notice(format!("{error:#}")),

@@ -43,6 +43,8 @@ pub(super) enum Mode {
     /// The user types a value: the channel that it is for, even if the list is sorted anew
     /// meanwhile, and the text so far.
     Send(usize, String),
+    /// The user types the name of a layer.
+    Layer(String),
     /// The user is asked whether to stop the show.
     Stop,
 }
@@ -56,6 +58,11 @@ pub(crate) enum Action {
         instance: u32,
         channel: u32,
         value: f64,
+    },
+    /// Switch a layer.
+    SwitchLayer {
+        layer: u32,
+        on: bool,
     },
     /// Ask the show why a channel does nothing.
     Why {
@@ -291,6 +298,17 @@ impl Screen {
                 }
                 _ => {}
             },
+            Mode::Layer(text) => match key.code {
+                KeyCode::Char(character) if text.len() < 100 => text.push(character),
+                KeyCode::Backspace => drop(text.pop()),
+                KeyCode::Esc => self.mode = Mode::Normal,
+                KeyCode::Enter => {
+                    let text = std::mem::take(text);
+                    self.mode = Mode::Normal;
+                    return self.switch_layer(&text);
+                }
+                _ => {}
+            },
             Mode::Send(channel, text) => match key.code {
                 KeyCode::Char(character) if text.len() < 20 => text.push(character),
                 KeyCode::Backspace => drop(text.pop()),
@@ -324,6 +342,10 @@ impl Screen {
                     self.mode = Mode::Send(channel, String::new());
                 }
             }
+            KeyCode::Char('l') if !self.layout.layers.is_empty() => {
+                self.mode = Mode::Layer(String::new());
+            }
+            KeyCode::Char('l') => self.notice = "the show has no layers".into(),
             KeyCode::Char('u') => self.shows_unmatched = !self.shows_unmatched,
             KeyCode::Char('w') if !self.shows_unmatched => {
                 if let Some(&channel) = self.shown.get(self.selected) {
@@ -344,6 +366,39 @@ impl Screen {
             _ => {}
         }
         Action::Nothing
+    }
+
+    /// Switches to the layer whose name was typed, or whose name begins so. A layer without a group
+    /// is switched on or off.
+    fn switch_layer(&mut self, text: &str) -> Action {
+        let layers = &self.layout.layers;
+        let found = layers.iter().position(|layer| layer.name == text).or_else(|| {
+            let begins = |index: &usize| layers[*index].name.starts_with(text);
+            let mut matches = (0..layers.len()).filter(begins);
+            matches.next().filter(|_| matches.next().is_none())
+        });
+        let Some(index) = found else {
+            self.notice = format!("no layer, or several, begin with `{text}`");
+            return Action::Nothing;
+        };
+        let layer = index as u32;
+        let on = layers[index].group.is_some() || !self.reading.layers.contains(&layer);
+        self.notice = format!("switched {} {}", layers[index].name, if on { "on" } else { "off" });
+        Action::SwitchLayer { layer, on }
+    }
+
+    /// Names of the layers; active ones in brackets.
+    pub(super) fn layers(&self) -> String {
+        let name = |(index, layer): (usize, &consort_control::LayoutLayer)| match self
+            .reading
+            .layers
+            .contains(&(index as u32))
+        {
+            true => format!("[{}]", layer.name),
+            false => layer.name.clone(),
+        };
+        let names: Vec<String> = self.layout.layers.iter().enumerate().map(name).collect();
+        names.join(" ")
     }
 
     /// Sends the value that was typed; 1 if the text is empty.
@@ -439,6 +494,7 @@ mod tests {
             running: true,
             instances: vec![up(events, 0), waiting],
             values: vec![(0.25, events), (0.0, 0), (1.0, 20), (0.5, 7)],
+            layers: vec![0],
             log: vec![format!("INFO line at {seconds} s")],
             log_next: seconds as u64,
         }
@@ -494,6 +550,27 @@ mod tests {
         assert!(drawn.contains("nothing has arrived") && drawn.contains("port 8010"), "{drawn}");
         press(&mut screen, "j");
         assert!(!text(&screen).contains("nothing has arrived"));
+    }
+
+    #[test]
+    fn layers_are_switched_by_name() {
+        let mut screen = screen();
+        assert_eq!(press(&mut screen, "l"), Action::Nothing);
+        assert!(text(&screen).contains("the show has no layers"));
+        let layer = |name: &str, group: Option<&str>| consort_control::LayoutLayer {
+            name: name.into(),
+            group: group.map(str::to_owned),
+        };
+        screen.layout.layers =
+            vec![layer("page1", Some("g")), layer("page2", Some("g")), layer("shift", None)];
+        screen.update(reading(1.0, 10));
+        press(&mut screen, "l");
+        let drawn = text(&screen);
+        assert!(drawn.contains("layer ([page1] page2 shift): _"), "{drawn}");
+        assert_eq!(press(&mut screen, "page2\n"), Action::SwitchLayer { layer: 1, on: true });
+        assert_eq!(press(&mut screen, "lsh\n"), Action::SwitchLayer { layer: 2, on: true });
+        assert_eq!(press(&mut screen, "lpage\n"), Action::Nothing, "two begin so");
+        assert!(text(&screen).contains("begin with `page`"));
     }
 
     #[test]

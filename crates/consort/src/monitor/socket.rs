@@ -275,6 +275,13 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
             Ok(Outcome::Rejected(rejected)) => Answer::Rejected(rejected),
             Err(error) => Answer::Error(format!("{error:#}")),
         },
+        Request::Routes { first, .. } => Answer::Routes(show.routes(first)),
+        Request::ControlRoute { route, control, on, .. } => {
+            answer_or_error(show.control_route(route, control, on).map(|()| Answer::Done))
+        }
+        Request::SwitchLayer { layer, on, .. } => {
+            answer_or_error(show.switch_layer(layer, on).map(|()| Answer::Done))
+        }
         Request::Panic if show.panic() => Answer::Done,
         Request::Panic => Answer::Error("too many commands are waiting; try again".into()),
     }
@@ -454,6 +461,13 @@ impl Source for Remote {
     fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>> {
         match self.ask(&Request::Inputs { generation: self.generation, instance, first })? {
             Answer::Inputs(inputs) => Ok(inputs),
+            other => unexpected(&other),
+        }
+    }
+
+    fn switch_layer(&mut self, layer: u32, on: bool) -> anyhow::Result<()> {
+        match self.ask(&Request::SwitchLayer { generation: self.generation, layer, on })? {
+            Answer::Done => Ok(()),
             other => unexpected(&other),
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use consort_control::{
     Content, Direction, Finding, InputReading, InstanceReading, Kind, Layout, LayoutChannel,
-    LayoutInstance, LayoutRoute, Reading, ReloadRequest, UnmatchedReading,
+    LayoutInstance, LayoutLayer, LayoutRoute, Reading, ReloadRequest, RouteControl, RouteReading,
+    UnmatchedReading,
 };
 use consort_router::config::written;
 use consort_router::inspect::InstanceReport;
@@ -14,6 +15,9 @@ use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
 use crate::log;
 use crate::reload::{Outcome, Reloader};
+
+/// How many mappings one answer describes.
+const MAX_ROUTES: usize = 1_024;
 
 /// A running show that a view can display.
 pub(crate) trait Source {
@@ -37,6 +41,8 @@ pub(crate) trait Source {
     fn why(&mut self, instance: u32, channel: Option<u32>) -> anyhow::Result<Vec<Finding>>;
     /// The raw values that arrived at channels of an instance from number `first` on.
     fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>>;
+    /// Makes a layer the active one of its group, or switches one without a group on or off.
+    fn switch_layer(&mut self, layer: u32, on: bool) -> anyhow::Result<()>;
     /// The show, if it runs in this process; only such a show can be stopped.
     fn own(&self) -> Option<&Local>;
 }
@@ -117,6 +123,47 @@ impl Local {
         self.instance(number).ok_or_else(|| anyhow::anyhow!("the show has no instance {number}"))
     }
 
+    /// What mappings are doing, from number `first` on, at most [`MAX_ROUTES`].
+    pub(super) fn routes(&self, first: u32) -> Vec<RouteReading> {
+        let live = &self.live;
+        let end = live.route_count().min(first as usize + MAX_ROUTES);
+        (first as usize..end)
+            .map(|index| {
+                let (route, state) = (live.route(index), live.route_state(index));
+                let raw = live.channel(route.source.0, route.source.1).map(|(value, _)| value);
+                RouteReading {
+                    route: index as u32,
+                    raw,
+                    value: state.value,
+                    distance: state.distance,
+                    muted: state.is_muted,
+                    soloed: state.is_soloed,
+                    frozen: state.is_frozen,
+                }
+            })
+            .collect()
+    }
+
+    /// Mutes, soloes or freezes a mapping, or ends that.
+    pub(super) fn control_route(
+        &self,
+        route: u32,
+        control: RouteControl,
+        on: bool,
+    ) -> anyhow::Result<()> {
+        let count = self.live.route_count();
+        anyhow::ensure!((route as usize) < count, "the show has no mapping {route}");
+        let control = match control {
+            RouteControl::Mute => consort_router::RouteControl::Mute,
+            RouteControl::Solo => consort_router::RouteControl::Solo,
+            RouteControl::Freeze => consort_router::RouteControl::Freeze,
+        };
+        let handle = self.handle.for_generation(self.live.generation());
+        let is_taken = handle.control_route(route, control, on);
+        anyhow::ensure!(is_taken, "too many commands are waiting; try again");
+        Ok(())
+    }
+
     /// Everything that changes.
     pub(crate) fn reading(&self, log_from: u64) -> Reading {
         let live = &self.live;
@@ -151,6 +198,9 @@ impl Local {
             running: live.is_running(),
             instances,
             values,
+            layers: (0..live.layer_count() as u32)
+                .filter(|&number| live.layer(number as usize).is_active)
+                .collect(),
             log,
             log_next,
         }
@@ -197,24 +247,26 @@ impl Source for Local {
             backend: live.backend_name(instance).to_owned(),
             channels: live.channel_infos(instance).iter().map(channel).collect(),
         });
-        let mut routes = Vec::new();
-        for instance in live.instance_ids() {
-            for number in 0..live.channel_infos(instance).len() as u32 {
-                let targets = live.targets(instance, number);
-                routes.extend(targets.map(|(target, channel)| LayoutRoute {
-                    source: (live.number(instance), number),
-                    target: (live.number(target), channel),
-                    ..LayoutRoute::default()
-                }));
+        let route = |index: usize| {
+            let route = live.route(index);
+            LayoutRoute {
+                source: (live.number(route.source.0), route.source.1),
+                target: (live.number(route.target.0), route.target.1),
+                stages: route.stages.to_string(),
+                layer: route.layer,
             }
-        }
+        };
+        let layer = |number: usize| {
+            let layer = live.layer(number);
+            LayoutLayer { name: layer.name, group: layer.group }
+        };
         Ok(Layout {
             generation: live.generation(),
             show: self.show.clone(),
             process: std::process::id(),
             instances: instances.collect(),
-            routes,
-            layers: Vec::new(),
+            routes: (0..live.route_count()).map(route).collect(),
+            layers: (0..live.layer_count()).map(layer).collect(),
         })
     }
 
@@ -278,6 +330,17 @@ impl Source for Local {
 
     fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>> {
         Ok(Local::inputs(self, self.known_instance(instance)?, first))
+    }
+
+    fn switch_layer(&mut self, layer: u32, on: bool) -> anyhow::Result<()> {
+        let count = self.live.layer_count();
+        anyhow::ensure!((layer as usize) < count, "the show has no layer {layer}");
+        if !on && self.live.layer(layer as usize).group.is_some() {
+            anyhow::bail!("a layer of a group is switched off by another one of the group");
+        }
+        let handle = self.handle.for_generation(self.live.generation());
+        anyhow::ensure!(handle.switch_layer(layer, on), "too many commands are waiting; try again");
+        Ok(())
     }
 
     fn own(&self) -> Option<&Local> {

@@ -81,6 +81,7 @@ impl Subscription {
             || !delta.values.is_empty()
             || !delta.texts.is_empty()
             || !delta.unmatched.is_empty()
+            || delta.layers.is_some()
             || !delta.log.is_empty();
         has_changes.then_some(delta)
     }

@@ -93,6 +93,7 @@ impl Reload {
         let engine = Engine::new(&routes, &mapped);
         let mapped = LiveRoutes::new(&engine, mappings.len(), &transforms, &layers);
         let mut used = UsedChannels::new(count, &mappings);
+        used.add(&transforms, &layers);
 
         let mut origin_instances: Vec<OriginInstance> = Vec::new();
         origin_instances.resize_with(count, OriginInstance::default);
