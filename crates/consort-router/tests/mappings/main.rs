@@ -2,6 +2,7 @@
 //! Time is the test's: nothing sleeps.
 
 mod layers;
+mod properties;
 mod stages;
 mod support;
 mod takeover;
