@@ -74,7 +74,7 @@ impl Backend for Loopback {
             }
             problems
                 .error(Some(index), "expected `latest`, `highest`, `sum` or `priority`")
-                .hint(format!("for example `{} = sum`", entry.name));
+                .hint("an option other than `merge` is the name of a channel: `CHANNEL = sum`");
         }
         problems.is_ok().then(|| Box::new(plan) as Box<dyn Plan>)
     }

@@ -106,6 +106,8 @@ pub(super) struct Mapper<'m> {
     pub(super) chains: HashMap<&'m str, Chains>,
     pub(super) pending: Vec<PendingConditions>,
     pub(super) no_conditions: Arc<[Condition]>,
+    /// The first transform of each line with a stage that needs time, and its stages.
+    pub(super) slow: Vec<(usize, Span)>,
     /// The channels that mappings write, when they were needed.
     pub(super) fed: Option<HashSet<ChannelRef>>,
     known: HashSet<(ChannelRef, ChannelRef)>,
@@ -140,6 +142,7 @@ impl<'m> Mapper<'m> {
             chains: HashMap::new(),
             pending: Vec::new(),
             no_conditions: Arc::default(),
+            slow: Vec::new(),
             fed: None,
             known: HashSet::new(),
             unknown: HashMap::new(),

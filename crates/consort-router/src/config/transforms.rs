@@ -143,6 +143,9 @@ impl<'m> Mapper<'m> {
         let first = self.transforms.len();
         let chains = self.chains.get_mut(text).expect("just read");
         let has_back = self.pairs.len() - back == back - forward;
+        if chains.plain.has_time {
+            self.slow.push((first, mapping.stages));
+        }
         for index in forward..back {
             let source = self.pairs[index].0;
             let plan = self.made[source.instance.index()].plan.as_ref();
@@ -318,12 +321,13 @@ impl<'m> Mapper<'m> {
 
     /// Reports mappings whose value would come back through a stage that needs time.
     pub(super) fn check_loops(&mut self, mapped: &Mapped) {
-        let is_slow = |transform: &&Transform| {
+        let is_slow = |(_, transform): &(usize, &Transform)| {
             let target = mapped.pairs[transform.forward as usize].1;
             let plan = self.made[target.instance.index()].plan.as_ref();
             transform.chain.has_time && plan.is_some_and(|plan| plan.passes_on())
         };
-        let slow: Vec<&Transform> = mapped.transforms.iter().filter(is_slow).collect();
+        let slow: Vec<(usize, &Transform)> =
+            mapped.transforms.iter().enumerate().filter(is_slow).collect();
         if slow.is_empty() {
             return;
         }
@@ -334,7 +338,7 @@ impl<'m> Mapper<'m> {
         let number = |end: ChannelRef| {
             routes.loops[(routes.bases[end.instance.index()] + end.channel) as usize]
         };
-        for transform in slow {
+        for (index, transform) in slow {
             let (source, target) = mapped.pairs[transform.forward as usize];
             if number(source) != 0 && number(source) == number(target) {
                 let names = [source, target].map(|end| {
@@ -345,8 +349,10 @@ impl<'m> Mapper<'m> {
                 let stage = transform.chain.stages().iter().find(|stage| stage.needs_time());
                 let stage = stage.map_or("", |stage| stage.spec().name);
                 let message = format!("values would go round in a loop through `{stage}`");
+                let line = self.slow.partition_point(|(first, _)| *first <= index) - 1;
                 self.sink.push(
                     Diagnostic::error("slow-loop", message)
+                        .at(self.slow[line].1, "comes back here")
                         .note(format!("the loop contains {}", quoted(&names.join(" > "))))
                         .hint("remove one mapping of the loop"),
                 );

@@ -248,6 +248,6 @@ fn mistakes_are_reported_where_they_are() {
     );
     assert_eq!(
         one("m.a > m.b | delay(10)\nm.b > m.a"),
-        "slow-loop: values would go round in a loop through `delay` []"
+        "slow-loop: values would go round in a loop through `delay` [delay(10)]"
     );
 }
