@@ -111,6 +111,23 @@ fn lines_are_added_where_they_belong_in_the_style_of_their_file() {
 }
 
 #[test]
+fn a_new_mapping_is_always_active_where_others_stand_in_layers() {
+    let folder = Folder::new();
+    let map = "[fuzz a]\n[map]\na.x > a.y\n[map one]\ngroup = g\na.x > a.z | invert\n";
+    std::fs::write(folder.path("show.cfg"), map).unwrap();
+    let mut editor = folder.editor();
+    editor.add_mapping("a.p > a.q").unwrap();
+    let text = editor.text(&folder.path("show.cfg")).unwrap();
+    assert_eq!(text, map.replace("a.y\n", "a.y\na.p > a.q\n"));
+    let layer = "[fuzz a]\n[map one]\ngroup = g\na.x > a.z\n";
+    std::fs::write(folder.path("show.cfg"), layer).unwrap();
+    let mut editor = folder.editor();
+    editor.add_mapping("a.p > a.q").unwrap();
+    let text = editor.text(&folder.path("show.cfg")).unwrap();
+    assert!(text.starts_with(layer) && text.trim_end().ends_with("\n[map]\na.p > a.q"), "{text}");
+}
+
+#[test]
 fn mappings_are_changed_and_removed_by_number() {
     let folder = Folder::new();
     let mut editor = folder.editor();

@@ -5,7 +5,7 @@ use super::source::{Sources, Span};
 use crate::options::parse_flag;
 use crate::stage::TakeoverMode;
 use crate::transform::{Held, LAYER_OPTIONS, Layer};
-use consort_suggest::did_you_mean;
+use consort_suggest::{did_you_mean, did_you_mean_or_list};
 
 /// A layer as the files have it. Channels are still text.
 pub(super) struct LayerSection {
@@ -85,6 +85,24 @@ impl LayerSection {
             }
             name => self.channels.push((name, value)),
         }
+    }
+
+    /// Takes an option of the command line, which replaces that of the file.
+    pub(super) fn replace(&mut self, name: Span, value: Span, sources: &Sources, sink: &mut Sink) {
+        let written = sources.text(name);
+        let Some(spec) = LAYER_OPTIONS.iter().find(|spec| spec.answers_to(written)) else {
+            let names = LAYER_OPTIONS.iter().map(|spec| spec.name);
+            let hint = did_you_mean_or_list(written, "options", names);
+            let message = format!("unknown option {} of layers", quoted(written));
+            let diagnostic = Diagnostic::error("unknown-option", message);
+            sink.push(diagnostic.at(name, "no such option").hint(hint));
+            return;
+        };
+        self.given.retain(|(given, _)| *given != spec.name);
+        self.channels.retain(|(given, _)| *given != spec.name);
+        let has_mappings = std::mem::replace(&mut self.has_mappings, false);
+        self.add(name, value, sources, sink);
+        self.has_mappings = has_mappings;
     }
 
     /// Where an option is given.

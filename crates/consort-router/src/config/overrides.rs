@@ -91,12 +91,21 @@ pub(super) fn apply<'r>(
             continue;
         };
         let target_span = span.part(0, target.len());
+        let pair = (span.part(name.0, name.1), span.part(value.0, value.1));
+        // Layers have options, too; an instance of the same name comes first.
+        let layer = collector.layers.iter().position(|layer| layer.layer.name == target);
+        if let Some(layer) = layer.filter(|_| {
+            entry.kind == OverrideKind::Instance && !collector.names.contains_key(target)
+        }) {
+            let Collector { layers, sources, sink, .. } = collector;
+            layers[layer].replace(pair.0, pair.1, sources, sink);
+            continue;
+        }
         let found = match entry.kind {
             OverrideKind::Backend => find_backend(collector, target, target_span, registry),
             OverrideKind::Instance => find_instance(collector, target, target_span),
         };
         let Some(section) = found else { continue };
-        let pair = (span.part(name.0, name.1), span.part(value.0, value.1));
         match groups.iter_mut().find(|(index, _)| *index == section) {
             Some((_, list)) => list.push(pair),
             None => groups.push((section, vec![pair])),

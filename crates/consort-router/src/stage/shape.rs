@@ -16,12 +16,18 @@ fn part_of(a: f64, b: f64, v: f64) -> f64 {
     ((v - a) / (b - a)).clamp(0.0, 1.0)
 }
 
+/// A positive number to a power, or 0. Some C libraries need eight times as long for `pow` as for these
+/// two functions, which are exact at 0 and 1 as well.
+fn power(base: f64, exponent: f64) -> f64 {
+    (base.log2() * exponent).exp2()
+}
+
 /// v^k/(v^k + (1 − v)^k), with one power: 1/(1 + ((1 − v)/v)^k).
 fn ease(k: f64, v: f64) -> f64 {
     if v <= 0.0 || v >= 1.0 {
         return v.clamp(0.0, 1.0);
     }
-    1.0 / (1.0 + ((1.0 - v) / v).powf(k))
+    1.0 / (1.0 + power((1.0 - v) / v, k))
 }
 
 /// Straight lines between points.
@@ -46,7 +52,7 @@ pub(super) fn forward(stage: &Stage, v: f64) -> f64 {
         Stage::Invert => 1.0 - v,
         Stage::From { a, b } => part_of(*a, *b, v),
         Stage::Range { a, b } => between(*a, *b, v),
-        Stage::Curve { exponent } => v.powf(*exponent),
+        Stage::Curve { exponent } => power(v, *exponent),
         Stage::Ease { exponent } => ease(*exponent, v),
         Stage::Points(list) => points(list, v),
         Stage::Steps { count } => {
@@ -75,7 +81,7 @@ pub(super) fn backward(stage: &Stage, v: f64) -> f64 {
         Stage::Invert => 1.0 - v,
         Stage::From { a, b } => between(*a, *b, v),
         Stage::Range { a, b } if a != b => part_of(*a, *b, v),
-        Stage::Curve { exponent } => v.powf(1.0 / exponent),
+        Stage::Curve { exponent } => power(v, 1.0 / exponent),
         Stage::Ease { exponent } => ease(1.0 / exponent, v),
         Stage::Points(list) => inverse_of_points(list, v),
         Stage::Deadzone { low, at, high } => {

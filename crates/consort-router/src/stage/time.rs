@@ -9,7 +9,7 @@ fn position(stage: &Stage, step: &Step, now: u64) -> f64 {
     let elapsed = now.saturating_sub(step.time) as f64;
     match stage {
         Stage::Smooth { duration } if now < step.time + duration => {
-            let left = (-5.0 * elapsed / *duration as f64).exp();
+            let left = (-5.0 * std::f64::consts::LOG2_E * elapsed / *duration as f64).exp2();
             step.goal + (step.value - step.goal) * left
         }
         Stage::Slew { duration } => {

@@ -316,3 +316,24 @@ fn mistakes_of_layers_are_reported() {
         ["not-a-mapping: a mapping needs an arrow [slect = d.p]"]
     );
 }
+
+#[test]
+fn options_of_layers_are_replaced_on_the_command_line() {
+    use consort_router::config::{Override, load_text};
+    let text = format!(
+        "{}[map A]\ngroup = g\nselect = d.padA\n[map B]\ngroup = g\nselect = d.padB\n",
+        crate::support::INSTANCES
+    );
+    let load = |overrides: &[&str]| {
+        let overrides: Vec<Override> =
+            overrides.iter().map(|text| Override::instance(*text)).collect();
+        load_text("show.cfg", &text, &overrides, crate::support::REGISTRY)
+    };
+    let show = load(&["B.start=on", "A.held=release", "A.select=d.other"]).show.expect("a show");
+    assert!(show.layers[1].starts && !show.layers[0].starts);
+    assert_eq!(show.layers[0].held, consort_router::transform::Held::Release);
+    assert_ne!(show.layers[0].select, None);
+    let message = |text: &str| load(&[text]).diagnostics[0].message.clone();
+    assert_eq!(message("A.hold=keep"), "unknown option `hold` of layers");
+    assert_eq!(message("A.held=no"), "invalid value `no` for the option `held`");
+}
