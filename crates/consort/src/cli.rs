@@ -153,6 +153,9 @@ pub(crate) struct RunArgs {
     /// Show instances, values and the log in the terminal
     #[arg(long)]
     pub(crate) monitor: bool,
+    /// Reload the show when its configuration or its scripts change
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// Run the router at realtime priority (1 to 99) and lock its memory
     #[arg(long, value_name = "PRIORITY", num_args = 0..=1, require_equals = true,
           default_missing_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]

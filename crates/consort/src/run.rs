@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use consort_backends::BACKENDS;
 #[cfg(feature = "lua")]
 use consort_backends::lua;
@@ -18,7 +19,7 @@ use crate::diagnostics;
 use crate::errors::with_hint;
 use crate::monitor::{Local, Server};
 use crate::notify::Notifier;
-use crate::reload::Reloader;
+use crate::reload::{self, Reloader};
 use crate::text::{counted, losses};
 use crate::{log, monitor, realtime, signals};
 
@@ -69,6 +70,10 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         counted(channels as u64, "channel")
     );
     watch(&handle);
+    if arguments.watch {
+        reload::watch::start(reloader.clone(), handle.clone())
+            .context("cannot start the thread that watches the show's files")?;
+    }
     let local = Local::new(handle.clone(), file.display().to_string());
     let local = local.with_reloader(reloader);
     let server = serve(&local);

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{Show, WAIT_TIMEOUT, clean_up, command, lacks_python, wait_until};
@@ -238,4 +239,109 @@ fn a_script_that_changed_restarts_after_its_last_output() {
     show.routes();
     let dry = reloaded(folder, &["--dry-run"]);
     assert_eq!(dry["restarted"], json!([]), "it is loaded again: {dry}");
+}
+
+#[test]
+fn a_watched_show_follows_its_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let mut show = Show::start(folder, ["", ""], |run| {
+        run.arg("--watch");
+    });
+    let stream = connect(folder, &show);
+    let routes = |expected: usize| {
+        let what = format!("{expected} routes");
+        wait_until(&what, || {
+            let layout = ask(&stream, &json!("layout"));
+            layout["layout"]["routes"].as_array().map(Vec::len) == Some(expected)
+        });
+    };
+    let file = folder.join("show.cfg");
+    let saved = std::fs::read_to_string(&file).expect("a configuration");
+    // An editor that replaces the file, and an include.
+    std::fs::write(folder.join("more.cfg"), "[map]\nin./a > out./c\n").expect("written");
+    std::fs::write(folder.join("show.cfg.new"), format!("{saved}[include more.cfg]\n"))
+        .expect("written");
+    std::fs::rename(folder.join("show.cfg.new"), &file).expect("renamed");
+    routes(2);
+    // The include changes.
+    std::fs::write(folder.join("more.cfg"), "[map]\nin./a > out./c\nin./a > out./d\n")
+        .expect("written");
+    routes(3);
+    // An editor that truncates the file, and writes it in parts.
+    let before = generation(&stream);
+    let begun = Instant::now();
+    let mut half = std::fs::File::create(&file).expect("truncated");
+    let (first, second) = saved.split_at(saved.len() / 2);
+    half.write_all(first.as_bytes()).expect("written");
+    half.sync_all().expect("written");
+    half.write_all(second.as_bytes()).expect("written");
+    drop(half);
+    // A file that is left half written for 5 seconds is loaded.
+    let is_at_once = begun.elapsed() < Duration::from_secs(4);
+    routes(1);
+    if is_at_once {
+        assert_eq!(generation(&stream), before + 1, "half of a file is not loaded");
+    }
+    // Errors change nothing, and the next edit is loaded.
+    std::fs::write(&file, format!("{saved}in./a > nobody.x\n")).expect("written");
+    wait_until("the error is logged", || {
+        let generation = generation(&stream);
+        let log = ask(&stream, &json!({"read": {"generation": generation, "log_from": 0}}));
+        log["reading"]["log"].to_string().contains("not reloaded: 1 error")
+    });
+    show.routes();
+    std::fs::write(&file, format!("{saved}in./a > out./e\nin./a > out./f\n")).expect("written");
+    routes(3);
+    show.routes();
+}
+
+#[test]
+fn a_watched_show_loads_a_script_again() {
+    if lacks_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let script = folder.join("answer.py");
+    let more =
+        "[python script]\nmodule = answer\n[map]\nin./a > script.answer.turn\nscript.out > out./d";
+    std::fs::write(&script, "import midimonster\ndef turn(value):\n    syntax error\n")
+        .expect("written");
+    let show = Show::start(folder, ["", more], |run| {
+        run.arg("--watch");
+    });
+    let stream = connect(folder, &show);
+    let state = |wanted: &str| {
+        wait_until(wanted, || {
+            let generation = generation(&stream);
+            let reading = ask(&stream, &json!({"read": {"generation": generation, "log_from": 0}}));
+            let instances = reading["reading"]["instances"].as_array().cloned();
+            instances.unwrap_or_default().iter().any(|instance| instance["state"] == wanted)
+        });
+    };
+    state("failed");
+    let fixed = "import midimonster\nimport helper\ndef turn(value):\n    midimonster.output('out', helper.VALUE)\n";
+    std::fs::write(folder.join("helper.py"), "VALUE = 0.25\n").expect("written");
+    std::fs::write(&script, fixed).expect("written");
+    let answers = |wanted: f64| {
+        wait_until("the answer", || {
+            show.send(0.75);
+            let layout = ask(&stream, &json!("layout"));
+            let generation = layout["layout"]["generation"].clone();
+            let instances = layout["layout"]["instances"].as_array().cloned().unwrap_or_default();
+            let Some(number) = instances.iter().position(|entry| entry["name"] == "script") else {
+                return false;
+            };
+            let channels = instances[number]["channels"].as_array().cloned().unwrap_or_default();
+            let channel = channels.iter().position(|channel| channel["name"] == "out");
+            let get = json!({"get": {
+                "generation": generation, "instance": number, "channel": channel}});
+            ask(&stream, &get)["value"]["value"] == json!(wanted)
+        });
+    };
+    answers(0.25);
+    // A module that the script has imported.
+    std::fs::write(folder.join("helper.py"), "VALUE = 0.5\n").expect("written");
+    answers(0.5);
 }

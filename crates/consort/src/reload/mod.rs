@@ -1,6 +1,7 @@
 //! `consort reload`: replaces the configuration of a running show.
 
 mod reloader;
+pub(crate) mod watch;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

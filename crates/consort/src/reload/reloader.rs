@@ -65,6 +65,36 @@ impl Reloader {
         Reloader { shared: Arc::new(shared) }
     }
 
+    /// The configuration file.
+    pub(super) fn main_file(&self) -> PathBuf {
+        canonical(&self.shared.file)
+    }
+
+    /// The files of the configuration that was loaded last, and those that scripts have loaded.
+    pub(super) fn all_files(&self) -> Vec<PathBuf> {
+        let live = self.shared.handle.live();
+        let scripts = live.instance_ids().flat_map(|instance| live.files(instance));
+        let configuration: Vec<PathBuf> =
+            self.shared.history.lock().current.keys().cloned().collect();
+        // As it was given, too: it may be a link to another file now.
+        let main = std::iter::once(self.shared.file.clone());
+        let mut files: Vec<PathBuf> =
+            configuration.into_iter().chain(main).chain(scripts).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// Whether a file contains something else than what the show has loaded from it.
+    pub(super) fn is_outdated(&self, path: &Path) -> bool {
+        if let Some(loaded) = self.shared.history.lock().current.get(path) {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            return String::from_utf8_lossy(&bytes).as_bytes() != loaded;
+        }
+        let live = self.shared.handle.live();
+        live.instance_ids().any(|id| live.changed_file(id).is_some_and(|file| file == path))
+    }
+
     /// Loads the configuration again and replaces that of the show. Blocks until the instances
     /// that go or restart have stopped, for 8 seconds at most.
     ///

@@ -34,13 +34,37 @@ class Loader:
 
     def load(self, name, path):
         """Imports a module by name, or from the path of its source."""
-        if path:
-            self.sources.add(path)
-            load_source(name, path)
-        else:
-            __import__(name)
-            name = name.partition(".")[0]
+        try:
+            if path:
+                self.sources.add(path)
+                load_source(name, path)
+            else:
+                __import__(name)
+                name = name.partition(".")[0]
+        except BaseException as error:
+            self.add_sources(error)
+            raise
         self.loaded[name] = sys.modules.get(name)
+
+    def add_sources(self, error):
+        """Counts the sources in which an import has failed as files of the script: they are not
+        among the loaded modules, but they are what will be edited."""
+        files = [getattr(error, "filename", None)]
+        trace = error.__traceback__
+        while trace is not None:
+            files.append(trace.tb_frame.f_code.co_filename)
+            trace = trace.tb_next
+        for file in files:
+            if isinstance(file, str):
+                file = os.path.join(self.directory, file)
+                if self.is_own(file) and os.path.isfile(file):
+                    self.sources.add(file)
+
+    def is_own(self, file):
+        """Whether a file lies in the script's folder, and not in a virtual environment."""
+        environment = os.path.join(sys.prefix, "") if sys.prefix != sys.base_prefix else None
+        is_installed = environment is not None and file.startswith(environment)
+        return file.startswith(os.path.join(self.directory, "")) and not is_installed
 
     def find_handler(self, name):
         """The function with a dotted name.
@@ -79,8 +103,6 @@ class Loader:
         """The sources of the script: loaded modules that lie under its folder, and those that
         were given by their paths. Packages of a virtual environment are not part of it."""
         files = set(self.sources)
-        prefix = os.path.join(self.directory, "")
-        environment = os.path.join(sys.prefix, "") if sys.prefix != sys.base_prefix else None
         for module in list(sys.modules.values()):
             try:
                 file = vars(module).get("__file__")
@@ -90,7 +112,7 @@ class Loader:
             if not isinstance(file, str):
                 continue
             file = os.path.join(self.directory, file)
-            if file.startswith(prefix) and not (environment and file.startswith(environment)):
+            if self.is_own(file):
                 files.add(file)
         return sorted(files)
 
