@@ -49,7 +49,15 @@ struct OscEntry {
     pattern: OscPattern,
     failure_pattern: Option<OscPattern>,
     once: bool,
-    mailbox: Arc<Mailbox<OscMessage>>,
+    target: Target,
+}
+
+/// Where the messages of a callback go.
+enum Target {
+    /// To a thread of the callbacks.
+    Mailbox(Arc<Mailbox<OscMessage>>),
+    /// To a procedure that runs on the I/O thread, and only queues them.
+    Queue(Box<dyn FnMut(OscMessage) + Send>),
 }
 
 /// A callback for lifecycle events.
@@ -117,11 +125,32 @@ impl CallbackRegistry {
         once: bool,
         procedure: impl FnMut(OscMessage) + Send + 'static,
     ) -> CallbackHandle {
-        let mailbox = Mailbox::new(procedure);
+        let target = Target::Mailbox(Mailbox::new(procedure));
+        self.add_osc(pattern, failure_pattern, once, target)
+    }
+
+    /// As `register_osc`, with a procedure that runs on the I/O thread.
+    pub(crate) fn register_osc_queue(
+        self: &Arc<Self>,
+        pattern: OscPattern,
+        failure_pattern: Option<OscPattern>,
+        once: bool,
+        procedure: impl FnMut(OscMessage) + Send + 'static,
+    ) -> CallbackHandle {
+        self.add_osc(pattern, failure_pattern, once, Target::Queue(Box::new(procedure)))
+    }
+
+    fn add_osc(
+        self: &Arc<Self>,
+        pattern: OscPattern,
+        failure_pattern: Option<OscPattern>,
+        once: bool,
+        target: Target,
+    ) -> CallbackHandle {
         let mut entries = self.entries.lock();
         let id = entries.next_id;
         entries.next_id += 1;
-        entries.osc.push(OscEntry { id, pattern, failure_pattern, once, mailbox });
+        entries.osc.push(OscEntry { id, pattern, failure_pattern, once, target });
         CallbackHandle { registry: Arc::downgrade(self), id }
     }
 
@@ -157,14 +186,17 @@ impl CallbackRegistry {
         let mut entries = self.entries.lock();
         let mut is_claimed = false;
         let pool = &self.pool;
-        entries.osc.retain(|entry| {
+        entries.osc.retain_mut(|entry| {
             let is_failure =
                 entry.failure_pattern.as_ref().is_some_and(|failure| failure.matches(message));
             if !is_failure && !entry.pattern.matches(message) {
                 return true;
             }
             is_claimed |= is_failure || message.address == "/fail";
-            entry.mailbox.post(message.clone(), weight(message), pool);
+            match &mut entry.target {
+                Target::Mailbox(mailbox) => mailbox.post(message.clone(), weight(message), pool),
+                Target::Queue(procedure) => procedure(message.clone()),
+            }
             !entry.once
         });
         is_claimed
@@ -241,7 +273,11 @@ mod tests {
         receiver.recv_timeout(CALL_TIMEOUT).unwrap();
         // One call is running. Seven of an eighth fit beside the rest of a message.
         (0..99).for_each(|_| assert!(!registry.message(&large)));
-        assert_eq!(registry.entries.lock().osc[0].mailbox.dropped(), 92);
+        let dropped = match &registry.entries.lock().osc[0].target {
+            Target::Mailbox(mailbox) => mailbox.dropped(),
+            Target::Queue(_) => unreachable!("the callback was registered for a thread"),
+        };
+        assert_eq!(dropped, 92);
         drop(release);
         (0..7).for_each(|_| receiver.recv_timeout(CALL_TIMEOUT).unwrap());
         // There is space again.

@@ -134,7 +134,7 @@ pub use consort_synthdef::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use context::{
     Buffer, BufferContent, BufferGroup, BufferRead, BufferWrite, Bus, BusGroup, BusRange,
     Completion, Context, Conventions, Entity, Group, Host, IdRange, IdRanges, Node, NodeKind,
-    NodeReference, Outgoing, Placement, RootNode, Scope, ScopeBuffer, Synth,
+    NodeReference, Outgoing, Placement, ReplyWait, RootNode, Scope, ScopeBuffer, Synth,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, EventReceiver};

@@ -187,7 +187,7 @@ impl Keys {
         let prefix = &entry.pattern.prefix;
         let key_arguments = &prefix[..prefix.len().min(KEY_ARGUMENTS)];
         let mut keys = vec![
-            self.reply(entry.pattern.address, key_arguments),
+            self.reply(&entry.pattern.address, key_arguments),
             self.command(&entry.command, None),
         ];
         keys.extend(entry.ids().map(|id| self.command(&entry.command, Some(id))));
@@ -229,6 +229,22 @@ impl PendingTable {
                 format!("cannot wait for {}: the server sends no reply to it", request.address()),
             )
         })?;
+        self.add_pattern(request.address().to_owned(), pattern, slot, timeout, now)
+    }
+
+    /// Lets `slot` wait for a message that matches `pattern`, or for a `/fail` of `command`.
+    /// Returns the number of the wait.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Allocation`] if too many requests wait already.
+    pub(crate) fn add_pattern(
+        &mut self,
+        command: String,
+        pattern: ReplyPattern,
+        slot: Arc<Slot<OscMessage>>,
+        timeout: Duration,
+        now: Duration,
+    ) -> Result<u64> {
         if self.entries.len() >= MAX_WAITING_REQUESTS {
             return Err(Error::new(
                 ErrorKind::Allocation,
@@ -237,14 +253,7 @@ impl PendingTable {
         }
         let number = self.next_number;
         self.next_number += 1;
-        let entry = Entry {
-            command: request.address().to_owned(),
-            pattern,
-            slot,
-            deadline: now + timeout,
-            timeout,
-            ticket: 0,
-        };
+        let entry = Entry { command, pattern, slot, deadline: now + timeout, timeout, ticket: 0 };
         self.index.extend(self.keys.of(&entry).map(|key| (key, number)));
         self.deadlines.insert((entry.deadline, number));
         self.entries.insert(number, entry);

@@ -170,6 +170,24 @@ macro_rules! realtime_methods {
                 self.session.register_osc(pattern.into(), failure_pattern, once, procedure)
             }
 
+            /// As `register_osc_callback_with`, for programs with their own queue: `queue` runs on
+            /// the I/O thread, before a request that waits for the message is answered. It must
+            /// neither block nor call the server.
+            pub fn register_osc_queue(
+                &self,
+                pattern: impl Into<OscPattern>,
+                failure_pattern: Option<OscPattern>,
+                once: bool,
+                queue: impl FnMut(OscMessage) + Send + 'static,
+            ) -> CallbackHandle {
+                self.session.driver.shared.callbacks.register_osc_queue(
+                    pattern.into(),
+                    failure_pattern,
+                    once,
+                    queue,
+                )
+            }
+
             /// As `register_osc_callback`, with a procedure that returns a future. The future is
             /// run to completion before the next call.
             pub fn register_osc_callback_async<F: Future<Output = ()> + Send + 'static>(

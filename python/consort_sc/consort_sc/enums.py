@@ -268,7 +268,18 @@ class NodeAction(_IntEnum):
 
     @classmethod
     def from_expr(cls, expr: NodeAction | SupportsInt | str | None) -> NodeAction:
-        """The member of an expression; `None` is the member 0."""
+        """The member of an expression, or of the address of a notification, such as `/n_go`;
+        `None` is the member 0."""
+        addresses = {
+            "/n_go": cls.NODE_CREATED,
+            "/n_end": cls.NODE_REMOVED,
+            "/n_on": cls.NODE_ACTIVATED,
+            "/n_off": cls.NODE_DEACTIVATED,
+            "/n_move": cls.NODE_MOVED,
+            "/n_info": cls.NODE_QUERIED,
+        }
+        if isinstance(expr, str) and expr in addresses:
+            return addresses[expr]
         return _from_expr(cls, expr)
 
 

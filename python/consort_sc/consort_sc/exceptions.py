@@ -1,12 +1,29 @@
 """Exceptions of contexts and servers."""
 
+from __future__ import annotations
+
+import sys
+
+if sys.version_info >= (3, 11):
+    _Timeout = TimeoutError
+else:
+    from asyncio import TimeoutError as _AsyncTimeout
+    from concurrent.futures import TimeoutError as _FutureTimeout
+
+    class _Timeout(_FutureTimeout, _AsyncTimeout, TimeoutError):
+        """What both kinds of futures raise."""
+
+
 __all__ = [
     "AllocationError",
+    "CannotConnect",
     "ContextError",
     "InvalidCalculationRate",
     "InvalidMoment",
     "MomentClosed",
     "OwnedServerShutdown",
+    "RequestFailed",
+    "RequestTimeout",
     "ServerCannotBoot",
     "ServerOffline",
     "ServerOnline",
@@ -39,6 +56,15 @@ class OwnedServerShutdown(Exception):
     """A server that this program owns can only be quit, not disconnected from."""
 
 
+class RequestTimeout(_Timeout):
+    """The server did not answer in time."""
+
+
+class RequestFailed(RequestTimeout, ContextError):
+    """The server rejected a request; the message has its reason. It is a `TimeoutError`, because
+    Supriya waits in vain for the answer."""
+
+
 class ServerCannotBoot(Exception):
     """The server's process did not become ready; the message is what it printed."""
 
@@ -57,3 +83,7 @@ class TooManyClients(Exception):
 
 class UnownedServerShutdown(Exception):
     """A server that another program owns is only quit with `force`."""
+
+
+class CannotConnect(ServerOffline):
+    """No server answers at the address."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from os import PathLike
     from pathlib import Path
+    from uuid import UUID
 
     from .osc import OscBundle, OscMessage
 
@@ -38,6 +39,7 @@ __all__ = [
     "SupportsPlot",
     "SupportsRender",
     "SupportsRenderMemo",
+    "UUIDDict",
 ]
 
 E = TypeVar("E")
@@ -58,6 +60,9 @@ class Missing:
 DEFAULT = Default()
 INHERIT = Inherit()
 MISSING = Missing()
+
+#: Ids by name, of events of patterns.
+UUIDDict = dict[str, "UUID"]
 
 AddActionLike = Union[AddAction, SupportsInt, str, None]
 CalculationRateLike = Union[CalculationRate, SupportsInt, str, None]

@@ -14,10 +14,12 @@
 //! operable  ugen  vector  parameter the classes of objects
 //! construct  algebra  operators     expansion and creation; simplification; methods
 //! graph  builder                    compiled graphs; SynthDefBuilder
+//! server                            servers: sending, receiving, waiting; shared memory
 //! ```
 //!
 //! UGens refer only to UGens that were created before them, and builders to UGens, so that objects
-//! form no cycles and need no garbage collector.
+//! form no cycles and need no garbage collector. Servers have only weak references to the objects
+//! whose methods they call.
 
 mod algebra;
 mod builder;
@@ -31,6 +33,7 @@ mod operators;
 mod osc;
 mod parameter;
 mod rate;
+mod server;
 mod ugen;
 mod value;
 mod vector;
@@ -59,6 +62,8 @@ mod core_module {
     use super::osc::{OscBundle, OscMessage, format_datagram, restore_bundle};
     #[pymodule_export]
     use super::parameter::{Control, Parameter, restore_control, restore_parameter};
+    #[pymodule_export]
+    use super::server::{Inbox, Operation, ServerCore, ServerMemory};
     #[pymodule_export]
     use super::ugen::{UGen, restore_ugen};
     #[pymodule_export]

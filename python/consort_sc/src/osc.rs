@@ -178,7 +178,35 @@ fn push_padded(bytes: &mut Vec<u8>, text: &str) {
     bytes.resize(bytes.len() + padded - text.len(), 0);
 }
 
+/// A value of a received message as an object.
+pub(crate) fn value_object<'py>(
+    py: Python<'py>,
+    value: &consort_osc::OscValue,
+) -> PyResult<Bound<'py, PyAny>> {
+    match (value, value.as_argument()) {
+        (_, Some(argument)) => read(py, argument, 0),
+        (consort_osc::OscValue::Array(items), None) => {
+            let items =
+                items.iter().map(|item| value_object(py, item)).collect::<PyResult<Vec<_>>>()?;
+            Ok(PyList::new(py, items)?.into_any())
+        }
+        (other, None) => Ok(PyString::new(py, &other.to_string()).into_any()),
+    }
+}
+
 impl OscMessage {
+    /// A message that was received.
+    pub(crate) fn of_values<'py>(
+        py: Python<'py>,
+        address: &str,
+        values: &[consort_osc::OscValue],
+    ) -> PyResult<Bound<'py, Self>> {
+        let contents =
+            values.iter().map(|value| value_object(py, value)).collect::<PyResult<Vec<_>>>()?;
+        let address = PyString::new(py, address).into_any().unbind();
+        Bound::new(py, Self { address, contents: PyTuple::new(py, contents)?.unbind() })
+    }
+
     /// The datagram.
     fn encode(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         let mut bytes = Vec::with_capacity(128);

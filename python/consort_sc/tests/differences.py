@@ -17,10 +17,12 @@ The package `consort_sc` in this project has the interface of
 [Supriya](https://supriya-project.github.io/supriya/) 26.10b1, on this project's libraries: the same
 modules, classes, parameters, defaults, exceptions and results. Run
 `pip install ./python/consort_sc` in a checkout, and replace `supriya` by `consort_sc` in the
-imports. It needs neither numpy nor any other package.
+imports. It needs neither numpy nor any other package. [SuperCollider from Python](sc-python.md)
+introduces it.
 
-This is the first half: OSC, enumerations, server options, UGens, envelopes and SynthDefs. Contexts,
-servers, scores and patterns follow.
+Programs need not be changed at all: `python -m consort_sc.compat program.py` runs one in which
+`import supriya` finds this package, and so does `consort_sc.compat.install()` before the first
+import. Clocks and patterns are Supriya's own: `pip install './python/consort_sc[patterns]'`.
 
 ```python
 from consort_sc import Envelope, SynthDefBuilder
@@ -37,8 +39,8 @@ print(bell)
 ```
 
 Tests compare every public class, method, parameter, default and enumeration member with Supriya,
-the results of several hundred expressions, and the bytes of every UGen at every rate and of 1,000
-random SynthDefs. This page lists all differences.
+the results of several hundred expressions, the bytes of every UGen at every rate and of 1,000
+random SynthDefs, and the datagrams of all calls of contexts. This page lists all differences.
 
 ## Names
 
@@ -67,7 +69,7 @@ def page() -> str:
     for entry in table["surface"]:
         text += f"- **{entry['what']}.** {entry['why']}\n"
     text += "\n## Behaviour\n\n"
-    for entry in [*table["behaviour"], *table["notes"]]:
+    for entry in [*table["behaviour"], *table["datagrams"], *table["notes"]]:
         text += f"- **{entry['what']}.** {entry['why']}\n"
     return text
 

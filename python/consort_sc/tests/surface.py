@@ -14,6 +14,15 @@ PACKAGE = sys.argv[1]
 MODULES = [
     "",
     *[
+        "contexts",
+        "contexts.allocators",
+        "contexts.core",
+        "contexts.entities",
+        "contexts.nonrealtime",
+        "contexts.realtime",
+        "contexts.requests",
+        "contexts.responses",
+        "contexts.scopes",
         "conversions",
         "enums",
         "exceptions",
@@ -171,7 +180,7 @@ def main():
             full = f"{key}.{member}"
             if inspect.isclass(value):
                 surface[full] = "class"
-                if suffix in ("", "ugens"):
+                if suffix in ("", "contexts", "ugens"):
                     # The class is described in the module that defines it.
                     continue
                 for base in value.__mro__[1:]:

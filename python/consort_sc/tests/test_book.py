@@ -1,4 +1,4 @@
-"""The programs on the page of the book and in the README run."""
+"""The programs on the page of the book that need no server run."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1]
-PAGES = [PACKAGE.parents[1] / "docs" / "coming-from-supriya.md", PACKAGE / "README.md"]
+PAGES = [PACKAGE.parents[1] / "docs" / "coming-from-supriya.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = [
     (page.name, program)

@@ -47,6 +47,14 @@ def test_compiled_bytes_are_identical(compare):
     print(f"{single} UGens and rates, {len(graphs) - len(failed)} random graphs; {count} differ")
 
 
+def test_the_same_calls_send_the_same_datagrams(compare):
+    peer, own = compare("datagrams.py")
+    assert len(peer) > 170
+    count = check("datagrams", "labels", peer, own)
+    packets = sum(map(len, peer.values()))
+    print(f"{len(peer)} calls and moments, {packets} datagrams; {count} differ")
+
+
 def test_the_page_is_up_to_date():
     assert differences.PAGE.read_text(encoding="utf-8") == differences.page(), (
         "run python/consort_sc/tests/differences.py"

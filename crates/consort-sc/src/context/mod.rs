@@ -8,6 +8,7 @@ mod buffers;
 mod buses;
 mod completions;
 mod conventions;
+mod encoded;
 mod handles;
 mod ids;
 mod nodes;
@@ -18,6 +19,7 @@ mod synthdefs;
 pub use buffers::{BufferContent, BufferRead, BufferWrite};
 pub use completions::Completion;
 pub use conventions::Conventions;
+pub use encoded::ReplyWait;
 pub use handles::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootNode, Synth};
 pub use ids::{IdRange, IdRanges};
 pub use nodes::{NodeKind, NodeReference, Placement};
@@ -59,6 +61,14 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::InvalidMoment`], [`ErrorKind::TooLarge`] …
     fn transmit(&self, outgoing: Outgoing<'_>) -> Result<()>;
+
+    /// Takes a packet that is encoded already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the host takes requests only, and as `transmit`.
+    fn transmit_encoded(&self, _packet: &[u8], _wait: Option<ReplyWait>) -> Result<()> {
+        Err(Error::new(ErrorKind::InvalidArgument, "only servers take encoded packets"))
+    }
 
     /// Checks whether a moment may begin at this time.
     ///

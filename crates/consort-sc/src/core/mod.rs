@@ -23,7 +23,7 @@ use crate::lifecycle::{BootStatus, LifecycleEvent, MAX_TIMEOUT, Timeouts};
 use crate::options::Options;
 use crate::pending::{PendingTable, Slot};
 use crate::queries::{FailInfo, StatusInfo};
-use crate::requests::{Quit, Request, ToggleNotifications};
+use crate::requests::{Quit, ReplyPattern, Request, ToggleNotifications};
 use crate::send_window::{QueuedPacket, SendWindow};
 
 /// What the driver has to do next. Actions are performed in the order in which they are returned.
@@ -546,6 +546,20 @@ impl Core {
         self.check_online()?;
         let timeout = timeout.unwrap_or(self.timeouts.request).min(MAX_TIMEOUT);
         self.pending.add(request, slot, timeout, now)
+    }
+
+    /// Lets `slot` wait for a message that matches `pattern`. Returns the number of the wait.
+    pub(crate) fn wait_for_pattern(
+        &mut self,
+        command: String,
+        pattern: ReplyPattern,
+        slot: Arc<Slot<OscMessage>>,
+        timeout: Option<Duration>,
+        now: Duration,
+    ) -> Result<u64> {
+        self.check_online()?;
+        let timeout = timeout.unwrap_or(self.timeouts.request).min(MAX_TIMEOUT);
+        self.pending.add_pattern(command, pattern, slot, timeout, now)
     }
 
     /// Removes waits whose requests are never sent.

@@ -23,7 +23,7 @@ use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
 use crate::clock::unix_now;
-use crate::context::{ContextShared, Host, Outgoing};
+use crate::context::{ContextShared, Host, Outgoing, ReplyWait};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventQueue};
@@ -219,12 +219,17 @@ impl Shared {
         }
         let deadline = core.next_deadline();
         drop(core);
+        self.wake_before(deadline);
+        Ok(waits)
+    }
+
+    /// Wakes the I/O thread if it would sleep beyond the deadline.
+    fn wake_before(&self, deadline: Option<Duration>) {
         if deadline.is_some_and(|deadline| {
             (deadline.as_micros() as u64) < self.wakes_at.load(Ordering::Relaxed)
         }) {
             self.wake_up();
         }
-        Ok(waits)
     }
 
     /// Encodes and sends requests. Large datagrams, and everything after them, are left to the I/O
@@ -238,26 +243,41 @@ impl Shared {
         let time = outgoing
             .seconds
             .map(|seconds| TimeTag::from_unix_seconds(seconds + self.context.lock().latency));
-        let is_datagram = connection.protocol == Protocol::Udp;
         let limit = connection.protocol.packet_limit();
         let has_queue = self.has_queue.load(Ordering::Acquire);
         let mut queued: Vec<Vec<u8>> = Vec::new();
         encode_packets(time, outgoing.requests, limit, &mut |packet| {
-            if is_datagram
-                && (has_queue || !queued.is_empty() || packet.len() >= LARGE_DATAGRAM_BYTES)
-            {
-                queued.push(packet.to_vec());
-                return Ok(());
-            }
-            match self.send_packet(&connection.link, packet) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && is_datagram => {
-                    queued.push(packet.to_vec());
-                    Ok(())
-                }
-                Err(error) => Err(cannot_send(error)),
-                Ok(()) => Ok(()),
-            }
+            self.send_or_queue(packet, connection, has_queue, &mut queued)
         })?;
+        self.enqueue(queued, waits)
+    }
+
+    /// Sends a packet, or adds it to `queued` if it has to wait for the send window.
+    fn send_or_queue(
+        &self,
+        packet: &[u8],
+        connection: &Connection,
+        has_queue: bool,
+        queued: &mut Vec<Vec<u8>>,
+    ) -> Result<()> {
+        let is_datagram = connection.protocol == Protocol::Udp;
+        if is_datagram && (has_queue || !queued.is_empty() || packet.len() >= LARGE_DATAGRAM_BYTES)
+        {
+            queued.push(packet.to_vec());
+            return Ok(());
+        }
+        match self.send_packet(&connection.link, packet) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && is_datagram => {
+                queued.push(packet.to_vec());
+                Ok(())
+            }
+            Err(error) => Err(cannot_send(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Leaves packets to the I/O thread.
+    fn enqueue(&self, queued: Vec<Vec<u8>>, waits: Range<u64>) -> Result<()> {
         if !queued.is_empty() {
             let mut core = self.core();
             core.enqueue(queued, waits)?;
@@ -314,6 +334,41 @@ impl Host for Shared {
         let outgoing = Outgoing { requests: &requests, ..outgoing };
         let waits = self.wait_for_replies(&outgoing)?;
         let sent = self.send_requests(&outgoing, &connection, waits.clone());
+        if sent.is_err() && !waits.is_empty() {
+            self.core().forget(waits);
+        }
+        sent
+    }
+
+    fn transmit_encoded(&self, packet: &[u8], wait: Option<ReplyWait>) -> Result<()> {
+        if !self.context.is_online() {
+            return Err(offline());
+        }
+        let Some(connection) = self.connection.lock().clone() else {
+            return Err(Error::new(ErrorKind::ServerOffline, "the connection is closed"));
+        };
+        let limit = connection.protocol.packet_limit();
+        if packet.len() > limit {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the packet has {} bytes; {limit} can be sent", packet.len()),
+            ));
+        }
+        let waits = match wait {
+            Some(ReplyWait { command, pattern, slot, timeout }) => {
+                let now = self.now();
+                let mut core = self.core();
+                let number = core.wait_for_pattern(command, pattern, slot, timeout, now)?;
+                self.wake_before(core.next_deadline());
+                number..number + 1
+            }
+            None => 0..0,
+        };
+        let mut queued = Vec::new();
+        let has_queue = self.has_queue.load(Ordering::Acquire);
+        let sent = self
+            .send_or_queue(packet, &connection, has_queue, &mut queued)
+            .and_then(|()| self.enqueue(queued, waits.clone()));
         if sent.is_err() && !waits.is_empty() {
             self.core().forget(waits);
         }

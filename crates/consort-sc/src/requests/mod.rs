@@ -83,6 +83,8 @@ pub use server::*;
 pub use synthdefs::*;
 pub use synths::*;
 
+use std::borrow::Cow;
+
 use consort_osc::{BundleBuilder, MessageBuilder, OscMessage, OscValue, TimeTag};
 
 use crate::error::Result;
@@ -93,14 +95,15 @@ use crate::wire::Writer;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplyPattern {
     /// The reply's address.
-    pub address: &'static str,
+    pub address: Cow<'static, str>,
     /// The reply's leading arguments.
     pub prefix: Vec<OscValue>,
 }
 
 impl ReplyPattern {
-    fn new(address: &'static str, prefix: impl Into<Vec<OscValue>>) -> Self {
-        Self { address, prefix: prefix.into() }
+    /// Messages to `address` that begin with `prefix`.
+    pub fn new(address: impl Into<Cow<'static, str>>, prefix: impl Into<Vec<OscValue>>) -> Self {
+        Self { address: address.into(), prefix: prefix.into() }
     }
 
     fn done(command: &'static str) -> Self {

@@ -34,6 +34,10 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ),
     ("fake::an_end_notification_may_precede_its_go", an_end_notification_may_precede_its_go),
     ("fake::timeouts_may_be_unlimited", timeouts_may_be_unlimited),
+    (
+        "fake::encoded_packets_are_answered_after_the_queue_has_the_message",
+        encoded_packets_are_answered_after_the_queue_has_the_message,
+    ),
     ("fake::invalid_answers_are_errors_or_values", invalid_answers_are_errors_or_values),
 ];
 
@@ -496,4 +500,46 @@ fn invalid_answers_are_errors_or_values() {
     answers.lock().unwrap().clear();
     assert_eq!(server.query_status().unwrap().group_count, 2);
     server.disconnect().unwrap();
+}
+
+/// A front in another language encodes its packets itself.
+fn encoded_packets_are_answered_after_the_queue_has_the_message() {
+    let fake = FakeServer::start(Box::new(|message| match message.address.as_str() {
+        "/c_get" => vec![encode("/c_set", [3.into(), 0.5f32.into()])],
+        "/b_get" => vec![encode("/fail", ["/b_get".into(), "index out of range".into()])],
+        _ => correct_replies(message),
+    }));
+    let server = Server::new(fake.options()).unwrap();
+    server.connect().unwrap();
+    let queued = Arc::new(Mutex::new(Vec::new()));
+    let queue = queued.clone();
+    let handle = server.register_osc_queue("/c_set", None, false, move |message| {
+        queue.lock().unwrap().push(message);
+    });
+    let ask = |address: &str, reply: &'static str| {
+        let pattern = requests::ReplyPattern::new(reply, [3.into()]);
+        server.ask_encoded(&encode(address, [3.into()]), address, pattern, Some(WAIT_TIMEOUT))
+    };
+    for count in 1..=20 {
+        let reply = ask("/c_get", "/c_set").unwrap().wait().unwrap();
+        assert_eq!(reply.arguments[1].as_f64(), Some(0.5));
+        assert_eq!(queued.lock().unwrap().len(), count);
+    }
+    handle.unregister();
+    ask("/c_get", "/c_set").unwrap().wait().unwrap();
+    assert_eq!(queued.lock().unwrap().len(), 20);
+    let error = ask("/b_get", "/b_set").unwrap().wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RequestFailed);
+    let too_large = server.send_encoded(&vec![0; 70_000]).unwrap_err();
+    assert_eq!(too_large.kind(), ErrorKind::TooLarge);
+    // Ids by number.
+    let first = server.allocate_buffer_ids(3).unwrap();
+    server.free_buffer_ids(first + 1, 1);
+    assert_eq!(server.allocate_buffer_ids(1).unwrap(), first + 1);
+    let node = server.allocate_node_id(true).unwrap();
+    server.free_node_id(node);
+    assert_eq!(server.allocate_node_id(true).unwrap(), node);
+    assert!(!server.has_node(node) && server.node_children(node).is_none());
+    server.disconnect().unwrap();
+    assert_eq!(server.send_encoded(b"").unwrap_err().kind(), ErrorKind::ServerOffline);
 }
