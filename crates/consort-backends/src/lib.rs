@@ -7,6 +7,7 @@
 pub mod artnet;
 #[cfg(any(
     feature = "evdev",
+    feature = "maweb",
     feature = "midi",
     feature = "mqtt",
     feature = "openpixelcontrol",
@@ -35,6 +36,8 @@ mod hotplug;
 pub mod loopback;
 #[cfg(feature = "lua")]
 pub mod lua;
+#[cfg(feature = "maweb")]
+pub mod maweb;
 #[cfg(feature = "midi")]
 pub mod midi;
 #[cfg(feature = "midi")]
@@ -45,6 +48,7 @@ pub mod mqtt;
     feature = "artnet",
     feature = "dmxusb",
     feature = "evdev",
+    feature = "maweb",
     feature = "mqtt",
     feature = "openpixelcontrol",
     feature = "osc",
@@ -115,6 +119,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &loopback::DESCRIPTOR,
     #[cfg(feature = "lua")]
     &lua::DESCRIPTOR,
+    #[cfg(feature = "maweb")]
+    &maweb::DESCRIPTOR,
     #[cfg(feature = "midi")]
     &midi::DESCRIPTOR,
     #[cfg(feature = "mqtt")]

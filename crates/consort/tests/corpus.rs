@@ -11,7 +11,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use consort_backends::{
-    artnet, dmxusb, evdev, midi, mqtt, openpixelcontrol, python, sacn, sc, visca, worker,
+    artnet, dmxusb, evdev, maweb, midi, mqtt, openpixelcontrol, python, sacn, sc, visca, worker,
 };
 use consort_seq::engine::exercise;
 
@@ -34,6 +34,7 @@ const TARGETS: &[Target] = &[
     Target { name: "embedded_engine", run: exercise::embedded_engine, min_files: 15 },
     Target { name: "evdev_channel", run: evdev::fuzz::evdev_channel, min_files: 15 },
     Target { name: "evdev_events", run: evdev::fuzz::evdev_events, min_files: 15 },
+    Target { name: "maweb_messages", run: maweb::fuzz::maweb_messages, min_files: 15 },
     Target { name: "midi_coder", run: consort_seq::midi::fuzz::midi_coder, min_files: 8 },
     Target { name: "midi_file", run: consort_seq::file::fuzz::midi_file, min_files: 25 },
     Target { name: "midi_input", run: midi::fuzz::midi_input, min_files: 10 },
