@@ -269,7 +269,8 @@ fn the_next_host_is_tried_and_a_refused_login_is_a_reason_to_wait() {
     options.push(("user", "midimonster"));
     let mut show = show_of(&options, &[("probe.a", "ma.page1.fader1")]).start();
     show.until_state("ma", "up");
-    assert_eq!((first.model.lock().logins, second.model.lock().logins), (0, 1));
+    assert_eq!(first.model.lock().logins, 0);
+    assert!(second.model.lock().logins > 0);
     show.finish();
     let refused = first.host();
     let mut show =
@@ -312,7 +313,9 @@ fn a_console_that_is_killed_and_started_again_gets_the_newest_levels() {
         show.until("the newest level", |_| {
             model.lock().executors.get(&(1, 1)).is_some_and(|state| state.0 == expected)
         });
-        assert_eq!(show.receive(1), [("b".into(), value)]);
+        show.until("the console's fader", |show| {
+            show.received().last() == Some(&("b".into(), value))
+        });
     }
     println!("{count} times, {:?}", show.counters("ma"));
     show.finish();

@@ -147,6 +147,22 @@ fn a_camera_over_udp_is_asked_for_its_framing() {
 }
 
 #[test]
+fn the_framing_of_a_camera_that_is_switched_on_later_is_found() {
+    for is_sony in [true, false] {
+        let camera = Camera::udp(model(1), SocketAddr::from((LOCAL, 0)), is_sony);
+        camera.model.lock().is_mute = true;
+        let connect = format!("127.0.0.1 {} udp", camera.port);
+        let mut show = show_of(&[("connect", &connect)], &[("probe.zoom", "cam.zoom")]);
+        show.until_state("cam", "degraded");
+        camera.model.lock().is_mute = false;
+        show.until_state("cam", "up");
+        show.send("zoom", 1.0);
+        show.until("zoom", |_| camera.model.lock().zoom == 0x4000);
+        show.finish();
+    }
+}
+
+#[test]
 fn several_cameras_share_a_serial_line() {
     let mut line = SerialLine::new(vec![model(1), model(2)]);
     let device = format!("{} 38400", line.link.display());
@@ -244,11 +260,10 @@ fn a_stop_leaves_in_the_turn_of_its_event_while_two_commands_are_unacknowledged(
     assert_eq!(commands[0], [0x81, 1, 4, 0x47, 1, 3, 3, 3, 0xFF]);
     assert_eq!(commands[1], [0x81, 1, 6, 1, 24, 0, 1, 3, 0xFF]);
     show.send("left", 0.0);
-    assert_eq!(camera.take(), [[0x81, 1, 6, 1, 24, 20, 3, 3, 0xFF]], "in the same turn");
-    show.send("left", 0.5);
-    show.send("stop", 1.0);
-    // The movement has not left, and the same stop is unacknowledged.
-    assert_eq!(camera.take(), [[0_u8; 0]; 0]);
+    // It arrives in the same turn. If this computer was slow, the others are repeated before it.
+    let mut second = camera.take();
+    second.retain(|message| !is_inquiry(message) && !commands.contains(message));
+    assert_eq!(second, [[0x81, 1, 6, 1, 24, 20, 3, 3, 0xFF]]);
     show.finish();
 }
 

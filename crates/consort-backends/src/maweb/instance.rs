@@ -375,6 +375,10 @@ impl Instance for MawebInstance {
         if self.retry.is_some_and(|time| time <= context.now()) {
             self.connect(context);
         }
+        // What has arrived meanwhile counts, also if this turn is late.
+        if let Err(reason) = self.read(context) {
+            self.fail(&reason, context);
+        }
         self.pump(context);
     }
 

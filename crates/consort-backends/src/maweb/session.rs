@@ -41,6 +41,9 @@ const MAX_SEEN: usize = 8_192;
 /// How much a fader may differ from what was sent when the console reports it back.
 const ECHO: f64 = 0.005;
 
+/// The most reported values of a fader that are ignored after it was set.
+const MAX_IGNORED: u64 = 5;
+
 /// What a button is pressed above.
 const PRESSED: f64 = 0.9;
 
@@ -91,8 +94,8 @@ pub(super) struct Entry {
     sent: Option<f64>,
     /// What the console has reported last.
     reported: Option<f64>,
-    /// Whether the next reported value may be older than what was sent.
-    ignores_next: bool,
+    /// How many of the next reported values may be older than what was sent.
+    ignored: u64,
 }
 
 impl Entry {
@@ -104,7 +107,7 @@ impl Entry {
             is_unsent: false,
             sent: None,
             reported: None,
-            ignores_next: false,
+            ignored: 0,
         }
     }
 
@@ -129,6 +132,9 @@ pub(super) struct Session {
     asks_all: bool,
     requests: Vec<String>,
     unanswered: usize,
+    /// The requests and answers of this session.
+    requested: u64,
+    answered: u64,
     asked: Option<Instant>,
     seen: HashMap<(u16, u16, Control), f64>,
     waiting: VecDeque<String>,
@@ -152,6 +158,8 @@ impl Session {
             asks_all: false,
             requests: Vec::new(),
             unanswered: 0,
+            requested: 0,
+            answered: 0,
             asked: None,
             seen: HashMap::new(),
             waiting: VecDeque::new(),
@@ -169,13 +177,14 @@ impl Session {
         self.model = Model::GrandMa2;
         self.number = 0;
         self.unanswered = 0;
+        (self.requested, self.answered) = (0, 0);
         self.asked = None;
         self.waiting.clear();
         (self.began, self.kept, self.received) = (now, now, now);
         for entry in &mut self.entries {
             entry.sent = None;
             entry.reported = None;
-            entry.ignores_next = false;
+            entry.ignored = 0;
         }
         self.seen.clear();
     }
@@ -355,6 +364,11 @@ impl Session {
             return;
         }
         let session = self.number;
+        // What the console answers to earlier requests is older than what is sent now. Lost answers
+        // make the number too high, which only delays a change at the console.
+        let requests = self.requests.len().max(1) as u64;
+        let missing = self.requested.saturating_sub(self.answered);
+        let outstanding = missing.div_ceil(requests).clamp(1, MAX_IGNORED);
         for entry in &mut self.entries {
             let Channel::Executor { page, executor, control: Control::Fader } = entry.channel
             else {
@@ -364,7 +378,7 @@ impl Session {
             let Some(value) = entry.wanted.filter(|_| entry.wanted != entry.sent) else { continue };
             entry.sent = Some(value);
             entry.reported = entry.reported.map(|_| value);
-            entry.ignores_next = true;
+            entry.ignored = outstanding;
             let (executor, page) = (executor - 1, page - 1);
             let value = if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
             self.waiting.push_back(format!(
@@ -451,6 +465,7 @@ impl Session {
             }
             Some("playbacks") => {
                 self.unanswered = self.unanswered.saturating_sub(1);
+                self.answered += 1;
                 self.playbacks(&json, event);
             }
             _ => {}
@@ -543,7 +558,8 @@ impl Session {
             return;
         };
         let entry = &mut self.entries[number as usize];
-        if std::mem::take(&mut entry.ignores_next) {
+        if entry.ignored > 0 {
+            entry.ignored -= 1;
             return;
         }
         // The console may round what was sent.
@@ -623,6 +639,7 @@ impl Session {
         }
         self.asked = Some(now);
         self.unanswered = self.requests.len();
+        self.requested += self.requests.len() as u64;
         for request in &self.requests {
             self.waiting.push_back(format!("{request}{}}}", self.number));
         }

@@ -30,6 +30,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often each framing is tried.
 const PROBES: u32 = 2;
 
+/// The time between two attempts to find the framing of a camera that does not answer.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
 /// The port of Sony's VISCA over IP.
 const SONY_PORT: u16 = 52_381;
 
@@ -143,6 +146,8 @@ pub(super) struct Line {
     problem: Option<String>,
     is_sony: bool,
     probe: Option<Probe>,
+    /// When the framing of a silent camera is looked for again.
+    next_probe: Option<Instant>,
     sequence: u32,
     reset: Option<Instant>,
     splitter: Splitter,
@@ -183,6 +188,7 @@ impl Line {
             problem: None,
             is_sony: false,
             probe: None,
+            next_probe: None,
             sequence: 0,
             reset: None,
             splitter: Splitter::default(),
@@ -308,6 +314,7 @@ impl Line {
         self.blocked_since = None;
         self.sequence = 0;
         self.probe = None;
+        self.next_probe = None;
         self.is_sony = match (&self.endpoint, self.framing) {
             (_, Framing::Sony) => true,
             (Endpoint::Udp { peer, .. }, Framing::Auto) => peer.port == SONY_PORT,
@@ -339,11 +346,34 @@ impl Line {
         if count > 0 && self.framing == Framing::Auto {
             self.is_sony = !self.is_sony;
         }
-        if self.is_sony {
+        self.send_probe(self.is_sony);
+    }
+
+    /// Sends what a camera with this framing answers.
+    fn send_probe(&mut self, is_sony: bool) {
+        if is_sony {
             self.send_reset();
         } else if let Some(camera) = self.cameras.first() {
             let message = Inquiry::Version.message(camera.flow.id());
             self.send_bytes(message.bytes());
+        }
+    }
+
+    /// Looks for the framing of a camera again that does not answer: it may have been switched on
+    /// later, or have been replaced by another one.
+    fn probe_again(&mut self, now: Instant) {
+        let is_silent = |camera: &Camera| camera.flow.presence().1 >= MISSING_COUNT;
+        let is_wanted = self.is_ready
+            && self.probe.is_none()
+            && self.framing == Framing::Auto
+            && matches!(self.endpoint, Endpoint::Udp { .. })
+            && self.cameras.iter().all(is_silent);
+        if !is_wanted {
+            self.next_probe = None;
+        } else if self.next_probe.is_none_or(|time| time <= now) {
+            self.next_probe = Some(now + PROBE_INTERVAL);
+            // In its present framing it is asked by the flow.
+            self.send_probe(!self.is_sony);
         }
     }
 
@@ -564,6 +594,7 @@ impl Line {
             self.is_sony = is_sony;
         }
         self.probe = None;
+        self.next_probe = None;
     }
 
     fn framed(&mut self, framed: Framed<'_>, context: &mut DriverContext<'_>) {
@@ -716,9 +747,16 @@ impl Line {
                 }
             }
         }
+        // What has arrived meanwhile counts, also if this turn is late.
+        if self.is_ready
+            && let Err(reason) = self.read(context)
+        {
+            self.fail(reason, context);
+        }
         for camera in &mut self.cameras {
             camera.flow.expire(now);
         }
+        self.probe_again(now);
         self.pump(context);
     }
 
@@ -726,7 +764,8 @@ impl Line {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let blocked = self.blocked_since.map(|since| since + BLOCKED_TIMEOUT);
         let connect = self.connect_deadline.filter(|_| !self.is_ready);
-        let own = [self.retry, connect, self.probe.map(|probe| probe.deadline), blocked];
+        let probe = self.probe.map(|probe| probe.deadline).or(self.next_probe);
+        let own = [self.retry, connect, probe, blocked];
         let is_ready = self.is_ready;
         let flows = self.cameras.iter().filter(|_| is_ready);
         own.into_iter().flatten().chain(flows.filter_map(|camera| camera.flow.deadline())).min()
@@ -742,6 +781,7 @@ impl Line {
         self.is_ready = false;
         self.connect_deadline = None;
         self.probe = None;
+        self.next_probe = None;
         self.outgoing.clear();
         self.written = 0;
         self.blocked_since = None;

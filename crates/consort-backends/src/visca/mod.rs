@@ -45,8 +45,8 @@ instances with the same `connect` or `device`, and each has its own `id`; they s
 
 **Framing.** Sony's cameras expect a header in front of each message, most others expect the bare \
 message. With `framing = auto`, an instance over UDP tries both and uses the one that the camera \
-answers to; on port 52381 it begins with Sony's. Over TCP, `auto` is `raw`. Commands wait for this, for \
-2 s at most; a stop does not.
+answers to; on port 52381 it begins with Sony's. A camera that does not answer is tried again with both. \
+Over TCP, `auto` is `raw`. Commands wait for this, for 2 s at most; a stop does not.
 
 **Commands wait for the camera.** A camera accepts two commands at a time, so at most two are \
 unacknowledged. Meanwhile the newest value of each channel replaces older ones, which are counted as \

@@ -91,10 +91,6 @@ impl Model {
         if *target & 0xF8 != 0x80 {
             return Vec::new();
         }
-        if self.is_mute {
-            self.commands.push(message.to_vec());
-            return Vec::new();
-        }
         if body.first() == Some(&0x09) {
             self.inquiries.push(message.to_vec());
             let data = match body[1..] {
@@ -179,6 +175,9 @@ impl Model {
 
     /// The datagrams that answer a datagram.
     fn datagram(&mut self, bytes: &[u8], is_sony: bool) -> Vec<Vec<u8>> {
+        if self.is_mute {
+            return Vec::new();
+        }
         if !is_sony {
             // Bytes that are not a message are ignored.
             if bytes.first().is_none_or(|byte| byte & 0xF0 != 0x80) {
