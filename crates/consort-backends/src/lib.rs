@@ -19,7 +19,13 @@ pub mod artnet;
     allow(dead_code, reason = "each of the backends uses a part")
 )]
 mod detect;
-#[cfg(any(feature = "artnet", feature = "dmxusb", feature = "openpixelcontrol", feature = "sacn"))]
+#[cfg(any(
+    feature = "artnet",
+    feature = "dmxusb",
+    feature = "ola",
+    feature = "openpixelcontrol",
+    feature = "sacn"
+))]
 #[cfg_attr(
     not(all(feature = "artnet", feature = "dmxusb", feature = "sacn")),
     allow(dead_code, unused_imports, reason = "each of the backends uses a part")
@@ -50,6 +56,7 @@ pub mod mqtt;
     feature = "evdev",
     feature = "maweb",
     feature = "mqtt",
+    feature = "ola",
     feature = "openpixelcontrol",
     feature = "osc",
     feature = "sacn",
@@ -60,6 +67,7 @@ pub mod mqtt;
     not(all(
         feature = "artnet",
         feature = "mqtt",
+        feature = "ola",
         feature = "openpixelcontrol",
         feature = "osc",
         feature = "sacn",
@@ -68,6 +76,8 @@ pub mod mqtt;
     allow(dead_code, unused_imports, reason = "each of the backends uses a part")
 )]
 pub mod net;
+#[cfg(feature = "ola")]
+pub mod ola;
 #[cfg(feature = "openpixelcontrol")]
 pub mod openpixelcontrol;
 #[cfg(feature = "osc")]
@@ -91,7 +101,13 @@ pub mod worker;
 
 #[cfg(all(
     feature = "fuzzing",
-    any(feature = "artnet", feature = "dmxusb", feature = "openpixelcontrol", feature = "sacn")
+    any(
+        feature = "artnet",
+        feature = "dmxusb",
+        feature = "ola",
+        feature = "openpixelcontrol",
+        feature = "sacn"
+    )
 ))]
 #[doc(hidden)]
 pub use dmx::merge_frames;
@@ -125,6 +141,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &midi::DESCRIPTOR,
     #[cfg(feature = "mqtt")]
     &mqtt::DESCRIPTOR,
+    #[cfg(feature = "ola")]
+    &ola::DESCRIPTOR,
     #[cfg(feature = "openpixelcontrol")]
     &openpixelcontrol::DESCRIPTOR,
     #[cfg(feature = "osc")]

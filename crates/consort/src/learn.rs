@@ -264,7 +264,7 @@ impl InstanceRecord {
 
     /// The channels that have moved: of DMX, a level that was always the same is left out.
     fn moved(&self) -> impl Iterator<Item = &Learned> {
-        let is_dmx = matches!(self.backend.as_str(), "artnet" | "sacn");
+        let is_dmx = matches!(self.backend.as_str(), "artnet" | "ola" | "sacn");
         self.learned.iter().filter(move |learned| {
             !is_dmx || learned.is_mapped || learned.range.is_none_or(|(low, high)| low != high)
         })

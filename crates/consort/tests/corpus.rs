@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use consort_backends::{
     artnet, dmxusb, evdev, maweb, midi, mqtt, openpixelcontrol, python, sacn, sc, visca, worker,
+    artnet, dmxusb, evdev, midi, mqtt, ola, openpixelcontrol, python, sacn, sc, visca, worker,
 };
 use consort_seq::engine::exercise;
 
@@ -40,6 +41,7 @@ const TARGETS: &[Target] = &[
     Target { name: "midi_input", run: midi::fuzz::midi_input, min_files: 10 },
     Target { name: "mqtt_packets", run: mqtt::fuzz::mqtt_packets, min_files: 7 },
     Target { name: "mqtt_payload", run: mqtt::fuzz::mqtt_payload, min_files: 12 },
+    Target { name: "ola_messages", run: ola::fuzz::ola_messages, min_files: 14 },
     Target {
         name: "openpixelcontrol_messages",
         run: openpixelcontrol::fuzz::openpixelcontrol_messages,

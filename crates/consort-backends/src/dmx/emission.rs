@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use consort_router::{ChannelTable, Context, RawValue, Sender, Unmatched};
 
-use super::slots::{SlotSet, Slots};
+use super::slots::{ChannelSlots, SlotSet, Slots};
 
 /// The most unmatched slots of one frame that are reported. The others are counted, and their turn
 /// comes with the next frames.
@@ -30,6 +30,23 @@ impl Emission {
     /// Whether a frame has nothing to emit.
     pub(crate) fn is_current(&self, frame: &[u8]) -> bool {
         self.frame == frame && self.fresh.is_empty()
+    }
+
+    /// Logs the slots that differ from the last frame, mapped or not, for the option `detect`.
+    #[cold]
+    pub(crate) fn log_changes(&self, frame: &[u8], context: &mut Context<'_>) {
+        let is_changed = |slot: &usize| match self.last_frame() {
+            Some(old) => old.get(*slot) != frame.get(*slot),
+            None => frame[*slot] > 0,
+        };
+        let mut line = String::new();
+        for slot in (0..frame.len()).filter(is_changed) {
+            let _ = write!(line, " {}={}", slot + 1, frame[slot]);
+        }
+        if !line.is_empty() {
+            let instance = context.name();
+            tracing::info!(target: "detect", instance, "detected `{instance}`:{line}");
+        }
     }
 
     /// Forgets the last frame: the next one is the first.
@@ -95,6 +112,20 @@ impl Emission {
         sender: Sender<'_>,
         context: &mut Context<'_>,
     ) -> usize {
+        self.emit_changes_except(slots, frame, emits_all_first, |_| false, sender, context)
+    }
+
+    /// [`emit_changes`](Self::emit_changes) without the channels for which `is_known` is true:
+    /// their values are taken note of and not emitted.
+    pub(crate) fn emit_changes_except(
+        &mut self,
+        slots: &Slots,
+        frame: &[u8],
+        emits_all_first: bool,
+        is_known: impl Fn(ChannelSlots) -> bool,
+        sender: Sender<'_>,
+        context: &mut Context<'_>,
+    ) -> usize {
         let mut count = 0;
         let old = self.last_frame();
         let mut unmatched = SlotSet::default();
@@ -103,6 +134,7 @@ impl Emission {
         slots.changes(old, frame, |channel, value| match channel {
             // Before the first frame, all slots are 0.
             Ok(channel) if value == 0.0 && !emits_all_first && is_first(channel) => {}
+            Ok(channel) if is_known(slots.slots_of(channel)) => {}
             Ok(channel) => {
                 count += 1;
                 context.emit(channel, value);

@@ -30,7 +30,7 @@ pub use merge::merge_frames;
 pub(crate) use merge::{Frame, Policy, SourceId};
 pub(crate) use node::{Detect, NO_UNIVERSE, Node, Universe, UniverseConfig};
 pub(crate) use output::{Output, Pace};
-pub(crate) use slots::{SLOTS, Slots};
+pub(crate) use slots::{ChannelSlots, SLOTS, Slots};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

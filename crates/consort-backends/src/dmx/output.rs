@@ -133,6 +133,12 @@ impl Output {
         self.sent.is_some()
     }
 
+    /// A frame that was sent is sent again at once: the receiver is a new one.
+    pub(crate) fn resend(&mut self) {
+        self.is_dirty |= self.sent.is_some();
+        self.pace = Pace::new(FRAME_INTERVAL);
+    }
+
     /// When the next frame is due. `None` before the first value.
     pub(crate) fn due_time(&self, now: Instant) -> Option<Instant> {
         if self.is_dirty {

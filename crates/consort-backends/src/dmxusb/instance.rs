@@ -1,7 +1,6 @@
 //! An instance of the backend: one universe on one adapter.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -390,19 +389,7 @@ impl DmxUsbInstance {
         let new = interface.frame.slots();
         let mut count = self.emission.emit_fresh(&self.slots, new, true, context);
         if self.detect.get() {
-            let old = self.emission.last_frame();
-            let is_changed = |slot: &usize| match old {
-                Some(old) => old.get(*slot) != new.get(*slot),
-                None => new[*slot] > 0,
-            };
-            let mut line = String::new();
-            for slot in (0..new.len()).filter(is_changed) {
-                let _ = write!(line, " {}={}", slot + 1, new[slot]);
-            }
-            if !line.is_empty() {
-                let instance = context.name();
-                tracing::info!(instance, "detected `{instance}`:{line}");
-            }
+            self.emission.log_changes(new, context);
         }
         count += self.emission.emit_changes(&self.slots, new, true, Sender::Name(name), context);
         count.max(1)
