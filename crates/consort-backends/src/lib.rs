@@ -12,10 +12,17 @@ pub mod artnet;
     feature = "mqtt",
     feature = "openpixelcontrol",
     feature = "osc",
+    feature = "rtpmidi",
     feature = "visca"
 ))]
 #[cfg_attr(
-    not(all(feature = "evdev", feature = "midi", feature = "mqtt", feature = "osc")),
+    not(all(
+        feature = "evdev",
+        feature = "midi",
+        feature = "mqtt",
+        feature = "osc",
+        feature = "rtpmidi"
+    )),
     allow(dead_code, reason = "each of the backends uses a part")
 )]
 mod detect;
@@ -46,7 +53,11 @@ pub mod lua;
 pub mod maweb;
 #[cfg(feature = "midi")]
 pub mod midi;
-#[cfg(feature = "midi")]
+#[cfg(any(feature = "midi", feature = "rtpmidi"))]
+#[cfg_attr(
+    not(all(feature = "midi", feature = "rtpmidi")),
+    allow(dead_code, reason = "each of the backends uses a part")
+)]
 mod midi_grammar;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
@@ -59,6 +70,7 @@ pub mod mqtt;
     feature = "ola",
     feature = "openpixelcontrol",
     feature = "osc",
+    feature = "rtpmidi",
     feature = "sacn",
     feature = "sc",
     feature = "visca"
@@ -84,6 +96,8 @@ pub mod openpixelcontrol;
 pub mod osc;
 #[cfg(feature = "python")]
 pub mod python;
+#[cfg(feature = "rtpmidi")]
+pub mod rtpmidi;
 #[cfg(feature = "sacn")]
 pub mod sacn;
 #[cfg(feature = "sc")]
@@ -117,9 +131,21 @@ use consort_router::BackendDescriptor;
 /// How to get larger receive buffers, if the kernel limits those of this program's sockets; `None`
 /// if it does not.
 pub fn receive_buffer_advice() -> Option<String> {
-    #[cfg(any(feature = "artnet", feature = "osc", feature = "sacn", feature = "sc"))]
+    #[cfg(any(
+        feature = "artnet",
+        feature = "osc",
+        feature = "rtpmidi",
+        feature = "sacn",
+        feature = "sc"
+    ))]
     return net::loss::buffer_advice();
-    #[cfg(not(any(feature = "artnet", feature = "osc", feature = "sacn", feature = "sc")))]
+    #[cfg(not(any(
+        feature = "artnet",
+        feature = "osc",
+        feature = "rtpmidi",
+        feature = "sacn",
+        feature = "sc"
+    )))]
     None
 }
 
@@ -149,6 +175,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &osc::DESCRIPTOR,
     #[cfg(feature = "python")]
     &python::DESCRIPTOR,
+    #[cfg(feature = "rtpmidi")]
+    &rtpmidi::DESCRIPTOR,
     #[cfg(feature = "sacn")]
     &sacn::DESCRIPTOR,
     #[cfg(feature = "sc")]

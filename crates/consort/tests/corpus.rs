@@ -10,10 +10,7 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{
-    artnet, dmxusb, evdev, maweb, midi, mqtt, openpixelcontrol, python, sacn, sc, visca, worker,
-    artnet, dmxusb, evdev, midi, mqtt, ola, openpixelcontrol, python, sacn, sc, visca, worker,
-};
+use consort_backends::{artnet, dmxusb, evdev, maweb, midi, mqtt, ola, openpixelcontrol, python, rtpmidi, sacn, sc, visca, worker};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
@@ -52,6 +49,7 @@ const TARGETS: &[Target] = &[
     Target { name: "osc_stream", run: consort_osc::fuzz::osc_stream, min_files: 10 },
     Target { name: "python_protocol", run: worker::protocol::fuzz, min_files: 6 },
     Target { name: "python_scan", run: python::scan::fuzz, min_files: 6 },
+    Target { name: "rtpmidi_packets", run: rtpmidi::fuzz::rtpmidi_packets, min_files: 10 },
     Target { name: "sacn_packet", run: sacn::fuzz::sacn_packet, min_files: 18 },
     Target { name: "sc_config", run: sc::fuzz::sc_config, min_files: 15 },
     Target { name: "sc_reply", run: consort_sc::fuzz::sc_reply, min_files: 150 },

@@ -284,6 +284,10 @@ fn payload(message: Message<'_>) -> Payload<'_> {
         Message::Start => Payload::Start { queue: 0 },
         Message::Continue => Payload::Continue { queue: 0 },
         Message::Stop => Payload::Stop { queue: 0 },
+        Message::QuarterFrame(data) => Payload::QuarterFrame(of_channel(0, data.into())),
+        Message::TuneRequest => Payload::TuneRequest,
+        Message::ActiveSensing => Payload::ActiveSensing,
+        Message::Reset => Payload::Reset,
         Message::Exclusive(message) => Payload::SystemExclusive(message),
     }
 }

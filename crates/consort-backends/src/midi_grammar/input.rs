@@ -5,6 +5,7 @@ use consort_router::{Context, RawValue, Sender, Unmatched};
 use super::channels::{Channels, Control, PerChannel, System, specification, write_specification};
 use super::clock::{ClockInput, MAX_TEMPO, QuarterFrames, Timecode};
 use super::held::HeldState;
+use super::message::Message;
 use super::parameters::ParameterInput;
 use super::sysex::{self, Assembler};
 use super::values::{from_fourteen_bits, from_seven_bits, to_fourteen_bits};
@@ -160,6 +161,61 @@ impl<N: SourceNames> Input<N> {
     /// Emits 1 for a message without a value.
     fn accept_system(&mut self, source: N::Source, kind: System, context: &mut Context<'_>) {
         self.accept(source, &Control::System(kind), RawValue::None, 1.0, context);
+    }
+
+    /// Handles a message, which may be a part of a system exclusive one.
+    pub(crate) fn receive(
+        &mut self,
+        source: N::Source,
+        message: &Message<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let of_channel = |channel, kind| Control::PerChannel(channel, kind);
+        match *message {
+            Message::NoteOn { channel, note, velocity } => {
+                self.accept_note(source, channel, note, velocity, context);
+            }
+            Message::NoteOff { channel, note, .. } => {
+                self.accept_note(source, channel, note, 0, context);
+            }
+            Message::KeyPressure { channel, note, pressure } => {
+                self.accept_pressure(source, channel, note, pressure, context);
+            }
+            Message::Controller { channel, number, value } => {
+                self.accept_controller(source, channel, number, value.into(), context);
+            }
+            Message::Program { channel, program } => {
+                let control = of_channel(channel, PerChannel::Program);
+                self.accept_seven_bits(source, &control, program.into(), context);
+            }
+            Message::ChannelPressure { channel, pressure } => {
+                let control = of_channel(channel, PerChannel::Aftertouch);
+                self.accept_seven_bits(source, &control, pressure.into(), context);
+            }
+            Message::PitchBend { channel, bend } => {
+                let control = of_channel(channel, PerChannel::Pitch);
+                self.accept_fourteen_bits(source, &control, bend.into(), context);
+            }
+            Message::QuarterFrame(data) => self.accept_quarter_frame(source, data, context),
+            Message::SongPosition(position) => {
+                self.accept_position(source, position.into(), context);
+            }
+            Message::SongSelect(song) => {
+                let control = Control::System(System::Song);
+                self.accept_seven_bits(source, &control, song.into(), context);
+            }
+            Message::Clock => self.accept_clock(source, context),
+            Message::Start => self.accept_start(source, context),
+            Message::Continue => self.accept_continue(source, context),
+            Message::Stop => self.accept_stop(source, context),
+            Message::Exclusive(part) => self.exclusive(source, part, context),
+            Message::TuneRequest | Message::ActiveSensing | Message::Reset => {}
+        }
+    }
+
+    /// Discards the beginning of a system exclusive message that its source does not continue.
+    pub(crate) fn discard_exclusive(&mut self, source: N::Source) {
+        self.exclusive.retain(|(entry, _)| *entry != source);
     }
 
     /// Handles pressure on a note.

@@ -4,7 +4,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `channels`, `values` | the names of channels; conversion of values |
+//! | `channels`, `syntax`, `values` | the names of channels, and their reference; conversion of values |
 //! | `parameters`, `sysex`, `clock` | messages that consist of several parts |
 //! | `held` | which notes and pedals are held |
 //! | `message` | one MIDI message |
@@ -18,5 +18,6 @@ pub(crate) mod input;
 pub(crate) mod message;
 pub(crate) mod output;
 pub(crate) mod parameters;
+pub(crate) mod syntax;
 pub(crate) mod sysex;
 pub(crate) mod values;
