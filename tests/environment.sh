@@ -74,6 +74,26 @@ install_peers() {
         fi
     fi
     export CONSORT_VENV="$venv"
+    install_node_peers
+}
+
+# The packages of tests/packages.npm, where node and npm are installed; the tests skip them elsewhere.
+install_node_peers() {
+    command -v node >/dev/null && command -v npm >/dev/null || return 0
+    local folder="$root/target/node"
+    if ! cmp -s tests/packages.npm "$folder/.installed"; then
+        heading "installing peers from npm: $(xargs <tests/packages.npm)"
+        mkdir -p "$folder"
+        # shellcheck disable=SC2046 # one word for each package
+        if npm install --silent --no-fund --no-audit --omit=optional --prefix "$folder" \
+            $(cat tests/packages.npm) >/dev/null; then
+            cp tests/packages.npm "$folder/.installed"
+        else
+            echo "npm failed: its packages are not tested" >&2
+            return 0
+        fi
+    fi
+    export CONSORT_NODE_MODULES="$folder/node_modules"
 }
 
 # Sets CONSORT_TIME_SCALE, the factor of the deadlines of the virtual machine, unless it is set: how

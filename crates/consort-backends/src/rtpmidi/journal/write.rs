@@ -244,12 +244,12 @@ fn write_system(state: &State, scope: Scope, out: &mut Vec<u8>) {
     let sequencer = &state.sequencer;
     if sequencer.at > scope.acknowledged {
         contents |= 0x10;
-        let old = scope.is_old(sequencer.at);
-        is_old &= old;
+        // The bit S is clear, which asks for more than is needed: tshark takes it for the bit T.
+        is_old = 0;
         let running = u8::from(sequencer.is_running) << 6;
         let clock = u8::from(sequencer.is_running && sequencer.has_clock) << 5;
         let position = u8::from(sequencer.position > 0) << 4;
-        out.push(old | running | clock | position | (sequencer.position >> 16 & 7) as u8);
+        out.push(running | clock | position | (sequencer.position >> 16 & 7) as u8);
         if sequencer.position > 0 {
             out.extend((sequencer.position as u16).to_be_bytes());
         }
