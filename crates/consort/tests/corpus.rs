@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use consort_backends::{artnet, dmxusb, evdev, maweb, midi, mqtt, ola, openpixelcontrol, python, rtpmidi, sacn, sc, visca, worker};
+use consort_backends::{
+    artnet, dmxusb, evdev, maweb, midi, mqtt, ola, openpixelcontrol, python, rtpmidi, sacn, sc,
+    visca, worker,
+};
 use consort_seq::engine::exercise;
 
 /// A fuzz target.
