@@ -285,5 +285,23 @@ def find_free_port() -> int:
 
 
 def format_messages(messages: Sequence[OscBundle | OscMessage]) -> str:
-    """The datagrams of messages and bundles in hexadecimal, separated by empty lines."""
-    return "\n\n".join(str(message) for message in messages)
+    """Messages and bundles as lists, one after another, with compiled SynthDefs as SynthDefs."""
+    import pprint
+
+    blocks = []
+    for message in messages:
+        lines = pprint.pformat(_readable(message.to_list()), width=120).splitlines()
+        blocks.append("- " + "\n  ".join(lines))
+    return "\n".join(blocks)
+
+
+def _readable(value: Any) -> Any:
+    """A value with compiled SynthDefs as SynthDefs."""
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if isinstance(value, bytes) and value.startswith(b"SCgf"):
+        from .ugens import decompile_synthdefs
+
+        synthdefs = decompile_synthdefs(value)
+        return synthdefs[0] if len(synthdefs) == 1 else synthdefs
+    return value

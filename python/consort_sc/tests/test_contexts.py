@@ -429,3 +429,22 @@ print("end", flush=True)
         check=False,
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "end\n", "")
+
+
+def test_messages_are_formatted_as_lists():
+    bundle = consort_sc.OscBundle(
+        2.0, contents=[OscMessage("/d_recv", default.compile()), OscMessage("/a", 1, b"x")]
+    )
+    text = consort_sc.osc.format_messages([bundle, OscMessage("/b", [1, 2])])
+    assert text == (
+        "- [2.0, [['/d_recv', <SynthDef: supriya:default>], ['/a', 1, b'x']]]\n- ['/b', [1, 2]]"
+    )
+
+
+def test_system_synthdefs_have_names():
+    from consort_sc.ugens import system
+
+    assert system.system_link_control_3.effective_name == "supriya:link-kr:3"
+    assert system.frequency_scope_log_shm_2.effective_name == "supriya:freq-scope-log-shm:2"
+    with pytest.raises(AttributeError):
+        _ = system.system_link_audio_17

@@ -4,6 +4,7 @@ built when they are first used."""
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from ._classes import CLASSES
@@ -147,11 +148,35 @@ def _dictionary(name: str) -> dict[str, SynthDef]:
     )
 
 
+#: Names of single SynthDefs, each with the dictionary and the name of the SynthDef.
+_SINGLE = (
+    (r"system_link_(audio|control)_(\d+)", "SYSTEM_SYNTHDEFS", "supriya:link-{}:{}"),
+    (
+        r"amplitude_scope_(audio|control)_(\d+)",
+        "AMPLITUDE_SCOPE_SYNTHDEFS",
+        "supriya:amp-scope-{}:{}",
+    ),
+    (r"frequency_scope_(lin|log)_(\d)", "FREQUENCY_SCOPE_SYNTHDEFS", "supriya:freq-scope-{}:{}"),
+    (
+        r"frequency_scope_(lin|log)_shm_(\d)",
+        "FREQUENCY_SCOPE_SYNTHDEFS",
+        "supriya:freq-scope-{}-shm:{}",
+    ),
+)
+
+
 def __getattr__(name: str) -> Any:
     if name == "default":
         return _default()
     if name in __all__:
         return _dictionary(name)
+    for pattern, dictionary, form in _SINGLE:
+        match = re.fullmatch(pattern, name)
+        if match:
+            kind = {"audio": "ar", "control": "kr"}.get(match[1], match[1])
+            synthdef = _dictionary(dictionary).get(form.format(kind, match[2]))
+            if synthdef is not None:
+                return synthdef
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
