@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) state_changes: Vec<(u32, bool)>,
     /// The time of tests that have a clock of their own.
     pub(crate) frozen_clock: Option<Instant>,
+    /// What the thread that asked for a reload frees.
+    pub(crate) discarded: Vec<Box<dyn std::any::Any + Send>>,
 }
 
 impl Shared {
@@ -442,6 +444,13 @@ impl<'a> Context<'a> {
         let since = std::time::SystemTime::now() - since.elapsed();
         *self.shared.live.instances[self.instance.index()].files.lock() =
             LoadedFiles { paths, since };
+    }
+
+    /// Has `memory` freed on the thread that asked for the reload: for large tables that
+    /// [`Instance::adopt`](crate::Instance::adopt) replaces, since freeing 100,000 texts takes
+    /// milliseconds.
+    pub fn discard(&mut self, memory: impl std::any::Any + Send) {
+        self.shared.discarded.push(Box::new(memory));
     }
 
     /// Sets what views show about this instance besides its state, in one line, such as its peers.

@@ -146,9 +146,9 @@ impl Instance for LoopbackInstance {
         &mut self,
         plan: Box<dyn Plan>,
         _: &ChannelTable,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
-        downcast::<LoopbackPlan>(plan).map(drop)
+        downcast::<LoopbackPlan>(plan).map(|plan| context.discard(plan))
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {

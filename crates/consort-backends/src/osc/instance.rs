@@ -213,8 +213,8 @@ impl Instance for OscInstance {
         let mut paths = plan.paths;
         let mut outputs = paths.prepare();
         outputs.adopt(&self.outputs, channels);
-        self.outputs = outputs;
-        self.receiver.adopt(paths, channels);
+        context.discard(std::mem::replace(&mut self.outputs, outputs));
+        context.discard(self.receiver.adopt(paths, channels));
         let receives = self.receiver.is_needed();
         self.with_carrier(context, |carrier, _, context| carrier.set_receives(receives, context));
         self.repeat(context);

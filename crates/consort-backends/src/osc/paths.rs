@@ -1,7 +1,6 @@
 //! Addresses and their arguments: the channels of an instance, and the values of messages.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
@@ -450,13 +449,14 @@ impl Paths {
 
     /// Keeps what has arrived for channels that stay when a show is reloaded.
     pub(super) fn adopt_seen(&self, old: &Paths, channels: &ChannelTable) {
-        let before: HashMap<u32, Seen> = old
-            .inputs
-            .iter()
-            .filter_map(|input| Some((channels.new_number(input.channel)?, input.seen.get())))
-            .collect();
+        let mut before: Vec<Option<Seen>> = vec![None; channels.new_count()];
+        for input in &old.inputs {
+            if let Some(number) = channels.new_number(input.channel) {
+                before[number as usize] = Some(input.seen.get());
+            }
+        }
         for input in &self.inputs {
-            if let Some(&seen) = before.get(&input.channel) {
+            if let Some(seen) = before.get(input.channel as usize).copied().flatten() {
                 input.seen.set(seen);
             }
         }

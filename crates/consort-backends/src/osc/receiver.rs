@@ -85,13 +85,13 @@ impl Receiver {
         self.is_addressed
     }
 
-    /// Takes the addresses of a new plan.
-    pub(super) fn adopt(&mut self, paths: Paths, channels: &ChannelTable) {
+    /// Takes the addresses of a new plan; returns the old ones.
+    pub(super) fn adopt(&mut self, paths: Paths, channels: &ChannelTable) -> Paths {
         paths.adopt_seen(&self.paths, channels);
         if paths.root() != self.paths.root() {
             self.outside_root.reset();
         }
-        self.paths = paths;
+        std::mem::replace(&mut self.paths, paths)
     }
 
     /// Whether the values of incoming packets are used for anything.

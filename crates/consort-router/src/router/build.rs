@@ -135,6 +135,7 @@ impl Router {
             leaving: Vec::new(),
             state_changes: Vec::with_capacity(count),
             frozen_clock: None,
+            discarded: Vec::new(),
         };
         let mailbox = Arc::new(Mailbox {
             waker,

@@ -8,6 +8,7 @@
 //!
 //! An error before the swap changes nothing.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -208,6 +209,8 @@ struct Leftovers {
     _live: Arc<Live>,
     _routes: Arc<Routes>,
     _reload: Box<Reload>,
+    /// What instances have replaced.
+    _discarded: Vec<Box<dyn Any + Send>>,
 }
 
 /// Where the result of a reload goes.

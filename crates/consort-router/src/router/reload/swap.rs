@@ -135,6 +135,7 @@ impl Router {
             _live: Arc::clone(&self.shared.live),
             _routes: Arc::clone(&self.routes),
             _reload: reload,
+            _discarded: Vec::new(),
         }
     }
 
@@ -280,11 +281,19 @@ impl Router {
         }
         self.route();
 
+        // Moved, because there can be 100,000.
+        let added_mappings = std::mem::take(&mut reload.added_mappings);
+        let removed_mappings = std::mem::take(&mut reload.removed_mappings);
         let adoption = reload.adoption_in(&self.shared.live);
+        let adoption = Adoption { added_mappings, removed_mappings, ..adoption };
         let generation = self.shared.live.generation();
         let pause = start.elapsed();
-        let leftovers =
-            Leftovers { _live: leftovers_live, _routes: leftovers_routes, _reload: reload };
+        let leftovers = Leftovers {
+            _live: leftovers_live,
+            _routes: leftovers_routes,
+            _reload: reload,
+            _discarded: std::mem::take(&mut self.shared.discarded),
+        };
         Outcome { reloaded: Reloaded { adoption, pause, generation }, _leftovers: leftovers }
     }
 
