@@ -51,6 +51,9 @@ pub mod loopback;
 pub mod lua;
 #[cfg(feature = "maweb")]
 pub mod maweb;
+#[cfg(feature = "mdns")]
+#[cfg_attr(not(feature = "rtpmidi"), allow(dead_code, reason = "the backends use it"))]
+mod mdns;
 #[cfg(feature = "midi")]
 pub mod midi;
 #[cfg(any(feature = "midi", feature = "rtpmidi"))]

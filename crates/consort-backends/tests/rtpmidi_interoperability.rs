@@ -348,3 +348,67 @@ fn tshark_reads_every_journal_and_agrees() {
         assert!(last.contains(field), "{field}");
     }
 }
+
+/// Runs a test of this program in a network namespace, because multicast leaves the computer
+/// otherwise. Returns whether this is the run in the namespace.
+fn is_in_namespace(test: &str) -> bool {
+    if std::env::var_os("CONSORT_TEST_NAMESPACE").is_some() {
+        return true;
+    }
+    let set_up = "ip link set lo up && ip link add d0 type veth peer name d1 && ip link set d1 up \
+                  && ip link set d0 multicast on up \
+                  && ip address add 10.77.0.1/24 dev d0 && exec \"$0\" \"$@\"; exit 77";
+    let program = std::env::current_exe().expect("a path");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", "sh", "-c", set_up]).arg(program);
+    command.args(["--exact", test, "--nocapture"]).env("CONSORT_TEST_NAMESPACE", "1");
+    match command.status() {
+        // The kernel, or the container, does not allow it.
+        Err(_) => println!("SKIPPED: no unshare"),
+        Ok(status) if matches!(status.code(), Some(1 | 77)) => {
+            println!("SKIPPED: no network namespaces");
+        }
+        Ok(status) => assert!(status.success(), "{status}"),
+    }
+    false
+}
+
+/// One turn of a show.
+fn step(show: &mut Performance) {
+    let mut turns = 0;
+    show.until("a turn", |_| {
+        turns += 1;
+        turns > 1
+    });
+}
+
+#[test]
+fn sessions_are_announced_and_found_on_the_local_network() {
+    if !is_in_namespace("sessions_are_announced_and_found_on_the_local_network") {
+        return;
+    }
+    let mut east = TestShow::new();
+    east.backend(&DESCRIPTOR, &[("mdns-name", "east"), ("mdns-interface", "d0")]);
+    let options = [("mode", "apple"), ("bind", "10.77.0.1"), ("join", "*")];
+    east.instance(&DESCRIPTOR, "Studio", &options);
+    east.map("Studio.ch0.note60", "probe.note");
+    let mut east = east.start();
+    let mut west = TestShow::new();
+    west.backend(&DESCRIPTOR, &[("mdns-name", "west")]);
+    let options = [("mode", "apple"), ("bind", "10.77.0.1"), ("invite", "Studio")];
+    west.instance(&DESCRIPTOR, "keys", &options);
+    west.map("probe.note", "keys.ch0.note60");
+    let mut west = west.start();
+    // Values are dropped until the session is there.
+    let mut sent = 0;
+    west.until("a session", |west| {
+        step(&mut east);
+        sent += 1;
+        west.send("note", f64::from(sent % 2));
+        !east.received().is_empty()
+    });
+    println!("found after {sent} turns");
+    // The end of a show withdraws the name, and ends the session.
+    west.finish();
+    east.until("the end", |east| east.received().last().is_some_and(|last| last.1 == 0.0));
+}

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use consort_router::{InstanceConfig, OptionSpec, Options, Problems};
+use consort_router::{InstanceConfig, OptionKind, OptionSpec, Options, Problems};
 
 use super::session::{Join, MAX_PEERS};
 use crate::midi_grammar::output::OutputOptions;
@@ -18,6 +18,8 @@ pub(super) struct Config {
     pub(super) ssrc: u32,
     pub(super) peers: Vec<HostPort>,
     pub(super) join: Join,
+    /// The names of sessions to invite; `*` is all.
+    pub(super) invitations: Vec<String>,
     pub(super) learns: bool,
     pub(super) allow: Allow,
     pub(super) output: OutputOptions,
@@ -51,8 +53,9 @@ impl Config {
         let options = &instance.options;
         let is_direct = is_choice(options, "mode", "direct");
         let mut is_valid = true;
-        let other = if is_direct { "join" } else { "learn" };
-        if let Some(position) = options.position(other) {
+        let others: &[&str] = if is_direct { &["join", "invite"] } else { &["learn"] };
+        for other in others {
+            let Some(position) = options.position(other) else { continue };
             let mode = if is_direct { "apple" } else { "direct" };
             let message = format!("`{other}` has no effect: it needs `mode = {mode}`");
             problems.warning(Some(position), message);
@@ -82,6 +85,13 @@ impl Config {
             Some("*") => Join::Everyone,
             Some(name) => Join::Named(name.to_owned()),
         };
+        let invitations: Vec<String> =
+            options.all("invite").map(|(_, entry)| entry.value.clone()).collect();
+        let is_local = bind.literal().is_some_and(|address| address.ip().is_loopback());
+        if let (true, Some(position)) = (is_local, options.position("invite")) {
+            let message = "`invite` has no effect: no other computer reaches this address";
+            problems.warning(Some(position), message).hint("change `bind`, or use `peer`");
+        }
         is_valid.then(|| Config {
             name: instance.name.clone(),
             is_direct,
@@ -89,6 +99,7 @@ impl Config {
             ssrc: options.integer("ssrc").unwrap_or(0) as u32,
             peers,
             join,
+            invitations,
             learns: options.flag("learn"),
             allow: Allow::read(options),
             output: OutputOptions {
@@ -111,14 +122,42 @@ fn is_choice(options: &Options, name: &str, word: &str) -> bool {
     options.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word))
 }
 
+/// Validates the name of this computer.
+fn check_host(text: &str) -> Result<(), String> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    match text.len() {
+        1..=63 if text.bytes().all(is_letter) => Ok(()),
+        _ => Err("expected 1 to 63 letters, digits and hyphens".into()),
+    }
+}
+
 /// The options of `[backend rtpmidi]`.
-pub(super) const BACKEND_OPTIONS: &[OptionSpec] = &[OptionSpec {
-    name: "detect",
-    kind: consort_router::OptionKind::Flag,
-    live: true,
-    default: Some("off"),
-    example: "on",
-    documentation: "Log every incoming value, mapped or not, with its channel as it is written in \
-`[map]`.",
-    ..OptionSpec::EMPTY
-}];
+pub(super) const BACKEND_OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "detect",
+        kind: OptionKind::Flag,
+        live: true,
+        default: Some("off"),
+        example: "on",
+        documentation: "Log every incoming value, mapped or not, with its channel as it is written \
+in `[map]`.",
+        ..OptionSpec::EMPTY
+    },
+    OptionSpec {
+        name: "mdns-name",
+        kind: OptionKind::Checked(check_host),
+        once: true,
+        example: "stage-left",
+        documentation: "The name of this computer on the local network (without `.local`): announces \
+the sessions.",
+        ..OptionSpec::EMPTY
+    },
+    OptionSpec {
+        name: "mdns-interface",
+        once: true,
+        example: "eth0",
+        documentation: "The network interface on which sessions are announced and found. The default \
+is all of them.",
+        ..OptionSpec::EMPTY
+    },
+];

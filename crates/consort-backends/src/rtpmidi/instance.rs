@@ -1,22 +1,22 @@
 //! An instance while it is configured, and as the router runs it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use consort_router::inspect::{Endpoint, InstanceReport};
 use consort_router::{
-    ChannelError, ChannelKind, ChannelTable, Context, Driver, Event, Instance, Plan, Readiness,
-    Resolution, State, Usage, WarnOnce, downcast, driver,
+    ChannelError, ChannelKind, ChannelTable, Context, Driver, Event, Instance, InstanceId, Plan,
+    Readiness, Resolution, State, Usage, WarnOnce, downcast, driver,
 };
 
 use super::clock::Clock;
 use super::config::Config;
+use super::discovery::{RtpMidiDriver, Shared};
 use super::session::{Effects, Notice, Port, Session, Settings};
 use super::sockets::{Outgoing, Sockets, key, port};
 use super::stream::Arrival;
-use crate::detect::DetectDriver;
 use crate::midi_grammar::channels::{Channels, Control, System};
 use crate::midi_grammar::clock::MAX_TEMPO;
 use crate::midi_grammar::input::{Input, SourceNames};
@@ -27,6 +27,9 @@ use crate::net::{Allow, Backoff, DenialReport, Lookup};
 /// The key of the look-up of `bind`, and of the first peer's.
 const RESOLVE_BIND: u32 = 2;
 const RESOLVE_PEER: u32 = 3;
+
+/// The most names of found sessions that are remembered while the show runs.
+const MAX_FOUND: usize = 1_024;
 
 /// How long the end of the show waits for peers to acknowledge the ends of notes.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
@@ -58,6 +61,8 @@ impl Plan for RtpMidiPlan {
 
     fn open(mut self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
         let config = self.config;
+        let driver = self::driver::<RtpMidiDriver>(driver);
+        let name = config.name.clone();
         let controls = self.channels.take_controls().into();
         let [seed, ssrc] = random();
         let settings = Settings {
@@ -73,7 +78,12 @@ impl Plan for RtpMidiPlan {
             is_direct: settings.is_direct,
             hosts: hosts.collect(),
             session: Session::new(settings, seed, Instant::now()),
-            detect: self::driver::<DetectDriver>(driver).flag(),
+            detect: driver.detect(),
+            shared: driver.shared(),
+            name,
+            id: None,
+            invitations: config.invitations,
+            found: Vec::new(),
             link: Link {
                 input: Input::new(self.channels, PeerNames::default()),
                 outgoing: Outgoing::default(),
@@ -226,8 +236,17 @@ impl Effects for World<'_, '_> {
 
 /// One `[rtpmidi NAME]` section that runs.
 struct RtpMidiInstance {
+    name: String,
+    /// Its number, when it runs.
+    id: Option<InstanceId>,
     is_direct: bool,
     session: Session,
+    shared: Rc<RefCell<Shared>>,
+    /// The names of sessions to invite.
+    invitations: Vec<String>,
+    /// The full names of sessions that were found and invited: their places are numbers of hosts
+    /// after those of the configuration.
+    found: Vec<String>,
     link: Link,
     output: Output,
     /// What each channel sends, by number.
@@ -249,7 +268,60 @@ struct RtpMidiInstance {
     is_stopped: bool,
 }
 
+impl Drop for RtpMidiInstance {
+    fn drop(&mut self) {
+        self.shared.borrow_mut().leave(&self.name, self.id);
+    }
+}
+
 impl RtpMidiInstance {
+    /// Announces the session, and searches for those to invite, unless no other computer can reach
+    /// this one. That mDNS does not work does not hinder the session.
+    fn appear(&mut self, context: &mut Context<'_>) {
+        self.id = Some(context.instance());
+        let control = self.sockets.address(Port::Control);
+        let Some(control) = control.filter(|address| !address.ip().is_loopback()) else { return };
+        let mut shared = self.shared.borrow_mut();
+        let mut result = shared.announce(&self.name, control.port());
+        if result.is_ok() && !self.invitations.is_empty() {
+            result = shared.search(context);
+        }
+        if let Err(reason) = result {
+            context.count_errors(1);
+            tracing::warn!(instance = context.name(), "{reason}");
+        }
+    }
+
+    /// Invites the sessions that were found, and no longer those that are gone.
+    fn invite_found(&mut self, context: &mut Context<'_>) {
+        if self.invitations.is_empty() || !self.sockets.is_open() {
+            return;
+        }
+        let is_v4 = self.bind.address().is_some_and(|address| address.is_ipv4());
+        let now = context.now();
+        let shared = self.shared.borrow();
+        let is_wanted = |name: &str| self.invitations.iter().any(|one| one == "*" || one == name);
+        for service in shared.services().iter().filter(|service| is_wanted(&service.name)) {
+            let reachable = |address: &&SocketAddr| address.is_ipv4() || !is_v4;
+            let Some(&address) = service.addresses.iter().find(reachable) else { continue };
+            let known = self.found.iter().position(|name| *name == service.full_name);
+            if known.is_none() && self.found.len() == MAX_FOUND {
+                continue;
+            }
+            let place = known.unwrap_or_else(|| {
+                self.found.push(service.full_name.clone());
+                self.found.len() - 1
+            });
+            let mut world = World { link: &mut self.link, context };
+            self.session.add_host(self.hosts.len() + place, address, now, &mut world);
+        }
+        for (place, name) in self.found.iter().enumerate() {
+            if !shared.services().iter().any(|service| service.full_name == *name) {
+                self.session.remove_host(self.hosts.len() + place);
+            }
+        }
+    }
+
     /// Starts the look-ups and opens the ports where that is not done yet.
     fn open(&mut self, context: &mut Context<'_>) {
         self.retry = None;
@@ -272,6 +344,7 @@ impl RtpMidiInstance {
             let Some(local) = self.bind.address() else { return Ok(()) };
             self.sockets.open(local, self.is_direct, context)?;
             self.backoff.reset();
+            self.appear(context);
         }
         let now = context.now();
         let mut failure = Ok(());
@@ -445,6 +518,7 @@ impl Instance for RtpMidiInstance {
         if self.retry.is_some_and(|due| due <= context.now()) && !context.is_stopping() {
             self.open(context);
         }
+        self.invite_found(context);
         let count = self.clock.take_due(context.now());
         if self.session.has_receiver() {
             for _ in 0..count {

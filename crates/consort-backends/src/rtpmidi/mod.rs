@@ -10,6 +10,7 @@
 //! | `stream` | the two directions of a stream of packets |
 //! | `exchange` | the messages of Apple's session protocol |
 //! | `peer`, `session` | the peers of an instance and what is exchanged with them, without I/O |
+//! | `discovery` | sessions that are announced and found |
 //! | `clock` | the MIDI clock that is sent |
 //! | `sockets`, `config`, `instance` | the two ports; options; the router's interface |
 //!
@@ -17,6 +18,7 @@
 
 mod clock;
 mod config;
+mod discovery;
 mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -36,10 +38,10 @@ use consort_router::{
     Problems,
 };
 
-use crate::detect::DetectDriver;
 use crate::midi_grammar::syntax::SYNTAX;
 use crate::net::{ALLOW, HostPort};
 use config::Config;
+use discovery::{RtpMidiDriver, Settings};
 use instance::RtpMidiPlan;
 
 /// The backend's entry in the registry.
@@ -56,6 +58,11 @@ is the data port, `peer` is the control port of another computer, which is invit
 not answer or leaves, invited again. With `join`, invitations of others are accepted; those of the \
 hosts of `peer` always are. A peer that is silent for a minute is gone. Without the protocol of \
 sessions (`mode = direct`), `peer` is a data port.
+
+**On the local network.** With `mdns-name`, the sessions are announced with the names of their \
+instances, so that others find them without an address; `invite` finds those of others. Interfaces \
+may come and go, and avahi may run beside the show. Without both options, nothing is sent. A session \
+that is bound to this computer alone (`127.0.0.1`) is neither announced nor does it search.
 
 **Lost packets leave nothing hanging.** Each packet says what the ones before it have changed, as \
 far as the peer has not confirmed it (the recovery journal of RFC 6295): notes that started and \
@@ -122,6 +129,15 @@ every one (`*`). Without it, only hosts of `peer` are accepted.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
+            name: "invite",
+            kind: OptionKind::Checked(config::check_session),
+            repeatable: true,
+            example: "Studio",
+            documentation: "With `apple`: invite the session with this name on the local network, or \
+every one (`*`), when it appears. It is found with mDNS.",
+            ..OptionSpec::EMPTY
+        },
+        OptionSpec {
             name: "learn",
             kind: OptionKind::Flag,
             live: true,
@@ -175,17 +191,22 @@ stage.channel0.note{60..71} > stage.channel1.note{72..83}
     create: || Box::<RtpMidi>::default(),
 };
 
-/// The backend: its option, and the ports of its instances.
+/// The backend: its options, and the ports of its instances.
 #[derive(Default)]
 struct RtpMidi {
-    detect: bool,
+    settings: Settings,
     /// The name of each instance, the position of its option `bind`, and its ports.
     bound: Vec<(String, Option<usize>, Vec<HostPort>)>,
 }
 
 impl Backend for RtpMidi {
     fn configure(&mut self, options: &Options, _: &mut Problems) {
-        self.detect = options.flag("detect");
+        let text = |name| options.text(name).map(str::to_owned);
+        self.settings = Settings {
+            detect: options.flag("detect"),
+            name: text("mdns-name"),
+            interface: text("mdns-interface"),
+        };
     }
 
     fn instance(
@@ -219,8 +240,6 @@ impl Backend for RtpMidi {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(DetectDriver::new(self.detect, |backend| {
-            backend.downcast_ref::<RtpMidi>().map(|backend| backend.detect)
-        }))
+        Box::new(RtpMidiDriver::new(self.settings))
     }
 }

@@ -166,6 +166,11 @@ impl Session {
         self.peers.push(peer);
     }
 
+    /// Stops inviting a host, unless it is connected.
+    pub(super) fn remove_host(&mut self, host: usize) {
+        self.peers.retain(|peer| peer.host != Some(host) || peer.is_connected());
+    }
+
     /// Handles a datagram. Returns false if it is not of this protocol.
     pub(super) fn receive(
         &mut self,
