@@ -21,6 +21,7 @@
 //! here recurses with its input, and a line that cannot be decoded is an error.
 
 mod delta;
+mod edit;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
@@ -28,6 +29,7 @@ mod lines;
 mod message;
 
 pub use delta::DeltaEncoder;
+pub use edit::{Diagnosis, Edit, Edited, Files, MappingText};
 pub use lines::{Lines, TooLong};
 pub use message::{
     Answer, Content, DecodeError, Delta, DiagnosticReading, Direction, FileText, Finding,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::edit::{Edit, Edited, Files};
+
 /// A request of a client; one a line.
 ///
 /// Requests that use the numbers of a layout name its `generation`. When the show was reloaded
@@ -126,6 +128,24 @@ pub enum Request {
     /// Replaces the configuration of the show: [`Answer::Reloaded`] when that is done, or
     /// [`Answer::Rejected`] when the configuration has errors.
     Reload(ReloadRequest),
+    /// Asks for the files of the configuration and their mappings: [`Answer::Files`].
+    Files,
+    /// Changes the files of the configuration: [`Answer::Edited`].
+    Edit {
+        /// The version of the files that the client has, from [`Files`] or [`Edited`].
+        version: String,
+        /// What to change, in this order.
+        edits: Vec<Edit>,
+        /// Whether to write the files, if the configuration has no errors after the change;
+        /// otherwise it is only checked.
+        #[serde(default)]
+        save: bool,
+        /// Whether the running show takes the change, saved or not, if there are no errors.
+        #[serde(default)]
+        apply: bool,
+    },
+    /// Writes the files as they were before the last saved [`Request::Edit`]: [`Answer::Edited`].
+    UndoEdit,
 }
 
 /// Which configuration to load, see [`Request::Reload`]; by default, that of the files.
@@ -232,6 +252,10 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// To [`Request::Reload`], when the configuration has errors: nothing was changed.
     Rejected(Rejected),
+    /// To [`Request::Files`].
+    Files(Files),
+    /// To [`Request::Edit`] and [`Request::UndoEdit`].
+    Edited(Edited),
     /// To requests that have been carried out.
     Done,
     /// To a request of an older generation: it had no effect. A subscription has ended.
@@ -293,7 +317,7 @@ pub struct LayoutChannel {
     pub steps: Option<u32>,
 }
 
-fn is_false(flag: &bool) -> bool {
+pub(crate) fn is_false(flag: &bool) -> bool {
     !flag
 }
 
@@ -451,6 +475,10 @@ pub struct UnmatchedReading {
     pub count: u64,
     /// Seconds from the start of the show to the last one.
     pub last: f64,
+    /// Name and value of the option that scales the range of raw numbers to 0.0–1.0; `None` if the
+    /// backend scales it without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<(String, String)>,
 }
 
 /// The raw values that arrived at a mapped channel.
@@ -634,7 +662,10 @@ impl Request {
             | Request::Layout
             | Request::Unsubscribe
             | Request::Panic
-            | Request::Reload(_) => None,
+            | Request::Reload(_)
+            | Request::Files
+            | Request::Edit { .. }
+            | Request::UndoEdit => None,
         }
     }
 }

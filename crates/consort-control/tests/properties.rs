@@ -1,9 +1,10 @@
 //! Properties of the control socket's lines and messages.
 
 use consort_control::{
-    Answer, Content, Delta, DeltaEncoder, Direction, Finding, InputReading, InstanceReading, Kind,
-    Layout, LayoutChannel, LayoutInstance, LayoutLayer, LayoutRoute, Lines, REQUEST_LIMIT, Reading,
-    Request, RouteControl, UnmatchedReading,
+    Answer, Content, Delta, DeltaEncoder, Diagnosis, Direction, Edit, Edited, FileText, Files,
+    Finding, InputReading, InstanceReading, Kind, Layout, LayoutChannel, LayoutInstance,
+    LayoutLayer, LayoutRoute, Lines, MappingText, REQUEST_LIMIT, Reading, Request, RouteControl,
+    UnmatchedReading,
 };
 use proptest::prelude::*;
 
@@ -21,6 +22,11 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Layout),
         Just(Request::Unsubscribe),
         Just(Request::Panic),
+        Just(Request::Files),
+        Just(Request::UndoEdit),
+        (text(), proptest::collection::vec(edit(), 0..4), any::<[bool; 2]>()).prop_map(
+            |(version, edits, [save, apply])| Request::Edit { version, edits, save, apply }
+        ),
         any::<[u64; 2]>().prop_map(|[generation, log_from]| Request::Read { generation, log_from }),
         (any::<[u64; 2]>(), any::<u32>(), any::<bool>()).prop_map(
             |([generation, log_from], interval_ms, unmatched)| Request::Subscribe {
@@ -61,6 +67,25 @@ fn request() -> impl Strategy<Value = Request> {
                 direction,
             }
         ),
+    ]
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        text().prop_map(Edit::AddMapping),
+        (any::<u32>(), text()).prop_map(|(index, text)| Edit::ChangeMapping { index, text }),
+        any::<u32>().prop_map(Edit::RemoveMapping),
+        [text(), text(), text()].prop_map(|[instance, option, value]| Edit::SetOption {
+            instance,
+            option,
+            value
+        }),
+        (any::<[u32; 3]>(), text()).prop_map(|([file, start, end], text)| Edit::Replace {
+            file,
+            start,
+            end,
+            text
+        }),
     ]
 }
 
@@ -167,7 +192,8 @@ fn unmatched() -> impl Strategy<Value = UnmatchedReading> {
         value(),
     )
         .prop_map(|([channel, types, raw, sender], range, value, count, last)| {
-            UnmatchedReading { channel, types, raw, range, value, sender, count, last }
+            let option = value.map(|_| (raw.clone(), types.clone()));
+            UnmatchedReading { channel, types, raw, range, value, sender, count, last, option }
         })
 }
 
@@ -221,6 +247,21 @@ fn delta() -> impl Strategy<Value = Delta> {
         )
 }
 
+fn diagnosis() -> impl Strategy<Value = Diagnosis> {
+    let options = (proptest::option::of(any::<u32>()), proptest::option::of(text()));
+    ([text(), text(), text()], any::<[u32; 2]>(), options).prop_map(
+        |([severity, code, message], [line, column], (file, hint))| Diagnosis {
+            severity,
+            code,
+            message,
+            file,
+            line,
+            column,
+            hint,
+        },
+    )
+}
+
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         (any::<u32>(), any::<u64>(), text(), any::<u32>()).prop_map(
@@ -240,6 +281,33 @@ fn answer() -> impl Strategy<Value = Answer> {
         proptest::collection::vec(unmatched(), 0..3).prop_map(Answer::Unmatched),
         (proptest::option::of(value()), any::<u64>(), proptest::option::of(text()))
             .prop_map(|(value, count, text)| Answer::Value { value, count, text }),
+        (text(), proptest::collection::vec([text(), text()], 0..3), any::<[u32; 3]>(), text())
+            .prop_map(|(version, files, [file, line, undo], text)| {
+                let file_text = |[path, text]: [String; 2]| FileText { path, text };
+                Answer::Files(Files {
+                    version,
+                    files: files.into_iter().map(file_text).collect(),
+                    mappings: vec![MappingText { file, line, text }],
+                    undo,
+                })
+            }),
+        (any::<[bool; 3]>(), any::<[u32; 2]>(), [text(), text()], diagnosis()).prop_map(
+            |([ok, saved, applied], [not_listed, undo], [version, diff], diagnosis)| {
+                let not_applied = diagnosis.hint.clone();
+                let diagnostics = vec![diagnosis];
+                Answer::Edited(Edited {
+                    ok,
+                    saved,
+                    applied,
+                    not_applied,
+                    version,
+                    diff,
+                    diagnostics,
+                    not_listed,
+                    undo,
+                })
+            }
+        ),
         Just(Answer::Done),
         any::<u64>().prop_map(|generation| Answer::Stale { generation }),
         text().prop_map(Answer::Error),
@@ -281,6 +349,27 @@ proptest! {
             DeltaEncoder::apply(delta, &mut seen);
             prop_assert_eq!(&seen, &Reading { log: log.clone(), ..reading });
         }
+    }
+
+    #[test]
+    fn merged_deltas_do_what_the_deltas_do(readings in proptest::collection::vec(readings_of(3..4, 5..6), 2..6)) {
+        let start = || Reading {
+            instances: vec![InstanceReading::default(); 3],
+            values: vec![(0.0, 0); 5],
+            ..Reading::default()
+        };
+        let (mut encoder, mut one_by_one, mut merged) = (DeltaEncoder::new(), start(), start());
+        let mut pending: Option<Delta> = None;
+        for reading in readings {
+            let delta = encoder.next(reading);
+            DeltaEncoder::apply(delta.clone(), &mut one_by_one);
+            match &mut pending {
+                Some(pending) => pending.merge(delta),
+                None => pending = Some(delta),
+            }
+        }
+        DeltaEncoder::apply(pending.expect("two at least"), &mut merged);
+        prop_assert_eq!(merged, one_by_one);
     }
 
     #[test]

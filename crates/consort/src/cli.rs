@@ -18,6 +18,8 @@ use crate::sc_files::{RenderArguments, SynthDefArguments};
 use crate::sc_ugens::UGensArguments;
 use crate::set::{GetArgs, SetArgs};
 use crate::stages::StagesArgs;
+#[cfg(feature = "web")]
+use crate::web::{WebArgs, WebOptions};
 use crate::why::WhyArgs;
 
 /// The end of the help: environment variables and exit statuses.
@@ -27,6 +29,7 @@ Environment:
   CONSORT_SEQ      MIDI sequencer: kernel or embedded [default: kernel]
   CONSORT_SCSYNTH  SuperCollider server program [default: scsynth]
   XDG_RUNTIME_DIR  Folder with the sockets of running shows [default: /tmp/consort-UID]
+  XDG_STATE_HOME   Folder with the tokens of the page [default: ~/.local/state]
   NO_COLOR         Disable colors
 
 Exit status: 0 on success, 1 on failure, 2 if the command line is invalid.";
@@ -107,6 +110,9 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Explain why an instance or a channel of a running show does nothing
     Why(WhyArgs),
+    /// Serve the page of a running show to web browsers
+    #[cfg(feature = "web")]
+    Web(WebArgs),
     /// Print the channels on which an instance receives input, as lines for the mapping
     Learn(LearnArgs),
     /// Generate man pages or shell completions
@@ -160,6 +166,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "PRIORITY", num_args = 0..=1, require_equals = true,
           default_missing_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub(crate) realtime: Option<u8>,
+    #[cfg(feature = "web")]
+    #[command(flatten)]
+    pub(crate) web: WebOptions,
     /// Configuration file [default: show.cfg, then monster.cfg]
     pub(crate) file: Option<PathBuf>,
 }

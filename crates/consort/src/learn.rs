@@ -279,11 +279,8 @@ impl InstanceRecord {
         for learned in self.moved() {
             let Some((low, high)) = learned.range else { continue };
             let first = learned.types.chars().next().unwrap_or('f');
-            let (bottom, top) = learned.expected.unwrap_or(match first {
-                'i' => (0.0, 255.0),
-                'h' => (0.0, 1024.0),
-                _ => (0.0, 1.0),
-            });
+            let (bottom, top) =
+                learned.expected.unwrap_or_else(|| monitor::usual_range(&learned.types));
             let is_whole = matches!(first, 'i' | 'h');
             let fits = low >= bottom && high <= top;
             // A few of 256 steps are rather the numbers of a MIDI controller or of a switch.

@@ -29,6 +29,8 @@ mod set;
 mod signals;
 mod stages;
 mod text;
+#[cfg(feature = "web")]
+mod web;
 mod why;
 
 use std::process::ExitCode;
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments),
         #[cfg(feature = "sc")]
         Command::Sc(command) => supercollider(command),
+        #[cfg(feature = "web")]
+        Command::Web(arguments) => web::run(arguments),
         #[cfg(feature = "midi")]
         Command::Midi(command) => sequencer(command),
     };

@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::cli::RunArgs;
 use crate::diagnostics;
 use crate::errors::with_hint;
-use crate::monitor::{Local, Server};
+use crate::monitor::{Editing, Local, Server};
 use crate::notify::Notifier;
 use crate::reload::{self, Reloader};
 use crate::text::{counted, losses};
@@ -49,6 +49,9 @@ pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
 /// Runs a show. The exit status is 0 after a clean stop, and 1 if it could not start.
 pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let file = file(arguments.file.as_deref())?;
+    // Tokens and certificate are read before anything starts.
+    #[cfg(feature = "web")]
+    let page = arguments.web.page()?;
     let overrides = arguments.overrides();
     let loaded = config::load(&file, &overrides, &backends());
     diagnostics::print(&loaded);
@@ -75,8 +78,11 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
             .context("cannot start the thread that watches the show's files")?;
     }
     let local = Local::new(handle.clone(), file.display().to_string());
-    let local = local.with_reloader(reloader);
+    let editing = Editing::new(&file, arguments.overrides());
+    let local = local.with_reloader(reloader).with_files(editing);
     let server = serve(&local);
+    #[cfg(feature = "web")]
+    let page = page.and_then(|page| page.serve_own(&local));
     let view = if arguments.monitor { Some(monitor::start(local, None)?) } else { None };
     // Last, so that helper threads started above keep normal priority.
     if let Some(priority) = arguments.realtime {
@@ -84,6 +90,8 @@ pub(crate) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let done = route(&mut router);
     drop(server);
+    #[cfg(feature = "web")]
+    drop(page);
     if let Some(view) = view
         && view.join().is_err()
     {

@@ -50,6 +50,7 @@ const TARGETS: &[Target] = &[
     Target { name: "osc_decode", run: consort_osc::fuzz::osc_decode, min_files: 10 },
     Target { name: "osc_pattern", run: consort_osc::fuzz::osc_pattern, min_files: 10 },
     Target { name: "osc_stream", run: consort_osc::fuzz::osc_stream, min_files: 10 },
+    Target { name: "page_client", run: consort_web::fuzz::page_client, min_files: 12 },
     Target { name: "python_protocol", run: worker::protocol::fuzz, min_files: 6 },
     Target { name: "python_scan", run: python::scan::fuzz, min_files: 6 },
     Target { name: "rtpmidi_packets", run: rtpmidi::fuzz::rtpmidi_packets, min_files: 10 },

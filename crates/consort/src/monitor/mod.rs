@@ -1,6 +1,7 @@
 //! The live view: `consort run --monitor`, `consort monitor` and `consort status`.
 
 mod drawing;
+mod editing;
 mod evidence;
 mod screen;
 mod socket;
@@ -23,13 +24,16 @@ use ratatui::crossterm::event::Event;
 
 use crate::cli::MonitorArgs;
 use crate::{log, signals};
+pub(crate) use editing::Editing;
 use screen::{Action, Screen};
+#[cfg(feature = "web")]
+pub(crate) use socket::attach;
 pub(crate) use socket::{Server, find, find_named, running_file};
 pub(crate) use source::Local;
 pub(crate) use source::Source;
 pub(crate) use status::print_status;
 use terminal::Terminal;
-pub(crate) use why::suggested_range;
+pub(crate) use why::{suggested_range, usual_range};
 
 /// The time between two drawings of the screen.
 const FRAME_INTERVAL: Duration = Duration::from_millis(100);

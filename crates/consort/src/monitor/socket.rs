@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use consort_control::{
-    ANSWER_LIMIT, Answer, Content, Direction, Finding, InputReading, Layout, Lines, REQUEST_LIMIT,
-    Reading, ReloadRequest, Request, UnmatchedReading, VERSION,
+    ANSWER_LIMIT, Answer, Content, Direction, Edit, Edited, Finding, InputReading, Layout, Lines,
+    REQUEST_LIMIT, Reading, ReloadRequest, Request, UnmatchedReading, VERSION,
 };
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
+use super::editing::Editing;
 use super::source::{Local, Source};
 use super::subscription::Subscription;
 use crate::errors::with_hint;
@@ -136,6 +137,22 @@ fn accept(stream: UnixStream, clients: &Arc<AtomicUsize>, show: &Local) {
     if serving.is_err() {
         clients.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A connection to the show for a client in this process, served on a thread of its own.
+///
+/// # Errors
+/// When there are too many descriptors or threads.
+#[cfg(feature = "web")]
+pub(crate) fn attach(show: &Local) -> io::Result<UnixStream> {
+    let (client, server) = UnixStream::pair()?;
+    let show = show.clone();
+    std::thread::Builder::new().name("page client".into()).spawn(move || {
+        if let Err(error) = serve(&server, show) {
+            tracing::debug!("a page disconnected: {error}");
+        }
+    })?;
+    Ok(client)
 }
 
 /// Answers requests until the client disconnects or exceeds a limit.
@@ -282,9 +299,37 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
         Request::SwitchLayer { layer, on, .. } => {
             answer_or_error(show.switch_layer(layer, on).map(|()| Answer::Done))
         }
+        Request::Files => {
+            answer_or_error(show.editing().and_then(Editing::files).map(Answer::Files))
+        }
+        Request::Edit { version, edits, save, apply } => {
+            answer_or_error(edit(show, &version, edits, save, apply).map(Answer::Edited))
+        }
+        Request::UndoEdit => {
+            answer_or_error(show.editing().and_then(Editing::undo).map(Answer::Edited))
+        }
         Request::Panic if show.panic() => Answer::Done,
         Request::Panic => Answer::Error("too many commands are waiting; try again".into()),
     }
+}
+
+/// Changes the files of the configuration, and the running show if `apply` is set.
+fn edit(
+    show: &Local,
+    version: &str,
+    edits: Vec<Edit>,
+    save: bool,
+    apply: bool,
+) -> anyhow::Result<Edited> {
+    let (mut edited, texts) = show.editing()?.edit(version, edits, save)?;
+    if apply && edited.ok {
+        match show.reload(&ReloadRequest { texts, ..ReloadRequest::default() }) {
+            Ok(Outcome::Reloaded(_)) => edited.applied = true,
+            Ok(Outcome::Rejected(rejected)) => edited.not_applied = Some(rejected.text),
+            Err(error) => edited.not_applied = Some(format!("{error:#}")),
+        }
+    }
+    Ok(edited)
 }
 
 fn answer_or_error(answer: anyhow::Result<Answer>) -> Answer {
@@ -388,6 +433,14 @@ impl Remote {
             Answer::Rejected(rejected) => Ok(Outcome::Rejected(rejected)),
             other => unexpected(&other),
         }
+    }
+
+    /// The connection, for a client that sends the requests itself. Every answer was read.
+    #[cfg(feature = "web")]
+    pub(crate) fn into_stream(self) -> io::Result<UnixStream> {
+        self.stream.set_read_timeout(None)?;
+        self.stream.set_write_timeout(None)?;
+        Ok(self.stream)
     }
 
     /// The last value and the last text of a channel.

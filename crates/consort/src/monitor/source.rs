@@ -13,6 +13,8 @@ use consort_router::config::written;
 use consort_router::inspect::InstanceReport;
 use consort_router::{ChannelKind, Handle, InstanceId, Live};
 
+use super::editing::Editing;
+use super::why;
 use crate::log;
 use crate::reload::{Outcome, Reloader};
 
@@ -57,13 +59,15 @@ pub(crate) struct Local {
     started: std::time::Instant,
     /// None for a show that has no file, such as the demo.
     reloader: Option<Reloader>,
+    /// The files of the configuration; none for a show that is not in files.
+    editing: Option<Editing>,
 }
 
 impl Local {
     /// A show that is about to start.
     pub(crate) fn new(handle: Handle, show: String) -> Self {
         let started = std::time::Instant::now();
-        Local { live: handle.live(), handle, show, started, reloader: None }
+        Local { live: handle.live(), handle, show, started, reloader: None, editing: None }
     }
 
     /// The same show, which clients can reload.
@@ -77,6 +81,21 @@ impl Local {
             Some(reloader) => reloader.reload(request),
             None => anyhow::bail!("this show cannot be reloaded"),
         }
+    }
+
+    /// The show with files that views may edit.
+    pub(crate) fn with_files(self, editing: Editing) -> Self {
+        Local { editing: Some(editing), ..self }
+    }
+
+    /// The files of the configuration.
+    ///
+    /// # Errors
+    /// When the show is not in files.
+    pub(super) fn editing(&self) -> anyhow::Result<&Editing> {
+        self.editing
+            .as_ref()
+            .ok_or_else(|| anyhow::anyhow!("the files of this show cannot be edited"))
     }
 
     /// Stops the show.
@@ -209,7 +228,9 @@ impl Local {
     /// The last inputs of an instance that belong to no mapped channel, the newest first.
     pub(crate) fn unmatched(&self, instance: InstanceId) -> Vec<UnmatchedReading> {
         let inputs = self.live.unmatched(instance).into_iter();
+        let backend = self.live.backend_name(instance);
         let reading = inputs.map(|input| UnmatchedReading {
+            option: why::needed_option(backend, &input.channel, &input.types, input.range),
             channel: written(&input.channel)
                 .map_or_else(|| input.channel.clone(), |channel| channel.into_owned()),
             types: input.types,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use consort_control::{Delta, DeltaEncoder, MAX_INTERVAL_MS, MIN_INTERVAL_MS};
+use consort_control::{Delta, DeltaEncoder, MAX_INTERVAL_MS, MIN_INTERVAL_MS, UnmatchedReading};
 
 use super::source::Local;
 
@@ -21,10 +21,35 @@ pub(super) struct Subscription {
     log_next: u64,
     /// How many texts each channel had, by instance and channel.
     texts: HashMap<(u32, u32), u64>,
-    /// How many unmatched inputs each instance had, if the client wants them.
-    unmatched: Option<Vec<u64>>,
-    /// The time of the last delta in seconds since the start.
-    last_seconds: f64,
+    /// The unmatched inputs of each instance that were sent, if the client wants them.
+    unmatched: Option<Vec<SentInputs>>,
+}
+
+/// The unmatched inputs of one instance that were sent.
+#[derive(Clone, Default)]
+struct SentInputs {
+    /// How many there were in all.
+    total: u64,
+    /// How many there were of each that is kept, by channel and sender.
+    counts: HashMap<(String, String), u64>,
+}
+
+impl SentInputs {
+    /// Those of the inputs that have arrived since the last call. Their counts decide: times are
+    /// taken before a value is counted, so that an input can be older than the last delta.
+    fn news(&mut self, inputs: Vec<UnmatchedReading>) -> Vec<UnmatchedReading> {
+        let mut counts = HashMap::with_capacity(inputs.len());
+        let mut news = Vec::new();
+        for input in inputs {
+            let key = (input.channel.clone(), input.sender.clone());
+            if self.counts.get(&key) != Some(&input.count) {
+                news.push(input.clone());
+            }
+            counts.insert(key, input.count);
+        }
+        self.counts = counts;
+        news
+    }
 }
 
 impl Subscription {
@@ -41,8 +66,7 @@ impl Subscription {
             due: Instant::now(),
             log_next: log_from,
             texts: HashMap::new(),
-            unmatched: unmatched.then(|| vec![0; live.instance_count()]),
-            last_seconds: -1.0,
+            unmatched: unmatched.then(|| vec![SentInputs::default(); live.instance_count()]),
         }
     }
 
@@ -64,17 +88,15 @@ impl Subscription {
                 delta.texts.push((live.number(instance), channel, text));
             }
         }
-        if let Some(counts) = &mut self.unmatched {
-            for (instance, known) in live.instance_ids().zip(counts) {
-                let count = live.unmatched_count(instance);
-                if std::mem::replace(known, count) != count {
-                    let mut inputs = show.unmatched(instance);
-                    inputs.retain(|input| input.last >= self.last_seconds);
-                    delta.unmatched.push((live.number(instance), inputs));
+        if let Some(sent) = &mut self.unmatched {
+            for (instance, sent) in live.instance_ids().zip(sent) {
+                let total = live.unmatched_count(instance);
+                if std::mem::replace(&mut sent.total, total) != total {
+                    let news = sent.news(show.unmatched(instance));
+                    delta.unmatched.push((live.number(instance), news));
                 }
             }
         }
-        self.last_seconds = delta.seconds;
         self.due = Instant::now() + self.interval;
         let has_changes = !is_running
             || !delta.instances.is_empty()
@@ -84,5 +106,31 @@ impl Subscription {
             || delta.layers.is_some()
             || !delta.log.is_empty();
         has_changes.then_some(delta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_sent_when_its_count_has_changed() {
+        let input = |channel: &str, count: u64, last: f64| UnmatchedReading {
+            channel: channel.into(),
+            count,
+            last,
+            ..UnmatchedReading::default()
+        };
+        let mut sent = SentInputs::default();
+        let first = vec![input("b", 1, 2.0), input("a", 1, 1.0)];
+        assert_eq!(sent.news(first.clone()), first);
+        assert_eq!(sent.news(first.clone()), []);
+        // An input that the router counted late is new, although its time is old.
+        let late = input("c", 1, 0.5);
+        let more = vec![input("b", 2, 3.0), input("a", 1, 1.0), late.clone()];
+        assert_eq!(sent.news(more), [input("b", 2, 3.0), late]);
+        // One that was dropped and comes back is new.
+        assert_eq!(sent.news(vec![]), []);
+        assert_eq!(sent.news(vec![input("a", 1, 1.0)]), [input("a", 1, 1.0)]);
     }
 }

@@ -421,6 +421,34 @@ pub(crate) fn suggested_range(types: &str, low: f64, high: f64) -> String {
     format!("{letter} {bottom} {top}")
 }
 
+/// Name and value of the option that scales the numbers that arrived at an unmapped channel, if its
+/// usual range does not fit them.
+pub(crate) fn needed_option(
+    backend: &str,
+    channel: &str,
+    types: &str,
+    range: Option<(f64, f64)>,
+) -> Option<(String, String)> {
+    let (low, high) = range.filter(|_| backend == "osc" && types.len() == 1)?;
+    let is_whole = matches!(types, "i" | "h");
+    let (bottom, top) = usual_range(types);
+    // A few of 256 steps are rather the numbers of a MIDI controller or of a switch.
+    if low >= bottom && high <= top && !(is_whole && high <= 127.0) {
+        return None;
+    }
+    let address = channel.rsplit_once(':').map_or(channel, |(address, _)| address);
+    Some((address.to_owned(), suggested_range(types, low, high)))
+}
+
+/// The numbers that the osc backend scales to 0 and 1 without an option.
+pub(crate) fn usual_range(types: &str) -> (f64, f64) {
+    match types.chars().next() {
+        Some('i') => (0.0, 255.0),
+        Some('h') => (0.0, 1024.0),
+        _ => (0.0, 1.0),
+    }
+}
+
 fn arrived(source: &SourceEvidence<'_>, value: f64) -> Finding {
     let raw = source.input.map(|input| format!("{} {}, ", input.types, input.raw));
     Finding {
@@ -681,5 +709,18 @@ mod tests {
         assert!(has_one_difference("/fader", "/fadr") && has_one_difference("/1/a", "/2/a"));
         assert!(!has_one_difference("/a", "/a") && !has_one_difference("/ab", "/ba"));
         assert!(!has_one_difference("/fader", "/fad"));
+    }
+
+    #[test]
+    fn an_unmapped_channel_needs_an_option_when_its_numbers_do_not_fit() {
+        let needed = |types: &str, low, high| {
+            needed_option("osc", "/1/fader2:0", types, Some((low, high))).map(|(_, value)| value)
+        };
+        assert_eq!(needed("f", 0.0, 0.7), None);
+        assert_eq!(needed("f", 0.0, 64.0).as_deref(), Some("f 0 100"));
+        assert_eq!(needed("i", 0.0, 64.0).as_deref(), Some("i 0 127"));
+        assert_eq!(needed("i", 0.0, 200.0), None);
+        assert_eq!(needed("ff", 0.0, 64.0), None);
+        assert_eq!(needed_option("midi", "ch0.cc1", "f", Some((0.0, 64.0))), None);
     }
 }

@@ -110,6 +110,14 @@ pub enum EditError {
         /// The instance.
         name: String,
     },
+    /// A file of the configuration has no such bytes, or they begin or end within a character.
+    #[error("{} has no text from byte {} to {}", path.display(), range.start, range.end)]
+    Range {
+        /// The file.
+        path: PathBuf,
+        /// The bytes.
+        range: Range<usize>,
+    },
     /// The new text would be read as something else.
     #[error("{text:?} cannot be written as {what}: it would be read differently")]
     NotAsMeant {
@@ -525,6 +533,25 @@ impl Editor {
         let (file, line) = (line.file, line.line.clone());
         self.check_unshared(file)?;
         self.remove_line(file, line);
+        Ok(())
+    }
+
+    /// Replaces some bytes of a file. The result is not compared with anything: it may have errors.
+    ///
+    /// # Errors
+    /// [`EditError::Range`] when the file is not part of the configuration, or has no such bytes.
+    pub fn replace(
+        &mut self,
+        path: &Path,
+        range: Range<usize>,
+        with: &str,
+    ) -> Result<(), EditError> {
+        let file = self.files.iter_mut().find(|file| file.path == path);
+        match file.filter(|file| file.text.get(range.clone()).is_some()) {
+            Some(file) => file.text.replace_range(range, with),
+            None => return Err(EditError::Range { path: path.to_owned(), range }),
+        }
+        self.outline = Outline::new(&self.files);
         Ok(())
     }
 
