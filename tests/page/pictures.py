@@ -1,0 +1,59 @@
+"""Makes the pictures of the page for the book.
+
+pictures.py PATH_TO_CONSORT FOLDER
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import show as page_show
+from browser import Visit
+from playwright.sync_api import expect, sync_playwright
+from show import DESKTOP, PHONE, Show, launch
+
+
+def main():
+    page_show.run_in_namespace()
+    consort, target = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        show = Show(consort, folder)
+        show.start()
+        browser = launch(playwright)
+        try:
+            for device, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
+                visit = Visit(browser, device, show)
+                take(show, visit, target, name)
+                visit.close()
+        finally:
+            browser.close()
+            show.close()
+
+
+def take(show, visit, target, device):
+    """Pictures of the parts on one device."""
+
+    def picture(part):
+        path = target / f"page-{part}-{device}.png"
+        visit.page.screenshot(path=path)
+        print(path)
+
+    visit.tab("Routes")
+    for step in range(40):
+        show.send("/1/fader1", abs(step % 20 - 10) / 10)
+        show.send("/1/fader3", (step % 8) / 8)
+        visit.page.wait_for_timeout(100)
+    expect(visit.tile("desk").locator(".reason")).not_to_be_empty()
+    picture("routes")
+    visit.tab("Just arrived")
+    for value in (0, 64, 100):
+        show.send("/1/fader2", value)
+    item = visit.page.locator(".arrived li", has_text="/1/fader2")
+    item.get_by_role("button", name="Map…").click()
+    visit.page.get_by_label("Target").fill("lamp./dim2")
+    expect(item.locator(".diff")).to_contain_text("lamp./dim2")
+    picture("arrived")
+
+
+if __name__ == "__main__":
+    main()
