@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::router::Handle;
+use crate::router::{Handle, Samples};
 
 /// In place of an instance's slot: the loop waits, or does its own work.
 const WAITING: u32 = 0;
@@ -92,7 +92,8 @@ pub enum Stall {
 
 impl Handle {
     /// Watches the event loop until the show has stopped, and reports turns that take longer than
-    /// `limit`. Blocks: for a thread of its own, one for each show. While the show is idle, the
+    /// `limit`. It also finds channels that hear from outside what they send; the router then limits
+    /// them to 1,000 values per second and logs their names. Blocks: for a thread of its own, one for each show. While the show is idle, the
     /// thread wakes up once in ten seconds.
     pub fn watch(&self, limit: Duration, mut report: impl FnMut(Stall)) {
         let activity = self.activity();
@@ -100,6 +101,7 @@ impl Handle {
         let mut seen = (0, WAITING);
         let mut since = Instant::now();
         let mut is_stalled = false;
+        let mut samples = Samples::default();
         while !self.has_ended() {
             let (turn, work) = activity.read();
             if work == WAITING || turn != seen.0 {
@@ -115,6 +117,7 @@ impl Handle {
                 report(Stall::Begun(id.map(|id| live.instance_name(id).to_owned())));
             }
             seen = (turn, work);
+            samples.take(self);
             if work == WAITING {
                 activity.sleep();
             } else {

@@ -132,6 +132,11 @@ impl LiveChannel {
         has_value.then(|| f64::from_bits(self.value.load(Ordering::Relaxed)))
     }
 
+    /// The number of values so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub(crate) fn record(&self, value: f64) {
         self.value.store(value.to_bits(), Ordering::Relaxed);

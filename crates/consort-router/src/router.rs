@@ -17,7 +17,7 @@ use crate::context::{
     Context, DriverContext, DriverId, MAX_TEXT_BYTES, Observer, Owner, Shared, WAKER, is_current,
     untoken,
 };
-use crate::engine::{Engine, MARK_LOOP, Out, RouteControl};
+use crate::engine::{Engine, MARK_GUARD, MARK_LOOP, Out, RouteControl};
 use crate::event::{Event, InstanceId, TextEvent};
 use crate::inspect::{InstanceReport, MAX_INSPECTED_CHANNELS};
 use crate::live::{Live, State, add};
@@ -25,8 +25,11 @@ use crate::queue::EventQueue;
 use crate::routes::Routes;
 
 mod build;
+mod outside;
 mod reload;
 
+use outside::Guards;
+pub(crate) use outside::Samples;
 pub use reload::{Adoption, Reload, ReloadError, Reloaded};
 use reload::{ReloadRequest, Reloading};
 
@@ -69,6 +72,8 @@ enum Command {
     SwitchLayer { layer: u32, is_on: bool },
     /// Mutes, soloes or freezes a mapping.
     ControlRoute { route: u32, control: RouteControl, is_on: bool },
+    /// Puts a guard on a channel that may hear what it sends, with its rate in values per second.
+    Guard { instance: InstanceId, channel: u32, rate: u64 },
     /// Answers with [`Instance::inspect`].
     Inspect { instance: InstanceId, channels: Range<u32>, answer: SyncSender<InstanceReport> },
 }
@@ -264,6 +269,8 @@ pub struct Router {
     /// Channels on a loop and the roots that have passed them while routing.
     visited: HashSet<(u32, u32)>,
     loop_reports: Vec<u64>,
+    /// Guards on channels that hear what they send.
+    guards: Guards,
     /// Calls asked for in the last turn, made in this one.
     called: Vec<(Owner, u32)>,
     /// A reload whose instances are stopping.
@@ -457,7 +464,12 @@ impl Router {
         id: DriverId,
         method: impl FnOnce(&mut dyn Driver, &mut DriverContext<'_>),
     ) {
-        let Some(driver) = self.drivers.get_mut(id.0 as usize) else { return };
+        let Some(driver) = self.drivers.get_mut(id.0 as usize) else {
+            if self.is_guard_timer(id) {
+                self.check_guards();
+            }
+            return;
+        };
         method(&mut **driver, &mut DriverContext::new(&mut self.shared, id));
         if !self.shared.arrived.is_empty() {
             self.route();
@@ -544,6 +556,11 @@ impl Router {
                     self.with_engine(|engine, out| {
                         engine.control(route as usize, control, is_on, out);
                     });
+                }
+            }
+            Command::Guard { instance, channel, rate } => {
+                if exists(&self.shared, instance, channel) {
+                    self.guard(self.shared.bases[instance.index()] + channel, rate);
                 }
             }
             Command::Panic => {
@@ -665,7 +682,10 @@ impl Router {
                     report_feedback(routes, live, index, &mut self.loop_reports);
                     continue;
                 }
-                if mark != MARK_LOOP {
+                if mark & MARK_GUARD != 0 && self.guards.stops(event, live, self.shared.now) {
+                    continue;
+                }
+                if mark & !(MARK_LOOP | MARK_GUARD) != 0 {
                     count += mapped_event(
                         &mut self.engine,
                         (&mut self.batches, &mut self.pending),

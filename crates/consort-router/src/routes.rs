@@ -15,10 +15,12 @@ pub(crate) struct Target {
 }
 
 /// All mappings of a show. Channels are numbered through the show, instance by instance.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     /// The first channel number of each instance, and the number of channels at the end.
     pub(crate) bases: Vec<u32>,
+    /// Whether each instance passes events on unchanged.
+    pub(crate) passes_on: Vec<bool>,
     starts: Vec<u32>,
     targets: Vec<Target>,
     /// For each channel the loop it lies on, 0 for none.
@@ -64,7 +66,8 @@ impl Routes {
             };
             *slot += 1;
         }
-        let mut routes = Routes { bases, starts, targets, loops: Vec::new(), loop_count: 0 };
+        let mut routes =
+            Routes { bases, passes_on, starts, targets, loops: Vec::new(), loop_count: 0 };
         routes.find_loops();
         routes
     }

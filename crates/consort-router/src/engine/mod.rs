@@ -41,6 +41,8 @@ pub(crate) const MARK_LOOP: u8 = 1;
 pub(crate) const MARK_ENGINE: u8 = 2;
 /// The engine handles them because of a mute, solo or freeze.
 const MARK_CONTROL: u8 = 4;
+/// A guard against feedback through the outside is on the channel.
+pub(crate) const MARK_GUARD: u8 = 8;
 
 /// No route of the engine.
 const NONE: u32 = u32::MAX;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use mio::{Events, Poll, Waker};
 use parking_lot::Mutex;
 
-use super::{Handle, Mailbox, Router, RunError, Slot};
+use super::{Guards, Handle, Mailbox, Router, RunError, Slot};
 use crate::activity::Activity;
 use crate::backend::{Driver, Plan};
 use crate::config::{ChannelRef, Show, ShowInstance};
@@ -124,7 +124,8 @@ impl Router {
             delivering: false,
             next_root: 1,
             deadlines: Deadlines::new(count),
-            driver_deadlines: Deadlines::new(drivers.len()),
+            // The last one is that of the guards.
+            driver_deadlines: Deadlines::new(drivers.len() + 1),
             driver_of,
             again: Vec::with_capacity(count),
             scratch: String::with_capacity(256),
@@ -157,6 +158,7 @@ impl Router {
             routing: EventQueue::with_capacity(1_024),
             visited: HashSet::new(),
             loop_reports: vec![0; routes.loop_count as usize + 1],
+            guards: Guards::default(),
             routes,
             engine,
             called: Vec::with_capacity(count),

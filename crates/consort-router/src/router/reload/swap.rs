@@ -233,6 +233,7 @@ impl Router {
         // Events of the last turn, and commands with old channel numbers, use the old mappings.
         self.route_deferred();
         self.take_commands();
+        self.drop_guards();
         let mut stopping = reload.stopping();
         let continued = {
             let before = &self.shared.live;
@@ -360,7 +361,8 @@ impl Router {
         for (slot, backend) in changes {
             if slot >= self.drivers.len() {
                 self.drivers.resize_with(slot + 1, || Box::new(NoDriver) as Box<dyn Driver>);
-                self.shared.driver_deadlines.resize(slot + 1);
+                // One more for the guards.
+                self.shared.driver_deadlines.resize(slot + 2);
             }
             // What the old driver asked for does not concern the new one.
             self.drivers[slot] = Box::new(NoDriver);
