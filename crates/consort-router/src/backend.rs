@@ -248,9 +248,32 @@ pub trait Plan: Any + Send {
         false
     }
 
+    /// Where the instance hears and sends, as far as its options say, to warn about feedback. Called
+    /// when the channels of all mappings are found.
+    fn endpoints(&self) -> Endpoints {
+        Endpoints::default()
+    }
+
+    /// Whether a value that is equal to the one before leaves on this channel, too. Otherwise, a value
+    /// that comes back ends there.
+    fn repeats(&self, channel: u32) -> bool {
+        let _ = channel;
+        true
+    }
+
     /// Creates the running instance. On the router's thread; must not block. `driver` is what
     /// [`Backend::open`] returned. Devices are opened in [`Instance::start`].
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance>;
+}
+
+/// Where an instance hears and where it sends: places with any names, of which equal ones are the
+/// same. What is sent to a place is heard there on the channel of the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Where values arrive.
+    pub hears: Vec<String>,
+    /// Where values are sent.
+    pub sends: Vec<String>,
 }
 
 /// The running part of a backend that its instances share. All methods run on the router's

@@ -37,7 +37,8 @@ mod warn_once;
 pub use activity::Stall;
 pub use backend::{
     Backend, BackendDescriptor, ChannelError, ChannelKind, ChannelSyntax, ChannelTable, Driver,
-    Instance, InstanceConfig, NoDriver, Plan, Readiness, Resolution, Usage, downcast, driver,
+    Endpoints, Instance, InstanceConfig, NoDriver, Plan, Readiness, Resolution, Usage, downcast,
+    driver,
 };
 pub use context::{Context, DriverContext};
 pub use engine::{Merge, RouteControl};

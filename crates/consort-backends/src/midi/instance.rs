@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use consort_router::{
-    ChannelError, ChannelKind, ChannelTable, Context, Driver, Event as Value, Instance, Plan,
-    Resolution, State, Usage, downcast, driver,
+    ChannelError, ChannelKind, ChannelTable, Context, Driver, Endpoints, Event as Value, Instance,
+    Plan, Resolution, State, Usage, downcast, driver,
 };
 use consort_seq::client::RW_PORT;
 use consort_seq::{
@@ -44,6 +44,18 @@ impl Plan for MidiPlan {
 
     fn resolution(&self, channel: u32) -> Resolution {
         self.channels.control(channel).resolution()
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        // The port that returns what it gets; those of devices do not, as far as the options say.
+        let through = |device: &Option<String>| -> Vec<String> {
+            let is_through = device.as_deref().is_some_and(|device| {
+                let device = device.trim();
+                device == "14:0" || device.to_ascii_lowercase().starts_with("midi through")
+            });
+            is_through.then(|| "midi through".to_owned()).into_iter().collect()
+        };
+        Endpoints { hears: through(&self.read), sends: through(&self.write) }
     }
 
     fn open(mut self: Box<Self>, backend: &mut dyn Driver) -> Box<dyn Instance> {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use consort_osc::MessageBuilder;
 use consort_router::inspect::{ChannelReport, InstanceReport, RawInput};
 use consort_router::{
-    ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
-    Resolution, TextEvent, Usage, downcast, driver,
+    ChannelError, ChannelTable, Context, Driver, Endpoints, Event, Instance, Plan, Problems,
+    Readiness, Resolution, TextEvent, Usage, downcast, driver,
 };
 
 use super::carrier::Carrier;
@@ -60,6 +60,31 @@ impl Plan for OscPlan {
             self.shared_bind.receives.store(true, Relaxed);
         }
         Ok(channel)
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        let place = |host: &str, port: u16| {
+            let host = if matches!(host, "localhost" | "::1") { "127.0.0.1" } else { host };
+            format!("osc {host} {port} {}", self.paths.root())
+        };
+        let mut endpoints = Endpoints::default();
+        if self.transport != Transport::Datagrams {
+            return endpoints;
+        }
+        if let Some(HostPort { host, port }) = self.bind.as_ref().filter(|_| !self.has_yielded()) {
+            endpoints.hears.push(place(host, *port));
+            if matches!(host.as_str(), "0.0.0.0" | "::") {
+                endpoints.hears.push(place("127.0.0.1", *port));
+            }
+        }
+        if let Destination::Fixed(HostPort { host, port }) = &self.destination {
+            endpoints.sends.push(place(host, *port));
+        }
+        endpoints
+    }
+
+    fn repeats(&self, channel: u32) -> bool {
+        self.paths.is_always(channel)
     }
 
     fn check(&self, problems: &mut Problems) {

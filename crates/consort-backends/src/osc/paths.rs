@@ -394,6 +394,13 @@ impl Paths {
         self.drafts.iter().any(|draft| draft.is_target)
     }
 
+    /// Whether the option of a channel sends equal values, too. Before [`prepare`](Self::prepare).
+    pub(super) fn is_always(&self, channel: u32) -> bool {
+        let draft = self.drafts.iter().find(|draft| draft.channels.contains(&channel));
+        let option = draft.and_then(|draft| draft.option);
+        option.is_some_and(|option| self.patterns[option].sending.always)
+    }
+
     /// Builds the run-time tables and returns the messages to send. Called once, when all channels
     /// are known.
     pub(super) fn prepare(&mut self) -> Outputs {

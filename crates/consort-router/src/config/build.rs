@@ -8,7 +8,7 @@ use super::layer::LayerSection;
 use super::mapping::{ConfiguredInstance, Ends, Mapper};
 use super::section::{Kind, Section};
 use super::source::Sources;
-use super::{Show, ShowBackend, ShowInstance};
+use super::{Show, ShowBackend, ShowInstance, outside};
 use crate::backend::{Backend, InstanceConfig, Plan};
 use crate::options::{Options, Problems};
 
@@ -81,6 +81,7 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     if sink.has_errors() {
         return None;
     }
+    outside::check(&made, &mapped.pairs, sections, sink);
     backends.retain(|entry| entry.is_used);
     let instance = |made: ConfiguredInstance| {
         let section = &sections[made.section];

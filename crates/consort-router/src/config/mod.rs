@@ -20,6 +20,7 @@ mod layer;
 mod mapping;
 mod mapping_line;
 mod midimonster;
+mod outside;
 mod overrides;
 mod section;
 mod source;
