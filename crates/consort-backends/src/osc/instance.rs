@@ -105,6 +105,19 @@ impl Plan for OscPlan {
                 )
             });
         }
+        let reported: Vec<&str> =
+            self.paths.undescribed().into_iter().map(|(address, _)| address).collect();
+        let misspelt = self.paths.misspelt().into_iter();
+        for (address, option, is_target) in
+            misspelt.filter(|(address, ..)| !reported.contains(address))
+        {
+            let how = if is_target { "sent" } else { "read" };
+            let message = format!("no option describes `{address}`: it is {how} as a float");
+            let name = option.name();
+            problems.warning(None, message).hint(format!(
+                "the option `{name}` describes no mapped address: is a letter wrong?"
+            ));
+        }
     }
 
     fn resolution(&self, channel: u32) -> Resolution {

@@ -69,6 +69,31 @@ impl Path {
     }
 }
 
+/// How many addresses and options are compared to find misspelt ones.
+const MAX_MISSPELT: usize = 64;
+
+/// Whether an option would describe an address with one letter more, less, or another one.
+fn differs_by_a_letter(option: &PathPattern, address: &str) -> bool {
+    let mut letters: Vec<char> = option.name().chars().filter(|c| c.is_alphanumeric()).collect();
+    letters.sort_unstable();
+    letters.dedup();
+    let ends = address.char_indices().map(|(start, letter)| (start, start + letter.len_utf8()));
+    let without = |(start, end): (usize, usize)| [&address[..start], &address[end..]].concat();
+    ends.clone().any(|range| option.matches(&without(range)))
+        || letters.iter().any(|letter| {
+            let with = |start: usize, end: usize| {
+                option.matches(&format!("{}{letter}{}", &address[..start], &address[end..]))
+            };
+            // A number may be right as it is: `/fader2` is not a misspelt `/fader1`.
+            let is_letter =
+                |start: usize| address[start..].chars().next().is_some_and(char::is_alphabetic);
+            ends.clone().any(|(start, end)| {
+                with(start, start)
+                    || (letter.is_alphabetic() && is_letter(start) && with(start, end))
+            }) || with(address.len(), address.len())
+        })
+}
+
 /// An address of an instance while the configuration is read.
 struct Draft {
     /// The index of the option that describes it.
@@ -375,6 +400,32 @@ impl Paths {
                     literal.clone().find(name)
                 };
                 Some((address, crossing.or_else(nearly)?))
+            })
+            .collect()
+    }
+
+    /// Addresses that no option describes and that differ by one letter from those of an option that
+    /// describes no other address, either: the address, the option, and whether values are sent to
+    /// it. At most [`MAX_MISSPELT`] of each are compared. Only valid before [`Paths::prepare`].
+    pub(super) fn misspelt(&self) -> Vec<(&str, &PathPattern, bool)> {
+        let mut is_used = vec![false; self.patterns.len()];
+        for option in self.drafts.iter().filter_map(|draft| draft.option) {
+            is_used[option] = true;
+        }
+        let unused = self.patterns.iter().zip(&is_used).filter(|(_, is_used)| !**is_used);
+        let unused: Vec<&PathPattern> =
+            unused.map(|(option, _)| option).take(MAX_MISSPELT).collect();
+        if unused.is_empty() {
+            return Vec::new();
+        }
+        let plain = self.drafts.iter().enumerate().filter(|(_, draft)| draft.option.is_none());
+        plain
+            .take(MAX_MISSPELT)
+            .filter_map(|(index, draft)| {
+                let address = self.list[index].address(&self.addresses);
+                let address = address.strip_prefix(&*self.root).unwrap_or(address);
+                let option = unused.iter().find(|option| differs_by_a_letter(option, address))?;
+                Some((address, *option, draft.is_target))
             })
             .collect()
     }
