@@ -442,3 +442,21 @@ fn an_interpreter_that_appears_later_is_used() {
     running.wait_up("py");
     assert_good_answers(&running);
 }
+
+#[test]
+fn an_instance_that_lost_one_of_two_modules_is_degraded_and_serves_the_other() {
+    let running = Rig::new()
+        .file("broken.py", "import midimonster\nraise RuntimeError('no fixture found')\n")
+        .file("good.py", GOOD)
+        .python("half", &[("module", "broken"), ("module", "good")])
+        .map(
+            "probe.good > half.good.go
+             half.out > probe.good_out",
+        )
+        .start();
+    let state = running.state("half");
+    assert_eq!(state.word(), "degraded", "{state:?}");
+    let reason = state.reason().expect("a reason");
+    assert!(reason.contains("broken") && reason.contains("no fixture found"), "{reason}");
+    assert_good_answers(&running);
+}
