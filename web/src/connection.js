@@ -130,12 +130,24 @@ function take(message) {
   else request.reject(new Error(message.error));
 }
 
-/** Sends a request; the answer comes as a promise. */
-export function ask(request) {
-  const current = socket;
-  if (!current || current.readyState !== WebSocket.OPEN) {
-    return Promise.reject(new Error("not connected to the show"));
+const isOpen = () => socket !== null && socket.readyState === WebSocket.OPEN;
+
+/** Waits until the page is connected, at most as long as for an answer. */
+async function connected() {
+  const end = performance.now() + ANSWER_MS;
+  while (!isOpen() && state.link.value !== "locked" && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
   }
+}
+
+/** Sends a request; the answer comes as a promise. */
+export async function ask(request) {
+  // After a reload the page connects again. Requests with a generation belong to the layout before
+  // it; all others wait for the connection.
+  const names = typeof request === "string" ? {} : Object.values(request)[0];
+  if (!isOpen() && names.generation === undefined) await connected();
+  if (!isOpen()) throw new Error("not connected to the show");
+  const current = socket;
   return new Promise((resolve, reject) => {
     // A connection that does not answer is closed, which rejects all requests.
     const waits = { resolve, reject };
