@@ -75,6 +75,12 @@ impl EventQueue {
         });
     }
 
+    /// The channels of all values and texts.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = u32> {
+        let values = self.values.iter().map(|event| event.channel);
+        values.chain(self.texts.iter().map(|text| text.channel))
+    }
+
     pub(crate) fn clear(&mut self) {
         self.values.clear();
         self.texts.clear();

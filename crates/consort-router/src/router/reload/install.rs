@@ -61,7 +61,12 @@ impl Router {
 
         let count = live.instances.len();
         self.shared.bases.clone_from(&reload.routes.bases);
+        // Events of channels that have gone are no longer among those that wait.
+        self.shared.deferred_of.clear();
         self.shared.deferred_of.resize(count, 0);
+        for channel in self.shared.deferred.channels() {
+            self.shared.deferred_of[live.place(channel).0] += 1;
+        }
         self.shared.deadlines.resize(count);
         self.shared.driver_of.resize(count, DriverId(0));
         self.batches.resize_with(count, Vec::new);
