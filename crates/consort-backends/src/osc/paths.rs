@@ -235,6 +235,13 @@ const DEFAULT_INT_HIGH: f64 = 255.0;
 /// The same for 64 bits.
 const DEFAULT_LONG_HIGH: f64 = 1024.0;
 
+/// What is known of a channel.
+struct ChannelFacts {
+    resolution: Resolution,
+    /// Whether equal values are sent, too.
+    is_always: bool,
+}
+
 /// All addresses of an instance.
 pub(super) struct Paths {
     root: String,
@@ -247,8 +254,7 @@ pub(super) struct Paths {
     by_address: HashTable<u32>,
     hasher: DefaultHashBuilder,
     inputs: Vec<Input>,
-    /// The resolution of each channel.
-    resolutions: Vec<Resolution>,
+    channels: Vec<ChannelFacts>,
     has_sources: bool,
     /// Values that arrived for channels that mappings also write, until the outputs take them.
     peer_values: RefCell<Vec<(u32, f64)>>,
@@ -266,7 +272,7 @@ impl Paths {
             by_address: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             inputs: Vec::new(),
-            resolutions: Vec::new(),
+            channels: Vec::new(),
             has_sources: false,
             peer_values: RefCell::default(),
         }
@@ -309,7 +315,8 @@ impl Paths {
             None => self.add(&address, local),
         };
         let draft = &mut self.drafts[index as usize];
-        let shapes = draft.option.map(|option| &self.patterns[option].shapes);
+        let option = draft.option.map(|option| &self.patterns[option]);
+        let shapes = option.map(|option| &option.shapes);
         if let Some(shapes) = shapes
             && argument >= shapes.len().max(1)
         {
@@ -326,13 +333,14 @@ impl Paths {
         }
         let channel = &mut draft.channels[argument];
         if *channel == UNMAPPED {
-            *channel = self.resolutions.len() as u32;
+            *channel = self.channels.len() as u32;
             let resolution = match shapes.map(|shapes| (shapes.is_empty(), shapes.get(argument))) {
                 Some((true, _)) => Resolution::steps(2),
                 Some((_, Some(shape))) => shape.resolution(),
                 _ => Resolution::CONTINUOUS,
             };
-            self.resolutions.push(resolution);
+            let is_always = option.is_some_and(|option| option.sending.always);
+            self.channels.push(ChannelFacts { resolution, is_always });
         }
         let channel = *channel;
         match usage {
@@ -432,7 +440,7 @@ impl Paths {
 
     /// How finely a channel distinguishes values.
     pub(super) fn resolution(&self, channel: u32) -> Resolution {
-        self.resolutions.get(channel as usize).copied().unwrap_or_default()
+        self.channels.get(channel as usize).map(|facts| facts.resolution).unwrap_or_default()
     }
 
     /// Whether any channel is the source of a mapping.
@@ -445,17 +453,15 @@ impl Paths {
         self.drafts.iter().any(|draft| draft.is_target)
     }
 
-    /// Whether the option of a channel sends equal values, too. Before [`prepare`](Self::prepare).
+    /// Whether the option of a channel sends equal values, too.
     pub(super) fn is_always(&self, channel: u32) -> bool {
-        let draft = self.drafts.iter().find(|draft| draft.channels.contains(&channel));
-        let option = draft.and_then(|draft| draft.option);
-        option.is_some_and(|option| self.patterns[option].sending.always)
+        self.channels.get(channel as usize).is_some_and(|facts| facts.is_always)
     }
 
     /// Builds the run-time tables and returns the messages to send. Called once, when all channels
     /// are known.
     pub(super) fn prepare(&mut self) -> Outputs {
-        let mut outputs = Outputs::new(self.resolutions.len());
+        let mut outputs = Outputs::new(self.channels.len());
         let mut is_sent = vec![false; self.patterns.len()];
         for (index, draft) in std::mem::take(&mut self.drafts).into_iter().enumerate() {
             let option = draft.option.map(|option| &self.patterns[option]);

@@ -33,10 +33,10 @@ pub(super) fn check(
     let hearing: Vec<Vec<usize>> = endpoints
         .iter()
         .map(|sender| {
-            let hears = |other: &&usize| {
-                endpoints[**other].hears.iter().any(|place| sender.sends.contains(place))
+            let hears = |other: &usize| {
+                endpoints[*other].hears.iter().any(|place| sender.sends.contains(place))
             };
-            (0..made.len()).collect::<Vec<_>>().iter().filter(hears).copied().collect()
+            (0..made.len()).filter(hears).collect()
         })
         .collect();
     if hearing.iter().all(Vec::is_empty) {
@@ -86,24 +86,26 @@ pub(super) fn check(
         let made = &made[channel.instance.index()];
         format!("`{}.{}`", sections[made.section].name, made.channels[channel.channel as usize])
     };
-    let mut loops: Vec<(u32, InstanceId, Vec<String>)> = Vec::new();
+    let mut loops: Vec<(InstanceId, Vec<String>)> = Vec::new();
+    // By the number of a loop, its index in `loops`.
+    let mut known: HashMap<u32, usize> = HashMap::new();
     for (target, source) in returning {
         let found = number(source);
         if found == 0 || found != number(outward(&target)) {
             continue;
         }
-        let index = loops.iter().position(|(number, ..)| *number == found).unwrap_or_else(|| {
-            loops.push((found, source.instance, Vec::new()));
+        let index = *known.entry(found).or_insert_with(|| {
+            loops.push((source.instance, Vec::new()));
             loops.len() - 1
         });
-        let names = &mut loops[index].2;
+        let names = &mut loops[index].1;
         for name in [name(target), name(source)] {
             if names.len() < MAX_NAMES && !names.contains(&name) {
                 names.push(name);
             }
         }
     }
-    for (_, instance, names) in loops {
+    for (instance, names) in loops {
         let message =
             format!("feedback: what is sent to {} comes back from outside", names.join(", "));
         let section = &sections[made[instance.index()].section];
