@@ -261,6 +261,11 @@ pub trait Plan: Any + Send {
         true
     }
 
+    /// Builds what does not depend on the running instance. A reload calls it on its own thread, after
+    /// [`check`](Self::check), so that the router's thread has less to do; the start of a show does
+    /// not call it.
+    fn prepare(&mut self) {}
+
     /// Creates the running instance. On the router's thread; must not block. `driver` is what
     /// [`Backend::open`] returned. Devices are opened in [`Instance::start`].
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance>;

@@ -32,6 +32,8 @@ pub(super) struct OscPlan {
     allow: Allow,
     learned_peer: LearnedPeer,
     paths: Paths,
+    /// The messages to send; none before [`Plan::prepare`].
+    outputs: Option<Outputs>,
     shared_bind: Arc<SharedBind>,
 }
 
@@ -39,7 +41,8 @@ impl OscPlan {
     pub(super) fn new(config: Config, shared_bind: Arc<SharedBind>) -> Self {
         let Config { root, bind, destination, transport, patterns, allow, learned_peer } = config;
         let paths = Paths::new(root, patterns);
-        OscPlan { bind, destination, transport, allow, learned_peer, paths, shared_bind }
+        let outputs = None;
+        OscPlan { bind, destination, transport, allow, learned_peer, paths, outputs, shared_bind }
     }
 
     /// Whether the configuration allows for sending.
@@ -124,10 +127,16 @@ impl Plan for OscPlan {
         self.paths.resolution(channel)
     }
 
+    fn prepare(&mut self) {
+        let paths = &mut self.paths;
+        self.outputs.get_or_insert_with(|| paths.prepare());
+    }
+
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
         let detect = self::driver::<DetectDriver>(driver).flag();
         let has_yielded = self.has_yielded();
-        let OscPlan { bind, destination, transport, allow, learned_peer, mut paths, .. } = *self;
+        let OscPlan { bind, destination, transport, allow, learned_peer, .. } = *self;
+        let OscPlan { mut paths, outputs, .. } = *self;
         let carrier: Box<dyn Carrier> = match transport {
             Transport::Datagrams => {
                 let bind = bind.filter(|_| !has_yielded);
@@ -136,7 +145,7 @@ impl Plan for OscPlan {
             framing => Box::new(Streams::new(bind, destination, framing, allow, learned_peer)),
         };
         Box::new(OscInstance {
-            outputs: paths.prepare(),
+            outputs: outputs.unwrap_or_else(|| paths.prepare()),
             receiver: Receiver::new(paths, detect),
             carrier,
             has_yielded,
@@ -248,8 +257,8 @@ impl Instance for OscInstance {
         if plan.has_yielded() != self.has_yielded {
             return Err(plan);
         }
-        let mut paths = plan.paths;
-        let mut outputs = paths.prepare();
+        let OscPlan { mut paths, outputs, .. } = *plan;
+        let mut outputs = outputs.unwrap_or_else(|| paths.prepare());
         outputs.adopt(&self.outputs, channels);
         context.discard(std::mem::replace(&mut self.outputs, outputs));
         context.discard(self.receiver.adopt(paths, channels));

@@ -98,7 +98,8 @@ impl Reload {
         let mut origin_instances: Vec<OriginInstance> = Vec::new();
         origin_instances.resize_with(count, OriginInstance::default);
         let mut new_instances = Vec::with_capacity(instances.len());
-        for ((entry, &slot), kept) in instances.into_iter().zip(&slots).zip(&kept) {
+        for ((mut entry, &slot), kept) in instances.into_iter().zip(&slots).zip(&kept) {
+            entry.plan.prepare();
             let driver = &drivers[entry.driver];
             let fate = match kept {
                 None => Fate::Open,
