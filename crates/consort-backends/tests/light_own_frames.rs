@@ -6,15 +6,10 @@ use std::net::UdpSocket;
 
 use consort_backends::artnet::codec::{Dmx, Packet};
 use consort_backends::{artnet, sacn};
-use consort_router::testing::{Performance, TestShow};
+use consort_router::testing::{Performance, TestShow, free_port};
 
 /// The address from which every socket of this machine that is bound to `0.0.0.0` receives.
 const BROADCAST: &str = "127.255.255.255";
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
-}
 
 /// A socket of another program on the same port.
 fn sharing(port: u16) -> UdpSocket {

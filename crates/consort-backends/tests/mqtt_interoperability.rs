@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use consort_backends::mqtt::DESCRIPTOR;
 use consort_router::State;
-use consort_router::testing::{Performance, TestShow};
+use consort_router::testing::{Performance, TestShow, free_port};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
@@ -39,11 +39,6 @@ fn has_mosquitto() -> bool {
         skip("no mosquitto (Debian: apt install mosquitto mosquitto-clients)");
     }
     has_all
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
 }
 
 /// A process that ends when this is dropped.

@@ -7,7 +7,7 @@
 #![cfg(all(feature = "ola", feature = "openpixelcontrol"))]
 #![allow(clippy::print_stdout)]
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use consort_backends::{ola, openpixelcontrol};
-use consort_router::testing::{Performance, TestShow};
+use consort_router::testing::{Performance, TestShow, free_port};
 use tempfile::TempDir;
 
 /// How long a condition may take, even on a busy computer.
@@ -55,11 +55,6 @@ fn skip(reason: &str) {
 fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
 }
 
 /// The user that olad runs as if this is root, which it refuses to be.

@@ -8,13 +8,7 @@ use std::time::Duration;
 
 use consort_backends::osc::DESCRIPTOR;
 use consort_osc::{OscMessage, OscPacket, OscValue, Packet};
-use consort_router::testing::{DEADLINE, Performance, TestShow};
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
-}
+use consort_router::testing::{DEADLINE, Performance, TestShow, free_port};
 
 fn peer() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");

@@ -10,26 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use consort_backends::rtpmidi::DESCRIPTOR;
-use consort_router::testing::{Performance, TestShow};
+use consort_router::testing::{Performance, TestShow, free_port};
 use parking_lot::Mutex;
 
 /// Prints why a test is skipped, or panics in CI.
 fn skip(reason: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "missing peer: {reason}");
     println!("SKIPPED: {reason}");
-}
-
-/// An even port with a free one above it.
-fn free_ports() -> u16 {
-    loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let port = socket.local_addr().expect("an address").port() & !1;
-        drop(socket);
-        let is_free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
-        if is_free(port) && is_free(port + 1) {
-            return port;
-        }
-    }
 }
 
 /// A foreign program and the lines that it has printed. It ends when this is dropped.
@@ -120,7 +107,7 @@ fn pymidi_accepts_an_invitation_and_reads_every_message() {
     let Some(python) = python() else {
         return skip("no pymidi (pip install -r tests/packages.pypi)");
     };
-    let port = free_ports();
+    let port = free_port();
     let program = Program::start(Command::new(python).args(["-c", PYMIDI, &port.to_string()]));
     let mut test = TestShow::new();
     let peer = format!("127.0.0.1 {port}");
@@ -177,7 +164,7 @@ fn run_node(is_inviting: bool) {
         println!("SKIPPED: no node with rtpmidi (npm install --prefix target/node rtpmidi)");
         return;
     };
-    let (own, other) = (free_ports(), free_ports());
+    let (own, other) = (free_port(), free_port());
     let mut test = TestShow::new();
     let (bind, peer) = (format!("127.0.0.1 {}", own + 1), format!("127.0.0.1 {other}"));
     let mut options = vec![("mode", "apple"), ("bind", bind.as_str())];

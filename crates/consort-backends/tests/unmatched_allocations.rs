@@ -7,15 +7,10 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use consort_bench::{CountingAllocator, thread_allocations};
-use consort_router::testing::{Performance, TestShow};
+use consort_router::testing::{Performance, TestShow, free_port};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
-}
 
 fn packets(show: &Performance) -> u64 {
     show.router.handle().live().input(show.id("net")).0

@@ -2,8 +2,10 @@
 //! them and records what arrives. Nothing sleeps: tests wait for a condition with a deadline.
 
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -21,6 +23,42 @@ use crate::router::{Adoption, Router};
 
 /// How long a test waits for a condition before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The ports that [`free_ports`] chooses from. They lie below those that the system gives to sockets
+/// without a port (32,768 and above on Linux), so that no such socket takes one meanwhile.
+const TEST_PORTS: std::ops::Range<u32> = 20_000..32_000;
+
+/// A port that is free for UDP and TCP. Nothing reserves it.
+///
+/// # Panics
+/// If all ports from 20,000 to 31,999 are taken.
+pub fn free_port() -> u16 {
+    free_ports()[0]
+}
+
+/// Two adjacent ports, of which the lower one is even, that are free for UDP and TCP.
+///
+/// # Panics
+/// As [`free_port`].
+pub fn free_ports() -> [u16; 2] {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+
+    let is_free = |port: u16| {
+        let address = (Ipv4Addr::UNSPECIFIED, port);
+        UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+    };
+    let pairs = TEST_PORTS.len() as u32 / 2;
+    // Tests that run in processes of their own begin at different places.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in 0..pairs {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % pairs;
+        let port = (TEST_PORTS.start + 2 * number) as u16;
+        if is_free(port) && is_free(port + 1) {
+            return [port, port + 1];
+        }
+    }
+    panic!("no port is free");
+}
 
 type Log = Arc<Mutex<Received>>;
 

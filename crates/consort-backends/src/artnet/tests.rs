@@ -4,16 +4,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use consort_router::Usage;
-use consort_router::testing::{DEADLINE, Performance, TestShow};
+use consort_router::testing::{DEADLINE, Performance, TestShow, free_port};
 use proptest::prelude::*;
 
 use super::DESCRIPTOR;
 use super::codec::{DecodeError, Dmx, Packet, PollReply, encode_poll};
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
-}
 
 fn peer_at(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind((address, 0)).expect("a socket");

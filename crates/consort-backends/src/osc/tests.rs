@@ -6,16 +6,10 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use consort_osc::{OscMessage, OscPacket, OscValue, Packet};
-use consort_router::testing::{DEADLINE, Performance, TestShow};
+use consort_router::testing::{DEADLINE, Performance, TestShow, free_port};
 use consort_router::{State, Usage};
 
 use super::DESCRIPTOR;
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
-}
 
 fn peer() -> (UdpSocket, u16) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");

@@ -3,16 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use consort_router::testing::{DEADLINE, Performance, TestShow};
+use consort_router::testing::{DEADLINE, Performance, TestShow, free_port};
 use proptest::prelude::*;
 
 use super::DESCRIPTOR;
 use super::codec::{Data, DecodeError, Packet, encode_discovery, group};
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.local_addr().expect("an address").port()
-}
 
 fn peer() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");

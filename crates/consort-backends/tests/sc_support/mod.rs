@@ -4,7 +4,7 @@
 #![allow(dead_code)] // Each test that includes this module uses a part of it.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -239,16 +239,7 @@ impl Drop for Network {
     }
 }
 
-/// A port that is free for UDP and TCP.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let port = udp.local_addr().expect("an address").port();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
+pub(crate) use consort_router::testing::free_port;
 
 /// Another client of the server at a port.
 pub(crate) fn client(port: u16) -> Server {

@@ -3,25 +3,13 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use consort_router::State;
-use consort_router::testing::{Performance, TestShow};
+use consort_router::testing::{Performance, TestShow, free_port, free_ports};
 
 use super::super::DESCRIPTOR;
 
-/// Two free ports side by side, the lower one first.
-fn free_ports() -> (u16, u16) {
-    loop {
-        let lower = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-        let port = lower.local_addr().expect("an address").port();
-        let Some(next) = port.checked_add(1) else { continue };
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, next)).is_ok() {
-            return (port, next);
-        }
-    }
-}
-
 /// A show with two instances, of which `west` invites `east`.
 fn show(mappings: &[(&str, &str)]) -> TestShow {
-    let (control, data) = free_ports();
+    let [control, data] = free_ports();
     show_on(control, data, mappings)
 }
 
@@ -91,7 +79,7 @@ fn every_kind_of_value_passes_between_two_instances() {
 
 #[test]
 fn a_missing_peer_is_waited_for_and_values_are_counted_as_dropped() {
-    let (control, _) = free_ports();
+    let control = free_port();
     let mut test = TestShow::new();
     let peer = format!("127.0.0.1 {control}");
     test.instance(
@@ -109,7 +97,7 @@ fn a_missing_peer_is_waited_for_and_values_are_counted_as_dropped() {
 
 #[test]
 fn notes_are_ended_when_the_show_stops_and_when_a_reload_removes_their_channel() {
-    let (control, data) = free_ports();
+    let [control, data] = free_ports();
     let mappings = [
         ("probe.ch0.note60", "west.ch0.note60"),
         ("probe.ch0.note61", "west.ch0.note61"),
@@ -130,7 +118,7 @@ fn notes_are_ended_when_the_show_stops_and_when_a_reload_removes_their_channel()
 
 #[test]
 fn a_port_in_use_is_waited_for() {
-    let (control, data) = free_ports();
+    let [control, data] = free_ports();
     let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, control)).expect("a socket");
     let mut test = TestShow::new();
     let bind = format!("127.0.0.1 {data}");
