@@ -219,6 +219,31 @@ class OscProtocol:
         """Stops calling a procedure."""
         raise NotImplementedError
 
+    def _callback(
+        self,
+        pattern: Sequence[float | str] | str,
+        procedure: Callable[[OscMessage], Any],
+        *,
+        failure_pattern: Sequence[float | str] | str | None,
+        once: bool,
+        args: tuple[Any, ...] | None,
+        kwargs: dict[str, Any] | None,
+    ) -> OscCallback:
+        """A callback that is not registered yet; a text is a pattern of an address alone."""
+        if isinstance(pattern, str):
+            pattern = (pattern,)
+        if isinstance(failure_pattern, str):
+            failure_pattern = (failure_pattern,)
+        return OscCallback(
+            protocol=self,
+            pattern=tuple(pattern),
+            procedure=procedure,
+            failure_pattern=tuple(failure_pattern) if failure_pattern else None,
+            once=bool(once),
+            args=args,
+            kwargs=kwargs,
+        )
+
     def _register(
         self,
         pattern: Sequence[float | str] | str,
@@ -230,16 +255,11 @@ class OscProtocol:
         kwargs: dict[str, Any] | None = None,
     ) -> OscCallback:
         """Adds a callback."""
-        if isinstance(pattern, str):
-            pattern = (pattern,)
-        if isinstance(failure_pattern, str):
-            failure_pattern = (failure_pattern,)
-        callback = OscCallback(
-            protocol=self,
-            pattern=tuple(pattern),
-            procedure=procedure,
-            failure_pattern=tuple(failure_pattern) if failure_pattern else None,
-            once=bool(once),
+        callback = self._callback(
+            pattern,
+            procedure,
+            failure_pattern=failure_pattern,
+            once=once,
             args=args,
             kwargs=kwargs,
         )

@@ -187,16 +187,11 @@ class ServerOscProtocol(OscProtocol):
         kwargs: dict[str, Any] | None = None,
     ) -> OscCallback:
         """Calls a procedure for messages that begin with the pattern, or with the other one."""
-        if isinstance(pattern, str):
-            pattern = (pattern,)
-        if isinstance(failure_pattern, str):
-            failure_pattern = (failure_pattern,)
-        callback = OscCallback(
-            protocol=self,
-            pattern=tuple(pattern),
-            procedure=procedure,
-            failure_pattern=tuple(failure_pattern) if failure_pattern else None,
-            once=bool(once),
+        callback = self._callback(
+            pattern,
+            procedure,
+            failure_pattern=failure_pattern,
+            once=once,
             args=args,
             kwargs=kwargs,
         )

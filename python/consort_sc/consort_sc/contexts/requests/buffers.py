@@ -224,6 +224,18 @@ class QueryBuffer(Request):
         return ["/b_info", *numbers(self.buffer_ids[:1])]
 
 
+def _reading(request: ReadBuffer | ReadBufferChannel) -> list[Any]:
+    """What is read, and to where: the buffer, the file, and the frames of both."""
+    return [
+        int(request.buffer_id),
+        str(request.path),
+        int(request.starting_frame_in_file),
+        int(request.frame_count),
+        int(request.starting_frame_in_buffer),
+        int(bool(request.leave_open)),
+    ]
+
+
 @dataclass
 class ReadBuffer(_Buffer):
     """Reads a sound file into a buffer. `/b_read`"""
@@ -239,14 +251,7 @@ class ReadBuffer(_Buffer):
     on_completion: Requestable | None = None
 
     def _arguments(self) -> list[Any]:
-        return [
-            int(self.buffer_id),
-            str(self.path),
-            int(self.starting_frame_in_file),
-            int(self.frame_count),
-            int(self.starting_frame_in_buffer),
-            int(bool(self.leave_open)),
-        ]
+        return _reading(self)
 
 
 @dataclass
@@ -265,15 +270,7 @@ class ReadBufferChannel(_Buffer):
     on_completion: Requestable | None = None
 
     def _arguments(self) -> list[Any]:
-        return [
-            int(self.buffer_id),
-            str(self.path),
-            int(self.starting_frame_in_file),
-            int(self.frame_count),
-            int(self.starting_frame_in_buffer),
-            int(bool(self.leave_open)),
-            *numbers(self.channel_indices or ()),
-        ]
+        return [*_reading(self), *numbers(self.channel_indices or ())]
 
 
 @dataclass
