@@ -63,12 +63,12 @@ struct Entry {
 
 /// A part of a source and its label.
 #[derive(Serialize)]
-struct Place {
-    file: String,
-    line: usize,
-    column: usize,
-    end_line: usize,
-    end_column: usize,
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) end_line: usize,
+    pub(crate) end_column: usize,
     start: u32,
     end: u32,
     text: String,
@@ -118,7 +118,8 @@ fn entry(diagnostic: &Diagnostic, sources: &Sources) -> Entry {
     }
 }
 
-fn place(label: &Label, sources: &Sources) -> Place {
+/// Where a label is.
+pub(crate) fn place(label: &Label, sources: &Sources) -> Place {
     let source = sources.get(label.span.source);
     let (from, to) = (source.position(label.span.start), source.position(label.span.end));
     Place {

@@ -13,6 +13,7 @@ use consort_router::{Adoption, Handle, Reload};
 use parking_lot::Mutex;
 
 use crate::diagnostics;
+use crate::json::{Place, place};
 use crate::run::backends;
 use crate::text::counted;
 
@@ -191,16 +192,8 @@ fn readings(loaded: &Loaded) -> Vec<DiagnosticReading> {
             ..DiagnosticReading::default()
         };
         let Some(label) = &diagnostic.primary else { return reading };
-        let source = loaded.sources.get(label.span.source);
-        let (from, to) = (source.position(label.span.start), source.position(label.span.end));
-        DiagnosticReading {
-            file: Some(source.name().to_owned()),
-            line: from.line,
-            column: from.column,
-            end_line: to.line,
-            end_column: to.column,
-            ..reading
-        }
+        let Place { file, line, column, end_line, end_column, .. } = place(label, &loaded.sources);
+        DiagnosticReading { file: Some(file), line, column, end_line, end_column, ..reading }
     };
     loaded.diagnostics.iter().map(reading).collect()
 }
