@@ -4,7 +4,17 @@ use std::any::Any;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use consort_router::{Backend, Context, Driver, DriverContext};
+use consort_router::{Backend, Context, Driver, DriverContext, OptionKind, OptionSpec};
+
+/// The option of a backend that logs what arrives. Each backend adds the documentation.
+pub(crate) const DETECT: OptionSpec = OptionSpec {
+    name: "detect",
+    kind: OptionKind::Flag,
+    default: Some("off"),
+    live: true,
+    example: "on",
+    ..OptionSpec::EMPTY
+};
 
 /// The running part of a backend whose instances share only the option `detect`.
 pub(crate) struct DetectDriver {

@@ -6,10 +6,12 @@
 #[cfg(feature = "artnet")]
 pub mod artnet;
 #[cfg(any(
+    feature = "dmxusb",
     feature = "evdev",
     feature = "maweb",
     feature = "midi",
     feature = "mqtt",
+    feature = "ola",
     feature = "openpixelcontrol",
     feature = "osc",
     feature = "rtpmidi",

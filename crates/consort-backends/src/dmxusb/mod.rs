@@ -35,6 +35,7 @@ use config::{Claims, FTDI, Settings};
 use instance::DmxUsbPlan;
 
 use crate::PluggedIn;
+use crate::detect::DETECT;
 use crate::dmx::{Slots, options};
 use crate::serial::{AdapterInfo, adapters};
 
@@ -78,13 +79,8 @@ A channel that is newly mapped gets its value from the next frame.
 
 **Permissions.** Serial adapters usually belong to the group `dialout`.",
     options: &[OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        live: true,
-        default: Some("off"),
-        example: "on",
         documentation: "Log every change of a received slot, mapped or not, with its channel.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     }],
     instance_options: &[
         OptionSpec {

@@ -45,6 +45,7 @@ use kernel::KernelSystem;
 use system::System;
 
 use crate::PluggedIn;
+use crate::detect::DETECT;
 
 /// The backend's entry in the registry.
 pub const DESCRIPTOR: BackendDescriptor = BackendDescriptor {
@@ -92,14 +93,9 @@ is mapped now.
 `/etc/udev/rules.d/70-uinput.rules`: `KERNEL==\"uinput\", GROUP=\"input\", MODE=\"0660\", \
 OPTIONS+=\"static_node=uinput\"`.",
     options: &[OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        live: true,
-        default: Some("off"),
-        example: "on",
         documentation: "Log every incoming value, mapped or not, with its channel as it is \
 written in `[map]`.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     }],
     instance_options: &[
         OptionSpec {

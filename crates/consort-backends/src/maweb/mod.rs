@@ -28,6 +28,7 @@ use consort_router::{
     Options, Plan, Problems,
 };
 
+use crate::detect::DETECT;
 use config::Config;
 use instance::{MawebDriver, MawebPlan, Settings};
 
@@ -113,13 +114,8 @@ without a warning.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
-            name: "detect",
-            kind: OptionKind::Flag,
-            default: Some("off"),
-            live: true,
-            example: "on",
             documentation: "Ask for all executors, and log each value that has changed.",
-            ..OptionSpec::EMPTY
+            ..DETECT
         },
     ],
     instance_options: &[

@@ -44,8 +44,9 @@ use consort_seq::{Embedded, Engine};
 use client::{Settings, SharedClient};
 use instance::MidiPlan;
 
+use crate::detect::DETECT;
 use crate::midi_grammar::channels::Channels;
-use crate::midi_grammar::output::OutputOptions;
+use crate::midi_grammar::output::{EPN_TX, NOTE_OFF, OutputOptions};
 use crate::midi_grammar::syntax::SYNTAX;
 
 /// The backend's entry in the registry.
@@ -99,14 +100,9 @@ within 50 ms. Incoming clock arrives on `clock`, `beat` and `tempo`. Incoming MI
             ..OptionSpec::EMPTY
         },
         OptionSpec {
-            name: "detect",
-            kind: OptionKind::Flag,
-            live: true,
-            default: Some("off"),
-            example: "on",
             documentation: "Log every incoming value, mapped or not, with its channel as it is \
 written in `[map]`.",
-            ..OptionSpec::EMPTY
+            ..DETECT
         },
         OptionSpec {
             name: "engine",
@@ -142,27 +138,8 @@ of a client or port, or the beginning of one of these.",
             documentation: "The device to send to, in the same form as `read`.",
             ..OptionSpec::EMPTY
         },
-        OptionSpec {
-            name: "epn-tx",
-            live: true,
-            kind: OptionKind::Choice(&["full", "short"]),
-            default: Some("full"),
-            example: "short",
-            documentation: "Whether the parameter is deselected after each `rpn` or `nrpn` value \
-that \
-is sent (`full`) or stays selected (`short`).",
-            ..OptionSpec::EMPTY
-        },
-        OptionSpec {
-            name: "note-off",
-            live: true,
-            kind: OptionKind::Flag,
-            default: Some("off"),
-            example: "on",
-            documentation: "End notes with note-off messages. By default they end with note-on \
-messages of velocity 0, which have the same effect.",
-            ..OptionSpec::EMPTY
-        },
+        EPN_TX,
+        NOTE_OFF,
     ],
     instance_families: &[],
     channels: SYNTAX,
@@ -211,16 +188,10 @@ impl Backend for Midi {
 
     fn instance(&mut self, config: InstanceConfig, _: &mut Problems) -> Option<Box<dyn Plan>> {
         let options = &config.options;
-        let output = OutputOptions {
-            note_off: options.flag("note-off"),
-            deselect: !options
-                .text("epn-tx")
-                .is_some_and(|choice| choice.eq_ignore_ascii_case("short")),
-        };
         Some(Box::new(MidiPlan {
             read: options.text("read").map(str::to_owned),
             write: options.text("write").map(str::to_owned),
-            output,
+            output: OutputOptions::read(options),
             channels: Channels::new(),
             name: config.name,
         }))

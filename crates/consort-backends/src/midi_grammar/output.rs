@@ -1,6 +1,8 @@
 //! Output: values of the show become messages, and what they start is recorded, so that it can be
 //! ended.
 
+use consort_router::{OptionKind, OptionSpec, Options};
+
 use super::channels::{Channels, Control, PerChannel, System};
 use super::held::HeldState;
 use super::message::Message;
@@ -14,6 +16,41 @@ pub(crate) struct OutputOptions {
     pub(crate) note_off: bool,
     /// Whether a parameter is deselected after each value.
     pub(crate) deselect: bool,
+}
+
+/// The option of [`OutputOptions::deselect`].
+pub(crate) const EPN_TX: OptionSpec = OptionSpec {
+    name: "epn-tx",
+    live: true,
+    kind: OptionKind::Choice(&["full", "short"]),
+    default: Some("full"),
+    example: "short",
+    documentation: "Whether the parameter is deselected after each `rpn` or `nrpn` value that is \
+sent (`full`) or stays selected (`short`).",
+    ..OptionSpec::EMPTY
+};
+
+/// The option of [`OutputOptions::note_off`].
+pub(crate) const NOTE_OFF: OptionSpec = OptionSpec {
+    name: "note-off",
+    live: true,
+    kind: OptionKind::Flag,
+    default: Some("off"),
+    example: "on",
+    documentation: "End notes with note-off messages. By default they end with note-on messages of \
+velocity 0, which have the same effect.",
+    ..OptionSpec::EMPTY
+};
+
+impl OutputOptions {
+    /// Reads [`EPN_TX`] and [`NOTE_OFF`].
+    pub(crate) fn read(options: &Options) -> Self {
+        let is_short = |text: &str| text.eq_ignore_ascii_case("short");
+        OutputOptions {
+            note_off: options.flag("note-off"),
+            deselect: !options.text("epn-tx").is_some_and(is_short),
+        }
+    }
 }
 
 /// What an instance has sent and not ended yet.

@@ -35,7 +35,7 @@ use consort_router::{
     OptionSpec, Options, Plan, Problems,
 };
 
-use crate::detect::DetectDriver;
+use crate::detect::{DETECT, DetectDriver};
 use config::{Broker, Config};
 use instance::MqttPlan;
 use share::OnLoss;
@@ -109,14 +109,9 @@ mappings from one shared channel to another, spread over several machines, could
 show sees.
 - The default of `qos` is 1. With `qos = 0`, publications may be lost; the receivers count them.",
     options: &[OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        default: Some("off"),
-        live: true,
-        example: "on",
         documentation: "Log every message. Instances that connect while it is on subscribe to all \
 topics.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     }],
     instance_options: &[
         OptionSpec {

@@ -25,6 +25,7 @@ use self::calls::Merge;
 use self::client::Client;
 use self::config::{MAX_PRIORITY, Selector, UniverseConfig};
 use self::instance::{OlaDriver, OlaPlan};
+use crate::detect::DETECT;
 use crate::dmx::options;
 use crate::net::HostPort;
 
@@ -75,13 +76,8 @@ programs of its own computer only.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
-            name: "detect",
-            kind: OptionKind::Flag,
-            default: Some("off"),
-            live: true,
-            example: "on",
             documentation: "Log every change of a received slot, mapped or not, with its channel.",
-            ..OptionSpec::EMPTY
+            ..DETECT
         },
     ],
     instance_options: &[

@@ -26,7 +26,7 @@ use self::channels::Order;
 use self::codec::Mode;
 use self::config::Config;
 use self::instance::OpcPlan;
-use crate::detect::DetectDriver;
+use crate::detect::{DETECT, DetectDriver};
 use crate::net::ALLOW;
 
 /// The entry of the registry.
@@ -71,13 +71,8 @@ Open Pixel Control has no access control: anyone who can reach the port can send
 of the Python package `opclib` 0.0.7. These have 8 bits only: 16 bits were tested byte by byte \
 against the specification. Fadecandy boards and other hardware could not be tried.",
     options: &[OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        default: Some("off"),
-        live: true,
-        example: "on",
         documentation: "Log every change of a received component, mapped or not, with its strip.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     }],
     instance_options: &[
         OptionSpec {

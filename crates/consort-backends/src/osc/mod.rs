@@ -26,7 +26,7 @@ use consort_router::{
     OptionSpec, Options, Plan, Problems,
 };
 
-use crate::detect::DetectDriver;
+use crate::detect::{DETECT, DetectDriver};
 use crate::net::{ALLOW, HostPort};
 use config::{Config, Destination, LearnedPeer, SharedBind};
 use instance::OscPlan;
@@ -90,14 +90,9 @@ fails is detected after about one minute.
 Host names are looked up in the background. If a port is in use, a name has no address or a host \
 does not respond, the instance waits and tries again while the show runs.",
     options: &[OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        default: Some("off"),
-        live: true,
-        example: "on",
         documentation: "Log the address, types and values of every incoming message whose \
 address begins with the instance's `root`.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     }],
     instance_options: &[
         OptionSpec {

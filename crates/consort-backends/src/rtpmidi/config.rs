@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use consort_router::{InstanceConfig, OptionKind, OptionSpec, Options, Problems};
 
 use super::session::{Join, MAX_PEERS};
+use crate::detect::DETECT;
 use crate::midi_grammar::output::OutputOptions;
 use crate::net::{Allow, HostPort};
 
@@ -102,10 +103,7 @@ impl Config {
             invitations,
             learns: options.flag("learn"),
             allow: Allow::read(options),
-            output: OutputOptions {
-                note_off: options.flag("note-off"),
-                deselect: !is_choice(options, "epn-tx", "short"),
-            },
+            output: OutputOptions::read(options),
         })
     }
 
@@ -134,14 +132,9 @@ fn check_host(text: &str) -> Result<(), String> {
 /// The options of `[backend rtpmidi]`.
 pub(super) const BACKEND_OPTIONS: &[OptionSpec] = &[
     OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        live: true,
-        default: Some("off"),
-        example: "on",
         documentation: "Log every incoming value, mapped or not, with its channel as it is written \
 in `[map]`.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     },
     OptionSpec {
         name: "mdns-name",

@@ -38,6 +38,7 @@ use consort_router::{
     Problems,
 };
 
+use crate::midi_grammar::output::{EPN_TX, NOTE_OFF};
 use crate::midi_grammar::syntax::SYNTAX;
 use crate::net::{ALLOW, HostPort};
 use config::Config;
@@ -155,26 +156,8 @@ default is `off`.",
             ..OptionSpec::EMPTY
         },
         ALLOW,
-        OptionSpec {
-            name: "epn-tx",
-            live: true,
-            kind: OptionKind::Choice(&["full", "short"]),
-            default: Some("full"),
-            example: "short",
-            documentation: "Whether the parameter is deselected after each `rpn` or `nrpn` value \
-that is sent (`full`) or stays selected (`short`).",
-            ..OptionSpec::EMPTY
-        },
-        OptionSpec {
-            name: "note-off",
-            live: true,
-            kind: OptionKind::Flag,
-            default: Some("off"),
-            example: "on",
-            documentation: "End notes with note-off messages. By default they end with note-on \
-messages of velocity 0, which have the same effect.",
-            ..OptionSpec::EMPTY
-        },
+        EPN_TX,
+        NOTE_OFF,
     ],
     instance_families: &[],
     channels: SYNTAX,

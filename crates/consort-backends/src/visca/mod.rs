@@ -32,6 +32,7 @@ use config::{Config, Endpoint, Range};
 use instance::{ViscaDriver, ViscaPlan};
 
 use crate::PluggedIn;
+use crate::detect::DETECT;
 use crate::net::HostPort;
 
 /// The backend's entry in the registry.
@@ -50,13 +51,13 @@ Over TCP, `auto` is `raw`. Commands wait for this, for 2 s at most; a stop does 
 
 **Commands wait for the camera.** A camera accepts two commands at a time, so at most two are \
 unacknowledged. Meanwhile the newest value of each channel replaces older ones, which are counted as \
-dropped. A command that is not acknowledged within 0.5 s is sent again, up to three times; one that the \
-camera has no room for is sent again when there is room. A camera that never acknowledges anything gets \
+dropped. A command that is not acknowledged within 0.5 s is sent again, up to three times; one that \
+finds the camera's buffer full is sent again when the buffer has space. A camera that never acknowledges anything gets \
 its commands at a slower pace.
 
 **A stop does not wait.** When a drive stops (a value of 0 on `move.left`, the middle of `move.x`, \
 `stop`), the command leaves at once, before all others, and is repeated until the camera acknowledges it \
-or a newer movement has left. If the camera has no room for it, the movements that run are cancelled. \
+or a newer movement has left. If the camera's buffer is full, the movements that run are cancelled. \
 While the connection is lost, it is kept, and leaves first when the connection is back. At the end of \
 the show and with a panic, everything that the instance has set in motion is stopped.
 
@@ -90,13 +91,8 @@ specification and was checked with the client `visca-over-ip`; over a pseudo ter
 of a serial line. What differs between models, such as ranges, reasons of refusals and the time of \
 acknowledgements, has not been tried.",
     options: &[OptionSpec {
-        name: "detect",
-        kind: OptionKind::Flag,
-        default: Some("off"),
-        live: true,
-        example: "on",
         documentation: "Ask the cameras for everything, and log each value that has changed.",
-        ..OptionSpec::EMPTY
+        ..DETECT
     }],
     instance_options: &[
         OptionSpec {
