@@ -140,7 +140,7 @@ pub enum Request {
         /// otherwise it is only checked.
         #[serde(default)]
         save: bool,
-        /// Whether the running show takes the change, saved or not, if there are no errors.
+        /// Whether to load the change into the running show, saved or not, if it has no errors.
         #[serde(default)]
         apply: bool,
     },

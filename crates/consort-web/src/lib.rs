@@ -83,7 +83,7 @@ impl Page {
                 tokio::select! {
                     result = server::serve(listener, settings, connect) => {
                         if let Err(error) = result {
-                            tracing::error!("the page is no longer served: {error}");
+                            tracing::error!("the page's server has stopped: {error}");
                         }
                     }
                     _ = stopped => {}

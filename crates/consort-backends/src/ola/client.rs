@@ -623,7 +623,7 @@ impl Client {
                 universe.retry_at = Some(now + RETRY_INTERVAL);
                 lower(&mut self.next_sweep, universe.retry_at);
             }
-            // Without a universe there are no slots yet.
+            // The universe does not exist, so its slots have no values yet.
             Request::Current => return,
             Request::Names | Request::Other => {}
         }

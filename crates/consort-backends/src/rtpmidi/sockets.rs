@@ -143,7 +143,7 @@ fn bind(address: SocketAddr) -> Result<DatagramSocket, String> {
     })
 }
 
-/// Binds two neighbouring free ports.
+/// Binds two adjacent free ports.
 fn bind_pair(any: SocketAddr) -> Result<(DatagramSocket, DatagramSocket), String> {
     let mut refused = String::new();
     for _ in 0..MAX_ATTEMPTS {
@@ -155,5 +155,5 @@ fn bind_pair(any: SocketAddr) -> Result<(DatagramSocket, DatagramSocket), String
             Err(reason) => refused = reason,
         }
     }
-    Err(format!("there are no two free ports side by side: {refused}"))
+    Err(format!("cannot find two adjacent free ports: {refused}"))
 }

@@ -385,8 +385,8 @@ impl Line {
         self.send_bytes(&bytes);
     }
 
-    /// Writes bytes, or keeps them until there is room. A datagram that finds none is lost, like any
-    /// other that the network loses.
+    /// Writes bytes, or keeps them until the line accepts more. A datagram that the system does not
+    /// accept is lost, like one that the network loses.
     fn send_bytes(&mut self, bytes: &[u8]) {
         let Some(transport) = &mut self.transport else { return };
         if transport.is_datagram() {

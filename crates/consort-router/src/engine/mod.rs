@@ -178,7 +178,7 @@ pub(crate) struct Engine {
     pub(crate) marks: Vec<u8>,
     routes: Vec<Route>,
     steps: Vec<Step>,
-    /// By channel number; empty when there are no routes here.
+    /// By channel number; empty if no mapping needs the engine.
     channels: Vec<Channel>,
     /// By index of a target in the routing table: twice the route's number, plus 1 for its way
     /// back.

@@ -16,8 +16,8 @@ use crate::midi::{MidiDecoder, MidiEncoder};
 /// MIDI device. As with sockets, `&MidiStream` reads and writes, too, so that two threads may use
 /// one stream.
 ///
-/// Reading gives whole messages with their status bytes, if the buffer has room for them; the rest
-/// follows with the next read. Written bytes may be parts of messages, with running status; each
+/// A read returns whole messages with their status bytes; one that is larger than the buffer
+/// continues in the next read. Written bytes may be parts of messages, with running status; each
 /// message is sent to the subscribers of the port as soon as it is complete, and a system exclusive
 /// message in parts of at most [`DEFAULT_CHUNK`](crate::midi::DEFAULT_CHUNK) bytes.
 ///

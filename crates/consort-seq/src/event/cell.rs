@@ -57,8 +57,8 @@ impl Cell {
         self.0[1] & EventFlags::LENGTH_MASK.bits() == 0
     }
 
-    /// Whether the event has no variable data and another destination than `client`: then only its
-    /// room is to be checked before it is written.
+    /// Whether the event has no variable data and another destination than `client`: before it
+    /// is written, only the free space has to be checked.
     #[inline]
     pub(crate) const fn is_plain(&self, client: u8) -> bool {
         self.is_fixed() && self.0[14] != client

@@ -31,11 +31,11 @@ fn commands(section: &[u8]) -> Result<Vec<String>, Invalid> {
 fn a_note_has_the_bytes_that_everyone_understands() {
     let mut list = Vec::new();
     let message = Message::NoteOn { channel: 1, note: 60, velocity: 100 };
-    packet::push(&mut list, &message, |_| panic!("there is room"));
+    packet::push(&mut list, &message, |_| panic!("the list is full"));
     let mut bytes = Vec::new();
     packet::write(&mut bytes, 0x1234, 1, 2, &list, &[]);
     assert_eq!(bytes, packet(&[0x03, 0x91, 60, 100]), "no times, no marker, the short length");
-    packet::push(&mut list, &message, |_| panic!("there is room"));
+    packet::push(&mut list, &message, |_| panic!("the list is full"));
     assert_eq!(list, [0x91, 60, 100, 0, 0x91, 60, 100], "a time before the second command");
     bytes.clear();
     packet::write(&mut bytes, 0x1234, 1, 2, &[0; 300], &[9]);
