@@ -8,6 +8,7 @@ const RELOAD_MS = 40000;
 const FILES_ATTEMPTS = 10;
 const FILES_RETRY_MS = 200;
 const RETRY_MS = [300, 700, 1500, 3000];
+const RELOADED = "the show was reloaded";
 
 let socket = null;
 /** Requests that wait for their answers, in order: {resolve, reject}. */
@@ -58,23 +59,29 @@ async function open() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   socket = new WebSocket(`${scheme}://${location.host}/control`);
   const current = socket;
-  let closing = "the connection was lost";
   socket.onmessage = (message) => take(JSON.parse(message.data));
   socket.onclose = (event) => {
-    if (socket === current) lost(event.reason || closing);
+    if (socket === current) lost(event.reason || "the connection was lost");
   };
-  socket.onopen = async () => {
-    try {
-      await subscribe();
-      attempts = 0;
-      state.link.value = "up";
-      clearInterval(probe);
-      probe = setInterval(watch, PROBE_MS);
-    } catch (error) {
-      closing = error.message;
-      current.close();
-    }
-  };
+  socket.onopen = () => begin(current);
+  return undefined;
+}
+
+/** Takes the layout and subscribes, at the start of a connection and after a reload. */
+async function begin(current) {
+  try {
+    await subscribe();
+    attempts = 0;
+    state.link.value = "up";
+    clearInterval(probe);
+    probe = setInterval(watch, PROBE_MS);
+  } catch (error) {
+    if (socket !== current) return undefined;
+    if (error.message === RELOADED) return begin(current);
+    current.onclose = null;
+    current.close();
+    return lost(error.message);
+  }
   return undefined;
 }
 
@@ -113,15 +120,13 @@ function take(message) {
     return;
   }
   if (message.stale) {
-    // The show was reloaded, and the numbers of requests on their way are old: begin again.
-    const old = socket;
-    socket = null;
-    old.onclose = null;
-    old.close();
-    for (const request of waiting) request.reject(new Error("the show was reloaded"));
-    waiting = [];
-    open();
-    return;
+    // The show was reloaded. Each request that names the layout before gets this answer, and the
+    // subscription ends with it; all other requests on their way are carried out.
+    if (!waiting[0]?.namesLayout) {
+      begin(socket);
+      return;
+    }
+    message = { error: RELOADED };
   }
   const request = waiting.shift();
   if (!request) return;
@@ -130,27 +135,19 @@ function take(message) {
   else request.reject(new Error(message.error));
 }
 
-const isOpen = () => socket !== null && socket.readyState === WebSocket.OPEN;
-
-/** Waits until the page is connected, at most as long as for an answer. */
-async function connected() {
-  const end = performance.now() + ANSWER_MS;
-  while (!isOpen() && state.link.value !== "locked" && performance.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
-  }
-}
+/** Whether a request names a layout, so that it has no effect after a reload. */
+const namesLayout = (request) =>
+  typeof request === "object" && Object.values(request)[0].generation !== undefined;
 
 /** Sends a request; the answer comes as a promise. */
-export async function ask(request) {
-  // After a reload the page connects again. Requests with a generation belong to the layout before
-  // it; all others wait for the connection.
-  const names = typeof request === "string" ? {} : Object.values(request)[0];
-  if (!isOpen() && names.generation === undefined) await connected();
-  if (!isOpen()) throw new Error("not connected to the show");
+export function ask(request) {
   const current = socket;
+  if (!current || current.readyState !== WebSocket.OPEN) {
+    return Promise.reject(new Error("not connected to the show"));
+  }
   return new Promise((resolve, reject) => {
     // A connection that does not answer is closed, which rejects all requests.
-    const waits = { resolve, reject };
+    const waits = { resolve, reject, namesLayout: namesLayout(request) };
     const giveUp = () => {
       if (socket !== current || !waiting.includes(waits)) return;
       if (performance.now() < busyUntil) {
