@@ -56,7 +56,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, info: &PortInfo) -> PyResult<Bound
     fields.set_item(intern!(py, "timestamp_real"), info.timestamp_real)?;
     fields.set_item(intern!(py, "timestamp_queue_id"), info.timestamp_queue_id)?;
     if let Some(client_name) = &info.client_name {
-        fields.set_item(intern!(py, "client_name"), client_name)?;
+        fields.set_item(intern!(py, "client_name"), &**client_name)?;
     }
     object.setattr(intern!(py, "__dict__"), fields)?;
     Ok(object)

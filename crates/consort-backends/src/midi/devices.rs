@@ -37,7 +37,7 @@ pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> O
         return usable().map(PortInfo::address).find(|found| *found == address);
     }
     let names = |port: &PortInfo| {
-        let client = port.client_name.clone().unwrap_or_default();
+        let client = port.client_name.as_deref().unwrap_or_default().to_owned();
         let pair = format!("{client}:{}", port.name);
         let numbered = format!("{client}:{}", port.port_id);
         [pair, numbered, client, port.name.clone()]

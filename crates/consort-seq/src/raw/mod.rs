@@ -100,9 +100,10 @@ pub fn set_name(field: &mut [u8], text: &str) {
 /// are replaced.
 #[must_use]
 pub fn name(field: &[u8]) -> std::borrow::Cow<'_, str> {
-    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-    match std::str::from_utf8(&field[..end]) {
+    // The search of the standard library compares a word at a time.
+    let text = std::ffi::CStr::from_bytes_until_nul(field).map_or(field, std::ffi::CStr::to_bytes);
+    match std::str::from_utf8(text) {
         Ok(text) => std::borrow::Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(&field[..end]),
+        Err(_) => String::from_utf8_lossy(text),
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn is_named(port: &PortInfo, text: &str) -> bool {
 
 /// The names by which a port can be given.
 fn names(port: &PortInfo) -> [String; 5] {
-    let client = port.client_name.clone().unwrap_or_default();
+    let client = port.client_name.as_deref().unwrap_or_default().to_owned();
     let pair = name(port);
     let full = format!("{pair} {}", port.address());
     [full, pair, format!("{client}:{}", port.port_id), client, port.name.clone()]
@@ -187,7 +187,7 @@ mod tests {
             client_id: client,
             port_id: number,
             name: name.to_owned(),
-            client_name: Some(client_name.to_owned()),
+            client_name: Some(client_name.into()),
             capability: caps,
             ..PortInfo::default()
         }

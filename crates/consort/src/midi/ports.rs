@@ -71,7 +71,7 @@ fn entry(client: &ClientBase, port: &PortInfo) -> Entry {
         address: port.address().to_string(),
         client_id: port.client_id,
         port_id: port.port_id,
-        client: port.client_name.clone().unwrap_or_default(),
+        client: port.client_name.as_deref().unwrap_or_default().to_owned(),
         port: port.name.clone(),
         source: Use::Source.fits(port),
         target: Use::Target.fits(port),

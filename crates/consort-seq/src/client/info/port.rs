@@ -1,6 +1,7 @@
 //! Information about ports and connections.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bitflags::bitflags;
 
@@ -96,8 +97,9 @@ pub struct PortInfo {
     pub port_id: u8,
     /// Name of the port, at most 63 bytes.
     pub name: String,
-    /// Name of the client. Only `list_ports` and `find_port` fill it in.
-    pub client_name: Option<String>,
+    /// Name of the client, which the ports of one client share. Only `list_ports` and `find_port`
+    /// fill it in.
+    pub client_name: Option<Arc<str>>,
     /// What other clients may do with the port.
     pub capability: PortCaps,
     /// The type of the port.
@@ -140,7 +142,7 @@ impl PortInfo {
     }
 
     #[inline]
-    pub(crate) fn with_client_name(raw: &raw::PortInfo, client_name: Option<String>) -> Self {
+    pub(crate) fn with_client_name(raw: &raw::PortInfo, client_name: Option<Arc<str>>) -> Self {
         Self {
             client_id: raw.address.client,
             port_id: raw.address.port,

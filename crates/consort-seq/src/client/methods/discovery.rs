@@ -1,6 +1,7 @@
 //! Listing ports, and finding one by its address or name.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::ClientBase;
 use crate::client::error::{ErrorKind, Failure, OperationName, Outcome, Result, Subject};
@@ -240,8 +241,8 @@ impl ClientBase {
             if client.client == 0 && !options.include_system || client.port_count == 0 {
                 continue;
             }
-            let client_name = raw::name(&client.name);
-            let is_midi_through = client_name == MIDI_THROUGH;
+            let client_name: Arc<str> = raw::name(&client.name).into();
+            let is_midi_through = &*client_name == MIDI_THROUGH;
             if !options.include_midi_through && is_midi_through {
                 continue;
             }
@@ -264,7 +265,7 @@ impl ClientBase {
                     let rank = options.rank(port_type, is_midi_through);
                     sorted &= last <= rank;
                     last = rank;
-                    ports.push(PortInfo::with_client_name(&port, Some((*client_name).to_owned())));
+                    ports.push(PortInfo::with_client_name(&port, Some(Arc::clone(&client_name))));
                 }
             }
         }
@@ -300,7 +301,7 @@ impl ClientBase {
             });
         }
         let names = |info: &PortInfo| {
-            let client = info.client_name.clone().unwrap_or_default();
+            let client = info.client_name.as_deref().unwrap_or_default().to_owned();
             let pair = format!("{client}:{}", info.name);
             let numbered = format!("{client}:{}", info.port_id);
             let full = format!("{pair} {}", info.address());
@@ -356,7 +357,7 @@ mod tests {
     use super::*;
 
     fn port(client: u8, name: &str, capability: PortCaps, port_type: PortType) -> PortInfo {
-        let client_name = Some(name.to_owned());
+        let client_name = Some(name.into());
         PortInfo { client_id: client, client_name, capability, port_type, ..PortInfo::default() }
     }
 
