@@ -28,6 +28,8 @@ pub mod artnet;
     allow(dead_code, reason = "each of the backends uses a part")
 )]
 mod detect;
+#[cfg(feature = "discovery")]
+pub mod discovery;
 #[cfg(any(
     feature = "artnet",
     feature = "dmxusb",
@@ -54,7 +56,10 @@ pub mod lua;
 #[cfg(feature = "maweb")]
 pub mod maweb;
 #[cfg(feature = "mdns")]
-#[cfg_attr(not(feature = "rtpmidi"), allow(dead_code, reason = "the backends use it"))]
+#[cfg_attr(
+    not(all(feature = "discovery", feature = "rtpmidi")),
+    allow(dead_code, reason = "the backends use it")
+)]
 mod mdns;
 #[cfg(feature = "midi")]
 pub mod midi;

@@ -6,6 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
+#[cfg(feature = "discovery")]
+use crate::discover::DiscoverArgs;
 #[cfg(feature = "midi")]
 use crate::midi::MidiCommand;
 use crate::reference::BackendsArgs;
@@ -115,6 +117,9 @@ pub(crate) enum Command {
     Web(WebArgs),
     /// Print the channels on which an instance receives input, as lines for the mapping
     Learn(LearnArgs),
+    /// List what is on the local network: OSC, RTP-MIDI, Art-Net, sACN
+    #[cfg(feature = "discovery")]
+    Discover(DiscoverArgs),
     /// Generate man pages or shell completions
     Generate(GenerateArgs),
 }

@@ -5,6 +5,8 @@ mod cli;
 #[cfg(feature = "demo")]
 mod demo;
 mod diagnostics;
+#[cfg(feature = "discovery")]
+mod discover;
 mod errors;
 mod generate;
 mod inherited;
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
         Command::Set(arguments) => set::set(arguments),
         Command::Get(arguments) => set::get(arguments),
         Command::Why(arguments) => why::run(arguments),
+        #[cfg(feature = "discovery")]
+        Command::Discover(arguments) => discover::run(arguments),
         Command::Learn(arguments) => learn::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
         #[cfg(feature = "sc")]

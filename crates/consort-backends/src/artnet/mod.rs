@@ -1,13 +1,14 @@
 //! Art-Net 4: DMX universes over UDP.
 //!
-//! `codec` decodes and encodes packets, `config` reads options. Sockets, frame rates and merging
-//! are in `dmx`.
+//! `codec` decodes and encodes packets, `node` reads what nodes reply, `config` reads options.
+//! Sockets, frame rates and merging are in `dmx`.
 
 pub mod codec;
 mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod node;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,9 @@
 //! and follows interfaces that come and go. Nothing is sent before something is announced or
 //! searched for.
 
+mod directory;
+mod driver;
+
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -14,6 +17,8 @@ use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, Se
 use mio::Interest;
 use mio::unix::pipe;
 
+pub(crate) use self::directory::Directory;
+pub(crate) use self::driver::{MDNS_INTERFACE, MDNS_NAME, MdnsDriver, Settings};
 use crate::net::Registrar;
 
 /// The most events that wait for the router; further ones are dropped until it has read them.
@@ -23,7 +28,7 @@ const MAX_EVENTS: usize = 256;
 const MAX_SERVICES: usize = 256;
 
 /// How long the end waits until the services are withdrawn.
-const GOODBYE_TIMEOUT: Duration = Duration::from_millis(100);
+pub(crate) const GOODBYE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A service that was found. The names come from the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +68,7 @@ impl Mdns {
     /// # Errors
     /// A message if there is no socket or thread for it.
     pub(crate) fn start(interface: Option<&str>) -> Result<Self, String> {
-        let explain = |error: mdns_sd::Error| format!("cannot use mDNS: {error}");
-        let daemon = ServiceDaemon::new().map_err(explain)?;
-        if let Some(interface) = interface {
-            daemon.disable_interface(IfKind::All).map_err(explain)?;
-            daemon.enable_interface(IfKind::Name(interface.to_owned())).map_err(explain)?;
-        } else {
-            // Nobody else is there.
-            daemon.disable_interface(IfKind::LoopbackV4).map_err(explain)?;
-            daemon.disable_interface(IfKind::LoopbackV6).map_err(explain)?;
-        }
+        let daemon = start_daemon(interface)?;
         Ok(Mdns { daemon, announced: Vec::new(), search: None })
     }
 
@@ -178,6 +174,24 @@ impl Drop for Mdns {
     }
 }
 
+/// Starts the thread, on one interface or on all but the loopback interface.
+///
+/// # Errors
+/// A message if there is no socket or thread for it.
+pub(crate) fn start_daemon(interface: Option<&str>) -> Result<ServiceDaemon, String> {
+    let explain = |error: mdns_sd::Error| format!("cannot use mDNS: {error}");
+    let daemon = ServiceDaemon::new().map_err(explain)?;
+    if let Some(interface) = interface {
+        daemon.disable_interface(IfKind::All).map_err(explain)?;
+        daemon.enable_interface(IfKind::Name(interface.to_owned())).map_err(explain)?;
+    } else {
+        // Nobody else is there.
+        daemon.disable_interface(IfKind::LoopbackV4).map_err(explain)?;
+        daemon.disable_interface(IfKind::LoopbackV6).map_err(explain)?;
+    }
+    Ok(daemon)
+}
+
 /// Passes events on until one of both ends is gone.
 fn forward(
     found: &mdns_sd::Receiver<ServiceEvent>,
@@ -202,7 +216,8 @@ fn forward(
     }
 }
 
-fn read(service: &ResolvedService) -> Service {
+/// The name and the addresses of a service.
+pub(crate) fn read(service: &ResolvedService) -> Service {
     let escaped = service.fullname.strip_suffix(&format!(".{}", service.ty_domain));
     let mut addresses: Vec<SocketAddr> = service
         .addresses

@@ -4,9 +4,17 @@ use consort_router::inspect::InstanceReport;
 use consort_router::{Context, Readiness};
 
 use super::receiver::Receiver;
+use crate::mdns::Service;
 
 /// A transport of packets: datagrams or streams.
 pub(super) trait Carrier {
+    /// Whether the destination is a service of the local network, so that
+    /// [`find_service`](Self::find_service) has to be called.
+    fn searches(&self) -> bool {
+        false
+    }
+    /// Uses the address of the wanted service, if it is among those that were found.
+    fn find_service(&mut self, _: &[Service], _: &mut Context<'_>) {}
     /// Opens the sockets. `receives`: whether the instance uses the values of incoming packets.
     fn start(&mut self, receives: bool, context: &mut Context<'_>);
     /// Changes whether the instance uses the values of incoming packets.

@@ -12,6 +12,8 @@ use crate::net::{Allow, HostPort};
 pub(super) enum Destination {
     None,
     Fixed(HostPort),
+    /// The service with this name, which is searched for on the local network.
+    Service(String),
     /// The peer that sent last; on this port, if there is one, instead of the peer's own.
     Learn(Option<u16>),
 }
@@ -155,6 +157,14 @@ impl Config {
                 )
                 .hint("use `destination = learn` without a port");
         }
+        if matches!(destination, Destination::Service(_)) && transport != Transport::Datagrams {
+            problems
+                .error(
+                    options.position("destination"),
+                    "`mdns:NAME` needs UDP: services are searched for as `_osc._udp`",
+                )
+                .hint("remove `transport = tcp`, or write the host and the port");
+        }
         let is_learning = matches!(destination, Destination::Learn(_));
         if let (Some(position), false) = (options.position("learn"), is_learning) {
             problems
@@ -217,7 +227,20 @@ impl Config {
     }
 }
 
+/// The longest name of a service, in bytes (RFC 6763, 4.1.1).
+const MAX_SERVICE_NAME: usize = 63;
+
 fn parse_destination(text: &str) -> Result<Destination, String> {
+    // A host may be named `mdns`, and then a port follows.
+    if let Some(name) = text.strip_prefix("mdns:").map(str::trim)
+        && name.parse::<u16>().is_err()
+    {
+        return match name.len() {
+            1..=MAX_SERVICE_NAME => Ok(Destination::Service(name.to_owned())),
+            0 => Err("expected the name of a service after `mdns:`".into()),
+            _ => Err(format!("the name of a service has at most {MAX_SERVICE_NAME} bytes")),
+        };
+    }
     match text.strip_prefix("learn") {
         Some("") => Ok(Destination::Learn(None)),
         Some(rest) if rest.starts_with('@') => match rest[1..].parse::<u16>() {
@@ -235,7 +258,7 @@ fn parse_destination(text: &str) -> Result<Destination, String> {
 pub(super) fn check_destination(text: &str) -> Result<(), String> {
     parse_destination(text)
         .map(drop)
-        .map_err(|error| format!("{error}; or use `learn` or `learn@PORT`"))
+        .map_err(|error| format!("{error}; or use `learn`, `learn@PORT` or `mdns:NAME`"))
 }
 
 /// Validates the option `root`.

@@ -10,6 +10,7 @@ use mio::Interest;
 use super::carrier::Carrier;
 use super::config::{Destination, LearnedPeer};
 use super::receiver::{Origin, Receiver};
+use crate::mdns::Service;
 use crate::net::loss::LossReport;
 use crate::net::{
     Allow, Backoff, DatagramSocket, DenialReport, HostPort, Lookup, OutgoingDatagrams,
@@ -28,6 +29,10 @@ const HEAVY_PACKET_VALUES: usize = 64;
 pub(super) struct Datagrams {
     bind: Option<Lookup>,
     destination: Option<Lookup>,
+    /// The name of the service to send to, for `destination = mdns:NAME`.
+    service: Option<String>,
+    /// Where it was found last.
+    found: Option<SocketAddr>,
     /// Set for `destination = learn`, with the port that replies go to, if one is given.
     learn: Option<Option<u16>>,
     learned_peer: LearnedPeer,
@@ -55,16 +60,20 @@ impl Datagrams {
         allow: Allow,
         learned_peer: LearnedPeer,
     ) -> Self {
-        let (destination, learn) = match destination {
-            Destination::None => (None, None),
+        let (mut fixed, mut service, mut learn) = (None, None, None);
+        match destination {
+            Destination::None => {}
             Destination::Fixed(target) => {
-                (Some(Lookup::new(target).reached_from(bind.as_ref())), None)
+                fixed = Some(Lookup::new(target).reached_from(bind.as_ref()));
             }
-            Destination::Learn(port) => (None, Some(port)),
-        };
+            Destination::Service(name) => service = Some(name),
+            Destination::Learn(port) => learn = Some(port),
+        }
         Datagrams {
             bind: bind.map(Lookup::new),
-            destination,
+            destination: fixed,
+            service,
+            found: None,
             learn,
             learned_peer,
             learned: None,
@@ -83,7 +92,21 @@ impl Datagrams {
 
     /// The address to send to, if it is known.
     fn target(&self) -> Option<SocketAddr> {
-        self.learned.or_else(|| self.destination.as_ref()?.address())
+        self.learned.or_else(|| self.given_target())
+    }
+
+    /// The address of the destination that the configuration names, if it is known.
+    fn given_target(&self) -> Option<SocketAddr> {
+        self.found.or_else(|| self.destination.as_ref()?.address())
+    }
+
+    /// Why there is no address to send to yet; `None` if there is one, or none is configured.
+    fn missing_service(&self) -> Option<String> {
+        let name = self.service.as_ref().filter(|_| self.found.is_none())?;
+        Some(format!(
+            "searching for the OSC service `{name}` on the local network: `consort discover` lists \
+             what is there"
+        ))
     }
 
     /// Starts the look-ups and opens the socket where that is not done yet, and sets the state.
@@ -93,7 +116,12 @@ impl Datagrams {
                 self.backoff.reset();
                 context.set_state(State::Up);
             }
-            Ok(false) => {} // a look-up is running
+            // A look-up or a search is running.
+            Ok(false) => {
+                if let Some(reason) = self.missing_service() {
+                    context.set_state(State::Waiting(reason));
+                }
+            }
             Err(reason) => self.wait(reason, context),
         }
     }
@@ -118,7 +146,9 @@ impl Datagrams {
             let local = match (&self.bind, self.target()) {
                 (Some(bind), _) => bind.address(),
                 (None, target) => {
-                    let Some(target) = target else { return Ok(self.destination.is_none()) };
+                    let Some(target) = target else {
+                        return Ok(self.destination.is_none() && self.service.is_none());
+                    };
                     let socket = DatagramSocket::bind_ephemeral(target)
                         .map_err(|error| format!("cannot open a socket: {error}"))?;
                     self.socket = Some(register(socket, SOCKET, context)?);
@@ -146,14 +176,15 @@ impl Datagrams {
             self.socket = Some(register(socket, SOCKET, context)?);
         }
         self.connect_if_send_only(context);
-        Ok(self.destination.as_ref().is_none_or(|lookup| lookup.address().is_some()))
+        let needs_target = self.destination.is_some() || self.service.is_some();
+        Ok(!needs_target || self.given_target().is_some())
     }
 
     /// Connects the socket of an instance that only sends to its destination: that saves the kernel
     /// a route look-up for each datagram. A bound socket still has to receive from everywhere, so
     /// that a second one is connected beside it.
     fn connect_if_send_only(&mut self, context: &mut Context<'_>) {
-        let target = self.destination.as_ref().and_then(Lookup::address);
+        let target = self.given_target();
         let (false, Some(target)) = (self.receives, target) else { return };
         let Some(socket) = &mut self.socket else { return };
         // The socket can send without being connected; if it cannot, sending reports why.
@@ -247,6 +278,36 @@ fn register(
 }
 
 impl Carrier for Datagrams {
+    fn searches(&self) -> bool {
+        self.service.is_some()
+    }
+
+    fn find_service(&mut self, services: &[Service], context: &mut Context<'_>) {
+        let Some(name) = &self.service else { return };
+        let bind = self.bind.as_ref().and_then(Lookup::address);
+        let is_v4 = bind.is_some_and(|address| address.is_ipv4());
+        let reachable = |address: &&SocketAddr| address.is_ipv4() || !is_v4;
+        let found = services
+            .iter()
+            .filter(|service| service.name == *name)
+            .find_map(|service| service.addresses.iter().find(reachable));
+        // A service that is gone may have restarted: what it sent to last stays in use until then.
+        let Some(&address) = found.filter(|address| self.found != Some(**address)) else { return };
+        self.found = Some(address);
+        // These sockets are connected to the last address, or of its family.
+        let outdated = match self.bind {
+            Some(_) => [self.sending_socket.take(), None],
+            None => [self.sending_socket.take(), self.socket.take()],
+        };
+        for mut socket in outdated.into_iter().flatten() {
+            if let Err(error) = context.deregister(socket.source()) {
+                tracing::debug!("cannot deregister a socket: {error}");
+            }
+            self.awaits_writable = false;
+        }
+        self.open(context);
+    }
+
     fn start(&mut self, receives: bool, context: &mut Context<'_>) {
         self.receives = receives;
         self.open(context);
@@ -294,7 +355,8 @@ impl Carrier for Datagrams {
     }
 
     fn has_new_peer(&mut self) -> bool {
-        std::mem::replace(&mut self.previous_peer, self.learned) != self.learned
+        let peer = self.learned.or(self.found);
+        std::mem::replace(&mut self.previous_peer, peer) != peer
     }
 
     fn can_send(&self) -> bool {
@@ -310,6 +372,8 @@ impl Carrier for Datagrams {
         }
         if let Some(address) = self.target() {
             report.sends.push(Endpoint { transport: "UDP", address });
+        } else if let Some(reason) = self.missing_service() {
+            report.sends_nothing = Some(reason);
         } else if self.destination.is_none() {
             report.sends_nothing = Some(match self.learn {
                 Some(_) => "no peer has sent a packet yet, to which `destination = learn` would \

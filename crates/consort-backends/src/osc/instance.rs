@@ -1,8 +1,10 @@
 //! An instance while it is configured, and as the router runs it.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -10,8 +12,8 @@ use std::time::{Duration, Instant};
 use consort_osc::MessageBuilder;
 use consort_router::inspect::{ChannelReport, InstanceReport, RawInput};
 use consort_router::{
-    ChannelError, ChannelTable, Context, Driver, Endpoints, Event, Instance, Plan, Problems,
-    Readiness, Resolution, TextEvent, Usage, downcast, driver,
+    ChannelError, ChannelTable, Context, Driver, Endpoints, Event, Instance, InstanceId, Plan,
+    Problems, Readiness, Resolution, TextEvent, Usage, downcast, driver,
 };
 
 use super::carrier::Carrier;
@@ -21,11 +23,13 @@ use super::outputs::Outputs;
 use super::paths::Paths;
 use super::receiver::Receiver;
 use super::stream::Streams;
-use crate::detect::DetectDriver;
+use super::{TCP_KIND, UDP_KIND};
+use crate::mdns::{Directory, MdnsDriver};
 use crate::net::{Allow, HostPort};
 
 /// One `[osc NAME]` section before it runs.
 pub(super) struct OscPlan {
+    name: String,
     bind: Option<HostPort>,
     destination: Destination,
     transport: Transport,
@@ -38,16 +42,39 @@ pub(super) struct OscPlan {
 }
 
 impl OscPlan {
-    pub(super) fn new(config: Config, shared_bind: Arc<SharedBind>) -> Self {
+    pub(super) fn new(name: String, config: Config, shared_bind: Arc<SharedBind>) -> Self {
         let Config { root, bind, destination, transport, patterns, allow, learned_peer } = config;
         let paths = Paths::new(root, patterns);
         let outputs = None;
-        OscPlan { bind, destination, transport, allow, learned_peer, paths, outputs, shared_bind }
+        OscPlan {
+            name,
+            bind,
+            destination,
+            transport,
+            allow,
+            learned_peer,
+            paths,
+            outputs,
+            shared_bind,
+        }
     }
 
     /// Whether the configuration allows for sending.
     fn sends(&self) -> bool {
         self.transport != Transport::Datagrams || self.destination != Destination::None
+    }
+
+    /// How the instance is announced, if this computer has a name for others.
+    fn announcement(&self, host: Option<String>) -> Option<Announcement> {
+        let bind = self.bind.as_ref().filter(|_| !self.has_yielded())?;
+        // Nobody else reaches it otherwise.
+        let is_local = match bind.literal() {
+            Some(address) => address.ip().is_loopback(),
+            None => bind.host == "localhost",
+        };
+        let kind = if self.transport == Transport::Datagrams { UDP_KIND } else { TCP_KIND };
+        let (name, port) = (self.name.clone(), bind.port);
+        host.filter(|_| !is_local).map(|host| Announcement { kind, name, host, port })
     }
 
     /// Whether another instance got the port.
@@ -133,8 +160,9 @@ impl Plan for OscPlan {
     }
 
     fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
-        let detect = self::driver::<DetectDriver>(driver).flag();
+        let driver = self::driver::<MdnsDriver>(driver);
         let has_yielded = self.has_yielded();
+        let announcement = self.announcement(driver.name());
         let OscPlan { bind, destination, transport, allow, learned_peer, .. } = *self;
         let OscPlan { mut paths, outputs, .. } = *self;
         let carrier: Box<dyn Carrier> = match transport {
@@ -146,7 +174,8 @@ impl Plan for OscPlan {
         };
         Box::new(OscInstance {
             outputs: outputs.unwrap_or_else(|| paths.prepare()),
-            receiver: Receiver::new(paths, detect),
+            receiver: Receiver::new(paths, driver.detect()),
+            network: Network { announcement, directory: driver.directory(), instance: None },
             carrier,
             has_yielded,
             text_message: Vec::new(),
@@ -157,8 +186,56 @@ impl Plan for OscPlan {
     }
 }
 
+/// A service that an instance announces.
+struct Announcement {
+    kind: &'static str,
+    name: String,
+    /// The name of this computer for others.
+    host: String,
+    port: u16,
+}
+
+/// An instance on the local network: what it announces, and where it finds its destination.
+struct Network {
+    announcement: Option<Announcement>,
+    directory: Rc<RefCell<Directory>>,
+    /// The instance's number, when it runs.
+    instance: Option<InstanceId>,
+}
+
+impl Network {
+    /// Announces the instance, and searches for its destination. That mDNS does not work does not
+    /// hinder the instance.
+    fn appear(&mut self, searches: bool, context: &mut Context<'_>) {
+        self.instance = Some(context.instance());
+        let mut directory = self.directory.borrow_mut();
+        let mut result = match &self.announcement {
+            Some(Announcement { kind, name, host, port }) => {
+                directory.announce(kind, name, host, *port)
+            }
+            None => Ok(()),
+        };
+        if searches {
+            result = result.and(directory.search(context));
+        }
+        if let Err(reason) = result {
+            context.count_errors(1);
+            tracing::warn!(instance = context.name(), "{reason}");
+        }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let (kind, name) =
+            self.announcement.as_ref().map_or((UDP_KIND, ""), |one| (one.kind, one.name.as_str()));
+        self.directory.borrow_mut().leave(kind, name, self.instance);
+    }
+}
+
 /// One `[osc NAME]` section that runs.
 struct OscInstance {
+    network: Network,
     receiver: Receiver,
     outputs: Outputs,
     carrier: Box<dyn Carrier>,
@@ -220,6 +297,16 @@ impl OscInstance {
         }
     }
 
+    /// Looks for the destination among the services that were found.
+    fn find_service(&mut self, context: &mut Context<'_>) {
+        let directory = Rc::clone(&self.network.directory);
+        let directory = directory.borrow();
+        self.with_carrier(context, |carrier, _, context| {
+            carrier.find_service(directory.services(), context);
+        });
+        self.has_new_peer |= self.carrier.has_new_peer();
+    }
+
     /// Sends what is repeated, as far as there is a peer.
     fn repeat(&mut self, context: &mut Context<'_>) {
         if self.outputs.has_repeats() && self.carrier.can_send() {
@@ -236,6 +323,7 @@ impl Instance for OscInstance {
     fn start(&mut self, context: &mut Context<'_>) {
         let receives = self.receiver.is_needed();
         self.with_carrier(context, |carrier, _, context| carrier.start(receives, context));
+        self.network.appear(self.carrier.searches(), context);
         self.repeat(context);
         self.schedule(context);
     }
@@ -293,6 +381,9 @@ impl Instance for OscInstance {
         if self.carrier_due.is_some_and(|due| due <= context.now()) {
             self.carrier_due = None;
             self.with_carrier(context, |carrier, _, context| carrier.timer(context));
+        }
+        if self.carrier.searches() {
+            self.find_service(context);
         }
         self.greet(context);
         self.repeat(context);

@@ -26,7 +26,8 @@ use consort_router::{
     OptionSpec, Options, Plan, Problems,
 };
 
-use crate::detect::{DETECT, DetectDriver};
+use crate::detect::DETECT;
+use crate::mdns::{MDNS_INTERFACE, MDNS_NAME, MdnsDriver, Settings};
 use crate::net::{ALLOW, HostPort};
 use config::{Config, Destination, LearnedPeer, SharedBind};
 use instance::OscPlan;
@@ -81,6 +82,12 @@ channel, at most once in 5 seconds. `allow` limits who that may be, and `learn =
 one. Most apps receive on another port than the one that they send from: use `learn@PORT` for them. Use \
 it only on networks that you trust.
 
+**On the local network.** With `mdns-name`, the instances that have `bind` are announced with their \
+names (`_osc._udp` or `_osc._tcp`), so that apps list them. `destination = mdns:NAME` searches for a \
+service of that name and sends to it, and follows it when its address changes; `consort discover` \
+lists what is there. Without both options, nothing is announced or searched for. An instance that is \
+bound to this computer alone (`127.0.0.1`) is not announced.
+
 Over TCP, `bind` accepts up to 64 connections, and `destination` connects and tries again until \
 the peer accepts. When all places are taken, a new connection replaces the one that has been silent \
 for longest among those of the host with the most. A connection with an incomplete packet is closed \
@@ -93,6 +100,16 @@ does not respond, the instance waits and tries again while the show runs.",
         documentation: "Log the address, types and values of every incoming message whose \
 address begins with the instance's `root`.",
         ..DETECT
+    },
+    OptionSpec {
+        documentation: "The name of this computer on the local network (without `.local`): announces \
+the instances that have `bind`.",
+        ..MDNS_NAME
+    },
+    OptionSpec {
+        documentation: "The network interface on which instances are announced and services are \
+found. The default is all of them.",
+        ..MDNS_INTERFACE
     }],
     instance_options: &[
         OptionSpec {
@@ -118,7 +135,8 @@ every interface.",
             kind: OptionKind::Checked(config::check_destination),
             example: "10.11.12.13 8001",
             documentation: "Host and port to send to. `learn` sends to the peer that sent last, \
-`learn@PORT` to the same host on another port.",
+`learn@PORT` to the same host on another port, `mdns:NAME` to the service of this name on the local \
+network.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {
@@ -223,16 +241,20 @@ impl Bound {
     }
 }
 
-/// The backend: its option, and the instances that bind a port.
+/// The kinds of service that announce an instance over UDP and TCP.
+const UDP_KIND: &str = "_osc._udp";
+const TCP_KIND: &str = "_osc._tcp";
+
+/// The backend: its options, and the instances that bind a port.
 #[derive(Default)]
 struct Osc {
-    detect: bool,
+    settings: Settings,
     bound: Vec<Bound>,
 }
 
 impl Backend for Osc {
     fn configure(&mut self, options: &Options, _: &mut Problems) {
-        self.detect = options.flag("detect");
+        self.settings = Settings::read(options);
     }
 
     fn instance(
@@ -243,23 +265,26 @@ impl Backend for Osc {
         let config = Config::read(&instance.options, problems)?;
         let shared = Arc::<SharedBind>::default();
         let learns = matches!(config.destination, Destination::Learn(_));
-        shared.receives.store(self.detect || learns, Relaxed);
+        shared.receives.store(self.settings.detect || learns, Relaxed);
         if let (Some(bind), Some(position)) = (&config.bind, instance.options.position("bind")) {
             self.bound.push(Bound {
-                name: instance.name,
+                name: instance.name.clone(),
                 position,
                 bind: bind.clone(),
                 is_tcp: config.is_tcp(),
-                has_target: matches!(config.destination, Destination::Fixed(_)),
+                has_target: matches!(
+                    config.destination,
+                    Destination::Fixed(_) | Destination::Service(_)
+                ),
                 shared: Arc::clone(&shared),
             });
         }
-        Some(Box::new(OscPlan::new(config, shared)))
+        Some(Box::new(OscPlan::new(instance.name, config, shared)))
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(DetectDriver::new(self.detect, |backend| {
-            backend.downcast_ref::<Osc>().map(|backend| backend.detect)
+        Box::new(MdnsDriver::new(self.settings, UDP_KIND, |backend| {
+            backend.downcast_ref::<Osc>().map(|backend| backend.settings.detect)
         }))
     }
 

@@ -222,7 +222,8 @@ impl Streams {
         learned_peer: LearnedPeer,
     ) -> Self {
         let (destination, learn) = match destination {
-            Destination::None => (None, false),
+            // A service is searched for only over UDP.
+            Destination::None | Destination::Service(_) => (None, false),
             Destination::Fixed(target) => (Some(target), false),
             Destination::Learn(_) => (None, true),
         };

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use consort_router::{InstanceConfig, OptionKind, OptionSpec, Options, Problems};
+use consort_router::{InstanceConfig, OptionSpec, Options, Problems};
 
 use super::session::{Join, MAX_PEERS};
 use crate::detect::DETECT;
+use crate::mdns::{MDNS_INTERFACE, MDNS_NAME};
 use crate::midi_grammar::output::OutputOptions;
 use crate::net::{Allow, HostPort};
 
@@ -120,15 +121,6 @@ fn is_choice(options: &Options, name: &str, word: &str) -> bool {
     options.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word))
 }
 
-/// Validates the name of this computer.
-fn check_host(text: &str) -> Result<(), String> {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    match text.len() {
-        1..=63 if text.bytes().all(is_letter) => Ok(()),
-        _ => Err("expected 1 to 63 letters, digits and hyphens".into()),
-    }
-}
-
 /// The options of `[backend rtpmidi]`.
 pub(super) const BACKEND_OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -137,20 +129,13 @@ in `[map]`.",
         ..DETECT
     },
     OptionSpec {
-        name: "mdns-name",
-        kind: OptionKind::Checked(check_host),
-        once: true,
-        example: "stage-left",
         documentation: "The name of this computer on the local network (without `.local`): announces \
 the sessions.",
-        ..OptionSpec::EMPTY
+        ..MDNS_NAME
     },
     OptionSpec {
-        name: "mdns-interface",
-        once: true,
-        example: "eth0",
         documentation: "The network interface on which sessions are announced and found. The default \
 is all of them.",
-        ..OptionSpec::EMPTY
+        ..MDNS_INTERFACE
     },
 ];

@@ -11,12 +11,13 @@ use consort_router::{
     Readiness, Resolution, State, Usage, WarnOnce, downcast, driver,
 };
 
+use super::KIND;
 use super::clock::Clock;
 use super::config::Config;
-use super::discovery::{RtpMidiDriver, Shared};
 use super::session::{Effects, Notice, Port, Session, Settings};
 use super::sockets::{Outgoing, Sockets, key, port};
 use super::stream::Arrival;
+use crate::mdns::{Directory, MdnsDriver};
 use crate::midi_grammar::channels::{Channels, Control, System};
 use crate::midi_grammar::clock::MAX_TEMPO;
 use crate::midi_grammar::input::{Input, SourceNames};
@@ -61,7 +62,7 @@ impl Plan for RtpMidiPlan {
 
     fn open(mut self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
         let config = self.config;
-        let driver = self::driver::<RtpMidiDriver>(driver);
+        let driver = self::driver::<MdnsDriver>(driver);
         let name = config.name.clone();
         let controls = self.channels.take_controls().into();
         let [seed, ssrc] = random();
@@ -79,7 +80,8 @@ impl Plan for RtpMidiPlan {
             hosts: hosts.collect(),
             session: Session::new(settings, seed, Instant::now()),
             detect: driver.detect(),
-            shared: driver.shared(),
+            announced_host: driver.name(),
+            directory: driver.directory(),
             name,
             id: None,
             invitations: config.invitations,
@@ -241,7 +243,9 @@ struct RtpMidiInstance {
     id: Option<InstanceId>,
     is_direct: bool,
     session: Session,
-    shared: Rc<RefCell<Shared>>,
+    /// The name of this computer for others; without it, the session is not announced.
+    announced_host: Option<String>,
+    directory: Rc<RefCell<Directory>>,
     /// The names of sessions to invite.
     invitations: Vec<String>,
     /// The full names of sessions that were found and invited: their places are numbers of hosts
@@ -270,7 +274,7 @@ struct RtpMidiInstance {
 
 impl Drop for RtpMidiInstance {
     fn drop(&mut self) {
-        self.shared.borrow_mut().leave(&self.name, self.id);
+        self.directory.borrow_mut().leave(KIND, &self.name, self.id);
     }
 }
 
@@ -281,10 +285,13 @@ impl RtpMidiInstance {
         self.id = Some(context.instance());
         let control = self.sockets.address(Port::Control);
         let Some(control) = control.filter(|address| !address.ip().is_loopback()) else { return };
-        let mut shared = self.shared.borrow_mut();
-        let mut result = shared.announce(&self.name, control.port());
+        let mut directory = self.directory.borrow_mut();
+        let mut result = match &self.announced_host {
+            Some(host) => directory.announce(KIND, &self.name, host, control.port()),
+            None => Ok(()),
+        };
         if result.is_ok() && !self.invitations.is_empty() {
-            result = shared.search(context);
+            result = directory.search(context);
         }
         if let Err(reason) = result {
             context.count_errors(1);
@@ -299,9 +306,9 @@ impl RtpMidiInstance {
         }
         let is_v4 = self.bind.address().is_some_and(|address| address.is_ipv4());
         let now = context.now();
-        let shared = self.shared.borrow();
+        let directory = self.directory.borrow();
         let is_wanted = |name: &str| self.invitations.iter().any(|one| one == "*" || one == name);
-        for service in shared.services().iter().filter(|service| is_wanted(&service.name)) {
+        for service in directory.services().iter().filter(|service| is_wanted(&service.name)) {
             let reachable = |address: &&SocketAddr| address.is_ipv4() || !is_v4;
             let Some(&address) = service.addresses.iter().find(reachable) else { continue };
             let known = self.found.iter().position(|name| *name == service.full_name);
@@ -316,7 +323,7 @@ impl RtpMidiInstance {
             self.session.add_host(self.hosts.len() + place, address, now, &mut world);
         }
         for (place, name) in self.found.iter().enumerate() {
-            if !shared.services().iter().any(|service| service.full_name == *name) {
+            if !directory.services().iter().any(|service| service.full_name == *name) {
                 self.session.remove_host(self.hosts.len() + place);
             }
         }

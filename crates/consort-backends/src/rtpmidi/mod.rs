@@ -10,7 +10,6 @@
 //! | `stream` | the two directions of a stream of packets |
 //! | `exchange` | the messages of Apple's session protocol |
 //! | `peer`, `session` | the peers of an instance and what is exchanged with them, without I/O |
-//! | `discovery` | sessions that are announced and found |
 //! | `clock` | the MIDI clock that is sent |
 //! | `sockets`, `config`, `instance` | the two ports; options; the router's interface |
 //!
@@ -18,7 +17,6 @@
 
 mod clock;
 mod config;
-mod discovery;
 mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -38,11 +36,11 @@ use consort_router::{
     Problems,
 };
 
+use crate::mdns::{MdnsDriver, Settings};
 use crate::midi_grammar::output::{EPN_TX, NOTE_OFF};
 use crate::midi_grammar::syntax::SYNTAX;
 use crate::net::{ALLOW, HostPort};
 use config::Config;
-use discovery::{RtpMidiDriver, Settings};
 use instance::RtpMidiPlan;
 
 /// The backend's entry in the registry.
@@ -174,6 +172,9 @@ stage.channel0.note{60..71} > stage.channel1.note{72..83}
     create: || Box::<RtpMidi>::default(),
 };
 
+/// The kind of the service that announces a session: its port is the control port.
+const KIND: &str = "_apple-midi._udp";
+
 /// The backend: its options, and the ports of its instances.
 #[derive(Default)]
 struct RtpMidi {
@@ -184,12 +185,7 @@ struct RtpMidi {
 
 impl Backend for RtpMidi {
     fn configure(&mut self, options: &Options, _: &mut Problems) {
-        let text = |name| options.text(name).map(str::to_owned);
-        self.settings = Settings {
-            detect: options.flag("detect"),
-            name: text("mdns-name"),
-            interface: text("mdns-interface"),
-        };
+        self.settings = Settings::read(options);
     }
 
     fn instance(
@@ -223,6 +219,8 @@ impl Backend for RtpMidi {
     }
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
-        Box::new(RtpMidiDriver::new(self.settings))
+        Box::new(MdnsDriver::new(self.settings, KIND, |backend| {
+            backend.downcast_ref::<RtpMidi>().map(|backend| backend.settings.detect)
+        }))
     }
 }
