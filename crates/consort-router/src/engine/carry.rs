@@ -1,8 +1,10 @@
 //! What stays when a reload replaces the mappings of a running show.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Engine, Out};
+use super::control::HELD;
+use super::{Engine, NONE, Out, ROUTE_SOLOED};
+use crate::routes::Routes;
 
 /// For each new route the old one that it continues.
 pub(crate) struct Continued {
@@ -83,6 +85,7 @@ impl Engine {
     pub(crate) fn carry_over(
         &mut self,
         mut old: Engine,
+        (old_routes, routes): (&Routes, &Routes),
         continued: &Continued,
         renumber: &impl Fn(u32) -> Option<u32>,
     ) {
@@ -138,11 +141,11 @@ impl Engine {
             }
         }
         self.carry_delays(&mut old, continued);
-        self.soloed = 0;
-        for number in 0..self.routes.len() {
-            let soloed = self.routes[number].control & super::ROUTE_SOLOED != 0;
-            self.soloed += usize::from(soloed);
-        }
+        self.carry_plain_controls(&old, (old_routes, routes), renumber);
+        let is_soloed = |control: &u8| control & ROUTE_SOLOED != 0;
+        self.soloed = self.routes.iter().filter(|route| is_soloed(&route.control)).count()
+            + self.plain_control.iter().filter(|control| is_soloed(control)).count();
+        self.mark_controlled(routes);
         for layer in 0..self.layers.len() as u32 {
             self.layers[layer as usize].is_active = self.should_be_active(layer);
         }
@@ -156,8 +159,77 @@ impl Engine {
         }
     }
 
+    /// Carries the mute, solo and freeze of mappings over that have neither stages nor a layer. One
+    /// of them may have a route in one of the engines and none in the other.
+    fn carry_plain_controls(
+        &mut self,
+        old: &Engine,
+        (old_routes, routes): (&Routes, &Routes),
+        renumber: &impl Fn(u32) -> Option<u32>,
+    ) {
+        let mut taken = HashSet::new();
+        for (index, control) in old.plain_controls(old_routes) {
+            let source = renumber(old_routes.channel_of(index));
+            let target = renumber(old_routes.target(index).global);
+            let (Some(source), Some(target)) = (source, target) else { continue };
+            let found = routes.range(source).find(|&index| {
+                routes.target(index).global == target
+                    && self.is_plain(index)
+                    && !taken.contains(&index)
+            });
+            let Some(index) = found else { continue };
+            taken.insert(index);
+            match self.of_target.get(index).copied().unwrap_or(NONE) {
+                NONE => {
+                    if self.plain_control.is_empty() {
+                        self.plain_control = vec![0; routes.len()];
+                    }
+                    self.plain_control[index] = control;
+                }
+                number => {
+                    let route = &mut self.routes[(number >> 1) as usize];
+                    route.is_held |= control & HELD != 0;
+                    route.control = control & !HELD;
+                }
+            }
+        }
+    }
+
+    /// The mappings without stages and layers that have a mute, solo, freeze or held press.
+    fn plain_controls(&self, routes: &Routes) -> impl Iterator<Item = (usize, u8)> + '_ {
+        let has_control = self.routes.iter().any(|route| route.control != 0);
+        let is_used = has_control || !self.plain_control.is_empty();
+        let count = if is_used { routes.len() } else { 0 };
+        (0..count).filter(|&index| self.is_plain(index)).filter_map(|index| {
+            let control = match self.of_target.get(index).copied().unwrap_or(NONE) {
+                NONE => self.plain_control.get(index).copied().unwrap_or(0),
+                number => self.routes[(number >> 1) as usize].control,
+            };
+            (control != 0).then_some((index, control))
+        })
+    }
+
+    /// Whether the mapping with that index in the routing table has neither stages nor a layer.
+    fn is_plain(&self, index: usize) -> bool {
+        match self.of_target.get(index).copied().unwrap_or(NONE) {
+            NONE => true,
+            number => {
+                let route = &self.routes[(number >> 1) as usize];
+                number & 1 == 0
+                    && route.layer == NONE
+                    && !route.has_back
+                    && route.chain.stages().is_empty()
+            }
+        }
+    }
+
     /// Shows views the state that was carried over.
     pub(crate) fn publish(&self, live: &crate::live::Live) {
+        for (index, control) in self.plain_control.iter().enumerate() {
+            if control & !HELD != 0 {
+                live.record_plain_control(index as u32, control & !HELD);
+            }
+        }
         for (number, route) in self.routes.iter().enumerate() {
             let number = number as u32;
             live.record_route(number, route.sent);

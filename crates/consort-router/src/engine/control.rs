@@ -2,6 +2,7 @@
 
 use super::{CONTROLLED, Engine, MARK_CONTROL, NONE, Out};
 use crate::backend::ChannelKind;
+use crate::routes::Routes;
 
 /// The mapping passes nothing on.
 pub(crate) const ROUTE_MUTED: u8 = 1;
@@ -90,15 +91,32 @@ impl Engine {
             let (kind, value) = out.live.kind_and_value(channel);
             let is_held = is_closed && kind == ChannelKind::Momentary && value > 0.0;
             self.plain_control[index] = if is_held { control | HELD } else { control };
-            let is_controlled = out.routes.range(channel).any(|other| {
-                self.of_target.get(other).is_none_or(|number| *number == NONE)
-                    && self.controlled(self.plain_control[other]) != 0
-            });
-            let mark = &mut self.marks[channel as usize];
-            *mark = with(*mark, MARK_CONTROL, is_controlled);
+            self.mark_channel(channel, out.routes);
         } else if number & 1 == 0 {
             let bits = self.controlled(self.routes[(number >> 1) as usize].control);
             self.set_blocked(number >> 1, CONTROLLED, bits, out);
+        }
+    }
+
+    /// Marks a channel while one of its mappings without a route is closed.
+    fn mark_channel(&mut self, channel: u32, routes: &Routes) {
+        let is_controlled = routes.range(channel).any(|other| {
+            self.of_target.get(other).is_none_or(|number| *number == NONE)
+                && self.controlled(self.plain_control[other]) != 0
+        });
+        let mark = &mut self.marks[channel as usize];
+        *mark = with(*mark, MARK_CONTROL, is_controlled);
+    }
+
+    /// Marks the channels of all mappings that are closed, after a reload.
+    pub(super) fn mark_controlled(&mut self, routes: &Routes) {
+        if self.soloed > 0 && self.plain_control.is_empty() {
+            self.plain_control = vec![0; routes.len()];
+        }
+        if !self.plain_control.is_empty() {
+            for channel in 0..routes.channel_count() as u32 {
+                self.mark_channel(channel, routes);
+            }
         }
     }
 

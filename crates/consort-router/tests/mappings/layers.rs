@@ -244,6 +244,54 @@ fn any_mapping_can_be_muted_soloed_and_frozen() {
 }
 
 #[test]
+fn a_reload_keeps_mute_solo_and_freeze() {
+    let line = "d.a > l.x";
+    // With and without a route of the engine: other mappings decide whether one is needed.
+    let befores = ["[map]\n", "[map]\nd.c > l.x | curve(2)\n", "[map]\nd.z > l.z | invert\n"];
+    let afters = ["[map]\nd.0 > l.0\n", "[map]\nd.0 > l.0 | invert\nd.c > l.x | curve(3)\n"];
+    for stages in ["", " | curve(1)"] {
+        for before in befores {
+            for after in afters {
+                let case = format!("{before}{line}{stages} -> {after}");
+                let mut show = Played::new(&format!("{before}{line}{stages}\nd.b > l.y\n"));
+                let find = |show: &Played, target: &str| {
+                    let live = show.router.handle().live();
+                    let target = show.find(target);
+                    let source = show.find(if target == show.find("l.x") { "d.a" } else { "d.b" });
+                    let is_it = |index: &u32| {
+                        let route = live.route(*index as usize);
+                        route.source == source && route.target == target
+                    };
+                    (0..live.route_count() as u32).find(is_it).expect("a mapping")
+                };
+                let muted = find(&show, "l.x");
+                control(&mut show, muted, RouteControl::Mute, true);
+                show.reload(&format!("{after}d.b > l.y\n{line}{stages}\n"));
+                show.send("d.a", 0.1).send("d.b", 0.2);
+                assert_eq!(show.texts(), ["l.y 0.2"], "{case}");
+                let live = show.router.handle().live();
+                let muted = find(&show, "l.x");
+                assert!(live.route_state(muted as usize).is_muted, "{case}");
+                control(&mut show, muted, RouteControl::Mute, false);
+                control(&mut show, muted, RouteControl::Solo, true);
+                show.reload(&format!("{before}{line}{stages}\nd.b > l.y\n"));
+                show.send("d.a", 0.3).send("d.b", 0.4);
+                assert_eq!(show.texts(), ["l.x 0.3"], "{case}");
+                let soloed = find(&show, "l.x");
+                control(&mut show, soloed, RouteControl::Solo, false);
+                show.send("d.a", 0.5).send("d.b", 0.6);
+                assert_eq!(show.texts(), ["l.x 0.5", "l.y 0.6"], "{case}");
+                // A mapping that comes while another one is soloed is closed, too.
+                control(&mut show, soloed, RouteControl::Solo, true);
+                show.reload(&format!("{after}d.b > l.y\n{line}{stages}\nd.e > l.e\n"));
+                show.send("d.e", 0.7).send("d.b", 0.8).send("d.a", 0.9);
+                assert_eq!(show.texts(), ["l.x 0.9"], "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_held_note_ends_through_a_mute() {
     for stages in ["", " | curve(1)"] {
         let mut show = Played::new(&format!("[map]\nd.pad > l.x{stages}\n"));

@@ -53,7 +53,7 @@ impl Router {
             texts.into_iter().filter_map(|(old, text)| Some((new_number(old)?, text))).collect();
         if let Some(continued) = &reload.continued {
             let old = std::mem::take(&mut self.engine);
-            reload.engine.carry_over(old, continued, &new_number);
+            reload.engine.carry_over(old, (&before.routes, &reload.routes), continued, &new_number);
         }
         // Events that instances emitted while the last turn was routed get the new numbers.
         self.shared.deferred.renumber(new_number);
