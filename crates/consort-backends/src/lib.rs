@@ -8,6 +8,7 @@ pub mod artnet;
 #[cfg(any(
     feature = "dmxusb",
     feature = "evdev",
+    feature = "jack",
     feature = "maweb",
     feature = "midi",
     feature = "mqtt",
@@ -49,6 +50,8 @@ pub mod evdev;
 #[cfg(any(feature = "dmxusb", feature = "evdev", feature = "visca"))]
 #[cfg_attr(not(feature = "evdev"), allow(dead_code, reason = "each of the backends uses a part"))]
 mod hotplug;
+#[cfg(feature = "jack")]
+pub mod jack;
 #[cfg(feature = "loopback")]
 pub mod loopback;
 #[cfg(feature = "lua")]
@@ -63,9 +66,9 @@ pub mod maweb;
 mod mdns;
 #[cfg(feature = "midi")]
 pub mod midi;
-#[cfg(any(feature = "midi", feature = "rtpmidi"))]
+#[cfg(any(feature = "jack", feature = "midi", feature = "rtpmidi"))]
 #[cfg_attr(
-    not(all(feature = "midi", feature = "rtpmidi")),
+    not(all(feature = "jack", feature = "midi", feature = "rtpmidi")),
     allow(dead_code, reason = "each of the backends uses a part")
 )]
 mod midi_grammar;
@@ -167,6 +170,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &dmxusb::DESCRIPTOR,
     #[cfg(feature = "evdev")]
     &evdev::DESCRIPTOR,
+    #[cfg(feature = "jack")]
+    &jack::DESCRIPTOR,
     #[cfg(feature = "loopback")]
     &loopback::DESCRIPTOR,
     #[cfg(feature = "lua")]

@@ -265,7 +265,8 @@ pub fn restart_option(
         }
     };
     let of_family = |options: &Options, family: &OptionFamily| -> Vec<(String, String)> {
-        let entries = options.family(family.prefix);
+        let is_in_table = |name: &str| specs.iter().any(|spec| spec.name == name);
+        let entries = options.family(family.prefix).filter(|(_, entry)| !is_in_table(&entry.name));
         let mut entries: Vec<_> =
             entries.map(|(_, entry)| (entry.name.clone(), entry.value.clone())).collect();
         entries.sort();
@@ -342,5 +343,25 @@ impl Problem {
     pub fn range(&mut self, range: RangeInclusive<usize>) -> &mut Self {
         self.range = Some((*range.start(), *range.end() + 1));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_option_does_not_restart_an_instance_whose_other_names_are_a_family() {
+        const SPECS: &[OptionSpec] =
+            &[OptionSpec { name: "speed", live: true, ..OptionSpec::EMPTY }];
+        const FAMILIES: &[OptionFamily] =
+            &[OptionFamily { prefix: "", live: false, example: "", documentation: "" }];
+        let options = |pairs: &[(&str, &str)]| Options::from_pairs(SPECS, pairs);
+        let restart = |old: &[(&str, &str)], new: &[(&str, &str)]| {
+            restart_option(&options(old), &options(new), SPECS, FAMILIES)
+        };
+        assert_eq!(restart(&[("speed", "1"), ("a", "x")], &[("a", "x"), ("speed", "2")]), None);
+        assert_eq!(restart(&[("speed", "1"), ("a", "x")], &[("a", "y")]), Some(""));
+        assert_eq!(restart(&[("a", "x")], &[("b", "x")]), Some(""));
     }
 }

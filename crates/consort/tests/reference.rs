@@ -158,5 +158,5 @@ fn an_unknown_backend_gets_a_hint() {
     let (status, out, error) = consort(&["ocs"]);
     assert_eq!((status, out.as_str()), (Some(1), ""));
     assert!(error.contains("did you mean `osc`?"), "{error}");
-    assert!(consort(&["jack"]).2.contains("MIDIMonster's backend `jack` is not available"));
+    assert!(consort(&["atem"]).2.contains("MIDIMonster's backend `atem` is not available"));
 }

@@ -93,12 +93,11 @@ struct Uses {
     is_target: bool,
 }
 
-/// The channels of an instance.
+/// The channels of an instance, or of one of its ports.
 pub(crate) struct Channels {
     controls: Vec<Control>,
-    /// How each channel is used, by number.
-    uses: Vec<Uses>,
-    numbers: HashMap<Control, u32>,
+    /// The number and the use of each channel.
+    numbers: HashMap<Control, (u32, Uses)>,
     /// The channel of each slot of each MIDI channel.
     slots: Vec<u32>,
     /// The channel of each system control.
@@ -122,7 +121,6 @@ impl Channels {
     pub(crate) fn new() -> Self {
         Channels {
             controls: Vec::new(),
-            uses: Vec::new(),
             numbers: HashMap::new(),
             slots: vec![NO_CHANNEL; 16 * SLOTS_PER_CHANNEL],
             system: [NO_CHANNEL; SYSTEM.len()],
@@ -136,10 +134,25 @@ impl Channels {
         specification: &str,
         usage: Usage,
     ) -> Result<u32, ChannelError> {
+        let next = self.controls.len() as u32;
+        self.channel_numbered(specification, usage, next)
+    }
+
+    /// [`channel`](Self::channel) where an instance has several ports, each with channels of its
+    /// own: a channel that is added gets the number `next`, which no other channel of the instance
+    /// has.
+    pub(crate) fn channel_numbered(
+        &mut self,
+        specification: &str,
+        usage: Usage,
+        next: u32,
+    ) -> Result<u32, ChannelError> {
         let control = parse(specification)?;
         check_direction(&control, usage)?;
-        let next = self.controls.len() as u32;
-        let number = *self.numbers.entry(control.clone()).or_insert(next);
+        let (number, uses) = self.numbers.entry(control.clone()).or_insert((next, Uses::default()));
+        uses.is_source |= usage == Usage::Source;
+        uses.is_target |= usage == Usage::Target;
+        let number = *number;
         if number == next {
             if let Some(slot) = slot(&control) {
                 self.slots[slot] = number;
@@ -150,12 +163,16 @@ impl Channels {
                 _ => {}
             }
             self.controls.push(control);
-            self.uses.push(Uses::default());
         }
-        let uses = &mut self.uses[number as usize];
-        uses.is_source |= usage == Usage::Source;
-        uses.is_target |= usage == Usage::Target;
         Ok(number)
+    }
+
+    /// What the channel that was added last sends or receives.
+    ///
+    /// # Panics
+    /// If there are no channels.
+    pub(crate) fn last_control(&self) -> &Control {
+        self.controls.last().expect("a channel was added")
     }
 
     /// What a channel sends or receives.
@@ -173,7 +190,7 @@ impl Channels {
         let number = match (slot(control), control) {
             (Some(slot), _) => self.slots[slot],
             (None, Control::System(kind)) => self.system[*kind as usize],
-            _ => return self.numbers.get(control).copied(),
+            _ => return self.numbers.get(control).map(|(number, _)| *number),
         };
         (number != NO_CHANNEL).then_some(number)
     }
@@ -200,12 +217,12 @@ impl Channels {
 
     /// Whether a mapping reads the channel of a control.
     pub(crate) fn is_source(&self, control: &Control) -> bool {
-        self.number(control).is_some_and(|number| self.uses[number as usize].is_source)
+        self.numbers.get(control).is_some_and(|(_, uses)| uses.is_source)
     }
 
     /// Whether a mapping writes the channel of a control.
     pub(crate) fn is_target(&self, control: &Control) -> bool {
-        self.number(control).is_some_and(|number| self.uses[number as usize].is_target)
+        self.numbers.get(control).is_some_and(|(_, uses)| uses.is_target)
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) trait SourceNames {
 pub(crate) struct Input<N: SourceNames> {
     pub(crate) channels: Channels,
     pub(crate) names: N,
+    /// What precedes the names of the channels: a port and a dot, where an instance has several.
+    pub(crate) prefix: String,
     /// Whether everything that arrives is logged.
     pub(crate) detect: bool,
     /// What each source holds.
@@ -50,6 +52,7 @@ impl<N: SourceNames> Input<N> {
         let mut input = Input {
             channels: Channels::new(),
             names,
+            prefix: String::new(),
             detect: false,
             held: Vec::new(),
             parameters: [ParameterInput::default(); 16],
@@ -94,7 +97,7 @@ impl<N: SourceNames> Input<N> {
     /// Emits a value. Returns whether a mapping uses the channel.
     fn emit(&self, control: &Control, value: f64, context: &mut Context<'_>) -> bool {
         if self.detect {
-            log_value(&specification(control), value, context);
+            log_value(&format!("{}{}", self.prefix, specification(control)), value, context);
         }
         let Some(number) = self.channels.number(control) else { return false };
         context.emit(number, value);
@@ -151,7 +154,10 @@ impl<N: SourceNames> Input<N> {
     ) {
         let sender = Sender::Name(self.names.name(source));
         let input = Unmatched { types: control.type_name(), raw, value: Some(value), sender };
-        context.unmatched(input, |text| write_specification(control, text));
+        context.unmatched(input, |text| {
+            text.push_str(&self.prefix);
+            write_specification(control, text);
+        });
     }
 
     fn system(&self, kind: System, value: f64, context: &mut Context<'_>) {
@@ -493,7 +499,7 @@ impl<N: SourceNames> Input<N> {
             is_mapped = true;
         }
         if self.detect {
-            let mut channel = String::new();
+            let mut channel = self.prefix.clone();
             sysex::write_specification(message, &mut channel);
             log_value(&channel, 1.0, context);
         }
@@ -507,7 +513,10 @@ impl<N: SourceNames> Input<N> {
             let sender = Sender::Name(self.names.name(source));
             let raw = RawValue::Bytes(message.len());
             let input = Unmatched { types: "sysex", raw, value: Some(1.0), sender };
-            context.unmatched(input, |text| sysex::write_specification(message, text));
+            context.unmatched(input, |text| {
+                text.push_str(&self.prefix);
+                sysex::write_specification(message, text);
+            });
         }
     }
 

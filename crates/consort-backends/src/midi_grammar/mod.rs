@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `channels`, `syntax`, `values` | the names of channels, and their reference; conversion of values |
 //! | `parameters`, `sysex`, `clock` | messages that consist of several parts |
+//! | `timed_clock` | a clock that the show's timers send |
 //! | `held` | which notes and pedals are held |
 //! | `message` | one MIDI message |
 //! | `input` | messages that arrive become values of the show |
@@ -20,4 +21,5 @@ pub(crate) mod output;
 pub(crate) mod parameters;
 pub(crate) mod syntax;
 pub(crate) mod sysex;
+pub(crate) mod timed_clock;
 pub(crate) mod values;

@@ -23,6 +23,7 @@ use crate::midi_grammar::clock::MAX_TEMPO;
 use crate::midi_grammar::input::{Input, SourceNames};
 use crate::midi_grammar::message::Message;
 use crate::midi_grammar::output::{Output, Sending};
+use crate::midi_grammar::timed_clock::TimedClock;
 use crate::net::{Allow, Backoff, DenialReport, Lookup};
 
 /// The key of the look-up of `bind`, and of the first peer's.
@@ -101,7 +102,7 @@ impl Plan for RtpMidiPlan {
             invalid_packets: 0,
             backoff: Backoff::default(),
             retry: None,
-            clock: Clock::default(),
+            clock: TimedClock::default(),
             stop_until: None,
             is_stopped: false,
         })
@@ -266,7 +267,7 @@ struct RtpMidiInstance {
     backoff: Backoff,
     /// When to try again what has failed.
     retry: Option<Instant>,
-    clock: Clock,
+    clock: TimedClock,
     /// Until when the end of the show waits for the peers.
     stop_until: Option<Instant>,
     is_stopped: bool,
@@ -526,13 +527,15 @@ impl Instance for RtpMidiInstance {
             self.open(context);
         }
         self.invite_found(context);
-        let count = self.clock.take_due(context.now());
-        if self.session.has_receiver() {
-            for _ in 0..count {
+        let has_receiver = self.session.has_receiver();
+        while self.clock.take_due(context.now()).is_some() {
+            if has_receiver {
                 self.send(context, |sending| {
                     sending.deliver(&Control::System(System::Clock), 1.0);
                 });
             }
+        }
+        if has_receiver {
             self.flush(context);
         }
         self.settle(context);
