@@ -6,8 +6,7 @@ use crate::operations::Operations;
 use crate::rate::Rate;
 use crate::signal::Signal;
 use crate::ugens::{
-    BufDur, Clip, Compander, DC, DelayN, FFT, HPZ1, IFFT, K2A, Lag, Lag2, Lag3, LinExp, MulAdd,
-    PV_PhaseShift90, Pan2, Sum3, Sum4,
+    BufDur, Compander, DC, DelayN, FFT, HPZ1, IFFT, MulAdd, PV_PhaseShift90, Pan2, Sum3, Sum4,
 };
 
 /// Sums the channels of signals.
@@ -228,88 +227,8 @@ impl Silence {
     }
 }
 
-/// Methods for common composites and UGens; each channel keeps its own rate.
-pub trait Shaping: Operations {
-    /// The sum of all channels.
-    fn mix(self) -> Signal {
-        Mix::new(self)
-    }
-
-    /// Smooths changes over a time in seconds.
-    fn lag(self, time: impl IntoSignal) -> Signal {
-        let time = time.into_signal();
-        map_channels_by_rate(self.into_signal(), |source, is_audio| {
-            if is_audio { Lag::ar(source, time).signal() } else { Lag::kr(source, time).signal() }
-        })
-    }
-
-    /// Smooths changes twice.
-    fn lag_2(self, time: impl IntoSignal) -> Signal {
-        let time = time.into_signal();
-        map_channels_by_rate(self.into_signal(), |source, is_audio| {
-            if is_audio { Lag2::ar(source, time).signal() } else { Lag2::kr(source, time).signal() }
-        })
-    }
-
-    /// Smooths changes three times.
-    fn lag_3(self, time: impl IntoSignal) -> Signal {
-        let time = time.into_signal();
-        map_channels_by_rate(self.into_signal(), |source, is_audio| {
-            if is_audio { Lag3::ar(source, time).signal() } else { Lag3::kr(source, time).signal() }
-        })
-    }
-
-    /// Limits the signal to a range.
-    fn clip(self, minimum: impl IntoSignal, maximum: impl IntoSignal) -> Signal {
-        let (minimum, maximum) = (minimum.into_signal(), maximum.into_signal());
-        map_channels(self.into_signal(), |source| match source.rate() {
-            Rate::Audio => Clip::ar(source).minimum(minimum).maximum(maximum).signal(),
-            Rate::Scalar => Clip::ir(source).minimum(minimum).maximum(maximum).signal(),
-            _ => Clip::kr(source).minimum(minimum).maximum(maximum).signal(),
-        })
-    }
-
-    /// Maps the range from -1 to 1, which most oscillators have, to another range.
-    fn range(self, low: impl IntoSignal, high: impl IntoSignal) -> Signal {
-        LinLin::new(self, (-1.0, 1.0), (low, high))
-    }
-
-    /// Maps a linear range to an exponential one: neither end of `output` may be zero.
-    fn linear_to_exponential(
-        self,
-        input: (impl IntoSignal, impl IntoSignal),
-        output: (impl IntoSignal, impl IntoSignal),
-    ) -> Signal {
-        let (input_low, input_high) = (input.0.into_signal(), input.1.into_signal());
-        let (output_low, output_high) = (output.0.into_signal(), output.1.into_signal());
-        map_channels_by_rate(self.into_signal(), |source, is_audio| {
-            let ugen = if is_audio { LinExp::ar(source) } else { LinExp::kr(source) };
-            ugen.input_minimum(input_low)
-                .input_maximum(input_high)
-                .output_minimum(output_low)
-                .output_maximum(output_high)
-                .signal()
-        })
-    }
-
-    /// Transposes a frequency by semitones.
-    fn transpose(self, semitones: impl IntoSignal) -> Signal {
-        (self.hertz_to_midi() + semitones).midi_to_hertz()
-    }
-
-    /// Converts the signal to audio rate, if it has another.
-    fn audio(self) -> Signal {
-        map_channels(self.into_signal(), |source| match source.rate() {
-            Rate::Audio => source,
-            _ => K2A::ar(source).signal(),
-        })
-    }
-}
-
-impl<T: Operations> Shaping for T {}
-
 /// Applies the function to each channel.
-fn map_channels(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> Signal {
+pub(crate) fn map_channels(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> Signal {
     if !source.is_array() {
         return function(source);
     }
@@ -319,7 +238,7 @@ fn map_channels(source: Signal, mut function: impl FnMut(Signal) -> Signal) -> S
 
 /// Applies the function to each channel; its second argument is whether the channel runs at audio
 /// rate.
-fn map_channels_by_rate(
+pub(crate) fn map_channels_by_rate(
     source: Signal,
     mut function: impl FnMut(Signal, bool) -> Signal,
 ) -> Signal {

@@ -1,5 +1,6 @@
 //! What can be given to a UGen, and the channels of a signal.
 
+use crate::error::{SynthDefError, SynthDefErrorKind};
 use crate::open;
 use crate::rate::{DoneAction, Rate};
 use crate::signal::{Repr, Signal};
@@ -55,6 +56,36 @@ pub(crate) fn flat_channels(signal: Signal) -> Vec<Signal> {
 pub trait IntoSignal: Sized {
     /// Turns the value into a signal; a UGen that is being built is added to its SynthDef.
     fn into_signal(self) -> Signal;
+
+    /// The value as a signal: `SinOsc::ar(440.0).signal()`, `[60, 64, 67].signal()`. A UGen that is
+    /// being built is added to its SynthDef; the signal may be used as often as you like.
+    fn signal(self) -> Signal {
+        self.into_signal()
+    }
+
+    /// A channel of the signal, from 0; indices beyond the last channel start again at the first.
+    fn channel(self, index: usize) -> Signal {
+        self.into_signal().channel(index)
+    }
+
+    /// All channels as an array: `let [left, right] = In::ar(0).channels(2).split();`. The number has
+    /// to be that of the channels; otherwise the build of the SynthDef fails.
+    fn split<const N: usize>(self) -> [Signal; N] {
+        split(self.into_signal())
+    }
+}
+
+/// The channels of a signal as an array of their number.
+fn split<const N: usize>(signal: Signal) -> [Signal; N] {
+    let found = signal.channel_count();
+    if found != N {
+        open::fail(SynthDefError::new(
+            SynthDefErrorKind::InvalidInput,
+            format!("cannot split a signal into {N} channels: it has {found}"),
+        ));
+        return [Signal::INVALID; N];
+    }
+    std::array::from_fn(|index| signal.channel(index))
 }
 
 impl IntoSignal for Signal {
@@ -80,6 +111,19 @@ macro_rules! numbers {
 }
 
 numbers!(f64, f32, i32, u32, i16, u16, i8, u8, bool);
+
+/// Integers above 2^53 are rounded.
+macro_rules! large_integers {
+    ($($number:ty),*) => {$(
+        impl IntoSignal for $number {
+            fn into_signal(self) -> Signal {
+                Signal::number(self as f64)
+            }
+        }
+    )*};
+}
+
+large_integers!(i64, u64, isize, usize);
 
 impl IntoSignal for DoneAction {
     fn into_signal(self) -> Signal {
@@ -128,9 +172,9 @@ macro_rules! tuples {
 
 tuples!((A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H));
 
-impl FromIterator<Signal> for Signal {
-    fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
-        signals.into_iter().collect::<Vec<_>>().into_signal()
+impl<T: IntoSignal> FromIterator<T> for Signal {
+    fn from_iter<I: IntoIterator<Item = T>>(signals: I) -> Self {
+        signals.into_iter().map(IntoSignal::into_signal).collect::<Vec<_>>().into_signal()
     }
 }
 

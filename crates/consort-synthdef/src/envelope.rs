@@ -172,7 +172,7 @@ impl Envelope {
     pub fn scaled(mut self, factor: impl IntoSignal) -> Self {
         let factor = factor.into_signal();
         for level in &mut self.levels {
-            *level = *level * factor;
+            *level *= factor;
         }
         self
     }

@@ -111,12 +111,22 @@ impl Graph {
         for (index, parameter) in spec.parameters.iter().enumerate() {
             filled[index] =
                 inputs.get(index).copied().flatten().or_else(|| parameter.default.signal());
-            if filled[index].is_none() && parameter.default == ParameterDefault::Required {
-                return self.fail_with(
-                    Kind::MissingInput,
-                    format!("{} needs the input `{}`", spec.name, parameter.name),
-                );
-            }
+        }
+        let missing: Vec<&str> = (spec.parameters.iter().zip(filled.iter()))
+            .filter(|(parameter, input)| {
+                input.is_none() && parameter.default == ParameterDefault::Required
+            })
+            .map(|(parameter, _)| parameter.name)
+            .collect();
+        if let [first, ..] = missing[..] {
+            let noun = if missing.len() == 1 { "input" } else { "inputs" };
+            let names = missing.join("` and `");
+            let message = format!(
+                "{} needs the {noun} `{names}`; give it to the constructor or set it by name, as in \
+                 `.{first}(…)`",
+                spec.name
+            );
+            return self.fail_with(Kind::MissingInput, message);
         }
         if !filled.iter().flatten().any(|input| input.is_array()) {
             return self.add_single(spec, rate, channels, filled);
@@ -217,7 +227,7 @@ mod tests {
     use super::*;
     use crate::graph::Input;
     use crate::spec::UGenType;
-    use crate::ugens::{In, LPF, Out, SinOsc, WhiteNoise};
+    use crate::ugens::{In, LPF, Out, Pluck, SinOsc, WhiteNoise};
 
     fn numbers(graph: &mut Graph, values: &[f64]) -> Signal {
         let items: Vec<Signal> = values.iter().copied().map(Signal::number).collect();
@@ -313,7 +323,16 @@ mod tests {
     fn missing_inputs_and_wrong_rates_are_errors() {
         let mut graph = Graph::new(1);
         graph.add_ugen(LPF::SPEC, Rate::Audio, None, &[]);
-        assert_eq!(error(graph).0, Kind::MissingInput);
+        let (kind, text) = error(graph);
+        assert_eq!(kind, Kind::MissingInput);
+        assert!(
+            text.contains("LPF needs the input `source`") && text.contains("`.source(…)`"),
+            "{text}"
+        );
+        let mut graph = Graph::new(1);
+        graph.add_ugen(Pluck::SPEC, Rate::Audio, None, &[]);
+        let text = error(graph).1;
+        assert!(text.contains("Pluck needs the inputs `source` and `trigger`"), "{text}");
         let mut graph = Graph::new(1);
         graph.add_ugen(SinOsc::SPEC, Rate::Demand, None, &[]);
         let (kind, text) = error(graph);

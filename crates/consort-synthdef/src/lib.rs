@@ -37,7 +37,8 @@
 //!                     dump  wires               a SynthDef as text;  its wire buffers
 //! files and models    load  reader  compile     bytes -> SynthDef;  graph -> SynthDef -> bytes
 //!                     model  file               SynthDef, SynthDefFile: data
-//! writing             composite                 Mix, Splay, LinLin, ...: several UGens each
+//! writing             shaping                   a.range(), a.lag(), ...: methods for common UGens
+//!                     composite                 Mix, Splay, LinLin, ...: several UGens each
 //!                     ugens                     one row and one type for each UGen
 //!                     envelope  operations      breakpoints;  a + b, a.distort(), ...
 //!                     builder  controls         UGens and controls while they are built
@@ -46,6 +47,7 @@
 //!                     expand  simplify          channels -> UGens;  algebra
 //!                     graph                     the arena: nodes, inputs, lists, controls
 //! ground floor        builtin  operators        rows of operators and controls;  their numbers
+//!                     operator_table            the rows of the operators
 //!                     spec                      what a row is: UGenSpec, UGenFlags, Outputs
 //!                     signal  rate  error       Signal, Rate, SynthDefError
 //! ```
@@ -70,9 +72,11 @@ mod load;
 mod model;
 mod open;
 mod operations;
+mod operator_table;
 mod operators;
 mod rate;
 mod reader;
+mod shaping;
 mod signal;
 mod simplify;
 mod spec;
@@ -81,7 +85,7 @@ pub mod ugens;
 mod wires;
 
 pub use builder::{DynamicBuilder, RawUGen, UGenBuilder};
-pub use composite::{Changed, CompanderD, HilbertFir, LinLin, Mix, Shaping, Silence, Splay};
+pub use composite::{Changed, CompanderD, HilbertFir, LinLin, Mix, Silence, Splay};
 pub use controls::{ControlValues, Controls};
 pub use conversion::IntoSignal;
 pub use envelope::{Curve, Envelope};
@@ -89,8 +93,9 @@ pub use error::{SynthDefError, SynthDefErrorKind};
 pub use file::{ControlInfo, SynthDefFile, SynthDefInfo};
 pub use model::{CompiledInput, CompiledUGen, Control, SynthDef};
 pub use operations::{Operations, apply_binary, apply_unary};
-pub use operators::{BinaryOperator, UnaryOperator};
+pub use operators::{BinaryOperator, OperatorInfo, UnaryOperator};
 pub use rate::{ControlRate, DoneAction, Rate};
+pub use shaping::{MethodInfo, SHAPING_METHODS, Shaping};
 pub use signal::Signal;
 
 /// Everything that an instrument is written with.

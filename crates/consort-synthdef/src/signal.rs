@@ -59,6 +59,12 @@ impl Signal {
         }
     }
 
+    /// The signal itself, so that signals and UGens can be written alike.
+    #[must_use]
+    pub fn signal(self) -> Self {
+        self
+    }
+
     /// Number of channels: one for a number or an output.
     pub fn channel_count(self) -> usize {
         match self.0 {

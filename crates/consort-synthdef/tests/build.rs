@@ -78,6 +78,25 @@ fn statements_and_tail_expressions_add_their_ugen() {
 }
 
 #[test]
+fn inputs_are_set_by_name_and_the_others_keep_their_defaults() {
+    let by_name = SynthDef::anonymous(|_| {
+        let fall = Line::control().stop(0.5).done_action(DoneAction::FreeSynth);
+        Out::audio().source(SinOsc::audio().phase(0.5) * fall);
+    });
+    let by_position = SynthDef::anonymous(|_| {
+        let fall = Line::kr(0.0, 0.5, 1.0).done_action(DoneAction::FreeSynth);
+        Out::ar(0, SinOsc::ar(440.0).phase(0.5) * fall);
+    });
+    assert_eq!(by_name.expect("a valid SynthDef"), by_position.expect("a valid SynthDef"));
+    let (kind, text) = error(SynthDef::build("x", |_| Out::audio().bus(0)));
+    assert_eq!(kind, SynthDefErrorKind::MissingInput);
+    assert!(
+        text.contains("SynthDef `x`") && text.contains("Out needs the input `source`"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_spectrum_read_twice_is_copied() {
     let synthdef = SynthDef::build("spectra", |_| {
         let chain = FFT::kr(WhiteNoise::ar()).signal();

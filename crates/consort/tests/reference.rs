@@ -116,6 +116,14 @@ fn a_ugen_is_described_and_an_unknown_one_gets_a_hint() {
     assert!(error.ends_with("\nhint: did you mean `SinOsc`?\n"), "{error}");
     let list = ugens(&[]).1;
     assert!(list.contains("Oscillators\n\n") && list.contains("  SinOsc "), "{list}");
+    assert!(list.contains("  hyperbolic_tangent, tanh"), "{list}");
+    let (status, page, _) = ugens(&["tanh"]);
+    let expected = "a.hyperbolic_tangent(), a.tanh(): Hyperbolic tangent, a smooth distortion.\n";
+    assert_eq!((status, page.as_str()), (Some(0), expected));
+    assert_eq!(ugens(&["lt"]).1, "a.less_than(b), a.lt(b): One where `a < b`, else zero.\n");
+    assert!(ugens(&["linlin"]).1.starts_with("a.linlin(input_low, input_high, output_low, "));
+    let (status, _, error) = ugens(&["midicsp"]);
+    assert!(status == Some(1) && error.contains("did you mean `midicps`?"), "{error}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub(crate) fn kick() -> Result<SynthDef, SynthDefError> {
             .done_action(DoneAction::FreeSynth)
             .signal();
         let drum = SinOsc::ar(frequency * fall) * punch;
-        Out::ar(out, ((drum * 1.5).hyperbolic_tangent() * amplitude, Silence::ar(1)));
+        Out::ar(out, ((drum * 1.5).tanh() * amplitude, Silence::ar(1)));
     })
 }
 

@@ -1,8 +1,11 @@
 //! The standard server's UGens: one table, and a type with constructors for each of its rows.
 //!
 //! A constructor is named after the rate and takes the inputs that the UGen requires; all others
-//! have a default and a method of their own: `LFPulse::kr(2.0).width(0.25)`. [`find`] looks up a
-//! row by name, and [`UGenSpec::at`] builds from it; UGens of plugins that are not in the table are
+//! have a default and a method of their own: `LFPulse::kr(2.0).width(0.25)`. A second constructor of
+//! each rate takes no arguments, so that all inputs are set by name and the others keep their defaults:
+//! `Line::control().stop(0.5)`. It is called `audio`, `control`, `scalar` or `demand`.
+//!
+//! [`find`] looks up a row by name, and [`UGenSpec::at`] builds from it; UGens of plugins that are not in the table are
 //! built with [`RawUGen`](crate::RawUGen).
 //!
 //! A few UGens compile to other inputs than those that were given. The function that prepares them

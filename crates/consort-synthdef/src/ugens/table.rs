@@ -116,10 +116,16 @@ macro_rules! prepare {
     };
 }
 
-/// One constructor; the arguments come as a token tree because the rates repeat apart from them.
+/// The constructors of one rate; the arguments come as a token tree because the rates repeat apart
+/// from them.
 macro_rules! constructor {
-    ($rate:ident $rate_name:literal ($($argument:ident)*) $name:ident) => {
+    ($rate:ident $by_name:ident $rate_name:literal ($($argument:ident)*) $name:ident) => {
         #[doc = concat!("A `", stringify!($name), "` at ", $rate_name, " rate.")]
+        #[doc = concat!(
+            "\n\n", $("Takes `", stringify!($argument), "`. ",)*
+            "All inputs have methods; to set all of them by name, begin with [`", stringify!($by_name),
+            "`](Self::", stringify!($by_name), ")."
+        )]
         pub fn $rate($($argument: impl $crate::conversion::IntoSignal),*)
             -> $crate::builder::UGenBuilder<$name, { <$name as $crate::spec::UGenType>::SPEC.parameters.len() }>
         {
@@ -138,18 +144,26 @@ macro_rules! constructor {
             )*
             builder
         }
+
+        #[doc = concat!("A `", stringify!($name), "` at ", $rate_name, " rate, with all inputs set ")]
+        #[doc = "by their methods. If an input without a default is not set, the build fails."]
+        pub fn $by_name()
+            -> $crate::builder::UGenBuilder<$name, { <$name as $crate::spec::UGenType>::SPEC.parameters.len() }>
+        {
+            $crate::builder::UGenBuilder::new($crate::ugens::table::rate!($rate))
+        }
     };
     (ar $arguments:tt $name:ident) => {
-        $crate::ugens::table::constructor!(ar "audio" $arguments $name);
+        $crate::ugens::table::constructor!(ar audio "audio" $arguments $name);
     };
     (kr $arguments:tt $name:ident) => {
-        $crate::ugens::table::constructor!(kr "control" $arguments $name);
+        $crate::ugens::table::constructor!(kr control "control" $arguments $name);
     };
     (ir $arguments:tt $name:ident) => {
-        $crate::ugens::table::constructor!(ir "scalar" $arguments $name);
+        $crate::ugens::table::constructor!(ir scalar "scalar" $arguments $name);
     };
     (dr $arguments:tt $name:ident) => {
-        $crate::ugens::table::constructor!(dr "demand" $arguments $name);
+        $crate::ugens::table::constructor!(dr demand "demand" $arguments $name);
     };
 }
 
