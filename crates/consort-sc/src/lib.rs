@@ -5,13 +5,14 @@
 //! |---|---|
 //! | boot, join and quit a server | [`Server`], which blocks, or [`AsyncServer`], whose futures run on any executor; [`Options`], [`Timeouts`] |
 //! | create nodes, buses and buffers | the methods of [`Context`], which both servers have; [`Synth`], [`Group`], [`Bus`], [`Buffer`] |
-//! | let requests take effect together, at one time | [`Moment`], [`Context::after`], [`Clock`] |
+//! | let requests take effect together, at one time | [`Context::at_time`], [`Moment`], [`Context::after`], [`Clock`] |
 //! | let the server do something when a request is done | [`Completion`], the methods that end in `_then` |
 //! | learn which SynthDefs the server refused | [`Server::install_synthdefs`], [`Event::SynthDefRefused`] |
 //! | write instruments | [`synthdef`], [`ugens`] |
 //! | read SynthDef files of other programs | [`SynthDefFile`] |
 //! | render sound without a sound card | [`score::Nonrealtime`], [`score::Score`] |
 //! | receive messages, failures, warnings and events from the server | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | set controls of several types | [`settings!`] |
 //! | send the same bytes as Supriya | [`Conventions`] |
 //! | read control buses and scopes without a request | [`SharedMemory`] |
 //! | send the server's own requests | [`requests`] |
@@ -113,6 +114,7 @@ pub mod score;
 mod send_window;
 mod server;
 mod session;
+mod settings;
 mod shared_memory;
 mod sound_formats;
 mod synthdefs;

@@ -78,12 +78,25 @@ impl Context {
         Ok(Moment { context, collected, seconds, sent: false })
     }
 
-    /// Runs `work` with a new moment and sends the moment if `work` succeeds.
+    /// Runs `work` with a new moment at a time and sends the moment if `work` succeeds: all its
+    /// requests take effect together at that time, which [`Context::at`] describes.
+    ///
+    /// ```
+    /// use consort_sc::score::Nonrealtime;
+    /// use consort_sc::{Options, Placement, settings};
+    ///
+    /// let score = Nonrealtime::new(Options::default())?;
+    /// score.at_time(2.5, |moment| {
+    ///     moment.add_synth("default", Placement::default(), settings! { frequency: 220.0 })?;
+    ///     moment.add_synth("default", Placement::default(), settings! { frequency: 330.0 })
+    /// })?;
+    /// # Ok::<(), consort_sc::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The errors of `work`, after which nothing is sent, and those of [`Context::at`] and
     /// [`Moment::send`].
-    pub fn at_once<T>(
+    pub fn at_time<T>(
         &self,
         seconds: impl Into<Option<f64>>,
         work: impl FnOnce(&Moment) -> Result<T>,
@@ -92,5 +105,17 @@ impl Context {
         let result = work(&moment)?;
         moment.send()?;
         Ok(result)
+    }
+
+    /// The same as [`Context::at_time`], under its former name: "at once" means "together", not "now".
+    ///
+    /// # Errors
+    /// Same as [`Context::at_time`].
+    pub fn at_once<T>(
+        &self,
+        seconds: impl Into<Option<f64>>,
+        work: impl FnOnce(&Moment) -> Result<T>,
+    ) -> Result<T> {
+        self.at_time(seconds, work)
     }
 }

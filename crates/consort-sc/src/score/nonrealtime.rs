@@ -28,11 +28,11 @@ use crate::options::Options;
 ///
 /// let score = Nonrealtime::new(Options { output_bus_channel_count: 2, ..Options::default() })?;
 /// let default = system::default();
-/// let synth = score.at_once(0.0, |moment| {
+/// let synth = score.at_time(0.0, |moment| {
 ///     moment.add_synthdefs([default.file()])?;
 ///     moment.add_synth(&default, Placement::default(), [("frequency", 220.0)])
 /// })?;
-/// score.at_once(1.0, |moment| synth.within(moment).set([("gate", 0.0)]))?;
+/// score.at_time(1.0, |moment| synth.within(moment).set([("gate", 0.0)]))?;
 /// score.render("out.wav", Some(2.0), |_| true)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
