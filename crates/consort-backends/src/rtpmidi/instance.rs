@@ -12,7 +12,6 @@ use consort_router::{
 };
 
 use super::KIND;
-use super::clock::Clock;
 use super::config::Config;
 use super::session::{Effects, Notice, Port, Session, Settings};
 use super::sockets::{Outgoing, Sockets, key, port};

@@ -10,8 +10,6 @@
 //! | `stream` | the two directions of a stream of packets |
 //! | `exchange` | the messages of Apple's session protocol |
 //! | `peer`, `session` | the peers of an instance and what is exchanged with them, without I/O |
-//! | `clock` | the MIDI clock that is sent |
-//! | `discovery` | sessions that are announced and found |
 //! | `sockets`, `config`, `instance` | the two ports; options; the router's interface |
 //!
 //! Channels, values, and the record of held notes are in `midi_grammar`.
