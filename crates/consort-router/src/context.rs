@@ -1,5 +1,6 @@
 //! What an instance can do with the router while one of its methods runs.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
@@ -55,7 +56,7 @@ pub(crate) struct Shared {
     pub(crate) deferred: EventQueue,
     pub(crate) deferred_of: Vec<u32>,
     pub(crate) delivering: bool,
-    pub(crate) next_root: u32,
+    pub(crate) next_root: Cell<u32>,
     pub(crate) deadlines: Deadlines,
     pub(crate) driver_deadlines: Deadlines,
     /// The driver of each instance.
@@ -79,7 +80,21 @@ pub(crate) struct Shared {
     pub(crate) discarded: Vec<Box<dyn std::any::Any + Send>>,
 }
 
+/// Takes the next root.
+#[inline]
+pub(crate) fn take_root(next: &Cell<u32>) -> u32 {
+    let root = next.get();
+    next.set(root.wrapping_add(1));
+    root
+}
+
 impl Shared {
+    /// The root of the next input.
+    #[inline]
+    pub(crate) fn next_root(&self) -> u32 {
+        take_root(&self.next_root)
+    }
+
     /// The time.
     pub(crate) fn clock(&self) -> Instant {
         self.frozen_clock.unwrap_or_else(Instant::now)
@@ -155,8 +170,7 @@ impl<'a> Context<'a> {
     /// [`emit`](Self::emit) for another instance of the same backend, for a shared socket.
     #[inline]
     pub fn emit_for(&mut self, instance: InstanceId, channel: u32, value: f64) {
-        let root = self.shared.next_root;
-        self.shared.next_root = root.wrapping_add(1);
+        let root = self.shared.next_root();
         self.push(instance, channel, value, root);
     }
 
@@ -196,8 +210,7 @@ impl<'a> Context<'a> {
     /// In [`Instance::deliver`](crate::Instance::deliver), the text is routed in the next
     /// turn of the loop, after all other instances.
     pub fn emit_text(&mut self, channel: u32, text: &str) {
-        let root = self.shared.next_root;
-        self.shared.next_root = root.wrapping_add(1);
+        let root = self.shared.next_root();
         self.push_text(channel, text, root);
     }
 

@@ -225,6 +225,13 @@ impl Live {
         add(&self.instances[instance as usize].counters.dropped, 1);
     }
 
+    /// `INSTANCE.CHANNEL` of a channel.
+    pub(crate) fn channel_name(&self, global: u32) -> String {
+        let (slot, channel) = self.place(global);
+        let instance = &self.instances[slot];
+        format!("{}.{}", instance.name, instance.channels[channel as usize].name)
+    }
+
     pub(crate) fn kind_and_value(&self, global: u32) -> (ChannelKind, f64) {
         let (slot, channel) = self.place(global);
         let live = &self.instances[slot];

@@ -535,7 +535,7 @@ impl Router {
             }
             Command::DeliverText { instance, channel, text } => {
                 if exists(&self.shared, instance, channel) {
-                    let root = self.next_root();
+                    let root = self.shared.next_root();
                     let global = self.shared.bases[instance.index()] + channel;
                     self.shared.live.record_text(global, &text);
                     self.deliver_text(instance, TextEvent { text: &text, channel, root });
@@ -571,15 +571,9 @@ impl Router {
         }
     }
 
-    fn next_root(&mut self) -> u32 {
-        let root = self.shared.next_root;
-        self.shared.next_root = root.wrapping_add(1);
-        root
-    }
-
     /// Delivers one value that no mapping routes.
     fn deliver_value(&mut self, id: InstanceId, channel: u32, value: f64) {
-        let event = Event { value, channel, root: self.next_root() };
+        let event = Event { value, channel, root: self.shared.next_root() };
         let global = (self.shared.bases[id.index()] + channel) as usize;
         if !self.shared.live.origin.instances[id.index()].passes_on {
             self.shared.live.channels[global].record(value);
@@ -599,7 +593,7 @@ impl Router {
 
     /// Calls the engine and routes what it put into batches.
     fn with_engine(&mut self, method: impl FnOnce(&mut Engine, &mut Out<'_>)) {
-        let root = self.next_root();
+        let root = self.shared.next_root();
         let mut out = Out {
             batches: &mut self.batches,
             pending: &mut self.pending,
@@ -607,6 +601,7 @@ impl Router {
             routes: &self.routes,
             now: micros(&self.shared),
             root,
+            roots: &self.shared.next_root,
             count: 0,
         };
         method(&mut self.engine, &mut out);
@@ -827,7 +822,8 @@ fn mapped_event(
     event: Event,
 ) -> usize {
     let (live, now, root) = (&*shared.live, micros(shared), event.root);
-    let mut out = Out { batches, pending, live, routes, now, root, count: 0 };
+    let roots = &shared.next_root;
+    let mut out = Out { batches, pending, live, routes, now, root, roots, count: 0 };
     engine.event(event, &mut out);
     out.count
 }

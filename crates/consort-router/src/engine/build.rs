@@ -112,6 +112,10 @@ impl Engine {
         }
         self.add_observed(mapped, &places, &as_target);
         self.add_merges(mapped.facts);
+        let instances = |(source, target): &(ChannelRef, ChannelRef)| {
+            (source.instance.slot(), target.instance.slot())
+        };
+        self.find_returning(mapped.mappings.iter().map(instances));
         self.mark();
         self.finish_build();
     }
@@ -138,6 +142,7 @@ impl Engine {
             blocked: 0,
             control: 0,
             has_back: false,
+            may_return: false,
             is_held: false,
             is_active: false,
             delayed: 0,

@@ -92,7 +92,7 @@ impl Engine {
         } else {
             is_open
         };
-        if !passes || self.is_echo(number, value, press, out) {
+        if !passes || self.is_echo(number, value, press, out) || self.is_return(number, out) {
             return;
         }
         let is_accepted = self.run(number, 0, value, before, out);
@@ -139,7 +139,10 @@ impl Engine {
             self.wait_for(number, waiting, out);
         }
         if let Some(result) = result {
+            let root = out.root;
+            out.root = self.root_behind(number, root, out);
             self.deliver(number, result, out);
+            out.root = root;
         }
         if waiting.answers {
             self.answer(number, out);

@@ -15,8 +15,10 @@ mod event;
 mod feedback;
 mod layers;
 mod merge;
+mod returns;
 mod ticks;
 
+use std::cell::Cell;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ pub(crate) use self::control::{ROUTE_FROZEN, ROUTE_MUTED, ROUTE_SOLOED};
 use self::echo::Echoes;
 pub use self::merge::Merge;
 use self::merge::MergeGroup;
+use self::returns::Returns;
 use self::ticks::Delayed;
 use crate::backend::{ChannelKind, Resolution};
 use crate::event::Event;
@@ -111,6 +114,8 @@ struct Route {
     /// Mute, solo and freeze.
     control: u8,
     has_back: bool,
+    /// Its values may come back to it, see [`returns`].
+    may_return: bool,
     /// A press that began while the route was open is not released yet.
     is_held: bool,
     /// It is in [`Engine::active`].
@@ -192,6 +197,7 @@ pub(crate) struct Engine {
     watches: HashMap<u32, Vec<Watch>>,
     merges: Vec<MergeGroup>,
     echoes: Echoes,
+    returns: Returns,
     active: Vec<u32>,
     delays: BinaryHeap<Delayed>,
     next_delay: u64,
@@ -213,6 +219,8 @@ pub(crate) struct Out<'o> {
     pub(crate) now: u64,
     /// The input that is handled.
     pub(crate) root: u32,
+    /// The next root.
+    pub(crate) roots: &'o Cell<u32>,
     /// How many values were put into batches.
     pub(crate) count: usize,
 }

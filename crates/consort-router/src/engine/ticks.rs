@@ -117,6 +117,9 @@ impl Engine {
             if waiting.delayed.is_some() {
                 self.wait_for(number, waiting, out);
             }
+            if !scratch.is_empty() {
+                out.root = self.root_behind(number, out.root, out);
+            }
             for value in scratch.drain(..) {
                 self.deliver(number, value, out);
             }

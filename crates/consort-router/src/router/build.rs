@@ -1,5 +1,6 @@
 //! From a show to a router: backends and plans are opened, routes and live values are laid out.
 
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl Router {
             deferred: EventQueue::with_capacity(1_024),
             deferred_of: vec![0; count],
             delivering: false,
-            next_root: 1,
+            next_root: Cell::new(1),
             deadlines: Deadlines::new(count),
             // The last one is that of the guards.
             driver_deadlines: Deadlines::new(drivers.len() + 1),

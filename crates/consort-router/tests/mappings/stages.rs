@@ -251,3 +251,49 @@ fn mistakes_are_reported_where_they_are() {
         "slow-loop: values would go round in a loop through `delay` [delay(10)]"
     );
 }
+
+#[test]
+fn a_value_that_comes_back_through_a_time_stage_is_dropped_and_counted() {
+    for stages in ["delay(50)", "smooth(50)", "slew(50)", "limit(100)"] {
+        let mut show = Played::new(&format!(
+            "[map]\nd.a > l.answer\nl.answer > m.x\nm.x > l.answer | {stages}\n"
+        ));
+        show.send("d.a", 0.5).wait(2_000);
+        let count = show.take().iter().filter(|(channel, _)| channel == "l.answer").count();
+        assert!((1..=30).contains(&count), "{stages}: {count}");
+        show.wait(2_000);
+        assert_eq!(show.texts(), [""; 0], "{stages}: the loop has ended");
+        let handle = show.router.handle();
+        let dropped = handle.live().counters(show.find("m.x").0).dropped;
+        assert!(dropped > 0, "{stages}");
+        // Another input goes the same way again.
+        show.send("d.a", 1.0).wait(1_000);
+        assert!(show.take().contains(&("l.answer".into(), 1.0)), "{stages}");
+    }
+}
+
+#[test]
+fn a_loop_through_two_time_stages_is_cut() {
+    let mut show = Played::new(
+        "[map]\nd.a > l.answer1\nl.answer1 > l.answer2 | delay(20)\n\
+         l.answer2 > l.answer1 | delay(20)\n",
+    );
+    show.send("d.a", 0.5).wait(2_000);
+    let log = show.texts();
+    assert_eq!(log, ["l.answer1 0.5", "l.answer2 0.5", "l.answer1 0.5"]);
+}
+
+#[test]
+fn several_values_of_one_cause_are_no_loop() {
+    // An answer on two ways, of which one is slow, and a way back without a time stage.
+    let mut show = Played::new(
+        "[map]\nd.a > l.answer1\nl.answer1 > l.answer2 | delay(20)\nl.answer1 > d.b\n\
+         l.answer1 > l.x | delay(50)\nl.answer2 > l.x | delay(50)\n",
+    );
+    for round in 0..3 {
+        let value = 0.25 * f64::from(round + 1);
+        show.send("d.a", value).wait(500);
+        let at_x = show.take().into_iter().filter(|(channel, _)| channel == "l.x").count();
+        assert_eq!(at_x, 2, "{round}");
+    }
+}

@@ -127,6 +127,13 @@ impl Instance for DeskInstance {
                 (format!("{}.{}", self.name, self.channels[event.channel as usize]), event.value)
             }));
         });
+        // As a script that calculates something: the answer descends from what it got.
+        let answers = events.iter().filter(|event| {
+            !self.passes_on && self.channels[event.channel as usize].starts_with("answer")
+        });
+        for event in answers {
+            context.emit_descended(event.channel, event.value, event.root());
+        }
         if self.passes_on {
             context.pass_on(events);
         }
