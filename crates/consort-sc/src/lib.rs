@@ -12,6 +12,7 @@
 //! | read SynthDef files of other programs | [`SynthDefFile`] |
 //! | render sound without a sound card | [`score::Nonrealtime`], [`score::Score`] |
 //! | receive messages, failures, warnings and events from the server | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | play patterns in beats, in real time or in a score | [`music`] |
 //! | set controls of several types | [`settings!`] |
 //! | send the same bytes as Supriya | [`Conventions`] |
 //! | read control buses and scopes without a request | [`SharedMemory`] |
@@ -102,6 +103,7 @@ pub mod fuzz;
 mod lifecycle;
 mod mirror;
 mod moment;
+pub mod music;
 mod operations;
 mod options;
 mod output;

@@ -7,6 +7,7 @@ mod entities;
 mod fake;
 mod faults;
 mod lifecycle;
+mod music;
 mod refusals;
 mod rig;
 mod supriya;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     cases.extend_from_slice(entities::CASES);
     cases.extend_from_slice(faults::CASES);
     cases.extend_from_slice(lifecycle::CASES);
+    cases.extend_from_slice(music::CASES);
     cases.extend_from_slice(refusals::CASES);
     if list {
         for (name, _) in &cases {
