@@ -396,9 +396,9 @@ struct Change {
     is_of_backend: bool,
     /// The overrides to try; the first that loads and that changes something is used.
     overrides: Vec<Override>,
-    /// The line to remove from the example when none of them does: for a family, whose example
-    /// the backend's example may contain already.
-    line: Option<&'static str>,
+    /// The line to remove from the example when none of them does: for a family or an option that
+    /// may be repeated, whose example the backend's example may contain already.
+    line: Option<String>,
 }
 
 /// One change for each option of a backend.
@@ -422,7 +422,7 @@ fn changes(descriptor: &BackendDescriptor) -> Vec<Change> {
             is_live: option.live,
             is_of_backend: false,
             overrides: candidates(option).into_iter().map(text).collect(),
-            line: None,
+            line: option.repeatable.then(|| format!("{} = {}", option.name, option.example)),
         });
     }
     for family in descriptor.instance_families {
@@ -431,7 +431,7 @@ fn changes(descriptor: &BackendDescriptor) -> Vec<Change> {
             is_live: family.live,
             is_of_backend: false,
             overrides: vec![Override::instance(format!("{instance}.{}", family.example))],
-            line: Some(family.example),
+            line: Some(family.example.to_owned()),
         });
     }
     changes
@@ -447,8 +447,11 @@ fn options_of(show: &Show, backend: &str) -> String {
         for option in options.specs() {
             text.push_str(&format!("{}={:?}\n", option.name, options.text(option.name)));
         }
-        let of_family = |name: &str| options.specs().iter().all(|option| option.name != name);
-        for entry in options.entries().iter().filter(|entry| of_family(&entry.name)) {
+        // Each value of an option that may be repeated counts, and each member of a family.
+        let is_single = |name: &str| {
+            options.specs().iter().any(|option| option.name == name && !option.repeatable)
+        };
+        for entry in options.entries().iter().filter(|entry| !is_single(&entry.name)) {
             text.push_str(&format!("{}={:?}\n", entry.name, entry.value));
         }
     }
@@ -481,7 +484,8 @@ fn live_options_are_adopted_and_others_restart() {
                 (options_of(&show, backend.name) != before).then_some(show)
             };
             let changed = tried.find_map(|with| load_changed(&text, Some(with))).or_else(|| {
-                let others = text.lines().filter(|line| Some(line.trim()) != change.line);
+                let others =
+                    text.lines().filter(|line| Some(line.trim()) != change.line.as_deref());
                 load_changed(&others.collect::<Vec<_>>().join("\n"), None)
             });
             let Some(changed) = changed else {
