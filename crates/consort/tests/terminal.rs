@@ -21,6 +21,8 @@ use support::{Show, command, wait_until};
 const ENTER_SCREEN: &str = "\u{1b}[?1049h";
 /// Leaves the alternate screen.
 const LEAVE_SCREEN: &str = "\u{1b}[?1049l";
+/// Reports clicks, and ends that.
+const MOUSE: [&str; 2] = ["\u{1b}[?1000h", "\u{1b}[?1000l"];
 /// Shows the cursor.
 const SHOW_CURSOR: &str = "\u{1b}[?25h";
 
@@ -84,7 +86,7 @@ impl Screen {
 
     /// Waits until the view is drawn.
     fn wait_until_drawn(&self) {
-        wait_until("the view is drawn", || self.text().contains("send a test value"));
+        wait_until("the view is drawn", || self.text().contains("? keys"));
         let modes = tcgetattr(&self.terminal).expect("its modes");
         assert!(!modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
     }
@@ -99,8 +101,9 @@ impl Screen {
             let text = self.text();
             let end = text.rfind(LEAVE_SCREEN);
             let is_last = end > text.rfind(ENTER_SCREEN)
+                && text.rfind(MOUSE[1]) > text.rfind(MOUSE[0])
                 && text.rfind(SHOW_CURSOR) > text.rfind("\u{1b}[?25l");
-            is_last && end.is_some_and(|end| !text[end..].contains("send a test value"))
+            is_last && end.is_some_and(|end| !text[end..].contains("? keys"))
         });
     }
 
@@ -141,6 +144,41 @@ fn a_signal_and_ctrl_c_restore_the_terminal() {
             assert!(log.contains(words), "no `{words}` in:\n{log}");
         }
     }
+}
+
+/// A key that arrives together with a change of the size, and the key after it, both count.
+#[test]
+fn a_key_and_a_resize_at_the_same_time_lose_no_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let screen = Screen::new();
+    let mut show = monitored(folder.path(), ["", ""], &screen);
+    // The library handles changes of the size from its first key on.
+    screen.press(b"/");
+    wait_until("the view reads keys", || screen.text().contains("search:"));
+    for key in [b"a", b"b", b"c", b"d"] {
+        // Both are there when the process continues. The terminal is not the controlling terminal
+        // of the process, so that the signal of the change is sent separately.
+        show.signal("STOP");
+        wait_until("the process is stopped", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", show.child.id()));
+            stat.expect("a process").rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"))
+        });
+        screen.press(key);
+        screen.resize(80 + u16::from(key[0] % 2));
+        show.signal("WINCH");
+        show.signal("CONT");
+    }
+    screen.press(b"e\r");
+    let mut width = 80;
+    wait_until("the view shows the search", || {
+        // After a resize the whole screen is drawn, not only the changes.
+        width = 181 - width;
+        screen.resize(width);
+        screen.text().contains("matching \"abcde\"")
+    });
+    screen.press(b"\x03");
+    assert_eq!(show.wait().code(), Some(0));
+    screen.assert_restored();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod drawing;
 mod editing;
 mod evidence;
+mod keys;
+mod pages;
 mod screen;
 mod socket;
 mod source;
@@ -19,13 +21,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use consort_control::{Content, Direction, Layout, Reading, UnmatchedReading};
-use ratatui::crossterm::event::Event;
+use consort_control::{Content, Direction, Layout, Reading, RouteReading, UnmatchedReading};
+use crossterm::event::Event;
 
 use crate::cli::MonitorArgs;
 use crate::{log, signals};
 pub(crate) use editing::Editing;
-use screen::{Action, Screen};
+use keys::Action;
+use screen::Screen;
 #[cfg(feature = "web")]
 pub(crate) use socket::attach;
 pub(crate) use socket::{Server, find, find_named, running_file};
@@ -135,48 +138,86 @@ fn interactive(show: &mut dyn Source, is_over: impl Fn(&Reading) -> bool) -> any
         if screen.wants_unmatched() {
             screen.update_unmatched(unmatched(show, screen.instance_count()));
         }
-        terminal.draw(&screen)?;
+        let wanted = screen.wanted_routes();
+        if !wanted.is_empty() {
+            screen.update_routes(routes(show, &wanted));
+        }
+        terminal.draw(&mut screen)?;
         if is_last {
             return Ok(());
         }
         let next = Instant::now() + frame;
-        while terminal.has_keys(next)? {
-            while let Some(event) = terminal.take_event()? {
-                let Event::Key(key) = event else { continue };
-                match screen.key(key) {
-                    Action::Nothing => {}
-                    Action::Send { instance, channel, value } => {
-                        // A channel that is both source and target is set as source, like input.
-                        let direction = screen.is_two_way(instance, channel);
-                        let direction = direction.then_some(Direction::Source);
-                        let content = Content::Value(value);
-                        if let Err(error) = show.set(instance, channel, content, direction) {
-                            screen.notice(format!("the value was not sent: {error:#}"));
-                        }
-                    }
-                    Action::SwitchLayer { layer, on } => {
-                        if let Err(error) = show.switch_layer(layer, on) {
-                            screen.notice(format!("the layer was not switched: {error:#}"));
-                        }
-                    }
-                    Action::Why { instance, channel } => match show.why(instance, Some(channel)) {
-                        Ok(findings) => screen.explain(findings),
-                        Err(error) => screen.notice(format!("{error:#}")),
-                    },
-                    Action::Quit => {
-                        drop(terminal);
-                        // If the show runs in another process, only the view ends.
-                        if let Some(own) = show.own() {
-                            own.stop();
-                            signals::request_end_by_key();
-                        }
-                        return Ok(());
-                    }
+        while let Some(event) = terminal.next_event(next)? {
+            let is_over = handle(show, &mut screen, event);
+            if is_over {
+                drop(terminal);
+                // If the show runs in another process, only the view ends.
+                if let Some(own) = show.own() {
+                    own.stop();
+                    signals::request_end_by_key();
                 }
+                return Ok(());
             }
-            terminal.draw(&screen)?;
+            terminal.draw(&mut screen)?;
         }
     }
+}
+
+/// Handles a key, a click or another event; true if it ends the view.
+fn handle(show: &mut dyn Source, screen: &mut Screen, event: Event) -> bool {
+    let action = match event {
+        Event::Key(key) => screen.key(key),
+        Event::Mouse(event) => {
+            screen.mouse(event);
+            Action::Nothing
+        }
+        // Drawing adapts to the size by itself.
+        _ => Action::Nothing,
+    };
+    match action {
+        Action::Nothing => {}
+        Action::Send { instance, channel, value } => {
+            // A channel that is both source and target is set as source, like input.
+            let direction = screen.is_two_way(instance, channel).then_some(Direction::Source);
+            if let Err(error) = show.set(instance, channel, Content::Value(value), direction) {
+                screen.notice(format!("the value was not sent: {error:#}"));
+            }
+        }
+        Action::SwitchLayer { layer, on } => {
+            if let Err(error) = show.switch_layer(layer, on) {
+                screen.notice(format!("the layer was not switched: {error:#}"));
+            }
+        }
+        Action::ControlRoute { route, control, on } => {
+            if let Err(error) = show.control_route(route, control, on) {
+                screen.notice(format!("the route was not changed: {error:#}"));
+            }
+        }
+        Action::Why { instance, channel } => match show.why(instance, channel) {
+            Ok(findings) => screen.explain(findings),
+            Err(error) => screen.notice(format!("{error:#}")),
+        },
+        Action::Quit => return true,
+    }
+    false
+}
+
+/// What these routes do, by ascending number; nothing if the show was reloaded meanwhile.
+fn routes(show: &mut dyn Source, wanted: &[u32]) -> Vec<RouteReading> {
+    let mut readings: Vec<RouteReading> = Vec::with_capacity(wanted.len());
+    for &route in wanted {
+        if readings.last().is_some_and(|last| last.route >= route) {
+            continue;
+        }
+        // Each answer describes the routes that follow as well. The next reading notices a reload.
+        let Ok(mut more) = show.routes(route) else { return Vec::new() };
+        if more.is_empty() {
+            break;
+        }
+        readings.append(&mut more);
+    }
+    readings.retain(|reading| wanted.binary_search(&reading.route).is_ok());
+    readings
 }
 
 /// What no mapping uses, by instance; nothing if the show was reloaded meanwhile.

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use consort_control::{
     ANSWER_LIMIT, Answer, Content, Direction, Edit, Edited, Finding, InputReading, Layout, Lines,
-    REQUEST_LIMIT, Reading, ReloadRequest, Request, UnmatchedReading, VERSION,
+    REQUEST_LIMIT, Reading, ReloadRequest, Request, RouteControl, RouteReading, UnmatchedReading,
+    VERSION,
 };
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
@@ -292,9 +293,9 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
             Ok(Outcome::Rejected(rejected)) => Answer::Rejected(rejected),
             Err(error) => Answer::Error(format!("{error:#}")),
         },
-        Request::Routes { first, .. } => Answer::Routes(show.routes(first)),
+        Request::Routes { first, .. } => Answer::Routes(Local::routes(show, first)),
         Request::ControlRoute { route, control, on, .. } => {
-            answer_or_error(show.control_route(route, control, on).map(|()| Answer::Done))
+            answer_or_error(Local::control_route(show, route, control, on).map(|()| Answer::Done))
         }
         Request::SwitchLayer { layer, on, .. } => {
             answer_or_error(show.switch_layer(layer, on).map(|()| Answer::Done))
@@ -514,6 +515,21 @@ impl Source for Remote {
     fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>> {
         match self.ask(&Request::Inputs { generation: self.generation, instance, first })? {
             Answer::Inputs(inputs) => Ok(inputs),
+            other => unexpected(&other),
+        }
+    }
+
+    fn routes(&mut self, first: u32) -> anyhow::Result<Vec<RouteReading>> {
+        match self.ask(&Request::Routes { generation: self.generation, first })? {
+            Answer::Routes(routes) => Ok(routes),
+            other => unexpected(&other),
+        }
+    }
+
+    fn control_route(&mut self, route: u32, control: RouteControl, on: bool) -> anyhow::Result<()> {
+        let generation = self.generation;
+        match self.ask(&Request::ControlRoute { generation, route, control, on })? {
+            Answer::Done => Ok(()),
             other => unexpected(&other),
         }
     }

@@ -43,6 +43,10 @@ pub(crate) trait Source {
     fn why(&mut self, instance: u32, channel: Option<u32>) -> anyhow::Result<Vec<Finding>>;
     /// The raw values that arrived at channels of an instance from number `first` on.
     fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>>;
+    /// What the mappings from number `first` on do, in their order, at most [`MAX_ROUTES`].
+    fn routes(&mut self, first: u32) -> anyhow::Result<Vec<RouteReading>>;
+    /// Mutes, soloes or freezes a mapping, or ends that.
+    fn control_route(&mut self, route: u32, control: RouteControl, on: bool) -> anyhow::Result<()>;
     /// Makes a layer the active one of its group, or switches one without a group on or off.
     fn switch_layer(&mut self, layer: u32, on: bool) -> anyhow::Result<()>;
     /// The show, if it runs in this process; only such a show can be stopped.
@@ -351,6 +355,14 @@ impl Source for Local {
 
     fn inputs(&mut self, instance: u32, first: u32) -> anyhow::Result<Vec<InputReading>> {
         Ok(Local::inputs(self, self.known_instance(instance)?, first))
+    }
+
+    fn routes(&mut self, first: u32) -> anyhow::Result<Vec<RouteReading>> {
+        Ok(Local::routes(self, first))
+    }
+
+    fn control_route(&mut self, route: u32, control: RouteControl, on: bool) -> anyhow::Result<()> {
+        Local::control_route(self, route, control, on)
     }
 
     fn switch_layer(&mut self, layer: u32, on: bool) -> anyhow::Result<()> {

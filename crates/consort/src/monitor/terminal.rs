@@ -6,14 +6,15 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
-use ratatui::crossterm::event::{self, Event};
-use ratatui::crossterm::terminal::{
+use crossterm::cursor::Show;
+use crossterm::event::{self, Event};
+use crossterm::style::Print;
+use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use ratatui::crossterm::{Command, execute};
+use crossterm::{Command, execute};
+use parking_lot::Mutex;
+use ratatui::backend::CrosstermBackend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::screen::Screen;
@@ -28,6 +29,12 @@ static IS_RESTORED: AtomicBool = AtomicBool::new(true);
 
 /// How long restoring waits for a drawing thread, and taking waits for lines of the log.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Reports clicks and the wheel, but not motion, with coordinates in decimals (SGR).
+const ENABLE_MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+
+/// Ends what [`ENABLE_MOUSE`] begins.
+const DISABLE_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
 
 /// The terminal while the view owns it; dropping this restores it.
 pub(crate) struct Terminal(ratatui::Terminal<CrosstermBackend<Stdout>>);
@@ -54,7 +61,7 @@ impl Terminal {
         enable_raw_mode().inspect_err(|_| log::hold(false))?;
         *owns_terminal = true;
         IS_RESTORED.store(false, Ordering::Release);
-        let taken = execute!(io::stdout(), EnterAlternateScreen)
+        let taken = execute!(io::stdout(), EnterAlternateScreen, Print(ENABLE_MOUSE))
             .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
         drop(owns_terminal);
         match taken {
@@ -70,7 +77,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal cannot be written to, or was restored.
-    pub(crate) fn draw(&mut self, screen: &Screen) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, screen: &mut Screen) -> io::Result<()> {
         let owns_terminal = OWNS_TERMINAL.lock();
         if !*owns_terminal {
             return Err(io::Error::other("the terminal was restored"));
@@ -79,36 +86,30 @@ impl Terminal {
         Ok(())
     }
 
-    /// Waits for keys until a time; false if none was pressed, or if the size may have changed.
+    /// The next key, click or change of the size; `None` at a time without one.
+    ///
+    /// The library alone waits: it may have read more than it has returned, so that waiting for the
+    /// descriptor here would miss keys. Its feature `use-dev-tty` waits with `poll`, which reports
+    /// a key again that arrived together with a signal.
     ///
     /// # Errors
-    /// When the terminal has been closed.
-    pub(crate) fn has_keys(&self, until: Instant) -> io::Result<bool> {
+    /// When the terminal cannot be read or has been closed.
+    pub(crate) fn next_event(&self, until: Instant) -> io::Result<Option<Event>> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(false);
+            return Ok(None);
         }
-        // Polled here, because the library reads a closed terminal again and again.
+        // Checked here, because the library reads a closed terminal again and again.
         let stdin = io::stdin();
         let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
-        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut watched, Some(&timeout)) {
-            Err(rustix::io::Errno::INTR) => return Ok(false),
-            done => done?,
-        };
-        let events = watched[0].revents();
-        if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        match poll(&mut watched, Some(&Timespec::default())) {
+            Err(rustix::io::Errno::INTR) => {}
+            done => drop(done?),
+        }
+        if watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
             return Err(io::Error::other("the terminal was closed"));
         }
-        Ok(events.contains(PollFlags::IN))
-    }
-
-    /// A key or another event that is already there; does not block.
-    ///
-    /// # Errors
-    /// When the terminal cannot be read.
-    pub(crate) fn take_event(&self) -> io::Result<Option<Event>> {
-        if event::poll(Duration::ZERO)? { event::read().map(Some) } else { Ok(None) }
+        if event::poll(left)? { event::read().map(Some) } else { Ok(None) }
     }
 }
 
@@ -139,7 +140,7 @@ fn reset() {
     }
     // This fails only if the terminal is closed, and then there is nothing to reset.
     let _ = disable_raw_mode();
-    let mut text = String::new();
+    let mut text = DISABLE_MOUSE.to_owned();
     if LeaveAlternateScreen.write_ansi(&mut text).and_then(|()| Show.write_ansi(&mut text)).is_err()
     {
         return;
@@ -167,12 +168,12 @@ mod tests {
     /// The child process: draws, then panics.
     fn panic_in_a_terminal(thread: &str) {
         let mut terminal = Terminal::take().expect("a terminal");
-        terminal.draw(&Screen::new(Layout::default())).expect("drawn");
+        terminal.draw(&mut Screen::new(Layout::default())).expect("drawn");
         match thread {
             "another thread" => {
                 let other = std::thread::spawn(|| panic!("panic of the test"));
                 assert!(other.join().is_err());
-                let refused = terminal.draw(&Screen::new(Layout::default()));
+                let refused = terminal.draw(&mut Screen::new(Layout::default()));
                 assert!(refused.is_err(), "the terminal was restored");
             }
             "while drawing" => {
@@ -221,6 +222,7 @@ mod tests {
                 |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
             assert!(offset("\u{1b}[?1049h") < offset("\u{1b}[?1049l"), "{text}");
             assert!(offset("\u{1b}[?1049l") < offset("panic of the test"), "{thread}: {text}");
+            assert!(offset("\u{1b}[?1000h") < offset("\u{1b}[?1000l"), "{thread}: {text}");
             assert!(text.rfind("\u{1b}[?25h") > text.rfind("\u{1b}[?25l"), "{thread}: {text}");
             assert_eq!(after.local_modes, before.local_modes, "{thread}");
             assert_eq!(after.output_modes, before.output_modes, "{thread}");
