@@ -1,9 +1,10 @@
 //! The command line. Parsing only validates; the modules named like the subcommands do the work.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use consort_router::config::Override;
 
 #[cfg(feature = "discovery")]
@@ -38,8 +39,11 @@ Exit status: 0 on success, 1 on failure, 2 if the command line is invalid.";
 
 /// The control bus for live music and shows.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = ENVIRONMENT)]
+#[command(version, disable_version_flag = true, max_term_width = 100, after_help = ENVIRONMENT)]
 pub(crate) struct Cli {
+    /// Print version
+    #[arg(short = 'v', visible_short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -48,13 +52,29 @@ impl Cli {
     /// Parses the arguments of this process; prints help and errors and ends it, if need be.
     pub(crate) fn from_arguments() -> Self {
         let arguments: Vec<_> = std::env::args_os().collect();
-        let parsed = Self::try_parse_from(&arguments);
+        let parsed = Self::try_parse_from(with_run(arguments));
         parsed.map_err(with_tip).unwrap_or_else(|error| error.exit())
     }
 }
 
-/// Adds a tip to the error about an unknown subcommand: the command that runs a file of this
-/// name (MIDIMonster takes the file as its first argument), or the nearest subcommand.
+fn is_configuration(argument: &OsString) -> bool {
+    Path::new(argument).extension().is_some_and(|extension| extension == "cfg")
+}
+
+/// Inserts `run` before a configuration and the options before it, as in `consort show.cfg` and
+/// `consort -i lamp.bind=9000 show.cfg`: MIDIMonster takes these arguments without a subcommand.
+fn with_run(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_option = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let has_no_command =
+        arguments.get(1).is_some_and(|first| is_configuration(first) || is_option(first));
+    if has_no_command && arguments.iter().skip(1).any(is_configuration) {
+        arguments.insert(1, "run".into());
+    }
+    arguments
+}
+
+/// Adds a tip to the error about an unknown subcommand: the command that runs the file of this name,
+/// or the nearest subcommand.
 fn with_tip(mut error: clap::Error) -> clap::Error {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return error;
@@ -63,7 +83,7 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
     else {
         return error;
     };
-    if Path::new(&word).extension().is_some_and(|extension| extension == "cfg") {
+    if Path::new(&word).is_file() {
         let tip = format!("to run a show, use 'consort run {word}'");
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
@@ -311,9 +331,28 @@ mod tests {
             let error = Cli::try_parse_from(["consort", word]).expect_err("an unknown subcommand");
             with_tip(error).to_string()
         };
-        assert!(tip("show.cfg").contains("tip: to run a show, use 'consort run show.cfg'"));
+        assert!(tip("Cargo.toml").contains("tip: to run a show, use 'consort run Cargo.toml'"));
         assert!(tip("rnu").contains("a similar subcommand exists: 'run'"), "{}", tip("rnu"));
         assert!(!tip("xyzzy").contains("tip"), "{}", tip("xyzzy"));
+    }
+
+    #[test]
+    fn a_configuration_alone_is_run() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for (line, expected) in [
+            ("consort show.cfg", "consort run show.cfg"),
+            ("consort --monitor show.cfg", "consort run --monitor show.cfg"),
+            ("consort -i a.b=1 shows/show.cfg", "consort run -i a.b=1 shows/show.cfg"),
+            ("consort check show.cfg", "consort check show.cfg"),
+            ("consort -v", "consort -v"),
+            ("consort rnu", "consort rnu"),
+        ] {
+            assert_eq!(with_run(words(line)), words(expected), "{line}");
+        }
+        for flag in ["-v", "-V", "--version"] {
+            let shown = Cli::try_parse_from(["consort", flag]).expect_err("the version");
+            assert_eq!(shown.kind(), ErrorKind::DisplayVersion, "{flag}");
+        }
     }
 
     #[test]

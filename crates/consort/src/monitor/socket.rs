@@ -596,18 +596,17 @@ pub(crate) fn running() -> anyhow::Result<Vec<(u32, anyhow::Result<Remote>)>> {
 }
 
 /// The message for a show that was not found: that of `process`, or any.
-pub(crate) fn not_found(process: Option<u32>, running: &[u32]) -> String {
+pub(crate) fn not_found(
+    process: Option<u32>,
+    running: Vec<(u32, anyhow::Result<Remote>)>,
+) -> String {
     match process {
         Some(process) if !running.is_empty() => {
-            let processes = list(running);
-            format!("process {process} does not run a show; running shows: {processes}")
+            let shows = process_ids_and_names(running);
+            format!("process {process} does not run a show; running shows: {shows}")
         }
         _ => format!("no running show found for this user (looked in {})", folder().display()),
     }
-}
-
-fn list(processes: &[u32]) -> String {
-    processes.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Finds the show of `process`, or the only running show.
@@ -616,15 +615,17 @@ fn list(processes: &[u32]) -> String {
 /// When there is no such show, or when there are several and `process` is `None`.
 pub(crate) fn find(process: Option<u32>) -> anyhow::Result<Remote> {
     let mut shows = running()?;
-    let processes: Vec<u32> = shows.iter().map(|(process, _)| *process).collect();
     if let Some(wanted) = process {
-        shows.retain(|(process, _)| *process == wanted);
+        match shows.iter().position(|(process, _)| *process == wanted) {
+            Some(index) => return shows.swap_remove(index).1,
+            None => anyhow::bail!(not_found(process, shows)),
+        }
     }
     if shows.len() > 1 {
         let message = format!("several shows are running: {}", process_ids_and_names(shows));
         return Err(with_hint(message, "give the process ID of one of them"));
     }
-    shows.pop().with_context(|| not_found(process, &processes))?.1
+    shows.pop().with_context(|| not_found(process, Vec::new()))?.1
 }
 
 /// The running show of this file, if there is one.

@@ -154,7 +154,7 @@ pub(crate) fn print_status(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     if arguments.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&shows)?))?;
     } else if shows.is_empty() && !has_failure {
-        print(&format!("{}\n", socket::not_found(arguments.process, &processes)))?;
+        print(&format!("{}\n", socket::not_found(arguments.process, socket::running()?)))?;
     } else {
         print(&shows.iter().map(status_text).collect::<String>())?;
     }
