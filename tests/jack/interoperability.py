@@ -6,6 +6,7 @@
 CONSORT_REPLUGS is how often the server is killed and started again (20).
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -44,8 +45,7 @@ def until(what, condition, deadline=DEADLINE):
         if value:
             return value
         time.sleep(0.01)
-    check(f"waited for {what}", False)
-    return None
+    raise TimeoutError(f"waited {deadline} s for {what}")
 
 
 def osc(address, value):
@@ -60,8 +60,8 @@ def osc_value(packet):
 
 
 def spawn(name, command, environment):
-    log = open(folder / f"{name}.log", "ab")
-    return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    with open(folder / f"{name}.log", "ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
 def end(process, how=signal.SIGTERM):
@@ -130,44 +130,48 @@ class PipeWire:
             "XDG_RUNTIME_DIR": str(folder),
             "XDG_CONFIG_HOME": str(folder),
             "XDG_STATE_HOME": str(folder),
-            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/none",
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/bus",
             "LD_LIBRARY_PATH": str(libraries[0].parent),
             "PIPEWIRE_LATENCY": f"{PERIOD}/{RATE}",
             "PIPEWIRE_QUANTUM": f"{PERIOD}/{RATE}",
         }
         self.option = ""
         self.processes = []
+        configuration = folder / "pipewire" / "pipewire.conf.d"
+        configuration.mkdir(parents=True)
+        (configuration / "sink.conf").write_text(
+            "context.objects = [ { factory = adapter args = { "
+            "factory.name = support.null-audio-sink node.name = nullsink "
+            "media.class = Audio/Sink audio.position = [ FL FR ] } } ]\n"
+        )
+        bus = ["dbus-daemon", "--session", "--nofork", f"--address=unix:path={folder}/bus"]
+        self.bus = spawn("bus", bus, self.environment)
+        until("the message bus", lambda: (folder / "bus").exists())
 
     def start(self):
         self.processes = [spawn("pipewire", ["pipewire"], self.environment)]
         until("PipeWire's socket", lambda: (folder / "pipewire-0").exists())
         self.processes.append(spawn("wireplumber", ["wireplumber"], self.environment))
-        sink = (
-            "{ factory.name=support.null-audio-sink node.name=null media.class=Audio/Sink "
-            "object.linger=true audio.position=[FL FR] }"
-        )
 
         def has_sink():
-            subprocess.run(
-                ["pw-cli", "create-node", "adapter", sink],
+            listing = subprocess.run(
+                ["timeout", "5", "jack_lsp"],
                 env=self.environment,
                 capture_output=True,
+                text=True,
             )
-            listing = subprocess.run(
-                ["pw-cli", "ls", "Node"], env=self.environment, capture_output=True, text=True
-            )
-            return '"null"' in listing.stdout
+            return "nullsink:playback_FL" in listing.stdout
 
         until("the null sink", has_sink)
 
     def kill(self):
         for process in self.processes:
             end(process, signal.SIGKILL)
-        (folder / "pipewire-0").unlink(missing_ok=True)
-        (folder / "pipewire-0.lock").unlink(missing_ok=True)
+        for path in folder.glob("pipewire-0*"):
+            path.unlink()
 
     def stop(self):
-        for process in reversed(self.processes):
+        for process in reversed([self.bus, *self.processes]):
             end(process)
 
 
@@ -176,14 +180,15 @@ class Peer:
 
     def __init__(self, name, *ports):
         script = Path(__file__).with_name("peer.py")
-        self.process = subprocess.Popen(
-            [sys.executable, str(script), name, *ports],
-            env=server.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(folder / "peer.log", "ab"),
-            text=True,
-        )
+        with open(folder / "peer.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script), name, *ports],
+                env=server.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         self.messages = []
         self.answers = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
@@ -212,7 +217,7 @@ class Peer:
         self.send(command)
         answer = self.answer()
         if "error" in answer:
-            check(command, False, answer["error"])
+            raise RuntimeError(f"{command}: {answer['error']}")
         return answer
 
     def bytes(self):
@@ -222,10 +227,8 @@ class Peer:
         return self.ask("connections")["connections"][port]
 
     def close(self):
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         end(self.process, signal.SIGKILL)
 
 
@@ -266,9 +269,7 @@ class Show:
         self.socket.sendto(osc(address, value), ("127.0.0.1", self.port))
 
     def wait_for(self, text, count=1):
-        return until(
-            f"the log line `{text}`", lambda: self.log.read_text().count(text) >= count
-        )
+        return until(f"the log line `{text}`", lambda: self.log.read_text().count(text) >= count)
 
     def of(self, address):
         return [value for name, value in self.values if name == address]
@@ -299,7 +300,7 @@ o./step > j.step
 j.mi.ch0.note60 > o./note60
 j.mi.ch1.nrpn900 > o./nrpn900
 j.mi.ch3.pitch > o./pitch3
-j.mi.sysex.F0 7D 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F 10 11 12 13 14 15 16 vv F7 > o./sysexin
+j.mi.sysex.F0 7D 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F 10 11 12 13 14 15 16 vv F7 > o./sx
 j.mean > o./mean
 j.peak > o./peak
 j.gate > o./gate
@@ -309,6 +310,8 @@ j.transport.rolling > o./isrolling
 j.transport.tempo > o./istempo
 """
 
+# PipeWire's library turns note-on messages of velocity 0 into note-off messages.
+NOTE_OFF = "803c40" if kind == "pipewire" else "903c00"
 SYSEX = "f07d0102030405060708090a0b0c0d0e0f101112131415162af7"
 
 
@@ -379,7 +382,7 @@ def test_values():
         ["jack_midi_dump", "-a", "dump"],
         env=server.environment,
         stdout=subprocess.PIPE,
-        stderr=open(folder / "dump.log", "wb"),
+        stderr=subprocess.DEVNULL,
         text=True,
     )
     until(
@@ -401,7 +404,7 @@ def test_values():
     frames = [frame for frame, _ in got]
     check("the messages of one value have one frame", len(set(frames)) == 1, str(frames))
     receives("note on", [("/note", 1.0)], ["903c7f"])
-    receives("note off", [("/note", 0.0)], ["903c00"])
+    receives("note off", [("/note", 0.0)], [NOTE_OFF])
     receives("controller", [("/cc", 0.5)], ["b20740"])
     receives("pitch", [("/pitch", 1.0)], ["e07f7f"])
     receives("system exclusive", [("/sysex", 42 / 127)], [SYSEX])
@@ -415,14 +418,14 @@ def test_values():
         clocks = [frame for frame, data in peer.messages[before:] if data == "f8"]
         distances = [b - a for a, b in zip(clocks, clocks[1:])]
         exact = sum(abs(distance - 1000) <= 1 for distance in distances)
-        return exact >= 0.9 * len(distances) and f"{exact} of {len(distances)}"
+        return exact >= 0.9 * len(distances) > 0 and f"{exact} of {len(distances)}"
 
     exact = until("exact clocks", exact_clocks)
     show.send("/clock", 0.0)
     check("9 of 10 clocks are 1000 frames apart, to one frame", bool(exact), exact)
     time.sleep(0.5)
 
-    peer.send(f"midi out 903c64 e33f7f")
+    peer.send("midi out 903c64 e33f7f")
     last_is(show, "/note60", 100 / 127)
     last_is(show, "/pitch3", (127 * 128 + 63) / 16383)
     peer.send("midi out 803c40")
@@ -430,7 +433,7 @@ def test_values():
     peer.send("midi out b16307 b16204 b10660 b12600")
     last_is(show, "/nrpn900", 0x60 * 128 / 16383)
     peer.send(f"midi out {SYSEX}")
-    last_is(show, "/sysexin", 42 / 127)
+    last_is(show, "/sx", 42 / 127)
     check("messages arrive in the show", True, str(show.values[-3:]))
     held = len(show.of("/note60"))
     peer.send("midi out 903c64")
@@ -479,9 +482,7 @@ def test_values():
     until("a rolling transport", lambda: peer.ask("transport")["rolling"])
     last_is(show, "/isrolling", 1.0)
     show.send("/tempo", 0.3)
-    tempo = until(
-        "a tempo", lambda: abs((peer.ask("transport")["tempo"] or 0.0) - 90.0) < 0.01
-    )
+    tempo = until("a tempo", lambda: abs((peer.ask("transport")["tempo"] or 0.0) - 90.0) < 0.01)
     check("the show sets the tempo of the transport", bool(tempo), "90 per minute")
     last_is(show, "/istempo", 0.3)
     peer.ask("roll 0")
@@ -491,25 +492,30 @@ def test_values():
     if server.can_change:
         for frames in (256, PERIOD):
             peer.ask(f"blocksize {frames}")
-            receives(f"{frames} frames: note", [("/note", 1.0), ("/note", 0.0)], ["903c7f", "903c00"])
+            receives(
+                f"{frames} frames: note", [("/note", 1.0), ("/note", 0.0)], ["903c7f", NOTE_OFF]
+            )
         peer.ask("freewheel 1")
-        receives("freewheeling: note", [("/note", 1.0), ("/note", 0.0)], ["903c7f", "903c00"])
+        receives("freewheeling: note", [("/note", 1.0), ("/note", 0.0)], ["903c7f", NOTE_OFF])
         peer.ask("freewheel 0")
 
     before = len(peer.messages)
     show.send("/note", 1.0)
     until("a note", lambda: len(peer.messages) > before)
     status = show.stop()
-    until("the note's end", lambda: peer.bytes()[-1] == "903c00")
-    check("the end of the show ends its notes", peer.bytes()[-1] == "903c00" and status == 0)
+    until("the note's end", lambda: peer.bytes()[-1] == NOTE_OFF)
+    check("the end of the show ends its notes", peer.bytes()[-1] == NOTE_OFF and status == 0)
     time.sleep(0.5)
     dump.terminate()
     output = dump.communicate()[0]
     expected = [data for data in peer.bytes()]
     got = dumped(output)
+    # A new connection of PipeWire carries messages only after some periods.
     check(
         "jack_midi_dump prints the same messages",
-        got[: len(nrpn)] == nrpn and len(got) >= len(expected) - 2,
+        len(got) > 30
+        and got == expected[-len(got) :]
+        and (len(got) == len(expected) or kind != "jackd"),
         f"{len(got)} of {len(expected)}: {' '.join(got[:9])} …",
     )
     peer.close()
@@ -518,6 +524,23 @@ def test_values():
 def _try_connect(peer, source, target):
     peer.send(f"connect {source} {target}")
     return peer.answer()
+
+
+def restart(show, peer, starts):
+    """Kills the server while a note is held, and starts it and the peer again. Returns the peer."""
+    until("messages", lambda: len(peer.messages) > 20)
+    held = len(show.of("/note60"))
+    peer.send("midi out 903c64")
+    until("a held note", lambda: len(show.of("/note60")) > held)
+    server.kill()
+    last_is(show, "/note60", 0.0)
+    peer.close()
+    server.start()
+    show.wait_for("j: up", starts)
+    new = Peer("peer", "in:midi:in", "out:midi:out")
+    until("the connection", lambda: new.connections("in") == ["MIDIMonster:mo"])
+    until("the connection", lambda: new.connections("out") == ["MIDIMonster:mi"])
+    return new
 
 
 def test_restarts():
@@ -536,31 +559,10 @@ def test_restarts():
             time.sleep(0.0005)
 
     threading.Thread(target=load, daemon=True).start()
-    restored = 0
     for turn in range(RESTARTS):
-        until("messages", lambda: len(peer.messages) > 20)
-        held = len(show.of("/note60"))
-        peer.send("midi out 903c64")
-        until("a held note", lambda: len(show.of("/note60")) > held)
-        server.kill()
-        last_is(show, "/note60", 0.0)
-        peer.close()
-        server.start()
-        show.wait_for("j: up", turn + 2)
-        peer = Peer("peer", "in:midi:in", "out:midi:out")
-        restored += bool(
-            until(
-                "the connections",
-                lambda: peer.connections("in") == ["MIDIMonster:mo"]
-                and peer.connections("out") == ["MIDIMonster:mi"],
-            )
-        )
+        peer = restart(show, peer, turn + 2)
     running = False
-    check(
-        f"the server was killed {RESTARTS} times under load, and all connections returned",
-        restored == RESTARTS,
-        f"{restored} of {RESTARTS}",
-    )
+    check(f"the server was killed {RESTARTS} times under load, and all connections returned", True)
     # The other program returns, too; a connection that somebody removes stays removed.
     peer.close()
     peer = Peer("peer", "in:midi:in", "out:midi:out")
@@ -626,6 +628,8 @@ try:
         test_restarts()
     if "hang" in wanted and kind == "jackd":
         test_hang()
+except (RuntimeError, TimeoutError, queue.Empty) as error:
+    check(repr(error), False)
 finally:
     server.stop()
     if failures or os.environ.get("CONSORT_KEEP"):

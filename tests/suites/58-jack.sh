@@ -25,7 +25,7 @@ cargo build --quiet -p consort
 timeout 900 "$python" tests/jack/interoperability.py "$PWD/target/debug/consort" jackd
 
 libraries=$(find /usr/lib /usr/lib64 -path '*/pipewire-0.3/jack/libjack.so.0' 2>/dev/null || true)
-for program in pipewire wireplumber pw-cli; do
+for program in dbus-daemon pipewire wireplumber; do
     command -v "$program" >/dev/null || libraries=
 done
 if [[ -z $libraries ]]; then

@@ -39,9 +39,10 @@ struct RawEvent {
     buffer: *mut u8,
 }
 
-/// The beginning of `jack_position_t`, the same whether the structure is packed or not, and space
-/// for the rest of it.
-#[repr(C)]
+/// The beginning of `jack_position_t`, and space for the rest of it. The structure is packed with most
+/// processors, so that PipeWire passes addresses that are not multiples of 8; these fields are at the
+/// same places either way.
+#[repr(C, packed)]
 struct RawPosition {
     unique: u64,
     microseconds: u64,
@@ -58,6 +59,10 @@ struct RawPosition {
     beats_per_minute: f64,
     rest: [u64; 24],
 }
+
+/// A position for the library, where it is not packed.
+#[repr(C, align(8))]
+struct AlignedPosition(RawPosition);
 
 /// Bits of `jack_options_t`.
 const NO_START_SERVER: c_int = 0x01;
@@ -94,6 +99,7 @@ type NotifyFreewheel = unsafe extern "C-unwind" fn(c_int, *mut c_void);
 type NotifyPort = unsafe extern "C-unwind" fn(u32, c_int, *mut c_void);
 type NotifyConnection = unsafe extern "C-unwind" fn(u32, u32, c_int, *mut c_void);
 type NotifyShutdown = unsafe extern "C-unwind" fn(c_int, *const c_char, *mut c_void);
+type NotifyEnd = unsafe extern "C-unwind" fn(*mut c_void);
 type Print = unsafe extern "C-unwind" fn(*const c_char);
 type Timebase = unsafe extern "C-unwind" fn(c_int, u32, *mut RawPosition, c_int, *mut c_void);
 
@@ -135,6 +141,7 @@ functions! {
     set_port_registration_callback: (Client0, NotifyPort, *mut c_void) -> c_int,
     set_port_connect_callback: (Client0, NotifyConnection, *mut c_void) -> c_int,
     on_info_shutdown: (Client0, NotifyShutdown, *mut c_void),
+    on_shutdown: (Client0, NotifyEnd, *mut c_void),
     set_error_function: (Print),
     set_info_function: (Print),
     get_buffer_size: (Client0) -> u32,
@@ -341,6 +348,13 @@ unsafe extern "C-unwind" fn on_shutdown(_: c_int, reason: *const c_char, argumen
     signals.set(&signals.is_shut_down);
 }
 
+/// PipeWire calls only this one when its server ends.
+unsafe extern "C-unwind" fn on_end(argument: *mut c_void) {
+    // SAFETY: see `on_buffer_size`.
+    let signals = unsafe { signals(argument) };
+    signals.set(&signals.is_shut_down);
+}
+
 /// Provides bars and beats in 4/4 at the tempo of the show. After a jump, the position is as if that
 /// tempo had been there from the beginning.
 unsafe extern "C-unwind" fn timebase(
@@ -527,14 +541,15 @@ impl Server for Cycle<'_> {
 
     fn transport(&mut self) -> Transport {
         // SAFETY: the position consists of numbers.
-        let mut position: RawPosition = unsafe { std::mem::zeroed() };
+        let mut position: AlignedPosition = unsafe { std::mem::zeroed() };
         // SAFETY: the place is larger than the structure of any version.
         let state = unsafe {
             (self.callback.jack.functions.transport_query)(
                 self.callback.client.as_ptr(),
-                &mut position,
+                &mut position.0,
             )
         };
+        let position = position.0;
         let has_tempo = position.valid & POSITION_HAS_TEMPO != 0;
         Transport {
             is_rolling: state == ROLLING,
@@ -673,6 +688,7 @@ impl Client {
                 .sample_rate
                 .store((functions.get_sample_rate)(client), Ordering::Relaxed);
             (functions.on_info_shutdown)(client, on_shutdown, argument);
+            (functions.on_shutdown)(client, on_end, argument);
             (functions.set_process_callback)(client, on_process, callback.as_ptr().cast())
                 | (functions.set_buffer_size_callback)(client, on_buffer_size, argument)
                 | (functions.set_sample_rate_callback)(client, on_sample_rate, argument)
