@@ -23,6 +23,9 @@ mod channels;
 mod config;
 mod connections;
 mod cv;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod exercise;
 mod instance;
 mod library;
 mod process;
