@@ -195,10 +195,6 @@ impl Process {
                         shared.lost_input.fetch_add(1, Ordering::Relaxed);
                     }
                 }),
-                PortState::MidiOut(last_frame) => {
-                    *last_frame = None;
-                    server.clear(number);
-                }
                 PortState::CvIn(detector) => {
                     let sample_rate = shared.sample_rate.load(Ordering::Relaxed);
                     detector.process(server.received(number), sample_rate, |value| {
@@ -210,10 +206,22 @@ impl Process {
                         shared.invalid.fetch_add(invalid.into(), Ordering::Relaxed);
                     }
                 }
+                PortState::MidiOut(_) | PortState::CvOut(_) => {}
+            }
+        }
+        // Where an input is connected with an output of its own client, both have one buffer, which
+        // contains the period before until it is filled.
+        for (number, port) in self.ports.iter_mut().enumerate() {
+            match port {
+                PortState::MidiOut(last_frame) => {
+                    *last_frame = None;
+                    server.clear(number);
+                }
                 PortState::CvOut(ramp) => {
                     let level = self.levels[number].load(Ordering::Relaxed);
                     ramp.fill(server.sent(number), f32::from_bits(level));
                 }
+                PortState::MidiIn | PortState::CvIn(_) => {}
             }
         }
         self.send(&period, server);
