@@ -6,7 +6,8 @@ use crate::operations::Operations;
 use crate::rate::Rate;
 use crate::signal::Signal;
 use crate::ugens::{
-    BufDur, Compander, DC, DelayN, FFT, HPZ1, IFFT, MulAdd, PV_PhaseShift90, Pan2, Sum3, Sum4,
+    BufDur, Compander, DC, DelayN, FFT, HPZ1, IFFT, In, MulAdd, NumOutputBuses, PV_PhaseShift90,
+    Pan2, Sum3, Sum4,
 };
 
 /// Sums the channels of signals.
@@ -212,6 +213,17 @@ impl HilbertFir {
         let delay = BufDur::kr(buffer).signal();
         let delayed = DelayN::ar(source).maximum_delay_time(delay).delay_time(delay).signal();
         list(&[delayed, IFFT::ar(chain).signal()])
+    }
+}
+
+/// Reads the server's inputs, which follow its outputs among the audio buses.
+#[derive(Clone, Copy, Debug)]
+pub struct SoundIn;
+
+impl SoundIn {
+    /// The input with a number from 0; a list of numbers gives as many channels.
+    pub fn ar(input: impl IntoSignal) -> Signal {
+        In::ar(NumOutputBuses::ir() + input).signal()
     }
 }
 

@@ -85,7 +85,7 @@ pub mod ugens;
 mod wires;
 
 pub use builder::{DynamicBuilder, RawUGen, UGenBuilder};
-pub use composite::{Changed, CompanderD, HilbertFir, LinLin, Mix, Silence, Splay};
+pub use composite::{Changed, CompanderD, HilbertFir, LinLin, Mix, Silence, SoundIn, Splay};
 pub use controls::{ControlValues, Controls};
 pub use conversion::IntoSignal;
 pub use envelope::{Curve, Envelope};
@@ -103,8 +103,8 @@ pub mod prelude {
     pub use crate::ugens::*;
     pub use crate::{
         Changed, CompanderD, ControlRate, Controls, Curve, DoneAction, Envelope, HilbertFir,
-        IntoSignal, LinLin, Mix, Operations, Rate, RawUGen, Shaping, Signal, Silence, Splay,
-        SynthDef, SynthDefError, SynthDefErrorKind,
+        IntoSignal, LinLin, Mix, Operations, Rate, RawUGen, Shaping, Signal, Silence, SoundIn,
+        Splay, SynthDef, SynthDefError, SynthDefErrorKind,
     };
 }
 

@@ -1,4 +1,4 @@
-//! Six instruments, as examples of SynthDefs.
+//! Six instruments and a reverb, as examples of SynthDefs.
 
 use consort_sc::synthdef::prelude::*;
 
@@ -54,6 +54,24 @@ pub(crate) fn pad() -> Result<SynthDef, SynthDefError> {
         let cutoff = LFNoise2::kr(0.3).range(600.0, 1_500.0);
         let voices = Splay::ar(Saw::ar(detune)).spread(0.8).signal();
         Out::ar(out, RLPF::ar(voices, cutoff).reciprocal_of_q(0.7) * swell * amplitude * 2.0);
+    })
+}
+
+/// An organ: nine sines, as loud as its drawbars are pulled. It sounds until its gate closes.
+pub(crate) fn organ() -> Result<SynthDef, SynthDefError> {
+    SynthDef::build("organ", |controls| {
+        let out = controls.scalar("out", 0);
+        let frequency = controls.control("frequency", 220.0);
+        let amplitude = controls.control("amplitude", 0.2);
+        let pan = controls.control("pan", 0.0);
+        let gate = controls.control("gate", 1.0);
+        let harmonics = [1, 2, 3, 4, 5, 6, 8, 10, 12];
+        let drawbars = [1.0, 0.8, 0.6, 0.5, 0.1, 0.3, 0.2, 0.1, 0.05];
+        let pipes = harmonics.into_iter().zip(drawbars);
+        let chorus = pipes.map(|(n, level)| SinOsc::ar(frequency * n) * level).sum::<Signal>();
+        let wind =
+            EnvGen::kr(Envelope::asr(0.02, 1.0, 0.1)).gate(gate).done_action(DoneAction::FreeSynth);
+        Out::ar(out, Pan2::ar((chorus * 0.4).tanh() * wind * amplitude).position(pan));
     })
 }
 

@@ -1,4 +1,4 @@
-//! Prints six instruments and renders a bar of music with them:
+//! Prints six instruments and a reverb, and renders a bar of music with them:
 //! `cargo run -p consort-sc --example instruments -- out.wav`.
 
 #![allow(clippy::print_stdout)]
@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         instruments::pluck()?,
         instruments::bell()?,
         instruments::pad()?,
+        instruments::organ()?,
         instruments::kick()?,
         instruments::hat()?,
         instruments::reverb()?,

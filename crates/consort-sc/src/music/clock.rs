@@ -14,6 +14,7 @@ use super::tick::Tick;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::moment::Moment;
 use crate::requests::Sync;
 use crate::server::Server;
 
@@ -149,6 +150,26 @@ impl TempoClock {
             is_ending: AtomicBool::new(false),
         };
         Ok(Self { shared: Arc::new(shared), thread: Mutex::new(None) })
+    }
+
+    /// The server or score that the clock plays on.
+    pub fn context(&self) -> &Context {
+        self.shared.conductor.context()
+    }
+
+    /// Runs `work` with a moment at the present beat, and sends it: for groups, effects and buffers that
+    /// a piece needs. On a clock that was not run yet, a score has them at its start, and a server as
+    /// soon as possible.
+    ///
+    /// # Errors
+    /// The errors of `work` and of [`Context::at_time`].
+    pub fn prepare<T>(&self, work: impl FnOnce(&Moment) -> Result<T>) -> Result<T> {
+        let context = self.context();
+        if context.now().is_ok() {
+            return context.at_time(None, work);
+        }
+        let seconds = self.shared.conductor.tempo(|tempo, horizon| tempo.seconds_at(horizon));
+        context.at_time(seconds, work)
     }
 
     /// Sets the seed of the random choices of everything that is played from now on; it is 1 at first.
