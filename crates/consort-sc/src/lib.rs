@@ -121,6 +121,7 @@ mod shared_memory;
 mod sound_formats;
 mod synthdefs;
 mod tree;
+mod tree_diagram;
 mod values;
 mod wire;
 

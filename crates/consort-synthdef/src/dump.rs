@@ -71,7 +71,7 @@ impl fmt::Display for SynthDef {
 }
 
 /// Name and rate of a UGen; for operators, the name of the operator.
-fn label(ugen: &CompiledUGen) -> String {
+pub(crate) fn label(ugen: &CompiledUGen) -> String {
     let rate = ugen.rate.token();
     let number = ugen.special_index as u16;
     match ugen.name.as_str() {
@@ -89,7 +89,7 @@ fn label(ugen: &CompiledUGen) -> String {
 
 /// The name of an input by its position. The first list and all inputs after it are items of one
 /// list.
-fn input_name(ugen: &CompiledUGen, position: usize) -> String {
+pub(crate) fn input_name(ugen: &CompiledUGen, position: usize) -> String {
     let Some(spec) = ugens::find(&ugen.name) else {
         return position.to_string();
     };
@@ -106,7 +106,11 @@ fn input_name(ugen: &CompiledUGen, position: usize) -> String {
 }
 
 /// The name of the control that an output belongs to, if it belongs to one.
-fn control_of(controls: &[Control], source: &CompiledUGen, output: u32) -> Option<String> {
+pub(crate) fn control_of(
+    controls: &[Control],
+    source: &CompiledUGen,
+    output: u32,
+) -> Option<String> {
     if !is_control(&source.name) {
         return None;
     }

@@ -34,7 +34,7 @@
 //! ```text
 //! instruments         system                    default instrument, links, scopes
 //! bindings            assembly                  SynthDefs of UGens that another program keeps
-//!                     dump  wires               a SynthDef as text;  its wire buffers
+//!                     drawing  dump  wires      a SynthDef as a diagram, as text;  its wire buffers
 //! files and models    load  reader  compile     bytes -> SynthDef;  graph -> SynthDef -> bytes
 //!                     model  file               SynthDef, SynthDefFile: data
 //! writing             shaping                   a.range(), a.lag(), ...: methods for common UGens
@@ -46,7 +46,8 @@
 //! graph               open                      the graphs that are open on this thread
 //!                     expand  simplify          channels -> UGens;  algebra
 //!                     graph                     the arena: nodes, inputs, lists, controls
-//! ground floor        builtin  operators        rows of operators and controls;  their numbers
+//! ground floor        diagram                   boxes and links as pictures
+//!                     builtin  operators        rows of operators and controls;  their numbers
 //!                     operator_table            the rows of the operators
 //!                     spec                      what a row is: UGenSpec, UGenFlags, Outputs
 //!                     signal  rate  error       Signal, Rate, SynthDefError
@@ -59,6 +60,8 @@ mod compile;
 mod composite;
 mod controls;
 mod conversion;
+mod diagram;
+mod drawing;
 mod dump;
 mod envelope;
 mod error;
@@ -88,6 +91,7 @@ pub use builder::{DynamicBuilder, RawUGen, UGenBuilder};
 pub use composite::{Changed, CompanderD, HilbertFir, LinLin, Mix, Silence, SoundIn, Splay};
 pub use controls::{ControlValues, Controls};
 pub use conversion::IntoSignal;
+pub use diagram::{Diagram, DiagramBox};
 pub use envelope::{Curve, Envelope};
 pub use error::{SynthDefError, SynthDefErrorKind};
 pub use file::{ControlInfo, SynthDefFile, SynthDefInfo};

@@ -18,6 +18,26 @@ pub(crate) struct SynthDefArguments {
     /// Print only controls, one per line: file, SynthDef, index, name, rate, default, lag
     #[arg(long)]
     controls: bool,
+    /// Draw the graph of the UGens: as an SVG picture, or as text for Graphviz (dot)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "svg",
+        conflicts_with = "controls"
+    )]
+    graph: Option<GraphFormat>,
+}
+
+/// The form of a picture of a graph.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GraphFormat {
+    /// An SVG picture; there can be only one SynthDef
+    Svg,
+    /// Text for the programs of Graphviz
+    Dot,
 }
 
 /// Render a score (an OSC command file) to a sound file with `scsynth -N`
@@ -67,11 +87,28 @@ pub(crate) struct RenderArguments {
 /// Runs `consort sc synthdef` and prints to `out`.
 ///
 /// # Errors
-/// When a file cannot be read or is not a valid SynthDef file, or `out` cannot be written.
+/// When a file cannot be read or is not a valid SynthDef file, when several SynthDefs would be one
+/// picture, or when `out` cannot be written.
 pub(crate) fn synthdef(arguments: &SynthDefArguments, out: &mut dyn Write) -> anyhow::Result<()> {
-    for path in &arguments.files {
-        let synthdefs = read_synthdefs(path)?;
+    let files = arguments.files.iter().map(|path| Ok((path, read_synthdefs(path)?)));
+    let files: Vec<_> = files.collect::<anyhow::Result<_>>()?;
+    let count: usize = files.iter().map(|(_, synthdefs)| synthdefs.len()).sum();
+    if arguments.graph == Some(GraphFormat::Svg) && count > 1 {
+        bail!(
+            "cannot draw {count} SynthDefs in one SVG picture; give one file with one SynthDef, or \
+             use --graph=dot"
+        );
+    }
+    for (path, synthdefs) in files {
         for synthdef in &synthdefs {
+            match arguments.graph {
+                Some(GraphFormat::Svg) => write!(out, "{}", synthdef.diagram().svg())?,
+                Some(GraphFormat::Dot) => write!(out, "{}", synthdef.diagram().graphviz())?,
+                None => {}
+            }
+            if arguments.graph.is_some() {
+                continue;
+            }
             if arguments.controls {
                 print_controls(path, synthdef, out)?;
             } else {

@@ -50,6 +50,18 @@ fn synthdef_files_are_printed() {
     assert_eq!(out.lines().count(), 10);
     assert!(out.contains("\tdefault\t2\tfrequency\tkr\t440\t0\n"), "{out}");
 
+    let (result, out) = run(&["synthdef", "--graph=dot", text(&path)]);
+    result.expect("they are drawn");
+    assert_eq!(out.matches("digraph {").count(), 2);
+    let (result, out) = run(&["synthdef", text(&path), "--graph"]);
+    let error = result.expect_err("there are two").to_string();
+    assert!(error.starts_with("cannot draw 2 SynthDefs") && out.is_empty(), "{error}");
+    let single = folder.path().join("single.scsyndef");
+    std::fs::write(&single, link.compile()).expect("a file");
+    let (result, out) = run(&["synthdef", text(&single), "--graph"]);
+    result.expect("it is drawn");
+    assert!(out.starts_with("<svg ") && out.contains(">In.kr</text>"), "{out}");
+
     std::fs::write(&path, b"SCgf\0\0\0\x02\0\x01").expect("a file");
     let error = format!("{:#}", run(&["synthdef", text(&path)]).0.expect_err("it is truncated"));
     assert!(error.contains("at byte 10") && error.contains("system.scsyndef"), "{error}");
