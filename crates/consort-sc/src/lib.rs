@@ -12,6 +12,7 @@
 //! | read SynthDef files of other programs | [`SynthDefFile`] |
 //! | render sound without a sound card | [`score::Nonrealtime`], [`score::Score`] |
 //! | receive messages, failures, warnings and events from the server | [`EventReceiver`], [`CallbackHandle`], [`Capture`] |
+//! | play, render or draw a SynthDef, a score or a buffer in one call | [`Audition`], [`Context::play`], [`Buffer::plot`], [`Sound`], `diagram` |
 //! | play patterns in beats, in real time or in a score | [`music`] |
 //! | set controls of several types | [`settings!`] |
 //! | send the same bytes as Supriya | [`Conventions`] |
@@ -88,6 +89,7 @@
 
 mod allocator;
 mod async_server;
+mod audition;
 mod bundling;
 mod callbacks;
 mod capture;
@@ -118,6 +120,7 @@ mod server;
 mod session;
 mod settings;
 mod shared_memory;
+mod sound;
 mod sound_formats;
 mod synthdefs;
 mod tree;
@@ -127,6 +130,7 @@ mod wire;
 
 pub use allocator::{BlockAllocator, NodeIdAllocator};
 pub use async_server::AsyncServer;
+pub use audition::Audition;
 pub use callbacks::{CallbackHandle, OscPattern};
 pub use capture::{Capture, CapturedPacket, Direction};
 pub use clock::Clock;
@@ -152,6 +156,7 @@ pub use process::{EXECUTABLE_VARIABLE, find_executable};
 pub use queries::{BufferInfo, FailInfo, NodeInfo, StatusInfo, VersionInfo};
 pub use server::Server;
 pub use shared_memory::{ScopeDescription, ScopeFrames, SharedMemory};
+pub use sound::Sound;
 pub use synthdefs::SynthDefReference;
 pub use tree::{QueryTreeGroup, QueryTreeNode, QueryTreeSynth, TreeText};
 pub use values::{

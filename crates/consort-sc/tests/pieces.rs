@@ -11,7 +11,7 @@ mod pieces;
 
 use consort_sc::music::TempoClock;
 use consort_sc::score::{Nonrealtime, RenderSettings};
-use consort_sc::{Options, Result};
+use consort_sc::{Audition, Options, Result};
 
 use measure::{
     RATE, Sound, check, check_pitch, fraction_above, has_server, part, peak, pitch, render_with,
@@ -119,4 +119,31 @@ fn live_input_gets_a_reverb() {
     check_pitch("live reverb", found, 440.0);
     assert!(tail > 1e-3 && later < tail / 2.0, "no reverb that fades: {tail} {later}");
     assert!(fraction_above(part(left, 0.2, 0.4), 2_000.0) < 0.1);
+}
+
+#[test]
+fn synthdefs_and_scores_are_rendered_and_drawn_in_one_call() {
+    if !has_server() {
+        return;
+    }
+    let kick = instruments::kick().expect("the SynthDef is valid");
+    let sound = kick.sound(1.0).expect("it is rendered");
+    assert_eq!((sound.channels.len(), sound.frames()), (2, RATE as usize));
+    assert!(sound.is_finite() && (0.5..1.0).contains(&sound.peak()), "{}", sound.peak());
+    check_pitch("kick", pitch(part(&sound.channels[0], 0.1, 0.3), 30.0, 300.0), 50.0);
+    assert_eq!(peak(&sound.channels[1]), 0.0);
+    let picture = kick.plot(0.5).expect("it is drawn");
+    assert!(picture.starts_with("<svg") && picture.contains("0.500 s, peak 0.7"));
+    // The gate closes after three quarters of the time.
+    let organ = instruments::organ().expect("the SynthDef is valid").sound(2.0).expect("a sound");
+    let (open, closed) = (part(&organ.channels[0], 1.0, 1.4), part(&organ.channels[0], 1.8, 2.0));
+    assert!(rms(open) > 0.01 && rms(closed) < 1e-4);
+    let (score, _) = kick.to_score(1.0).expect("a score");
+    assert_eq!(score.sound(1.0).expect("it is rendered").level(), sound.level());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("kick.wav");
+    kick.render_to(&path, 0.25).expect("it is rendered");
+    let reader = hound::WavReader::open(&path).expect("a WAV file");
+    assert!(reader.duration() >= RATE / 4);
+    assert!(kick.sound(0.0).is_err());
 }

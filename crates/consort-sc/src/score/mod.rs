@@ -36,6 +36,7 @@ use crate::synthdef::SynthDef;
 
 pub use error::{ScoreError, ScoreErrorKind};
 pub use nonrealtime::Nonrealtime;
+pub(crate) use render::TemporaryFolder;
 pub use render::{HeaderFormat, Progress, RenderReport, RenderSettings, SampleFormat, render_file};
 
 /// The largest entry that is written or read, in bytes. The server's own limit is 2^30.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use consort_osc::{OscMessage, OscPacket, OscValue};
 use consort_sc::music::*;
+use consort_sc::requests::Waveform;
 use consort_sc::score::Nonrealtime;
 use consort_sc::synthdef::prelude::*;
-use consort_sc::{Direction, Options, Placement, Server};
+use consort_sc::{Audition, BufferContent, Direction, Options, Placement, Server, settings};
 
 use crate::rig::{booted, eventually};
 
@@ -16,6 +17,7 @@ pub(crate) const CASES: &[crate::Case] = &[
         a_piece_is_the_same_in_real_time_and_in_a_score,
     ),
     ("music::players_stop_cleanly", players_stop_cleanly),
+    ("music::synthdefs_scores_and_buffers_are_played", synthdefs_scores_and_buffers_are_played),
 ];
 
 /// A quiet instrument with a gate.
@@ -150,5 +152,42 @@ fn players_stop_cleanly() {
     assert!(!other.is_playing());
     eventually("all synths have ended", || count() == 0);
     assert!(clock.start(&server).is_err(), "a clock that was stopped is not started again");
+    server.quit().expect("the server quits");
+}
+
+fn synthdefs_scores_and_buffers_are_played() {
+    let server: Server = booted();
+    let count = || server.default_group().children().len();
+    // The SynthDef is loaded and played in one call, without waiting in between.
+    let synth = server.play(&organ(), Placement::default(), settings! { frequency: 220 });
+    let synth = synth.expect("a synth");
+    eventually("the synth sounds", || synth.is_allocated());
+    let tree = server.root_node().query_tree(true).expect("a tree");
+    assert!(tree.diagram().graphviz().contains("music_organ"), "{tree}");
+    synth.free(false).expect("it is released");
+    eventually("the synth ends", || count() == 0);
+
+    let buffer = server.add_buffer(BufferContent::empty(1, 1_000)).expect("a buffer");
+    let waveform = Waveform::Sine1 { amplitudes: vec![1.0] };
+    buffer.generate(waveform, true, false, true).expect("a sine");
+    server.sync().expect("the server has it");
+    let sound = buffer.sound().expect("its content");
+    assert_eq!((sound.channels.len(), sound.frames()), (1, 1_000));
+    assert!((sound.peak() - 1.0).abs() < 0.01 && (sound.level() - 0.707).abs() < 0.01);
+    assert!(buffer.plot().expect("a picture").contains("peak 1.0"));
+    let player = buffer.play(1).expect("a synth");
+    assert!(player.synthdef().is_some_and(|info| info.has_control("buffer")));
+    // The buffer is so short that the player may have ended before it is seen.
+    server.sync().expect("the server has played it");
+    eventually("the player ends", || count() == 0);
+
+    let (score, _) = organ().to_score(0.2).expect("a score");
+    let capture = server.capture();
+    score.play(&server).expect("it is played");
+    let sent: Vec<String> = capture.take().iter().map(ToString::to_string).collect();
+    assert!(sent.iter().any(|packet| packet.contains("/s_new")), "{sent:?}");
+    eventually("the synth ends", || {
+        !server.root_node().children().iter().any(|node| node.id() == 1000)
+    });
     server.quit().expect("the server quits");
 }
