@@ -164,8 +164,9 @@ pub use values::{
 };
 pub use wire::Arguments;
 
-/// The examples of this crate's README and of the workspace's, compiled with the doc tests.
+/// The examples of this crate's README, of the workspace's and of the book, compiled with the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/music-in-rust.md")]
 mod readme {}

@@ -147,3 +147,26 @@ fn synthdefs_and_scores_are_rendered_and_drawn_in_one_call() {
     assert!(reader.duration() >= RATE / 4);
     assert!(kick.sound(0.0).is_err());
 }
+
+/// The picture of the book; with `UPDATE_DOCS` in the environment, it is written first.
+#[test]
+fn the_picture_of_a_graph_in_the_book_is_current() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures/synthdef.svg");
+    let picture = instruments::hat().expect("the SynthDef is valid").diagram().svg();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &picture).expect("the picture is written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let advice = "UPDATE_DOCS=1 cargo test -p consort-sc --test pieces";
+    assert!(kept == picture, "{} is out of date; run: {advice}", path.display());
+}
+
+#[test]
+fn errors_of_rendering_are_errors_of_music() {
+    let score = Nonrealtime::new(Options::default()).expect("valid options");
+    let error = score.render("out.wav", None, |_| true).expect_err("the score is empty");
+    let text = error.to_string();
+    let error = consort_sc::Error::from(error);
+    assert_eq!((error.kind(), error.to_string()), (consort_sc::ErrorKind::InvalidArgument, text));
+}

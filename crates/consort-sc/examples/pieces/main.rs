@@ -12,7 +12,7 @@ use consort_sc::{Options, Result, Server};
 /// A piece, its tempo in beats a minute, and its length in seconds.
 type Piece = (fn(&TempoClock) -> Result<()>, f64, f64);
 
-fn main() -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_else(|| "generative".to_owned());
     let (play, tempo, seconds): Piece = match name.as_str() {

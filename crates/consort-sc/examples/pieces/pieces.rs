@@ -46,7 +46,7 @@ pub(crate) fn generative(clock: &TempoClock) -> Result<()> {
         .amplitude(0.12)
         .set("out", room.id())
         .in_group(&sources);
-    clock.play(parallel([melody, chords.into()]).for_beats(32.0))?;
+    clock.play(melody.with(chords).for_beats(32.0))?;
     let group = sources.id();
     clock.every(8.0, move |tick| {
         let frequency = if tick.random().coin(0.5) { 880.0 } else { 659.25 };

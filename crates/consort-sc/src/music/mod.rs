@@ -72,7 +72,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::options::Options;
-use crate::score::{Nonrealtime, RenderReport, ScoreError};
+use crate::score::{Nonrealtime, RenderReport};
 
 /// Writes music to a stereo sound file: `play` gets a clock with a tempo in beats a minute, and the file
 /// is `seconds` long. Blocks until the server's program has rendered it.
@@ -85,11 +85,10 @@ pub fn render(
     tempo: f64,
     seconds: f64,
     play: impl FnOnce(&TempoClock) -> Result<()>,
-) -> std::result::Result<RenderReport, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<RenderReport> {
     let score = Nonrealtime::new(Options { output_bus_channel_count: 2, ..Options::default() })?;
     let clock = TempoClock::new(&score, tempo)?;
     play(&clock)?;
     clock.run_until(seconds)?;
-    let report = score.render(path, Some(seconds), |_| true);
-    report.map_err(|error: ScoreError| error.into())
+    Ok(score.render(path, Some(seconds), |_| true)?)
 }

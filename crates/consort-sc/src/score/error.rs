@@ -86,6 +86,23 @@ impl fmt::Display for ScoreError {
     }
 }
 
+impl From<ScoreError> for crate::Error {
+    /// The same message, so that music and its rendering share one error type.
+    fn from(error: ScoreError) -> Self {
+        use crate::ErrorKind;
+        let kind = match error.kind {
+            ScoreErrorKind::InvalidTime => ErrorKind::InvalidMoment,
+            ScoreErrorKind::InvalidPacket | ScoreErrorKind::Empty => ErrorKind::InvalidArgument,
+            ScoreErrorKind::Malformed => ErrorKind::Protocol,
+            ScoreErrorKind::Io => ErrorKind::Io,
+            ScoreErrorKind::InvalidSetting => ErrorKind::InvalidOptions,
+            ScoreErrorKind::CannotStart => ErrorKind::ServerCannotBoot,
+            ScoreErrorKind::ServerFailed | ScoreErrorKind::Stopped => ErrorKind::RequestFailed,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl Error for ScoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
