@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use consort_router::{
     ChannelError, ChannelKind, ChannelTable, Context, Driver, Endpoints, Event as Value, Instance,
@@ -16,6 +16,7 @@ use consort_seq::{
 use super::MidiDriver;
 use super::client::{OUTPUT_RETRY_INTERVAL, SharedClient};
 use super::clock::{ClockOutput, REFILL_INTERVAL};
+use super::pace::Pace;
 use super::port::{PortState, RETRY_INTERVAL, SharedState};
 use crate::midi_grammar::channels::{Channels, Control, System};
 use crate::midi_grammar::clock::MAX_TEMPO;
@@ -30,6 +31,8 @@ pub(super) struct MidiPlan {
     /// The device to send to.
     pub(super) write: Option<String>,
     pub(super) output: OutputOptions,
+    /// The time between two values of channels that are also read.
+    pub(super) pace: Duration,
     pub(super) channels: Channels,
 }
 
@@ -59,7 +62,8 @@ impl Plan for MidiPlan {
     }
 
     fn open(mut self: Box<Self>, backend: &mut dyn Driver) -> Box<dyn Instance> {
-        let controls = self.channels.take_controls().into();
+        let pace = Pace::new(self.pace);
+        let (controls, shows) = take_controls(&mut self.channels);
         let (read, write) = (self.read.as_deref(), self.write.as_deref());
         let state = PortState::new(self.channels, self.output, read, write);
         Box::new(MidiInstance {
@@ -67,6 +71,8 @@ impl Plan for MidiPlan {
             shared: Rc::clone(&driver::<MidiDriver>(backend).shared),
             state: Rc::new(RefCell::new(state)),
             controls,
+            shows,
+            pace,
             routing: Routing::new(),
             clock: None,
             tempo: 0.0,
@@ -83,6 +89,10 @@ struct MidiInstance {
     state: SharedState,
     /// What each channel sends, by number.
     controls: Rc<[Control]>,
+    /// Whether each channel is read, too: what is sent there is shown by lights and motors.
+    shows: Rc<[bool]>,
+    /// What waits for a slow device.
+    pace: Pace,
     routing: Routing,
     clock: Option<ClockOutput>,
     /// The tempo of the clock to send, in quarter notes per minute; below 1, none is sent.
@@ -135,7 +145,7 @@ impl MidiInstance {
         let retry = is_waiting.then(|| context.now() + RETRY_INTERVAL);
         let is_replacing = !self.replaced.is_empty();
         let disconnect = is_replacing.then(|| context.now() + OUTPUT_RETRY_INTERVAL);
-        let next = [retry, self.clock_due, disconnect].into_iter().flatten().min();
+        let next = [retry, self.clock_due, disconnect, self.pace.due()].into_iter().flatten().min();
         context.wake_at(next);
     }
 
@@ -151,6 +161,23 @@ impl MidiInstance {
             shared.put(&Event::new(payload(message)), self.routing, context);
         };
         work(&mut self.state.borrow_mut().output.sending(is_stopping, &mut put));
+    }
+
+    /// Sends the value that a slow device can take now, if one waits.
+    fn send_paced(&mut self, context: &mut Context<'_>) {
+        if let Some((channel, value)) = self.pace.pop(context.now()) {
+            let controls = Rc::clone(&self.controls);
+            self.send(context, |sending| sending.deliver(&controls[channel as usize], value));
+            self.flush(context);
+        }
+    }
+
+    /// Sends all that waits at once.
+    fn send_waiting(&mut self, context: &mut Context<'_>) {
+        while let Some((channel, value)) = self.pace.pop_any() {
+            let controls = Rc::clone(&self.controls);
+            self.send(context, |sending| sending.deliver(&controls[channel as usize], value));
+        }
     }
 
     /// Releases what was started on channels that no mapping writes any more: notes, pedals, and
@@ -264,6 +291,13 @@ impl MidiInstance {
     }
 }
 
+/// What each channel sends, and whether it is read, too.
+fn take_controls(channels: &mut Channels) -> (Rc<[Control]>, Rc<[bool]>) {
+    let controls: Rc<[Control]> = channels.take_controls().into();
+    let shows = controls.iter().map(|control| channels.is_source(control)).collect();
+    (controls, shows)
+}
+
 /// The payload of an event for a message.
 fn payload(message: Message<'_>) -> Payload<'_> {
     let of_channel = |channel, value| ChannelValue { channel, value };
@@ -313,13 +347,17 @@ impl Instance for MidiInstance {
     fn adopt(
         &mut self,
         plan: Box<dyn Plan>,
-        _: &ChannelTable,
+        table: &ChannelTable,
         context: &mut Context<'_>,
     ) -> Result<(), Box<dyn Plan>> {
         let mut plan = *downcast::<MidiPlan>(plan)?;
         self.state.borrow_mut().output.set_options(plan.output);
         self.release_removed(&plan.channels, context);
-        self.controls = plan.channels.take_controls().into();
+        (self.controls, self.shows) = take_controls(&mut plan.channels);
+        self.pace.adopt(plan.pace, table);
+        if !self.pace.is_on() {
+            self.send_waiting(context);
+        }
         self.state.borrow_mut().input.set_channels(plan.channels);
         self.replace_devices(plan.read.as_deref(), plan.write.as_deref(), context);
         self.schedule(context);
@@ -331,6 +369,7 @@ impl Instance for MidiInstance {
             self.open(context);
         }
         self.disconnect_replaced();
+        self.send_paced(context);
         if self.clock_due.is_some_and(|due| due <= context.now()) {
             self.refill_clock(context);
             self.flush(context);
@@ -345,16 +384,22 @@ impl Instance for MidiInstance {
                 Control::System(System::Tempo) => {
                     self.set_tempo(event.value * MAX_TEMPO, context);
                 }
+                control if self.pace.is_on() && self.shows[event.channel as usize] => {
+                    let is_button = control.kind() == ChannelKind::Momentary;
+                    self.pace.push(event.channel, event.value, is_button);
+                }
                 control => self.send(context, |sending| sending.deliver(control, event.value)),
             }
         }
+        self.send_paced(context);
         self.flush(context);
-        if self.clock_due.is_some() {
+        if self.clock_due.is_some() || self.pace.due().is_some() {
             self.schedule(context);
         }
     }
 
     fn panic(&mut self, context: &mut Context<'_>) {
+        self.pace.clear();
         if self.state.borrow().port.is_none() {
             return;
         }
@@ -364,6 +409,7 @@ impl Instance for MidiInstance {
 
     fn stop(&mut self, context: &mut Context<'_>) {
         self.set_tempo(0.0, context);
+        self.send_waiting(context);
         self.send(context, |sending| sending.release_all());
         self.flush(context);
         self.schedule(context);

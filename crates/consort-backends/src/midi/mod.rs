@@ -15,6 +15,7 @@
 //! | `client` | the sequencer client that all instances share |
 //! | `port`, `input` | the port of an instance, its connections and its input |
 //! | `clock` | the clock that is sent |
+//! | `pace` | values that wait for a slow device |
 //! | `instance` | the plan of an instance, the router's interface, and output |
 //!
 //! Channels, values, and the record of held notes are in `midi_grammar`.
@@ -27,6 +28,7 @@ mod devices;
 pub mod fuzz;
 mod input;
 mod instance;
+mod pace;
 mod port;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ mod tests;
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use consort_router::{
     Backend, BackendDescriptor, Driver, DriverContext, InstanceConfig, OptionKind, OptionSpec,
@@ -140,6 +143,18 @@ of a client or port, or the beginning of one of these.",
         },
         EPN_TX,
         NOTE_OFF,
+        OptionSpec {
+            name: "pace",
+            live: true,
+            kind: OptionKind::Integer(0, 1_000),
+            default: Some("0"),
+            example: "1",
+            documentation: "Milliseconds between two values that are sent to channels that are \
+also read, that is, to the lights and motors of a controller. Meanwhile only the newest value of each \
+channel is kept, and buttons come first. 1 suits a controller at a DIN cable. With 0, everything is \
+sent at once.",
+            ..OptionSpec::EMPTY
+        },
     ],
     instance_families: &[],
     channels: SYNTAX,
@@ -192,6 +207,7 @@ impl Backend for Midi {
             read: options.text("read").map(str::to_owned),
             write: options.text("write").map(str::to_owned),
             output: OutputOptions::read(options),
+            pace: Duration::from_millis(options.integer("pace").unwrap_or(0).unsigned_abs()),
             channels: Channels::new(),
             name: config.name,
         }))

@@ -444,3 +444,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lights_and_motors_are_paced_and_everything_else_is_sent_at_once() {
+    let engine = engine();
+    let device = Device::new(&engine, "Synth");
+    let mut test = TestShow::new();
+    test.instance(&DESCRIPTOR, "midi", &[("write", "Synth"), ("pace", "50")]);
+    for channel in ["ch0.cc1", "ch0.cc2", "ch0.note60"] {
+        test.map("probe.all", &format!("midi.{channel}"));
+        test.map(&format!("midi.{channel}"), &format!("probe.{channel}"));
+    }
+    test.map("probe.all", "midi.ch0.cc9");
+    let mut show = test.start();
+    show.until_state("midi", "up");
+    let start = std::time::Instant::now();
+    show.send("all", 1.0);
+    for expected in [
+        "Control change channel=0 param=9 value=127",
+        "Note on channel=0 note=60 velocity=127",
+        "Control change channel=0 param=1 value=127",
+        "Control change channel=0 param=2 value=127",
+    ] {
+        assert_eq!(device.receive(&mut show), expected);
+    }
+    assert!(start.elapsed() >= std::time::Duration::from_millis(100), "{:?}", start.elapsed());
+    // The end of the show sends the positions that still wait; it begins no notes.
+    show.send("all", 0.5);
+    show.finish();
+    let mut rest = Vec::new();
+    while let Some(text) = device.try_receive() {
+        rest.push(text);
+    }
+    let controllers = rest.iter().filter(|text| text.contains("value=64")).count();
+    assert_eq!(controllers, 3, "{rest:?}");
+    assert!(rest.last().is_some_and(|text| text.ends_with("velocity=0")), "{rest:?}");
+}
