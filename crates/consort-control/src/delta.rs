@@ -11,6 +11,7 @@ pub struct DeltaEncoder {
     /// The bits of each channel's last value, and the number of its values.
     values: Vec<(u64, u64)>,
     layers: Option<Vec<u32>>,
+    holding: bool,
 }
 
 impl DeltaEncoder {
@@ -24,7 +25,8 @@ impl DeltaEncoder {
     ///
     /// A value that was set again to the same number is a change, since its count differs.
     pub fn next(&mut self, reading: Reading) -> Delta {
-        let Reading { seconds, running, instances, values, layers, log, log_next } = reading;
+        let Reading { seconds, running, instances, values, layers, holding, log, log_next } =
+            reading;
         let mut delta = Delta { seconds, running, log, log_next, ..Delta::default() };
         for (number, instance) in instances.iter().enumerate() {
             if self.instances.get(number) != Some(instance) {
@@ -43,6 +45,8 @@ impl DeltaEncoder {
             delta.layers = Some(layers.clone());
         }
         self.layers = Some(layers);
+        delta.holding = (self.holding != holding).then_some(holding);
+        self.holding = holding;
         self.values.clear();
         self.values.extend(values.iter().map(|&(value, count)| (value.to_bits(), count)));
         delta
@@ -65,6 +69,7 @@ impl DeltaEncoder {
         if let Some(layers) = delta.layers {
             reading.layers = layers;
         }
+        reading.holding = delta.holding.unwrap_or(reading.holding);
         reading.log.extend(delta.log);
         reading.log_next = delta.log_next;
     }
@@ -78,8 +83,18 @@ impl Delta {
     /// instance, channel and text keeps its newest entry, so that the size is bounded by that of
     /// the layout. Of more than 1,000 log lines, the oldest are dropped.
     pub fn merge(&mut self, newer: Delta) {
-        let Delta { seconds, running, instances, values, texts, unmatched, layers, log, log_next } =
-            newer;
+        let Delta {
+            seconds,
+            running,
+            instances,
+            values,
+            texts,
+            unmatched,
+            layers,
+            holding,
+            log,
+            log_next,
+        } = newer;
         self.seconds = seconds;
         self.running = running;
         replace(&mut self.instances, instances, |(number, _)| u64::from(*number));
@@ -103,6 +118,7 @@ impl Delta {
         if layers.is_some() {
             self.layers = layers;
         }
+        self.holding = holding.or(self.holding);
         self.log.extend(log);
         let excess = self.log.len().saturating_sub(MAX_MERGED_LOG_LINES);
         self.log.drain(..excess);
@@ -155,6 +171,7 @@ mod tests {
             texts: vec![(0, 1, "new".into())],
             unmatched: vec![(0, vec![input("b", 2)]), (1, vec![input("c", 1)])],
             layers: Some(vec![2]),
+            holding: Some(true),
             log: vec!["second".into()],
             log_next: 2,
         });
@@ -168,6 +185,7 @@ mod tests {
                 texts: vec![(0, 1, "new".into()), (1, 1, "other".into())],
                 unmatched: vec![(0, vec![input("b", 2), input("a", 1)]), (1, vec![input("c", 1)])],
                 layers: Some(vec![2]),
+                holding: Some(true),
                 log: vec!["first".into(), "second".into()],
                 log_next: 2,
             }

@@ -122,6 +122,13 @@ pub enum Request {
         /// Whether to switch it on. A layer of a group is switched off by another one.
         on: bool,
     },
+    /// Closes all mappings, so that the outputs keep their values, or opens them again:
+    /// [`Answer::Done`]. The release of a press that began before passes still, and so does what
+    /// [`Request::Set`] sends to a target.
+    Hold {
+        /// Whether to begin or to end it.
+        on: bool,
+    },
     /// Ends everything that sounds or is held at the receivers; lights keep their levels:
     /// [`Answer::Done`].
     Panic,
@@ -379,6 +386,9 @@ pub struct Reading {
     /// Numbers of the active layers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<u32>,
+    /// Whether all mappings are closed, see [`Request::Hold`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub holding: bool,
     /// Log lines from the requested number on, as far as they are kept.
     pub log: Vec<String>,
     /// The number of the next line.
@@ -408,6 +418,9 @@ pub struct Delta {
     /// Numbers of the active layers, if that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<u32>>,
+    /// Whether all mappings are closed, if that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holding: Option<bool>,
     /// New log lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
@@ -661,6 +674,7 @@ impl Request {
             Request::Hello { .. }
             | Request::Layout
             | Request::Unsubscribe
+            | Request::Hold { .. }
             | Request::Panic
             | Request::Reload(_)
             | Request::Files

@@ -170,13 +170,14 @@ fn readings_of(
     let instances = proptest::collection::vec(instance_reading(), instances);
     let log = proptest::collection::vec(text(), 0..4);
     let layers = proptest::collection::vec(any::<u32>(), 0..4);
-    (value(), any::<bool>(), instances, values, layers, log, any::<u64>()).prop_map(
-        |(seconds, running, instances, values, layers, log, log_next)| Reading {
+    (value(), any::<[bool; 2]>(), instances, values, layers, log, any::<u64>()).prop_map(
+        |(seconds, [running, holding], instances, values, layers, log, log_next)| Reading {
             seconds,
             running,
             instances,
             values,
             layers,
+            holding,
             log,
             log_next,
         },
@@ -240,6 +241,7 @@ fn delta() -> impl Strategy<Value = Delta> {
                     texts,
                     unmatched,
                     layers,
+                    holding: (log_next % 3 > 0).then_some(log_next % 3 == 1),
                     log,
                     log_next,
                 }

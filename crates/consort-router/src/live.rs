@@ -306,6 +306,8 @@ pub struct Live {
     pub(crate) generation: u64,
     pub(crate) is_replaced: AtomicBool,
     pub(crate) running: Arc<AtomicBool>,
+    /// The outputs keep their values.
+    pub(crate) holding: Arc<AtomicBool>,
     pub(crate) origin: Origin,
 }
 
@@ -322,6 +324,7 @@ impl Live {
             generation: 0,
             is_replaced: AtomicBool::new(false),
             running: Arc::default(),
+            holding: Arc::default(),
             origin: Origin::default(),
         }
     }
@@ -522,5 +525,10 @@ impl Live {
     /// False once the router has left its loop.
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Acquire)
+    }
+
+    /// Whether no mapping passes anything on, see [`Handle::hold`](crate::Handle::hold).
+    pub fn is_holding(&self) -> bool {
+        self.holding.load(Ordering::Relaxed)
     }
 }

@@ -59,23 +59,57 @@ pub enum RunError {
 /// What another thread asks the router to do.
 enum Command {
     /// Emits a value from a channel.
-    Inject { instance: InstanceId, channel: u32, value: f64 },
+    Inject {
+        instance: InstanceId,
+        channel: u32,
+        value: f64,
+    },
     /// Delivers a value to a channel.
-    Deliver { instance: InstanceId, channel: u32, value: f64 },
+    Deliver {
+        instance: InstanceId,
+        channel: u32,
+        value: f64,
+    },
     /// Emits a text from a channel.
-    InjectText { instance: InstanceId, channel: u32, text: Box<str> },
+    InjectText {
+        instance: InstanceId,
+        channel: u32,
+        text: Box<str>,
+    },
     /// Delivers a text to a channel.
-    DeliverText { instance: InstanceId, channel: u32, text: Box<str> },
+    DeliverText {
+        instance: InstanceId,
+        channel: u32,
+        text: Box<str>,
+    },
     /// Calls [`Instance::panic`] of every instance.
     Panic,
     /// Switches a layer.
-    SwitchLayer { layer: u32, is_on: bool },
+    SwitchLayer {
+        layer: u32,
+        is_on: bool,
+    },
     /// Mutes, soloes or freezes a mapping.
-    ControlRoute { route: u32, control: RouteControl, is_on: bool },
+    ControlRoute {
+        route: u32,
+        control: RouteControl,
+        is_on: bool,
+    },
+    Hold {
+        is_on: bool,
+    },
     /// Puts a guard on a channel that may hear what it sends, with its rate in values per second.
-    Guard { instance: InstanceId, channel: u32, rate: u64 },
+    Guard {
+        instance: InstanceId,
+        channel: u32,
+        rate: u64,
+    },
     /// Answers with [`Instance::inspect`].
-    Inspect { instance: InstanceId, channels: Range<u32>, answer: SyncSender<InstanceReport> },
+    Inspect {
+        instance: InstanceId,
+        channels: Range<u32>,
+        answer: SyncSender<InstanceReport>,
+    },
 }
 
 /// How other threads reach the router.
@@ -182,6 +216,13 @@ impl Handle {
         self.generation.is_none_or(|generation| generation == live.generation())
             && (route as usize) < live.route_count()
             && self.push(Command::ControlRoute { route, control, is_on })
+    }
+
+    /// Closes all mappings, so that the outputs keep their values, or opens them again. The release of
+    /// a press that began before passes still, and so does what views send to a target. Returns false
+    /// when 4,096 commands are waiting already.
+    pub fn hold(&self, is_on: bool) -> bool {
+        self.push(Command::Hold { is_on })
     }
 
     /// Ends everything that sounds or is held at the receivers; lights keep their levels. Returns
@@ -557,6 +598,10 @@ impl Router {
                         engine.control(route as usize, control, is_on, out);
                     });
                 }
+            }
+            Command::Hold { is_on } => {
+                self.with_engine(|engine, out| engine.hold(is_on, out));
+                self.shared.live.holding.store(is_on, Ordering::Relaxed);
             }
             Command::Guard { instance, channel, rate } => {
                 if exists(&self.shared, instance, channel) {

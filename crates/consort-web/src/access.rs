@@ -47,6 +47,7 @@ impl Role {
             Request::Set { .. }
             | Request::ControlRoute { .. }
             | Request::SwitchLayer { .. }
+            | Request::Hold { .. }
             | Request::Panic
             | Request::Reload(_)
             | Request::Files

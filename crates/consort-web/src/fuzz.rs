@@ -40,6 +40,7 @@ pub fn page_client(bytes: &[u8]) {
             Request::Set { .. }
                 | Request::ControlRoute { .. }
                 | Request::SwitchLayer { .. }
+                | Request::Hold { .. }
                 | Request::Panic
                 | Request::Reload(_)
                 | Request::Files

@@ -195,6 +195,10 @@ fn mappings_and_layers_are_listed_and_controlled() {
         let error = client.ask(request)["error"].to_string();
         assert!(error.contains(expected), "{error}");
     }
+    assert_eq!(client.ask(r#"{"hold":{"on":true}}"#), "done");
+    ask_until(&mut client, read, |answer| answer["reading"]["holding"] == true);
+    assert_eq!(client.ask(r#"{"hold":{"on":false}}"#), "done");
+    ask_until(&mut client, read, |answer| answer["reading"]["holding"].is_null());
     let (status, _, error) = consort(folder.path(), &["set", "--layer", "tow"]);
     assert!(status == Some(1) && error.contains("did you mean `two`?"), "{error}");
 }

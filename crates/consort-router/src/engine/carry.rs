@@ -141,6 +141,7 @@ impl Engine {
             }
         }
         self.carry_delays(&mut old, continued);
+        self.is_holding = old.is_holding;
         self.carry_plain_controls(&old, (old_routes, routes), renumber);
         let is_soloed = |control: &u8| control & ROUTE_SOLOED != 0;
         self.soloed = self.routes.iter().filter(|route| is_soloed(&route.control)).count()

@@ -70,16 +70,29 @@ impl Engine {
         }
         if kind == RouteControl::Solo {
             self.soloed = if is_on { self.soloed + 1 } else { self.soloed - 1 };
-            if self.plain_control.is_empty() {
-                self.plain_control = vec![0; out.routes.len()];
-            }
-            for index in 0..out.routes.len() {
-                self.apply_control(index, out);
-            }
+            self.apply_all(out);
         } else {
             self.apply_control(index, out);
         }
         self.settle(out);
+    }
+
+    /// Closes all mappings, so that the outputs keep their values, or ends that.
+    pub(crate) fn hold(&mut self, is_on: bool, out: &mut Out<'_>) {
+        if self.is_holding != is_on {
+            self.is_holding = is_on;
+            self.apply_all(out);
+            self.settle(out);
+        }
+    }
+
+    fn apply_all(&mut self, out: &mut Out<'_>) {
+        if self.plain_control.is_empty() {
+            self.plain_control = vec![0; out.routes.len()];
+        }
+        for index in 0..out.routes.len() {
+            self.apply_control(index, out);
+        }
     }
 
     fn apply_control(&mut self, index: usize, out: &mut Out<'_>) {
@@ -110,7 +123,7 @@ impl Engine {
 
     /// Marks the channels of all mappings that are closed, after a reload.
     pub(super) fn mark_controlled(&mut self, routes: &Routes) {
-        if self.soloed > 0 && self.plain_control.is_empty() {
+        if (self.soloed > 0 || self.is_holding) && self.plain_control.is_empty() {
             self.plain_control = vec![0; routes.len()];
         }
         if !self.plain_control.is_empty() {

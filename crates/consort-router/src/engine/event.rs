@@ -62,9 +62,9 @@ impl Engine {
     /// A mapping without a route here.
     fn plain_target(&mut self, index: usize, value: f64, press: Press, out: &mut Out<'_>) {
         let target = out.routes.target(index);
+        let control = self.plain_control.get(index).copied().unwrap_or(0);
+        let is_closed = self.controlled(control) != 0;
         if let Some(control) = self.plain_control.get_mut(index) {
-            let is_closed = *control & (ROUTE_MUTED | ROUTE_FROZEN) != 0
-                || (self.soloed > 0 && *control & ROUTE_SOLOED == 0);
             if is_closed {
                 let is_held = *control & HELD != 0;
                 if press.is_momentary && !press.is_down {
@@ -195,6 +195,7 @@ impl Engine {
     /// Whether a route is closed by mute, solo or freeze.
     pub(super) fn controlled(&self, control: u8) -> u8 {
         let is_closed = control & (ROUTE_MUTED | ROUTE_FROZEN) != 0
+            || self.is_holding
             || (self.soloed > 0 && control & ROUTE_SOLOED == 0);
         if is_closed { CONTROLLED } else { 0 }
     }

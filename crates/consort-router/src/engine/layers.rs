@@ -195,7 +195,7 @@ impl Engine {
         }
         self.finish(number, out);
         let route = &self.routes[number as usize];
-        let is_frozen = route.control & super::ROUTE_FROZEN != 0;
+        let is_frozen = self.is_holding || route.control & super::ROUTE_FROZEN != 0;
         if !route.is_held && !is_frozen {
             self.withdraw(number, out);
         }

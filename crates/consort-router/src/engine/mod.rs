@@ -192,6 +192,8 @@ pub(crate) struct Engine {
     /// it is used.
     plain_control: Vec<u8>,
     soloed: usize,
+    /// All mappings are closed, so that the outputs keep their values.
+    is_holding: bool,
     layers: Vec<LayerState>,
     groups: Vec<Group>,
     watches: HashMap<u32, Vec<Watch>>,

@@ -110,6 +110,7 @@ impl Router {
             generation: 1,
             is_replaced: AtomicBool::new(false),
             running: Arc::new(AtomicBool::new(true)),
+            holding: Arc::default(),
             origin,
         });
         let now = Instant::now();

@@ -292,6 +292,33 @@ fn a_reload_keeps_mute_solo_and_freeze() {
 }
 
 #[test]
+fn a_hold_keeps_the_outputs_also_over_a_reload() {
+    for stages in ["", " | curve(1)"] {
+        let text = format!("[map]\nd.a > l.x{stages}\nd.pad > l.y{stages}\nd.a > m.sum\n");
+        let mut show = Played::new(&text);
+        show.send("d.a", 0.1).send("d.pad", 1.0).take();
+        assert!(show.router.handle().hold(true));
+        show.wait(1);
+        assert!(show.router.handle().live().is_holding());
+        show.send("d.a", 0.2);
+        assert_eq!(show.texts(), [""; 0], "{stages:?}: nothing passes, and no sum changes");
+        show.send("d.pad", 0.0);
+        assert_eq!(show.texts(), ["l.y 0"], "{stages:?}: a press that began before ends");
+        show.reload(&format!("{text}d.b > l.z\n"));
+        show.send("d.a", 0.3).send("d.b", 0.4).send("d.pad", 1.0);
+        assert_eq!(show.texts(), [""; 0], "{stages:?}: new mappings are closed, too");
+        assert!(show.router.handle().live().is_holding());
+        assert!(show.router.handle().hold(false));
+        show.wait(1);
+        show.take();
+        show.send("d.a", 0.5).send("d.b", 0.6);
+        let texts = show.texts();
+        assert!(texts.contains(&"l.x 0.5".into()) && texts.contains(&"l.z 0.6".into()));
+        assert!(!show.router.handle().live().is_holding());
+    }
+}
+
+#[test]
 fn a_held_note_ends_through_a_mute() {
     for stages in ["", " | curve(1)"] {
         let mut show = Played::new(&format!("[map]\nd.pad > l.x{stages}\n"));

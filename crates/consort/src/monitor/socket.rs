@@ -309,8 +309,11 @@ fn answer(line: &[u8], show: &mut Local, subscription: &mut Option<Subscription>
         Request::UndoEdit => {
             answer_or_error(show.editing().and_then(Editing::undo).map(Answer::Edited))
         }
+        Request::Hold { on } if show.hold(on) => Answer::Done,
         Request::Panic if show.panic() => Answer::Done,
-        Request::Panic => Answer::Error("too many commands are waiting; try again".into()),
+        Request::Hold { .. } | Request::Panic => {
+            Answer::Error("too many commands are waiting; try again".into())
+        }
     }
 }
 

@@ -112,6 +112,11 @@ impl Local {
         self.handle.panic()
     }
 
+    /// Lets the outputs keep their values, or ends that. False when too many commands wait.
+    pub(super) fn hold(&self, on: bool) -> bool {
+        self.handle.hold(on)
+    }
+
     /// What an instance knows about its sockets and channels; see [`Handle::inspect`].
     pub(super) fn inspect(
         &self,
@@ -224,6 +229,7 @@ impl Local {
             layers: (0..live.layer_count() as u32)
                 .filter(|&number| live.layer(number as usize).is_active)
                 .collect(),
+            holding: live.is_holding(),
             log,
             log_next,
         }

@@ -104,6 +104,7 @@ impl Subscription {
             || !delta.texts.is_empty()
             || !delta.unmatched.is_empty()
             || delta.layers.is_some()
+            || delta.holding.is_some()
             || !delta.log.is_empty();
         has_changes.then_some(delta)
     }

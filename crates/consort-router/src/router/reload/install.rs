@@ -34,6 +34,7 @@ impl Router {
             generation: before.generation + 1,
             is_replaced: AtomicBool::new(false),
             running: Arc::clone(&before.running),
+            holding: Arc::clone(&before.holding),
             origin: before.origin.clone(),
         };
         self.slots[index].id = live.instances[index].id;

@@ -163,6 +163,7 @@ impl Reload {
             generation: before.generation + 1,
             is_replaced: AtomicBool::new(false),
             running: Arc::clone(&before.running),
+            holding: Arc::clone(&before.holding),
             origin: Origin { backends: origin_backends, instances: origin_instances },
         };
         let mut reload = Reload {
