@@ -11,7 +11,7 @@ from pathlib import Path
 
 import show as page_show
 from playwright.sync_api import expect, sync_playwright
-from show import ADDRESS, DEADLINE, DESKTOP, PHONE, PORT, Show, launch, until
+from show import ADDRESS, DEADLINE, DESKTOP, LAYERS, PHONE, PORT, Show, launch, until
 
 MILLISECONDS = DEADLINE * 1000
 expect.set_options(timeout=MILLISECONDS)
@@ -253,6 +253,91 @@ CASES = [
 ]
 
 
+def layers_mutes_and_hold(show, browser):
+    with show.configured(LAYERS):
+        for device in (PHONE, DESKTOP):
+            visit = Visit(browser, device, show)
+            visit.tab("Routes")
+            switch_layers(show, visit)
+            mute_and_trace(show, visit)
+            hold(show, visit)
+            visit.close()
+        visit = Visit(browser, PHONE, show, "view")
+        visit.tab("Routes")
+        expect(visit.page.get_by_role("button", name="blue", exact=True)).to_be_disabled()
+        expect(visit.page.get_by_role("button", name="Hold", exact=True)).to_have_count(0)
+        visit.close()
+
+
+def switch_layers(show, visit):
+    red, blue = (
+        visit.page.get_by_role("button", name=name, exact=True) for name in ("red", "blue")
+    )
+    red.click()
+    expect(red).to_have_attribute("aria-pressed", "true")
+    expect(blue).to_have_attribute("aria-pressed", "false")
+    row = visit.row("lamp./blue")
+    expect(row.locator(".mark")).to_have_text("blue off")
+    show.send("/1/x", 0.05)
+    expect(visit.level("lamp./red")).to_have_text("0.050")
+    blue.click()
+    expect(blue).to_have_attribute("aria-pressed", "true")
+    expect(red).to_have_attribute("aria-pressed", "false")
+    expect(row.locator(".mark").first).to_have_text("blue")
+    # The fader of the tablet is at another place than the lamp: it waits until it gets there.
+    row.click()
+    visit.page.get_by_label("Send to lamp./blue").fill("0.9")
+    expect(row.locator(".number").nth(1)).to_have_text("0.900")
+    show.send("/1/x", 0.1)
+    expect(row.locator(".takeover")).to_have_text("▲ 0.80")
+    show.send("/1/x", 0.95)
+    expect(row.locator(".takeover")).to_have_count(0)
+    visit.page.keyboard.press("Escape")
+
+
+def mute_and_trace(show, visit):
+    row = visit.row("/1/fader2")
+    row.click()
+    # The line makes several routes: it is found and edited as a whole.
+    line = "tablet./1/fader{1..4} > lamp./dim{1..4}"
+    expect(visit.page.locator("#mapping")).to_have_value(line)
+    mute = visit.page.get_by_role("button", name="Mute", exact=True)
+    mute.click()
+    expect(mute).to_have_attribute("aria-pressed", "true")
+    expect(row.locator(".mark")).to_have_text("Mute")
+    show.send("/1/fader2", 0.7)
+    show.send("/1/fader3", 0.7)
+    assert "/dim2" not in show.lamp_receives("/dim3"), "a muted route passes nothing on"
+    mute.click()
+    expect(mute).to_have_attribute("aria-pressed", "false")
+    expect(row.locator(".mark")).to_have_count(0)
+    # A value that a lamp has already is not sent again.
+    show.send("/1/fader2", 0.8 if visit.is_phone else 0.9)
+    show.lamp_receives("/dim2")
+    visit.page.keyboard.press("Escape")
+    visit.row("/1/y").click()
+    visit.page.locator(".trace").get_by_role("button", name="bus.y → lamp./y").click()
+    expect(visit.page.locator(".details h2")).to_contain_text("bus.y → lamp./y")
+    expect(visit.page.locator(".trace")).to_contain_text("tablet./1/y → bus.y")
+    visit.page.keyboard.press("Escape")
+
+
+def hold(show, visit):
+    button = visit.page.get_by_role("button", name="Hold", exact=True)
+    show.send("/1/fader3", 0.5)
+    target = visit.row("/1/fader3").locator(".number").nth(1)
+    expect(target).to_have_text("0.500")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    show.send("/1/fader3", 0.25)
+    expect(visit.level("/1/fader3")).to_have_text("0.250")
+    expect(target).to_have_text("0.500")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    show.send("/1/fader3", 0.75)
+    expect(target).to_have_text("0.750")
+
+
 def two_clients_at_once(show, browser):
     """A phone with the token for view, and a desktop that controls."""
     desktop, phone = Visit(browser, DESKTOP, show), Visit(browser, PHONE, show, "view")
@@ -316,7 +401,12 @@ def main():
                 for case in CASES
             ]
             cases += [
-                (case, None) for case in (two_clients_at_once, a_token_is_refused_then_accepted)
+                (case, None)
+                for case in (
+                    two_clients_at_once,
+                    a_token_is_refused_then_accepted,
+                    layers_mutes_and_hold,
+                )
             ]
             visit = None
             for case, device in cases:

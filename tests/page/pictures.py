@@ -10,7 +10,7 @@ from pathlib import Path
 import show as page_show
 from browser import Visit
 from playwright.sync_api import expect, sync_playwright
-from show import DESKTOP, PHONE, Show, launch
+from show import DESKTOP, LAYERS, PHONE, Show, launch
 
 
 def main():
@@ -25,6 +25,11 @@ def main():
                 visit = Visit(browser, device, show)
                 take(show, visit, target, name)
                 visit.close()
+            with show.configured(LAYERS):
+                for device, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
+                    visit = Visit(browser, device, show)
+                    take_strip(show, visit, target, name)
+                    visit.close()
         finally:
             browser.close()
             show.close()
@@ -53,6 +58,37 @@ def take(show, visit, target, device):
     visit.page.get_by_label("Target").fill("lamp./dim2")
     expect(item.locator(".diff")).to_contain_text("lamp./dim2")
     picture("arrived")
+    visit.tab("Text")
+    area = visit.page.get_by_label("Configuration")
+    expect(area).to_have_value(show.file.read_text())
+    area.fill(show.file.read_text().replace("lamp./dim", "lamp./dim | curv(2)"))
+    expect(visit.page.locator(".text .diagnostics pre").first).to_contain_text("^")
+    picture("text")
+
+
+def take_strip(show, visit, target, device):
+    """The strip, the layers, a muted route and a fader that waits."""
+    visit.tab("Routes")
+    visit.page.get_by_role("button", name="red", exact=True).click()
+    show.send("/1/x", 0.05)
+    expect(visit.level("lamp./red")).to_have_text("0.050")
+    visit.page.get_by_role("button", name="blue", exact=True).click()
+    row = visit.row("lamp./blue")
+    row.click()
+    visit.page.get_by_label("Send to lamp./blue").fill("0.9")
+    expect(row.locator(".number").nth(1)).to_have_text("0.900")
+    show.send("/1/x", 0.1)
+    expect(row.locator(".takeover")).to_be_visible()
+    visit.page.keyboard.press("Escape")
+    visit.row("/1/fader2").click()
+    mute = visit.page.get_by_role("button", name="Mute", exact=True)
+    if mute.get_attribute("aria-pressed") == "false":
+        mute.click()
+    expect(visit.row("/1/fader2").locator(".mark")).to_have_text("Mute")
+    visit.page.keyboard.press("Escape")
+    path = target / f"page-strip-{device}.png"
+    visit.page.screenshot(path=path)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,32 @@ tablet./1/fader1 > lamp./dim
 tablet./1/fader3 > desk./level
 """
 
+#: A show with layers, a mapping of several channels, and one on two steps.
+LAYERS = f"""\
+[osc tablet]
+bind = {ADDRESS} {TABLET}
+
+[osc lamp]
+destination = 127.0.0.1 {LAMP}
+
+[loopback bus]
+
+[map]
+tablet./1/fader{{1..4}} > lamp./dim{{1..4}}
+tablet./1/y > bus.y
+bus.y > lamp./y
+
+[map red]
+group = colours
+select = tablet./red
+tablet./1/x > lamp./red
+
+[map blue]
+group = colours
+select = tablet./blue
+tablet./1/x > lamp./blue
+"""
+
 
 def run_in_namespace():
     """Runs this program again in a network namespace of its own, where `ADDRESS` exists."""
@@ -136,6 +162,33 @@ class Show:
         with contextlib.suppress(BlockingIOError):
             return self.lamp.recv(2048)
         return None
+
+    def lamp_receives(self, address):
+        """Waits for a message with this address, and returns the addresses before it."""
+        before = []
+
+        def has_arrived():
+            message = self.lamp_received()
+            if message:
+                before.append(message.split(b"\0")[0].decode())
+            return address in before
+
+        until(f"the lamp gets {address}", has_arrived)
+        return before[:-1]
+
+    @contextlib.contextmanager
+    def configured(self, configuration):
+        """Runs with another configuration for a while."""
+        before = self.file.read_text()
+        self.stop()
+        self.file.write_text(configuration)
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+            self.file.write_text(before)
+            self.start()
 
     def open_desk(self):
         """Accepts the show's connection to the desk."""

@@ -226,3 +226,30 @@ export async function reload() {
 /** Undoes the last saved edit. */
 export const undoEdit = async () => (await ask("undo_edit")).edited;
 export const panic = () => ask("panic");
+/** Lets the outputs keep their values, or ends that. */
+export const hold = (on) => ask({ hold: { on } });
+/** Switches a layer. */
+export const switchLayer = (layer, on) => ask({ switch_layer: { generation: generation(), layer, on } });
+
+/** Mutes, soloes or freezes a route, or ends that. */
+export async function controlRoute(route, control, on) {
+  await ask({ control_route: { generation: generation(), route, control, on } });
+  // The show has it a moment later; the next reading shows what is so.
+  await readRoutes([route]);
+}
+
+const ROUTES_AT_ONCE = 1024;
+
+/** Reads what the routes with these numbers do: up to 1,024 from the first of each stretch on. */
+export async function readRoutes(numbers) {
+  const wanted = [...numbers].sort((one, other) => one - other);
+  const read = new Map();
+  let next = 0;
+  for (const number of wanted) {
+    if (number < next) continue;
+    const answer = await ask({ routes: { generation: generation(), first: number } });
+    for (const reading of answer.routes) read.set(reading.route, reading);
+    next = number + ROUTES_AT_ONCE;
+  }
+  state.routes.value = read;
+}

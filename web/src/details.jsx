@@ -1,11 +1,13 @@
 // One route: what happened to its last value, a fader for each end, and its mapping.
 import { useEffect, useState } from "preact/hooks";
 import { files, send, why } from "./connection.js";
+import { Controls, Marks } from "./controls.jsx";
 import { Findings } from "./findings.jsx";
 import { Proposal } from "./proposal.jsx";
+import { Trace } from "./trace.jsx";
 import * as state from "./state.js";
 
-export function Details({ route, onClose }) {
+export function Details({ number, route, onClose, onTrace }) {
   const [findings, setFindings] = useState([]);
   const [error, setError] = useState("");
   const source = state.channelIndex(...route.source);
@@ -28,6 +30,7 @@ export function Details({ route, onClose }) {
         {state.channelName(...route.source)} → {state.channelName(...route.target)}
         <button aria-label="Close" onClick={onClose}>×</button>
       </h2>
+      {state.canControl.value ? <Controls number={number} /> : <Marks number={number} />}
       {state.canControl.value && (
         <div class="faders">
           <Fader end={route.source} direction="source" label={`Send as ${state.channelName(...route.source)}`} />
@@ -37,6 +40,7 @@ export function Details({ route, onClose }) {
       {error && <p class="error" role="alert">{error}</p>}
       <Findings list={findings} empty={count > 0 ? "No problem found." : "Nothing has arrived."} />
       <button onClick={update}>Explain again</button>
+      <Trace number={number} onTrace={onTrace} />
       {state.canControl.value && <Mapping route={route} />}
     </section>
   );
@@ -60,7 +64,7 @@ function Fader({ end, direction, label }) {
   );
 }
 
-/** The mapping of a route, if it is written as one line of its own. */
+/** The mapping of a route. One line can make several routes, which are edited together. */
 function Mapping({ route }) {
   const [found, setFound] = useState(undefined);
   const [text, setText] = useState("");
@@ -73,12 +77,13 @@ function Mapping({ route }) {
     }).catch(() => setFound(null));
   }, [route]);
   if (found === undefined) return null;
-  if (found === null) return <p>This route comes from a mapping of several channels: edit it as text.</p>;
+  if (found === null) return <p>The line of this route was not found: edit it as text.</p>;
   const { configuration, index } = found;
   const mapping = configuration.mappings[index];
   const isChanged = text !== mapping.text;
   return (
     <div class="mapping">
+      {mapping.text.includes("..") && <p class="hint">This line makes several routes. The change applies to all of them.</p>}
       <label for="mapping">Mapping in line {mapping.line} of {configuration.files[mapping.file].path}</label>
       <input id="mapping" class="code" value={text} onInput={(event) => setText(event.target.value)} />
       {isChanged && <Proposal edits={[{ change_mapping: { index, text } }]} version={configuration.version} />}
@@ -86,12 +91,45 @@ function Mapping({ route }) {
   );
 }
 
-function isMappingOf(text, [source, target]) {
-  const plain = text.split("|")[0].replaceAll('"', "");
+/** Whether a line makes a route between these channels. */
+export function isMappingOf(text, [source, target]) {
+  const plain = text.split(/ \|(?= ?[a-z])/)[0].replaceAll('"', "");
   const sides = plain.split(/\s*(<>|>|<)\s*/);
   if (sides.length !== 3) return false;
   const [left, arrow, right] = sides.map((side) => side.trim());
-  const isForward = left === source && right === target;
-  const isBackward = left === target && right === source;
-  return arrow === ">" ? isForward : arrow === "<" ? isBackward : isForward || isBackward;
+  const isForward = () => isPair(left, right, source, target);
+  const isBackward = () => isPair(left, right, target, source);
+  return arrow === ">" ? isForward() : arrow === "<" ? isBackward() : isForward() || isBackward();
+}
+
+/** Whether the n-th channel of one side is `one` and that of the other side is `other`. */
+function isPair(left, right, one, other) {
+  const [first, second] = [place(left, one), place(right, other)];
+  if (!first || !second) return false;
+  // A side with one channel goes with every channel of the other side.
+  return first.count === 1 || second.count === 1 || first.index === second.index;
+}
+
+const RANGE = /\{(\d+)\.\.(\d+)\}/;
+
+/** The place of a channel among those of a side such as `desk.ch{0..7}.cc{1..4}`, or null. */
+function place(side, name) {
+  const parts = side.split(RANGE);
+  let rest = name;
+  let [index, count] = [0, 1];
+  for (let part = 0; part < parts.length; part += 3) {
+    if (!rest.startsWith(parts[part])) return null;
+    rest = rest.slice(parts[part].length);
+    if (part + 2 >= parts.length) break;
+    const [first, last] = [Number(parts[part + 1]), Number(parts[part + 2])];
+    const digits = /^\d+/.exec(rest)?.[0];
+    if (digits === undefined) return null;
+    const number = Number(digits);
+    if (number < Math.min(first, last) || number > Math.max(first, last)) return null;
+    const size = Math.abs(last - first) + 1;
+    index = index * size + Math.abs(number - first);
+    count *= size;
+    rest = rest.slice(digits.length);
+  }
+  return rest === "" ? { index, count } : null;
 }

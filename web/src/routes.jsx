@@ -1,8 +1,10 @@
 // The routes: only those in view are in the document.
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { inputs } from "./connection.js";
+import { inputs, readRoutes } from "./connection.js";
+import { Marks } from "./controls.jsx";
 import { Details } from "./details.jsx";
+import { Layers } from "./layers.jsx";
 import { Sparkline } from "./sparkline.jsx";
 import * as state from "./state.js";
 
@@ -56,6 +58,8 @@ export function Routes() {
   // Raw values of what is in view.
   const sources = useRef([]);
   sources.current = visible.map(({ route }) => route.source);
+  const numbers = useRef([]);
+  numbers.current = visible.map(({ number }) => number);
   useEffect(() => {
     const timer = setInterval(async () => {
       if (state.link.value !== "up" || document.hidden) return;
@@ -71,6 +75,7 @@ export function Routes() {
           }
         }
         raw.value = next;
+        await readRoutes(numbers.current);
       } catch {
         // The next reading comes soon, or the connection is lost, which the page shows.
       }
@@ -85,6 +90,7 @@ export function Routes() {
         <input ref={input} type="search" placeholder="Search routes ( / )" aria-label="Search routes" value={search.value} onInput={(event) => { search.value = event.target.value; }} />
         <span class="count">{shown.value.length} of {state.layout.value.routes.length}</span>
       </div>
+      <Layers />
       <div class="list" ref={list} onScroll={(event) => { top.value = event.target.scrollTop; }}>
         {shown.value.length === 0 && <p class="empty">No route {search.value ? `contains “${search.value}”` : "yet: take something that has just arrived"}.</p>}
         <ul ref={(element) => element?.style.setProperty("height", `${shown.value.length * ROW_HEIGHT}px`)}>
@@ -93,7 +99,7 @@ export function Routes() {
           ))}
         </ul>
       </div>
-      {open && <Details key={opened.value} route={open} onClose={() => { opened.value = null; }} />}
+      {open && <Details key={opened.value} number={opened.value} route={open} onTrace={(number) => { opened.value = number; }} onClose={() => { opened.value = null; }} />}
     </section>
   );
 }
@@ -105,7 +111,7 @@ function Row({ route, number, place, raw, isOpen, onOpen }) {
   const reading = raw.get(source);
   return (
     <li class="row" ref={(element) => element?.style.setProperty("top", `${place * ROW_HEIGHT}px`)}>
-      <button aria-expanded={isOpen} onClick={onOpen} data-route={number}>
+      <button class={closed(number)} aria-expanded={isOpen} onClick={onOpen} data-route={number}>
         <span class="end">
           <span class="name">{state.channelName(...route.source)}</span>
           <Level index={source} note={reading && `${reading.types} ${reading.raw}`} />
@@ -114,12 +120,20 @@ function Row({ route, number, place, raw, isOpen, onOpen }) {
         <span class="arrow" aria-hidden="true">→{route.stages && <em>{route.stages}</em>}</span>
         <span class="end">
           <span class="name">{state.channelName(...route.target)}</span>
-          <Level index={target} />
+          <Level index={target} note={<Marks number={number} />} />
         </span>
         <span class="total">{state.count(source)}</span>
       </button>
     </li>
   );
+}
+
+/** `closed` if a route passes nothing on. */
+function closed(number) {
+  const { muted, frozen } = state.routes.value.get(number) ?? {};
+  const { layer = null } = state.layout.value.routes[number];
+  const isAway = layer !== null && !state.layers.value.includes(layer);
+  return muted || frozen || isAway || state.isHolding.value ? "closed" : "";
 }
 
 function Level({ index, note }) {

@@ -20,6 +20,12 @@ export const clock = signal(0);
 /** Unmatched input with its instance, the newest first. */
 export const arrived = signal([]);
 export const log = signal([]);
+/** The numbers of the active layers. */
+export const layers = signal([]);
+/** Whether the outputs keep their values. */
+export const isHolding = signal(false);
+/** What the routes in view do, by number: raw, value, distance, muted, soloed, frozen. */
+export const routes = signal(new Map());
 /** The instance whose log, routes and input are shown, or null for all. */
 export const chosen = signal(null);
 /** The theme: `dark`, `light` or `contrast`. */
@@ -67,6 +73,9 @@ export function takeLayout(next) {
   texts = new Map();
   histories = new Map();
   arrived.value = [];
+  layers.value = [];
+  routes.value = new Map();
+  isHolding.value = false;
   instances.value = next.instances.map(() => ({ state: "starting", incoming: 0, outgoing: 0 }));
   layout.value = next;
 }
@@ -95,6 +104,8 @@ export function takeDelta(delta) {
     }
     instances.value = next;
   }
+  if (delta.layers) layers.value = delta.layers;
+  if (delta.holding !== undefined && delta.holding !== null) isHolding.value = delta.holding;
   if (delta.unmatched) arrived.value = mergeArrived(arrived.value, delta.unmatched);
   if (delta.log) {
     log.value = log.value.concat(delta.log).slice(-LOG_LINES);

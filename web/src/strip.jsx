@@ -1,6 +1,6 @@
 // The top strip: a tile for each instance, and what ends everything that sounds.
 import { useState } from "preact/hooks";
-import { panic, why } from "./connection.js";
+import { hold, panic, why } from "./connection.js";
 import { Findings } from "./findings.jsx";
 import * as state from "./state.js";
 
@@ -27,6 +27,15 @@ export function Strip() {
       state.notice.value = { text: `Panic was not sent: ${error.message}` };
     }
   };
+  const changeHold = async () => {
+    const on = !state.isHolding.value;
+    try {
+      await hold(on);
+      state.notice.value = { text: on ? "Hold: the outputs keep their values until Hold is switched off." : "The routes pass values on again." };
+    } catch (error) {
+      state.notice.value = { text: `Hold was not changed: ${error.message}` };
+    }
+  };
   return (
     <header class="strip">
       <ul class="tiles" aria-label="Instances">
@@ -36,6 +45,8 @@ export function Strip() {
       </ul>
       <div class="actions">
         {state.canControl.value && <button class="panic" onClick={end}>Panic</button>}
+        {state.canControl.value && <button class="hold" aria-pressed={state.isHolding.value} onClick={changeHold}>Hold</button>}
+        {!state.canControl.value && state.isHolding.value && <span class="hold" role="status">Hold</span>}
         <button aria-label={`Theme: ${state.theme.value}`} title="Theme" onClick={() => window.dispatchEvent(new Event("nexttheme"))}>◐</button>
       </div>
       {findings && state.chosen.value && (
