@@ -1,4 +1,4 @@
-//! A show of five protocols is edited while values pass through it: nothing of what is adopted is
+//! A show of six protocols is edited while values pass through it: nothing of what is adopted is
 //! lost or doubled.
 //!
 //! `CONSORT_SOAK=1` makes 100 edits instead of 15.
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::{WAIT_TIMEOUT, command, lacks_python, wait_until};
 
-const PROTOCOLS: [&str; 5] = ["osc", "artnet", "sacn", "python", "lua"];
+const PROTOCOLS: [&str; 6] = ["osc", "artnet", "sacn", "python", "lua", "midi"];
 
 /// The time between two values of each lane.
 const PACE: Duration = Duration::from_millis(4);
@@ -41,8 +41,8 @@ impl Random {
 /// values an option has that needs a restart; how many further mappings there are.
 #[derive(Default)]
 struct Edits {
-    is_present: [bool; 5],
-    option: [bool; 5],
+    is_present: [bool; 6],
+    option: [bool; 6],
     mappings: u64,
     is_reversed: bool,
 }
@@ -63,6 +63,9 @@ fn configuration(edits: &Edits, ports: &Ports) -> String {
         "[sacn sacn0]\nuniverse = 1\n".to_owned(),
         "[python python0]\nmodule = first\n".to_owned(),
         "[lua lua0]\nscript = first.lua\n".to_owned(),
+        // What is sent to the port `Midi Through` comes back from it.
+        "[midi midi0]\nwrite = 14:0\n".to_owned(),
+        "[midi through]\nread = 14:0\n".to_owned(),
     ];
     let other = |index: usize, names: [&str; 2]| names[usize::from(edits.option[index])].to_owned();
     let second = [
@@ -71,25 +74,31 @@ fn configuration(edits: &Edits, ports: &Ports) -> String {
         format!("[sacn sacn1]\nuniverse = {}\n", other(2, ["2", "3"])),
         format!("[python python1]\nmodule = {}\n", other(3, ["first", "second"])),
         format!("[lua lua1]\nscript = {}.lua\n", other(4, ["first", "second"])),
+        "[midi midi1]\nwrite = 14:0\n".to_owned(),
     ];
-    let present = (0..5).filter(|&index| edits.is_present[index]);
+    let present = (0..PROTOCOLS.len()).filter(|&index| edits.is_present[index]);
     sections.extend(present.clone().map(|index| second[index].clone()));
     if edits.is_reversed {
         sections.reverse();
     }
     let mut text = format!(
-        "[backend artnet]\nbind = 127.0.0.1 {}\n[backend sacn]\nbind = 127.0.0.1 {}\n",
+        "[backend artnet]\nbind = 127.0.0.1 {}\n[backend sacn]\nbind = 127.0.0.1 {}\n\
+         [backend midi]\nengine = embedded\n",
         ports.artnet, ports.sacn
     );
     text.extend(sections);
     text.push_str("[map]\n");
-    let lanes = std::iter::repeat_n(0, 5).zip(0..5).chain(present.map(|index| (1, index)));
+    let lanes = std::iter::repeat_n(0, 6).zip(0..6).chain(present.map(|index| (1, index)));
     for (number, index) in lanes {
         let protocol = PROTOCOLS[index];
         let lane = format!("{protocol}{number}");
         let _ = match protocol {
             "osc" => writeln!(text, "{lane}./v > out./{lane}"),
             "artnet" | "sacn" => writeln!(text, "{lane}.1 > out./{lane}"),
+            "midi" => writeln!(
+                text,
+                "osc0./{lane} > {lane}.ch0.cc{number}\nthrough.ch0.cc{number} > out./{lane}"
+            ),
             _ => {
                 let module = if protocol == "lua" || !edits.option[3] || number == 0 {
                     "first"
@@ -168,6 +177,7 @@ fn send(ports: &Ports, is_over: &AtomicBool) -> BTreeMap<String, Vec<f32>> {
         let value = (number % 60_000) as f32 / 65_536.0;
         // From 1 to 255: the first frame of a universe emits no zeros.
         let level = (number % 255 + 1) as u8;
+        let byte = (number % 128) as f32 / 127.0;
         for lane in 0..2 {
             let to = |packet: &[u8], port: u16| {
                 // A port that is closed at the moment refuses.
@@ -179,9 +189,13 @@ fn send(ports: &Ports, is_over: &AtomicBool) -> BTreeMap<String, Vec<f32>> {
             for script in ["python", "lua"] {
                 to(&osc(&format!("/{script}{lane}"), value), ports.osc[0]);
             }
+            to(&osc(&format!("/midi{lane}"), byte), ports.osc[0]);
             for protocol in PROTOCOLS {
-                let is_light = matches!(protocol, "artnet" | "sacn");
-                let value = if is_light { f32::from(level) / 255.0 } else { value };
+                let value = match protocol {
+                    "artnet" | "sacn" => f32::from(level) / 255.0,
+                    "midi" => byte,
+                    _ => value,
+                };
                 sent.entry(format!("{protocol}{lane}")).or_default().push(value);
             }
         }
@@ -231,7 +245,7 @@ fn edits_lose_and_double_nothing_on_instances_that_are_adopted() {
     drop(free);
     let ports =
         Arc::new(Ports { osc: [first, second], artnet: light, sacn: stream, sink: port(&sink) });
-    let mut edits = Edits { is_present: [true; 5], ..Edits::default() };
+    let mut edits = Edits { is_present: [true; 6], ..Edits::default() };
     std::fs::write(folder.join("show.cfg"), configuration(&edits, &ports)).expect("written");
     let mut child = command(folder).args(["run", "show.cfg"]).spawn().expect("started");
     let path = folder.join(format!("consort/{}.sock", child.id()));
@@ -252,10 +266,11 @@ fn edits_lose_and_double_nothing_on_instances_that_are_adopted() {
 
     let mut random = Random(0x5eed_cafe);
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut longest_pause = 0.0_f64;
+    let (mut longest_pause, mut changed) = (0.0_f64, 0);
     for edit in 0..edit_count {
-        let protocol = edit % 5;
+        let protocol = edit % PROTOCOLS.len();
         match random.below(3) {
+            0 | 1 if PROTOCOLS[protocol] == "midi" => edits.is_present[protocol] ^= true,
             0 => edits.is_present[protocol] ^= true,
             _ => {
                 edits.option[protocol] ^= true;
@@ -270,8 +285,11 @@ fn edits_lose_and_double_nothing_on_instances_that_are_adopted() {
         let answer = ask(&stream, &json!({"reload": {"texts": texts}}));
         let adopted = answer["reloaded"]["adopted"].as_array().cloned().unwrap_or_default();
         let first = PROTOCOLS.map(|protocol| format!("{protocol}0"));
-        for name in first.iter().map(String::as_str).chain(["out"]) {
+        for name in first.iter().map(String::as_str).chain(["out", "through"]) {
             assert!(adopted.contains(&json!(name)), "{name} is adopted: {answer}");
+        }
+        for kind in ["restarted", "opened", "closed"] {
+            changed += answer["reloaded"][kind].as_array().map_or(0, Vec::len);
         }
         longest_pause = longest_pause.max(answer["reloaded"]["pause_ms"].as_f64().unwrap_or(0.0));
         std::thread::sleep(Duration::from_millis(random.below(120)));
@@ -284,7 +302,11 @@ fn edits_lose_and_double_nothing_on_instances_that_are_adopted() {
     support::signal(child.id(), "TERM");
     assert!(child.wait().expect("it ends").success());
 
-    eprintln!("{edit_count} edits {counts:?}, longest pause {longest_pause:.2} ms");
+    eprintln!(
+        "{edit_count} edits {counts:?}, {changed} instances restarted, opened or closed; \
+         longest pause {longest_pause:.2} ms"
+    );
+    assert!(changed * 10 >= edit_count * 3, "{changed} of {edit_count} edits change instances");
     eprintln!("lane       sent received lost doubled longest gap");
     let mut problems = Vec::new();
     for (lane, sent) in &sent {
