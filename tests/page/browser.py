@@ -283,7 +283,7 @@ def switch_layers(show, visit):
     blue.click()
     expect(blue).to_have_attribute("aria-pressed", "true")
     expect(red).to_have_attribute("aria-pressed", "false")
-    expect(row.locator(".mark").first).to_have_text("blue")
+    expect(row.locator(".mark.layer")).to_have_text("blue")
     # The fader of the tablet is at another place than the lamp: it waits until it gets there.
     row.click()
     visit.page.get_by_label("Send to lamp./blue").fill("0.9")

@@ -128,15 +128,17 @@ class Show:
         self.desk = self.desk_connection = None
         self.process = None
 
-    def start(self):
+    def start(self, has_page=True):
+        page = [f"--web={ADDRESS}:{PORT}", *self.arguments] if has_page else []
         self.process = subprocess.Popen(
-            [self.consort, "run", f"--web={ADDRESS}:{PORT}", *self.arguments, "show.cfg"],
+            [self.consort, "run", *page, "show.cfg"],
             cwd=self.folder,
             env=self.environment,
             stdout=self.log,
             stderr=self.log,
         )
-        until("the page is served", self.is_served)
+        if has_page:
+            until("the page is served", self.is_served)
 
     def is_served(self):
         if self.process.poll() is not None:

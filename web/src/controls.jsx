@@ -36,8 +36,8 @@ export function Marks({ number }) {
   return (
     <span class="marks">
       {CONTROLS.map(([, field, title]) => reading?.[field] && <span key={field} class={`mark ${field}`}>{title}</span>)}
+      {distance !== null && !isAway && <span class="mark takeover" title="The fader waits until it reaches the target's value">{distance > 0 ? "▲" : "▼"} {Math.abs(distance).toFixed(2)}</span>}
       {layer !== null && <span class={`mark ${isAway ? "away" : "layer"}`}>{state.layout.value.layers[layer].name}{isAway && " off"}</span>}
-      {distance !== null && <span class="mark takeover" title="The fader waits until it reaches the target's value">{distance > 0 ? "▲" : "▼"} {Math.abs(distance).toFixed(2)}</span>}
     </span>
   );
 }

@@ -18,11 +18,21 @@ export function Sparkline({ index }) {
   return <canvas class="sparkline" ref={canvas} width={WIDTH} height={HEIGHT} aria-hidden="true" />;
 }
 
+let colour = { theme: null, value: "" };
+
+/** The colour of the lines. To ask for it makes the browser calculate styles, so that it is kept. */
+function lineColour(canvas) {
+  if (colour.theme !== state.theme.value) {
+    colour = { theme: state.theme.value, value: getComputedStyle(canvas).color };
+  }
+  return colour.value;
+}
+
 function draw(context, points) {
   context.clearRect(0, 0, WIDTH, HEIGHT);
   if (points.length === 0) return;
   const y = (value) => HEIGHT - 1.5 - value * (HEIGHT - 3);
-  context.strokeStyle = getComputedStyle(context.canvas).color;
+  context.strokeStyle = lineColour(context.canvas);
   context.lineWidth = 1.5;
   context.beginPath();
   let last = null;
