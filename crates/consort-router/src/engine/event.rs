@@ -64,15 +64,13 @@ impl Engine {
         let target = out.routes.target(index);
         let control = self.plain_control.get(index).copied().unwrap_or(0);
         let is_closed = self.controlled(control) != 0;
-        if let Some(control) = self.plain_control.get_mut(index) {
-            if is_closed {
-                let is_held = *control & HELD != 0;
-                if press.is_momentary && !press.is_down {
-                    *control &= !HELD;
-                }
-                if !is_held {
-                    return;
-                }
+        if let Some(control) = self.plain_control.get_mut(index).filter(|_| is_closed) {
+            let is_held = *control & HELD != 0;
+            if press.is_momentary && !press.is_down {
+                *control &= !HELD;
+            }
+            if !is_held {
+                return;
             }
         }
         out.push(target, value);
