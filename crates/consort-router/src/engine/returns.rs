@@ -3,8 +3,6 @@
 //! `check` rejects such loops where it can see them. One through an instance that answers what it
 //! gets, such as a script, is seen only while the show runs: an answer keeps the root of its
 //! cause. What a time stage of such a mapping emits gets a root of its own, and [`Returns`] remembers
-//! from which mapping and which root it descends, so that a second value with the root of an input is
-//! no loop, but one with a root that has left the mapping is.
 //! from which mapping and which root it descends. A second value with the root of an input is not a
 //! loop, but one with a root that has left the mapping is.
 
