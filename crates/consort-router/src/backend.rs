@@ -25,6 +25,7 @@
 use std::any::Any;
 use std::path::PathBuf;
 
+use crate::blocks::Block;
 use crate::context::{Context, DriverContext};
 use crate::engine::Merge;
 use crate::event::{Event, TextEvent};
@@ -248,6 +249,14 @@ pub trait Plan: Any + Send {
         false
     }
 
+    /// The place of a channel's level, one byte, in the frames that the instance emits
+    /// ([`Usage::Source`]) or takes ([`Usage::Target`]), if it has one. Rows of such channels are
+    /// then emitted with [`Context::emit_block`] and delivered with [`Instance::deliver_block`].
+    fn slot(&self, channel: u32, usage: Usage) -> Option<u16> {
+        let _ = (channel, usage);
+        None
+    }
+
     /// Where the instance hears and sends, as far as its options say, to warn about feedback. Called
     /// when the channels of all mappings are found.
     fn endpoints(&self) -> Endpoints {
@@ -449,6 +458,13 @@ pub trait Instance: Any {
     /// Takes values from the router, in order of arrival. `events[..].channel` are this
     /// instance's own numbers.
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>);
+
+    /// Takes changed levels of consecutive channels, in order with the values: see [`Plan::slot`].
+    /// The default, which allocates, delivers them as values.
+    fn deliver_block(&mut self, block: &Block<'_>, context: &mut Context<'_>) {
+        let events: Vec<Event> = block.events().collect();
+        self.deliver(&events, context);
+    }
 
     /// Takes a text from the router, in order with the values: those that arrived before it were
     /// delivered already. The default drops and counts it.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
+use crate::blocks::BlockSource;
 use crate::event::{Event, InstanceId, Root, TextEvent};
 use crate::live::{Live, LiveCounters, LoadedFiles, State, add};
 use crate::queue::EventQueue;
@@ -172,6 +173,39 @@ impl<'a> Context<'a> {
     pub fn emit_for(&mut self, instance: InstanceId, channel: u32, value: f64) {
         let root = self.shared.next_root();
         self.push(instance, channel, value, root);
+    }
+
+    /// One of the rows of this instance's channels that go as blocks, in the order of their slots;
+    /// `None` after the last one. Channels of a row may be emitted with [`emit`](Self::emit), too;
+    /// inside [`Instance::deliver`](crate::Instance::deliver) they must be, and there are no rows.
+    #[inline]
+    pub fn block_source(&self, index: usize) -> Option<BlockSource> {
+        if self.shared.delivering {
+            return None;
+        }
+        self.shared.live.blocks.source(self.instance.index(), index)
+    }
+
+    /// Emits the changed levels of a row of channels, as [`emit`](Self::emit) does in the order of
+    /// their slots. `changed` has 1 for a level that is a new value, otherwise 0; returns how many
+    /// there are.
+    ///
+    /// # Panics
+    /// When `levels` and `changed` do not have the row's length.
+    pub fn emit_block(&mut self, source: BlockSource, levels: &[u8], changed: &[u8]) -> u32 {
+        let length = usize::from(source.length);
+        assert!(levels.len() == length && changed.len() == length, "one level for each channel");
+        debug_assert!(!self.shared.delivering);
+        let count = changed.iter().map(|&changed| u32::from(changed)).sum();
+        if count > 0 {
+            let shared = &mut *self.shared;
+            let root = shared.next_root.get();
+            shared.next_root.set(root.wrapping_add(count));
+            shared.arrived.push_block(source.run, (root, count), levels, changed);
+            let counters = &shared.live.instances[self.instance.index()].counters;
+            add(&counters.incoming, count.into());
+        }
+        count
     }
 
     /// Emits a value that results from a delivery, such as the output of a script's handler: it

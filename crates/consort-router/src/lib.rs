@@ -15,6 +15,7 @@
 
 mod activity;
 pub mod backend;
+mod blocks;
 pub mod config;
 pub mod context;
 mod engine;
@@ -40,6 +41,7 @@ pub use backend::{
     Endpoints, Instance, InstanceConfig, NoDriver, Plan, Readiness, Resolution, Usage, downcast,
     driver,
 };
+pub use blocks::{Block, BlockSource};
 pub use context::{Context, DriverContext};
 pub use engine::{Merge, RouteControl};
 pub use event::{Event, InstanceId, Root, TextEvent};

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 
 use crate::backend::{ChannelKind, Resolution};
+use crate::blocks::Blocks;
 use crate::event::InstanceId;
 use crate::live_routes::LiveRoutes;
 use crate::options::Options;
@@ -135,6 +136,12 @@ impl LiveChannel {
     /// The number of values so far.
     pub(crate) fn count(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
+    }
+
+    /// Records the last of several values.
+    pub(crate) fn record_many(&self, value: f64, count: u64) {
+        self.value.store(value.to_bits(), Ordering::Relaxed);
+        add(&self.events, count);
     }
 
     #[inline]
@@ -298,6 +305,8 @@ pub struct Live {
     /// The slots of the instances, in the order of the configuration.
     pub(crate) order: Vec<u32>,
     pub(crate) channels: Vec<LiveChannel>,
+    /// The channels whose values go as blocks.
+    pub(crate) blocks: Blocks,
     pub(crate) routes: Arc<Routes>,
     pub(crate) mapped: Arc<LiveRoutes>,
     /// By channel number in the show: the last text of each channel that had one, and the count of
@@ -318,6 +327,7 @@ impl Live {
             instances: Vec::new(),
             order: Vec::new(),
             channels: Vec::new(),
+            blocks: Blocks::default(),
             routes: Arc::default(),
             mapped: Arc::default(),
             texts: Mutex::default(),
@@ -515,11 +525,18 @@ impl Live {
 
     /// The last value of a channel and how many values it has had; none before the first.
     pub fn channel(&self, instance: InstanceId, channel: u32) -> Option<(f64, u64)> {
-        let live = &self.channels[self.instances[instance.index()].base + channel as usize];
-        match live.events.load(Ordering::Relaxed) {
-            0 => None,
-            events => Some((f64::from_bits(live.value.load(Ordering::Relaxed)), events)),
-        }
+        self.last(self.instances[instance.index()].base as u32 + channel)
+    }
+
+    /// [`channel`](Self::channel) by the channel's number in the show.
+    pub(crate) fn last(&self, global: u32) -> Option<(f64, u64)> {
+        self.blocks.channel(global, &self.channels)
+    }
+
+    /// Records a value of a channel that may be one of a run, on the router's thread.
+    pub(crate) fn record(&self, global: u32, value: f64) {
+        self.blocks.settle(global, &self.channels);
+        self.channels[global as usize].record(value);
     }
 
     /// False once the router has left its loop.

@@ -15,7 +15,23 @@ pub(crate) struct QueuedText {
     pub(crate) end: usize,
 }
 
-/// Values and texts in order of arrival. Values are one flat array, since nearly all events are
+/// A block that waits to be routed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueuedBlock {
+    /// How many values and texts of the queue come before it.
+    pub(crate) position: usize,
+    pub(crate) texts: usize,
+    pub(crate) run: u32,
+    /// The root of its first value; those of the others follow.
+    pub(crate) root: u32,
+    /// Its levels in the queue's bytes; as many bytes with what has changed follow.
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+    /// How many levels have changed.
+    pub(crate) count: u32,
+}
+
+/// Values, blocks and texts in order of arrival. Values are one flat array, since nearly all events are
 /// values; a text remembers its place among them. Cleared queues keep their memory, so nothing
 /// allocates in the steady state.
 #[derive(Debug, Default)]
@@ -23,6 +39,9 @@ pub(crate) struct EventQueue {
     pub(crate) values: Vec<Event>,
     pub(crate) texts: Vec<QueuedText>,
     buffer: String,
+    /// Only events that are routed in the same turn have blocks.
+    pub(crate) blocks: Vec<QueuedBlock>,
+    bytes: Vec<u8>,
 }
 
 impl EventQueue {
@@ -32,7 +51,7 @@ impl EventQueue {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.texts.is_empty()
+        self.values.is_empty() && self.texts.is_empty() && self.blocks.is_empty()
     }
 
     /// How many values and texts wait.
@@ -45,6 +64,25 @@ impl EventQueue {
         self.buffer.push_str(text);
         let (position, end) = (self.values.len(), self.buffer.len());
         self.texts.push(QueuedText { position, channel, root, start, end });
+    }
+
+    pub(crate) fn push_block(
+        &mut self,
+        run: u32,
+        (root, count): (u32, u32),
+        levels: &[u8],
+        changed: &[u8],
+    ) {
+        let (start, length) = (self.bytes.len(), levels.len());
+        self.bytes.extend_from_slice(levels);
+        self.bytes.extend_from_slice(changed);
+        let (position, texts) = (self.values.len(), self.texts.len());
+        self.blocks.push(QueuedBlock { position, texts, run, root, start, length, count });
+    }
+
+    /// The levels of a block, and which have changed.
+    pub(crate) fn levels(&self, block: &QueuedBlock) -> (&[u8], &[u8]) {
+        self.bytes[block.start..block.start + 2 * block.length].split_at(block.length)
     }
 
     pub(crate) fn text(&self, queued: &QueuedText) -> &str {
@@ -85,5 +123,7 @@ impl EventQueue {
         self.values.clear();
         self.texts.clear();
         self.buffer.clear();
+        self.blocks.clear();
+        self.bytes.clear();
     }
 }

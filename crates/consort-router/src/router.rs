@@ -13,15 +13,16 @@ use parking_lot::Mutex;
 
 use crate::activity::Activity;
 use crate::backend::{Driver, Instance, Readiness};
+use crate::blocks::Block;
 use crate::context::{
     Context, DriverContext, DriverId, MAX_TEXT_BYTES, Observer, Owner, Shared, WAKER, is_current,
     untoken,
 };
-use crate::engine::{Engine, MARK_GUARD, MARK_LOOP, Out, RouteControl};
+use crate::engine::{Engine, MARK_BLOCK, MARK_GUARD, MARK_LOOP, Out, RouteControl};
 use crate::event::{Event, InstanceId, TextEvent};
 use crate::inspect::{InstanceReport, MAX_INSPECTED_CHANNELS};
 use crate::live::{Live, State, add};
-use crate::queue::EventQueue;
+use crate::queue::{EventQueue, QueuedBlock};
 use crate::routes::Routes;
 
 mod build;
@@ -307,6 +308,8 @@ pub struct Router {
     pending: Vec<u32>,
     /// The events being routed; what instances pass on meanwhile is routed after them.
     routing: EventQueue,
+    /// The events of a block that is taken apart.
+    expanded: EventQueue,
     /// Channels on a loop and the roots that have passed them while routing.
     visited: HashSet<(u32, u32)>,
     loop_reports: Vec<u64>,
@@ -621,7 +624,7 @@ impl Router {
         let event = Event { value, channel, root: self.shared.next_root() };
         let global = (self.shared.bases[id.index()] + channel) as usize;
         if !self.shared.live.origin.instances[id.index()].passes_on {
-            self.shared.live.channels[global].record(value);
+            self.shared.live.record(global as u32, value);
         }
         self.batches[id.index()].push(event);
         self.pending.push(id.slot());
@@ -682,12 +685,15 @@ impl Router {
         while !self.shared.arrived.is_empty() {
             std::mem::swap(&mut self.routing, &mut self.shared.arrived);
             let mut next = 0;
+            let mut blocks = 0;
             for text in 0..self.routing.texts.len() {
+                self.route_blocks(&mut blocks, &mut next, text);
                 // The values that arrived before a text are delivered before it.
                 let position = self.routing.texts[text].position;
                 self.route_values(&mut next, position);
                 self.route_text(text);
             }
+            self.route_blocks(&mut blocks, &mut next, self.routing.texts.len());
             let end = self.routing.values.len();
             self.route_values(&mut next, end);
             self.routing.clear();
@@ -704,6 +710,45 @@ impl Router {
         }
     }
 
+    /// Routes the blocks that arrived before the text of an index, and the values before them.
+    fn route_blocks(&mut self, block: &mut usize, next: &mut usize, text: usize) {
+        while let Some(&queued) = self.routing.blocks.get(*block)
+            && queued.texts <= text
+        {
+            self.route_values(next, queued.position);
+            self.route_block(&queued);
+            *block += 1;
+        }
+    }
+
+    /// Delivers a block to its target, or routes the events that it stands for.
+    fn route_block(&mut self, queued: &QueuedBlock) {
+        let run = self.shared.live.blocks.run(queued.run);
+        let queue = std::mem::take(&mut self.routing);
+        let (levels, changed) = queue.levels(queued);
+        let (channel, slot, root) = (run.target_channel, run.target_slot, queued.root);
+        let marks = &self.engine.marks[run.source as usize..][..run.length as usize];
+        if marks.iter().fold(0, |other, mark| other | (mark ^ MARK_BLOCK)) == 0 {
+            let block = Block { channel, slot, levels, changed, root };
+            let live = &self.shared.live;
+            live.blocks.record(queued.run, &block, &live.channels);
+            let target = run.target_instance as usize;
+            add(&live.instances[target].counters.outgoing, queued.count.into());
+            self.handle.mailbox.activity.enter(target);
+            let slot = &mut self.slots[target];
+            slot.instance.deliver_block(&block, &mut Context::new(&mut self.shared, slot.id));
+        } else {
+            let block = Block { channel: run.source, slot, levels, changed, root };
+            std::mem::swap(&mut self.routing, &mut self.expanded);
+            self.routing.values.extend(block.events());
+            let (mut next, end) = (0, self.routing.values.len());
+            self.route_values(&mut next, end);
+            self.routing.clear();
+            std::mem::swap(&mut self.routing, &mut self.expanded);
+        }
+        self.routing = queue;
+    }
+
     /// Sorts the events from index `next` up to `end` into the batches of their targets, until
     /// [`DELIVERY_CHUNK`] deliveries are collected; returns the index of the next event.
     fn collect(&mut self, mut next: usize, end: usize) -> usize {
@@ -718,6 +763,9 @@ impl Router {
             live.channels[index].record(event.value);
             let mark = self.engine.marks[index];
             if mark != 0 {
+                if mark & MARK_BLOCK != 0 {
+                    settle_event(live, routes, event);
+                }
                 if mark & MARK_LOOP != 0 && !self.visited.insert((event.channel, event.root)) {
                     report_feedback(routes, live, index, &mut self.loop_reports);
                     continue;
@@ -725,7 +773,7 @@ impl Router {
                 if mark & MARK_GUARD != 0 && self.guards.stops(event, live, self.shared.now) {
                     continue;
                 }
-                if mark & !(MARK_LOOP | MARK_GUARD) != 0 {
+                if mark & !(MARK_LOOP | MARK_GUARD | MARK_BLOCK) != 0 {
                     count += mapped_event(
                         &mut self.engine,
                         (&mut self.batches, &mut self.pending),
@@ -871,6 +919,18 @@ fn mapped_event(
     let mut out = Out { batches, pending, live, routes, now, root, roots, count: 0 };
     engine.event(event, &mut out);
     out.count
+}
+
+/// Settles the counts of a channel that may have values in blocks, and of its targets, before the
+/// event is routed. The channel's own value is that of the event.
+#[cold]
+#[inline(never)]
+fn settle_event(live: &Live, routes: &Routes, event: Event) {
+    live.blocks.settle(event.channel, &live.channels);
+    live.channels[event.channel as usize].record_many(event.value, 0);
+    for target in routes.targets(event.channel) {
+        live.blocks.settle(target.global, &live.channels);
+    }
 }
 
 /// Microseconds since the start of the show.

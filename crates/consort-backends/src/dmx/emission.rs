@@ -1,14 +1,31 @@
 //! What an instance emits of the frames that it receives.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use consort_router::{ChannelTable, Context, RawValue, Sender, Unmatched};
 
-use super::slots::{ChannelSlots, SlotSet, Slots};
+use super::slots::{ChannelSlots, SLOTS, SlotSet, Slots};
 
 /// The most unmatched slots of one frame that are reported. The others are counted, and their turn
 /// comes with the next frames.
 const MAX_UNMATCHED_PER_FRAME: usize = 8;
+
+/// How many values of a block count as one towards the budget of a turn.
+const BLOCK_WEIGHT: u32 = 32;
+
+/// Finds the levels from the slot `start` on that are emitted: those that differ from the old frame
+/// and, where that has no level, those that are not 0, or all with `emits_all_first`.
+fn find_changed(old: &[u8], start: usize, new: &[u8], emits_all_first: bool, changed: &mut [u8]) {
+    let old = old.get(start..).unwrap_or_default();
+    let known = old.len().min(new.len());
+    for ((changed, old), new) in changed.iter_mut().zip(old).zip(new) {
+        *changed = u8::from(old != new);
+    }
+    for (changed, &new) in changed.iter_mut().zip(new).skip(known) {
+        *changed = u8::from(emits_all_first || new > 0);
+    }
+}
 
 /// The frame that an instance has emitted last, and what the next one emits beside its changes.
 #[derive(Default)]
@@ -131,17 +148,44 @@ impl Emission {
         let mut unmatched = SlotSet::default();
         let known = self.frame.len();
         let is_first = |channel| usize::from(slots.slots_of(channel).high) >= known;
-        slots.changes(old, frame, |channel, value| match channel {
-            // Before the first frame, all slots are 0.
-            Ok(channel) if value == 0.0 && !emits_all_first && is_first(channel) => {}
-            Ok(channel) if is_known(slots.slots_of(channel)) => {}
-            Ok(channel) => {
-                count += 1;
-                context.emit(channel, value);
+        let mut emit_single = |range: Range<usize>, context: &mut Context<'_>| {
+            let mut count = 0;
+            slots.changes(old, frame, range, |channel, value| match channel {
+                // Before the first frame, all slots are 0.
+                Ok(channel) if value == 0.0 && !emits_all_first && is_first(channel) => {}
+                Ok(channel) if is_known(slots.slots_of(channel)) => {}
+                Ok(channel) => {
+                    count += 1;
+                    context.emit(channel, value);
+                }
+                Err(slot) if old.is_some() || value > 0.0 => unmatched.insert(slot),
+                Err(_) => {}
+            });
+            count
+        };
+        let mut next = 0;
+        for index in 0.. {
+            let Some(source) = context.block_source(index) else { break };
+            let start = usize::from(source.slot);
+            let length = usize::from(source.length);
+            // What the frame has not got yet goes as single values.
+            if start + length > frame.len() {
+                break;
             }
-            Err(slot) if old.is_some() || value > 0.0 => unmatched.insert(slot),
-            Err(_) => {}
-        });
+            count += emit_single(next..start, context);
+            next = start + length;
+            let mut changed = [0; SLOTS];
+            let (new, changed) = (&frame[start..next], &mut changed[..length]);
+            let is_known =
+                |index: usize| is_known(ChannelSlots { high: (start + index) as u16, low: None });
+            find_changed(&self.frame, start, new, emits_all_first, changed);
+            for (index, changed) in changed.iter_mut().enumerate() {
+                *changed &= u8::from(!is_known(index));
+            }
+            // A block is less work than its values.
+            count += context.emit_block(source, new, changed).div_ceil(BLOCK_WEIGHT) as usize;
+        }
+        count += emit_single(next..SLOTS, context);
         count += self.report_unmatched(unmatched, frame, sender, context);
         self.frame.clear();
         self.frame.extend_from_slice(frame);

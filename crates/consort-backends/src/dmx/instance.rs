@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use consort_router::{
-    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
-    Problems, Readiness, Resolution, Usage, downcast, driver,
+    Backend, Block, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance,
+    Plan, Problems, Readiness, Resolution, Usage, downcast, driver,
 };
 
 use super::node::Node;
@@ -87,6 +87,10 @@ impl<P: Protocol> Plan for DmxPlan<P> {
         }
     }
 
+    fn slot(&self, channel: u32, _: Usage) -> Option<u16> {
+        self.slots.narrow(channel)
+    }
+
     fn resolution(&self, channel: u32) -> Resolution {
         self.slots.resolution(channel)
     }
@@ -127,6 +131,14 @@ impl<P: Protocol> Instance for DmxInstance<P> {
         let dropped = self.node.borrow_mut().deliver(self.index, events, &mut context.driver());
         if dropped > 0 {
             context.count_dropped(dropped);
+        }
+    }
+
+    fn deliver_block(&mut self, block: &Block<'_>, context: &mut Context<'_>) {
+        let replaced =
+            self.node.borrow_mut().deliver_block(self.index, block, &mut context.driver());
+        if replaced > 0 {
+            context.count_dropped(replaced);
         }
     }
 

@@ -17,6 +17,8 @@ mod own;
 mod polls;
 mod slots;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use config::{
     BindFlags, InterfaceConfig, Receivers, Transmission, check_outputs, parse_bind,

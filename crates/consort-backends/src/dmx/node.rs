@@ -15,7 +15,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use consort_router::{
-    ChannelTable, DriverContext, Event, InstanceId, Readiness, Sender, State, WarnOnce,
+    Block, ChannelTable, DriverContext, Event, InstanceId, Readiness, Sender, State, WarnOnce,
 };
 
 use super::emission::Emission;
@@ -184,6 +184,8 @@ pub(crate) struct Node<P> {
     invalid_packets: WarnOnce,
     polls: Polls,
     sent_frames: SentFrames,
+    /// The values of a block that are written one by one.
+    events: Vec<Event>,
 }
 
 /// The keys with which sockets and look-ups are registered with the router.
@@ -236,6 +238,7 @@ impl<P: Protocol> Node<P> {
             invalid_packets: WarnOnce::default(),
             polls: Polls::default(),
             sent_frames: SentFrames::default(),
+            events: Vec::new(),
         }
     }
 
@@ -758,16 +761,48 @@ impl<P: Protocol> Node<P> {
                 output.set(event, &universe.slots);
             }
         }
+        self.queue(index, now, context);
+        replaced
+    }
+
+    /// Writes a block into the outgoing frame as [`deliver`](Self::deliver) writes values.
+    pub(crate) fn deliver_block(
+        &mut self,
+        index: usize,
+        block: &Block<'_>,
+        context: &mut DriverContext<'_>,
+    ) -> u64 {
+        let universe = self.universes[index].as_mut();
+        let Some(output) = universe.and_then(|universe| universe.output.as_mut()) else {
+            return block.events().count() as u64;
+        };
+        let replaced = output.count_replaced(block);
+        if output.is_realtime() && replaced > 0 {
+            // Each value that would be replaced is sent before.
+            let mut events = std::mem::take(&mut self.events);
+            events.extend(block.events());
+            let dropped = self.deliver(index, &events, context);
+            events.clear();
+            self.events = events;
+            return dropped;
+        }
+        output.set_block(block);
+        self.queue(index, context.now(), context);
+        replaced
+    }
+
+    /// Has a frame with new values sent.
+    fn queue(&mut self, index: usize, now: Instant, context: &mut DriverContext<'_>) {
         // Frames are sent at the end of the turn, so that values that arrive together are sent
         // together.
-        let Some(Some(universe)) = self.universes.get_mut(index) else { return replaced };
+        let Some(Some(universe)) = self.universes.get_mut(index) else { return };
         if universe.is_stopped {
             // Last values of other instances, such as those of a script's clean-up.
             let number = universe.config.interface;
             self.push(index, now);
             self.terminate(index, now);
             self.flush(number, context);
-            return replaced;
+            return;
         }
         if !universe.is_queued {
             universe.is_queued = true;
@@ -781,7 +816,6 @@ impl<P: Protocol> Node<P> {
             self.next_frame = Some(due);
             self.schedule(context);
         }
-        replaced
     }
 
     /// Queues the frame of a universe.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use consort_router::Event;
+use consort_router::{Block, Event};
 
 use super::slots::{SLOTS, Slots, to_byte, to_word};
 
@@ -54,8 +54,9 @@ impl Pace {
 /// The outgoing frame of one universe.
 pub(crate) struct Output {
     data: [u8; SLOTS],
-    /// A bit for each slot whose value has not been sent yet.
-    pending: [u64; SLOTS / 64],
+    /// 1 for each slot whose value has not been sent yet, otherwise 0: bytes, so that blocks are
+    /// compared by the vector.
+    pending: [u8; SLOTS],
     is_dirty: bool,
     sequence: u8,
     is_realtime: bool,
@@ -72,7 +73,7 @@ impl Output {
     pub(crate) fn new(is_realtime: bool, repeats: u8) -> Self {
         Output {
             data: [0; SLOTS],
-            pending: [0; SLOTS / 64],
+            pending: [0; SLOTS],
             is_dirty: false,
             sequence: 0,
             is_realtime,
@@ -85,12 +86,12 @@ impl Output {
 
     #[inline]
     fn is_pending(&self, slot: u16) -> bool {
-        self.pending[usize::from(slot) / 64] >> (slot % 64) & 1 == 1
+        self.pending[usize::from(slot)] == 1
     }
 
     #[inline]
     fn put(&mut self, slot: u16, byte: u8) {
-        self.pending[usize::from(slot) / 64] |= 1 << (slot % 64);
+        self.pending[usize::from(slot)] = 1;
         self.data[usize::from(slot)] = byte;
         self.is_dirty = true;
     }
@@ -113,6 +114,34 @@ impl Output {
                 self.put(low, low_byte);
             }
         }
+    }
+
+    /// The frame as it would be sent now.
+    #[cfg(test)]
+    pub(crate) fn data(&self) -> &[u8; SLOTS] {
+        &self.data
+    }
+
+    /// How many levels of a block would replace values that have not been sent yet.
+    pub(crate) fn count_replaced(&self, block: &Block<'_>) -> u64 {
+        let pending = &self.pending[usize::from(block.slot)..];
+        let replaced = pending.iter().zip(block.changed).map(|(a, b)| u32::from(a & b));
+        replaced.sum::<u32>().into()
+    }
+
+    /// Writes the changed levels of a block into the frame.
+    pub(crate) fn set_block(&mut self, block: &Block<'_>) {
+        let slots = usize::from(block.slot)..usize::from(block.slot) + block.levels.len();
+        let (data, pending) = (&mut self.data[slots.clone()], &mut self.pending[slots]);
+        for (pending, changed) in pending.iter_mut().zip(block.changed) {
+            *pending |= changed;
+        }
+        for ((data, &level), &changed) in data.iter_mut().zip(block.levels).zip(block.changed) {
+            // All bits for a changed level.
+            let mask = changed.wrapping_neg();
+            *data = (*data & !mask) | (level & mask);
+        }
+        self.is_dirty = true;
     }
 
     pub(crate) fn is_realtime(&self) -> bool {
@@ -164,7 +193,7 @@ impl Output {
             self.pace.count_frame(now);
             self.repeats_left = self.repeats;
             self.is_dirty = false;
-            self.pending = [0; SLOTS / 64];
+            self.pending = [0; SLOTS];
         } else {
             self.repeats_left = self.repeats_left.saturating_sub(1);
         }

@@ -1,6 +1,7 @@
 //! Channels of a universe: `1` to `512`, and `1+2` for 16 bits in two slots.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use consort_router::{ChannelError, Resolution, Usage};
 
@@ -125,6 +126,12 @@ impl Slots {
         self.channels[channel as usize]
     }
 
+    /// The slot of a channel of 8 bits.
+    pub(crate) fn narrow(&self, channel: u32) -> Option<u16> {
+        let slots = self.channels.get(channel as usize)?;
+        slots.low.is_none().then_some(slots.high)
+    }
+
     /// How finely a channel distinguishes values.
     pub(crate) fn resolution(&self, channel: u32) -> Resolution {
         match self.channels.get(channel as usize).is_some_and(|slots| slots.low.is_some()) {
@@ -151,20 +158,22 @@ impl Slots {
         })
     }
 
-    /// Calls `emit` for every channel whose value differs between two frames, in the order of
-    /// slots. Slots that are not mapped are passed as `Err`, counted from 0. Without an old frame,
+    /// Calls `emit` for every channel whose value differs between two frames at one of the slots of
+    /// a range, in the order of slots. Slots that are not mapped are passed as `Err`, counted from 0. Without an old frame,
     /// all channels differ.
     pub(crate) fn changes(
         &self,
         old: Option<&[u8]>,
         new: &[u8],
+        range: Range<usize>,
         mut emit: impl FnMut(Result<u32, u16>, f64),
     ) {
         let differs = |slot: usize| match old {
             Some(old) => old.get(slot) != new.get(slot),
             None => slot < new.len(),
         };
-        for (slot, &byte) in new.iter().enumerate().take(SLOTS) {
+        let end = range.end.min(new.len()).min(SLOTS);
+        for (slot, &byte) in new[..end].iter().enumerate().skip(range.start) {
             if !differs(slot) {
                 continue;
             }
@@ -335,7 +344,7 @@ mod tests {
         }
         let changes = |old: Option<&[u8]>, new: &[u8]| {
             let mut list = Vec::new();
-            slots.changes(old, new, |channel, value| {
+            slots.changes(old, new, 0..SLOTS, |channel, value| {
                 list.push((channel, (value * 65_535.0).round()));
             });
             list

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use consort_router::{
-    ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
+    Block, ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
     Resolution, Sender, State, Usage, WarnOnce, downcast, driver,
 };
 use mio::Interest;
@@ -59,6 +59,10 @@ impl Plan for DmxUsbPlan {
                 )
                 .hint("an interface has one DMX line; use another interface to receive");
         }
+    }
+
+    fn slot(&self, channel: u32, _: Usage) -> Option<u16> {
+        self.slots.narrow(channel)
     }
 
     fn resolution(&self, channel: u32) -> Resolution {
@@ -503,6 +507,15 @@ impl Instance for DmxUsbInstance {
             replaced += u64::from(self.output.replaces(event, &self.slots));
             self.output.set(event, &self.slots);
         }
+        if replaced > 0 {
+            context.count_dropped(replaced);
+        }
+        self.send(false, context);
+    }
+
+    fn deliver_block(&mut self, block: &Block<'_>, context: &mut Context<'_>) {
+        let replaced = self.output.count_replaced(block);
+        self.output.set_block(block);
         if replaced > 0 {
             context.count_dropped(replaced);
         }

@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 
 use consort_router::inspect::{Endpoint, InstanceReport};
 use consort_router::{
-    ChannelTable, DriverContext, Event, InstanceId, Readiness, Sender, State, WarnOnce,
+    Block, ChannelTable, DriverContext, Event, InstanceId, Readiness, Sender, State, WarnOnce,
 };
 
 use super::calls::{Dmx, Info, name, put_merge, put_registration, put_universe};
 use super::config::{Selector, UniverseConfig};
 use super::own::OwnFrames;
 use super::wire::{Decoder, Message, kind, put_frame};
-use crate::dmx::{Emission, Output, Slots};
+use crate::dmx::{ChannelSlots, Emission, Output, Slots};
 use crate::net::HostPort;
 use crate::net::tcp::Outbound;
 
@@ -324,15 +324,41 @@ impl Client {
                 own.mark(universe.slots.slots_of(event.channel));
             }
         }
+        self.schedule_frame(index, context);
+        replaced
+    }
+
+    /// Takes a block as [`deliver`](Self::deliver) takes values.
+    pub(super) fn deliver_block(
+        &mut self,
+        index: usize,
+        block: &Block<'_>,
+        context: &mut DriverContext<'_>,
+    ) -> u64 {
+        let Some(universe) = &mut self.universes[index] else { return 0 };
+        let replaced = universe.output.count_replaced(block);
+        universe.output.set_block(block);
+        if let Some(own) = &mut universe.own {
+            for (slot, _) in (block.slot..).zip(block.changed).filter(|(_, changed)| **changed != 0)
+            {
+                own.mark(ChannelSlots { high: slot, low: None });
+            }
+        }
+        self.schedule_frame(index, context);
+        replaced
+    }
+
+    /// Has the frame of an instance sent at the end of the turn, together with those of other
+    /// universes.
+    fn schedule_frame(&mut self, index: usize, context: &mut DriverContext<'_>) {
+        let Some(universe) = &mut self.universes[index] else { return };
         if !universe.is_queued {
             universe.is_queued = true;
             self.queued.push(index);
         }
-        // It is sent at the end of the turn, together with those of other universes.
         let due = universe.output.due_time(context.now());
         lower(&mut self.next_frame, due.filter(|_| self.link.is_open()));
         self.schedule(context);
-        replaced
     }
 
     /// Sends the last frame of an instance, whatever the rate, and ends its registration.

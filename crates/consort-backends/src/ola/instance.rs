@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use consort_router::inspect::InstanceReport;
 use consort_router::{
-    Backend, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance, Plan,
-    Readiness, Resolution, Usage, downcast, driver,
+    Backend, Block, ChannelError, ChannelTable, Context, Driver, DriverContext, Event, Instance,
+    Plan, Readiness, Resolution, Usage, downcast, driver,
 };
 
 use super::Ola;
@@ -66,6 +66,10 @@ impl Plan for OlaPlan {
         self.slots.channel(specification, usage)
     }
 
+    fn slot(&self, channel: u32, _: Usage) -> Option<u16> {
+        self.slots.narrow(channel)
+    }
+
     fn resolution(&self, channel: u32) -> Resolution {
         self.slots.resolution(channel)
     }
@@ -105,6 +109,14 @@ impl Instance for OlaInstance {
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
         let replaced = self.client.borrow_mut().deliver(self.index, events, &mut context.driver());
+        if replaced > 0 {
+            context.count_dropped(replaced);
+        }
+    }
+
+    fn deliver_block(&mut self, block: &Block<'_>, context: &mut Context<'_>) {
+        let replaced =
+            self.client.borrow_mut().deliver_block(self.index, block, &mut context.driver());
         if replaced > 0 {
             context.count_dropped(replaced);
         }

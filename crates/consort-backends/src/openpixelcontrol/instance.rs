@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use consort_router::inspect::{Endpoint, InstanceReport};
 use consort_router::{
-    ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
+    Block, ChannelError, ChannelTable, Context, Driver, Event, Instance, Plan, Problems, Readiness,
     Resolution, State, Usage, downcast, driver,
 };
 
 use super::channels::Channels;
+use super::codec::Mode;
 use super::config::{Config, Settings};
 use super::input::Inputs;
 use super::output::Outputs;
@@ -67,6 +68,14 @@ impl Plan for OpcPlan {
                 .warning(None, "no mapping sends to this instance, so that it sends nothing")
                 .hint("map a value to one of its channels, such as `strip1.red1`");
         }
+    }
+
+    /// A component of 8 bits of a strip that is sent. Rows are taken apart, since each value has its
+    /// strip.
+    fn slot(&self, channel: u32, usage: Usage) -> Option<u16> {
+        let is_sent = usage == Usage::Target && self.config.mode == Mode::Bytes;
+        let channel = self.channels.list().get(channel as usize).filter(|_| is_sent)?;
+        Some(channel.component.index)
     }
 
     fn resolution(&self, _: u32) -> Resolution {
@@ -236,7 +245,15 @@ impl Instance for OpcInstance {
     }
 
     fn deliver(&mut self, events: &[Event], context: &mut Context<'_>) {
-        let replaced = self.outputs.deliver(events);
+        let replaced = self.outputs.deliver(events.iter().copied());
+        if replaced > 0 {
+            context.count_dropped(replaced);
+        }
+        self.finish(context);
+    }
+
+    fn deliver_block(&mut self, block: &Block<'_>, context: &mut Context<'_>) {
+        let replaced = self.outputs.deliver(block.events());
         if replaced > 0 {
             context.count_dropped(replaced);
         }

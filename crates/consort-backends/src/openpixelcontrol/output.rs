@@ -150,7 +150,7 @@ impl Outputs {
     }
 
     /// Takes values. Returns how many replaced values that have not been sent.
-    pub(super) fn deliver(&mut self, events: &[Event]) -> u64 {
+    pub(super) fn deliver(&mut self, events: impl Iterator<Item = Event>) -> u64 {
         let mut replaced = 0;
         for event in events {
             let Some((strip, index)) = self.targets[event.channel as usize] else { continue };
@@ -264,16 +264,16 @@ mod tests {
     fn a_message_has_whole_pixels_in_both_modes() {
         let now = Instant::now();
         let mut out = outputs(&["strip1.green2"], Mode::Bytes, "rgb", &UNLIMITED);
-        assert_eq!(out.deliver(&[Event::new(0, 0.5)]), 0);
+        assert_eq!(out.deliver([Event::new(0, 0.5)].into_iter()), 0);
         assert_eq!(written(&mut out, now), [1, 0, 0, 6, 0, 0, 0, 0, 128, 0]);
         assert_eq!(written(&mut out, now), [0; 0], "nothing has changed");
         // Big endian.
         let mut out = outputs(&["strip2.channel1"], Mode::Words, "grbw", &UNLIMITED);
-        out.deliver(&[Event::new(0, 0.5)]);
+        out.deliver([Event::new(0, 0.5)].into_iter());
         assert_eq!(written(&mut out, now), [2, 2, 0, 8, 0x80, 0, 0, 0, 0, 0, 0, 0]);
         // The longest message of four components has a partial pixel at its end.
         let mut out = outputs(&["strip1.channel65535"], Mode::Bytes, "rgbw", &UNLIMITED);
-        out.deliver(&[Event::new(0, 1.0)]);
+        out.deliver([Event::new(0, 1.0)].into_iter());
         let bytes = written(&mut out, now);
         assert_eq!((bytes.len(), bytes[2], bytes[3], bytes[65_538]), (65_539, 255, 255, 255));
     }
@@ -283,21 +283,21 @@ mod tests {
         let now = Instant::now();
         let mut out = outputs(&["strip1.red1"], Mode::Bytes, "rgb", &UNLIMITED);
         for raw in 0..=255_u8 {
-            out.deliver(&[Event::new(0, f64::from(raw) / 255.0)]);
+            out.deliver([Event::new(0, f64::from(raw) / 255.0)].into_iter());
             assert_eq!(written(&mut out, now)[4], raw);
         }
         for (value, raw) in [(-1.0, 0), (2.0, 255), (f64::NAN, 0), (f64::INFINITY, 255)] {
-            out.deliver(&[Event::new(0, value)]);
+            out.deliver([Event::new(0, value)].into_iter());
             assert_eq!(written(&mut out, now)[4], raw, "{value}");
         }
         let mut out = outputs(&["strip1.red1"], Mode::Words, "rgb", &UNLIMITED);
         for raw in 0..=u16::MAX {
-            out.deliver(&[Event::new(0, f64::from(raw) / 65_535.0)]);
+            out.deliver([Event::new(0, f64::from(raw) / 65_535.0)].into_iter());
             assert_eq!(written(&mut out, now)[4..6], raw.to_be_bytes());
         }
         let settings = Settings { gamma: 2.0, ..UNLIMITED };
         let mut out = outputs(&["strip1.red1"], Mode::Bytes, "rgb", &settings);
-        out.deliver(&[Event::new(0, 0.5)]);
+        out.deliver([Event::new(0, 0.5)].into_iter());
         assert_eq!(written(&mut out, now)[4], 64);
     }
 
@@ -306,13 +306,13 @@ mod tests {
         let now = Instant::now();
         let names = ["strip0.red1", "strip1.red1", "strip1.blue1", "strip2.red1", "strip3.red1"];
         let mut out = outputs(&names, Mode::Bytes, "rgb", &UNLIMITED);
-        out.deliver(&[Event::new(2, 1.0), Event::new(3, 0.2)]);
+        out.deliver([Event::new(2, 1.0), Event::new(3, 0.2)].into_iter());
         assert_eq!(written(&mut out, now), [1, 0, 0, 3, 0, 0, 255, 2, 0, 0, 3, 51, 0, 0]);
-        out.deliver(&[Event::new(0, 0.4)]);
+        out.deliver([Event::new(0, 0.4)].into_iter());
         // Strip 1 keeps its blue. Strip 2 has the red of strip 0, and strip 3 never had a value.
         assert_eq!(written(&mut out, now), [0, 0, 0, 3, 102, 0, 0, 1, 0, 0, 3, 102, 0, 255]);
         // A later value of a strip itself remains.
-        out.deliver(&[Event::new(0, 0.6), Event::new(3, 0.2)]);
+        out.deliver([Event::new(0, 0.6), Event::new(3, 0.2)].into_iter());
         let expected = [0, 0, 0, 3, 153, 0, 0, 1, 0, 0, 3, 153, 0, 255, 2, 0, 0, 3, 51, 0, 0];
         assert_eq!(written(&mut out, now), expected);
     }
@@ -331,7 +331,7 @@ mod tests {
         for time in 0..2_000_u64 {
             let now = start + Duration::from_millis(time);
             if time < 1_000 {
-                replaced += out.deliver(&[Event::new(0, time as f64 / 1_000.0)]);
+                replaced += out.deliver([Event::new(0, time as f64 / 1_000.0)].into_iter());
             }
             assert_eq!(out.due_time(now).is_some_and(|due| due <= now), {
                 let is_written = !written(&mut out, now).is_empty();
@@ -354,14 +354,14 @@ mod tests {
     fn a_reload_keeps_values_and_lengths() {
         let now = Instant::now();
         let mut out = outputs(&["strip1.red3", "strip2.red1"], Mode::Bytes, "rgb", &UNLIMITED);
-        out.deliver(&[Event::new(0, 1.0), Event::new(1, 1.0)]);
+        out.deliver([Event::new(0, 1.0), Event::new(1, 1.0)].into_iter());
         written(&mut out, now);
         let order = Order::parse("rgb").expect("an order");
         let mut channels = Channels::new(Mode::Bytes, order);
         channels.channel("strip1.red1", Usage::Target).expect("a channel");
         let new = Outputs::new(channels.list(), Mode::Bytes, &channels.order, &UNLIMITED);
         out.adopt(channels.list(), new);
-        out.deliver(&[Event::new(0, 0.2)]);
+        out.deliver([Event::new(0, 0.2)].into_iter());
         assert_eq!(written(&mut out, now), [1, 0, 0, 9, 51, 0, 0, 0, 0, 0, 255, 0, 0]);
     }
 }

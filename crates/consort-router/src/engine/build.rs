@@ -20,6 +20,9 @@ pub(crate) struct ChannelFacts {
     pub(crate) resolution: Resolution,
     pub(crate) merge: Merge,
     pub(crate) passes_on: bool,
+    /// The places of its level in the frames that its instance emits and takes.
+    pub(crate) source_slot: Option<u16>,
+    pub(crate) target_slot: Option<u16>,
 }
 
 /// The parts of a show that the engine is built from.

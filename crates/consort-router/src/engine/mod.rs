@@ -46,6 +46,8 @@ pub(crate) const MARK_ENGINE: u8 = 2;
 const MARK_CONTROL: u8 = 4;
 /// A guard against feedback through the outside is on the channel.
 pub(crate) const MARK_GUARD: u8 = 8;
+/// The channel's values may go as blocks: see [`Blocks`](crate::blocks::Blocks).
+pub(crate) const MARK_BLOCK: u8 = 16;
 
 /// No route of the engine.
 const NONE: u32 = u32::MAX;
@@ -242,7 +244,7 @@ impl Out<'_> {
         }
         batch.push(Event { value, channel: target.channel, root: self.root });
         if !target.passes_on {
-            self.live.channels[target.global as usize].record(value);
+            self.live.record(target.global, value);
         }
         self.count += 1;
     }

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 
 use super::{Guards, Handle, Mailbox, Router, RunError, Slot};
 use crate::activity::Activity;
-use crate::backend::{Driver, Plan};
+use crate::backend::{Driver, Plan, Usage};
+use crate::blocks::Blocks;
 use crate::config::{ChannelRef, Show, ShowInstance};
 use crate::context::{DriverId, Shared, WAKER};
 use crate::engine::{ChannelFacts, Engine, Mapped};
@@ -61,7 +62,7 @@ impl Router {
             show.instances.iter().map(|entry| (entry.channels.len(), entry.plan.passes_on()));
         let routes = Arc::new(Routes::new(shapes, &show.mappings));
         let facts = channel_facts(&show.instances);
-        let engine = Engine::new(
+        let mut engine = Engine::new(
             &routes,
             &Mapped {
                 mappings: &show.mappings,
@@ -70,6 +71,7 @@ impl Router {
                 facts: &facts,
             },
         );
+        let blocks = Blocks::new(&routes, &facts, &mut engine.marks);
         drop(facts);
         let mapped = LiveRoutes::new(&engine, show.mappings.len(), &show.transforms, &show.layers);
 
@@ -104,6 +106,7 @@ impl Router {
             instances: live_instances,
             order: (0..count as u32).collect(),
             channels,
+            blocks,
             routes: Arc::clone(&routes),
             mapped: Arc::new(mapped),
             texts: Mutex::default(),
@@ -158,6 +161,7 @@ impl Router {
             batches: vec![Vec::new(); count],
             pending: Vec::with_capacity(count),
             routing: EventQueue::with_capacity(1_024),
+            expanded: EventQueue::default(),
             visited: HashSet::new(),
             loop_reports: vec![0; routes.loop_count as usize + 1],
             guards: Guards::default(),
@@ -183,6 +187,8 @@ pub(super) fn instance_facts(entry: &ShowInstance) -> Vec<ChannelFacts> {
         resolution: plan.resolution(channel),
         merge: plan.merge(channel),
         passes_on: plan.passes_on(),
+        source_slot: plan.slot(channel, Usage::Source),
+        target_slot: plan.slot(channel, Usage::Target),
     };
     (0..entry.channels.len() as u32).map(facts).collect()
 }

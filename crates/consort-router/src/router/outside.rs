@@ -330,7 +330,7 @@ impl Samples {
             return;
         }
         let live = handle.live();
-        let counts: Vec<u64> = live.channels.iter().map(|channel| channel.count()).collect();
+        let counts = live.blocks.counts(&live.channels);
         if let Some(elapsed) = elapsed
             && self.generation == live.generation()
         {

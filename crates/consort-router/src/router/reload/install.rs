@@ -16,6 +16,7 @@ impl Router {
     /// Gives an instance that returned its plan the next generation of its slot.
     pub(super) fn renew_live(&mut self, index: usize) {
         let before = Arc::clone(&self.shared.live);
+        before.blocks.settle_all(&before.channels);
         let instances = before.instances.iter().enumerate().map(|(other, live)| {
             let channels = Arc::clone(&live.channels);
             if other == index {
@@ -28,6 +29,7 @@ impl Router {
             instances: instances.collect(),
             order: before.order.clone(),
             channels: before.channels.iter().map(LiveChannel::copied).collect(),
+            blocks: before.blocks.renewed(),
             routes: Arc::clone(&self.routes),
             mapped: Arc::clone(&before.mapped),
             texts: Mutex::new(std::mem::take(&mut *before.texts.lock())),
@@ -45,6 +47,7 @@ impl Router {
     pub(super) fn install(&mut self, reload: &mut Reload) {
         let mut live = std::mem::replace(&mut reload.live, Live::empty());
         let before = Arc::clone(&self.shared.live);
+        before.blocks.settle_all(&before.channels);
         for &(old, new) in &reload.copies {
             live.channels[new as usize] = before.channels[old as usize].copied();
         }

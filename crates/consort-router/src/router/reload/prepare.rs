@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Fate, NewDriver, NewInstance, Release, Reload};
 use crate::backend::{ChannelKind, ChannelTable};
+use crate::blocks::Blocks;
 use crate::config::{ChannelRef, Show, ShowBackend, written};
 use crate::engine::{ChannelFacts, Engine, Mapped};
 use crate::event::InstanceId;
@@ -90,7 +91,8 @@ impl Reload {
         };
         let mapped =
             Mapped { mappings: &mappings, transforms: &transforms, layers: &layers, facts: &facts };
-        let engine = Engine::new(&routes, &mapped);
+        let mut engine = Engine::new(&routes, &mapped);
+        let blocks = Blocks::new(&routes, &facts, &mut engine.marks);
         let mapped = LiveRoutes::new(&engine, mappings.len(), &transforms, &layers);
         let mut used = UsedChannels::new(count, &mappings);
         used.add(&transforms, &layers);
@@ -157,6 +159,7 @@ impl Reload {
             instances: live_instances,
             order,
             channels,
+            blocks,
             routes: Arc::clone(&routes),
             mapped: Arc::new(mapped),
             texts: Mutex::default(),

@@ -301,8 +301,7 @@ impl Router {
     /// Releases at their targets what is held through routes and by sources that go.
     fn release_held(&mut self, reload: &Reload, stopping: &[usize]) {
         let value = |router: &Self, global: u32| {
-            let channel = &router.shared.live.channels[global as usize];
-            channel.last().unwrap_or(0.0)
+            router.shared.live.last(global).map_or(0.0, |(value, _)| value)
         };
         for &slot in stopping {
             let live = Arc::clone(&self.shared.live);
