@@ -11,7 +11,7 @@ const folder = process.argv[2] ?? join(here, "../crates/consort-web/page");
 await mkdir(folder, { recursive: true });
 await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/main.jsx" },
+  entryPoints: { app: "src/main.jsx", surface: "src/surface/main.jsx" },
   outdir: folder,
   bundle: true,
   minify: true,
@@ -24,7 +24,7 @@ await build({
 });
 await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/app.css" },
+  entryPoints: { app: "src/app.css", surface: "src/surface/surface.css" },
   outdir: folder,
   minify: true,
   target: "chrome100",
@@ -32,3 +32,4 @@ await build({
 for (const file of ["index.html", "icon.svg"]) {
   await copyFile(join(here, "src", file), join(folder, file));
 }
+await copyFile(join(here, "src/surface/index.html"), join(folder, "surface.html"));

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import show as page_show
+import surface
 from browser import Visit
 from playwright.sync_api import expect, sync_playwright
 from show import DESKTOP, LAYERS, PHONE, Show, launch
@@ -30,6 +31,40 @@ def main():
                     visit = Visit(browser, device, show)
                     take_strip(show, visit, target, name)
                     visit.close()
+        finally:
+            browser.close()
+            show.close()
+
+
+    surface_pictures(consort, target)
+
+
+def surface_pictures(consort, target):
+    """Pictures of a control surface on a phone, upright and turned."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        (Path(folder) / "cues.py").write_text(surface.SCRIPT)
+        show = Show(consort, folder, surface.CONFIGURATION, ())
+        show.start()
+        browser = launch(playwright)
+        landscape = dict(PHONE, viewport={"width": 844, "height": 390})
+        try:
+            for device, name in ((PHONE, "portrait"), (landscape, "landscape")):
+                phone = surface.Phone(browser, show, device)
+                show.send("/level", 0.6)
+                show.send("/meter", 0.45)
+                for finger, widget, distance in ((1, "fader.volume", 160), (2, "knob.cutoff", 130)):
+                    phone.down(finger, widget)
+                    phone.move(finger, 0, -distance)
+                    phone.up(finger)
+                phone.down(1, "button.go")
+                expect(phone.widget("text.cue").locator(".content")).to_contain_text("A")
+                phone.down(2, "xy.pad")
+                phone.move(2, 30, -40)
+                phone.page.wait_for_timeout(500)
+                path = target / f"surface-{name}.png"
+                phone.page.screenshot(path=path, scale="css")
+                print(path)
+                phone.close()
         finally:
             browser.close()
             show.close()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The page: the committed files are what web/ builds, and Chromium shows them on a phone and a
-# desktop, in a network namespace.
+# desktop, in a network namespace; control surfaces on two phones and a desktop.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -22,4 +22,5 @@ unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/d
     missing "the page in a browser (network namespaces are not allowed)"
 consort=target/release/consort
 [[ -x $consort ]] || cargo build --release --quiet -p consort
-exec timeout 900 "$python" tests/page/browser.py "$consort"
+timeout 900 "$python" tests/page/browser.py "$consort"
+exec timeout 900 "$python" tests/page/surface.py "$consort"

@@ -86,7 +86,8 @@ pub mod mqtt;
     feature = "rtpmidi",
     feature = "sacn",
     feature = "sc",
-    feature = "visca"
+    feature = "visca",
+    feature = "web"
 ))]
 #[cfg_attr(
     not(all(
@@ -123,6 +124,8 @@ mod serial;
 mod test_log;
 #[cfg(feature = "visca")]
 pub mod visca;
+#[cfg(feature = "web")]
+pub mod web;
 #[cfg(any(feature = "lua", feature = "python"))]
 pub mod worker;
 
@@ -198,6 +201,8 @@ pub const BACKENDS: &[&BackendDescriptor] = &[
     &sc::DESCRIPTOR,
     #[cfg(feature = "visca")]
     &visca::DESCRIPTOR,
+    #[cfg(feature = "web")]
+    &web::DESCRIPTOR,
 ];
 
 /// A device that is plugged in.

@@ -39,23 +39,24 @@ impl End {
 }
 
 /// Limits a rate by waiting.
-struct Pace {
+pub(crate) struct Pace {
+    /// How many a second, and how many at once after a pause.
+    rate: f64,
     available: f64,
     updated: Instant,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Pace { available: REQUESTS_PER_SECOND, updated: Instant::now() }
+    pub(crate) fn new(rate: f64) -> Self {
+        Pace { rate, available: rate, updated: Instant::now() }
     }
 
     /// How long to wait before the next request at a time.
-    fn delay(&mut self, now: Instant) -> Duration {
-        let gained =
-            now.saturating_duration_since(self.updated).as_secs_f64() * REQUESTS_PER_SECOND;
+    pub(crate) fn delay(&mut self, now: Instant) -> Duration {
+        let gained = now.saturating_duration_since(self.updated).as_secs_f64() * self.rate;
         self.updated = now;
-        self.available = (self.available + gained).min(REQUESTS_PER_SECOND) - 1.0;
-        Duration::from_secs_f64((-self.available).max(0.0) / REQUESTS_PER_SECOND)
+        self.available = (self.available + gained).min(self.rate) - 1.0;
+        Duration::from_secs_f64((-self.available).max(0.0) / self.rate)
     }
 }
 
@@ -103,7 +104,7 @@ async fn requests(
     role: Role,
     outbox: &Outbox,
 ) -> End {
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(REQUESTS_PER_SECOND);
     loop {
         let message = match timeout(SILENCE_TIMEOUT, source.next()).await {
             Err(_) => return End::new(close_code::AWAY, "the browser does not answer"),
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn requests_above_the_rate_wait() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(REQUESTS_PER_SECOND);
         let start = pace.updated;
         let burst: Duration = (0..100).map(|_| pace.delay(start)).sum();
         assert_eq!(burst, Duration::ZERO);

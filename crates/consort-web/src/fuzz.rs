@@ -1,8 +1,11 @@
-//! The body of the fuzz target, which the tests run on the committed corpus.
+//! The bodies of the fuzz targets, which the tests run on the committed corpora.
 
 use consort_control::{REQUEST_LIMIT, Request};
 
 use crate::access::{self, Role};
+use crate::surface::message::{decode, delta};
+use crate::surface::state::Seen;
+use crate::{Layout, SurfaceChannel, SurfaceFeed};
 
 /// Reads `bytes` as what a browser sends: a host, an origin, a cookie and a message, separated by
 /// line ends.
@@ -49,4 +52,53 @@ pub fn page_client(bytes: &[u8]) {
         );
         assert!(role == Role::Control || !changes, "{request:?}");
     }
+}
+
+/// Reads `bytes` as messages of two phones, one a line, of which each sends every second one.
+///
+/// # Panics
+/// When a channel gets a value that is not from 0 to 1, one that phones may not set gets any, a button
+/// is not released by the phones that leave, or what other phones get is not JSON.
+pub fn surface_phone(bytes: &[u8]) {
+    let channel = |name: &str, is_source, is_button| SurfaceChannel {
+        name: name.to_owned(),
+        is_source,
+        is_button,
+    };
+    let channels = vec![
+        channel("fader.a", true, false),
+        channel("button.b", true, true),
+        channel("meter.c", false, false),
+    ];
+    let layout = Layout { title: String::new(), columns: 1, pages: Vec::new() };
+    let feed = SurfaceFeed::new(&layout, channels, Box::new(|| {}));
+    let surface = feed.surface();
+    let phones = [surface.join(), surface.join()];
+    let mut is_pressed = false;
+    let mut take = || {
+        let has_more = feed.take(usize::MAX, |channel, value| {
+            assert!(channel < 2 && (0.0..=1.0).contains(&value));
+            if channel == 1 {
+                assert_ne!(is_pressed, value > 0.0, "a press or release is repeated");
+                is_pressed = value > 0.0;
+            }
+        });
+        assert!(!has_more);
+        is_pressed
+    };
+    for (line, index) in bytes.split(|&byte| byte == b'\n').zip(0..) {
+        let Ok(text) = std::str::from_utf8(line) else { continue };
+        let Ok(changes) = decode(text) else { continue };
+        for (name, value) in changes {
+            surface.set(phones[index % 2], &name, value);
+        }
+        take();
+        if let Some(text) = delta(&surface.table(), &mut Seen::default()) {
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON");
+        }
+    }
+    for phone in phones {
+        surface.leave(phone);
+    }
+    assert!(!take() && feed.phones() == 0);
 }

@@ -11,6 +11,9 @@
 //! - Deltas for a browser that reads slowly are merged: it gets fewer and newer ones.
 //! - At most 100 requests a second are passed on; more wait.
 //!
+//! [`SurfaceServer`] serves a control surface: faders and buttons of a show for telephones, which
+//! exchange values with the router through a [`SurfaceFeed`]. Surfaces can join the page instead.
+//!
 //! Whoever wants a session needs one of two [`Tokens`]. The page takes it from the fragment of its
 //! address, which browsers do not send, and exchanges it at `/session` for a cookie. Requests whose
 //! `Host` names another computer, or whose `Origin` is another page, are refused, so that neither
@@ -23,9 +26,12 @@ mod embedded;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
+mod guard;
 mod links;
+mod listen;
 mod outbox;
 mod server;
+mod surface;
 mod tls;
 mod tokens;
 
@@ -33,14 +39,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use listen::{Listener, Listening};
 
 pub use access::Role;
 pub use links::{link, qr_code};
+pub use listen::Admission;
+pub use surface::{
+    Layout, Surface, SurfaceChannel, SurfaceFeed, SurfaceLink, SurfacePage, SurfaceServer,
+    SurfaceSettings, Surfaces, Widget, WidgetKind,
+};
 pub use tls::{TlsError, server_config};
-pub use tokens::{Tokens, TokensError};
+pub use tokens::{SurfaceToken, Tokens, TokensError, state_folder};
 
 /// Opens a connection to the show, on which the show answers the lines of the control protocol.
 /// Called on threads of its own: it may block for a few seconds.
@@ -57,14 +67,14 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Certificate and key from [`server_config`]; without them, the page is served by plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The control surfaces that join the page, and what unlocks them.
+    pub surfaces: Option<(Surfaces, SurfaceToken)>,
 }
 
 /// A page that is being served, until it is dropped.
 pub struct Page {
-    address: SocketAddr,
-    /// Ends the thread when it is dropped.
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    listener: Listener,
+    surfaces: Option<Surfaces>,
 }
 
 impl Page {
@@ -73,38 +83,36 @@ impl Page {
     /// # Errors
     /// When the address cannot be listened on, or the thread cannot be started.
     pub fn start(settings: Settings, connect: Connect) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(settings.address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("page".into()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    result = server::serve(listener, settings, connect) => {
-                        if let Err(error) = result {
-                            tracing::error!("the page's server has stopped: {error}");
-                        }
-                    }
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Page { address, stop: Some(stop), thread: Some(thread) })
+        let listening = Listening {
+            thread: "page",
+            address: settings.address,
+            tls: settings.tls.clone(),
+            admission: None,
+        };
+        let surfaces = settings.surfaces.clone();
+        let is_tls = settings.tls.is_some();
+        let listener = Listener::start(listening, server::app(settings, connect))?;
+        let surfaces = surfaces.map(|(surfaces, token)| {
+            surfaces.set_page(Some(surface::PageAddress {
+                address: listener.address(),
+                is_tls,
+                token,
+            }));
+            surfaces
+        });
+        Ok(Page { listener, surfaces })
     }
 
     /// The address and port that are listened on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported when it happened.
-            let _ = thread.join();
+        if let Some(surfaces) = &self.surfaces {
+            surfaces.set_page(None);
         }
     }
 }

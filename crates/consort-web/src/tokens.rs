@@ -9,8 +9,11 @@ use subtle::ConstantTimeEq;
 
 use crate::access::Role;
 
-/// The name of the file in the state folder.
+/// The name of the page's file in the state folder.
 const FILE_NAME: &str = "page-tokens";
+
+/// The name of the surfaces' file in the state folder.
+const SURFACE_FILE_NAME: &str = "surface-token";
 
 /// How many random bytes a token has; it is written with two digits for each.
 const TOKEN_BYTES: usize = 16;
@@ -83,15 +86,13 @@ impl Tokens {
     /// When the file cannot be read or written, others can access it, or it has other contents.
     pub fn load(folder: &Path) -> Result<Self, TokensError> {
         let path = Self::path(folder);
-        let failed = |source| TokensError::File { path: path.clone(), source };
-        match read(&path) {
-            Err(TokensError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-                create(&path).map_err(failed)?;
-                read(&path)
-            }
-            result => result,
-        }
+        let new = || Tokens::random().map(|tokens| tokens.to_text());
+        parse(&load(folder, &path, new)?).ok_or(TokensError::Malformed { path })
+    }
+
+    /// The contents of the file.
+    fn to_text(&self) -> String {
+        format!("view {}\ncontrol {}\n", self.view, self.control)
     }
 
     /// The file with the tokens in a folder.
@@ -119,6 +120,86 @@ impl Tokens {
     }
 }
 
+/// What unlocks the control surfaces of a show, and nothing else.
+#[derive(Clone)]
+pub struct SurfaceToken(String);
+
+impl std::fmt::Debug for SurfaceToken {
+    /// Without the token, which must not get into a log.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SurfaceToken")
+    }
+}
+
+impl SurfaceToken {
+    /// A new token.
+    ///
+    /// # Errors
+    /// When the operating system has no random numbers.
+    pub fn random() -> io::Result<Self> {
+        random().map(SurfaceToken)
+    }
+
+    /// The token in `folder`, which is created as [`Tokens::load`] does. Blocks for as long as the
+    /// file system takes.
+    ///
+    /// # Errors
+    /// As those of [`Tokens::load`].
+    pub fn load(folder: &Path) -> Result<Self, TokensError> {
+        let path = Self::path(folder);
+        let new = || random().map(|token| format!("surface {token}\n"));
+        let token = token(&load(folder, &path, new)?, "surface");
+        token.map(SurfaceToken).ok_or(TokensError::Malformed { path })
+    }
+
+    /// The file with the token in a folder.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join(SURFACE_FILE_NAME)
+    }
+
+    /// The token as text, for an address.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the token. Takes equally long for all texts of the right length.
+    pub(crate) fn is(&self, token: &str) -> bool {
+        self.0.as_bytes().ct_eq(token.as_bytes()).into()
+    }
+}
+
+/// The folder of the tokens: that of the service manager, or of the user. `None` if the environment
+/// names none.
+pub fn state_folder() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    // systemd gives several folders, separated by colons.
+    if let Some(folders) = variable("STATE_DIRECTORY") {
+        let text = folders.to_string_lossy().into_owned();
+        return Some(PathBuf::from(text.split(':').next().unwrap_or_default()));
+    }
+    if let Some(folder) = variable("XDG_STATE_HOME") {
+        return Some(Path::new(&folder).join("consort"));
+    }
+    variable("HOME").map(|home| Path::new(&home).join(".local/state/consort"))
+}
+
+/// The text of a private file, which is created with the text of `new` if it does not exist.
+fn load(
+    folder: &Path,
+    path: &Path,
+    new: impl FnOnce() -> io::Result<String>,
+) -> Result<String, TokensError> {
+    let failed = |source| TokensError::File { path: path.to_owned(), source };
+    match read(path) {
+        Err(TokensError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            create(path, &new().map_err(failed)?).map_err(failed)?;
+            read(path)
+        }
+        result => result,
+    }
+}
+
 fn random() -> io::Result<String> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
@@ -126,7 +207,7 @@ fn random() -> io::Result<String> {
 }
 
 /// Reads a file that only this user can access.
-fn read(path: &Path) -> Result<Tokens, TokensError> {
+fn read(path: &Path) -> Result<String, TokensError> {
     let failed = |source| TokensError::File { path: path.to_owned(), source };
     let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -134,27 +215,29 @@ fn read(path: &Path) -> Result<Tokens, TokensError> {
     if !metadata.is_file() || metadata.mode() & 0o077 != 0 || metadata.uid() != own.uid() {
         return Err(TokensError::NotPrivate { path: path.to_owned() });
     }
-    let mut text = String::new();
-    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
-    parse(&text).ok_or_else(|| TokensError::Malformed { path: path.to_owned() })
+    // What is not text has no token.
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The token behind a name, on a line of its own.
+fn token(text: &str, name: &str) -> Option<String> {
+    let token = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    let is_token =
+        token.len() == 2 * TOKEN_BYTES && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_token.then(|| token.to_owned())
 }
 
 fn parse(text: &str) -> Option<Tokens> {
-    let token = |name: &str| {
-        let token = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        let is_token =
-            token.len() == 2 * TOKEN_BYTES && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_token.then(|| token.to_owned())
-    };
-    let (view, control) = (token("view")?, token("control")?);
+    let (view, control) = (token(text, "view")?, token(text, "control")?);
     (view != control).then_some(Tokens { view, control })
 }
 
-/// Writes new tokens, unless another process was faster.
-fn create(path: &Path) -> io::Result<()> {
-    let tokens = Tokens::random()?;
+/// Writes a new file, unless another process was faster.
+fn create(path: &Path, text: &str) -> io::Result<()> {
     let temporary = path.with_extension(random()?);
-    let written = write(&temporary, &tokens).and_then(|()| {
+    let written = write(&temporary, text).and_then(|()| {
         // Unlike renaming, this keeps a file that another process has created meanwhile.
         match std::fs::hard_link(&temporary, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -165,9 +248,9 @@ fn create(path: &Path) -> io::Result<()> {
     written.and(removed)
 }
 
-fn write(path: &Path, tokens: &Tokens) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    write!(file, "view {}\ncontrol {}\n", tokens.view, tokens.control)?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
@@ -191,6 +274,19 @@ mod tests {
         assert_eq!((mode(&state), mode(&Tokens::path(&state))), (0o700, 0o600));
         assert_eq!(std::fs::read_dir(&state).expect("read").count(), 1);
         assert_eq!(format!("{first:?}"), "Tokens");
+    }
+
+    #[test]
+    fn the_token_of_surfaces_has_a_file_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = SurfaceToken::load(folder.path()).expect("created");
+        let again = SurfaceToken::load(folder.path()).expect("read");
+        assert!(first.is(again.text()) && !first.is("") && !first.is(&"0".repeat(32)));
+        let tokens = Tokens::load(folder.path()).expect("created");
+        assert_eq!(tokens.role(first.text()), None);
+        assert_eq!(format!("{first:?}"), "SurfaceToken");
+        std::fs::write(SurfaceToken::path(folder.path()), [0xff]).expect("written");
+        assert!(matches!(SurfaceToken::load(folder.path()), Err(TokensError::Malformed { .. })));
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn a_show_that_is_not_running_is_reported() {
         highest_role: Role::View,
         tokens: tokens.clone(),
         tls: None,
+        surfaces: None,
     };
     let page = Page::start(settings, Arc::new(|| Err(std::io::ErrorKind::NotFound.into())));
     let (_, shows) = std::sync::mpsc::channel();

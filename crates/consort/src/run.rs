@@ -32,18 +32,21 @@ const STALL_LIMIT: Duration = Duration::from_secs(1);
 /// The wanted limit for open files, which the system may lower.
 const MAX_OPEN_FILES: u64 = 65_536;
 
-/// The script backends with the output of scripts sent where the live view cannot be overwritten.
-const SCRIPT_BACKENDS: &[&BackendDescriptor] = &[
+/// The backends that are connected to this command: the output of scripts is sent where the live view
+/// cannot be overwritten, and control surfaces join the page.
+const CONNECTED_BACKENDS: &[&BackendDescriptor] = &[
     #[cfg(feature = "lua")]
     &BackendDescriptor { create: || lua::backend(Box::new(log::Print)), ..lua::DESCRIPTOR },
     #[cfg(feature = "python")]
     &BackendDescriptor { create: || python::backend(Box::new(log::Print)), ..python::DESCRIPTOR },
+    #[cfg(feature = "web")]
+    &crate::web::SURFACE_BACKEND,
 ];
 
-/// All backends, for a show that may have a live view.
+/// All backends, for a show that may have a live view and a page.
 pub(crate) fn backends() -> Vec<&'static BackendDescriptor> {
-    let scripts = |name: &str| SCRIPT_BACKENDS.iter().find(|backend| backend.name == name);
-    BACKENDS.iter().map(|&backend| scripts(backend.name).copied().unwrap_or(backend)).collect()
+    let connected = |name: &str| CONNECTED_BACKENDS.iter().find(|backend| backend.name == name);
+    BACKENDS.iter().map(|&backend| connected(backend.name).copied().unwrap_or(backend)).collect()
 }
 
 /// Runs a show. The exit status is 0 after a clean stop, and 1 if it could not start.

@@ -5,13 +5,15 @@ use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use consort_web::{Connect, Page, Role, Settings, Tokens};
+use consort_backends::web as surface;
+use consort_router::BackendDescriptor;
+use consort_web::{Connect, Page, Role, Settings, SurfaceLink, SurfaceToken, Surfaces, Tokens};
 
 use crate::errors::with_hint;
 use crate::monitor::{self, Local};
@@ -22,6 +24,15 @@ const DEFAULT_PORT: u16 = 8_088;
 
 /// How often `consort web` looks whether it should end.
 const END_CHECK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The control surfaces that join the page of this process.
+static SURFACES: LazyLock<Surfaces> = LazyLock::new(Surfaces::default);
+
+/// The backend of control surfaces, which join the page and are announced in the terminal.
+pub(crate) const SURFACE_BACKEND: BackendDescriptor = BackendDescriptor {
+    create: || surface::backend(SURFACES.clone(), announce),
+    ..surface::DESCRIPTOR
+};
 
 /// Options of `consort run` for the page.
 #[derive(Args, Clone, Debug)]
@@ -90,7 +101,10 @@ impl WebOptions {
     pub(crate) fn page(&self) -> anyhow::Result<Option<Prepared>> {
         let Some(address) = self.web else { return Ok(None) };
         let files = self.web_cert.as_deref().zip(self.web_key.as_deref());
-        Prepared::new(address, self.web_control, files).map(Some)
+        let mut prepared = Prepared::new(address, self.web_control, files)?;
+        let token = SurfaceToken::load(&prepared.state)?;
+        prepared.settings.surfaces = Some((SURFACES.clone(), token));
+        Ok(Some(prepared))
     }
 }
 
@@ -107,6 +121,7 @@ impl Prepared {
             highest_role: if has_control { Role::Control } else { Role::View },
             tokens: Tokens::load(&state)?,
             tls,
+            surfaces: None,
         };
         Ok(Prepared { settings, state })
     }
@@ -137,7 +152,9 @@ impl Prepared {
         tracing::info!("the page ({}) is at {}", role.word(), urls.join(" "));
         if io::stdout().is_terminal() {
             // Tokens are printed for the user of the terminal alone, never into a log.
-            monitor::print(&invitation(&addresses, is_tls, tokens.of(role)))?;
+            let link = |address| consort_web::link(address, is_tls, tokens.of(role));
+            let links = addresses.iter().map(|&(address, other)| (link(address), other));
+            monitor::print(&invitation(links))?;
         } else {
             let path = Tokens::path(&self.state);
             tracing::info!("the page asks for a token; they are in {}", path.display());
@@ -172,21 +189,26 @@ pub(crate) fn run(arguments: &WebArgs) -> anyhow::Result<ExitCode> {
 
 /// The folder of the tokens: that of the service manager, or of the user.
 fn state_folder() -> anyhow::Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    // systemd gives several folders, separated by colons.
-    if let Some(folders) = variable("STATE_DIRECTORY") {
-        let text = folders.to_string_lossy().into_owned();
-        return Ok(PathBuf::from(text.split(':').next().unwrap_or_default()));
-    }
-    if let Some(folder) = variable("XDG_STATE_HOME") {
-        return Ok(Path::new(&folder).join("consort"));
-    }
-    match variable("HOME") {
-        Some(home) => Ok(Path::new(&home).join(".local/state/consort")),
-        None => Err(with_hint(
+    consort_web::state_folder().ok_or_else(|| {
+        with_hint(
             "there is no folder for the tokens of the page",
             "set XDG_STATE_HOME to a folder that you own",
-        )),
+        )
+    })
+}
+
+/// Logs where a surface is; in a terminal, prints its addresses with the token and QR codes.
+fn announce(instance: &str, link: &SurfaceLink) {
+    let addresses = reachable(link.address);
+    let urls: Vec<String> = addresses.iter().map(|&(address, _)| link.public(address)).collect();
+    tracing::info!(instance, "the surface is at {}", urls.join(" "));
+    if io::stdout().is_terminal() {
+        let links = addresses.iter().map(|&(address, other)| (link.secret(address), other));
+        // The show also runs without the print.
+        let _ = monitor::print(&invitation(links));
+    } else if let Some(folder) = consort_web::state_folder() {
+        let path = SurfaceToken::path(&folder);
+        tracing::info!(instance, "the surface asks for a token; it is in {}", path.display());
     }
 }
 
@@ -209,11 +231,10 @@ fn reachable(listening: SocketAddr) -> Vec<(SocketAddr, bool)> {
     addresses
 }
 
-/// The addresses with the token; a QR code for each that another device can use.
-fn invitation(addresses: &[(SocketAddr, bool)], is_tls: bool, token: &str) -> String {
+/// The addresses with a token; a QR code for each that another device can use.
+fn invitation(links: impl Iterator<Item = (String, bool)>) -> String {
     let mut text = String::new();
-    for &(address, is_reachable) in addresses {
-        let link = consort_web::link(address, is_tls, token);
+    for (link, is_reachable) in links {
         let _ = writeln!(text, "{link}");
         if let Some(code) = consort_web::qr_code(&link).filter(|_| is_reachable) {
             text.push_str(&code);
@@ -248,11 +269,9 @@ mod tests {
 
     #[test]
     fn only_other_devices_get_a_code() {
-        let address: SocketAddr = "10.0.0.1:8088".parse().expect("an address");
-        let own: SocketAddr = "127.0.0.1:8088".parse().expect("an address");
-        let text = invitation(&[(address, true), (own, false)], false, "secret");
+        let links = [("http://10.0.0.1:8088/#secret", true), ("http://127.0.0.1:8088/#x", false)];
+        let text = invitation(links.into_iter().map(|(link, other)| (link.to_owned(), other)));
         assert!(text.starts_with("http://10.0.0.1:8088/#secret\n█"));
-        assert!(text.ends_with("http://127.0.0.1:8088/#secret\n"));
-        assert_eq!(invitation(&[(own, false)], true, "x"), "https://127.0.0.1:8088/#x\n");
+        assert!(text.ends_with("\nhttp://127.0.0.1:8088/#x\n"));
     }
 }

@@ -61,6 +61,7 @@ const TARGETS: &[Target] = &[
     Target { name: "score", run: consort_sc::fuzz::score, min_files: 12 },
     Target { name: "scsyndef", run: consort_synthdef::fuzz::scsyndef, min_files: 15 },
     Target { name: "seq_cells", run: consort_seq::client::fuzz::seq_cells, min_files: 10 },
+    Target { name: "surface_phone", run: consort_web::fuzz::surface_phone, min_files: 15 },
     Target { name: "visca_replies", run: visca::fuzz::visca_replies, min_files: 12 },
 ];
 

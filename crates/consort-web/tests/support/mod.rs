@@ -37,7 +37,7 @@ pub(crate) fn serve_with(highest_role: Role, tls: Option<Arc<rustls::ServerConfi
         Ok(client)
     });
     let address = "127.0.0.1:0".parse().expect("an address");
-    let settings = Settings { address, highest_role, tokens: tokens.clone(), tls };
+    let settings = Settings { address, highest_role, tokens: tokens.clone(), tls, surfaces: None };
     Served { page: Page::start(settings, connect).expect("listening"), tokens, shows }
 }
 
