@@ -14,6 +14,8 @@
 //! [`SurfaceServer`] serves a control surface: faders and buttons of a show for telephones, which
 //! exchange values with the router through a [`SurfaceFeed`]. Surfaces can join the page instead.
 //!
+//! [`QueryServer`] serves the namespace of an OSC instance by OSCQuery.
+//!
 //! Whoever wants a session needs one of two [`Tokens`]. The page takes it from the fragment of its
 //! address, which browsers do not send, and exchanges it at `/session` for a cookie. Requests whose
 //! `Host` names another computer, or whose `Origin` is another page, are refused, so that neither
@@ -30,6 +32,7 @@ mod guard;
 mod links;
 mod listen;
 mod outbox;
+mod query;
 mod server;
 mod surface;
 mod tls;
@@ -45,6 +48,10 @@ use listen::{Listener, Listening};
 pub use access::Role;
 pub use links::{link, qr_code};
 pub use listen::Admission;
+pub use query::{
+    EncodePacket, Namespace, QueryArgument, QueryFeed, QueryNode, QueryServer, QuerySettings,
+    QueryValue,
+};
 pub use surface::{
     Layout, Surface, SurfaceChannel, SurfaceFeed, SurfaceLink, SurfacePage, SurfaceServer,
     SurfaceSettings, Surfaces, Widget, WidgetKind,

@@ -105,6 +105,9 @@ pub(super) struct Config {
     pub(super) allow: Allow,
     /// Which peer `destination = learn` follows.
     pub(super) learned_peer: LearnedPeer,
+    /// Where the namespace is served.
+    #[cfg(feature = "oscquery")]
+    pub(super) query: Option<std::net::SocketAddr>,
 }
 
 /// State that an instance with a bound address shares with the backend. The backend decides about
@@ -208,6 +211,8 @@ impl Config {
                 }
             }
         }
+        #[cfg(feature = "oscquery")]
+        let query = read_query(options, bind.as_ref(), transport, problems);
         // `/desk/` and `/desk` are the same: the addresses of channels begin with a slash.
         let root = options.text("root").unwrap_or_default().trim_end_matches('/').to_owned();
         problems.is_ok().then_some(Config {
@@ -218,6 +223,8 @@ impl Config {
             patterns,
             allow: Allow::read(options),
             learned_peer: LearnedPeer::read(options.text("learn")),
+            #[cfg(feature = "oscquery")]
+            query,
         })
     }
 
@@ -229,6 +236,38 @@ impl Config {
 
 /// The longest name of a service, in bytes (RFC 6763, 4.1.1).
 const MAX_SERVICE_NAME: usize = 63;
+
+/// Reads the option `query`.
+#[cfg(feature = "oscquery")]
+fn read_query(
+    options: &Options,
+    bind: Option<&HostPort>,
+    transport: Transport,
+    problems: &mut Problems,
+) -> Option<std::net::SocketAddr> {
+    use super::query::Query;
+
+    let position = options.position("query");
+    match options.text("query").and_then(|text| Query::parse(text).ok()).unwrap_or_default() {
+        Query::Off => None,
+        Query::At(address) => Some(address),
+        Query::On if transport != Transport::Datagrams => {
+            problems
+                .error(position, "`query = on` needs UDP: over TCP, the port of `bind` is in use")
+                .hint("write an address with another port, such as `query = 0.0.0.0 8001`");
+            None
+        }
+        Query::On => {
+            let address = bind.and_then(HostPort::literal);
+            if address.is_none() {
+                problems
+                    .error(position, "`query = on` needs `bind` with an address of this computer")
+                    .hint("add `bind = HOST PORT`, or write `query = HOST PORT`");
+            }
+            address
+        }
+    }
+}
 
 fn parse_destination(text: &str) -> Result<Destination, String> {
     // A host may be named `mdns`, and then a port follows.

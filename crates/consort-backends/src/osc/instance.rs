@@ -9,18 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "oscquery")]
+use std::net::SocketAddr;
+
 use consort_osc::MessageBuilder;
 use consort_router::inspect::{ChannelReport, InstanceReport, RawInput};
 use consort_router::{
     ChannelError, ChannelTable, Context, Driver, Endpoints, Event, Instance, InstanceId, Plan,
     Problems, Readiness, Resolution, TextEvent, Usage, downcast, driver,
 };
+#[cfg(feature = "oscquery")]
+use consort_web::{Namespace, QueryNode};
 
 use super::carrier::Carrier;
 use super::config::{Config, Destination, LearnedPeer, SharedBind, Transport};
 use super::datagram::Datagrams;
 use super::outputs::Outputs;
 use super::paths::Paths;
+#[cfg(feature = "oscquery")]
+use super::query::QueryService;
 use super::receiver::Receiver;
 use super::stream::Streams;
 use super::{TCP_KIND, UDP_KIND};
@@ -39,23 +46,40 @@ pub(super) struct OscPlan {
     /// The messages to send; none before [`Plan::prepare`].
     outputs: Option<Outputs>,
     shared_bind: Arc<SharedBind>,
+    #[cfg(feature = "oscquery")]
+    query: Option<SocketAddr>,
+    /// The addresses for `query`; none before the messages to send are prepared.
+    #[cfg(feature = "oscquery")]
+    nodes: Vec<QueryNode>,
 }
 
 impl OscPlan {
     pub(super) fn new(name: String, config: Config, shared_bind: Arc<SharedBind>) -> Self {
-        let Config { root, bind, destination, transport, patterns, allow, learned_peer } = config;
-        let paths = Paths::new(root, patterns);
-        let outputs = None;
         OscPlan {
             name,
-            bind,
-            destination,
-            transport,
-            allow,
-            learned_peer,
-            paths,
-            outputs,
+            bind: config.bind,
+            destination: config.destination,
+            transport: config.transport,
+            allow: config.allow,
+            learned_peer: config.learned_peer,
+            paths: Paths::new(config.root, config.patterns),
+            outputs: None,
             shared_bind,
+            #[cfg(feature = "oscquery")]
+            query: config.query,
+            #[cfg(feature = "oscquery")]
+            nodes: Vec::new(),
+        }
+    }
+
+    /// Builds the messages to send, and the addresses for `query`, unless both exist.
+    fn complete(&mut self) {
+        if self.outputs.is_none() {
+            #[cfg(feature = "oscquery")]
+            if self.query.is_some() {
+                self.nodes = self.paths.nodes();
+            }
+            self.outputs = Some(self.paths.prepare());
         }
     }
 
@@ -155,16 +179,25 @@ impl Plan for OscPlan {
     }
 
     fn prepare(&mut self) {
-        let paths = &mut self.paths;
-        self.outputs.get_or_insert_with(|| paths.prepare());
+        self.complete();
     }
 
-    fn open(self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
+    fn open(mut self: Box<Self>, driver: &mut dyn Driver) -> Box<dyn Instance> {
+        self.complete();
         let driver = self::driver::<MdnsDriver>(driver);
         let has_yielded = self.has_yielded();
         let announcement = self.announcement(driver.name());
+        #[cfg(feature = "oscquery")]
+        let query = QueryState {
+            address: self.query,
+            allow: self.allow.clone(),
+            port: self.bind.as_ref().filter(|_| !has_yielded).map(|bind| bind.port),
+            is_tcp: self.transport != Transport::Datagrams,
+            nodes: std::mem::take(&mut self.nodes),
+            service: None,
+        };
         let OscPlan { bind, destination, transport, allow, learned_peer, .. } = *self;
-        let OscPlan { mut paths, outputs, .. } = *self;
+        let OscPlan { paths, outputs, .. } = *self;
         let carrier: Box<dyn Carrier> = match transport {
             Transport::Datagrams => {
                 let bind = bind.filter(|_| !has_yielded);
@@ -173,7 +206,7 @@ impl Plan for OscPlan {
             framing => Box::new(Streams::new(bind, destination, framing, allow, learned_peer)),
         };
         Box::new(OscInstance {
-            outputs: outputs.unwrap_or_else(|| paths.prepare()),
+            outputs: outputs.unwrap_or_default(),
             receiver: Receiver::new(paths, driver.detect()),
             network: Network { announcement, directory: driver.directory(), instance: None },
             carrier,
@@ -182,6 +215,8 @@ impl Plan for OscPlan {
             carrier_due: None,
             next_state: None,
             has_new_peer: false,
+            #[cfg(feature = "oscquery")]
+            query,
         })
     }
 }
@@ -233,6 +268,44 @@ impl Drop for Network {
     }
 }
 
+/// What `query` needs of a running instance.
+#[cfg(feature = "oscquery")]
+struct QueryState {
+    address: Option<SocketAddr>,
+    allow: Allow,
+    port: Option<u16>,
+    is_tcp: bool,
+    /// Until they are served.
+    nodes: Vec<QueryNode>,
+    service: Option<QueryService>,
+}
+
+#[cfg(feature = "oscquery")]
+impl QueryState {
+    fn namespace(&mut self, context: &Context<'_>) -> Namespace {
+        Namespace {
+            name: context.name().to_owned(),
+            port: self.port,
+            is_tcp: self.is_tcp,
+            nodes: std::mem::take(&mut self.nodes),
+        }
+    }
+
+    /// Serves the namespace. The instance also works without it.
+    fn start(&mut self, context: &mut Context<'_>) {
+        let Some(address) = self.address else { return };
+        let namespace = self.namespace(context);
+        match QueryService::start(address, self.allow.clone(), namespace, context) {
+            Ok(service) => self.service = Some(service),
+            Err(error) => {
+                let note = format!("cannot serve the namespace on {address}: {error}");
+                tracing::warn!(instance = context.name(), "{note}");
+                context.set_note(Some(note));
+            }
+        }
+    }
+}
+
 /// One `[osc NAME]` section that runs.
 struct OscInstance {
     network: Network,
@@ -248,6 +321,8 @@ struct OscInstance {
     /// When the state may be sent to a new peer again, and whether one is waiting for it.
     next_state: Option<Instant>,
     has_new_peer: bool,
+    #[cfg(feature = "oscquery")]
+    query: QueryState,
 }
 
 impl OscInstance {
@@ -324,6 +399,8 @@ impl Instance for OscInstance {
         let receives = self.receiver.is_needed();
         self.with_carrier(context, |carrier, _, context| carrier.start(receives, context));
         self.network.appear(self.carrier.searches(), context);
+        #[cfg(feature = "oscquery")]
+        self.query.start(context);
         self.repeat(context);
         self.schedule(context);
     }
@@ -345,8 +422,18 @@ impl Instance for OscInstance {
         if plan.has_yielded() != self.has_yielded {
             return Err(plan);
         }
-        let OscPlan { mut paths, outputs, .. } = *plan;
-        let mut outputs = outputs.unwrap_or_else(|| paths.prepare());
+        let mut plan = plan;
+        plan.complete();
+        #[cfg(feature = "oscquery")]
+        if self.query.service.is_some() {
+            self.query.nodes = std::mem::take(&mut plan.nodes);
+            let namespace = self.query.namespace(context);
+            if let Some(service) = &mut self.query.service {
+                service.replace(namespace);
+            }
+        }
+        let OscPlan { paths, outputs, .. } = *plan;
+        let mut outputs = outputs.unwrap_or_default();
         outputs.adopt(&self.outputs, channels);
         context.discard(std::mem::replace(&mut self.outputs, outputs));
         context.discard(self.receiver.adopt(paths, channels));
@@ -358,6 +445,13 @@ impl Instance for OscInstance {
     }
 
     fn ready(&mut self, key: u32, readiness: Readiness, context: &mut Context<'_>) {
+        #[cfg(feature = "oscquery")]
+        if key == super::query::QUERY {
+            if let Some(service) = &mut self.query.service {
+                service.ready(context);
+            }
+            return;
+        }
         self.with_carrier(context, |carrier, receiver, context| {
             carrier.ready(key, readiness, receiver, context);
         });

@@ -12,6 +12,10 @@ mod outputs;
 mod paths;
 mod pattern_index;
 mod patterns;
+#[cfg(feature = "oscquery")]
+mod query;
+#[cfg(all(test, feature = "oscquery"))]
+mod query_tests;
 mod receiver;
 mod stream;
 #[cfg(test)]
@@ -94,6 +98,13 @@ for longest among those of the host with the most. A connection with an incomple
 after ten seconds. With `bind` alone, output is sent to every connected peer. A peer whose network \
 fails is detected after about one minute.
 
+**OSCQuery.** With `query = on`, programs such as Chataigne and ossia read which addresses the instance \
+has: by HTTP a tree with types, ranges and last values, by WebSocket the values that change (`LISTEN`), up \
+to 20 times a second. An address that the instance receives can be written (`ACCESS` 3), by OSC; one that it \
+sends can only be read. HTTP changes nothing. There is no password: who may connect reads all of it, so \
+use `allow`. At most 16 programs can listen at a time, each to 1,000 addresses; the first 10,000 channels \
+have values, texts have none. The instance is not announced in the network: enter `http://HOST:PORT/`.
+
 Host names are looked up in the background. If a port is in use, a name has no address or a host \
 does not respond, the instance waits and tries again while the show runs.",
     options: &[OptionSpec {
@@ -127,6 +138,16 @@ literal text, not a pattern.",
             example: ":: 8000",
             documentation: "Host and port to listen on. A port alone, or the host `::`, listens on \
 every interface.",
+            ..OptionSpec::EMPTY
+        },
+        #[cfg(feature = "oscquery")]
+        OptionSpec {
+            name: "query",
+            kind: OptionKind::Checked(query::Query::check),
+            default: Some("off"),
+            example: "on",
+            documentation: "Serve the namespace by OSCQuery: `on` for TCP with the address and port of \
+`bind`, `HOST PORT` for others. `allow` limits who may connect.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {

@@ -377,6 +377,26 @@ impl Paths {
         index
     }
 
+    /// The addresses with their arguments and channels. Only valid before [`Paths::prepare`].
+    #[cfg(feature = "oscquery")]
+    pub(super) fn nodes(&self) -> Vec<consort_web::QueryNode> {
+        let node = |(path, draft): (&Path, &Draft)| {
+            let shapes = draft.option.map(|option| &*self.patterns[option].shapes);
+            let count = shapes.map_or(draft.channels.len(), <[Shape]>::len);
+            let argument = |index: usize| {
+                let channel = draft.channels.get(index).copied();
+                let channel = channel.filter(|channel| *channel != UNMAPPED);
+                super::query::argument(shapes.map(|shapes| &shapes[index]), channel)
+            };
+            consort_web::QueryNode {
+                address: path.address(&self.addresses).to_owned(),
+                arguments: (0..count).map(argument).collect(),
+                is_writable: !draft.source_channels.is_empty(),
+            }
+        };
+        self.list.iter().zip(&self.drafts).map(node).collect()
+    }
+
     /// Passes the values that arrived for channels that mappings also write.
     pub(super) fn take_peer_values(&self, mut take: impl FnMut(u32, f64)) {
         for (channel, value) in self.peer_values.borrow_mut().drain(..) {
