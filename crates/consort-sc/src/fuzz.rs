@@ -5,13 +5,9 @@ pub use crate::shared_memory::fuzzing::{example_segment, fuzz_shared_memory as s
 
 use std::time::Duration;
 
-use consort_osc::{OscMessage, Packet};
-
-use crate::context::ContextShared;
-use crate::core::{Action, Core};
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
-use crate::pending::Slot;
+use crate::proto::{Connection, Event};
 use crate::requests::{GetControlBusRange, QueryNodes, QueryTree, Request, Sync};
 use crate::score::Score;
 
@@ -32,24 +28,16 @@ pub fn score(bytes: &[u8]) {
 /// Arbitrary packets as what a server sends, during the handshake and afterwards. Each is preceded
 /// by its length in two bytes, big-endian.
 pub fn sc_reply(bytes: &[u8]) {
-    let context = ContextShared::new(Options::default(), None, 0.0);
-    let mut core = Core::new(context.clone(), Timeouts::default());
+    let mut connection = Connection::new(Options::default(), Timeouts::default());
     let mut now = Duration::ZERO;
-    core.connect(Options::default(), Slot::new(), now);
-    core.socket_opened(now);
+    connection.connect(Options::default(), now).expect("the connection is offline");
+    connection.socket_opened(now);
     let mut rest = bytes;
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
         let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
         let (packet, after) = after.split_at(length);
         rest = after;
-        match Packet::decode_with(packet, &crate::wire::REPLY_LIMITS) {
-            Ok(packet) => {
-                for message in packet.messages() {
-                    core.message(&OscMessage::from(message), false, now);
-                }
-            }
-            Err(_) => core.invalid_packet(),
-        }
+        connection.handle_packet(packet, now);
         let requests: [Request; 4] = [
             Sync { id: 1 }.into(),
             QueryNodes { ids: vec![1000] }.into(),
@@ -57,21 +45,21 @@ pub fn sc_reply(bytes: &[u8]) {
             GetControlBusRange { start: 0, count: 2 }.into(),
         ];
         for request in requests {
-            let _ = core.wait_for(&request, Slot::new(), None, now);
+            let _ = connection.request(&request, now);
         }
-        if !core.has_queue() {
-            let _ = core.enqueue(vec![vec![0; 40_000]; 2], 0..1);
+        if !connection.has_queue() {
+            let _ = connection.submit_encoded(&[0; 40_000], None, now);
         }
-        while core.next_queued(now).is_some() {}
+        while connection.poll_transmit(now).is_some() {}
         now += Duration::from_millis(300);
-        core.tick(now);
-        while let Some(action) = core.next_action() {
-            if let Action::Open(_) = action {
-                core.socket_opened(now);
+        connection.handle_timeout(now);
+        while let Some(event) = connection.poll_event() {
+            if let Event::Open(_) = event {
+                connection.socket_opened(now);
             }
         }
     }
-    let state = context.lock();
+    let state = connection.state();
     for id in state.mirror.ids() {
         let _ = state.mirror.parentage(id);
     }

@@ -18,6 +18,7 @@
 //! | send the same bytes as Supriya | [`Conventions`] |
 //! | read control buses and scopes without a request | [`SharedMemory`] |
 //! | send the server's own requests | [`requests`] |
+//! | use a server from an event loop of one's own | [`proto`] |
 //!
 //! # Example
 //!
@@ -51,8 +52,8 @@
 //!
 //! # Layers
 //!
-//! Each layer uses those below it. What is above the line runs on the threads of the callers, what
-//! is below it on the I/O thread of the server (except that callers also send small datagrams).
+//! Each layer uses those below it. Callers lock the connection, make their requests and send the
+//! packets on their own threads; the I/O thread of a server receives and keeps the time.
 //!
 //! ```text
 //!  Server (blocking)   AsyncServer (futures)      score::Nonrealtime (into a file)
@@ -61,19 +62,19 @@
 //!               |                                           |
 //!  Session: every operation that waits, as a future         |
 //!               |                                           |
-//!  Context, Moment, handles (Synth, Group, Bus, Buffer): requests by name; id allocators
+//!  Context, Moment, handles (Synth, Group, Bus, Buffer): requests by name
 //!               |                                           |
 //!          Host::transmit                             Host::transmit
 //!               |                                           |
-//! - - - - - - - | - - - - - - - - - - - - - - - - -      score::Score
-//!               |
-//!  driver: the I/O thread with socket, process, callbacks, events, captures
-//!               |
-//!  core: the state machine of the connection, without I/O and without a clock
-//!    |- mirror: the node tree from notifications and replies
-//!    |- probe: which SynthDefs the server has
+//!  driver: socket, process, I/O thread,               score::Score
+//!  callbacks, events, captures, slots of futures            |
+//!               |                                           |
+//!  proto::Connection, without I/O, without a lock and without a clock
+//!    |- state, mirror: ids; the node tree from notifications and replies
+//!    |- handshake, closing, process, life: from the start to the end
 //!    |- pending: requests that wait for replies
-//!    `- send_window: large datagrams, a window at a time
+//!    |- outbox, send_window: packets; large datagrams, a window at a time
+//!    `- probe: which SynthDefs the server has
 //!               |
 //!  requests, bundling, queries, tree, wire: encoding and decoding
 //!               |
@@ -95,7 +96,6 @@ mod callbacks;
 mod capture;
 mod clock;
 mod context;
-mod core;
 mod driver;
 mod error;
 mod events;
@@ -111,11 +111,11 @@ mod options;
 mod output;
 mod pending;
 mod process;
+pub mod proto;
 mod queries;
 mod realtime;
 pub mod requests;
 pub mod score;
-mod send_window;
 mod server;
 mod session;
 mod settings;

@@ -69,7 +69,7 @@ macro_rules! realtime_methods {
 
             /// Whether this client started the server's process.
             pub fn is_owner(&self) -> bool {
-                self.session.driver.shared.core().is_owner()
+                self.session.driver.shared.connection().is_owner()
             }
 
             /// The id of the process that this client started, while it runs.
@@ -79,7 +79,7 @@ macro_rules! realtime_methods {
 
             /// The server's last status report. It is queried about every second.
             pub fn status(&self) -> Option<StatusInfo> {
-                self.session.driver.shared.core().status()
+                self.session.driver.shared.connection().status()
             }
 
             /// The server's shared memory, if the server runs on this machine and the memory passed every
@@ -90,12 +90,12 @@ macro_rules! realtime_methods {
 
             /// The deadlines in force.
             pub fn timeouts(&self) -> Timeouts {
-                self.session.driver.shared.core().timeouts()
+                self.session.driver.shared.connection().timeouts()
             }
 
             /// Sets the deadlines.
             pub fn set_timeouts(&self, timeouts: Timeouts) {
-                self.session.driver.shared.command(|core, _| core.set_timeouts(timeouts));
+                self.session.driver.shared.step(|connection, _| connection.set_timeouts(timeouts));
             }
 
             /// SynthDefs that are loaded whenever this client boots the server: before `Connected`,
@@ -109,7 +109,7 @@ macro_rules! realtime_methods {
                     files.into_iter().partition(|file| file.bytes().len() <= 60_000);
                 let small = small.into_iter().map(|file| file.bytes().clone()).collect();
                 let shared = &self.session.driver.shared;
-                shared.core().set_initial_synthdefs(small);
+                shared.connection().set_initial_synthdefs(small);
                 *shared.large_initial_synthdefs.lock() = large.into_iter().cloned().collect();
             }
 
@@ -126,7 +126,7 @@ macro_rules! realtime_methods {
             /// [`Timeouts::connect`]; and with false when the last handle of the server is dropped.
             /// A start that is rejected, because the server is online already, is not a start.
             pub fn boot_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
-                SlotFuture(self.session.driver.shared.core().start_slot())
+                SlotFuture(self.session.driver.shared.start_slot())
             }
 
             /// Resolves when the connection of the current start, or else of the last one, has
@@ -134,7 +134,7 @@ macro_rules! realtime_methods {
             /// lost or the start failed. The result does not depend on when it is asked for. It
             /// also resolves when the last handle of the server is dropped.
             pub fn exit_future(&self) -> impl Future<Output = Result<bool>> + Send + use<> {
-                SlotFuture(self.session.driver.shared.core().end_slot())
+                SlotFuture(self.session.driver.shared.end_slot())
             }
 
             /// Calls `procedure` for messages that match `pattern` (an address and leading

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use consort_osc::OscMessage;
 
-use super::Context;
-use super::state::Release;
+use super::{Context, Release};
 use crate::SynthDefFile;
 use crate::error::Result;
 use crate::pending::{Pending, Slot};
@@ -116,7 +115,7 @@ impl Context {
     /// Frees all ids but those of the default groups, because the caller has freed everything on the
     /// server.
     pub fn reset_ids(&self) {
-        self.shared().reset_ids();
+        self.shared().lock().reset_ids();
     }
 
     /// Frees a scope buffer.

@@ -24,7 +24,9 @@ pub use handles::{Buffer, BufferGroup, Bus, BusGroup, Entity, Group, Node, RootN
 pub use ids::{IdRange, IdRanges};
 pub use nodes::{NodeKind, NodeReference, Placement};
 pub use scopes::{BusRange, Scope, ScopeBuffer};
-pub(crate) use state::{ContextShared, Release};
+pub(crate) use state::ContextShared;
+
+pub(crate) use crate::proto::Release;
 
 use std::sync::Arc;
 
@@ -513,7 +515,7 @@ impl Context {
 
     /// The state of the server: offline, booting, online …
     pub fn boot_status(&self) -> BootStatus {
-        self.shared.boot_status()
+        self.shared.connection().boot_status()
     }
 
     /// The id that the server assigned to this client, from 0.
@@ -528,7 +530,7 @@ impl Context {
 
     /// The context's name, for logs.
     pub fn name(&self) -> Option<String> {
-        self.shared.lock().name.clone()
+        self.shared.name().map(str::to_owned)
     }
 
     /// The seconds that are added to the time of every moment.

@@ -1,161 +1,34 @@
-//! The state of a context: its ids, the mirror of the server's nodes and buffers, its SynthDefs.
+//! What all clones of one context share: the connection behind a lock, and the host.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
-use super::{Conventions, Host};
-use crate::SynthDefInfo;
-use crate::allocator::{BlockAllocator, MAX_CLIENT_ID, NodeIdAllocator, partition};
+use super::Host;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::BootStatus;
-use crate::mirror::Mirror;
 use crate::options::Options;
-use crate::queries::NodeInfo;
-use crate::tree::QueryTreeGroup;
-use crate::values::CalculationRate;
+use crate::proto::{Connection, Release, State};
 
-/// The maximum number of buffers that are recorded as allocated.
-const MAX_LIVE_BUFFERS: usize = 1 << 20;
-/// How many SynthDefs are remembered until it is known whether the server accepted them.
-const MAX_UNCHECKED_SYNTHDEFS: usize = 4_096;
-/// The number of scope buffers in a server's shared memory.
-const SCOPE_BUFFER_COUNT: u32 = 128;
-
-/// The mutable state behind [`ContextShared`]'s lock.
-#[derive(Debug)]
-pub(crate) struct ContextState {
-    pub(crate) name: Option<String>,
-    pub(crate) options: Options,
-    pub(crate) boot_status: BootStatus,
-    pub(crate) client_id: u32,
-    pub(crate) maximum_logins: u32,
-    pub(crate) latency: f64,
-    pub(crate) nodes: NodeIdAllocator,
-    pub(crate) audio_buses: BlockAllocator,
-    pub(crate) control_buses: BlockAllocator,
-    pub(crate) buffers: BlockAllocator,
-    pub(crate) scope_buffers: BlockAllocator,
-    pub(crate) mirror: Mirror,
-    /// The buffers that the server has allocated, according to its replies.
-    pub(crate) live_buffers: HashSet<i32>,
-    /// The SynthDefs whose controls are known, by name.
-    pub(crate) synthdefs: HashMap<String, Arc<SynthDefInfo>>,
-    /// SynthDefs that were sent, and of which it is not known whether the server accepted them.
-    unchecked_synthdefs: VecDeque<Arc<SynthDefInfo>>,
-    /// How requests are written.
-    pub(crate) conventions: Conventions,
-    next_sync_id: i32,
-}
-
-/// Ids that become free again when a request is sent, or when it is dropped without being sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Release {
-    /// A node id.
-    Node(i32),
-    /// Buses of one rate: the first id and the count.
-    Buses(CalculationRate, u32, u32),
-    /// Buffers: the first id and the count.
-    Buffers(u32, u32),
-    /// A scope buffer.
-    ScopeBuffer(u32),
-}
-
-impl ContextState {
-    /// Assigns this client its share of all ids, all of them free.
-    fn assign_ids(&mut self, client_id: u32, maximum_logins: u32) {
-        let options = &self.options;
-        self.client_id = client_id;
-        self.maximum_logins = maximum_logins;
-        let share = |first, total| partition(first, total, client_id, maximum_logins);
-        let (first, count) =
-            share(options.first_private_bus_id(), options.private_audio_bus_channel_count());
-        self.audio_buses = BlockAllocator::new("audio buses", first, count);
-        let (first, count) = share(0, options.control_bus_channel_count);
-        self.control_buses = BlockAllocator::new("control buses", first, count);
-        let (first, count) = share(0, options.buffer_count);
-        self.buffers = BlockAllocator::new("buffers", first, count);
-        let (first, count) = share(0, SCOPE_BUFFER_COUNT);
-        self.scope_buffers = BlockAllocator::new("scope buffers", first, count);
-        self.nodes = NodeIdAllocator::new(client_id, options.initial_node_id);
-        // Every client's default group is reserved, but only this client's own is in its range.
-        for client in 0..maximum_logins {
-            self.nodes.reserve_permanent(client as i32 + 1);
-        }
-    }
-
-    /// Frees the ids of nodes that ended. The ids from 1 to the number of logins stay reserved
-    /// for the default groups.
-    fn free_nodes(&mut self, ids: impl IntoIterator<Item = i32>) {
-        for id in ids {
-            if id > self.maximum_logins as i32 {
-                self.nodes.free(id);
-            }
-        }
-    }
-
-    /// Records the controls of a SynthDef that is sent to the server.
-    pub(crate) fn add_synthdef(&mut self, info: &Arc<SynthDefInfo>) {
-        self.synthdefs.insert(info.name.clone(), info.clone());
-        if self.unchecked_synthdefs.len() >= MAX_UNCHECKED_SYNTHDEFS {
-            self.unchecked_synthdefs.pop_front();
-        }
-        self.unchecked_synthdefs.push_back(info.clone());
-    }
-
-    /// The allocator of the buses of one rate.
-    pub(crate) fn buses(&mut self, rate: CalculationRate) -> &mut BlockAllocator {
-        match rate {
-            CalculationRate::Audio => &mut self.audio_buses,
-            CalculationRate::Control => &mut self.control_buses,
-        }
-    }
-}
-
-/// The state that all clones of one context share.
+/// The connection that all clones of one context share, and the host that sends its packets.
+///
+/// The lock is held for one step of the connection or one access to its state, and while packets are
+/// given to the system, so that they are sent in the order of their requests.
 pub(crate) struct ContextShared {
-    state: Mutex<ContextState>,
-    /// Whether requests may be sent. Outside the lock, because every request reads it.
-    online: AtomicBool,
+    name: Option<String>,
+    connection: Mutex<Connection>,
     host: OnceLock<Weak<dyn Host>>,
 }
 
 impl std::fmt::Debug for ContextShared {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ContextShared").field("state", &self.lock()).finish()
+        formatter.debug_struct("ContextShared").field("connection", &self.connection()).finish()
     }
 }
 
 impl ContextShared {
-    /// The state of a context with these options, as the only client.
-    pub(crate) fn new(options: Options, name: Option<String>, latency: f64) -> Arc<Self> {
-        let mut state = ContextState {
-            name,
-            boot_status: BootStatus::Offline,
-            client_id: 0,
-            maximum_logins: 1,
-            latency,
-            nodes: NodeIdAllocator::new(0, options.initial_node_id),
-            audio_buses: BlockAllocator::new("audio buses", 0, 0),
-            control_buses: BlockAllocator::new("control buses", 0, 0),
-            buffers: BlockAllocator::new("buffers", 0, 0),
-            scope_buffers: BlockAllocator::new("scope buffers", 0, 0),
-            mirror: Mirror::default(),
-            live_buffers: HashSet::new(),
-            synthdefs: HashMap::new(),
-            unchecked_synthdefs: VecDeque::new(),
-            conventions: Conventions::default(),
-            next_sync_id: 0,
-            options,
-        };
-        state.assign_ids(0, 1);
-        Arc::new(Self {
-            state: Mutex::new(state),
-            online: AtomicBool::new(false),
-            host: OnceLock::new(),
-        })
+    /// The shared part of a context. The host is set when it exists.
+    pub(crate) fn new(connection: Connection, name: Option<String>) -> Arc<Self> {
+        Arc::new(Self { name, connection: Mutex::new(connection), host: OnceLock::new() })
     }
 
     /// Sets the host that takes the requests. Later calls have no effect.
@@ -170,191 +43,44 @@ impl ContextShared {
         })
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ContextState> {
-        self.state.lock()
+    /// The name for logs.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The connection.
+    pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock()
+    }
+
+    /// The state of the connection: ids, mirror, SynthDefs.
+    pub(crate) fn lock(&self) -> MappedMutexGuard<'_, State> {
+        MutexGuard::map(self.connection.lock(), Connection::state_mut)
     }
 
     pub(crate) fn options(&self) -> Options {
         self.lock().options.clone()
     }
 
-    pub(crate) fn boot_status(&self) -> BootStatus {
-        self.lock().boot_status
-    }
-
-    pub(crate) fn set_boot_status(&self, status: BootStatus) {
-        self.online.store(status == BootStatus::Online, Ordering::Release);
-        self.lock().boot_status = status;
-    }
-
     pub(crate) fn is_online(&self) -> bool {
-        self.online.load(Ordering::Acquire)
+        self.connection().is_online()
     }
 
     /// A number for the next `/sync`.
     pub(crate) fn next_sync_id(&self) -> i32 {
-        let mut state = self.lock();
-        let id = state.next_sync_id;
-        state.next_sync_id = id.checked_add(1).unwrap_or(0);
-        id
-    }
-
-    /// Resets the state because a server is about to be booted or connected to.
-    pub(crate) fn begin(&self, options: &Options) {
-        let mut state = self.lock();
-        state.options = options.clone();
-        state.mirror = Mirror::default();
-        state.live_buffers.clear();
-        state.synthdefs.clear();
-        state.unchecked_synthdefs.clear();
-        state.assign_ids(0, options.maximum_logins);
-    }
-
-    /// Assigns the ids that belong to the client id that the server has assigned.
-    pub(crate) fn log_in(&self, client_id: u32, maximum_logins: u32) -> Result<()> {
-        if client_id > MAX_CLIENT_ID {
-            return Err(Error::new(
-                ErrorKind::Protocol,
-                format!(
-                    "the server assigned client id {client_id}; node ids exist for 0 to {MAX_CLIENT_ID}"
-                ),
-            ));
-        }
-        self.lock().assign_ids(client_id, maximum_logins);
-        Ok(())
-    }
-
-    /// Clears the mirror because the server has ended or the connection is lost.
-    pub(crate) fn end(&self) {
-        let mut state = self.lock();
-        state.mirror = Mirror::default();
-        state.live_buffers.clear();
-    }
-
-    /// The SynthDefs that were sent since the last call.
-    pub(crate) fn take_unchecked_synthdefs(&self) -> Vec<Arc<SynthDefInfo>> {
-        self.lock().unchecked_synthdefs.drain(..).collect()
-    }
-
-    /// These SynthDefs are being checked.
-    pub(crate) fn forget_unchecked_synthdefs(&self, infos: &[Arc<SynthDefInfo>]) {
-        let names: HashSet<&str> = infos.iter().map(|info| info.name.as_str()).collect();
-        self.lock().unchecked_synthdefs.retain(|info| !names.contains(info.name.as_str()));
-    }
-
-    /// Frees all ids after a reset.
-    pub(crate) fn reset_ids(&self) {
-        let mut state = self.lock();
-        let (client_id, maximum_logins) = (state.client_id, state.maximum_logins);
-        let nodes = state.nodes.clone();
-        state.assign_ids(client_id, maximum_logins);
-        // Temporary node ids continue, so that a late notification cannot refer to a new node.
-        state.nodes = nodes;
+        self.lock().next_sync_id()
     }
 
     /// Frees ids.
     pub(crate) fn release(&self, released: impl IntoIterator<Item = Release>) {
         let mut released = released.into_iter().peekable();
-        if released.peek().is_none() {
-            return;
+        if released.peek().is_some() {
+            self.lock().release(released);
         }
-        let mut state = self.lock();
-        for ids in released {
-            match ids {
-                Release::Node(id) => state.nodes.free(id),
-                Release::Buses(rate, start, count) => state.buses(rate).free(start, count),
-                Release::Buffers(start, count) => state.buffers.free(start, count),
-                Release::ScopeBuffer(id) => state.scope_buffers.free(id, 1),
-            }
-        }
-    }
-}
-
-/// Notifications of the server. The methods return whether the mirror has unconfirmed entries;
-/// then the caller has to query the server once more.
-impl ContextShared {
-    /// A node started (`/n_go`).
-    pub(crate) fn node_started(&self, info: &NodeInfo) -> bool {
-        let mut state = self.lock();
-        let replaced = state.mirror.node_started(info);
-        if state.mirror.contains(info.id) {
-            state.nodes.reserve_permanent(info.id);
-        }
-        state.free_nodes(replaced);
-        state.mirror.needs_barrier()
-    }
-
-    /// A node ended (`/n_end`).
-    pub(crate) fn node_ended(&self, info: &NodeInfo) -> bool {
-        let mut state = self.lock();
-        state.mirror.node_ended(info);
-        state.free_nodes([info.id]);
-        state.mirror.needs_barrier()
-    }
-
-    /// A node moved (`/n_move`).
-    pub(crate) fn node_moved(&self, info: &NodeInfo) -> bool {
-        let mut state = self.lock();
-        state.mirror.node_moved(info);
-        state.mirror.needs_barrier()
-    }
-
-    /// A node was paused (`/n_off`) or resumed (`/n_on`).
-    pub(crate) fn node_paused(&self, id: i32, paused: bool) -> bool {
-        let mut state = self.lock();
-        state.mirror.set_running(id, !paused);
-        state.mirror.needs_barrier()
-    }
-
-    /// Called when the server has answered the query about unconfirmed entries: confirms or removes
-    /// them.
-    pub(crate) fn reconcile(&self) {
-        let mut state = self.lock();
-        let replaced = state.mirror.reconcile();
-        state.free_nodes(replaced);
-    }
-
-    /// Seeds the mirror with the tree of the root. A tree that was put together from several
-    /// replies comes with the count of `changes` at its beginning; it is rejected if the mirror has
-    /// changed since. Returns whether the tree was used.
-    pub(crate) fn seed(&self, tree: &QueryTreeGroup, changes: Option<u64>) -> bool {
-        let mut state = self.lock();
-        if tree.id != 0 || changes.is_some_and(|changes| changes != state.mirror.changes()) {
-            return false;
-        }
-        state.mirror.seed(tree);
-        for (_, node) in tree.walk() {
-            state.nodes.reserve_permanent(node.id());
-            state.nodes.skip_past(node.id());
-        }
-        true
-    }
-
-    /// The number of mirrored groups, and of the mirror's changes so far.
-    pub(crate) fn mirrored_groups(&self) -> (usize, u64) {
-        let state = self.lock();
-        (state.mirror.group_count(), state.mirror.changes())
     }
 
     /// Whether the mirror contains the node.
     pub(crate) fn has_node(&self, id: i32) -> bool {
         self.lock().mirror.contains(id)
-    }
-
-    /// The server has allocated a buffer.
-    pub(crate) fn buffer_allocated(&self, id: i32) {
-        let mut state = self.lock();
-        if state.live_buffers.len() < MAX_LIVE_BUFFERS {
-            state.live_buffers.insert(id);
-        }
-    }
-
-    /// The server has freed a buffer: its id may be allocated again.
-    pub(crate) fn buffer_freed(&self, id: i32) {
-        let mut state = self.lock();
-        state.live_buffers.remove(&id);
-        if let Ok(id) = u32::try_from(id) {
-            state.buffers.free(id, 1);
-        }
     }
 }

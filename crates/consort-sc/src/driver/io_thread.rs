@@ -1,18 +1,16 @@
 //! The loop of the I/O thread. It waits for the socket, the process, callers and deadlines, passes
-//! them to the state machine, and performs its actions.
+//! them to the connection, and performs its events.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use consort_osc::{OscMessage, Packet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Shared;
 use super::link::{Link, Received, Receiver};
-use super::{Connection, Shared};
 use crate::capture::Direction;
 use crate::context::Host;
-use crate::core::Action;
 use crate::error::{Error, ErrorKind};
 use crate::events::Event;
 use crate::lifecycle::{BootStatus, LifecycleEvent};
@@ -20,9 +18,10 @@ use crate::options::Options;
 use crate::output::{PrintedLine, RefusalCause, SynthDefRefusal};
 use crate::pending::Slot;
 use crate::process::ServerProcess;
+use crate::proto;
 use crate::queries::FailInfo;
 use crate::shared_memory;
-use crate::wire::{PRINT_MARKER_PREFIX, REPLY_LIMITS};
+use crate::wire::PRINT_MARKER_PREFIX;
 
 /// How many lines one tap of the output collects at most.
 const MAX_TAPPED_LINES: usize = 1_000_000;
@@ -35,8 +34,8 @@ struct Loop<'a> {
     receiver: Receiver,
     options: Options,
     is_closing: bool,
-    /// The system does not accept a datagram now; `poll` reports when it does.
-    is_full: bool,
+    /// A callback was registered for the last message as a failure, so that it is not reported.
+    is_claimed: bool,
     /// The local port, kept until the connection is closed in good order. If it was merely lost,
     /// the server still identifies this client by the port.
     local_port: Option<u16>,
@@ -47,7 +46,12 @@ struct EndGuard<'a>(&'a Shared);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.core().abandon();
+        let mut connection = self.0.connection();
+        connection.abandon();
+        let events: Vec<_> = std::iter::from_fn(|| connection.poll_event()).collect();
+        drop(connection);
+        events.into_iter().for_each(|event| self.0.give_result(event));
+        self.0.waiters.abandon();
     }
 }
 
@@ -61,17 +65,16 @@ pub(super) fn run(shared: &Arc<Shared>) {
         receiver: Receiver::new(),
         options: shared.context.options(),
         is_closing: false,
-        is_full: false,
+        is_claimed: false,
         local_port: None,
     };
     loop {
-        this.perform_actions();
-        this.send_queued();
-        if this.is_closing && shared.core().boot_status() == BootStatus::Offline {
+        this.perform_events();
+        if this.is_closing && shared.connection().boot_status() == BootStatus::Offline {
             break;
         }
         this.wait();
-        this.shared.core().tick(shared.now());
+        this.shared.connection().handle_timeout(shared.now());
         this.expire_taps();
         if !this.is_closing && shared.is_closing.load(Ordering::Relaxed) {
             this.is_closing = true;
@@ -83,108 +86,81 @@ pub(super) fn run(shared: &Arc<Shared>) {
 impl Loop<'_> {
     /// The last handle was dropped: quits an owned server, logs out of any other.
     fn close(&self) {
-        let now = self.shared.now();
-        let mut core = self.shared.core();
-        if core.is_owner() {
-            core.quit(true, Slot::new(), now);
-        } else {
-            core.disconnect(Slot::new(), now);
-        }
+        self.shared.command(&Slot::new(), |connection, now| match connection.is_owner() {
+            true => connection.quit(true, now),
+            false => connection.disconnect(now),
+        });
     }
 
-    fn perform_actions(&mut self) {
+    /// Sends what is to be sent and performs events until there are none.
+    fn perform_events(&mut self) {
         loop {
-            let Some(action) = self.shared.core().next_action() else { return };
-            match action {
-                Action::Spawn(options) => self.spawn(*options),
-                Action::Open(options) => self.open(*options),
-                Action::Send(packet) => self.send_own(packet),
-                Action::Close => {
-                    *self.shared.connection.lock() = None;
-                    *self.shared.memory.lock() = None;
-                    self.shared.synthdef_files.clear();
-                    self.link = None;
+            let mut connection = self.shared.connection();
+            if let Err(error) = self.shared.flush(&mut connection, self.shared.now()) {
+                let boot_status = connection.boot_status();
+                drop(connection);
+                // While the connection is being closed, nobody misses the packet.
+                if boot_status == BootStatus::Online {
+                    self.shared.warn(&format!("cannot send requests: {error}"));
                 }
-                Action::Kill => {
-                    if let Some(process) = &mut self.process {
-                        process.kill();
-                    } else {
-                        self.shared.core().process_exited("it had already exited");
-                    }
-                }
-                Action::Event(event) => {
-                    if event == LifecycleEvent::OscDisconnected {
-                        self.local_port = None;
-                    }
-                    self.event(event);
-                }
-                Action::Complete(outcome, result) => outcome.fill(result),
-                Action::Resolve(waiters, result) => {
-                    waiters.iter().for_each(|waiter| waiter.fill(Ok(result)));
-                }
-                Action::Warn(warning) => self.shared.warn(&warning),
-                Action::Fail(fail) => {
-                    if fail.command.starts_with(PRINT_MARKER_PREFIX) {
-                        continue;
-                    }
-                    if fail.command == "/d_load"
-                        && self.shared.synthdef_files.contains(&fail.reason)
-                    {
-                        let cause = RefusalCause::Unknown;
-                        self.shared.refusal_printed(SynthDefRefusal { name: None, cause });
-                        continue;
-                    }
-                    tracing::warn!(
-                        command = fail.command,
-                        reason = fail.reason,
-                        "the server rejected a request"
-                    );
-                    let FailInfo { command, reason, .. } = &fail;
-                    self.shared.print_unheard(&format!("the server rejected {command}: {reason}"));
-                    self.shared.publish(&Event::Fail(fail));
+                continue;
+            }
+            let Some(event) = connection.poll_event() else { break };
+            drop(connection);
+            self.perform(event);
+        }
+        self.is_claimed = false;
+    }
+
+    fn perform(&mut self, event: proto::Event) {
+        match event {
+            proto::Event::Spawn(options) => self.spawn(*options),
+            proto::Event::Open(options) => self.open(*options),
+            proto::Event::Close => {
+                *self.shared.link.lock() = None;
+                *self.shared.memory.lock() = None;
+                self.shared.synthdef_files.clear();
+                self.link = None;
+            }
+            proto::Event::Kill => {
+                if let Some(process) = &mut self.process {
+                    process.kill();
+                } else {
+                    self.shared.connection().process_exited("it had already exited");
                 }
             }
+            proto::Event::Message(message) => {
+                tracing::trace!(%message, "received");
+                self.is_claimed = self.shared.callbacks.message(&message);
+                if self.shared.event_count.load(Ordering::Relaxed) > 0 {
+                    self.shared.publish(&Event::Message(message));
+                }
+            }
+            proto::Event::Lifecycle(event) => {
+                if event == LifecycleEvent::OscDisconnected {
+                    self.local_port = None;
+                }
+                self.event(event);
+            }
+            proto::Event::Warning(warning) => self.shared.warn(&warning),
+            proto::Event::Fail(fail) => self.failure(fail),
+            result => self.shared.give_result(result),
         }
     }
 
-    fn send_own(&mut self, packet: Vec<u8>) {
-        let Some(link) = &self.link else { return };
-        match self.shared.send_packet(link, &packet) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                let mut core = self.shared.core();
-                core.enqueue_own(packet);
-                self.shared.has_queue.store(core.has_queue(), Ordering::Release);
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot send a packet of the connection");
-            }
-            Ok(()) => {}
+    /// Reports a failure that answers no waiting request.
+    fn failure(&self, fail: FailInfo) {
+        if self.is_claimed || fail.command.starts_with(PRINT_MARKER_PREFIX) {
+            return;
         }
-    }
-
-    /// Sends the queued packets that may be sent now.
-    fn send_queued(&mut self) {
-        while let Some(link) = &self.link
-            && !self.is_full
-        {
-            let mut core = self.shared.core();
-            let Some(packet) = core.next_queued(self.shared.now()) else {
-                self.shared.has_queue.store(core.has_queue(), Ordering::Release);
-                return;
-            };
-            drop(core);
-            match self.shared.send_packet(link, &packet.bytes) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.shared.core().requeue(packet);
-                    self.is_full = true;
-                }
-                Err(error) => {
-                    let size = packet.bytes.len();
-                    self.shared.warn(&format!("cannot send {size} bytes of requests: {error}"));
-                }
-                Ok(()) => {}
-            }
+        if fail.command == "/d_load" && self.shared.synthdef_files.contains(&fail.reason) {
+            let cause = RefusalCause::Unknown;
+            return self.shared.refusal_printed(SynthDefRefusal { name: None, cause });
         }
+        let FailInfo { command, reason, .. } = &fail;
+        tracing::warn!(command, reason, "the server rejected a request");
+        self.shared.print_unheard(&format!("the server rejected {command}: {reason}"));
+        self.shared.publish(&Event::Fail(fail));
     }
 
     fn event(&self, event: LifecycleEvent) {
@@ -199,9 +175,9 @@ impl Loop<'_> {
             Ok(process) => {
                 self.shared.process_id.store(u64::from(process.id()), Ordering::Relaxed);
                 self.process = Some(process);
-                self.shared.core().process_started();
+                self.shared.connection().process_started();
             }
-            Err(error) => self.shared.core().spawn_failed(&error),
+            Err(error) => self.shared.connection().spawn_failed(&error),
         }
     }
 
@@ -209,20 +185,19 @@ impl Loop<'_> {
         self.options = options;
         self.shared.warnings.clear();
         self.shared.refusals.clear();
-        let timeout = self.shared.core().timeouts().connect;
+        let timeout = self.shared.connection().timeouts().connect;
         match Link::open(&self.options, timeout, self.local_port) {
             Ok(link) => {
                 self.local_port = link.port();
                 let link = Arc::new(link);
                 self.receiver = Receiver::new();
-                self.is_full = false;
-                let protocol = self.options.protocol;
-                *self.shared.connection.lock() = Some(Connection { link: link.clone(), protocol });
+                self.shared.is_full.store(false, Ordering::Relaxed);
+                *self.shared.link.lock() = Some(link.clone());
                 self.link = Some(link);
                 self.shared.open_memory(&self.options);
-                self.shared.core().socket_opened(self.shared.now());
+                self.shared.connection().socket_opened(self.shared.now());
             }
-            Err(error) => self.shared.core().socket_failed(&error),
+            Err(error) => self.shared.connection().socket_failed(&error),
         }
     }
 
@@ -230,7 +205,7 @@ impl Loop<'_> {
     fn wait(&mut self) {
         let now = self.shared.now();
         let taps = self.shared.console.lock().iter().map(|tap| tap.deadline).min();
-        let deadline = [self.shared.core().next_deadline(), taps].into_iter().flatten().min();
+        let deadline = [self.shared.connection().poll_timeout(), taps].into_iter().flatten().min();
         let wakes_at = deadline.map_or(u64::MAX, |deadline| deadline.as_micros() as u64);
         self.shared.wakes_at.store(wakes_at, Ordering::Relaxed);
         let timeout = deadline.map(|deadline| {
@@ -241,7 +216,8 @@ impl Loop<'_> {
         let mut descriptors = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
         let link_index = self.link.as_ref().map(|link| {
             let mut flags = PollFlags::IN;
-            flags.set(PollFlags::OUT, link.has_backlog() || self.is_full);
+            let is_full = self.shared.is_full.load(Ordering::Relaxed);
+            flags.set(PollFlags::OUT, link.has_backlog() || is_full);
             descriptors.push(PollFd::from_borrowed_fd(link.descriptor(), flags));
             descriptors.len() - 1
         });
@@ -275,7 +251,7 @@ impl Loop<'_> {
             self.receive();
         }
         if self.shared.was_refused.swap(false, Ordering::Relaxed) {
-            self.shared.core().socket_refused(self.shared.now());
+            self.shared.connection().socket_refused(self.shared.now());
         }
         if has_exited {
             self.process_exited();
@@ -311,7 +287,7 @@ impl Loop<'_> {
                 }
                 _ => {}
             }
-            shared.core().process_line(line, shared.now());
+            shared.connection().process_line(line, shared.now());
         });
     }
 
@@ -322,24 +298,27 @@ impl Loop<'_> {
         self.process = None;
         self.shared.process_id.store(0, Ordering::Relaxed);
         shared_memory::remove_stale(self.options.port);
-        self.shared.core().process_exited(&status);
+        self.shared.connection().process_exited(&status);
     }
 
     fn receive(&mut self) {
         let Some(link) = self.link.clone() else { return };
         // The socket is writable again; if not, the next attempt finds out.
-        self.is_full = false;
+        self.shared.is_full.store(false, Ordering::Relaxed);
         if link.has_backlog()
             && let Err(error) = link.flush()
         {
             let error = Error::io("cannot send to the server", error);
-            self.shared.core().socket_failed(&error);
+            self.shared.connection().socket_failed(&error);
         }
         let shared = self.shared;
-        let received = self.receiver.receive(&link, &mut |packet| handle_packet(shared, packet));
+        let received = self.receiver.receive(&link, &mut |packet| {
+            shared.capture(Direction::Received, packet);
+            shared.connection().handle_packet(packet, shared.now());
+        });
         match received {
             Received::Open => {}
-            Received::Refused => shared.core().socket_refused(shared.now()),
+            Received::Refused => shared.connection().socket_refused(shared.now()),
             Received::Closed(reason) => {
                 let Options { ip_address, port, .. } = self.options;
                 let hint = match self.options.password {
@@ -352,11 +331,11 @@ impl Loop<'_> {
                     reason,
                 );
                 // A server that quits closes its connections, which is its answer to `/quit`.
-                let mut core = shared.core();
-                core.socket_closed_by_server(shared.now());
-                core.socket_failed(&error);
-                drop(core);
-                if shared.core().boot_status() != BootStatus::Online {
+                let mut connection = shared.connection();
+                connection.socket_closed_by_server(shared.now());
+                connection.socket_failed(&error);
+                drop(connection);
+                if shared.connection().boot_status() != BootStatus::Online {
                     self.link = None;
                 }
             }
@@ -378,24 +357,17 @@ impl Loop<'_> {
     }
 }
 
-/// Decodes a packet and passes its messages to callbacks, the state machine and event receivers.
-pub(super) fn handle_packet(shared: &Shared, bytes: &[u8]) {
-    shared.capture(Direction::Received, bytes);
-    let packet = match Packet::decode_with(bytes, &REPLY_LIMITS) {
-        Ok(packet) => packet,
-        Err(error) => {
-            tracing::warn!(%error, length = bytes.len(), "received a packet that is not valid OSC");
-            shared.core().invalid_packet();
-            return;
-        }
-    };
-    for message in packet.messages() {
-        let message = OscMessage::from(message);
-        tracing::trace!(%message, "received");
-        let is_claimed = shared.callbacks.message(&message);
-        shared.core().message(&message, is_claimed, shared.now());
-        if shared.event_count.load(Ordering::Relaxed) > 0 {
-            shared.publish(&Event::Message(message));
+impl Shared {
+    /// Gives a result to those who wait for it. Other events are ignored.
+    fn give_result(&self, event: proto::Event) {
+        let waiters = &self.waiters;
+        match event {
+            proto::Event::Reply(id, result) => waiters.replies.fill(id, result),
+            proto::Event::Completed(id, result) => waiters.commands.fill(id, result),
+            proto::Event::Probed(id, result) => waiters.probes.fill(id, result),
+            proto::Event::Started(life, success) => waiters.starts.fill(life, success),
+            proto::Event::Ended(life, in_order) => waiters.ends.fill(life, in_order),
+            _ => {}
         }
     }
 }

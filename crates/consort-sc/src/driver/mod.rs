@@ -1,46 +1,41 @@
-//! The I/O thread of a server, which drives the [`Core`], and the state that it shares with the
-//! callers.
+//! The I/O thread of a server, which drives the [`Connection`], and the state that it shares with
+//! the callers. Callers lock the connection, make their requests and send the packets themselves;
+//! the I/O thread receives, keeps the time and performs the events.
 
 mod io_thread;
 mod link;
 mod refusals;
 mod synthdef_files;
+mod waiters;
 mod warnings;
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use consort_osc::TimeTag;
+use consort_osc::{OscMessage, TimeTag};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::SynthDefFile;
-use crate::bundling::encode_packets;
 use crate::callbacks::CallbackRegistry;
 use crate::capture::{CaptureBuffer, CapturedPacket, Direction};
 use crate::clock::unix_now;
 use crate::context::{ContextShared, Host, Outgoing, ReplyWait};
-use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventQueue};
-use crate::lifecycle::Timeouts;
-use crate::options::{Options, Protocol};
+use crate::options::Options;
 use crate::pending::Slot;
+use crate::proto::{CommandId, Connection, RequestIds, Submission};
 use crate::requests::Request;
 use crate::shared_memory::SharedMemory;
 use link::Link;
 pub(crate) use refusals::{Refusals, refused};
 use synthdef_files::SynthDefFiles;
+use waiters::Waiters;
 use warnings::Warnings;
-
-/// Datagrams of at least this size go through the send window, so that the server gets no more at
-/// once than the system keeps for it. Smaller ones are sent by the caller's own thread, unless
-/// larger ones wait.
-const LARGE_DATAGRAM_BYTES: usize = 8_192;
 
 /// Collects the lines that the process prints until a line contains the marker.
 #[derive(Debug)]
@@ -51,19 +46,13 @@ pub(crate) struct ConsoleTap {
     pub(crate) deadline: Duration,
 }
 
-/// The open socket to the server.
-#[derive(Clone, Debug)]
-struct Connection {
-    link: Arc<Link>,
-    protocol: Protocol,
-}
-
 /// The state that the I/O thread and the callers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) context: Arc<ContextShared>,
-    core: Mutex<Core>,
-    connection: Mutex<Option<Connection>>,
+    /// The open socket to the server. It is locked after the connection.
+    link: Mutex<Option<Arc<Link>>>,
+    waiters: Waiters,
     wake: OwnedFd,
     /// When the I/O thread wakes up by itself, in microseconds since `start`.
     wakes_at: AtomicU64,
@@ -71,9 +60,8 @@ pub(crate) struct Shared {
     is_closing: AtomicBool,
     /// A caller's thread found the server's port closed.
     was_refused: AtomicBool,
-    /// Datagrams wait for the server to read earlier ones, so that further ones have to be queued.
-    /// Written while the state machine is locked.
-    has_queue: AtomicBool,
+    /// The system does not accept a datagram now. The I/O thread sends when it does.
+    is_full: AtomicBool,
     start: Instant,
     pub(crate) callbacks: Arc<CallbackRegistry>,
     events: Mutex<Vec<Weak<EventQueue>>>,
@@ -96,16 +84,61 @@ impl Shared {
         self.start.elapsed()
     }
 
-    /// The state machine.
-    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock()
+    /// The connection.
+    pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.context.connection()
     }
 
-    /// Runs `work` on the state machine and lets the I/O thread perform its actions.
-    pub(crate) fn command<T>(&self, work: impl FnOnce(&mut Core, Duration) -> T) -> T {
-        let result = work(&mut self.core(), self.now());
+    /// Runs `work` on the connection and lets the I/O thread perform its events.
+    pub(crate) fn step<T>(&self, work: impl FnOnce(&mut Connection, Duration) -> T) -> T {
+        let result = work(&mut self.connection(), self.now());
         self.wake_up();
         result
+    }
+
+    /// Gives a command to the connection. The slot gets its result.
+    pub(crate) fn command(
+        &self,
+        slot: &Arc<Slot<()>>,
+        work: impl FnOnce(&mut Connection, Duration) -> Result<CommandId>,
+    ) {
+        let result = self.step(|connection, now| {
+            work(connection, now).map(|command| self.waiters.commands.add(command, slot))
+        });
+        if let Err(error) = result {
+            slot.fill(Err(error));
+        }
+    }
+
+    /// Lets the slot wait for which of these SynthDefs the server has.
+    pub(crate) fn probe(&self, names: &[String], slot: &Arc<Slot<Vec<bool>>>) -> Result<()> {
+        self.step(|connection, now| {
+            connection.probe(names, now).map(|probe| self.waiters.probes.add(probe, slot))
+        })
+    }
+
+    /// Lets the slot wait for the reply to a request that is sent afterwards.
+    pub(crate) fn wait_for(
+        &self,
+        request: &Request,
+        slot: &Arc<Slot<OscMessage>>,
+        timeout: Duration,
+    ) -> Result<()> {
+        self.step(|connection, now| {
+            let id = connection.wait_for(request, Some(timeout), now)?;
+            self.waiters.replies.add(id, slot);
+            Ok(())
+        })
+    }
+
+    /// A slot for the result of the start.
+    pub(crate) fn start_slot(&self) -> Arc<Slot<bool>> {
+        self.waiters.starts.slot(self.connection().start_result())
+    }
+
+    /// A slot for the end of the connection.
+    pub(crate) fn end_slot(&self) -> Arc<Slot<bool>> {
+        self.waiters.ends.slot(self.connection().end_result())
     }
 
     /// Wakes the I/O thread.
@@ -192,37 +225,6 @@ impl Shared {
         }
     }
 
-    /// Registers the waiting requests. Returns the numbers of their waits.
-    fn wait_for_replies(&self, outgoing: &Outgoing<'_>) -> Result<Range<u64>> {
-        if outgoing.waiting.is_empty() {
-            return Ok(0..0);
-        }
-        let now = self.now();
-        let mut core = self.core();
-        let mut waits = 0..0;
-        for (index, slot) in outgoing.waiting {
-            let request = &outgoing.requests[*index];
-            // The reply to a timed request arrives after its time.
-            let timeout = outgoing.seconds.map(|seconds| {
-                let ahead = seconds - unix_now();
-                let ahead = Duration::try_from_secs_f64(ahead.max(0.0)).unwrap_or(Duration::MAX);
-                ahead.saturating_add(core.timeouts().request)
-            });
-            match core.wait_for(request, slot.clone(), timeout, now) {
-                Ok(number) if waits.is_empty() => waits = number..number + 1,
-                Ok(number) => waits.end = number + 1,
-                Err(error) => {
-                    core.forget(waits);
-                    return Err(error);
-                }
-            }
-        }
-        let deadline = core.next_deadline();
-        drop(core);
-        self.wake_before(deadline);
-        Ok(waits)
-    }
-
     /// Wakes the I/O thread if it would sleep beyond the deadline.
     fn wake_before(&self, deadline: Option<Duration>) {
         if deadline.is_some_and(|deadline| {
@@ -232,74 +234,64 @@ impl Shared {
         }
     }
 
-    /// Encodes and sends requests. Large datagrams, and everything after them, are left to the I/O
-    /// thread.
-    fn send_requests(
-        &self,
-        outgoing: &Outgoing<'_>,
-        connection: &Connection,
-        waits: Range<u64>,
-    ) -> Result<()> {
-        let time = outgoing
-            .seconds
-            .map(|seconds| TimeTag::from_unix_seconds(seconds + self.context.lock().latency));
-        let limit = connection.protocol.packet_limit();
-        let has_queue = self.has_queue.load(Ordering::Acquire);
-        let mut queued: Vec<Vec<u8>> = Vec::new();
-        encode_packets(time, outgoing.requests, limit, &mut |packet| {
-            self.send_or_queue(packet, connection, has_queue, &mut queued)
-        })?;
-        self.enqueue(queued, waits)
-    }
-
-    /// Sends a packet, or adds it to `queued` if it has to wait for the send window.
-    fn send_or_queue(
-        &self,
-        packet: &[u8],
-        connection: &Connection,
-        has_queue: bool,
-        queued: &mut Vec<Vec<u8>>,
-    ) -> Result<()> {
-        let is_datagram = connection.protocol == Protocol::Udp;
-        if is_datagram && (has_queue || !queued.is_empty() || packet.len() >= LARGE_DATAGRAM_BYTES)
-        {
-            queued.push(packet.to_vec());
+    /// Sends what the connection has to send. What the system does not accept now is left to the I/O
+    /// thread. Returns the first error.
+    fn flush(&self, connection: &mut Connection, now: Duration) -> std::io::Result<()> {
+        if self.is_full.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match self.send_packet(&connection.link, packet) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && is_datagram => {
-                queued.push(packet.to_vec());
-                Ok(())
+        let link = self.link.lock();
+        let mut result = Ok(());
+        while let Some(packet) = connection.poll_transmit(now) {
+            // What was to be sent when the connection was closed is dropped.
+            let Some(link) = &*link else { continue };
+            match self.send_packet(link, packet) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    connection.transmit_blocked();
+                    self.is_full.store(true, Ordering::Relaxed);
+                    self.wake_up();
+                    break;
+                }
+                sent => result = result.and(sent),
             }
-            Err(error) => Err(cannot_send(error)),
-            Ok(()) => Ok(()),
         }
+        result
     }
 
-    /// Leaves packets to the I/O thread.
-    fn enqueue(&self, queued: Vec<Vec<u8>>, waits: Range<u64>) -> Result<()> {
-        if !queued.is_empty() {
-            let mut core = self.core();
-            core.enqueue(queued, waits)?;
-            self.has_queue.store(true, Ordering::Release);
-            drop(core);
-            self.wake_up();
+    /// Sends requests that were just made, and lets the slots wait for their replies.
+    fn send_submitted<'s>(
+        &self,
+        connection: &mut Connection,
+        ids: RequestIds,
+        slots: impl Iterator<Item = &'s Arc<Slot<OscMessage>>>,
+        now: Duration,
+    ) -> Result<()> {
+        let mut is_waiting = connection.has_window();
+        for (id, slot) in ids.clone().zip(slots) {
+            is_waiting = true;
+            self.waiters.replies.add(id, slot);
         }
-        Ok(())
+        let sent = self.flush(connection, now);
+        if sent.is_err() {
+            self.waiters.replies.remove(ids.clone());
+            connection.forget(ids);
+        } else if is_waiting {
+            self.wake_before(connection.poll_timeout());
+        }
+        sent.map_err(cannot_send)
     }
 
     /// The requests, with those for SynthDefs that are too large for a datagram replaced.
-    fn with_synthdef_files<'r>(
-        &self,
-        requests: &'r [Request],
-        protocol: Protocol,
-    ) -> Result<Cow<'r, [Request]>> {
+    fn with_synthdef_files<'r>(&self, requests: &'r [Request]) -> Result<Cow<'r, [Request]>> {
         let may_be_large = |request: &Request| matches!(request, Request::ReceiveSynthDef(_));
-        if protocol != Protocol::Udp || !requests.iter().any(may_be_large) {
+        if !requests.iter().any(may_be_large) || !self.context.is_online() {
             return Ok(Cow::Borrowed(requests));
         }
-        let is_owner = self.core().is_owner();
-        self.synthdef_files.replace_large(requests, &self.context.options(), is_owner)
+        let (options, is_owner) = {
+            let connection = self.connection();
+            (connection.options().clone(), connection.is_owner())
+        };
+        self.synthdef_files.replace_large(requests, &options, is_owner)
     }
 
     /// The server's shared memory, if it is mapped.
@@ -324,55 +316,45 @@ impl Shared {
 
 impl Host for Shared {
     fn transmit(&self, outgoing: Outgoing<'_>) -> Result<()> {
-        if !self.context.is_online() {
+        let requests = self.with_synthdef_files(outgoing.requests)?;
+        let mut connection = self.connection();
+        if !connection.is_online() {
             return Err(offline());
         }
-        let Some(connection) = self.connection.lock().clone() else {
-            return Err(Error::new(ErrorKind::ServerOffline, "the connection is closed"));
+        let now = self.now();
+        let latency = connection.state().latency;
+        let delay = match outgoing.seconds {
+            Some(seconds) if !outgoing.waiting.is_empty() => {
+                let ahead = (seconds - unix_now()).max(0.0);
+                Duration::try_from_secs_f64(ahead).unwrap_or(Duration::MAX)
+            }
+            _ => Duration::ZERO,
         };
-        let requests = self.with_synthdef_files(outgoing.requests, connection.protocol)?;
-        let outgoing = Outgoing { requests: &requests, ..outgoing };
-        let waits = self.wait_for_replies(&outgoing)?;
-        let sent = self.send_requests(&outgoing, &connection, waits.clone());
-        if sent.is_err() && !waits.is_empty() {
-            self.core().forget(waits);
-        }
-        sent
+        let submission = Submission {
+            time: outgoing.seconds.map(|seconds| TimeTag::from_unix_seconds(seconds + latency)),
+            delay,
+            requests: &requests,
+        };
+        let indices = outgoing.waiting.iter().map(|(index, _)| *index);
+        let ids = connection.submit(submission, indices, now)?;
+        let slots = outgoing.waiting.iter().map(|(_, slot)| slot);
+        self.send_submitted(&mut connection, ids, slots, now)
     }
 
     fn transmit_encoded(&self, packet: &[u8], wait: Option<ReplyWait>) -> Result<()> {
-        if !self.context.is_online() {
+        let mut connection = self.connection();
+        if !connection.is_online() {
             return Err(offline());
         }
-        let Some(connection) = self.connection.lock().clone() else {
-            return Err(Error::new(ErrorKind::ServerOffline, "the connection is closed"));
-        };
-        let limit = connection.protocol.packet_limit();
-        if packet.len() > limit {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("the packet has {} bytes; {limit} can be sent", packet.len()),
-            ));
-        }
-        let waits = match wait {
+        let now = self.now();
+        let (wait, slot) = match wait {
             Some(ReplyWait { command, pattern, slot, timeout }) => {
-                let now = self.now();
-                let mut core = self.core();
-                let number = core.wait_for_pattern(command, pattern, slot, timeout, now)?;
-                self.wake_before(core.next_deadline());
-                number..number + 1
+                (Some((command, pattern, timeout)), Some(slot))
             }
-            None => 0..0,
+            None => (None, None),
         };
-        let mut queued = Vec::new();
-        let has_queue = self.has_queue.load(Ordering::Acquire);
-        let sent = self
-            .send_or_queue(packet, &connection, has_queue, &mut queued)
-            .and_then(|()| self.enqueue(queued, waits.clone()));
-        if sent.is_err() && !waits.is_empty() {
-            self.core().forget(waits);
-        }
-        sent
+        let ids = connection.submit_encoded(packet, wait, now)?;
+        self.send_submitted(&mut connection, ids, slot.iter(), now)
     }
 
     fn check_time(&self, _seconds: Option<f64>) -> Result<()> {
@@ -388,15 +370,15 @@ impl Host for Shared {
     }
 
     fn sample_clock_ratio(&self) -> f64 {
-        self.core().sample_clock().ratio()
+        self.connection().sample_clock().ratio()
     }
 
     fn sample_position(&self) -> f64 {
-        self.core().sample_clock().position(self.now())
+        self.connection().sample_clock().position(self.now())
     }
 
     fn time_of_position(&self, position: f64) -> f64 {
-        let clock = self.core().sample_clock();
+        let clock = self.connection().sample_clock();
         unix_now() + clock.seconds_until(position, self.now())
     }
 
@@ -428,19 +410,19 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Starts the I/O thread.
-    pub(crate) fn start(context: Arc<ContextShared>, timeouts: Timeouts) -> Result<Self> {
+    pub(crate) fn start(context: Arc<ContextShared>) -> Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::io("cannot create an event descriptor", error.into()))?;
         let shared = Arc::new(Shared {
-            core: Mutex::new(Core::new(context.clone(), timeouts)),
             context: context.clone(),
-            connection: Mutex::new(None),
+            link: Mutex::new(None),
+            waiters: Waiters::default(),
             wake,
             wakes_at: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
             was_refused: AtomicBool::new(false),
-            has_queue: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
             start: Instant::now(),
             callbacks: Arc::default(),
             events: Mutex::default(),

@@ -1,7 +1,7 @@
 //! SynthDefs that the server refuses.
 //!
 //! A server answers `/done /d_recv` for a SynthDef that it refuses, and prints the cause without the
-//! name. Which SynthDefs it has is found out by a probe of the state machine; the causes are in the
+//! name. Which SynthDefs it has is found out by a probe of the connection; the causes are in the
 //! output of a server that this client started.
 
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl Shared {
     async fn report_refusals(&self) {
         // If there are no causes, an earlier call has reported them.
         while !self.refusals.causes.lock().is_empty() {
-            let infos = self.context.take_unchecked_synthdefs();
+            let infos = self.context.lock().take_unchecked_synthdefs();
             let refused = self.find_refused(&infos).await;
             for refusal in refused.unwrap_or_default() {
                 self.report_refusal(refusal);
@@ -188,14 +188,14 @@ impl Shared {
         let context = Context::new(self.context.clone());
         self.wait_until_loaded(&context).await?;
         let mut refused = Vec::new();
-        let is_owner = self.core().is_owner();
+        let is_owner = self.connection().is_owner();
         let suspicious: Vec<&Arc<SynthDefInfo>> =
             infos.iter().filter(|info| is_owner || may_be_refused(info)).collect();
         if !suspicious.is_empty() && !is_supernova(&context).await? {
             for part in suspicious.chunks(MAX_PROBES) {
                 let names: Vec<String> = part.iter().map(|info| info.name.clone()).collect();
                 let slot = Slot::new();
-                self.command(|core, now| core.probe(&names, slot.clone(), now))?;
+                self.probe(&names, &slot)?;
                 let found = SlotFuture(slot).await?;
                 let missing = part.iter().zip(found).filter(|(_, found)| !found);
                 refused.extend(missing.map(|(info, _)| Arc::clone(info)));
@@ -211,9 +211,7 @@ impl Shared {
     async fn wait_until_loaded(&self, context: &Context) -> Result<()> {
         let request = Sync { id: context.shared().next_sync_id() }.into();
         let slot = Slot::new();
-        let now = self.now();
-        self.core().wait_for(&request, slot.clone(), Some(LOAD_TIMEOUT), now)?;
-        self.wake_up();
+        self.wait_for(&request, &slot, LOAD_TIMEOUT)?;
         context.submit(request)?;
         SlotFuture(slot).await.map(drop)
     }

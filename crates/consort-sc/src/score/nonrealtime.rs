@@ -2,17 +2,18 @@
 
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use consort_osc::TimeTag;
 use parking_lot::Mutex;
 
 use super::{MAX_ENTRY_BYTES, Progress, RenderReport, RenderSettings, Score, ScoreError};
-use crate::bundling::{BUNDLE_HEADER_BYTES, encode_packets};
+use crate::bundling::BUNDLE_HEADER_BYTES;
 use crate::context::{Context, ContextShared, Host, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::BootStatus;
 use crate::options::Options;
+use crate::proto::{Connection, Submission};
 
 /// A context whose moments become entries of a [`Score`], so that the code that plays on a server
 /// can render to a file.
@@ -43,8 +44,9 @@ pub struct Nonrealtime {
 }
 
 /// The host that records requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ScoreHost {
+    context: Arc<ContextShared>,
     score: Mutex<Score>,
 }
 
@@ -55,11 +57,11 @@ impl Nonrealtime {
     /// [`ErrorKind::InvalidOptions`].
     pub fn new(options: Options) -> Result<Self> {
         options.validate()?;
-        let shared = ContextShared::new(options, None, 0.0);
-        let host = Arc::new(ScoreHost::default());
-        let weak = Arc::downgrade(&host);
-        shared.set_host(weak);
-        shared.set_boot_status(BootStatus::Online);
+        let shared = ContextShared::new(Connection::score(options, MAX_ENTRY_BYTES), None);
+        let host = Arc::new_cyclic(|host: &Weak<ScoreHost>| {
+            shared.set_host(host.clone());
+            ScoreHost { context: shared.clone(), score: Mutex::default() }
+        });
         Ok(Self { context: Context::new(shared), host })
     }
 
@@ -104,23 +106,18 @@ impl Host for ScoreHost {
     fn transmit(&self, outgoing: Outgoing<'_>) -> Result<()> {
         self.check_time(outgoing.seconds)?;
         let seconds = outgoing.seconds.unwrap_or(0.0);
-        if let Some((index, _)) = outgoing.waiting.first() {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "cannot wait for the reply to {} in a score",
-                    outgoing.requests[*index].address()
-                ),
-            ));
-        }
         let tag = super::time_tag(seconds).map_err(|error| invalid_moment(error.to_string()))?;
-        let mut score = self.score.lock();
         let time = Some(TimeTag::from_raw(tag));
-        encode_packets(time, outgoing.requests, MAX_ENTRY_BYTES, &mut |bundle| {
+        let submission = Submission { time, delay: Duration::ZERO, requests: outgoing.requests };
+        let waiting = outgoing.waiting.iter().map(|(index, _)| *index);
+        let mut connection = self.context.connection();
+        connection.submit(submission, waiting, Duration::ZERO)?;
+        let mut score = self.score.lock();
+        while let Some(bundle) = connection.poll_transmit(Duration::ZERO) {
             // The score adds the bundle's header when it is encoded.
             score.entries.entry(tag).or_default().extend_from_slice(&bundle[BUNDLE_HEADER_BYTES..]);
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn check_time(&self, seconds: Option<f64>) -> Result<()> {

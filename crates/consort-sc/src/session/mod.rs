@@ -4,19 +4,18 @@
 mod printed;
 mod tree;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use consort_osc::OscMessage;
 
 use crate::SynthDefFile;
 use crate::context::{Buffer, Bus, Context, ContextShared, NodeReference, Synth};
-use crate::core::Core;
 use crate::driver::{Driver, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Timeouts;
 use crate::options::Options;
 use crate::pending::{Pending, Slot, SlotFuture};
+use crate::proto::{CommandId, Connection};
 use crate::queries::{BufferInfo, NodeInfo, StatusInfo, VersionInfo};
 use crate::requests::{
     CompletionRequests, FreeBuffer, FreeNodes, NewGroup, NewGroups, Request, Sync,
@@ -36,25 +35,26 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(options: Options, name: Option<String>, timeouts: Timeouts) -> Result<Self> {
         options.validate()?;
-        let shared = ContextShared::new(options, name, DEFAULT_LATENCY);
+        let shared = ContextShared::new(Connection::new(options, timeouts), name);
+        shared.lock().latency = DEFAULT_LATENCY;
         let context = Context::new(shared.clone());
-        let driver = Driver::start(shared, timeouts)?;
+        let driver = Driver::start(shared)?;
         Ok(Self { context, driver })
     }
 
-    /// Gives a command to the state machine and waits for its outcome.
+    /// Gives a command to the connection and waits for its result.
     async fn lifecycle(
         &self,
-        command: impl FnOnce(&mut Core, Arc<Slot<()>>, Duration),
+        command: impl FnOnce(&mut Connection, Duration) -> Result<CommandId>,
     ) -> Result<()> {
         let slot = Slot::new();
-        self.driver.shared.command(|core, now| command(core, slot.clone(), now));
+        self.driver.shared.command(&slot, command);
         SlotFuture(slot).await
     }
 
     pub(crate) async fn boot(&self, options: Option<Options>) -> Result<()> {
         let options = options.unwrap_or_else(|| self.context.options());
-        self.lifecycle(|core, slot, now| core.boot(options, slot, now)).await?;
+        self.lifecycle(|connection, now| connection.boot(options, now)).await?;
         let large = self.driver.shared.large_initial_synthdefs.lock().clone();
         if !large.is_empty() {
             self.context.add_synthdefs(&large)?;
@@ -70,7 +70,7 @@ impl Session {
             files.iter().flat_map(|file| file.definitions().iter().cloned()).collect();
         let waiting = shared.refusals.wait();
         self.context.add_synthdefs(&files)?;
-        shared.context.forget_unchecked_synthdefs(&infos);
+        shared.context.lock().forget_unchecked_synthdefs(&infos);
         let refusals = shared.find_refused(&infos).await;
         drop(waiting);
         match refusals? {
@@ -81,15 +81,15 @@ impl Session {
 
     pub(crate) async fn connect(&self, options: Option<Options>) -> Result<()> {
         let options = options.unwrap_or_else(|| self.context.options());
-        self.lifecycle(|core, slot, now| core.connect(options, slot, now)).await
+        self.lifecycle(|connection, now| connection.connect(options, now)).await
     }
 
     pub(crate) async fn disconnect(&self) -> Result<()> {
-        self.lifecycle(|core, slot, now| core.disconnect(slot, now)).await
+        self.lifecycle(|connection, now| connection.disconnect(now)).await
     }
 
     pub(crate) async fn quit(&self, force: bool) -> Result<()> {
-        self.lifecycle(|core, slot, now| core.quit(force, slot, now)).await
+        self.lifecycle(|connection, now| connection.quit(force, now)).await
     }
 
     pub(crate) async fn reboot(&self) -> Result<()> {
@@ -141,7 +141,7 @@ impl Session {
             Ok(())
         })?;
         self.sync(None, None).await?;
-        context.shared().reset_ids();
+        context.shared().lock().reset_ids();
         Ok(())
     }
 
@@ -154,12 +154,7 @@ impl Session {
     ) -> Result<Pending<T>> {
         let Some(timeout) = timeout else { return self.context.ask_for(request, parse) };
         let slot = Slot::new();
-        {
-            let shared = &self.driver.shared;
-            let now = shared.now();
-            shared.core().wait_for(&request, slot.clone(), Some(timeout), now)?;
-            shared.wake_up();
-        }
+        self.driver.shared.wait_for(&request, &slot, timeout)?;
         self.context.submit(request)?;
         Ok(Pending::new(slot, parse))
     }

@@ -145,7 +145,7 @@ impl Session {
             });
         }
         // The tree seeds the mirror, as a single reply does.
-        self.driver.shared.command(|core, now| core.seed(&tree, Some(changes), now));
+        self.driver.shared.step(|connection, now| connection.seed(&tree, Some(changes), now));
         Ok(tree)
     }
 

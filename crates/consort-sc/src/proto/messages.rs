@@ -2,30 +2,53 @@
 
 use std::time::Duration;
 
-use consort_osc::{OscMessage, OscValue};
+use consort_osc::{OscMessage, OscValue, Packet};
 
 use super::{
-    Action, Core, FIRST_BARRIER_ID, GROUPS_SYNC_ID, HandshakeStep, Phase, REPEAT_INTERVAL,
-    TREE_SYNC_ID,
+    Carrier, Connection, Event, FIRST_BARRIER_ID, GROUPS_SYNC_ID, HandshakeStep, Phase,
+    REPEAT_INTERVAL, RequestId, TREE_SYNC_ID,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Protocol;
 use crate::queries::{FailInfo, NodeInfo, StatusInfo};
 use crate::requests::{Sync, ToggleNotifications};
 use crate::tree::QueryTreeGroup;
-use crate::wire::Arguments;
+use crate::wire::{Arguments, REPLY_LIMITS};
 
-impl Core {
-    /// Processes one message. `is_claimed` means that a callback was registered for it as a
-    /// failure, so that it is not reported as an event.
-    pub(crate) fn message(&mut self, message: &OscMessage, is_claimed: bool, now: Duration) {
-        if let Err(error) = self.try_message(message, is_claimed, now) {
-            tracing::warn!(%error, "cannot process a message from the server");
-            self.invalid_packet();
+impl Connection {
+    /// Input: a packet arrived. Each of its messages becomes an [`Event::Message`], and what it leads
+    /// to follows. A packet that is not OSC is logged and ignored.
+    pub fn handle_packet(&mut self, packet: &[u8], now: Duration) {
+        match Packet::decode_with(packet, &REPLY_LIMITS) {
+            Ok(packet) => {
+                packet.messages().for_each(|message| self.message(message.into(), now));
+            }
+            Err(error) => {
+                let length = packet.len();
+                tracing::warn!(%error, length, "received a packet that is not valid OSC");
+                self.invalid_packet();
+            }
         }
     }
 
-    fn try_message(&mut self, message: &OscMessage, is_claimed: bool, now: Duration) -> Result<()> {
+    /// Processes one message.
+    pub(super) fn message(&mut self, message: OscMessage, now: Duration) {
+        let index = self.events.len();
+        if let Err(error) = self.try_message(&message, now) {
+            tracing::warn!(%error, "cannot process a message from the server");
+            self.invalid_packet();
+        }
+        self.events.insert(index, Event::Message(message));
+    }
+
+    /// Gives a reply to the first request that waits for it.
+    fn give_reply(&mut self, message: &OscMessage) {
+        if let Some(number) = self.pending.reply(message) {
+            self.events.push_back(Event::Reply(RequestId(number), Ok(message.clone())));
+        }
+    }
+
+    fn try_message(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         match message.address.as_str() {
             "/status.reply" => self.status_reply(message, now),
             "/n_go" => self.node_started(message, now),
@@ -34,11 +57,11 @@ impl Core {
             "/n_on" => self.node_running(message, true, now),
             "/n_off" => self.node_running(message, false, now),
             "/done" => self.done(message, now),
-            "/fail" => self.fail(message, is_claimed, now),
+            "/fail" => self.fail(message, now),
             "/g_queryTree.reply" => self.tree_reply(message, now),
             "/synced" => self.synced(message, now),
             _ => {
-                self.pending.reply(message);
+                self.give_reply(message);
                 Ok(())
             }
         }
@@ -55,7 +78,7 @@ impl Core {
             self.health.is_waiting = false;
             self.health.due_at = now + self.timeouts.health.interval;
         }
-        self.pending.reply(message);
+        self.give_reply(message);
         if self.pipelined.is_some() {
             return self.check_pipelined_handshake(now);
         }
@@ -75,22 +98,22 @@ impl Core {
 
     fn node_started(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         let info = NodeInfo::parse(message)?;
-        let needs_barrier = self.context.node_started(&info);
+        let needs_barrier = self.state.node_started(&info);
         self.send_barrier_if(needs_barrier, now);
-        self.pending.reply(message);
+        self.give_reply(message);
         Ok(())
     }
 
     fn node_ended(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         let info = NodeInfo::parse(message)?;
-        let needs_barrier = self.context.node_ended(&info);
+        let needs_barrier = self.state.node_ended(&info);
         self.send_barrier_if(needs_barrier, now);
-        self.pending.reply(message);
+        self.give_reply(message);
         Ok(())
     }
 
     fn node_moved(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
-        let needs_barrier = self.context.node_moved(&NodeInfo::parse(message)?);
+        let needs_barrier = self.state.node_moved(&NodeInfo::parse(message)?);
         self.send_barrier_if(needs_barrier, now);
         Ok(())
     }
@@ -101,7 +124,7 @@ impl Core {
         is_running: bool,
         now: Duration,
     ) -> Result<()> {
-        let needs_barrier = self.context.node_paused(message.int(0)?, !is_running);
+        let needs_barrier = self.state.node_paused(message.int(0)?, !is_running);
         self.send_barrier_if(needs_barrier, now);
         Ok(())
     }
@@ -117,7 +140,7 @@ impl Core {
             }
             self.seed(&tree, None, now);
         }
-        self.pending.reply(message);
+        self.give_reply(message);
         if message.int(1)? == 0 {
             if let Some(pipelined) = &mut self.pipelined {
                 pipelined.has_tree = true;
@@ -143,7 +166,7 @@ impl Core {
         }
         if self.barrier.is_some_and(|(barrier, _)| barrier == id) {
             self.barrier = None;
-            self.context.reconcile();
+            self.state.reconcile();
             return Ok(());
         }
         if id == GROUPS_SYNC_ID
@@ -156,7 +179,7 @@ impl Core {
             TREE_SYNC_ID if self.is_at_step(HandshakeStep::Tree) => self.make_groups(now),
             GROUPS_SYNC_ID if self.is_at_step(HandshakeStep::Groups) => self.connected(now),
             _ => {
-                self.pending.reply(message);
+                self.give_reply(message);
             }
         }
         Ok(())
@@ -166,7 +189,7 @@ impl Core {
     /// `changes` is the mirror's change number when a tree that was assembled from several replies
     /// was begun; if notifications arrived since then, the tree is not used.
     pub(crate) fn seed(&mut self, tree: &QueryTreeGroup, changes: Option<u64>, now: Duration) {
-        if self.context.seed(tree, changes) {
+        if self.state.seed(tree, changes) {
             self.send_barrier(now);
         }
     }
@@ -204,17 +227,17 @@ impl Core {
             }
             "/quit" => self.quit_answered(now),
             "/b_alloc" | "/b_allocRead" | "/b_allocReadChannel" => {
-                self.context.buffer_allocated(message.int(1)?);
+                self.state.buffer_allocated(message.int(1)?);
             }
-            "/b_free" => self.context.buffer_freed(message.int(1)?),
+            "/b_free" => self.state.buffer_freed(message.int(1)?),
             _ => {}
         }
-        self.pending.reply(message);
+        self.give_reply(message);
         Ok(())
     }
 
     /// `/fail`: the server rejected a request.
-    fn fail(&mut self, message: &OscMessage, is_claimed: bool, now: Duration) -> Result<()> {
+    fn fail(&mut self, message: &OscMessage, now: Duration) -> Result<()> {
         let fail = FailInfo::parse(message)?;
         let is_login = fail.command == "/notify";
         if is_login && (self.is_at_step(HandshakeStep::Notify) || self.pipelined.is_some()) {
@@ -230,11 +253,17 @@ impl Core {
         }
         // The second answer to a login that was repeated is not a failure.
         let is_repeated = is_login && is_already_registered(&fail);
-        if self.is_failure_of_probe(&fail) || self.pending.fail(&fail) || is_claimed || is_repeated
-        {
+        if self.is_failure_of_probe(&fail) {
             return Ok(());
         }
-        self.actions.push_back(Action::Fail(fail));
+        if let Some((number, error)) = self.pending.fail(&fail) {
+            self.events.push_back(Event::Reply(RequestId(number), Err(error)));
+            return Ok(());
+        }
+        if is_repeated {
+            return Ok(());
+        }
+        self.events.push_back(Event::Fail(fail));
         Ok(())
     }
 
@@ -247,7 +276,7 @@ impl Core {
                 format!(
                     "the server at {}:{} accepts no more clients ({}); disconnect another \
                      client, or start the server with a higher maximum_logins",
-                    self.options.ip_address, self.options.port, fail.reason
+                    self.state.options.ip_address, self.state.options.port, fail.reason
                 ),
             );
             self.connecting_failed(error);
@@ -255,8 +284,8 @@ impl Core {
         }
         // Either an answer was lost and the request repeated, or the connection was lost and is
         // being established again.
-        if self.options.protocol == Protocol::Tcp {
-            self.actions.push_back(Action::Warn(
+        if self.carrier == Carrier::Server(Protocol::Tcp) {
+            self.events.push_back(Event::Warning(
                 "the server cannot distinguish its TCP clients (a limitation of scsynth 3.13): \
                  this client shares login, ids and notifications with another; use UDP for \
                  several clients"

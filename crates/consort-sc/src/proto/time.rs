@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Action, Core, ExitReason, HandshakeStep, Phase, REPEAT_INTERVAL};
+use super::{Connection, Event, ExitReason, HandshakeStep, Phase, REPEAT_INTERVAL, RequestId};
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::LifecycleEvent;
 use crate::requests::QueryStatus;
 
-impl Core {
-    /// When [`Core::tick`] has to be called at the latest; `None` if nothing is due.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+impl Connection {
+    /// When [`Connection::handle_timeout`] has to be called at the latest; `None` if nothing is due.
+    pub fn poll_timeout(&mut self) -> Option<Duration> {
         let phase = match self.phase {
-            Phase::Offline => None,
+            Phase::Offline | Phase::Score => None,
             Phase::Booting { deadline }
             | Phase::Quitting { deadline, .. }
             | Phase::LoggingOut { deadline } => Some(deadline),
@@ -25,9 +25,11 @@ impl Core {
         waiting.into_iter().chain(sending).chain([phase]).flatten().min()
     }
 
-    /// Does whatever is due at `now`.
-    pub(crate) fn tick(&mut self, now: Duration) {
-        self.pending.expire(now);
+    /// Input: does whatever is due at `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        for (number, error) in self.pending.expire(now) {
+            self.events.push_back(Event::Reply(RequestId(number), Err(error)));
+        }
         self.expire_probes(now);
         if self.barrier.is_some_and(|(_, repeat_at)| now >= repeat_at) {
             self.send_barrier(now);
@@ -46,7 +48,7 @@ impl Core {
             Phase::LoggingOut { deadline } if now >= deadline => self.finish_connection(),
             Phase::AwaitingExit { kill_at: Some(kill_at), reason } if now >= kill_at => {
                 self.set_phase(Phase::AwaitingExit { kill_at: None, reason });
-                self.actions.push_back(Action::Kill);
+                self.events.push_back(Event::Kill);
             }
             _ => {}
         }
@@ -64,7 +66,7 @@ impl Core {
         self.event(LifecycleEvent::ProcessPanicked);
         self.fail_start(error);
         self.set_phase(Phase::AwaitingExit { kill_at: None, reason: ExitReason::BootFailed });
-        self.actions.push_back(Action::Kill);
+        self.events.push_back(Event::Kill);
     }
 
     fn repeat_step(&mut self, step: HandshakeStep, now: Duration) {

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{
-    Action, Core, GROUPS_SYNC_ID, HandshakeStep, Health, MAX_LOGINS, Phase, PipelinedHandshake,
-    REPEAT_INTERVAL, TREE_SYNC_ID,
+    Carrier, Connection, Event, GROUPS_SYNC_ID, HandshakeStep, Health, MAX_LOGINS, Phase,
+    PipelinedHandshake, REPEAT_INTERVAL, TREE_SYNC_ID,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::LifecycleEvent;
@@ -16,13 +16,13 @@ use crate::requests::{
 };
 use crate::values::AddAction;
 
-impl Core {
+impl Connection {
     /// Sends the rest of the handshake right after `/status`. The tree is queried after the groups
     /// were created, so that the reply shows them; only SynthDefs need a `/sync` as well.
     pub(super) fn send_pipelined_handshake(&mut self) {
         let login = ToggleNotifications { should_notify: true, client_id: None };
         self.send(&[login.into()]);
-        let mut requests = self.group_requests(0..self.options.maximum_logins);
+        let mut requests = self.group_requests(0..self.state.options.maximum_logins);
         requests.push(QueryTree { id: 0, include_controls: false }.into());
         let is_synced = self.initial_synthdefs.is_empty();
         if !is_synced {
@@ -49,7 +49,7 @@ impl Core {
         self.log_in(client_id, logins)?;
         // The server sends notifications only since the login. If other clients may have changed
         // the tree between the reply and the login, it is queried again.
-        if self.maximum_logins == 1 && self.context.has_node(1) {
+        if self.state.maximum_logins == 1 && self.state.has_node(1) {
             self.connected(now);
         } else {
             self.query_root_tree(now);
@@ -92,7 +92,7 @@ impl Core {
         })?;
         let logins = reported_logins
             .and_then(|logins| u32::try_from(logins).ok())
-            .unwrap_or(self.options.maximum_logins)
+            .unwrap_or(self.state.options.maximum_logins)
             .max(client_id.saturating_add(1));
         if logins > MAX_LOGINS {
             return Err(Error::new(
@@ -100,10 +100,8 @@ impl Core {
                 format!("the server reports {logins} logins; expected at most {MAX_LOGINS}"),
             ));
         }
-        self.client_id = client_id;
-        self.maximum_logins = logins;
         self.reported_logins = reported_logins;
-        self.context.log_in(client_id, logins)?;
+        self.state.log_in(client_id, logins)?;
         self.event(LifecycleEvent::OscConnected);
         Ok(())
     }
@@ -121,7 +119,7 @@ impl Core {
     fn group_requests(&self, clients: Range<u32>) -> Vec<Request> {
         let groups: Vec<NewGroup> = clients
             .map(|client| client as i32 + 1)
-            .filter(|id| !self.context.has_node(*id))
+            .filter(|id| !self.state.has_node(*id))
             .map(|id| NewGroup { id, add_action: AddAction::ToTail, target_id: 0 })
             .collect();
         let mut requests: Vec<Request> = Vec::new();
@@ -138,8 +136,11 @@ impl Core {
     }
 
     pub(super) fn make_groups(&mut self, now: Duration) {
-        let clients =
-            if self.is_owner { 0..self.maximum_logins } else { self.client_id..self.client_id + 1 };
+        let clients = if self.is_owner {
+            0..self.state.maximum_logins
+        } else {
+            self.state.client_id..self.state.client_id + 1
+        };
         let mut requests = self.group_requests(clients);
         if requests.is_empty() {
             return self.connected(now);
@@ -157,23 +158,23 @@ impl Core {
         if self.is_owner {
             self.event(LifecycleEvent::Booted);
         }
-        self.life.started();
-        if let Some(outcome) = self.start_outcome.take() {
-            self.actions.push_back(Action::Complete(outcome, Ok(())));
+        self.finish_start(true);
+        if let Some(command) = self.start_command.take() {
+            self.events.push_back(Event::Completed(command, Ok(())));
         }
     }
 
     /// The error when the handshake has not finished within its deadline.
     pub(super) fn handshake_timeout(&self, step: HandshakeStep, invalid_answers: u32) -> Error {
-        let address = format!("{}:{}", self.options.ip_address, self.options.port);
+        let address = format!("{}:{}", self.state.options.ip_address, self.state.options.port);
         let timeout = self.timeouts.connect;
         let message = if invalid_answers > 0 {
             format!("the program at {address} is not a SuperCollider server")
-        } else if self.options.protocol == Protocol::Tcp && step == HandshakeStep::Status {
+        } else if self.carrier == Carrier::Server(Protocol::Tcp) && step == HandshakeStep::Status {
             format!(
                 "{address} accepted the TCP connection but did not respond within {timeout:?}; it \
                  needs {} password, or is not a SuperCollider server",
-                if self.options.password.is_some() { "another" } else { "a" }
+                if self.state.options.password.is_some() { "another" } else { "a" }
             )
         } else {
             format!(

@@ -4,12 +4,10 @@
 //! first: it answers "Group ID not found" if it has it, and "SynthDef not found" otherwise. Nothing is
 //! started and no memory is used. A `/sync` in the same bundle shows that all answers have arrived.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Core};
+use super::{CommandId, Connection, Event};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pending::Slot;
 use crate::queries::FailInfo;
 use crate::requests::{NewSynth, Request, Sync};
 use crate::values::AddAction;
@@ -34,7 +32,7 @@ pub(super) struct Probe {
     /// For each SynthDef, the id of the group that does not exist, and whether the server has the
     /// SynthDef.
     entries: Vec<(i32, bool)>,
-    slot: Arc<Slot<Vec<bool>>>,
+    command: CommandId,
     deadline: Duration,
 }
 
@@ -68,23 +66,21 @@ impl Probes {
     }
 }
 
-impl Core {
+impl Connection {
     /// Asks the server which of these SynthDefs it has. The server must have loaded them already,
-    /// which the caller finds out with a `/sync`.
-    pub(crate) fn probe(
-        &mut self,
-        names: &[String],
-        slot: Arc<Slot<Vec<bool>>>,
-        now: Duration,
-    ) -> Result<()> {
-        self.check_online()?;
+    /// which the caller finds out with a `/sync`. The answer is an [`Event::Probed`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::ServerOffline`].
+    pub fn probe(&mut self, names: &[String], now: Duration) -> Result<CommandId> {
+        self.check_connected()?;
         let sync_id = self.probes.next_sync_id;
         self.probes.next_sync_id =
             if sync_id <= LAST_PROBE_ID { FIRST_PROBE_ID } else { sync_id - 1 };
         let mut entries = Vec::with_capacity(names.len());
         let mut requests: Vec<Request> = Vec::with_capacity(names.len() + 1);
         for name in names {
-            let id = self.probes.next_group_id(self.client_id);
+            let id = self.probes.next_group_id(self.state.client_id);
             entries.push((id, false));
             requests.push(
                 NewSynth {
@@ -98,10 +94,11 @@ impl Core {
             );
         }
         requests.push(Sync { id: sync_id }.into());
+        let command = self.new_command();
         let deadline = now + PROBE_TIMEOUT;
-        self.probes.running.push(Probe { sync_id, entries, slot, deadline });
+        self.probes.running.push(Probe { sync_id, entries, command, deadline });
         self.send(&requests);
-        Ok(())
+        Ok(command)
     }
 
     /// Whether a failure belongs to a probe, or may belong to one and is held.
@@ -136,7 +133,7 @@ impl Core {
         // Each SynthDef that the server does not have caused one of the failures.
         let missing = found.iter().filter(|found| !**found).count();
         probes.held.drain(..missing.min(probes.held.len()));
-        probe.slot.fill(Ok(found));
+        self.events.push_back(Event::Probed(probe.command, Ok(found)));
         self.release_held_failures();
         true
     }
@@ -146,23 +143,18 @@ impl Core {
         if self.probes.running.iter().all(|probe| probe.deadline > now) {
             return;
         }
-        self.probes.running.retain(|probe| {
-            if probe.deadline > now {
-                return true;
-            }
-            probe.slot.fill(Err(Error::new(
-                ErrorKind::Timeout,
-                "the server did not answer which SynthDefs it has",
-            )));
-            false
-        });
+        for probe in self.probes.running.extract_if(.., |probe| probe.deadline <= now) {
+            let error =
+                Error::new(ErrorKind::Timeout, "the server did not answer which SynthDefs it has");
+            self.events.push_back(Event::Probed(probe.command, Err(error)));
+        }
         self.release_held_failures();
     }
 
     /// Ends all probes because the connection has ended.
     pub(super) fn clear_probes(&mut self, error: &Error) {
         for probe in self.probes.running.drain(..) {
-            probe.slot.fill(Err(error.clone()));
+            self.events.push_back(Event::Probed(probe.command, Err(error.clone())));
         }
         self.release_held_failures();
     }
@@ -170,7 +162,7 @@ impl Core {
     /// Reports the failures that belong to no probe.
     fn release_held_failures(&mut self) {
         if self.probes.running.is_empty() {
-            self.actions.extend(self.probes.held.drain(..).map(Action::Fail));
+            self.events.extend(self.probes.held.drain(..).map(Event::Fail));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Large requests over UDP: a window of packets is sent, and the next one when the server has read
-//! it. There is no I/O and no clock here: callers put packets in, and the I/O thread takes out what
+//! it. There is no I/O and no clock here: requests put packets in, and the driver takes out what
 //! may be sent now.
 //!
 //! A server that is busy does not read its socket, and the system drops what does not fit into the
@@ -26,19 +26,19 @@ const FIRST_SYNC_ID: i32 = -1_000;
 
 /// A packet that waits to be sent.
 #[derive(Debug)]
-pub(crate) struct QueuedPacket {
+struct QueuedPacket {
     /// Its number in the queue, from 1; 0 for a `/sync` of the window itself.
     ticket: u64,
-    pub(crate) bytes: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// The packets that wait until the server has read earlier ones.
 #[derive(Debug)]
-pub(crate) struct SendWindow {
+pub(super) struct SendWindow {
     queue: VecDeque<QueuedPacket>,
     queued_bytes: usize,
-    /// A packet was put in since the I/O thread last found nothing to send. Packets that are sent
-    /// meanwhile have to be queued, also while the I/O thread still holds the last one.
+    /// A packet was put in since the driver last found nothing to send. Packets that are sent
+    /// meanwhile have to be queued.
     is_busy: bool,
     /// The number of the last packet that was put in.
     last_ticket: u64,
@@ -48,6 +48,8 @@ pub(crate) struct SendWindow {
     /// The `/sync` whose answer shows that the window was read, and when it is sent again.
     sync: Option<(i32, Duration)>,
     next_sync_id: i32,
+    /// The packet that was taken last.
+    taken: Option<QueuedPacket>,
 }
 
 impl Default for SendWindow {
@@ -61,13 +63,14 @@ impl Default for SendWindow {
             sent_at: Duration::ZERO,
             sync: None,
             next_sync_id: FIRST_SYNC_ID,
+            taken: None,
         }
     }
 }
 
 impl SendWindow {
     /// Whether packets wait or are being sent, so that others have to be queued.
-    pub(crate) fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.is_busy
     }
 
@@ -75,7 +78,7 @@ impl SendWindow {
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] if too many bytes wait already.
-    pub(crate) fn push(&mut self, packets: Vec<Vec<u8>>) -> Result<u64> {
+    pub(super) fn push(&mut self, packets: Vec<Vec<u8>>) -> Result<u64> {
         let size: usize = packets.iter().map(Vec::len).sum();
         if self.queued_bytes + size > MAX_QUEUED_BYTES {
             return Err(Error::new(
@@ -98,7 +101,12 @@ impl SendWindow {
     }
 
     /// What may be sent now: a packet, or the `/sync` after a full window.
-    pub(crate) fn next(&mut self, now: Duration) -> Option<QueuedPacket> {
+    pub(super) fn next(&mut self, now: Duration) -> Option<&[u8]> {
+        self.taken = self.take(now);
+        self.taken.as_ref().map(|packet| &packet.bytes[..])
+    }
+
+    fn take(&mut self, now: Duration) -> Option<QueuedPacket> {
         if let Some((id, repeat_at)) = self.sync {
             return (now >= repeat_at).then(|| self.sync_packet(id, now));
         }
@@ -129,8 +137,9 @@ impl SendWindow {
         QueuedPacket { ticket: 0, bytes }
     }
 
-    /// Takes back a packet that the system did not accept.
-    pub(crate) fn put_back(&mut self, packet: QueuedPacket) {
+    /// The system did not accept the packet that [`next`](Self::next) returned last.
+    pub(super) fn put_back(&mut self) {
+        let Some(packet) = self.taken.take() else { return };
         self.is_busy = true;
         if packet.ticket == 0 {
             // Another `/sync` is made for the next attempt.
@@ -144,7 +153,7 @@ impl SendWindow {
 
     /// The server answered a `/sync`. If the window sent it, returns the number of the first packet
     /// that still waits or will be queued next.
-    pub(crate) fn synced(&mut self, id: i32) -> Option<u64> {
+    pub(super) fn synced(&mut self, id: i32) -> Option<u64> {
         if self.sync.is_none_or(|(sync_id, _)| sync_id != id) {
             return None;
         }
@@ -154,12 +163,12 @@ impl SendWindow {
     }
 
     /// When the `/sync` is sent again.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.sync.map(|(_, repeat_at)| repeat_at)
     }
 
     /// Drops all packets: the connection is closed.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         let (last_ticket, next_sync_id) = (self.last_ticket, self.next_sync_id);
         *self = Self { last_ticket, next_sync_id, ..Self::default() };
     }
@@ -178,12 +187,14 @@ mod tests {
 
     /// What is sent now: the sizes of packets, and the ids of `/sync`s, which are negative.
     fn sent(window: &mut SendWindow, now: f64) -> Vec<i64> {
-        std::iter::from_fn(|| window.next(seconds(now)))
-            .map(|packet| match OscPacket::decode(&packet.bytes) {
+        let mut sent = Vec::new();
+        while let Some(packet) = window.next(seconds(now)) {
+            sent.push(match OscPacket::decode(packet) {
                 Ok(OscPacket::Message(sync)) => i64::from(sync.arguments[0].as_i32().unwrap()),
-                _ => packet.bytes.len() as i64,
-            })
-            .collect()
+                _ => packet.len() as i64,
+            });
+        }
+        sent
     }
 
     fn packets(sizes: &[usize]) -> Vec<Vec<u8>> {
@@ -248,19 +259,17 @@ mod tests {
     fn a_packet_that_the_system_rejects_stays_first() {
         let mut window = SendWindow::default();
         window.push(packets(&[60_000, 30_000, 7])).unwrap();
-        let first = window.next(seconds(0.0)).unwrap();
-        window.put_back(first);
+        assert_eq!(window.next(seconds(0.0)).unwrap().len(), 60_000);
+        window.put_back();
         assert_eq!(sent(&mut window, 0.0), [60_000, -1_000]);
         window.synced(-1_000);
-        let next = window.next(seconds(0.1)).unwrap();
-        assert_eq!(next.bytes.len(), 30_000);
-        window.put_back(next);
+        assert_eq!(window.next(seconds(0.1)).unwrap().len(), 30_000);
+        window.put_back();
         assert_eq!(sent(&mut window, 0.1), [30_000, 7]);
         // A `/sync` that was rejected is replaced by another.
         window.push(packets(&[60_000])).unwrap();
-        let sync = window.next(seconds(0.1)).unwrap();
-        assert!(sync.bytes.starts_with(b"/sync"));
-        window.put_back(sync);
+        assert!(window.next(seconds(0.1)).unwrap().starts_with(b"/sync"));
+        window.put_back();
         assert_eq!(sent(&mut window, 0.1), [-1_002]);
     }
 }

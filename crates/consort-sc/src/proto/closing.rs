@@ -1,10 +1,10 @@
-//! The connection: how it fails, and how it is closed.
+//! How a connection fails, and how it is closed.
 
 use std::time::Duration;
 
 use super::{
-    Action, Core, ExitReason, HandshakeStep, Health, IdentityCheck, MAX_IDENTITY_QUERIES, Phase,
-    QuitReason,
+    Connection, Event, ExitReason, HandshakeStep, Health, IdentityCheck, MAX_IDENTITY_QUERIES,
+    Phase, QuitReason, RequestId,
 };
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::LifecycleEvent;
@@ -19,9 +19,9 @@ const REFUSAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// refusal may be due to a datagram that was sent before the server started.
 const MAX_REFUSALS: u32 = 3;
 
-impl Core {
-    /// Input: the socket is open, which answers [`Action::Open`].
-    pub(crate) fn socket_opened(&mut self, now: Duration) {
+impl Connection {
+    /// Input: the socket is open, which answers [`Event::Open`].
+    pub fn socket_opened(&mut self, now: Duration) {
         if let Phase::Connecting { step: step @ HandshakeStep::Opening, repeat_at, .. } =
             &mut self.phase
         {
@@ -36,7 +36,7 @@ impl Core {
     }
 
     /// Input: the socket cannot be opened, or failed later.
-    pub(crate) fn socket_failed(&mut self, error: &Error) {
+    pub fn socket_failed(&mut self, error: &Error) {
         match self.phase {
             Phase::Connecting { .. } => self.connecting_failed(error.clone()),
             Phase::Online => self.lose_connection(&error.to_string()),
@@ -45,7 +45,7 @@ impl Core {
     }
 
     /// Input: the server's port is closed.
-    pub(crate) fn socket_refused(&mut self, now: Duration) {
+    pub fn socket_refused(&mut self, now: Duration) {
         match &mut self.phase {
             Phase::Connecting { step: HandshakeStep::Status, repeat_at, .. } if self.is_owner => {
                 *repeat_at = now + PORT_CLOSED_REPEAT;
@@ -55,7 +55,7 @@ impl Core {
                     ErrorKind::CannotConnect,
                     format!(
                         "no server is listening at {}:{}; start one there, or boot one",
-                        self.options.ip_address, self.options.port
+                        self.state.options.ip_address, self.state.options.port
                     ),
                 );
                 self.connecting_failed(error);
@@ -76,14 +76,14 @@ impl Core {
     }
 
     /// Input: the server closed a TCP connection, which is its answer to `/quit` and to a log-out.
-    pub(crate) fn socket_closed_by_server(&mut self, now: Duration) {
+    pub fn socket_closed_by_server(&mut self, now: Duration) {
         if matches!(self.phase, Phase::Quitting { .. } | Phase::LoggingOut { .. }) {
             self.socket_refused(now);
         }
     }
 
-    /// Input: a packet is not OSC, or not what a server sends.
-    pub(crate) fn invalid_packet(&mut self) {
+    /// A packet is not OSC, or not what a server sends.
+    pub(super) fn invalid_packet(&mut self) {
         if let Phase::Connecting { invalid_answers, .. } = &mut self.phase {
             *invalid_answers += 1;
         }
@@ -98,19 +98,26 @@ impl Core {
         let error =
             Error::new(ErrorKind::ServerOffline, format!("{reason} before the reply arrived"));
         self.pipelined = None;
-        self.pending.clear(&error);
-        self.clear_probes(&error);
+        self.end_waits(&error);
         self.send_window.clear();
         self.barrier = None;
         self.set_phase(Phase::Offline);
-        self.context.end();
+        self.state.end();
         self.is_owner = false;
         self.status = None;
-        self.life.ended();
+        self.end_life();
         let error = self.start_error.take().unwrap_or(error);
-        if let Some(outcome) = self.start_outcome.take() {
-            self.failed_start = Some((outcome, error));
+        if let Some(command) = self.start_command.take() {
+            self.failed_start = Some((command, error));
         }
+    }
+
+    /// Ends everything that waits for the server.
+    pub(super) fn end_waits(&mut self, error: &Error) {
+        for number in self.pending.clear() {
+            self.events.push_back(Event::Reply(RequestId(number), Err(error.clone())));
+        }
+        self.clear_probes(error);
     }
 
     pub(super) fn connecting_failed(&mut self, error: Error) {
@@ -131,10 +138,9 @@ impl Core {
             // The connection is offline only when the process has exited: a process that is merely
             // stopped would keep the port.
             let error = Error::new(ErrorKind::ServerOffline, "the connection was lost");
-            self.pending.clear(&error);
-            self.clear_probes(&error);
+            self.end_waits(&error);
             self.set_phase(Phase::AwaitingExit { kill_at: None, reason: ExitReason::Lost });
-            self.actions.push_back(Action::Kill);
+            self.events.push_back(Event::Kill);
         } else {
             let was_owner = self.is_owner;
             self.go_offline("the connection was lost");
@@ -160,7 +166,7 @@ impl Core {
         if self.is_owner || !matches!(self.phase, Phase::Online) {
             return;
         }
-        let (groups, changes) = self.context.mirrored_groups();
+        let (groups, changes) = self.state.mirrored_groups();
         if usize::try_from(group_count).is_ok_and(|count| count >= groups) {
             self.identity_check = IdentityCheck::None;
             return;
@@ -186,10 +192,10 @@ impl Core {
     pub(super) fn is_another_server(&mut self, tree: &QueryTreeGroup) -> bool {
         let is_suspected =
             matches!(std::mem::take(&mut self.identity_check), IdentityCheck::Queried(_));
-        let own_group = self.client_id as i32 + 1;
+        let own_group = self.state.client_id as i32 + 1;
         is_suspected
             && matches!(self.phase, Phase::Online)
-            && self.context.has_node(own_group)
+            && self.state.has_node(own_group)
             && !tree.walk().iter().any(|(_, node)| node.id() == own_group)
     }
 
@@ -233,8 +239,8 @@ impl Core {
 
     /// Gives the caller of `disconnect` or `quit` its result.
     pub(super) fn complete_end(&mut self) {
-        if let Some(outcome) = self.end_outcome.take() {
-            self.actions.push_back(Action::Complete(outcome, Ok(())));
+        if let Some(command) = self.end_command.take() {
+            self.events.push_back(Event::Completed(command, Ok(())));
         }
     }
 }

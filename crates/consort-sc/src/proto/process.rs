@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Core, ExitReason, MAX_OUTPUT_LINES, Phase};
+use super::{Connection, ExitReason, MAX_OUTPUT_LINES, Phase};
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::LifecycleEvent;
 
-impl Core {
-    /// Input: the process was started, as [`Action::Spawn`](super::Action::Spawn) requested.
-    pub(crate) fn process_started(&mut self) {
+impl Connection {
+    /// Input: the process was started, as [`Event::Spawn`](super::Event::Spawn) requested.
+    pub fn process_started(&mut self) {
         self.has_process = true;
     }
 
     /// Input: the process printed a line. One of the lines announces that the server is ready.
-    pub(crate) fn process_line(&mut self, line: &str, now: Duration) {
+    pub fn process_line(&mut self, line: &str, now: Duration) {
         if self.output.len() >= MAX_OUTPUT_LINES {
             self.output.pop_front();
         }
@@ -36,9 +36,9 @@ impl Core {
         }
     }
 
-    /// Input: the process that [`Action::Spawn`](super::Action::Spawn) requested cannot be
+    /// Input: the process that [`Event::Spawn`](super::Event::Spawn) requested cannot be
     /// started.
-    pub(crate) fn spawn_failed(&mut self, error: &Error) {
+    pub fn spawn_failed(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Booting { .. }) {
             self.event(LifecycleEvent::ProcessPanicked);
             self.fail_start(error.clone().with_kind(ErrorKind::ServerCannotBoot));
@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// Input: the process has exited; `status` is its exit code or signal, as text.
-    pub(crate) fn process_exited(&mut self, status: &str) {
+    pub fn process_exited(&mut self, status: &str) {
         self.has_process = false;
         match self.phase {
             Phase::Booting { .. } => {
@@ -83,7 +83,7 @@ impl Core {
                 self.finish_exit(ExitReason::Quit);
             }
             Phase::AwaitingExit { reason, .. } => self.finish_exit(reason),
-            Phase::Offline => {}
+            Phase::Offline | Phase::Score => {}
         }
     }
 
@@ -96,12 +96,16 @@ impl Core {
         {
             format!(
                 ": port {} is in use; choose another port, or stop the program that uses it",
-                self.options.port
+                self.state.options.port
             )
         } else if text.contains("jack server is not running")
             || (text.contains("JackDriver") && text.contains("could not"))
         {
-            let device = self.options.input_device.as_ref().or(self.options.output_device.as_ref());
+            let device = self.state.options.input_device.as_ref().or(self
+                .state
+                .options
+                .output_device
+                .as_ref());
             match device {
                 Some(device) => format!(
                     ": no JACK server `{}` is running; with JACK, a device is not a sound card but \
