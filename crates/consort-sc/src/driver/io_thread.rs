@@ -96,7 +96,7 @@ impl Loop<'_> {
     fn perform_events(&mut self) {
         loop {
             let mut connection = self.shared.connection();
-            if let Err(error) = self.shared.flush(&mut connection, self.shared.now()) {
+            if let Err(error) = self.shared.flush(&mut connection) {
                 let boot_status = connection.boot_status();
                 drop(connection);
                 // While the connection is being closed, nobody misses the packet.

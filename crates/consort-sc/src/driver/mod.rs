@@ -236,13 +236,17 @@ impl Shared {
 
     /// Sends what the connection has to send. What the system does not accept now is left to the I/O
     /// thread. Returns the first error.
-    fn flush(&self, connection: &mut Connection, now: Duration) -> std::io::Result<()> {
+    fn flush(&self, connection: &mut Connection) -> std::io::Result<()> {
         if self.is_full.load(Ordering::Relaxed) {
             return Ok(());
         }
+        // Otherwise the time does not matter.
+        let now = if connection.has_window() { self.now() } else { Duration::ZERO };
         let link = self.link.lock();
         let mut result = Ok(());
-        while let Some(packet) = connection.poll_transmit(now) {
+        while connection.has_queue()
+            && let Some(packet) = connection.poll_transmit(now)
+        {
             // What was to be sent when the connection was closed is dropped.
             let Some(link) = &*link else { continue };
             match self.send_packet(link, packet) {
@@ -264,14 +268,13 @@ impl Shared {
         connection: &mut Connection,
         ids: RequestIds,
         slots: impl Iterator<Item = &'s Arc<Slot<OscMessage>>>,
-        now: Duration,
     ) -> Result<()> {
         let mut is_waiting = connection.has_window();
         for (id, slot) in ids.clone().zip(slots) {
             is_waiting = true;
             self.waiters.replies.add(id, slot);
         }
-        let sent = self.flush(connection, now);
+        let sent = self.flush(connection);
         if sent.is_err() {
             self.waiters.replies.remove(ids.clone());
             connection.forget(ids);
@@ -321,7 +324,8 @@ impl Host for Shared {
         if !connection.is_online() {
             return Err(offline());
         }
-        let now = self.now();
+        // Without waits the time does not matter.
+        let now = if outgoing.waiting.is_empty() { Duration::ZERO } else { self.now() };
         let latency = connection.state().latency;
         let delay = match outgoing.seconds {
             Some(seconds) if !outgoing.waiting.is_empty() => {
@@ -338,7 +342,7 @@ impl Host for Shared {
         let indices = outgoing.waiting.iter().map(|(index, _)| *index);
         let ids = connection.submit(submission, indices, now)?;
         let slots = outgoing.waiting.iter().map(|(_, slot)| slot);
-        self.send_submitted(&mut connection, ids, slots, now)
+        self.send_submitted(&mut connection, ids, slots)
     }
 
     fn transmit_encoded(&self, packet: &[u8], wait: Option<ReplyWait>) -> Result<()> {
@@ -354,7 +358,7 @@ impl Host for Shared {
             None => (None, None),
         };
         let ids = connection.submit_encoded(packet, wait, now)?;
-        self.send_submitted(&mut connection, ids, slot.iter(), now)
+        self.send_submitted(&mut connection, ids, slot.iter())
     }
 
     fn check_time(&self, _seconds: Option<f64>) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Packets that may be sent at once. Nothing is allocated once the buffers have grown.
 
+use crate::error::Result;
+
 /// Packets in the order in which they are sent, one after the other in one buffer.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -16,6 +18,33 @@ const MAX_TAKEN_BYTES: usize = 1 << 20;
 impl Outbox {
     /// Adds a packet.
     pub(super) fn push(&mut self, packet: &[u8]) {
+        self.make_room();
+        self.bytes.extend_from_slice(packet);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Adds the packet that `write` appends, unless it has more than `limit` bytes. Returns whether
+    /// it was added.
+    pub(super) fn push_with(
+        &mut self,
+        limit: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<usize>,
+    ) -> Result<bool> {
+        self.make_room();
+        let start = self.bytes.len();
+        let written = write(&mut self.bytes);
+        let is_added = written.as_ref().is_ok_and(|size| *size <= limit);
+        if is_added {
+            self.ends.push(self.bytes.len());
+        } else {
+            self.bytes.truncate(start);
+        }
+        written.map(|_| is_added)
+    }
+
+    /// Removes what was taken, if that is everything or much.
+    #[inline]
+    fn make_room(&mut self) {
         if self.taken == self.ends.len() {
             self.clear();
         } else if self.start(self.taken) > MAX_TAKEN_BYTES {
@@ -25,8 +54,6 @@ impl Outbox {
             self.ends.iter_mut().for_each(|end| *end -= start);
             self.taken = 0;
         }
-        self.bytes.extend_from_slice(packet);
-        self.ends.push(self.bytes.len());
     }
 
     /// The offset of a packet.
@@ -75,6 +102,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, ErrorKind};
 
     #[test]
     fn packets_are_taken_in_order_and_can_be_put_back() {
@@ -94,7 +122,20 @@ mod tests {
         assert_eq!(outbox.take(), Some(&b"two"[..]));
         assert!(outbox.is_empty());
         assert_eq!(outbox.size(), 0);
-        outbox.push(b"kept");
+        let error = Error::new(ErrorKind::InvalidArgument, "test");
+        let written = outbox.push_with(8, |bytes| {
+            bytes.extend_from_slice(b"partly");
+            Err(error)
+        });
+        assert!(written.is_err());
+        let mut write = |packet: &[u8]| {
+            outbox.push_with(4, |bytes| {
+                bytes.extend_from_slice(packet);
+                Ok(packet.len())
+            })
+        };
+        assert!(!write(b"large").unwrap());
+        assert!(write(b"kept").unwrap());
         outbox.push(b"removed");
         outbox.remove_last(1);
         assert_eq!(outbox.take(), Some(&b"kept"[..]));

@@ -62,7 +62,8 @@ impl Connection {
     }
 
     /// Sends requests: all of them or none. `waiting` are the indices of those whose reply is
-    /// awaited; the ids that are returned are theirs, in this order.
+    /// awaited; the ids that are returned are theirs, in this order. If there are none, the time does
+    /// not matter.
     ///
     /// # Errors
     /// [`ErrorKind::ServerOffline`], [`ErrorKind::TooLarge`] if a request does not fit into a packet
@@ -90,6 +91,14 @@ impl Connection {
                 }
             }
         }
+        match self.submit_small(submission) {
+            Ok(true) => return Ok(waits),
+            Ok(false) => {}
+            Err(error) => {
+                self.forget(waits);
+                return Err(error);
+            }
+        }
         let mut router = self.router();
         let limit = self.carrier.packet_limit();
         let outbox = &mut self.outbox;
@@ -110,6 +119,18 @@ impl Connection {
             return Err(error);
         }
         Ok(waits)
+    }
+
+    /// Encodes a single request without a time directly into the outbox, if it fits into a packet
+    /// that does not have to wait. Returns whether it was added.
+    fn submit_small(&mut self, submission: Submission<'_>) -> Result<bool> {
+        let (None, [request]) = (submission.time, submission.requests) else { return Ok(false) };
+        let limit = match self.router() {
+            Router { must_queue: true, .. } => return Ok(false),
+            Router { has_window: true, .. } => LARGE_DATAGRAM_BYTES - 1,
+            _ => self.carrier.packet_limit(),
+        };
+        self.outbox.push_with(limit, |bytes| request.encode(bytes))
     }
 
     /// Sends one request and waits for its reply.
@@ -185,7 +206,8 @@ impl Connection {
         self.pending.forget(waits.0);
     }
 
-    /// The next packet to send, or `None` until something else happens. If the system does not accept
+    /// The next packet to send, or `None` until something else happens. The time matters only while
+    /// [`has_window`](Self::has_window) is true. If the system does not accept
     /// it now, the driver calls [`transmit_blocked`](Self::transmit_blocked).
     pub fn poll_transmit(&mut self, now: Duration) -> Option<&[u8]> {
         self.is_from_window = self.outbox.is_empty();
