@@ -20,14 +20,14 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut is_ok = true;
     for file in &arguments.files {
         let loaded = config::load(file, &overrides, BACKENDS);
-        is_ok &= loaded.show.is_some();
+        is_ok &= loaded.is_ok();
         let name = file.display().to_string();
         if arguments.format == CheckFormat::Json {
             document.add(name, &loaded);
             continue;
         }
         diagnostics::print(&loaded);
-        if let Some(counts) = Counts::of(&loaded) {
+        if let Some(counts) = Counts::of(&loaded).filter(|_| loaded.is_ok()) {
             writeln!(
                 out,
                 "{name}: fine, {}, {}, {}",

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// The output of `consort check --format json`.
 #[derive(Serialize)]
 pub(crate) struct Document {
-    /// Whether every configuration can run.
+    /// Whether every configuration is without errors.
     ok: bool,
     files: Vec<File>,
 }
@@ -84,10 +84,10 @@ impl Document {
     /// Adds the result for a configuration.
     pub(crate) fn add(&mut self, file: String, loaded: &Loaded) {
         let show = Counts::of(loaded);
-        self.ok &= show.is_some();
+        self.ok &= loaded.is_ok();
         self.files.push(File {
             file,
-            ok: show.is_some(),
+            ok: loaded.is_ok(),
             errors: loaded.count(Severity::Error),
             warnings: loaded.count(Severity::Warning),
             not_listed: loaded.suppressed,

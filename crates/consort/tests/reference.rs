@@ -8,6 +8,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use consort_backends::BACKENDS;
+use consort_router::config::{UNAVAILABLE, known_backends};
 use consort_router::stage::{STAGES, StageKind};
 
 fn consort(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -51,6 +52,59 @@ fn assert_current(path: &Path, page: &str) {
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     let advice = "UPDATE_DOCS=1 cargo test -p consort --test reference";
     assert!(kept == page, "{} is out of date; run: {advice}", path.display());
+}
+
+/// The sentences about MIDIMonster's backends, from the registry.
+fn midimonster_backends() -> String {
+    // These are Consort's own.
+    let is_own = |name: &str| ["dmxusb", "sc"].contains(&name);
+    let available: Vec<String> = BACKENDS
+        .iter()
+        .filter(|backend| !is_own(backend.name))
+        .map(|backend| format!("`{}`", backend.name))
+        .collect();
+    let missing: Vec<String> = UNAVAILABLE
+        .iter()
+        .map(|(name, substitute)| match substitute {
+            Some(substitute) => format!("`{name}` (use `{substitute}`)"),
+            None => format!("`{name}`"),
+        })
+        .collect();
+    format!(
+        "Of MIDIMonster's backends, Consort has {}.\nIt does not have {}.\n",
+        available.join(", "),
+        missing.join(", ")
+    )
+}
+
+#[test]
+fn the_readme_and_the_guide_name_the_backends_of_midimonster() {
+    let (begin, end) = ("<!-- generated: MIDIMonster's backends -->\n", "<!-- end -->\n");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for name in ["README.md", "docs/coming-from-midimonster.md"] {
+        let path = root.join(name);
+        let text = std::fs::read_to_string(&path).expect("a page");
+        let (before, rest) = text.split_once(begin).expect("the beginning of the list");
+        let (_, after) = rest.split_once(end).expect("the end of the list");
+        assert_current(&path, &format!("{before}{begin}{}{end}{after}", midimonster_backends()));
+    }
+}
+
+#[test]
+fn every_backend_can_be_left_out_and_none_is_called_unavailable() {
+    let known: Vec<&str> = known_backends().collect();
+    for backend in BACKENDS {
+        assert!(known.contains(&backend.name), "config/absent.rs does not know {}", backend.name);
+        assert!(UNAVAILABLE.iter().all(|(name, _)| *name != backend.name), "{}", backend.name);
+    }
+    for name in known {
+        let is_unavailable = UNAVAILABLE.iter().any(|(unavailable, _)| *unavailable == name);
+        let is_available = BACKENDS.iter().any(|backend| backend.name == name);
+        assert!(is_unavailable != is_available, "{name}");
+    }
+    for (_, substitute) in UNAVAILABLE {
+        assert!(substitute.is_none_or(|name| BACKENDS.iter().any(|entry| entry.name == name)));
+    }
 }
 
 #[test]

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::absent;
 use super::diagnostic::{Diagnostic, Sink, quoted};
 use super::files::{Files, SIZE_LIMIT};
 use super::layer::{self, LayerSection};
-use super::midimonster::MIDIMONSTER_BACKENDS;
 use super::section::{Kind, Section};
 use super::source::{SourceId, Sources, Span};
 use super::syntax::{Arrow, Mode, Statement, parse};
@@ -336,26 +336,25 @@ impl<'r, 's> Collector<'r, 's> {
             let diagnostic = unknown_backend(name, self.registry);
             self.sink.push(diagnostic.at(span, "no such backend"));
         }
-        None
+        absent::find(name)
     }
 }
 
 /// The diagnostic for the name of a backend that does not exist.
 pub fn unknown_backend(name: &str, registry: &[&BackendDescriptor]) -> Diagnostic {
     let names = || registry.iter().map(|descriptor| descriptor.name);
-    if MIDIMONSTER_BACKENDS.contains(&name) {
-        let message = format!("MIDIMonster's backend `{name}` is not available in Consort yet");
-        return Diagnostic::error("missing-backend", message)
-            .hint("remove its sections and mappings for now");
+    if absent::find(name).is_some() {
+        return absent::diagnostic(name);
     }
     let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
     let message = format!("unknown backend {}", quoted(name));
     let diagnostic = Diagnostic::error("unknown-backend", message);
     match did_you_mean(name, names()) {
         Some(hint) => diagnostic.hint(hint),
-        None => match nearest(name, MIDIMONSTER_BACKENDS.iter().copied()) {
-            Some(found) => diagnostic
-                .hint(format!("MIDIMonster's backend `{found}` is not available in Consort yet")),
+        None => match nearest(name, absent::known_backends()) {
+            Some(found) => diagnostic.hint(format!(
+                "did you mean `{found}`? It is not available in this build of Consort"
+            )),
             None => diagnostic.hint(format!("there are {}", all.join(", "))),
         },
     }

@@ -1,11 +1,12 @@
 //! Diagnostics: errors and warnings about a configuration.
 
+use super::absent::MISSING_BACKEND;
 use super::source::Span;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The show cannot run.
+    /// The show cannot run, or a part of it.
     Error,
     /// The show can run, but perhaps not as intended.
     Warning,
@@ -63,6 +64,11 @@ impl Diagnostic {
         }
     }
 
+    /// Whether the show cannot run at all. An instance whose backend is absent fails alone.
+    pub fn stops_the_show(&self) -> bool {
+        self.severity == Severity::Error && self.code != MISSING_BACKEND
+    }
+
     pub(crate) fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, message)
     }
@@ -105,12 +111,13 @@ pub const DIAGNOSTIC_LIMIT: usize = 1_000;
 pub(crate) struct Sink {
     list: Vec<Diagnostic>,
     pub(crate) suppressed: usize,
+    /// How many stop the show.
     errors: usize,
 }
 
 impl Sink {
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        self.errors += usize::from(diagnostic.severity == Severity::Error);
+        self.errors += usize::from(diagnostic.stops_the_show());
         if self.list.len() < DIAGNOSTIC_LIMIT {
             self.list.push(diagnostic);
         } else {

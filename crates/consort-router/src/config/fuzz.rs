@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::syntax::{Mode, Statement, parse};
-use super::{Files, Loaded, Override, Severity, Sources, Span, load_within};
+use super::{Diagnostic, Files, Loaded, Override, Sources, Span, load_within};
 use crate::backend::{
     Backend, BackendDescriptor, ChannelError, Driver, Instance, InstanceConfig, Plan, Usage,
 };
@@ -120,8 +120,7 @@ pub fn inspect(loaded: &Loaded) {
             check(&loaded.sources, label.span);
         }
     }
-    let is_clean =
-        loaded.diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
+    let is_clean = !loaded.diagnostics.iter().any(Diagnostic::stops_the_show);
     assert!(loaded.show.is_some() == is_clean || loaded.suppressed > 0, "a show with errors");
 }
 

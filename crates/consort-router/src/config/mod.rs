@@ -7,6 +7,7 @@
 //! Nothing here has a side effect but reading the files: no device is opened, nothing is sent.
 //! Everything that is wrong is reported at once, as [`Diagnostic`]s that point into the text.
 
+mod absent;
 mod build;
 mod collect;
 mod diagnostic;
@@ -19,7 +20,6 @@ pub mod fuzz;
 mod layer;
 mod mapping;
 mod mapping_line;
-mod midimonster;
 mod outside;
 mod overrides;
 mod section;
@@ -29,6 +29,7 @@ mod transforms;
 
 use std::path::Path;
 
+pub use self::absent::{UNAVAILABLE, known_backends};
 use self::collect::Collector;
 pub use self::collect::{INCLUDE_DEPTH, INCLUDE_LIMIT, unknown_backend};
 use self::diagnostic::Sink;
@@ -100,7 +101,7 @@ pub struct Show {
 
 /// What became of a configuration.
 pub struct Loaded {
-    /// The show; none when there is an error.
+    /// The show; none when there is an error that [stops it](Diagnostic::stops_the_show).
     pub show: Option<Show>,
     /// Its errors and warnings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
@@ -181,6 +182,12 @@ fn load_within(
 }
 
 impl Loaded {
+    /// Whether there is no error. A show with an instance whose backend is absent has one, and
+    /// can run.
+    pub fn is_ok(&self) -> bool {
+        self.show.is_some() && self.count(Severity::Error) == 0
+    }
+
     /// How many of its diagnostics are of that severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()

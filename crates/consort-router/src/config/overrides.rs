@@ -1,5 +1,6 @@
 //! Options of the command line: `-b backend.option=value` and `-i instance.option=value`.
 
+use super::absent;
 use super::collect::{Collector, unknown_backend};
 use super::diagnostic::{Diagnostic, quoted};
 use super::files::Files;
@@ -141,7 +142,8 @@ fn find_backend<'r>(
     span: Span,
     registry: &'r [&'r BackendDescriptor],
 ) -> Option<usize> {
-    let Some(descriptor) = registry.iter().find(|entry| entry.name == name) else {
+    let found = registry.iter().find(|entry| entry.name == name).copied();
+    let Some(descriptor) = found.or_else(|| absent::find(name)) else {
         let mut diagnostic = unknown_backend(name, registry);
         if collector.names.contains_key(name) {
             diagnostic = diagnostic.hint(format!("`{name}` is an instance: use `-i`"));

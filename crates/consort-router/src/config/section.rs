@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::absent;
 use super::diagnostic::{Diagnostic, Sink, quoted};
 use super::source::{Sources, Span};
 use crate::backend::BackendDescriptor;
@@ -124,7 +125,9 @@ impl<'r> Section<'r> {
             Some(Entry { entry, name_span, value_span })
         };
         let Some(spec) = self.specs().iter().find(|spec| spec.answers_to(name)) else {
-            if self.families().iter().any(|family| name.starts_with(family.prefix)) {
+            if absent::is_absent(self.descriptor)
+                || self.families().iter().any(|family| name.starts_with(family.prefix))
+            {
                 return entry(name);
             }
             self.is_broken = true;
