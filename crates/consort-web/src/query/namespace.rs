@@ -104,8 +104,8 @@ impl QueryNode {
         if !ranges.is_empty() {
             into.insert("RANGE".into(), Value::from(ranges));
         }
-        // Clients take a value of null for the type of the argument.
-        if values.iter().any(|value| *value != QueryValue::Unknown) {
+        // Also when no value is known: clients do not accept a method without `VALUE`.
+        if !values.is_empty() {
             let values: Vec<Value> = values.iter().map(QueryValue::encode).collect();
             into.insert("VALUE".into(), Value::from(values));
         }
@@ -232,7 +232,7 @@ mod tests {
                       "RANGE": [{"VALS": ["off", "slow", "fast"]}], "CONTENTS": {
                     "fader": {"FULL_PATH": "/1/fader", "ACCESS": 3, "TYPE": "i", "VALUE": [95],
                               "RANGE": [{"MIN": 0.0, "MAX": 127.0}]},
-                    "xy": {"FULL_PATH": "/1/xy", "ACCESS": 1, "TYPE": "f",
+                    "xy": {"FULL_PATH": "/1/xy", "ACCESS": 1, "TYPE": "f", "VALUE": [null],
                            "RANGE": [{"MIN": -1.0, "MAX": 1.0}]},
                 }},
             }})
