@@ -4,8 +4,8 @@ clients along. Reads commands from standard input and prints JSON lines.
     peer.py CLIENT [PORT:TYPE:DIRECTION …]      TYPE is midi or cv, DIRECTION is in or out
 
 Commands: `midi PORT HEX`, `level PORT NUMBER`, `samples PORT COUNT`, `connect A B`,
-`disconnect A B`, `connections`, `transport`, `roll 0|1`, `freewheel 0|1`, `blocksize N`,
-`burst PORT COUNT`. Received messages are printed with the frame at which they arrived.
+`disconnect A B`, `connections`, `transport`, `roll 0|1`, `freewheel 0|1`, `blocksize N`.
+Received messages are printed with the frame at which they arrived.
 """
 
 import array
@@ -33,7 +33,6 @@ received = collections.deque()
 outgoing = {port: collections.deque() for port in ports}
 levels = dict.fromkeys(ports, 0.0)
 recording = {}
-bursts = {}
 lock = threading.Lock()
 
 
@@ -64,7 +63,9 @@ recording_size = {}
 
 
 def report(**values):
-    print(json.dumps(values), flush=True)
+    # Two threads report; their lines must not be mixed.
+    with lock:
+        print(json.dumps(values), flush=True)
 
 
 @client.set_shutdown_callback
