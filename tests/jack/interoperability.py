@@ -662,6 +662,8 @@ def test_calls():
     # connections change, and polls.
     others = {"epoll_wait", "poll", "ppoll"}
     callbacks = [thread for thread in rings if not others & set(calls[thread])]
+    # A thread of libjack rings, too, when connections change: rarely.
+    callbacks = sorted(callbacks, key=rings.get)[-1:]
     counts = calls[callbacks[0]] if callbacks else {}
     check(
         "the callback's thread makes no other call than libjack's and one write",
