@@ -72,6 +72,7 @@ fn screen() -> Screen {
         screen.update(Reading {
             seconds: second as f64 + 3_600.0,
             running: true,
+            holding: false,
             instances,
             values: values.collect(),
             layers: Vec::new(),

@@ -72,6 +72,7 @@ fn reading(seconds: f64, events: u64) -> Reading {
     Reading {
         seconds,
         running: true,
+        holding: false,
         instances: vec![up(events, 0), waiting],
         values: vec![(0.25, events), (0.0, 0), (1.0, 20), (0.5, 7)],
         layers: vec![0],
