@@ -1,12 +1,20 @@
 //! The announcements and the search that the instances of a backend share. The backend's driver
 //! registers the search; instances look at its results.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use consort_router::{Context, DriverContext, InstanceId};
 
 use super::{Mdns, Service};
 
 /// The driver's key of the search.
 pub(crate) const SEARCH: u32 = 0;
+
+/// Whether something has changed since an instance has looked at the results. An instance that has
+/// timers of its own replaces the call of the timer that [`Directory::update`] has asked for; it has
+/// to be due at once as long as this is set.
+pub(crate) type News = Rc<Cell<bool>>;
 
 /// What instances share. Nothing is sent, and no thread runs, before it is needed.
 pub(crate) struct Directory {
@@ -16,7 +24,7 @@ pub(crate) struct Directory {
     interface: Option<String>,
     mdns: Option<Mdns>,
     /// The instances whose timers are called when something has changed.
-    waiting: Vec<InstanceId>,
+    waiting: Vec<(InstanceId, News)>,
 }
 
 impl Directory {
@@ -46,16 +54,15 @@ impl Directory {
         self.mdns()?.announce(kind, name, host, port)
     }
 
-    /// Searches for an instance, whose timer is called when something has changed.
+    /// Searches for an instance, whose timer is called when something has changed; then `news` is set.
     ///
     /// # Errors
     /// A message if mDNS cannot be used.
-    pub(crate) fn search(&mut self, context: &mut Context<'_>) -> Result<(), String> {
+    pub(crate) fn search(&mut self, news: &News, context: &mut Context<'_>) -> Result<(), String> {
         let (instance, kind) = (context.instance(), self.kind);
         self.mdns()?.search(kind, SEARCH, &mut context.driver())?;
-        if !self.waiting.contains(&instance) {
-            self.waiting.push(instance);
-        }
+        self.waiting.retain(|(waiting, _)| *waiting != instance);
+        self.waiting.push((instance, Rc::clone(news)));
         Ok(())
     }
 
@@ -69,7 +76,7 @@ impl Directory {
         if let Some(mdns) = &mut self.mdns {
             mdns.withdraw(kind, name);
         }
-        self.waiting.retain(|waiting| Some(*waiting) != instance);
+        self.waiting.retain(|(waiting, _)| Some(*waiting) != instance);
     }
 
     /// Takes note of what has been found, and calls the timers of the instances that wait for it.
@@ -79,7 +86,8 @@ impl Directory {
             mdns.update();
         }
         let now = context.now();
-        for instance in &self.waiting {
+        for (instance, news) in &self.waiting {
+            news.set(true);
             context.for_instance(*instance).wake_at(Some(now));
         }
     }

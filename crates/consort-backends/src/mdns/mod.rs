@@ -17,7 +17,7 @@ use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, Se
 use mio::Interest;
 use mio::unix::pipe;
 
-pub(crate) use self::directory::Directory;
+pub(crate) use self::directory::{Directory, News};
 pub(crate) use self::driver::{MDNS_INTERFACE, MDNS_NAME, MdnsDriver, Settings};
 use crate::net::Registrar;
 

@@ -31,7 +31,7 @@ use super::query::QueryService;
 use super::receiver::Receiver;
 use super::stream::Streams;
 use super::{TCP_KIND, UDP_KIND};
-use crate::mdns::{Directory, MdnsDriver};
+use crate::mdns::{Directory, MdnsDriver, News};
 use crate::net::{Allow, HostPort};
 
 /// One `[osc NAME]` section before it runs.
@@ -208,7 +208,12 @@ impl Plan for OscPlan {
         Box::new(OscInstance {
             outputs: outputs.unwrap_or_default(),
             receiver: Receiver::new(paths, driver.detect()),
-            network: Network { announcement, directory: driver.directory(), instance: None },
+            network: Network {
+                announcement,
+                directory: driver.directory(),
+                news: News::default(),
+                instance: None,
+            },
             carrier,
             has_yielded,
             text_message: Vec::new(),
@@ -234,6 +239,8 @@ struct Announcement {
 struct Network {
     announcement: Option<Announcement>,
     directory: Rc<RefCell<Directory>>,
+    /// Whether something has been found since the last look.
+    news: News,
     /// The instance's number, when it runs.
     instance: Option<InstanceId>,
 }
@@ -251,7 +258,7 @@ impl Network {
             None => Ok(()),
         };
         if searches {
-            result = result.and(directory.search(context));
+            result = result.and(directory.search(&self.news, context));
         }
         if let Err(reason) = result {
             context.count_errors(1);
@@ -345,7 +352,8 @@ impl OscInstance {
 
     fn schedule(&self, context: &mut Context<'_>) {
         let state = self.next_state.filter(|_| self.has_new_peer);
-        let due = [self.carrier_due, self.outputs.next_repeat(), state];
+        let news = Some(context.now()).filter(|_| self.network.news.get());
+        let due = [self.carrier_due, self.outputs.next_repeat(), state, news];
         context.wake_at(due.into_iter().flatten().min());
     }
 
@@ -374,6 +382,7 @@ impl OscInstance {
 
     /// Looks for the destination among the services that were found.
     fn find_service(&mut self, context: &mut Context<'_>) {
+        self.network.news.set(false);
         let directory = Rc::clone(&self.network.directory);
         let directory = directory.borrow();
         self.with_carrier(context, |carrier, _, context| {

@@ -93,7 +93,7 @@ macro_rules! absent {
 absent! {
     0 "artnet", 1 "atem", 2 "dmxusb", 3 "evdev", 4 "jack", 5 "loopback", 6 "lua", 7 "maweb",
     8 "midi", 9 "mqtt", 10 "ola", 11 "openpixelcontrol", 12 "osc", 13 "python", 14 "rtpmidi",
-    15 "sacn", 16 "sc", 17 "visca", 18 "wininput", 19 "winmidi",
+    15 "sacn", 16 "sc", 17 "visca", 18 "web", 19 "wininput", 20 "winmidi",
 }
 
 /// The absent backend of this name, if it is known. Ask the registry first.
