@@ -284,6 +284,8 @@ pub fn restart_option(
 pub struct Problem {
     /// The entry it is about; none: the section as a whole.
     pub entry: Option<usize>,
+    /// The channel it is about, if it is about no entry: its mapping is shown.
+    pub channel: Option<u32>,
     /// The bytes of the entry's value it is about; none: all of it.
     pub range: Option<(usize, usize)>,
     /// What is wrong.
@@ -317,7 +319,14 @@ impl Problems {
     }
 
     fn push(&mut self, entry: Option<usize>, message: String, is_warning: bool) -> &mut Problem {
-        self.list.push(Problem { entry, range: None, message, hint: None, is_warning });
+        self.list.push(Problem {
+            entry,
+            channel: None,
+            range: None,
+            message,
+            hint: None,
+            is_warning,
+        });
         self.list.last_mut().expect("one was just pushed")
     }
 
@@ -336,6 +345,12 @@ impl Problem {
     /// Says what to do about it.
     pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says that it is about a channel of the instance.
+    pub fn channel(&mut self, channel: u32) -> &mut Self {
+        self.channel = Some(channel);
         self
     }
 

@@ -12,7 +12,8 @@ use crate::diagnostics;
 use crate::json::{Counts, Document};
 use crate::text::counted;
 
-/// Checks configurations. The exit status is 0 if all of them can run, and 1 otherwise.
+/// Checks configurations. The exit status is 1 if one of them has errors, or warnings with
+/// `--strict`, and 0 otherwise.
 pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let overrides = arguments.overrides();
     let mut out = String::new();
@@ -20,7 +21,8 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut is_ok = true;
     for file in &arguments.files {
         let loaded = config::load(file, &overrides, BACKENDS);
-        is_ok &= loaded.is_ok();
+        let is_strictly_ok = loaded.diagnostics.is_empty() && loaded.suppressed == 0;
+        is_ok &= loaded.is_ok() && (is_strictly_ok || !arguments.strict);
         let name = file.display().to_string();
         if arguments.format == CheckFormat::Json {
             document.add(name, &loaded);

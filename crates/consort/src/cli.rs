@@ -213,6 +213,9 @@ pub(crate) struct CheckArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub(crate) format: CheckFormat,
+    /// Exit with 1 on warnings, too
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Configuration files
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

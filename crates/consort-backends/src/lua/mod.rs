@@ -5,6 +5,7 @@
 //! worker. The process and its connection are those of all script languages; `crate::worker`
 //! describes them.
 
+mod scan;
 mod settings;
 mod source;
 mod worker;

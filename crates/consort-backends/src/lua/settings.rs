@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 
 use consort_router::{InstanceConfig, OptionKind, OptionSpec, Problems};
 
+use super::scan;
 use super::source::{self, Source};
 use super::worker::TIME_LIMIT_STATUS;
 use crate::worker::program::{LUA_ARGUMENT, worker_command};
@@ -198,7 +199,7 @@ impl Language for LuaSettings {
             || self.memory != other.memory
     }
 
-    fn check(&self, _: &[String], _: &[u8], problems: &mut Problems) {
+    fn check(&self, channels: &[String], usage: &[u8], problems: &mut Problems) {
         for (script, &position) in self.scripts.iter().zip(&self.positions) {
             if let Err(message) = script.check() {
                 let problem = problems.error(Some(position), &message);
@@ -206,6 +207,9 @@ impl Language for LuaSettings {
                     problem.hint(hint);
                 }
             }
+        }
+        if self.default_handler.is_empty() && problems.is_ok() {
+            scan::check(&self.scripts, channels, usage, problems);
         }
     }
 }

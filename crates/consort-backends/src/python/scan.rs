@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use consort_router::Problems;
+use consort_router::{Problem, Problems};
 
 use super::settings::{Module, Settings};
 
@@ -280,13 +280,20 @@ pub(crate) fn check(
         };
         outlines.push((module, outline));
     }
-    let targets = channels.iter().zip(usage).filter(|(_, usage)| *usage & 2 != 0);
-    for (channel, _) in targets.filter(|(channel, _)| channel.contains('.')) {
-        check_handler(channel, None, &outlines, problems);
-    }
     let (default_handler, option) = (&settings.default_handler, settings.default_handler_option);
+    for (number, (channel, usage)) in channels.iter().zip(usage).enumerate() {
+        if usage & 2 == 0 {
+            continue;
+        }
+        let place = Place::Channel(number as u32);
+        if channel.contains('.') {
+            check_handler(channel, place, &outlines, problems);
+        } else if default_handler.is_empty() {
+            check_prefix(channel, place, &outlines, problems);
+        }
+    }
     if default_handler.contains('.') {
-        check_handler(default_handler, option, &outlines, problems);
+        check_handler(default_handler, Place::Option(option), &outlines, problems);
     } else if !default_handler.is_empty() {
         let message = format!("the default handler `{default_handler}` has no module name");
         problems
@@ -297,6 +304,15 @@ pub(crate) fn check(
 
 fn check_interpreter(settings: &Settings, problems: &mut Problems) {
     let path = Path::new(&settings.python);
+    if !path.is_absolute()
+        && let Some(folders) = std::env::var_os("PATH")
+        && !std::env::split_paths(&folders).any(|folder| folder.join(path).is_file())
+    {
+        let message = format!("no Python interpreter `{}` on this computer", path.display());
+        problems
+            .warning(settings.python_option, message)
+            .hint("install Python 3, or give an interpreter: `python = /usr/bin/python3`");
+    }
     if path.is_absolute() && !path.exists() {
         let message = format!("no Python interpreter at `{}`", path.display());
         problems
@@ -396,12 +412,37 @@ fn adds_folders(folder: &Path) -> bool {
 /// The modules of an instance, with path and outline where their sources could be read.
 type Outlines<'a> = [(&'a Module, Option<(PathBuf, Outline)>)];
 
-fn check_handler(
-    name: &str,
-    option: Option<usize>,
-    outlines: &Outlines<'_>,
-    problems: &mut Problems,
-) {
+/// What names a handler.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The option of this number.
+    Option(Option<usize>),
+    /// The channel of this number.
+    Channel(u32),
+}
+
+impl Place {
+    fn warn(self, message: String, problems: &mut Problems) -> &mut Problem {
+        match self {
+            Place::Option(option) => problems.warning(option, message),
+            Place::Channel(channel) => problems.warning(None, message).channel(channel),
+        }
+    }
+}
+
+/// Warns of a channel without a module that has the name of a function of a module.
+fn check_prefix(name: &str, place: Place, outlines: &Outlines<'_>, problems: &mut Problems) {
+    let defines = |outline: &Outline| !outline.is_open && !outline.lacks(name);
+    let module = outlines
+        .iter()
+        .find(|(_, outline)| outline.as_ref().is_some_and(|(_, outline)| defines(outline)));
+    let Some((module, _)) = module else { return };
+    place
+        .warn(format!("the channel `{name}` calls no handler: its module is missing"), problems)
+        .hint(format!("write `{}.{name}` to call that function", module.name));
+}
+
+fn check_handler(name: &str, place: Place, outlines: &Outlines<'_>, problems: &mut Problems) {
     let top_name = name.split('.').next().unwrap_or("");
     let is_loaded = |module: &Module| module.name.split('.').next() == Some(top_name);
     // What a module imports is loaded with it.
@@ -413,8 +454,8 @@ fn check_handler(
             return;
         }
         let message = format!("the handler `{name}` belongs to a module that is not loaded");
-        problems
-            .warning(option, message)
+        place
+            .warn(message, problems)
             .hint(format!("add `module = {top_name}` to the instance, or correct the name"));
         return;
     }
@@ -438,7 +479,7 @@ fn check_handler(
     }
     let file = path.display();
     let message = format!("handler `{name}` not found: {file} does not define `{attribute}`");
-    let problem = problems.warning(option, message);
+    let problem = place.warn(message, problems);
     if let Some(other) = outline.nearest_definition(attribute) {
         problem.hint(format!("did you mean `{}.{other}`?", module.name));
     }

@@ -45,7 +45,12 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
     let mut made: Vec<ConfiguredInstance> = Vec::with_capacity(instances.len());
     for &index in instances {
         let plan = make_plan(&sections[index], &mut backends, sources, sink);
-        made.push(ConfiguredInstance { section: index, plan, channels: Vec::new() });
+        made.push(ConfiguredInstance {
+            section: index,
+            plan,
+            channels: Vec::new(),
+            places: Vec::new(),
+        });
     }
     // Instances that repeat a name are not part of the show, but their options are checked.
     for (index, section) in sections.iter().enumerate() {
@@ -67,7 +72,7 @@ pub(super) fn build(parts: &Parts<'_>, sources: &Sources, sink: &mut Sink) -> Op
         if let Some(plan) = &made.plan {
             let mut problems = Problems::new();
             plan.check(&mut problems);
-            sections[made.section].report(problems, sink);
+            sections[made.section].report_at(problems, &made.places, sink);
         }
     }
     for made in backends.iter_mut().filter(|made| made.is_usable && made.is_used) {

@@ -170,7 +170,11 @@ impl<'r, 's> Collector<'r, 's> {
         let mut broken = None;
         let text = String::from_utf8(bytes).unwrap_or_else(|error| {
             broken = first_broken(error.as_bytes()).map(|found| (found, utf16(error.as_bytes())));
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
+            let bytes = error.as_bytes();
+            match utf16(bytes) {
+                true => String::from_utf8_lossy(bytes).into_owned(),
+                false => latin1_lines(bytes),
+            }
         });
         let name = path.display().to_string();
         let directory = self.files.directory(path);
@@ -178,7 +182,8 @@ impl<'r, 's> Collector<'r, 's> {
         self.known.insert(identity.to_owned(), source);
         if let Some((broken, utf16)) = broken {
             let (offset, index) = (broken.offset, broken.in_text);
-            let span = Span::new(source, index, index + '\u{FFFD}'.len_utf8());
+            let shown = quoted(self.sources.get(source).name()).trim_matches('`').to_owned();
+            let span = Span::new(source, index, index + broken.length);
             let diagnostic = match broken.in_comment && !utf16 {
                 true => {
                     let message = format!("a comment is not UTF-8 (byte {offset})");
@@ -190,8 +195,10 @@ impl<'r, 's> Collector<'r, 's> {
                 }
             };
             self.sink.push(diagnostic.at(span, "not valid UTF-8").hint(match utf16 {
-                true => "it looks like UTF-16: save the file as UTF-8",
-                false => "it may be Latin-1: save the file as UTF-8",
+                true => "it looks like UTF-16: save the file as UTF-8".to_owned(),
+                false => format!(
+                    "it may be Latin-1: convert it with `iconv -f LATIN1 -t UTF-8 {shown} > NEW`"
+                ),
             }));
             if utf16 {
                 return None;
@@ -374,6 +381,8 @@ struct Broken {
     offset: usize,
     /// The offset in the text of the character that replaces it.
     in_text: usize,
+    /// The bytes of that character.
+    length: usize,
     /// Whether it is in a comment, where it has no effect.
     in_comment: bool,
 }
@@ -389,15 +398,38 @@ fn first_broken(bytes: &[u8]) -> Option<Broken> {
         };
         let in_comment = line.trim_ascii_start().starts_with(b";");
         let valid = error.valid_up_to();
-        let broken = Broken { offset: offset + valid, in_text: in_text + valid, in_comment };
+        // The first broken byte of UTF-16 is shown as U+FFFD, which has three bytes.
+        let shown = if utf16(bytes) { '\u{FFFD}' } else { char::from(line[valid]) };
+        let start = match utf16(bytes) {
+            true => valid,
+            false => line[..valid].iter().map(|&byte| char::from(byte).len_utf8()).sum(),
+        };
+        let length = shown.len_utf8();
+        let broken =
+            Broken { offset: offset + valid, in_text: in_text + start, length, in_comment };
         if !in_comment {
             return Some(broken);
         }
         first.get_or_insert(broken);
         offset += line.len() + 1;
-        in_text += String::from_utf8_lossy(line).len() + 1;
+        in_text += latin1(line).len() + 1;
     }
     first
+}
+
+/// Text of which every byte is a character of Latin-1.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// Text in which the lines that are not UTF-8 are taken as Latin-1, so that they can be shown.
+fn latin1_lines(bytes: &[u8]) -> String {
+    let lines = bytes.split(|&byte| byte == b'\n');
+    let lines = lines.map(|line| match std::str::from_utf8(line) {
+        Ok(text) => text.to_owned(),
+        Err(_) => latin1(line),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether bytes that are not UTF-8 look like UTF-16.

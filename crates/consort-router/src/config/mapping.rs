@@ -32,6 +32,8 @@ pub(super) struct ConfiguredInstance {
     pub(super) plan: Option<Box<dyn Plan>>,
     /// The first spelling of each of its channels, by number.
     pub(super) channels: Vec<String>,
+    /// Where each of its channels is first mapped, by number.
+    pub(super) places: Vec<Span>,
 }
 
 /// The instances by name.
@@ -402,6 +404,7 @@ impl<'m> Mapper<'m> {
             Ok(number) => {
                 if number as usize == made.channels.len() {
                     made.channels.push(name.to_owned());
+                    made.places.push(side.span);
                 }
                 Some(ChannelRef { instance: InstanceId::new(owner as u32), channel: number })
             }

@@ -146,6 +146,67 @@ pub(super) fn lookalike(channel: &str) -> Option<usize> {
         .find(|&offset| matches!(bytes[offset], b';' | b'#' | b'|') && is_blank(bytes[offset - 1]))
 }
 
+/// The offset of a `;`, or of a `#` and a blank, after a blank in a value.
+pub(super) fn find_comment(value: &str) -> Option<usize> {
+    let bytes = value.as_bytes();
+    (1..bytes.len()).find(|&offset| {
+        let begins = match bytes[offset] {
+            b';' => true,
+            b'#' => bytes.get(offset + 1).copied().is_none_or(is_blank),
+            _ => false,
+        };
+        begins && is_blank(bytes[offset - 1])
+    })
+}
+
+/// What looks like an expression and is part of a channel, and where it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    /// `l.x * 0.5`, `l.x / 2`
+    Factor { offset: usize },
+    /// `l.x + 0.5`, `l.x - 1`
+    Sum { offset: usize },
+    /// `l.x, l.y`
+    List { offset: usize },
+}
+
+impl Arithmetic {
+    pub(super) fn offset(self) -> usize {
+        match self {
+            Arithmetic::Factor { offset }
+            | Arithmetic::Sum { offset }
+            | Arithmetic::List { offset } => offset,
+        }
+    }
+}
+
+/// Arithmetic with a number, or a list of channels, in a channel that is not quoted.
+pub(super) fn arithmetic(channel: &str) -> Option<Arithmetic> {
+    if is_quoted(channel) {
+        return None;
+    }
+    let operator = channel.rfind([' ', '\t']).and_then(|blank| {
+        let number = &channel[blank + 1..];
+        let is_number = number.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+            && number.parse::<f64>().is_ok();
+        let before = channel[..blank].trim_ascii_end();
+        let sign = before.chars().next_back().filter(|_| is_number)?;
+        let offset = before.len() - sign.len_utf8();
+        before[..offset].ends_with([' ', '\t']).then_some((sign, offset))
+    });
+    match operator {
+        Some(('*' | '/', offset)) => return Some(Arithmetic::Factor { offset }),
+        Some(('+' | '-', offset)) => return Some(Arithmetic::Sum { offset }),
+        _ => {}
+    }
+    // The text after the comma has to look like a channel: a name, a dot, and more.
+    let offset = channel.find(", ")?;
+    let (name, rest) = channel[offset + 1..].trim_ascii_start().split_once('.')?;
+    let is_name =
+        !name.is_empty() && name.chars().all(|part| part.is_alphanumeric() || "_-".contains(part));
+    (is_name && !rest.is_empty()).then_some(Arithmetic::List { offset })
+}
+
 /// Whether a channel is written in quotes: `INSTANCE."CHANNEL"`.
 pub(super) fn is_quoted(channel: &str) -> bool {
     quoted_end(channel, 0) == Some(channel.len())
@@ -269,6 +330,28 @@ mod tests {
                 let channel = &line[parts.left][2..];
                 assert_eq!(&channel[unquoted(channel)], specification);
             }
+        }
+    }
+
+    #[test]
+    fn arithmetic_and_lists_are_found_outside_quotes() {
+        assert_eq!(arithmetic("l.x * 0.5"), Some(Arithmetic::Factor { offset: 4 }));
+        assert_eq!(arithmetic("l.x - 1"), Some(Arithmetic::Sum { offset: 4 }));
+        assert_eq!(arithmetic("l.y, l.z"), Some(Arithmetic::List { offset: 3 }));
+        for channel in
+            ["l.x", "l.a-1", "l./ch/1 - 1st", "l.\"x * 2\"", "l.one, two", "l.x 1", "l. 5", "é * é"]
+        {
+            assert_eq!(arithmetic(channel), None, "{channel}");
+        }
+    }
+
+    #[test]
+    fn comments_are_found_behind_blanks() {
+        assert_eq!(find_comment("8000 ; tablet"), Some(5));
+        assert_eq!(find_comment("8000 # tablet"), Some(5));
+        assert_eq!(find_comment("8000 #"), Some(5));
+        for value in ["8000;x", "Stage #1", "# x", "", "a#"] {
+            assert_eq!(find_comment(value), None, "{value}");
         }
     }
 

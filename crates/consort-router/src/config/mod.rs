@@ -177,6 +177,19 @@ fn load_within(
         let hint = "add a section `[BACKEND NAME]` for it";
         sink.push(Diagnostic::warning("no-instances", message).hint(hint));
     }
+    if let Some(show) = &show
+        && let Some(instance) = show.instances.first()
+        && show.mappings.is_empty()
+        && show.layers.is_empty()
+    {
+        let shown = diagnostic::quoted(&path.display().to_string());
+        let message = format!("{shown} has no mappings: no value reaches another instance");
+        let hint = format!(
+            "add a section `[map]` with lines such as `{}.CHANNEL > INSTANCE.CHANNEL`",
+            instance.name
+        );
+        sink.push(Diagnostic::warning("no-mappings", message).hint(hint));
+    }
     let suppressed = sink.suppressed;
     Loaded { show, diagnostics: sink.finish(), suppressed, sources }
 }

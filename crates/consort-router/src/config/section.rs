@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::absent;
-use super::diagnostic::{Diagnostic, Sink, quoted};
+use super::diagnostic::{Diagnostic, Sink, counted, quoted};
+use super::mapping_line;
 use super::source::{Sources, Span};
 use crate::backend::BackendDescriptor;
 use crate::options::{
@@ -119,12 +120,36 @@ impl<'r> Section<'r> {
         sources: &Sources,
         sink: &mut Sink,
     ) -> Option<Entry> {
-        let (name, value) = (sources.text(name_span), sources.text(value_span));
+        let (name, mut value) = (sources.text(name_span), sources.text(value_span));
+        let mut value_span = value_span;
+        let spec = self.specs().iter().find(|spec| spec.answers_to(name));
+        if let Some(offset) = mapping_line::find_comment(value)
+            && !absent::is_absent(self.descriptor)
+        {
+            let comment = value_span.part(offset, value.len());
+            let short = value[..offset].trim_ascii_end();
+            // MIDIMonster reads numbers and addresses up to the first blank.
+            let is_ignored = spec.is_some_and(|spec| {
+                spec.kind.validate(value).is_err() && spec.kind.validate(short).is_ok()
+            });
+            let (message, label) = match is_ignored {
+                true => ("text behind a value is not a comment", "ignored"),
+                false => ("this is not a comment", "part of the value"),
+            };
+            if is_ignored {
+                value_span = value_span.part(0, short.len());
+                value = short;
+            }
+            let diagnostic = Diagnostic::warning("no-comment", message)
+                .at(comment, label)
+                .hint("put the comment on a line of its own that begins with `;`");
+            sink.push(diagnostic);
+        }
         let entry = |name: &str| {
             let entry = OptionEntry { name: name.to_owned(), value: value.to_owned(), directory };
             Some(Entry { entry, name_span, value_span })
         };
-        let Some(spec) = self.specs().iter().find(|spec| spec.answers_to(name)) else {
+        let Some(spec) = spec else {
             if absent::is_absent(self.descriptor)
                 || self.families().iter().any(|family| name.starts_with(family.prefix))
             {
@@ -141,7 +166,9 @@ impl<'r> Section<'r> {
                 _ => format!("invalid value {} for the option `{}`", quoted(value), spec.name),
             };
             let span = if value_span.is_empty() { name_span.to(value_span) } else { value_span };
+            let unquoted = without_quotes(value).filter(|inner| spec.kind.validate(inner).is_ok());
             let hint = match spec.kind {
+                _ if unquoted.is_some() => Some(UNQUOTE.to_owned()),
                 OptionKind::Choice(words) => did_you_mean(value, words.iter().copied()),
                 _ => None,
             };
@@ -247,12 +274,35 @@ impl<'r> Section<'r> {
 
     /// Reports what a backend found; returns whether the section can be used.
     pub(super) fn report(&self, problems: Problems, sink: &mut Sink) -> bool {
+        self.report_at(problems, &[], sink)
+    }
+
+    /// [`report`](Self::report), with the place where each channel is first mapped: one problem of
+    /// a place is shown, the others are counted.
+    pub(super) fn report_at(&self, problems: Problems, places: &[Span], sink: &mut Sink) -> bool {
         let is_ok = problems.is_ok();
+        let mut at_places: Vec<(Span, Diagnostic, u64)> = Vec::new();
         for problem in problems.into_vec() {
             // What is wrong with the section as a whole may come from what was left out of it.
-            if problem.entry.is_some() || !self.is_broken {
-                sink.push(self.diagnostic(problem));
+            if problem.entry.is_none() && self.is_broken {
+                continue;
             }
+            let channel = problem.channel.filter(|_| problem.entry.is_none());
+            let place = channel.and_then(|channel| places.get(channel as usize).copied());
+            let diagnostic = self.diagnostic(problem);
+            let Some(place) = place else {
+                sink.push(diagnostic);
+                continue;
+            };
+            match at_places.last_mut().filter(|(last, ..)| *last == place) {
+                Some((.., more)) => *more += 1,
+                None => at_places.push((place, diagnostic.at(place, ""), 0)),
+            }
+        }
+        for (_, diagnostic, more) in at_places {
+            let others =
+                format!("the same applies to {} of this line", counted(more, "other channel"));
+            sink.push(if more > 0 { diagnostic.note(others) } else { diagnostic });
         }
         is_ok
     }
@@ -279,8 +329,20 @@ impl<'r> Section<'r> {
                 }
             },
         };
-        diagnostic.at(span, "").maybe_hint(problem.hint)
+        let unquote = entry
+            .filter(|entry| !problem.is_warning && without_quotes(&entry.entry.value).is_some())
+            .map(|_| UNQUOTE.to_owned());
+        diagnostic.at(span, "").maybe_hint(problem.hint.or(unquote))
     }
+}
+
+/// What to do about quotes around a value.
+const UNQUOTE: &str = "write the value without quotes";
+
+/// The text inside of quotes around all of a value.
+fn without_quotes(value: &str) -> Option<&str> {
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    value.strip_prefix(quote)?.strip_suffix(quote)
 }
 
 /// The nearest boundary of characters at or before an offset.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, counted, is_invisible, quoted};
-use super::mapping_line;
+use super::mapping_line::{self, Arithmetic};
 use super::source::{SourceId, Span};
 use crate::transform::LAYER_OPTIONS;
 use consort_suggest::nearest;
@@ -220,6 +220,12 @@ impl Parser<'_> {
         let line = &self.text[start..end];
         let diagnostic = Diagnostic::error("section-header", "a section header ends with `]`");
         let diagnostic = match line.find(']') {
+            Some(offset) if line.starts_with("[include]") => diagnostic
+                .at(self.span(start + offset + 1, end), "the path of the file goes inside")
+                .hint(format!(
+                    "write `[include {}]`",
+                    quoted(line[offset + 1..].trim_ascii()).trim_matches('`')
+                )),
             Some(offset) => diagnostic
                 .at(self.span(start + offset + 1, end), "unexpected text after the header")
                 .hint("put the comment on a line of its own that begins with `;`"),
@@ -399,7 +405,12 @@ impl Parser<'_> {
                 Diagnostic::error("not-an-option", "an option is written `name = value`")
                     .at(whole, "expected `=`")
             };
+            let include = line.strip_prefix("include ").map(str::trim_ascii);
             let diagnostic = match line.contains(['<', '>']) {
+                _ if include.is_some_and(|path| !path.is_empty()) => diagnostic.hint(format!(
+                    "another file is included with `[include {}]`",
+                    quoted(include.unwrap_or_default()).trim_matches('`')
+                )),
                 true => diagnostic.hint("mappings belong under `[map]`"),
                 false if line.starts_with('#') || line.starts_with("//") => {
                     diagnostic.hint("a comment begins with `;`")
@@ -427,7 +438,10 @@ impl Parser<'_> {
         }
         self.warn_invisible(name, "part of the option's name");
         self.warn_invisible(value, "part of the value");
-        self.warn_trailing_comment(value, "part of the value");
+        // In other sections, it depends on the option whether the text is a comment.
+        if self.mode == Mode::Layer {
+            self.warn_trailing_comment(value, "part of the value");
+        }
         self.tree.statements.push(Statement::Option { name, value });
     }
 
@@ -494,6 +508,8 @@ impl Parser<'_> {
         self.warn_invisible(right, "part of the channel's name");
         self.warn_lookalike(left, &line[parts.left.clone()]);
         self.warn_lookalike(right, behind);
+        self.warn_arithmetic(left, &line[parts.left.clone()]);
+        self.warn_arithmetic(right, behind);
         let is_quoted = mapping_line::is_quoted(behind);
         if let Some(second) = behind.find(['<', '>']).filter(|_| !is_quoted) {
             let second = right.start as usize + second;
@@ -538,6 +554,33 @@ impl Parser<'_> {
         self.report(diagnostic);
     }
 
+    /// Warns of arithmetic and of lists, which are part of a channel, as in MIDIMonster.
+    fn warn_arithmetic(&mut self, span: Span, channel: &str) {
+        let Some(found) = mapping_line::arithmetic(channel) else { return };
+        let (code, message, hint) = match found {
+            Arithmetic::Factor { .. } => (
+                "no-arithmetic",
+                "a channel is not calculated with",
+                "write a stage behind the mapping, such as `| scale(0.5)`; see `consort stages`",
+            ),
+            Arithmetic::Sum { .. } => (
+                "no-arithmetic",
+                "a channel is not calculated with",
+                "write a stage behind the mapping, such as `| offset(0.5)`; see `consort stages`",
+            ),
+            Arithmetic::List { .. } => (
+                "no-list",
+                "a mapping has one channel on each side, not a list",
+                "write one mapping on each line; a source can have many",
+            ),
+        };
+        let whole = (span.end - span.start) as usize;
+        let diagnostic = Diagnostic::warning(code, message)
+            .at(span.part(found.offset(), whole), "part of the channel's name")
+            .hint(hint);
+        self.report(diagnostic);
+    }
+
     /// White space that is not ASCII, at either end, usually comes from a web page and is invisible.
     fn warn_invisible(&mut self, span: Span, label: &str) {
         let text = &self.text[span.start as usize..span.end as usize];
@@ -558,9 +601,7 @@ impl Parser<'_> {
 
     fn warn_trailing_comment(&mut self, span: Span, label: &str) {
         let text = &self.text[span.start as usize..span.end as usize];
-        let Some(offset) = text.find(';') else { return };
-        let text = &text.as_bytes()[..offset];
-        if text.last().is_some_and(u8::is_ascii_whitespace) {
+        if let Some(offset) = mapping_line::find_comment(text) {
             let diagnostic = Diagnostic::warning("no-comment", "this is not a comment")
                 .at(span.part(offset, (span.end - span.start) as usize), label)
                 .hint("put the comment on a line of its own that begins with `;`");
