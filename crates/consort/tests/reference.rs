@@ -57,7 +57,7 @@ fn assert_current(path: &Path, page: &str) {
 /// The sentences about MIDIMonster's backends, from the registry.
 fn midimonster_backends() -> String {
     // These are Consort's own.
-    let is_own = |name: &str| ["dmxusb", "sc"].contains(&name);
+    let is_own = |name: &str| ["dmxusb", "sc", "web"].contains(&name);
     let available: Vec<String> = BACKENDS
         .iter()
         .filter(|backend| !is_own(backend.name))
