@@ -138,7 +138,9 @@ fn loaded(text: &str, overrides: &[Override]) -> Loaded {
 }
 
 fn messages(loaded: &Loaded) -> Vec<String> {
-    let each = loaded.diagnostics.iter().map(|item| {
+    // Most texts of these tests have no mapping.
+    let matters = loaded.diagnostics.iter().filter(|item| item.code != "no-mappings");
+    let each = matters.map(|item| {
         let place = item.primary.as_ref().map(|label| {
             let source = loaded.sources.get(label.span.source);
             let position = source.position(label.span.start);
@@ -207,11 +209,11 @@ fn text_that_is_not_utf_8_is_a_warning_in_comments_and_an_error_elsewhere() {
     };
     let comments = b"; B\xFChne\r\n[rig a]\n \t; t\xF6n\xE9 ; \xFF\n[map]\na.x > a.y\n";
     let loaded = load(comments);
-    let expected = ["show.cfg:1:4 `\u{FFFD}` not-utf-8: a comment is not UTF-8 (byte 3)"];
+    let expected = ["show.cfg:1:4 `ü` not-utf-8: a comment is not UTF-8 (byte 3)"];
     assert_eq!(messages(&loaded), expected);
     assert_eq!(mapped(&loaded.show.expect("only a comment")), ["a.x>a.y"]);
     let loaded = load(b"; B\xFChne\n[rig a]\n[map]\na.x > a.\xFC\n");
-    let expected = ["show.cfg:4:9 `\u{FFFD}` not-utf-8: the file is not UTF-8 (byte 30)"];
+    let expected = ["show.cfg:4:9 `ü` not-utf-8: the file is not UTF-8 (byte 30)"];
     assert_eq!(messages(&loaded), expected);
     assert!(loaded.show.is_none());
 }
