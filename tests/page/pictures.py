@@ -35,7 +35,6 @@ def main():
             browser.close()
             show.close()
 
-
     surface_pictures(consort, target)
 
 

@@ -108,10 +108,12 @@ class Phone:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
             "console",
-            lambda message: message.type == "error"
-            and "Failed to load resource" not in message.text
-            and "WebSocket" not in message.text
-            and self.errors.append(message.text),
+            lambda message: (
+                message.type == "error"
+                and "Failed to load resource" not in message.text
+                and "WebSocket" not in message.text
+                and self.errors.append(message.text)
+            ),
         )
         self.address = f"http://{ADDRESS}:{port}/surface/{name}"
         self.page.goto(f"{self.address}#{surface_token(show)}")
