@@ -158,6 +158,10 @@ enum Step {
         control: RouteControl,
         is_on: bool,
     },
+    /// All mappings are closed, or opened again.
+    Hold {
+        is_on: bool,
+    },
     /// The target's frame is sent.
     Send {
         universe: usize,
@@ -264,6 +268,7 @@ impl Run {
                     handle.control_route(route, *control, *is_on);
                 }
             }
+            Step::Hold { is_on } => _ = handle.hold(*is_on),
             Step::Send { universe } => {
                 self.turns += 1;
                 let now = self.start + Duration::from_secs(self.turns.into());
@@ -332,6 +337,7 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         2 => (any::<prop::sample::Index>(), control, any::<bool>())
             .prop_map(|(route, control, is_on)| Step::Control { route, control, is_on }),
+        1 => any::<bool>().prop_map(|is_on| Step::Hold { is_on }),
         2 => (0..2_usize).prop_map(|universe| Step::Send { universe }),
         1 => (rows(), extra()).prop_map(|(rows, extra)| Step::Reload { rows, extra }),
     ]
