@@ -392,9 +392,14 @@ pub(crate) fn parse(text: &str) -> Result<Control, ChannelError> {
     } else if let Some(index) = indexed("nrpn", 16_383) {
         Ok(Control::NonRegistered(channel, index?))
     } else {
-        Err(ChannelError::new(format!("unknown control `{control}` of a MIDI channel"))
-            .with_range(offset, text.len())
-            .with_hint(FORMS))
+        let name = control.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        let is_without_number = PER_CHANNEL.iter().any(|(_, known)| *known == name);
+        let error = ChannelError::new(format!("unknown control `{control}` of a MIDI channel"))
+            .with_range(offset, text.len());
+        Err(match is_without_number {
+            true => error.with_hint(format!("write `ch{channel}.{name}`: `{name}` has no number")),
+            false => error.with_hint(FORMS),
+        })
     }
 }
 
@@ -470,6 +475,12 @@ mod tests {
         assert_eq!(parse("channel2.cc4"), Ok(Control::Controller(2, 4)));
         assert_eq!(parse("cc2.4"), Ok(Control::Controller(2, 4)));
         assert_eq!(parse("note0.60"), Ok(Control::Note(0, 60)));
+    }
+
+    #[test]
+    fn a_number_behind_a_control_without_one_is_named() {
+        let error = parse("ch3.pitch0").expect_err("no number");
+        assert!(format!("{error:?}").contains("write `ch3.pitch`: `pitch` has no number"));
     }
 
     #[test]

@@ -41,6 +41,11 @@ impl HostPort {
         if host.len() > 253 || host.contains(is_invalid) {
             return Err(format!("`{host}` is not a valid host name or address"));
         }
+        if is_impossible_ipv4(host) {
+            return Err(format!(
+                "`{host}` is not a valid IPv4 address: expected four numbers from 0 to 255"
+            ));
+        }
         if host.parse::<IpAddr>().is_err() && host.contains(':') && !host.contains('%') {
             return Err(format!("`{host}` is not a valid IPv6 address"));
         }
@@ -81,6 +86,16 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// Whether a host is written as an IPv4 address and cannot be one. The short and octal forms that
+/// the system's look-up accepts (`127.1`, `010.0.0.1`) can.
+fn is_impossible_ipv4(host: &str) -> bool {
+    let parts = || host.split('.');
+    let is_numeric =
+        parts().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_large = |part: &str| part.parse::<u8>().is_err();
+    is_numeric && (parts().count() > 4 || parts().count() == 4 && parts().any(is_large))
+}
+
 /// Converts an address to the family of the socket that sends to it: an IPv6 socket reaches IPv4
 /// addresses in their mapped form. `None` if the socket cannot reach the address.
 pub(crate) fn for_family(address: SocketAddr, socket_is_v6: bool) -> Option<SocketAddr> {
@@ -105,6 +120,10 @@ mod tests {
             ("::1\t 9", "::1", 9),
             ("console.local 9000", "console.local", 9000),
             ("console.local:9000", "console.local", 9000),
+            ("127.1 9000", "127.1", 9000),
+            ("010.0.0.1 9000", "010.0.0.1", 9000),
+            ("desk-2 9000", "desk-2", 9000),
+            ("2nd-desk.7a 9000", "2nd-desk.7a", 9000),
             ("[::1]:8000", "::1", 8000),
             ("8000", "::", 8000),
             ("* 8000", "::", 8000),
@@ -123,6 +142,8 @@ mod tests {
             "a b c",
             "x:y:z 1",
             "bad host! 1",
+            "10.0.0.256 1",
+            "10.0.0.0.1 1",
         ] {
             assert!(HostPort::parse(text).is_err(), "{text:?} was accepted");
         }
