@@ -73,6 +73,50 @@ pub fn did_you_mean<'a>(
     nearest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
+/// How well a text names a device or a port; the best is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NameMatch {
+    /// It is the whole name.
+    Whole,
+    /// It is the whole name but for upper and lower case.
+    WholeInAnyCase,
+    /// The name begins with it.
+    Beginning,
+    /// The name begins with it but for upper and lower case.
+    BeginningInAnyCase,
+    /// It is a part of the name.
+    Part,
+    /// It is a part of the name but for upper and lower case.
+    PartInAnyCase,
+}
+
+impl NameMatch {
+    /// Compares a name with a text. `None` if the text is empty or no part of the name.
+    #[must_use]
+    pub fn of(name: &str, text: &str) -> Option<NameMatch> {
+        if text.is_empty() {
+            return None;
+        }
+        if name == text {
+            return Some(NameMatch::Whole);
+        }
+        let (lower_name, lower_text) = (name.to_lowercase(), text.to_lowercase());
+        if lower_name == lower_text {
+            Some(NameMatch::WholeInAnyCase)
+        } else if name.starts_with(text) {
+            Some(NameMatch::Beginning)
+        } else if lower_name.starts_with(&lower_text) {
+            Some(NameMatch::BeginningInAnyCase)
+        } else if name.contains(text) {
+            Some(NameMatch::Part)
+        } else if lower_name.contains(&lower_text) {
+            Some(NameMatch::PartInAnyCase)
+        } else {
+            None
+        }
+    }
+}
+
 /// [`did_you_mean`], or else a list of at most 40 of the names that exist:
 /// ``the buses are: lfo, reverb``. `plural` is what the names are called.
 pub fn did_you_mean_or_list<'a>(
@@ -93,7 +137,26 @@ pub fn did_you_mean_or_list<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{did_you_mean, did_you_mean_or_list, nearest};
+    use super::{NameMatch, did_you_mean, did_you_mean_or_list, nearest};
+
+    #[test]
+    fn whole_names_are_better_than_beginnings_and_these_than_parts() {
+        let name = "nanoKONTROL2 nanoKONTROL2 CTRL";
+        for (text, expected) in [
+            ("nanoKONTROL2 nanoKONTROL2 CTRL", Some(NameMatch::Whole)),
+            ("NANOkontrol2 nanokontrol2 ctrl", Some(NameMatch::WholeInAnyCase)),
+            ("nanoKONTROL2 n", Some(NameMatch::Beginning)),
+            ("nanokontrol", Some(NameMatch::BeginningInAnyCase)),
+            ("KONTROL", Some(NameMatch::Part)),
+            ("ctrl", Some(NameMatch::PartInAnyCase)),
+            ("", None),
+            ("nanoPAD", None),
+        ] {
+            assert_eq!(NameMatch::of(name, text), expected, "{text}");
+        }
+        assert!(NameMatch::Whole < NameMatch::BeginningInAnyCase);
+        assert!(NameMatch::BeginningInAnyCase < NameMatch::Part);
+    }
 
     #[test]
     fn finds_misspellings_beginnings_and_parts() {

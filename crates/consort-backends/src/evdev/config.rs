@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use consort_router::options::parse_integer;
 use consort_router::{Options, Problems};
+use consort_suggest::NameMatch;
 
 use super::codes::{Code, EventType};
 use super::kernel::MAX_NAME_BYTES;
@@ -90,7 +91,7 @@ impl Criteria {
         }
     }
 
-    /// The device whose name exceeds the wanted beginning least; the first of several.
+    /// The device whose name matches best; of several, the one with the shortest name.
     fn best<'d>(&self, devices: &'d [DeviceInfo], node: Option<&Path>) -> Option<&'d DeviceInfo> {
         let matches = |device: &&DeviceInfo| {
             let is_phys = |phys: &String| {
@@ -100,12 +101,15 @@ impl Criteria {
             };
             !device.is_own
                 && node.is_none_or(|node| device.path == node)
-                && self.name.as_ref().is_none_or(|name| device.name.starts_with(name.as_str()))
                 && self.vendor_product.is_none_or(|id| id == (device.vendor, device.product))
                 && self.phys.as_ref().is_none_or(is_phys)
                 && self.uniq.as_ref().is_none_or(|uniq| device.uniq.eq_ignore_ascii_case(uniq))
         };
-        devices.iter().filter(matches).min_by_key(|device| device.name.len())
+        let named = devices.iter().filter(matches).filter_map(|device| match &self.name {
+            Some(name) => Some((Some(NameMatch::of(&device.name, name)?), device)),
+            None => Some((None, device)),
+        });
+        named.min_by_key(|(found, device)| (*found, device.name.len())).map(|(_, device)| device)
     }
 
     fn missing(&self, devices: &[DeviceInfo]) -> String {

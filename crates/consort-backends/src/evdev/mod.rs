@@ -112,7 +112,8 @@ numbers of `event3` change; links in `by-id` and `by-path` do not.",
             kind: OptionKind::Checked(config::check_text),
             once: true,
             example: "Xbox Wireless",
-            documentation: "The device by its name or the beginning of it. Of several, the one \
+            documentation: "The device by its name or any part of it, in any case. Whole names are \
+preferred to beginnings, and these to other parts; of several, the one \
 with the shortest name is selected.",
             ..OptionSpec::EMPTY
         },

@@ -1,6 +1,7 @@
 //! Finding the port of a device by its address or name.
 
 use consort_seq::{Address, ListPorts, PortCaps, PortInfo, Result, SequencerClient};
+use consort_suggest::NameMatch;
 
 /// The direction of events between the show and a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub(super) fn list_ports(client: &SequencerClient) -> Result<Vec<PortInfo>> {
 }
 
 /// Finds a port by `text`: an address in numbers, `client:port` with the port's name or number, the
-/// name of a client or port, or a prefix of one of these. An exact match is preferred to a prefix;
-/// otherwise the first matching port is returned.
+/// name of a client or port, or any part of one of these, in any case. A whole name is preferred to
+/// a beginning, and that to another part; otherwise the first matching port is returned.
 pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> Option<Address> {
     let usable = || ports.iter().filter(|port| port.capability.contains(direction.capability()));
     if let Ok(address) = text.parse::<Address>() {
@@ -54,16 +55,18 @@ pub(super) fn resolve(text: &str, direction: Direction, ports: &[PortInfo]) -> O
     if let Some((client, port)) = text.rsplit_once(':')
         && let Ok(number) = port.parse::<u8>()
     {
-        let matches = |port: &&PortInfo| {
-            port.port_id == number
-                && port.client_name.as_ref().is_some_and(|name| name.starts_with(client))
-        };
-        if let Some(port) = usable().find(matches) {
+        let matching = usable().filter(|port| port.port_id == number).filter_map(|port| {
+            let name = port.client_name.as_deref().unwrap_or_default();
+            Some((NameMatch::of(name, client)?, port))
+        });
+        if let Some((_, port)) = matching.min_by_key(|(found, _)| *found) {
             return Some(port.address());
         }
     }
-    let has_prefix = |names: &[String; 4]| names.iter().any(|name| name.starts_with(text));
-    named.iter().find(|(names, _)| has_prefix(names)).map(|(_, port)| port.address())
+    let best =
+        |names: &[String; 4]| names.iter().filter_map(|name| NameMatch::of(name, text)).min();
+    let matching = named.iter().filter_map(|(names, port)| Some((best(names)?, port)));
+    matching.min_by_key(|(found, _)| *found).map(|(_, port)| port.address())
 }
 
 /// The available ports for a direction, as a list for messages.
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_found_by_name_prefix_and_number() {
+    fn devices_are_found_by_name_part_and_number() {
         let ports = [
             port(14, 0, "Midi Through", "Midi Through Port-0"),
             port(20, 0, "Launchpad Mini", "Launchpad Mini MIDI 1"),
@@ -107,6 +110,11 @@ mod tests {
         assert_eq!(found("Launchpad M:1"), address(20, 1));
         assert_eq!(found("Launchpad Mini:Launchpad Mini MIDI 2"), address(20, 1));
         assert_eq!(found("Pads"), address(24, 0));
+        assert_eq!(found("launchpad m"), address(20, 0), "in any case");
+        assert_eq!(found("through"), address(14, 0), "any part");
+        assert_eq!(found("MIDI 2"), address(20, 1));
+        assert_eq!(found("mini:1"), address(20, 1));
+        assert_eq!(found("pad"), address(24, 0), "a beginning is preferred to another part");
         assert_eq!(found(""), None);
         assert_eq!(found("Keystation"), None);
         assert_eq!(resolve("Pads", Direction::Write, &ports), None, "it is not writable");

@@ -127,8 +127,8 @@ programs cannot connect. The default is the value of the environment variable `C
             once: true,
             example: "20:0",
             documentation: "The device to receive from: `client:port` in numbers or names, the \
-name \
-of a client or port, or the beginning of one of these.",
+name of a client or port, or any part of one of these, in any case. Whole names are preferred to \
+beginnings, and these to other parts.",
             ..OptionSpec::EMPTY
         },
         OptionSpec {

@@ -11,9 +11,9 @@ use super::find::{Use, all_ports, find, full_name};
 /// Arguments of `consort midi connect` and `consort midi disconnect`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ConnectArguments {
-    /// Port that sends: address, name, or beginning of a name
+    /// Port that sends: address, name, or part of a name
     source: String,
-    /// Port that receives: address, name, or beginning of a name
+    /// Port that receives: address, name, or part of a name
     target: String,
     #[command(flatten)]
     engine: EngineArguments,

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use consort_seq::{ClientBase, ListPorts, PortCaps, PortInfo};
+use consort_suggest::NameMatch;
 
 use crate::errors::with_hint;
 
@@ -45,7 +46,7 @@ pub(super) fn all_ports(client: &ClientBase) -> anyhow::Result<Vec<PortInfo>> {
     Ok(ports)
 }
 
-/// The port that `text` names, by its address, a name, or the beginning of a name.
+/// The port that `text` names, by its address, a name, or a part of a name.
 pub(super) fn find(client: &ClientBase, text: &str, wanted: Use) -> anyhow::Result<PortInfo> {
     choose(&all_ports(client)?, text, wanted).cloned()
 }
@@ -66,14 +67,13 @@ pub(super) fn find_or_wait(
     }
 }
 
-/// Whether a text names a port: by its address, a name, or the beginning of a name.
+/// Whether a text names a port: by its address, a name, or a part of a name.
 pub(super) fn is_named(port: &PortInfo, text: &str) -> bool {
     let text = text.trim();
     if let Ok(address) = text.parse::<consort_seq::Address>() {
         return port.address() == address;
     }
-    let lower = text.to_lowercase();
-    !text.is_empty() && names(port).iter().any(|name| name.to_lowercase().starts_with(&lower))
+    names(port).iter().any(|name| NameMatch::of(name, text).is_some())
 }
 
 /// The names by which a port can be given.
@@ -85,8 +85,8 @@ fn names(port: &PortInfo) -> [String; 5] {
 }
 
 /// Chooses the port that `text` names: by its address; otherwise by a whole name; otherwise by a
-/// whole name in any case; otherwise by the beginning of a name in any case, if it matches ports
-/// of one client only. If several ports match, the first usable one is chosen.
+/// whole name in any case; otherwise by the beginning of a name, or else another part, in any case,
+/// if it matches ports of one client only. If several ports match, the first usable one is chosen.
 fn choose<'a>(ports: &'a [PortInfo], text: &str, wanted: Use) -> anyhow::Result<&'a PortInfo> {
     let text = text.trim();
     if let Ok(address) = text.parse::<consort_seq::Address>() {
@@ -96,25 +96,23 @@ fn choose<'a>(ports: &'a [PortInfo], text: &str, wanted: Use) -> anyhow::Result<
             None => Err(unknown(ports, text, wanted)),
         };
     }
-    let is_whole = |name: &String| name == text;
-    let lower = text.to_lowercase();
-    let is_same_but_for_case = |name: &String| name.to_lowercase() == lower;
-    let begins = |name: &String| !text.is_empty() && name.to_lowercase().starts_with(&lower);
-    let matching = |test: &dyn Fn(&String) -> bool| -> Vec<&'a PortInfo> {
-        ports.iter().filter(|port| names(port).iter().any(test)).collect()
+    // Beginnings are equal whatever their case, and so are other parts.
+    let form = |port: &PortInfo| {
+        let best = names(port).iter().filter_map(|name| NameMatch::of(name, text)).min()?;
+        Some(match best {
+            NameMatch::BeginningInAnyCase => NameMatch::Beginning,
+            NameMatch::PartInAnyCase => NameMatch::Part,
+            other => other,
+        })
     };
-    let forms: [&dyn Fn(&String) -> bool; 3] = [&is_whole, &is_same_but_for_case, &begins];
-    let Some((form, found)) = forms
-        .iter()
-        .enumerate()
-        .map(|(form, test)| (form, matching(test)))
-        .find(|(_, found)| !found.is_empty())
-    else {
+    let Some(best) = ports.iter().filter_map(form).min() else {
         return Err(unknown(ports, text, wanted));
     };
+    let found: Vec<&PortInfo> = ports.iter().filter(|port| form(port) == Some(best)).collect();
     let usable: Vec<&PortInfo> = found.iter().copied().filter(|port| wanted.fits(port)).collect();
     let Some(first) = usable.first() else { bail!(unusable(found[0], wanted)) };
-    let is_ambiguous = form == 2 && usable.iter().any(|port| port.client_id != first.client_id);
+    let is_part = matches!(best, NameMatch::Beginning | NameMatch::Part);
+    let is_ambiguous = is_part && usable.iter().any(|port| port.client_id != first.client_id);
     if is_ambiguous {
         let names = usable.iter().take(MAX_LISTED_PORTS).map(|port| full_name(port));
         let names = names.collect::<Vec<_>>().join(", ");
@@ -168,7 +166,7 @@ fn nearest(ports: &[&PortInfo], text: &str) -> Option<String> {
     if let Some(name) = consort_suggest::nearest(text, names.iter().map(String::as_str)) {
         return Some(name.to_owned());
     }
-    // The beginning of a name is enough, so that may be misspelt, too.
+    // A part of a name is enough; the beginning may be misspelt, too.
     let length = text.chars().count();
     let beginnings: Vec<String> =
         names.iter().map(|name| name.chars().take(length).collect()).collect();

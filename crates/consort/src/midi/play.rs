@@ -37,7 +37,7 @@ pub(crate) struct PlayArguments {
     /// Standard MIDI Files to play in sequence
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Port to play to: address, name, or beginning of a name (repeatable)
+    /// Port to play to: address, name, or part of a name (repeatable)
     #[arg(long, value_name = "PORT")]
     to: Vec<String>,
     /// Port to which MIDI clock, start, stop and the song position are sent (repeatable)

@@ -14,7 +14,7 @@ use super::{EngineArguments, counted};
 /// Arguments of `consort midi send`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SendArguments {
-    /// Port to send to: address, name, or beginning of a name
+    /// Port to send to: address, name, or part of a name
     port: String,
     /// Events in order, for example: note-on 60 100 wait 0.5 note-off 60
     #[arg(required = true, value_name = "EVENT", allow_negative_numbers = true)]
