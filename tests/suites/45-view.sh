@@ -46,7 +46,7 @@ for size in "80 24" "120 40"; do
     tmux -S "$socket" send-keys Enter
     until_seen 'matching "lamps"'
     tmux -S "$socket" send-keys Escape
-    until_seen 'channels: ([0-9]+) of \1,'
+    until_seen '([0-9]+) of \1 channels'
     if command -v python3 >/dev/null; then
         until_seen 'pattern +python +● up'
     fi
