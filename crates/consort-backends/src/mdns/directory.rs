@@ -1,9 +1,6 @@
 //! The announcements and the search that the instances of a backend share. The backend's driver
 //! registers the search; instances look at its results.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use consort_router::{Context, DriverContext, InstanceId};
 
 use super::{Mdns, Service};
@@ -11,10 +8,8 @@ use super::{Mdns, Service};
 /// The driver's key of the search.
 pub(crate) const SEARCH: u32 = 0;
 
-/// Whether something has changed since an instance has looked at the results. An instance that has
-/// timers of its own replaces the call of the timer that [`Directory::update`] has asked for; it has
-/// to be due at once as long as this is set.
-pub(crate) type News = Rc<Cell<bool>>;
+/// The key with which an instance is called when something has changed; above all others.
+pub(crate) const FOUND: u32 = u32::MAX;
 
 /// What instances share. Nothing is sent, and no thread runs, before it is needed.
 pub(crate) struct Directory {
@@ -23,8 +18,8 @@ pub(crate) struct Directory {
     /// The only network interface to use.
     interface: Option<String>,
     mdns: Option<Mdns>,
-    /// The instances whose timers are called when something has changed.
-    waiting: Vec<(InstanceId, News)>,
+    /// The instances that are called when something has changed.
+    waiting: Vec<InstanceId>,
 }
 
 impl Directory {
@@ -54,15 +49,16 @@ impl Directory {
         self.mdns()?.announce(kind, name, host, port)
     }
 
-    /// Searches for an instance, whose timer is called when something has changed; then `news` is set.
+    /// Searches for an instance, whose `ready` is called with [`FOUND`] when something has changed.
     ///
     /// # Errors
     /// A message if mDNS cannot be used.
-    pub(crate) fn search(&mut self, news: &News, context: &mut Context<'_>) -> Result<(), String> {
+    pub(crate) fn search(&mut self, context: &mut Context<'_>) -> Result<(), String> {
         let (instance, kind) = (context.instance(), self.kind);
         self.mdns()?.search(kind, SEARCH, &mut context.driver())?;
-        self.waiting.retain(|(waiting, _)| *waiting != instance);
-        self.waiting.push((instance, Rc::clone(news)));
+        if !self.waiting.contains(&instance) {
+            self.waiting.push(instance);
+        }
         Ok(())
     }
 
@@ -76,19 +72,17 @@ impl Directory {
         if let Some(mdns) = &mut self.mdns {
             mdns.withdraw(kind, name);
         }
-        self.waiting.retain(|(waiting, _)| Some(*waiting) != instance);
+        self.waiting.retain(|waiting| Some(*waiting) != instance);
     }
 
-    /// Takes note of what has been found, and calls the timers of the instances that wait for it.
+    /// Takes note of what has been found, and has the instances called that wait for it.
     /// The driver calls it when the source of [`SEARCH`] is ready.
     pub(crate) fn update(&mut self, context: &mut DriverContext<'_>) {
         if let Some(mdns) = &mut self.mdns {
             mdns.update();
         }
-        let now = context.now();
-        for (instance, news) in &self.waiting {
-            news.set(true);
-            context.for_instance(*instance).wake_at(Some(now));
+        for instance in &self.waiting {
+            context.for_instance(*instance).call_again(FOUND);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use consort_router::{Backend, Driver, DriverContext, OptionKind, OptionSpec, Options, Readiness};
 
 use super::Directory;
+use crate::detect::DetectDriver;
 
 /// The option that gives this computer a name, and so announces its instances.
 pub(crate) const MDNS_NAME: OptionSpec = OptionSpec {
@@ -52,11 +53,9 @@ impl Settings {
 
 /// The option `detect`, the name of this computer, and the [`Directory`], for the instances.
 pub(crate) struct MdnsDriver {
-    detect: Rc<Cell<bool>>,
+    detect: DetectDriver,
     name: Option<String>,
     directory: Rc<RefCell<Directory>>,
-    /// The option `detect` of a backend, if it is of the right type.
-    detect_of: fn(&dyn Any) -> Option<bool>,
 }
 
 impl MdnsDriver {
@@ -67,16 +66,15 @@ impl MdnsDriver {
         detect_of: fn(&dyn Any) -> Option<bool>,
     ) -> Self {
         MdnsDriver {
-            detect: Rc::new(Cell::new(settings.detect)),
+            detect: DetectDriver::new(settings.detect, detect_of),
             name: settings.name,
             directory: Rc::new(RefCell::new(Directory::new(kind, settings.interface))),
-            detect_of,
         }
     }
 
     /// The flag `detect`, for an instance; a reload changes it.
     pub(crate) fn detect(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.detect)
+        self.detect.flag()
     }
 
     /// The name of this computer for others.
@@ -93,11 +91,9 @@ impl Driver for MdnsDriver {
     fn adopt(
         &mut self,
         backend: Box<dyn Backend>,
-        _: &mut DriverContext<'_>,
+        context: &mut DriverContext<'_>,
     ) -> Result<(), Box<dyn Backend>> {
-        let Some(detect) = (self.detect_of)(&*backend) else { return Err(backend) };
-        self.detect.set(detect);
-        Ok(())
+        self.detect.adopt(backend, context)
     }
 
     fn ready(&mut self, _: u32, _: Readiness, context: &mut DriverContext<'_>) {

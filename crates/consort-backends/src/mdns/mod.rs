@@ -4,7 +4,9 @@
 //! and follows interfaces that come and go. Nothing is sent before something is announced or
 //! searched for.
 
+#[cfg(any(feature = "osc", feature = "rtpmidi"))]
 mod directory;
+#[cfg(any(feature = "osc", feature = "rtpmidi"))]
 mod driver;
 
 use std::collections::HashMap;
@@ -17,7 +19,9 @@ use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, Se
 use mio::Interest;
 use mio::unix::pipe;
 
-pub(crate) use self::directory::{Directory, News};
+#[cfg(any(feature = "osc", feature = "rtpmidi"))]
+pub(crate) use self::directory::{Directory, FOUND};
+#[cfg(any(feature = "osc", feature = "rtpmidi"))]
 pub(crate) use self::driver::{MDNS_INTERFACE, MDNS_NAME, MdnsDriver, Settings};
 use crate::net::Registrar;
 

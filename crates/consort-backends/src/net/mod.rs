@@ -10,6 +10,7 @@ mod datagram;
 pub(crate) mod loss;
 mod resolve;
 pub(crate) mod tcp;
+mod wake;
 
 pub use address::HostPort;
 pub(crate) use address::for_family;
@@ -18,6 +19,7 @@ pub(crate) use allow::{ALLOW, DenialReport};
 pub use datagram::{DatagramSocket, OutgoingDatagrams, Peer, Received};
 pub use loss::Losses;
 pub use resolve::Lookup;
+pub(crate) use wake::Wake;
 
 use std::io;
 use std::time::Duration;

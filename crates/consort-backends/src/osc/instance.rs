@@ -31,7 +31,7 @@ use super::query::QueryService;
 use super::receiver::Receiver;
 use super::stream::Streams;
 use super::{TCP_KIND, UDP_KIND};
-use crate::mdns::{Directory, MdnsDriver, News};
+use crate::mdns::{Directory, FOUND, MdnsDriver};
 use crate::net::{Allow, HostPort};
 
 /// One `[osc NAME]` section before it runs.
@@ -208,12 +208,7 @@ impl Plan for OscPlan {
         Box::new(OscInstance {
             outputs: outputs.unwrap_or_default(),
             receiver: Receiver::new(paths, driver.detect()),
-            network: Network {
-                announcement,
-                directory: driver.directory(),
-                news: News::default(),
-                instance: None,
-            },
+            network: Network { announcement, directory: driver.directory(), instance: None },
             carrier,
             has_yielded,
             text_message: Vec::new(),
@@ -239,8 +234,6 @@ struct Announcement {
 struct Network {
     announcement: Option<Announcement>,
     directory: Rc<RefCell<Directory>>,
-    /// Whether something has been found since the last look.
-    news: News,
     /// The instance's number, when it runs.
     instance: Option<InstanceId>,
 }
@@ -258,7 +251,7 @@ impl Network {
             None => Ok(()),
         };
         if searches {
-            result = result.and(directory.search(&self.news, context));
+            result = result.and(directory.search(context));
         }
         if let Err(reason) = result {
             context.count_errors(1);
@@ -352,8 +345,7 @@ impl OscInstance {
 
     fn schedule(&self, context: &mut Context<'_>) {
         let state = self.next_state.filter(|_| self.has_new_peer);
-        let news = Some(context.now()).filter(|_| self.network.news.get());
-        let due = [self.carrier_due, self.outputs.next_repeat(), state, news];
+        let due = [self.carrier_due, self.outputs.next_repeat(), state];
         context.wake_at(due.into_iter().flatten().min());
     }
 
@@ -382,13 +374,11 @@ impl OscInstance {
 
     /// Looks for the destination among the services that were found.
     fn find_service(&mut self, context: &mut Context<'_>) {
-        self.network.news.set(false);
         let directory = Rc::clone(&self.network.directory);
         let directory = directory.borrow();
         self.with_carrier(context, |carrier, _, context| {
             carrier.find_service(directory.services(), context);
         });
-        self.has_new_peer |= self.carrier.has_new_peer();
     }
 
     /// Sends what is repeated, as far as there is a peer.
@@ -461,9 +451,13 @@ impl Instance for OscInstance {
             }
             return;
         }
-        self.with_carrier(context, |carrier, receiver, context| {
-            carrier.ready(key, readiness, receiver, context);
-        });
+        if key == FOUND {
+            self.find_service(context);
+        } else {
+            self.with_carrier(context, |carrier, receiver, context| {
+                carrier.ready(key, readiness, receiver, context);
+            });
+        }
         let outputs = &mut self.outputs;
         self.receiver
             .paths
@@ -484,9 +478,6 @@ impl Instance for OscInstance {
         if self.carrier_due.is_some_and(|due| due <= context.now()) {
             self.carrier_due = None;
             self.with_carrier(context, |carrier, _, context| carrier.timer(context));
-        }
-        if self.carrier.searches() {
-            self.find_service(context);
         }
         self.greet(context);
         self.repeat(context);

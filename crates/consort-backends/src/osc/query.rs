@@ -1,6 +1,6 @@
 //! OSCQuery: the namespace of an instance for other programs; the option `query`.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,15 +10,13 @@ use consort_web::{
     Admission, EncodePacket, Namespace, QueryArgument, QueryFeed, QueryNode, QueryServer,
     QuerySettings, QueryValue,
 };
-use mio::Interest;
-use mio::unix::pipe;
 
 use super::config::{Kind, Parameter};
 use super::patterns::{Constant, Shape};
-use crate::net::{Allow, HostPort};
+use crate::net::{Allow, HostPort, Wake};
 
 /// The key of the pipe through which the server wakes the router. The transports use small numbers.
-pub(super) const QUERY: u32 = u32::MAX - 1;
+pub(super) const QUERY: u32 = crate::mdns::FOUND - 1;
 
 /// The value of the option.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +79,7 @@ pub(super) fn argument(shape: Option<&Shape>, channel: Option<u32>) -> QueryArgu
 /// The served namespace of a running instance.
 pub(super) struct QueryService {
     feed: QueryFeed,
-    woken: pipe::Receiver,
+    woken: Wake,
     _server: QueryServer,
 }
 
@@ -96,13 +94,8 @@ impl QueryService {
         namespace: Namespace,
         context: &mut Context<'_>,
     ) -> io::Result<Self> {
-        let (sender, mut woken) = pipe::new()?;
-        context.register(&mut woken, QUERY, Interest::READABLE)?;
-        let wake = move || {
-            // A full pipe has woken the router already.
-            let _ = (&sender).write(&[0]);
-        };
-        let feed = QueryFeed::new(namespace, Box::new(wake));
+        let (woken, wake) = Wake::new(QUERY, context)?;
+        let feed = QueryFeed::new(namespace, wake);
         let admission: Admission = Arc::new(move |host| allow.contains(host));
         let encode: EncodePacket = Arc::new(encode);
         let settings = QuerySettings { address, admission: Some(admission), encode };
@@ -117,8 +110,7 @@ impl QueryService {
 
     /// Copies the last values, which a client wants.
     pub(super) fn ready(&mut self, context: &mut Context<'_>) {
-        let mut bytes = [0; 64];
-        while self.woken.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        self.woken.clear();
         self.feed.fill(|channel| context.last_value(channel));
     }
 

@@ -16,7 +16,7 @@ use super::config::Config;
 use super::session::{Effects, Notice, Port, Session, Settings};
 use super::sockets::{Outgoing, Sockets, key, port};
 use super::stream::Arrival;
-use crate::mdns::{Directory, MdnsDriver, News};
+use crate::mdns::{Directory, FOUND, MdnsDriver};
 use crate::midi_grammar::channels::{Channels, Control, System};
 use crate::midi_grammar::clock::MAX_TEMPO;
 use crate::midi_grammar::input::{Input, SourceNames};
@@ -82,7 +82,6 @@ impl Plan for RtpMidiPlan {
             detect: driver.detect(),
             announced_host: driver.name(),
             directory: driver.directory(),
-            news: News::default(),
             name,
             id: None,
             invitations: config.invitations,
@@ -247,8 +246,6 @@ struct RtpMidiInstance {
     /// The name of this computer for others; without it, the session is not announced.
     announced_host: Option<String>,
     directory: Rc<RefCell<Directory>>,
-    /// Whether sessions have been found, or are gone, since the last look.
-    news: News,
     /// The names of sessions to invite.
     invitations: Vec<String>,
     /// The full names of sessions that were found and invited: their places are numbers of hosts
@@ -294,7 +291,7 @@ impl RtpMidiInstance {
             None => Ok(()),
         };
         if result.is_ok() && !self.invitations.is_empty() {
-            result = directory.search(&self.news, context);
+            result = directory.search(context);
         }
         if let Err(reason) = result {
             context.count_errors(1);
@@ -309,7 +306,6 @@ impl RtpMidiInstance {
         }
         let is_v4 = self.bind.address().is_some_and(|address| address.is_ipv4());
         let now = context.now();
-        self.news.set(false);
         let directory = self.directory.borrow();
         let is_wanted = |name: &str| self.invitations.iter().any(|one| one == "*" || one == name);
         for service in directory.services().iter().filter(|service| is_wanted(&service.name)) {
@@ -339,6 +335,7 @@ impl RtpMidiInstance {
         if let Err(reason) = self.try_open(context) {
             self.wait(reason, context);
         } else {
+            self.invite_found(context);
             self.report_state(context);
         }
     }
@@ -414,10 +411,8 @@ impl RtpMidiInstance {
             }
         }
         let session = self.session.due().filter(|_| self.sockets.is_open());
-        let has_news = self.news.get() && self.sockets.is_open();
-        let news = has_news.then_some(now);
         let stop = self.stop_until.filter(|_| !self.is_stopped);
-        let all = [session, self.retry, self.clock.due(), stop, news];
+        let all = [session, self.retry, self.clock.due(), stop];
         context.wake_at(all.into_iter().flatten().min());
     }
 
@@ -512,6 +507,10 @@ impl Instance for RtpMidiInstance {
     }
 
     fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
+        if key == FOUND {
+            self.invite_found(context);
+            return self.settle(context);
+        }
         let lookup = match (port(key), key) {
             (Some(port), _) => {
                 self.read(port, context);
@@ -531,7 +530,6 @@ impl Instance for RtpMidiInstance {
         if self.retry.is_some_and(|due| due <= context.now()) && !context.is_stopping() {
             self.open(context);
         }
-        self.invite_found(context);
         let has_receiver = self.session.has_receiver();
         while self.clock.take_due(context.now()).is_some() {
             if has_receiver {

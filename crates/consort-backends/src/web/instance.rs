@@ -1,6 +1,6 @@
 //! The plan of an instance, and the instance.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,14 +12,12 @@ use consort_router::{
 use consort_web::{
     Admission, SurfaceFeed, SurfaceLink, SurfaceServer, SurfaceSettings, SurfaceToken, Surfaces,
 };
-use mio::Interest;
-use mio::unix::pipe;
 
 use super::Invite;
 use super::channels::Channel;
 use super::config::Config;
 use super::layout::{Entry, channels, layout};
-use crate::net::Backoff;
+use crate::net::{Backoff, Wake};
 
 /// The key of the pipe through which phones wake the router.
 const WAKE: u32 = 0;
@@ -110,7 +108,7 @@ impl Plan for WebPlan {
 struct Running {
     feed: SurfaceFeed,
     /// Readable when phones have sent something, joined or left.
-    woken: pipe::Receiver,
+    woken: Wake,
 }
 
 /// One `[web NAME]` section that runs.
@@ -131,15 +129,10 @@ struct WebInstance {
 impl WebInstance {
     /// Creates the surface.
     fn create(&self, context: &mut Context<'_>) -> io::Result<Running> {
-        let (sender, mut woken) = pipe::new()?;
-        context.register(&mut woken, WAKE, Interest::READABLE)?;
-        let wake = move || {
-            // A full pipe has woken the router already.
-            let _ = (&sender).write(&[0]);
-        };
+        let (woken, wake) = Wake::new(WAKE, context)?;
         let (layout, channels) =
             (layout(&self.plan.config, &self.plan.entries), channels(&self.plan.entries));
-        Ok(Running { feed: SurfaceFeed::new(&layout, channels, Box::new(wake)), woken })
+        Ok(Running { feed: SurfaceFeed::new(&layout, channels, wake), woken })
     }
 
     /// Opens the port, or joins the page. The files that it reads are small ones of this computer.
@@ -230,8 +223,7 @@ impl Instance for WebInstance {
 
     fn ready(&mut self, key: u32, _: Readiness, context: &mut Context<'_>) {
         let Some(Running { feed, woken }) = &mut self.running else { return };
-        let mut bytes = [0; 64];
-        while woken.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        woken.clear();
         let mut count = 0;
         let has_more = feed.take(context.budget(), |channel, value| {
             count += 1;
