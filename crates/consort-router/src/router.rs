@@ -60,57 +60,25 @@ pub enum RunError {
 /// What another thread asks the router to do.
 enum Command {
     /// Emits a value from a channel.
-    Inject {
-        instance: InstanceId,
-        channel: u32,
-        value: f64,
-    },
+    Inject { instance: InstanceId, channel: u32, value: f64 },
     /// Delivers a value to a channel.
-    Deliver {
-        instance: InstanceId,
-        channel: u32,
-        value: f64,
-    },
+    Deliver { instance: InstanceId, channel: u32, value: f64 },
     /// Emits a text from a channel.
-    InjectText {
-        instance: InstanceId,
-        channel: u32,
-        text: Box<str>,
-    },
+    InjectText { instance: InstanceId, channel: u32, text: Box<str> },
     /// Delivers a text to a channel.
-    DeliverText {
-        instance: InstanceId,
-        channel: u32,
-        text: Box<str>,
-    },
+    DeliverText { instance: InstanceId, channel: u32, text: Box<str> },
     /// Calls [`Instance::panic`] of every instance.
     Panic,
     /// Switches a layer.
-    SwitchLayer {
-        layer: u32,
-        is_on: bool,
-    },
+    SwitchLayer { layer: u32, is_on: bool },
     /// Mutes, soloes or freezes a mapping.
-    ControlRoute {
-        route: u32,
-        control: RouteControl,
-        is_on: bool,
-    },
-    Hold {
-        is_on: bool,
-    },
+    ControlRoute { route: u32, control: RouteControl, is_on: bool },
+    /// Closes all mappings, or opens them again.
+    Hold { is_on: bool },
     /// Puts a guard on a channel that may hear what it sends, with its rate in values per second.
-    Guard {
-        instance: InstanceId,
-        channel: u32,
-        rate: u64,
-    },
+    Guard { instance: InstanceId, channel: u32, rate: u64 },
     /// Answers with [`Instance::inspect`].
-    Inspect {
-        instance: InstanceId,
-        channels: Range<u32>,
-        answer: SyncSender<InstanceReport>,
-    },
+    Inspect { instance: InstanceId, channels: Range<u32>, answer: SyncSender<InstanceReport> },
 }
 
 /// How other threads reach the router.

@@ -196,9 +196,8 @@ shaping! {
         output_low: impl IntoSignal,
         output_high: impl IntoSignal
     ) {
-        let (low, high) = (input_low.into_signal(), input_high.into_signal());
         let (first, last) = (output_low.into_signal(), output_high.into_signal());
-        let position = (self.clip(low, high) / low).ln() / (high / low).ln();
+        let position = exponential_position(self.into_signal(), input_low, input_high);
         MulAdd::new(position, last - first, first)
     }
 
@@ -210,9 +209,8 @@ shaping! {
         output_low: impl IntoSignal,
         output_high: impl IntoSignal
     ) {
-        let (low, high) = (input_low.into_signal(), input_high.into_signal());
         let (first, last) = (output_low.into_signal(), output_high.into_signal());
-        let position = (self.clip(low, high) / low).ln() / (high / low).ln();
+        let position = exponential_position(self.into_signal(), input_low, input_high);
         (last / first).pow(position) * first
     }
 
@@ -259,6 +257,12 @@ shaping! {
         });
         source
     }
+}
+
+/// Where a signal is in an exponential range: 0 at its lower end, 1 at its upper end.
+fn exponential_position(signal: Signal, low: impl IntoSignal, high: impl IntoSignal) -> Signal {
+    let (low, high) = (low.into_signal(), high.into_signal());
+    (signal.clip(low, high) / low).ln() / (high / low).ln()
 }
 
 impl<T: Operations> Shaping for T {}

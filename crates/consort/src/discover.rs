@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use consort_backends::discovery::{Discovered, Found, Protocol, Search, discover};
 use serde::Serialize;
 
+use crate::table;
 use crate::text::{is_unsafe, printable};
 
 /// The time between two announcements of a source of sACN (E1.31, 4.3).
@@ -145,15 +146,7 @@ fn table(found: &[Found]) -> String {
             ranges(&found.universes),
         ]
     }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    table::render(&rows)
 }
 
 /// Sections to paste into a configuration file. The names of instances are unique.

@@ -30,6 +30,8 @@ mod sc_ugens;
 mod set;
 mod signals;
 mod stages;
+#[cfg(any(feature = "discovery", feature = "midi"))]
+mod table;
 mod text;
 #[cfg(feature = "web")]
 mod web;

@@ -6,12 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use if_addrs::{IfAddr, Interface};
 
-use super::{Found, MAX_FOUND, Protocol};
-use crate::artnet::codec::encode_poll;
+use super::{Found, MAX_FOUND, Protocol, entry};
+use crate::artnet::codec::{PORT, encode_poll};
 use crate::artnet::node::Node;
-
-/// The port of Art-Net, to which nodes reply.
-const PORT: u16 = 6454;
 
 /// The nodes that have replied, by their addresses and names.
 #[derive(Default)]
@@ -65,18 +62,17 @@ impl Nodes {
             };
             let address = if node.address.is_unspecified() { peer } else { node.address };
             let key = (address, node.name);
-            if self.found.len() == MAX_FOUND && !self.found.contains_key(&key) {
-                continue;
-            }
             let name = key.1.clone();
             // A node with many ports sends a reply for every four of them.
-            let found = self.found.entry(key).or_insert_with(|| Found {
+            let found = entry(&mut self.found, key, || Found {
                 protocol: Protocol::ArtNet,
                 name,
                 addresses: vec![SocketAddr::new(address.into(), PORT)],
                 universes: Default::default(),
             });
-            found.universes.extend(node.receives);
+            if let Some(found) = found {
+                found.universes.extend(node.receives);
+            }
         }
     }
 

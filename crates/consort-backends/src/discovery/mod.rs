@@ -8,7 +8,8 @@ mod artnet;
 mod sacn;
 mod services;
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -125,6 +126,19 @@ pub fn discover(search: &Search) -> Result<Discovered, String> {
         (a.protocol, &a.name, &a.addresses).cmp(&(b.protocol, &b.name, &b.addresses))
     });
     Ok(discovered)
+}
+
+/// What was found under a key; a new one is made, unless there are [`MAX_FOUND`] already.
+fn entry<K: Ord>(
+    found: &mut BTreeMap<K, Found>,
+    key: K,
+    make: impl FnOnce() -> Found,
+) -> Option<&mut Found> {
+    let is_full = found.len() == MAX_FOUND;
+    match found.entry(key) {
+        Entry::Occupied(known) => Some(known.into_mut()),
+        Entry::Vacant(place) => (!is_full).then(|| place.insert(make())),
+    }
 }
 
 /// The IPv4 interfaces to use.

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use if_addrs::{IfAddr, Interface};
 use socket2::{Domain, Protocol as Transport, Socket, Type};
 
-use super::{Found, MAX_FOUND, Protocol};
+use super::{Found, MAX_FOUND, Protocol, entry};
 use crate::sacn::codec::{Cid, DISCOVERY_UNIVERSE, PORT, Packet, group};
 
 /// The sources that have announced themselves, by their identifiers.
@@ -33,16 +33,15 @@ impl Sources {
         for _ in 0..MAX_FOUND {
             let Ok((length, peer)) = socket.recv_from(&mut bytes) else { return };
             let Ok(Packet::Discovery(page)) = Packet::decode(&bytes[..length]) else { continue };
-            if self.found.len() == MAX_FOUND && !self.found.contains_key(&page.cid) {
-                continue;
-            }
-            let found = self.found.entry(page.cid).or_insert_with(|| Found {
+            let found = entry(&mut self.found, page.cid, || Found {
                 protocol: Protocol::Sacn,
                 name: String::from_utf8_lossy(page.name).into_owned(),
                 addresses: vec![SocketAddr::new(peer.ip(), 0)],
                 universes: Default::default(),
             });
-            found.universes.extend(page.universes());
+            if let Some(found) = found {
+                found.universes.extend(page.universes());
+            }
         }
     }
 

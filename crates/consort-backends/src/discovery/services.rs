@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mdns_sd::{Receiver, ServiceDaemon, ServiceEvent};
 
-use super::{Found, MAX_FOUND, Protocol};
+use super::{Found, Protocol, entry};
 use crate::mdns::{self, GOODBYE_TIMEOUT};
 
 /// The kinds that are searched for.
@@ -43,16 +43,14 @@ impl Services {
                 match event {
                     ServiceEvent::ServiceResolved(service) => {
                         let service = mdns::read(&service);
-                        if self.found.len() < MAX_FOUND
-                            || self.found.contains_key(&service.full_name)
-                        {
-                            let found = Found {
-                                protocol: *protocol,
-                                name: service.name,
-                                addresses: service.addresses,
-                                universes: Default::default(),
-                            };
-                            self.found.insert(service.full_name, found);
+                        let found = entry(&mut self.found, service.full_name, || Found {
+                            protocol: *protocol,
+                            name: service.name,
+                            addresses: Vec::new(),
+                            universes: Default::default(),
+                        });
+                        if let Some(found) = found {
+                            found.addresses = service.addresses;
                         }
                     }
                     ServiceEvent::ServiceRemoved(_, full_name) => {

@@ -108,7 +108,7 @@ impl Plan for JackPlan {
             channels,
             configs: config.ports,
             settings: Some(settings),
-            detect: Rc::clone(&driver.detect),
+            detect: driver.detect.flag(),
             levels,
             session: None,
             bell: None,

@@ -33,10 +33,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use consort_router::{
@@ -48,7 +45,7 @@ use parking_lot::Mutex;
 use connections::Connections;
 use instance::JackPlan;
 
-use crate::detect::DETECT;
+use crate::detect::{DETECT, DetectDriver};
 use crate::midi_grammar::output::{EPN_TX, NOTE_OFF};
 
 /// The backend's entry in the registry.
@@ -288,7 +285,9 @@ impl Backend for JackBackend {
 
     fn open(self: Box<Self>) -> Box<dyn Driver> {
         Box::new(JackDriver {
-            detect: Rc::new(Cell::new(self.detect)),
+            detect: DetectDriver::new(self.detect, |backend| {
+                backend.downcast_ref::<JackBackend>().map(|backend| backend.detect)
+            }),
             logs_messages: self.logs_messages,
             libraries: self.libraries,
             connections: HashMap::new(),
@@ -299,7 +298,7 @@ impl Backend for JackBackend {
 /// The running part of the backend.
 struct JackDriver {
     /// Whether instances log their input.
-    detect: Rc<Cell<bool>>,
+    detect: DetectDriver,
     logs_messages: bool,
     libraries: Vec<String>,
     /// The connections of each instance, which outlive its restart by a reload.
@@ -316,12 +315,8 @@ impl Driver for JackDriver {
     fn adopt(
         &mut self,
         backend: Box<dyn Backend>,
-        _: &mut DriverContext<'_>,
+        context: &mut DriverContext<'_>,
     ) -> Result<(), Box<dyn Backend>> {
-        let backend: &dyn Any = &*backend;
-        if let Some(jack) = backend.downcast_ref::<JackBackend>() {
-            self.detect.set(jack.detect);
-        }
-        Ok(())
+        self.detect.adopt(backend, context)
     }
 }

@@ -304,10 +304,7 @@ pub(crate) fn check(
 
 fn check_interpreter(settings: &Settings, problems: &mut Problems) {
     let path = Path::new(&settings.python);
-    if !path.is_absolute()
-        && let Some(folders) = std::env::var_os("PATH")
-        && !std::env::split_paths(&folders).any(|folder| folder.join(path).is_file())
-    {
+    if std::env::var_os("PATH").is_some() && executable(path).is_none() {
         let message = format!("no Python interpreter `{}` on this computer", path.display());
         problems
             .warning(settings.python_option, message)
@@ -355,18 +352,19 @@ fn check_missing_module(settings: &Settings, module: &Module, problems: &mut Pro
     }
 }
 
+/// The file of an interpreter that is given by its path, or by its name in a folder of `PATH`.
+fn executable(python: &Path) -> Option<PathBuf> {
+    if python.is_absolute() {
+        return Some(python.to_owned());
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(python)).find(|file| file.is_file())
+}
+
 /// The folders in which the interpreter looks for installed modules; none if they cannot be
 /// determined.
 fn interpreter_search_path(settings: &Settings) -> Option<Vec<PathBuf>> {
-    let python = Path::new(&settings.python);
-    let executable = if python.is_absolute() {
-        python.to_owned()
-    } else {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path)
-            .map(|folder| folder.join(python))
-            .find(|file| file.is_file())?
-    };
+    let executable = executable(Path::new(&settings.python))?;
     let real = std::fs::canonicalize(&executable).ok()?;
     let mut folders = Vec::new();
     for executable in [&executable, &real] {

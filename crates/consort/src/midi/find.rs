@@ -105,10 +105,12 @@ fn choose<'a>(ports: &'a [PortInfo], text: &str, wanted: Use) -> anyhow::Result<
             other => other,
         })
     };
-    let Some(best) = ports.iter().filter_map(form).min() else {
+    let named: Vec<_> = ports.iter().filter_map(|port| Some((form(port)?, port))).collect();
+    let Some(best) = named.iter().map(|(form, _)| *form).min() else {
         return Err(unknown(ports, text, wanted));
     };
-    let found: Vec<&PortInfo> = ports.iter().filter(|port| form(port) == Some(best)).collect();
+    let found: Vec<&PortInfo> =
+        named.into_iter().filter(|(form, _)| *form == best).map(|(_, port)| port).collect();
     let usable: Vec<&PortInfo> = found.iter().copied().filter(|port| wanted.fits(port)).collect();
     let Some(first) = usable.first() else { bail!(unusable(found[0], wanted)) };
     let is_part = matches!(best, NameMatch::Beginning | NameMatch::Part);

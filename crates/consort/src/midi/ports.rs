@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::EngineArguments;
 use super::find::{Use, all_ports};
+use crate::table;
 
 /// Arguments of `consort midi ports`.
 #[derive(clap::Args, Debug)]
@@ -124,15 +125,7 @@ fn table(entries: &[Entry]) -> String {
             connections.join(", "),
         ]);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    table::render(&rows)
 }
 
 /// A name without control characters: other programs choose it, and it goes to a terminal.
