@@ -47,8 +47,8 @@ pub(super) trait Server {
     /// Removes what the buffer of an output contains. To be called first in each period.
     fn clear(&mut self, port: usize);
 
-    /// Adds a message of `length` bytes, which `fill` writes, at a frame. Returns whether the
-    /// buffer has room for it.
+    /// Adds a message of `length` bytes, which `fill` writes, at a frame. Returns false if
+    /// the buffer is full.
     fn write(
         &mut self,
         port: usize,
@@ -94,7 +94,7 @@ pub(super) struct RouterEnd {
 }
 
 impl RouterEnd {
-    /// Queues a message. Returns whether there was room.
+    /// Queues a message. Returns false if the ring is full.
     pub(super) fn send(&mut self, message: &[u8], time: u64, port: u16) -> bool {
         let parts = Part::split(message, time, port);
         match self.output.write_chunk_uninit(parts.len()) {
@@ -326,7 +326,7 @@ mod tests {
         incoming: Vec<Vec<u8>>,
         written: Vec<(u32, Vec<u8>)>,
         /// How many bytes the buffer of an output takes.
-        room: usize,
+        capacity: usize,
         received: Vec<f32>,
         sent: Vec<f32>,
         transport: Option<Transport>,
@@ -355,7 +355,7 @@ mod tests {
             fill: &mut dyn FnMut(&mut [u8]),
         ) -> bool {
             let used: usize = self.written.iter().map(|(_, bytes)| bytes.len()).sum();
-            if used + length > self.room {
+            if used + length > self.capacity {
                 return false;
             }
             let mut bytes = vec![0; length];
@@ -398,7 +398,7 @@ mod tests {
         let (process, end) = Process::new(&[port(signal, direction)], Arc::clone(&levels), bell);
         end.shared.sample_rate.store(48_000, Ordering::Relaxed);
         let period = Period { frames: 100, start: 10_000_000, length: 1e6 };
-        (process, end, Memory { period, room: 1_000, ..Memory::default() }, levels)
+        (process, end, Memory { period, capacity: 1_000, ..Memory::default() }, levels)
     }
 
     fn next(server: &mut Memory) {
@@ -450,7 +450,7 @@ mod tests {
         process.run(&mut server);
         assert_eq!(server.written, [(50, long.clone()), (50, vec![7])]);
         // A buffer that is full takes the rest in the next period.
-        server.room = 257;
+        server.capacity = 257;
         for _ in 0..2 {
             assert!(end.send(&long, 9_500_000, 0));
         }
@@ -461,7 +461,7 @@ mod tests {
         process.run(&mut server);
         assert_eq!(server.written, [(0, long.clone())]);
         // One that is too small never does.
-        server.room = 10;
+        server.capacity = 10;
         assert!(end.send(&long, 9_500_000, 0) && end.send(&[7], 9_500_000, 0));
         next(&mut server);
         process.run(&mut server);

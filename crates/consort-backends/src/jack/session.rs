@@ -118,7 +118,7 @@ impl Session {
         Ok(Session { commands, notices, is_ended, bell: own_bell })
     }
 
-    /// Passes a command on. Returns whether there was room for it.
+    /// Sends a command. Returns false if the queue is full.
     pub(super) fn send(&self, command: Command) -> bool {
         let result = self.commands.try_send(command);
         self.bell.ring();
